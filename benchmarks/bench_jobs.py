@@ -24,21 +24,21 @@ def _called(*arguments, cwd=REPOSITORY):
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """A view of the embedded cells, and a run of a control on it."""
+    """A split of the embedded cells, and a run of a control on it."""
     from mosaicbench.data import scenarios
     from mosaicbench.datasets import pbmc68k_split
-    from mosaicbench.files.splits import write_view
+    from mosaicbench.files.splits import write_split
 
     folder = tmp_path_factory.mktemp("small")
     parts = scenarios.cut(
         pbmc68k_split.load(None), dataset_name="small", scenario="paired", kind="paired", seed=0
     )
-    for part, view in parts.items():
-        write_view(folder / f"{part}.h5mu", view)
+    for part, split in parts.items():
+        write_split(folder / f"{part}.h5mu", split)
     return folder
 
 
-def _fit(view, method, **hyperparameters):
+def _fit(split, method, **hyperparameters):
     import json
 
     known = {"dataset": "small", "scenario": "paired", "run": method, "method": method, "seed": 0}
@@ -54,8 +54,8 @@ def _fit(view, method, **hyperparameters):
             "--threads",
             "1",
         ),
-        *("--hyperparameters", json.dumps(hyperparameters), "--output", view / method),
-        *("--train", view / "train.h5mu", "--query", view / "query.h5mu"),
+        *("--hyperparameters", json.dumps(hyperparameters), "--output", split / method),
+        *("--train", split / "train.h5mu", "--query", split / "query.h5mu"),
     )
 
 
@@ -102,7 +102,7 @@ def bench_score(measure, small):
         "score",
         "--runs",
         small / "mvae",
-        "--views",
+        "--splits",
         small,
         "--groups",
         *groups,

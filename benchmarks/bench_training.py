@@ -33,7 +33,7 @@ GAUSSIAN_METHODS = [
 
 
 @pytest.fixture(scope="module")
-def views(dataset):
+def splits(dataset):
     """Train cells of each comparison, as a method sees them."""
     from mosaicbench.datasets import simulated
 
@@ -48,21 +48,21 @@ def views(dataset):
 
 def _train_cells(dataset, *pair, **options):
     from mosaicbench.data import scenarios
-    from mosaicbench.files.splits import as_view
+    from mosaicbench.files.splits import as_split
 
     parts = scenarios.cut(dataset, dataset_name="d", scenario="s", kind="paired", seed=0, **options)
-    view = as_view(parts["train"], labels=False)
-    return type(view)(
-        blocks=tuple(block.only(*pair) for block in view.blocks),
-        features={m: view.features[m] for m in pair},
-        scales={m: view.scales[m] for m in pair},
+    split = as_split(parts["train"], labels=False)
+    return type(split)(
+        blocks=tuple(block.only(*pair) for block in split.blocks),
+        features={m: split.features[m] for m in pair},
+        normalizations={m: split.normalizations[m] for m in pair},
     )
 
 
-def _train(method, view, **hyperparameters):
+def _train(method, split, **hyperparameters):
     instance = catalog.method_class(method)
     fitted = instance(max_epochs=EPOCHS, **hyperparameters)
-    fitted.fit(view, 0)
+    fitted.fit(split, 0)
     return fitted
 
 
@@ -84,12 +84,12 @@ def _parameters(nets):
         (RNA_MANY_PEAKS, "vae_poe", AS_LARGE_MULTIVI, 4.0),
     ],
 )
-def bench_counts(benchmark, measure, views, group, who, hyperparameters, goal):
+def bench_counts(benchmark, measure, splits, group, who, hyperparameters, goal):
     benchmark.group = group
-    view = views[group]
-    size = EPOCHS * len(view.blocks[0])
+    split = splits[group]
+    size = EPOCHS * len(split.blocks[0])
     fitted = measure(
-        lambda: _train("vae_poe", view, **hyperparameters),
+        lambda: _train("vae_poe", split, **hyperparameters),
         role="ours",
         size=size,
         unit="cells",
@@ -100,8 +100,8 @@ def bench_counts(benchmark, measure, views, group, who, hyperparameters, goal):
 
 
 @pytest.mark.benchmark(group=RNA_ADT)
-def bench_totalvi(benchmark, measure, views):
-    scvi, cells = _scvi(), _as_counts(views[RNA_ADT])
+def bench_totalvi(benchmark, measure, splits):
+    scvi, cells = _scvi(), _as_counts(splits[RNA_ADT])
     scvi.model.TOTALVI.setup_mudata(cells, modalities={"rna_layer": "rna", "protein_layer": "adt"})
     model = scvi.model.TOTALVI(cells)
     measure(
@@ -113,9 +113,9 @@ def bench_totalvi(benchmark, measure, views):
 @pytest.mark.parametrize(
     ("group", "ours"), [(RNA_ATAC, AS_MULTIVI), (RNA_MANY_PEAKS, AS_LARGE_MULTIVI)]
 )
-def bench_multivi(benchmark, measure, views, group, ours):
+def bench_multivi(benchmark, measure, splits, group, ours):
     benchmark.group = group
-    scvi, cells = _scvi(), _as_counts(views[group])
+    scvi, cells = _scvi(), _as_counts(splits[group])
     scvi.model.MULTIVI.setup_mudata(cells, modalities={"rna_layer": "rna", "atac_layer": "atac"})
     model = scvi.model.MULTIVI(
         cells, n_genes=cells["rna"].n_vars, n_regions=cells["atac"].n_vars, fully_paired=True
@@ -128,13 +128,13 @@ def bench_multivi(benchmark, measure, views, group, ours):
 
 
 @pytest.mark.parametrize("method", GAUSSIAN_METHODS)
-def bench_gaussian(benchmark, measure, views, method):
+def bench_gaussian(benchmark, measure, splits, method):
     benchmark.group = GAUSSIAN
-    view = views[RNA_ADT]
+    split = splits[RNA_ADT]
     fitted = measure(
-        lambda: _train(method, view),
+        lambda: _train(method, split),
         role="ours",
-        size=EPOCHS * len(view.blocks[0]),
+        size=EPOCHS * len(split.blocks[0]),
         unit="cells",
         who=method,
     )
@@ -142,14 +142,14 @@ def bench_gaussian(benchmark, measure, views, method):
 
 
 @pytest.mark.benchmark(group=GAUSSIAN)
-def bench_matrix_products(benchmark, measure, views):
+def bench_matrix_products(benchmark, measure, splits):
     """What vae_poe's layers cost at least: one product forward, two backward, of every minibatch."""
     import torch
 
-    fitted = _train("vae_poe", views[RNA_ADT])
+    fitted = _train("vae_poe", splits[RNA_ADT])
     layers = [layer for layer in fitted.nets.modules() if isinstance(layer, torch.nn.Linear)]
     inputs = {layer: torch.randn(fitted.batch_size, layer.in_features) for layer in layers}
-    cells = EPOCHS * len(views[RNA_ADT].blocks[0])
+    cells = EPOCHS * len(splits[RNA_ADT].blocks[0])
 
     @torch.no_grad()
     def products():
@@ -168,12 +168,12 @@ def _scvi():
     return scvi
 
 
-def _as_counts(view):
-    """The view's train cells as scvi-tools wants them."""
+def _as_counts(split):
+    """The split's train cells as scvi-tools wants them."""
     import anndata
     import mudata
 
-    (block,) = view.blocks
+    (block,) = split.blocks
     counts = {
         m: x.astype(np.float32).toarray() if m == "adt" else x.astype(np.float32)
         for m, x in block.counts.items()

@@ -32,11 +32,11 @@ import yaml
 from mudata import MuData
 
 from mosaicbench.catalog import catalog
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 from mosaicbench.data import embedded, scenarios
 from mosaicbench.data.links import linked
 from mosaicbench.datasets import simulated
-from mosaicbench.files.splits import as_cells, as_view, unstandardised_values
+from mosaicbench.files.splits import as_cells, as_split, unstandardised_values
 from mosaicbench.models import minibatch, training
 from mosaicbench.scoring.collect import values_of
 from mosaicbench.scoring.scorer import ask
@@ -102,7 +102,7 @@ def print_large(cells: int, epochs: int) -> None:
         seed=0,
         preprocess=everything,
     )
-    view = as_view(parts["train"], labels=False)
+    split = as_split(parts["train"], labels=False)
     print(
         "\n| model | cells | minibatch | data | seconds an epoch | cells a second | memory, GB |\n|---|---|---|---|---|---|---|"
     )
@@ -110,10 +110,10 @@ def print_large(cells: int, epochs: int) -> None:
         for place in ["resident", "streamed"] if "likelihood" in hyperparameters else ["resident"]:
             share = 0 if place == "streamed" else minibatch.DEVICE_SHARE
             with mock.patch.multiple(minibatch, DEVICE_SHARE=share, HOST_SHARE=share):
-                seconds, peak = measured(method, view, hyperparameters, epochs)
+                seconds, peak = measured(method, split, hyperparameters, epochs)
             name, count = (
                 " ".join([method, hyperparameters.get("likelihood", "gaussian")]),
-                len(view.blocks[0]),
+                len(split.blocks[0]),
             )
             row = [
                 name,
@@ -140,21 +140,21 @@ def print_scmodal(steps: int) -> None:
         for name, value in run.items()
         if name not in ("method", "max_epochs", "epoch_steps")
     }
-    view = cut("teaseq_small", "unpaired", 0)[0]
-    seconds, peak = measured("scmodal", view, hyperparameters | {"epoch_steps": steps}, 1)
+    split = cut("teaseq_small", "unpaired", 0)[0]
+    seconds, peak = measured("scmodal", split, hyperparameters | {"epoch_steps": steps}, 1)
     print(
         f"\nscmodal-paper: {steps:,} steps of {run['batch_size']} cells in {seconds:.3g} s, {peak:.2f} GB"
     )
 
 
-def measured(method: str, view: View, hyperparameters: dict, epochs: int) -> tuple[float, float]:
+def measured(method: str, split: Split, hyperparameters: dict, epochs: int) -> tuple[float, float]:
     """Return wall-clock seconds of some epochs after the first, and the GB of the device that tensors held at most."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     seconds = []
     for count in (1, 1 + epochs):
         instance, began = made(method, hyperparameters | {"max_epochs": count}), time.perf_counter()
-        instance.fit(view, 0)
+        instance.fit(split, 0)
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - began)
@@ -234,7 +234,7 @@ def mean_r(instance: object, query: dict[str, Cells], solution: MuData) -> float
     return float(np.mean(found))
 
 
-def cut(dataset: str, kind: str, seed: int) -> tuple[View, dict[str, Cells], MuData]:
+def cut(dataset: str, kind: str, seed: int) -> tuple[Split, dict[str, Cells], MuData]:
     """Return train cells as a method gets them, each modality of query cells in the order of the solution, and the solution."""
     parts = scenarios.cut(
         linked(embedded.load(dataset)), dataset_name=dataset, scenario=kind, kind=kind, seed=seed
@@ -242,7 +242,7 @@ def cut(dataset: str, kind: str, seed: int) -> tuple[View, dict[str, Cells], MuD
     query, solution = parts["query"], parts["solution"]
     names = {m: pd.Index(solution[m].obs["query_name"].astype(str)) for m in query.mod}
     cells = {m: as_cells(query, [m], names[m], links=True) for m in query.mod}
-    return as_view(parts["train"], labels=True, links=True), cells, solution
+    return as_split(parts["train"], labels=True, links=True), cells, solution
 
 
 def made(method: str, hyperparameters: dict) -> training.Budget:

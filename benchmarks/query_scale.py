@@ -22,7 +22,7 @@ import pandas as pd
 from mosaicbench.data import embedded
 from mosaicbench.data.scenarios import cut
 from mosaicbench.datasets import own_files, pbmc68k_split, simulated
-from mosaicbench.files.splits import as_cells, as_view, standardised_values
+from mosaicbench.files.splits import as_cells, as_split, standardised_values
 from mosaicbench.methods.linear import CCA, JointPCA, Procrustes
 
 SEEDS = 3
@@ -106,7 +106,7 @@ def _ratios(parts: dict, *, methods: bool) -> Iterator[tuple[str, str, float]]:
         yield modality, "20 components", _ratio(x @ vectors, new @ vectors)
     for name, method in METHODS.items() if methods else ():
         fitted = method()
-        fitted.fit(as_view(train, labels=False), 0)
+        fitted.fit(as_split(train, labels=False), 0)
         for modality in train.mod:
             yield (
                 modality,

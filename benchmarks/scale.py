@@ -53,8 +53,8 @@ def main() -> None:
 
 def _measure(folder: Path, cells: int, method: str, query_fraction: float) -> dict:
     """Print a row for each step of one size, and return the record of the fit."""
-    dataset, view, run = folder / "dataset.h5mu", folder / "view", folder / "run"
-    parts = {part: str(view / f"{part}.h5mu") for part in PARTS}
+    dataset, split, run = folder / "dataset.h5mu", folder / "split", folder / "run"
+    parts = {part: str(split / f"{part}.h5mu") for part in PARTS}
     options = json.dumps(SIMULATED | {"cells": cells})
     prepared = [
         "--dataset",
@@ -70,7 +70,7 @@ def _measure(folder: Path, cells: int, method: str, query_fraction: float) -> di
     files = [word for part, file in parts.items() for word in (f"--{part}", file)]
     hidden = json.dumps({"query_fraction": query_fraction})
     stanza = ["--scenario", "paired", "--kind", "paired", "--options", hidden, "--seeds", "0"]
-    _row(cells, "cut", ["--dataset", str(dataset), *stanza, *files], view)
+    _row(cells, "cut", ["--dataset", str(dataset), *stanza, *files], split)
     dataset.unlink()
     identity = {"dataset": "simulated", "scenario": "paired", "run": method, "method": method}
     of_run = identity | {"hyperparameters": {"max_epochs": 2}, "outputs": [str(run)]}
@@ -88,8 +88,8 @@ def _measure(folder: Path, cells: int, method: str, query_fraction: float) -> di
     scored = [
         "--runs",
         str(run),
-        "--views",
-        str(view),
+        "--splits",
+        str(split),
         "--groups",
         *GROUPS,
         *scores,

@@ -1,7 +1,7 @@
 """Which epoch's weights do other stopping rules keep, and what do these weights score? Rules read the validation loss alone.
 
-    snakemake --cores 1 results/views/teaseq_small/paired/seed-{0,1,2}/train.h5mu
-    OMP_NUM_THREADS=1 python benchmarks/stopping_rules.py results/views/*/paired/seed-* --methods vae_poe mmvae --epochs 200
+    snakemake --cores 1 results/splits/teaseq_small/paired/seed-{0,1,2}/train.h5mu
+    OMP_NUM_THREADS=1 python benchmarks/stopping_rules.py results/splits/*/paired/seed-* --methods vae_poe mmvae --epochs 200
 
 Each method is trained once on the train cells of each split for `--epochs` epochs, without stopping. The validation loss of
 every held-out cell is kept in each epoch, and the query cells are scored every `--every` epochs. Then each rule of `RULES` is
@@ -31,9 +31,9 @@ import torch
 from mosaicbench.catalog import catalog
 from mosaicbench.files.splits import (
     as_cells,
-    as_view,
+    as_split,
     identity_of,
-    read_view,
+    read_split,
     space_values,
     unstandardised_values,
 )
@@ -80,28 +80,28 @@ def main() -> None:
 def trained(split: Path, name: str, epochs: int, every: int) -> list[dict]:
     """Train a method on a split without stopping and return a row for each rule."""
     train, query, solution = (
-        read_view(split / f"{noun}.h5mu", noun) for noun in ("train", "query", "solution")
+        read_split(split / f"{noun}.h5mu", noun) for noun in ("train", "query", "solution")
     )
     identity = {key: identity_of(train)[key] for key in ("dataset", "seed")} | {"method": name}
     method = catalog.method_class(name)(max_epochs=epochs, patience=epochs)
     losses, scores = [], {}
 
     def held_out_losses(
-        cost: training.CostFunction, nets: torch.nn.Module, held_out: list
+        loss: training.LossFunction, nets: torch.nn.Module, held_out: list
     ) -> float:
         nets.eval()
         with torch.no_grad():
             pieces = [piece for block in held_out for piece in block.pieces()]
             losses.append(
-                np.concatenate([sum(cost(piece, 1.0).values()).numpy() for piece in pieces])
+                np.concatenate([sum(loss(piece, 1.0).values()).numpy() for piece in pieces])
             )
         if len(losses) % every == 0 or len(losses) <= 3:
             scores[len(losses)] = scored(method, train, query, solution)
         return float(losses[-1].mean())
 
-    with mock.patch.object(training, "_validation_cost", held_out_losses):
+    with mock.patch.object(training, "_validation_loss", held_out_losses):
         method.fit(
-            as_view(train, labels=False, links="links" in catalog.card("methods", name)["uses"]),
+            as_split(train, labels=False, links="links" in catalog.card("methods", name)["uses"]),
             identity["seed"],
         )
     kept = {rule: kept_by(rule, np.array(losses)) for rule in RULES} | {"last": (epochs, epochs)}

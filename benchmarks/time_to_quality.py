@@ -54,11 +54,11 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from scvi.distributions import NegativeBinomial
 
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 from mosaicbench.data import embedded, scenarios
 from mosaicbench.errors import NotApplicable
 from mosaicbench.files.dataset import read_dataset
-from mosaicbench.files.splits import as_cells, as_view, said_of_cells, unstandardised_values
+from mosaicbench.files.splits import as_cells, as_split, said_of_cells, unstandardised_values
 from mosaicbench.methods.fusion import PoEVAE
 from mosaicbench.metrics._nearest import transfer
 from mosaicbench.models import training
@@ -149,10 +149,10 @@ class Copies(Callback):
 class PairedTotalVI(TotalVI):
     """totalVI as its tutorial trains it, on cells with RNA and proteins; from RNA alone it can do nothing then."""
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
-        """Train on the cells of a view in which all were measured."""
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+        """Train on the cells of a split in which all were measured."""
         (cells,) = train.blocks
-        self.rna, self.adt, self.scale = "rna", "adt", train.scales["adt"]
+        self.rna, self.adt, self.scale = "rna", "adt", train.normalizations["adt"]
         with scvi_apart(seed):
             from anndata import AnnData
             from scvi.model import TOTALVI
@@ -204,15 +204,15 @@ class Cut:
 
     Attributes
     ----------
-    view, train, query
+    split, train, query
         Train cells as a method gets them, the same with their types, and query cells in the order of `labels`.
     labels
         (query cells,) types.
     solution
-        The part of the view that has the truth.
+        The part of the split that has the truth.
     """
 
-    view: View
+    split: Split
     train: Cells
     query: Cells
     labels: np.ndarray
@@ -231,13 +231,13 @@ class Cut:
         parts = scenarios.cut(dataset, **cut)
         train, query, solution = (parts[part] for part in ("train", "query", "solution"))
         names = pd.Index(solution["rna"].obs["query_name"].astype(str))
-        view = as_view(train, labels=False)
-        (block,) = as_view(train, labels=True).blocks
+        split = as_split(train, labels=False)
+        (block,) = as_split(train, labels=True).blocks
         cells = as_cells(query, list(query.mod), names, counts=True)
-        return cls(view, block, cells, said_of_cells(solution, "cell_type"), solution)
+        return cls(split, block, cells, said_of_cells(solution, "cell_type"), solution)
 
 
-def fitted(method: object, view: View, seed: int) -> Copies:
+def fitted(method: object, split: Split, seed: int) -> Copies:
     """Fit a method and return the copies that were taken, the last of them of what it left."""
     module, copies = sys.modules[type(method).__module__], Copies()
     if isinstance(method, PoEVAE):
@@ -248,10 +248,10 @@ def fitted(method: object, view: View, seed: int) -> Copies:
             return training.each_alone(blocks, size)
 
         method.rules = lambda: rules | {"steps": steps}
-        method.fit(view, seed)
+        method.fit(split, seed)
     else:
         with mock.patch.object(module, "trained", partial(_scvi.trained, callbacks=[copies])):
-            method.fit(view, seed)
+            method.fit(split, seed)
     copies.taken.append((copies.done, copies.seconds, copy.deepcopy(nets_of(method).state_dict())))
     return copies
 
@@ -340,13 +340,13 @@ def _nats_of_multivi(method: MultiVI, cells: Cells) -> dict[str, torch.Tensor]:
 def curves_of(name: str, dataset: object, seed: int) -> pd.DataFrame:
     """Return a row for each run and copy of one seed, with its scores."""
     rows, cut = [], Cut.of(dataset, name, seed)
-    peaks = len(cut.view.scales["atac"].share) if "atac" in cut.view.scales else 0
+    peaks = len(cut.split.normalizations["atac"].share) if "atac" in cut.split.normalizations else 0
     for method in runs(
-        cut.view.modalities, peaks
+        cut.split.modalities, peaks
     ).values():  # what is imported and compiled at a first call
-        _warmed(method, cut.view)
-    for run, method in runs(cut.view.modalities, peaks).items():
-        copies, nets = fitted(method, cut.view, seed), nets_of(method)
+        _warmed(method, cut.split)
+    for run, method in runs(cut.split.modalities, peaks).items():
+        copies, nets = fitted(method, cut.split, seed), nets_of(method)
         held = {
             "dataset": name,
             "run": run,
@@ -362,10 +362,10 @@ def curves_of(name: str, dataset: object, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _warmed(method: object, view: View) -> None:
+def _warmed(method: object, split: Split) -> None:
     """Train for an epoch."""
     setattr(method, "max_epochs" if isinstance(method, PoEVAE) else "epochs", 1)
-    method.fit(view, 0)
+    method.fit(split, 0)
 
 
 def levels_reached(curves: pd.DataFrame) -> pd.DataFrame:

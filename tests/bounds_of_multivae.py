@@ -9,7 +9,7 @@ import math
 import torch
 from torch.distributions import Normal
 
-from mosaicbench.contract import View
+from mosaicbench.contract import Split
 from mosaicbench.methods import mmvae, mopoe, mvae
 from mosaicbench.models.minibatch import Minibatch
 from mosaicbench.peers import multivae
@@ -40,7 +40,7 @@ class Shared(BaseEncoder):
 
 def pair(ours, model, config, narrow=0.0, **options):
     """Return our method, built, and the package's with the same networks."""
-    ours.build(View((), FEATURES))
+    ours.build(Split((), FEATURES))
     networks = multivae._networks(FEATURES, ours.hidden, LATENT)
     networks["encoders"] = {m: Shared(encoder, narrow) for m, encoder in ours.encoders.items()}
     for modality, decoder in networks["decoders"].items():
@@ -56,33 +56,33 @@ def pair(ours, model, config, narrow=0.0, **options):
     return ours, theirs
 
 
-def costs(ours, theirs, values=VALUES):
-    """Return our cost per cell, and the package's loss, with the same draws."""
+def losses(ours, theirs, values=VALUES):
+    """Return our loss per cell, and the package's loss, with the same draws."""
     torch.manual_seed(1)
-    own = ours.cost(Minibatch(dict(values)), 1.0).total()
+    own = ours.loss(Minibatch(dict(values)), 1.0).total()
     torch.manual_seed(1)
     return own, theirs(MultimodalBaseDataset(dict(values)), epoch=1000).loss
 
 
-def gradient(cost, ours):
-    """Return the cost's gradient by all weights, as one vector."""
+def gradient(loss, ours):
+    """Return the loss's gradient by all weights, as one vector."""
     weights = [*ours.encoders.parameters(), *ours.decoders.parameters()]
-    return torch.cat([part.flatten() for part in torch.autograd.grad(cost, weights)])
+    return torch.cat([part.flatten() for part in torch.autograd.grad(loss, weights)])
 
 
 compared = {}
 
 
 def compare(what, ours, own, other):
-    """Keep the costs, the lengths of their gradients, and the cosine of the angle between these."""
+    """Keep the losses, the lengths of their gradients, and the cosine of the angle between these."""
     a, b = gradient(own, ours), gradient(other, ours)
-    compared[f"{what}: cost"] = [own.item(), other.item()]
+    compared[f"{what}: loss"] = [own.item(), other.item()]
     compared[f"{what}: gradient"] = [a.norm().item(), b.norm().item()]
     compared[f"{what}: direction"] = [1.0, torch.nn.functional.cosine_similarity(a, b, 0).item()]
 
 
 ours, theirs = pair(mvae.MVAE(latent=LATENT), MVAE, MVAEConfig)
-compare("mvae", ours, *costs(ours, theirs))
+compare("mvae", ours, *losses(ours, theirs))
 
 # The package sums over cells and takes the mean over modalities; ours is the other way round.
 normal = {"K": 4, "prior_and_posterior_dist": "normal", "learn_prior": False}
@@ -94,9 +94,9 @@ for objective in ("iwae", "dreg"):
         loss=f"{objective}_looser",
         **normal,
     )
-    own, other = costs(ours, theirs)
+    own, other = losses(ours, theirs)
     compare(f"mmvae {objective}", ours, own, other * len(FEATURES) / CELLS)
-del compared["mmvae dreg: cost"]  # a surrogate, whose gradient alone means something
+del compared["mmvae dreg: loss"]  # a surrogate, whose gradient alone means something
 
 # Here each cell draws its subset. Posteriors are made as narrow as points, and every cell stands in each subset's part once.
 ours, theirs = pair(mopoe.MoPoE(latent=LATENT), MoPoE, MoPoEConfig, narrow=-20.0)
@@ -106,8 +106,8 @@ torch.randperm = lambda n, **_: (
     torch.arange(n) // CELLS
 )  # cells in the order of their subsets, as the package has them
 thrice = {modality: x.repeat(3, 1) for modality, x in VALUES.items()}
-compare("mopoe with the prior's expert", ours, *costs(ours, theirs, thrice))
+compare("mopoe with the prior's expert", ours, *losses(ours, theirs, thrice))
 theirs._poe_fusion = lambda means, log_variances: poe(means, log_variances, eps=0)
-compare("mopoe", ours, *costs(ours, theirs, thrice))
+compare("mopoe", ours, *losses(ours, theirs, thrice))
 
 print(json.dumps(compared))

@@ -1,4 +1,4 @@
-"""Small views that every test of methods, fits and scores shares."""
+"""Small splits that every test of methods, fits and scores shares."""
 
 import fcntl
 import gc
@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 
 REPOSITORY = Path(__file__).parents[1]
 FEATURES = {"rna": 30, "atac": 20, "adt": 12}
@@ -89,7 +89,7 @@ def results(tmp_path_factory):
 def linear_cells(
     n: int, *, seed: int, modalities: tuple[str, ...] = ("rna", "adt"), name: str = "cell"
 ) -> Cells:
-    """Return cells whose modalities are linear views of three cell types and a shared factor, plus noise."""
+    """Return cells whose modalities are linear splits of three cell types and a shared factor, plus noise."""
     random, fixed = np.random.default_rng(seed), np.random.default_rng(0)
     types = random.integers(0, 3, n)
     z = np.concatenate([np.eye(3)[types] * 2, random.standard_normal((n, 2))], axis=1)  # (cells, 5)
@@ -121,33 +121,33 @@ def links_among(modalities: tuple[str, ...]) -> dict[tuple[str, str], sparse.csr
     return found
 
 
-def paired_view(
+def paired_split(
     n: int = 200, *, seed: int = 0, modalities: tuple[str, ...] = ("rna", "adt")
-) -> View:
+) -> Split:
     """Return one block in which every cell has all modalities."""
     features = {m: FEATURES[m] for m in modalities}
-    return View(
+    return Split(
         (linear_cells(n, seed=seed, modalities=modalities),),
         features,
         links=links_among(modalities),
     )
 
 
-def unpaired_view(n: int = 100, *, modalities: tuple[str, ...] = ("rna", "adt")) -> View:
+def unpaired_split(n: int = 100, *, modalities: tuple[str, ...] = ("rna", "adt")) -> Split:
     """Return one block per modality, of different cells."""
     blocks = tuple(
         linear_cells(n, seed=i, modalities=(m,), name=m) for i, m in enumerate(modalities)
     )
-    return View(blocks, {m: FEATURES[m] for m in modalities}, links=links_among(modalities))
+    return Split(blocks, {m: FEATURES[m] for m in modalities}, links=links_among(modalities))
 
 
-def mosaic_view() -> View:
+def mosaic_split() -> Split:
     """Return three patterns: both modalities, and each alone."""
-    rna, adt = unpaired_view().blocks
-    return replace(paired_view(), blocks=(*paired_view(80).blocks, rna, adt))
+    rna, adt = unpaired_split().blocks
+    return replace(paired_split(), blocks=(*paired_split(80).blocks, rna, adt))
 
 
-def linked_world(n: int = 400) -> tuple[View, Cells]:
+def linked_world(n: int = 400) -> tuple[Split, Cells]:
     """Return unpaired cells whose linked features are alike, what the linked columns show is shared, and new paired cells."""
     blocks, fixed = [], np.random.default_rng(0)
     loadings = {m: fixed.standard_normal((4, d)) for m, d in (("rna", 30), ("adt", 12))}
@@ -167,4 +167,4 @@ def linked_world(n: int = 400) -> tuple[View, Cells]:
         blocks.append(replace(cells, values={m: measured(seed, m)}))
     query = linear_cells(n, seed=9)
     query = replace(query, values={m: measured(9, m) for m in ("rna", "adt")})
-    return replace(unpaired_view(), blocks=tuple(blocks)), query
+    return replace(unpaired_split(), blocks=tuple(blocks)), query

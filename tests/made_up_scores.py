@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from mosaicbench.catalog.run_metadata import Roster
+from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.files.scores import CellScores
 from mosaicbench.report.tables.contract import checked_runs, checked_scores
 
@@ -52,7 +52,7 @@ CARDS = {
         "fit_seconds": {"group": "resources", "best": 0.0, "better": "lower", "chance": None},
     },
 }
-ROSTER = Roster(cards=CARDS, methods={})
+ROSTER = RunMetadata(cards=CARDS, methods={})
 SEEDS = {
     ("mvae", "foscttm"): [0.10, 0.12, 0.11, 0.13],
     ("mmvaepp", "foscttm"): [0.20, 0.19, 0.24, 0.22],
@@ -81,9 +81,9 @@ def scores_of(values: dict, *, dataset="d", scenario="paired") -> pd.DataFrame:
 def runs_of(scores: pd.DataFrame, *, not_applicable=()) -> pd.DataFrame:
     """Return the table of runs that belongs to scores; a run's method is its name."""
     runs = scores[["dataset", "scenario", "run", "seed", "status"]].drop_duplicates()
-    view = {"dataset": scores["dataset"].iloc[0], "scenario": scores["scenario"].iloc[0]}
+    split = {"dataset": scores["dataset"].iloc[0], "scenario": scores["scenario"].iloc[0]}
     absent = pd.DataFrame(
-        [view | {"run": run, "seed": None, "status": "not_applicable"} for run in not_applicable]
+        [split | {"run": run, "seed": None, "status": "not_applicable"} for run in not_applicable]
     )
     runs = pd.concat([runs, absent]) if len(absent) else runs
     runs = runs.assign(

@@ -1,4 +1,4 @@
-"""Jobs of fits of the small views, for tests of what comes before and after them."""
+"""Jobs of fits of the small splits, for tests of what comes before and after them."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from conftest import REPOSITORY
 from mosaicbench.catalog import catalog
 from mosaicbench.commands import fit
 from mosaicbench.files.runs import draws_of, read_imputed, read_latents, read_record
-from mosaicbench.files.splits import read_view, write_view
+from mosaicbench.files.splits import read_split, write_split
 
 # A job in a process of its own that forks for no fit: what a wrapped package imports and compiles is there for the next one.
 WITHOUT_FORKS = """
@@ -46,20 +46,20 @@ def run_of(method, outputs, *, hyperparameters=None, **names):
     )
 
 
-def seeds_of(views, seeds, parts=("train", "query", "solution")):
-    """Return how a job describes the seeds of some views."""
+def seeds_of(splits, seeds, parts=("train", "query", "solution")):
+    """Return how a job describes the seeds of some splits."""
     return [
-        {"seed": seed} | {part: str(view / f"{part}.h5mu") for part in parts}
-        for seed, view in zip(seeds, views, strict=True)
+        {"seed": seed} | {part: str(split / f"{part}.h5mu") for part in parts}
+        for seed, split in zip(seeds, splits, strict=True)
     ]
 
 
 def fit_one(
-    view, output, method, *, hyperparameters=None, seed=0, limits=LIMITS, names=NAMES, **more
+    split, output, method, *, hyperparameters=None, seed=0, limits=LIMITS, names=NAMES, **more
 ):
     """Fit one run and return its record."""
     run = run_of(method, [output], hyperparameters=hyperparameters, **names)
-    job = {"runs": [run], "seeds": seeds_of([view], [seed]), "limits": LIMITS | limits, **more}
+    job = {"runs": [run], "seeds": seeds_of([split], [seed]), "limits": LIMITS | limits, **more}
     if (
         "jax" in sys.modules and ".peers." in run["module"]
     ):  # its threads do not survive the fork of a fit that needs them
@@ -69,24 +69,26 @@ def fit_one(
     return read_record(output / "run.json")
 
 
-def fit_apart(views, outputs, method, scenario, hyperparameters, python):
-    """Fit a wrapped package to views with the same seed, in one new process of a Python, and return the records."""
+def fit_apart(splits, outputs, method, scenario, hyperparameters, python):
+    """Fit a wrapped package to splits with the same seed, in one new process of a Python, and return the records."""
     run = run_of(method, outputs, hyperparameters=hyperparameters, scenario=scenario)
-    job = json.dumps({"runs": [run], "seeds": seeds_of(views, [0] * len(views)), "limits": LIMITS})
+    job = json.dumps(
+        {"runs": [run], "seeds": seeds_of(splits, [0] * len(splits)), "limits": LIMITS}
+    )
     subprocess.run([python, "-c", WITHOUT_FORKS, job, TESTS], env=os.environ | APART, check=True)
     return [read_record(output / "run.json") for output in outputs]
 
 
-def poisoned(view, folder):
-    """Return a copy of a view in which all is overwritten that its scenario hides."""
-    solution = read_view(view / "solution.h5mu", "solution")
+def poisoned(split, folder):
+    """Return a copy of a split in which all is overwritten that its scenario hides."""
+    solution = read_split(split / "solution.h5mu", "solution")
     folder.mkdir()
     for part in ("train", "query"):
-        (folder / f"{part}.h5mu").write_bytes((view / f"{part}.h5mu").read_bytes())
+        (folder / f"{part}.h5mu").write_bytes((split / f"{part}.h5mu").read_bytes())
     for cells in solution.mod.values():
         cells.X = np.random.default_rng(0).random(cells.shape).astype(np.float32)
         cells.obs["cell_type"] = "garbage"
-    write_view(folder / "solution.h5mu", solution)
+    write_split(folder / "solution.h5mu", solution)
     return folder
 
 

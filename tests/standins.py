@@ -148,7 +148,7 @@ def teaseq(
     wells: dict[str, str],
     *,
     cells: int = 240,
-    labelled: bool = True,
+    label_subset: bool = True,
     suffix: str = "-{number}",
 ) -> Truth:
     """Write each well's ARC file and its antibody counts of all droplets, and one archive with the types of all wells.
@@ -189,7 +189,7 @@ def teaseq(
         ]
         keep = np.arange(cells) != LOST
         kept = {kind: matrix[keep] for kind, matrix in counts.items()}
-        labels = list(types[keep]) if labelled else [""] * (cells - 1)
+        labels = list(types[keep]) if label_subset else [""] * (cells - 1)
         truths.append(
             Truth(
                 [f"{well}_{names[i]}" for i in np.flatnonzero(keep)],
@@ -198,7 +198,7 @@ def teaseq(
                 kept,
             )
         )
-    if labelled:
+    if label_subset:
         table = pd.DataFrame(rows, columns=["barcode", "seurat_pbmc_cell_type"])
         table["predicted.celltype.l2"] = table["seurat_pbmc_cell_type"]
         with zipfile.ZipFile(folder / "elife-63632-fig4-data2-v1.zip", "w") as archive:
@@ -376,7 +376,7 @@ def mirrored(folder: Path) -> dict[str, Truth]:
         "teaseq_wells": lambda place: teaseq(place, later, cells=70),
         "neurips_cite": lambda place: neurips(place, kind="adt"),
         "neurips_multiome": lambda place: neurips(place, kind="atac"),
-        "teaseq_w1": lambda place: teaseq(place, early, cells=90, labelled=False),
+        "teaseq_w1": lambda place: teaseq(place, early, cells=90, label_subset=False),
     }
     truths = {}
     for dataset, make in makers.items():

@@ -1,4 +1,4 @@
-"""Made-up results of two views, whose controls score what theory says, and whose versions are this one's."""
+"""Made-up results of two splits, whose controls score what theory says, and whose versions are this one's."""
 
 import json
 from collections.abc import Iterator

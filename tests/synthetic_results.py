@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from mosaicbench.catalog import catalog
-from mosaicbench.catalog.run_metadata import Roster
+from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.commands import draw, report, tabulate
 from mosaicbench.files.best import write_best
 from mosaicbench.files.runs import write_record
@@ -40,7 +40,7 @@ OF_CELLS = (
     "imputation_umap_clusters",
     "virtual_cells",
 )
-PER_VIEW = (
+PER_SPLIT = (
     "overview_heat",
     "scores_by_run",
     "imputation",
@@ -50,17 +50,17 @@ PER_VIEW = (
     "training_curves",
     *OF_CELLS,
 )
-DRAWN_ONCE = (*OF_CELLS, "distances", "training_curves")  # of one view, to save time
+DRAWN_ONCE = (*OF_CELLS, "distances", "training_curves")  # of one split, to save time
 DRAWN_TWICE = (
     "imputation",
     "calibration",
     "resources",
     "scores_by_run",
-)  # of a view of each dataset
+)  # of a split of each dataset
 DRAWN = dict.fromkeys(DRAWN_ONCE, ["pair/unpaired"]) | dict.fromkeys(
     DRAWN_TWICE, ["pair/unpaired", "triple/paired"]
 )
-FIGURES = ("mean_ranks", "sweep", "tuning_trials", *PER_VIEW)
+FIGURES = ("mean_ranks", "sweep", "tuning_trials", *PER_SPLIT)
 MODALITIES = {"pair": ("rna", "adt"), "triple": ("rna", "atac", "adt")}
 SPACES = {"rna": "lognorm", "atac": "lsi", "adt": "clr"}
 SCENARIOS = ("paired", "unpaired")
@@ -293,7 +293,7 @@ def made_projections(
     random: np.random.Generator,
     name: Callable[[str], str] = str,
 ) -> dict[str, pd.DataFrame]:
-    """Return what `project` gathers of the cells of one view: every table of their contract.
+    """Return what `project` gathers of the cells of one split: every table of their contract.
 
     `name` says what cell types, features, batches and cells are called instead of "type 1", "f1", "b" and "c1".
     """
@@ -399,9 +399,9 @@ def made_projections(
             found["virtual_realism"].append(
                 pd.DataFrame([{"run": run, "modality": modality, "realism_auc": 0.9}])
             )
-    view = {"dataset": dataset, "scenario": scenario, "seed": 0}
+    split = {"dataset": dataset, "scenario": scenario, "seed": 0}
     return {
-        name: joined([part.assign(**view) for part in found[name]], columns)
+        name: joined([part.assign(**split) for part in found[name]], columns)
         for name, columns in contract.items()
     }
 
@@ -434,7 +434,7 @@ def synthetic(folder: Path) -> SimpleNamespace:
         places=[],
         seeds=SEEDS,
     )
-    found.views = [f"{dataset}/{scenario}" for dataset in MODALITIES for scenario in SCENARIOS]
+    found.splits = [f"{dataset}/{scenario}" for dataset in MODALITIES for scenario in SCENARIOS]
     for dataset, scenario, run in (
         (d, s, r) for d in MODALITIES for s in SCENARIOS for r in METHODS
     ):
@@ -466,8 +466,8 @@ def synthetic(folder: Path) -> SimpleNamespace:
         found.cells.append(here / "cells.npz")
         found.scores.append(here / "scores.tsv")
         found.features.append(here / "features.tsv")
-    for view in [*found.views, "nowhere/paired"]:
-        dataset, scenario = view.split("/")
+    for split in [*found.splits, "nowhere/paired"]:
+        dataset, scenario = split.split("/")
         runs = ["vae_poe", "mvae", "mmvaepp"] if dataset in MODALITIES else []
         runs = [run for run in runs if status_of(dataset, scenario, run, 0) == "ok"]
         projected = made_projections(
@@ -475,7 +475,7 @@ def synthetic(folder: Path) -> SimpleNamespace:
         )
         for name, table in projected.items():
             write_table(
-                folder / "projections" / view / f"{name}.tsv", table if runs else table.iloc[:0]
+                folder / "projections" / split / f"{name}.tsv", table if runs else table.iloc[:0]
             )
     return found
 
@@ -506,7 +506,7 @@ def cards(room: str) -> dict[str, dict]:
 
 
 ALL_CARDS = {room: cards(room) for room in ("methods", "metrics", "datasets")}
-ROSTER = Roster(cards=ALL_CARDS, methods=METHODS)
+ROSTER = RunMetadata(cards=ALL_CARDS, methods=METHODS)
 
 
 def finished(folder: Path) -> SimpleNamespace:
@@ -520,7 +520,7 @@ def finished(folder: Path) -> SimpleNamespace:
         write_report(results, folder / "report.html")
     results.tables = read_tables(folder / "tables")
     results.html = (folder / "report.html").read_text(encoding="utf-8")
-    results.theme = theme.Theme(display=theme._read_display(DISPLAY), roster=ROSTER)
+    results.theme = theme.Theme(display=theme._read_display(DISPLAY), run_metadata=ROSTER)
     return results
 
 
@@ -576,7 +576,7 @@ def draw_figure(
     found: SimpleNamespace,
     figure: str,
     output: Path,
-    views: list[str] | None = None,
+    splits: list[str] | None = None,
     display: Path = DISPLAY,
 ) -> None:
     draw.main(
@@ -584,7 +584,7 @@ def draw_figure(
         tables=found.folder / "tables",
         projections=found.folder / "projections",
         display=display,
-        views=found.views if views is None else views,
+        splits=found.splits if splits is None else splits,
         output=output,
     )
 
@@ -595,7 +595,7 @@ def write_report(found: SimpleNamespace, output: Path) -> None:
         figures=found.folder / "figures",
         display=DISPLAY,
         config={"title": "A synthetic benchmark", "seeds": [0, 1, 2]},
-        views=found.views,
+        splits=found.splits,
         output=output,
         results=found.folder,
     )

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import FEATURES, linear_cells, links_among, unpaired_view
+from conftest import FEATURES, linear_cells, links_among, unpaired_split
 from scipy import sparse
 
-from mosaicbench.contract import Scale
+from mosaicbench.contract import Normalization
 from mosaicbench.errors import NotApplicable, UserError
 from mosaicbench.models import anchors
 from mosaicbench.models.linked import beside_values, chain, linked
@@ -73,25 +73,25 @@ def test_geometry_is_the_cosine_of_kernel_rows_up_to_its_ceiling(cells):
 # --- linked features -----------------------------------------------------------------------------------------------------
 
 
-def matrices(found, view, modalities):
-    return {m: found.of(view.observing(m), m) for m in modalities}
+def matrices(found, split, modalities):
+    return {m: found.of(split.observing(m), m) for m in modalities}
 
 
 def test_a_column_per_link_of_a_protein():
-    view = unpaired_view()
+    split = unpaired_split()
     links = sparse.lil_matrix((FEATURES["rna"], FEATURES["adt"]), dtype=np.int8)
     links[3, 0] = links[4, 0] = 1  # a protein of two genes
     links[7, 2] = -1
-    view = replace(view, links={("rna", "adt"): links.tocsr(), ("adt", "rna"): links.T.tocsr()})
-    x = matrices(linked(view, ("rna", "adt")), view, ("rna", "adt"))
-    rna, adt = (view.observing(m).values[m] for m in ("rna", "adt"))
+    split = replace(split, links={("rna", "adt"): links.tocsr(), ("adt", "rna"): links.T.tocsr()})
+    x = matrices(linked(split, ("rna", "adt")), split, ("rna", "adt"))
+    rna, adt = (split.observing(m).values[m] for m in ("rna", "adt"))
     np.testing.assert_array_equal(x["rna"], rna[:, [3, 4, 7]])
     np.testing.assert_array_equal(x["adt"], np.stack([adt[:, 0], adt[:, 0], -adt[:, 2]], axis=1))
 
 
 def test_activity_is_normalised_by_the_train_cells_moments():
-    view = unpaired_view(modalities=("rna", "atac"))
-    found, atac = linked(view, ("rna", "atac")), view.observing("atac")
+    split = unpaired_split(modalities=("rna", "atac"))
+    found, atac = linked(split, ("rna", "atac")), split.observing("atac")
     x = found.of(atac, "atac")
     assert x.shape == (100, FEATURES["rna"])
     counts = atac.activity["atac"].toarray()
@@ -105,77 +105,79 @@ def test_activity_is_normalised_by_the_train_cells_moments():
         found.of(query.take(np.arange(4)), "atac"), found.of(query, "atac")[:4]
     )
     np.testing.assert_array_equal(
-        found.of(view.observing("rna"), "rna"), view.observing("rna").values["rna"]
+        found.of(split.observing("rna"), "rna"), split.observing("rna").values["rna"]
     )
 
 
 def test_links_are_composed_over_a_modality_that_neither_is():
-    view = unpaired_view(modalities=THREE)
-    x = matrices(linked(view, ("atac", "adt")), view, ("atac", "adt"))
-    over_genes = linked(view, ("rna", "atac")).of(view.observing("atac"), "atac")
+    split = unpaired_split(modalities=THREE)
+    x = matrices(linked(split, ("atac", "adt")), split, ("atac", "adt"))
+    over_genes = linked(split, ("rna", "atac")).of(split.observing("atac"), "atac")
     np.testing.assert_array_equal(
         x["atac"], over_genes[:, :10]
     )  # the first ten genes are linked with the first ten proteins
-    np.testing.assert_array_equal(x["adt"], view.observing("adt").values["adt"][:, :10])
-    together = linked(view, THREE)
+    np.testing.assert_array_equal(x["adt"], split.observing("adt").values["adt"][:, :10])
+    together = linked(split, THREE)
     assert together.columns == 10
-    np.testing.assert_array_equal(together.of(view.observing("adt"), "adt"), x["adt"])
+    np.testing.assert_array_equal(together.of(split.observing("adt"), "adt"), x["adt"])
 
 
 def test_values_of_peaks_are_no_linked_features():
     """Without activity, LSI components cannot stand for peaks, whatever their number."""
-    view = unpaired_view(modalities=("rna", "atac"))
+    split = unpaired_split(modalities=("rna", "atac"))
     d = FEATURES["atac"]
-    scale = Scale("lsi", np.zeros(d), np.ones(d), 1.0, np.ones(d), np.ones(d), loadings=np.eye(d))
+    scale = Normalization(
+        "lsi", np.zeros(d), np.ones(d), 1.0, np.ones(d), np.ones(d), loadings=np.eye(d)
+    )
     blind = replace(
-        view,
-        scales={"atac": scale},
-        blocks=tuple(replace(block, activity={}) for block in view.blocks),
+        split,
+        normalizations={"atac": scale},
+        blocks=tuple(replace(block, activity={}) for block in split.blocks),
     )
     with pytest.raises(NotApplicable, match="no links lead between rna and atac"):
         linked(blind, ("rna", "atac"))
 
 
 def test_without_links_a_method_does_not_apply():
-    view = replace(unpaired_view(), links={})
+    split = replace(unpaired_split(), links={})
     with pytest.raises(
         NotApplicable, match="no links lead between rna and adt; give the dataset `links`"
     ):
-        linked(view, ("rna", "adt"))
+        linked(split, ("rna", "adt"))
     one = links_among(("rna", "adt"))["rna", "adt"].tolil()
     one[1:] = 0
     with pytest.raises(
         NotApplicable, match="1 linked features between rna and adt, at least 2 are needed"
     ):
-        linked(replace(view, links={("rna", "adt"): one.tocsr()}), ("rna", "adt"))
+        linked(replace(split, links={("rna", "adt"): one.tocsr()}), ("rna", "adt"))
 
 
 def test_many_linked_features_become_joint_principal_components():
-    view = unpaired_view(modalities=("rna", "atac"))
-    whole, few = linked(view, ("rna", "atac")), linked(view, ("rna", "atac"), components=4)
-    both = [whole.of(view.observing(m), m) for m in ("rna", "atac")]
+    split = unpaired_split(modalities=("rna", "atac"))
+    whole, few = linked(split, ("rna", "atac")), linked(split, ("rna", "atac"), components=4)
+    both = [whole.of(split.observing(m), m) for m in ("rna", "atac")]
     covariance = sum(np.cov(x, rowvar=False) for x in both)
     values = np.linalg.eigvalsh(covariance)[::-1]
-    projected = [few.of(view.observing(m), m) for m in ("rna", "atac")]
+    projected = [few.of(split.observing(m), m) for m in ("rna", "atac")]
     np.testing.assert_allclose(sum(x.var(axis=0, ddof=1) for x in projected), values[:4], rtol=1e-4)
-    assert linked(view, ("rna", "atac"), components=30).axes is None
+    assert linked(split, ("rna", "atac"), components=30).axes is None
 
 
 def test_the_modality_that_is_linked_with_all_stands_in_the_middle():
-    view = unpaired_view(modalities=THREE)
-    assert chain(view) == ("atac", "rna", "adt")
-    assert chain(view, ["adt", "atac", "rna"]) == ("adt", "atac", "rna")
-    assert chain(unpaired_view()) == ("rna", "adt")
+    split = unpaired_split(modalities=THREE)
+    assert chain(split) == ("atac", "rna", "adt")
+    assert chain(split, ["adt", "atac", "rna"]) == ("adt", "atac", "rna")
+    assert chain(unpaired_split()) == ("rna", "adt")
     with pytest.raises(
         UserError, match=r"order: \['rna', 'adt'\] must name each of rna, atac, adt once"
     ):
-        chain(view, ["rna", "adt"])
+        chain(split, ["rna", "adt"])
 
 
 def test_linked_features_stand_beside_the_values():
-    view = unpaired_view(modalities=THREE)
-    pairs = {pair: linked(view, pair) for pair in (("atac", "rna"), ("rna", "adt"))}
-    blocks = {next(iter(block.values)): block for block in beside_values(view, pairs).blocks}
+    split = unpaired_split(modalities=THREE)
+    pairs = {pair: linked(split, pair) for pair in (("atac", "rna"), ("rna", "adt"))}
+    blocks = {next(iter(block.values)): block for block in beside_values(split, pairs).blocks}
     assert {m: list(block.values) for m, block in blocks.items()} == {
         "rna": ["rna", "rna~atac", "rna~adt"],
         "atac": ["atac", "atac~rna"],

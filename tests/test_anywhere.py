@@ -28,7 +28,7 @@ TINY = {
     "metrics": {
         "groups": ["alignment", "imputation"]
     },  # no seconds, no memory: what is left is the same everywhere
-    "report": {"projected_runs": []},
+    "report": {"umap_runs": []},
     "keep": [],  # test_workflow.py has cells laid out, and a model kept
 }
 SCORES = "tables/scores.tsv"  # of all runs; the others are of one run, to save time

@@ -8,7 +8,7 @@ import scanpy
 from anndata import AnnData
 from conftest import REPOSITORY
 from mosaicbench_fits import fit_one
-from mosaicbench_views import cut_small, small_dataset
+from mosaicbench_splits import cut_small, small_dataset
 from scipy import sparse
 
 import mosaicbench
@@ -20,7 +20,7 @@ from mosaicbench.data.assemble import joined
 from mosaicbench.datasets import simulated
 from mosaicbench.errors import NotApplicable, UserError
 from mosaicbench.files.runs import latents_of, read_imputed, read_latents
-from mosaicbench.files.splits import read_view
+from mosaicbench.files.splits import read_split
 from mosaicbench.files.tables import read_table
 from mosaicbench.methods.mmvae import MMVAE
 from mosaicbench.metrics import _nearest
@@ -37,13 +37,13 @@ def dataset():
 
 @pytest.fixture(scope="module")
 def place(dataset, tmp_path_factory):
-    """Return the folder of a view, two runs with models, and the query's cells as their owner has them."""
+    """Return the folder of a split, two runs with models, and the query's cells as their owner has them."""
     folder = tmp_path_factory.mktemp("benchmark")
-    view = cut_small(dataset, "paired", folder / "view")
-    fit_one(view, folder / "mvae", "mvae", hyperparameters={"max_epochs": 3}, names=KEPT)
-    fit_one(view, folder / "cca", "cca", names=KEPT)
-    solution = read_view(view / "solution.h5mu", "solution")
-    queried = read_view(view / "query.h5mu", "query")[
+    split = cut_small(dataset, "paired", folder / "split")
+    fit_one(split, folder / "mvae", "mvae", hyperparameters={"max_epochs": 3}, names=KEPT)
+    fit_one(split, folder / "cca", "cca", names=KEPT)
+    solution = read_split(split / "solution.h5mu", "solution")
+    queried = read_split(split / "query.h5mu", "query")[
         "left"
     ].obs_names  # the order of rows matters to the last bit of a product
     row_of = {name: row for row, name in enumerate(solution["left"].obs["query_name"])}
@@ -341,7 +341,7 @@ def test_a_metric_of_distances_is_the_same_from_latents_and_from_their_graph(met
 def test_scoring_says_which_option_is_missing(capsys):
     with pytest.raises(SystemExit, match="--truth"):
         cli.main(["score", "--latents", "a.h5ad"])
-    with pytest.raises(SystemExit, match="--runs, --views"):
+    with pytest.raises(SystemExit, match="--runs, --splits"):
         cli.main(["score"])
 
 
@@ -362,7 +362,7 @@ def test_expected_counts_stand_beside_log_normalised_values(tmp_path):
     joined({"adt": cells["adt"].copy()}).write_h5mu(tmp_path / "adt.h5mu")
     apply.main(run=tmp_path / "model", cells=tmp_path / "adt.h5mu", output=tmp_path / "out.h5mu")
     made = mudata.read_h5mu(tmp_path / "out.h5mu")["adt->rna"]
-    total = float(Model.read(tmp_path / "model").kept.view["rna/total"])
+    total = float(Model.read(tmp_path / "model").kept.split["rna/total"])
     np.testing.assert_allclose(
         made.layers["counts"], np.maximum(np.expm1(made.X) * total / 1e4, 0), rtol=1e-4, atol=1e-6
     )
@@ -626,9 +626,9 @@ def test_peaks_of_later_cells_are_transformed_as_those_of_the_query(tmp_path, of
     dataset = simulated.load(
         None, modalities=("rna", "atac"), cells=120, n_rna=60, n_atac=90, fragments=200
     )
-    view = cut_small(dataset, "paired", tmp_path / "view", preprocess={"atac": of_peaks})
-    fit_one(view, tmp_path / "pca_joint", "pca_joint", names=KEPT)
-    solution = read_view(view / "solution.h5mu", "solution")
+    split = cut_small(dataset, "paired", tmp_path / "split", preprocess={"atac": of_peaks})
+    fit_one(split, tmp_path / "pca_joint", "pca_joint", names=KEPT)
+    solution = read_split(split / "solution.h5mu", "solution")
     own = dataset[solution.obs_names].copy()
     own.write_h5mu(tmp_path / "own.h5mu")
     apply.main(

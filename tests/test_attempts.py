@@ -10,7 +10,7 @@ import time
 import pytest
 from conftest import REPOSITORY
 from mosaicbench_fits import run_of, seeds_of
-from mosaicbench_views import cut_small, small_dataset
+from mosaicbench_splits import cut_small, small_dataset
 
 from mosaicbench.commands import fit
 from mosaicbench.errors import UserError
@@ -20,13 +20,13 @@ from mosaicbench.workflow.layout import FILES_OF_FIT
 
 
 @pytest.fixture(scope="module")
-def view(tmp_path_factory):
-    return cut_small(small_dataset(), "paired", tmp_path_factory.mktemp("view"))
+def split(tmp_path_factory):
+    return cut_small(small_dataset(), "paired", tmp_path_factory.mktemp("split"))
 
 
 def attempt(
     number,
-    view,
+    split,
     output,
     *,
     epochs=1,
@@ -39,7 +39,7 @@ def attempt(
         "runs": [
             run_of("mvae", [output], hyperparameters={"max_epochs": epochs, "patience": epochs})
         ],
-        "seeds": seeds_of([view], [0]),
+        "seeds": seeds_of([split], [0]),
         "limits": {"minutes": limit_minutes, "memory_mb": limit_mb},
     }
     granted = {
@@ -50,12 +50,12 @@ def attempt(
     return read_record(output / "run.json")
 
 
-def test_an_attempt_that_has_enough_is_a_fit(view, tmp_path):
-    assert attempt(1, view, tmp_path)["status"] == "ok"
+def test_an_attempt_that_has_enough_is_a_fit(split, tmp_path):
+    assert attempt(1, split, tmp_path)["status"] == "ok"
     assert {path.name for path in tmp_path.iterdir()} == set(FILES_OF_FIT)
 
 
-def test_a_fit_whose_note_another_job_removed_is_a_fit(view, tmp_path, monkeypatch):
+def test_a_fit_whose_note_another_job_removed_is_a_fit(split, tmp_path, monkeypatch):
     fitted = fit.main
 
     def note_removed(**job):
@@ -63,7 +63,7 @@ def test_a_fit_whose_note_another_job_removed_is_a_fit(view, tmp_path, monkeypat
         (tmp_path / "attempt.json").unlink()
 
     monkeypatch.setattr(fit, "main", note_removed)
-    assert attempt(1, view, tmp_path)["status"] == "ok"
+    assert attempt(1, split, tmp_path)["status"] == "ok"
 
 
 LONG = 100_000  # epochs: not over before a limit is looked at, in a process that has imported all
@@ -73,26 +73,26 @@ LONG = 100_000  # epochs: not over before a limit is looked at, in a process tha
     ("little", "status"), [({"usable_mb": 50.0}, "out_of_memory"), ({"minutes": 0.001}, "timeout")]
 )
 def test_too_little_for_an_early_attempt_is_left_to_the_next_one_and_at_last_a_row(
-    view, tmp_path, little, status
+    split, tmp_path, little, status
 ):
     for number in (1, 2):
         with pytest.raises(UserError, match=f"{status}.*the next attempt gets more"):
-            attempt(number, view, tmp_path, epochs=LONG, **little)
-    assert attempt(3, view, tmp_path, epochs=LONG, **little)["status"] == status
+            attempt(number, split, tmp_path, epochs=LONG, **little)
+    assert attempt(3, split, tmp_path, epochs=LONG, **little)["status"] == status
     assert not (tmp_path / "attempt.json").exists()
 
 
-def test_the_limits_of_the_config_end_a_run_on_any_attempt(view, tmp_path):
-    assert attempt(1, view, tmp_path, epochs=LONG, limit_mb=50.0)["status"] == "out_of_memory"
+def test_the_limits_of_the_config_end_a_run_on_any_attempt(split, tmp_path):
+    assert attempt(1, split, tmp_path, epochs=LONG, limit_mb=50.0)["status"] == "out_of_memory"
 
 
-def killed_attempt(number, view, output):
+def killed_attempt(number, split, output):
     """Kill an attempt, and all that it started, as a cluster does, as soon as it is under way."""
     run = run_of("mvae", [output], hyperparameters={"max_epochs": 100000, "patience": 100000})
     del run["module"]  # the command line finds it
     job = {
         "runs": [run],
-        "seeds": seeds_of([view], [0]),
+        "seeds": seeds_of([split], [0]),
         "limits": {"minutes": 5, "memory_mb": 8000},
     }
     options = ["--attempt", number, "--granted-mb", "9000", "--granted-minutes", "10"]
@@ -119,15 +119,15 @@ def _read(path):
     [("OUT_OF_MEMORY", "out_of_memory"), ("TIMEOUT", "timeout"), ("NODE_FAIL", "crashed")],
 )
 def test_a_run_killed_from_outside_each_time_becomes_a_row_that_says_how(
-    view, tmp_path, monkeypatch, state, status
+    split, tmp_path, monkeypatch, state, status
 ):
-    killed_attempt(3, view, tmp_path)
+    killed_attempt(3, split, tmp_path)
     (tmp_path / "bin").mkdir()
     scontrol = tmp_path / "bin/scontrol"
     scontrol.write_text(f"#!/bin/sh\necho JobId=$4 JobState={state} Reason=None\n")
     scontrol.chmod(0o755)
     monkeypatch.setenv("PATH", f"{scontrol.parent}:{os.environ['PATH']}")
-    record = attempt(4, view, tmp_path)
+    record = attempt(4, split, tmp_path)
     assert record["status"] == status
     assert record["message"].endswith(
         f"the last had 8000 MB and 5 minutes in job 7, which SLURM calls {state}"
@@ -136,17 +136,17 @@ def test_a_run_killed_from_outside_each_time_becomes_a_row_that_says_how(
     assert not (tmp_path / "attempt.json").exists()
 
 
-def test_an_attempt_after_another_fault_fits_again(view, tmp_path):
-    assert attempt(4, view, tmp_path)["status"] == "ok"
+def test_an_attempt_after_another_fault_fits_again(split, tmp_path):
+    assert attempt(4, split, tmp_path)["status"] == "ok"
 
 
 def test_a_row_of_a_job_that_the_cluster_takes_for_failed_is_written_again(
-    view, tmp_path, monkeypatch
+    split, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    first = attempt(3, view, tmp_path, epochs=LONG, usable_mb=50.0, limit_mb=50.0)
+    first = attempt(3, split, tmp_path, epochs=LONG, usable_mb=50.0, limit_mb=50.0)
     (tmp_path / "run.json").unlink()
-    again = attempt(4, view, tmp_path)
+    again = attempt(4, split, tmp_path)
     assert (again["status"], again["message"]) == (first["status"], first["message"])
     assert again["status"] == "out_of_memory"
 
@@ -154,8 +154,8 @@ def test_a_row_of_a_job_that_the_cluster_takes_for_failed_is_written_again(
 @pytest.mark.parametrize(
     "note", ["", "{", "[]", '{"attempt": 3}'], ids=["empty", "cut", "a list", "keys missing"]
 )
-def test_a_note_of_an_attempt_that_cannot_be_read_is_started_over(view, tmp_path, capfd, note):
+def test_a_note_of_an_attempt_that_cannot_be_read_is_started_over(split, tmp_path, capfd, note):
     (tmp_path / "attempt.json").write_text(note)
-    assert attempt(cluster.ATTEMPTS + 1, view, tmp_path)["status"] == "ok"
+    assert attempt(cluster.ATTEMPTS + 1, split, tmp_path)["status"] == "ok"
     assert "starts over" in capfd.readouterr().err
     assert not (tmp_path / "attempt.json").exists()

@@ -14,8 +14,8 @@ pytestmark = [
     ),
 ]
 DESKTOP, PHONE = 1400, 390
-TABLE = "document.querySelector('#view-1 table')"
-GRID = "document.querySelector('#view-1 .grid')"
+TABLE = "document.querySelector('#split-1 table')"
+GRID = "document.querySelector('#split-1 .grid')"
 FOSCTTM = f"[...{TABLE}.tHead.rows[0].cells].find(cell => cell.textContent.startsWith('FOSCTTM'))"
 KEYS = f"[...{TABLE}.tBodies[0].rows].map(row => row.cells[{FOSCTTM}.cellIndex].dataset.sort)"
 RUNS = f"[...{TABLE}.tBodies[0].rows].filter(row => row.offsetHeight).map(row => row.dataset.run)"
@@ -136,22 +136,22 @@ def test_a_dash_says_why_when_tapped(pages, window):
     window.open(pages / "report.html", width=PHONE)
     box = "document.getElementById('reason')"
     assert window.run(f"{box}.hidden")
-    window.click("document.querySelector('#view-1 tr[data-run=ridge] button.why')")
+    window.click("document.querySelector('#split-1 tr[data-run=ridge] button.why')")
     window.wait(f"!{box}.hidden")
     assert "not given by this method" in window.run(f"{box}.textContent")
     left, right = window.run(f"(r => [r.left, r.right])({box}.getBoundingClientRect())")
     assert 0 <= left < right <= PHONE
-    window.click("document.querySelector('#view-1 h2')")
+    window.click("document.querySelector('#split-1 h2')")
     assert window.run(f"{box}.hidden")
 
 
 def test_figures_fit_unfold_and_grow(pages, window):
     window.open(pages / "report.html", width=PHONE)
-    picture = "document.querySelector('#view-1-scores_by_run img')"
-    window.run("location.hash = 'view-1-scores_by_run'")
-    window.wait("document.getElementById('view-1-scores_by_run').open")
+    picture = "document.querySelector('#split-1-scores_by_run img')"
+    window.run("location.hash = 'split-1-scores_by_run'")
+    window.wait("document.getElementById('split-1-scores_by_run').open")
     window.wait(f"{picture}.complete && {picture}.getBoundingClientRect().width > 0")
     assert window.run(f"{picture}.getBoundingClientRect().width") <= PHONE
-    window.click("document.querySelector('#view-1-scores_by_run button.enlarge')")
+    window.click("document.querySelector('#split-1-scores_by_run button.enlarge')")
     assert window.run(f"{picture}.getBoundingClientRect().width") > 2 * PHONE
     assert window.run("document.documentElement.scrollWidth") <= PHONE

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 import torch
-from conftest import FEATURES, linear_cells, paired_view
+from conftest import FEATURES, linear_cells, paired_split
 from mosaicbench_fits import fit_one
-from mosaicbench_views import cut_small, small_dataset
+from mosaicbench_splits import cut_small, small_dataset
 from scipy import integrate, stats
 from sklearn.linear_model import Ridge as SklearnRidge
 from test_methods import METHODS, fitted, gives
 from torch.distributions import NegativeBinomial
 
 from mosaicbench.commands import score
-from mosaicbench.contract import Scale
+from mosaicbench.contract import Normalization
 from mosaicbench.files.runs import draws_of, read_imputed
 from mosaicbench.files.scores import read_scores
 from mosaicbench.files.tables import read_table
@@ -180,7 +180,7 @@ def test_both_ends_of_the_scale():
 @pytest.mark.parametrize("method", DRAWING)
 def test_draws_have_their_shape_and_depend_on_the_seed_alone(method):
     query, features = linear_cells(20, seed=5, name="query"), np.array([4, 1, 2])
-    instance = fitted(method, paired_view(), query)
+    instance = fitted(method, paired_split(), query)
     first, again, other = (
         instance.draw(query.only("rna"), "adt", features, 7, seed) for seed in (1, 1, 2)
     )
@@ -198,7 +198,7 @@ def test_draws_have_their_shape_and_depend_on_the_seed_alone(method):
 @pytest.mark.parametrize("method", ["ridge", "oracle", "shuffled"])
 def test_draws_that_are_calibrated_by_construction_are(method):
     query = linear_cells(200, seed=7, name="query")
-    instance, truth = fitted(method, paired_view(400), query), query.values["adt"][:, ALL]
+    instance, truth = fitted(method, paired_split(400), query), query.values["adt"][:, ALL]
     draws = instance.draw(query.only("rna"), "adt", ALL, 39, 0)
     assert coverage_50(draws, truth, np.ones(truth.shape[1])) == pytest.approx(0.5, abs=0.06)
     assert coverage_90(draws, truth, np.ones(truth.shape[1])) == pytest.approx(0.9, abs=0.04)
@@ -209,7 +209,7 @@ def test_draws_that_are_calibrated_by_construction_are(method):
 
 def test_draws_of_a_vae_spread_as_its_posterior_and_its_likelihood_do():
     query = linear_cells(6, seed=5, name="query")
-    model = fitted("mvae", paired_view(), query, private=2)
+    model = fitted("mvae", paired_split(), query, private=2)
     torch.nn.init.constant_(
         model.decoders["adt"].spread, -10
     )  # the smallest: else noise hides what the posterior does
@@ -226,7 +226,7 @@ def test_draws_of_a_vae_spread_as_its_posterior_and_its_likelihood_do():
 
 
 def test_residuals_of_ridge_are_those_of_fits_without_the_cell():
-    train = paired_view(60)
+    train = paired_split(60)
     ridge = fitted("ridge", train, train.blocks[0], components=6)
     (block,), (components, linear) = train.blocks, ridge.regression["rna", "adt"]
     z, y = components.transform(block.values["rna"]), block.values["adt"]
@@ -245,7 +245,7 @@ def test_residuals_of_ridge_are_those_of_fits_without_the_cell():
 
 def test_draws_of_knn_are_values_of_its_neighbours():
     query = linear_cells(9, seed=5, name="query")
-    knn = fitted("knn_impute", paired_view(), query)
+    knn = fitted("knn_impute", paired_split(), query)
     draws = knn.draw(query.only("rna"), "adt", ALL, 300, 0)
     neighbors = knn._neighbors(query.only("rna"))
     for cell in range(9):
@@ -262,11 +262,14 @@ def scale(space, features, peaks=0):
     }
     counted = peaks or features
     lsi = (
-        {"when_open": random.random(peaks), "loadings": random.standard_normal((peaks, features))}
+        {
+            "mean_if_accessible": random.random(peaks),
+            "loadings": random.standard_normal((peaks, features)),
+        }
         if peaks
         else {}
     )
-    return Scale(
+    return Normalization(
         space=space,
         share=np.full(counted, 1 / counted),
         opened=np.full(counted, 0.3),
@@ -299,13 +302,13 @@ def test_drawn_peaks_have_the_mean_that_is_expected():
 
 
 @pytest.fixture(scope="module")
-def view(tmp_path_factory):
-    return cut_small(small_dataset(), "paired", tmp_path_factory.mktemp("view"))
+def split(tmp_path_factory):
+    return cut_small(small_dataset(), "paired", tmp_path_factory.mktemp("split"))
 
 
 @pytest.mark.parametrize("method", ["oracle", "train_mean", "ridge"])
-def test_a_run_has_draws_that_its_scores_speak_of(view, tmp_path, method):
-    record = fit_one(view, tmp_path, method)
+def test_a_run_has_draws_that_its_scores_speak_of(split, tmp_path, method):
+    record = fit_one(split, tmp_path, method)
     assert "draw" in record["seconds"]
     imputed = read_imputed(tmp_path / "imputed.h5mu")
     draws = draws_of(imputed, "left->right")
@@ -318,7 +321,7 @@ def test_a_run_has_draws_that_its_scores_speak_of(view, tmp_path, method):
     files = {name: [tmp_path / f"{name}.tsv"] for name in ("scores", "features")}
     score.main(
         runs=[tmp_path],
-        views=[view],
+        splits=[split],
         groups=["calibration"],
         **files,
         cells=[tmp_path / "cells.npz"],

@@ -71,7 +71,7 @@ def load(raw):
 '''
 FIGURE = '''"""A toy."""
 
-CARD = {"label": "Toy", "caption": "A toy.", "needs": ["scores"], "per": "view"}
+CARD = {"label": "Toy", "caption": "A toy.", "needs": ["scores"], "per": "split"}
 
 
 def toy(scores, theme):
@@ -237,9 +237,9 @@ MISTAKES = [
     ("datasets", "def load(", "def lode(", ": no function `load`; did you mean 'lode'?"),
     (
         "figures",
-        '"per": "view"',
-        '"per": "views"',
-        ": CARD, key 'per': there is no word 'views'; did you mean 'view'?",
+        '"per": "split"',
+        '"per": "splits"',
+        ": CARD, key 'per': there is no word 'splits'; did you mean 'split'?",
     ),
     ("figures", "def toy(", "def toy_(", ": no function `toy`"),
 ]
@@ -444,10 +444,10 @@ def test_a_base_that_is_not_there_is_named(shelves):
 def test_every_word_says_what_it_means():
     for words in (
         cards.KIND,
-        cards.HANDLES,
-        cards.USES,
-        cards.GIVES,
-        cards.CLAIMS,
+        cards.SCENARIOS,
+        cards.INPUTS,
+        cards.OUTPUTS,
+        cards.TESTED_FOR,
         cards.GROUPS,
         cards.BETTER,
         cards.PER,
@@ -455,7 +455,7 @@ def test_every_word_says_what_it_means():
         cards.NEEDS,
     ):
         assert all(len(meaning.split()) > 2 for meaning in words.values())
-    assert set(card_defaults.PARTS_OF) == set(cards.GIVES)
+    assert set(card_defaults.PARTS_OF) == set(cards.OUTPUTS)
 
 
 def test_snakemake_ends_with_the_message_alone(tmp_path):

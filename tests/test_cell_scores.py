@@ -10,7 +10,7 @@ from mosaicbench.metrics.alignment import foscttm, foscttm_cosine
 from mosaicbench.metrics.imputation import imputation_pearson_per_cell
 from mosaicbench.metrics.label_transfer import label_transfer_accuracy
 from mosaicbench.scoring import scorer
-from mosaicbench.scoring.run_data import Evidence
+from mosaicbench.scoring.run_data import RunData
 
 OF_LATENTS = (
     "foscttm",
@@ -45,7 +45,7 @@ def supplied(n=60):
 
 
 def scores_of_cells(*, groups, **known):
-    return scorer.score(Evidence(**known), groups).cells
+    return scorer.score(RunData(**known), groups).cells
 
 
 def test_the_mean_over_cells_is_the_score():

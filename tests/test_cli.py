@@ -21,7 +21,7 @@ SEARCH = {
     "identity": ADOPTION | {"method": "cca", "seed": 0},
     "of": "cca",
     "hyperparameters": {},
-    "view": "v",
+    "split": "v",
     "output": "o",
 }
 SEARCH |= {"trials": 1, "objective": "mean", "seed": 0, "limits": {"minutes": 1, "memory_mb": 1}}
@@ -161,7 +161,7 @@ def test_what_fools_a_metric_is_what_its_card_admits():
             "mosaicbench adopt: JOB: missing a required argument: 'dataset'",
         ),
         (
-            ["adopt", json.dumps(ADOPTION | {"seeds": [{"view": "v"}]})],
+            ["adopt", json.dumps(ADOPTION | {"seeds": [{"split": "v"}]})],
             "mosaicbench adopt: seeds[0] lacks the key 'seed'",
         ),
         (

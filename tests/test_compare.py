@@ -6,12 +6,12 @@ from made_up_scores import runs_of, scores_of
 from scipy import stats
 
 from mosaicbench import cli
-from mosaicbench.catalog.run_metadata import Roster
+from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.commands.compare import COLUMNS, compared
 from mosaicbench.files.tables import read_table, write_table
 
 METRICS = {"foscttm": {"better": "lower"}, "nmi": {"better": "higher"}}
-ROSTER = Roster({"metrics": METRICS}, {})
+ROSTER = RunMetadata({"metrics": METRICS}, {})
 
 
 def changes(a, b):

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import FEATURES, linear_cells, links_among, mosaic_view, paired_view
+from conftest import FEATURES, linear_cells, links_among, mosaic_split, paired_split
 from scipy.spatial.distance import cdist, pdist
 
-from mosaicbench.contract import View
+from mosaicbench.contract import Split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.methods._weak_pairs import weakly_paired
 from mosaicbench.methods.contrastive import ContrastiveVAE, _cells, stacked, whitened
@@ -36,9 +36,9 @@ def minibatch(train):
 
 
 def cost_of(model, x):
-    """Return the cost, drawn from the same random numbers every time."""
+    """Return the loss, drawn from the same random numbers every time."""
     torch.manual_seed(3)
-    return model.cost(x, 1.0)
+    return model.loss(x, 1.0)
 
 
 def decoded_alone(model, query, source, target):
@@ -46,8 +46,8 @@ def decoded_alone(model, query, source, target):
 
 
 def contrast_by_hand(latents, sharpness):
-    """Return each cell's cost, one logarithm at a time."""
-    cells, cost = len(latents[0]), np.zeros(len(latents[0]))
+    """Return each cell's loss, one logarithm at a time."""
+    cells, loss = len(latents[0]), np.zeros(len(latents[0]))
     for i in range(len(latents)):
         for j in range(len(latents)):
             if i == j:
@@ -55,8 +55,8 @@ def contrast_by_hand(latents, sharpness):
             for cell in range(cells):
                 distances = ((latents[i][cell] - latents[j]) ** 2).sum(1)
                 likeness = np.exp(-sharpness * distances)
-                cost[cell] -= 0.5 * np.log(likeness[cell] / likeness.sum())
-    return cost
+                loss[cell] -= 0.5 * np.log(likeness[cell] / likeness.sum())
+    return loss
 
 
 @pytest.mark.parametrize("modalities", [2, 3])
@@ -78,7 +78,7 @@ def test_contrast_of_nothing_is_log_cells_of_twins_zero_and_of_one_modality_zero
 
 
 def test_a_weight_of_zero_removes_exactly_its_term():
-    train = paired_view()
+    train = paired_split()
     x = minibatch(train)
     paid = cost_of(built(train), x)
     assert set(paid) == TERMS
@@ -94,9 +94,9 @@ def test_a_weight_of_zero_removes_exactly_its_term():
     torch.testing.assert_close(twice["contrast"], 2 * paid["contrast"])
 
 
-def test_without_contrast_and_linear_path_it_costs_what_mmvae_costs():
-    """The same encoders and decoders in both, so that only the costs could differ."""
-    train = paired_view()
+def test_without_contrast_and_linear_path_it_losses_what_mmvae_losses():
+    """The same encoders and decoders in both, so that only the losses could differ."""
+    train = paired_split()
     x, plain, ours = minibatch(train), MMVAE(), built(train, contrast_weight=0.0)
     torch.manual_seed(0)
     plain.make(train)
@@ -110,7 +110,7 @@ def test_without_contrast_and_linear_path_it_costs_what_mmvae_costs():
 )
 def test_the_linear_path_starts_as_cca(modalities):
     train, query = (
-        paired_view(modalities=modalities),
+        paired_split(modalities=modalities),
         linear_cells(40, seed=5, modalities=modalities, name="query"),
     )
     model, cca = built(train, components=30, latent=8), CCA(components=30, latent=8)
@@ -122,7 +122,7 @@ def test_the_linear_path_starts_as_cca(modalities):
 
 
 def test_cells_with_one_modality_do_not_move_the_rotation_but_count_as_cells_of_their_modality():
-    train = mosaic_view()
+    train = mosaic_split()
     whiteners = {m: whitened(train.observing(m).values[m], 30, 0) for m in train.modalities}
     paired = replace(train, blocks=train.blocks[:1])
     for m, rotation in canonical_rotations(whiteners, train, 5).items():
@@ -132,14 +132,14 @@ def test_cells_with_one_modality_do_not_move_the_rotation_but_count_as_cells_of_
 
 
 def test_modalities_that_are_never_paired_have_no_linear_path():
-    rna, adt = mosaic_view().blocks[1:]
-    train = View((rna, adt), {m: FEATURES[m] for m in ("rna", "adt")})
+    rna, adt = mosaic_split().blocks[1:]
+    train = Split((rna, adt), {m: FEATURES[m] for m in ("rna", "adt")})
     whiteners = {m: whitened(train.observing(m).values[m], 30, 0) for m in train.modalities}
     assert all(np.abs(r).max() < 1e-6 for r in canonical_rotations(whiteners, train, 5).values())
 
 
 def test_imputation_is_kernel_ridge_and_decoder_by_the_weights_that_held_out_cells_decide():
-    train, query = paired_view(400), linear_cells(40, seed=5, name="query")
+    train, query = paired_split(400), linear_cells(40, seed=5, name="query")
     model, ridge = ContrastiveVAE(max_epochs=40), Ridge(kernel="gaussian", components=30)
     model.fit(train, 0)
     ridge.fit(train, 0)
@@ -161,12 +161,12 @@ def test_imputation_is_kernel_ridge_and_decoder_by_the_weights_that_held_out_cel
 def test_held_out_cells_that_one_predicts_half_as_strongly_give_it_half_and_the_other_nothing(
     better,
 ):
-    train = paired_view(400)
+    train = paired_split(400)
     model = ContrastiveVAE(max_epochs=2)
     model.fit(train, 0)
     fitted, held_out = training.divide(train, model)
     ridge = Ridge(kernel="gaussian", components=30)
-    ridge.fit(View((_cells(fitted[0].take(torch.arange(fitted[0].cells))),), train.features), 0)
+    ridge.fit(Split((_cells(fitted[0].take(torch.arange(fitted[0].cells))),), train.features), 0)
     shown = _cells(held_out[0].only("rna"))
     exact = (
         ridge.impute(shown, "adt")
@@ -199,7 +199,7 @@ def test_stacked_weights_are_least_squares_unless_one_would_be_negative():
 
 def test_gaussian_ridge_is_kernel_ridge_where_every_train_cell_is_a_landmark():
     """Then (K + penalty) alpha = y, but for the intercept, which is taken out of both by centring the kernel."""
-    train, query = paired_view(120), linear_cells(30, seed=5, name="query")
+    train, query = paired_split(120), linear_cells(30, seed=5, name="query")
     ridge = Ridge(kernel="gaussian", components=5)
     ridge.fit(train, 0)
     pca, likeness, linear = ridge.regression["rna", "adt"]
@@ -214,7 +214,7 @@ def test_gaussian_ridge_is_kernel_ridge_where_every_train_cell_is_a_landmark():
 
 
 def test_a_private_latent_is_read_by_its_own_decoder_alone():
-    train, query = paired_view(200), linear_cells(40, seed=5, name="query")
+    train, query = paired_split(200), linear_cells(40, seed=5, name="query")
     model = ContrastiveVAE(max_epochs=2, private=4, regression="none")
     model.fit(train, 0)
     assert model.embed(query.only("rna")).shape == (40, 20)
@@ -227,7 +227,7 @@ def test_a_private_latent_is_read_by_its_own_decoder_alone():
 
 
 def test_input_dropout_hides_values_in_training_only():
-    train = paired_view()
+    train = paired_split()
     x, hiding, seeing = minibatch(train), built(train, input_dropout=0.5), built(train)
     torch.testing.assert_close(hiding.posterior(x).mean, seeing.posterior(x).mean)
     hiding.nets.train()
@@ -241,13 +241,15 @@ def linked_cells(cells, seed, name):
     return drawn
 
 
-def unpaired_view():
+def unpaired_split():
     blocks = tuple(linked_cells(150, seed, m).only(m) for seed, m in enumerate(("rna", "adt")))
-    return View(blocks, {m: FEATURES[m] for m in ("rna", "adt")}, links=links_among(("rna", "adt")))
+    return Split(
+        blocks, {m: FEATURES[m] for m in ("rna", "adt")}, links=links_among(("rna", "adt"))
+    )
 
 
 def test_weak_pairs_are_mutual_neighbours_and_all_cells_stay_what_they_are():
-    train = unpaired_view()
+    train = unpaired_split()
     shown = weakly_paired(train, 3)
     assert shown.blocks[:2] == train.blocks
     rna, adt = train.blocks
@@ -270,7 +272,7 @@ def test_weak_pairs_are_mutual_neighbours_and_all_cells_stay_what_they_are():
 
 
 def test_without_pairs_linked_neighbours_stand_in_for_them_and_without_links_it_does_not_apply():
-    train, query = unpaired_view(), linked_cells(60, 9, "query")
+    train, query = unpaired_split(), linked_cells(60, 9, "query")
     model = ContrastiveVAE(max_epochs=10, latent=5)
     history = model.fit(train, 0)
     assert history[-1]["contrast"] > 0
@@ -284,9 +286,9 @@ def test_without_pairs_linked_neighbours_stand_in_for_them_and_without_links_it_
 
 
 def test_only_paired_cells_are_contrasted_and_single_ones_are_reconstructed():
-    train = mosaic_view()
+    train = mosaic_split()
     model = built(train)
-    single = model.cost(on_device(train.blocks[1], torch.device("cpu")), 1.0)
+    single = model.loss(on_device(train.blocks[1], torch.device("cpu")), 1.0)
     assert set(single) == {"nll_rna", "contrast", "kl"}
     assert float(single["contrast"].detach().abs().max()) == 0
     single = single["nll_rna"].mean()
@@ -296,7 +298,7 @@ def test_only_paired_cells_are_contrasted_and_single_ones_are_reconstructed():
 
 
 def test_features_and_no_linear_path_are_an_ordinary_encoder():
-    train = paired_view()
+    train = paired_split()
     model = built(train, components=None, linear_path="none")
     x = Minibatch({"rna": torch.randn(5, FEATURES["rna"])})
     torch.testing.assert_close(model.posterior(x).mean, model.encoders["rna"].network(x["rna"]))
@@ -309,7 +311,7 @@ def test_a_direction_without_pairs_is_imputed_by_the_decoder():
         pair: linear_cells(60, seed=i, modalities=pair, name=str(i))
         for i, pair in enumerate([("rna", "atac"), ("rna", "adt")])
     }
-    train = View(tuple(cells.values()), dict(FEATURES))
+    train = Split(tuple(cells.values()), dict(FEATURES))
     model = ContrastiveVAE(max_epochs=2)
     model.fit(train, 0)
     assert ("atac", "adt") not in model.shares

@@ -109,7 +109,10 @@ def test_features_seen_in_too_few_of_the_kept_cells_go(dataset, raw_counts):
 def test_curation_leaves_its_argument_alone(dataset):
     before = dataset.copy()
     curated(
-        dataset, unlabelled=["unsure"], dropped_types=["Doublet"], qc={"rna": {"min_features": 7}}
+        dataset,
+        unknown_labels=["unsure"],
+        dropped_types=["Doublet"],
+        qc={"rna": {"min_features": 7}},
     )
     assert curated(dataset, links=False).uns["curation"] == {"dropped": {}}
     assert list(dataset.obs["cell_type"]) == list(before.obs["cell_type"])
@@ -131,7 +134,7 @@ def test_curation_leaves_its_argument_alone(dataset):
         ),
         ({"qc": {"adt": {"max_mito": 0.1}}}, "qc.adt.max_mito: no gene's name begins with MT-"),
         (
-            {"unlabelled": ["unsur"]},
+            {"unknown_labels": ["unsur"]},
             "unlabelled: no cell is called 'unsur'; there are B, Doublet, T, unsure",
         ),
         ({"dropped_types": ["Doublets"]}, "dropped_types: no cell is called 'Doublets'"),
@@ -156,7 +159,7 @@ def test_curation_refuses(dataset, options, message, tmp_path):
 
 
 def test_unknown_types_lose_their_label_and_doublets_their_cell(dataset):
-    kept = curated(dataset, unlabelled=["unsure"], dropped_types=["Doublet"])
+    kept = curated(dataset, unknown_labels=["unsure"], dropped_types=["Doublet"])
     assert list(kept.obs["cell_type"]) == ["T", "B", "", ""] * (N // 5)
     assert list(kept.obs["cell_type"].cat.categories) == ["", "B", "T"]
     assert kept.uns["curation"]["dropped"] == {"cell type Doublet": N // 5}

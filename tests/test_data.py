@@ -787,7 +787,7 @@ def test_real_cells_become_the_same_dataset_as_files_of_ones_own(name, tmp_path)
         "path": path,
         "cell_type": "cell_type",
         "batch": "batch",
-        "unlabelled": ["unassigned"],
+        "unknown_labels": ["unassigned"],
     }
     prepare.main(dataset=name, loader="own_files", options=options, output=tmp_path / "d.h5mu")
     dataset = read_dataset(tmp_path / "d.h5mu")

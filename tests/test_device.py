@@ -5,12 +5,12 @@ import os
 import numpy as np
 import pytest
 import torch
-from conftest import linear_cells, paired_view
+from conftest import linear_cells, paired_split
 from mosaicbench_fits import LIMITS, run_of, seeds_of
-from mosaicbench_views import cut_small, small_dataset
+from mosaicbench_splits import cut_small, small_dataset
 from pretend_device import DEVICE, There, pretended
-from test_methods import MODELS, VIEWS, gives
-from test_training import counted_view
+from test_methods import MODELS, SPLITS, gives
+from test_training import counted_split
 
 from mosaicbench.catalog import catalog
 from mosaicbench.commands import fit
@@ -79,7 +79,7 @@ def assert_same_there(monkeypatch, method, train, query, **hyperparameters):
 @pytest.mark.parametrize("method", MODELS)
 def test_a_model_trains_and_gives_all_it_gives_on_one_device(monkeypatch, method):
     assert_same_there(
-        monkeypatch, method, VIEWS[widest(method)](), linear_cells(20, seed=5, name="query")
+        monkeypatch, method, SPLITS[widest(method)](), linear_cells(20, seed=5, name="query")
     )
 
 
@@ -88,12 +88,12 @@ def test_counts_come_to_the_device_resident_or_streamed(monkeypatch, streamed):
     if streamed:
         monkeypatch.setattr(minibatch, "HOST_SHARE", 0)
     query = linear_cells(20, seed=5, name="query")
-    assert_same_there(monkeypatch, "vae_poe", counted_view(), query, likelihood="counts")
+    assert_same_there(monkeypatch, "vae_poe", counted_split(), query, likelihood="counts")
 
 
 def assert_goes_on(method, place):
     """Train 4 epochs in one go, and 3 and then the fourth from what was saved to a place: both give the same."""
-    train, query = VIEWS[widest(method)](), linear_cells(20, seed=5, name="query")
+    train, query = SPLITS[widest(method)](), linear_cells(20, seed=5, name="query")
 
     def trained(epochs, *, saved=True):
         instance = made(method, **SMALL | {"max_epochs": epochs})
@@ -117,7 +117,7 @@ def test_a_killed_training_goes_on_on_the_device(monkeypatch, tmp_path, method):
 
 
 def test_a_model_that_was_kept_gives_the_same_there(monkeypatch):
-    train, query = paired_view(), linear_cells(20, seed=5, name="query")
+    train, query = paired_split(), linear_cells(20, seed=5, name="query")
     method = made("mvae", **SMALL)
     method.fit(train, 0)
     with pretended(monkeypatch):
@@ -138,12 +138,12 @@ def test_the_process_that_forks_fits_asks_for_no_gpu(monkeypatch, tmp_path):
         return False
 
     monkeypatch.setattr(torch.cuda, "is_available", is_available)
-    views = [
-        cut_small(dataset, "paired", tmp_path / f"view-{seed}", seed=seed) for seed in range(2)
+    splits = [
+        cut_small(dataset, "paired", tmp_path / f"split-{seed}", seed=seed) for seed in range(2)
     ]
     outputs = [tmp_path / f"run/seed-{seed}" for seed in range(2)]
     run = run_of("mvae", outputs, hyperparameters={"max_epochs": 1})
-    fit.main(runs=[run], seeds=seeds_of(views, range(2)), limits=LIMITS)
+    fit.main(runs=[run], seeds=seeds_of(splits, range(2)), limits=LIMITS)
     assert [read_record(output / "run.json")["status"] for output in outputs] == ["ok"] * 2
     processes = set(map(int, asked.read_text().split()))
     assert len(processes) == 2

@@ -141,14 +141,14 @@ cli.main(sys.argv[1:])
 def test_a_fit_whose_files_do_not_fit_is_no_row_of_the_method(tmp_path):
     """A full disk is no fault of the method: the run has no row, and is fitted again."""
     from mosaicbench_fits import fit_one, run_of, seeds_of
-    from mosaicbench_views import cut_small, small_dataset
+    from mosaicbench_splits import cut_small, small_dataset
 
-    view = cut_small(small_dataset(), "paired", tmp_path / "view")
-    fit_one(view, tmp_path / "fit", "random_latent")
+    split = cut_small(small_dataset(), "paired", tmp_path / "split")
+    fit_one(split, tmp_path / "fit", "random_latent")
     before = (tmp_path / "fit/latents.h5ad").stat()
     run = run_of("random_latent", [tmp_path / "fit"])
     del run["module"]
-    job = json.dumps({"runs": [run], "seeds": seeds_of([view], [0])})
+    job = json.dumps({"runs": [run], "seeds": seeds_of([split], [0])})
     for _ in range(2):
         done = under_limit(8_000, CLI, "fit", job)
         assert done.returncode == 1
@@ -157,7 +157,7 @@ def test_a_fit_whose_files_do_not_fit_is_no_row_of_the_method(tmp_path):
         assert not (tmp_path / "fit/run.json").exists()
         assert (tmp_path / "fit/latents.h5ad").stat().st_mtime_ns == before.st_mtime_ns
         assert not list((tmp_path / "fit").glob(".*"))
-    assert fit_one(view, tmp_path / "fit", "random_latent")["status"] == "ok"
+    assert fit_one(split, tmp_path / "fit", "random_latent")["status"] == "ok"
 
 
 def test_a_command_that_cannot_make_its_folder_ends_in_one_message(tmp_path, monkeypatch, capsys):

@@ -8,7 +8,7 @@ from made_up_scores import CARDS, runs_of, scores_of
 from synthetic_results import DISPLAY
 
 from mosaicbench.catalog import catalog
-from mosaicbench.catalog.run_metadata import Roster
+from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.figures.distances import distances
 from mosaicbench.report.page.summary import verdicts
 from mosaicbench.report.tables.overview import overview
@@ -22,7 +22,7 @@ METRICS = {
     for forms in common.BY_DISTANCE.values()
     for name in forms.values()
 }
-ROSTER = Roster(cards=CARDS | {"metrics": CARDS["metrics"] | METRICS}, methods={})
+ROSTER = RunMetadata(cards=CARDS | {"metrics": CARDS["metrics"] | METRICS}, methods={})
 THEME = Theme(yaml.safe_load(DISPLAY.read_text()), ROSTER)
 # run -> FOSCTTM by Euclidean and by cosine distance; the oracle does not compete, ridge has no latents
 FIRST = {"mvae": (0.30, 0.10), "cca": (0.20, 0.15), "vae_poe": (0.25, 0.20), "oracle": (0.0, 0.0)}
@@ -45,7 +45,7 @@ def summary_of(**datasets):
     return pd.concat(parts, ignore_index=True)
 
 
-def test_the_best_run_and_the_pairs_that_turn_are_counted_by_view():
+def test_the_best_run_and_the_pairs_that_turn_are_counted_by_split():
     found = verdicts_by_distance(summary_of(one=FIRST, two=SECOND), ROSTER).set_index("dataset")
     assert found["metric"].tolist() == ["foscttm", "foscttm"]
     assert found.loc["one", ["best_euclidean", "best_cosine", "differs"]].tolist() == [
@@ -75,11 +75,12 @@ def test_a_run_without_one_of_the_scores_is_compared_by_neither():
 def test_verdicts_are_said_in_words_from_the_table():
     both = verdicts_by_distance(summary_of(one=FIRST, two=SECOND), ROSTER)
     (sentence,) = verdicts(both, THEME)
-    assert "differs in 1 of 2 views; 3 of 6 pairs of runs change their order." in sentence
+    assert "differs in 1 of 2 splits; 3 of 6 pairs of runs change their order." in sentence
     assert all(words in sentence for words in ("Euclidean cca", "cosine mvae"))
     (same,) = verdicts(verdicts_by_distance(summary_of(two=SECOND), ROSTER), THEME)
     assert (
-        "the best run is the same in the one view; 1 of 3 pairs of runs change their order." in same
+        "the best run is the same in the one split; 1 of 3 pairs of runs change their order."
+        in same
     )
     assert verdicts(both.iloc[:0], THEME) == []
 

@@ -16,7 +16,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from synthetic_results import (
     DISPLAY,
     FIGURES,
-    PER_VIEW,
+    PER_SPLIT,
     cards,
     draw_figure,
     made_projections,
@@ -27,7 +27,7 @@ from mosaicbench.catalog import catalog
 from mosaicbench.commands import draw
 from mosaicbench.errors import UserError
 from mosaicbench.files.tables import read_table, write_table
-from mosaicbench.report.tables.contract import of_view
+from mosaicbench.report.tables.contract import of_split
 from mosaicbench.report.theme import save
 
 
@@ -43,7 +43,7 @@ def test_the_figures_tested_here_are_all_that_there_are():
         ]
 
 
-@pytest.mark.parametrize("figure", PER_VIEW)
+@pytest.mark.parametrize("figure", PER_SPLIT)
 def test_a_figure_ships_its_numbers_and_draws_the_same_bytes_twice(
     results, tmp_path, monkeypatch, figure
 ):
@@ -61,13 +61,13 @@ def test_a_figure_ships_its_numbers_and_draws_the_same_bytes_twice(
     )
 
 
-@pytest.mark.parametrize("figure", [*PER_VIEW, "mean_ranks"])
+@pytest.mark.parametrize("figure", [*PER_SPLIT, "mean_ranks"])
 def test_no_picture_cuts_long_names(results, tmp_path, monkeypatch, figure):
     monkeypatch.setattr(catalog, "cards", cards)
     display = yaml.safe_load(DISPLAY.read_text())
     for room, name in (
         ("methods", "Contrastive VAE supervised (own)"),
-        ("costs", "Feedback of critic, output RNA"),
+        ("costs", "Feedback of discriminator, output RNA"),
     ):
         display[room] = {
             key: (value or {}) | {"label": name} for key, value in display[room].items()
@@ -79,7 +79,7 @@ def test_no_picture_cuts_long_names(results, tmp_path, monkeypatch, figure):
     assert [int(edge.sum()) for edge in edges] == [0, 0, 0, 0]
 
 
-@pytest.mark.parametrize("figure", PER_VIEW)
+@pytest.mark.parametrize("figure", PER_SPLIT)
 def test_a_figure_without_data_says_so(results, tmp_path, monkeypatch, figure):
     monkeypatch.setattr(catalog, "cards", cards)
     draw_figure(results, figure, tmp_path, ["nowhere/paired"])
@@ -145,7 +145,7 @@ def test_imputation_quantiles_are_over_features_of_the_mean_over_seeds(results):
     drawn = drawn[drawn["panel"] == "features"]
     assert len(drawn["direction"].unique()) == 6
     row = drawn.set_index(["direction", "run"]).loc[("rna->adt", "mvae")]
-    features = of_view(results.tables["features"], "triple", "paired")
+    features = of_split(results.tables["features"], "triple", "paired")
     features = features[features["metric"] == "imputation_pearson_per_feature"]
     mine = features[(features["run"] == "mvae") & (features["direction"] == "rna->adt")]
     expected = mine.pivot(index="feature", columns="seed", values="value").mean(axis=1).dropna()
@@ -181,7 +181,7 @@ def test_names_of_cell_types_and_features_are_literal(results, tmp_path, monkeyp
         tables=results.folder / "tables",
         projections=tmp_path / "projections",
         display=DISPLAY,
-        views=["pair/unpaired"],
+        splits=["pair/unpaired"],
         output=tmp_path,
     )
     assert hostile in set(read_table(tmp_path / "pair/unpaired/umap.tsv")["cell_type"])
@@ -210,7 +210,7 @@ def test_a_figure_that_cannot_be_drawn_is_a_note_in_the_report(
     stem = folder / "figures/pair/unpaired/resources"
     assert all(stem.with_suffix(f".{kind}").is_file() for kind in ("svg", "png", "tsv"))
     assert list(read_table(stem.with_suffix(".tsv"))) == ["not_drawn"]
-    write_report(SimpleNamespace(folder=folder, views=["pair/unpaired"]), tmp_path / "report.html")
+    write_report(SimpleNamespace(folder=folder, splits=["pair/unpaired"]), tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     reason = "ZeroDivisionError: nothing &lt;b&gt;to&lt;/b&gt; divide"
     assert f"This figure could not be drawn: {reason}" in page

@@ -6,16 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from mosaicbench_fits import fit_one
-from mosaicbench_views import cut_small, small_dataset
+from mosaicbench_splits import cut_small, small_dataset
 
 from mosaicbench.catalog import catalog
-from mosaicbench.catalog.run_metadata import TRAITS, roster_of
+from mosaicbench.catalog.run_metadata import TRAITS, run_metadata_of
 from mosaicbench.commands import adopt, score
 from mosaicbench.config import settings
 from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files.runs import latents_of, read_imputed, read_latents, read_record
 from mosaicbench.files.scores import read_scores
-from mosaicbench.files.splits import feature_names, read_view
+from mosaicbench.files.splits import feature_names, read_split
 from mosaicbench.report.page.cells import trait_columns
 from mosaicbench.report.page.failures import reason
 from mosaicbench.report.theme import Theme
@@ -25,16 +25,16 @@ IDENTITY = {"dataset": "small", "scenario": "paired", "run": "mine"}
 
 
 @pytest.fixture(scope="module")
-def view(tmp_path_factory):
-    return cut_small(small_dataset(), "paired", tmp_path_factory.mktemp("view"))
+def split(tmp_path_factory):
+    return cut_small(small_dataset(), "paired", tmp_path_factory.mktemp("split"))
 
 
 @pytest.fixture(scope="module")
-def fitted(view, tmp_path_factory):
+def fitted(split, tmp_path_factory):
     """A run of the benchmark itself, whose files stand for what somebody computed elsewhere."""
     folder = tmp_path_factory.mktemp("mvae")
     fit_one(
-        view,
+        split,
         folder,
         "mvae",
         hyperparameters={"max_epochs": 2},
@@ -43,27 +43,27 @@ def fitted(view, tmp_path_factory):
     return folder
 
 
-def adopted(view, folder, seed=0, **files):
-    entry = {"seed": seed, "view": str(view), "output": str(folder / "mine")} | {
+def adopted(split, folder, seed=0, **files):
+    entry = {"seed": seed, "split": str(split), "output": str(folder / "mine")} | {
         k: str(v) for k, v in files.items()
     }
     adopt.main(**IDENTITY, seeds=[entry])
     return folder / "mine"
 
 
-def scores_of(run, view, folder):
+def scores_of(run, split, folder):
     files = {
         "scores": [folder / "scores.tsv"],
         "features": [folder / "features.tsv"],
         "cells": [folder / "cells.npz"],
     }
-    score.main(runs=[run], views=[view], groups=GROUPS, **files)
+    score.main(runs=[run], splits=[split], groups=GROUPS, **files)
     return read_scores(folder / "scores.tsv")
 
 
-def own_names(view, *, train=True):
-    """Return name in the view -> the dataset's own name, of query cells and, if wanted, train cells."""
-    solution = read_view(view / "solution.h5mu", "solution")
+def own_names(split, *, train=True):
+    """Return name in the split -> the dataset's own name, of query cells and, if wanted, train cells."""
+    solution = read_split(split / "solution.h5mu", "solution")
     names = {
         row: own for cells in solution.mod.values() for own, row in cells.obs["query_name"].items()
     }
@@ -74,7 +74,7 @@ def own_names(view, *, train=True):
     )
 
 
-def as_made_elsewhere(fitted, view, names=None, **changes):
+def as_made_elsewhere(fitted, split, names=None, **changes):
     """Return a run's latents as another program would write them: in any order, with or without the dataset's names."""
     table = read_latents(fitted / "latents.h5ad")
     order = np.random.default_rng(1).permutation(table.n_obs)
@@ -85,7 +85,7 @@ def as_made_elsewhere(fitted, view, names=None, **changes):
     uns = (
         {}
         if names
-        else {"mosaicbench": dict(read_view(view / "query.h5mu", "query").uns["mosaicbench"])}
+        else {"mosaicbench": dict(read_split(split / "query.h5mu", "query").uns["mosaicbench"])}
     )
     made = anndata.AnnData(X=np.asarray(table.X), obs=obs, uns=uns)[order].copy()
     for key, value in changes.items():
@@ -98,12 +98,12 @@ def written(made, path):
     return path
 
 
-@pytest.mark.parametrize("named", ["as in the view", "as in the dataset"])
+@pytest.mark.parametrize("named", ["as in the split", "as in the dataset"])
 def test_the_same_latents_and_values_from_elsewhere_have_the_same_scores(
-    fitted, view, tmp_path, named
+    fitted, split, tmp_path, named
 ):
-    names = own_names(view) if named == "as in the dataset" else None
-    latents = written(as_made_elsewhere(fitted, view, names), tmp_path / "a.h5ad")
+    names = own_names(split) if named == "as in the dataset" else None
+    latents = written(as_made_elsewhere(fitted, split, names), tmp_path / "a.h5ad")
     imputed = read_imputed(fitted / "imputed.h5mu")
     values = mudata.MuData(
         {direction: cells[::-1].copy() for direction, cells in imputed.mod.items()}
@@ -112,10 +112,12 @@ def test_the_same_latents_and_values_from_elsewhere_have_the_same_scores(
         for cells in values.mod.values():
             cells.obs_names = cells.obs_names.map(names)
     else:
-        values.uns["mosaicbench"] = dict(read_view(view / "query.h5mu", "query").uns["mosaicbench"])
+        values.uns["mosaicbench"] = dict(
+            read_split(split / "query.h5mu", "query").uns["mosaicbench"]
+        )
     values.write_h5mu(tmp_path / "a.h5mu")
-    run = adopted(view, tmp_path, latents=latents, imputed=tmp_path / "a.h5mu")
-    here, elsewhere = scores_of(fitted, view, tmp_path), scores_of(run, view, tmp_path)
+    run = adopted(split, tmp_path, latents=latents, imputed=tmp_path / "a.h5mu")
+    here, elsewhere = scores_of(fitted, split, tmp_path), scores_of(run, split, tmp_path)
     about = ["metric", "direction", "space", "value"]
     expected = here.loc[~here["metric"].isin(["fit_seconds", "peak_host_mb"]), about]
     assert {"foscttm", "label_transfer_accuracy", "imputation_pearson_per_feature"} <= set(
@@ -130,23 +132,23 @@ def test_the_same_latents_and_values_from_elsewhere_have_the_same_scores(
     assert set(record["hyperparameters"]) == {"latents", "imputed"}
 
 
-def test_only_query_cells_are_needed_and_what_follows_is_said(fitted, view, tmp_path):
-    names = own_names(view)
-    made = as_made_elsewhere(fitted, view, names)
-    of_query = made[made.obs["cell"].isin(own_names(view, train=False).values())].copy()
-    run = adopted(view, tmp_path, latents=written(of_query, tmp_path / "a.h5ad"))
+def test_only_query_cells_are_needed_and_what_follows_is_said(fitted, split, tmp_path):
+    names = own_names(split)
+    made = as_made_elsewhere(fitted, split, names)
+    of_query = made[made.obs["cell"].isin(own_names(split, train=False).values())].copy()
+    run = adopted(split, tmp_path, latents=written(of_query, tmp_path / "a.h5ad"))
     latents = read_latents(run / "latents.h5ad")
     assert set(latents.obs["subset"]) == {"query"}
     assert "no latents of train cells of left" in read_record(run / "run.json")["message"]
-    assert not (scores_of(run, view, tmp_path)["metric"] == "label_transfer_accuracy").any()
+    assert not (scores_of(run, split, tmp_path)["metric"] == "label_transfer_accuracy").any()
 
 
-def test_rows_without_a_source_are_joint_and_named_by_the_rows(fitted, view, tmp_path):
-    made = as_made_elsewhere(fitted, view, own_names(view))
+def test_rows_without_a_source_are_joint_and_named_by_the_rows(fitted, split, tmp_path):
+    made = as_made_elsewhere(fitted, split, own_names(split))
     source = made.obs["source"].iloc[0]
     joint = made[made.obs["source"] == made.obs["source"].iloc[0]].copy()
     joint = anndata.AnnData(X=joint.X, obs=pd.DataFrame(index=joint.obs["cell"]))
-    run = adopted(view, tmp_path, latents=written(joint, tmp_path / "a.h5ad"))
+    run = adopted(split, tmp_path, latents=written(joint, tmp_path / "a.h5ad"))
     names, z = latents_of(read_latents(run / "latents.h5ad"), "joint", "query")
     before, expected = latents_of(read_latents(fitted / "latents.h5ad"), source, "query")
     np.testing.assert_array_equal(z[names.get_indexer(before)], expected)
@@ -173,56 +175,56 @@ def of_a_third_modality(made):
 @pytest.mark.parametrize(
     ("spoilt", "message"),
     [
-        (without_a_cell, "lacks 1 of .* cells of this view, such as"),
+        (without_a_cell, "lacks 1 of .* cells of this split, such as"),
         (with_a_cell_twice, "has the cell .* twice"),
         (with_a_gap, "holds NaN or infinite values"),
-        (of_a_third_modality, "there is no source 'atac' in this view"),
+        (of_a_third_modality, "there is no source 'atac' in this split"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Observation names are not unique")
 def test_latents_of_other_cells_are_refused_in_one_sentence(
-    fitted, view, tmp_path, spoilt, message
+    fitted, split, tmp_path, spoilt, message
 ):
-    made = spoilt(as_made_elsewhere(fitted, view, own_names(view)))
+    made = spoilt(as_made_elsewhere(fitted, split, own_names(split)))
     made.obs_names_make_unique()
     with pytest.raises(ContractError, match=message):
-        adopted(view, tmp_path, latents=written(made, tmp_path / "a.h5ad"))
+        adopted(split, tmp_path, latents=written(made, tmp_path / "a.h5ad"))
 
 
-def test_names_of_the_view_need_to_say_of_which_view(fitted, view, tmp_path):
-    made = as_made_elsewhere(fitted, view)
+def test_names_of_the_split_need_to_say_of_which_split(fitted, split, tmp_path):
+    made = as_made_elsewhere(fitted, split)
     path = written(made, tmp_path / "a.h5ad")
     made.uns["mosaicbench"]["seed"] = 1
     written(made, tmp_path / "b.h5ad")
     with pytest.raises(
-        ContractError, match="it says seed 1 about itself, and this view is of seed 0"
+        ContractError, match="it says seed 1 about itself, and this split is of seed 0"
     ):
-        adopted(view, tmp_path, latents=tmp_path / "b.h5ad")
+        adopted(split, tmp_path, latents=tmp_path / "b.h5ad")
     del made.uns["mosaicbench"]
     written(made, tmp_path / "c.h5ad")
-    with pytest.raises(ContractError, match="say of which view they are"):
-        adopted(view, tmp_path, latents=tmp_path / "c.h5ad")
-    assert adopted(view, tmp_path, latents=path)
+    with pytest.raises(ContractError, match="say of which split they are"):
+        adopted(split, tmp_path, latents=tmp_path / "c.h5ad")
+    assert adopted(split, tmp_path, latents=path)
 
 
-def test_what_an_earlier_fit_kept_is_not_of_what_is_adopted(fitted, view, tmp_path):
+def test_what_an_earlier_fit_kept_is_not_of_what_is_adopted(fitted, split, tmp_path):
     for kept in ("model",):
         (tmp_path / "mine" / kept).mkdir(parents=True)
         (tmp_path / "mine" / kept / "model.json").write_text("{}")
     run = adopted(
-        view,
+        split,
         tmp_path,
-        latents=written(as_made_elsewhere(fitted, view, own_names(view)), tmp_path / "a.h5ad"),
+        latents=written(as_made_elsewhere(fitted, split, own_names(split)), tmp_path / "a.h5ad"),
     )
     assert not {"model"} & {path.name for path in run.iterdir()}
-    assert "foscttm" in set(scores_of(run, view, tmp_path)["metric"])
+    assert "foscttm" in set(scores_of(run, split, tmp_path)["metric"])
 
 
 @pytest.mark.filterwarnings("ignore:Variable names are not unique")
-def test_imputed_values_need_every_feature_and_a_direction(view, tmp_path):
-    query = read_view(view / "query.h5mu", "query")
+def test_imputed_values_need_every_feature_and_a_direction(split, tmp_path):
+    query = read_split(split / "query.h5mu", "query")
     source, target = list(query.mod)
-    names = own_names(view)
+    names = own_names(split)
     values = anndata.AnnData(
         X=np.zeros((query[source].n_obs, len(feature_names(query[target]))), dtype=np.float32),
         obs=pd.DataFrame(index=query[source].obs_names.map(names)),
@@ -230,19 +232,19 @@ def test_imputed_values_need_every_feature_and_a_direction(view, tmp_path):
     )
     mudata.MuData({f"{source}->{target}": values[:, 1:].copy()}).write_h5mu(tmp_path / "a.h5mu")
     with pytest.raises(ContractError, match="lacks 1 of .* features, such as"):
-        adopted(view, tmp_path, imputed=tmp_path / "a.h5mu")
+        adopted(split, tmp_path, imputed=tmp_path / "a.h5mu")
     twice = values.copy()
     twice.var_names = [twice.var_names[1], *twice.var_names[1:]]
     mudata.MuData({f"{source}->{target}": twice}).write_h5mu(tmp_path / "c.h5mu")
     with pytest.raises(ContractError, match=f"has the feature '{twice.var_names[0]}' twice"):
-        adopted(view, tmp_path, imputed=tmp_path / "c.h5mu")
+        adopted(split, tmp_path, imputed=tmp_path / "c.h5mu")
     in_a_layer = anndata.AnnData(obs=values.obs, var=values.var, layers={"counts": values.X})
     mudata.MuData({f"{source}->{target}": in_a_layer}).write_h5mu(tmp_path / "d.h5mu")
     with pytest.raises(ContractError, match="X is empty; put the values there"):
-        adopted(view, tmp_path, imputed=tmp_path / "d.h5mu")
+        adopted(split, tmp_path, imputed=tmp_path / "d.h5mu")
     mudata.MuData({"proteins": values}).write_h5mu(tmp_path / "b.h5mu")
     with pytest.raises(ContractError, match="'proteins' is no direction"):
-        adopted(view, tmp_path, imputed=tmp_path / "b.h5mu")
+        adopted(split, tmp_path, imputed=tmp_path / "b.h5mu")
 
 
 # --- in a config ---------------------------------------------------------------------------------------------------------
@@ -267,9 +269,9 @@ def there(tmp_path, monkeypatch):
 def test_a_stanza_names_a_file_for_all_seeds_one_for_each_or_a_pattern():
     for latents in ("one.h5ad", ["seed-3.h5ad", "seed-5.h5ad"], "seed-{seed}.h5ad"):
         bench = settings.load(config({"latents": latents, "scenarios": ["paired"]}))
-        assert bench.runs["mine"].method == catalog.ELSEWHERE
-        views = [(d, s) for d, s, run in bench.applicable if run == "mine"]
-        assert views == [("simulated", "paired")]
+        assert bench.runs["mine"].method == catalog.EXTERNAL
+        splits = [(d, s) for d, s, run in bench.applicable if run == "mine"]
+        assert splits == [("simulated", "paired")]
         assert (
             bench.not_applicable[-1]["reason"]
             == "computed elsewhere, for other datasets or scenarios"
@@ -301,7 +303,7 @@ def test_a_mistake_in_a_stanza_is_one_message(stanza, message):
 
 
 @pytest.mark.usefixtures("there")
-@pytest.mark.parametrize("more", [{"keep": ["mine"]}, {"report": {"generated_runs": ["mine"]}}])
+@pytest.mark.parametrize("more", [{"keep": ["mine"]}, {"report": {"sampled_runs": ["mine"]}}])
 def test_nothing_is_kept_or_drawn_of_what_has_no_model(more):
     with pytest.raises(UserError, match="'mine' was computed elsewhere"):
         settings.load(config({"latents": "one.h5ad"}, **more))
@@ -312,13 +314,13 @@ def test_nothing_is_kept_or_drawn_of_what_has_no_model(more):
 
 def test_it_is_marked_wherever_it_is_named_and_what_is_not_known_is_a_dash_with_its_reason():
     runs = pd.DataFrame(
-        [{"run": "mine", "method": catalog.ELSEWHERE, "status": "ok", "message": adopt.UNKNOWN}]
+        [{"run": "mine", "method": catalog.EXTERNAL, "status": "ok", "message": adopt.UNKNOWN}]
     )
-    roster = roster_of(runs)
-    theme = Theme({room: {} for room in ("methods", "runs")}, roster)
+    run_metadata = run_metadata_of(runs)
+    theme = Theme({room: {} for room in ("methods", "runs")}, run_metadata)
     assert theme.label("runs", "mine") == "mine (elsewhere)"
-    assert roster.competes("mine")
-    assert roster.traits("mine") == dict.fromkeys(TRAITS, "unknown")
+    assert run_metadata.competes("mine")
+    assert run_metadata.traits("mine") == dict.fromkeys(TRAITS, "unknown")
     assert {
         (cell.text, cell.why)
         for cell in (made({"run": "mine"}) for _, made in trait_columns(theme))

@@ -74,7 +74,7 @@ def test_names_come_back_and_may_not_hold_the_end_of_a_line():
 
 @pytest.mark.parametrize("name", SETS)
 def test_an_embedded_set_holds_what_is_said_of_it(name, tmp_path):
-    cells, features, merged, published, unlabelled = SETS[name]
+    cells, features, merged, published, unknown_labels = SETS[name]
     stanza = registry.load()[name]
     prepare.main(
         dataset=name, loader=stanza["loader"], options=stanza["options"], output=tmp_path / "d.h5mu"
@@ -85,7 +85,7 @@ def test_an_embedded_set_holds_what_is_said_of_it(name, tmp_path):
     assert dataset.n_obs == cells
     types = dataset.obs["cell_type"].astype(str)
     counts = types[types != ""].value_counts()
-    assert (len(counts), int((types == "").sum())) == (merged, unlabelled)
+    assert (len(counts), int((types == "").sum())) == (merged, unknown_labels)
     assert counts.min() >= embedded.FEWEST
     assert len(set(embedded.load(name, cell_type="published").obs["cell_type"])) == published
     first, second = features
@@ -172,9 +172,9 @@ def test_fewer_cells_leave_no_type_of_too_few(name, cells, types, tmp_path):
     drawn = curated(whole, cells=cells)
     assert list(fewer.obs_names) == list(drawn.obs_names)
     published = drawn.obs["cell_type"].astype(str).value_counts()
-    labelled = fewer.obs["cell_type"].astype(str).value_counts().drop("")
-    assert len(labelled) == types
-    assert labelled.to_dict() == published[published >= embedded.FEWEST].to_dict()
+    label_subset = fewer.obs["cell_type"].astype(str).value_counts().drop("")
+    assert len(label_subset) == types
+    assert label_subset.to_dict() == published[published >= embedded.FEWEST].to_dict()
 
 
 @pytest.mark.parametrize("name", SETS)

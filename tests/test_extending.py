@@ -51,10 +51,10 @@ def test_its_words_are_those_of_cards():
     rows = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| (.+) \|$", PAGE, flags=re.MULTILINE))
     known = {
         "kind": cards.KIND,
-        "handles": cards.HANDLES,
-        "uses": cards.USES,
-        "gives": cards.GIVES,
-        "claims": cards.CLAIMS,
+        "handles": cards.SCENARIOS,
+        "uses": cards.INPUTS,
+        "gives": cards.OUTPUTS,
+        "claims": cards.TESTED_FOR,
     }
     assert {key: re.findall(r"`(\w+)`", words) for key, words in rows.items()} == {
         key: list(w) for key, w in known.items()
@@ -87,7 +87,7 @@ def test_its_files_appear_in_the_report(extended):
     extended.write("src/sitecustomize.py", forked.OF_A_COPY)
     fewer = [
         "--config",
-        "report={projected_runs: []}",
+        "report={umap_runs: []}",
         "keep=[]",
         "few_jobs=true",
     ]  # no cells laid out and no model kept: test_workflow.py has them

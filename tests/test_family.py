@@ -6,12 +6,12 @@ import re
 import numpy as np
 import pytest
 import torch
-from conftest import FEATURES, linear_cells, mosaic_view, paired_view, unpaired_view
+from conftest import FEATURES, linear_cells, mosaic_split, paired_split, unpaired_split
 from scipy import sparse, stats
 from torch import nn
 from torch.distributions import Bernoulli, NegativeBinomial, Normal, kl_divergence
 
-from mosaicbench.contract import Cells, Scale, View
+from mosaicbench.contract import Cells, Normalization, Split
 from mosaicbench.errors import Diverged
 from mosaicbench.methods.dmmvae import (
     BaseDMMVAE,
@@ -26,7 +26,7 @@ from mosaicbench.methods.mopoe import MoPoE, SupervisedMoPoE
 from mosaicbench.methods.mvae import MVAE, SupervisedMVAE
 from mosaicbench.models import likelihoods, training
 from mosaicbench.models.discriminators import (
-    Critic,
+    Discriminator,
     Opponents,
     Trial,
     chosen_weight,
@@ -42,7 +42,7 @@ from mosaicbench.models.likelihoods import (
     negative_binomial_nll,
 )
 from mosaicbench.models.linked import one_modality_each
-from mosaicbench.models.losses import Cost
+from mosaicbench.models.losses import Loss
 from mosaicbench.models.minibatch import Counts, Minibatch, on_device
 from mosaicbench.models.posteriors import disagreement, kl, product, product_of_experts
 
@@ -52,7 +52,7 @@ TWO = {"rna": FEATURES["rna"], "adt": FEATURES["adt"]}
 def built(model_class, modalities=("rna", "adt"), **hyperparameters):
     torch.manual_seed(0)
     model = model_class(**hyperparameters)
-    model.build(paired_view(20, modalities=modalities))
+    model.build(paired_split(20, modalities=modalities))
     model.nets = torch.nn.ModuleList(
         [made for made in vars(model).values() if isinstance(made, torch.nn.Module)]
     )
@@ -65,9 +65,9 @@ def values(cells=20, modalities=("rna", "adt"), labels=None):
 
 
 def cost_of(model, x, progress=1.0):
-    """Return the cost, drawn from the same random numbers every time."""
+    """Return the loss, drawn from the same random numbers every time."""
     torch.manual_seed(3)
-    return model.cost(x, progress)
+    return model.loss(x, progress)
 
 
 def normal(cells=5, latent=3):
@@ -118,30 +118,30 @@ def test_alignment_adds_the_disagreement_of_a_cells_experts_about_what_they_shar
         paid.pop("disagreement"), 1.5 * disagreement(experts)["disagreement"]
     )
     assert paid.keys() == without.keys()
-    assert "disagreement" in aligned.fit(paired_view(60), 0)[-1]
+    assert "disagreement" in aligned.fit(paired_split(60), 0)[-1]
 
 
-def test_costs_add_by_name_and_scale():
-    cost = Cost(kl=torch.ones(2)) + 2 * Cost(kl=torch.ones(2), nll=torch.full((2,), 3.0))
-    assert {name: term.tolist() for name, term in cost.items()} == {"kl": [3, 3], "nll": [6, 6]}
-    assert float(cost.total()) == 9
+def test_losses_add_by_name_and_scale():
+    loss = Loss(kl=torch.ones(2)) + 2 * Loss(kl=torch.ones(2), nll=torch.full((2,), 3.0))
+    assert {name: term.tolist() for name, term in loss.items()} == {"kl": [3, 3], "nll": [6, 6]}
+    assert float(loss.total()) == 9
 
 
-def test_mvae_on_one_modality_and_poe_vae_cost_the_same():
+def test_mvae_on_one_modality_and_poe_vae_loss_the_same():
     model, same = built(MVAE), built(PoEVAE)
     x = values().only("rna")
     torch.manual_seed(3)
-    first = model.cost(x, 1.0).total()
+    first = model.loss(x, 1.0).total()
     torch.manual_seed(3)
-    assert torch.equal(first, same.cost(x, 1.0).total())
+    assert torch.equal(first, same.loss(x, 1.0).total())
 
 
 def test_mvae_pays_for_all_and_for_each_alone():
     model, joint, x = built(MVAE), built(PoEVAE, modality_dropout=0.0), values()
     torch.manual_seed(3)
-    expected = joint.cost(x, 1.0).total() + sum(joint.cost(x.only(m), 1.0).total() for m in x)
+    expected = joint.loss(x, 1.0).total() + sum(joint.loss(x.only(m), 1.0).total() for m in x)
     torch.manual_seed(3)
-    torch.testing.assert_close(model.cost(x, 1.0).total(), expected)
+    torch.testing.assert_close(model.loss(x, 1.0).total(), expected)
 
 
 def test_beta_zero_removes_exactly_the_divergence():
@@ -150,10 +150,10 @@ def test_beta_zero_removes_exactly_the_divergence():
         for model in (with_kl, without):
             model.nets.eval()
         torch.manual_seed(3)
-        paid = with_kl.cost(values(), 1.0)
+        paid = with_kl.loss(values(), 1.0)
         torch.manual_seed(3)
         torch.testing.assert_close(
-            (paid.total() - paid["kl"].mean()), without.cost(values(), 1.0).total()
+            (paid.total() - paid["kl"].mean()), without.loss(values(), 1.0).total()
         )
 
 
@@ -161,16 +161,16 @@ def test_the_originals_reduction_averages_over_features_and_collapses():
     x = values()
     model, original = built(PoEVAE), built(PoEVAE, reduction="mean")
     torch.manual_seed(3)
-    cost = model.cost(x, 1.0)
+    loss = model.loss(x, 1.0)
     torch.manual_seed(3)
-    averaged = original.cost(x, 1.0)
-    torch.testing.assert_close(averaged["nll_rna"], cost["nll_rna"] / TWO["rna"])
-    torch.testing.assert_close(averaged["kl"], cost["kl"])
-    view, variance = paired_view(300), {}
+    averaged = original.loss(x, 1.0)
+    torch.testing.assert_close(averaged["nll_rna"], loss["nll_rna"] / TWO["rna"])
+    torch.testing.assert_close(averaged["kl"], loss["kl"])
+    split, variance = paired_split(300), {}
     for reduction in ("sum", "mean"):
         fitted = PoEVAE(reduction=reduction, beta=1.5, max_epochs=60)
-        fitted.fit(view, 0)
-        variance[reduction] = fitted.embed(view.blocks[0]).var(axis=0).max()
+        fitted.fit(split, 0)
+        variance[reduction] = fitted.embed(split.blocks[0]).var(axis=0).max()
     assert variance["mean"] < 0.01 < 0.3 < variance["sum"]
 
 
@@ -179,14 +179,14 @@ def test_mmvaepp_gradient_table(term):
     """The own path sends no gradient into shared coordinates; the paths to other modalities do, and none into private ones."""
     model, x = built(MMVAEpp, latent=4, private=3, beta=0.0), values()
     heads = model.encoders["rna"].network[-1]
-    cost = model.cost(x, 0.0)
+    loss = model.loss(x, 0.0)
     if term == "own":
         # With only rna observed there is no other path.
-        cost = model.cost(x.only("rna"), 0.0)
+        loss = model.loss(x.only("rna"), 0.0)
     else:
         shared, _ = model.encode(x)["rna"].rsample().split([4, 3], -1)
-        cost = model.nll_of(x, shared, {}, ["adt"])
-    cost.total().backward()
+        loss = model.nll_of(x, shared, {}, ["adt"])
+    loss.total().backward()
     width = model.latent + model.private
     gradient = heads.weight.grad.abs().sum(1)  # means of shared and private, then their spreads
     shared_rows = list(range(4)) + list(range(width, width + 4))
@@ -198,7 +198,7 @@ def test_mmvaepp_gradient_table(term):
 
 def test_mmvaepp_imputation_ignores_private_coordinates():
     model = built(MMVAEpp, latent=4, private=3)
-    cells = paired_view(10).blocks[0].only("rna")
+    cells = paired_split(10).blocks[0].only("rna")
     before = model.impute(cells, "adt")
     with torch.no_grad():
         model.encoders["rna"].network[-1].weight[4:7] += 10
@@ -224,7 +224,7 @@ def test_modality_dropout_always_leaves_one_and_all_are_decoded(model_class):
     model.nets.train()
     seen = model.seen(["rna", "adt"], 500)
     assert torch.equal(seen["rna"] ^ seen["adt"], torch.ones(500, 1, dtype=torch.bool))
-    assert {"nll_rna", "nll_adt"} <= set(model.cost(x, 1.0))
+    assert {"nll_rna", "nll_adt"} <= set(model.loss(x, 1.0))
     torch.manual_seed(3)
     q = model.posterior(x)
     torch.manual_seed(3)
@@ -243,7 +243,7 @@ def test_unimodal_terms_are_the_bounds_of_each_modality_alone(model_class):
         built(model_class, **options, unimodal_terms="mvae"),
     )
     torch.manual_seed(3)
-    expected = plain.cost(x, 1.0).total() + sum(plain.cost(x.only(m), 1.0).total() for m in x)
+    expected = plain.loss(x, 1.0).total() + sum(plain.loss(x.only(m), 1.0).total() for m in x)
     torch.testing.assert_close(cost_of(more, x).total(), expected)
     torch.testing.assert_close(
         cost_of(more, x.only("rna")).total(), cost_of(plain, x.only("rna")).total()
@@ -277,44 +277,44 @@ def test_mmvaepp_asks_nothing_of_the_shared_latent_of_a_lone_modality_and_nothin
     model, x = built(model_class, latent=4, private=3), values().only("rna")
     if model_class is SupervisedMMVAEpp:
         x = values(labels=torch.full((20,), -1)).only("rna")
-    cost = cost_of(model, x)
-    torch.testing.assert_close(cost["kl"], kl(model.split(model.encode(x)["rna"])[1])["kl"])
-    cost.total().backward()
+    loss = cost_of(model, x)
+    torch.testing.assert_close(loss["kl"], kl(model.split(model.encode(x)["rna"])[1])["kl"])
+    loss.total().backward()
     rows = [*range(4), *range(7, 11)]  # means and spreads of the shared latent
     assert float(model.encoders["rna"].network[-1].weight.grad[rows].abs().max()) == 0
 
 
 def test_training_stops_early_restores_the_best_and_reports_every_term():
     model = MVAE(max_epochs=200, patience=3, learning_rate=0.02, batch_size=64)
-    history = model.fit(paired_view(100), 0)
+    history = model.fit(paired_split(100), 0)
     assert len(history) < 200
     assert set(history[0]) == {
         "epoch",
         "progress",
-        "cost",
+        "loss",
         "nll_rna",
         "nll_adt",
         "kl",
-        "validation_cost",
+        "validation_loss",
         "kept",
     }
-    best = min(row["validation_cost"] for row in history)
-    assert best < history[0]["validation_cost"]
+    best = min(row["validation_loss"] for row in history)
+    assert best < history[0]["validation_loss"]
     assert [row["epoch"] for row in history] == list(range(1, len(history) + 1))
 
 
 class Drifting(nn.Module):
-    """One number that training drives up for ever, while its validation cost is lowest at 0.42."""
+    """One number that training drives up for ever, while its validation loss is lowest at 0.42."""
 
     def __init__(self):
         super().__init__()
         self.place = nn.Parameter(torch.zeros(()))
 
-    def cost(self, x, progress):
-        return Cost(drift=-self.place.expand(x.cells))
+    def loss(self, x, progress):
+        return Loss(drift=-self.place.expand(x.cells))
 
-    def held_out_cost(self, x, progress):
-        return Cost(distance=((self.place - 0.42) ** 2).expand(x.cells))
+    def held_out_loss(self, x, progress):
+        return Loss(distance=((self.place - 0.42) ** 2).expand(x.cells))
 
 
 @pytest.mark.parametrize("weights", ["best", "last"])
@@ -323,8 +323,8 @@ def test_weights_end_as_they_were_in_the_epoch_that_is_said_to_be_kept(weights):
     budget = training.Budget(
         max_epochs=12, patience=5, batch_size=1000, learning_rate=0.1, weights=weights
     )
-    options = {"budget": budget, "warmup": 0.0, "held_out_cost": nets.held_out_cost}
-    history = training.minimise(nets.cost, nets, paired_view(60), **options)
+    options = {"budget": budget, "warmup": 0.0, "held_out_loss": nets.held_out_loss}
+    history = training.minimise(nets.loss, nets, paired_split(60), **options)
     kept = [row["epoch"] for row in history if row["kept"]]
     # Adam takes steps of its learning rate: 0.1, 0.2, ...; of all means over five epochs that of 0.2 to 0.6 is nearest to 0.42.
     assert kept == [6 if weights == "best" else 12]
@@ -333,20 +333,20 @@ def test_weights_end_as_they_were_in_the_epoch_that_is_said_to_be_kept(weights):
 
 
 def test_validation_cells_are_never_fitted_and_all_others_are():
-    view = paired_view(80)
-    view.blocks[0].values["rna"][:, 0] = np.arange(80)
+    split = paired_split(80)
+    split.blocks[0].values["rna"][:, 0] = np.arange(80)
     nets, seen = Drifting(), {"fitted": set(), "validated": set()}
 
-    def cost(x, progress):
+    def loss(x, progress):
         seen["fitted" if nets.training else "validated"] |= {
             round(float(number)) for number in x["rna"][:, 0]
         }
-        return nets.cost(x, progress)
+        return nets.loss(x, progress)
 
     training.minimise(
-        cost,
+        loss,
         nets,
-        view,
+        split,
         budget=training.Budget(max_epochs=3, batch_size=16, validation=0.25),
         warmup=0.0,
     )
@@ -354,11 +354,11 @@ def test_validation_cells_are_never_fitted_and_all_others_are():
     assert seen["fitted"] == set(range(80)) - seen["validated"]
 
 
-def test_a_cost_that_is_not_finite_ends_in_diverged():
-    view = paired_view(50)
-    view.blocks[0].values["rna"][3, 3] = np.inf
+def test_a_loss_that_is_not_finite_ends_in_diverged():
+    split = paired_split(50)
+    split.blocks[0].values["rna"][3, 3] = np.inf
     with pytest.raises(Diverged, match="not finite"):
-        PoEVAE(max_epochs=5).fit(view, 0)
+        PoEVAE(max_epochs=5).fit(split, 0)
 
 
 def test_seeding_leaves_the_global_generator_alone():
@@ -440,14 +440,14 @@ def test_martens_mopoe_fills_the_targets_private_latent_with_zeros_or_with_a_dra
 def test_martens_mopoe_is_mvae_and_the_paths_between_modalities():
     x, model, mvae = values(), built(MoPoE, private=2, variant="martens"), built(MVAE, private=2)
     torch.manual_seed(3)
-    expected = mvae.cost(x, 1.0).total() + model._across(x, 1.0).total()
+    expected = mvae.loss(x, 1.0).total() + model._across(x, 1.0).total()
     torch.testing.assert_close(cost_of(model, x).total(), expected)
 
 
 @pytest.mark.parametrize(("objective", "whole"), [("elbo", 1), ("iwae", 3), ("dreg", 3)])
 def test_a_bound_without_beta_is_whole_from_the_first_epoch_on(objective, whole):
     history = MMVAE(objective=objective, max_epochs=3, warmup=1.0, samples=2).fit(
-        paired_view(40), seed=0
+        paired_split(40), seed=0
     )
     assert sum(row["progress"] == 1 for row in history) == whole
 
@@ -463,7 +463,7 @@ def test_importance_weighted_bounds_are_tighter_with_more_draws_and_exact_for_th
     assert bounds[50] < bounds[1]
     # One draw: log p(z) + sum_n log p(x_n | z) - log of the mixture's density, computed from first principles.
     model = built(MMVAE, latent=3, objective=objective, samples=1)
-    cost = cost_of(model, x)
+    loss = cost_of(model, x)
     torch.manual_seed(3)
     posteriors = model.encode(x)
     for source, q in posteriors.items():
@@ -471,7 +471,7 @@ def test_importance_weighted_bounds_are_tighter_with_more_draws_and_exact_for_th
         mixture = torch.log(sum(torch.exp(p.log_prob(z).sum(-1)) for p in posteriors.values()) / 2)
         likelihood = sum(model.decoders[m](z).log_prob(x[m]).sum(-1) for m in x)
         expected = -(Normal(0, 1).log_prob(z).sum(-1) + likelihood - mixture)
-        torch.testing.assert_close(cost[f"bound_{source}"], expected, rtol=1e-4, atol=1e-3)
+        torch.testing.assert_close(loss[f"bound_{source}"], expected, rtol=1e-4, atol=1e-3)
 
 
 def test_dreg_estimates_the_gradient_of_iwae_with_less_noise():
@@ -483,7 +483,7 @@ def test_dreg_estimates_the_gradient_of_iwae_with_less_noise():
         for seed in range(300):
             torch.manual_seed(seed)
             model.nets.zero_grad()
-            model.cost(x, 1.0).total().backward()
+            model.loss(x, 1.0).total().backward()
             found.append(model.encoders["rna"].network[-1].weight.grad.flatten().clone())
         gradients[objective] = torch.stack(found)
     mean = {objective: g.mean(0) for objective, g in gradients.items()}
@@ -505,9 +505,9 @@ SUPERVISED = [SupervisedMVAE, SupervisedMoPoE, SupervisedMMVAEpp]
 def test_a_cell_without_a_label_pays_for_none_anywhere(model_class):
     labels = torch.tensor([0, -1, 2, -1] * 5)
     model = built(model_class)
-    cost = cost_of(model, values(labels=labels))["nll_label"]
-    assert (cost[labels < 0] == 0).all()
-    assert (cost[labels >= 0] > 0).all()
+    loss = cost_of(model, values(labels=labels))["nll_label"]
+    assert (loss[labels < 0] == 0).all()
+    assert (loss[labels >= 0] > 0).all()
 
 
 @pytest.mark.parametrize("model_class", SUPERVISED)
@@ -527,10 +527,10 @@ def test_a_label_reaches_the_shared_latent_only():
 
 
 def test_supervision_without_any_known_type_says_so():
-    view = paired_view(30)
-    view.blocks[0].labels[:] = ""
+    split = paired_split(30)
+    split.blocks[0].labels[:] = ""
     with pytest.raises(ValueError, match="none of the train cells has one"):
-        SupervisedMVAE(max_epochs=1).fit(view, 0)
+        SupervisedMVAE(max_epochs=1).fit(split, 0)
 
 
 def test_supervision_keeps_the_methods_own_defaults():
@@ -550,9 +550,9 @@ def test_the_posterior_of_a_mixture_is_as_wide_as_its_experts_are_and_lie_apart(
 
 
 def test_private_embeddings_hold_what_is_private():
-    view = mosaic_view()
+    split = mosaic_split()
     model = MMVAEpp(max_epochs=2, private=3)
-    model.fit(view, 0)
+    model.fit(split, 0)
     assert model.embed_private(linear_cells(7, seed=1).only("adt")).shape == (7, 3)
 
 
@@ -614,8 +614,8 @@ def test_gaussian_nll_and_its_gradients_are_torchs():
     assert torch.autograd.gradcheck(lambda mean, sd: gaussian_nll(x, mean, sd), (mean, sd))
 
 
-def counted_view(cells=300):
-    """Return a view of log-normalised RNA and LSI of peaks, with the counts that they were computed from."""
+def counted_split(cells=300):
+    """Return a split of log-normalised RNA and LSI of peaks, with the counts that they were computed from."""
     random = np.random.default_rng(0)
     types = random.integers(0, 3, cells)
     share = random.dirichlet(np.full(40, 0.3), 3)[types]
@@ -630,8 +630,8 @@ def counted_view(cells=300):
     values, mean, std = {"rna": rna, "atac": tf_idf @ loadings}, {}, {}
     for m, x in values.items():
         mean[m], std[m] = x.mean(0), np.maximum(x.std(0), 1e-3)
-    scales = {
-        "rna": Scale(
+    normalizations = {
+        "rna": Normalization(
             "lognorm",
             mean["rna"],
             std["rna"],
@@ -639,7 +639,7 @@ def counted_view(cells=300):
             counts[:, :30].sum(0) / total.sum(),
             None,
         ),
-        "atac": Scale(
+        "atac": Normalization(
             "lsi",
             mean["atac"],
             std["atac"],
@@ -659,17 +659,17 @@ def counted_view(cells=300):
         },
         totals={"rna": total, "atac": peaks.sum(1)},
     )
-    return View(blocks=(block,), features={"rna": 30, "atac": 6}, scales=scales)
+    return Split(blocks=(block,), features={"rna": 30, "atac": 6}, normalizations=normalizations)
 
 
 def test_negative_binomial_is_scipys():
-    view = counted_view(20)
+    split = counted_split(20)
     torch.manual_seed(0)
-    decoder, z = NegativeBinomialDecoder(4, 8, view.scales["rna"]), torch.randn(20, 4)
-    x = on_device(view.blocks[0], torch.device("cpu"), counts=["rna"])
+    decoder, z = NegativeBinomialDecoder(4, 8, split.normalizations["rna"]), torch.randn(20, 4)
+    x = on_device(split.blocks[0], torch.device("cpu"), counts=["rna"])
     counts = decoder(z, x.totals["rna"])
     n, mean = counts.total_count.detach().numpy(), counts.mean.detach().numpy()
-    expected = -stats.nbinom.logpmf(view.blocks[0].counts["rna"].toarray(), n, n / (n + mean)).sum(
+    expected = -stats.nbinom.logpmf(split.blocks[0].counts["rna"].toarray(), n, n / (n + mean)).sum(
         1
     )
     np.testing.assert_allclose(decoder.nll(z, x, "rna").detach().numpy(), expected, rtol=1e-4)
@@ -699,12 +699,12 @@ def test_negative_binomial_nats_and_gradients_are_torchs(per_cell):
 
 
 def test_bernoulli_is_the_closed_form_and_rises_with_depth():
-    view = counted_view(20)
+    split = counted_split(20)
     torch.manual_seed(0)
-    decoder, z = BernoulliDecoder(4, 8, view.scales["atac"]), torch.randn(20, 4)
-    x = on_device(view.blocks[0], torch.device("cpu"), counts=["atac"])
+    decoder, z = BernoulliDecoder(4, 8, split.normalizations["atac"]), torch.randn(20, 4)
+    x = on_device(split.blocks[0], torch.device("cpu"), counts=["atac"])
     p = decoder(z, x.totals["atac"].clamp_min(1)).mean.detach().numpy()
-    opened = view.blocks[0].counts["atac"].toarray() > 0
+    opened = split.blocks[0].counts["atac"].toarray() > 0
     np.testing.assert_allclose(
         decoder.nll(z, x, "atac").detach(), -np.log(np.where(opened, p, 1 - p)).sum(1), rtol=1e-4
     )
@@ -730,7 +730,7 @@ def test_bernoulli_nats_and_gradients_are_torchs(monkeypatch, cached):
     far = bernoulli_nll(held, logits.float() + 1e4, depth.float())
     torch.testing.assert_close(
         far, likelihoods.LARGEST_LOGIT * (counts == 0).sum(1).float()
-    )  # what is open costs nothing
+    )  # what is open losses nothing
 
 
 @pytest.mark.parametrize(
@@ -749,7 +749,7 @@ def test_expected_log1p_is_the_mean_over_draws(mean, inverse_dispersion):
 @pytest.mark.parametrize("model_class", [PoEVAE, MVAE, MMVAE, MoPoE, MMVAEpp])
 def test_counts_are_learned_and_imputed_in_the_space_of_values(model_class):
     """With the seeds 0 to 4, errors were at most 0.91."""
-    view = counted_view()
+    split = counted_split()
     model = model_class(
         likelihood="counts",
         max_epochs=25,
@@ -758,8 +758,8 @@ def test_counts_are_learned_and_imputed_in_the_space_of_values(model_class):
         latent=5,
         batch_size=32,
     )
-    model.fit(view, 0)
-    cells = view.blocks[0]
+    model.fit(split, 0)
+    cells = split.blocks[0]
     for source, target in (("rna", "atac"), ("atac", "rna")):
         imputed = model.impute(cells.only(source), target)
         error = ((imputed - cells.values[target]) ** 2).mean()
@@ -768,10 +768,10 @@ def test_counts_are_learned_and_imputed_in_the_space_of_values(model_class):
 
 def test_counts_that_are_not_there_are_one_clear_message():
     with pytest.raises(ValueError, match="modality 'rna' has none; take gaussian"):
-        MVAE(likelihood="counts").fit(paired_view(30), 0)
+        MVAE(likelihood="counts").fit(paired_split(30), 0)
 
 
-# --- the D-MMVAE: cells that are never paired, critics ---
+# --- the D-MMVAE: cells that are never paired, discriminators ---
 
 DMMVAE = [BaseDMMVAE, ExpertsDMMVAE, EncoderAdversarialDMMVAE, OutputAdversarialDMMVAE]
 THREE = ("rna", "atac", "adt")
@@ -784,17 +784,17 @@ def latents(model, cells):
 @pytest.mark.parametrize(
     ("without", "before"),
     [
-        ({"critic_weight": 0.0, "output_weight": 0.0}, ExpertsDMMVAE),
+        ({"discriminator_weight": 0.0, "output_weight": 0.0}, ExpertsDMMVAE),
         ({"output_weight": 0.0}, EncoderAdversarialDMMVAE),
     ],
 )
 def test_weight_zero_leaves_exactly_the_step_before(without, before):
-    view, query = unpaired_view(80), linear_cells(20, seed=5)
+    split, query = unpaired_split(80), linear_cells(20, seed=5)
     model, same = (
         OutputAdversarialDMMVAE(max_epochs=4, batch_size=32, **without),
         before(max_epochs=4, batch_size=32),
     )
-    assert model.fit(view, 0) == same.fit(view, 0)
+    assert model.fit(split, 0) == same.fit(split, 0)
     np.testing.assert_array_equal(latents(model, query), latents(same, query))
 
 
@@ -803,8 +803,8 @@ def test_each_step_of_the_dmmvae_adds_only_its_term():
     for model_class in DMMVAE:
         model = built(model_class)
         torch.manual_seed(3)
-        terms[model_class] = model.cost(x, 1.0)
-    assert [set(cost) for cost in terms.values()] == [
+        terms[model_class] = model.loss(x, 1.0)
+    assert [set(loss) for loss in terms.values()] == [
         own := {"nll_rna", "kl"},
         own,
         own | {"feedback_hidden", "feedback_latent"},
@@ -845,7 +845,7 @@ def test_normalised_by_minibatch_every_modality_has_the_same_moments_and_is_read
         moments = by_minibatch.experts[modality][1].running_mean
         assert moments.abs().max() > 0  # learned in training
     model, cells = ExpertsDMMVAE(max_epochs=2, normalisation="minibatch"), linear_cells(20, seed=5)
-    model.fit(unpaired_view(80), 0)
+    model.fit(unpaired_split(80), 0)
     np.testing.assert_allclose(
         model.embed(cells.only("rna"))[:1],
         model.embed(cells.only("rna").take(np.arange(1))),
@@ -856,17 +856,17 @@ def test_normalised_by_minibatch_every_modality_has_the_same_moments_and_is_read
 def test_experts_share_a_trunk_and_the_base_shares_nothing():
     base, experts = built(BaseDMMVAE), built(ExpertsDMMVAE)
     for model, shared in ((base, False), (experts, True)):
-        model.cost(values().only("rna"), 1.0).total().backward()
+        model.loss(values().only("rna"), 1.0).total().backward()
         assert any(p.grad is not None for p in model.trunk_of["adt"].parameters()) == shared
         assert all(p.grad is None for p in model.experts["adt"].parameters())
 
 
-def test_feedback_is_minus_lambda_times_the_surprise_and_pushes_the_encoder_against_the_critic():
-    model, x = built(EncoderAdversarialDMMVAE, critic_weight=3.0), values().only("adt")
+def test_feedback_is_minus_lambda_times_the_surprise_and_pushes_the_encoder_against_the_discriminator():
+    model, x = built(EncoderAdversarialDMMVAE, discriminator_weight=3.0), values().only("adt")
     torch.manual_seed(3)
     reading = model.read(x)
     feedback = model.feedback(reading, 1.0)["feedback_latent"]
-    surprise = model.opponents.critics["latent"].surprise(
+    surprise = model.opponents.discriminators["latent"].surprise(
         reading.q.mean, torch.ones(20, dtype=torch.long)
     )
     torch.testing.assert_close(feedback, -3 * ramp(1.0) * surprise)
@@ -878,23 +878,25 @@ def test_feedback_is_minus_lambda_times_the_surprise_and_pushes_the_encoder_agai
     torch.testing.assert_close(reverse, -3 * ramp(1.0) * towards)
 
 
-def test_a_critic_learns_without_touching_the_model_and_the_model_trains_without_the_critics():
+def test_a_discriminator_learns_without_touching_the_model_and_the_model_trains_without_the_discriminators():
     model = built(OutputAdversarialDMMVAE)
     x = [values(64).only(m) for m in TWO]
     before = [parameter.clone() for parameter in model.nets.parameters()]
-    critics = [parameter.clone() for parameter in model.opponents.critics.parameters()]
+    discriminators = [
+        parameter.clone() for parameter in model.opponents.discriminators.parameters()
+    ]
     model.opponents.learn(x, 1.0)
     assert all(parameter.grad is None for parameter in model.nets.parameters())
     assert all(torch.equal(a, b) for a, b in zip(before, model.nets.parameters(), strict=True))
     assert not any(
         torch.equal(a, b)
-        for a, b in zip(critics, model.opponents.critics.parameters(), strict=True)
+        for a, b in zip(discriminators, model.opponents.discriminators.parameters(), strict=True)
     )
-    assert not set(model.nets.parameters()) & set(model.opponents.critics.parameters())
+    assert not set(model.nets.parameters()) & set(model.opponents.discriminators.parameters())
 
 
 @pytest.mark.parametrize("modalities", [("rna", "adt"), THREE])
-def test_critics_see_as_many_cells_of_every_domain(modalities):
+def test_discriminators_see_as_many_cells_of_every_domain(modalities):
     model = built(OutputAdversarialDMMVAE, modalities)
     evidence = model.opponents.evidence([values(60, modalities).only(m) for m in modalities], 0.5)
     assert set(evidence) == {"hidden", "latent", *(f"output_{m}" for m in modalities)}
@@ -905,19 +907,21 @@ def test_critics_see_as_many_cells_of_every_domain(modalities):
         assert len(counts) == (2 if name.startswith("output") else len(modalities))
 
 
-def test_a_critic_tells_apart_what_can_be_told_and_spectral_norm_bounds_it():
+def test_a_discriminator_tells_apart_what_can_be_told_and_spectral_norm_bounds_it():
     torch.manual_seed(0)
     domain = torch.arange(200) % 2
     seen = torch.randn(200, 5) + 3 * domain[:, None]
-    critic = Critic(5, 16, 2, spectral=True)
+    discriminator = Discriminator(5, 16, 2, spectral=True)
     game = Opponents(
-        torch.nn.ModuleDict({"c": critic}), lambda x, progress: {"c": (seen, domain)}, {"c": 1e-2}
+        torch.nn.ModuleDict({"c": discriminator}),
+        lambda x, progress: {"c": (seen, domain)},
+        {"c": 1e-2},
     )
-    standings = [game.learn([], 1.0) for _ in range(100)]
-    assert standings[-1]["critic_c_accuracy"] > 0.95
-    assert standings[-1]["critic_c_surprise"] < standings[0]["critic_c_surprise"]
+    rankings = [game.learn([], 1.0) for _ in range(100)]
+    assert rankings[-1]["discriminator_c_accuracy"] > 0.95
+    assert rankings[-1]["discriminator_c_surprise"] < rankings[0]["discriminator_c_surprise"]
     z = seen.requires_grad_()
-    slope = torch.autograd.grad((critic(z)[:, 0]).sum(), z)[0].norm(dim=1)
+    slope = torch.autograd.grad((discriminator(z)[:, 0]).sum(), z)[0].norm(dim=1)
     assert slope.max() < 1.05
 
 
@@ -927,7 +931,7 @@ def test_the_state_of_the_game_can_be_kept_and_resumed():
 
     def game():
         return Opponents(
-            torch.nn.ModuleDict({"c": Critic(3, 8, 2)}),
+            torch.nn.ModuleDict({"c": Discriminator(3, 8, 2)}),
             lambda x, progress: {"c": (seen, domain)},
             {"c": 1e-2},
         )
@@ -938,7 +942,9 @@ def test_the_state_of_the_game_can_be_kept_and_resumed():
         resumed.stateful[name].load_state_dict(copy.deepcopy(kept.state_dict()))
     first.learn([], 1.0)
     resumed.learn([], 1.0)
-    for a, b in zip(first.critics.parameters(), resumed.critics.parameters(), strict=True):
+    for a, b in zip(
+        first.discriminators.parameters(), resumed.discriminators.parameters(), strict=True
+    ):
         assert torch.equal(a, b)
 
 
@@ -947,14 +953,14 @@ def test_lambda_is_paid_by_the_ramp_of_domain_adversarial_training(progress):
     assert ramp(progress) == pytest.approx(np.tanh(5 * progress))
 
 
-def test_critics_take_as_many_steps_as_they_are_told_and_say_how_they_did_before_them():
+def test_discriminators_take_as_many_steps_as_they_are_told_and_say_how_they_did_before_them():
     torch.manual_seed(0)
     seen, domain = torch.randn(40, 3), torch.arange(40) % 2
-    critic, told = Critic(3, 8, 2), []
-    before = copy.deepcopy(critic)
-    critic.register_forward_hook(lambda *_: told.append(None))
+    discriminator, told = Discriminator(3, 8, 2), []
+    before = copy.deepcopy(discriminator)
+    discriminator.register_forward_hook(lambda *_: told.append(None))
     game = Opponents(
-        torch.nn.ModuleDict({"c": critic}),
+        torch.nn.ModuleDict({"c": discriminator}),
         lambda x, progress: {"c": (seen, domain)},
         {"c": 1e-2},
         steps=4,
@@ -962,41 +968,46 @@ def test_critics_take_as_many_steps_as_they_are_told_and_say_how_they_did_before
     standing = game.learn([], 1.0)
     assert len(told) == 4
     expected = torch.nn.functional.cross_entropy(before(seen), domain)
-    torch.testing.assert_close(standing["critic_c_surprise"], expected.detach())
+    torch.testing.assert_close(standing["discriminator_c_surprise"], expected.detach())
 
 
-def test_history_and_remarks_say_how_the_critics_did():
-    view = unpaired_view(80)
+def test_history_and_remarks_say_how_the_discriminators_did():
+    split = unpaired_split(80)
     model = OutputAdversarialDMMVAE(max_epochs=3, batch_size=32, shows_real=False)
-    history = model.fit(view, 0)
+    history = model.fit(split, 0)
     assert {
-        f"critic_latent_{column}" for column in ("accuracy", "surprise", "said", "shown")
+        f"discriminator_latent_{column}" for column in ("accuracy", "surprise", "said", "shown")
     } <= set(history[0])
-    assert history[-1]["critic_latent_shown"] == 0.5
+    assert history[-1]["discriminator_latent_shown"] == 0.5
     assert [w for w in model.remarks if "output_rna" in w and "shown one domain only" in w]
     row = {
-        "critic_latent_accuracy": 0.5,
-        "critic_latent_surprise": 0.7,
-        "critic_latent_said": 1.0,
-        "critic_latent_shown": 0.5,
+        "discriminator_latent_accuracy": 0.5,
+        "discriminator_latent_surprise": 0.7,
+        "discriminator_latent_said": 1.0,
+        "discriminator_latent_shown": 0.5,
     }
-    game = Opponents(torch.nn.ModuleDict({"latent": Critic(3, 8, 2)}), None, {"latent": 1e-2})
+    game = Opponents(
+        torch.nn.ModuleDict({"latent": Discriminator(3, 8, 2)}), None, {"latent": 1e-2}
+    )
     assert (
         game.warnings(row) == []
     )  # alignment: what it says is right half of the time, and it knows it
-    assert "died" in game.warnings(row | {"critic_latent_surprise": 2.0})[0]
+    assert "died" in game.warnings(row | {"discriminator_latent_surprise": 2.0})[0]
     assert (
-        "won" in game.warnings(row | {"critic_latent_accuracy": 0.99, "critic_latent_said": 0.5})[0]
+        "won"
+        in game.warnings(
+            row | {"discriminator_latent_accuracy": 0.99, "discriminator_latent_said": 0.5}
+        )[0]
     )
 
 
 def test_no_cell_is_ever_seen_in_two_modalities():
-    view = one_modality_each(mosaic_view(), 0)
-    assert [block.modalities for block in view.blocks] == [("rna",), ("adt",)]
-    names = np.concatenate([block.names for block in view.blocks])
+    split = one_modality_each(mosaic_split(), 0)
+    assert [block.modalities for block in split.blocks] == [("rna",), ("adt",)]
+    names = np.concatenate([block.names for block in split.blocks])
     assert len(set(names)) == len(names) == 280
-    same = one_modality_each(unpaired_view(), 0)
-    for block, given in zip(same.blocks, unpaired_view().blocks, strict=True):
+    same = one_modality_each(unpaired_split(), 0)
+    for block, given in zip(same.blocks, unpaired_split().blocks, strict=True):
         np.testing.assert_array_equal(block.names, given.names)
 
 
@@ -1012,17 +1023,17 @@ def test_a_step_takes_one_minibatch_of_every_block_and_an_epoch_every_cell():
         assert set(seen.tolist()) == set(range(cells))
 
 
-def test_feedback_surprises_the_critics():
-    view, surprise = unpaired_view(150), {}
+def test_feedback_surprises_the_discriminators():
+    split, surprise = unpaired_split(150), {}
     for weight in (1e-6, 20.0):
-        history = EncoderAdversarialDMMVAE(critic_weight=weight, max_epochs=30, batch_size=64).fit(
-            view, 0
-        )
-        surprise[weight] = np.mean([row["critic_latent_surprise"] for row in history[-5:]])
+        history = EncoderAdversarialDMMVAE(
+            discriminator_weight=weight, max_epochs=30, batch_size=64
+        ).fit(split, 0)
+        surprise[weight] = np.mean([row["discriminator_latent_surprise"] for row in history[-5:]])
     assert surprise[1e-6] < 0.03 < 0.1 < surprise[20.0]
 
 
-def test_the_weight_is_chosen_by_a_probe_among_those_that_cost_no_reconstruction():
+def test_the_weight_is_chosen_by_a_probe_among_those_that_loss_no_reconstruction():
     trials = {
         0.0: Trial(0.9, 0.50),
         1.0: Trial(0.8, 0.49),
@@ -1045,11 +1056,11 @@ def test_a_probe_tells_what_can_be_told():
 
 
 def test_a_chosen_weight_leaves_the_model_of_that_weight():
-    view, query = unpaired_view(60), linear_cells(20, seed=5)
-    model = EncoderAdversarialDMMVAE(critic_weight="chosen", max_epochs=2, batch_size=32)
-    history = model.fit(view, 0)
+    split, query = unpaired_split(60), linear_cells(20, seed=5)
+    model = EncoderAdversarialDMMVAE(discriminator_weight="chosen", max_epochs=2, batch_size=32)
+    history = model.fit(split, 0)
     (weight,) = re.match(r"lambda ([\d.]+) was chosen", model.remarks[0]).groups()
-    same = EncoderAdversarialDMMVAE(critic_weight=float(weight), max_epochs=2, batch_size=32)
-    assert history == same.fit(view, 0)
+    same = EncoderAdversarialDMMVAE(discriminator_weight=float(weight), max_epochs=2, batch_size=32)
+    assert history == same.fit(split, 0)
     np.testing.assert_array_equal(latents(model, query), latents(same, query))
-    assert model.critic_weight == "chosen"  # what was asked for stands in the record
+    assert model.discriminator_weight == "chosen"  # what was asked for stands in the record

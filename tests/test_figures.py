@@ -10,7 +10,7 @@ import yaml
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from mosaicbench.catalog.run_metadata import Roster
+from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.figures._panels import label_rows
 from mosaicbench.figures.imputation import imputation
 from mosaicbench.figures.label_confusion import label_confusion
@@ -25,7 +25,7 @@ from mosaicbench.report.tables.contract import HISTORY_COLUMNS, RUN_COLUMNS, che
 from mosaicbench.stats.overall import overall
 
 DISPLAY = Path(__file__).parents[1] / "config/display.yaml"
-VIEW = {"dataset": "d", "scenario": "s"}
+SPLIT = {"dataset": "d", "scenario": "s"}
 KINDS = {
     "mvae": "model",
     "mmvaepp": "model",
@@ -56,20 +56,24 @@ def _style():
 
 
 def theme_of(methods: dict[str, str]) -> theme.Theme:
-    return theme.Theme(display=theme._read_display(DISPLAY), roster=Roster(CARDS, methods))
+    return theme.Theme(
+        display=theme._read_display(DISPLAY), run_metadata=RunMetadata(CARDS, methods)
+    )
 
 
 THEME = theme_of({name: name for name in KINDS})
 
 
 def overall_scores(scores: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    return overall(scores, runs, Roster(CARDS, dict(zip(runs["run"], runs["method"], strict=True))))
+    return overall(
+        scores, runs, RunMetadata(CARDS, dict(zip(runs["run"], runs["method"], strict=True)))
+    )
 
 
 def runs_table(methods: dict[str, str], *, status: dict[str, str] | None = None) -> pd.DataFrame:
     found = {run: (status or {}).get(run, "ok") for run in methods}
     rows = [
-        VIEW | {"run": r, "method": m, "seed": s, "status": found[r]}
+        SPLIT | {"run": r, "method": m, "seed": s, "status": found[r]}
         for r, m in methods.items()
         for s in (0, 1)
     ]
@@ -79,7 +83,7 @@ def runs_table(methods: dict[str, str], *, status: dict[str, str] | None = None)
 def scores_table(values: dict[tuple[str, str], float]) -> pd.DataFrame:
     """Return scores from (run, metric) -> mean of two seeds."""
     rows = [
-        VIEW
+        SPLIT
         | {
             "run": run,
             "seed": seed,
@@ -95,7 +99,7 @@ def scores_table(values: dict[tuple[str, str], float]) -> pd.DataFrame:
 
 
 def of_cells(name: str, **columns: object) -> pd.DataFrame:
-    return pd.DataFrame(columns).assign(**VIEW, seed=0)[projections.COLUMNS[name]]
+    return pd.DataFrame(columns).assign(**SPLIT, seed=0)[projections.COLUMNS[name]]
 
 
 RUNS = runs_table({name: name for name in KINDS})
@@ -171,7 +175,7 @@ def test_overview_prints_the_place_among_those_that_are_ranked():
     assert sum(text.get_text().endswith("#1") for text in figure.findobj(Text)) == 1
 
 
-def test_no_other_run_beats_the_front_in_score_and_cost():
+def test_no_other_run_beats_the_front_in_score_and_loss():
     figure, drawn = resources(overall=OVERALL, scores=SCORES, runs=RUNS, theme=THEME)
     of_alignment = drawn[
         (drawn["score"] == "alignment") & (drawn["metric"] == "fit_seconds")
@@ -246,44 +250,47 @@ def test_a_direction_that_a_run_does_not_impute_is_a_dash():
     assert len(drawn) == len(values)
 
 
-def test_costs_are_in_order_and_named_and_the_start_is_left_out():
+def test_losses_are_in_order_and_named_and_the_start_is_left_out():
     epochs = np.arange(1, 101)
     curves = {
         "kl": epochs / 10,
         "nll_rna": 1000 / epochs,
-        "validation_cost": 1100 / epochs,
-        "cost": 1010 / epochs,
+        "validation_loss": 1100 / epochs,
+        "loss": 1010 / epochs,
     }
-    curves |= {"critic_output_adt_surprise": 1 / epochs, "critic_output_adt_said": 0.5 + 0 * epochs}
+    curves |= {
+        "discriminator_output_adt_surprise": 1 / epochs,
+        "discriminator_output_adt_said": 0.5 + 0 * epochs,
+    }
     parts = [
-        pd.DataFrame({"epoch": epochs, "cost": name, "value": x, "seed": 0})
+        pd.DataFrame({"epoch": epochs, "loss": name, "value": x, "seed": 0})
         for name, x in curves.items()
     ]
-    history = pd.concat(parts).assign(**VIEW, run="mvae")[HISTORY_COLUMNS]
+    history = pd.concat(parts).assign(**SPLIT, run="mvae")[HISTORY_COLUMNS]
     figure, drawn = training_curves(history=history, runs=RUNS, theme=THEME)
     titles = [axes.get_title(loc="left") for axes in figure.axes if axes.get_visible()]
     assert titles == [
-        "Cost, train cells",
-        "Cost, validation cells",
+        "Loss, train cells",
+        "Loss, validation cells",
         "−log likelihood, RNA",
         "KL divergence",
-        "Critic, output ADT\nsurprise",  # a line more, not cut
+        "Discriminator, output ADT\nsurprise",  # a line more, not cut
     ]
     assert figure.axes[0].get_ylim()[1] < 200
     assert len(drawn) == 500
 
 
-def test_the_epoch_whose_weights_were_kept_is_marked_though_another_cost_less():
+def test_the_epoch_whose_weights_were_kept_is_marked_though_another_loss_less():
     epochs = np.arange(1, 11)
-    curves = {"validation_cost": 10.0 + epochs, "kept": (epochs == 7).astype(float)}
+    curves = {"validation_loss": 10.0 + epochs, "kept": (epochs == 7).astype(float)}
     parts = [
-        pd.DataFrame({"epoch": epochs, "cost": name, "value": x, "seed": 0})
+        pd.DataFrame({"epoch": epochs, "loss": name, "value": x, "seed": 0})
         for name, x in curves.items()
     ]
-    history = pd.concat(parts).assign(**VIEW, run="mvae")[HISTORY_COLUMNS]
+    history = pd.concat(parts).assign(**SPLIT, run="mvae")[HISTORY_COLUMNS]
     figure, drawn = training_curves(history=history, runs=RUNS, theme=THEME)
     assert [line.get_xydata().tolist() for line in figure.axes[0].lines[1:]] == [[[7, 17]]]
-    assert set(drawn["cost"]) == {"validation_cost"}
+    assert set(drawn["loss"]) == {"validation_loss"}
 
 
 def _layout(sources: tuple[str, ...], types: list[str]) -> pd.DataFrame:
@@ -335,7 +342,7 @@ def test_a_type_has_one_colour_in_every_figure_and_one_batch_no_column():
         }
 
     assert colours(alone) == {"c": colours(legends["Cell type"])["c"]}
-    assert "unlabelled" in colours(legends["Cell type"])
+    assert "unknown_labels" in colours(legends["Cell type"])
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from mosaicbench_views import cut_small, small_dataset
+from mosaicbench_splits import cut_small, small_dataset
 
 from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files import _h5
@@ -32,11 +32,11 @@ from mosaicbench.files.runs import (
 )
 from mosaicbench.files.scores import SCORE_COLUMNS, read_scores, write_scores
 from mosaicbench.files.splits import (
-    as_view,
-    read_view,
+    as_split,
+    read_split,
     space_values,
     unstandardised_values,
-    write_view,
+    write_split,
 )
 
 
@@ -48,8 +48,8 @@ def dataset():
 
 
 @pytest.fixture(scope="module")
-def view(dataset, tmp_path_factory):
-    return cut_small(dataset, "paired", tmp_path_factory.mktemp("view"))
+def split(dataset, tmp_path_factory):
+    return cut_small(dataset, "paired", tmp_path_factory.mktemp("split"))
 
 
 LATENTS = {
@@ -69,7 +69,7 @@ def read_anything(path):
         "run.json": read_record,
         "scores.tsv": read_scores,
         **{
-            f"{noun}.h5mu": (lambda path, noun=noun: read_view(path, noun))
+            f"{noun}.h5mu": (lambda path, noun=noun: read_split(path, noun))
             for noun in ("train", "query", "solution")
         },
     }
@@ -77,14 +77,14 @@ def read_anything(path):
 
 
 @pytest.fixture(scope="module")
-def originals(tmp_path_factory, dataset, view):
+def originals(tmp_path_factory, dataset, split):
     """Return a folder with one valid file of every noun, to be copied."""
     folder = tmp_path_factory.mktemp("originals")
     write_dataset(folder / "dataset.h5mu", dataset)
     for noun in ("train", "query", "solution"):
-        (folder / f"{noun}.h5mu").write_bytes((view / f"{noun}.h5mu").read_bytes())
+        (folder / f"{noun}.h5mu").write_bytes((split / f"{noun}.h5mu").read_bytes())
     write_latents(folder / "latents.h5ad", latents_table(LATENTS))
-    query = read_view(view / "query.h5mu", "query")
+    query = read_split(split / "query.h5mu", "query")
     names = query["left"].obs_names
     x = np.zeros((len(names), query["right"].n_vars))
     write_imputed(folder / "imputed.h5mu", imputed_table({("left", "right"): (names, x)}, query))
@@ -142,14 +142,14 @@ def test_a_mislabelled_file_is_refused_by_name(written, name):
 
 
 def test_misaligned_rows_are_refused(written, dataset):
-    solution = read_view(written / "solution.h5mu", "solution")
+    solution = read_split(written / "solution.h5mu", "solution")
     rows = np.arange(solution["right"].n_obs)[::-1]
     solution.mod["right"] = solution["right"][rows].copy()
     with pytest.raises(
         UserError,
         match=r"solution\.h5mu: the rows of modality 'right' are not the solution's cells",
     ):
-        write_view(written / "solution.h5mu", solution)
+        write_split(written / "solution.h5mu", solution)
     shuffled = dataset.copy()
     shuffled.mod["left"] = dataset["left"][rows[: dataset.n_obs]].copy()
     with pytest.raises(UserError, match="the rows of modality 'left' are not the dataset's cells"):
@@ -189,10 +189,10 @@ def test_fractional_or_negative_counts_are_refused_with_the_remedy(tmp_path, dat
 
 
 def test_a_query_that_shows_labels_is_refused(written):
-    query = read_view(written / "query.h5mu", "query")
+    query = read_split(written / "query.h5mu", "query")
     query["left"].obs["cell_type"] = "T"
     with pytest.raises(UserError, match="the query shows cell types"):
-        write_view(written / "query.h5mu", query)
+        write_split(written / "query.h5mu", query)
 
 
 def test_latents_with_nan_or_a_cell_twice_are_refused(tmp_path):
@@ -261,13 +261,13 @@ def test_latents_of_train_cells_lie_in_a_file_of_their_own_and_are_read_with_the
     assert read_latents(path).n_obs == 0
 
 
-def test_a_compressed_file_holds_what_it_held(tmp_path, monkeypatch, view):
-    train = read_view(view / "train.h5mu", "train")
+def test_a_compressed_file_holds_what_it_held(tmp_path, monkeypatch, split):
+    train = read_split(split / "train.h5mu", "train")
     first = next(iter(train.mod))
     train[first].obs["cell_type"] = "Zelle ü"
     monkeypatch.setattr(_h5, "LARGE", 0)
-    write_view(tmp_path / "packed.h5mu", train)
-    packed = read_view(tmp_path / "packed.h5mu", "train")
+    write_split(tmp_path / "packed.h5mu", train)
+    packed = read_split(tmp_path / "packed.h5mu", "train")
     for modality, cells in train.mod.items():
         again = packed[modality]
         pd.testing.assert_frame_equal(again.obs, cells.obs, check_dtype=False)
@@ -310,20 +310,20 @@ def test_collapse_is_no_variance_in_any_source():
 
 def test_blocks_are_cut_by_what_was_observed(tmp_path, dataset):
     folder = cut_small(dataset, "unpaired", tmp_path / "unpaired")
-    view = as_view(read_view(folder / "train.h5mu", "train"), labels=False)
-    assert [block.modalities for block in view.blocks] == [("left",), ("right",)]
-    assert all(block.labels is None for block in view.blocks)
-    assert set(view.blocks[0].names).isdisjoint(view.blocks[1].names)
+    split = as_split(read_split(folder / "train.h5mu", "train"), labels=False)
+    assert [block.modalities for block in split.blocks] == [("left",), ("right",)]
+    assert all(block.labels is None for block in split.blocks)
+    assert set(split.blocks[0].names).isdisjoint(split.blocks[1].names)
     paired = cut_small(dataset, "paired", tmp_path / "paired")
-    view = as_view(read_view(paired / "train.h5mu", "train"), labels=True)
-    assert [block.modalities for block in view.blocks] == [("left", "right")]
-    x = view.blocks[0].values["left"]
+    split = as_split(read_split(paired / "train.h5mu", "train"), labels=True)
+    assert [block.modalities for block in split.blocks] == [("left", "right")]
+    x = split.blocks[0].values["left"]
     assert x.dtype == np.float32
     np.testing.assert_allclose(x.mean(0), 0, atol=0.2)
 
 
-def test_standardising_there_and_back(view):
-    cells = read_view(view / "solution.h5mu", "solution")["left"]
+def test_standardising_there_and_back(split):
+    cells = read_split(split / "solution.h5mu", "solution")["left"]
     restored = unstandardised_values(
         cells, (space_values(cells) - cells.uns["mean"]) / cells.uns["std"]
     )

@@ -15,7 +15,7 @@ import psutil
 import pytest
 import torch
 from mosaicbench_fits import fit_one, run_of, seeds_of
-from mosaicbench_views import cut_small, small_dataset
+from mosaicbench_splits import cut_small, small_dataset
 
 from mosaicbench.commands import fit
 from mosaicbench.errors import Diverged, NotApplicable, UserError
@@ -24,7 +24,7 @@ from mosaicbench.files.tables import read_table
 from mosaicbench.fitting.job import CHECKPOINT, CLAIM
 from mosaicbench.workflow.layout import FILES_OF_FIT
 
-BY_HAND = {"dataset": "unnamed"}  # a fit that may be of any view and seed
+BY_HAND = {"dataset": "unnamed"}  # a fit that may be of any split and seed
 
 
 @pytest.fixture(scope="module")
@@ -33,18 +33,18 @@ def dataset():
 
 
 @pytest.fixture(scope="module", params=["paired", "unpaired"])
-def view(request, dataset, tmp_path_factory):
+def split(request, dataset, tmp_path_factory):
     return cut_small(dataset, request.param, tmp_path_factory.mktemp(request.param))
 
 
 @pytest.fixture(scope="module")
 def paired(dataset, tmp_path_factory):
-    return cut_small(dataset, "paired", tmp_path_factory.mktemp("view"))
+    return cut_small(dataset, "paired", tmp_path_factory.mktemp("split"))
 
 
-def fit_run(view, output, *, method="mvae", hyperparameters=None, **more):
+def fit_run(split, output, *, method="mvae", hyperparameters=None, **more):
     hyperparameters = {"max_epochs": 2} if hyperparameters is None else hyperparameters
-    return fit_one(view, output, method, hyperparameters=hyperparameters, **more)
+    return fit_one(split, output, method, hyperparameters=hyperparameters, **more)
 
 
 def outputs(folder):
@@ -62,7 +62,7 @@ class Misbehaving:
         if self.what == "diverge":
             raise Diverged("the cost was not finite in epoch 3")
         if self.what == "lack":
-            raise NotApplicable("the view has no links")
+            raise NotApplicable("the split has no links")
         if self.what == "crash":
             raise RuntimeError("shapes do not match")
         if self.what == "memory":
@@ -101,7 +101,7 @@ def misbehaving(monkeypatch):
     [
         ("diverge", "diverged", "not finite in epoch 3", {}),
         ("nan", "diverged", "not finite", {}),
-        ("lack", "not_applicable", "the view has no links", {}),
+        ("lack", "not_applicable", "the split has no links", {}),
         ("crash", "crashed", "RuntimeError: shapes do not match", {}),
         ("memory", "out_of_memory", "no room", {}),
         ("device memory", "out_of_memory", "Tried to allocate 20.00 GiB", {}),
@@ -136,8 +136,8 @@ def test_a_collapsed_run_keeps_its_latents_and_says_so(paired, tmp_path):
     assert read_latents(tmp_path / "latents.h5ad").n_obs > 0
 
 
-def test_a_broken_view_is_an_error_not_a_row(paired, tmp_path):
-    broken = tmp_path / "view"
+def test_a_broken_split_is_an_error_not_a_row(paired, tmp_path):
+    broken = tmp_path / "split"
     broken.mkdir()
     for part in ("train", "query", "solution"):
         content = (paired / f"{part}.h5mu").read_bytes()
@@ -187,9 +187,9 @@ def test_the_record_says_what_was_used(paired, tmp_path):
     assert len(read_table(tmp_path / "history.tsv")) == 2
 
 
-def test_same_seed_same_outputs_other_seed_others(view, tmp_path):
+def test_same_seed_same_outputs_other_seed_others(split, tmp_path):
     for name, seed in (("first", 0), ("second", 0), ("third", 1)):
-        fit_run(view, tmp_path / name, seed=seed, names=BY_HAND)
+        fit_run(split, tmp_path / name, seed=seed, names=BY_HAND)
     first, second, third = (outputs(tmp_path / name) for name in ("first", "second", "third"))
     np.testing.assert_array_equal(first[0], second[0])
     for direction in first[1]:
@@ -207,11 +207,11 @@ def uninterrupted(paired, tmp_path_factory):
     return folder
 
 
-def stopped(view, folder, kill, **more):
+def stopped(split, folder, kill, **more):
     """Fit in a process of its own and kill it, or its whole tree, once a training of some epochs is saved."""
     run = multiprocessing.get_context("fork").Process(
         target=fit_run,
-        args=(view, folder),
+        args=(split, folder),
         kwargs={"hyperparameters": LONG, "checkpoint_seconds": 0} | more,
     )
     run.start()
@@ -280,12 +280,12 @@ def test_a_run_stopped_at_a_limit_is_a_row_and_may_go_on_with_a_higher_one(
 @pytest.mark.parametrize("change", ["hyperparameters", "data", "seed"])
 def test_a_checkpoint_of_another_run_is_not_taken(dataset, paired, interrupted, tmp_path, change):
     shutil.copy(interrupted / CHECKPOINT, tmp_path)
-    view = paired
+    split = paired
     if change == "data":
-        view = cut_small(dataset, "paired", tmp_path / "view", seed=5)
+        split = cut_small(dataset, "paired", tmp_path / "split", seed=5)
     hyperparameters = LONG | ({"beta": 2.0} if change == "hyperparameters" else {})
     record = fit_run(
-        view,
+        split,
         tmp_path,
         hyperparameters=hyperparameters,
         seed=7 if change == "seed" else 0,

@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 import pytest
 from mosaicbench_fits import fit_one, run_of, seeds_of
-from mosaicbench_views import cut_small, small_dataset
+from mosaicbench_splits import cut_small, small_dataset
 
 from mosaicbench import files
 from mosaicbench.commands import fit
@@ -19,7 +19,7 @@ from mosaicbench.files.runs import read_imputed, read_latents, read_record
 from mosaicbench.fitting import attempt, process
 from mosaicbench.fitting.job import CHECKPOINT
 from mosaicbench.fitting.method import import_for
-from mosaicbench.fitting.outputs import open_view, read_shared
+from mosaicbench.fitting.outputs import open_split, read_shared
 from mosaicbench.models.training import Budget
 from mosaicbench.workflow import attempts, cluster
 
@@ -29,7 +29,7 @@ DIVERGES = {"mvae": {"max_epochs": 2, "learning_rate": 1e30}}
 
 
 @pytest.fixture(scope="module")
-def views(tmp_path_factory):
+def splits(tmp_path_factory):
     dataset = small_dataset()
     return [
         cut_small(dataset, "paired", tmp_path_factory.mktemp(f"seed-{seed}"), seed)
@@ -46,16 +46,16 @@ def fit_in_attempt(number, job, *, minutes=10.0, usable_mb=8000):
 
 
 def fit_all(
-    views, folder, methods=METHODS, *, number=cluster.ATTEMPTS, hyperparameters=None, **usable
+    splits, folder, methods=METHODS, *, number=cluster.ATTEMPTS, hyperparameters=None, **usable
 ):
-    seeds = SEEDS[: len(views)]
+    seeds = SEEDS[: len(splits)]
     folders = {method: [folder / method / f"seed-{seed}" for seed in seeds] for method in methods}
     job = {
         "runs": [
             run_of(name, outputs, hyperparameters=hyperparameters or DIVERGES.get(name))
             for name, outputs in folders.items()
         ],
-        "seeds": seeds_of(views, seeds),
+        "seeds": seeds_of(splits, seeds),
         "limits": {"minutes": 5, "memory_mb": 8000},
     }
     if "checkpoint_seconds" in usable:
@@ -68,17 +68,17 @@ def fit_all(
     }
 
 
-def test_every_seed_of_every_run_ends_as_a_fit_of_its_own(views, tmp_path):
-    records = fit_all(views, tmp_path)
+def test_every_seed_of_every_run_ends_as_a_fit_of_its_own(splits, tmp_path):
+    records = fit_all(splits, tmp_path)
     assert {place: record["status"] for place, record in records.items()} == {
         f"{method}/seed-{seed}": "diverged" if method == "mvae" else "ok"
         for method in METHODS
         for seed in SEEDS
     }
     for method in ("oracle", "ridge"):
-        for seed, view in zip(SEEDS, views, strict=True):
+        for seed, split in zip(SEEDS, splits, strict=True):
             alone, place = tmp_path / f"alone-{method}-{seed}", f"{method}/seed-{seed}"
-            expected = fit_one(view, alone, method, seed=seed)
+            expected = fit_one(split, alone, method, seed=seed)
             differ = {key for key in expected if records[place][key] != expected[key]}
             assert differ <= {"seconds", "cpu_seconds", "host_mb", "peak_host_mb"}
             here, there = (
@@ -105,69 +105,71 @@ class Slow:
 """
 
 
-def test_each_has_its_share_of_importing(views, tmp_path, monkeypatch):
+def test_each_has_its_share_of_importing(splits, tmp_path, monkeypatch):
     (tmp_path / "slow_to_import.py").write_text(SLOW)
     monkeypatch.syspath_prepend(tmp_path)
-    records = fit_all(views, tmp_path, ("slow_to_import",))
+    records = fit_all(splits, tmp_path, ("slow_to_import",))
     assert {record["status"] for record in records.values()} == {"ok"}
     assert all(0.3 <= record["seconds"]["import"] < 0.6 for record in records.values())
 
 
 def test_cells_that_several_fits_read_are_read_once_unless_they_are_many(
-    views, tmp_path, monkeypatch
+    splits, tmp_path, monkeypatch
 ):
     runs = [
         run_of(method, [tmp_path / method / str(seed) for seed in SEEDS])
         for method in ("ridge", "oracle")
     ]
-    fits = fit._fits(runs, seeds_of(views, SEEDS))
+    fits = fit._fits(runs, seeds_of(splits, SEEDS))
     alone = fits[0]
     assert read_shared([alone, fits[1]]) == {}
     shared = read_shared(fits)
-    assert list(shared) == [view / f"{part}.h5mu" for view in views for part in ("train", "query")]
-    opened = open_view(import_for(alone.module, alone.identity["method"]), alone, shared)
+    assert list(shared) == [
+        split / f"{part}.h5mu" for split in splits for part in ("train", "query")
+    ]
+    opened = open_split(import_for(alone.module, alone.identity["method"]), alone, shared)
     assert (opened.train, opened.query) == (shared[alone.train], shared[alone.query])
     of_another_seed = replace(alone, identity=alone.identity | {"seed": 7})
     with pytest.raises(ContractError, match="is of seed 0, but lies where seed 7 belongs"):
-        open_view(import_for(alone.module, alone.identity["method"]), of_another_seed, shared)
+        open_split(import_for(alone.module, alone.identity["method"]), of_another_seed, shared)
     monkeypatch.setattr("mosaicbench.fitting.outputs.SMALL", alone.train.stat().st_size)
     assert read_shared(fits) == {}
 
 
-def test_a_forked_fit_takes_what_was_read_before(views, tmp_path, monkeypatch):
-    parent, read_view = os.getpid(), files.views.read_view
+def test_a_forked_fit_takes_what_was_read_before(splits, tmp_path, monkeypatch):
+    parent, read_split = os.getpid(), files.splits.read_split
 
     def read_before_the_fork(*arguments):
         assert os.getpid() == parent
-        return read_view(*arguments)
+        return read_split(*arguments)
 
-    monkeypatch.setattr(files.views, "read_view", read_before_the_fork)
+    monkeypatch.setattr(files.splits, "read_split", read_before_the_fork)
     threads = psutil.Process().num_threads()
-    records = fit_all(views, tmp_path, ("ridge", "cca"))
+    records = fit_all(splits, tmp_path, ("ridge", "cca"))
     assert {record["status"] for record in records.values()} == {"ok"}
     assert psutil.Process().num_threads() == threads, "a fork would wait for them"
 
 
-def test_without_time_every_run_is_a_row_or_the_next_attempt_s(views, tmp_path):
-    records = fit_all(views, tmp_path, ("oracle", "ridge"), minutes=-1)
+def test_without_time_every_run_is_a_row_or_the_next_attempt_s(splits, tmp_path):
+    records = fit_all(splits, tmp_path, ("oracle", "ridge"), minutes=-1)
     assert {record["status"] for record in records.values()} == {"timeout"}
     with pytest.raises(UserError, match="the next attempt gets more"):
-        fit_all(views, tmp_path, ("oracle", "ridge"), minutes=-1, number=1)
+        fit_all(splits, tmp_path, ("oracle", "ridge"), minutes=-1, number=1)
 
 
-def test_no_fit_has_more_memory_than_its_job_was_granted(views, tmp_path, monkeypatch):
+def test_no_fit_has_more_memory_than_its_job_was_granted(splits, tmp_path, monkeypatch):
     monkeypatch.setattr(
         process, "POLL_SECONDS", 0.001
     )  # these fits are over sooner than their memory is looked at
     with pytest.raises(UserError, match="out_of_memory with 50 MB.*the next attempt gets more"):
-        fit_all(views, tmp_path, ("oracle", "ridge"), usable_mb=50, number=1)
+        fit_all(splits, tmp_path, ("oracle", "ridge"), usable_mb=50, number=1)
 
 
 @pytest.mark.parametrize("methods", [("ridge",), ("ridge", "cca")])
-def test_a_broken_file_among_several_fits_is_the_users(views, tmp_path, capfd, methods):
-    (tmp_path / "train.h5mu").write_bytes(b"no view")
+def test_a_broken_file_among_several_fits_is_the_users(splits, tmp_path, capfd, methods):
+    (tmp_path / "train.h5mu").write_bytes(b"no split")
     with pytest.raises(UserError, match="could not start"):
-        fit_all([views[0], tmp_path], tmp_path / "runs", methods)
+        fit_all([splits[0], tmp_path], tmp_path / "runs", methods)
     assert f"error: {tmp_path}/train.h5mu: cannot be read as HDF5" in capfd.readouterr().err
     assert not list((tmp_path / "runs").glob("*/seed-1/run.json"))
 
@@ -214,20 +216,20 @@ def misbehaving(monkeypatch):
     ],
 )
 def test_what_befalls_one_seed_is_its_row_and_leaves_the_other_alone(
-    views, tmp_path, misbehaving, what, status, message
+    splits, tmp_path, misbehaving, what, status, message
 ):
-    records = fit_all(views, tmp_path, (misbehaving,), hyperparameters={"what": what})
+    records = fit_all(splits, tmp_path, (misbehaving,), hyperparameters={"what": what})
     failed, other = records.values()
     assert (failed["status"], other["status"]) == (status, "ok")
     assert message in failed["message"]
     assert read_latents(tmp_path / misbehaving / "seed-0/latents.h5ad").n_obs == 0
 
 
-def test_a_training_that_takes_too_long_is_a_row_and_keeps_its_checkpoint(views, tmp_path):
+def test_a_training_that_takes_too_long_is_a_row_and_keeps_its_checkpoint(splits, tmp_path):
     long = {"max_epochs": 100_000, "patience": 100_000}
     what = {"hyperparameters": long, "checkpoint_seconds": 0.0}
-    records = fit_all(views[:1], tmp_path, ("mvae",), minutes=0.08, **what)
+    records = fit_all(splits[:1], tmp_path, ("mvae",), minutes=0.08, **what)
     assert [record["status"] for record in records.values()] == ["timeout"]
     assert (tmp_path / "mvae/seed-0" / CHECKPOINT).exists()
     with pytest.raises(UserError, match="the next attempt gets more"):
-        fit_all(views[:1], tmp_path, ("mvae",), minutes=0.03, number=1, **what)
+        fit_all(splits[:1], tmp_path, ("mvae",), minutes=0.03, number=1, **what)

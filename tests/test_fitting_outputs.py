@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from mosaicbench_fits import LIMITS, NAMES, assert_same_outputs, fit_one, poisoned, run_of, seeds_of
-from mosaicbench_views import cut_small, linked, small_dataset
+from mosaicbench_splits import cut_small, linked, small_dataset
 
 from mosaicbench.catalog import catalog
 from mosaicbench.commands import fit, score
 from mosaicbench.errors import NotApplicable
 from mosaicbench.files.runs import latents_of, private_of, read_imputed, read_latents
 from mosaicbench.files.scores import read_scores
-from mosaicbench.files.splits import as_cells, read_view, standardised_values
+from mosaicbench.files.splits import as_cells, read_split, standardised_values
 from mosaicbench.metrics.disentanglement import label_separation_auc
 
 OWN = [
@@ -29,7 +29,7 @@ def dataset():
 
 @pytest.fixture(scope="module")
 def paired(dataset, tmp_path_factory):
-    return cut_small(dataset, "paired", tmp_path_factory.mktemp("view"))
+    return cut_small(dataset, "paired", tmp_path_factory.mktemp("split"))
 
 
 @dataclass(kw_only=True)
@@ -61,7 +61,7 @@ def test_what_a_method_cannot_do_is_left_out_and_said(paired, tmp_path, monkeypa
         "gives": ("joint", "single", "impute"),
     }
     OneWay.__module__ = module.__name__
-    query = read_view(paired / "query.h5mu", "query")
+    query = read_split(paired / "query.h5mu", "query")
     module.OneWay, OneWay.width = OneWay, {m: cells.n_vars for m, cells in query.mod.items()}
     monkeypatch.setitem(sys.modules, module.__name__, module)
     record = fit_one(paired, tmp_path, module.__name__, hyperparameters={"reads": reads})
@@ -75,7 +75,7 @@ def test_what_a_method_cannot_do_is_left_out_and_said(paired, tmp_path, monkeypa
     assert list(imputed.mod) == (["left->right"] if reads == "left" else [])
     score.main(
         runs=[tmp_path],
-        views=[paired],
+        splits=[paired],
         groups=["alignment", "imputation", "resources"],
         scores=[tmp_path / "scores.tsv"],
         features=[tmp_path / "features.tsv"],
@@ -122,22 +122,22 @@ def test_private_latents_lie_beside_the_shared_ones_of_their_cells(
     latents = read_latents(tmp_path / "latents.h5ad")
     assert private_of(latents, "joint", "query") is None
     for part in ("train", "query"):
-        view = read_view(paired / f"{part}.h5mu", part)
-        for modality in view.mod:
+        split = read_split(paired / f"{part}.h5mu", part)
+        for modality in split.mod:
             names, _ = latents_of(latents, modality, part)
             found = private_of(latents, modality, part)
             if private == 0:
                 assert found is None
                 continue
             np.testing.assert_array_equal(
-                found, as_cells(view, [modality], names).values[modality][:, 2:5]
+                found, as_cells(split, [modality], names).values[modality][:, 2:5]
             )
 
     # The scorer is supplied with each modality's block in the solution's order, and with all side by side for the joint source.
     outputs = {name: tmp_path / name for name in ("scores.tsv", "features.tsv", "cells.npz")}
     score.main(
         runs=[tmp_path],
-        views=[paired],
+        splits=[paired],
         groups=["disentanglement"],
         **{
             name: [path]
@@ -150,7 +150,7 @@ def test_private_latents_lie_beside_the_shared_ones_of_their_cells(
     }
     assert asked == ({"left", "right", "joint"} if private else set())
     if private:
-        solution = read_view(paired / "solution.h5mu", "solution")
+        solution = read_split(paired / "solution.h5mu", "solution")
         blocks = {m: standardised_values(cells)[:, 2:5] for m, cells in solution.mod.items()}
         blocks["joint"] = np.concatenate(list(blocks.values()), axis=1)
         labels = np.asarray(solution["left"].obs["cell_type"], dtype=object)
@@ -163,10 +163,10 @@ def test_private_latents_lie_beside_the_shared_ones_of_their_cells(
 
 @pytest.fixture(scope="module")
 def hidden(dataset, tmp_path_factory):
-    """Return views of linked features, one of them poisoned."""
+    """Return splits of linked features, one of them poisoned."""
     folder = tmp_path_factory.mktemp("hidden")
-    view = cut_small(linked(dataset, folder / "links.tsv"), "paired", folder / "clean")
-    return [view, poisoned(view, folder / "dirty")]
+    split = cut_small(linked(dataset, folder / "links.tsv"), "paired", folder / "clean")
+    return [split, poisoned(split, folder / "dirty")]
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_poisoned_solution_changes_nothing(hidden, tmp_path, method):
         for name in ("max_epochs", "epochs", "iterations")
         if name in catalog.hyperparameters(method)
     }
-    folders = [tmp_path / view.name for view in hidden]
+    folders = [tmp_path / split.name for split in hidden]
     fit.main(
         runs=[run_of(method, folders, hyperparameters=small)],
         seeds=seeds_of(hidden, [0, 0]),
@@ -190,7 +190,7 @@ def test_poisoned_solution_changes_nothing(hidden, tmp_path, method):
 
 def test_sources_of_a_paired_and_an_unpaired_query(dataset, tmp_path):
     for kind, expected in (("paired", {"left", "right", "joint"}), ("unpaired", {"left", "right"})):
-        view = cut_small(dataset, kind, tmp_path / kind)
-        fit_one(view, tmp_path / f"run-{kind}", "random_latent", names=NAMES | {"scenario": kind})
+        split = cut_small(dataset, kind, tmp_path / kind)
+        fit_one(split, tmp_path / f"run-{kind}", "random_latent", names=NAMES | {"scenario": kind})
         latents = read_latents(tmp_path / f"run-{kind}/latents.h5ad")
         assert set(latents.obs["source"]) == expected

@@ -69,10 +69,8 @@ def test_a_page_has_the_numbers_of_its_tables_and_keeps_its_text(studies):
         and "commit 0123456789ab" in text
         and "![What the study mine found](pictures/mine.png)" in text
     )
-    standings = read_table(studies / "mine/tables/standings.tsv")
-    shown = standings[(standings["metric"] == "foscttm") & (standings["run"] == "mvae-beta4")][
-        "shown"
-    ]
+    rankings = read_table(studies / "mine/tables/rankings.tsv")
+    shown = rankings[(rankings["metric"] == "foscttm") & (rankings["run"] == "mvae-beta4")]["shown"]
     assert len(shown) == 2 and all(value in text for value in shown)
     assert (studies.parent / "pages/pictures/mine.png").stat().st_size < 150_000
     page.write_text(text.replace("Found: yes.", "Found by hand.").replace(shown.iloc[0], "0.999"))
@@ -80,23 +78,23 @@ def test_a_page_has_the_numbers_of_its_tables_and_keeps_its_text(studies):
     assert page.read_text() == text.replace("Found: yes.", "Found by hand.")
 
 
-def test_runs_without_a_score_in_a_view_have_no_row_there(studies):
-    standings = read_table(studies / "mine/tables/standings.tsv")
+def test_runs_without_a_score_in_a_split_have_no_row_there(studies):
+    rankings = read_table(studies / "mine/tables/rankings.tsv")
     theme = gallery.read_theme(
         studies.parent / "config/display.yaml", read_table(studies / "mine/tables/runs.tsv")
     )
-    view, other = list(
-        standings[["dataset", "scenario"]].drop_duplicates().itertuples(index=False, name=None)
+    split, other = list(
+        rankings[["dataset", "scenario"]].drop_duplicates().itertuples(index=False, name=None)
     )[:2]
     left_out = (
-        (standings["run"] == "mvae-beta4")
-        & (standings["dataset"] == view[0])
-        & (standings["scenario"] == view[1])
+        (rankings["run"] == "mvae-beta4")
+        & (rankings["dataset"] == split[0])
+        & (rankings["scenario"] == split[1])
     )
     assert left_out.any()
-    standings.loc[left_out, ["mean", "shown"]] = [np.nan, "–"]
-    assert "| mvae-beta4, " not in gallery.scores_of(standings, view, theme)
-    assert "| mvae-beta4, " in gallery.scores_of(standings, other, theme)
+    rankings.loc[left_out, ["mean", "shown"]] = [np.nan, "–"]
+    assert "| mvae-beta4, " not in gallery.scores_of(rankings, split, theme)
+    assert "| mvae-beta4, " in gallery.scores_of(rankings, other, theme)
 
 
 def test_differences_between_scenarios_are_paired_by_seed(studies):

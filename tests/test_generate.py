@@ -5,14 +5,14 @@ import pandas as pd
 import pytest
 from conftest import REPOSITORY
 from mosaicbench_fits import fit_one
-from mosaicbench_views import cut_small, small_dataset
+from mosaicbench_splits import cut_small, small_dataset
 
 from mosaicbench.commands import _virtual
 from mosaicbench.commands import layout as project
 from mosaicbench.figures.virtual_cells import virtual_cells
 from mosaicbench.files._h5 import KEY, quiet_mudata
 from mosaicbench.files.runs import RECORD_KEYS, write_record
-from mosaicbench.files.splits import feature_names, read_view, space_values
+from mosaicbench.files.splits import feature_names, read_split, space_values
 from mosaicbench.report import theme
 from mosaicbench.report.projections import VIRTUAL, read_projection
 
@@ -22,35 +22,35 @@ WHERE = {"dataset": "small", "scenario": "unpaired"}
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """Return the folder of a small view, and a function that makes a run of it without fitting."""
+    """Return the folder of a small split, and a function that makes a run of it without fitting."""
     folder = tmp_path_factory.mktemp("generate")
-    cut_small(small_dataset(), "unpaired", folder / "view")
+    cut_small(small_dataset(), "unpaired", folder / "split")
 
     def record(method, status="ok"):
         known = WHERE | {"run": method, "method": method, "seed": 0, "status": status}
         write_record(folder / method / "run.json", dict.fromkeys(RECORD_KEYS) | known)
         return folder / method
 
-    return folder / "view", record
+    return folder / "split", record
 
 
-def drawn_of(view, runs, output):
-    project.main(views=[[view]], seed=3, output=output, generate=runs)
+def drawn_of(split, runs, output):
+    project.main(splits=[[split]], seed=3, output=output, generate=runs)
     return {name: read_projection(output / "small/unpaired", name) for name in VIRTUAL}
 
 
 def test_virtual_cells_are_written_compared_and_drawn(place, tmp_path):
-    view, record = place
+    split, record = place
     fitted, few = tmp_path / "dmmvae_experts", {"max_epochs": 2}
-    fit_one(view, fitted, fitted.name, hyperparameters=few, names=WHERE | {"keep": True})
-    tables = drawn_of(view, [fitted, record("mvae", "diverged")], tmp_path)
+    fit_one(split, fitted, fitted.name, hyperparameters=few, names=WHERE | {"keep": True})
+    tables = drawn_of(split, [fitted, record("mvae", "diverged")], tmp_path)
     cells = tmp_path / "small/unpaired/virtual"
     assert [path.name for path in cells.iterdir()] == ["dmmvae_experts.h5mu"]
     with quiet_mudata():
         import mudata
 
         virtual = mudata.read_h5mu(cells / "dmmvae_experts.h5mu")
-    solution = read_view(view / "solution.h5mu", "solution")
+    solution = read_split(split / "solution.h5mu", "solution")
     assert virtual.uns[KEY]["noun"] == "generated"
     assert virtual.n_obs == _virtual.CELLS
     for modality, cells in virtual.mod.items():
@@ -89,9 +89,9 @@ def test_virtual_cells_are_held_against_real_ones_of_any_place_in_the_file():
     assert _virtual._realism(real, virtual, 0) == _virtual._realism(real, virtual, 0)
 
 
-def test_a_view_without_a_model_has_empty_tables_and_a_picture_that_says_so(place, tmp_path):
-    view, record = place
-    tables = drawn_of(view, [record("mvae", "diverged")], tmp_path)
+def test_a_split_without_a_model_has_empty_tables_and_a_picture_that_says_so(place, tmp_path):
+    split, record = place
+    tables = drawn_of(split, [record("mvae", "diverged")], tmp_path)
     assert all(table.empty for table in tables.values())
     figure, _ = virtual_cells(
         **tables, theme=theme.read_theme(REPOSITORY / "config/display.yaml", RUNS)

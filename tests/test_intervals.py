@@ -62,13 +62,13 @@ def test_intervals_hold_the_truth_as_often_as_they_say(of_seeds, of_cells, seeds
     """The percentile bootstrap that they replace held it in 75 % of cases where 3 seeds differ, and 83 % where 5 do."""
     random = np.random.default_rng(1)
     scores, cells = [], []
-    for view in map(str, range(300)):
+    for split in map(str, range(300)):
         x = of_seeds * random.standard_normal((seeds, 1)) + of_cells * random.standard_normal(
             (seeds, 40)
         )
         values = {(seed, "foscttm"): x[seed] for seed in range(seeds)}
-        scores.append(scores_of({("mvae", "foscttm"): list(x.mean(axis=1))}, scenario=view))
-        cells.append(cells_of("mvae", values, scenario=view))
+        scores.append(scores_of({("mvae", "foscttm"): list(x.mean(axis=1))}, scenario=split))
+        cells.append(cells_of("mvae", values, scenario=split))
     found = with_cells(headline(pd.concat(scores, ignore_index=True)), over_cells(cells))
     assert len(found) == 300
     assert 0.91 < np.mean((found["low"] <= 0) & (found["high"] >= 0)) <= 1

@@ -17,7 +17,7 @@ from mosaicbench.data.labels_qc import curated
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.dataset import links_between, read_dataset, write_dataset
-from mosaicbench.files.splits import as_view, standardised_values
+from mosaicbench.files.splits import as_split, standardised_values
 
 # The proteins of Hao 2021's panel of 228, as GEO's features.tsv.gz spells them.
 HAO = """
@@ -232,7 +232,7 @@ def test_a_protein_called_like_a_gene_is_linked_to_it():
     assert (rows.tolist(), columns.tolist()) == ([1], [0])
 
 
-# --- in a dataset and in its views ---------------------------------------------------------------------------------------
+# --- in a dataset and in its splits ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -280,7 +280,7 @@ def test_links_survive_the_disk_and_tell_their_origin(trimodal, tmp_path):
     assert set(again.uns["links"]) == {"rna-atac", "rna-adt"}
 
 
-def test_links_of_a_view_are_those_of_its_features(trimodal):
+def test_links_of_a_split_are_those_of_its_features(trimodal):
     dataset = curated(trimodal)
     preprocess = {"rna": {"features": 7}, "atac": {"features": 15, "components": 3}}
     parts = scenarios.cut(
@@ -351,11 +351,11 @@ def test_methods_see_links_and_gene_activities_only_if_they_ask(trimodal):
     parts = scenarios.cut(
         dataset, dataset_name="d", scenario="s", kind="mosaic", seed=0, paired_fraction=0.4
     )
-    blind, told = (as_view(parts["train"], labels=False, links=links) for links in (False, True))
+    blind, told = (as_split(parts["train"], labels=False, links=links) for links in (False, True))
     assert not blind.links
     assert not any(block.activity for block in blind.blocks)
     assert set(told.links) == set(permutations(("rna", "adt"))) | set(permutations(("rna", "atac")))
-    assert told.links["rna", "adt"].shape == (len(told.scales["rna"].share), 4)
+    assert told.links["rna", "adt"].shape == (len(told.normalizations["rna"].share), 4)
     for block in told.blocks:
         assert set(block.activity) == {"atac"} & set(block.modalities)
         for modality, activity in block.activity.items():

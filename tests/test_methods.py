@@ -5,10 +5,17 @@ from functools import cache
 
 import numpy as np
 import pytest
-from conftest import FEATURES, linear_cells, linked_world, mosaic_view, paired_view, unpaired_view
+from conftest import (
+    FEATURES,
+    linear_cells,
+    linked_world,
+    mosaic_split,
+    paired_split,
+    unpaired_split,
+)
 
 from mosaicbench.catalog import catalog
-from mosaicbench.contract import Cells, Truth, View, concatenate
+from mosaicbench.contract import Cells, Truth, Split, concatenate
 from mosaicbench.errors import NotApplicable
 from mosaicbench.fitting.method import hyperparameters_of
 from mosaicbench.metrics.calibration import imputation_crps_skill
@@ -19,7 +26,7 @@ METHODS = [
 ]
 MODELS = [name for name in METHODS if catalog.card("methods", name)["kind"] == "model"]
 TRAINED = [name for name in METHODS if catalog.card("methods", name)["kind"] != "control"]
-VIEWS = {"paired": paired_view, "mosaic": mosaic_view, "unpaired": unpaired_view}
+SPLITS = {"paired": paired_split, "mosaic": mosaic_split, "unpaired": unpaired_split}
 
 
 def gives(method: str, what: str) -> bool:
@@ -31,7 +38,7 @@ def claiming(word: str) -> list[str]:
     return [name for name in METHODS if word in catalog.card("methods", name)["claims"]]
 
 
-def fitted(method: str, train: View, query: Cells, seed: int = 0, **hyperparameters):
+def fitted(method: str, train: Split, query: Cells, seed: int = 0, **hyperparameters):
     """Return the method, fitted; models briefly, positive controls with the solution revealed."""
     if catalog.card("methods", method)["kind"] == "model":
         hyperparameters = {"max_epochs": 3, "batch_size": 64} | hyperparameters
@@ -54,10 +61,10 @@ def briefly(method: str) -> tuple[object, Cells]:
 @cache
 def fitted_once(method: str) -> tuple[object, Cells]:
     query = linear_cells(30, seed=5, name="query")
-    return fitted(method, paired_view(), query), query
+    return fitted(method, paired_split(), query), query
 
 
-def outputs(method: str, train: View, query: Cells, seed: int = 0) -> list[np.ndarray]:
+def outputs(method: str, train: Split, query: Cells, seed: int = 0) -> list[np.ndarray]:
     """Return everything that a method gives when it is fitted anew, in a fixed order."""
     return outputs_of(method, fitted(method, train, query, seed), query)
 
@@ -88,7 +95,7 @@ def test_gives_what_its_card_says(method, modalities):
         instance, query = briefly(method)
     else:
         query = linear_cells(30, seed=5, modalities=modalities, name="query")
-        instance = fitted(method, paired_view(modalities=modalities), query)
+        instance = fitted(method, paired_split(modalities=modalities), query)
     widths = set()
     for source in [(m,) for m in modalities] * gives(method, "single") + [modalities] * gives(
         method, "joint"
@@ -109,7 +116,7 @@ def test_gives_what_its_card_says(method, modalities):
 def test_same_seed_same_result(method):
     instance, query = briefly(method)
     for first, second in zip(
-        outputs_of(method, instance, query), outputs(method, paired_view(), query), strict=True
+        outputs_of(method, instance, query), outputs(method, paired_split(), query), strict=True
     ):
         np.testing.assert_array_equal(first, second)
 
@@ -126,7 +133,7 @@ def test_a_fit_changes_no_hyperparameter(method):
 @pytest.mark.parametrize("method", claiming("random"))
 def test_other_seed_other_result(method):
     instance, query = briefly(method)
-    first, second = outputs_of(method, instance, query), outputs(method, paired_view(), query, 1)
+    first, second = outputs_of(method, instance, query), outputs(method, paired_split(), query, 1)
     assert any(not np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
 
@@ -150,7 +157,7 @@ def test_a_cell_does_not_depend_on_its_neighbours_in_the_query(method):
     "method", [m for m in METHODS if catalog.card("methods", m)["uses"].count("labels") == 0]
 )
 def test_labels_are_not_read_unless_the_card_says_so(method):
-    (instance, query), train = briefly(method), paired_view()
+    (instance, query), train = briefly(method), paired_split()
     without = replace(train, blocks=(replace(train.blocks[0], labels=None),))
     for first, second in zip(
         outputs_of(method, instance, query), outputs(method, without, query), strict=True
@@ -160,7 +167,7 @@ def test_labels_are_not_read_unless_the_card_says_so(method):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_one_cell_and_a_constant_feature(method):
-    train, query = paired_view(), linear_cells(1, seed=5, name="query")
+    train, query = paired_split(), linear_cells(1, seed=5, name="query")
     for cells in (train.blocks[0], query):
         cells.values["rna"][:, 0] = 0
     assert all(np.isfinite(array).all() for array in outputs(method, train, query))
@@ -171,13 +178,13 @@ def test_one_cell_and_a_constant_feature(method):
 )
 def test_trains_on_what_its_card_handles(method, kind):
     instance, query = briefly(method)
-    instance = instance if kind == "paired" else fitted(method, VIEWS[kind](), query)
+    instance = instance if kind == "paired" else fitted(method, SPLITS[kind](), query)
     assert all(np.isfinite(array).all() for array in outputs_of(method, instance, query))
 
 
 @cache
 def learned(method: str) -> tuple[object, Cells]:
-    """Return the method, fitted to cells that are linear views of the same factors, and new cells of all modalities.
+    """Return the method, fitted to cells that are linear splits of the same factors, and new cells of all modalities.
 
     Cells are paired where the method uses pairs; else the links tell which features are alike, where it uses links. With seeds
     0 to 4, models aligned to 0.03 at most, imputed to 0.29 and reconstructed to 0.43, and their draws' skill was 0.48 or more.
@@ -185,7 +192,7 @@ def learned(method: str) -> tuple[object, Cells]:
     uses = catalog.card("methods", method)["uses"]
     linked = "links" in uses and "pairs" not in uses
     train, query = (
-        linked_world() if linked else (paired_view(400), linear_cells(100, seed=7, name="query"))
+        linked_world() if linked else (paired_split(400), linear_cells(100, seed=7, name="query"))
     )
     quick = {}
     if method in MODELS:
@@ -234,7 +241,7 @@ def test_reconstructs_as_it_claims(method, modality):
 def test_virtual_cells_have_every_modality_and_depend_on_the_seed(method):
     instance, query = briefly(method)
     kind = catalog.card("methods", method)["handles"][0]
-    instance = instance if kind == "paired" else fitted(method, VIEWS[kind](), query)
+    instance = instance if kind == "paired" else fitted(method, SPLITS[kind](), query)
     virtual, again, other = (instance.generate(50, seed) for seed in (1, 1, 2))
     assert {m: x.shape for m, x in virtual.items()} == {
         m: (50, FEATURES[m]) for m in ("rna", "adt")
@@ -248,7 +255,7 @@ def test_virtual_cells_have_every_modality_and_depend_on_the_seed(method):
 
 def test_virtual_cells_of_a_joint_model_are_joint():
     """Modalities of one virtual cell agree as those of a real cell do: rna tells adt."""
-    train = paired_view(400)
+    train = paired_split(400)
     virtual = fitted("vae_poe", train, linear_cells(20, seed=5), max_epochs=60).generate(500, 0)
     real = train.blocks[0].values
     weights = np.linalg.lstsq(real["rna"], real["adt"], rcond=None)[0]
@@ -258,7 +265,7 @@ def test_virtual_cells_of_a_joint_model_are_joint():
 
 def test_a_missing_pairing_is_one_clear_message():
     with pytest.raises(ValueError, match="no train cell has rna and adt measured together"):
-        unpaired_view().observing("rna", "adt")
+        unpaired_split().observing("rna", "adt")
 
 
 @pytest.mark.parametrize("method", ["cca", "ridge", "linear", "knn_impute"])
@@ -267,7 +274,7 @@ def test_a_linear_baseline_does_not_apply_where_no_cell_shows_what_it_needs(meth
         linear_cells(30, seed=i, modalities=("rna", other), name=other)
         for i, other in enumerate(("atac", "adt"))
     )
-    bridge = View(blocks, dict(FEATURES))
+    bridge = Split(blocks, dict(FEATURES))
     with pytest.raises(NotApplicable, match="measured together"):
         fitted(method, bridge, blocks[0])
 

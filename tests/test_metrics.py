@@ -116,7 +116,7 @@ APPLIES = {
     "collapse_is_not_rewarded": lambda metric: bool(NEEDS[metric] & GIVEN),
 }
 LISI = {"clisi", "ilisi"}  # weigh neighbours by a bisection that ends when it is near enough
-PER_CELL = (
+TARGET_SUM = (
     "latent_a",
     "latent_b",
     "latent",
@@ -130,7 +130,7 @@ PER_CELL = (
     "imputed",
     "opened",
 )
-PER_CELL += (
+TARGET_SUM += (
     "draws",
     "drawn_truth",
     "celltype_of",
@@ -293,7 +293,7 @@ def test_within_bounds(metric, noise):
 def test_cell_order_does_not_matter(metric):
     needs = world(noise=1.0)
     order = np.random.default_rng(5).permutation(len(needs["labels"]))
-    moved = needs | {need: needs[need][order] for need in PER_CELL}
+    moved = needs | {need: needs[need][order] for need in TARGET_SUM}
     assert evaluate(metric, moved) == pytest.approx(
         evaluate(metric, needs), abs=1e-5 if metric in LISI else 1e-12
     )
@@ -450,7 +450,7 @@ def test_collapse_is_not_rewarded(metric, value):
 @pytest.mark.parametrize("metric", OF_ARRAYS)
 def test_few_cells_have_a_score_within_bounds_or_none(metric, cells):
     needs = world(noise=1.0)
-    few = needs | {need: needs[need][:cells] for need in PER_CELL}
+    few = needs | {need: needs[need][:cells] for need in TARGET_SUM}
     one_label, one_kind = (
         np.array([""] * cells, dtype=object),
         np.array(["only"] * cells, dtype=object),
@@ -476,7 +476,7 @@ def test_few_cells_have_a_score_within_bounds_or_none(metric, cells):
 @pytest.mark.parametrize("metric", OF_ARRAYS)
 def test_no_metric_changes_its_arguments(metric):
     needs = world(noise=1.0, n=40)
-    before = {need: needs[need].copy() for need in PER_CELL}
+    before = {need: needs[need].copy() for need in TARGET_SUM}
     evaluate(metric, needs)
     for need, value in before.items():
         np.testing.assert_array_equal(_checks.dense(needs[need]), _checks.dense(value))
@@ -1958,7 +1958,7 @@ def test_the_kl_term_is_that_of_the_weights_that_were_kept():
     history = {"kl": np.array([9.0, 4.0, 2.0]), "validation_cost": np.array([3.0, 1.0, np.nan])}
     for kept in range(
         3
-    ):  # a method with critics, or without early stopping, keeps other weights than the lowest cost's
+    ):  # a method with discriminators, or without early stopping, keeps other weights than the lowest cost's
         assert (
             evaluate("kl_term", {"history": history | {"kept": np.eye(3)[kept]}})
             == history["kl"][kept]

@@ -5,20 +5,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import FEATURES, linear_cells, mosaic_view, paired_view, unpaired_view
+from conftest import FEATURES, linear_cells, mosaic_split, paired_split, unpaired_split
 from mosaicbench_fits import fit_one
-from mosaicbench_views import cut_small, small_dataset
+from mosaicbench_splits import cut_small, small_dataset
 from scipy import sparse
-from test_family import built, cost_of, counted_view, values
+from test_family import built, cost_of, counted_split, values
 from torch.distributions import NegativeBinomial, Normal
 
 from mosaicbench.commands import score
-from mosaicbench.contract import View
+from mosaicbench.contract import Split
 from mosaicbench.data import pairing, scenarios
 from mosaicbench.errors import NotApplicable, UserError
 from mosaicbench.files.runs import latents_of, predicted_of, read_latents
 from mosaicbench.files.scores import FEATURE_COLUMNS, read_scores
-from mosaicbench.files.splits import read_view, space_values
+from mosaicbench.files.splits import read_split, space_values
 from mosaicbench.files.tables import read_table
 from mosaicbench.methods.mmaavi import MMAAVI, SemiSupervisedMMAAVI
 from mosaicbench.models import training
@@ -32,60 +32,64 @@ from mosaicbench.models.training import with_labelled
 CPU = torch.device("cpu")
 
 
-def linked_view(cells=200):
-    """Return the view of counts with a link from gene 2 i to peak i, every third negative."""
-    view = counted_view(cells)
+def linked_split(cells=200):
+    """Return the split of counts with a link from gene 2 i to peak i, every third negative."""
+    split = counted_split(cells)
     links = np.zeros((30, 25), dtype=np.int8)
     for gene in range(0, 24, 2):
         links[gene, gene // 2] = -1 if gene % 3 == 0 else 1
     links = sparse.csr_matrix(links)
-    peaks = view.blocks[0].counts["atac"]
+    peaks = split.blocks[0].counts["atac"]
     share = np.asarray(peaks.sum(0)).ravel() / peaks.sum()
-    view = replace(view, scales=view.scales | {"atac": replace(view.scales["atac"], share=share)})
+    split = replace(
+        split,
+        normalizations=split.normalizations
+        | {"atac": replace(split.normalizations["atac"], share=share)},
+    )
     return replace(
-        view, links={("rna", "atac"): links, ("atac", "rna"): sparse.csr_matrix(links.T)}
+        split, links={("rna", "atac"): links, ("atac", "rna"): sparse.csr_matrix(links.T)}
     )
 
 
-def made(view, method=MMAAVI, **hyperparameters):
+def made(split, method=MMAAVI, **hyperparameters):
     torch.manual_seed(0)
     model = method(**hyperparameters)
-    model.build(view)
+    model.build(split)
     return model
 
 
-def counted(view):
-    return on_device(view.blocks[0], CPU, counts=["rna", "atac"])
+def counted(split):
+    return on_device(split.blocks[0], CPU, counts=["rna", "atac"])
 
 
-# --- costs: each weight removes its own term, and nothing else ---
+# --- losses: each weight removes its own term, and nothing else ---
 
 
 @pytest.mark.parametrize(
-    ("weight", "term"), [("graph_weight", "nll_graph"), ("critic_weight", "feedback_origin")]
+    ("weight", "term"), [("graph_weight", "nll_graph"), ("discriminator_weight", "feedback_origin")]
 )
 def test_weight_zero_removes_exactly_its_term(weight, term):
-    view = linked_view(40)
-    x = counted(view)
-    paid, free = (cost_of(made(view, **{weight: value}), x) for value in (2.0, 0.0))
+    split = linked_split(40)
+    x = counted(split)
+    paid, free = (cost_of(made(split, **{weight: value}), x) for value in (2.0, 0.0))
     assert term not in free
     assert abs(float(paid[term].detach().mean())) > 0.01
     torch.testing.assert_close(paid.total() - paid[term].mean(), free.total())
 
 
 def test_the_links_weigh_as_much_as_there_are_modalities():
-    view = linked_view(40)
+    split = linked_split(40)
     auto, one = (
-        cost_of(made(view, graph_weight=weight), counted(view))["nll_graph"]
+        cost_of(made(split, graph_weight=weight), counted(split))["nll_graph"]
         for weight in ("modalities", 1.0)
     )
     torch.testing.assert_close(auto, 2 * one)
 
 
 def test_without_links_features_have_embeddings_and_nothing_to_reconstruct():
-    model = made(replace(paired_view(20), links={}))
+    model = made(replace(paired_split(20), links={}))
     assert "nll_graph" not in cost_of(model, values())
-    assert "nll_graph" in cost_of(made(paired_view(20)), values())
+    assert "nll_graph" in cost_of(made(paired_split(20)), values())
     assert model.graph().mean.shape == (FEATURES["rna"] + FEATURES["adt"], model.latent)
 
 
@@ -120,9 +124,9 @@ def test_cells_are_encoded_from_fewer_modalities_but_reconstruct_all():
 
 
 def test_the_graph_has_a_larger_share_where_no_cell_has_two_modalities():
-    assert made(unpaired_view()).decoders["rna"].graph_share == 0.99
-    assert made(mosaic_view()).decoders["rna"].graph_share == 0.9
-    assert made(mosaic_view(), graph_share=0.5).decoders["rna"].graph_share == 0.5
+    assert made(unpaired_split()).decoders["rna"].graph_fraction == 0.99
+    assert made(mosaic_split()).decoders["rna"].graph_fraction == 0.9
+    assert made(mosaic_split(), graph_fraction=0.5).decoders["rna"].graph_fraction == 0.5
 
 
 # --- the mixture prior ---
@@ -133,42 +137,42 @@ def test_with_one_component_the_prior_is_a_hierarchy_of_gaussians():
     prior, q = MixturePrior(3, 1), Normal(torch.randn(6, 3), torch.rand(6, 3) + 0.1)
     z = q.rsample()
     torch.manual_seed(1)
-    cost = prior.divergence(q, z)
+    loss = prior.divergence(q, z)
     torch.manual_seed(1)
     one = torch.ones(6, 1)
     mean, spread = prior.within(torch.cat([one, z], -1)).chunk(2, -1)
     of_u = Normal(mean, torch.nn.functional.softplus(spread) + 1e-3)
-    torch.testing.assert_close(cost["kl_c"], torch.zeros(6))
-    torch.testing.assert_close(cost["kl_u"], kl(of_u)["kl"])
+    torch.testing.assert_close(loss["kl_c"], torch.zeros(6))
+    torch.testing.assert_close(loss["kl_u"], kl(of_u)["kl"])
     under = prior.conditional(one, of_u.rsample()).log_prob(z).sum(-1)
-    torch.testing.assert_close(cost["kl_z"], q.log_prob(z).sum(-1) - under)
+    torch.testing.assert_close(loss["kl_z"], q.log_prob(z).sum(-1) - under)
 
 
 def test_a_known_component_stands_in_the_place_of_the_inferred_one():
     torch.manual_seed(0)
     prior, q = MixturePrior(3, 4), Normal(torch.randn(6, 3), torch.rand(6, 3) + 0.1)
     z, known = q.rsample(), torch.tensor([2, -1, 0, -1, 3, -1])
-    costs = {}
+    losses = {}
     for name, given in (("some", known), ("none", None), ("sure", known)):
         if name == "sure":  # a classifier that is certain of component 2
             torch.nn.init.zeros_(prior.classifier[-1].weight)
             prior.classifier[-1].bias.data = torch.tensor([0.0, 0.0, 50.0, 0.0])
             given = None
         torch.manual_seed(1)
-        costs[name] = prior.divergence(q, z, given)
+        losses[name] = prior.divergence(q, z, given)
     unknown = known < 0
-    assert (costs["some"]["kl_c"][~unknown] == 0).all()
+    assert (losses["some"]["kl_c"][~unknown] == 0).all()
     for term in ("kl_z", "kl_u", "kl_c"):
-        torch.testing.assert_close(costs["some"][term][unknown], costs["none"][term][unknown])
-    torch.testing.assert_close(costs["some"]["kl_z"][0], costs["sure"]["kl_z"][0])
-    torch.testing.assert_close(costs["some"]["kl_u"][0], costs["sure"]["kl_u"][0])
+        torch.testing.assert_close(losses["some"][term][unknown], losses["none"][term][unknown])
+    torch.testing.assert_close(losses["some"]["kl_z"][0], losses["sure"]["kl_z"][0])
+    torch.testing.assert_close(losses["some"]["kl_u"][0], losses["sure"]["kl_u"][0])
 
 
 # --- the guidance graph and the decoder ---
 
 
 def test_links_are_in_the_graph_once_in_each_direction_with_their_sign():
-    graph = FeatureGraph({"rna": 30, "atac": 25}, linked_view(20).links, 4)
+    graph = FeatureGraph({"rna": 30, "atac": 25}, linked_split(20).links, 4)
     assert len(graph.pairs) == 24
     dense = graph.smoothing.to_dense()
     torch.testing.assert_close(dense, dense.T)
@@ -178,8 +182,8 @@ def test_links_are_in_the_graph_once_in_each_direction_with_their_sign():
 
 
 def test_pairs_without_a_link_are_no_links_and_of_the_right_modality():
-    view = linked_view(20)
-    graph = FeatureGraph({"rna": 30, "atac": 25}, view.links, 30)
+    split = linked_split(20)
+    graph = FeatureGraph({"rna": 30, "atac": 25}, split.links, 30)
     told = torch.zeros(55, 30)
     for number, (gene, peak) in enumerate(graph.pairs[:12].tolist()):
         told[gene, number], told[peak, number] = 9.0, 9.0 * graph.signs[number]
@@ -188,12 +192,16 @@ def test_pairs_without_a_link_are_no_links_and_of_the_right_modality():
 
 
 def test_the_graph_is_reconstructed_ever_better():
-    view, nats = linked_view(), {}
+    split, nats = linked_split(), {}
     for weight in (0.0, 20.0):
         model = MMAAVI(
-            max_epochs=12, batch_size=64, graph_weight=weight, critic_weight=0.0, learning_rate=5e-3
+            max_epochs=12,
+            batch_size=64,
+            graph_weight=weight,
+            discriminator_weight=0.0,
+            learning_rate=5e-3,
         )
-        history = model.fit(view, 0)
+        history = model.fit(split, 0)
         torch.manual_seed(0)
         with torch.no_grad():
             nats[weight] = float(model.graph.nll(model.graph().mean))
@@ -229,10 +237,10 @@ def test_negative_binomial_nats_and_gradients_are_torchs():
 
 
 def test_absent_modalities_are_imputed_at_the_train_cells_depth():
-    view = linked_view(300)
+    split = linked_split(300)
     model = MMAAVI(max_epochs=20, batch_size=32, latent=5, learning_rate=5e-3)
-    model.fit(view, 0)
-    cells = view.blocks[0]
+    model.fit(split, 0)
+    cells = split.blocks[0]
     for source, target, error in (("rna", "atac", 1.0), ("atac", "rna", 0.9)):
         imputed = model.impute(cells.only(source), target)
         assert ((imputed - cells.values[target]) ** 2).mean() < error * (
@@ -247,24 +255,26 @@ def test_absent_modalities_are_imputed_at_the_train_cells_depth():
 
 
 def two_batches(cells=200):
-    """Return a view whose second batch shows ten times the counts in the first five genes, and the same cells unseen."""
-    view = linked_view(cells)
+    """Return a split whose second batch shows ten times the counts in the first five genes, and the same cells unseen."""
+    split = linked_split(cells)
     random = np.random.default_rng(3)
-    block = view.blocks[0]
+    block = split.blocks[0]
     batches = np.array(["a", "b"], dtype=object)[random.integers(0, 2, cells)]
     counts = block.counts["rna"].toarray()
     counts[:, :5] = counts[:, :5] * np.where(batches == "b", 10, 1)[:, None]
     block = replace(
         block, batches=batches, counts=block.counts | {"rna": sparse.csr_matrix(counts)}
     )
-    return replace(view, blocks=(block,))
+    return replace(split, blocks=(block,))
 
 
 def test_each_batch_has_its_own_effect_and_an_unseen_one_the_mean_of_all():
-    view = two_batches()
-    model = MMAAVI(max_epochs=15, batch_size=64, latent=5, critic_weight=0.0, learning_rate=5e-3)
-    model.fit(view, 0)
-    one = view.blocks[0].take(np.arange(30))
+    split = two_batches()
+    model = MMAAVI(
+        max_epochs=15, batch_size=64, latent=5, discriminator_weight=0.0, learning_rate=5e-3
+    )
+    model.fit(split, 0)
+    one = split.blocks[0].take(np.arange(30))
     imputed = {
         b: model.impute(replace(one, batches=np.full(30, b, dtype=object)).only("atac"), "rna")
         for b in "abc"
@@ -277,13 +287,18 @@ def test_each_batch_has_its_own_effect_and_an_unseen_one_the_mean_of_all():
         )
 
 
-def test_the_critic_tells_what_there_is_to_tell():
-    assert made(two_batches(40), critic_tells="batch").opponents.critics["origin"].domains == 2
+def test_the_discriminator_tells_what_there_is_to_tell():
     assert (
-        made(two_batches(40)).opponents.critics["origin"].domains == 2 * 3
+        made(two_batches(40), discriminator_tells="batch")
+        .opponents.discriminators["origin"]
+        .domains
+        == 2
+    )
+    assert (
+        made(two_batches(40)).opponents.discriminators["origin"].domains == 2 * 3
     )  # both, rna and atac alone, in each batch
-    assert made(paired_view(40), critic_tells="batch").opponents is None
-    assert made(paired_view(40), modality_dropout=0.0).opponents is None
+    assert made(paired_split(40), discriminator_tells="batch").opponents is None
+    assert made(paired_split(40), modality_dropout=0.0).opponents is None
     model = made(two_batches(40))
     x = on_device(two_batches(40).blocks[0], CPU, counts=["rna", "atac"], batches=model.batches)
     _, origin = model._evidence([x], 1.0)["origin"]
@@ -291,60 +306,60 @@ def test_the_critic_tells_what_there_is_to_tell():
 
 
 def test_minibatches_carry_batches_of_the_right_cells():
-    view = two_batches(40)
-    x = on_device(view.blocks[0], CPU, batches=("b", "c"))
-    assert x.batches.tolist() == [0 if batch == "b" else -1 for batch in view.blocks[0].batches]
+    split = two_batches(40)
+    x = on_device(split.blocks[0], CPU, batches=("b", "c"))
+    assert x.batches.tolist() == [0 if batch == "b" else -1 for batch in split.blocks[0].batches]
     rows = torch.tensor([7, 3])
     assert torch.equal(x.take(rows).batches, x.batches[rows])
-    assert view.batches == ("a", "b")
+    assert split.batches == ("a", "b")
 
 
 # --- few labels ---
 
 
-def few(view, share, seed=0):
-    """Return the view with only a share of its labels."""
+def few(split, share, seed=0):
+    """Return the split with only a share of its labels."""
     random = np.random.default_rng(seed)
     hidden = [
-        np.where(random.random(len(b)) < share, b.labels, "").astype(object) for b in view.blocks
+        np.where(random.random(len(b)) < share, b.labels, "").astype(object) for b in split.blocks
     ]
     return replace(
-        view,
-        blocks=tuple(replace(b, labels=own) for b, own in zip(view.blocks, hidden, strict=True)),
+        split,
+        blocks=tuple(replace(b, labels=own) for b, own in zip(split.blocks, hidden, strict=True)),
     )
 
 
 def test_a_cell_without_a_label_pays_for_none():
     labels = torch.tensor([0, -1, 2, -1] * 5)
-    cost = cost_of(built(SemiSupervisedMMAAVI), values(labels=labels))
-    assert (cost["nll_label"][labels < 0] == 0).all()
-    assert (cost["nll_label"][labels >= 0] > 0).all()
-    assert (cost["kl_c"][labels >= 0] == 0).all()
-    assert (cost["kl_c"][labels < 0] > 0).all()
+    loss = cost_of(built(SemiSupervisedMMAAVI), values(labels=labels))
+    assert (loss["nll_label"][labels < 0] == 0).all()
+    assert (loss["nll_label"][labels >= 0] > 0).all()
+    assert (loss["kl_c"][labels >= 0] == 0).all()
+    assert (loss["kl_c"][labels < 0] > 0).all()
 
 
 def test_steps_hold_a_share_of_labelled_cells_and_every_other_cell_once():
-    view = few(mosaic_view(), 0.05)
-    labelled = [block.labels != "" for block in view.blocks]
-    blocks = [on_device(block, CPU, cell_types=view.cell_types) for block in view.blocks]
+    split = few(mosaic_split(), 0.05)
+    label_subset = [block.labels != "" for block in split.blocks]
+    blocks = [on_device(block, CPU, cell_types=split.cell_types) for block in split.blocks]
     numbered = [replace(x, totals={"number": torch.arange(x.cells)[:, None]}) for x in blocks]
     parts = [Part(x, torch.arange(x.cells)) for x in numbered]
-    seen, steps = [], list(with_labelled(labelled, 0.25)(parts, 40))
+    seen, steps = [], list(with_labelled(label_subset, 0.25)(parts, 40))
     for minibatches in steps:
         labels = torch.cat([x.labels for x in minibatches])
         assert int((labels >= 0).sum()) == 10
         assert len(labels) <= 40
         seen += [(tuple(x), int(n)) for x in minibatches for n in x.totals["number"][x.labels < 0]]
-    assert len(seen) == len(set(seen)) == sum(int((~own).sum()) for own in labelled)
+    assert len(seen) == len(set(seen)) == sum(int((~own).sum()) for own in label_subset)
     everything = [
         sum(x.cells for x in step)
-        for step in with_labelled([own | True for own in labelled], 0.25)(parts, 40)
+        for step in with_labelled([own | True for own in label_subset], 0.25)(parts, 40)
     ]
     assert sum(everything) == sum(x.cells for x in numbered)
 
 
 def test_steps_of_some_of_each_hold_every_cell_once_and_every_block():
-    blocks = [on_device(block, CPU) for block in mosaic_view().blocks]
+    blocks = [on_device(block, CPU) for block in mosaic_split().blocks]
     steps = list(training.some_of_each(blocks, 64))
     assert len(steps) == 5
     assert all(len(step) == 3 for step in steps)
@@ -353,26 +368,26 @@ def test_steps_of_some_of_each_hold_every_cell_once_and_every_block():
 
 
 def test_few_labels_are_enough_to_tell_the_types_from_any_modality():
-    view = few(mosaic_view(), 0.1)
+    split = few(mosaic_split(), 0.1)
     model = SemiSupervisedMMAAVI(max_epochs=15, batch_size=64, learning_rate=3e-3)
-    model.fit(view, 0)
+    model.fit(split, 0)
     query = linear_cells(150, seed=9)
     for shown in (query, query.only("rna"), query.only("adt")):
         assert np.mean(model.predict(shown) == query.labels) > 0.7  # chance is a third
 
 
 def test_components_are_the_types_or_more_and_only_types_are_predicted():
-    view = paired_view(60)
-    assert made(view, SemiSupervisedMMAAVI).prior.components == 3
-    model = made(view, SemiSupervisedMMAAVI, components=7)
+    split = paired_split(60)
+    assert made(split, SemiSupervisedMMAAVI).prior.components == 3
+    model = made(split, SemiSupervisedMMAAVI, components=7)
     assert model.prior.components == 7
     model.nets = torch.nn.ModuleList([model.prior])
-    assert set(model.predict(linear_cells(50, seed=1))) <= set(view.cell_types)
+    assert set(model.predict(linear_cells(50, seed=1))) <= set(split.cell_types)
 
 
 def test_without_any_label_it_does_not_apply():
     with pytest.raises(NotApplicable, match="none has one"):
-        SemiSupervisedMMAAVI(max_epochs=1).fit(few(paired_view(30), 0.0), 0)
+        SemiSupervisedMMAAVI(max_epochs=1).fit(few(paired_split(30), 0.0), 0)
 
 
 def test_few_labels_of_one_batch_are_drawn_by_the_seed():
@@ -406,7 +421,7 @@ def test_hiding_labels_changes_nothing_else():
         name: scenarios.cut(
             dataset, dataset_name="small", scenario="m", kind="paired", seed=2, **option
         )
-        for name, option in (("all", {}), ("few", {"labelled": {"share": 0.05, "least": 1}}))
+        for name, option in (("all", {}), ("few", {"label_subset": {"share": 0.05, "least": 1}}))
     }
     for modality, cells in cut["all"]["train"].mod.items():
         hidden = cut["few"]["train"][modality]
@@ -424,12 +439,12 @@ def test_hiding_labels_changes_nothing_else():
         assert truth[0] == truth[1]
 
 
-# --- from a view to scores ---
+# --- from a split to scores ---
 
 
 def test_predictions_are_written_and_scored(tmp_path):
-    view, run = cut_small(small_dataset(), "paired", tmp_path / "view"), tmp_path / "run"
-    fit_one(view, run, "mmaavi_ss", hyperparameters={"max_epochs": 4, "batch_size": 64})
+    split, run = cut_small(small_dataset(), "paired", tmp_path / "split"), tmp_path / "run"
+    fit_one(split, run, "mmaavi_ss", hyperparameters={"max_epochs": 4, "batch_size": 64})
     latents = read_latents(run / "latents.h5ad")
     for source in ("joint", "left", "right"):
         assert len(predicted_of(latents, source, "query")) == len(
@@ -441,7 +456,7 @@ def test_predictions_are_written_and_scored(tmp_path):
     }
     score.main(
         runs=[run],
-        views=[view],
+        splits=[split],
         groups=["label_prediction"],
         **{name: [path] for name, path in tables.items()},
     )
@@ -452,7 +467,7 @@ def test_predictions_are_written_and_scored(tmp_path):
     assert set(own.index) == {"joint", "left", "right"}
     said, solution = (
         predicted_of(latents, "joint", "query"),
-        read_view(view / "solution.h5mu", "solution")["left"],
+        read_split(split / "solution.h5mu", "solution")["left"],
     )
     order = latents_of(latents, "joint", "query")[0].get_indexer(
         solution.obs["query_name"].astype(str)
@@ -467,22 +482,26 @@ def test_predictions_are_written_and_scored(tmp_path):
     }
 
 
-def test_views_without_batches_have_none():
+def test_splits_without_batches_have_none():
     block = replace(linear_cells(10, seed=0), batches=None)
-    assert View(blocks=(block,), features={"rna": 30, "adt": 12}).batches == ()
+    assert Split(blocks=(block,), features={"rna": 30, "adt": 12}).batches == ()
 
 
 # --- what the original does and the defaults do not ---
 
 
 def test_modality_means_weigh_a_modality_by_how_few_cells_have_it():
-    view = mosaic_view()
+    split = mosaic_split()
     cells = {
-        m: sum(len(block) for block in view.blocks if m in block.modalities) for m in view.features
+        m: sum(len(block) for block in split.blocks if m in block.modalities)
+        for m in split.features
     }
-    plain, means = made(view, critic_weight=0), made(view, critic_weight=0, modality_means=True)
-    x = on_device(view.blocks[0], CPU)
-    whole = sum(len(block) for block in view.blocks)
+    plain, means = (
+        made(split, discriminator_weight=0),
+        made(split, discriminator_weight=0, modality_means=True),
+    )
+    x = on_device(split.blocks[0], CPU)
+    whole = sum(len(block) for block in split.blocks)
     first, second = cost_of(plain, x), cost_of(means, x)
     for m in x:
         torch.testing.assert_close(second[f"nll_{m}"], whole / cells[m] * first[f"nll_{m}"])
@@ -490,15 +509,15 @@ def test_modality_means_weigh_a_modality_by_how_few_cells_have_it():
 
 
 def test_group_means_make_each_groups_divergence_a_mean_over_its_own_cells():
-    view = few_known(mosaic_view())
-    plain = SemiSupervisedMMAAVI(max_epochs=1, critic_weight=0, group_means=False)
-    means = SemiSupervisedMMAAVI(max_epochs=1, critic_weight=0)
+    split = few_known(mosaic_split())
+    plain = SemiSupervisedMMAAVI(max_epochs=1, discriminator_weight=0, group_means=False)
+    means = SemiSupervisedMMAAVI(max_epochs=1, discriminator_weight=0)
     for model in (plain, means):
-        model.fit(view, 0)
+        model.fit(split, 0)
     means.nets.load_state_dict(plain.nets.state_dict())
-    x = on_device(view.blocks[0], CPU, cell_types=view.cell_types)
+    x = on_device(split.blocks[0], CPU, cell_types=split.cell_types)
     first, second = cost_of(plain, x), cost_of(means, x)
-    known, share = x.labels >= 0, means.labelled_share
+    known, share = x.labels >= 0, means.labelled_fraction
     for name in ("kl_z", "kl_u", "kl_c", "nll_label"):
         torch.testing.assert_close(second[name][known], first[name][known] / share)
         if name != "nll_label":
@@ -506,18 +525,19 @@ def test_group_means_make_each_groups_divergence_a_mean_over_its_own_cells():
 
 
 def test_the_prior_may_be_normalised_by_minibatch_and_still_takes_a_single_cell():
-    view = mosaic_view()
+    split = mosaic_split()
     model = MMAAVI(max_epochs=2, prior_dropout=0.2)
-    model.fit(view, 0)
+    model.fit(split, 0)
     model.nets.train()
     assert torch.isfinite(model.prior.classifier(torch.zeros(1, model.latent))).all()
     assert sum(isinstance(layer, torch.nn.BatchNorm1d) for layer in model.nets.modules()) == 2
-    assert not any(isinstance(layer, torch.nn.BatchNorm1d) for layer in made(view).prior.modules())
+    assert not any(isinstance(layer, torch.nn.BatchNorm1d) for layer in made(split).prior.modules())
 
 
-def few_known(view, each=4):
-    """Return the view in which few cells of each block show their type."""
+def few_known(split, each=4):
+    """Return the split in which few cells of each block show their type."""
     blocks = [
-        replace(b, labels=np.where(np.arange(len(b)) < 3 * each, b.labels, "")) for b in view.blocks
+        replace(b, labels=np.where(np.arange(len(b)) < 3 * each, b.labels, ""))
+        for b in split.blocks
     ]
-    return replace(view, blocks=tuple(blocks))
+    return replace(split, blocks=tuple(blocks))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mosaicbench_fits import fit_one
-from mosaicbench_views import cut_small, small_dataset
+from mosaicbench_splits import cut_small, small_dataset
 
 from mosaicbench.catalog import catalog
 from mosaicbench.commands.apply import recommended_run
@@ -14,7 +14,7 @@ from mosaicbench.data.links import with_links
 from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files.models import is_kept, read_model
 from mosaicbench.files.runs import latents_of, read_imputed, read_latents, read_record
-from mosaicbench.files.splits import as_cells, read_view, unstandardised_values
+from mosaicbench.files.splits import as_cells, read_split, unstandardised_values
 from mosaicbench.files.tables import write_table
 from mosaicbench.fitting.keeping import outline, revived
 from mosaicbench.fitting.method import import_for
@@ -23,11 +23,11 @@ KEEPABLE = [
     name
     for name, card in catalog.cards("methods").items()
     if "environment" not in card
-    and not ({"package"} <= set(card.get("wraps", ())) and name != "links_harmony")
+    and not ({"package"} <= set(card.get("wraps", ())) and name != "linked_harmony")
     and "solution" not in card["uses"]
     and name not in ("random_latent", "shuffled")  # they draw anew at every call
 ]
-NEED_LINKS = {"links_cca", "links_harmony", "links_mnn", "scmodal"}
+NEED_LINKS = {"linked_cca", "linked_harmony", "linked_mnn", "scmodal"}
 SHORT = {"max_epochs": 2}
 
 
@@ -37,7 +37,7 @@ def kind_for(name):
 
 
 @pytest.fixture(scope="module")
-def views(tmp_path_factory):
+def splits(tmp_path_factory):
     dataset = small_dataset()
     cut = {
         kind: cut_small(dataset, kind, tmp_path_factory.mktemp(kind))
@@ -59,20 +59,20 @@ def linked(dataset):
     )
 
 
-def view_for(views, name):
-    return views["linked" if name in NEED_LINKS else kind_for(name)]
+def split_for(splits, name):
+    return splits["linked" if name in NEED_LINKS else kind_for(name)]
 
 
-def fitted(views, name, folder):
+def fitted(splits, name, folder):
     short = SHORT if "max_epochs" in catalog.hyperparameters(name) else {}
     kept = {"dataset": "small", "scenario": kind_for(name), "keep": True, "licence": "CC BY 4.0"}
-    fit_one(view_for(views, name), folder, name, hyperparameters=short, names=kept)
+    fit_one(split_for(splits, name), folder, name, hyperparameters=short, names=kept)
     return folder
 
 
 @pytest.mark.parametrize("name", KEEPABLE)
-def test_a_kept_model_gives_what_the_benchmark_scored(views, tmp_path, name):
-    folder = fitted(views, name, tmp_path / "run")
+def test_a_kept_model_gives_what_the_benchmark_scored(splits, tmp_path, name):
+    folder = fitted(splits, name, tmp_path / "run")
     record = read_record(folder / "run.json")
     assert record["status"] in ("ok", "collapsed") and "not kept" not in record["message"], record[
         "message"
@@ -80,7 +80,7 @@ def test_a_kept_model_gives_what_the_benchmark_scored(views, tmp_path, name):
     kept = read_model(folder)
     kind = import_for(kept.facts["module"], kept.facts["method"])
     method = revived(kept, kind)
-    query = read_view(view_for(views, name) / "query.h5mu", "query")
+    query = read_split(split_for(splits, name) / "query.h5mu", "query")
     uses, gives = kind.card["uses"], kind.card["gives"]
     latents, imputed = read_latents(folder / "latents.h5ad"), read_imputed(folder / "imputed.h5mu")
     seen = 0
@@ -101,27 +101,27 @@ def test_a_kept_model_gives_what_the_benchmark_scored(views, tmp_path, name):
     assert kept.facts["licence"] == "CC BY 4.0"
 
 
-def test_the_outline_has_no_values_but_types_and_sizes(views, tmp_path):
-    kept = read_model(fitted(views, "mvae_sup", tmp_path / "run"))
-    train = read_view(views["paired"] / "train.h5mu", "train")
-    view = outline(kept)
-    assert {m: len(view.observing(m)) for m in view.modalities} == {
+def test_the_outline_has_no_values_but_types_and_sizes(splits, tmp_path):
+    kept = read_model(fitted(splits, "mvae_sup", tmp_path / "run"))
+    train = read_split(splits["paired"] / "train.h5mu", "train")
+    split = outline(kept)
+    assert {m: len(split.observing(m)) for m in split.modalities} == {
         m: cells.n_obs for m, cells in train.mod.items()
     }
-    assert view.cell_types == tuple(sorted(set(train["left"].obs["cell_type"])))
-    assert not any(x.any() for block in view.blocks for x in block.values.values())
+    assert split.cell_types == tuple(sorted(set(train["left"].obs["cell_type"])))
+    assert not any(x.any() for block in split.blocks for x in block.values.values())
 
 
 @pytest.mark.parametrize("name", ["oracle", "random_latent"])
-def test_what_cannot_be_kept_is_said_and_the_run_stands(views, tmp_path, name):
-    folder = fitted(views, name, tmp_path / "run")
+def test_what_cannot_be_kept_is_said_and_the_run_stands(splits, tmp_path, name):
+    folder = fitted(splits, name, tmp_path / "run")
     assert "the model was not kept" in read_record(folder / "run.json")["message"]
     with pytest.raises(ContractError, match="no model was kept here"):
         read_model(folder)
 
 
-def test_a_model_of_another_version_is_refused_with_what_to_do(views, tmp_path):
-    folder = fitted(views, "cca", tmp_path / "run")
+def test_a_model_of_another_version_is_refused_with_what_to_do(splits, tmp_path):
+    folder = fitted(splits, "cca", tmp_path / "run")
     path = folder / "model/model.json"
     facts = json.loads(path.read_text())
     path.write_text(json.dumps(facts | {"format": 99}))
@@ -133,8 +133,8 @@ def test_a_model_of_another_version_is_refused_with_what_to_do(views, tmp_path):
         revived(kept, import_for(facts["module"], facts["method"]))
 
 
-def test_a_model_names_no_class_but_known_ones(views, tmp_path):
-    kept = read_model(fitted(views, "cca", tmp_path / "run"))
+def test_a_model_names_no_class_but_known_ones(splits, tmp_path):
+    kept = read_model(fitted(splits, "cca", tmp_path / "run"))
     evil = json.dumps(
         {"dict": [[{"value": "pca"}, {"object": ["subprocess", "Popen"], "holds": {"dict": []}}]]}
     )
@@ -145,25 +145,25 @@ def test_a_model_names_no_class_but_known_ones(views, tmp_path):
 
 def test_apply_finds_the_run_that_is_recommended(tmp_path):
     results, names = tmp_path / "results", ["cca", "pca_joint", "ridge", "oracle"]
-    for view in ("a/paired", "b/paired"):
+    for split in ("a/paired", "b/paired"):
         for name in names[:3]:
-            model = results / f"runs/{view}/{name}/seed-0/model/model.json"
+            model = results / f"runs/{split}/{name}/seed-0/model/model.json"
             model.parent.mkdir(parents=True)
             model.touch()
 
-    def recommended(view=None, **told):
+    def recommended(split=None, **told):
         rows = {"dataset": "a", "scenario": "paired", "run": names, "complete": True}
         rows |= {"kind": [*3 * ["baseline"], "control"], "score": [0.5, 0.6, 0.7, 1.0]}
         tables = [pd.DataFrame(rows | {"may_win": [True, True, False, True]} | told)]
-        if view:
+        if split:
             tables.append(tables[0].assign(dataset="b"))
         write_table(results / "tables/overall.tsv", pd.concat(tables))
-        return recommended_run(results, None if view == "none" else view)
+        return recommended_run(results, None if split == "none" else split)
 
     assert recommended() == results / "runs/a/paired/pca_joint/seed-0"
     assert recommended("b/paired") == results / "runs/b/paired/pca_joint/seed-0"
     assert recommended(score=[0.5, None, 0.7, 1.0]) == results / "runs/a/paired/cca/seed-0"
-    with pytest.raises(UserError, match="--view: a/paired, b/paired"):
+    with pytest.raises(UserError, match="--split: a/paired, b/paired"):
         recommended("none")
     with pytest.raises(UserError, match="no recommended run of c/paired"):
         recommended("c/paired")
@@ -171,15 +171,15 @@ def test_apply_finds_the_run_that_is_recommended(tmp_path):
         recommended(may_win=False)
 
 
-def test_a_candidate_that_cannot_be_kept_says_nothing_and_only_its_seed_is_kept(views, tmp_path):
+def test_a_candidate_that_cannot_be_kept_says_nothing_and_only_its_seed_is_kept(splits, tmp_path):
     names = {"dataset": "small", "scenario": "paired"}
-    record = fit_one(views["paired"], tmp_path / "a", "oracle", names=names | {"candidate": 0})
+    record = fit_one(splits["paired"], tmp_path / "a", "oracle", names=names | {"candidate": 0})
     assert (record["status"], record["message"]) == ("ok", "")
-    fit_one(views["paired"], tmp_path / "b", "cca", names=names | {"candidate": 1})
+    fit_one(splits["paired"], tmp_path / "b", "cca", names=names | {"candidate": 1})
     assert not is_kept(tmp_path / "a") and not is_kept(tmp_path / "b")
-    fit_one(views["paired"], tmp_path / "b", "cca", names=names | {"candidate": 0})
+    fit_one(splits["paired"], tmp_path / "b", "cca", names=names | {"candidate": 0})
     assert is_kept(tmp_path / "b")
     fit_one(
-        views["paired"], tmp_path / "b", "cca", names=names
+        splits["paired"], tmp_path / "b", "cca", names=names
     )  # a model is never older than its run
     assert not is_kept(tmp_path / "b")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from conftest import FEATURES, linear_cells, links_among
 
-from mosaicbench.contract import View
+from mosaicbench.contract import Split
 from mosaicbench.methods.contrastive import ContrastiveVAE
 from mosaicbench.methods.fusion import MLPVAE, PoEVAE
 from mosaicbench.methods.mmaavi import MMAAVI
@@ -34,7 +34,7 @@ def mosaic(alone, paired=80):
         linear_cells(paired, seed=0),
         *(linear_cells(alone, seed=i, modalities=(m,), name=m) for i, m in TWO),
     ]
-    return View(tuple(blocks), {m: FEATURES[m] for _, m in TWO}, links=links_among(("rna", "adt")))
+    return Split(tuple(blocks), {m: FEATURES[m] for _, m in TWO}, links=links_among(("rna", "adt")))
 
 
 TWO = ((1, "rna"), (2, "adt"))
@@ -60,9 +60,9 @@ def test_every_model_that_takes_a_mosaic_is_asked():
 )
 def test_cells_with_one_modality_do_no_harm(method, options, budget):
     alone, passes, passes_over_pairs = budget
-    view, query = mosaic(alone), linear_cells(200, seed=9)
-    paired, scores = replace(view, blocks=view.blocks[:1]), {}
-    for name, shown, epochs in (("all", view, passes), ("paired", paired, passes_over_pairs)):
+    split, query = mosaic(alone), linear_cells(200, seed=9)
+    paired, scores = replace(split, blocks=split.blocks[:1]), {}
+    for name, shown, epochs in (("all", split, passes), ("paired", paired, passes_over_pairs)):
         model = method(**options, max_epochs=epochs, patience=epochs, batch_size=40, hidden=32)
         model.fit(shown, 0)
         scores[name] = foscttm(*(model.embed(query.only(m)) for _, m in TWO))

@@ -17,10 +17,10 @@ from mosaicbench.data.pairing import patterns, with_partners
 from mosaicbench.datasets import own_files, simulated
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import read_dataset
-from mosaicbench.files.splits import as_truth, as_view, read_view
+from mosaicbench.files.splits import as_truth, as_split, read_split
 from mosaicbench.methods.controls import Oracle, RandomLatent
 from mosaicbench.methods.mvae import MVAE
-from mosaicbench.scoring.run_data import Evidence
+from mosaicbench.scoring.run_data import RunData
 from mosaicbench.scoring.scorer import score as scores_of
 from mosaicbench.stats.summary import headline
 
@@ -60,7 +60,7 @@ def own(request, simulation, tmp_path_factory):
     return request.param, spans, folder / "d.h5mu"
 
 
-def parts_of(dataset, kind="natural", seed=0, **options):
+def parts_of(dataset, kind="as_measured", seed=0, **options):
     options = {"preprocess": PEAKS} | options
     return scenarios.cut(
         dataset, dataset_name="mine", scenario=kind, kind=kind, seed=seed, **options
@@ -68,16 +68,16 @@ def parts_of(dataset, kind="natural", seed=0, **options):
 
 
 def evidence(parts, method, gives=("joint", "single", "impute")):
-    """Return what is known of a method that was fitted to a view, without files between."""
+    """Return what is known of a method that was fitted to a split, without files between."""
     from mosaicbench.files.runs import imputed_table, latents_table
     from mosaicbench.fitting import outputs
-    from mosaicbench.scoring.collect import evidence_of
+    from mosaicbench.scoring.collect import run_data_of
 
     if hasattr(method, "reveal"):
         method.reveal(as_truth(parts["solution"]))
-    method.fit(as_view(parts["train"], labels=True), 0)
+    method.fit(as_split(parts["train"], labels=True), 0)
     shown = {"labels": isinstance(method, Oracle), "links": False, "counts": False}
-    fitted = outputs.MethodOnView(method, gives, parts["train"], parts["query"], shown)
+    fitted = outputs.MethodOnSplit(method, gives, parts["train"], parts["query"], shown)
     latents = latents_table(outputs.embedded(fitted)[0])
     imputed = imputed_table(outputs._impute(fitted)[0] if "impute" in gives else {}, parts["query"])
     told = {
@@ -86,10 +86,10 @@ def evidence(parts, method, gives=("joint", "single", "impute")):
         "latents": latents,
         "imputed": imputed,
     }
-    return evidence_of("here", **told, record={}, history=pd.DataFrame({"epoch": []}))
+    return run_data_of("here", **told, record={}, history=pd.DataFrame({"epoch": []}))
 
 
-# --- from files to a view ------------------------------------------------------------------------------------------------
+# --- from files to a split ------------------------------------------------------------------------------------------------
 
 
 def test_every_cell_stays_with_what_it_has_and_none_stands_for_nothing(own, simulation):
@@ -105,7 +105,7 @@ def test_every_cell_stays_with_what_it_has_and_none_stands_for_nothing(own, simu
     assert list(dataset.obs["cell_type"].astype(str)) == list(types)
 
 
-@pytest.mark.parametrize("kind", ["natural", "unpaired"])
+@pytest.mark.parametrize("kind", ["as_measured", "unpaired"])
 def test_the_query_is_drawn_from_cells_that_share_modalities(own, kind):
     name, spans, path = own
     dataset = read_dataset(path)
@@ -134,7 +134,7 @@ def test_the_query_is_drawn_from_cells_that_share_modalities(own, kind):
     }
     told = parts["train"].uns["mosaicbench"].get("without_partners", [])
     assert {tuple(pair.split(" and ")) for pair in told} == apart
-    seen = [block.modalities for block in as_view(parts["train"], labels=True).blocks]
+    seen = [block.modalities for block in as_split(parts["train"], labels=True).blocks]
     if kind == "unpaired":
         assert all(len(modalities) == 1 for modalities in seen)
         assert "pairing" not in parts["train"].uns["mosaicbench"]
@@ -146,13 +146,13 @@ def test_the_query_is_drawn_from_cells_that_share_modalities(own, kind):
         )
 
 
-def test_a_natural_view_of_fully_measured_cells_is_the_paired_one(simulation):
-    natural, paired = (parts_of(simulation, kind) for kind in ("natural", "paired"))
-    for noun, part in natural.items():
+def test_a_natural_split_of_fully_measured_cells_is_the_paired_one(simulation):
+    as_measured, paired = (parts_of(simulation, kind) for kind in ("as_measured", "paired"))
+    for noun, part in as_measured.items():
         for modality, cells in part.mod.items():
             assert list(cells.obs_names) == list(paired[noun][modality].obs_names)
             assert (cells.layers["counts"] != paired[noun][modality].layers["counts"]).nnz == 0
-    assert natural["train"].uns["mosaicbench"]["pairing"] == "paired"
+    assert as_measured["train"].uns["mosaicbench"]["pairing"] == "paired"
 
 
 def test_paired_takes_cells_with_all_modalities_and_the_audit_says_who_is_left_out(
@@ -167,14 +167,14 @@ def test_paired_takes_cells_with_all_modalities_and_the_audit_says_who_is_left_o
     numbers = ["cells", "train_cells", "query_cells"]
     assert audit.loc["cells without all modalities are left out", numbers].tolist() == [300, 0, 0]
     assert audit.loc["cells measured in rna+atac+adt", numbers].tolist() == [60, 48, 12]
-    natural = parts_of(dataset)["solution"].uns["audit"].set_index("what")
-    assert natural.loc["cells that a random query is drawn from", numbers].tolist() == [
+    as_measured = parts_of(dataset)["solution"].uns["audit"].set_index("what")
+    assert as_measured.loc["cells that a random query is drawn from", numbers].tolist() == [
         180,
         144,
         36,
     ]
     with_design = parts_of(dataset, "mosaic", blocks=[["rna"], ["atac", "adt"]])["train"]
-    blocks = {block.modalities: len(block) for block in as_view(with_design, labels=True).blocks}
+    blocks = {block.modalities: len(block) for block in as_split(with_design, labels=True).blocks}
     assert blocks.keys() == {("rna",), ("adt",), ("atac", "adt"), ("rna", "atac")}
     assert sum(blocks.values()) == 360 - 36
 
@@ -260,7 +260,7 @@ def test_patterns_are_told_apart_most_modalities_first():
     assert list(with_partners(has)) == [True, False, False, True]
 
 
-# --- from a view to scores -----------------------------------------------------------------------------------------------
+# --- from a split to scores -----------------------------------------------------------------------------------------------
 
 
 def test_scores_that_need_partners_are_of_cells_that_have_them(own):
@@ -329,23 +329,23 @@ def test_mixing_without_partners_compares_as_many_cells_of_each_type(simulation,
 
 
 def test_companions_are_as_many_of_each_type_whichever_modality_comes_first():
-    from mosaicbench.scoring.partners import companions
+    from mosaicbench.scoring.partners import matched_by_type
 
     random = np.random.default_rng(0)
     types = [np.array(list(names), dtype=object) for names in ("aaaabbc", "abbbdd")]
     z = [random.standard_normal((len(of), 2)) for of in types]
-    one, other = companions(*z, *types), companions(*z[::-1], *types[::-1])
+    one, other = matched_by_type(*z, *types), matched_by_type(*z[::-1], *types[::-1])
     assert list(one["labels"]()) == ["a", "b", "b"]
     assert np.array_equal(one["latent_a"](), other["latent_b"]())
-    assert len(companions(*z, types[0], np.full(6, "", dtype=object))["latent_a"]()) == 6
-    assert len(companions(*z, types[0], np.full(6, "x", dtype=object))["latent_b"]()) == 0
+    assert len(matched_by_type(*z, types[0], np.full(6, "", dtype=object))["latent_a"]()) == 6
+    assert len(matched_by_type(*z, types[0], np.full(6, "x", dtype=object))["latent_b"]()) == 0
 
 
 @pytest.mark.parametrize(("of_rna", "of_adt"), [("ab", "  "), ("  ", "ab"), ("a ", "b ")])
 def test_types_are_matched_only_where_both_modalities_show_some(of_rna, of_adt):
     labels = np.array([name.strip() for name in of_rna * 15 + of_adt * 15], dtype=object)
     z = np.random.default_rng(0).standard_normal((60, 2))
-    known = Evidence(
+    known = RunData(
         record={},
         batches=np.array(["b"] * 60, dtype=object),
         labels=labels,
@@ -377,9 +377,9 @@ def test_a_direction_without_partners_is_no_direction_of_a_mean():
 
 def test_evidence_refuses_rows_that_are_not_those_of_its_cells():
     batches, rows = np.array(["b"] * 5), {"rna": np.array([0, 2, 4])}
-    Evidence(record={}, batches=batches, rows=rows, latents={"rna": np.zeros((3, 2))})
+    RunData(record={}, batches=batches, rows=rows, latents={"rna": np.zeros((3, 2))})
     with pytest.raises(ValueError, match="latents of 'rna' has 5 rows, there are 3 query cells"):
-        Evidence(record={}, batches=batches, rows=rows, latents={"rna": np.zeros((5, 2))})
+        RunData(record={}, batches=batches, rows=rows, latents={"rna": np.zeros((5, 2))})
 
 
 def test_a_model_trains_on_what_there_is(simulation, tmp_path):
@@ -401,23 +401,23 @@ def test_what_does_not_apply_ends_as_a_row_that_says_why(simulation, tmp_path, c
     prepare.main(dataset="mine", loader="own_files", options=options, output=tmp_path / "d.h5mu")
     assert "warning: path: no cell is in two modalities" in (said := capsys.readouterr().err)
     assert re.search("mine: 120 cells measured in rna alone", said)
-    view = {part: [tmp_path / "view" / f"{part}.h5mu"] for part in ("train", "query", "solution")}
+    split = {part: [tmp_path / "split" / f"{part}.h5mu"] for part in ("train", "query", "solution")}
     cut.main(
         dataset=tmp_path / "d.h5mu",
         scenario="own",
-        kind="natural",
+        kind="as_measured",
         seeds=[0],
         options={"preprocess": PEAKS},
-        **view,
+        **split,
     )
     names = {"dataset": "mine", "scenario": "own"}
-    needs_pairs = fit_one(tmp_path / "view", tmp_path / "ridge", "ridge", names=names)
+    needs_pairs = fit_one(tmp_path / "split", tmp_path / "ridge", "ridge", names=names)
     assert needs_pairs["status"] == "not_applicable"
     assert (
         "needs paired or mosaic cells; in these data no train cell has two modalities"
         in needs_pairs["message"]
     )
-    without = fit_one(tmp_path / "view", tmp_path / "oracle", "oracle", names=names)
+    without = fit_one(tmp_path / "split", tmp_path / "oracle", "oracle", names=names)
     assert without["status"] == "ok"
     assert re.search(
         "no query cell has both .*rna and atac.*: scores that need partners are not applicable",
@@ -429,7 +429,7 @@ def test_what_does_not_apply_ends_as_a_row_that_says_why(simulation, tmp_path, c
         for noun, end in endings.items()
     }
     runs = [tmp_path / "ridge", tmp_path / "oracle"]
-    score.main(runs=runs, views=[tmp_path / "view"], groups=GROUPS, **written)
+    score.main(runs=runs, splits=[tmp_path / "split"], groups=GROUPS, **written)
     table = pd.read_csv(written["scores"][1], sep="\t", keep_default_na=False).set_index(
         ["metric", "direction"]
     )
@@ -439,4 +439,4 @@ def test_what_does_not_apply_ends_as_a_row_that_says_why(simulation, tmp_path, c
     ]
     assert table.loc[("label_transfer_accuracy", "rna->adt"), "status"] == "ok"
     assert list(pd.read_csv(written["scores"][0], sep="\t")["status"]) == ["not_applicable"]
-    assert read_view(view["solution"][0], "solution").n_obs == 72
+    assert read_split(split["solution"][0], "solution").n_obs == 72

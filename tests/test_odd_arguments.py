@@ -12,8 +12,8 @@ from mosaicbench.files.atomic import make_folder
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan"), float("inf")])
 def test_a_share_that_is_none_is_refused(share):
-    with pytest.raises(UserError, match="least_share: expected a share, from 0 to 1"):
-        matched(None, {}, least_share=share)
+    with pytest.raises(UserError, match="min_fraction: expected a share, from 0 to 1"):
+        matched(None, {}, min_fraction=share)
 
 
 def test_cells_to_apply_to_that_are_none_and_an_output_of_another_kind_are_refused(tmp_path):

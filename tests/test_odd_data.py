@@ -169,7 +169,7 @@ def test_small_raw_counts_are_not_taken_for_logarithms(tmp_path, recwarn):
 def test_unlabelled_that_names_every_type_is_told(tmp_path):
     dataset = loaded(tmp_path, annotated(counts(6)))
     with pytest.warns(DataWarning, match="unlabelled: names every cell type"):
-        curated(dataset, unlabelled=["a", "b"])
+        curated(dataset, unknown_labels=["a", "b"])
 
 
 # --- messages that name what is to blame ----------------------------------------------------------------------------------

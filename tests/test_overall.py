@@ -6,7 +6,7 @@ import pytest
 from made_up_scores import CARDS, ROSTER, runs_of, scores_of
 from scipy import stats
 
-from mosaicbench.catalog.run_metadata import Roster
+from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.stats.intervals import with_cells
 from mosaicbench.stats.overall import overall
 from mosaicbench.stats.paired import PAIRED_COLUMNS, paired_tests
@@ -79,7 +79,9 @@ def test_a_metric_in_which_the_oracle_is_below_a_control_that_knows_nothing_has_
     scores = scores_of(CONTROLS | MVAE | below)
     row = overall(scores, runs_of(scores), ROSTER).set_index("run").loc["mvae"]
     assert np.isnan(row["label_transfer"])
-    np.testing.assert_allclose(row["score"], (0.6 + 0.5) / 2)  # the view does not ask that question
+    np.testing.assert_allclose(
+        row["score"], (0.6 + 0.5) / 2
+    )  # the split does not ask that question
     assert (row["metrics"], row["of_metrics"], row["complete"]) == (3, 3, True)
 
 
@@ -181,7 +183,9 @@ def test_simulated_datasets_are_no_part_of_what_is_over_datasets():
 
 
 def test_a_run_that_a_check_names_or_that_beats_no_trivial_control_may_not_win():
-    roster = Roster(cards=CARDS, methods={"types": "label_oracle", "type_mean": "celltype_mean"})
+    run_metadata = RunMetadata(
+        cards=CARDS, methods={"types": "label_oracle", "type_mean": "celltype_mean"}
+    )
     types = {
         ("types", "foscttm"): [0.05, 0.05],
         ("types", "recall_at_10"): [0.6, 0.6],
@@ -189,7 +193,7 @@ def test_a_run_that_a_check_names_or_that_beats_no_trivial_control_may_not_win()
     }
     worse = {("cca", metric): [0.45 if metric == "foscttm" else 0.15] * 2 for _, metric in MVAE}
     scores = scores_of(CONTROLS | MVAE | types | worse)
-    found = overall(scores, runs_of(scores).assign(kind="model"), roster).set_index(
+    found = overall(scores, runs_of(scores).assign(kind="model"), run_metadata).set_index(
         "run", drop=False
     )
     assert found.loc["mvae", "not_above"] == "alignment, imputation"

@@ -10,7 +10,7 @@ from made_up_scores import CARDS, ROSTER, SEEDS, cells_of, scores_of
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from mosaicbench.catalog.run_metadata import Roster
+from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.stats.paired import (
     ONE_SPLIT,
     SPLITS,
@@ -65,7 +65,7 @@ def test_runs_are_compared_with_the_best_and_with_runs_that_were_named_before():
 
 def test_the_linear_baseline_is_found_by_its_method():
     scores = scores_of(SEEDS)
-    found = paired_tests(scores, [], Roster(cards=CARDS, methods={"cca": "linear"}))
+    found = paired_tests(scores, [], RunMetadata(cards=CARDS, methods={"cca": "linear"}))
     assert set(found.loc[found["role"] == "linear", "against"]) == {"cca"}
 
 

@@ -22,7 +22,7 @@ from mosaicbench.data import lock, read
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.dataset import read_dataset
-from mosaicbench.files.splits import read_view
+from mosaicbench.files.splits import read_split
 
 PAPER = yaml.safe_load((REPOSITORY / "config/paper.yaml").read_text())
 FAMILIES = ["multiome_pbmc10k", "hao_citeseq", "teaseq"]
@@ -221,7 +221,7 @@ def test_the_rds_table_is_read_as_r_wrote_it(fetched):
     assert "predicted.id" in table
 
 
-@pytest.mark.parametrize(("dataset", "scenario"), settings.load(PAPER).views)
+@pytest.mark.parametrize(("dataset", "scenario"), settings.load(PAPER).splits)
 def test_every_scenario_of_the_paper_can_be_cut(fetched, dataset, scenario, tmp_path):
     bench = settings.load(PAPER | {"registry": str(fetched.registry)})
     source = fetched.folder / f"{dataset}.h5mu"
@@ -234,17 +234,19 @@ def test_every_scenario_of_the_paper_can_be_cut(fetched, dataset, scenario, tmp_
     words = [f"--{part}={tmp_path / part}.h5mu" for part in ("train", "query", "solution")]
     words += ["--dataset", str(source), "--scenario", scenario, "--kind", stanza["kind"]]
     cli.main(["cut", *words, "--options", json.dumps(options), "--seeds", "0"])
-    view = {
-        part: read_view(tmp_path / f"{part}.h5mu", part) for part in ("train", "query", "solution")
+    split = {
+        part: read_split(tmp_path / f"{part}.h5mu", part) for part in ("train", "query", "solution")
     }
-    assert set(view["train"].mod) == set(fetched.truths[dataset].counts)
-    train = {name for cells in view["train"].mod.values() for name in cells.obs_names}
-    assert len(train) + view["solution"].n_obs == len(fetched.truths[dataset].cells)
+    assert set(split["train"].mod) == set(fetched.truths[dataset].counts)
+    train = {name for cells in split["train"].mod.values() for name in cells.obs_names}
+    assert len(train) + split["solution"].n_obs == len(fetched.truths[dataset].cells)
     for block in stanza.get("blocks", ()):
-        together = set.intersection(*(set(view["train"][modality].obs_names) for modality in block))
+        together = set.intersection(
+            *(set(split["train"][modality].obs_names) for modality in block)
+        )
         others = [
             cells.obs_names
-            for modality, cells in view["train"].mod.items()
+            for modality, cells in split["train"].mod.items()
             if modality not in block
         ]
         assert together - set().union(*others)
@@ -263,10 +265,10 @@ def test_from_fetch_to_report(place, tmp_path):
         "runs": {
             "mvae": {},
             "ridge": {},
-        },  # one view of each dataset; test_workflow.py has controls
+        },  # one split of each dataset; test_workflow.py has controls
         "seeds": PAPER["seeds"][:1],
         "training": {"max_epochs": 1},
-        "report": {"projected_runs": []},
+        "report": {"umap_runs": []},
     }
     benchmark.write_config(PAPER | small)
     done = benchmark.snakemake("--cores", "2")

@@ -1,4 +1,4 @@
-"""Every wrapped package that is installed here, on a small view: it does what its card says, and leaves no trace."""
+"""Every wrapped package that is installed here, on a small split: it does what its card says, and leaves no trace."""
 
 import importlib
 import json
@@ -18,25 +18,25 @@ import pytest
 import torch
 from conftest import REPOSITORY
 from mosaicbench_fits import LIMITS, assert_same_outputs, fit_apart, poisoned, run_of, seeds_of
-from mosaicbench_views import cut_small, linked
+from mosaicbench_splits import cut_small, linked
 from scipy import sparse
 from scipy.spatial.distance import cdist
 from test_environment import CONSTRAINTS, name_of, pins
 
 from mosaicbench.catalog import catalog
 from mosaicbench.commands import fit
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 from mosaicbench.data import scenarios
 from mosaicbench.datasets import simulated
 from mosaicbench.errors import NotApplicable
 from mosaicbench.files.runs import read_imputed, read_latents, read_record
-from mosaicbench.files.splits import as_cells, as_view, complete_cells, space_values, write_view
+from mosaicbench.files.splits import as_cells, as_split, complete_cells, space_values, write_split
 from mosaicbench.files.tables import read_table
 from mosaicbench.fitting import attempt
 from mosaicbench.peers import _package
 
 FEATURES = {"n_rna": 60, "n_atac": 80, "n_adt": 14}
-# peer -> hyperparameters that make it quick, the modalities of its view, and what it gives of a paired query
+# peer -> hyperparameters that make it quick, the modalities of its split, and what it gives of a paired query
 EVERYTHING = {"joint", "rna", "atac", "rna->atac", "atac->rna"}
 PEERS = {
     "glue": ({"epochs": 2, "latent": 8, "hidden": 16}, ("rna", "atac"), EVERYTHING - {"joint"}),
@@ -118,7 +118,7 @@ def parts():
     """Return (modalities, kind) -> train and query cells with counts, of three types."""
     made = {}
 
-    def of(modalities: tuple[str, ...], kind: str) -> tuple[View, object]:
+    def of(modalities: tuple[str, ...], kind: str) -> tuple[Split, object]:
         if (modalities, kind) not in made:
             dataset = simulated.load(
                 None, cells=220, modalities=modalities, cell_types=3, **FEATURES
@@ -131,7 +131,7 @@ def parts():
             cut = scenarios.cut(
                 dataset, dataset_name="d", scenario=kind, kind=kind, seed=0, **blocks
             )
-            train = as_view(cut["train"], labels=True)
+            train = as_split(cut["train"], labels=True)
             counted = {m: cut["train"][m].n_vars for m in modalities}
             links = {
                 (first, second): sparse.csr_matrix(
@@ -170,7 +170,7 @@ def outputs(name: str, instance, query, rows: slice = slice(None)) -> dict[str, 
     return found
 
 
-def fitted(name: str, train: View, seed: int = 0):
+def fitted(name: str, train: Split, seed: int = 0):
     """Return the peer, fitted briefly, and its history."""
     instance = catalog.method_class(name)(**PEERS[name][0])
     return instance, instance.fit(train, seed)
@@ -307,7 +307,7 @@ def test_what_cells_of_one_modality_change_in_a_mosaic(name, parts):
     """UniVI learns from cells that show everything, the others from all."""
     train, query = parts(PEERS[name][1], "mosaic")
     alone = replace(train, blocks=(train.observing(*train.modalities),))
-    of_all, of_paired = (outputs(name, fitted(name, view)[0], query) for view in (train, alone))
+    of_all, of_paired = (outputs(name, fitted(name, split)[0], query) for split in (train, alone))
     same = [np.array_equal(array, of_paired[what]) for what, array in of_all.items()]
     assert all(same) if name == "univi" else not any(same)
 
@@ -326,7 +326,7 @@ def test_three_modalities_are_served_or_refused(name, parts):
 
 def test_every_wrapped_package_is_tested():
     elsewhere = {
-        "links_harmony",
+        "linked_harmony",
         "maxfuse",
     }  # installed with the benchmark; never installed by it (test_links, test_scmodal)
     wrapped = {name for name, card in catalog.cards("methods").items() if "wraps" in card}
@@ -357,9 +357,9 @@ def test_in_its_own_environment(name, tmp_path):
     dataset = linked(dataset, tmp_path / "links.tsv")
     cut = scenarios.cut(dataset, dataset_name="d", scenario="paired", kind="paired", seed=0)
     for part in ("train", "query"):
-        write_view(tmp_path / f"{part}.h5mu", cut[part])
+        write_split(tmp_path / f"{part}.h5mu", cut[part])
     names = cut["query"].obs_names[4:9]
-    write_view(tmp_path / "few.h5mu", cut["query"][names].copy())
+    write_split(tmp_path / "few.h5mu", cut["query"][names].copy())
     identity = json.dumps(
         {"dataset": "d", "scenario": "paired", "run": name, "method": name, "seed": 0}
     )
@@ -432,13 +432,13 @@ def test_poisoned_solution_changes_nothing(name, tmp_path, monkeypatch):
         simulated.load(None, cells=220, modalities=modalities, cell_types=3, **FEATURES),
         tmp_path / "links.tsv",
     )
-    view = cut_small(dataset, kind_of(name), tmp_path / "view")
-    views, folders = (
-        [view, poisoned(view, tmp_path / "poisoned")],
+    split = cut_small(dataset, kind_of(name), tmp_path / "split")
+    splits, folders = (
+        [split, poisoned(split, tmp_path / "poisoned")],
         [tmp_path / "clean", tmp_path / "dirty"],
     )
     if name in APART:
-        fit_apart(views, folders, name, kind_of(name), hyperparameters, python_of(name))
+        fit_apart(splits, folders, name, kind_of(name), hyperparameters, python_of(name))
     else:
         if name == "wnn":
             import muon
@@ -451,7 +451,7 @@ def test_poisoned_solution_changes_nothing(name, tmp_path, monkeypatch):
             attempt, "run_in_child", lambda work, meter, limits: (work() or 0, None)
         )
         run = run_of(name, folders, hyperparameters=hyperparameters, scenario=kind_of(name))
-        fit.main(runs=[run], seeds=seeds_of(views, [0, 0]), limits=LIMITS)
+        fit.main(runs=[run], seeds=seeds_of(splits, [0, 0]), limits=LIMITS)
     assert_same_outputs(*folders)
 
 
@@ -517,17 +517,17 @@ def test_scot_finds_the_same_tree_in_other_coordinates():
     place = np.concatenate([np.linspace(0.05, size / 30, size) for size in (120, 60, 30)])
     tree = np.eye(3)[branch] * place[:, None]
     spaces = {m: np.linalg.qr(random.standard_normal((8, 8)))[0][:3] for m in ("left", "right")}
-    views = {
+    splits = {
         m: (tree @ axes + 0.02 * random.standard_normal((210, 8))).astype(np.float32)
         for m, axes in spaces.items()
     }
     blocks = tuple(
-        Cells(names=np.array([f"{m} {i}" for i in range(210)], dtype=object), values={m: views[m]})
-        for m in views
+        Cells(names=np.array([f"{m} {i}" for i in range(210)], dtype=object), values={m: splits[m]})
+        for m in splits
     )
     scot = catalog.method_class("scot")
     instance = scot(graph_neighbors=10, epsilon=5e-3, iterations=30, sinkhorn=200, neighbors=3)
-    instance.fit(View(blocks, dict.fromkeys(views, 8)), 0)
+    instance.fit(Split(blocks, dict.fromkeys(splits, 8)), 0)
     left, right = (instance.embed(block) for block in blocks)
     distance = ((left[:, None] - right[None]) ** 2).sum(-1)
     closer = (distance < np.diag(distance)[:, None]).mean()

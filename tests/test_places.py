@@ -1,4 +1,4 @@
-"""Files of another run, seed or view, and tables that were cut short, are refused by name wherever they are read."""
+"""Files of another run, seed or split, and tables that were cut short, are refused by name wherever they are read."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mosaicbench_fits import fit_one
-from mosaicbench_views import cut_small, small_dataset
+from mosaicbench_splits import cut_small, small_dataset
 from synthetic_results import cards, draw_figure, synthetic, tabulate_results, write_report
 
 from mosaicbench.catalog import catalog
@@ -29,24 +29,24 @@ METHOD = "random_latent"
 
 
 @pytest.fixture(scope="module")
-def views(tmp_path_factory):
-    folder, dataset = tmp_path_factory.mktemp("views"), small_dataset()
+def splits(tmp_path_factory):
+    folder, dataset = tmp_path_factory.mktemp("splits"), small_dataset()
     return [cut_small(dataset, "paired", folder / f"seed-{seed}", seed=seed) for seed in SEEDS]
 
 
 @pytest.fixture(scope="module")
-def runs(views, tmp_path_factory):
+def runs(splits, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    for seed, view in zip(SEEDS, views, strict=True):
-        fit_one(view, folder / f"seed-{seed}", METHOD, seed=seed)
+    for seed, split in zip(SEEDS, splits, strict=True):
+        fit_one(split, folder / f"seed-{seed}", METHOD, seed=seed)
     return folder
 
 
 @pytest.fixture
-def places(views, runs, tmp_path):
-    """Return copies of the views and of the runs, to be damaged."""
-    for seed, view in zip(SEEDS, views, strict=True):
-        shutil.copytree(view, tmp_path / f"view-{seed}")
+def places(splits, runs, tmp_path):
+    """Return copies of the splits and of the runs, to be damaged."""
+    for seed, split in zip(SEEDS, splits, strict=True):
+        shutil.copytree(split, tmp_path / f"split-{seed}")
         shutil.copytree(runs / f"seed-{seed}", tmp_path / f"run-{seed}")
     return tmp_path
 
@@ -62,7 +62,7 @@ def scored(folder):
     out = {"scores": "scores.tsv", "features": "features.tsv", "cells": "cells.npz"}
     paths = {
         "runs": [folder / f"run-{seed}" for seed in SEEDS],
-        "views": [folder / f"view-{seed}" for seed in SEEDS],
+        "splits": [folder / f"split-{seed}" for seed in SEEDS],
     }
     score.main(
         **paths, groups=["efficiency"], **{kind: [folder / name] for kind, name in out.items()}
@@ -77,20 +77,20 @@ def scored(folder):
         ("imputed.h5mu", "run"),
         ("run.json", "run"),
         ("", "run"),
-        ("solution.h5mu", "view"),
-        ("train.h5mu", "view"),
-        ("", "view"),
+        ("solution.h5mu", "split"),
+        ("train.h5mu", "split"),
+        ("", "split"),
     ],
 )
 def test_what_is_of_another_seed_is_not_scored(places, name, kind):
-    whole = {"run": FILES_OF_FIT, "view": ["train.h5mu", "solution.h5mu"]}
+    whole = {"run": FILES_OF_FIT, "split": ["train.h5mu", "solution.h5mu"]}
     for each in [name] if name else whole[kind]:
         swap(places, each, kind)
-    of_a_view = {
+    of_a_split = {
         "train.h5mu": "solution.h5mu",
         "": "run.json",
     }  # the first file that does not go with what was read before
-    named = of_a_view.get(name, name) if kind == "view" else name or "run.json"
+    named = of_a_split.get(name, name) if kind == "split" else name or "run.json"
     with pytest.raises(
         UserError,
         match=rf"{named}: is of seed \d, but lies where seed \d belongs; delete it and run again",
@@ -126,20 +126,20 @@ def test_latents_of_another_seed_are_not_laid_out(places):
     with pytest.raises(
         UserError, match=r"latents.h5ad: is of seed 1, but lies where seed 0 belongs"
     ):
-        project.main(views=[[places / "view-0", places / "run-0"]], seed=0, output=places / "out")
+        project.main(splits=[[places / "split-0", places / "run-0"]], seed=0, output=places / "out")
     with pytest.raises(UserError, match=r"run.json: is of seed 1, but lies where seed 0 belongs"):
-        project.main(views=[[places / "view-0", places / "run-1"]], seed=0, output=places / "out")
+        project.main(splits=[[places / "split-0", places / "run-1"]], seed=0, output=places / "out")
 
 
-def test_a_view_of_another_seed_is_not_fitted(places):
-    swap(places, "query.h5mu", "view")
+def test_a_split_of_another_seed_is_not_fitted(places):
+    swap(places, "query.h5mu", "split")
     with pytest.raises(UserError, match="could not start"):
-        fit_one(places / "view-0", places / "fit", METHOD)
+        fit_one(places / "split-0", places / "fit", METHOD)
     with pytest.raises(UserError, match="could not start"):
-        fit_one(places / "view-0", places / "fit", METHOD, names={"dataset": "unnamed"})
+        fit_one(places / "split-0", places / "fit", METHOD, names={"dataset": "unnamed"})
 
 
-def test_a_fit_by_hand_may_be_of_any_view_and_seed():
+def test_a_fit_by_hand_may_be_of_any_split_and_seed():
     check_place("run.json", {"dataset": "unnamed", "seed": 5}, {"dataset": "small", "seed": 0})
 
 
@@ -244,7 +244,7 @@ def test_contents_say_the_rows_of_each_table(benchmark):
         assert contents.loc[f"{name}.tsv", "rows"] == len(rows)
 
 
-def test_a_layout_of_another_view_or_cut_short_is_not_drawn(tmp_path):
+def test_a_layout_of_another_split_or_cut_short_is_not_drawn(tmp_path):
     row = dict.fromkeys(COLUMNS["projection"], "0") | {"dataset": "pair", "scenario": "paired"}
     write_tables(tmp_path, {"projection": pd.DataFrame([row, row])})
     whose = {"dataset": "pair", "scenario": "paired"}

@@ -22,7 +22,7 @@ CONFIG = {
     "seeds": [0, 1],
     "training": {"max_epochs": 40},
 }
-EXPENSES = pd.DataFrame(
+RESOURCES = pd.DataFrame(
     [
         ["mvae", 20, 1.0, 0.5, 300, 10],
         ["cca", 0, 0.1, 2.0, 100, 1],
@@ -35,7 +35,9 @@ SHAPES = {"small": (10_000, {"rna": 1000, "adt": 100})}
 
 
 def planned(more=None):
-    table = resources.planned(settings.load(copy.deepcopy(CONFIG) | (more or {})), EXPENSES, SHAPES)
+    table = resources.planned(
+        settings.load(copy.deepcopy(CONFIG) | (more or {})), RESOURCES, SHAPES
+    )
     table["seconds"] = 3600 * table["hours"]
     return table.set_index("work")
 
@@ -84,7 +86,7 @@ def test_the_table_of_expenses_is_what_the_largest_fits_took(tmp_path):
     history = pd.DataFrame([fit | {"epoch": epoch} for epoch in range(10)], columns=HISTORY_COLUMNS)
     results = Results(tmp_path)
     for rule, seconds in (("score/d/s/_1", 3), ("cut/d/s/seed-0", 4), ("prepare/tiny", 2)):
-        file = tmp_path / f"expenses/{rule}.tsv"
+        file = tmp_path / f"resources/{rule}.tsv"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"s\tmax_rss\n{seconds}\t-\n")
     jobs = resources.jobs_of(results)
@@ -113,7 +115,7 @@ def test_the_shipped_table_plans_the_default_and_the_paper_benchmark(capsys):
 
 
 def test_the_shipped_table_has_every_method_of_the_project():
-    table = read_table(REPOSITORY / "config/expenses.tsv", resources.COLUMNS)
+    table = read_table(REPOSITORY / "config/resources.tsv", resources.COLUMNS)
     cards = catalog.cards("methods")
     own = {name for name, card in cards.items() if "wraps" not in card}
     assert own | {"score", "other"} <= set(table["work"])

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mosaicbench_fits import fit_one
-from mosaicbench_views import cut_small
+from mosaicbench_splits import cut_small
 
 from mosaicbench.commands import layout as project
 from mosaicbench.datasets import simulated
@@ -18,17 +18,17 @@ CELLS = 60  # of 300, one fifth is held out
 
 
 @pytest.fixture(scope="module")
-def view(tmp_path_factory):
+def split(tmp_path_factory):
     dataset = simulated.load(None, cells=300, n_rna=80, n_atac=120, n_adt=12, cell_types=3)
-    return cut_small(dataset, "paired", tmp_path_factory.mktemp("view"))
+    return cut_small(dataset, "paired", tmp_path_factory.mktemp("split"))
 
 
 @pytest.fixture(scope="module")
-def runs(view, tmp_path_factory):
+def runs(split, tmp_path_factory):
     found = {}
     for method in ("oracle", "celltype_mean", "constant"):
         found[method] = tmp_path_factory.mktemp("runs") / method
-        fit_one(view, found[method], method)
+        fit_one(split, found[method], method)
     failed = shutil.copytree(found["oracle"], found["oracle"].with_name("failed"))
     record = read_record(failed / "run.json")
     write_record(failed / "run.json", record | {"run": "failed", "status": "diverged"})
@@ -36,16 +36,16 @@ def runs(view, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def projected(view, runs, tmp_path_factory):
+def projected(split, runs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("projected")
-    project.main(views=[[view, *runs.values()]], seed=0, output=folder)
+    project.main(splits=[[split, *runs.values()]], seed=0, output=folder)
     return {
         name: projections.read_projection(folder / "small/paired", name)
         for name in projections.COLUMNS
     }
 
 
-def test_every_table_names_its_view_and_only_runs_that_have_what_it_shows(projected):
+def test_every_table_names_its_split_and_only_runs_that_have_what_it_shows(projected):
     projected = dict(projected)
     assert all(projected.pop(name).empty for name in projections.VIRTUAL)
     for table in projected.values():
@@ -142,10 +142,10 @@ def test_markers_are_higher_in_the_cluster_that_they_mark(projected):
     assert markers.groupby(["modality", "marks"])["feature"].nunique().max() == project.MARKERS
 
 
-def test_a_run_of_other_cells_is_refused_by_name(view, runs, tmp_path):
+def test_a_run_of_other_cells_is_refused_by_name(split, runs, tmp_path):
     other = shutil.copytree(runs["oracle"], tmp_path / "other")
     latents = read_latents(other / "latents.h5ad")
     latents.obs["cell"] = [f"other-{row}" for row in range(len(latents.obs))]
     write_latents(other / "latents.h5ad", latents)
     with pytest.raises(UserError, match="60 of the solution's cells are not among its rows"):
-        project.main(views=[[view, other]], seed=0, output=tmp_path / "out")
+        project.main(splits=[[split, other]], seed=0, output=tmp_path / "out")

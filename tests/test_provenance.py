@@ -132,7 +132,7 @@ def test_a_key_is_of_the_settings_and_of_all_code_that_makes_scores(tmp_path, mo
         return provenance.code_key(config)
 
     before = key(text)
-    assert key("# a comment\n" + text) == before == key(text + "report: {projected_runs: [cca]}\n")
+    assert key("# a comment\n" + text) == before == key(text + "report: {umap_runs: [cca]}\n")
     for old, new in {
         "[0]": "[1]",
         "cca: ": "cca: {latent: 3}",

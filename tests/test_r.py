@@ -13,7 +13,7 @@ from test_peers import version_in_r
 from mosaicbench.data import scenarios
 from mosaicbench.datasets import simulated
 from mosaicbench.errors import NotApplicable
-from mosaicbench.files.splits import as_view
+from mosaicbench.files.splits import as_split
 from mosaicbench.peers import _r, seurat_spca
 
 WRAPS = {"package": "Nowhere", "module": "R", "version": "1.0", "licence": "MIT"}
@@ -109,7 +109,7 @@ def test_train_cells_lie_where_seurat_put_them(monkeypatch):
         None, cells=220, modalities=("rna", "adt"), cell_types=3, n_rna=60, n_adt=14
     )
     cut = scenarios.cut(dataset, dataset_name="d", scenario="paired", kind="paired", seed=0)
-    train = as_view(cut["train"], labels=False)
+    train = as_split(cut["train"], labels=False)
     embeddings = []
 
     def kept(*given, **named):

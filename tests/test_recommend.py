@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mosaicbench.catalog.run_metadata import roster_of
+from mosaicbench.catalog.run_metadata import run_metadata_of
 from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.report.page.recommendations import recommendations
 from mosaicbench.report.page.split import first_two
@@ -105,12 +105,12 @@ def tables():
 
 
 def theme_of(tables):
-    return Theme({room: {} for room in NAMED} | {"colours": {}}, roster_of(tables["runs"]))
+    return Theme({room: {} for room in NAMED} | {"colours": {}}, run_metadata_of(tables["runs"]))
 
 
 def answers(tables, **changed):
     tables = tables | changed
-    return recommended(tables, [], roster_of(tables["runs"]), SIZES).set_index(
+    return recommended(tables, [], run_metadata_of(tables["runs"]), SIZES).set_index(
         "question", drop=False
     )
 
@@ -118,9 +118,9 @@ def answers(tables, **changed):
 def test_each_question_has_its_best_run_and_what_it_is_not_separable_from(tables):
     found = answers(tables)
     partner, labels, speed = (found.loc[name] for name in (PARTNER, LABELS, SPEED))
-    assert {partner["run"], partner["level_with"]} == {"mvae", "mmvae"}
+    assert {partner["run"], partner["tied_with"]} == {"mvae", "mmvae"}
     assert (partner["beaten"], round(partner["beaten_value"], 2)) == ("label_oracle", 0.15)
-    assert (labels["run"], labels["level_with"], labels["seconds"]) == ("cca", "", 1.0)
+    assert (labels["run"], labels["tied_with"], labels["seconds"]) == ("cca", "", 1.0)
     assert (labels["beaten"], labels["cells"]) == ("constant", 100)
     assert np.isnan(labels["seeds_needed"])
     assert speed["run"] == "cca"
@@ -134,7 +134,7 @@ def test_each_direction_of_imputation_is_a_question_of_its_own_and_must_beat_the
     imputing = answers(tables).loc[IMPUTATION].set_index("direction", drop=False)
     assert imputing["run"].to_dict() == {"a->b": "mvae", "b->a": ""}
     none = imputing.loc["b->a"]
-    assert (none["beaten"], none["nearest"], none["level_with"]) == ("celltype_mean", "mmvae", "")
+    assert (none["beaten"], none["nearest"], none["tied_with"]) == ("celltype_mean", "mmvae", "")
     assert none["detectable"] > 0  # what the design can tell is said where none is taken, too
     why = why_none(none, theme_of(tables))
     assert "none beats Cell-type mean (Imputation skill 0." in why
@@ -156,9 +156,9 @@ def test_finding_partners_must_beat_knowing_the_type_and_without_labels_chance(t
     found = answers(tables_of(floor)).loc[PARTNER]
     assert (found["run"], found["beaten"]) == ("", "label_floor")
     assert "none beats perfect labels (FOSCTTM 0.0" in why_none(found, theme_of(tables))
-    unlabelled = {("foscttm", "a->b"): {"mvae": 0.10, "cca": 0.60}}
-    found = answers(tables_of(unlabelled)).loc[PARTNER]
-    assert (found["run"], found["beaten"], found["beaten_value"], found["level_with"]) == (
+    unknown_labels = {("foscttm", "a->b"): {"mvae": 0.10, "cca": 0.60}}
+    found = answers(tables_of(unknown_labels)).loc[PARTNER]
+    assert (found["run"], found["beaten"], found["beaten_value"], found["tied_with"]) == (
         "mvae",
         "chance",
         0.5,
@@ -172,7 +172,7 @@ def test_a_run_that_a_check_names_is_not_recommended_nor_called_level_whatever_t
     first = answers(tables).loc[PARTNER, "run"]
     other = {"mvae": "mmvae", "mmvae": "mvae"}[first]
     found = answers(tables, gates=named((first, "chance"))).loc[PARTNER]
-    assert (found["run"], found["level_with"], found["barred"]) == (other, "", first)
+    assert (found["run"], found["tied_with"], found["barred"]) == (other, "", first)
     found = answers(
         tables, gates=named((first, "chance"), (other, "perfect"), ("cca", "no number"))
     ).loc[PARTNER]
@@ -200,10 +200,10 @@ def test_so_many_more_splits_would_decide_or_none_would(tables):
             & (tables["scores"]["run"].isin(["mvae", "mmvae", "cca"]))
         ],
         [],
-        roster_of(tables["runs"]),
+        run_metadata_of(tables["runs"]),
         sizes=SIZES,
     )
-    pair = tests[tests["run"] == row["level_with"]]["seeds_needed"]
+    pair = tests[tests["run"] == row["tied_with"]]["seeds_needed"]
     np.testing.assert_equal(row["seeds_needed"], pair.iloc[0])
     row = {"seeds": 6, "seeds_needed": np.nan}
     assert decided_by(row) == "no number of splits of these cells up to 100 would, more cells may"
@@ -242,7 +242,7 @@ def test_the_first_two_stand_in_the_order_of_the_splits_of_both(tables):
     tests = paired_tests(
         pd.DataFrame(rows, columns=SCORE_COLUMNS),
         [],
-        roster_of(tables["runs"]),
+        run_metadata_of(tables["runs"]),
         sizes={("d", "s"): (4, 1)},
     )
     (said,) = first_two(tests, theme_of(tables))

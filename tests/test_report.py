@@ -30,7 +30,7 @@ from synthetic_results import (
 )
 
 from mosaicbench.catalog import catalog
-from mosaicbench.catalog.run_metadata import Roster
+from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.commands import report
 from mosaicbench.data.audit import audit_table
 from mosaicbench.data.fitted import Learned
@@ -134,8 +134,8 @@ def test_a_picture_is_an_svg_unless_it_is_heavy_and_a_full_page_says_where_it_is
 
 def test_report_holds_every_run_every_reason_and_the_best_in_bold(results):
     sections = _sections(results.html)
-    for place in range(len(results.views)):
-        headline = sections[f"view-{place + 1}"].split("</table>")[0]
+    for place in range(len(results.splits)):
+        headline = sections[f"split-{place + 1}"].split("</table>")[0]
         assert re.findall(r'data-run="([^"]+)"', headline) == results.theme.order("runs", METHODS)
     for text in (
         "✗ diverged",
@@ -152,21 +152,21 @@ def test_report_holds_every_run_every_reason_and_the_best_in_bold(results):
     ):
         assert text in sections["absent"]
     assert REMEDIES["diverged"][:20] in sections["absent"]
-    row = re.search(r'<tr data-run="oracle">.*?</tr>', sections["view-1"], flags=re.DOTALL).group()
+    row = re.search(r'<tr data-run="oracle">.*?</tr>', sections["split-1"], flags=re.DOTALL).group()
     assert 'class="best"' not in row
-    assert 'class="best"' in sections["view-1"]
+    assert 'class="best"' in sections["split-1"]
 
 
 def test_a_dash_and_a_cross_say_why_and_sort_after_every_number(results):
     sections = _sections(results.html)
 
-    def cells(view: int, run: str) -> list[str]:
+    def cells(split: int, run: str) -> list[str]:
         row = re.search(
-            rf'<tr data-run="{run}">(.*?)</tr>', sections[f"view-{view}"], flags=re.DOTALL
+            rf'<tr data-run="{run}">(.*?)</tr>', sections[f"split-{split}"], flags=re.DOTALL
         ).group(1)
         return re.findall(r"<td[^>]*>.*?</td>", row)
 
-    assert results.views[1] == "pair/unpaired"
+    assert results.splits[1] == "pair/unpaired"
     diverged, absent = cells(2, "mmvaepp")[2], cells(2, "cca")[2]
     assert 'data-sort=""' in diverged
     assert 'title="diverged: cost is not finite in epoch 3 (seeds 0, 1, 2)"' in diverged
@@ -202,16 +202,16 @@ def test_summary_says_who_leads_which_controls_were_run_and_what_failed(results)
     assert "4 fits diverged: VAE_MLP, MMVAEPP" in summary
     differ = results.tables["distances"].query("metric == 'foscttm'")["differs"]
     said = (
-        f"differs in {differ.sum()} of {len(differ)} views"
+        f"differs in {differ.sum()} of {len(differ)} splits"
         if differ.any()
-        else f"is the same in all {len(differ)} views"
+        else f"is the same in all {len(differ)} splits"
     )
     assert f"FOSCTTM: by Euclidean and cosine distance the best run {said}; " in summary
     assert "collapsed:" not in summary  # a control is meant to
 
 
 def test_summary_says_plainly_where_a_wrapped_package_is_best(results):
-    places = [tuple(view.split("/")) for view in results.views]
+    places = [tuple(split.split("/")) for split in results.splits]
     best = best_runs(results.tables, results.theme)
     assert packages(results.tables["runs"], best, places, results.theme) == ""  # none took part
 
@@ -220,7 +220,9 @@ def test_summary_says_plainly_where_a_wrapped_package_is_best(results):
             name: card | ({"wraps": {}} if name in wrapped else {})
             for name, card in ALL_CARDS["methods"].items()
         }
-        theme = replace(results.theme, roster=Roster(ALL_CARDS | {"methods": methods}, METHODS))
+        theme = replace(
+            results.theme, run_metadata=RunMetadata(ALL_CARDS | {"methods": methods}, METHODS)
+        )
         return packages(results.tables["runs"], best, places, theme)
 
     contests = len(best[["dataset", "scenario", "metric"]].drop_duplicates())
@@ -275,20 +277,20 @@ def test_a_run_that_may_not_win_leads_nothing_and_is_named(results):
 
 def test_a_mark_of_a_check_stands_beside_the_name_wherever_a_run_is_ranked(results, tmp_path):
     gate, sign = next(iter(MARKS.items()))
-    rows = [(*view.split("/"), "mvae", gate, "all", "0", "why") for view in results.views]
+    rows = [(*split.split("/"), "mvae", gate, "all", "0", "why") for split in results.splits]
     tables = results.tables | {"gates": pd.DataFrame(rows, columns=GATE_COLUMNS)}
     given = {
         "figures": tmp_path,
         "figure_cards": {},
         "theme": results.theme,
         "config": {},
-        "views": results.views,
+        "splits": results.splits,
         "records": [],
     }
     page = report_page(tables=tables, **given)
     named = f"{results.theme.label('runs', 'mvae')} {sign}"
     assert f"{sign} {gate}: a check gave this mark" in page
-    for name in ("overall", "ranks", "view-1"):
+    for name in ("overall", "ranks", "split-1"):
         assert named in _sections(page)[name], name
     assert sign not in results.html
 
@@ -408,10 +410,11 @@ def test_report_escapes_what_it_is_given(results, tmp_path):
         figures=tmp_path,
         figure_cards={},
         theme=theme.Theme(
-            display=results.theme.display, roster=Roster(ALL_CARDS, METHODS | {HOSTILE: HOSTILE})
+            display=results.theme.display,
+            run_metadata=RunMetadata(ALL_CARDS, METHODS | {HOSTILE: HOSTILE}),
         ),
         config={"title": HOSTILE, "key": HOSTILE},
-        views=results.views,
+        splits=results.splits,
         records=[record],
     )
     assert page.count("<script") == 1  # the page's own
@@ -421,7 +424,7 @@ def test_report_escapes_what_it_is_given(results, tmp_path):
 
 def test_report_shows_overall_scores_ranks_tests_gates_and_published_numbers(results):
     sections = _sections(results.html)
-    assert {"overall", "ranks", "gates", "published", "view-1"} <= set(sections)
+    assert {"overall", "ranks", "gates", "published", "split-1"} <= set(sections)
     bodies = re.findall(
         r"<tbody>(.*?)</tbody>", sections["overall"].split("</table>")[0], flags=re.DOTALL
     )
@@ -442,8 +445,8 @@ def test_report_shows_overall_scores_ranks_tests_gates_and_published_numbers(res
     )
     assert "<img" in sections["ranks"]
     assert "no value for triple seed 2" in sections["ranks"]
-    assert "Paired tests" in sections["view-1"]
-    assert "p (Holm)" in sections["view-1"]
+    assert "Paired tests" in sections["split-1"]
+    assert "p (Holm)" in sections["split-1"]
     assert "***" not in results.html
     assert "None agrees with a result here" in sections["published"]
     assert "the protein file was loaded as both modalities" in sections["published"]
@@ -474,7 +477,7 @@ def test_report_marks_what_cannot_be_told_from_chance(results, tmp_path):
         figure_cards={},
         theme=results.theme,
         config={},
-        views=results.views,
+        splits=results.splits,
         records=[],
     )
     assert len(re.findall(r'title="no better than guessing">[^<]* ≈<', page)) == 1
@@ -494,25 +497,25 @@ def test_report_marks_label_scores_that_are_circular(results, tmp_path, origin):
         figure_cards={},
         theme=results.theme,
         config={"datasets": {"pair": {} if origin is None else {"labels_from": origin}}},
-        views=results.views,
+        splits=results.splits,
         records=[],
     )
     sections = _sections(page)
     of_pair = [
         text
-        for text in (sections[f"view-{i + 1}"] for i in range(len(results.views)))
+        for text in (sections[f"split-{i + 1}"] for i in range(len(results.splits)))
         if CIRCULAR in text
     ]
     assert len(of_pair) == (
-        sum(view.startswith("pair/") for view in results.views) if origin else 0
+        sum(split.startswith("pair/") for split in results.splits) if origin else 0
     )
     marked = {label for text in of_pair for label in re.findall(rf">([^<>]*)\xa0{CIRCULAR}<", text)}
     groups = {
-        name: results.theme.roster.group(name)
+        name: results.theme.run_metadata.group(name)
         for name in results.tables["headline"]["metric"].unique()
     }
-    labelled = {name for name, group in groups.items() if group in LABEL_GROUPS}
-    assert len(marked) == (len(labelled) if origin else 0) > (0 if origin else -1)
+    label_subset = {name for name, group in groups.items() if group in LABEL_GROUPS}
+    assert len(marked) == (len(label_subset) if origin else 0) > (0 if origin else -1)
     expected = {None: "", (): "none of the modalities", ("rna", "adt"): "RNA, ADT"}[
         None if origin is None else tuple(origin)
     ]
@@ -537,14 +540,14 @@ def _page_with_audit(results, tmp_path, scenarios):
     ]
     audit = audit_table(obs.iloc[:20], in_query, {}, stratified=True, others=others)
     lies = Results(tmp_path / "results")
-    write_audit(f"{lies.view('pair', 'paired', 0)}/audit.tsv", audit)
+    write_audit(f"{lies.split('pair', 'paired', 0)}/audit.tsv", audit)
     return report_page(
         tables=results.tables,
         figures=tmp_path,
         figure_cards={},
         theme=results.theme,
         config={"scenarios": scenarios},
-        views=results.views,
+        splits=results.splits,
         records=[],
         audits=read_audits(lies, results.tables["runs"]),
     )
@@ -556,7 +559,7 @@ def test_report_says_which_groups_both_sides_share_and_which_scenario_holds_them
     page = _page_with_audit(
         results, tmp_path, {"paired": {}, "unpaired": {"split": {"by": "donor"}}}
     )
-    section = html.unescape(_sections(page)["view-1"])
+    section = html.unescape(_sections(page)["split-1"])
     assert (
         "share 2 of 2 groups of batch, so scores say nothing about a new batch. No scenario here holds them out"
         in section
@@ -566,11 +569,11 @@ def test_report_says_which_groups_both_sides_share_and_which_scenario_holds_them
     assert f"{words} {label}." in section
     assert (
         page.count("so scores say nothing about a new donor") == 1
-    )  # only of the view with an audit
+    )  # only of the split with an audit
 
 
 def test_report_says_that_hidden_types_balance_the_design(results, tmp_path):
-    section = _sections(_page_with_audit(results, tmp_path, {}))["view-1"]
+    section = _sections(_page_with_audit(results, tmp_path, {}))["split-1"]
     assert "is balanced by cell types that methods do not see" in section
 
 
@@ -593,7 +596,7 @@ def test_report_of_one_seed_of_one_run(tmp_path, monkeypatch, status):
     write_cells(tmp_path / "cells.npz", made_cells([record], scores, np.random.default_rng(0)))
     write_table(tmp_path / "features.tsv", pd.DataFrame(columns=FEATURE_COLUMNS))
     found = SimpleNamespace(
-        folder=tmp_path, views=["pair/paired"], not_applicable=[], records=[where]
+        folder=tmp_path, splits=["pair/paired"], not_applicable=[], records=[where]
     )
     found.places, found.seeds = [{"dataset": "pair", "scenario": "paired", "run": "mvae"}], [0]
     found.histories = [where.with_name("history.tsv")]

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from mosaicbench.catalog import catalog
-from mosaicbench.catalog.run_metadata import KINDS, NO_QUALITY, Roster, roster_of
+from mosaicbench.catalog.run_metadata import KINDS, NO_QUALITY, RunMetadata, run_metadata_of
 
 METRICS = {
     "foscttm": {
@@ -31,7 +31,7 @@ METHODS = {
     "oracle": {"kind": "control"},
     "cca": {"kind": "baseline"},
 }
-ROSTER = Roster(cards={"metrics": METRICS, "methods": METHODS}, methods={"mvae-beta4": "mvae"})
+ROSTER = RunMetadata(cards={"metrics": METRICS, "methods": METHODS}, methods={"mvae-beta4": "mvae"})
 
 
 def test_a_run_is_what_its_method_is():
@@ -43,7 +43,7 @@ def test_a_run_is_what_its_method_is():
         "model",
     ]
     assert ROSTER.is_ablation("mvae-beta4") and not ROSTER.is_ablation("mvae")
-    assert ROSTER.traits("mvae-beta4")["uses_pairs"] == "yes"
+    assert ROSTER.traits("mvae-beta4")["takes_pairs"] == "yes"
     assert set(ROSTER.traits("oracle").values()) == {"no"}
 
 
@@ -100,6 +100,6 @@ def test_the_words_of_the_roster_are_those_of_the_cards(room):
 
 
 def test_a_roster_of_a_table_of_runs_has_every_card():
-    roster = roster_of(pd.DataFrame({"run": ["a", "b"], "method": ["mvae", "oracle"]}))
-    assert (roster.kind("a"), roster.kind("b")) == ("model", "control")
-    assert roster.metric("foscttm")["better"] == "lower"
+    run_metadata = run_metadata_of(pd.DataFrame({"run": ["a", "b"], "method": ["mvae", "oracle"]}))
+    assert (run_metadata.kind("a"), run_metadata.kind("b")) == ("model", "control")
+    assert run_metadata.metric("foscttm")["better"] == "lower"

@@ -17,7 +17,7 @@ from mosaicbench.datasets import pbmc68k_split, simulated
 from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.dataset import write_dataset
-from mosaicbench.files.splits import as_view, read_view, space_values, standardised_values
+from mosaicbench.files.splits import as_split, read_split, space_values, standardised_values
 from mosaicbench.files.tables import read_audit
 
 DATASETS = {
@@ -25,7 +25,7 @@ DATASETS = {
     "simulated": lambda: simulated.load(None, cells=300, n_rna=300, n_atac=600, n_adt=20),
 }
 TRUTH = {"shared_factors", "private_factors"}
-HIDING = {"paired": {}, "unpaired": {}, "mosaic": {"paired_fraction": 0.4}, "natural": {}}
+HIDING = {"paired": {}, "unpaired": {}, "mosaic": {"paired_fraction": 0.4}, "as_measured": {}}
 
 
 @pytest.fixture(scope="module", params=DATASETS)
@@ -95,7 +95,7 @@ def test_parts_survive_the_disk_and_satisfy_their_contracts(dataset, kind, tmp_p
     }  # that another seed came before changes nothing
     expected = parts_of(dataset, kind)
     for noun, path in paths.items():
-        part = read_view(path, noun)
+        part = read_split(path, noun)
         assert same(part, expected[noun])
         said = part.uns["mosaicbench"]
         assert (said["dataset"], said["scenario"], said["kind"], said["seed"]) == (
@@ -105,12 +105,12 @@ def test_parts_survive_the_disk_and_satisfy_their_contracts(dataset, kind, tmp_p
             0,
         )
         assert all(part[m].uns["kind"] == dataset[m].uns["kind"] for m in dataset.mod)
-    view = as_view(read_view(paths["train"], "train"), labels=True)
-    assert sum(map(len, view.blocks)) == len(expected["train"].obs_names)
+    split = as_split(read_split(paths["train"], "train"), labels=True)
+    assert sum(map(len, split.blocks)) == len(expected["train"].obs_names)
     everything, alone = [tuple(dataset.mod)], [(modality,) for modality in dataset.mod]
     expected_blocks = {"unpaired": alone, "mosaic": everything + alone}.get(kind, everything)
-    assert {block.modalities for block in view.blocks} == set(expected_blocks)
-    assert len(view.blocks) == len(expected_blocks)
+    assert {block.modalities for block in split.blocks} == set(expected_blocks)
+    assert len(split.blocks) == len(expected_blocks)
 
 
 def test_no_cell_is_in_both_train_and_query(dataset, kind):
@@ -324,8 +324,8 @@ def test_constant_gene_is_dropped_and_constant_protein_kept(kind):
 
 def test_rare_and_unlabelled_classes_need_no_care(kind):
     parts = parts_of(tiny(["only"] + ["two"] * 2 + [""] * 20 + ["many"] * 20), kind)
-    unlabelled = [label for label in parts["solution"]["rna"].obs["cell_type"] if label == ""]
-    assert 3 <= len(unlabelled) <= 5
+    unknown_labels = [label for label in parts["solution"]["rna"].obs["cell_type"] if label == ""]
+    assert 3 <= len(unknown_labels) <= 5
     for part in (parts["train"], parts["solution"]):
         for cells in part.mod.values():
             assert set(cells.obs["cell_type"].cat.categories) == set(cells.obs["cell_type"])
@@ -378,8 +378,8 @@ def test_blocks_show_their_modalities_in_their_shares(simulation, blocks, shares
     assert set(patterns) == set(expected)
     assert all(abs(patterns[pattern] - count) <= 2 for pattern, count in expected.items())
     assert set(parts["query"].obs_names) == set(parts["query"]["rna"].obs_names)
-    view = as_view(parts["train"], labels=False)
-    assert {block.modalities: len(block) for block in view.blocks} == patterns
+    split = as_split(parts["train"], labels=False)
+    assert {block.modalities: len(block) for block in split.blocks} == patterns
 
 
 def test_absence_is_an_absent_row(simulation):
@@ -569,9 +569,9 @@ def test_every_step_that_learns_is_audited():
     assert {"moments", "learned"} <= called
 
 
-def test_audit_is_written_beside_the_view(simulation, tmp_path):
+def test_audit_is_written_beside_the_split(simulation, tmp_path):
     write_dataset(tmp_path / "d.h5mu", marked(simulation))
-    paths = {noun: [tmp_path / "view" / f"{noun}.h5mu"] for noun in ("train", "query", "solution")}
+    paths = {noun: [tmp_path / "split" / f"{noun}.h5mu"] for noun in ("train", "query", "solution")}
     cut.main(
         dataset=tmp_path / "d.h5mu",
         scenario="mine",
@@ -580,7 +580,7 @@ def test_audit_is_written_beside_the_view(simulation, tmp_path):
         options=HIDING["mosaic"],
         **paths,
     )
-    path = tmp_path / "view" / "audit.tsv"
+    path = tmp_path / "split" / "audit.tsv"
     audit = read_audit(path)
     assert list(audit) == scenarios.AUDIT_COLUMNS
     assert set(audit["scenario"]) == {"mine"}
@@ -649,7 +649,7 @@ def test_a_type_of_one_cell_is_drawn_as_often_as_its_share_says():
 
 
 def test_only_the_chosen_train_cells_show_their_types():
-    parts = parts_of(tiny(["a", "b"] * 40), kind="paired", labelled={"share": 0.2})
+    parts = parts_of(tiny(["a", "b"] * 40), kind="paired", label_subset={"share": 0.2})
     types = parts["train"]["rna"].obs["cell_type"].astype(str)
     assert set(types) == {"", "a", "b"}
     assert (types != "").mean() == pytest.approx(0.2, abs=0.05)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import linear_cells, linked_world, links_among, paired_view, unpaired_view
+from conftest import linear_cells, linked_world, links_among, paired_split, unpaired_split
 
 from mosaicbench.errors import NotApplicable
 from mosaicbench.methods.linked import LinksCCA, LinksHarmony, LinksMNN
@@ -24,17 +24,17 @@ WEIGHTS = {
     "geometry": "geometry_weight",
     "cycle": "cycle_weight",
     "anchors": "anchor_weight",
-    "feedback": "critic_weight",
+    "feedback": "discriminator_weight",
 }
 BASELINES = [LinksCCA, LinksMNN, LinksHarmony]
 
 
-def fitted(view=None, seed=0, **options):
+def fitted(split=None, seed=0, **options):
     method = SCMODAL(
-        **{"max_epochs": 2, "batch_size": 50, "hidden": 16, "latent": 6, "critic_hidden": 16}
+        **{"max_epochs": 2, "batch_size": 50, "hidden": 16, "latent": 6, "discriminator_hidden": 16}
         | options
     )
-    method.history = method.fit(unpaired_view() if view is None else view, seed)
+    method.history = method.fit(unpaired_split() if split is None else split, seed)
     return method
 
 
@@ -57,41 +57,41 @@ def test_weight_0_removes_exactly_its_term(term):
     x = minibatch(whole)
     without = replace(whole, **{WEIGHTS[term]: 0.0})
     vars(without).update({k: v for k, v in vars(whole).items() if k not in WEIGHTS.values()})
-    cost, less = whole.cost(x, 1.0), without.cost(x, 1.0)
-    assert {name.split("_")[0] for name in cost} == set(WEIGHTS)
-    assert {name for name in cost if not name.startswith(term)} == set(less)
+    loss, less = whole.loss(x, 1.0), without.loss(x, 1.0)
+    assert {name.split("_")[0] for name in loss} == set(WEIGHTS)
+    assert {name for name in loss if not name.startswith(term)} == set(less)
     for name, value in less.items():
-        torch.testing.assert_close(value, cost[name], rtol=0, atol=0)
+        torch.testing.assert_close(value, loss[name], rtol=0, atol=0)
 
 
 @torch.no_grad()
 def test_terms_are_those_of_the_paper():
     with torch.enable_grad():
-        method = fitted(reconstruction_weight=2.0, cycle_weight=3.0, critic_weight=0.5)
+        method = fitted(reconstruction_weight=2.0, cycle_weight=3.0, discriminator_weight=0.5)
     x = minibatch(method)
     (e, f), (g, h) = (
         [nets[m] for m in ("rna", "adt")] for nets in (method.encoders, method.decoders)
     )
     z, w = e(x["rna"]), f(x["adt"])
-    cost = {name: float(value.mean()) for name, value in method.cost(x, 1.0).items()}
-    assert cost["reconstruction_rna"] == pytest.approx(
+    loss = {name: float(value.mean()) for name, value in method.loss(x, 1.0).items()}
+    assert loss["reconstruction_rna"] == pytest.approx(
         2 * float((g(z) - x["rna"]).square().mean()), rel=1e-5
     )
-    assert cost["cycle_rna_adt"] == pytest.approx(
+    assert loss["cycle_rna_adt"] == pytest.approx(
         3 * float((f(h(z)) - z).square().mean()), rel=1e-5
     )
-    assert cost["cycle_adt_rna"] == pytest.approx(
+    assert loss["cycle_adt_rna"] == pytest.approx(
         3 * float((e(g(w)) - w).square().mean()), rel=1e-5
     )
-    logits = [method.opponents.critics["rna_adt"](latent) for latent in (z, w)]
+    logits = [method.opponents.discriminators["rna_adt"](latent) for latent in (z, w)]
     d = [
         logit[:, 1] - logit[:, 0] for logit in logits
     ]  # how much it takes a cell for one of the second
     value = torch.nn.functional.softplus(d[0]).mean() + torch.nn.functional.softplus(-d[1]).mean()
-    assert cost["feedback_rna_adt"] == pytest.approx(-0.5 * float(value), rel=1e-5)
+    assert loss["feedback_rna_adt"] == pytest.approx(-0.5 * float(value), rel=1e-5)
 
 
-def test_without_a_mutual_pair_the_cost_is_finite():
+def test_without_a_mutual_pair_the_loss_is_finite():
     method = fitted(near=0.01)
     x = minibatch(method, n=6)
     nowhere = torch.eye(6, 8, device=x["rna"].device)
@@ -99,19 +99,19 @@ def test_without_a_mutual_pair_the_cost_is_finite():
         x.observed | {"rna~adt": nowhere, "adt~rna": -nowhere[:, [1, 2, 3, 4, 5, 0, 6, 7]]}
     )
     with torch.no_grad():
-        assert all(torch.isfinite(value).all() for value in method.cost(alike, 1.0).values())
+        assert all(torch.isfinite(value).all() for value in method.loss(alike, 1.0).values())
 
 
-def test_the_critics_value_is_recorded_and_starts_near_its_equilibrium():
-    history = fitted(critic_learning_rate=1e-9).history
+def test_the_discriminators_value_is_recorded_and_starts_near_its_equilibrium():
+    history = fitted(discriminator_learning_rate=1e-9).history
     for row in history:
-        assert row["critic_rna_adt_value"] == 2 * row["critic_rna_adt_surprise"]
-    assert history[0]["critic_rna_adt_value"] == pytest.approx(2 * math.log(2), abs=0.1)
+        assert row["discriminator_rna_adt_value"] == 2 * row["discriminator_rna_adt_surprise"]
+    assert history[0]["discriminator_rna_adt_value"] == pytest.approx(2 * math.log(2), abs=0.1)
 
 
-def test_without_weight_critics_do_not_learn():
-    method = fitted(critic_weight=0.0)
-    assert not any("critic" in name or "feedback" in name for name in method.history[0])
+def test_without_weight_discriminators_do_not_learn():
+    method = fitted(discriminator_weight=0.0)
+    assert not any("discriminator" in name or "feedback" in name for name in method.history[0])
     assert not method.opponents.optimiser.state
     trained = fitted()
     assert trained.opponents.optimiser.state
@@ -122,7 +122,11 @@ def test_ablations_start_from_the_same_networks():
     first, second = (
         fitted(max_epochs=1, learning_rate=0.0, weight_decay=0.0),
         fitted(
-            max_epochs=1, learning_rate=0.0, weight_decay=0.0, critic_weight=0.0, anchor_weight=0.0
+            max_epochs=1,
+            learning_rate=0.0,
+            weight_decay=0.0,
+            discriminator_weight=0.0,
+            anchor_weight=0.0,
         ),
     )
     for one, other in zip(first.nets.parameters(), second.nets.parameters(), strict=True):
@@ -133,12 +137,12 @@ def test_training_runs_all_its_epochs_and_keeps_the_last_weights():
     method = fitted(max_epochs=5, patience=1, epoch_steps=3)
     assert [row["epoch"] for row in method.history] == [1, 2, 3, 4, 5]
     again = SCMODAL(
-        max_epochs=5, batch_size=50, hidden=16, latent=6, critic_hidden=16, epoch_steps=3
+        max_epochs=5, batch_size=50, hidden=16, latent=6, discriminator_hidden=16, epoch_steps=3
     )
     seen = []
-    cost = again.cost
-    again.cost = lambda x, progress: seen.append(x.cells) or cost(x, progress)
-    again.fit(unpaired_view(), 0)
+    loss = again.loss
+    again.loss = lambda x, progress: seen.append(x.cells) or loss(x, progress)
+    again.fit(unpaired_split(), 0)
     assert seen == [50] * 15
     np.testing.assert_array_equal(
         *(m.embed(linear_cells(9, seed=3).only("adt")) for m in (method, again))
@@ -151,37 +155,37 @@ def test_training_ends_with_the_epoch_that_reaches_the_steps():
 
 
 def test_weights_and_biases_begin_as_in_the_original_and_latents_far_apart():
-    still = {"learning_rate": 0.0, "critic_learning_rate": 0.0, "weight_decay": 0.0}
+    still = {"learning_rate": 0.0, "discriminator_learning_rate": 0.0, "weight_decay": 0.0}
     method, kaiming = (
         fitted(hidden=128, **still),
         fitted(hidden=128, initialisation="kaiming", **still),
     )
-    for nets in (method.nets, method.opponents.critics):
+    for nets in (method.nets, method.opponents.discriminators):
         weights = torch.cat([p.detach().flatten() for p in nets.parameters()])
         assert float(weights.std()) == pytest.approx(0.1, rel=0.1)
     cells = linear_cells(60, seed=3).only("rna")
     assert 2 * kaiming.embed(cells).std() < method.embed(cells).std()
 
 
-def test_critics_learn_with_the_betas_that_are_asked_for():
+def test_discriminators_learn_with_the_betas_that_are_asked_for():
     assert [group["betas"] for group in fitted().opponents.optimiser.param_groups] == [(0.9, 0.999)]
     assert [
         group["betas"]
-        for group in fitted(critic_betas=[0.5, 0.99]).opponents.optimiser.param_groups
+        for group in fitted(discriminator_betas=[0.5, 0.99]).opponents.optimiser.param_groups
     ] == [(0.5, 0.99)]
 
 
 def test_no_train_cell_is_held_out():
-    view, shown = unpaired_view(), set()
+    split, shown = unpaired_split(), set()
     method = SCMODAL(
-        max_epochs=1, batch_size=20, hidden=16, latent=6, critic_hidden=16, validation=0.5
+        max_epochs=1, batch_size=20, hidden=16, latent=6, discriminator_hidden=16, validation=0.5
     )
-    cost = method.cost
-    method.cost = lambda x, progress: (
-        shown.update(map(tuple, x["rna"].tolist())) or cost(x, progress)
+    loss = method.loss
+    method.loss = lambda x, progress: (
+        shown.update(map(tuple, x["rna"].tolist())) or loss(x, progress)
     )
-    method.fit(view, 0)
-    assert shown == set(map(tuple, view.observing("rna").values["rna"].tolist()))
+    method.fit(split, 0)
+    assert shown == set(map(tuple, split.observing("rna").values["rna"].tolist()))
 
 
 # --- pairs, links, chains ------------------------------------------------------------------------------------------------
@@ -189,51 +193,52 @@ def test_no_train_cell_is_held_out():
 
 def test_no_pair_is_used():
     """What a cell shows in a modality that its turn does not take can be anything."""
-    view = paired_view()
-    (block,) = view.blocks
+    split = paired_split()
+    (block,) = split.blocks
     turn = np.random.default_rng(0).permutation(len(block)) % 2
     garbage = {
         m: np.where((turn == place)[:, None], x, 1e3)
         for place, (m, x) in enumerate(block.values.items())
     }
     poisoned = replace(
-        view, blocks=(replace(block, values={m: x.astype(np.float32) for m, x in garbage.items()}),)
+        split,
+        blocks=(replace(block, values={m: x.astype(np.float32) for m, x in garbage.items()}),),
     )
     query = linear_cells(20, seed=5)
     for make in (lambda v: fitted(v), *(lambda v, b=b: fit_baseline(b, v) for b in BASELINES)):
-        first, second = make(view), make(poisoned)
+        first, second = make(split), make(poisoned)
         for m in ("rna", "adt"):
             np.testing.assert_array_equal(first.embed(query.only(m)), second.embed(query.only(m)))
 
 
-def fit_baseline(method_class, view):
+def fit_baseline(method_class, split):
     method = method_class()
-    method.fit(view, 0)
+    method.fit(split, 0)
     return method
 
 
-def misled(view):
-    """Return the view with links between other features, which are no likes."""
-    links = links_among(view.modalities)
+def misled(split):
+    """Return the split with links between other features, which are no likes."""
+    links = links_among(split.modalities)
     wrong = {pair: x[:, ::-1] if pair[0] == "rna" else x[::-1] for pair, x in links.items()}
-    return replace(view, links=wrong)
+    return replace(split, links=wrong)
 
 
 @pytest.mark.parametrize("method_class", [SCMODAL, *BASELINES])
 def test_links_are_really_used(method_class):
-    view, query = unpaired_view(), linear_cells(20, seed=5).only("adt")
+    split, query = unpaired_split(), linear_cells(20, seed=5).only("adt")
     make = fitted if method_class is SCMODAL else lambda v: fit_baseline(method_class, v)
-    assert not np.allclose(make(view).embed(query), make(misled(view)).embed(query))
+    assert not np.allclose(make(split).embed(query), make(misled(split)).embed(query))
     with pytest.raises(NotApplicable, match="no links lead between"):
-        make(replace(view, links={}))
+        make(replace(split, links={}))
 
 
 @pytest.mark.parametrize("order", [None, ["adt", "rna", "atac"], ["rna", "atac", "adt"]])
-def test_a_chain_has_a_critic_and_a_cycle_per_neighbours(order):
-    method = fitted(unpaired_view(modalities=THREE), order=order)
+def test_a_chain_has_a_discriminator_and_a_cycle_per_neighbours(order):
+    method = fitted(unpaired_split(modalities=THREE), order=order)
     chain = order or ["atac", "rna", "adt"]
     pairs = {f"{a}_{b}" for a, b in zip(chain, chain[1:], strict=False)}
-    assert set(method.opponents.critics) == pairs
+    assert set(method.opponents.discriminators) == pairs
     names = set(method.history[0])
     assert {name.removeprefix("anchors_") for name in names if name.startswith("anchors_")} == pairs
     assert len([name for name in names if name.startswith("cycle_")]) == 4
@@ -242,26 +247,26 @@ def test_a_chain_has_a_critic_and_a_cycle_per_neighbours(order):
 
 @pytest.mark.parametrize("method_class", [SCMODAL, *BASELINES])
 def test_linked_features_align_cells_that_were_never_paired(method_class):
-    view, query = linked_world()
+    split, query = linked_world()
     options = (
-        {"max_epochs": 15, "batch_size": 32, "hidden": 32, "critic_hidden": 16}
+        {"max_epochs": 15, "batch_size": 32, "hidden": 32, "discriminator_hidden": 16}
         if method_class is SCMODAL
         else {}
     )
     method = method_class(**options)
-    method.fit(view, 0)
+    method.fit(split, 0)
     assert foscttm(method.embed(query.only("rna")), method.embed(query.only("adt"))) < 0.2
     error = ((method.impute(query.only("adt"), "rna") - query.values["rna"]) ** 2).mean()
     assert error < 0.7 * (query.values["rna"] ** 2).mean()
 
 
 def test_cca_on_links_is_the_decomposition_of_cells_against_cells():
-    view = unpaired_view()
-    method = fit_baseline(LinksCCA, view)
-    a, b = (method.linked.of(view.observing(m), m) for m in ("rna", "adt"))
+    split = unpaired_split()
+    method = fit_baseline(LinksCCA, split)
+    a, b = (method.linked.of(split.observing(m), m) for m in ("rna", "adt"))
     u, _, v = np.linalg.svd(a @ b.T, full_matrices=False)
     for x, expected in (("rna", u[:, :10]), ("adt", v[:10].T)):
-        z = method.embed(view.observing(x))
+        z = method.embed(split.observing(x))
         expected = expected / np.linalg.norm(expected, axis=1, keepdims=True)
         np.testing.assert_allclose(np.abs(z[:, :3]), np.abs(expected[:, :3]), atol=2e-3)
 
@@ -275,7 +280,7 @@ def test_maxfuse_says_how_to_install_it(monkeypatch):
         NotApplicable,
         match="the package maxfuse is not installed; its licence .* pip install maxfuse",
     ):
-        MaxFuse().fit(unpaired_view(), 0)
+        MaxFuse().fit(unpaired_split(), 0)
 
 
 class Fusor:
@@ -308,8 +313,8 @@ def test_maxfuse_runs_the_packages_steps_and_embeds_new_cells(monkeypatch):
     monkeypatch.setitem(sys.modules, "maxfuse", package)
     monkeypatch.setitem(sys.modules, "maxfuse.model", model)
     method = MaxFuse(neighbors=1)
-    view = unpaired_view()
-    method.fit(view, 0)
+    split = unpaired_split()
+    method.fit(split, 0)
     assert Fusor.steps == [
         "split_into_batches",
         "construct_graphs",
@@ -319,8 +324,8 @@ def test_maxfuse_runs_the_packages_steps_and_embeds_new_cells(monkeypatch):
         "propagate",
         "filter_bad_matches",
     ]
-    rna = view.observing("rna")
+    rna = split.observing("rna")
     np.testing.assert_allclose(method.embed(rna), rna.values["rna"][:, :5], rtol=1e-6)
     assert method.impute(linear_cells(7, seed=2).only("rna"), "adt").shape == (7, 12)
     with pytest.raises(NotApplicable, match="MaxFuse matches two modalities, this dataset has 3"):
-        MaxFuse().fit(unpaired_view(modalities=THREE), 0)
+        MaxFuse().fit(unpaired_split(modalities=THREE), 0)

@@ -1,18 +1,18 @@
-"""The command that scores: from the files of a view and a run to tables, and what it refuses."""
+"""The command that scores: from the files of a split and a run to tables, and what it refuses."""
 
 import shutil
 
 import numpy as np
 import pytest
 from mosaicbench_fits import fit_one
-from mosaicbench_views import cut_small
+from mosaicbench_splits import cut_small
 
 from mosaicbench.commands import score
 from mosaicbench.datasets import simulated
 from mosaicbench.errors import UserError
 from mosaicbench.files.runs import read_latents, write_latents
 from mosaicbench.files.scores import FEATURE_COLUMNS, read_cells, read_scores
-from mosaicbench.files.splits import read_view
+from mosaicbench.files.splits import read_split
 from mosaicbench.files.tables import read_table
 from mosaicbench.scoring.collect import refuse_one_matrix_twice, values_of
 
@@ -20,46 +20,46 @@ CHEAP = ["alignment", "label_transfer", "imputation", "sanity", "reference", "re
 
 
 @pytest.fixture(scope="module")
-def view(tmp_path_factory):
+def split(tmp_path_factory):
     dataset = simulated.load(None, cells=300, n_rna=80, n_atac=120, n_adt=12, cell_types=3)
-    return cut_small(dataset, "unpaired", tmp_path_factory.mktemp("view"))
+    return cut_small(dataset, "unpaired", tmp_path_factory.mktemp("split"))
 
 
-def run_of(view, folder, method):
-    fit_one(view, folder / method, method, names={"scenario": "unpaired"})
+def run_of(split, folder, method):
+    fit_one(split, folder / method, method, names={"scenario": "unpaired"})
     return folder / method
 
 
 @pytest.fixture(scope="module")
-def runs(view, tmp_path_factory):
+def runs(split, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     positive, negative = (
         ("oracle", "label_oracle", "celltype_mean"),
         ("shuffled", "random_latent", "train_mean", "constant"),
     )
-    return {method: run_of(view, folder, method) for method in (*positive, *negative)}
+    return {method: run_of(split, folder, method) for method in (*positive, *negative)}
 
 
-def scored(run, view, folder, groups=CHEAP):
+def scored(run, split, folder, groups=CHEAP):
     files_of_run = {
         "scores": [folder / "scores.tsv"],
         "features": [folder / "features.tsv"],
         "cells": [folder / "cells.npz"],
     }
-    score.main(runs=[run], views=[view], groups=groups, **files_of_run)
+    score.main(runs=[run], splits=[split], groups=groups, **files_of_run)
     return read_scores(folder / "scores.tsv"), read_table(folder / "features.tsv", FEATURE_COLUMNS)
 
 
-def test_runs_scored_together_have_the_scores_they_have_alone(runs, view, tmp_path):
+def test_runs_scored_together_have_the_scores_they_have_alone(runs, split, tmp_path):
     names = ("oracle", "constant")
     paths = {
         kind: [tmp_path / f"{name}-{kind}" for name in names]
         for kind in ("scores.tsv", "features.tsv", "cells.npz")
     }
     written = {kind.split(".")[0]: made for kind, made in paths.items()}
-    score.main(runs=[runs[name] for name in names], views=[view], groups=CHEAP, **written)
+    score.main(runs=[runs[name] for name in names], splits=[split], groups=CHEAP, **written)
     for name, made in zip(names, zip(*paths.values(), strict=True), strict=True):
-        scored(runs[name], view, tmp_path)
+        scored(runs[name], split, tmp_path)
         for path in made[:2]:
             assert path.read_text() == (tmp_path / path.name.removeprefix(f"{name}-")).read_text()
         together, alone = read_cells(made[2]), read_cells(tmp_path / "cells.npz")
@@ -70,9 +70,9 @@ def test_runs_scored_together_have_the_scores_they_have_alone(runs, view, tmp_pa
         )
 
 
-def test_controls_land_where_theory_says(runs, view, tmp_path):
+def test_controls_land_where_theory_says(runs, split, tmp_path):
     means = {
-        name: scored(run, view, tmp_path)[0].groupby("metric")["value"].mean()
+        name: scored(run, split, tmp_path)[0].groupby("metric")["value"].mean()
         for name, run in runs.items()
     }
     floor, n = means["oracle"]["label_floor"], 60
@@ -104,8 +104,8 @@ def test_controls_land_where_theory_says(runs, view, tmp_path):
     assert means["train_mean"]["imputation_skill"] == pytest.approx(0, abs=1e-6)
 
 
-def test_factors_of_a_simulation_reach_their_metrics(runs, view, tmp_path):
-    scores, _ = scored(runs["oracle"], view, tmp_path, ["disentanglement"])
+def test_factors_of_a_simulation_reach_their_metrics(runs, split, tmp_path):
+    scores, _ = scored(runs["oracle"], split, tmp_path, ["disentanglement"])
     of_latents = {"shared_factors_r2", "private_factors_leak", "label_separation_auc"}
     assert set(scores["metric"]) == of_latents | {"shared_features_r2", "reconstruction_r2"}
     # Which peaks shared factors drive says nothing about components of LSI.
@@ -121,15 +121,15 @@ def test_factors_of_a_simulation_reach_their_metrics(runs, view, tmp_path):
     }
 
 
-def test_features_hold_a_recall_per_type_and_a_correlation_per_feature(runs, view, tmp_path):
-    _, features = scored(runs["oracle"], view, tmp_path)
+def test_features_hold_a_recall_per_type_and_a_correlation_per_feature(runs, split, tmp_path):
+    _, features = scored(runs["oracle"], split, tmp_path)
     recalls = features[features["metric"] == "label_transfer_recall"]
     assert set(recalls["feature"]) == {"type-00", "type-01", "type-02"}
     assert (recalls["value"] == 1).all()
     assert set(features["space"]) == {"-", "lognorm", "lsi", "clr"}
 
 
-def test_rows_of_other_cells_are_refused(runs, view, tmp_path):
+def test_rows_of_other_cells_are_refused(runs, split, tmp_path):
     for damage in (lambda z: z[1:].copy(), lambda z: z.copy()):
         broken = tmp_path / "run"
         shutil.copytree(runs["oracle"], broken, dirs_exist_ok=True)
@@ -139,11 +139,11 @@ def test_rows_of_other_cells_are_refused(runs, view, tmp_path):
         latents.obs.iloc[query[0], latents.obs.columns.get_loc("cell")] = "a stranger"
         write_latents(broken / "latents.h5ad", latents)
         with pytest.raises(UserError, match="are not the solution's 60 cells"):
-            scored(broken, view, tmp_path)
+            scored(broken, split, tmp_path)
 
 
 def test_a_run_that_cannot_be_scored_costs_no_other_its_scores(
-    runs, view, tmp_path, monkeypatch, capsys
+    runs, split, tmp_path, monkeypatch, capsys
 ):
     broken = {name: tmp_path / name for name in ("first", "second")}
     for folder in broken.values():
@@ -159,30 +159,30 @@ def test_a_run_that_cannot_be_scored_costs_no_other_its_scores(
     }
     written = {kind.split(".")[0]: made for kind, made in paths.items()}
     with pytest.raises(UserError) as refused:
-        score.main(runs=folders, views=[view], groups=CHEAP, **written)
+        score.main(runs=folders, splits=[split], groups=CHEAP, **written)
     assert [str(folder / "latents.h5ad") in str(refused.value) for folder in broken.values()] == [
         True,
         True,
     ]
     assert [path.exists() for path in paths["scores.tsv"]] == [False, True, False]
-    alone, _ = scored(runs["constant"], view, tmp_path)
+    alone, _ = scored(runs["constant"], split, tmp_path)
     assert read_scores(paths["scores.tsv"][1]).equals(alone)
 
     def fault(*arguments, **keywords):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(score, "evidence_of", fault)
+    monkeypatch.setattr(score, "run_data_of", fault)
     with pytest.raises(
         ZeroDivisionError
     ):  # a fault of the program is told as one, beside what the user has to mend
-        score.main(runs=folders, views=[view], groups=CHEAP, **written)
+        score.main(runs=folders, splits=[split], groups=CHEAP, **written)
     assert str(broken["second"] / "latents.h5ad") in capsys.readouterr().err
 
 
-def test_one_matrix_given_as_two_modalities_is_refused(runs, view, tmp_path):
-    twice = tmp_path / "view"
-    shutil.copytree(view, twice)
-    solution = read_view(twice / "solution.h5mu", "solution")
+def test_one_matrix_given_as_two_modalities_is_refused(runs, split, tmp_path):
+    twice = tmp_path / "split"
+    shutil.copytree(split, twice)
+    solution = read_split(twice / "solution.h5mu", "solution")
     width = min(
         cells.obsm["X_lsi"].shape[1] if cells.uns["space"] == "lsi" else cells.n_vars
         for cells in solution.mod.values()

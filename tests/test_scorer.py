@@ -13,7 +13,7 @@ from scipy import sparse
 
 from mosaicbench.catalog import cards, catalog
 from mosaicbench.scoring import scorer
-from mosaicbench.scoring.run_data import Drawn, Evidence
+from mosaicbench.scoring.run_data import Drawn, RunData
 
 FEATURES = {"rna": 9, "atac": 6, "adt": 5}
 SPACES = {"rna": "lognorm", "atac": "lsi", "adt": "clr"}
@@ -67,7 +67,7 @@ def oracle(modalities=("rna", "adt")):
         "train_labels": dict.fromkeys(
             sources, np.array([f"type {t}" for t in train_types], dtype=object)
         ),
-        "labelled": (train, np.array([f"type {t}" for t in train_types], dtype=object)),
+        "label_subset": (train, np.array([f"type {t}" for t in train_types], dtype=object)),
         "predicted": dict.fromkeys(sources, labels),
         "imputed": {f"{a}->{b}": truth[b].copy() for a, b in permutations(modalities, 2)},
         "truth": truth,
@@ -99,7 +99,7 @@ BUDGET = {"hyperparameters": {"max_epochs": 400, "patience": 30, "weights": "bes
 
 def scored(*, groups, **known):
     """Return the scores, and those of single features."""
-    found = scorer.score(Evidence(**known), groups)
+    found = scorer.score(RunData(**known), groups)
     return found.scores, found.features
 
 
@@ -174,7 +174,7 @@ def test_predicted_types_are_scored_by_source_and_by_batch(capsys):
     by_batch = features[features["metric"] == own].set_index(["direction", "feature"])["value"]
     assert by_batch["rna", "first"] == 1
     assert by_batch["rna", "second"] == 0
-    scores, _ = scored(**needs | {"labelled": None, "predicted": {}})
+    scores, _ = scored(**needs | {"label_subset": None, "predicted": {}})
     assert scores.empty
 
 
@@ -228,7 +228,7 @@ def test_every_need_that_a_card_may_name_can_be_met():
     }
     drawn = Drawn(np.array([3, 1]), np.array([0, 2]), random.standard_normal((2, 2, 5)))
     known["drawn"] = {"rna->adt": drawn}
-    assert set().union(*({*q.own, *q.common} for q in Evidence(**known).questions)) == set(
+    assert set().union(*({*q.own, *q.common} for q in RunData(**known).questions)) == set(
         cards.NEEDS
     )
 
@@ -239,7 +239,7 @@ def test_draws_are_scored_beside_the_truth_of_their_own_cells_and_features():
     draws = np.repeat(truth[np.ix_(rows, columns)][:, :, None], 9, axis=2)
     draws[1] += 3 * truth.std(0)[columns, None]
     found = scorer.score(
-        Evidence(
+        RunData(
             **{k: v for k, v in needs.items() if k != "groups"},
             drawn={"rna->adt": Drawn(rows, columns, draws)},
         ),
@@ -275,7 +275,7 @@ def test_a_metric_that_is_not_defined_has_a_row_without_a_value(capsys):
     )
 
 
-PER_CELL = {
+TARGET_SUM = {
     "latents",
     "predicted",
     "imputed",
@@ -287,22 +287,22 @@ PER_CELL = {
 
 
 @pytest.mark.parametrize("cells", [1, 2, 3, 4, 5])
-@pytest.mark.parametrize("labelled", ["all", "one query cell", "one train cell"])
-def test_a_query_of_few_cells_is_scored_without_an_error(cells, labelled):
+@pytest.mark.parametrize("label_subset", ["all", "one query cell", "one train cell"])
+def test_a_query_of_few_cells_is_scored_without_an_error(cells, label_subset):
     needs = oracle(("rna", "atac", "adt"))
-    for need in PER_CELL:
+    for need in TARGET_SUM:
         needs[need] = {name: values[:cells] for name, values in needs[need].items()}
     needs["labels"], needs["batches"] = (
         needs["labels"][:cells].copy(),
         np.array(["one", "two"] * 3, dtype=object)[:cells],
     )
-    if labelled == "one query cell":
+    if label_subset == "one query cell":
         needs["labels"][1:] = ""
-    if labelled == "one train cell":
+    if label_subset == "one train cell":
         needs["train_labels"] = {
             s: np.where(np.arange(TRAIN) == 0, t, "") for s, t in needs["train_labels"].items()
         }
-        needs["labelled"] = tuple(values[:1] for values in needs["labelled"])
+        needs["label_subset"] = tuple(values[:1] for values in needs["label_subset"])
     rows = np.arange(cells)
     needs["drawn"] = {
         "rna->adt": Drawn(rows, np.arange(2), needs["truth"]["adt"][:, :2, None] + np.arange(3))
@@ -359,7 +359,7 @@ def test_a_cells_own_partner_does_not_vote_where_it_is_left_out():
     with_partner = {k: v for k, v in needs.items() if k != "groups"}
     (pair, *_) = [
         q
-        for q in Evidence(**with_partner).questions
+        for q in RunData(**with_partner).questions
         if q.about == "rna->adt" and "latent_a" in q.own
     ]
     found = pair.values(["transferred_without_partner"])["transferred_without_partner"]

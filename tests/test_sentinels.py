@@ -7,16 +7,16 @@ import pytest
 from made_up_scores import ROSTER, cells_of, scores_of
 from scipy import stats
 
-from mosaicbench.catalog.run_metadata import Roster
+from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.report.page.failures import alarms, gates
 from mosaicbench.report.theme import Theme
-from mosaicbench.stats import sanity as sentinels
+from mosaicbench.stats import sanity as sanity
 from mosaicbench.stats.common import half_width
-from mosaicbench.stats.control_checks import controls_out_of_place
+from mosaicbench.stats.control_checks import failed_controls
 from mosaicbench.stats.sanity import (
     identical_seeds,
     in_words,
-    scales,
+    normalizations,
     stopped_by_budget,
     suspicious_scores,
 )
@@ -81,7 +81,10 @@ def test_what_cannot_work_is_told_once():
     words = in_words(findings)
     assert words.startswith("in 3 scores (")
     assert words.count("no better than") == 1
-    assert len(gates(findings, Theme(display=defaultdict(dict), roster=ROSTER)).sections[""]) == 1
+    assert (
+        len(gates(findings, Theme(display=defaultdict(dict), run_metadata=ROSTER)).sections[""])
+        == 1
+    )
 
 
 def test_without_a_number_for_chance_the_strongest_negative_control_is_it():
@@ -175,18 +178,20 @@ LACKING = {
     "imputation_skill": OF_CARDS["imputation_skill"]
     | {"lacks": {"shuffled_is_chance": "is worse"}},
 }
-WITH_LACKING = Roster(cards={**ROSTER.cards, "metrics": LACKING}, methods={"mixed": "shuffled"})
+WITH_LACKING = RunMetadata(
+    cards={**ROSTER.cards, "metrics": LACKING}, methods={"mixed": "shuffled"}
+)
 
 
-def out_of_place(values, roster=WITH_LACKING, sizes=CELLS):
+def control_checks(values, run_metadata=WITH_LACKING, sizes=CELLS):
     return [
         (row["run"], row["metric"])
-        for row in controls_out_of_place(scores_of(values), roster, sizes)
+        for row in failed_controls(scores_of(values), run_metadata, sizes)
     ]
 
 
 def test_controls_in_their_place_raise_no_alarm():
-    assert out_of_place(IN_PLACE) == []
+    assert control_checks(IN_PLACE) == []
 
 
 @pytest.mark.parametrize(
@@ -206,41 +211,44 @@ def test_controls_in_their_place_raise_no_alarm():
     ],
 )
 def test_a_control_that_is_not_where_theory_puts_it_raises_the_alarm(run, metric, values):
-    assert out_of_place(IN_PLACE | {(run, metric): values}) == [(run, metric)]
+    assert control_checks(IN_PLACE | {(run, metric): values}) == [(run, metric)]
 
 
 def test_fewer_cells_and_seeds_leave_chance_more_room():
     values = {("shuffled", "foscttm"): [0.42, 0.42]}
-    assert out_of_place(values, sizes={("d", "paired"): (100, 100)}) == []
-    assert out_of_place({("shuffled", "foscttm"): [0.42]}, sizes=CELLS) == []
-    assert out_of_place({("shuffled", "foscttm"): [0.42] * 3}, sizes=CELLS) == [
+    assert control_checks(values, sizes={("d", "paired"): (100, 100)}) == []
+    assert control_checks({("shuffled", "foscttm"): [0.42]}, sizes=CELLS) == []
+    assert control_checks({("shuffled", "foscttm"): [0.42] * 3}, sizes=CELLS) == [
         ("shuffled", "foscttm")
     ]
 
 
-def test_the_alarm_names_run_metric_view_and_value_and_comes_first():
+def test_the_alarm_names_run_metric_split_and_value_and_comes_first():
     scores = scores_of({("shuffled", "foscttm"): [0.0, 0.0], ("mvae", "foscttm"): [0.5, 0.6]})
-    found = sentinels.gates(scores, [], WITH_LACKING, CELLS)
+    found = sanity.gates(scores, [], WITH_LACKING, CELLS)
     assert list(found["gate"])[0] == "control"
     assert "chance" in set(found["gate"])
     display = defaultdict(
         dict, metrics={"foscttm": {"label": "FOSCTTM"}}, datasets={"d": {"label": "Blood"}}
     )
-    (sentence,) = alarms(found, Theme(display=display, roster=WITH_LACKING))
+    (sentence,) = alarms(found, Theme(display=display, run_metadata=WITH_LACKING))
     assert sentence.startswith(
         "shuffled, FOSCTTM, Blood, paired: 0.000, but this control knows nothing of a cell and has to be at "
     )
     assert (
-        alarms(found[found["gate"] != "control"], Theme(display=display, roster=WITH_LACKING)) == []
+        alarms(found[found["gate"] != "control"], Theme(display=display, run_metadata=WITH_LACKING))
+        == []
     )
     assert "chance, 0.5 (within 0.071); the control, the metric or the scoring is wrong" in sentence
 
 
 def test_a_run_whose_modalities_differ_in_scale_is_named_and_a_control_is_not():
     ratios = {"mvae": [16.2, 2.9, 3.5], "cca": [1.0, 1.1, 2.99], "random_latent": [9.0, 9.0, 9.0]}
-    found = scales(
+    found = normalizations(
         scores_of({(run, "latent_norm_ratio", "rna->atac"): x for run, x in ratios.items()}), ROSTER
     )
-    assert found[["run", "gate", "seeds"]].to_numpy().tolist() == [["mvae", "scales", "0, 2"]]
+    assert found[["run", "gate", "seeds"]].to_numpy().tolist() == [
+        ["mvae", "normalizations", "0, 2"]
+    ]
     assert "16.2 times as long" in found["message"].iloc[0]
     assert "rna->atac" in found["message"].iloc[0]

@@ -34,15 +34,15 @@ def test_the_default_config_is_valid_and_complete():
     assert set(bench.runs) >= {
         name for name in without_links if kinds[name] != "model" and "wraps" not in cards[name]
     }
-    assert set(bench.runs) >= {"links_cca", "links_mnn", "scmodal"}
+    assert set(bench.runs) >= {"linked_cca", "linked_mnn", "scmodal"}
     assert len([name for name in bench.runs if kinds[name] == "model"]) >= 5
-    assert len(bench.applicable) + len(bench.not_applicable) == len(bench.views) * len(bench.runs)
+    assert len(bench.applicable) + len(bench.not_applicable) == len(bench.splits) * len(bench.runs)
 
 
-def test_no_view_of_the_default_benchmark_shows_only_models_that_need_pairs_they_are_not_given():
+def test_no_split_of_the_default_benchmark_shows_only_models_that_need_pairs_they_are_not_given():
     bench = settings.load(yaml.safe_load((REPOSITORY / "config/config.yaml").read_text()))
     cards = catalog.cards("methods")
-    for dataset, scenario in bench.views:
+    for dataset, scenario in bench.splits:
         kind = bench.scenarios[scenario]["kind"]
         models = [
             r
@@ -247,7 +247,7 @@ def test_a_config_of_one_dataset_gets_every_default():
     assert settings.load(bench.config) == bench
 
 
-def test_with_few_jobs_a_view_scores_all_its_runs_in_one_job_unless_values_of_some_go():
+def test_with_few_jobs_a_split_scores_all_its_runs_in_one_job_unless_values_of_some_go():
     scenarios = {
         "paired": {"kind": "paired", "runs": ["cca", "oracle"]},
         "unpaired": {"kind": "unpaired"},
@@ -255,18 +255,18 @@ def test_with_few_jobs_a_view_scores_all_its_runs_in_one_job_unless_values_of_so
     few = {
         "few_jobs": True,
         "scenarios": scenarios,
-        "runs": {"cca": {}, "links_cca": {}, "oracle": {}},
+        "runs": {"cca": {}, "linked_cca": {}, "oracle": {}},
     }
     bench = settings.load(MINIMAL | few)
     assert bench.scored_together == {
         "_1": (["cca", "oracle"], ["paired"]),
-        "_2": (["links_cca", "oracle"], ["unpaired"]),
+        "_2": (["linked_cca", "oracle"], ["unpaired"]),
     }
     bench = settings.load(MINIMAL | few | {"few_jobs": False})
     assert {part: runs for part, (runs, _) in bench.scored_together.items()} == {
         "_controls": ["oracle"],
         "_1": ["cca"],
-        "_2": ["links_cca"],
+        "_2": ["linked_cca"],
     }
 
 
@@ -344,13 +344,13 @@ def test_a_scenario_can_be_for_some_datasets_only():
     bench = settings.load(
         {"datasets": {"simulated": {}, "pbmc68k_split": {}}, "scenarios": scenarios}
     )
-    assert bench.views == [
+    assert bench.splits == [
         ("simulated", "paired"),
         ("pbmc68k_split", "paired"),
         ("pbmc68k_split", "halves"),
     ]
-    assert {(d, s) for d, s, _ in bench.applicable} == set(bench.views)
-    assert {(row["dataset"], row["scenario"]) for row in bench.not_applicable} <= set(bench.views)
+    assert {(d, s) for d, s, _ in bench.applicable} == set(bench.splits)
+    assert {(row["dataset"], row["scenario"]) for row in bench.not_applicable} <= set(bench.splits)
 
 
 def test_every_file_that_a_stanza_names_is_an_input(tmp_path):

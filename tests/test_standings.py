@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mosaicbench.catalog.run_metadata import TRAITS, Roster
+from mosaicbench.catalog.run_metadata import TRAITS, RunMetadata
 from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.report import latex, theme
 from mosaicbench.report.tables.contract import (
@@ -18,7 +18,7 @@ from mosaicbench.report.tables.contract import (
     checked_runs,
     checked_scores,
 )
-from mosaicbench.report.tables.rankings import standings
+from mosaicbench.report.tables.rankings import rankings
 from mosaicbench.stats.common import ALL, RUN
 from mosaicbench.stats.overall import overall
 from mosaicbench.stats.paired import paired_tests
@@ -60,7 +60,7 @@ CARDS = {
     },
     "datasets": {},
 }
-ROSTER = Roster(cards=CARDS, methods=METHODS)
+ROSTER = RunMetadata(cards=CARDS, methods=METHODS)
 VALUES = {
     "mvae": (0.1, 0.5),
     "mmvaepp": (0.2, 0.6),
@@ -114,7 +114,7 @@ def _results(datasets: tuple[str, ...] = ("d_1", "e")) -> tuple[pd.DataFrame, pd
     return scores, checked_runs(pd.DataFrame(runs).reindex(columns=RUN_COLUMNS))
 
 
-def _standings(datasets: tuple[str, ...] = ("d_1", "e")) -> pd.DataFrame:
+def _rankings(datasets: tuple[str, ...] = ("d_1", "e")) -> pd.DataFrame:
     scores, runs = _results(datasets)
     tables = {
         "headline": headline(scores),
@@ -123,11 +123,11 @@ def _standings(datasets: tuple[str, ...] = ("d_1", "e")) -> pd.DataFrame:
         "runs": runs,
         "paired_tests": paired_tests(scores, [], ROSTER),
     }
-    return standings(tables, ROSTER)
+    return rankings(tables, ROSTER)
 
 
-STANDINGS = _standings()
-THEME = theme.Theme(display=theme._read_display(DISPLAY), roster=ROSTER)
+STANDINGS = _rankings()
+THEME = theme.Theme(display=theme._read_display(DISPLAY), run_metadata=ROSTER)
 
 
 def _of(dataset: str, metric: str) -> pd.DataFrame:
@@ -135,7 +135,7 @@ def _of(dataset: str, metric: str) -> pd.DataFrame:
     return rows.set_index("run")
 
 
-def test_every_run_has_a_row_in_every_score_of_its_view():
+def test_every_run_has_a_row_in_every_score_of_its_split():
     assert list(STANDINGS.columns) == STANDING_COLUMNS
     assert not STANDINGS.duplicated([*RUN, "metric"]).any()
     assert set(STANDINGS.groupby(["dataset", "metric"])["run"].nunique()) == {len(KINDS)}
@@ -183,16 +183,16 @@ def test_over_datasets_only_runs_of_all_of_them_have_a_mean_and_ranks_come_with_
     assert whole.loc["mmvaepp", "shown"] == "–" or np.isnan(whole.loc["mmvaepp", "mean"])
     assert whole.loc["mvae", ["rank", "rank_low", "rank_high"]].tolist() == [1, 1, 1]
     assert whole.loc["mvae", "best"] and not whole.loc["cca", "best"]
-    assert set(_standings(("d_1",))["dataset"]) == {"d_1"}
+    assert set(_rankings(("d_1",))["dataset"]) == {"d_1"}
 
 
 def test_traits_say_what_a_run_uses():
     rows = _of("d_1", "foscttm")
     assert rows.loc["cca", list(TRAITS)].to_dict() == {
         "transductive": "yes",
-        "uses_labels": "no",
-        "uses_links": "no",
-        "uses_pairs": "yes",
+        "takes_labels": "no",
+        "takes_links": "no",
+        "takes_pairs": "yes",
     }
 
 

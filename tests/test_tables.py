@@ -8,7 +8,7 @@ from made_up_scores import SEEDS, runs_of, scores_of
 from synthetic_results import DISPLAY, METHODS, PUBLISHED, ROSTER, cards
 
 from mosaicbench.catalog import catalog
-from mosaicbench.catalog.run_metadata import TRAITS, Roster
+from mosaicbench.catalog.run_metadata import TRAITS, RunMetadata
 from mosaicbench.commands import tabulate
 from mosaicbench.errors import UserError
 from mosaicbench.files.scores import (
@@ -189,7 +189,7 @@ def test_failed_and_missing_never_become_zero(results):
     assert overview.loc[("pair", "paired", "constant"), "foscttm"].startswith("0.5")
 
 
-def test_every_run_of_every_view_has_one_row(results):
+def test_every_run_of_every_split_has_one_row(results):
     assert (
         results.tables["overview"]
         .groupby(["dataset", "scenario"])["run"]
@@ -197,7 +197,7 @@ def test_every_run_of_every_view_has_one_row(results):
         .map(lambda runs: runs == set(METHODS))
         .all()
     )
-    assert len(results.tables["overview"]) == len(results.views) * len(METHODS)
+    assert len(results.tables["overview"]) == len(results.splits) * len(METHODS)
     absent = results.tables["runs"].query("status == 'not_applicable'")
     assert absent["seed"].isna().all()
     assert set(absent["message"]) == {"needs paired cells"}
@@ -269,7 +269,7 @@ def test_tabulate_warns_and_refuses_a_record_of_another_method(
 
 
 def test_every_table_is_there_and_says_what_its_intervals_are(results):
-    unread = {"expenses", "phases", "scaling", "contents"}  # by figures and the report
+    unread = {"resources", "phases", "scaling", "contents"}  # by figures and the report
     assert set(results.tables) | unread == {
         path.stem for path in (results.folder / "tables").glob("*.tsv")
     }
@@ -302,7 +302,7 @@ def test_the_overview_says_what_a_run_used():
     found = overview(scores, runs_of(scores), SMALL).set_index("run")
     assert found.loc["cca", list(TRAITS)].tolist() == ["no", "yes", "no", "yes"]
     assert found.loc["oracle", list(TRAITS)].tolist() == ["no"] * 4
-    assert Roster({"methods": {"a": {"transductive": True, "uses": ("links",)}}}, {}).traits(
+    assert RunMetadata({"methods": {"a": {"transductive": True, "uses": ("links",)}}}, {}).traits(
         "a"
     ) == dict(zip(TRAITS, ("yes", "no", "yes", "no"), strict=True))
 

@@ -6,7 +6,7 @@ from conftest import REPOSITORY
 from synthetic_results import KNOWN, METHODS
 
 from mosaicbench.catalog import catalog
-from mosaicbench.catalog.run_metadata import KINDS, Roster
+from mosaicbench.catalog.run_metadata import KINDS, RunMetadata
 from mosaicbench.errors import UserError
 from mosaicbench.report import theme
 
@@ -17,8 +17,8 @@ def test_an_ablation_takes_its_methods_colour_and_methods_differ(results):
     assert known.label("runs", "mvae-beta4") == "mvae-beta4"
     assert len({known.colour(method) for method in KNOWN}) == len(KNOWN)
     order = known.order("runs", reversed(METHODS))
-    assert [known.roster.kind(run) for run in order] == sorted(
-        (known.roster.kind(run) for run in order), key=KINDS.index
+    assert [known.run_metadata.kind(run) for run in order] == sorted(
+        (known.run_metadata.kind(run) for run in order), key=KINDS.index
     )
     assert order.index("mvae-beta4") == order.index("mvae") + 1
 
@@ -26,10 +26,10 @@ def test_an_ablation_takes_its_methods_colour_and_methods_differ(results):
 def test_a_method_that_this_project_made_up_and_its_ablations_are_marked_whatever_they_are_called():
     cards = {"methods": {"ours": {"label": "Ours", "own": True}, "mvae": {"label": "MVAE"}}}
     display = {room: {} for room in theme.NAMED} | {"runs": {"renamed": {"label": "Best"}}}
-    roster = Roster(
+    run_metadata = RunMetadata(
         cards=cards, methods={"ours-beta4": "ours", "renamed": "ours", "mvae-beta4": "mvae"}
     )
-    label = theme.Theme(display=display, roster=roster).label
+    label = theme.Theme(display=display, run_metadata=run_metadata).label
     assert [label("runs", run) for run in ("ours", "ours-beta4", "renamed")] == [
         "Ours (own)",
         "ours-beta4 (own)",

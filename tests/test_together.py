@@ -14,18 +14,18 @@ from mosaicbench.workflow.together import (
 )
 
 
-def views_of(runs, *views):
-    return [(dataset, scenario, run) for dataset, scenario in views for run in runs]
+def splits_of(runs, *splits):
+    return [(dataset, scenario, run) for dataset, scenario in splits for run in runs]
 
 
 A, B, UNPAIRED = ("a", "paired"), ("b", "paired"), ("a", "unpaired")
 
 
-def test_runs_of_the_same_views_are_scored_together_and_controls_apart():
+def test_runs_of_the_same_splits_are_scored_together_and_controls_apart():
     exist = [
-        *views_of(["vae", "cca", "zero"], A, B),
-        *views_of(["links", "zero"], UNPAIRED),
-        *views_of(["vae"], UNPAIRED),
+        *splits_of(["vae", "cca", "zero"], A, B),
+        *splits_of(["links", "zero"], UNPAIRED),
+        *splits_of(["vae"], UNPAIRED),
     ]
     both = ["paired", "unpaired"]
     expected = {
@@ -35,15 +35,15 @@ def test_runs_of_the_same_views_are_scored_together_and_controls_apart():
         "_3": (["links"], both),
     }
     assert scored(["zero"], exist) == expected
-    assert scored([], views_of(["cca", "vae"], A)) == {"_1": (["cca", "vae"], ["paired"])}
+    assert scored([], splits_of(["cca", "vae"], A)) == {"_1": (["cca", "vae"], ["paired"])}
     assert scored([], []) == {}
 
 
 def test_with_few_jobs_controls_are_scored_with_the_other_runs_of_their_scenario():
     exist = [
-        *views_of(["vae", "zero"], A),
-        *views_of(["vae", "cca", "zero"], B),
-        *views_of(["links", "zero"], UNPAIRED),
+        *splits_of(["vae", "zero"], A),
+        *splits_of(["vae", "cca", "zero"], B),
+        *splits_of(["links", "zero"], UNPAIRED),
     ]
     expected = {
         "_1": (["vae", "zero"], ["paired"]),
@@ -53,19 +53,19 @@ def test_with_few_jobs_controls_are_scored_with_the_other_runs_of_their_scenario
     assert scored_by_scenario(exist) == expected
     many = [f"run-{number}" for number in range(MOST_RUNS_OF_FEW_JOBS + 1)]
     assert [
-        run for part in scored_by_scenario(views_of(many, A)).values() for run in part.runs
+        run for part in scored_by_scenario(splits_of(many, A)).values() for run in part.runs
     ] == many
     assert (
-        max(len(part.runs) for part in scored_by_scenario(views_of(many, A)).values())
+        max(len(part.runs) for part in scored_by_scenario(splits_of(many, A)).values())
         <= MOST_RUNS_OF_FEW_JOBS
     )
     assert scored_by_scenario([]) == {}
 
 
-def test_baselines_of_the_same_views_are_fitted_together_and_one_alone_by_itself():
+def test_baselines_of_the_same_splits_are_fitted_together_and_one_alone_by_itself():
     exist = [
-        *views_of(["vae", "cca", "ridge", "zero"], A, B),
-        *views_of(["links", "more_links", "zero", "alone"], UNPAIRED),
+        *splits_of(["vae", "cca", "ridge", "zero"], A, B),
+        *splits_of(["links", "more_links", "zero", "alone"], UNPAIRED),
     ]
     baselines = ["cca", "ridge", "links", "more_links", "alone_too"]
     expected = {
@@ -78,8 +78,8 @@ def test_baselines_of_the_same_views_are_fitted_together_and_one_alone_by_itself
     assert fitted([], [], [], exist) == {}
 
 
-def test_models_of_the_same_views_are_fitted_by_twos():
-    exist = [*views_of(["a", "b", "c", "d", "e"], A, B), *views_of(["links"], UNPAIRED)]
+def test_models_of_the_same_splits_are_fitted_by_twos():
+    exist = [*splits_of(["a", "b", "c", "d", "e"], A, B), *splits_of(["links"], UNPAIRED)]
     parts = fitted([], [], ["a", "b", "c", "d", "e", "links"], exist)
     assert parts == {
         "_models_1": ["a", "b"],
@@ -92,7 +92,7 @@ def test_models_of_the_same_views_are_fitted_by_twos():
 @pytest.mark.parametrize("count", [1, MOST_RUNS, MOST_RUNS + 1, 3 * MOST_RUNS + 1])
 def test_many_runs_are_shared_out_evenly_each_once(count):
     runs = [f"run-{number}" for number in range(count)]
-    parts = [part.runs for part in scored([], views_of(runs, A)).values()]
+    parts = [part.runs for part in scored([], splits_of(runs, A)).values()]
     assert [run for part in parts for run in part] == runs
     sizes = [len(part) for part in parts]
     assert max(sizes) <= MOST_RUNS

@@ -9,17 +9,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import REPOSITORY, linear_cells, mosaic_view, paired_view, unpaired_view
+from conftest import REPOSITORY, linear_cells, mosaic_split, paired_split, unpaired_split
 from scipy import sparse
 from torch import nn
 
-from mosaicbench.contract import Scale, View
+from mosaicbench.contract import Normalization, Split
 from mosaicbench.errors import Diverged
 from mosaicbench.methods.dmmvae import EncoderAdversarialDMMVAE
 from mosaicbench.methods.mmaavi import SemiSupervisedMMAAVI
 from mosaicbench.methods.mvae import MVAE
 from mosaicbench.models import minibatch, training
-from mosaicbench.models.losses import Cost
+from mosaicbench.models.losses import Loss
 from mosaicbench.models.minibatch import Part, Streamed, block_of, by_pieces, on_device
 from mosaicbench.models.networks import Adam
 
@@ -30,27 +30,27 @@ class Killed(BaseException):
 
 def killed_in(method, epoch, steps=0):
     """Let training stop in the middle of an epoch (1 is the first): before its first step, or `steps` later."""
-    cost, saved = method.cost, method.checkpoint.save_if_due
+    loss, saved = method.loss, method.checkpoint.save_if_due
     calls = {"epochs": 0, "steps": 0}
 
-    def counting_cost(x, progress):
+    def counting_loss(x, progress):
         if torch.is_grad_enabled() and calls["epochs"] == epoch - 1:
             if calls["steps"] == steps:
                 raise Killed
             calls["steps"] += 1
-        return cost(x, progress)
+        return loss(x, progress)
 
     def counting_save(*arguments):
         saved(*arguments)
         calls["epochs"] += 1
 
-    method.cost, method.checkpoint.save_if_due = counting_cost, counting_save
+    method.loss, method.checkpoint.save_if_due = counting_loss, counting_save
     with pytest.raises(Killed):
-        method.fit(view_of(method), seed=3)
+        method.fit(split_of(method), seed=3)
 
 
-def view_of(method):
-    return mosaic_view() if isinstance(method, MVAE | SemiSupervisedMMAAVI) else unpaired_view(60)
+def split_of(method):
+    return mosaic_split() if isinstance(method, MVAE | SemiSupervisedMMAAVI) else unpaired_split(60)
 
 
 def fitted(method_class, place=None, *, key="this", seconds=0.0, **hyperparameters):
@@ -69,14 +69,14 @@ def same(first, second):
 @pytest.mark.parametrize("method_class", [MVAE, EncoderAdversarialDMMVAE, SemiSupervisedMMAAVI])
 def test_a_killed_training_ends_as_one_that_was_not(method_class, tmp_path):
     whole = fitted(method_class)
-    expected = whole.fit(view_of(whole), seed=3)
+    expected = whole.fit(split_of(whole), seed=3)
 
     killed_in(fitted(method_class, tmp_path / "saved.pt"), epoch=4, steps=1)
     killed_in(
         fitted(method_class, tmp_path / "saved.pt"), epoch=2
     )  # of those that are left, in a second attempt
     last = fitted(method_class, tmp_path / "saved.pt")
-    history = last.fit(view_of(last), seed=3)
+    history = last.fit(split_of(last), seed=3)
 
     assert history == expected
     assert [row["epoch"] for row in history] == list(range(1, 9))
@@ -90,30 +90,30 @@ def test_a_killed_training_ends_as_one_that_was_not(method_class, tmp_path):
 @pytest.mark.parametrize("spoil", ["key", "truncated"])
 def test_a_checkpoint_that_does_not_fit_is_left_aside(tmp_path, capsys, spoil):
     whole = fitted(MVAE)
-    expected = whole.fit(view_of(whole), seed=3)
+    expected = whole.fit(split_of(whole), seed=3)
     place = tmp_path / "saved.pt"
     killed_in(fitted(MVAE, place), epoch=3)
     if spoil == "truncated":
         place.write_bytes(place.read_bytes()[:1000])
     last = fitted(MVAE, place, key="another" if spoil == "key" else "this")
-    assert last.fit(view_of(last), seed=3) == expected
+    assert last.fit(split_of(last), seed=3) == expected
     assert last.checkpoint.resumed_after == []
     assert str(place) in capsys.readouterr().err
 
 
 def test_a_checkpoint_is_written_no_more_often_than_asked(tmp_path):
     seldom = fitted(MVAE, tmp_path / "saved.pt", seconds=3600)
-    seldom.fit(view_of(seldom), seed=3)
+    seldom.fit(split_of(seldom), seed=3)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_checkpoint_changes_no_number_of_the_training(tmp_path):
     plain, saving = fitted(MVAE), fitted(MVAE, tmp_path / "saved.pt")
-    assert plain.fit(view_of(plain), seed=3) == saving.fit(view_of(saving), seed=3)
+    assert plain.fit(split_of(plain), seed=3) == saving.fit(split_of(saving), seed=3)
     assert [path.name for path in tmp_path.iterdir()] == ["saved.pt"]
 
 
-def counted_view(cells=150):
+def counted_split(cells=150):
     """Return one block with counts of both modalities and labels."""
     block = linear_cells(cells, seed=1)
     random = np.random.default_rng(2)
@@ -124,21 +124,21 @@ def counted_view(cells=150):
     totals = {m: np.asarray(x.sum(axis=1)).ravel() for m, x in counts.items()}
     features = {m: x.shape[1] for m, x in counts.items()}
     ones = {m: np.ones(d) for m, d in features.items()}
-    scales = {
-        m: Scale("clr", 0 * ones[m], ones[m], 20.0, ones[m] / d, ones[m])
+    normalizations = {
+        m: Normalization("clr", 0 * ones[m], ones[m], 20.0, ones[m] / d, ones[m])
         for m, d in features.items()
     }
-    return View((replace(block, counts=counts, totals=totals),), features, scales)
+    return Split((replace(block, counts=counts, totals=totals),), features, normalizations)
 
 
 def test_streamed_and_resident_data_train_the_same(monkeypatch):
     histories = {}
     for share in (minibatch.HOST_SHARE, 0.0):
         monkeypatch.setattr(minibatch, "HOST_SHARE", share)
-        view = counted_view()
-        held = block_of(view.blocks[0], torch.device("cpu"), counts=["rna", "adt"])
+        split = counted_split()
+        held = block_of(split.blocks[0], torch.device("cpu"), counts=["rna", "adt"])
         method = fitted(MVAE, likelihood="counts")
-        histories[type(held)] = method.fit(view, seed=0), method.nets.state_dict()
+        histories[type(held)] = method.fit(split, seed=0), method.nets.state_dict()
     (resident, weights), (streamed, others) = histories.values()
     assert Streamed in histories
     assert len(histories) == 2
@@ -147,11 +147,11 @@ def test_streamed_and_resident_data_train_the_same(monkeypatch):
 
 
 def test_streamed_cells_are_the_cells_asked_for():
-    view = counted_view(20)
-    cells, cpu = view.blocks[0], torch.device("cpu")
+    split = counted_split(20)
+    cells, cpu = split.blocks[0], torch.device("cpu")
     rows = torch.tensor([7, 3, 11])
-    resident = on_device(cells, cpu, counts=["rna"], cell_types=view.cell_types)
-    streamed = Streamed(replace(cells, counts={"rna": cells.counts["rna"]}), cpu, view.cell_types)
+    resident = on_device(cells, cpu, counts=["rna"], cell_types=split.cell_types)
+    streamed = Streamed(replace(cells, counts={"rna": cells.counts["rna"]}), cpu, split.cell_types)
     for taken in (streamed.take(rows), Part(streamed, torch.arange(20).flip(0)).take(19 - rows)):
         expected = resident.take(rows)
         assert set(taken) == set(expected)
@@ -168,7 +168,7 @@ def test_streamed_cells_are_the_cells_asked_for():
 def test_what_does_not_fit_beside_the_networks_on_a_gpu_is_streamed(monkeypatch, free, streamed):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 10**9))
     monkeypatch.setattr(minibatch, "on_device", lambda *arguments, **options: "resident")
-    held = block_of(counted_view(50).blocks[0], torch.device("cuda"), counts=["rna"])
+    held = block_of(counted_split(50).blocks[0], torch.device("cuda"), counts=["rna"])
     assert isinstance(held, Streamed) is streamed
     assert streamed or held == "resident"
 
@@ -204,25 +204,25 @@ def test_arithmetic_is_set_while_training_and_restored(monkeypatch):
 
 @pytest.mark.parametrize("clip", [1e6, 1e-3])
 def test_a_step_takes_the_gradient_of_the_mean_over_its_cells_cut_to_the_largest_norm(clip):
-    view, nets = mosaic_view(), nn.Linear(1, 1)
+    split, nets = mosaic_split(), nn.Linear(1, 1)
     weight = float(nets.weight)
 
-    def cost(x, progress):
-        return Cost(squares=(nets.weight * next(iter(x.values()))[:, 0]).square().sum(0))
+    def loss(x, progress):
+        return Loss(squares=(nets.weight * next(iter(x.values()))[:, 0]).square().sum(0))
 
     def one_step(blocks, size):  # of blocks of unequal sizes
         yield [block.take(torch.arange(block.cells)) for block in blocks]
 
-    assert len({len(block) for block in view.blocks}) > 1
-    cells = np.concatenate([next(iter(block.values.values()))[:, 0] for block in view.blocks])
+    assert len({len(block) for block in split.blocks}) > 1
+    cells = np.concatenate([next(iter(block.values.values()))[:, 0] for block in split.blocks])
     budget = training.Budget(max_epochs=1, gradient_clip=clip, weights="last")
-    training.minimise(cost, nets, view, budget=budget, warmup=0, steps=one_step)
+    training.minimise(loss, nets, split, budget=budget, warmup=0, steps=one_step)
     full = 2 * weight * np.square(cells).mean()
     assert float(nets.weight.grad) == pytest.approx(np.sign(full) * min(abs(full), clip), rel=1e-3)
 
 
 class Idle:
-    """Critics who learn nothing."""
+    """Discriminators who learn nothing."""
 
     stateful = {}  # noqa: RUF012
 
@@ -230,25 +230,25 @@ class Idle:
         return {}
 
 
-def history_of(validation_costs, *, warmup, patience=5, **options):
-    """Return the history of a training that has these validation costs, one an epoch."""
-    nets, costs = nn.Linear(1, 1), iter(validation_costs)
+def history_of(validation_losses, *, warmup, patience=5, **options):
+    """Return the history of a training that has these validation losses, one an epoch."""
+    nets, losses = nn.Linear(1, 1), iter(validation_losses)
 
-    def cost(x, progress):
-        return Cost(squares=nets.weight.square().sum().expand(x.cells))
+    def loss(x, progress):
+        return Loss(squares=nets.weight.square().sum().expand(x.cells))
 
-    def held_out_cost(x, progress):
+    def held_out_loss(x, progress):
         assert progress == 1
-        return Cost(given=torch.full((x.cells,), float(next(costs))))
+        return Loss(given=torch.full((x.cells,), float(next(losses))))
 
-    budget = training.Budget(max_epochs=len(validation_costs), patience=patience)
+    budget = training.Budget(max_epochs=len(validation_losses), patience=patience)
     return training.minimise(
-        cost,
+        loss,
         nets,
-        paired_view(60),
+        paired_split(60),
         budget=budget,
         warmup=warmup,
-        held_out_cost=held_out_cost,
+        held_out_loss=held_out_loss,
         **options,
     )
 
@@ -259,10 +259,10 @@ def epochs_kept(history):
 
 @pytest.mark.parametrize("opponents", [None, Idle()])
 @pytest.mark.parametrize(
-    ("costs", "kept"), [([1, 2, 3, 4, 5], 3), ([1, 2, 5, 3, 4], 4), ([5, 4, 3, 2, 1], 5)]
+    ("losses", "kept"), [([1, 2, 3, 4, 5], 3), ([1, 2, 5, 3, 4], 4), ([5, 4, 3, 2, 1], 5)]
 )
-def test_no_weights_of_the_warm_up_are_kept(costs, kept, opponents):
-    history = history_of(costs, warmup=0.6, opponents=opponents)
+def test_no_weights_of_the_warm_up_are_kept(losses, kept, opponents):
+    history = history_of(losses, warmup=0.6, opponents=opponents)
     assert [row["progress"] for row in history] == pytest.approx([1 / 3, 2 / 3, 1, 1, 1])
     assert epochs_kept(history) == [kept]
 
@@ -273,7 +273,7 @@ def test_patience_begins_at_the_end_of_the_warm_up():
     assert len(history) == 6
 
 
-def test_a_validation_cost_that_is_finite_in_the_warm_up_alone_is_a_divergence():
+def test_a_validation_loss_that_is_finite_in_the_warm_up_alone_is_a_divergence():
     with pytest.raises(Diverged, match="never finite after the warm-up"):
         history_of([1, 1, float("nan"), float("inf"), float("nan")], warmup=0.6)
 
@@ -292,12 +292,12 @@ def test_more_than_100_epochs_leave_the_warm_up_as_it_is(epochs, warm):
 
 WITHOUT_COMPILER = """
 import sys
-from conftest import paired_view, unpaired_view
+from conftest import paired_split, unpaired_split
 from mosaicbench.methods.dmmvae import EncoderAdversarialDMMVAE
 from mosaicbench.methods.fusion import PoEVAE
 
-EncoderAdversarialDMMVAE(max_epochs=1).fit(unpaired_view(60), seed=0)
-PoEVAE(max_epochs=1).fit(paired_view(60), seed=0)
+EncoderAdversarialDMMVAE(max_epochs=1).fit(unpaired_split(60), seed=0)
+PoEVAE(max_epochs=1).fit(paired_split(60), seed=0)
 print(sorted({"torch._dynamo", "torch._inductor", "sympy"} & sys.modules.keys()))
 """
 
@@ -341,6 +341,6 @@ def test_the_optimiser_steps_as_pytorchs(tmp_path):
 
 
 def test_the_last_weights_are_kept_where_the_budget_says_so_and_every_cell_is_fitted():
-    history = MVAE(max_epochs=6, patience=1, weights="last").fit(mosaic_view(), seed=3)
+    history = MVAE(max_epochs=6, patience=1, weights="last").fit(mosaic_split(), seed=3)
     assert [row["kept"] for row in history] == [0, 0, 0, 0, 0, 1]
-    assert all(row["validation_cost"] == row["cost"] for row in history)
+    assert all(row["validation_loss"] == row["loss"] for row in history)

@@ -5,7 +5,7 @@ import pytest
 from mosaicbench.catalog import catalog
 from mosaicbench.data import scenarios
 from mosaicbench.datasets import synthetic_gp
-from mosaicbench.files.splits import as_cells, as_view, space_values, unstandardised_values
+from mosaicbench.files.splits import as_cells, as_split, space_values, unstandardised_values
 from mosaicbench.metrics.alignment import foscttm
 from mosaicbench.metrics.disentanglement import shared_features_r2
 
@@ -35,7 +35,7 @@ def scores():
     dataset = synthetic_gp.load(None, private_features={"first": 20, "second": 100})
     parts = scenarios.cut(dataset, dataset_name="gp", scenario="paired", kind="paired", seed=0)
     train, query, truth = (
-        as_view(parts["train"], labels=False),
+        as_split(parts["train"], labels=False),
         parts["query"],
         parts["solution"]["first"],
     )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 from mosaicbench_fits import LIMITS, run_of, seeds_of
-from mosaicbench_views import cut_small, small_dataset
+from mosaicbench_splits import cut_small, small_dataset
 
 from mosaicbench.catalog import catalog
 from mosaicbench.catalog import search_spaces as spaces
@@ -18,13 +18,13 @@ from mosaicbench.commands import fit, tune
 from mosaicbench.commands import split_inner as divide
 from mosaicbench.config import settings
 from mosaicbench.data import scenarios
-from mosaicbench.data.scenarios import inner_view
+from mosaicbench.data.scenarios import inner_split
 from mosaicbench.datasets import simulated
 from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.best import KEYS, read_best, write_best
 from mosaicbench.files.dataset import ACTIVITY
-from mosaicbench.files.splits import read_view, space_values, write_view
+from mosaicbench.files.splits import read_split, space_values, write_split
 from mosaicbench.files.trials import read_trials
 from mosaicbench.tuning import search
 from mosaicbench.tuning.objective import metrics_of, value_of
@@ -36,7 +36,7 @@ SPACE = {
     "kind": {"choice": ["a", "b"]},
 }
 DEFAULTS = {"latent": 20, "rate": None, "kind": "a"}
-HIDING = {"paired": {}, "unpaired": {}, "mosaic": {"paired_fraction": 0.5}, "natural": {}}
+HIDING = {"paired": {}, "unpaired": {}, "mosaic": {"paired_fraction": 0.5}, "as_measured": {}}
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +45,8 @@ def simulation():
 
 
 @pytest.fixture(scope="module")
-def view(tmp_path_factory):
-    return cut_small(small_dataset(), "paired", tmp_path_factory.mktemp("tuned") / "view", seed=3)
+def split(tmp_path_factory):
+    return cut_small(small_dataset(), "paired", tmp_path_factory.mktemp("tuned") / "split", seed=3)
 
 
 def train_of(dataset, kind, **options):
@@ -65,15 +65,15 @@ def same(one, other):
     )
 
 
-# --- the inner view ---
+# --- the inner split ---
 
 
 @pytest.mark.parametrize("kind", HIDING)
-def test_an_inner_view_is_a_valid_view_of_train_cells_alone(simulation, kind, tmp_path):
+def test_an_inner_split_is_a_valid_split_of_train_cells_alone(simulation, kind, tmp_path):
     train = train_of(simulation, kind)
-    parts = inner_view(train, share=0.25, seed=0)
+    parts = inner_split(train, share=0.25, seed=0)
     for noun, part in parts.items():
-        write_view(tmp_path / f"{noun}.h5mu", part)  # refuses what breaks the contract
+        write_split(tmp_path / f"{noun}.h5mu", part)  # refuses what breaks the contract
         assert {key: part.uns[KEY][key] for key in ("dataset", "scenario", "seed")} == {
             "dataset": "d",
             "scenario": "s",
@@ -89,9 +89,9 @@ def test_an_inner_view_is_a_valid_view_of_train_cells_alone(simulation, kind, tm
 
 
 def test_cells_keep_their_values_where_nothing_is_learned_from_others(simulation):
-    """Library sizes are over all features, though the view shows chosen ones only."""
+    """Library sizes are over all features, though the split shows chosen ones only."""
     train = train_of(simulation, "paired", preprocess={"rna": {"features": 40}})
-    inner = inner_view(train, share=0.25, seed=0)
+    inner = inner_split(train, share=0.25, seed=0)
     names = inner["solution"].uns["train_cells"]
     rna, outer = inner["train"]["rna"], train["rna"]
     expected = outer.X.toarray()[outer.obs_names.get_indexer(names)][
@@ -103,12 +103,12 @@ def test_cells_keep_their_values_where_nothing_is_learned_from_others(simulation
     )
 
 
-def test_gene_activities_are_those_of_the_view(simulation):
+def test_gene_activities_are_those_of_the_split(simulation):
     train = train_of(simulation, "paired")
     genes, cells = train["rna"].n_vars, train["atac"].n_obs
     train["atac"].obsm[ACTIVITY] = np.arange(genes * cells, dtype=np.float32).reshape(cells, genes)
     train.varp["links"] = np.eye(train.n_vars, dtype=np.int8)
-    inner = inner_view(train, share=0.25, seed=0)
+    inner = inner_split(train, share=0.25, seed=0)
     rows = train["atac"].obs_names.get_indexer(inner["solution"].uns["train_cells"])
     kept = train["rna"].var_names.get_indexer(inner["train"]["rna"].var_names)
     found = inner["train"]["atac"].obsm[ACTIVITY].toarray()
@@ -117,7 +117,7 @@ def test_gene_activities_are_those_of_the_view(simulation):
 
 def test_what_is_held_out_inside_decides_nothing_that_is_fitted(simulation):
     train = train_of(simulation, "paired")
-    clean = inner_view(train, share=0.25, seed=0)
+    clean = inner_split(train, share=0.25, seed=0)
     poisoned = train.copy()
     inside = set(clean["solution"].uns["train_cells"])
     for cells in poisoned.mod.values():
@@ -130,7 +130,7 @@ def test_what_is_held_out_inside_decides_nothing_that_is_fitted(simulation):
             + 7
         )
         cells.layers["counts"] = type(cells.layers["counts"])(counts)
-    dirty = inner_view(poisoned, share=0.25, seed=0)
+    dirty = inner_split(poisoned, share=0.25, seed=0)
     assert same(clean["train"], dirty["train"])
     assert not same(clean["query"], dirty["query"])
 
@@ -141,13 +141,13 @@ def test_groups_stay_whole_where_the_scenario_splits_by_them(simulation, capsys)
     train = train_of(dataset, "paired", split={"by": "donor", "held_out": ["donor 1"]})
     donors = train["rna"].obs["donor"].astype(str)
     assert set(donors) == {"donor 0", "donor 2", "donor 3"}
-    parts = inner_view(train, share=0.25, seed=0, by="donor")
+    parts = inner_split(train, share=0.25, seed=0, by="donor")
     inside = donors[parts["solution"].uns["train_cells"]]
     assert inside.nunique() == 2
     assert (donors.isin(set(inside))).sum() == len(inside)
     for cells in train.mod.values():
         cells.obs["donor"] = "donor 0"
-    assert inner_view(train, share=0.25, seed=0, by="donor")["query"]["rna"].n_obs > 0
+    assert inner_split(train, share=0.25, seed=0, by="donor")["query"]["rna"].n_obs > 0
     assert "same donor" in capsys.readouterr().err
 
 
@@ -156,18 +156,18 @@ def test_a_column_that_is_not_there_is_refused_with_those_that_are(simulation):
         UserError,
         match=r"--by: the train cells of \w+ have no column 'nocol'; there are .*cell_type",
     ):
-        inner_view(train_of(simulation, "paired"), share=0.25, seed=0, by="nocol")
+        inner_split(train_of(simulation, "paired"), share=0.25, seed=0, by="nocol")
 
 
-def test_another_seed_of_the_search_or_of_the_view_divides_otherwise(simulation):
+def test_another_seed_of_the_search_or_of_the_split_divides_otherwise(simulation):
     train = train_of(simulation, "paired")
     chosen = [
-        set(inner_view(train, share=0.25, seed=seed)["solution"].uns["train_cells"])
+        set(inner_split(train, share=0.25, seed=seed)["solution"].uns["train_cells"])
         for seed in (0, 0, 1)
     ]
     assert chosen[0] == chosen[1] != chosen[2]
     train.uns[KEY]["seed"] = 4
-    assert set(inner_view(train, share=0.25, seed=0)["solution"].uns["train_cells"]) != chosen[0]
+    assert set(inner_split(train, share=0.25, seed=0)["solution"].uns["train_cells"]) != chosen[0]
 
 
 # --- the objective ---
@@ -262,10 +262,10 @@ def test_the_best_is_the_earliest_of_equals_and_the_defaults_where_all_failed(tm
 
 
 @pytest.fixture
-def job(view, tmp_path):
+def job(split, tmp_path):
     inner = tmp_path / "inner"
     parts = {part: inner / f"{part}.h5mu" for part in ("train", "query", "solution")}
-    divide.main(view=view / "train.h5mu", share=0.2, seed=0, by=None, **parts)
+    divide.main(split=split / "train.h5mu", share=0.2, seed=0, by=None, **parts)
     identity = {
         "dataset": "small",
         "scenario": "paired",
@@ -277,7 +277,7 @@ def job(view, tmp_path):
         "identity": identity,
         "of": "cca",
         "hyperparameters": {"components": 25},
-        "view": inner,
+        "split": inner,
         "output": tmp_path / "tuning",
         "trials": 3,
         "objective": "mean",
@@ -316,26 +316,26 @@ def test_a_search_fits_scores_and_tells_what_was_best(job):
     )
 
 
-def test_poisoned_query_and_solution_leave_the_settings_alone(job, view, tmp_path, monkeypatch):
-    """Overwrite all of a view that is no train cell: the inner view, and with it all that a search may read, is the same."""
+def test_poisoned_query_and_solution_leave_the_settings_alone(job, split, tmp_path, monkeypatch):
+    """Overwrite all of a split that is no train cell: the inner split, and with it all that a search may read, is the same."""
     poisoned = tmp_path / "poisoned"
     poisoned.mkdir()
-    (poisoned / "train.h5mu").write_bytes((view / "train.h5mu").read_bytes())
+    (poisoned / "train.h5mu").write_bytes((split / "train.h5mu").read_bytes())
     for part in ("query", "solution"):
-        garbage = read_view(view / f"{part}.h5mu", part)
+        garbage = read_split(split / f"{part}.h5mu", part)
         for cells in garbage.mod.values():
             cells.X = np.random.default_rng(0).random(cells.shape).astype(np.float32)
-        write_view(poisoned / f"{part}.h5mu", garbage)
+        write_split(poisoned / f"{part}.h5mu", garbage)
     again = {part: tmp_path / f"again/{part}.h5mu" for part in ("train", "query", "solution")}
-    divide.main(view=poisoned / "train.h5mu", share=0.2, seed=0, by=None, **again)
+    divide.main(split=poisoned / "train.h5mu", share=0.2, seed=0, by=None, **again)
     for part, file in again.items():
-        assert same(read_view(job["view"] / f"{part}.h5mu", part), read_view(file, part))
+        assert same(read_split(job["split"] / f"{part}.h5mu", part), read_split(file, part))
     read = []
     monkeypatch.setattr(tune, "tried", lambda *asked: read.append(asked) or judged(asked[0]))
     tune.main(**job)
     assert {
         path.parent for _, fit, solution, *_ in read for path in (fit.train, fit.query, solution)
-    } == {job["view"]}
+    } == {job["split"]}
     assert all(fit.solution is None for _, fit, *_ in read)
 
 
@@ -528,7 +528,7 @@ def test_the_name_of_a_tuned_run_is_free():
         settings.load(CONFIG | {"runs": runs, "tuning": {}})
 
 
-def test_a_fit_takes_the_settings_that_were_found(view, tmp_path, monkeypatch):
+def test_a_fit_takes_the_settings_that_were_found(split, tmp_path, monkeypatch):
     place = {"dataset": "small", "scenario": "paired", "run": "cca-tuned"}
     found = [tmp_path / f"{seed}/best.json" for seed in (0, 1)]
     for file, latent in zip(found, (7, 9), strict=True):
@@ -543,7 +543,7 @@ def test_a_fit_takes_the_settings_that_were_found(view, tmp_path, monkeypatch):
     monkeypatch.setattr(fit, "fit_each", lambda each, *_, **__: fits.extend(each))
     job = {
         "runs": [run | {"tuned": list(map(str, found))}],
-        "seeds": seeds_of([view, view], [0, 1]),
+        "seeds": seeds_of([split, split], [0, 1]),
         "limits": LIMITS,
     }
     fit.main(**job)
@@ -556,11 +556,12 @@ def test_a_fit_takes_the_settings_that_were_found(view, tmp_path, monkeypatch):
         fit.main(**job | {"runs": [job["runs"][0] | {"run": "mvae-tuned"}]})
 
 
-def test_the_rules_of_tuning_read_train_cells_of_views_and_nothing_else():
+def test_the_rules_of_tuning_read_train_cells_of_splits_and_nothing_else():
     text = "".join(
         (REPOSITORY / f"workflow/rules/{name}.smk").read_text() for name in ("tune", "tune_helpers")
     )
-    assert set(re.findall(r"\{VIEW\}/(\w+)", text)) == {"train"}
+    assert set(re.findall(r"\{SPLIT\}/(\w+)", text)) == {"train"}
     assert not re.search(
-        r"files_of_views|first_view|folders_of_views|RESULTS\.view|ANY\.view|ANY\.dataset", text
+        r"files_of_splits|first_split|folders_of_splits|RESULTS\.split|ANY\.split|ANY\.dataset",
+        text,
     )

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from conftest import REPOSITORY
 
-from mosaicbench.catalog.run_metadata import roster_of
+from mosaicbench.catalog.run_metadata import run_metadata_of
 from mosaicbench.figures.tuning_trials import tuning_trials
 from mosaicbench.files.tables import read_table
 from mosaicbench.files.trials import COLUMNS
@@ -81,20 +81,20 @@ def test_trials_tell_the_best_so_far_and_what_they_cost(searches):
 
 
 def test_a_gain_is_a_paired_difference_with_its_interval(made_up):
-    table = gains(made_up, TUNED, roster_of(RUNS)).set_index("dataset")
+    table = gains(made_up, TUNED, run_metadata_of(RUNS)).set_index("dataset")
     a, b = table.loc["a"], table.loc["b"]
     assert (a["default"], a["tuned"], a["effect"]) == pytest.approx((0.31, 0.21, -0.1))
     assert a["low"] < -0.1 < a["high"] < 0
     assert (a["better"], b["better"]) == ("tuned", "neither")  # FOSCTTM: lower is better
     assert a["seeds"] == 3
     assert table.loc[ALL, "effect"] == pytest.approx((-0.1 + 0.02 / 3) / 2)
-    worse = gains(made_up, {"mvae": "mvae-tuned"}, roster_of(RUNS)).set_index("dataset")
+    worse = gains(made_up, {"mvae": "mvae-tuned"}, run_metadata_of(RUNS)).set_index("dataset")
     assert worse.loc["a", "better"] == "default"
 
 
 def test_a_seed_without_its_partner_and_one_seed_alone_are_no_interval(made_up):
     lost = made_up[~((made_up["run"] == "mvae-tuned") & (made_up["seed"] > 0))]
-    row = gains(lost, TUNED, roster_of(RUNS)).set_index("dataset").loc["a"]
+    row = gains(lost, TUNED, run_metadata_of(RUNS)).set_index("dataset").loc["a"]
     assert (row["seeds"], row["better"]) == (1, "neither")
     assert row["default"] == pytest.approx(0.30)
     assert pd.isna(row["low"])
@@ -127,12 +127,12 @@ def theme():
     return read_theme(REPOSITORY / "config/display.yaml", RUNS)
 
 
-def tables_of(searches, table, roster):
+def tables_of(searches, table, run_metadata):
     trials = trials_table(searches)
     found = {
         "runs": pd.DataFrame({"seed": [0, 1]}),
         "trials": trials,
-        "tuning_gains": gains(table, TUNED, roster),
+        "tuning_gains": gains(table, TUNED, run_metadata),
         "tuning_settings": settings(searches),
     }
     return found | {"tuning_proposals": proposals(trials, TUNED)}
@@ -140,7 +140,7 @@ def tables_of(searches, table, roster):
 
 def test_the_section_says_all_of_it_and_is_absent_without_tuning(searches, made_up, theme):
     asked = {"share": 0.25, "objective": "foscttm", "per_seed": False}
-    tables = tables_of(searches, made_up, theme.roster)
+    tables = tables_of(searches, made_up, theme.run_metadata)
     section = tuning(tables, {"tuning": asked}, theme)
     assert "most query cells of the other seeds" in section["told"]
     assert (
@@ -150,18 +150,18 @@ def test_the_section_says_all_of_it_and_is_absent_without_tuning(searches, made_
     assert "FOSCTTM on 25% of the train cells; 1 trials failed" in section["told"]
     assert section["verdict"].endswith("tuned 1, defaults 0, not told apart 1.")
     assert (len(section["gains"]), len(section["settings"]), len(section["proposals"])) == (3, 2, 1)
-    assert tuning(tables_of([], made_up, theme.roster), {}, theme) is None
+    assert tuning(tables_of([], made_up, theme.run_metadata), {}, theme) is None
 
 
 def test_a_tuned_run_is_named_after_the_one_that_it_tunes(theme):
     assert theme.label("runs", "mvae-tuned") == f"{theme.label('runs', 'mvae')} (tuned)"
-    assert theme.roster.tuned_from("mvae") is None
-    assert theme.roster.kind("mvae-tuned") == theme.roster.kind("mvae")
+    assert theme.run_metadata.tuned_from("mvae") is None
+    assert theme.run_metadata.kind("mvae-tuned") == theme.run_metadata.kind("mvae")
     alone = read_theme(REPOSITORY / "config/display.yaml", RUNS[RUNS["run"] != "mvae"])
     assert alone.label("runs", "mvae-tuned") == "mvae-tuned"
 
 
-def test_the_curve_is_drawn_of_every_view(searches, theme):
+def test_the_curve_is_drawn_of_every_split(searches, theme):
     with style():
         figure, drawn = tuning_trials(trials=trials_table(searches), theme=theme)
         assert len(figure.axes) == 4

@@ -44,7 +44,7 @@ TINY = {
     },
     "seeds": [0, 1],
     "training": {"max_epochs": 2},
-    "report": {"projected_runs": ["mvae"], "generated_runs": ["mmvaepp", "diverges"]},
+    "report": {"umap_runs": ["mvae"], "sampled_runs": ["mmvaepp", "diverges"]},
 }
 TOGETHER = set(TINY["runs"]) - {"oracle", "constant"}  # one job scores them, another the controls
 
@@ -140,7 +140,7 @@ def test_a_workflow_that_was_killed_goes_on_where_a_training_was_saved(tmp_path)
     folder = tmp_path / "results/runs/pbmc68k_split/paired/mvae/seed-0"
     target = str((folder / "run.json").relative_to(tmp_path))
     done = benchmark.snakemake(
-        "--cores", "1", "results/views/pbmc68k_split/paired/seed-0/train.h5mu"
+        "--cores", "1", "results/splits/pbmc68k_split/paired/seed-0/train.h5mu"
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     command = [
@@ -193,11 +193,15 @@ def test_three_files_of_different_cells_become_tables_and_figures_without_a_line
         table.var_names = cells.var_names
         table.write_h5ad(tmp_path / f"{modality}.h5ad")
     mine = {"path": {modality: f"{modality}.h5ad" for modality in whole.mod}, "cell_type": "type"}
-    config = {"datasets": {"mine": mine}, "scenarios": {"own": {"kind": "natural"}}, "seeds": [0]}
+    config = {
+        "datasets": {"mine": mine},
+        "scenarios": {"own": {"kind": "as_measured"}},
+        "seeds": [0],
+    }
     config |= {
         "runs": {"oracle": {}, "ridge": {}},
         "preprocess": {"atac": {"components": 5}},
-        "report": {"projected_runs": []},
+        "report": {"umap_runs": []},
     }
     benchmark.write_config(
         config | {"metrics": {"groups": ["alignment", "label_transfer", "imputation", "resources"]}}
@@ -219,7 +223,7 @@ def test_three_files_of_different_cells_become_tables_and_figures_without_a_line
         "tables": tables,
         "projections": tmp_path,
         "display": REPOSITORY / "config/display.yaml",
-        "views": ["mine/own"],
+        "splits": ["mine/own"],
     }
     for figure in ("scores_by_run", "overview_heat"):
         draw.main(figures=[figure], output=tmp_path / "figures", **options)
@@ -309,10 +313,10 @@ def test_it_ends_with_a_report_tables_and_figures(benchmark):
 
 
 def test_a_benchmark_says_what_it_took(benchmark):
-    expenses = pd.read_csv(benchmark.folder / "results/tables/expenses.tsv", sep="\t")
+    resources = pd.read_csv(benchmark.folder / "results/tables/resources.tsv", sep="\t")
     own = {run.get("method", name) for name, run in TINY["runs"].items() if "files" not in run}
-    assert {"score", "other"} < set(expenses["work"]) <= own | {"score", "other"}
-    assert (expenses["seconds_per_1000_cells"] > 0).all()
+    assert {"score", "other"} < set(resources["work"]) <= own | {"score", "other"}
+    assert (resources["seconds_per_1000_cells"] > 0).all()
 
 
 def test_snakemakes_own_report_has_figures_and_tables_by_category(benchmark):
@@ -344,16 +348,16 @@ def test_editing_the_style_of_the_report_writes_it_again_and_nothing_else(benchm
 
 def test_tuning_adds_its_own_jobs_and_repeats_no_other_fit(benchmark):
     tuned = benchmark.planned(TINY | {"tuning": {"trials": 2, "runs": ["cca"]}})
-    view = "pbmc68k_split, paired"
-    expected = {f"Divide the train cells of {view}, seed 0", f"Tune cca-tuned on {view}, seed 0"}
-    expected |= {f"Fit cca-tuned on {view}, all seeds"}
+    split = "pbmc68k_split, paired"
+    expected = {f"Divide the train cells of {split}, seed 0", f"Tune cca-tuned on {split}, seed 0"}
+    expected |= {f"Fit cca-tuned on {split}, all seeds"}
     assert {
         job for job in tuned if job.startswith(("Prepare", "Cut", "Divide", "Tune", "Fit"))
     } == expected
     assert [job for job in tuned if job.startswith("Draw") and "tuning_trials" in job]
     each = benchmark.planned(TINY | {"tuning": {"trials": 2, "runs": ["mvae"], "per_seed": True}})
     assert {job for job in each if job.startswith("Tune")} == {
-        f"Tune mvae-tuned on {view}, seed {seed}" for seed in (0, 1)
+        f"Tune mvae-tuned on {split}, seed {seed}" for seed in (0, 1)
     }
 
 
@@ -562,19 +566,19 @@ def test_few_jobs_cut_all_seeds_fit_baselines_together_and_models_by_twos_and_sc
     benchmark,
 ):
     config = TINY | {"pathvars": {"results": "other"}}
-    on_view = "on pbmc68k_split, paired"
-    alone = {f"Fit {run} {on_view}, all seeds" for run in ("cca", "ridge")}
+    on_split = "on pbmc68k_split, paired"
+    alone = {f"Fit {run} {on_split}, all seeds" for run in ("cca", "ridge")}
     alone |= {
-        f"Fit {run} {on_view}, seed {seed}"
+        f"Fit {run} {on_split}, seed {seed}"
         for run in ("mvae", "mmvaepp", "diverges")
         for seed in (0, 1)
     }
     alone |= {f"Cut pbmc68k_split, paired, seed {seed}" for seed in (0, 1)}
-    alone |= {f"Score {runs} {on_view}" for runs in ("the controls", ", ".join(sorted(TOGETHER)))}
+    alone |= {f"Score {runs} {on_split}" for runs in ("the controls", ", ".join(sorted(TOGETHER)))}
     together = {
-        f"Fit {runs} {on_view}, all seeds" for runs in ("cca, ridge", "diverges, mmvaepp", "mvae")
+        f"Fit {runs} {on_split}, all seeds" for runs in ("cca, ridge", "diverges, mmvaepp", "mvae")
     }
-    together |= {f"Score {', '.join(sorted(TINY['runs']))} {on_view}"}
+    together |= {f"Score {', '.join(sorted(TINY['runs']))} {on_split}"}
     jobs, with_key = (benchmark.planned(config | {"few_jobs": key}) for key in (False, True))
     assert alone <= jobs
     assert with_key == jobs - alone | together | {"Cut pbmc68k_split, paired, seed 0 1"}

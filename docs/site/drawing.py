@@ -17,9 +17,9 @@ ROUTES = {
 }
 AIDS = {
     "shared trunk": "experts of all modalities read and write one shared network",
-    "critic of latents": "the model is trained so that critics cannot tell the modality from a latent",
-    "critic of outputs": "the model is trained so that critics cannot tell what it decodes from what was measured",
-    "critic of batches": "the model is trained so that a critic cannot tell the batch from a latent",
+    "discriminator of latents": "the model is trained so that discriminators cannot tell the modality from a latent",
+    "discriminator of outputs": "the model is trained so that discriminators cannot tell what it decodes from what was measured",
+    "discriminator of batches": "the model is trained so that a discriminator cannot tell the batch from a latent",
     "cycle": "a latent that is decoded to another modality, and encoded again, should come back",
     "anchors": "cells that are nearest neighbours in linked features are drawn together",
     "contrast": "a cell must be told from others by its other modality",

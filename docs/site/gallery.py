@@ -32,16 +32,16 @@ from mosaicbench.errors import UserError  # noqa: E402
 from mosaicbench.files.atomic import write_text  # noqa: E402
 from mosaicbench.report.page.cells import with_arrow  # noqa: E402
 from mosaicbench.report.records import circumstances, read_records  # noqa: E402
-from mosaicbench.report.tables.contract import of_view, read_tables  # noqa: E402
+from mosaicbench.report.tables.contract import of_split, read_tables  # noqa: E402
 from mosaicbench.report.tables.text import NOT_GIVEN, counted, mean_with_interval  # noqa: E402
 from mosaicbench.report.theme import Theme, read_theme  # noqa: E402
-from mosaicbench.stats.common import CONTESTS, RUN, VIEW, half_width  # noqa: E402
+from mosaicbench.stats.common import CONTESTS, RUN, SPLIT, half_width  # noqa: E402
 from mosaicbench.stats.summary import seed_means  # noqa: E402
 from mosaicbench.workflow.layout import Results  # noqa: E402
 
 BEGIN, END = "<!-- measured -->", "<!-- /measured -->"
 PAGES, CONFIGS = REPOSITORY / "docs/results", REPOSITORY / "config/studies"
-FIGURES = ("sweep", "mean_ranks")  # of the whole benchmark; else the scores of the first view
+FIGURES = ("sweep", "mean_ranks")  # of the whole benchmark; else the scores of the first split
 
 
 def main(studies: list[str], results: Path) -> None:
@@ -108,7 +108,7 @@ def new_page(name: str, config: str) -> str:
 
 
 def measured(folder: Path, name: str, has_picture: bool) -> str:
-    """Return what a study measured, as Markdown: how it was made, its figure, and a table per view or along what varies."""
+    """Return what a study measured, as Markdown: how it was made, its figure, and a table per split or along what varies."""
     results = Results(folder)
     tables = read_tables(results.tables)
     theme = read_theme(REPOSITORY / "config/display.yaml", tables["runs"])
@@ -116,7 +116,7 @@ def measured(folder: Path, name: str, has_picture: bool) -> str:
     parts = ["## Measured", made(results, tables["runs"], records)]
     if has_picture:
         parts.append(f"![What the study {name} found](pictures/{name}.png)")
-    views = list(tables["runs"][VIEW].drop_duplicates().itertuples(index=False, name=None))
+    splits = list(tables["runs"][SPLIT].drop_duplicates().itertuples(index=False, name=None))
     if len(tables["sweep"]):
         parts.append(along(tables["sweep"], theme))
     else:
@@ -124,10 +124,10 @@ def measured(folder: Path, name: str, has_picture: bool) -> str:
             "Mean over seeds, and its 95 % interval; bold is the best, and what paired tests cannot tell from it."
         )
         parts += [
-            f"### {theme.view(*view)}\n\n{scores_of(tables['standings'], view, theme)}"
-            for view in views
+            f"### {theme.split(*split)}\n\n{scores_of(tables['rankings'], split, theme)}"
+            for split in splits
         ]
-    if changes := differences(tables["scores"], views, theme):
+    if changes := differences(tables["scores"], splits, theme):
         parts.append(changes)
     stanzas = (
         yaml.safe_load((CONFIGS / f"{name}.yaml").read_text(encoding="utf-8")).get("runs") or {}
@@ -158,7 +158,7 @@ def of_runs(compared: pd.DataFrame, quantity: str | None, theme: Theme) -> list[
         header = ["", f"run, minus run, by {quantity}", *(f"{x:g}" for x in columns)]
     parts = []
     for key, part in gaps.groupby(by, sort=False):
-        title = theme.view(*key) if quantity is None else with_arrow(key[0], theme)
+        title = theme.split(*key) if quantity is None else with_arrow(key[0], theme)
         rows = []
         for (data, direction, run, against), line in part.groupby(
             ["data", "direction", "run", "against"], sort=False
@@ -283,9 +283,9 @@ def _at(part: pd.DataFrame, metric: str) -> str:
     return mean_with_interval(metric, values.mean(), values.mean() - half, values.mean() + half)
 
 
-def scores_of(standings: pd.DataFrame, view: tuple[str, str], theme: Theme) -> str:
-    """Return the table of a view: the runs that have a score, and the scores that any of them has."""
-    here = of_view(standings, *view)
+def scores_of(rankings: pd.DataFrame, split: tuple[str, str], theme: Theme) -> str:
+    """Return the table of a split: the runs that have a score, and the scores that any of them has."""
+    here = of_split(rankings, *split)
     metrics = [
         metric
         for metric in (*CONTESTS, "fit_seconds")
@@ -305,11 +305,11 @@ def scores_of(standings: pd.DataFrame, view: tuple[str, str], theme: Theme) -> s
     return table(["run", *(with_arrow(metric, theme) for metric in metrics)], rows)
 
 
-def differences(scores: pd.DataFrame, views: list[tuple[str, str]], theme: Theme) -> str:
+def differences(scores: pd.DataFrame, splits: list[tuple[str, str]], theme: Theme) -> str:
     """Return, where a dataset has several scenarios, what the others are from the first one, seed by seed; else ""."""
     means, parts = seed_means(scores).dropna(subset="value"), []
-    for dataset in dict.fromkeys(name for name, _ in views):
-        first, *others = [scenario for name, scenario in views if name == dataset]
+    for dataset in dict.fromkeys(name for name, _ in splits):
+        first, *others = [scenario for name, scenario in splits if name == dataset]
         rows = []
         values = (
             means[means["dataset"] == dataset]
@@ -317,7 +317,7 @@ def differences(scores: pd.DataFrame, views: list[tuple[str, str]], theme: Theme
             .sort_index()
         )
         for run in theme.order(
-            "runs", [run for run in means["run"].unique() if theme.roster.competes(run)]
+            "runs", [run for run in means["run"].unique() if theme.run_metadata.competes(run)]
         ):
             for metric in CONTESTS:
                 cells = [_difference(values, run, metric, first, other) for other in others]

@@ -34,7 +34,7 @@ PUBLISHED_DATA = """# Published data
 `mosaicbench fetch NAME` brings the files of a dataset from their publishers, resumes where it was cut off, tries mirrors, and
 holds each file to its checksum where one is known; the workflow does the same by itself. `mosaicbench fetch --list` says what
 is there, what is missing, how large it is, and which files were seen by whom. Without internet: fetch the files elsewhere, and
-name their folder in `MOSAICBENCH_MIRROR`, as `DATASET/FILE`. [Data](datasets.md) says how each format becomes a view. The
+name their folder in `MOSAICBENCH_MIRROR`, as `DATASET/FILE`. [Data](datasets.md) says how each format becomes a split. The
 benchmark on 10x Multiome, Hao CITE-seq and TEA-seq:
 
 ```sh
@@ -88,7 +88,7 @@ def of_method(name: str) -> str:
     )
     if name in EVIDENCE:
         parts += [
-            "## Evidence",
+            "## RunData",
             f"[Held against the authors' own code](../originals.md#{EVIDENCE[name]}).",
         ]
     return "\n\n".join(parts) + "\n"
@@ -206,10 +206,10 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def _capabilities(card: dict) -> str:
-    from mosaicbench.catalog.cards import GIVES, HANDLES, USES
+    from mosaicbench.catalog.cards import OUTPUTS, SCENARIOS, INPUTS
 
     rows = []
-    for key, words in (("handles", HANDLES), ("uses", USES), ("gives", GIVES)):
+    for key, words in (("handles", SCENARIOS), ("uses", INPUTS), ("gives", OUTPUTS)):
         rows += [f"| {key} | {word} | {words[word]} |" for word in card[key]] or [
             f"| {key} | nothing | |"
         ]

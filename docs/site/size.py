@@ -98,7 +98,7 @@ def kind(run: str, theme: Theme) -> str | None:
         return "linear"
     if run in REFERENCES:
         return "other"
-    return "deep" if theme.roster.kind(run) == "model" else None
+    return "deep" if theme.run_metadata.kind(run) == "model" else None
 
 
 def drawn(table: pd.DataFrame, theme: Theme) -> Figure:
@@ -116,7 +116,7 @@ def drawn(table: pd.DataFrame, theme: Theme) -> Figure:
             runs,
             theme,
         )
-        better = {"lower": " ↓", "higher": " ↑"}[theme.roster.better(metric)]
+        better = {"lower": " ↓", "higher": " ↑"}[theme.run_metadata.better(metric)]
         axes.set_title(name[0].upper() + name[1:] + better)
         axes.set_xlabel("cells")
     handles = [
@@ -178,7 +178,7 @@ def _led(rows: pd.DataFrame, theme: Theme) -> dict[str, tuple[str, bool]]:
         means = rows[(rows["metric"] == metric) & (rows["direction"] == direction)].set_index(
             "run"
         )["mean"]
-        sign = -1 if theme.roster.better(metric) == "lower" else 1
+        sign = -1 if theme.run_metadata.better(metric) == "lower" else 1
         best = {}
         for side in ("linear", "deep"):
             others = [

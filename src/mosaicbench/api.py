@@ -64,7 +64,7 @@ def integrate(
 
 
 def apply(
-    model: str | Path, mdata: MuData | AnnData, *, impute: bool = True, least_share: float = 0.5
+    model: str | Path, mdata: MuData | AnnData, *, impute: bool = True, min_fraction: float = 0.5
 ) -> MuData:
     """Return a copy of cells in memory with what a kept model gives of them, as :func:`integrate` does.
 
@@ -76,7 +76,7 @@ def apply(
         Cells with some of its modalities.
     impute
         Whether modalities that cells lack are imputed.
-    least_share
+    min_fraction
         Share of a modality's features that must be there.
 
     Raises
@@ -86,7 +86,7 @@ def apply(
     """
     from mosaicbench.apply.model import Model
 
-    return Model.read(model).apply(mdata, impute=impute, least_share=least_share)
+    return Model.read(model).apply(mdata, impute=impute, min_fraction=min_fraction)
 
 
 def score(

@@ -130,13 +130,13 @@ def _fit(
 
 
 def _score(**options: object) -> None:
-    """Score runs of a view, or embeddings that were made elsewhere."""
+    """Score runs of a split, or embeddings that were made elsewhere."""
     alone = {"latents", "truth", "embedding", "graph", "cell_type", "batch", "output"}
     elsewhere = options["latents"] is not None
     needed = (
         ("latents", "truth")
         if elsewhere
-        else ("runs", "views", "groups", "scores", "features", "cells")
+        else ("runs", "splits", "groups", "scores", "features", "cells")
     )
     if missing := [f"--{name}" for name in needed if options[name] is None]:
         raise UserError(

@@ -1,4 +1,4 @@
-"""What a method meets: `View` and `Cells`, plain arrays grouped by what was observed; `Truth`, for positive controls; `Method`.
+"""What a method meets: `Split` and `Cells`, plain arrays grouped by what was observed; `Truth`, for positive controls; `Method`.
 
 A modality that was not measured in a cell is not in the dict of that cell's block: no mask and no zero stands for "missing".
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 History = list[
     dict[str, float]
-]  # one dict per epoch: name of a cost -> value; [] of a method without epochs
+]  # one dict per epoch: name of a loss -> value; [] of a method without epochs
 BY_MODALITY = ("values", "counts", "totals", "activity")  # parts of `Cells` that are dicts
 
 
@@ -81,7 +81,7 @@ class Cells:
 
 
 @dataclass(frozen=True)
-class Scale:
+class Normalization:
     """How counts of one modality become its values, learned from train cells.
 
     Attributes
@@ -96,7 +96,7 @@ class Scale:
         (counted features,) part of all counts.
     opened
         (counted features,) part of the cells with any count.
-    when_open
+    mean_if_accessible
         (peaks,) mean TF-IDF of a peak where it is open; LSI only.
     loadings
         (peaks, components); LSI only.
@@ -108,12 +108,12 @@ class Scale:
     total: float
     share: np.ndarray
     opened: np.ndarray
-    when_open: np.ndarray | None = None
+    mean_if_accessible: np.ndarray | None = None
     loadings: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
-class View:
+class Split:
     """The train cells of a split, as blocks that share what was observed.
 
     Attributes
@@ -131,7 +131,7 @@ class View:
 
     blocks: tuple[Cells, ...]
     features: dict[str, int]
-    scales: dict[str, Scale] = field(default_factory=dict)
+    normalizations: dict[str, Normalization] = field(default_factory=dict)
     links: dict[tuple[str, str], sparse.csr_matrix] = field(default_factory=dict)
 
     @property
@@ -234,8 +234,8 @@ class Method(Protocol):
         object | None
     )  # optional, with `save_at`: its `resumed_after` and `spent` are recorded; a modeling.checkpoint
 
-    def fit(self, train: View, seed: int) -> History:
-        """Train, and return one dict per epoch: name of a cost -> value."""
+    def fit(self, train: Split, seed: int) -> History:
+        """Train, and return one dict per epoch: name of a loss -> value."""
 
     def embed(self, cells: Cells) -> np.ndarray:
         """Return latents, (cells, latent), given all modalities of `cells` or one; all are compared by Euclidean distance."""
@@ -275,7 +275,7 @@ class Method(Protocol):
     def state(self) -> dict[str, np.ndarray]:
         """Return all that `fit` learned, arrays by name; not needed for plain values, arrays and scikit-learn's estimators."""
 
-    def load(self, state: dict[str, np.ndarray], train: View) -> None:
+    def load(self, state: dict[str, np.ndarray], train: Split) -> None:
         """Take back what `state` returned, instead of `fit`; `train` is as in `fit`, but every value is 0."""
 
 

@@ -26,7 +26,7 @@ class Diverged(ArithmeticError):
 
 
 class NotApplicable(ValueError):
-    """A method needs what this view lacks, as only the data could tell, or cannot do what it was asked for.
+    """A method needs what this split lacks, as only the data could tell, or cannot do what it was asked for.
 
     Raised in `fit`, the run becomes a row with that status; in `embed` or `impute`, that source of latents or that direction
     is left out, and the run's message says why.

@@ -36,7 +36,7 @@ def finds_gpu():
 
 
 def memory_of_fit(wildcards, attempt):
-    return cluster.requested_mb(bench.limits["memory_mb"], share_of_limits(attempt))
+    return cluster.requested_mb(bench.limits["memory_mb"], fraction_of_limits(attempt))
 
 
 def memory_of_trial(wildcards, attempt):
@@ -48,7 +48,7 @@ def minutes_of_fits(fits):
     """Return a function of the attempt: as long as so many fits take one after the other."""
 
     def minutes(wildcards, attempt):
-        return cluster.requested_minutes(bench.limits["minutes"] * fits, share_of_limits(attempt))
+        return cluster.requested_minutes(bench.limits["minutes"] * fits, fraction_of_limits(attempt))
 
     return minutes
 
@@ -62,8 +62,8 @@ def minutes_of(first):
     return minutes
 
 
-def share_of_limits(attempt):
-    return cluster.share_of_limit(attempt) if on_cluster() else 1
+def fraction_of_limits(attempt):
+    return cluster.fraction_of_limit(attempt) if on_cluster() else 1
 
 
 def number_of_attempt(wildcards, attempt):

@@ -56,10 +56,10 @@ RESULTS = layout.Results(
     bench.results
 )  # of this benchmark, for params, where Snakemake fills in no <results>
 ANY = layout.Results("<results>")  # of any benchmark, for the files of rules
-EXPENSES, LOGS = ANY.expenses, layout.Jobs("<logs>", "log")
-OF_VIEW = ("{dataset}", "{scenario}")
-OF_RUN = (*OF_VIEW, "{run}")
-VIEW = ANY.view(*OF_VIEW, "{seed}")
+RESOURCES, LOGS = ANY.resources, layout.Jobs("<logs>", "log")
+OF_SPLIT = ("{dataset}", "{scenario}")
+OF_RUN = (*OF_SPLIT, "{run}")
+SPLIT = ANY.split(*OF_SPLIT, "{seed}")
 RUN = ANY.run(*OF_RUN)
 FIT = ANY.fit(*OF_RUN, "{seed}")
 
@@ -101,23 +101,23 @@ def files_of_runs(runs):
     )
 
 
-def files_of_views(file):
-    return expand(f"{VIEW}/{{file}}", seed=bench.seeds, file=file, allow_missing=True)
+def files_of_splits(file):
+    return expand(f"{SPLIT}/{{file}}", seed=bench.seeds, file=file, allow_missing=True)
 
 
 def folders_of_runs(wildcards):
     return [RESULTS.fit(*names_of_run(wildcards), seed) for seed in bench.seeds]
 
 
-def folders_of_views(wildcards):
-    return [RESULTS.view(*names_of_view(wildcards), seed) for seed in bench.seeds]
+def folders_of_splits(wildcards):
+    return [RESULTS.split(*names_of_split(wildcards), seed) for seed in bench.seeds]
 
 
 def listed(part, runs):
     return "the controls" if part == layout.CONTROLS else ", ".join(runs)
 
 
-def names_of_view(wildcards):
+def names_of_split(wildcards):
     return wildcards.dataset, wildcards.scenario
 
 

@@ -1,4 +1,4 @@
-# source -> raw -> dataset -> view
+# source -> raw -> dataset -> split
 
 
 # Without the code as an input: a file that was verified is not fetched again because this program was edited.
@@ -27,7 +27,7 @@ rule prepare:
     log:
         LOGS.prepare("{dataset}"),
     benchmark:
-        EXPENSES.prepare("{dataset}")
+        RESOURCES.prepare("{dataset}")
     conda:
         ENVIRONMENT
     params:
@@ -41,7 +41,7 @@ rule prepare:
         " --loader {params.loader:q} --options {params.options:q} {params.raw:q} --output {output:q} 2> {log:q}"
 
 
-# A view with one of its seeds, or, with `few_jobs`, with all of them.
+# A split with one of its seeds, or, with `few_jobs`, with all of them.
 rule cut:
     input:
         dataset=ANY.dataset("{dataset}"),
@@ -54,7 +54,7 @@ rule cut:
     log:
         file_of_cut(LOGS),
     benchmark:
-        file_of_cut(EXPENSES)
+        file_of_cut(RESOURCES)
     conda:
         ENVIRONMENT
     params:

@@ -1,4 +1,4 @@
-# What the rules from a source to a view need to know.
+# What the rules from a source to a split need to know.
 
 
 def loader(wildcards):
@@ -43,10 +43,10 @@ def cut_options(wildcards):
 
 
 def files_of_cut(file):
-    """What one cut writes: a file of the view with one seed, or with each."""
-    return files_of_views(file) if bench.config["few_jobs"] else f"{VIEW}/{file}"
+    """What one cut writes: a file of the split with one seed, or with each."""
+    return files_of_splits(file) if bench.config["few_jobs"] else f"{SPLIT}/{file}"
 
 
 def file_of_cut(jobs):
     """The log of one cut, or the file of its expenses."""
-    return jobs.cut_of_seeds(*OF_VIEW) if bench.config["few_jobs"] else jobs.cut(*OF_VIEW, "{seed}")
+    return jobs.cut_of_seeds(*OF_SPLIT) if bench.config["few_jobs"] else jobs.cut(*OF_SPLIT, "{seed}")

@@ -1,4 +1,4 @@
-# view -> run
+# split -> run
 
 # Where no run is of its kind, a rule is left out: Snakemake looks for every file in the outputs of all rules.
 
@@ -8,8 +8,8 @@ if fitted_alone("model"):
     rule fit_model:
         input:
             environment=environment_of_method,
-            train=f"{VIEW}/train.h5mu",
-            query=f"{VIEW}/query.h5mu",
+            train=f"{SPLIT}/train.h5mu",
+            query=f"{SPLIT}/query.h5mu",
             tuned=settings_found,
             code=code_of_method,
         output:
@@ -41,8 +41,8 @@ if fitted_alone("baseline", "control"):
 
     rule fit_baseline:
         input:
-            train=files_of_views("train.h5mu"),
-            query=files_of_views("query.h5mu"),
+            train=files_of_splits("train.h5mu"),
+            query=files_of_splits("query.h5mu"),
             solution=solutions_if_positive_control,
             tuned=settings_found,
             code=code_of_method,
@@ -73,9 +73,9 @@ if runs_from_elsewhere():
 
     rule adopt:
         input:
-            files_of_views("train.h5mu"),
-            files_of_views("query.h5mu"),
-            files_of_views("solution.h5mu"),
+            files_of_splits("train.h5mu"),
+            files_of_splits("query.h5mu"),
+            files_of_splits("solution.h5mu"),
             files=files_from_elsewhere,
             code=code_of_command("adopt"),
         output:
@@ -101,14 +101,14 @@ for part, runs in bench.fitted_together.items():
         name:
             f"fit{part}"
         input:
-            train=files_of_views("train.h5mu"),
-            query=files_of_views("query.h5mu"),
-            solution=files_of_views("solution.h5mu") if read_solution(runs) else [],
+            train=files_of_splits("train.h5mu"),
+            query=files_of_splits("query.h5mu"),
+            solution=files_of_splits("solution.h5mu") if read_solution(runs) else [],
             code=code_of_fits(runs),
         output:
             outputs_of_fits(files_of_runs(runs)),
         log:
-            LOGS.fit_of_runs(*OF_VIEW, part),
+            LOGS.fit_of_runs(*OF_SPLIT, part),
         conda:
             ENVIRONMENT
         threads: 1

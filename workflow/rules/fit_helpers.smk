@@ -4,7 +4,7 @@ FILES_OF_FIT = expand(f"{FIT}/{{file}}", file=layout.FILES_OF_FIT, allow_missing
 
 def job_of_fits(wildcards, runs, seeds):
     """What one job is told to fit, as src/mosaicbench/workflow/jobs.py describes it; scheduling is no part of it."""
-    of_view = names_of_view(wildcards)
+    of_split = names_of_split(wildcards)
     parts = ["train", "query", "solution"] if read_solution(runs) else ["train", "query"]
     return as_json(
         {
@@ -15,15 +15,15 @@ def job_of_fits(wildcards, runs, seeds):
                     "run": run,
                     "method": bench.runs[run].method,
                     "hyperparameters": bench.runs[run].hyperparameters,
-                    "outputs": [RESULTS.fit(*of_view, run, seed) for seed in seeds],
+                    "outputs": [RESULTS.fit(*of_split, run, seed) for seed in seeds],
                 }
                 | kept_model(wildcards.dataset, run, seeds)
-                | tuned_settings(of_view, run, seeds)
+                | tuned_settings(of_split, run, seeds)
                 for run in runs
             ],
             "seeds": [
                 {"seed": seed}
-                | {part: f"{RESULTS.view(*of_view, seed)}/{part}.h5mu" for part in parts}
+                | {part: f"{RESULTS.split(*of_split, seed)}/{part}.h5mu" for part in parts}
                 for seed in seeds
             ],
             "limits": bench.limits,
@@ -53,7 +53,7 @@ def job_of_all_seeds(wildcards):
 
 
 def job_of_runs(runs):
-    """Return a function of the wildcards of a view: all seeds of these runs."""
+    """Return a function of the wildcards of a split: all seeds of these runs."""
     return lambda wildcards: job_of_fits(wildcards, runs, bench.seeds)
 
 
@@ -67,7 +67,7 @@ def code_of_fits(runs):
 
 
 def solutions_if_positive_control(wildcards):
-    return files_of_views("solution.h5mu") if read_solution([wildcards.run]) else []
+    return files_of_splits("solution.h5mu") if read_solution([wildcards.run]) else []
 
 
 def read_solution(runs):
@@ -85,7 +85,7 @@ def outputs_of_fits(files):
 
 def runs_of_kinds(*kinds):
     """The runs that are fitted here, by the kind of their method."""
-    fitted = [run for run in bench.runs.values() if run.method != catalog.ELSEWHERE]
+    fitted = [run for run in bench.runs.values() if run.method != catalog.EXTERNAL]
     return [run.name for run in fitted if catalog.card("methods", run.method)["kind"] in kinds]
 
 
@@ -96,13 +96,13 @@ def fitted_alone(*kinds):
 
 
 def runs_from_elsewhere():
-    return [run.name for run in bench.runs.values() if run.method == catalog.ELSEWHERE]
+    return [run.name for run in bench.runs.values() if run.method == catalog.EXTERNAL]
 
 
 def adopted_files(wildcards):
     """The files of a run that was computed elsewhere, by part, of each seed."""
     stanza = bench.runs[wildcards.run].hyperparameters
-    return elsewhere.files(wildcards.run, stanza, *names_of_view(wildcards), bench.seeds)
+    return elsewhere.files(wildcards.run, stanza, *names_of_split(wildcards), bench.seeds)
 
 
 def files_from_elsewhere(wildcards):
@@ -111,10 +111,10 @@ def files_from_elsewhere(wildcards):
 
 def job_of_adoption(wildcards):
     seeds = [
-        {"seed": seed, "view": view, "output": output} | files
-        for seed, view, output, files in zip(
+        {"seed": seed, "split": split, "output": output} | files
+        for seed, split, output, files in zip(
             bench.seeds,
-            folders_of_views(wildcards),
+            folders_of_splits(wildcards),
             folders_of_runs(wildcards),
             adopted_files(wildcards),
             strict=True,

@@ -1,42 +1,42 @@
 # tables -> figures, report
 
 
-# Cells of several views are laid out together: to import scanpy and umap-learn takes longer than to lay out one.
-for number, views in enumerate(bench.laid_out_together, start=1):
+# Cells of several splits are laid out together: to import scanpy and umap-learn takes longer than to lay out one.
+for number, splits in enumerate(bench.laid_out_together, start=1):
 
     rule:
         name:
             f"project_{number}"
         input:
-            files_of_projected_runs(views),
-            files_of_first_views(views, "train.h5mu", "solution.h5mu"),
+            files_of_projected_runs(splits),
+            files_of_first_splits(splits, "train.h5mu", "solution.h5mu"),
             generated=[
-                f"{ANY.fit(*view, run, bench.seeds[0])}/run.json"
-                for view, run in generated_runs(views)
+                f"{ANY.fit(*split, run, bench.seeds[0])}/run.json"
+                for split, run in sampled_runs(splits)
             ],
-            code=code_of_projecting(views),
+            code=code_of_projecting(splits),
         output:
-            tables_of_projections(views),
-            [directory(f"{ANY.projection(*view)}/virtual") for view in views],
+            tables_of_projections(splits),
+            [directory(f"{ANY.projection(*split)}/virtual") for split in splits],
         log:
             LOGS.at("project", number),
         benchmark:
-            EXPENSES.at("project", number)
+            RESOURCES.at("project", number)
         priority: -1  # beside `tabulate`, which has no other company
         conda:
             ENVIRONMENT
         threads: 1
         resources:
-            runtime=minutes_of(10 + 10 * len(views)),
+            runtime=minutes_of(10 + 10 * len(splits)),
         params:
-            views=views_and_projected_runs(views),
+            splits=splits_and_projected_runs(splits),
             seed=bench.seeds[0],
-            generated=folders_of_generated_runs(views),
+            generated=folders_of_generated_runs(splits),
             projections=projections_folder,
         message:
-            f"Lay out the query cells of {', '.join('/'.join(view) for view in views)}"
+            f"Lay out the query cells of {', '.join('/'.join(split) for split in splits)}"
         shell:
-            "python -m mosaicbench project {params.views:q} --seed {params.seed:q}"
+            "python -m mosaicbench project {params.splits:q} --seed {params.seed:q}"
             " --generate {params.generated:q} --output {params.projections:q} --threads {threads} 2> {log:q}"
 
 
@@ -56,7 +56,7 @@ for number, figures in enumerate(bench.drawn_together, start=1):
         log:
             LOGS.at("draw", number),
         benchmark:
-            EXPENSES.at("draw", number)
+            RESOURCES.at("draw", number)
         group:
             group_on_cluster
         conda:
@@ -68,18 +68,18 @@ for number, figures in enumerate(bench.drawn_together, start=1):
             tables=subpath(input[0], parent=True),
             projections=projections_folder,
             figures=figures_folder,
-            views=views_as_words(),
+            splits=splits_as_words(),
         message:
             f"Draw {', '.join(figures)}"
         shell:
             "python -m mosaicbench draw --figures {params.drawn:q} --tables {params.tables:q}"
-            " --projections {params.projections:q} --display {input.display:q} --views {params.views:q}"
+            " --projections {params.projections:q} --display {input.display:q} --splits {params.splits:q}"
             " --output {params.figures:q} 2> {log:q}"
 
 
 rule report:
     input:
-        figures_of_views(),
+        figures_of_splits(),
         applicable(f"{FIT}/run.json", seed=bench.seeds),
         tables=rules.tabulate.output,
         config=ANY.config,
@@ -92,7 +92,7 @@ rule report:
     log:
         LOGS.at("report"),
     benchmark:
-        EXPENSES.at("report", "report")
+        RESOURCES.at("report", "report")
     group:
         group_on_cluster
     conda:
@@ -101,10 +101,10 @@ rule report:
         tables=tables_folder,
         figures=figures_folder,
         results=subpath(output.report, parent=True),
-        views=views_as_words(),
+        splits=splits_as_words(),
     message:
         "Write the report"
     shell:
         "python -m mosaicbench report --tables {params.tables:q} --figures {params.figures:q}"
         " --display {input.display:q} --config {input.config:q} --results {params.results:q}"
-        " --views {params.views:q} --output {output.report:q} 2> {log:q}"
+        " --splits {params.splits:q} --output {output.report:q} 2> {log:q}"

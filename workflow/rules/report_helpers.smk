@@ -13,66 +13,66 @@ def projections_folder(wildcards):
     return RESULTS.projections
 
 
-def views_as_words():
-    return [f"{dataset}/{scenario}" for dataset, scenario in bench.views]
+def splits_as_words():
+    return [f"{dataset}/{scenario}" for dataset, scenario in bench.splits]
 
 
-def existing_runs(view, runs):
-    exist = {run for *place, run in bench.applicable if tuple(place) == view}
+def existing_runs(split, runs):
+    exist = {run for *place, run in bench.applicable if tuple(place) == split}
     return [run for run in runs if run in exist]
 
 
-def projected_runs(views):
-    """Pairs of a view and a run of which pictures of cells are made."""
-    return [(view, run) for view in views for run in existing_runs(view, bench.projected)]
+def umap_runs(splits):
+    """Pairs of a split and a run of which pictures of cells are made."""
+    return [(split, run) for split in splits for run in existing_runs(split, bench.projected)]
 
 
-def generated_runs(views):
-    """Pairs of a view and a run of which virtual cells are drawn."""
-    asked = bench.config["report"]["generated_runs"]
-    return [(view, run) for view in views for run in existing_runs(view, asked)]
+def sampled_runs(splits):
+    """Pairs of a split and a run of which virtual cells are drawn."""
+    asked = bench.config["report"]["sampled_runs"]
+    return [(split, run) for split in splits for run in existing_runs(split, asked)]
 
 
-def files_of_projected_runs(views):
+def files_of_projected_runs(splits):
     files = ["latents.h5ad", "train_latents.h5ad", "imputed.h5mu", "run.json"]
     return [
-        f"{ANY.fit(*view, run, bench.seeds[0])}/{file}"
-        for view, run in projected_runs(views)
+        f"{ANY.fit(*split, run, bench.seeds[0])}/{file}"
+        for split, run in umap_runs(splits)
         for file in files
     ]
 
 
-def files_of_first_views(views, *files):
-    return [f"{ANY.view(*view, bench.seeds[0])}/{file}" for view in views for file in files]
+def files_of_first_splits(splits, *files):
+    return [f"{ANY.split(*split, bench.seeds[0])}/{file}" for split in splits for file in files]
 
 
-def views_and_projected_runs(views):
-    """Of every view the words that `project` reads: its folder, and those of its runs."""
+def splits_and_projected_runs(splits):
+    """Of every split the words that `project` reads: its folder, and those of its runs."""
 
     def words(wildcards):
         found = []
-        for view in views:
-            runs = [RESULTS.fit(*view, run, bench.seeds[0]) for _, run in projected_runs([view])]
-            found += ["--view", RESULTS.view(*view, bench.seeds[0]), *runs]
+        for split in splits:
+            runs = [RESULTS.fit(*split, run, bench.seeds[0]) for _, run in umap_runs([split])]
+            found += ["--split", RESULTS.split(*split, bench.seeds[0]), *runs]
         return found
 
     return words
 
 
-def folders_of_generated_runs(views):
+def folders_of_generated_runs(splits):
     return lambda wildcards: [
-        RESULTS.fit(*view, run, bench.seeds[0]) for view, run in generated_runs(views)
+        RESULTS.fit(*split, run, bench.seeds[0]) for split, run in sampled_runs(splits)
     ]
 
 
-def tables_of_projections(views):
+def tables_of_projections(splits):
     return [
-        f"{ANY.projection(*view)}/{table}.tsv" for view in views for table in layout.PROJECTIONS
+        f"{ANY.projection(*split)}/{table}.tsv" for split in splits for table in layout.PROJECTIONS
     ]
 
 
-def code_of_projecting(views):
-    methods = {bench.runs[run].method for _, run in generated_runs(views)}
+def code_of_projecting(splits):
+    methods = {bench.runs[run].method for _, run in sampled_runs(splits)}
     return code_of_command(
         "project", *(catalog.module("methods", name) for name in sorted(methods))
     )
@@ -87,8 +87,8 @@ def parts_of_pages():
     return [of_package(file) for file in sorted(files)]
 
 
-def figures_of_views():
-    """Every file of every figure: drawn once per view, or once over all views."""
+def figures_of_splits():
+    """Every file of every figure: drawn once per split, or once over all splits."""
     return [
         f"{ANY.figures}/{place}{figure}.{form}"
         for figure in bench.figures
@@ -101,8 +101,8 @@ def files_of_figure(figure):
     """What one figure's job writes; pictures and their numbers also stand in the report of `snakemake --report`."""
     files = []
     for place in figure_places(figure):
-        view = ", ".join(Path(place).parts) or "all datasets"
-        about = {"category": "Figures", "subcategory": view, "caption": f"../report/{figure}.rst"}
+        split = ", ".join(Path(place).parts) or "all datasets"
+        about = {"category": "Figures", "subcategory": split, "caption": f"../report/{figure}.rst"}
         for form in ("svg", "tsv"):
             labels = {
                 "figure": catalog.card("figures", figure)["label"],
@@ -114,16 +114,16 @@ def files_of_figure(figure):
 
 
 def projections_of_figures(figures):
-    """Those of the tables that `project` writes which the figures ask for, of every view."""
+    """Those of the tables that `project` writes which the figures ask for, of every split."""
     asked = {name for figure in figures for name in catalog.parameters("figures", figure)}
     needed = [table for table in layout.PROJECTIONS if table in asked]
-    return [f"{ANY.projection(*view)}/{table}.tsv" for view in bench.views for table in needed]
+    return [f"{ANY.projection(*split)}/{table}.tsv" for split in bench.splits for table in needed]
 
 
 def figure_places(figure):
     if catalog.card("figures", figure)["per"] == "all":
         return [""]
-    return [f"{dataset}/{scenario}/" for dataset, scenario in bench.views]
+    return [f"{dataset}/{scenario}/" for dataset, scenario in bench.splits]
 
 
 def alarms():

@@ -9,17 +9,17 @@ for part, (runs, scenarios) in bench.scored_together.items():
             f"score{part}"
         input:
             files_of_runs(runs),
-            files_of_views("train.h5mu"),
-            files_of_views("solution.h5mu"),
+            files_of_splits("train.h5mu"),
+            files_of_splits("solution.h5mu"),
             code=code_of_command("score", *metric_modules()),
         output:
             scores=files_of_scores(runs, "scores.tsv"),
             features=files_of_scores(runs, "features.tsv"),
             cells=files_of_scores(runs, "cells.npz"),
         log:
-            LOGS.score(*OF_VIEW, part),
+            LOGS.score(*OF_SPLIT, part),
         benchmark:
-            EXPENSES.score(*OF_VIEW, part)
+            RESOURCES.score(*OF_SPLIT, part)
         wildcard_constraints:
             scenario=any_of(scenarios),
         priority: int(not bench.config["keep_imputed"])  # imputed values take much disk until then
@@ -30,12 +30,12 @@ for part, (runs, scenarios) in bench.scored_together.items():
             runtime=minutes_of(2 + 2 * len(runs) * len(bench.seeds)),
         params:
             runs=folders_of(runs),
-            views=folders_of_views,
+            splits=folders_of_splits,
             groups=bench.groups,
         message:
             f"Score {listed(part, runs)} on {{wildcards.dataset}}, {{wildcards.scenario}}"
         shell:
-            "python -m mosaicbench score --runs {params.runs:q} --views {params.views:q}"
+            "python -m mosaicbench score --runs {params.runs:q} --splits {params.splits:q}"
             " --groups {params.groups:q} --scores {output.scores:q} --features {output.features:q}"
             " --cells {output.cells:q} --threads {threads} 2> {log:q}"
 
@@ -74,7 +74,7 @@ rule tabulate:
     log:
         LOGS.at("tabulate"),
     benchmark:
-        EXPENSES.at("tabulate", "tables")
+        RESOURCES.at("tabulate", "tables")
     group:
         group_on_cluster
     conda:

@@ -10,7 +10,7 @@ def folders_of(runs):
 
     def folders(wildcards):
         return [
-            RESULTS.fit(*names_of_view(wildcards), run, seed)
+            RESULTS.fit(*names_of_split(wildcards), run, seed)
             for run in runs
             for seed in bench.seeds
         ]

@@ -1,17 +1,17 @@
-# view -> inner view -> settings of tuned runs
+# split -> inner split -> settings of tuned runs
 
 
-# Of a view, its train cells alone: what it hides cannot decide any setting.
+# Of a split, its train cells alone: what it hides cannot decide any setting.
 rule divide:
     input:
-        train=f"{VIEW}/train.h5mu",
+        train=f"{SPLIT}/train.h5mu",
         code=code_of_command("divide"),
     output:
         train=f"{INNER}/train.h5mu",
         query=f"{INNER}/query.h5mu",
         solution=f"{INNER}/solution.h5mu",
     log:
-        LOGS.divide(*OF_VIEW, "{seed}"),
+        LOGS.divide(*OF_SPLIT, "{seed}"),
     conda:
         ENVIRONMENT
     params:
@@ -21,12 +21,12 @@ rule divide:
     message:
         "Divide the train cells of {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
     shell:
-        "python -m mosaicbench divide --view {input.train:q} --share {params.share:q}"
+        "python -m mosaicbench divide --split {input.train:q} --share {params.share:q}"
         " --seed {params.seed:q} {params.by:q} --train {output.train:q} --query {output.query:q}"
         " --solution {output.solution:q} 2> {log:q}"
 
 
-# All trials of a run on a view. Those that have ended are kept: a job that was killed goes on after them.
+# All trials of a run on a split. Those that have ended are kept: a job that was killed goes on after them.
 rule tune_model:
     input:
         environment=environment_of_method,

@@ -1,5 +1,5 @@
 # What the rules of tuning, and the fits of tuned runs, need to know.
-INNER = ANY.inner_view(*OF_VIEW, "{seed}")
+INNER = ANY.inner_split(*OF_SPLIT, "{seed}")
 TUNING = ANY.tuning(*OF_RUN, "{seed}")
 OF_PLACE = ("dataset", "scenario", "run")
 
@@ -16,7 +16,7 @@ def column_of_split(wildcards):
 
 def job_of_tuning(wildcards):
     """What one search is told to do, as src/mosaicbench/commands/tune.py describes it."""
-    run, of_view = bench.runs[wildcards.run], names_of_view(wildcards)
+    run, of_split = bench.runs[wildcards.run], names_of_split(wildcards)
     seed = int(wildcards.seed)
     python = python_of_method(wildcards)
     return as_json(
@@ -25,7 +25,7 @@ def job_of_tuning(wildcards):
             | {"method": run.method, "seed": seed},
             "of": run.tuned_from,
             "hyperparameters": run.hyperparameters,
-            "view": RESULTS.inner_view(*of_view, seed),
+            "split": RESULTS.inner_split(*of_split, seed),
             "output": RESULTS.tuning(*names_of_run(wildcards), seed),
             "limits": bench.limits,
             "python": None if python == "python" else python,
@@ -51,22 +51,22 @@ def seed_of_settings(seed):
     return int(seed) if int(seed) in bench.tuned_seeds else bench.tuned_seeds[0]
 
 
-def files_of_settings(results, of_view, run, seeds):
+def files_of_settings(results, of_split, run, seeds):
     """The files of settings that the fits of a tuned run take, one per seed; nothing for any other run."""
     if not bench.runs[run].tuned_from:
         return []
-    return [f"{results.tuning(*of_view, run, seed_of_settings(seed))}/best.json" for seed in seeds]
+    return [f"{results.tuning(*of_split, run, seed_of_settings(seed))}/best.json" for seed in seeds]
 
 
 def settings_found(wildcards):
     seeds = [wildcards.seed] if hasattr(wildcards, "seed") else bench.seeds
-    files = files_of_settings(ANY, names_of_view(wildcards), wildcards.run, seeds)
+    files = files_of_settings(ANY, names_of_split(wildcards), wildcards.run, seeds)
     return sorted(set(files))
 
 
-def tuned_settings(of_view, run, seeds):
+def tuned_settings(of_split, run, seeds):
     """What a job of fits says of a tuned run; nothing of others, so that their jobs stay the same."""
-    files = files_of_settings(RESULTS, of_view, run, seeds)
+    files = files_of_settings(RESULTS, of_split, run, seeds)
     return {"tuned": files} if files else {}
 
 

@@ -156,7 +156,7 @@ def _embed(
                 dtype=np.float32,
             )
             latents.append(z)
-            if (types := types_of(kept.view, source, z)) is not None:
+            if (types := types_of(kept.split, source, z)) is not None:
                 tables.append(types)
     except NotApplicable as reason:
         applied.remarks.append(f"no latents of {source}: {reason}")
@@ -181,7 +181,7 @@ def _impute(
 ) -> None:
     """Add the values of one direction, in the target's value space."""
     source, target = direction
-    mean, std = (kept.view[f"{target}/{moment}"] for moment in ("mean", "std"))
+    mean, std = (kept.split[f"{target}/{moment}"] for moment in ("mean", "std"))
     place = None
     try:
         for rows in chunks(len(names), AT_ONCE):

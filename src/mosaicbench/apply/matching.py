@@ -1,4 +1,4 @@
-"""The features of a model found in the user's cells, by name; and values as the model's view has them."""
+"""The features of a model found in the user's cells, by name; and values as the model's split has them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Matched:
     held: dict[str, np.ndarray]
 
     def values(self, rows: np.ndarray) -> np.ndarray:
-        """Return the cells at `rows` as the model's view has them, (cells, dimensions) standardised float32."""
+        """Return the cells at `rows` as the model's split has them, (cells, dimensions) standardised float32."""
         mean, std = self.held["mean"], self.held["std"]
         x = (self._in_space(rows) - mean) / std
         return (np.clip(x, -10, 10) if self.facts["standardised"] else x).astype(
@@ -90,7 +90,7 @@ class Matched:
 
 
 def matched(
-    kept: KeptModel, modalities: dict[str, Measured], *, least_share: float = LEAST_SHARE
+    kept: KeptModel, modalities: dict[str, Measured], *, min_fraction: float = LEAST_SHARE
 ) -> dict[str, Matched]:
     """Return the model's modalities that the user's cells have, in the model's order.
 
@@ -100,10 +100,10 @@ def matched(
     Raises
     ------
     UserError
-        When none is there, has a cell, or has `least_share` of the model's features; when that is no share.
+        When none is there, has a cell, or has `min_fraction` of the model's features; when that is no share.
     """
-    if not 0 <= least_share <= 1:
-        raise UserError(f"least_share: expected a share, from 0 to 1, found {least_share}")
+    if not 0 <= min_fraction <= 1:
+        raise UserError(f"min_fraction: expected a share, from 0 to 1, found {min_fraction}")
     if empty := [name for name, measured in modalities.items() if not len(measured.obs)]:
         raise UserError(f"modality {empty[0]!r} has no cell")
     from anndata.utils import make_index_unique
@@ -128,13 +128,13 @@ def matched(
         )  # as of train cells
         places = features.get_indexer(pd.Index(facts["features"]))
         there = places >= 0
-        if there.mean() < least_share or not there.any():
+        if there.mean() < min_fraction or not there.any():
             raise UserError(
-                _too_few(theirs, modality, facts["features"], matrix.features, there, least_share)
+                _too_few(theirs, modality, facts["features"], matrix.features, there, min_fraction)
             )
         held = {
             key.partition("/")[2]: array
-            for key, array in kept.view.items()
+            for key, array in kept.split.items()
             if key.partition("/")[0] == modality
         }
         names = pd.Index(measured.obs.index.astype(str))
@@ -181,7 +181,7 @@ def _too_few(
     wanted: list[str],
     given: pd.Index,
     there: np.ndarray,
-    least_share: float,
+    min_fraction: float,
 ) -> str:
     """Return one message about features that are not there, and what they may be instead."""
     lower = {name.lower() for name in given}
@@ -194,5 +194,5 @@ def _too_few(
     shown, ours = ", ".join(given[:NAMES_SHOWN]), ", ".join(wanted[:NAMES_SHOWN])
     return (
         f"modality {theirs!r} has {there.sum()} of the {len(wanted)} features that the model reads of {modality!r}, fewer than "
-        f"{least_share:.0%} (here: {shown}, …; the model's: {ours}, …); {hint}"
+        f"{min_fraction:.0%} (here: {shown}, …; the model's: {ours}, …); {hint}"
     )

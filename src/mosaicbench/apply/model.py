@@ -55,7 +55,7 @@ class Model:
         return cls(kept, revived(kept, implementation(kept.facts["module"], kept.facts["method"])))
 
     def apply(
-        self, cells: MuData | AnnData, *, impute: bool = True, least_share: float = LEAST_SHARE
+        self, cells: MuData | AnnData, *, impute: bool = True, min_fraction: float = LEAST_SHARE
     ) -> MuData:
         """Return a copy of cells in memory with ``obsm["X_mosaicbench"]``, types, and imputed modalities.
 
@@ -66,10 +66,10 @@ class Model:
         """
         own = opened(cells)
         allocate = (lambda _, shape: np.empty(shape, dtype=np.float32)) if impute else None
-        return table(self.kept, own, self._applied(own, least_share, allocate), values=True)
+        return table(self.kept, own, self._applied(own, min_fraction, allocate), values=True)
 
     def apply_to_file(
-        self, cells: Path, output: Path, *, impute: bool = True, least_share: float = LEAST_SHARE
+        self, cells: Path, output: Path, *, impute: bool = True, min_fraction: float = LEAST_SHARE
     ) -> Applied:
         """Write the same for the cells of a file, without ever holding all of their values."""
         own = opened(cells)
@@ -80,14 +80,14 @@ class Model:
                 if impute
                 else None
             )
-            applied = self._applied(own, least_share, allocate)
+            applied = self._applied(own, min_fraction, allocate)
             write(output, self.kept, own, applied)
         if own.file is not None:
             own.file.close()
         return applied
 
-    def _applied(self, own: OwnCells, least_share: float, allocate: object) -> Applied:
-        found = matched(self.kept, own.modalities, least_share=least_share)
+    def _applied(self, own: OwnCells, min_fraction: float, allocate: object) -> Applied:
+        found = matched(self.kept, own.modalities, min_fraction=min_fraction)
         applied = embedded(self.kept, self.method, own, found, impute=allocate)
         unknown = [
             name

@@ -125,7 +125,9 @@ def _imputed(
     facts, target = kept.facts["modalities"][direction.split("->")[1]], direction.split("->")[1]
     features = facts["features"]
     if facts["space"] == "lsi":
-        features = [f"LSI_{component + 2}" for component in range(len(kept.view[f"{target}/mean"]))]
+        features = [
+            f"LSI_{component + 2}" for component in range(len(kept.split[f"{target}/mean"]))
+        ]
     uns = {"space": facts["space"], "imputed": direction}
     cells = AnnData(
         X=x if values else None,
@@ -145,7 +147,7 @@ def _has_counts(facts: dict) -> bool:
 
 def _counts(kept: KeptModel, target: str, x: np.ndarray) -> np.ndarray:
     """Return expected counts of cells with the median total of the train cells."""
-    totals = np.full(len(x), float(kept.view[f"{target}/total"]))
+    totals = np.full(len(x), float(kept.split[f"{target}/total"]))
     return np.maximum(counts_from_lognorm(x, totals), 0).astype(np.float32)
 
 

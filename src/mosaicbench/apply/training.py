@@ -11,7 +11,7 @@ from mosaicbench.apply.model import Model
 from mosaicbench.data.scenarios import all_cells
 from mosaicbench.errors import Diverged, NotApplicable, UserError
 from mosaicbench.files._h5 import quiet_mudata
-from mosaicbench.files.splits import as_cells, as_view, complete_cells
+from mosaicbench.files.splits import as_cells, as_split, complete_cells
 from mosaicbench.fitting.keeping import keep
 from mosaicbench.fitting.method import Implementation
 
@@ -87,7 +87,7 @@ def trained(
             f"hyperparameters: {error}; `mosaicbench list methods` names the methods"
         ) from error
     try:
-        method.fit(as_view(train, labels=shown["labels"], links=shown["links"]), seed)
+        method.fit(as_split(train, labels=shown["labels"], links=shown["links"]), seed)
     except NotApplicable as reason:
         raise UserError(
             f"{implementation.card['label']} cannot be fitted to these cells: {reason}"

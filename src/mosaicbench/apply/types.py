@@ -10,20 +10,20 @@ from mosaicbench.metrics._nearest import transfer_with_share
 K = 15  # nearest train cells that vote
 
 
-def types_of(view: dict[str, np.ndarray], source: str, latents: np.ndarray) -> pd.DataFrame | None:
+def types_of(split: dict[str, np.ndarray], source: str, latents: np.ndarray) -> pd.DataFrame | None:
     """Return each cell's type, and the share of its 15 nearest train cells that have it; None where no train cell has a type.
 
     Parameters
     ----------
-    view
+    split
         Of a kept model.
     source
         Of the latents: a modality, or "joint".
     latents
         (cells, latent) of the cells.
     """
-    known = view.get(f"latents/{source}/cell_types")
+    known = split.get(f"latents/{source}/cell_types")
     if known is None or not np.any(known != ""):
         return None
-    types, share = transfer_with_share(view[f"latents/{source}"], known, latents, ks=[K])[K]
+    types, share = transfer_with_share(split[f"latents/{source}"], known, latents, ks=[K])[K]
     return pd.DataFrame({"cell_type": types, "agreement": share.astype(np.float32)})

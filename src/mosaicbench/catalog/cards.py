@@ -17,19 +17,19 @@ KIND = {
     "baseline": "an established or simple answer that models should beat",
     "control": "pins one end of a scale: knows nothing, or knows the solution",
 }
-HANDLES = {
+SCENARIOS = {
     "paired": "all modalities are measured in every train cell",
     "mosaic": "some train cells have all modalities, others some of them",
     "unpaired": "every train cell has one modality",
 }
-USES = {
+INPUTS = {
     "pairs": "which measurements are of the same train cell",
-    "links": "which features of two modalities speak of the same gene: `View.links`, `Cells.activity`",
+    "links": "which features of two modalities speak of the same gene: `Split.links`, `Cells.activity`",
     "counts": "raw counts of the cells to embed, too; train cells always have them",
     "labels": "cell types of train cells: `Cells.labels`",
     "solution": "everything that is hidden; for controls only",
 }
-GIVES = {
+OUTPUTS = {
     "joint": "latents of cells with all modalities: `embed`",
     "single": "latents of cells with one modality, in one space for all of them: `embed`",
     "private": "latents that belong to one modality alone: `embed_private`",
@@ -37,7 +37,7 @@ GIVES = {
     "draws": "draws of what a modality that was not measured may be: `draw`",
     "labels": "cell types of query cells: `predict`",
 }
-CLAIMS = {
+TESTED_FOR = {
     "aligns": "latents of a cell's modalities lie near each other, in data where pairs or links tell which belong together",
     "imputes": "predicts a modality of new cells better than the mean of the train cells does",
     "reconstructs": "`impute` also reproduces the modality that the cells show, better than the mean of the train cells does",
@@ -46,11 +46,11 @@ CLAIMS = {
 }
 
 # What stands in the place of a method's card for a result that was computed outside of the benchmark.
-ELSEWHERE = "elsewhere"
-CARD_OF_ELSEWHERE = {
+EXTERNAL = "elsewhere"
+CARD_OF_EXTERNAL = {
     "label": "Computed elsewhere",
     "kind": "model",
-    "handles": tuple(HANDLES),
+    "handles": tuple(SCENARIOS),
     "elsewhere": True,
     "summary": "Latents or imputed values read from a file, held to the same contracts and scored in the same way. What they "
     "were fitted on, whether that includes the query cells, and what they took cannot be known.",
@@ -129,7 +129,7 @@ PROPERTIES = {
     "collapse_is_not_rewarded": "an answer that is the same for all cells is no better than chance",
 }
 PER = {
-    "view": "one figure for each dataset and scenario",
+    "split": "one figure for each dataset and scenario",
     "all": "one figure of the whole benchmark",
 }
 # What a card says that leaves out one of these keys.
@@ -314,10 +314,10 @@ KEYS = {
     "methods": {
         "label": _text("how tables and figures name the method"),
         "kind": _word(KIND),
-        "handles": _words(HANDLES),
-        "uses": _words(USES),
-        "gives": _words(GIVES, optional=True),
-        "claims": _words(CLAIMS, optional=True),
+        "handles": _words(SCENARIOS),
+        "uses": _words(INPUTS),
+        "gives": _words(OUTPUTS, optional=True),
+        "claims": _words(TESTED_FOR, optional=True),
         "paper": _text("authors and year", optional=True),
         "doi": _text("of the paper", optional=True),
         "summary": _text("one or two sentences about how it works", optional=True),

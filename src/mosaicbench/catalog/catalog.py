@@ -23,7 +23,7 @@ from mosaicbench.catalog import search_spaces as spaces
 from mosaicbench.errors import UserError, nearest
 
 PACKAGE = Path(__file__).parents[1]
-ELSEWHERE = contract.ELSEWHERE  # in the place of a method
+EXTERNAL = contract.EXTERNAL  # in the place of a method
 ROOMS = (
     "datasets",
     "methods",
@@ -94,8 +94,8 @@ def card(room: str, name: str) -> dict:
     UserError
         When there is no such id, or its card is wrong.
     """
-    if (room, name) == ("methods", contract.ELSEWHERE):
-        return contract.CARD_OF_ELSEWHERE
+    if (room, name) == ("methods", contract.EXTERNAL):
+        return contract.CARD_OF_EXTERNAL
     if name not in names(room):
         raise UserError(f"{room} has no {name!r}{nearest(name, names(room))}")
     entry = _entries(room)[name]

@@ -13,12 +13,12 @@ from mosaicbench.catalog.cards import KIND, NO_QUALITY
 from mosaicbench.catalog.search_spaces import TUNED
 
 KINDS = tuple(KIND)
-TRAITS = ("transductive", "uses_labels", "uses_links", "uses_pairs")
+TRAITS = ("transductive", "takes_labels", "takes_links", "takes_pairs")
 RESOURCES = ("fit_seconds", "peak_host_mb", "peak_device_mb")
 
 
 @dataclass(frozen=True)
-class Roster:
+class RunMetadata:
     """The runs with the cards of their methods, and the metrics with theirs.
 
     Attributes
@@ -70,7 +70,7 @@ class Roster:
         """Say whether this project made up a run's method, which every table and figure then marks."""
         return self.card(run).get("own", False)
 
-    def is_elsewhere(self, run: str) -> bool:
+    def is_external(self, run: str) -> bool:
         """Say whether a run was computed outside of the benchmark, which every table and figure then marks."""
         return self.card(run).get("elsewhere", False)
 
@@ -79,10 +79,10 @@ class Roster:
 
         A method is transductive only if its card says so.
         """
-        if self.is_elsewhere(run):
+        if self.is_external(run):
             return dict.fromkeys(TRAITS, "unknown")
         uses = self.card(run).get("uses", ())
-        given = {name: name.removeprefix("uses_") in uses for name in TRAITS}
+        given = {name: name.removeprefix("takes_") in uses for name in TRAITS}
         given["transductive"] = bool(self.card(run).get("transductive", False))
         return {name: "yes" if given[name] else "no" for name in TRAITS}
 
@@ -127,11 +127,11 @@ class Roster:
         return [name for name in dict.fromkeys(names) if self.is_quality(name)]
 
 
-def roster_of(runs: pd.DataFrame) -> Roster:
+def run_metadata_of(runs: pd.DataFrame) -> RunMetadata:
     """Return the roster of a table of runs, with every card that there is."""
     cards = {room: catalog.cards(room) for room in ("methods", "metrics", "datasets")}
-    cards["methods"] |= {catalog.ELSEWHERE: catalog.card("methods", catalog.ELSEWHERE)}
-    return Roster(cards=cards, methods=dict(zip(runs["run"], runs["method"], strict=True)))
+    cards["methods"] |= {catalog.EXTERNAL: catalog.card("methods", catalog.EXTERNAL)}
+    return RunMetadata(cards=cards, methods=dict(zip(runs["run"], runs["method"], strict=True)))
 
 
 def _number(value: object) -> float:

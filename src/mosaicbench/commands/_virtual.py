@@ -42,9 +42,9 @@ def virtual_cells(
     Parameters
     ----------
     folders
-        Folders of runs whose models are kept, of one view and seed; one that failed has no model, and no rows.
+        Folders of runs whose models are kept, of one split and seed; one that failed has no model, and no rows.
     train, solution
-        The parts of that view.
+        The parts of that split.
     seed
         What draws the cells.
     output

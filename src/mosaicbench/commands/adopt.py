@@ -16,7 +16,7 @@ from mosaicbench.files.runs import (
     write_latents,
     write_record,
 )
-from mosaicbench.files.splits import read_view
+from mosaicbench.files.splits import read_split
 from mosaicbench.fitting.adopted import Names, imputed_from, latents_from
 from mosaicbench.fitting.record import git_commit, versions
 
@@ -50,12 +50,12 @@ def main(*, dataset: str, scenario: str, run: str, seeds: list[dict]) -> None:
     dataset, scenario, run
         What stands in every row about this run.
     seeds
-        Of each: seed; view, its folder; output, the run's folder; and latents, imputed or both, the files.
+        Of each: seed; split, its folder; output, the run's folder; and latents, imputed or both, the files.
 
     Raises
     ------
     UserError
-        When a file is not about the query cells of its view, one row each, with finite values.
+        When a file is not about the query cells of its split, one row each, with finite values.
     """
     for entry in seeds:
         identity = {
@@ -66,12 +66,13 @@ def main(*, dataset: str, scenario: str, run: str, seeds: list[dict]) -> None:
             "seed": entry["seed"],
         }
         files = {part: Path(entry[part]) for part in ("latents", "imputed") if part in entry}
-        _adopt(identity, Path(entry["view"]), files, Path(entry["output"]))
+        _adopt(identity, Path(entry["split"]), files, Path(entry["output"]))
 
 
-def _adopt(identity: dict, view: Path, files: dict[str, Path], output: Path) -> None:
+def _adopt(identity: dict, split: Path, files: dict[str, Path], output: Path) -> None:
     train, query, solution = (
-        read_view(view / f"{part}.h5mu", part, identity) for part in ("train", "query", "solution")
+        read_split(split / f"{part}.h5mu", part, identity)
+        for part in ("train", "query", "solution")
     )
     names = Names.of(train, query, solution)
     latents, remarks = latents_from(files["latents"], names) if "latents" in files else ({}, [])

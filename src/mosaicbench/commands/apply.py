@@ -18,8 +18,8 @@ def main(
     cells: Path,
     output: Path,
     impute: bool = True,
-    least_share: float = 0.5,
-    view: str | None = None,
+    min_fraction: float = 0.5,
+    split: str | None = None,
 ) -> None:
     """Write the user's cells with what the model of a run gives of them.
 
@@ -34,9 +34,9 @@ def main(
         agreeing neighbours, and a modality per imputed direction, as "rna->atac".
     impute
         Whether modalities that cells lack are imputed.
-    least_share
+    min_fraction
         Share of a modality's features that must be there.
-    view
+    split
         "DATASET/SCENARIO", in which the recommended run is looked for; not needed where the results folder has one only.
 
     Raises
@@ -46,25 +46,25 @@ def main(
     """
     check_output(output, cells)
     if Path(Results(run).table("overall")).is_file():
-        run = recommended_run(run, view)
+        run = recommended_run(run, split)
         print(f"the model of {run}")
-    tell(Model.read(run).apply_to_file(cells, output, impute=impute, least_share=least_share))
+    tell(Model.read(run).apply_to_file(cells, output, impute=impute, min_fraction=min_fraction))
 
 
-def recommended_run(results: Path, view: str | None = None) -> Path:
+def recommended_run(results: Path, split: str | None = None) -> Path:
     """Return the folder of the fit with a model of the run with the best overall score, controls aside.
 
     A run that a check names, or that is above the trivial control in no question, is not recommended.
 
     Parameters
     ----------
-    view
+    split
         "DATASET/SCENARIO"; not needed where only one has such a run.
 
     Raises
     ------
     UserError
-        When no such run has a model, or several views have one and none is named.
+        When no such run has a model, or several splits have one and none is named.
     """
     lies = Results(results)
     table = read_table(lies.table("overall"))
@@ -76,12 +76,12 @@ def recommended_run(results: Path, view: str | None = None) -> Path:
         for fit in sorted(Path(lies.run(*names)).glob("seed-*")):
             if is_kept(fit):
                 found.setdefault("/".join(names[:2]), fit)
-    if view is None and len(found) > 1:
-        raise UserError(f"{results}: name one of its views with --view: {', '.join(found)}")
-    chosen = found.get(view) if view else next(iter(found.values()), None)
+    if split is None and len(found) > 1:
+        raise UserError(f"{results}: name one of its splits with --split: {', '.join(found)}")
+    chosen = found.get(split) if split else next(iter(found.values()), None)
     if chosen is None:
         raise UserError(
-            f"{results}: no recommended run{f' of {view}' if view else ''} kept a model; views that have one:"
+            f"{results}: no recommended run{f' of {split}' if split else ''} kept a model; splits that have one:"
             f" {', '.join(found) or 'none'}; where the report recommends none, name a run's folder; for its model, say `keep: [best]` in the config and run the"
             " benchmark again"
         )

@@ -93,7 +93,7 @@ DATASETS = _one_of(partial(catalog.names, "datasets"))
 FIGURES = _one_of(partial(catalog.names, "figures"))
 GROUPS = _one_of(_groups)
 THREADS = option("--threads", type=int)
-VIEWS = option("--views", nargs="+", required=True, metavar="DATASET/SCENARIO")
+SPLITS = option("--splits", nargs="+", required=True, metavar="DATASET/SCENARIO")
 APPLYING = (
     path("--output", required=True, metavar="FILE.h5mu"),
     option("--no-imputation", "latents and types only", action="store_false", dest="impute"),
@@ -142,8 +142,8 @@ def commands() -> dict[str, tuple]:
             ),
             path(
                 "--table",
-                "a table of expenses, such as a finished benchmark's tables/expenses.tsv",
-                default=layout.project_file("config/expenses.tsv"),
+                "a table of expenses, such as a finished benchmark's tables/resources.tsv",
+                default=layout.project_file("config/resources.tsv"),
                 metavar="FILE",
             ),
             option(
@@ -225,14 +225,14 @@ def commands() -> dict[str, tuple]:
                 metavar="RUN",
             ),
             path("cells", ".h5mu, .h5ad or 10x .h5 with some of its modalities", metavar="CELLS"),
-            option("--view", "with a results folder of several", metavar="DATASET/SCENARIO"),
+            option("--split", "with a results folder of several", metavar="DATASET/SCENARIO"),
             *APPLYING,
         ),
         "score": (
-            "score runs of a view on all their seeds",
+            "score runs of a split on all their seeds",
             "score --latents rna.h5ad adt.h5ad --truth cells.h5mu",
             path("--runs", "folders, one per seed; all of the first run first", nargs="+"),
-            path("--views", "folders, one per seed", nargs="+"),
+            path("--splits", "folders, one per seed", nargs="+"),
             option("--groups", "groups of metrics", type=GROUPS, nargs="+", metavar="GROUP"),
             path("--scores", "a file per run", nargs="+"),
             path("--features", "a file per run", nargs="+"),
@@ -260,13 +260,13 @@ def commands() -> dict[str, tuple]:
         ),
         "report": (
             "write the HTML report",
-            "report --tables T --figures F --display D.yaml --config C.json --views d/s --output report.html",
+            "report --tables T --figures F --display D.yaml --config C.json --splits d/s --output report.html",
             path("--tables", required=True),
             path("--figures", required=True),
             path("--display", required=True),
             path("--config", "the recorded config", required=True),
             path("--results", "the results folder, for hyperparameters, versions and machines"),
-            VIEWS,
+            SPLITS,
             path("--output", required=True),
         ),
         "prepare": (
@@ -281,7 +281,7 @@ def commands() -> dict[str, tuple]:
             path("--output", required=True),
         ),
         "cut": (
-            "turn a dataset into a view: train, query and solution",
+            "turn a dataset into a split: train, query and solution",
             "cut --dataset d.h5mu --scenario paired --kind paired --seeds 0 --train t.h5mu --query q.h5mu --solution s.h5mu",
             path("--dataset", required=True),
             option("--scenario", "its id", required=True),
@@ -299,7 +299,7 @@ def commands() -> dict[str, tuple]:
             path("--solution", "the file to write, one per seed", nargs="+", required=True),
         ),
         "fit": (
-            "fit methods on a view; embed and impute its query cells",
+            "fit methods on a split; embed and impute its query cells",
             "fit --method mvae --train train.h5mu --query query.h5mu --output run",
             option(
                 "job",
@@ -342,11 +342,11 @@ def commands() -> dict[str, tuple]:
             option("job", "dataset, scenario, run and seeds, in JSON", type=_object, metavar="JOB"),
         ),
         "divide": (
-            "divide the train cells of a view once more, to choose settings on",
-            "divide --view train.h5mu --train t.h5mu --query q.h5mu --solution s.h5mu",
+            "divide the train cells of a split once more, to choose settings on",
+            "divide --split train.h5mu --train t.h5mu --query q.h5mu --solution s.h5mu",
             path(
-                "--view",
-                "train.h5mu of the view; nothing else is read",
+                "--split",
+                "train.h5mu of the split; nothing else is read",
                 required=True,
                 metavar="FILE",
             ),
@@ -358,7 +358,7 @@ def commands() -> dict[str, tuple]:
             ),
             option(
                 "--seed",
-                "draws the division, together with the view's own seed",
+                "draws the division, together with the split's own seed",
                 type=int,
                 default=0,
             ),
@@ -370,11 +370,11 @@ def commands() -> dict[str, tuple]:
             path("--solution", required=True),
         ),
         "tune": (
-            "search for a run's best settings on an inner view, which `divide` wrote",
+            "search for a run's best settings on an inner split, which `divide` wrote",
             'tune \'{"identity": {}, "trials": 20}\'',
             option(
                 "job",
-                "identity, of, hyperparameters, view, output, trials, objective, seed and limits, in JSON",
+                "identity, of, hyperparameters, split, output, trials, objective, seed and limits, in JSON",
                 type=_object,
                 metavar="JOB",
             ),
@@ -382,25 +382,25 @@ def commands() -> dict[str, tuple]:
         ),
         "project": (
             "lay out runs' cells in two dimensions, and gather what else pictures of cells need",
-            "project --view VIEW RUN --seed 0 --output projections",
+            "project --split SPLIT RUN --seed 0 --output projections",
             path(
-                "--view",
-                "a view's folder, and after it the folders of runs on it, of one seed; once for each view",
+                "--split",
+                "a split's folder, and after it the folders of runs on it, of one seed; once for each split",
                 action="append",
-                dest="views",
+                dest="splits",
                 nargs="+",
                 required=True,
-                metavar=("VIEW", "RUN"),
+                metavar=("SPLIT", "RUN"),
             ),
             option("--seed", type=int, required=True),
             path(
                 "--generate",
-                "folders of runs on these views from whose models virtual cells are drawn",
+                "folders of runs on these splits from whose models virtual cells are drawn",
                 nargs="*",
                 default=[],
                 metavar="RUN",
             ),
-            path("--output", "a folder, with a view's tables in DATASET/SCENARIO", required=True),
+            path("--output", "a folder, with a split's tables in DATASET/SCENARIO", required=True),
             THREADS,
         ),
         "tabulate": (
@@ -413,13 +413,13 @@ def commands() -> dict[str, tuple]:
             path("--output", "a folder", required=True),
         ),
         "draw": (
-            "draw figures for every view",
-            "draw --figures umap --tables T --projections P --display D.yaml --views d/s --output figures",
+            "draw figures for every split",
+            "draw --figures umap --tables T --projections P --display D.yaml --splits d/s --output figures",
             option("--figures", type=FIGURES, nargs="+", required=True, metavar="FIGURE"),
             path("--tables", required=True),
             path("--projections", "the folder of what `project` wrote", required=True),
             path("--display", required=True),
-            VIEWS,
+            SPLITS,
             path("--output", "a folder", required=True),
         ),
     }

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mosaicbench.catalog.run_metadata import Roster, roster_of
+from mosaicbench.catalog.run_metadata import RunMetadata, run_metadata_of
 from mosaicbench.errors import UserError
 from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.files.tables import read_table, write_table
@@ -36,8 +36,8 @@ def main(*, a: Path, b: Path, output: Path | None) -> None:
         When a folder is not one of results.
     """
     first, second = _tables(a), _tables(b)
-    roster = roster_of(pd.concat([first["runs"], second["runs"]]))
-    table = compared(first["scores"], second["scores"], roster)
+    run_metadata = run_metadata_of(pd.concat([first["runs"], second["runs"]]))
+    table = compared(first["scores"], second["scores"], run_metadata)
     counts = table["change"].value_counts()
     words = ", ".join([f"{len(table)} scores", *[f"{n} {word}" for word, n in counts.items()]])
     print(f"A: {a}\nB: {b}\n{words}")
@@ -49,7 +49,7 @@ def main(*, a: Path, b: Path, output: Path | None) -> None:
         write_table(output, table)
 
 
-def compared(a: pd.DataFrame, b: pd.DataFrame, roster: Roster) -> pd.DataFrame:
+def compared(a: pd.DataFrame, b: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFrame:
     """Return one row per score of two benchmarks: both means, and the difference over the seeds and directions of both.
 
     A seed is the same split in both, so differences are taken seed by seed.
@@ -90,7 +90,7 @@ def compared(a: pd.DataFrame, b: pd.DataFrame, roster: Roster) -> pd.DataFrame:
             change = "within"
         else:
             change = {1: "better", -1: "worse"}.get(
-                np.sign(mean) * roster.sign(names[-1]), "differs"
+                np.sign(mean) * run_metadata.sign(names[-1]), "differs"
             )
         rows.append([*names, *means, mean, mean - half, mean + half, len(x), change])
     return pd.DataFrame(rows, columns=COLUMNS)

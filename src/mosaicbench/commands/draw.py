@@ -11,7 +11,7 @@ import pandas as pd
 from mosaicbench.catalog import catalog
 from mosaicbench.errors import UserError
 from mosaicbench.report.projections import COLUMNS, read_projection
-from mosaicbench.report.tables.contract import TABLES, of_view, read_tables
+from mosaicbench.report.tables.contract import TABLES, of_split, read_tables
 from mosaicbench.report.theme import Theme, not_drawn, read_theme, save, style
 
 
@@ -21,10 +21,10 @@ def main(
     tables: Path,
     projections: Path,
     display: Path,
-    views: list[str],
+    splits: list[str],
     output: Path,
 ) -> None:
-    """Write ``output/{dataset}/{scenario}/{figure}.{svg,png,tsv}`` per figure and view, ``output/{figure}.*`` of one for all.
+    """Write ``output/{dataset}/{scenario}/{figure}.{svg,png,tsv}`` per figure and split, ``output/{figure}.*`` of one for all.
 
     One that cannot be drawn becomes a note with the reason in its place; the traceback goes to the log.
 
@@ -39,8 +39,8 @@ def main(
         cells.
     display
         ``display.yaml``.
-    views
-        "dataset/scenario" of each view to draw.
+    splits
+        "dataset/scenario" of each split to draw.
     output
         The folder of the figures.
     """
@@ -49,7 +49,12 @@ def main(
     theme = read_theme(display, contents["runs"])
     for figure in figures:
         _draw(
-            figure, contents, theme, projections=Path(projections), views=views, output=Path(output)
+            figure,
+            contents,
+            theme,
+            projections=Path(projections),
+            splits=splits,
+            output=Path(output),
         )
 
 
@@ -59,17 +64,20 @@ def _draw(
     theme: Theme,
     *,
     projections: Path,
-    views: Sequence[str],
+    splits: Sequence[str],
     output: Path,
 ) -> None:
     card = catalog.card("figures", figure)
     draw = catalog.function("figures", figure)
     needs = _needs(figure)
-    for view in views if card["per"] == "view" else [None]:
-        if view is None:
+    for split in splits if card["per"] == "split" else [None]:
+        if split is None:
             of_figure, folder = {name: contents[name] for name in needs}, output
         else:
-            of_figure, folder = _of_view(contents, projections / view, view, needs), output / view
+            of_figure, folder = (
+                _of_split(contents, projections / split, split, needs),
+                output / split,
+            )
         with style():
             try:
                 picture, drawn = draw(**of_figure, theme=theme)
@@ -87,13 +95,13 @@ def _needs(figure: str) -> list[str]:
     return [name for name in catalog.parameters("figures", figure) if name != "theme"]
 
 
-def _of_view(
-    contents: dict[str, pd.DataFrame], projected: Path, view: str, needs: list[str]
+def _of_split(
+    contents: dict[str, pd.DataFrame], projected: Path, split: str, needs: list[str]
 ) -> dict[str, pd.DataFrame]:
-    """Return the tables of one view, those of its cells from the folder that `project` wrote."""
-    dataset, scenario = view.split("/")
+    """Return the tables of one split, those of its cells from the folder that `project` wrote."""
+    dataset, scenario = split.split("/")
     whose = {"dataset": dataset, "scenario": scenario}
     of_cells = {name: read_projection(projected, name, whose) for name in needs if name in COLUMNS}
     return of_cells | {
-        name: of_view(contents[name], dataset, scenario) for name in needs if name not in of_cells
+        name: of_split(contents[name], dataset, scenario) for name in needs if name not in of_cells
     }

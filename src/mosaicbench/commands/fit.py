@@ -29,7 +29,7 @@ def main(
         candidate: the one seed whose model is kept, if it can be, until the best run is known. Of a tuned run, tuned:
         ``best.json`` of each seed, whose hyperparameters are added to its own.
     seeds
-        Of each: seed; train, query and solution, files of the view. The solution, which only positive controls read, may be
+        Of each: seed; train, query and solution, files of the split. The solution, which only positive controls read, may be
         left out.
     limits
         minutes and memory_mb of each fit. A run that passes one is stopped and gets the status "timeout" or "out_of_memory".

@@ -23,7 +23,7 @@ def main(
     values: str = "counts",
     kinds: dict[str, str] | None = None,
     impute: bool = True,
-    least_share: float = 0.5,
+    min_fraction: float = 0.5,
 ) -> None:
     """Write the cells with what the method gives of them, as `mosaicbench apply` does.
 
@@ -39,7 +39,7 @@ def main(
         A folder to keep the model in, for `mosaicbench apply`.
     cell_type, batch, values, kinds
         As in a stanza of the config's `datasets`.
-    impute, least_share
+    impute, min_fraction
         As of `mosaicbench apply`.
 
     Raises
@@ -58,4 +58,4 @@ def main(
     fitted = trained(
         cells, implementation, hyperparameters=given, seed=seed, folder=model, **options
     )
-    tell(fitted.apply_to_file(cells, output, impute=impute, least_share=least_share))
+    tell(fitted.apply_to_file(cells, output, impute=impute, min_fraction=min_fraction))

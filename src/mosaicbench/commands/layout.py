@@ -1,6 +1,6 @@
 """Project chosen runs onto what pictures of cells show: layouts, markers of clusters, carried labels, imputed and virtual cells.
 
-Everything is worked out for the same random cells of the view, so that the pictures of two runs can be laid side by side.
+Everything is worked out for the same random cells of the split, so that the pictures of two runs can be laid side by side.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mosaicbench.files.splits import (
     complete_cells,
     feature_names,
     identity_of,
-    read_view,
+    read_split,
     space_values,
 )
 from mosaicbench.files.tables import write_tables
@@ -57,41 +57,41 @@ class _Imputed:
 
 
 def main(
-    *, views: list[list[Path]], seed: int, output: Path, generate: Sequence[Path] = ()
+    *, splits: list[list[Path]], seed: int, output: Path, generate: Sequence[Path] = ()
 ) -> None:
     """Write every table of ``report.projections.COLUMNS`` as ``.tsv``; a run without what a table shows has no rows in it.
 
     Parameters
     ----------
-    views
-        For each view its folder, and after it the folders of runs on it, of the same seed.
+    splits
+        For each split its folder, and after it the folders of runs on it, of the same seed.
     seed
         Of the choice of cells, of UMAP and of Leiden clustering.
     output
-        A folder. It holds a view's tables in DATASET/SCENARIO, and virtual cells in a folder ``virtual`` beside them.
+        A folder. It holds a split's tables in DATASET/SCENARIO, and virtual cells in a folder ``virtual`` beside them.
     generate
-        Folders of runs on any of these views from whose models virtual cells are drawn.
+        Folders of runs on any of these splits from whose models virtual cells are drawn.
     """
-    for view, *runs in views:
-        _project(view, runs, seed, Path(output), generate)
+    for split, *runs in splits:
+        _project(split, runs, seed, Path(output), generate)
 
 
 def _project(
-    view_folder: Path, runs: list[Path], seed: int, output: Path, generate: Sequence[Path]
+    split_folder: Path, runs: list[Path], seed: int, output: Path, generate: Sequence[Path]
 ) -> None:
-    """Write the tables of one view."""
-    truth = read_view(view_folder / "solution.h5mu", "solution")
-    view = identity_of(truth)
-    learned = read_view(view_folder / "train.h5mu", "train", view)
+    """Write the tables of one split."""
+    truth = read_split(split_folder / "solution.h5mu", "solution")
+    split = identity_of(truth)
+    learned = read_split(split_folder / "train.h5mu", "train", split)
     cells = np.sort(np.random.default_rng(seed).permutation(len(truth.obs_names))[:MOST_CELLS])
     few = np.sort(np.random.default_rng(seed).permutation(len(truth.obs_names))[:MOST_IMPUTED])
     found: dict[str, list[pd.DataFrame]] = {name: [] for name in COLUMNS}
-    of_view = [
-        folder for folder in generate if view.items() <= read_record(folder / "run.json").items()
+    of_split = [
+        folder for folder in generate if split.items() <= read_record(folder / "run.json").items()
     ]
     imputed: dict[tuple[str, str], _Imputed] = {}
     for folder in runs:
-        record = read_record(folder / "run.json", view)
+        record = read_record(folder / "run.json", split)
         if record["status"] not in ("ok", "collapsed"):
             continue
         print(f"projecting {record['run']}", file=sys.stderr)
@@ -106,13 +106,13 @@ def _project(
                 imputed[(record["run"], direction)] = own
     found["imputed_values"] += _extreme_features(imputed, truth)
     found["imputed_layout"] += _imputed_layouts(imputed, truth, few, seed)
-    folder = output / view["dataset"] / view["scenario"]
+    folder = output / split["dataset"] / split["scenario"]
     make_folder(folder / "virtual")
     tables = {
-        name: joined([part.assign(**view) for part in parts], COLUMNS[name])
+        name: joined([part.assign(**split) for part in parts], COLUMNS[name])
         for name, parts in found.items()
     }
-    tables |= virtual_cells(of_view, learned, truth, seed, folder / "virtual")
+    tables |= virtual_cells(of_split, learned, truth, seed, folder / "virtual")
     write_tables(folder, tables)
 
 
@@ -176,7 +176,7 @@ def _rows(folder: Path, names: pd.Index, wanted: pd.Series) -> np.ndarray:
     rows = names.get_indexer(wanted.astype(str))
     if np.any(rows < 0):
         raise ContractError(
-            f"{folder}: {(rows < 0).sum()} of the solution's cells are not among its rows; was the view cut again? "
+            f"{folder}: {(rows < 0).sum()} of the solution's cells are not among its rows; was the split cut again? "
             "Delete the folder."
         )
     return rows

@@ -22,7 +22,7 @@ def main(*, config, table: Path, shapes: dict[str, tuple[int, int]]) -> None:
     config
         A checked config (``settings.Settings``).
     table
-        A table of expenses, such as ``tables/expenses.tsv`` of a finished benchmark.
+        A table of expenses, such as ``tables/resources.tsv`` of a finished benchmark.
     shapes
         dataset -> numbers of cells and features, for datasets whose size neither the registry nor the config has.
 

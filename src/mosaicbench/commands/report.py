@@ -48,7 +48,7 @@ def main(
     figures: Path,
     display: Path,
     config: Path | dict,
-    views: list[str],
+    splits: list[str],
     output: Path,
     results: Path | None = None,
 ) -> None:
@@ -62,7 +62,7 @@ def main(
         ``display.yaml``; the figures stand in the order of :data:`ORDER`.
     config
         The configuration, or its path; `title` and `question` head the page where it has them.
-    views
+    splits
         "dataset/scenario" in the order of the report.
     output
         ``report.html``; ``citations.bib`` is written beside it.
@@ -88,7 +88,7 @@ def main(
         },
         theme=read_theme(display, contents["runs"]),
         config=config,
-        views=views,
+        splits=splits,
         records=records,
         audits={} if results is None else read_audits(Results(results), contents["runs"]),
         registered=registered,

@@ -19,10 +19,10 @@ from mosaicbench.files.scores import (
     write_cells,
     write_scores,
 )
-from mosaicbench.files.splits import identity_of, read_view
+from mosaicbench.files.splits import identity_of, read_split
 from mosaicbench.files.tables import write_table
 from mosaicbench.scoring import scorer
-from mosaicbench.scoring.collect import evidence_of, refuse_one_matrix_twice, values_of
+from mosaicbench.scoring.collect import run_data_of, refuse_one_matrix_twice, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
 def main(
     *,
     runs: Sequence[Path],
-    views: Sequence[Path],
+    splits: Sequence[Path],
     groups: Sequence[str],
     scores: Sequence[Path],
     features: Sequence[Path],
     cells: Sequence[Path],
 ) -> None:
-    """Write `scores`, `features` and `cells` of each run from its folders, one per seed, and those of the same seeds' views.
+    """Write `scores`, `features` and `cells` of each run from its folders, one per seed, and those of the same seeds' splits.
 
     Parameters
     ----------
     runs
         Folders, in the order of the seeds; all of the first run first.
-    views
-        Folders, in the order of the seeds; every run is of the same view.
+    splits
+        Folders, in the order of the seeds; every run is of the same split.
     groups
         The groups of metrics to ask.
     scores, features, cells
@@ -59,12 +59,12 @@ def main(
         other its scores: those are written before this is raised.
     """
     found, failed = [_Run() for _ in scores], {}
-    folders = np.reshape(runs, (len(scores), len(views)))
-    for seed, view in enumerate(views):
-        train = read_view(view / "train.h5mu", "train")
-        solution = read_view(view / "solution.h5mu", "solution", identity_of(train))
+    folders = np.reshape(runs, (len(scores), len(splits)))
+    for seed, split in enumerate(splits):
+        train = read_split(split / "train.h5mu", "train")
+        solution = read_split(split / "solution.h5mu", "solution", identity_of(train))
         refuse_one_matrix_twice(
-            view, {modality: values_of(measured) for modality, measured in solution.mod.items()}
+            split, {modality: values_of(measured) for modality, measured in solution.mod.items()}
         )
         for place, folder in enumerate(folders[:, seed]):
             if place in failed:
@@ -117,7 +117,7 @@ class _Run:
             read = {"latents": read_latents(folder / "latents.h5ad", record)}
             read |= {"imputed": read_imputed(folder / "imputed.h5mu", record)}
             history = read_history(folder / "history.tsv", record)
-            evidence = evidence_of(
+            evidence = run_data_of(
                 folder, train=train, solution=solution, record=record, history=history, **read
             )
             found = scorer.score(evidence, groups)

@@ -1,4 +1,4 @@
-"""cut: a dataset becomes one view: what a method may see, and the solution."""
+"""cut: a dataset becomes one split: what a method may see, and the solution."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mosaicbench.data import scenarios
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.dataset import read_dataset
-from mosaicbench.files.splits import write_view
+from mosaicbench.files.splits import write_split
 from mosaicbench.files.tables import write_audit
 
 
@@ -23,7 +23,7 @@ def main(
     query: list[Path],
     solution: list[Path],
 ) -> None:
-    """Read a dataset, cut it with each seed, and write the three parts of each view, and beside them ``audit.tsv``.
+    """Read a dataset, cut it with each seed, and write the three parts of each split, and beside them ``audit.tsv``.
 
     Parameters
     ----------
@@ -55,5 +55,5 @@ def main(
         if seed == seeds[-1]:
             del whole
         for noun, path in zip(("train", "query", "solution"), paths, strict=True):
-            write_view(path, parts[noun])
+            write_split(path, parts[noun])
         write_audit(paths[0].with_name("audit.tsv"), parts["solution"].uns["audit"])

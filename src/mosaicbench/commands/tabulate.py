@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mosaicbench.catalog.run_metadata import roster_of
+from mosaicbench.catalog.run_metadata import run_metadata_of
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import write_text
 from mosaicbench.files.best import read_best
@@ -36,9 +36,9 @@ from mosaicbench.report.tables.contract import (
 )
 from mosaicbench.report.tables.overview import overview
 from mosaicbench.report.tables.published import beside_ours, read_published
-from mosaicbench.report.tables.rankings import standings
+from mosaicbench.report.tables.rankings import rankings
 from mosaicbench.report.theme import read_theme
-from mosaicbench.stats.common import ALL, RUN, VIEW, joined
+from mosaicbench.stats.common import ALL, RUN, SPLIT, joined
 from mosaicbench.stats.control_checks import GATE
 from mosaicbench.stats.distances import verdicts_by_distance
 from mosaicbench.stats.intervals import over_cells, with_cells
@@ -47,7 +47,7 @@ from mosaicbench.stats.paired import paired_tests
 from mosaicbench.stats.ranks import ranks
 from mosaicbench.stats.resource_scaling import exponents
 from mosaicbench.stats.sanity import GATE_COLUMNS, gates, in_words, may_win
-from mosaicbench.stats.split_checks import faults_of_views
+from mosaicbench.stats.split_checks import faults_of_splits
 from mosaicbench.stats.summary import comparison, headline
 from mosaicbench.stats.sweep import sweep_table
 from mosaicbench.stats.tuning import gains, proposals, settings, trials_table
@@ -91,7 +91,7 @@ def main(
         ``scores.tsv``, ``features.tsv`` and ``cells.npz`` of every run, ``run.json`` and ``history.tsv`` of every run and seed,
         the last two in the same order.
     not_applicable
-        One dict per run that does not exist in a view: dataset, scenario, run, method, reason.
+        One dict per run that does not exist in a split: dataset, scenario, run, method, reason.
     methods
         run -> method, in the order in which the tables list the runs.
     kinds
@@ -137,28 +137,28 @@ def main(
     all_features = joined(
         [read_features(*each) for each in zip(features, places, strict=True)], FEATURE_COLUMNS
     )
-    roster = roster_of(all_runs)
-    widths, sizes_of_views = over_cells(cell_scores), _sizes_of_views(read.values(), cell_scores)
+    run_metadata = run_metadata_of(all_runs)
+    widths, sizes_of_splits = over_cells(cell_scores), _sizes_of_splits(read.values(), cell_scores)
     means = with_cells(comparison(all_scores), widths)
-    of_scores = gates(all_scores, cell_scores, roster, sizes_of_views)
+    of_scores = gates(all_scores, cell_scores, run_metadata, sizes_of_splits)
     tables = {
         "scores": all_scores,
         "features": _sorted(all_features, order),
         "runs": all_runs,
         "comparison": means,
         "headline": with_cells(headline(all_scores), widths),
-        "overview": overview(all_scores, all_runs, roster),
+        "overview": overview(all_scores, all_runs, run_metadata),
         "paired_tests": paired_tests(
-            all_scores, cell_scores, roster, reference=reference, sizes=sizes_of_views
+            all_scores, cell_scores, run_metadata, reference=reference, sizes=sizes_of_splits
         ),
-        "ranks": ranks(all_scores, roster, simulated),
-        "overall": overall(all_scores, all_runs, roster, simulated),
+        "ranks": ranks(all_scores, run_metadata, simulated),
+        "overall": overall(all_scores, all_runs, run_metadata, simulated),
         "gates": joined(
-            [of_scores, faults_of_views(_audits(Results(results), fits))], GATE_COLUMNS
+            [of_scores, faults_of_splits(_audits(Results(results), fits))], GATE_COLUMNS
         ),
         "history": _sorted(_history(read.values(), histories), order),
         "sweep": sweep_table(sweep, all_scores, means),
-        "published": beside_ours(read_published(published), means, kinds, roster),
+        "published": beside_ours(read_published(published), means, kinds, run_metadata),
         "phases": _sorted(_phases(read.values()), order),
     }
     found = [
@@ -169,20 +169,20 @@ def main(
     trials = trials_table(found)
     tables |= {
         "trials": trials,
-        "tuning_gains": gains(all_scores, tuned, roster),
+        "tuning_gains": gains(all_scores, tuned, run_metadata),
         "tuning_settings": settings(found),
         "tuning_proposals": proposals(trials, tuned),
-        "distances": verdicts_by_distance(tables["headline"], roster),
-        "standings": standings(tables, roster),
-        "recommendations": recommended(tables, cell_scores, roster, sizes_of_views),
+        "distances": verdicts_by_distance(tables["headline"], run_metadata),
+        "rankings": rankings(tables, run_metadata),
+        "recommendations": recommended(tables, cell_scores, run_metadata, sizes_of_splits),
         "overall": tables["overall"].assign(may_win=may_win(tables["overall"], tables["gates"])),
     }
     jobs = resources.jobs_of(Results(results))
-    tables["expenses"] = resources.measured(tables["phases"], tables["history"], jobs)
+    tables["resources"] = resources.measured(tables["phases"], tables["history"], jobs)
     tables["scaling"] = exponents(tables["phases"], jobs, sizes)
     write_tables(Path(output), tables)
     theme = read_theme(display, all_runs)
-    for (dataset, scenario), rows in tables["standings"].groupby(VIEW, sort=False):
+    for (dataset, scenario), rows in tables["rankings"].groupby(SPLIT, sort=False):
         place = "all_datasets" if dataset == ALL else dataset
         write_text(Path(output, "latex", place, f"{scenario}.tex"), latex_tables(rows, theme))
     for (*names, gate), findings in tables["gates"].groupby([*RUN, "gate"], sort=False):
@@ -191,9 +191,9 @@ def main(
 
 
 def _audits(results: Results, fits: Iterable[Mapping]) -> Iterable[pd.DataFrame]:
-    """Yield the ``audit.tsv`` of each view of these fits, once, where there is one."""
+    """Yield the ``audit.tsv`` of each split of these fits, once, where there is one."""
     for path in dict.fromkeys(
-        Path(results.view(fit["dataset"], fit["scenario"], fit["seed"]), "audit.tsv")
+        Path(results.split(fit["dataset"], fit["scenario"], fit["seed"]), "audit.tsv")
         for fit in fits
     ):
         if path.is_file():
@@ -232,7 +232,7 @@ def _history(records: Iterable[dict], histories: list[Path]) -> pd.DataFrame:
 
 
 def _phases(records: Iterable[dict]) -> pd.DataFrame:
-    """Return a row for every run, seed and phase that it entered: its expenses, with the numbers of cells of its view."""
+    """Return a row for every run, seed and phase that it entered: its expenses, with the numbers of cells of its split."""
     rows = []
     for record in records:
         names = {column: record[column] for column in (*RUN, "method", "seed")}
@@ -246,7 +246,7 @@ def _phases(records: Iterable[dict]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=PHASE_COLUMNS)
 
 
-def _sizes_of_views(
+def _sizes_of_splits(
     records: Iterable[dict], cells: Iterable[CellScores]
 ) -> dict[tuple[str, str], tuple[int, int]]:
     """Return (dataset, scenario) -> the most train and query cells of any of its fits.
@@ -255,15 +255,15 @@ def _sizes_of_views(
     """
     scored: dict[tuple[str, str], int] = {}
     for run in cells:
-        view = run.dataset, run.scenario
-        scored[view] = max([scored.get(view, 0), *map(len, run.cells.values())])
+        split = run.dataset, run.scenario
+        scored[split] = max([scored.get(split, 0), *map(len, run.cells.values())])
     sizes: dict[tuple[str, str], tuple[int, int]] = {}
     for record in records:
         if {"train", "query"} <= set(record["cells"]):
-            view = record["dataset"], record["scenario"]
+            split = record["dataset"], record["scenario"]
             given = record["cells"]["train"], record["cells"]["query"]
-            sizes[view] = tuple(map(max, sizes.get(view, given), given))
-    return {view: (train, scored.get(view) or query) for view, (train, query) in sizes.items()}
+            sizes[split] = tuple(map(max, sizes.get(split, given), given))
+    return {split: (train, scored.get(split) or query) for split, (train, query) in sizes.items()}
 
 
 def _order(runs: pd.DataFrame, methods: dict[str, str]) -> dict[str, pd.Index]:

@@ -1,4 +1,4 @@
-"""Tune: trial by trial, which settings of a run do best on an inner view; the first trial has the run's own."""
+"""Tune: trial by trial, which settings of a run do best on an inner split; the first trial has the run's own."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def main(
     identity: dict,
     of: str,
     hyperparameters: dict,
-    view: Path,
+    split: Path,
     output: Path,
     trials: int,
     objective: str,
@@ -51,13 +51,13 @@ def main(
     Parameters
     ----------
     identity
-        dataset, scenario, run, method and seed of the tuned run; the seed is that of the view and of every fit.
+        dataset, scenario, run, method and seed of the tuned run; the seed is that of the split and of every fit.
     of
         The run that is tuned.
     hyperparameters
         What the config says of it: these stay as they are, and the rest of the method's space is searched.
-    view
-        The folder of the inner view.
+    split
+        The folder of the inner split.
     output
         The folder to write into.
     trials
@@ -84,7 +84,7 @@ def main(
         )
     known = catalog.hyperparameters(method)
     defaults = {name: known[name].default for name in space}
-    parts = {part: Path(view) / f"{part}.h5mu" for part in ("train", "query", "solution")}
+    parts = {part: Path(split) / f"{part}.h5mu" for part in ("train", "query", "solution")}
     asked = {
         "identity": identity,
         "hyperparameters": hyperparameters,

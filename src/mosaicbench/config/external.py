@@ -17,7 +17,7 @@ def is_meant(stanza: dict) -> bool:
 
 
 def why_not(stanza: dict, dataset: str, scenario: str) -> str | None:
-    """Return why such a run is not part of a view, None if it is."""
+    """Return why such a run is not part of a split, None if it is."""
     if not is_meant(stanza):
         return None
     inside = dataset in stanza.get("datasets", [dataset]) and scenario in stanza.get(
@@ -29,7 +29,7 @@ def why_not(stanza: dict, dataset: str, scenario: str) -> str | None:
 def files(
     run: str, stanza: dict, dataset: str, scenario: str, seeds: Sequence[int]
 ) -> list[dict[str, str]]:
-    """Return, for each seed, "latents" and "imputed" -> the file of a view.
+    """Return, for each seed, "latents" and "imputed" -> the file of a split.
 
     A path stands for all seeds, or has {seed} in it; {dataset} and {scenario} are filled in, too. A list has a path per seed,
     in the order of the config's `seeds`.
@@ -53,7 +53,7 @@ def files(
             if not os.path.isfile(path):  # which also says so of a name that is too long
                 raise UserError(
                     f"config key runs.{run}.{key}: there is no file {path}, for seed {seed} of {dataset}, {scenario} "
-                    f"(relative paths start at {Path.cwd()}); `datasets` and `scenarios` of the run say of which views it is"
+                    f"(relative paths start at {Path.cwd()}); `datasets` and `scenarios` of the run say of which splits it is"
                 )
             found[place][key] = path
     return found

@@ -16,7 +16,7 @@ from mosaicbench.config import registry
 from mosaicbench.config.checking import Mistake, Options, Text, faults, options, refused_together
 from mosaicbench.config.schema import (
     ALL,
-    BEST_OF_VIEW,
+    BEST_OF_SPLIT,
     FOLDER_NAME,
     LEFT_OUT,
     MEAN,
@@ -30,7 +30,7 @@ GROUPS_OF_MEAN = ("alignment", "label_transfer", "imputation")  # of the objecti
 
 
 class External(Options):
-    """A run that was computed elsewhere: its files, and the views that they are of."""
+    """A run that was computed elsewhere: its files, and the splits that they are of."""
 
     latents: Text | list[Text] = LEFT_OUT
     imputed: Text | list[Text] = LEFT_OUT
@@ -145,10 +145,10 @@ def of_files(key: str, options: dict) -> Iterator[Mistake]:
 
 def of_report(report: dict, config: dict, methods: dict[str, str]) -> Iterator[Mistake]:
     """Yield what is wrong with the runs and the sweep that a report asks for; `methods` are those of runs without mistakes."""
-    for key in ("projected_runs", "generated_runs", "reference_run"):
+    for key in ("umap_runs", "sampled_runs", "reference_run"):
         asked = [report[key]] if isinstance(report[key], str) else report[key] or []
         yield from unknown(f"report.{key}", "run", asked, config["runs"])
-    for name in report["generated_runs"]:
+    for name in report["sampled_runs"]:
         card = (
             catalog.card("methods", methods[name]) if name in methods else {"claims": "generates"}
         )
@@ -156,7 +156,7 @@ def of_report(report: dict, config: dict, methods: dict[str, str]) -> Iterator[M
             why = "has no prior for"
             why = "wraps a package, which is not asked for" if "wraps" in card else why
             why = "was computed elsewhere, so nothing can draw" if "elsewhere" in card else why
-            yield "report.generated_runs", f"{name!r} {why} virtual cells; take a run of a VAE"
+            yield "report.sampled_runs", f"{name!r} {why} virtual cells; take a run of a VAE"
     if report["sweep"] is not None:
         yield from of_sweep(report["sweep"], config)
 
@@ -181,11 +181,11 @@ def of_sweep(sweep: dict, config: dict) -> Iterator[Mistake]:
 
 def of_kept(keep: list[str], config: dict, methods: dict[str, str]) -> Iterator[Mistake]:
     """Yield runs that have no model to keep."""
-    names = [name for name in keep if name != BEST_OF_VIEW]
+    names = [name for name in keep if name != BEST_OF_SPLIT]
     yield from unknown("keep", "run", names, config["runs"])
     for name in names:
         method = methods.get(name)
-        if method == catalog.ELSEWHERE:
+        if method == catalog.EXTERNAL:
             yield "keep", f"{name!r} was computed elsewhere, so it has no model"
         elif method and catalog.card("methods", method)["kind"] == "control":
             yield "keep", f"{name!r} is a control, which has no model for other cells"
@@ -224,7 +224,7 @@ def why_untuned(method: str, stanza: dict) -> str:
     card = catalog.card("methods", method)
     if card["kind"] == "control":
         return "a control has nothing to search"
-    if method == catalog.ELSEWHERE:
+    if method == catalog.EXTERNAL:
         return "it was computed elsewhere"
     if "space" not in card:
         return f"the card of method {method!r} has no `space`"
@@ -258,7 +258,7 @@ def mistakes(config: dict, sound: dict[str, dict], known: dict) -> Iterator[Mist
             wrong = "each scenario names others in its key datasets; add it to one, or leave it out"
             yield f"datasets.{name}", wrong
     methods = {name: method_of(name, stanza or {}) for name, stanza in sound["runs"].items()}
-    there = (*catalog.names("methods"), catalog.ELSEWHERE)
+    there = (*catalog.names("methods"), catalog.EXTERNAL)
     methods = {name: method for name, method in methods.items() if method in there}
     yield from of_report(config["report"], config, methods)
     yield from of_kept(config["keep"], config, methods)
@@ -268,4 +268,4 @@ def mistakes(config: dict, sound: dict[str, dict], known: dict) -> Iterator[Mist
 
 def method_of(name: str, stanza: dict) -> str:
     """Return the method of a run; of one that was computed elsewhere, what has its place."""
-    return catalog.ELSEWHERE if elsewhere.is_meant(stanza) else stanza.get("method", name)
+    return catalog.EXTERNAL if elsewhere.is_meant(stanza) else stanza.get("method", name)

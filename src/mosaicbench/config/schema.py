@@ -32,7 +32,7 @@ LARGEST_SEED = 2**32 - 1  # of NumPy
 FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{,99}")
 FOLDER = re.compile(r"[\w./+@%=,~][\w./+@%=,~-]*")
 ALL, MEAN = "all", "mean"  # the defaults of tuning.runs and tuning.objective
-BEST_OF_VIEW = "best"  # in `keep`, all runs that may have the best overall score of a view
+BEST_OF_SPLIT = "best"  # in `keep`, all runs that may have the best overall score of a split
 DEFAULT_SCENARIOS = {"paired": {"kind": "paired"}, "unpaired": {"kind": "unpaired"}}
 DEFAULT_RUNS = [
     "vae_poe",
@@ -46,8 +46,8 @@ DEFAULT_RUNS = [
     "procrustes",
     "knn_impute",
     "ridge",
-    "links_cca",
-    "links_mnn",
+    "linked_cca",
+    "linked_mnn",
     "oracle",
     "label_oracle",
     "random_latent",
@@ -58,7 +58,7 @@ DEFAULT_RUNS = [
 ]
 WITHOUT_MOSAIC = {
     "paired": "in a paired scenario every train cell has all modalities",
-    "natural": "a natural scenario hides nothing",
+    "as_measured": "a natural scenario hides nothing",
 }
 
 
@@ -246,12 +246,12 @@ class Preprocess(Strict):
 class Scenario(Strict):
     """How pairing is hidden."""
 
-    kind: Literal["paired", "unpaired", "mosaic", "natural"]
+    kind: Literal["paired", "unpaired", "mosaic", "as_measured"]
     """Train cells have all modalities (paired), one each (unpaired), some more than others (mosaic), or all as measured (natural)."""
     query_fraction: Part = 0.2
     """Share of the cells that no method trains on, stratified by cell type."""
     split: GroupSplit = LEFT_OUT
-    labelled: Labelled = LEFT_OUT
+    label_subset: Labelled = LEFT_OUT
     paired_fraction: Share = LEFT_OUT
     """Mosaic: this share of the train cells has all modalities, the rest one each."""
     blocks: Annotated[list[OneOrMore], MinLen(1)] = LEFT_OUT
@@ -316,7 +316,7 @@ class Tuning(Strict):
     """Beside each of some runs, the same run with settings that were searched for on its train cells, NAME-tuned."""
 
     trials: Annotated[int, Ge(1), Le(10_000)] = 20
-    """Fits of the search of each run and view, the defaults included; as many for every method."""
+    """Fits of the search of each run and split, the defaults included; as many for every method."""
     runs: Literal["all"] | OneOrMore = ALL
     """All runs whose methods have something to search, or a list of them."""
     objective: Text = MEAN
@@ -372,10 +372,10 @@ class Sweep(Strict):
 class Report(Strict):
     """Choices for the tables and figures."""
 
-    projected_runs: FewRuns = LEFT_OUT
+    umap_runs: FewRuns = LEFT_OUT
     """Runs whose query cells are drawn (UMAP, clusters, confusion, imputed values), at most 4; default the first models."""
-    generated_runs: FewRuns = []
-    """VAEs from whose priors virtual cells are drawn and compared with real ones, in every view."""
+    sampled_runs: FewRuns = []
+    """VAEs from whose priors virtual cells are drawn and compared with real ones, in every split."""
     reference_run: Text | None = None
     """Run that every other is tested against, beside the best and the baseline linear; null names no other."""
     sweep: Sweep | None = None
@@ -408,12 +408,12 @@ class Config(Strict):
     """Replicates of the whole experiment; each drives split, initialisation and minibatches."""
     training: Training = Training()
     few_jobs: Flag = False
-    """For small data and few cores: one job cuts a view with all seeds, one fits all its baselines, as one always does with its controls, one fits two of its models, and one scores all its runs, twenty at most."""
+    """For small data and few cores: one job cuts a split with all seeds, one fits all its baselines, as one always does with its controls, one fits two of its models, and one scores all its runs, twenty at most."""
     tuning: Tuning | None = None
     preprocess: Preprocess = Preprocess()
     metrics: Metrics = Metrics()
-    keep: Names = [BEST_OF_VIEW]
-    """Runs whose fitted models are kept with them, for `mosaicbench apply`; `best` are all models and baselines of this project, with the first seed: the best run is among them; those of report.generated_runs are kept, too."""
+    keep: Names = [BEST_OF_SPLIT]
+    """Runs whose fitted models are kept with them, for `mosaicbench apply`; `best` are all models and baselines of this project, with the first seed: the best run is among them; those of report.sampled_runs are kept, too."""
     keep_imputed: Flag = True
     """Whether runs keep the values that they imputed; with false, they are deleted once the last score or picture of them is done, and every score that is made again fits its runs again."""
     limits: Limits = Limits()

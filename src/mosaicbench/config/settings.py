@@ -14,7 +14,7 @@ from mosaicbench.catalog.search_spaces import TUNED
 from mosaicbench.config import external as elsewhere
 from mosaicbench.config import references, registry
 from mosaicbench.config.checking import Mistake, faults, read_yaml, refuse
-from mosaicbench.config.schema import ALL, BEST_OF_VIEW, Config
+from mosaicbench.config.schema import ALL, BEST_OF_SPLIT, Config
 from mosaicbench.errors import UserError
 from mosaicbench.workflow import together
 
@@ -81,9 +81,9 @@ class Settings:
         return found
 
     @property
-    def views(self) -> list[tuple[str, str]]:
+    def splits(self) -> list[tuple[str, str]]:
         """Every dataset with every scenario that is not for other datasets."""
-        return _views(self.datasets, self.scenarios)
+        return _splits(self.datasets, self.scenarios)
 
     @property
     def tuning(self) -> dict:
@@ -102,7 +102,7 @@ class Settings:
 
     @cached_property
     def common_controls(self) -> list[str]:
-        """The controls that exist in every view: the jobs of one view fit and score them together."""
+        """The controls that exist in every split: the jobs of one split fit and score them together."""
         controls = [
             name
             for name, run in self.runs.items()
@@ -111,12 +111,12 @@ class Settings:
         return [
             name
             for name in controls
-            if all((*view, name) in self.applicable for view in self.views)
+            if all((*split, name) in self.applicable for split in self.splits)
         ]
 
     @cached_property
     def fitted_together(self) -> dict[str, list[str]]:
-        """The runs that one job per view fits, by the name of that job's files: controls, all others where the config asks."""
+        """The runs that one job per split fits, by the name of that job's files: controls, all others where the config asks."""
         few = self.config["few_jobs"]
         baselines, models = (
             together.of_kind(kind, self.runs) if few else [] for kind in ("baseline", "model")
@@ -125,15 +125,15 @@ class Settings:
 
     @cached_property
     def scored_together(self) -> dict[str, together.Scored]:
-        """The runs that one job per view scores, by the name of that job's files."""
+        """The runs that one job per split scores, by the name of that job's files."""
         if self.config["few_jobs"]:
             return together.scored_by_scenario(self.applicable)
         return together.scored(self.common_controls, self.applicable)
 
     @cached_property
     def laid_out_together(self) -> list[list[tuple[str, str]]]:
-        """The views, (dataset, scenario), whose cells one job lays out."""
-        return together.laid_out(self.views)
+        """The splits, (dataset, scenario), whose cells one job lays out."""
+        return together.laid_out(self.splits)
 
     @cached_property
     def drawn_together(self) -> list[list[str]]:
@@ -143,13 +143,13 @@ class Settings:
     @cached_property
     def kept(self) -> list[str]:
         """The runs whose models are kept, with every seed."""
-        named = [name for name in self.config["keep"] if name != BEST_OF_VIEW]
-        return list(dict.fromkeys([*named, *self.config["report"]["generated_runs"]]))
+        named = [name for name in self.config["keep"] if name != BEST_OF_SPLIT]
+        return list(dict.fromkeys([*named, *self.config["report"]["sampled_runs"]]))
 
     @cached_property
     def candidates(self) -> list[str]:
-        """The runs one of which may be the best of a view: they keep the model of the first seed until that is known."""
-        if BEST_OF_VIEW not in self.config["keep"]:
+        """The runs one of which may be the best of a split: they keep the model of the first seed until that is known."""
+        if BEST_OF_SPLIT not in self.config["keep"]:
             return []
         cards = {name: catalog.card("methods", run.method) for name, run in self.runs.items()}
         return [
@@ -216,7 +216,7 @@ def load(config: object) -> Settings:
             config["datasets"][name] = (config["datasets"][name] or {}) | said
     scenarios = config["scenarios"]
     applicable, not_applicable = [], []
-    for dataset, scenario in _views(datasets, scenarios):
+    for dataset, scenario in _splits(datasets, scenarios):
         for run in runs.values():
             reason = _why_not(run, scenarios[scenario]) or elsewhere.why_not(
                 run.hyperparameters, dataset, scenario
@@ -227,11 +227,11 @@ def load(config: object) -> Settings:
             else:
                 not_applicable.append(row | {"method": run.method, "reason": reason})
     for dataset, scenario, run in applicable:
-        if runs[run].method == catalog.ELSEWHERE:  # refuses a file that is not there
+        if runs[run].method == catalog.EXTERNAL:  # refuses a file that is not there
             elsewhere.files(run, runs[run].hyperparameters, dataset, scenario, config["seeds"])
-    if config["report"]["projected_runs"] is None:
+    if config["report"]["umap_runs"] is None:
         cards = {name: catalog.card("methods", run.method) for name, run in runs.items()}
-        config["report"]["projected_runs"] = [
+        config["report"]["umap_runs"] = [
             name
             for name, run in runs.items()
             if not run.tuned_from and cards[name]["kind"] == "model"
@@ -245,7 +245,7 @@ def load(config: object) -> Settings:
         limits=config["limits"],
         preprocess=config["preprocess"],
         groups=config["metrics"]["groups"],
-        projected=config["report"]["projected_runs"],
+        projected=config["report"]["umap_runs"],
         applicable=applicable,
         not_applicable=not_applicable,
     )
@@ -277,7 +277,7 @@ def _completed(config: dict, mistakes: list[Mistake]) -> tuple[dict, dict[str, d
 
 def _run(name: str, stanza: dict, config: dict) -> Run:
     method = references.method_of(name, stanza)
-    if method == catalog.ELSEWHERE:
+    if method == catalog.EXTERNAL:
         return Run(name, method, stanza)
     given = {key: value for key, value in stanza.items() if key != "method"}
     known = catalog.hyperparameters(method)
@@ -336,7 +336,7 @@ def _why_not(run: Run, stanza: dict) -> str | None:
     """Return why a run does not apply to a scenario, None if it does; a tuned run applies where the one that it tunes does."""
     handles = catalog.card("methods", run.method)["handles"]
     kind, described = _pairing(stanza)
-    if kind != "natural" and kind not in handles:
+    if kind != "as_measured" and kind not in handles:
         return f"needs {' or '.join(handles)} cells, this scenario is {described}"
     if not {run.name, run.tuned_from} & set(stanza.get("runs", [run.name])):
         return "left out of this scenario by the config"
@@ -357,7 +357,7 @@ def _pairing(stanza: dict) -> tuple[str, str]:
     return stanza["kind"], stanza["kind"]
 
 
-def _views(datasets: dict, scenarios: dict) -> list[tuple[str, str]]:
+def _splits(datasets: dict, scenarios: dict) -> list[tuple[str, str]]:
     return [
         (d, s)
         for d in datasets

@@ -1,1 +1,1 @@
-"""From a source to a view: readers, curation, links, preprocessing, scenarios."""
+"""From a source to a split: readers, curation, links, preprocessing, scenarios."""

@@ -43,7 +43,7 @@ class Measurement:
         (cells,) names of the rows, where not every cell of the dataset was measured; None where all were.
     chosen
         Who chose these features before, by what and on which cells, "" where all that were measured are there. The audit of
-        every view repeats it: query cells may have taken part in the choice.
+        every split repeats it: query cells may have taken part in the choice.
     """
 
     values: sparse.sparray | sparse.spmatrix | np.ndarray

@@ -1,4 +1,4 @@
-"""The audit of a view: what was learned from which cells, what the hidden cell types served, and what both sides share."""
+"""The audit of a split: what was learned from which cells, what the hidden cell types served, and what both sides share."""
 
 from __future__ import annotations
 

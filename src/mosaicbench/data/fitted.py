@@ -16,7 +16,7 @@ from mosaicbench.errors import UserError
 if TYPE_CHECKING:
     from anndata import AnnData
 
-PER_CELL = 1e4  # counts per cell after normalisation
+TARGET_SUM = 1e4  # counts per cell after normalisation
 FEW_CELLS = 500  # below, so many genes share the same few means that a local trend of the variance is singular
 FEW_COUNTS = 2**24  # of cells x genes, zeros included; 128 MB as float64
 
@@ -71,7 +71,7 @@ def per_cell(chosen: sparse.csr_matrix, cells: AnnData) -> sparse.csr_matrix:
     from sklearn.utils.sparsefuncs import inplace_row_scale
 
     totals = counted(cells).astype(np.float64)
-    inplace_row_scale(chosen, (PER_CELL / np.where(totals > 0, totals, 1)).astype(np.float32))
+    inplace_row_scale(chosen, (TARGET_SUM / np.where(totals > 0, totals, 1)).astype(np.float32))
     return chosen
 
 

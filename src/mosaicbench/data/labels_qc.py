@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 OTHERS = "other"  # the type of all cells that are not of the type of `association`
-PER_CELL = 1e4  # counts per cell after normalisation
+TARGET_SUM = 1e4  # counts per cell after normalisation
 
 
 def curated(
@@ -46,7 +46,7 @@ def curated(
     raw: Path | None = None,
     *,
     labels: dict | None = None,
-    unlabelled: Sequence[str] = (),
+    unknown_labels: Sequence[str] = (),
     dropped_types: Sequence[str] = (),
     qc: dict[str, dict] | None = None,
     association: dict | None = None,
@@ -106,10 +106,10 @@ def curated(
     if labels is not None:
         check_options(_joined_labels, labels, "labels")
         types, notes["labels_matched"] = _joined_labels(dataset.obs_names, folder, **labels)
-    _check_types("unlabelled", unlabelled, types)
+    _check_types("unknown_labels", unknown_labels, types)
     _check_types("dropped_types", dropped_types, types)
     any_known = bool(np.any(types != ""))
-    types = np.where(np.isin(types.astype(str), [str(name) for name in unlabelled]), "", types)
+    types = np.where(np.isin(types.astype(str), [str(name) for name in unknown_labels]), "", types)
     if any_known and not np.any(types != ""):
         warn(
             "unlabelled: names every cell type, so no cell has a label; leave out those that are known"
@@ -307,7 +307,7 @@ def _associated(cells: AnnData, types: np.ndarray, wanted: str, most: int, least
     compared = source_values(cells)
     if cells.uns["values"] == "counts":  # values that do not follow a cell's depth
         totals = np.maximum(np.asarray(compared.sum(axis=1)).ravel(), 1)
-        per_cell = sparse.diags((PER_CELL / totals).astype(np.float32)) @ compared
+        per_cell = sparse.diags((TARGET_SUM / totals).astype(np.float32)) @ compared
         compared = sparse.csr_matrix(per_cell).log1p()
     known = types != ""
     r = r_regression(compared[known].astype(np.float64), (types[known] == wanted).astype(float))

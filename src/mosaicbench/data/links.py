@@ -1,6 +1,6 @@
 """Links: which feature of one modality is believed to speak of which gene, and the gene activity that follows from them.
 
-A dataset and every part of a view hold them in ``varp["links"]`` of the MuData: features x features over all modalities in
+A dataset and every part of a split hold them in ``varp["links"]`` of the MuData: features x features over all modalities in
 order, symmetric, 1 or -1 where linked (negative: the more of one, the less of the other). Subsetting features subsets links.
 
 - Peak to gene: the peak overlaps the gene's body or the 2,000 bases upstream of its start, on the gene's strand. Where only

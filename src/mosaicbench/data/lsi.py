@@ -209,7 +209,7 @@ def tf_idf_from_lsi(cells: AnnData, lsi: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     cells
-        The ATAC modality of any part of the view: its ``varm["LSI"]`` and ``var["depth"]`` were fitted on train cells.
+        The ATAC modality of any part of the split: its ``varm["LSI"]`` and ``var["depth"]`` were fitted on train cells.
     lsi
         Values as ``files.values`` returns them or a method imputes them, not standardised.
     """

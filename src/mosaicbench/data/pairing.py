@@ -138,7 +138,7 @@ KINDS: dict[str, Callable[..., Measured]] = {
     "paired": paired,
     "unpaired": unpaired,
     "mosaic": mosaic,
-    "natural": paired,  # each cell shows the modalities that it was measured in: `designed` sees to it
+    "as_measured": paired,  # each cell shows the modalities that it was measured in: `designed` sees to it
 }
 
 

@@ -28,7 +28,7 @@ from scipy import sparse
 
 from mosaicbench.data.assemble import check_options, source_values
 from mosaicbench.data.fitted import (
-    PER_CELL,
+    TARGET_SUM,
     Learned,
     check_at_least,
     learned,
@@ -240,13 +240,13 @@ class Continuous:
 
 ALL = "all"  # cells that a transform may be learned from, query cells included
 OF_ALL_KINDS = ("standardise", "fit_on")  # options of every kind
-KEPT_OPTIONS = ("standardise", "out_of_fold", "transform")  # that an inner view takes over
+KEPT_OPTIONS = ("standardise", "out_of_fold", "transform")  # that an inner split takes over
 KINDS = {"rna": LogNormalised, "atac": Lsi, "adt": Clr, "continuous": Continuous}
 
 
 def counts_from_lognorm(x: np.ndarray, totals: np.ndarray) -> np.ndarray:
     """Take log-normalised values (cells, genes) back to counts, given each cell's total over all genes (``obs["total"]``)."""
-    return np.expm1(x) * (np.asarray(totals)[:, None] / PER_CELL)
+    return np.expm1(x) * (np.asarray(totals)[:, None] / TARGET_SUM)
 
 
 def check_preprocess(options: dict[str, dict]) -> None:

@@ -75,7 +75,7 @@ def cut(
     query_fraction: float = 0.2,
     split: dict | None = None,
     preprocess: dict[str, dict] | None = None,
-    labelled: dict | None = None,
+    label_subset: dict | None = None,
     corrupted_links: float = 0.0,
     **hiding: object,
 ) -> dict[str, MuData]:
@@ -112,7 +112,7 @@ def cut(
     dict of MuData
         "train", "query" and "solution", which satisfy the contracts in ``files``. Each has links between features in ``varp``
         and gene activities in the ATAC modality's ``obsm``; the solution has ``audit.audit_table`` in ``uns["audit"]``.
-        The train cells of a `natural` scenario say in ``uns`` which kind they amount to, ``pairing``; those of any, which
+        The train cells of a `as_measured` scenario say in ``uns`` which kind they amount to, ``pairing``; those of any, which
         modalities have no query cell in common, ``without_partners``.
 
     Raises
@@ -132,7 +132,7 @@ def cut(
 
     rng = np.random.default_rng(seed)
     division = _divide(dataset, kind, seed, query_fraction, split, rng)
-    design = _design(dataset, division, kind, seed, labelled, hiding, rng)
+    design = _design(dataset, division, kind, seed, label_subset, hiding, rng)
     by = None if split is None else split["by"]
     order = rng.permutation(len(division.query))
     transformed = {
@@ -158,7 +158,7 @@ def cut(
         "fitted_on": "train cells",
         "fitted_cells": {modality: cells.n_obs for modality, cells in train.mod.items()},
     }
-    if kind == "natural":
+    if kind == "as_measured":
         train.uns[KEY]["pairing"] = _pairing(division.has_of(division.train))
     if apart := [
         f"{one} and {other}"
@@ -295,7 +295,7 @@ def _design(
     division: Division,
     kind: str,
     seed: int,
-    labelled: dict | None,
+    label_subset: dict | None,
     hiding: dict,
     rng: np.random.Generator,
 ) -> Design:
@@ -303,12 +303,12 @@ def _design(
     train = division.train
     measured = designed(kind, types[train], division.has_of(train), rng, hiding)
     _check_sizes(measured, division.has_of(division.query))
-    if labelled is None:
+    if label_subset is None:
         return Design(measured, types)
-    check_options(few_labels, labelled, "labelled")
+    check_options(few_labels, label_subset, "label_subset")
     batches = np.asarray(dataset.obs["batch"], dtype=object)[train]
     shown = train[
-        few_labels(types[train], batches, np.random.default_rng([seed, SHOWN]), **labelled)
+        few_labels(types[train], batches, np.random.default_rng([seed, SHOWN]), **label_subset)
     ]
     few = np.full(len(types), "", dtype=object)
     few[shown] = types[shown]
@@ -380,7 +380,7 @@ def _transform(
         shown.obs[by] = categorical(dataset.obs[by].iloc[train])
     shown.obs["cell_type"] = categorical(design.types[train])
     shown.obs["batch"] = categorical(batches.iloc[train])
-    labelled = observed.obs_names[design.types[train] != ""]
+    label_subset = observed.obs_names[design.types[train] != ""]
 
     within = np.flatnonzero(division.has[modality][division.query])
     own = division.query[within]
@@ -407,13 +407,13 @@ def _transform(
     return Transformed(
         parts={"train": shown, "query": query, "solution": solution},
         places={"train": row_of[train], "query": row_of[own[rows]], "solution": row_of[own]},
-        log=[*fitted.log, Learned("cell types shown", labelled, "label")],
+        log=[*fitted.log, Learned("cell types shown", label_subset, "label")],
         variation=Learned(variation(shown, held_out), dataset.obs_names[own], "scale"),
     )
 
 
 def _rows(dataset: MuData, modality: str, rows: np.ndarray) -> AnnData:
-    """Return cells with their values alone, copied once: a view would copy them at every look.
+    """Return cells with their values alone, copied once: a split would copy them at every look.
 
     ``var["kept"]`` says which features encode a measured protein: they carry the links, so they are chosen however little they
     vary.
@@ -543,23 +543,23 @@ def all_cells(
     return whole
 
 
-def inner_view(
+def inner_split(
     train: MuData, *, share: float, seed: int, by: str | None = None
 ) -> dict[str, MuData]:
-    """Divide the train cells of a view once more, so that settings are chosen without any query cell.
+    """Divide the train cells of a split once more, so that settings are chosen without any query cell.
 
-    The inner view is made of ``train.h5mu`` alone, so it knows no more than that file says: cells that the scenario left with
-    one modality have no partners here either, and types that it hides stay hidden. Features are those of the view, which all
+    The inner split is made of ``train.h5mu`` alone, so it knows no more than that file says: cells that the scenario left with
+    one modality have no partners here either, and types that it hides stay hidden. Features are those of the split, which all
     train cells chose; idf, decomposition and moments are fitted again, on the inner train cells.
 
     Parameters
     ----------
     train
-        The train cells of a view.
+        The train cells of a split.
     share
         Of the cells that a query is drawn from, those that become the inner query; as ``query_fraction`` of a scenario.
     seed
-        Draws the division, together with the view's own seed.
+        Draws the division, together with the split's own seed.
     by
         The column by which the scenario splits; one of its groups is left out. If train cells are all of one group, or `by` is
         None, cells are drawn at random, stratified by type.
@@ -567,14 +567,14 @@ def inner_view(
     Returns
     -------
     dict of MuData
-        Train, query and solution, which say of themselves the view's dataset, scenario and seed.
+        Train, query and solution, which say of themselves the split's dataset, scenario and seed.
 
     Raises
     ------
     UserError
         When there is no such column, or too few cells are left.
     """
-    view = train.uns[KEY]
+    split = train.uns[KEY]
     for modality, cells in train.mod.items():
         if by is not None and by not in cells.obs:
             raise UserError(
@@ -589,22 +589,24 @@ def inner_view(
         by = None
     parts = cut(
         dataset,
-        dataset_name=str(view["dataset"]),
-        scenario=str(view["scenario"]),
-        kind="paired" if view["kind"] == "paired" else "natural",  # what was to be hidden is hidden
-        seed=int(np.random.SeedSequence([seed, view["seed"]]).generate_state(1)[0]),
+        dataset_name=str(split["dataset"]),
+        scenario=str(split["scenario"]),
+        kind="paired"
+        if split["kind"] == "paired"
+        else "as_measured",  # what was to be hidden is hidden
+        seed=int(np.random.SeedSequence([seed, split["seed"]]).generate_state(1)[0]),
         query_fraction=share,
         split=None if by is None else {"by": by},
         preprocess=_all_features(train),
     )
     for part in parts.values():
-        part.uns[KEY]["seed"] = view["seed"]
-    parts["solution"].uns["audit"] = parts["solution"].uns["audit"].assign(seed=view["seed"])
+        part.uns[KEY]["seed"] = split["seed"]
+    parts["solution"].uns["audit"] = parts["solution"].uns["audit"].assign(seed=split["seed"])
     return parts
 
 
 def _as_dataset(train: MuData, by: str | None) -> MuData:
-    """Return train cells as a dataset: what was measured of the view's features, and what is known of the cells."""
+    """Return train cells as a dataset: what was measured of the split's features, and what is known of the cells."""
     dataset = joined({modality: _source(cells) for modality, cells in train.mod.items()})
     for column in dict.fromkeys(["cell_type", "batch", *([] if by is None else [by])]):
         said = pd.Series(said_of_cells(train, column), index=train.obs_names, dtype=object)
@@ -631,7 +633,7 @@ def _source(cells: AnnData) -> AnnData:
 
 
 def _all_features(train: MuData) -> dict[str, dict]:
-    """Return options of preprocessing that keep a view's transforms, its features that vary, and its number of components."""
+    """Return options of preprocessing that keep a split's transforms, its features that vary, and its number of components."""
     most = max(cells.n_vars for cells in train.mod.values())
     options = {"rna": {"features": most}}
     if components := [

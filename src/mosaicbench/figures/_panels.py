@@ -83,7 +83,7 @@ def directions_of(values: pd.DataFrame, theme: Theme) -> pd.DataFrame:
     return found.sort_values("direction", key=lambda names: names.map(order.index), kind="stable")
 
 
-def handles_of_runs(theme: Theme, runs: Sequence[str]) -> list[Line2D]:
+def scenarios_of_runs(theme: Theme, runs: Sequence[str]) -> list[Line2D]:
     """Return a legend's markers of runs, in display order."""
     return [
         Line2D([], [], label=theme.label("runs", run), **theme.marker(run, size=5))
@@ -109,7 +109,7 @@ def label_rows(axes: Axes, theme: Theme, runs: list[str]) -> None:
         axes.yaxis.set_visible(False)
     axes.set_ylim(len(runs) - 0.4, -0.6)
     for row, (above, below) in enumerate(zip(runs, runs[1:], strict=False)):
-        if theme.roster.kind(above) != theme.roster.kind(below):
+        if theme.run_metadata.kind(above) != theme.run_metadata.kind(below):
             axes.axhline(row + 0.5, color="#BBBBBB", linewidth=0.6)
 
 
@@ -174,11 +174,11 @@ def measured_resources(table: pd.DataFrame, column: str) -> list[str]:
     ]
 
 
-def name_view(figure: Figure, theme: Theme, runs: pd.DataFrame, what: str = "") -> None:
-    """Write the dataset, the scenario and what is drawn above a figure of one view; by default the number of seeds."""
+def name_split(figure: Figure, theme: Theme, runs: pd.DataFrame, what: str = "") -> None:
+    """Write the dataset, the scenario and what is drawn above a figure of one split; by default the number of seeds."""
     first, seeds = runs.iloc[0], runs["seed"].nunique()
     what = what or f"{seeds} seed{'s' if seeds != 1 else ''}"
-    title = f"{theme.view(first['dataset'], first['scenario'])} · {what}"
+    title = f"{theme.split(first['dataset'], first['scenario'])} · {what}"
     figure.suptitle(title, x=0.008, ha="left", fontsize=8, color=QUIET)
 
 
@@ -191,8 +191,8 @@ def name_cells(
     *,
     which: str = "query cells",
 ) -> None:
-    """Write the dataset, the scenario, the seed and how many cells are drawn above a figure of one view."""
-    name_view(figure, theme, runs, f"seed {seed}, {cells:,} {which}")
+    """Write the dataset, the scenario, the seed and how many cells are drawn above a figure of one split."""
+    name_split(figure, theme, runs, f"seed {seed}, {cells:,} {which}")
 
 
 def bare(axes: Axes) -> None:

@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 
 from mosaicbench.figures._panels import (
     directions_of,
-    name_view,
+    name_split,
     nothing,
     panels_of_directions,
     shape,
@@ -30,7 +30,7 @@ CARD = {
         "draws, the mean over seeds. Calibration says nothing about how much is known: compare CRPS."
     ),
     "needs": ["features", "scores", "runs"],
-    "per": "view",
+    "per": "split",
     "only_with_group": "calibration",
 }
 HISTOGRAM = "pit_histogram"
@@ -43,7 +43,7 @@ TALLEST = 0.78  # of a row
 def calibration(
     *, features: pd.DataFrame, scores: pd.DataFrame, runs: pd.DataFrame, theme: Theme
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw the PIT histograms of one view.
+    """Draw the PIT histograms of one split.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def calibration(
     """
     counts = features[features["metric"] == HISTOGRAM]
     if counts.empty:
-        absent = "No run of this view gives draws of what it imputes, or the group calibration was not scored."
+        absent = "No run of this split gives draws of what it imputes, or the group calibration was not scored."
         return nothing(absent, COLUMNS)
     rows, directions = theme.order("runs", counts["run"]), directions_of(counts, theme)
     lines, columns = shape(len(directions))
@@ -80,7 +80,7 @@ def calibration(
                 _write_coverage(axes, row, means.loc[run])
                 table = table.assign(**means.loc[run], shown="")
             drawn.append(table.assign(**named, run=run))
-    name_view(figure, theme, runs)
+    name_split(figure, theme, runs)
     return figure, pd.concat(drawn, ignore_index=True).reindex(columns=COLUMNS)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mosaicbench.figures._panels import DASHED, handles_of_runs, name_view, nothing
+from mosaicbench.figures._panels import DASHED, scenarios_of_runs, name_split, nothing
 from mosaicbench.report.page.cells import ARROWS
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats.common import BY_DISTANCE, DISTANCES
@@ -20,7 +20,7 @@ CARD = {
         "in which modalities differ. Where two runs are in another order across than up, the distance decides between them."
     ),
     "needs": ["headline", "runs"],
-    "per": "view",
+    "per": "split",
 }
 COLUMNS = ["metric", "run", *DISTANCES, *(f"place_{distance}" for distance in DISTANCES)]
 SIDE = 2.5  # inches
@@ -29,7 +29,7 @@ SIDE = 2.5  # inches
 def distances(
     *, headline: pd.DataFrame, runs: pd.DataFrame, theme: Theme
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw the scores of one view by either distance.
+    """Draw the scores of one split by either distance.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def distances(
     of_scores = {score: _both(means, score, theme) for score in SCORES}
     of_scores = {score: rows for score, rows in of_scores.items() if len(rows)}
     if not of_scores:
-        return nothing("No run of this view has a score by both distances.", COLUMNS)
+        return nothing("No run of this split has a score by both distances.", COLUMNS)
     figure = Figure(figsize=(SIDE * len(of_scores) + 2.2, SIDE + 0.4), layout="constrained")
     for axes, (score, rows) in zip(
         figure.subplots(1, len(of_scores), squeeze=False)[0], of_scores.items(), strict=True
@@ -62,10 +62,10 @@ def distances(
         axes.set_title(f"{theme.label('metrics', score)} {ARROWS[theme.roster.better(score)]}")
     drawn = pd.concat(of_scores.values(), ignore_index=True)[COLUMNS]
     legend = figure.legend(
-        handles=handles_of_runs(theme, drawn["run"]), loc="outside right upper", handletextpad=0.3
+        handles=scenarios_of_runs(theme, drawn["run"]), loc="outside right upper", handletextpad=0.3
     )
     legend.set_alignment("left")
-    name_view(figure, theme, runs)
+    name_split(figure, theme, runs)
     return figure, drawn
 
 
@@ -73,9 +73,11 @@ def _both(means: pd.DataFrame, score: str, theme: Theme) -> pd.DataFrame:
     """Return a row for each model and baseline that has a score by every distance, with its place by each."""
     forms = BY_DISTANCE[score]
     rows = means.reindex(columns=list(forms.values())).set_axis(list(forms), axis=1).dropna()
-    rows = rows.loc[[run for run in theme.order("runs", rows.index) if theme.roster.competes(run)]]
+    rows = rows.loc[
+        [run for run in theme.order("runs", rows.index) if theme.run_metadata.competes(run)]
+    ]
     places = (
-        rows.rank(ascending=theme.roster.better(score) == "lower", method="min")
+        rows.rank(ascending=theme.run_metadata.better(score) == "lower", method="min")
         .add_prefix("place_")
         .astype(int)
     )

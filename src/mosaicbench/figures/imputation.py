@@ -18,7 +18,7 @@ from mosaicbench.figures._panels import (
     cloud,
     directions_of,
     head,
-    name_view,
+    name_split,
     nothing,
     panels_of_directions,
     shape,
@@ -47,7 +47,7 @@ CARD = {
         "that is too sure is narrower than what was measured; one that misses dropout has no peak at 0."
     ),
     "needs": ["features", "imputed_values", "runs"],
-    "per": "view",
+    "per": "split",
 }
 METRIC = "imputation_pearson_per_feature"
 QUANTILES = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
@@ -69,7 +69,7 @@ Part = tuple[tuple[float, float], Callable[[SubFigure], pd.DataFrame]]
 def imputation(
     *, features: pd.DataFrame, imputed_values: pd.DataFrame, runs: pd.DataFrame, theme: Theme
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw how one view's features are imputed.
+    """Draw how one split's features are imputed.
 
     Returns
     -------
@@ -82,9 +82,9 @@ def imputation(
     if len(imputed_values):
         parts += [_scatters(imputed_values, theme), _histograms(imputed_values, theme)]
     if not parts:
-        return nothing("No run of this view imputes a modality.", COLUMNS)
+        return nothing("No run of this split imputes a modality.", COLUMNS)
     figure, drawn = stacked(parts)
-    name_view(figure, theme, runs)
+    name_split(figure, theme, runs)
     return figure, drawn.reindex(columns=COLUMNS)
 
 

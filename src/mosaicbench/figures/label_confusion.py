@@ -23,7 +23,7 @@ CARD = {
         "without a type are left out. A dash: the run does not give latents of both modalities."
     ),
     "needs": ["transfers", "runs"],
-    "per": "view",
+    "per": "split",
 }
 COLUMNS = ["direction", "run", "seed", "cell_type", "transferred", "cells", "share"]
 COLOURS = "Blues"
@@ -34,7 +34,7 @@ MOST_PRINTED = 12
 def label_confusion(
     *, transfers: pd.DataFrame, runs: pd.DataFrame, theme: Theme
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw the confusion matrices of one view.
+    """Draw the confusion matrices of one split.
 
     Returns
     -------

@@ -27,7 +27,7 @@ CARD = {
         "cells are left out."
     ),
     "needs": ["markers", "runs"],
-    "per": "view",
+    "per": "split",
 }
 COLUMNS = [*(name for name in OF_CELLS["markers"] if name not in ("dataset", "scenario")), "scaled"]
 COLOURS = "YlGnBu"
@@ -38,7 +38,7 @@ LARGEST = 44.0  # points squared
 def marker_dots(
     *, markers: pd.DataFrame, runs: pd.DataFrame, theme: Theme
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw the markers of one view.
+    """Draw the markers of one split.
 
     Returns
     -------

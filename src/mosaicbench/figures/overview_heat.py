@@ -20,7 +20,7 @@ from mosaicbench.figures._panels import (
     inches,
     label_rows,
     measured_resources,
-    name_view,
+    name_split,
     nothing,
 )
 from mosaicbench.report.tables.text import FEWER, NOT_GIVEN, absence, number
@@ -37,13 +37,13 @@ CARD = {
         "that it averages, with the run's place among models and baselines; a run without all of them has none (its value "
         "follows a †). Cells: means over seeds, and over directions, as printed (recall, accuracy and the like without the "
         "leading 0); the colour is the mean on a scale from 0, chance (where a metric has none, the strongest control that "
-        "knows nothing), to 1, the oracle control of the view (where it gives none, the best possible value). What lies "
+        "knows nothing), to 1, the oracle control of the split (where it gives none, the best possible value). What lies "
         "outside is coloured as the nearer end; a metric in which a control that knows nothing reaches the oracle has no "
         "scale and stays white. Competitors never set the scale. Time and memory: bars on logarithmic scales. A dash: not "
         "applicable or not given; a cross: failed; †: a mean over fewer directions or sources than another run gave."
     ),
     "needs": ["scores", "overall", "runs"],
-    "per": "view",
+    "per": "split",
 }
 FAMILIES = {
     "alignment": (FOSCTTM, RECALL, "foscttm_within_cell_type"),
@@ -91,7 +91,7 @@ class _Column:
 def overview_heat(
     *, scores: pd.DataFrame, overall: pd.DataFrame, runs: pd.DataFrame, theme: Theme
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw the scaled means of one view.
+    """Draw the scaled means of one split.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def overview_heat(
     }
     rows = theme.order("runs", runs["run"])
     if not any(families.values()):
-        return nothing("No run of this view has a score to draw.", COLUMNS)
+        return nothing("No run of this split has a score to draw.", COLUMNS)
     used = measured_resources(summary, "mean")
     parts = _scores(overall)
     for family, names in (families | {"resources": used}).items():
@@ -145,13 +145,13 @@ def overview_heat(
     cells = {(cell["metric"], cell["run"]): cell for cell in drawn.to_dict("records")}
     for column in columns:
         if column.kind == "dot":
-            _dots(axes, column, [theme.roster.traits(run)[column.name] for run in rows])
+            _dots(axes, column, [theme.run_metadata.traits(run)[column.name] for run in rows])
         else:
             for row, run in enumerate(rows):
                 _value(axes, column, row, cells[column.name, run], theme.colour(run))
     _headings(axes, columns, theme)
     _scale(figure, size, names)
-    name_view(figure, theme, runs)
+    name_split(figure, theme, runs)
     return figure, drawn
 
 
@@ -171,9 +171,9 @@ def _scores(overall: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
 
 def _scaled(means: pd.DataFrame, metric: str, theme: Theme) -> pd.DataFrame:
     """Return a metric's mean of every run, and its place on the scale from 0 to 1."""
-    scale = ends(means["mean"], metric, theme.roster)
+    scale = ends(means["mean"], metric, theme.run_metadata)
     width = scale["one"] - scale["zero"]
-    has_scale = width * theme.roster.sign(metric) > 0
+    has_scale = width * theme.run_metadata.sign(metric) > 0
     scaled = (means["mean"] - scale["zero"]) / (width if has_scale else np.nan)
     texts = means["mean"].map(partial(number, metric))
     texts = texts.str.replace(r"^(-?)0\.", r"\1.", regex=True)
@@ -254,7 +254,7 @@ def _headings(axes: Axes, columns: list[_Column], theme: Theme) -> None:
     slanted = {"rotation": 50, "rotation_mode": "anchor", "ha": "left", "fontsize": 6.3}
     for column in columns:
         if column.kind == "dot":
-            label = column.name.removeprefix("uses_")
+            label = column.name.removeprefix("takes_")
         elif column.family == "score":
             label = theme.label("groups", column.name)
         else:

@@ -16,12 +16,12 @@ from mosaicbench.figures._panels import (
     FLOOR,
     OVER_ROWS,
     ROW,
-    handles_of_runs,
+    scenarios_of_runs,
     head,
     label_rows,
     mark_seeds,
     measured_resources,
-    name_view,
+    name_split,
     nothing,
     plain_log,
     stacked,
@@ -44,7 +44,7 @@ CARD = {
         "Values below 0.01 are drawn at 0.01. Compare only runs of the same machine."
     ),
     "needs": ["overall", "scores", "runs"],
-    "per": "view",
+    "per": "split",
 }
 COLUMNS = ["metric", "run", "seed", "value", "mean", "seeds", "shown", "score", "scaled", "front"]
 SIDE = (2.6, 1.9)  # inches
@@ -56,7 +56,7 @@ Part = tuple[tuple[float, float], Callable[[SubFigure], pd.DataFrame]]
 def resources(
     *, overall: pd.DataFrame, scores: pd.DataFrame, runs: pd.DataFrame, theme: Theme
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw what the runs of one view took, and their scores against it.
+    """Draw what the runs of one split took, and their scores against it.
 
     Returns
     -------
@@ -66,20 +66,20 @@ def resources(
     values = seed_means(scores).dropna(subset="value")
     measured = measured_resources(values, "value")
     if not measured:
-        return nothing("No run of this view has a measured time or memory.", COLUMNS)
+        return nothing("No run of this split has a measured time or memory.", COLUMNS)
     values = values[values["metric"].isin(measured)]
     of_runs = values.groupby(["metric", "run"])["value"]
     values = values.assign(mean=of_runs.transform("mean"), seeds=of_runs.transform("size"))
     parts = [_taken(values, measured, runs, theme)]
     complete = overall.assign(score=overall["score"].where(overall["complete"]))
-    scaled = theme.roster.competing(complete).set_index("run")
+    scaled = theme.run_metadata.competing(complete).set_index("run")
     means = values.drop_duplicates(["metric", "run"]).set_index(["metric", "run"])["mean"]
     names = [name for name in SCORES if scaled[name].notna().any()]
     pairs = [_pairs(scaled, means[used], theme, name, used) for name in names for used in measured]
     if any(map(len, pairs)):
         parts.append(_against(pd.concat(pairs, ignore_index=True), theme))
     figure, drawn = stacked(parts)
-    name_view(figure, theme, runs)
+    name_split(figure, theme, runs)
     return figure, drawn.reindex(columns=COLUMNS)
 
 
@@ -146,7 +146,7 @@ def _against(drawn: pd.DataFrame, theme: Theme) -> Part:
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             plain_log(axes)
         line = Line2D([], [], color=FRONT, label="not beaten in both")
-        handles = [*handles_of_runs(theme, drawn["run"]), line]
+        handles = [*scenarios_of_runs(theme, drawn["run"]), line]
         legend = room.legend(handles=handles, loc="outside right upper", handletextpad=0.3)
         legend.set_alignment("left")
         return drawn

@@ -17,7 +17,7 @@ from mosaicbench.figures._panels import (
     label_rows,
     mark_interval,
     mark_seeds,
-    name_view,
+    name_split,
     nothing,
     wrapped,
     write_absence,
@@ -30,7 +30,7 @@ from mosaicbench.stats.summary import best, seed_means
 CARD = {
     "label": "Scores by run",
     "caption": (
-        "Every run of the view, models first, then baselines and controls. A dot is one seed (the mean over directions), "
+        "Every run of the split, models first, then baselines and controls. A dot is one seed (the mean over directions), "
         "the large marker the mean over seeds, the bar its 95 % interval: Student's t over seeds, wide with few, for scores "
         "that are means over cells (FOSCTTM, label transfer accuracy, r per cell) at least as wide as over cells. It is about "
         "other splits of this dataset, not about other data. A star marks the best mean among models and "
@@ -38,7 +38,7 @@ CARD = {
         "failed."
     ),
     "needs": ["scores", "headline", "runs"],
-    "per": "view",
+    "per": "split",
 }
 LEGEND_COLUMN, LEGEND_ROW = 1.4, 0.18  # inches
 COLUMNS = [
@@ -59,7 +59,7 @@ COLUMNS = [
 def scores_by_run(
     *, scores: pd.DataFrame, headline: pd.DataFrame, runs: pd.DataFrame, theme: Theme
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw the headline scores of one view.
+    """Draw the headline scores of one split.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def scores_by_run(
     """
     means = seed_means(scores).dropna(subset="value")
     summary = (
-        headline.assign(best=best(headline, theme.roster))
+        headline.assign(best=best(headline, theme.run_metadata))
         .set_index(["metric", "run"])
         .to_dict("index")
     )
@@ -76,7 +76,7 @@ def scores_by_run(
     of_seeds = dict(tuple(means.groupby(["metric", "run"])))
     rows = theme.order("runs", runs["run"])
     if not metrics:
-        return nothing("No run of this view has a score to draw.", COLUMNS)
+        return nothing("No run of this split has a score to draw.", COLUMNS)
 
     width, legend = 1.7 + 1.75 * len(metrics), _legend()
     columns = min(len(legend), int(width / LEGEND_COLUMN))
@@ -85,7 +85,7 @@ def scores_by_run(
     panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
     drawn = []
     for axes, metric in zip(panels, metrics, strict=True):
-        chance = theme.roster.chance(metric)
+        chance = theme.run_metadata.chance(metric)
         label_rows(axes, theme, rows)
         axes.grid(axis="x")
         if not np.isnan(chance):
@@ -112,11 +112,13 @@ def scores_by_run(
             common = {key: total[key] for key in ("mean", "low", "high", "seeds", "best")}
             values = seeds[["metric", "run", "seed", "value"]].to_dict("records")
             drawn += [value | common | {"chance": chance, "shown": ""} for value in values]
-        _limit(axes, *theme.roster.bounds(metric))
-        better = {"lower": "← better", "higher": "better →"}.get(theme.roster.better(metric), "")
+        _limit(axes, *theme.run_metadata.bounds(metric))
+        better = {"lower": "← better", "higher": "better →"}.get(
+            theme.run_metadata.better(metric), ""
+        )
         axes.set_title(wrapped(theme.label("metrics", metric)), **OVER_ROWS)
         axes.set_xlabel(better, color=QUIET, fontsize=7)
-    name_view(figure, theme, runs)
+    name_split(figure, theme, runs)
     figure.legend(
         handles=legend,
         loc="outside lower center",

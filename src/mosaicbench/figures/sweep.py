@@ -36,7 +36,7 @@ PATTERNS = ("-", (0, (5, 1.5)), (0, (1, 1)))
 
 
 def sweep(*, sweep: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
-    """Draw the table of a sweep, a row of panels per series or view.
+    """Draw the table of a sweep, a row of panels per series or split.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def sweep(*, sweep: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Fig
             axes.set_title(title)
             most_lines = max(most_lines, title.count("\n") + 1)
             better = {"lower": "↓ better", "higher": "↑ better"}.get(
-                theme.roster.better(metric), ""
+                theme.run_metadata.better(metric), ""
             )
             axes.set_ylabel(better, color=QUIET, fontsize=7)
             axes.set_xlabel(sweep["quantity"].iloc[0])
@@ -130,7 +130,7 @@ def _panel(axes: Axes, table: pd.DataFrame, lines: dict[str, str], theme: Theme)
     places = _places(values, log=log)
     axes.grid(axis="y")
     metric = table["metric"].iloc[0]
-    chance = theme.roster.chance(metric)
+    chance = theme.run_metadata.chance(metric)
     if not np.isnan(chance):
         axes.axhline(chance, zorder=1, **DASHED)
     nearest, whole = (np.diff(places).min(), np.ptp(places)) if len(places) > 1 else (1.0, 1.0)
@@ -172,7 +172,7 @@ def _panel(axes: Axes, table: pd.DataFrame, lines: dict[str, str], theme: Theme)
             zorder=4,
         )
     axes.set_xticks(places, [f"{value:g}" for value in values])
-    if log and theme.roster.group(metric) == "resources":
+    if log and theme.run_metadata.group(metric) == "resources":
         axes.set_yscale("log", nonpositive="mask")  # a power of the quantity is a line
     else:
         _limit(axes, chance, table)

@@ -1,4 +1,4 @@
-"""What training minimised: every term of the cost, epoch by epoch."""
+"""What training minimised: every term of the loss, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mosaicbench.figures._panels import inches, name_view, shape, wrapped
+from mosaicbench.figures._panels import inches, name_split, shape, wrapped
 from mosaicbench.report.theme import Theme, empty
 
 CARD = {
     "label": "Training curves",
     "caption": (
-        "Every term of the cost over the epochs, in nats per cell, summed over features: a line is one seed of a run. Terms "
+        "Every term of the loss over the epochs, in nats per cell, summed over features: a line is one seed of a run. Terms "
         "mean the same in every method, but methods sum them over different paths, so compare shapes, and heights only "
-        "within a run. Of critics, their surprise (nats) and accuracy are drawn too. A line ends where training stopped; a "
-        "point on the validation cost marks the epoch whose weights were kept: the lowest after the "
+        "within a run. Of discriminators, their surprise (nats) and accuracy are drawn too. A line ends where training stopped; a "
+        "point on the validation loss marks the epoch whose weights were kept: the lowest after the "
         "warm-up. scMODAL's terms are means over features, not nats, and it keeps its last weights. The vertical axis "
         "leaves out the start, where it would hide the rest."
     ),
     "needs": ["history", "runs"],
-    "per": "view",
+    "per": "split",
 }
-COLUMNS = ["cost", "run", "seed", "epoch", "value"]
-VALIDATION = "validation_cost"
+COLUMNS = ["loss", "run", "seed", "epoch", "value"]
+VALIDATION = "validation_loss"
 KEPT = "kept"  # 1 in the epoch whose weights were kept
 BESIDE = ("_said", "_shown", KEPT)  # what stands in a history and is no curve
 WIDTH, HEIGHT = 2.45, 1.9  # inches
@@ -37,59 +37,59 @@ WIDTH, HEIGHT = 2.45, 1.9  # inches
 def training_curves(
     *, history: pd.DataFrame, runs: pd.DataFrame, theme: Theme
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw the histories of the trained runs of one view.
+    """Draw the histories of the trained runs of one split.
 
     Returns
     -------
     tuple
-        The figure, and one row per cost, run, seed and epoch.
+        The figure, and one row per loss, run, seed and epoch.
     """
     kept_epochs = (
-        history[(history["cost"] == KEPT) & (history["value"] == 1)]
+        history[(history["loss"] == KEPT) & (history["value"] == 1)]
         .set_index(["run", "seed"])["epoch"]
         .to_dict()
     )
-    is_drawn = ~history["cost"].astype(str).str.endswith(BESIDE)
+    is_drawn = ~history["loss"].astype(str).str.endswith(BESIDE)
     drawn = history[is_drawn].dropna(subset="value")[COLUMNS].reset_index(drop=True)
     if drawn.empty:
-        return empty("No run of this view was trained."), drawn
-    costs = theme.order("costs", drawn["cost"])
+        return empty("No run of this split was trained."), drawn
+    losses = theme.order("losses", drawn["loss"])
     trained = theme.order("runs", drawn["run"])
-    lines, columns = shape(len(costs))
+    lines, columns = shape(len(losses))
     named = {run: theme.label("runs", run) for run in trained}
     widest = 0.55 + max(inches(name, rcParams["legend.fontsize"]) for name in named.values())
     beside = min(4, len(trained), max(1, int(WIDTH * columns / widest)))
     height = 0.4 + HEIGHT * lines + 0.17 * math.ceil(len(trained) / beside)
     figure = Figure(figsize=(WIDTH * columns, height), layout="constrained")
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
-    for axes, cost in zip(panels, costs, strict=False):
-        of_cost = drawn[drawn["cost"] == cost]
+    for axes, loss in zip(panels, losses, strict=False):
+        of_loss = drawn[drawn["loss"] == loss]
         for run in trained:
-            for seed, curve in of_cost[of_cost["run"] == run].groupby("seed"):
+            for seed, curve in of_loss[of_loss["run"] == run].groupby("seed"):
                 axes.plot(
                     curve["epoch"], curve["value"], linewidth=0.9, alpha=0.85, **theme.line(run)
                 )
-                if cost == VALIDATION:
+                if loss == VALIDATION:
                     kept = curve[curve["epoch"] == kept_epochs.get((run, seed))]
                     axes.plot(kept["epoch"], kept["value"], **theme.marker(run, size=3))
-        _limit(axes, of_cost)
-        axes.set_title(wrapped(theme.cost(cost), width=24))
+        _limit(axes, of_loss)
+        axes.set_title(wrapped(theme.loss(loss), width=24))
         axes.grid(axis="y")
         axes.set_xlabel("epoch")
-    for axes in panels[len(costs) :]:
+    for axes in panels[len(losses) :]:
         axes.set_visible(False)
     handles = [
         Line2D([], [], linewidth=1.6, label=name, **theme.line(run)) for run, name in named.items()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=beside)
-    name_view(figure, theme, runs)
+    name_split(figure, theme, runs)
     return figure, drawn
 
 
-def _limit(axes: Axes, of_cost: pd.DataFrame) -> None:
+def _limit(axes: Axes, of_loss: pd.DataFrame) -> None:
     """Show what follows the first tenth of the epochs of each curve, and all below it."""
-    last = of_cost.groupby(["run", "seed"])["epoch"].transform("max")
-    settled = of_cost.loc[of_cost["epoch"] >= np.minimum(0.1 * last + 1, last), "value"]
-    low, high = of_cost["value"].min(), settled.max()
+    last = of_loss.groupby(["run", "seed"])["epoch"].transform("max")
+    settled = of_loss.loc[of_loss["epoch"] >= np.minimum(0.1 * last + 1, last), "value"]
+    low, high = of_loss["value"].min(), settled.max()
     edge = 0.05 * (high - low or abs(high) or 1)
     axes.set_ylim(low - edge, high + edge)

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mosaicbench.figures._panels import dot, plain_numbers
 from mosaicbench.report.theme import QUIET, Theme, empty
-from mosaicbench.stats.common import VIEW
+from mosaicbench.stats.common import SPLIT
 
 CARD = {
     "label": "Trials of tuning",
@@ -28,26 +28,26 @@ AXES = {"trials": "trials", "cpu_hours": "CPU hours of fits"}
 
 
 def tuning_trials(*, trials: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
-    """Draw a row of two panels per view.
+    """Draw a row of two panels per split.
 
     Returns
     -------
     tuple
-        The figure, and the table that it shows: the trials of the first seed of each view.
+        The figure, and the table that it shows: the trials of the first seed of each split.
     """
-    shown = trials[trials["seed"] == trials.groupby(VIEW)["seed"].transform("first")].assign(
+    shown = trials[trials["seed"] == trials.groupby(SPLIT)["seed"].transform("first")].assign(
         trials=lambda t: t["trial"] + 1
     )
     if shown["objective"].isna().all():
         return empty("No trial has an objective to draw."), shown
-    views = list(shown.groupby(VIEW, sort=False))
+    splits = list(shown.groupby(SPLIT, sort=False))
     runs = theme.order("runs", shown["run"])
-    figure = Figure(figsize=(7.2, 0.6 + 2.1 * len(views)), layout="constrained")
-    grid = figure.subplots(len(views), 2, squeeze=False, sharey="row")
-    for row, (view, table) in zip(grid, views, strict=True):
+    figure = Figure(figsize=(7.2, 0.6 + 2.1 * len(splits)), layout="constrained")
+    grid = figure.subplots(len(splits), 2, squeeze=False, sharey="row")
+    for row, (split, table) in zip(grid, splits, strict=True):
         for axes, column in zip(row, AXES, strict=True):
             _panel(axes, table, column, runs, theme)
-        row[0].set_title(theme.view(*view))
+        row[0].set_title(theme.split(*split))
         row[0].set_ylabel("best objective so far")
     for axes, label in zip(grid[-1], AXES.values(), strict=True):
         axes.set_xlabel(label)
@@ -65,7 +65,7 @@ def tuning_trials(*, trials: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.Dat
 
 
 def _panel(axes: Axes, table: pd.DataFrame, column: str, runs: list[str], theme: Theme) -> None:
-    """Draw the searches of one view."""
+    """Draw the searches of one split."""
     axes.grid(axis="y")
     if column == "cpu_hours" and (table[column] > 0).any():
         axes.set_xscale("log")

@@ -12,7 +12,7 @@ from mosaicbench.report.theme import FAINT, SPARE, Theme
 
 CARD = {
     "needs": ["projection", "imputed_layout", "runs"],
-    "per": "view",
+    "per": "split",
     "variants": {
         "umap": {
             "label": "UMAP of the query cells, by modality",
@@ -69,7 +69,7 @@ WIDTH, NARROW, LINE = (
     1.6,
     0.135,
 )  # inches: of a panel, of one of imputed values, of a line of a legend
-UNLABELLED = "unlabelled"
+UNLABELLED = "unknown_labels"
 
 
 def umap(
@@ -81,7 +81,7 @@ def umap(
     imputed_by: str = "",
     theme: Theme,
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw the layouts of one view's runs.
+    """Draw the layouts of one split's runs.
 
     Parameters
     ----------

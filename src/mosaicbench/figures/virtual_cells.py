@@ -22,8 +22,8 @@ CARD = {
         "always can. Virtual cells are expected values: they lack a measurement's noise, and can be told by that alone."
     ),
     "needs": ["virtual_cells", "virtual_markers", "virtual_realism"],
-    "per": "view",
-    "only_with": "generated_runs",
+    "per": "split",
+    "only_with": "sampled_runs",
 }
 ORIGINS = {"real": "#BBBBBB", "generated": "#D55E00"}
 
@@ -35,7 +35,7 @@ def virtual_cells(
     virtual_realism: pd.DataFrame,
     theme: Theme,
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw the virtual cells of one view, a row of panels per run.
+    """Draw the virtual cells of one split, a row of panels per run.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""``best.json``: the settings that the tuning of one run on one view found, and what it was asked to look for.
+"""``best.json``: the settings that the tuning of one run on one split found, and what it was asked to look for.
 
 Standard library only, since the fits that take these settings read them before they fork.
 """
@@ -37,7 +37,7 @@ def write_best(path: Path, best: Mapping) -> None:
     Parameters
     ----------
     best
-        dataset, scenario, seed: of the view; run, of, method: the tuned run, the run that it tunes, and its method; metric: the
+        dataset, scenario, seed: of the split; run, of, method: the tuned run, the run that it tunes, and its method; metric: the
         objective; trials, ended: how many there were, and how many of them ended with a score; best_trial, best, default: the
         trial that was best, its objective, and that of the defaults (None where it has none); hyperparameters: the settings
         of the best trial, {} for the defaults.

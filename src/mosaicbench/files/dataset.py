@@ -98,7 +98,7 @@ def measured_in(dataset: MuData) -> dict[str, np.ndarray]:
 
 
 def links_between(part: MuData, first: str, second: str) -> scipy.sparse.csr_matrix:
-    """Return the links of a dataset or a part of a view, (features of `first`, features of `second`), 1, -1 or 0."""
+    """Return the links of a dataset or a part of a split, (features of `first`, features of `second`), 1, -1 or 0."""
     shape = part[first].n_vars, part[second].n_vars
     if LINKS not in part.varp:
         return scipy.sparse.csr_matrix(shape, dtype=np.int8)

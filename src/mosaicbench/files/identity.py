@@ -11,8 +11,8 @@ from pathlib import Path
 
 from mosaicbench.errors import ContractError
 
-OF_VIEW = ("dataset", "scenario", "seed")
-UNNAMED = "unnamed"  # the dataset of a fit by hand, which may be of any view
+OF_SPLIT = ("dataset", "scenario", "seed")
+UNNAMED = "unnamed"  # the dataset of a fit by hand, which may be of any split
 
 
 def check_place(path: str | Path, says: Mapping, place: Mapping) -> None:

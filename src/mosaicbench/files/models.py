@@ -3,7 +3,7 @@
 ==============  =======================================================================================================
 ``model.json``  the method, its card and hyperparameters, versions, the data and their licence, names of features
 ``model.npz``   what the method learned: weights of networks, or the arrays of a method without networks
-``view.npz``    the view's transforms, and types, batches and latents of the train cells
+``split.npz``    the split's transforms, and types, batches and latents of the train cells
 ==============  =======================================================================================================
 
 None of them can hold code.
@@ -37,13 +37,13 @@ class KeptModel:
         Of ``model.json``.
     state
         What the method learned, arrays by name.
-    view
+    split
         Arrays by name: "rna/mean", "cell_types", ...
     """
 
     facts: dict
     state: dict[str, np.ndarray]
-    view: dict[str, np.ndarray]
+    split: dict[str, np.ndarray]
 
 
 def write_model(folder: Path, model: KeptModel) -> None:
@@ -52,7 +52,7 @@ def write_model(folder: Path, model: KeptModel) -> None:
     (folder / "model.json").unlink(missing_ok=True)
     _write_npz(folder / "model.npz", model.state)
     # Names of cells, mostly; weights would save a tenth.
-    _write_npz(folder / "view.npz", model.view, np.savez_compressed)
+    _write_npz(folder / "split.npz", model.split, np.savez_compressed)
     facts = {"format": FORMAT} | model.facts
     text = json.dumps(facts, indent=1, sort_keys=True, default=list)
     write_text(folder / "model.json", text + "\n")
@@ -88,14 +88,14 @@ def read_model(folder: Path) -> KeptModel:
             )
         if folder.name == FOLDER and (record := folder.with_name("run.json")).is_file():
             check_place(path, facts["identity"], json.loads(record.read_text()))
-        state, view = _read_npz(folder / "model.npz"), _read_npz(folder / "view.npz")
+        state, split = _read_npz(folder / "model.npz"), _read_npz(folder / "split.npz")
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise ContractError(
             f"{folder}: a file is absent, truncated or of another kind ({error}); fit the run again"
         ) from error
-    modalities = facts["modalities"]  # JSON sorts them, the view has them in their order
-    in_order = [name for name in (key.removesuffix("/mean") for key in view) if name in modalities]
-    return KeptModel(facts | {"modalities": {m: modalities[m] for m in in_order}}, state, view)
+    modalities = facts["modalities"]  # JSON sorts them, the split has them in their order
+    in_order = [name for name in (key.removesuffix("/mean") for key in split) if name in modalities]
+    return KeptModel(facts | {"modalities": {m: modalities[m] for m in in_order}}, state, split)
 
 
 def _write_npz(path: Path, arrays: dict[str, np.ndarray], save: Callable = np.savez) -> None:

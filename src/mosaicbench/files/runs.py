@@ -6,7 +6,7 @@
 ``train_latents.h5ad``  the same of train cells, from which labels are transferred
 ``imputed.h5mu``        a modality per direction, "rna->adt", in the target's value space; where a method gives them,
                         ``uns["draws"]``, draws of a sample of its cells and features; or digests of the values (`.digests`)
-``history.tsv``         the cost of every epoch
+``history.tsv``         the loss of every epoch
 ``run.json``            what happened: status, seconds, memory, versions, the hyperparameters that were used, and the digest
                         of the history
 ======================  =================================================================================================
@@ -65,7 +65,7 @@ RECORD_KEYS = {
     "seconds",
 }
 RECORD_KEYS |= {"peak_host_mb", "peak_device_mb", "device", "threads", "versions", "git_commit"}
-# What records of an older version lack, and how it is read there: costs by phase, numbers of cells, the epochs after which a
+# What records of an older version lack, and how it is read there: losses by phase, numbers of cells, the epochs after which a
 # killed training was resumed, what it computed with, and the digest of its history.
 LATER_RECORD_KEYS = {"cpu_seconds": {}, "gpu_seconds": {}, "host_mb": {}, "device_mb": {}}
 LATER_RECORD_KEYS |= {
@@ -342,9 +342,9 @@ def draws_of(imputed: Modalities, direction: str) -> Draws | None:
 
 
 def write_history(path: str | Path, history: list[dict[str, float]]) -> None:
-    """Write the cost of every epoch; a method that is not trained has none."""
+    """Write the loss of every epoch; a method that is not trained has none."""
     write_table(
-        path, pd.DataFrame(history, columns=list(history[0]) if history else ["epoch", "cost"])
+        path, pd.DataFrame(history, columns=list(history[0]) if history else ["epoch", "loss"])
     )
 
 
@@ -355,7 +355,7 @@ def write_record(path: str | Path, record: dict) -> None:
 
 
 def read_history(path: str | Path, record: Mapping) -> pd.DataFrame:
-    """Read the cost of every epoch, and hold it to the record of the same run."""
+    """Read the loss of every epoch, and hold it to the record of the same run."""
     check_digest(path, record["digests"], "fit")
     return read_table(path)
 

@@ -54,7 +54,7 @@ class CellScores:
     dataset, scenario, run
         Whose they are.
     cells
-        seed -> (cells,) names of the query cells, in the solution's order, which is the same for every run of the view.
+        seed -> (cells,) names of the query cells, in the solution's order, which is the same for every run of the split.
     values
         (seed, metric, direction, space) -> (cells,) float32, NaN where a cell has no score.
     digests

@@ -1,4 +1,4 @@
-"""The view: ``train.h5mu`` and ``query.h5mu``, which a method may see, and ``solution.h5mu``, which only scorers receive.
+"""The split: ``train.h5mu`` and ``query.h5mu``, which a method may see, and ``solution.h5mu``, which only scorers receive.
 
 An absent measurement is an absent row. The rows of the solution are the query cells, in one order in every modality, as far as
 they were measured in it; ``obs["query_name"]`` of a modality names the row of the query. ``audit.tsv`` beside them says what
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
-from mosaicbench.contract import Cells, Scale, Truth, View
+from mosaicbench.contract import Cells, Normalization, Truth, Split
 from mosaicbench.errors import ContractError
 from mosaicbench.files._h5 import (
     KEY,
@@ -27,7 +27,7 @@ from mosaicbench.files._h5 import (
     write_h5,
 )
 from mosaicbench.files.dataset import ACTIVITY, links_between
-from mosaicbench.files.identity import OF_VIEW, check_place
+from mosaicbench.files.identity import OF_SPLIT, check_place
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -37,14 +37,14 @@ BLOCK_VALUES = 2**22  # values that become dense at once
 SPACES = {"lognorm", "clr", "lsi", "continuous"}
 
 
-def write_view(path: str | Path, view: MuData) -> None:
-    """Check and write one part of a view: train, query or solution, as ``uns["mosaicbench"]["noun"]`` says."""
-    _check_view(path, view, view.uns[KEY]["noun"])
-    write_h5(path, view)
+def write_split(path: str | Path, split: MuData) -> None:
+    """Check and write one part of a split: train, query or solution, as ``uns["mosaicbench"]["noun"]`` says."""
+    _check_split(path, split, split.uns[KEY]["noun"])
+    write_h5(path, split)
 
 
-def read_view(path: str | Path, noun: str, place: Mapping | None = None) -> MuData:
-    """Read and check one part of a view.
+def read_split(path: str | Path, noun: str, place: Mapping | None = None) -> MuData:
+    """Read and check one part of a split.
 
     Parameters
     ----------
@@ -53,20 +53,22 @@ def read_view(path: str | Path, noun: str, place: Mapping | None = None) -> MuDa
     place
         Whose it should be, as far as that is known: dataset, scenario, seed.
     """
-    view = read_mudata(path, noun)
-    _check_view(path, view, noun)
-    check_place(path, view.uns[KEY], {} if place is None else {key: place[key] for key in OF_VIEW})
-    return view
+    split = read_mudata(path, noun)
+    _check_split(path, split, noun)
+    check_place(
+        path, split.uns[KEY], {} if place is None else {key: place[key] for key in OF_SPLIT}
+    )
+    return split
 
 
-def identity_of(view: MuData) -> dict:
-    """Return the dataset, scenario and seed of a part of a view."""
-    return {key: view.uns[KEY][key] for key in OF_VIEW}
+def identity_of(split: MuData) -> dict:
+    """Return the dataset, scenario and seed of a part of a split."""
+    return {key: split.uns[KEY][key] for key in OF_SPLIT}
 
 
-def _check_view(path: str | Path, view: MuData, noun: str) -> None:
-    check_noun(path, view, noun)
-    for modality, cells in view.mod.items():
+def _check_split(path: str | Path, split: MuData, noun: str) -> None:
+    check_noun(path, split, noun)
+    for modality, cells in split.mod.items():
         check_names(path, modality, cells)
         matrix = _matrix_of(cells)
         check_finite(path, modality, matrix.data if scipy.sparse.issparse(matrix) else matrix)
@@ -74,7 +76,7 @@ def _check_view(path: str | Path, view: MuData, noun: str) -> None:
             raise ContractError(
                 f"{path}: the query shows cell types in modality {modality!r}; only the solution may"
             )
-        places = view.obs_names.get_indexer(cells.obs_names)
+        places = split.obs_names.get_indexer(cells.obs_names)
         if noun == "solution" and (np.any(places < 0) or np.any(np.diff(places) <= 0)):
             raise ContractError(
                 f"{path}: the rows of modality {modality!r} are not the solution's cells in order"
@@ -101,9 +103,9 @@ def feature_names(cells: AnnData) -> list[str]:
 
 
 def standardised_values(cells: AnnData, rows: np.ndarray | None = None) -> np.ndarray:
-    """Return :func:`space_values` less the train cells' mean, over the view's standard deviations, clipped to +-10.
+    """Return :func:`space_values` less the train cells' mean, over the split's standard deviations, clipped to +-10.
 
-    Where the view's preprocessing does not standardise, the deviations are 1 and nothing is clipped.
+    Where the split's preprocessing does not standardise, the deviations are 1 and nothing is clipped.
 
     `rows` are places of cells, all by default. They become dense a few thousand at a time: of a million cells the result alone
     takes gigabytes, and each step to it would take them once more.
@@ -131,7 +133,7 @@ def complete_cells(part: MuData) -> pd.Index:
     return first[np.all([first.isin(names) for names in others], axis=0)]
 
 
-def as_view(train: MuData, *, labels: bool, links: bool = False) -> View:
+def as_split(train: MuData, *, labels: bool, links: bool = False) -> Split:
     """Return train cells as blocks that share what was observed; cell types and links are shown only if asked for."""
     blocks = []
     patterns = pd.DataFrame(
@@ -142,10 +144,12 @@ def as_view(train: MuData, *, labels: bool, links: bool = False) -> View:
         blocks.append(
             as_cells(train, observed, rows.index, labels=labels, links=links, counts=True)
         )
-    return View(
+    return Split(
         blocks=tuple(blocks),
         features={m: len(feature_names(train[m])) for m in train.mod},
-        scales={m: scale_of(cells) for m, cells in train.mod.items() if "counts" in cells.layers},
+        normalizations={
+            m: normalization_of(cells) for m, cells in train.mod.items() if "counts" in cells.layers
+        },
         links=_links(train) if links else {},
     )
 
@@ -209,20 +213,21 @@ def _links(train: MuData) -> dict[tuple[str, str], scipy.sparse.csr_matrix]:
     return {pair: links for pair, links in found.items() if links.nnz}
 
 
-def scale_of(train: AnnData) -> Scale:
+def normalization_of(train: AnnData) -> Normalization:
     """Return what leads from counts to values in one modality of the train cells."""
     counts = scipy.sparse.csr_matrix(train.layers["counts"])
     opened = counts.getnnz(axis=0) / counts.shape[0]
     total = train.obs["total"].to_numpy(dtype=np.float64)
     lsi = train.uns["space"] == "lsi"
-    return Scale(
+    return Normalization(
         space=train.uns["space"],
         mean=train.uns["mean"],
         std=train.uns["std"],
         total=float(np.median(total)),
         share=np.asarray(counts.sum(axis=0)).ravel() / max(total.sum(), 1),
         opened=opened,
-        when_open=np.asarray(train.X.sum(axis=0)).ravel() / np.maximum(counts.getnnz(axis=0), 1)
+        mean_if_accessible=np.asarray(train.X.sum(axis=0)).ravel()
+        / np.maximum(counts.getnnz(axis=0), 1)
         if lsi
         else None,
         loadings=train.varm["LSI"] if lsi else None,

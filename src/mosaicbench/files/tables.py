@@ -65,7 +65,7 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
 
 
 def write_audit(path: str | Path, table: pd.DataFrame) -> None:
-    """Write the audit of a view, and as its last row the digest of all rows before."""
+    """Write the audit of a split, and as its last row the digest of all rows before."""
     text = table.to_csv(sep="\t", index=False, na_rep="NA", lineterminator="\n")
     counted = {
         "modality": "-",
@@ -80,7 +80,7 @@ def write_audit(path: str | Path, table: pd.DataFrame) -> None:
 
 
 def read_audit(path: str | Path) -> pd.DataFrame:
-    """Read the audit of a view without its last row.
+    """Read the audit of a split without its last row.
 
     Raises
     ------

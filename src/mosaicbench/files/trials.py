@@ -1,4 +1,4 @@
-"""``trials.tsv``: every trial of the tuning of one run on one view, in order; the first has the defaults."""
+"""``trials.tsv``: every trial of the tuning of one run on one split, in order; the first has the defaults."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""From a method and a view to a run, whichever way its fit is started."""
+"""From a method and a split to a run, whichever way its fit is started."""

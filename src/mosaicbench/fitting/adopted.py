@@ -1,8 +1,8 @@
 """Latents and imputed values that were computed elsewhere: from a user's file to a run's, each cell found by its name.
 
-A name is that of a row of the view, such as ``query-000012``, or the dataset's own name of the cell, such as its barcode. Names
-of the view are alike in every seed, so a file with such names has to say of which view it is: in ``uns["mosaicbench"]``, as
-the view's own files do.
+A name is that of a row of the split, such as ``query-000012``, or the dataset's own name of the cell, such as its barcode. Names
+of the split are alike in every seed, so a file with such names has to say of which split it is: in ``uns["mosaicbench"]``, as
+the split's own files do.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pandas as pd
 
 from mosaicbench.errors import ContractError
 from mosaicbench.files._h5 import KEY, check_finite, quiet_mudata, read_h5
-from mosaicbench.files.identity import OF_VIEW
+from mosaicbench.files.identity import OF_SPLIT
 from mosaicbench.files.splits import complete_cells, feature_names, identity_of
 
 if TYPE_CHECKING:
@@ -29,14 +29,14 @@ TRAIN_CELLS = "train_cells"  # of the solution's uns: the dataset's own names of
 
 @dataclass(frozen=True)
 class Names:
-    """The names of a view's cells.
+    """The names of a split's cells.
 
     Attributes
     ----------
     place
-        dataset, scenario and seed of the view.
+        dataset, scenario and seed of the split.
     query
-        Source of latents -> the dataset's own name of each query cell -> its name in the view.
+        Source of latents -> the dataset's own name of each query cell -> its name in the split.
     train
         The same of the train cells that were measured in it.
     """
@@ -47,7 +47,7 @@ class Names:
 
     @classmethod
     def of(cls, train: MuData, query: MuData, solution: MuData) -> Names:
-        """Return the names of a view's parts; joint is a source where query cells with all modalities are there."""
+        """Return the names of a split's parts; joint is a source where query cells with all modalities are there."""
         of_query = {
             m: pd.Series(cells.obs["query_name"].astype(str), cells.obs_names)
             for m, cells in solution.mod.items()
@@ -69,12 +69,12 @@ class Names:
         Raises
         ------
         ContractError
-            When the view has no such source.
+            When the split has no such source.
         """
         if source not in self.query:
             alone = " (the query shows no cell with all modalities)" if source == "joint" else ""
             raise ContractError(
-                f"{path}: there is no source {source!r} in this view{alone}; there are {', '.join(self.query)}"
+                f"{path}: there is no source {source!r} in this split{alone}; there are {', '.join(self.query)}"
             )
         return self.query[source], self.train[source]
 
@@ -82,7 +82,7 @@ class Names:
 def latents_from(
     path: Path, names: Names
 ) -> tuple[dict[tuple[str, str], tuple[np.ndarray, np.ndarray]], list[str]]:
-    """Return (source, subset) -> (names in the view, (cells, latent)), and remarks.
+    """Return (source, subset) -> (names in the split, (cells, latent)), and remarks.
 
     Parameters
     ----------
@@ -90,12 +90,12 @@ def latents_from(
         An ``.h5ad``: coordinates in X; ``obs["source"]`` says the modality, or joint, which is what all are without it;
         ``obs["cell"]``, or else the names of the rows, say the cell.
     names
-        Of the view.
+        Of the split.
 
     Raises
     ------
     ContractError
-        When a query cell is missing or there twice, a value is not finite, or the file is of another view.
+        When a query cell is missing or there twice, a value is not finite, or the file is of another split.
     """
     import anndata
 
@@ -123,7 +123,7 @@ def latents_from(
                 f"no latents of train cells of {source}, so no labels can be transferred from them"
             )
         remarks += (
-            [f"{others} rows of {source} are of cells that this view does not show"]
+            [f"{others} rows of {source} are of cells that this split does not show"]
             if others
             else []
         )
@@ -133,14 +133,14 @@ def latents_from(
 def imputed_from(
     path: Path, names: Names, query: MuData
 ) -> tuple[dict[tuple[str, str], tuple[np.ndarray, np.ndarray]], list[str]]:
-    """Return (source, target) -> (names in the view, (cells, features) in the target's value space), and remarks.
+    """Return (source, target) -> (names in the split, (cells, features) in the target's value space), and remarks.
 
     Parameters
     ----------
     path
         An ``.h5mu`` with a modality for each direction, such as rna->adt: rows are cells, columns the target's features.
     names, query
-        Of the view.
+        Of the split.
 
     Raises
     ------
@@ -187,7 +187,7 @@ def imputed_from(
 
 
 def _named(every: pd.Series, measured: pd.Index) -> pd.Series:
-    """Return own name -> name in the view of the measured train cells, in their order; an older view has no own names."""
+    """Return own name -> name in the split of the measured train cells, in their order; an older split has no own names."""
     if not len(every):
         return pd.Series(measured.astype(str), index=measured.astype(str), dtype=object)
     own = pd.Series(every.index, index=every.to_numpy())
@@ -221,7 +221,7 @@ def _split(
         if lacking.any() and (told == "query" or not lacking.all()):
             first = int(np.argmax(lacking))
             raise ContractError(
-                f"{path}: {what} lacks {lacking.sum()} of {len(part)} {told} cells of this view, such as {part.iloc[first]!r} "
+                f"{path}: {what} lacks {lacking.sum()} of {len(part)} {told} cells of this split, such as {part.iloc[first]!r} "
                 f"({part.index[first]!r} in the dataset); name the rows like those of {told}.h5mu, or like the dataset's cells"
                 + ("" if told == "query" else "; all train cells, or none")
             )
@@ -230,15 +230,15 @@ def _split(
 
 
 def _check_place(path: Path, uns: Mapping, place: dict[str, object], *, needed: bool) -> None:
-    """Refuse a file that says another view about itself, or, where names are those of a view, none."""
+    """Refuse a file that says another split about itself, or, where names are those of a split, none."""
     told = uns.get(KEY, {})
-    if needed and not set(OF_VIEW) <= set(told):
+    if needed and not set(OF_SPLIT) <= set(told):
         raise ContractError(
-            f"{path}: its cells are named like query-000000, as in every seed; say of which view they are: copy "
+            f"{path}: its cells are named like query-000000, as in every seed; say of which split they are: copy "
             f'uns["{KEY}"] of the query.h5mu that was read, or name the cells as the dataset does'
         )
     for key, wanted in place.items():
         if key in told and str(told[key]) != str(wanted):
             raise ContractError(
-                f"{path}: it says {key} {told[key]} about itself, and this view is of {key} {wanted}"
+                f"{path}: it says {key} {told[key]} about itself, and this split is of {key} {wanted}"
             )

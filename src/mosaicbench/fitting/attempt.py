@@ -1,4 +1,4 @@
-"""A method and a view become a run: one fit, or each of many, in a child process under limits of time and memory.
+"""A method and a split become a run: one fit, or each of many, in a child process under limits of time and memory.
 
 However the child ends, every run ends with valid files: one that diverged, crashed, or was stopped has no latents, and a status
 that says why.
@@ -21,7 +21,7 @@ from mosaicbench.fitting.meter import Meter
 from mosaicbench.fitting.method import import_for
 from mosaicbench.fitting.outputs import (
     Parts,
-    open_view,
+    open_split,
     read_shared,
     remove_partial,
     write_failure,
@@ -40,7 +40,7 @@ def fit_each(
 ) -> None:
     """Fit one after the other, each in a child process of its own: whatever befalls one leaves the others alone.
 
-    What their methods need is imported once, and views that several read are read once, before the first child is forked; each
+    What their methods need is imported once, and splits that several read are read once, before the first child is forked; each
     record has its share of those seconds, and counts all of that memory.
 
     Parameters
@@ -79,12 +79,12 @@ def record_failure(fits: Sequence[Fit], failure: Failure) -> None:
 
 
 def _shared(fits: Sequence[Fit]) -> tuple[Parts, dict[str, tuple[float, float]]]:
-    """Import what the methods of several fits need, and read the parts of views that :func:`.read_shared` names.
+    """Import what the methods of several fits need, and read the parts of splits that :func:`.read_shared` names.
 
     Returns
     -------
     parts, seconds
-        Of views; a child has a copy of its own. Phase -> each fit's share of the wall-clock and CPU seconds.
+        Of splits; a child has a copy of its own. Phase -> each fit's share of the wall-clock and CPU seconds.
     """
     parts, seconds = {}, {}
 
@@ -145,17 +145,17 @@ def _fit(fit: Fit, record: dict, parts: Parts, meter: Meter, checkpoint_seconds:
     from mosaicbench.files.runs import write_record
 
     meter.enter("read")
-    fitted = open_view(implementation, fit, parts)
+    fitted = open_split(implementation, fit, parts)
     record["cells"] = fitted.cells  # also in the row of a fit that fails from here on
-    method, view = fitted.method, fitted.view()
+    method, split = fitted.method, fitted.split()
 
     meter.enter("fit")
     if offers(method, "save_at"):
         decides = decisive(fit, method)  # asked now, since files of code may change meanwhile
         key = cache(lambda: digest(decides, fit.train))
         method.save_at(fit.checkpoint, key=key, seconds=checkpoint_seconds)
-    history = method.fit(view, fit.seed)
-    del view  # as large as the data, dense
+    history = method.fit(split, fit.seed)
+    del split  # as large as the data, dense
     meter.enter(None)
 
     spent = None

@@ -17,7 +17,7 @@ CHECKPOINT = ".checkpoint.pt"  # in the run's folder; hidden, since it is none o
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """One method on one view with one seed.
+    """One method on one split with one seed.
 
     Attributes
     ----------
@@ -28,9 +28,9 @@ class Fit:
     hyperparameters
         Those that differ from the method's defaults.
     train, query
-        The view's files.
+        The split's files.
     solution
-        The view's solution; only positive controls read it.
+        The split's solution; only positive controls read it.
     output
         The run's folder.
     keep

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mosaicbench.contract import Cells, Scale, View, offers
+from mosaicbench.contract import Cells, Normalization, Split, offers
 from mosaicbench.errors import UserError
 from mosaicbench.fitting.method import Implementation, hyperparameters_of
 from mosaicbench.fitting.record import versions
@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
     from mosaicbench.files.models import KeptModel
 
-SCALE = ("mean", "std", "share", "opened", "when_open", "loadings")  # arrays of a `view.Scale`
+SCALE = (
+    "mean",
+    "std",
+    "share",
+    "opened",
+    "mean_if_accessible",
+    "loadings",
+)  # arrays of a `split.Scale`
 
 
 def keep(
@@ -31,7 +38,7 @@ def keep(
     identity: dict,
     licence: str = "",
 ) -> None:
-    """Write a fitted method, what its view learned from the train cells, and the train cells' latents.
+    """Write a fitted method, what its split learned from the train cells, and the train cells' latents.
 
     Parameters
     ----------
@@ -52,14 +59,14 @@ def keep(
         When the method read the solution, or holds what no file of a model can.
     """
     from mosaicbench.files.models import KeptModel, write_model
-    from mosaicbench.files.splits import as_view
+    from mosaicbench.files.splits import as_split
 
     if "solution" in implementation.card["uses"]:
         raise UserError(
             f"{implementation.card['label']} knows the solution, so it has no model for other cells"
         )
     state = method.state() if offers(method, "state") else described(_learned(method))
-    view = as_view(train, labels=True, links="links" in implementation.card["uses"])
+    split = as_split(train, labels=True, links="links" in implementation.card["uses"])
     facts = {
         "identity": identity,
         "method": implementation.name,
@@ -75,7 +82,7 @@ def keep(
         for name, cells in train.mod.items()
         for key, array in _transform_of(cells).items()
     }
-    arrays |= _outline_of(view) | _latents_of(latents, view)
+    arrays |= _outline_of(split) | _latents_of(latents, split)
     write_model(folder, KeptModel(facts, state, arrays))
 
 
@@ -102,9 +109,9 @@ def revived(kept: KeptModel, implementation: Implementation) -> object:
     return method
 
 
-def outline(kept: KeptModel) -> View:
-    """Return the train cells that a model was fitted to as their view without values: every value is 0, and takes no memory."""
-    facts, held = kept.facts["modalities"], kept.view
+def outline(kept: KeptModel) -> Split:
+    """Return the train cells that a model was fitted to as their split without values: every value is 0, and takes no memory."""
+    facts, held = kept.facts["modalities"], kept.split
     features = {name: int(held[f"{name}/mean"].shape[0]) for name in facts}
     uses, blocks = kept.facts["card"]["uses"], []
     for pattern, rows in _patterns(held, list(facts)):
@@ -114,10 +121,12 @@ def outline(kept: KeptModel) -> View:
         labels = held["cell_types"][rows].astype(object) if "labels" in uses else None
         names, batches = held["names"][rows].astype(object), held["batches"][rows].astype(object)
         blocks.append(Cells(names=names, values=values, labels=labels, batches=batches))
-    scales = {
+    normalizations = {
         name: _scale(fact, name, held) for name, fact in facts.items() if fact["values"] == "counts"
     }
-    return View(blocks=tuple(blocks), features=features, scales=scales, links=_links(held))
+    return Split(
+        blocks=tuple(blocks), features=features, normalizations=normalizations, links=_links(held)
+    )
 
 
 def _learned(method: object) -> dict[str, object]:
@@ -142,11 +151,11 @@ def _facts_of(cells: object) -> dict:
 
 def _transform_of(cells: object) -> dict[str, np.ndarray]:
     """Return what a modality's transform learned from the train cells, and what leads from its counts to values."""
-    from mosaicbench.files.splits import scale_of
+    from mosaicbench.files.splits import normalization_of
 
     arrays = {"mean": cells.uns["mean"], "std": cells.uns["std"]}
     if "counts" in cells.layers:
-        scale = scale_of(cells)
+        scale = normalization_of(cells)
         arrays |= {key: getattr(scale, key) for key in SCALE if getattr(scale, key) is not None}
         arrays["total"] = np.array(scale.total)
     if cells.uns["space"] == "lsi":
@@ -156,13 +165,13 @@ def _transform_of(cells: object) -> dict[str, np.ndarray]:
     return {key: np.asarray(array) for key, array in arrays.items()}
 
 
-def _outline_of(view: View) -> dict[str, np.ndarray]:
+def _outline_of(split: Split) -> dict[str, np.ndarray]:
     """Return names, types, batches and observed modalities of the train cells, block after block, and the links."""
     names, types, batches, shown = (
-        np.concatenate(parts) for parts in zip(*map(_told, view.blocks), strict=True)
+        np.concatenate(parts) for parts in zip(*map(_told, split.blocks), strict=True)
     )
     arrays = {"names": names, "cell_types": types, "batches": batches, "pattern": shown}
-    for (first, second), links in view.links.items():
+    for (first, second), links in split.links.items():
         coo = links.tocoo()
         arrays[f"links/{first}/{second}"] = np.array([coo.row, coo.col, coo.data])
         arrays[f"links/{first}/{second}/shape"] = np.array(coo.shape)
@@ -174,11 +183,11 @@ def _told(block: Cells) -> tuple[np.ndarray, ...]:
     return block.names.astype(str), block.labels.astype(str), block.batches.astype(str), pattern
 
 
-def _latents_of(latents: dict, view: View) -> dict[str, np.ndarray]:
+def _latents_of(latents: dict, split: Split) -> dict[str, np.ndarray]:
     """Return the train cells' latents of every source, and the types of these cells."""
     types = {
         name: label
-        for block in view.blocks
+        for block in split.blocks
         for name, label in zip(block.names, block.labels, strict=True)
     }
     arrays = {}
@@ -203,9 +212,9 @@ def _patterns(
     ]
 
 
-def _scale(fact: dict, name: str, held: dict[str, np.ndarray]) -> Scale:
+def _scale(fact: dict, name: str, held: dict[str, np.ndarray]) -> Normalization:
     arrays = {key: held.get(f"{name}/{key}") for key in SCALE}
-    return Scale(space=fact["space"], total=float(held[f"{name}/total"]), **arrays)
+    return Normalization(space=fact["space"], total=float(held[f"{name}/total"]), **arrays)
 
 
 def _links(held: dict[str, np.ndarray]) -> dict:

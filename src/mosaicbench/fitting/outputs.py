@@ -1,4 +1,4 @@
-"""What a fit reads and what it writes: a method object and its cells from a view's files, a run's files from both."""
+"""What a fit reads and what it writes: a method object and its cells from a split's files, a run's files from both."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mosaicbench.errors import Diverged, NotApplicable, UserError
-from mosaicbench.files.identity import OF_VIEW, check_place, digest_of
+from mosaicbench.files.identity import OF_SPLIT, check_place, digest_of
 from mosaicbench.fitting.job import Fit
 from mosaicbench.fitting.meter import Meter
 from mosaicbench.fitting.method import Implementation, hyperparameters_of, import_for
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-    from mosaicbench.contract import Cells, History, Method, View
+    from mosaicbench.contract import Cells, History, Method, Split
     from mosaicbench.files._h5 import Modalities
     from mosaicbench.files.runs import Draws
 
@@ -33,7 +33,7 @@ DRAWS, DRAWN_CELLS, DRAWN_FEATURES = 39, 200, 32
 
 SMALL = (
     2**26
-)  # bytes of files of views that are read for several fits at once, and stay in memory until the last has ended
+)  # bytes of files of splits that are read for several fits at once, and stay in memory until the last has ended
 
 Parts = Mapping[Path, "MuData"]  # train or query cells by their file
 
@@ -42,7 +42,7 @@ Parts = Mapping[Path, "MuData"]  # train or query cells by their file
 
 
 @dataclass(frozen=True)
-class MethodOnView:
+class MethodOnSplit:
     """A method object, and what it may see.
 
     Attributes
@@ -73,16 +73,16 @@ class MethodOnView:
         modalities = list(part.mod) if joint else [source]
         return as_cells(part, modalities, complete_cells(part) if joint else None, **shown)
 
-    def view(self) -> View:
+    def split(self) -> Split:
         """Return what the method trains on."""
-        from mosaicbench.files.splits import as_view
+        from mosaicbench.files.splits import as_split
 
-        return as_view(self.train, labels=self.shown["labels"], links=self.shown["links"])
+        return as_split(self.train, labels=self.shown["labels"], links=self.shown["links"])
 
 
 def read_shared(fits: Sequence[Fit]) -> Parts:
     """Return the train and the query cells that more than one fit reads; none, if their files are not small."""
-    from mosaicbench.files.splits import read_view
+    from mosaicbench.files.splits import read_split
 
     readers = Counter(
         (path, noun) for fit in fits for path, noun in ((fit.train, "train"), (fit.query, "query"))
@@ -90,29 +90,29 @@ def read_shared(fits: Sequence[Fit]) -> Parts:
     shared = [part for part, number in readers.items() if number > 1]
     if sum(path.stat().st_size for path, _ in shared) > SMALL:
         return {}
-    return {path: read_view(path, noun) for path, noun in shared}
+    return {path: read_split(path, noun) for path, noun in shared}
 
 
-def open_view(
+def open_split(
     implementation: Implementation, fit: Fit, parts: Parts = MappingProxyType({})
-) -> MethodOnView:
+) -> MethodOnSplit:
     """Make a method object and read what it may see, but for those parts that have been read."""
-    from mosaicbench.files.splits import as_truth, identity_of, read_view
+    from mosaicbench.files.splits import as_truth, identity_of, read_split
 
     method, uses = implementation.create(**fit.hyperparameters), implementation.card["uses"]
     train, query = (
-        parts[path] if path in parts else read_view(path, noun)
+        parts[path] if path in parts else read_split(path, noun)
         for path, noun in ((fit.train, "train"), (fit.query, "query"))
     )
-    check_place(fit.train, identity_of(train), {key: fit.identity[key] for key in OF_VIEW})
+    check_place(fit.train, identity_of(train), {key: fit.identity[key] for key in OF_SPLIT})
     check_place(fit.query, identity_of(query), identity_of(train))
     _check_pairing(train, implementation.card)
     if "solution" in uses:
         if fit.solution is None:
             raise UserError(f"{fit.identity['method']} reads the solution, and this job names none")
-        method.reveal(as_truth(read_view(fit.solution, "solution", identity_of(train))))
+        method.reveal(as_truth(read_split(fit.solution, "solution", identity_of(train))))
     shown = {word: word in uses for word in ("labels", "links", "counts")}
-    return MethodOnView(method, implementation.card["gives"], train, query, shown)
+    return MethodOnSplit(method, implementation.card["gives"], train, query, shown)
 
 
 def _check_pairing(train: MuData, card: dict) -> None:
@@ -134,8 +134,8 @@ def _check_pairing(train: MuData, card: dict) -> None:
         )
 
 
-def _without_partners(fitted: MethodOnView) -> list[str]:
-    """Return what the cells of a view do not allow, whatever the method, and why."""
+def _without_partners(fitted: MethodOnSplit) -> list[str]:
+    """Return what the cells of a split do not allow, whatever the method, and why."""
     from mosaicbench.files._h5 import KEY
     from mosaicbench.files.splits import complete_cells
 
@@ -153,7 +153,7 @@ def _without_partners(fitted: MethodOnView) -> list[str]:
     return remarks
 
 
-def write_outputs(meter: Meter, fitted: MethodOnView, history: History, fit: Fit) -> dict:
+def write_outputs(meter: Meter, fitted: MethodOnSplit, history: History, fit: Fit) -> dict:
     """Embed and impute, write all files of a run but run.json, and return what its record says of how it went.
 
     Parameters
@@ -186,7 +186,7 @@ def write_outputs(meter: Meter, fitted: MethodOnView, history: History, fit: Fit
         *no_latents,
         *no_values,
         *_without_partners(fitted),
-    ]  # what the card gives and this view does not allow
+    ]  # what the card gives and this split does not allow
     if left_out and not latents and not imputed:
         raise NotApplicable("; ".join(left_out))
     arrays = [*(array for _, array in [*latents.values(), *imputed.values()]), *private.values()]
@@ -234,7 +234,7 @@ def _write_files(
     return {"history.tsv": digest_of(fit.output / "history.tsv")}
 
 
-def _keep(fitted: MethodOnView, fit: Fit, latents: dict) -> list[str]:
+def _keep(fitted: MethodOnSplit, fit: Fit, latents: dict) -> list[str]:
     """Keep the fitted model in the run's folder; return, as a remark, why it cannot be."""
     from mosaicbench.fitting.keeping import keep
 
@@ -276,7 +276,7 @@ def remove_partial(output: Path) -> None:
         leftover.unlink()
 
 
-def embedded(fitted: MethodOnView) -> tuple[dict, list[str]]:
+def embedded(fitted: MethodOnSplit) -> tuple[dict, list[str]]:
     """Return (source, subset) -> (names, latents), and why a source is not there though the card gives it."""
     from mosaicbench.files.splits import complete_cells
 
@@ -298,7 +298,7 @@ def embedded(fitted: MethodOnView) -> tuple[dict, list[str]]:
     }, left_out
 
 
-def _embed_private(fitted: MethodOnView) -> dict[tuple[str, str], np.ndarray]:
+def _embed_private(fitted: MethodOnSplit) -> dict[tuple[str, str], np.ndarray]:
     """Return (modality, subset) -> private latents of the cells that `embedded` embeds, in their order; {} if without width."""
     private = {
         (modality, subset): fitted.method.embed_private(fitted.shown_cells(subset, modality))
@@ -308,7 +308,7 @@ def _embed_private(fitted: MethodOnView) -> dict[tuple[str, str], np.ndarray]:
     return {source: z for source, z in private.items() if z.shape[1]}
 
 
-def _predict(fitted: MethodOnView, latents: dict) -> dict[tuple[str, str], np.ndarray]:
+def _predict(fitted: MethodOnSplit, latents: dict) -> dict[tuple[str, str], np.ndarray]:
     """Return (source, "query") -> the cell types that the method predicts for the query cells that `embedded` embeds."""
     return {
         (source, subset): fitted.method.predict(fitted.shown_cells(subset, source))
@@ -317,7 +317,7 @@ def _predict(fitted: MethodOnView, latents: dict) -> dict[tuple[str, str], np.nd
     }
 
 
-def _impute(fitted: MethodOnView) -> tuple[dict, list[str]]:
+def _impute(fitted: MethodOnSplit) -> tuple[dict, list[str]]:
     """Return (source, target) -> (names, standardised values), and why a direction between two modalities is not there."""
     imputed, left_out = {}, []
     for source, target in permutations(fitted.query.mod, 2):
@@ -329,10 +329,10 @@ def _impute(fitted: MethodOnView) -> tuple[dict, list[str]]:
     return imputed, left_out
 
 
-def _draw(fitted: MethodOnView, imputed: dict, seed: int) -> dict[tuple[str, str], Draws]:
+def _draw(fitted: MethodOnSplit, imputed: dict, seed: int) -> dict[tuple[str, str], Draws]:
     """Return (source, target) -> draws of each direction that is imputed, of the same cells and features for every method.
 
-    The seed of the view decides which cells of a source, and which features of a target, are drawn of.
+    The seed of the split decides which cells of a source, and which features of a target, are drawn of.
     """
     import numpy as np
 

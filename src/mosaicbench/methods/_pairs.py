@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 from mosaicbench.errors import NotApplicable
 
 
-def paired_cells(train: View, *modalities: str) -> Cells:
+def paired_cells(train: Split, *modalities: str) -> Cells:
     """Return every train cell in which all of `modalities` were measured, showing only those.
 
     Raises

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
-from mosaicbench.contract import BY_MODALITY, Cells, View
+from mosaicbench.contract import BY_MODALITY, Cells, Split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.models.linked import linked
 
@@ -35,8 +35,8 @@ def mutual_neighbors(own: np.ndarray, other: np.ndarray, neighbors: int) -> spar
     return index[0].kneighbors_graph(own).multiply(index[1].kneighbors_graph(other).T).tocsr()
 
 
-def weakly_paired(train: View, neighbors: int) -> View:
-    """Return the view with more cells: every two mutual neighbours as one cell that shows both modalities.
+def weakly_paired(train: Split, neighbors: int) -> Split:
+    """Return the split with more cells: every two mutual neighbours as one cell that shows both modalities.
 
     Those of its own blocks stay what they are, so a cell that is a neighbour of several is in several of the new ones. A new
     cell has the label, and the batch, of its two where these agree, else none.

@@ -1,6 +1,6 @@
 """Contrastive VAE: each modality alone must explain every modality, and tell its cell from others.
 
-    cost = sum_m { - E_{q_m} [ sum_n log p(x_n | s_m, w_n) ] + beta KL(q_m || p) }  +  lambda sum_{m < n} contrast(s_m, s_n)
+    loss = sum_m { - E_{q_m} [ sum_n log p(x_n | s_m, w_n) ] + beta KL(q_m || p) }  +  lambda sum_{m < n} contrast(s_m, s_n)
 
     q_m(s, w_m | x_m) has the mean W_m c_m + f_m(c_m);     c_m: whitened principal components of x_m; at the start f_m = 0, and
                                                            W_m is canonical correlation analysis; w_n = 0 for n != m
@@ -23,12 +23,12 @@ from scipy.optimize import nnls
 from sklearn.decomposition import PCA
 from torch import nn
 
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 from mosaicbench.methods._weak_pairs import weakly_paired
 from mosaicbench.methods.linear import Ridge
 from mosaicbench.models import training
 from mosaicbench.models.estimators import described, restored
-from mosaicbench.models.losses import Contrast, Cost
+from mosaicbench.models.losses import Contrast, Loss
 from mosaicbench.models.minibatch import Block, Minibatch
 from mosaicbench.models.posteriors import kl
 from mosaicbench.models.residual import ResidualEncoder, WhitenedComponents, canonical_rotations
@@ -125,25 +125,25 @@ class ContrastiveVAE(MixtureVAE):
                 "linear_path: cca rotates principal components; with components: null take linear_path: none"
             )
 
-    def cost(self, x: Minibatch, progress: float) -> Cost:
-        """Return reconstruction from each modality, its divergence, what labels cost, and the contrast of every two."""
-        posteriors, cost = self.encode(x), Cost()
+    def loss(self, x: Minibatch, progress: float) -> Loss:
+        """Return reconstruction from each modality, its divergence, what labels loss, and the contrast of every two."""
+        posteriors, loss = self.encode(x), Loss()
         drawn = {
             m: q.rsample().split([self.latent, self.private], -1) for m, q in posteriors.items()
         }
         for source, (shared, private) in drawn.items():
             if self.reconstruction_weight:
-                cost += self.reconstruction_weight * self.nll_of(
+                loss += self.reconstruction_weight * self.nll_of(
                     x, shared, {source: private}, list(x)
                 )
-            cost += self.annealed(progress) * kl(posteriors[source]) + self.nll_label(x, shared)
+            loss += self.annealed(progress) * kl(posteriors[source]) + self.nll_label(x, shared)
         if self.contrast_weight:
-            cost += self.contrast_weight * self.contrast([shared for shared, _ in drawn.values()])
-        return cost
+            loss += self.contrast_weight * self.contrast([shared for shared, _ in drawn.values()])
+        return loss
 
     # --- the method's contract ---
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Train, then fit regressions and learn what weight they and the decoders have in imputation."""
         kernel = self.regression
         if all(len(block.modalities) == 1 for block in train.blocks):
@@ -155,7 +155,7 @@ class ContrastiveVAE(MixtureVAE):
             ]
             divided = training.divide(train, self, counts=counts)
             history = training.minimise(
-                self.cost,
+                self.loss,
                 self.nets,
                 train,
                 budget=self,
@@ -169,7 +169,7 @@ class ContrastiveVAE(MixtureVAE):
                 self._blend(train, pair, divided, kernel, seed)
         return history
 
-    def build(self, train: View) -> None:
+    def build(self, train: Split) -> None:
         """Make the networks, their linear paths at canonical correlation analysis."""
         super().build(train)
         self.contrast = Contrast(self.sharpness)
@@ -196,7 +196,7 @@ class ContrastiveVAE(MixtureVAE):
         )
 
     def _blend(
-        self, train: View, pair: tuple[str, str], divided: Divided, kernel: str, seed: int
+        self, train: Split, pair: tuple[str, str], divided: Divided, kernel: str, seed: int
     ) -> None:
         """Fit regressions between two modalities, and find the weights of regression and decoder in each direction.
 
@@ -211,8 +211,8 @@ class ContrastiveVAE(MixtureVAE):
         ridge, whole = (
             Ridge(components=REGRESSION_COMPONENTS[kernel], kernel=kernel) for _ in range(2)
         )
-        ridge.fit(View(tuple(_cells(x.only(*pair)) for x in fitted), sizes), seed)
-        whole.fit(View((train.observing(*pair),), sizes), seed)
+        ridge.fit(Split(tuple(_cells(x.only(*pair)) for x in fitted), sizes), seed)
+        whole.fit(Split((train.observing(*pair),), sizes), seed)
         decoder = super()
         for source, target in permutations(pair):
             gram, product = np.zeros((2, 2)), np.zeros(2)
@@ -233,7 +233,7 @@ class ContrastiveVAE(MixtureVAE):
         blend = described({"ridge": self.ridge, "shares": self.shares})
         return super().state() | {f"{BLEND}{name}": x for name, x in blend.items()}
 
-    def load(self, state: dict[str, np.ndarray], train: View) -> None:
+    def load(self, state: dict[str, np.ndarray], train: Split) -> None:
         """Make networks and regressions again from what :meth:`state` returned."""
         super().load({name: x for name, x in state.items() if not name.startswith(BLEND)}, train)
         vars(self).update(
@@ -294,5 +294,5 @@ def _cells(x: Minibatch) -> Cells:
 class SupervisedContrastiveVAE(Supervised, ContrastiveVAE):
     """Supervised: the shared latent must also tell the cell type, where it is known.
 
-    cost = contrastive VAE's + sum_m { - label_weight E_{q_m} [ log p(y | s_m) ] }
+    loss = contrastive VAE's + sum_m { - label_weight E_{q_m} [ log p(y | s_m) ] }
     """

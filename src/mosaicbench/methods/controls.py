@@ -7,7 +7,7 @@ from typing import Annotated
 
 import numpy as np
 
-from mosaicbench.contract import Cells, Truth, View
+from mosaicbench.contract import Cells, Truth, Split
 
 CARDS = {
     "constant": {
@@ -66,7 +66,7 @@ class Constant:
 
     latent: Annotated[int, "at least 1"] = 20
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Learn nothing."""
         return []
 
@@ -81,7 +81,7 @@ class RandomLatent:
 
     latent: Annotated[int, "at least 1"] = 20
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Start the generator."""
         self.random = np.random.default_rng(seed)
         return []
@@ -95,7 +95,7 @@ class RandomLatent:
 class TrainMean:
     """The imputation that looks at no cell: zero in standardised values, the mean of the train cells."""
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Note the numbers of features."""
         self.features = train.features
         return []
@@ -119,7 +119,7 @@ class LabelOracle:
         """Receive the solution, before `fit`."""
         self.truth = truth
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Learn which types there are; an unknown type, "", is one of them."""
         known = [block.labels for block in train.blocks] + [self.truth.labels]
         self.types = np.unique(np.concatenate(known).astype(str))
@@ -140,7 +140,7 @@ class CelltypeMean:
         """Receive the solution, before `fit`."""
         self.truth = truth
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Take the mean of each type and modality over the train cells in which the modality was observed."""
         self.features, self.means, self.cells = train.features, {}, {}
         for modality in train.modalities:
@@ -196,7 +196,7 @@ class Oracle:
         """Receive the solution, before `fit`."""
         self.truth = truth
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Give every query cell its own noise."""
         known = [block.labels for block in train.blocks] + [self.truth.labels]
         self.types = np.unique(np.concatenate(known).astype(str))
@@ -239,7 +239,7 @@ class Oracle:
 class Shuffled(Oracle):
     """A perfect answer, given to the wrong cells: every call permutes the query cells anew."""
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Prepare the oracle and the permutations."""
         self.permutations = np.random.default_rng([seed, 1])
         return super().fit(train, seed)

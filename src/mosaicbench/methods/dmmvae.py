@@ -1,11 +1,11 @@
-"""D-MMVAE, in four steps: VAEs of single modalities, experts around one trunk, critics of latents, critics of outputs.
+"""D-MMVAE, in four steps: VAEs of single modalities, experts around one trunk, discriminators of latents, discriminators of outputs.
 
-    base, experts: cost = - E_{q_m} [ log p(x_m | z) ] + beta KL(q_m || p)
-    encadv:        cost = cost of experts - lambda ramp(t) sum_{h in (hidden, latent)} surprise_h(h(x_m), m)
-    outadv:        cost = cost of encadv - lambda_out ramp(t - t_0) sum_n surprise_n(x_hat_{m -> n}, generated)
+    base, experts: loss = - E_{q_m} [ log p(x_m | z) ] + beta KL(q_m || p)
+    encadv:        loss = loss of experts - lambda ramp(t) sum_{h in (hidden, latent)} surprise_h(h(x_m), m)
+    outadv:        loss = loss of encadv - lambda_out ramp(t - t_0) sum_n surprise_n(x_hat_{m -> n}, generated)
 
 x_hat_{m -> n} is what expert decoder n makes of a cell of modality m: reconstructed for n = m, cross-generated for all others.
-Critic n sees as many real cells of modality n as generated ones, of which each source gives the same share.
+Discriminator n sees as many real cells of modality n as generated ones, of which each source gives the same share.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mosaicbench.contract import View
+from mosaicbench.contract import Split
 from mosaicbench.models import training
 from mosaicbench.models.diagonal import DiagonalVAE, Reading, Trunk
 from mosaicbench.models.discriminators import (
-    Critic,
+    Discriminator,
     Opponents,
     Trial,
     chosen_weight,
@@ -30,7 +30,7 @@ from mosaicbench.models.discriminators import (
     ramp,
 )
 from mosaicbench.models.linked import one_modality_each
-from mosaicbench.models.losses import Cost
+from mosaicbench.models.losses import Loss
 from mosaicbench.models.minibatch import Minibatch
 
 CARDS = {
@@ -62,50 +62,55 @@ CARDS = {
         "label": "D-MMVAE, experts",
         "paper": "D-MMVAE, planned by its authors, step 2",
         "paths": ("alone -> itself", "shared trunk"),
-        "advice": "Never for results: a shared trunk alone aligns little. It is the control of the steps with critics.",
+        "advice": "Never for results: a shared trunk alone aligns little. It is the control of the steps with discriminators.",
         "summary": "Second step of the D-MMVAE: an expert encoder and decoder per modality around one shared VAE, no cell paired.",
         "deviates": "As for dmmvae_base; one optimiser for experts and trunk, not one each; no layers per metadata field (donor, "
         "assay).",
     },
     "dmmvae_encadv": {
         "like": "dmmvae_base",
-        "label": "D-MMVAE, encoder critics",
+        "label": "D-MMVAE, encoder discriminators",
         "paper": "D-MMVAE, planned by its authors, step 3",
-        "paths": ("alone -> itself", "shared trunk", "critic of latents"),
+        "paths": ("alone -> itself", "shared trunk", "discriminator of latents"),
         "advice": "Cells that are never paired, where no features are linked. Look at `types_matched` before anything "
-        "else: critics align distributions, and may exchange cell types. With links, scmodal or links_mnn.",
-        "summary": "Third step of the D-MMVAE: critics of the shared hidden layer and of the latent tell the modality; the "
+        "else: discriminators align distributions, and may exchange cell types. With links, scmodal or linked_mnn.",
+        "summary": "Third step of the D-MMVAE: discriminators of the shared hidden layer and of the latent tell the modality; the "
         "encoders must surprise them.",
         "deviates": "As for dmmvae_experts. The last of the original's three versions, gradient reversal, with one head, the "
-        "modality. Critics judge the posterior's mean, which is what is embedded, not a draw; they see detached activations (an "
-        "earlier version let the critics' own gradient into the encoder), logits and not stacked sigmoids, the mean cross-entropy "
+        "modality. Discriminators judge the posterior's mean, which is what is embedded, not a draw; they see detached activations (an "
+        "earlier version let the discriminators' own gradient into the encoder), logits and not stacked sigmoids, the mean cross-entropy "
         "and not its sum.",
         "space": {
             "latent": {"int": [8, 64], "log": True},
             "learning_rate": {"float": [0.0003, 0.003], "log": True},
             "beta": {"float": [0.03, 10.0], "log": True},
-            "critic_weight": {"float": [0.3, 30.0], "log": True},
-            "critic_steps": {"int": [1, 10]},
+            "discriminator_weight": {"float": [0.3, 30.0], "log": True},
+            "discriminator_steps": {"int": [1, 10]},
         },
     },
     "dmmvae_outadv": {
         "like": "dmmvae_encadv",
-        "label": "D-MMVAE, output critics",
+        "label": "D-MMVAE, output discriminators",
         "paper": "D-MMVAE, planned by its authors, step 4",
-        "paths": ("alone -> itself", "shared trunk", "critic of latents", "critic of outputs"),
-        "advice": "As dmmvae_encadv, at more time; in config/studies/split_transcriptome.yaml critics of outputs added "
+        "paths": (
+            "alone -> itself",
+            "shared trunk",
+            "discriminator of latents",
+            "discriminator of outputs",
+        ),
+        "advice": "As dmmvae_encadv, at more time; in config/studies/split_transcriptome.yaml discriminators of outputs added "
         "nothing that scores see.",
-        "summary": "Fourth step of the D-MMVAE: a critic per modality tells real from reconstructed and cross-generated profiles; "
+        "summary": "Fourth step of the D-MMVAE: a discriminator per modality tells real from reconstructed and cross-generated profiles; "
         "the model must surprise it.",
-        "deviates": "As for dmmvae_encadv. The critics see standardised values, not sparse ones, with spectral norms of 1 and "
-        "noise that fades. The original's first version never showed its critics a real cell, so they had nothing to tell apart: "
-        "`shows_real: false`. Its least-squares version and its ceiling on the critic's AUC are left out.",
+        "deviates": "As for dmmvae_encadv. The discriminators see standardised values, not sparse ones, with spectral norms of 1 and "
+        "noise that fades. The original's first version never showed its discriminators a real cell, so they had nothing to tell apart: "
+        "`shows_real: false`. Its least-squares version and its ceiling on the discriminator's AUC are left out.",
         "space": {
             "latent": {"int": [8, 64], "log": True},
             "learning_rate": {"float": [0.0003, 0.003], "log": True},
             "beta": {"float": [0.03, 10.0], "log": True},
-            "critic_weight": {"float": [0.3, 30.0], "log": True},
-            "critic_steps": {"int": [1, 10]},
+            "discriminator_weight": {"float": [0.3, 30.0], "log": True},
+            "discriminator_steps": {"int": [1, 10]},
             "output_weight": {"float": [0.01, 1.0], "log": True},
             "instance_noise": {"float": [0.0, 0.3]},
         },
@@ -142,49 +147,49 @@ WEIGHTS = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0)  # of which one may be chosen
 
 @dataclass(kw_only=True)
 class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
-    """Step 3, {m} -> m, less lambda times the critics' surprise about m.
+    """Step 3, {m} -> m, less lambda times the discriminators' surprise about m.
 
-    The critics tell the modality from the trunk's activations, and the model surprises them.
+    The discriminators tell the modality from the trunk's activations, and the model surprises them.
 
     Attributes
     ----------
-    critic_weight
-        Lambda, in nats of cost per nat of surprise; 0 leaves dmmvae_experts. "chosen" fits with each of `WEIGHTS` and keeps the
+    discriminator_weight
+        Lambda, in nats of loss per nat of surprise; 0 leaves dmmvae_experts. "chosen" fits with each of `WEIGHTS` and keeps the
         one whose latents a fresh probe tells least, of those that explain 95 % of what lambda 0 explains: no truth takes part.
-    critic_hidden
-        Width of every critic's two hidden layers.
-    critic_learning_rate
-        Of the critics; they have to keep up with what they judge.
-    critic_steps
-        Steps of the critics before each of the model's.
+    discriminator_hidden
+        Width of every discriminator's two hidden layers.
+    discriminator_learning_rate
+        Of the discriminators; they have to keep up with what they judge.
+    discriminator_steps
+        Steps of the discriminators before each of the model's.
     """
 
-    critic_weight: Annotated[float, "at least 0"] | Literal["chosen"] = 3.0
-    critic_hidden: Annotated[int, "at least 1"] = 128
-    critic_learning_rate: Annotated[float, "above 0"] = 5e-3
-    critic_steps: Annotated[int, "at least 1"] = 5
+    discriminator_weight: Annotated[float, "at least 0"] | Literal["chosen"] = 3.0
+    discriminator_hidden: Annotated[int, "at least 1"] = 128
+    discriminator_learning_rate: Annotated[float, "above 0"] = 5e-3
+    discriminator_steps: Annotated[int, "at least 1"] = 5
 
-    def feedback(self, reading: Reading, progress: float) -> Cost:
-        """Return -lambda times the surprise of the critics of the hidden layer and of the latent."""
-        cost = super().feedback(reading, progress)
-        if self.critic_weight == 0:
-            return cost
-        return cost + Cost(
+    def feedback(self, reading: Reading, progress: float) -> Loss:
+        """Return -lambda times the surprise of the discriminators of the hidden layer and of the latent."""
+        loss = super().feedback(reading, progress)
+        if self.discriminator_weight == 0:
+            return loss
+        return loss + Loss(
             {
-                f"feedback_{name}": -self.critic_weight
+                f"feedback_{name}": -self.discriminator_weight
                 * ramp(progress)
-                * self._critic(name).surprise(seen, domain)
+                * self._discriminator(name).surprise(seen, domain)
                 for name, (seen, domain) in self._activations(reading).items()
             }
         )
 
-    def critics(self, train: View) -> dict[str, tuple[Critic, float]]:
-        """Return the critics that take part, each with its learning rate."""
-        widths = {"hidden": self.trunk, "latent": self.latent} if self.critic_weight else {}
+    def discriminators(self, train: Split) -> dict[str, tuple[Discriminator, float]]:
+        """Return the discriminators that take part, each with its learning rate."""
+        widths = {"hidden": self.trunk, "latent": self.latent} if self.discriminator_weight else {}
         return {
             name: (
-                Critic(width, self.critic_hidden, len(train.features)),
-                self.critic_learning_rate,
+                Discriminator(width, self.discriminator_hidden, len(train.features)),
+                self.discriminator_learning_rate,
             )
             for name, width in widths.items()
         }
@@ -192,8 +197,8 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
     def evidence(
         self, minibatches: Sequence[Minibatch], readings: list[Reading], progress: float
     ) -> Mapping[str, tuple[Tensor, Tensor]]:
-        """Return what each critic sees of a step, and the domains."""
-        if self.critic_weight == 0:
+        """Return what each discriminator sees of a step, and the domains."""
+        if self.discriminator_weight == 0:
             return {}
         shown = [self._activations(reading) for reading in readings]
         return {
@@ -202,34 +207,41 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
         }
 
     def _activations(self, reading: Reading) -> dict[str, tuple[Tensor, Tensor]]:
-        """Return critic -> what it sees of cells of one modality, and that modality's number."""
+        """Return discriminator -> what it sees of cells of one modality, and that modality's number."""
         domain = torch.full(
             (len(reading.z),), self.numbers[reading.modality], device=reading.z.device
         )
         return {"hidden": (reading.hidden, domain), "latent": (reading.q.mean, domain)}
 
-    def _critic(self, name: str) -> Critic:
-        return self.opponents.critics[name]
+    def _discriminator(self, name: str) -> Discriminator:
+        return self.opponents.discriminators[name]
 
     # --- the method's contract ---
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
-        """Train on `train` and return the history; `remarks` says where a critic won or died, and which lambda was chosen."""
-        if self.critic_weight == "chosen":
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+        """Train on `train` and return the history; `remarks` says where a discriminator won or died, and which lambda was chosen."""
+        if self.discriminator_weight == "chosen":
             return self._fit_best(train, seed)
         history = super().fit(train, seed)
         self.remarks = self.opponents.warnings(history[-1]) if self.opponents else []
         return history
 
-    def build(self, train: View) -> None:
-        """Make the networks, then the critics, who stand outside what the model trains."""
+    def build(self, train: Split) -> None:
+        """Make the networks, then the discriminators, who stand outside what the model trains."""
         super().build(train)
         self.numbers = {modality: number for number, modality in enumerate(train.features)}
-        made = self.critics(train)
-        critics = nn.ModuleDict({name: critic for name, (critic, _) in made.items()})
+        made = self.discriminators(train)
+        discriminators = nn.ModuleDict(
+            {name: discriminator for name, (discriminator, _) in made.items()}
+        )
         rates = {name: rate for name, (_, rate) in made.items()}
         self.opponents = (
-            Opponents(critics.to(training.device()), self._evidence, rates, self.critic_steps)
+            Opponents(
+                discriminators.to(training.device()),
+                self._evidence,
+                rates,
+                self.discriminator_steps,
+            )
             if made
             else None
         )
@@ -243,11 +255,11 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
     ) -> Mapping[str, tuple[Tensor, Tensor]]:
         return self.evidence(minibatches, [self.read(x) for x in minibatches], progress)
 
-    def _fit_best(self, train: View, seed: int) -> list[dict[str, float]]:
+    def _fit_best(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Fit with every weight, and become the model of the chosen one."""
         fitted, histories = {}, {}
         for weight in WEIGHTS:
-            fitted[weight] = replace(self, critic_weight=weight)
+            fitted[weight] = replace(self, discriminator_weight=weight)
             histories[weight] = fitted[weight].fit(train, seed)
         shown = one_modality_each(train, seed)
         trials = {weight: model.trial(shown, seed) for weight, model in fitted.items()}
@@ -267,7 +279,7 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
         return histories[best]
 
     @torch.no_grad()
-    def trial(self, shown: View, seed: int) -> Trial:
+    def trial(self, shown: Split, seed: int) -> Trial:
         """Return what a fresh probe tells of the train cells' latents, and the share of their variance that is explained."""
         latents, error, spread = [], 0.0, 0.0
         for block in shown.blocks:
@@ -287,46 +299,46 @@ BEGINS = 0.4  # progress at which lambda_out begins to rise
 class OutputAdversarialDMMVAE(EncoderAdversarialDMMVAE):
     """Step 4: as step 3, less lambda_out times the surprise about what is decoded from m.
 
-    A critic of each modality's output tells real from generated profiles, and the model surprises it too.
+    A discriminator of each modality's output tells real from generated profiles, and the model surprises it too.
 
     Attributes
     ----------
     output_weight
-        Lambda of the output critics; 0 leaves dmmvae_encadv.
+        Lambda of the output discriminators; 0 leaves dmmvae_encadv.
     instance_noise
-        Standard deviation of what is added to all that output critics see, at first; it fades over the warm-up.
+        Standard deviation of what is added to all that output discriminators see, at first; it fades over the warm-up.
     shows_real
-        Whether output critics see real cells.
+        Whether output discriminators see real cells.
     """
 
     output_weight: Annotated[float, "at least 0"] = 0.1
     instance_noise: Annotated[float, "at least 0"] = 0.1
     shows_real: bool = True
 
-    def feedback(self, reading: Reading, progress: float) -> Cost:
-        """Return the feedback of dmmvae_encadv, and -lambda_out times the output critics' surprise."""
-        cost = super().feedback(reading, progress)
+    def feedback(self, reading: Reading, progress: float) -> Loss:
+        """Return the feedback of dmmvae_encadv, and -lambda_out times the output discriminators' surprise."""
+        loss = super().feedback(reading, progress)
         if self.output_weight == 0:
-            return cost
+            return loss
         weight = -self.output_weight * ramp(max(0.0, (progress - BEGINS) / (1 - BEGINS)))
         domain = torch.full((len(reading.z),), GENERATED, device=reading.z.device)
         for target in self.numbers:
             seen = self._noisy(self.decoded(reading.z, target), progress)
-            cost += Cost(
+            loss += Loss(
                 {
                     f"feedback_output_{target}": weight
-                    * self._critic(f"output_{target}").surprise(seen, domain)
+                    * self._discriminator(f"output_{target}").surprise(seen, domain)
                 }
             )
-        return cost
+        return loss
 
-    def critics(self, train: View) -> dict[str, tuple[Critic, float]]:
-        """Return the critics of dmmvae_encadv, and one per modality that learns at a quarter of their rate."""
+    def discriminators(self, train: Split) -> dict[str, tuple[Discriminator, float]]:
+        """Return the discriminators of dmmvae_encadv, and one per modality that learns at a quarter of their rate."""
         widths = train.features if self.output_weight else {}
-        return super().critics(train) | {
+        return super().discriminators(train) | {
             f"output_{modality}": (
-                Critic(width, self.critic_hidden, 2, spectral=True),
-                self.critic_learning_rate / 4,
+                Discriminator(width, self.discriminator_hidden, 2, spectral=True),
+                self.discriminator_learning_rate / 4,
             )
             for modality, width in widths.items()
         }
@@ -334,7 +346,7 @@ class OutputAdversarialDMMVAE(EncoderAdversarialDMMVAE):
     def evidence(
         self, minibatches: Sequence[Minibatch], readings: list[Reading], progress: float
     ) -> Mapping[str, tuple[Tensor, Tensor]]:
-        """Return what the critics of dmmvae_encadv see, and for each modality real and generated profiles."""
+        """Return what the discriminators of dmmvae_encadv see, and for each modality real and generated profiles."""
         shown = dict(super().evidence(minibatches, readings, progress))
         for x in minibatches if self.output_weight else []:
             ((target, real),) = x.items()

@@ -1,6 +1,6 @@
 """VAEs with one joint posterior of the modalities that a cell shows: a product of experts, or a network.
 
-    cost = - E_q [ sum_m log p(x_m | z) ] + beta KL(q || p)
+    loss = - E_q [ sum_m log p(x_m | z) ] + beta KL(q || p)
 
 In training a cell shows all that was observed but for modalities dropped at random, so that the rest must explain them too: else
 a single modality's expert would never be asked to embed a cell alone.
@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn.functional import one_hot
 
-from mosaicbench.contract import View
-from mosaicbench.models.losses import Cost
+from mosaicbench.contract import Split
+from mosaicbench.models.losses import Loss
 from mosaicbench.models.minibatch import Minibatch
 from mosaicbench.models.networks import mlp
 from mosaicbench.models.posteriors import GaussianEncoder, kl, product_of_experts
@@ -37,13 +37,13 @@ CARDS = {
         "training (`modality_dropout`).",
         "summary": "One joint posterior, the product of the modalities' Gaussian experts and the prior; each modality is decoded "
         "from it.",
-        "deviates": "Costs are summed over features, with a learned standard deviation (the original averages squared errors, "
+        "deviates": "Losses are summed over features, with a learned standard deviation (the original averages squared errors, "
         "beside which the KL weighs as many times more as there are features: `reduction: squared_error`); values are "
         "standardised, and ATAC is LSI (the original has log-normalised RNA and a truncated SVD of raw counts, both "
         "in their own units, where ATAC of deep cells has large variances and the KL weighs less); an absent "
         "modality's expert is left out (the original puts a second prior in its place: `absent: zeros`) and is met in "
         "training through modality dropout (`modality_dropout: 0` is the original, whose experts are never used "
-        "alone); latents are means, not samples. Weights are of the lowest validation loss, not the last (`weights: last` costs "
+        "alone); latents are means, not samples. Weights are of the lowest validation loss, not the last (`weights: last` losses "
         "0.020 of FOSCTTM on BMMC and 0.031 on TEA-seq, 0.043 and 0.046 of skill); beta is 1 (`beta: 1.5`, the original's, scores "
         "the same), the learning rate 0.001 (at 0.0001 it scores the same). Prices: docs/results/departures.md.",
         "space": {
@@ -63,11 +63,11 @@ CARDS = {
         "product of experts does better where a cell shows one modality (docs/results/fusion.md).",
         "summary": "One joint posterior, computed by a network from the modalities' concatenated encodings; each modality is "
         "decoded from it.",
-        "deviates": "Costs are summed over features, with a learned standard deviation, and values are standardised (the original "
+        "deviates": "Losses are summed over features, with a learned standard deviation, and values are standardised (the original "
         "averages squared errors of values in their own units: `reduction: squared_error`, `standardise: false`); an "
         "absent modality is a learned token met in training through modality dropout (the original feeds zeros that "
         "training never saw: `absent: zeros`); latents are means, not samples. Weights are of the lowest validation loss, not the "
-        "last (`weights: last` costs 0.015 of skill on TEA-seq); beta is 1 (`beta: 1.5`, the original's, gains 0.008 of FOSCTTM "
+        "last (`weights: last` losses 0.015 of skill on TEA-seq); beta is 1 (`beta: 1.5`, the original's, gains 0.008 of FOSCTTM "
         "there). Prices: docs/results/departures.md.",
     },
 }
@@ -127,26 +127,26 @@ class PoEVAE(MultimodalVAE):
         kept |= one_hot(torch.randint(len(observed), (cells,), device=device), len(observed)).bool()
         return {modality: kept[:, i : i + 1] for i, modality in enumerate(observed)}
 
-    def cost(self, x: Minibatch, progress: float) -> Cost:
+    def loss(self, x: Minibatch, progress: float) -> Loss:
         """Return the negative evidence lower bound of the joint posterior, and of each modality alone where it is asked for."""
-        cost = self.bound(x, progress)
+        loss = self.bound(x, progress)
         if self.unimodal_terms == "mvae" and len(x) > 1:
-            cost = sum((self.bound(x.only(modality), progress) for modality in x), cost)
-        return cost
+            loss = sum((self.bound(x.only(modality), progress) for modality in x), loss)
+        return loss
 
-    def bound(self, x: Minibatch, progress: float) -> Cost:
+    def bound(self, x: Minibatch, progress: float) -> Loss:
         """Return the negative evidence lower bound of what is observed."""
         q = self.posterior(x)
-        cost = self.annealed(progress) * kl(q)
+        loss = self.annealed(progress) * kl(q)
         z = q.rsample()
         for modality, values in x.items():
             if self.reduction == "squared_error":
                 expected = self.decoders[modality].expected(z)
-                cost += Cost({f"nll_{modality}": torch.square(values - expected).mean(-1)})
+                loss += Loss({f"nll_{modality}": torch.square(values - expected).mean(-1)})
                 continue
             weight = 1 / values.shape[1] if self.reduction == "mean" else 1
-            cost += weight * self.nll(x, z, [modality])
-        return cost
+            loss += weight * self.nll(x, z, [modality])
+        return loss
 
 
 @dataclass(kw_only=True)
@@ -158,7 +158,7 @@ class MLPVAE(PoEVAE):
     A concatenation has a place for every modality, so an absent one needs a token. It is learned where modalities are dropped.
     """
 
-    def build(self, train: View) -> None:
+    def build(self, train: Split) -> None:
         """Make a deterministic encoder per modality, a token for its absence, and the fusion network."""
         super().build(train)
         self.encoders = nn.ModuleDict(

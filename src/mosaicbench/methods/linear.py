@@ -14,7 +14,7 @@ from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 from mosaicbench.methods._pairs import paired_cells
 
 CARDS = {
@@ -98,7 +98,7 @@ class CCA:
     latent: Annotated[int, "at least 1"] = 20
     components: Annotated[int, "at least 1"] = 30
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Fit on the cells in which every modality was measured."""
         cells = paired_cells(train, *train.modalities)
         pca = {
@@ -142,7 +142,7 @@ class JointPCA:
 
     latent: Annotated[int, "at least 1"] = 20
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Fit on the cells in which every modality was measured."""
         cells = train.observing(*train.modalities)
         self.scale = {modality: np.sqrt(d) for modality, d in train.features.items()}
@@ -186,7 +186,7 @@ class Procrustes:
 
     latent: Annotated[int, "at least 1"] = 20
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Fit on the cells in which every modality was measured."""
         cells = train.observing(*train.modalities)
         latent = min(self.latent, *(min(x.shape) - 1 for x in cells.values.values()))
@@ -233,7 +233,7 @@ class Ridge:
     components: Annotated[int, "at least 1"] = 100
     kernel: Literal["linear", "gaussian"] = "linear"
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Fit every direction on the cells in which both its modalities were measured."""
         self.regression, self.residuals = {}, {}
         random = np.random.default_rng([seed, 1])
@@ -324,7 +324,7 @@ class Linear:
     components: Annotated[int, "at least 1"] = 30
     regression_components: Annotated[int, "at least 1"] = 100
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Fit both on the cells in which the modalities that they relate were measured."""
         self.cca = CCA(latent=self.latent, components=self.components)
         self.ridge = Ridge(components=self.regression_components)

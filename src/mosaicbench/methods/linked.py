@@ -9,12 +9,12 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 from mosaicbench.methods._weak_pairs import mutual_neighbors
 from mosaicbench.models.linked import chain, linked, one_modality_each
 
 CARDS = {
-    "links_cca": {
+    "linked_cca": {
         "label": "CCA on links",
         "kind": "baseline",
         "paper": "Stuart et al. 2019",
@@ -32,8 +32,8 @@ CARDS = {
             "neighbors": {"int": [5, 50], "log": True},
         },
     },
-    "links_harmony": {
-        "like": "links_cca",
+    "linked_harmony": {
+        "like": "linked_cca",
         "label": "Harmony on links",
         "paper": "Korsunsky et al. 2019",
         "doi": "10.1038/s41592-019-0619-0",
@@ -49,8 +49,8 @@ CARDS = {
         "the mean correction of the `neighbors` nearest train cells of its modality, so a query cell needs no other query cell. "
         "Of three modalities, the linked features that all have are used.",
     },
-    "links_mnn": {
-        "like": "links_cca",
+    "linked_mnn": {
+        "like": "linked_cca",
         "label": "Anchors on links",
         "paper": "Haghverdi et al. 2018",
         "doi": "10.1038/nbt.4091",
@@ -94,7 +94,7 @@ class LinksBaseline:
     latent: Annotated[int, "at least 1"] = 20
     neighbors: Annotated[int, "at least 1"] = 20
 
-    def align(self, shown: View, seed: int) -> None:
+    def align(self, shown: Split, seed: int) -> None:
         """Learn the latent from train cells of one modality each."""
         raise NotImplementedError
 
@@ -102,7 +102,7 @@ class LinksBaseline:
         """Return the latents of cells of one modality, (cells, latent)."""
         raise NotImplementedError
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Align the modalities, and index the train cells of each."""
         shown = one_modality_each(train, seed)
         self.align(shown, seed)
@@ -129,7 +129,7 @@ class LinksCCA(LinksBaseline):
     Seurat.
     """
 
-    def align(self, shown: View, seed: int) -> None:
+    def align(self, shown: Split, seed: int) -> None:
         """Decompose the first two modalities of the chain, any others standing with the first."""
         self.linked = linked(shown, shown.modalities)
         first, centre, *rest = chain(shown)
@@ -165,7 +165,7 @@ class LinksHarmony(LinksBaseline):
     Reference: Korsunsky et al. 2019.
     """
 
-    def align(self, shown: View, seed: int) -> None:
+    def align(self, shown: Split, seed: int) -> None:
         """Run Harmony on the train cells and keep how each was moved."""
         from harmonypy import run_harmony
 
@@ -216,7 +216,7 @@ class LinksMNN(LinksBaseline):
     anchors: Annotated[int, "at least 1"] = 20
     anchor_components: Annotated[int, "at least 1"] = 30
 
-    def align(self, shown: View, seed: int) -> None:
+    def align(self, shown: Split, seed: int) -> None:
         """Lay out each modality by itself, find anchors, and place the anchored cells."""
         order = chain(shown)
         self.reference = order[1] if len(order) > 2 else order[0]

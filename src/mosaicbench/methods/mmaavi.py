@@ -1,11 +1,11 @@
-"""mmAAVI: cells of any subset of the modalities, through attention, a mixture prior, a guidance graph and a critic of batches.
+"""mmAAVI: cells of any subset of the modalities, through attention, a mixture prior, a guidance graph and a discriminator of batches.
 
 c ~ Cat(1 / C),   u ~ N(0, 1),   z | c, u ~ N(mu(c, u), sd(c, u)),   v_f ~ N(0, 1) of every feature f of every modality
 x_m | z, v, s ~ NB(total softmax(softplus(a_s) (w z . v_f + (1 - w) MLP_m(z)_f) + b_s), t_s)        in batch s
 q(z | x): h_m = encoder_m(x_m), h = sum_m a_m h_m, a = softmax of sigmoid(w_1 . h_m) tanh(w_2 . h_m) over what is observed
 
-cost = - E_q [ sum_m log p(x_m | z, v, s) ] + beta (kl_z + kl_u + kl_c)
-       + feature_weight KL(q(v) || p(v)) + graph_weight nll(links | v) - critic_weight surprise(z, s)
+loss = - E_q [ sum_m log p(x_m | z, v, s) ] + beta (kl_z + kl_u + kl_c)
+       + feature_weight KL(q(v) || p(v)) + graph_weight nll(links | v) - discriminator_weight surprise(z, s)
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn.functional import cross_entropy, one_hot, softplus
 
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 from mosaicbench.models import training
-from mosaicbench.models.discriminators import Critic, Opponents, ramp
+from mosaicbench.models.discriminators import Discriminator, Opponents, ramp
 from mosaicbench.models.guidance import FeatureGraph, HybridDecoder, graph_sizes
-from mosaicbench.models.losses import Cost
+from mosaicbench.models.losses import Loss
 from mosaicbench.models.minibatch import Block, Minibatch, by_pieces
 from mosaicbench.models.mixture import MixturePrior
 from mosaicbench.models.networks import mlp
@@ -41,20 +41,20 @@ CARDS = {
         "doi": "10.1093/bib/bbae540",
         "handles": ("paired", "mosaic", "unpaired"),
         "uses": ("pairs", "links"),
-        "paths": ("all -> each", "graph of links", "critic of batches"),
+        "paths": ("all -> each", "graph of links", "discriminator of batches"),
         "advice": "Mosaics whose cells come in batches with different modalities, and features with links.",
         "summary": "Mosaic VAE: attention over the observed modalities, a mixture prior, embeddings of all features that a graph "
-        "of links guides, and a critic that must not tell the batch.",
+        "of links guides, and a discriminator that must not tell the batch.",
         "deviates": "The graph's reconstruction, which the released code never pays for, is trained (`graph_weight: 0` is that "
         "code). An absent modality is imputed at the train cells' median total (the original multiplies by the cell's own, which "
         "is 0), in the cell's batch, or the mean of all where it is a new one. Cells with several modalities are also encoded from "
-        "fewer (`modality_dropout: 0` is the original), else no modality would ever be encoded alone in paired data. The critic "
-        "tells batch and observed modalities, since in the original's data each batch has its own (`critic_tells: batch`); "
-        "`critic_weight: 20` is the original's. Components are summed over, not drawn; layers are normalised by cell, not by "
+        "fewer (`modality_dropout: 0` is the original), else no modality would ever be encoded alone in paired data. The discriminator "
+        "tells batch and observed modalities, since in the original's data each batch has its own (`discriminator_tells: batch`); "
+        "`discriminator_weight: 20` is the original's. Components are summed over, not drawn; layers are normalised by cell, not by "
         "minibatch; counts that were not chosen as features have a share too; Adam and the common networks and budget. Without "
         "links every feature has an embedding of its own; where a modality has no counts its values are Gaussian. "
-        "Beta rises first (`warmup: 0`, the original's, scores the same; the original's critic costs 0.003 of FOSCTTM on BMMC). "
-        "The critic's labels are not smoothed, batches not oversampled and inputs not scaled by batch. Prices: "
+        "Beta rises first (`warmup: 0`, the original's, scores the same; the original's discriminator losses 0.003 of FOSCTTM on BMMC). "
+        "The discriminator's labels are not smoothed, batches not oversampled and inputs not scaled by batch. Prices: "
         "docs/results/departures.md.",
         "space": {
             "latent": {"int": [8, 64], "log": True},
@@ -63,14 +63,14 @@ CARDS = {
             "components": {"int": [4, 16], "log": True},
             "dropout": {"float": [0.0, 0.5]},
             "modality_dropout": {"float": [0.2, 0.8]},
-            "critic_weight": {"float": [0.1, 10.0], "log": True},
+            "discriminator_weight": {"float": [0.1, 10.0], "log": True},
         },
     },
     "mmaavi_ss": {
         "like": "mmaavi",
         "label": "mmAAVI semi-supervised",
         "uses": ("pairs", "links", "labels"),
-        "paths": ("all -> each", "graph of links", "critic of batches", "types"),
+        "paths": ("all -> each", "graph of links", "discriminator of batches", "types"),
         "advice": "As mmaavi, where few cells have types and those of the others are wanted: compare "
         "config/studies/label_scarcity.yaml.",
         "summary": "mmAAVI whose mixture components are the cell types: it learns them from few labelled cells, and predicts them.",
@@ -82,7 +82,7 @@ CARDS = {
             "beta": {"float": [0.03, 10.0], "log": True},
             "dropout": {"float": [0.0, 0.5]},
             "modality_dropout": {"float": [0.2, 0.8]},
-            "critic_weight": {"float": [0.1, 10.0], "log": True},
+            "discriminator_weight": {"float": [0.1, 10.0], "log": True},
             "label_weight": {"float": [2.0, 200.0], "log": True},
         },
     },
@@ -94,10 +94,10 @@ SHARE_WITH_PAIRS, SHARE_WITHOUT = 0.9, 0.99
 
 @dataclass(frozen=True)
 class Features:
-    """A draw of the embeddings of all features, (features, latent), and what it costs, scalars by name."""
+    """A draw of the embeddings of all features, (features, latent), and what it losses, scalars by name."""
 
     v: Tensor
-    cost: Cost
+    loss: Loss
 
 
 @dataclass(kw_only=True)
@@ -114,7 +114,7 @@ class MMAAVI(MultimodalVAE):
         Of the encoders' last layer.
     modality_dropout
         Chance that a minibatch with several modalities is encoded from some of them only; it must reconstruct all.
-    graph_share
+    graph_fraction
         w, the share of the graph in what is decoded; "auto": 0.9 where more than ten train cells have several modalities, else
         0.99.
     graph_weight
@@ -126,11 +126,11 @@ class MMAAVI(MultimodalVAE):
         Whether a modality's likelihood is a mean over the cells that have it, as in the original, and not over all cells.
     prior_dropout
         Of q(c | z) and q(u | c, z), which are then also normalised by minibatch; the original's is 0.2. None: neither.
-    critic_weight
-        Lambda, in nats of cost per nat of surprise; 0 leaves out the critic.
-    critic_tells
+    discriminator_weight
+        Lambda, in nats of loss per nat of surprise; 0 leaves out the discriminator.
+    discriminator_tells
         "batch", or "batch and modalities": also which modalities the cell was encoded from.
-    critic_hidden, critic_learning_rate, critic_steps
+    discriminator_hidden, discriminator_learning_rate, discriminator_steps
         Width of its two hidden layers, learning rate, and steps before each of the model's.
     """
 
@@ -138,69 +138,69 @@ class MMAAVI(MultimodalVAE):
     components: Annotated[int, "at least 1"] = 8
     dropout: Annotated[float, "at least 0 and below 1"] = 0.2
     modality_dropout: Annotated[float, "at least 0 and below 1"] = 0.5
-    graph_share: Annotated[float, "at least 0 and at most 1"] | Literal["auto"] = "auto"
+    graph_fraction: Annotated[float, "at least 0 and at most 1"] | Literal["auto"] = "auto"
     graph_weight: Annotated[float, "at least 0"] | Literal["modalities"] = "modalities"
     feature_weight: Annotated[float, "at least 0"] = 0.01
     modality_means: bool = False
     prior_dropout: Annotated[float, "at least 0 and below 1"] | None = None
-    critic_weight: Annotated[float, "at least 0"] = 1.0
-    critic_tells: Literal["batch", "batch and modalities"] = "batch and modalities"
-    critic_hidden: Annotated[int, "at least 1"] = 128
-    critic_learning_rate: Annotated[float, "above 0"] = 2e-3
-    critic_steps: Annotated[int, "at least 1"] = 1
+    discriminator_weight: Annotated[float, "at least 0"] = 1.0
+    discriminator_tells: Literal["batch", "batch and modalities"] = "batch and modalities"
+    discriminator_hidden: Annotated[int, "at least 1"] = 128
+    discriminator_learning_rate: Annotated[float, "above 0"] = 2e-3
+    discriminator_steps: Annotated[int, "at least 1"] = 1
 
     # --- what is paid ---
 
-    def cost(self, x: Minibatch, progress: float) -> Cost:
-        """Return the bound of cells encoded from some of what is observed, less what surprises the critic."""
+    def loss(self, x: Minibatch, progress: float) -> Loss:
+        """Return the bound of cells encoded from some of what is observed, less what surprises the discriminator."""
         shown = self.shown(x)
         q = self.posterior(shown)
         return self.bound(x, q, progress) + self.feedback(shown, q, progress)
 
-    def held_out_cost(self, x: Minibatch, progress: float) -> Cost:
-        """Return the mean bound over all that may be shown of the cells; a game against a critic has no minimum to stop at."""
+    def held_out_loss(self, x: Minibatch, progress: float) -> Loss:
+        """Return the mean bound over all that may be shown of the cells; a game against a discriminator has no minimum to stop at."""
         subsets = self.subsets(tuple(x))
         return sum(
-            (self.bound(x, self.posterior(x.only(*s)), progress) for s in subsets), Cost()
+            (self.bound(x, self.posterior(x.only(*s)), progress) for s in subsets), Loss()
         ) * (1 / len(subsets))
 
-    def bound(self, x: Minibatch, q: Normal, progress: float) -> Cost:
+    def bound(self, x: Minibatch, q: Normal, progress: float) -> Loss:
         """Return the negative evidence lower bound of all that was measured, given the posterior."""
         z = q.rsample()
         divergence, features = self.divergence(x, q, z), self.features()
-        of_features = Cost({name: nats.expand(x.cells) for name, nats in features.cost.items()})
+        of_features = Loss({name: nats.expand(x.cells) for name, nats in features.loss.items()})
         return self.nll_of(x, z, features.v) + self.annealed(progress) * divergence + of_features
 
-    def nll_of(self, x: Minibatch, z: Tensor, v: Tensor) -> Cost:
+    def nll_of(self, x: Minibatch, z: Tensor, v: Tensor) -> Loss:
         """Return the negative log-likelihood of what was measured, by modality."""
         batch, places = self.batch_weights(x), self.graph.places
         nlls = {m: self.decoders[m].nll(z, v[places[m]], batch, x, m) for m in x}
-        return Cost(
+        return Loss(
             {f"nll_{m}": self.rescaling[m] * self.share[m] * nll for m, nll in nlls.items()}
         )
 
-    def divergence(self, x: Minibatch, q: Normal, z: Tensor) -> Cost:
+    def divergence(self, x: Minibatch, q: Normal, z: Tensor) -> Loss:
         """Return the divergence from the mixture prior."""
         return self.prior.divergence(q, z)
 
     def features(self) -> Features:
-        """Return a draw of the features' embeddings and what they cost, the same for all cells of a step."""
+        """Return a draw of the features' embeddings and what they loss, the same for all cells of a step."""
         if self._drawn is not None and self.graph.training:
             return self._drawn
         q = self.graph()
-        v, cost = q.rsample(), Cost(kl_features=self.feature_weight * kl(q)["kl"].mean())
+        v, loss = q.rsample(), Loss(kl_features=self.feature_weight * kl(q)["kl"].mean())
         if len(self.graph.pairs) and self.graph_weight != 0:
             weight = len(self.decoders) if self.graph_weight == "modalities" else self.graph_weight
-            cost += Cost(nll_graph=weight * self.graph.nll(v))
-        self._drawn = Features(v, cost)
+            loss += Loss(nll_graph=weight * self.graph.nll(v))
+        self._drawn = Features(v, loss)
         return self._drawn
 
-    def feedback(self, shown: Minibatch, q: Normal, progress: float) -> Cost:
-        """Return -lambda times the critic's surprise about where the cells come from."""
+    def feedback(self, shown: Minibatch, q: Normal, progress: float) -> Loss:
+        """Return -lambda times the discriminator's surprise about where the cells come from."""
         if self.opponents is None:
-            return Cost()
-        surprise = self.opponents.critics["origin"].surprise(q.mean, self.origin(shown))
-        return Cost(feedback_origin=-self.critic_weight * ramp(progress) * surprise)
+            return Loss()
+        surprise = self.opponents.discriminators["origin"].surprise(q.mean, self.origin(shown))
+        return Loss(feedback_origin=-self.discriminator_weight * ramp(progress) * surprise)
 
     # --- what is inferred ---
 
@@ -253,7 +253,7 @@ class MMAAVI(MultimodalVAE):
 
     def origin(self, shown: Minibatch) -> Tensor:
         """Return the number of each cell's batch and of what is shown of it, (cells,)."""
-        pattern = self.patterns.index(tuple(shown)) if self.critic_tells != "batch" else 0
+        pattern = self.patterns.index(tuple(shown)) if self.discriminator_tells != "batch" else 0
         return pattern * self.batch_count + self.batch_weights(shown).argmax(-1)
 
     @property
@@ -263,14 +263,14 @@ class MMAAVI(MultimodalVAE):
 
     # --- the method's contract ---
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
-        """Train on `train` and return the history; `remarks` says whether the critic won or died."""
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+        """Train on `train` and return the history; `remarks` says whether the discriminator won or died."""
         history = super().fit(train, seed)
         self.remarks = self.opponents.warnings(history[-1]) if self.opponents else []
         return history
 
-    def build(self, train: View) -> None:
-        """Make the networks, then the critic, who stands outside what the model trains."""
+    def build(self, train: Split) -> None:
+        """Make the networks, then the discriminator, who stands outside what the model trains."""
         self.batches = train.batches
         counted = self.likelihood == "counts"
         sizes = graph_sizes(train, counted)
@@ -280,7 +280,7 @@ class MMAAVI(MultimodalVAE):
             if found.shape == tuple(sizes[m] for m in pair)
         }
         pairs = sum(len(block) for block in train.blocks if len(block.modalities) > 1)
-        share = self.graph_share
+        share = self.graph_fraction
         if share == "auto":
             share = SHARE_WITH_PAIRS if pairs > ENOUGH_PAIRS else SHARE_WITHOUT
         self.graph = FeatureGraph(sizes, links, self.latent)
@@ -290,15 +290,16 @@ class MMAAVI(MultimodalVAE):
         self.prior = MixturePrior(
             self.latent, self.component_count(train), dropout=self.prior_dropout
         )
-        scales = train.scales if counted else {}
+        normalizations = train.normalizations if counted else {}
         widths = {
             "latent": self.latent,
             "hidden": self.hidden,
             "batches": self.batch_count,
-            "graph_share": share,
+            "graph_fraction": share,
         }
         decoders = {
-            m: HybridDecoder(features=d, scale=scales.get(m), **widths) for m, d in sizes.items()
+            m: HybridDecoder(features=d, scale=normalizations.get(m), **widths)
+            for m, d in sizes.items()
         }
         self.decoders = nn.ModuleDict(decoders)
         self._rescale(train)
@@ -313,7 +314,7 @@ class MMAAVI(MultimodalVAE):
         self.opponents = self._opponents(train)
         self._drawn = None
 
-    def component_count(self, train: View) -> int:
+    def component_count(self, train: Split) -> int:
         """Return the number of components of the prior."""
         return self.components
 
@@ -321,7 +322,7 @@ class MMAAVI(MultimodalVAE):
         """Return how training differs: every step holds cells of every block, and there is an opponent."""
         return {
             "steps": self.steps,
-            "held_out_cost": self.held_out_cost,
+            "held_out_loss": self.held_out_loss,
             "opponents": self.opponents,
         }
 
@@ -371,18 +372,21 @@ class MMAAVI(MultimodalVAE):
             nn.Dropout(self.dropout),
         )
 
-    def _opponents(self, train: View) -> Opponents | None:
-        """Make the critic, where there is anything for it to tell."""
+    def _opponents(self, train: Split) -> Opponents | None:
+        """Make the discriminator, where there is anything for it to tell."""
         shown = {subset for block in train.blocks for subset in self.subsets(block.modalities)}
-        self.patterns = sorted(shown) if self.critic_tells != "batch" else [()]
+        self.patterns = sorted(shown) if self.discriminator_tells != "batch" else [()]
         origins = len(self.patterns) * self.batch_count
-        if self.critic_weight == 0 or origins < 2:
+        if self.discriminator_weight == 0 or origins < 2:
             return None
-        critics = nn.ModuleDict({"origin": Critic(self.latent, self.critic_hidden, origins)}).to(
-            training.device()
-        )
+        discriminators = nn.ModuleDict(
+            {"origin": Discriminator(self.latent, self.discriminator_hidden, origins)}
+        ).to(training.device())
         return Opponents(
-            critics, self._evidence, {"origin": self.critic_learning_rate}, self.critic_steps
+            discriminators,
+            self._evidence,
+            {"origin": self.discriminator_learning_rate},
+            self.discriminator_steps,
         )
 
     def _evidence(
@@ -397,7 +401,7 @@ class MMAAVI(MultimodalVAE):
 class SemiSupervisedMMAAVI(MMAAVI):
     """Semi-supervised: the components of the mixture are the cell types, known of few cells and inferred of all others.
 
-    cost = mmaavi's, with the type y for c where it is known, where kl_c is not paid, and - label_weight log q(c = y | z)
+    loss = mmaavi's, with the type y for c where it is known, where kl_c is not paid, and - label_weight log q(c = y | z)
 
     Attributes
     ----------
@@ -405,59 +409,59 @@ class SemiSupervisedMMAAVI(MMAAVI):
         C; None for as many as there are known cell types. Further ones are for types that no label names.
     label_weight
         Weight of -log q(c = y | z) of labelled cells.
-    labelled_share
+    labelled_fraction
         Of the cells of every step, at least.
     group_means
-        Whether the divergences of labelled and of unlabelled cells, and the labels' cost, are means over their own group, which
+        Whether the divergences of labelled and of unlabelled cells, and the labels' loss, are means over their own group, which
         are added, as in the original; else all are means over all cells of a step.
     """
 
     components: Annotated[int, "at least 1"] | None = None
     label_weight: Annotated[float, "at least 0"] = 20.0
-    labelled_share: Annotated[float, "at least 0 and at most 1"] = 0.2
+    labelled_fraction: Annotated[float, "at least 0 and at most 1"] = 0.2
     group_means: bool = True
 
-    def divergence(self, x: Minibatch, q: Normal, z: Tensor) -> Cost:
+    def divergence(self, x: Minibatch, q: Normal, z: Tensor) -> Loss:
         """Return the divergence from the mixture prior."""
-        cost = self.prior.divergence(q, z, x.labels)
+        loss = self.prior.divergence(q, z, x.labels)
         if not self.group_means:
-            return cost
+            return loss
         weight = torch.where(
             x.labels >= 0, 1 / self._labelled_cells, 1 / max(1 - self._labelled_cells, 1e-6)
         )  # (cells,)
-        return Cost({name: weight * nats for name, nats in cost.items()})
+        return Loss({name: weight * nats for name, nats in loss.items()})
 
-    def nll_of(self, x: Minibatch, z: Tensor, v: Tensor) -> Cost:
+    def nll_of(self, x: Minibatch, z: Tensor, v: Tensor) -> Loss:
         """Return the negative log-likelihood of what was measured, and of the labels: 0 where there is none."""
         nll = cross_entropy(
             self.prior.classifier(z), x.labels, reduction="none", ignore_index=-1
         )  # (cells,)
         weight = self.label_weight / self._labelled_cells if self.group_means else self.label_weight
-        return super().nll_of(x, z, v) + Cost(nll_label=weight * nll)
+        return super().nll_of(x, z, v) + Loss(nll_label=weight * nll)
 
-    def component_count(self, train: View) -> int:
+    def component_count(self, train: Split) -> int:
         """Return the number of known cell types, or more where more components are asked for."""
         self.cell_types = np.array(train.cell_types, dtype=object)
         return max(len(train.cell_types), 0 if self.components is None else self.components)
 
     # --- the method's contract ---
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Train on `train` and return the history."""
         self._labelled = labelled_cells(train)
         return super().fit(train, seed)
 
-    def build(self, train: View) -> None:
+    def build(self, train: Split) -> None:
         """Make the networks, and find which share of a step labelled cells are."""
         super().build(train)
         known = np.concatenate(
             [block.labels != "" for block in train.blocks if block.labels is not None] or [[]]
         )
-        self._labelled_cells = max(self.labelled_share, known.mean() if len(known) else 0.0)
+        self._labelled_cells = max(self.labelled_fraction, known.mean() if len(known) else 0.0)
 
     def divided(self, blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]]:
         """Yield the minibatches of each step: labelled cells are a fixed share of it."""
-        return with_labelled(self._labelled, self.labelled_share)(blocks, size)
+        return with_labelled(self._labelled, self.labelled_fraction)(blocks, size)
 
     @torch.no_grad()
     def predict(self, cells: Cells) -> np.ndarray:

@@ -1,8 +1,8 @@
 """MMVAE: each modality alone must explain every modality; the posterior is the mixture of the modalities' experts.
 
-    elbo:  cost = sum_m { - E_{q_m} [ sum_n log p(x_n | s, w_n) ] + beta KL(q_m || p) },      w_n = 0 for n != m
+    elbo:  loss = sum_m { - E_{q_m} [ sum_n log p(x_n | s, w_n) ] + beta KL(q_m || p) },      w_n = 0 for n != m
            + alignment sum_{m != n} KL(q_m(s) || q_n(s))
-    iwae:  cost = - sum_m log 1/K sum_k v_mk,     v_mk = p(z) prod_n p(x_n | z) / (1/M sum_n q_n(z)),   z = z_mk ~ q_m
+    iwae:  loss = - sum_m log 1/K sum_k v_mk,     v_mk = p(z) prod_n p(x_n | z) / (1/M sum_n q_n(z)),   z = z_mk ~ q_m
     dreg:  the same, with the gradient of the posteriors by double reparameterisation
 
 The mixture is stratified: every expert is drawn from equally often.
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from mosaicbench.models.losses import Cost
+from mosaicbench.models.losses import Loss
 from mosaicbench.models.minibatch import Minibatch
 from mosaicbench.models.posteriors import disagreement, kl
 from mosaicbench.models.shared_private import MixtureVAE
@@ -42,7 +42,7 @@ CARDS = {
         "approximation). `private` gives each modality a latent of its own, as in Märtens & Yau 2024; `alignment` draws a cell's "
         "experts to each other, as UniVI does. In a mosaic the sum counts a cell with two modalities four times, its two experts "
         "decoding both, beside a cell with one; `experts: mean` counts it twice. "
-        "Likelihoods are not weighed by numbers of features (`likelihood_rescaling: true`, on in the original's code, costs "
+        "Likelihoods are not weighed by numbers of features (`likelihood_rescaling: true`, on in the original's code, losses "
         "0.031 of FOSCTTM and 0.055 of skill on TEA-seq); dreg scores as the ELBO does; beta rises first (`warmup: 0`, the "
         "original's, scores the same, or 0.003 of skill more). Prices: docs/results/departures.md.",
         "space": {
@@ -92,7 +92,7 @@ class MMVAE(MixtureVAE):
     alignment
         Weight of the divergence between the experts of a cell, which rises as beta does; of "elbo" only.
     experts
-        Whether what a cell's experts cost is summed or averaged; the same but for a factor where all cells have as many.
+        Whether what a cell's experts loss is summed or averaged; the same but for a factor where all cells have as many.
     """
 
     objective: Literal["elbo", "iwae", "dreg"] = "elbo"
@@ -110,36 +110,36 @@ class MMVAE(MixtureVAE):
             )
         self.warmup = 0.0
 
-    def cost(self, x: Minibatch, progress: float) -> Cost:
+    def loss(self, x: Minibatch, progress: float) -> Loss:
         """Return the negative of the chosen bound."""
-        cost = self._elbo(x, progress) if self.objective == "elbo" else self._importance_weighted(x)
-        return cost * (1 / len(x)) if self.experts == "mean" else cost
+        loss = self._elbo(x, progress) if self.objective == "elbo" else self._importance_weighted(x)
+        return loss * (1 / len(x)) if self.experts == "mean" else loss
 
-    def _elbo(self, x: Minibatch, progress: float) -> Cost:
-        posteriors, cost = self.encode(x), Cost()
+    def _elbo(self, x: Minibatch, progress: float) -> Loss:
+        posteriors, loss = self.encode(x), Loss()
         for source, q in posteriors.items():
             shared, private = q.rsample().split(
                 [self.latent, self.private], -1
             )  # (cells, latent), (cells, private)
-            cost += self.nll_of(x, shared, {source: private}, list(x)) + self.annealed(
+            loss += self.nll_of(x, shared, {source: private}, list(x)) + self.annealed(
                 progress
             ) * kl(q)
-            cost += self.nll_label(x, shared)
+            loss += self.nll_label(x, shared)
         if self.alignment:
-            cost += (
+            loss += (
                 self.alignment
                 * progress
                 * disagreement([self.split(q)[0] for q in posteriors.values()])
             )
-        return cost
+        return loss
 
-    def _importance_weighted(self, x: Minibatch) -> Cost:
+    def _importance_weighted(self, x: Minibatch) -> Loss:
         """Return, per cell and expert, -log mean_k v_k.
 
-        For "dreg" it is a cost of the same value and another gradient: the weights see the posteriors' parameters only through
+        For "dreg" it is a loss of the same value and another gradient: the weights see the posteriors' parameters only through
         z (they are detached in the densities), and what flows back through z is weighted by the normalised weights twice.
         """
-        posteriors, cost = self.encode(x), Cost()
+        posteriors, loss = self.encode(x), Loss()
         drawn = {
             source: q.rsample([self.samples]) for source, q in posteriors.items()
         }  # (samples, cells, latent) each
@@ -156,8 +156,8 @@ class MMVAE(MixtureVAE):
                 z.register_hook(lambda gradient, weights=weights: gradient * weights[..., None])
                 surrogate = (weights * log_weights).sum(0)
                 bound = surrogate + (bound - surrogate).detach()
-            cost += Cost({f"bound_{source}": -bound})
-        return cost
+            loss += Loss({f"bound_{source}": -bound})
+        return loss
 
     def _log_weights(self, x: Minibatch, z: Tensor, posteriors: dict[str, Normal]) -> Tensor:
         """Return log v of every draw, (samples, cells)."""
@@ -173,7 +173,7 @@ class MMVAE(MixtureVAE):
 class SupervisedMMVAE(Supervised, MMVAE):
     """Supervised: the shared latent must also tell the cell type, where it is known.
 
-    cost = sum_m { mmvae's - label_weight E_{q_m} [ log p(y | s) ] }
+    loss = sum_m { mmvae's - label_weight E_{q_m} [ log p(y | s) ] }
     """
 
     def __post_init__(self) -> None:

@@ -1,6 +1,6 @@
 """MMVAE++: the shared latent is learned only through what it must explain in the other modality.
 
-    cost = sum_m { - log p(x_m | sg(s_m), w_m) - sum_{n != m} log p(x_n | s_m, 0) + beta KL(q_m || p) }
+    loss = sum_m { - log p(x_m | sg(s_m), w_m) - sum_{n != m} log p(x_n | s_m, 0) + beta KL(q_m || p) }
 
 (s_m, w_m) ~ q_m(s, w | x_m) are the shared and private latents that modality m proposes; sg stops the gradient.
 A cell with one modality asks nothing of s_m, so it pays for the private latent alone: its divergence would draw s_m to the
@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from mosaicbench.models.losses import Cost
+from mosaicbench.models.losses import Loss
 from mosaicbench.models.minibatch import Minibatch
 from mosaicbench.models.posteriors import kl
 from mosaicbench.models.shared_private import MixtureVAE
@@ -76,24 +76,24 @@ class MMVAEpp(MixtureVAE):
 
     private: Annotated[int, "at least 0"] = 10
 
-    def cost(self, x: Minibatch, progress: float) -> Cost:
+    def loss(self, x: Minibatch, progress: float) -> Loss:
         """Return the sum over sources of the own path, the paths to other modalities, and the divergence."""
-        cost = Cost()
+        loss = Loss()
         for source, q in self.encode(x).items():
             shared, private = q.rsample().split(
                 [self.latent, self.private], -1
             )  # (cells, latent), (cells, private)
-            cost += self.nll_of(x, shared.detach(), {source: private}, [source])
-            cost += self.nll_of(x, shared, {}, [target for target in x if target != source])
+            loss += self.nll_of(x, shared.detach(), {source: private}, [source])
+            loss += self.nll_of(x, shared, {}, [target for target in x if target != source])
             paid = q if len(x) > 1 else self.split(q)[1]
-            cost += self.annealed(progress) * kl(paid)
-            cost += self.nll_label(x, shared)
-        return cost
+            loss += self.annealed(progress) * kl(paid)
+            loss += self.nll_label(x, shared)
+        return loss
 
 
 @dataclass(kw_only=True)
 class SupervisedMMVAEpp(Supervised, MMVAEpp):
     """Supervised: the shared latent must also tell the cell type, where it is known.
 
-    cost = sum_m { mmvaepp's - label_weight E_{q_m} [ log p(y | s) ] }
+    loss = sum_m { mmvaepp's - label_weight E_{q_m} [ log p(y | s) ] }
     """

@@ -1,7 +1,7 @@
 """MoPoE: the posterior is the mixture of the products of experts of all subsets of what is observed.
 
-    sutter:  cost = - E_{q} [ sum_t log p(x_t | s, w_t) ] + beta 1/K sum_S KL(q_S || p),      q = 1/K sum_S q_S
-    martens: cost = MVAE's + sum_m { - E_{q_m} [ sum_{t != m} log p(x_t | s, w_t) ] + beta KL(q_m(s) || p) }
+    sutter:  loss = - E_{q} [ sum_t log p(x_t | s, w_t) ] + beta 1/K sum_S KL(q_S || p),      q = 1/K sum_S q_S
+    martens: loss = MVAE's + sum_m { - E_{q_m} [ sum_{t != m} log p(x_t | s, w_t) ] + beta KL(q_m(s) || p) }
 
 S runs over the K = 2^M - 1 non-empty subsets, q_S is the product of the experts in S; w_t is known only from x_t, so it is 0
 where t is not in S.
@@ -17,7 +17,7 @@ import torch
 from torch.distributions import Normal
 
 from mosaicbench.methods.mvae import MVAE
-from mosaicbench.models.losses import Cost
+from mosaicbench.models.losses import Loss
 from mosaicbench.models.minibatch import Minibatch
 from mosaicbench.models.posteriors import kl, product
 from mosaicbench.models.supervised import Supervised
@@ -91,25 +91,25 @@ class MoPoE(MVAE):
     variant: Literal["sutter", "martens"] = "sutter"
     cross_private: Literal["zero", "prior_sample"] = "zero"
 
-    def cost(self, x: Minibatch, progress: float) -> Cost:
+    def loss(self, x: Minibatch, progress: float) -> Loss:
         """Return the negative evidence lower bound of the variant."""
         return (
             self._mixture(x, progress)
             if self.variant == "sutter"
-            else super().cost(x, progress) + self._across(x, progress)
+            else super().loss(x, progress) + self._across(x, progress)
         )
 
     def product(self, experts: list[Normal]) -> Normal:
         """Return the product of experts; only in "martens" with the prior, as in MVAE."""
         return product(experts) if self.variant == "sutter" else super().product(experts)
 
-    def _mixture(self, x: Minibatch, progress: float) -> Cost:
+    def _mixture(self, x: Minibatch, progress: float) -> Loss:
         experts = self.encode(x)
         subsets = [s for size in range(1, len(experts) + 1) for s in combinations(experts, size)]
         codes = [
             self.code({modality: experts[modality] for modality in subset}) for subset in subsets
         ]
-        divergence = sum((code.kl() for code in codes), Cost()) * (
+        divergence = sum((code.kl() for code in codes), Loss()) * (
             self.annealed(progress) / len(codes)
         )
 
@@ -128,8 +128,8 @@ class MoPoE(MVAE):
             own[modality] = own[modality] * within[:, None]
         return self.nll_of(x, shared, own, list(x)) + divergence + self.nll_label(x, shared)
 
-    def _across(self, x: Minibatch, progress: float) -> Cost:
-        cost = Cost()
+    def _across(self, x: Minibatch, progress: float) -> Loss:
+        loss = Loss()
         for source, q in self.encode(x).items():
             code = self.code({source: q})
             shared = code.shared.rsample()
@@ -139,14 +139,14 @@ class MoPoE(MVAE):
                 for target in others
             }
             private = unknown if self.cross_private == "prior_sample" else {}
-            cost += self.nll_of(x, shared, private, others)
-            cost += self.annealed(progress) * kl(code.shared) + self.nll_label(x, shared)
-        return cost
+            loss += self.nll_of(x, shared, private, others)
+            loss += self.annealed(progress) * kl(code.shared) + self.nll_label(x, shared)
+        return loss
 
 
 @dataclass(kw_only=True)
 class SupervisedMoPoE(Supervised, MoPoE):
     """Supervised: the shared latent must also tell the cell type, where it is known.
 
-    cost = mopoe's - label_weight E_q [ log p(y | s) ]
+    loss = mopoe's - label_weight E_q [ log p(y | s) ]
     """

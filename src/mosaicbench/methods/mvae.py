@@ -1,6 +1,6 @@
 """MVAE: every modality alone, and all together, must explain what they observe.
 
-    cost = sum_S { - E_{q_S} [ sum_{m in S} log p(x_m | s, w_m) ] + beta KL(q_S || p) },   S in {all observed} + {each alone}
+    loss = sum_S { - E_{q_S} [ sum_{m in S} log p(x_m | s, w_m) ] + beta KL(q_S || p) },   S in {all observed} + {each alone}
 
 q_S is the product of the experts in S and the prior. The terms of single modalities are what makes an expert usable alone.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mosaicbench.models.losses import Cost
+from mosaicbench.models.losses import Loss
 from mosaicbench.models.minibatch import Minibatch
 from mosaicbench.models.shared_private import SharedPrivateVAE
 from mosaicbench.models.supervised import Supervised
@@ -24,12 +24,12 @@ CARDS = {
         "uses": ("pairs",),
         "paths": ("all -> each", "alone -> itself"),
         "advice": "Cells with all modalities, and mosaics: every modality is trained to stand alone as well. Not cells "
-        "that are never paired: nothing in its cost aligns those.",
+        "that are never paired: nothing in its loss aligns those.",
         "summary": "Product-of-experts VAE whose bound is paid for all observed modalities together and for each of them alone.",
         "deviates": "No random subsets beyond the single modalities. All latents are shared; `private` gives each modality some of "
         "its own, as in Märtens & Yau 2024. Without any paired cell its bound is still defined, but nothing in it aligns the "
         "modalities: it is expected at chance there. "
-        "Likelihoods are not weighed by modality, as the original's are (`likelihood_rescaling: true` costs 0.032 of skill on "
+        "Likelihoods are not weighed by modality, as the original's are (`likelihood_rescaling: true` losses 0.032 of skill on "
         "BMMC and 0.077 on TEA-seq, and gives 0.058 and 0.016 of label transfer). Prices: docs/results/departures.md.",
         "space": {
             "latent": {"int": [8, 64], "log": True},
@@ -68,20 +68,20 @@ CARDS = {
 class MVAE(SharedPrivateVAE):
     """S -> every t in S, for S all that is observed and each modality alone."""
 
-    def cost(self, x: Minibatch, progress: float) -> Cost:
+    def loss(self, x: Minibatch, progress: float) -> Loss:
         """Return the sum of the negative evidence lower bounds of the subsets."""
-        cost, experts = Cost(), self.encode(x)
+        loss, experts = Loss(), self.encode(x)
         for subset in dict.fromkeys([tuple(x), *((modality,) for modality in x)]):
             code = self.code({modality: experts[modality] for modality in subset})
             shared, private = code.rsample()
-            cost += self.nll_of(x, shared, private, subset) + self.annealed(progress) * code.kl()
-            cost += self.nll_label(x, shared)
-        return cost
+            loss += self.nll_of(x, shared, private, subset) + self.annealed(progress) * code.kl()
+            loss += self.nll_label(x, shared)
+        return loss
 
 
 @dataclass(kw_only=True)
 class SupervisedMVAE(Supervised, MVAE):
     """Supervised: the shared latent must also tell the cell type, where it is known.
 
-    cost = sum_S { mvae's - label_weight E_{q_S} [ log p(y | s) ] }
+    loss = sum_S { mvae's - label_weight E_{q_S} [ log p(y | s) ] }
     """

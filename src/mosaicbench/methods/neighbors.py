@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 from mosaicbench.methods._pairs import paired_cells
 
 CARDS = {
@@ -38,7 +38,7 @@ class KNNImpute:
     neighbors: Annotated[int, "at least 1"] = 20
     components: Annotated[int, "at least 1"] = 30
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Keep the paired train cells and index each modality."""
         cells = paired_cells(train, *train.modalities)
         self.values = cells.values

@@ -1,19 +1,19 @@
 """scMODAL: autoencoders of unpaired modalities that meet in one latent, held together by linked features.
 
-    cost = sum_m   10 |x_m - G_m(z_m)|^2  -  10 likeness(K(x_m), K(z_m))                         z_m = E_m(x_m), a point
+    loss = sum_m   10 |x_m - G_m(z_m)|^2  -  10 likeness(K(x_m), K(z_m))                         z_m = E_m(x_m), a point
          + sum_ab  10 (|z_a - E_b(G_b(z_a))|^2 + |z_b - E_a(G_a(z_b))|^2)  +  10 anchors |z_a - z_b|^2  -  V(D_ab; z_a, z_b)
 
 Pairs ab are neighbours in a chain of the modalities. Anchors are mutual nearest neighbours, within the minibatch, on the pair's
 linked features. K is a Gaussian kernel between the cells of the minibatch, and likeness the cosine of its rows.
 
-V is the critic's value, which the critic minimises and the encoders maximise,
+V is the discriminator's value, which the discriminator minimises and the encoders maximise,
 
     V(D) = E_a softplus(-D(z_a)) + E_b softplus(D(z_b)),
 
-twice the mean cross-entropy of telling the two modalities apart. At the best critic, min_D V = 2 ln 2 - 2 JS(p_a || p_b), where
+twice the mean cross-entropy of telling the two modalities apart. At the best discriminator, min_D V = 2 ln 2 - 2 JS(p_a || p_b), where
 JS is the Jensen-Shannon divergence of the latents' distributions: the term is that divergence, up to a constant, and is 0 where
-no critic can tell them. So V near its equilibrium 2 ln 2 = 1.386 means that the critic sees one distribution, far below it that
-the critic wins; the history has it as critic_*_value. That the distributions are equal does not mean that types lie on types.
+no discriminator can tell them. So V near its equilibrium 2 ln 2 = 1.386 means that the discriminator sees one distribution, far below it that
+the discriminator wins; the history has it as discriminator_*_value. That the distributions are equal does not mean that types lie on types.
 
 Errors and distances are means over features, as in the paper, whose weights are on that scale; they are not nats. Its anchors
 weigh 1.
@@ -32,12 +32,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 from mosaicbench.models import training
 from mosaicbench.models.anchors import anchor_distance, mutual_neighbors, preserved_geometry
-from mosaicbench.models.discriminators import Critic, Opponents
+from mosaicbench.models.discriminators import Discriminator, Opponents
 from mosaicbench.models.linked import beside_values, chain, column_name, linked, one_modality_each
-from mosaicbench.models.losses import Cost
+from mosaicbench.models.losses import Loss
 from mosaicbench.models.minibatch import Minibatch, by_pieces
 from mosaicbench.models.networks import mlp
 from mosaicbench.models.training import Budget, give_weights, weights_of
@@ -50,14 +50,14 @@ CARD = {
     "handles": ("unpaired",),
     "uses": ("links",),
     "claims": ("aligns", "imputes", "reconstructs", "generates", "random"),
-    "paths": ("alone -> itself", "cycle", "critic of latents", "anchors"),
-    "advice": "Cells that are never paired, with features that are linked. Run links_mnn beside it: on some data "
+    "paths": ("alone -> itself", "cycle", "discriminator of latents", "anchors"),
+    "advice": "Cells that are never paired, with features that are linked. Run linked_mnn beside it: on some data "
     "its anchors do as well without training (docs/results/anchor_ablation.md).",
-    "summary": "Autoencoders of modalities that are never paired, aligned by critics, latent cycles, preserved geometry and "
+    "summary": "Autoencoders of modalities that are never paired, aligned by discriminators, latent cycles, preserved geometry and "
     "mutual nearest neighbours on linked features.",
-    "deviates": "Encoders read the view's values (centred log-ratios of proteins, LSI of ATAC), anchors the pair's linked "
+    "deviates": "Encoders read the split's values (centred log-ratios of proteins, LSI of ATAC), anchors the pair's linked "
     "features; the original takes anchors from the first columns of the encoders' input, also where separate matrices were "
-    "given. Gram-form kernels. Critics see detached latents. A minibatch without a mutual pair costs nothing (0/0 in the "
+    "given. Gram-form kernels. Discriminators see detached latents. A minibatch without a mutual pair losses nothing (0/0 in the "
     "original). Anchors weigh ten times the original's, chosen on two datasets for a training of hundreds of steps "
     "(docs/originals.md). 3,000 steps, where alignment has levelled off, instead of 10,000. Leaky rectifiers; networks, "
     "learning rates and minibatches for a CPU (`scmodal-paper` in config/studies/originals.yaml has the paper's sizes). As in "
@@ -69,7 +69,7 @@ CARD = {
         "learning_rate": {"float": [0.001, 0.01], "log": True},
         "geometry_weight": {"float": [1.0, 100.0], "log": True},
         "anchor_weight": {"float": [1.0, 100.0], "log": True},
-        "critic_weight": {"float": [0.1, 10.0], "log": True},
+        "discriminator_weight": {"float": [0.1, 10.0], "log": True},
         "near": {"float": [0.02, 0.2], "log": True},
     },
 }
@@ -83,8 +83,8 @@ class SCMODAL(Budget):
     ----------
     latent, hidden
         Dimensions of the latent; width of the one hidden layer of encoders and decoders.
-    reconstruction_weight, geometry_weight, cycle_weight, anchor_weight, critic_weight
-        Of the terms of the cost. With a critic_weight of 0 there are no critics. Anchors weigh 1 in the paper, whose training
+    reconstruction_weight, geometry_weight, cycle_weight, anchor_weight, discriminator_weight
+        Of the terms of the loss. With a discriminator_weight of 0 there are no discriminators. Anchors weigh 1 in the paper, whose training
         is ten times longer; at that weight types that are alike in size and spread may stay swapped.
     near
         Share of a minibatch's cells of the other modality, the nearest, that a cell may be anchored to; the paper's 30 of 500.
@@ -92,8 +92,8 @@ class SCMODAL(Budget):
         More linked features than this are projected on so many joint principal components before neighbours are sought.
     order
         The chain of modalities; the ends are never held against each other. None: see :func:`.parts.linked.chain`.
-    critic_hidden, critic_steps, critic_learning_rate, critic_betas
-        Width of a critic's two hidden layers, its steps before each of the model's, and the learning rate and betas of its
+    discriminator_hidden, discriminator_steps, discriminator_learning_rate, discriminator_betas
+        Width of a discriminator's two hidden layers, its steps before each of the model's, and the learning rate and betas of its
         Adam.
     steps
         Of the whole training, whatever the number of cells, unless `max_epochs` ends it before; the paper's are 10,000.
@@ -105,7 +105,7 @@ class SCMODAL(Budget):
         Of all networks.
     initialisation
         "normal": all weights and biases from N(0, 0.1); or "kaiming", whose latents begin some thirty times closer together,
-        so that a critic can pull cells of unlike types onto each other before anchors hold them apart.
+        so that a discriminator can pull cells of unlike types onto each other before anchors hold them apart.
     """
 
     latent: Annotated[int, "at least 1"] = 20
@@ -114,14 +114,14 @@ class SCMODAL(Budget):
     geometry_weight: Annotated[float, "at least 0"] = 10.0
     cycle_weight: Annotated[float, "at least 0"] = 10.0
     anchor_weight: Annotated[float, "at least 0"] = 10.0
-    critic_weight: Annotated[float, "at least 0"] = 1.0
+    discriminator_weight: Annotated[float, "at least 0"] = 1.0
     near: Annotated[float, "at least 0 and at most 1"] = 0.06
     anchor_components: Annotated[int, "at least 1"] = 30
     order: tuple[str, ...] | None = None
-    critic_hidden: Annotated[int, "at least 1"] = 64
-    critic_steps: Annotated[int, "at least 1"] = 5
-    critic_learning_rate: Annotated[float, "above 0"] = 3e-3
-    critic_betas: tuple[
+    discriminator_hidden: Annotated[int, "at least 1"] = 64
+    discriminator_steps: Annotated[int, "at least 1"] = 5
+    discriminator_learning_rate: Annotated[float, "above 0"] = 3e-3
+    discriminator_betas: tuple[
         Annotated[float, "at least 0 and below 1"], Annotated[float, "at least 0 and below 1"]
     ] = (0.9, 0.999)
     learning_rate: Annotated[float, "above 0"] = 3e-3
@@ -131,26 +131,26 @@ class SCMODAL(Budget):
     initialisation: Literal["kaiming", "normal"] = "normal"
     weights: Literal["last"] = "last"
 
-    def cost(self, x: Minibatch, progress: float) -> Cost:
-        """Return the cost of as many cells of every modality; row i of two modalities is not one cell."""
+    def loss(self, x: Minibatch, progress: float) -> Loss:
+        """Return the loss of as many cells of every modality; row i of two modalities is not one cell."""
         z = {m: self.encoders[m](x[m]) for m in self.chain}  # (cells, latent) each
-        cost = self.own_cost(x, z)
+        loss = self.own_loss(x, z)
         for first, second in self.pairs:
             if self.anchor_weight:
-                cost += self.anchor_weight * self.anchors(x, z, first, second)
-            if self.critic_weight:
-                cost += -self.critic_weight * self.value(z, first, second)
-        return cost
+                loss += self.anchor_weight * self.anchors(x, z, first, second)
+            if self.discriminator_weight:
+                loss += -self.discriminator_weight * self.value(z, first, second)
+        return loss
 
-    def own_cost(self, x: Minibatch, z: Mapping[str, Tensor]) -> Cost:
+    def own_loss(self, x: Minibatch, z: Mapping[str, Tensor]) -> Loss:
         """Return reconstruction, geometry, and the cycles that start at each modality."""
-        cost = Cost()
+        loss = Loss()
         for m, latent in z.items():
             if self.reconstruction_weight:
                 error = (self.decoders[m](latent) - x[m]).square().mean(-1)
-                cost += self.reconstruction_weight * Cost({f"reconstruction_{m}": error})
+                loss += self.reconstruction_weight * Loss({f"reconstruction_{m}": error})
             if self.geometry_weight:
-                cost += -self.geometry_weight * Cost(
+                loss += -self.geometry_weight * Loss(
                     {f"geometry_{m}": preserved_geometry(x[m], latent)}
                 )
         for first, second in self.pairs:
@@ -158,27 +158,28 @@ class SCMODAL(Budget):
                 if self.cycle_weight:
                     again = self.encoders[over](self.decoders[over](z[source]))
                     error = (again - z[source]).square().mean(-1)
-                    cost += self.cycle_weight * Cost({f"cycle_{source}_{over}": error})
-        return cost
+                    loss += self.cycle_weight * Loss({f"cycle_{source}_{over}": error})
+        return loss
 
-    def anchors(self, x: Minibatch, z: Mapping[str, Tensor], first: str, second: str) -> Cost:
+    def anchors(self, x: Minibatch, z: Mapping[str, Tensor], first: str, second: str) -> Loss:
         """Return the mean squared distance of anchored cells."""
         features = x[column_name(first, second)], x[column_name(second, first)]
         anchored = mutual_neighbors(*features, max(1, round(self.near * x.cells)))
-        return Cost({f"anchors_{first}_{second}": anchor_distance(z[first], z[second], anchored)})
+        return Loss({f"anchors_{first}_{second}": anchor_distance(z[first], z[second], anchored)})
 
-    def value(self, z: Mapping[str, Tensor], first: str, second: str) -> Cost:
-        """Return the value of the game against the pair's critic."""
-        critic = self.opponents.critics[_name(first, second)]
+    def value(self, z: Mapping[str, Tensor], first: str, second: str) -> Loss:
+        """Return the value of the game against the pair's discriminator."""
+        discriminator = self.opponents.discriminators[_name(first, second)]
         surprise = [
-            critic.surprise(z[m], _domain(z[m], place)) for place, m in enumerate((first, second))
+            discriminator.surprise(z[m], _domain(z[m], place))
+            for place, m in enumerate((first, second))
         ]
-        return Cost({f"feedback_{first}_{second}": sum(surprise)})
+        return Loss({f"feedback_{first}_{second}": sum(surprise)})
 
     # --- the method's contract ---
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
-        """Train on `train`, every cell in one modality, and return the history; `remarks` says where a critic won or died."""
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+        """Train on `train`, every cell in one modality, and return the history; `remarks` says where a discriminator won or died."""
         shown = one_modality_each(train, seed)
         self.chain = chain(shown, self.order)
         self.pairs = list(pairwise(self.chain))
@@ -188,43 +189,46 @@ class SCMODAL(Budget):
         with training.seeded(seed):
             self.build(train)
             history = training.minimise(
-                self.cost,
+                self.loss,
                 self.nets,
                 beside_values(shown, features),
                 budget=self,
                 warmup=0,
                 steps=partial(training.side_by_side, steps=self.epoch_steps),
-                opponents=self.opponents if self.critic_weight else None,
+                opponents=self.opponents if self.discriminator_weight else None,
                 most_steps=self.steps,
                 weight_decay=self.weight_decay,
             )
         self._remember(shown)
-        if not self.critic_weight:
+        if not self.discriminator_weight:
             return history
         self.remarks = self.opponents.warnings(history[-1])
         return [row | self._values(row) for row in history]
 
-    def build(self, train: View) -> None:
-        """Make the networks, and the critics, who stand outside what the model trains."""
+    def build(self, train: Split) -> None:
+        """Make the networks, and the discriminators, who stand outside what the model trains."""
         sizes = train.features.items()
         self.encoders = nn.ModuleDict({m: mlp(d, self.hidden, self.latent) for m, d in sizes})
         self.decoders = nn.ModuleDict({m: mlp(self.latent, self.hidden, d) for m, d in sizes})
         self.nets = nn.ModuleList([self.encoders, self.decoders])
-        critics = nn.ModuleDict(
-            {_name(*pair): Critic(self.latent, self.critic_hidden, 2) for pair in self.pairs}
+        discriminators = nn.ModuleDict(
+            {
+                _name(*pair): Discriminator(self.latent, self.discriminator_hidden, 2)
+                for pair in self.pairs
+            }
         )
         if self.initialisation == "normal":
-            for weights in (*self.nets.parameters(), *critics.parameters()):
+            for weights in (*self.nets.parameters(), *discriminators.parameters()):
                 nn.init.normal_(weights, std=0.1)
-        rates = dict.fromkeys(critics, self.critic_learning_rate)
-        critics.to(training.device())
+        rates = dict.fromkeys(discriminators, self.discriminator_learning_rate)
+        discriminators.to(training.device())
         self.opponents = Opponents(
-            critics,
+            discriminators,
             self._evidence,
             rates,
-            self.critic_steps,
+            self.discriminator_steps,
             self.weight_decay,
-            betas=self.critic_betas,
+            betas=self.discriminator_betas,
         )
 
     def state(self) -> dict[str, np.ndarray]:
@@ -234,8 +238,8 @@ class SCMODAL(Budget):
             "latent_root": self.latent_root.numpy(),
         }
 
-    def load(self, state: dict[str, np.ndarray], train: View) -> None:
-        """Make the networks for an outline of the train cells, and give them their weights; critics begin anew."""
+    def load(self, state: dict[str, np.ndarray], train: Split) -> None:
+        """Make the networks for an outline of the train cells, and give them their weights; discriminators begin anew."""
         state, self.pairs = dict(state), list(pairwise(train.modalities))
         self.latent_mean, self.latent_root = (
             torch.from_numpy(np.array(state.pop(f"latent_{name}"))) for name in ("mean", "root")
@@ -282,11 +286,14 @@ class SCMODAL(Budget):
         }
 
     def _values(self, row: Mapping[str, float]) -> dict[str, float]:
-        """Return what each critic minimises: twice its surprise, which is a mean over the cells of both modalities."""
+        """Return what each discriminator minimises: twice its surprise, which is a mean over the cells of both modalities."""
         names = [_name(*pair) for pair in self.pairs]
-        return {f"critic_{name}_value": 2 * row[f"critic_{name}_surprise"] for name in names}
+        return {
+            f"discriminator_{name}_value": 2 * row[f"discriminator_{name}_surprise"]
+            for name in names
+        }
 
-    def _remember(self, shown: View) -> None:
+    def _remember(self, shown: Split) -> None:
         """Keep the mean and a root of the covariance of the train cells' latents."""
         z = torch.from_numpy(np.concatenate([self.embed(block) for block in shown.blocks])).double()
         self.latent_mean = z.mean(0).float()

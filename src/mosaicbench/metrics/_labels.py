@@ -35,7 +35,7 @@ def known(labels: np.ndarray) -> np.ndarray:
     return rows
 
 
-def labelled(latent: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def label_subset(latent: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the latents and label codes of the cells with a label, (cells, dims) and (cells,).
 
     Raises

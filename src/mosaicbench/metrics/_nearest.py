@@ -712,20 +712,20 @@ def transfer_with_share(
     reference, latent = (
         (directions(reference), directions(latent)) if cosine else within_range(reference, latent)
     )
-    labelled = known(reference_labels)
-    labels = np.asarray(reference_labels, dtype=object)[labelled].astype(str)
+    label_subset = known(reference_labels)
+    labels = np.asarray(reference_labels, dtype=object)[label_subset].astype(str)
     names, first, codes, sizes = np.unique(
         labels, return_index=True, return_inverse=True, return_counts=True
     )
     by_frequency = np.lexsort((first, -sizes))
     codes = np.argsort(by_frequency)[codes]
-    place = np.where(labelled, np.cumsum(labelled) - 1, -1)  # among the labelled ones
+    place = np.where(label_subset, np.cumsum(label_subset) - 1, -1)  # among the labelled ones
     left_out = np.full(len(latent), -1) if own is None else place[own]
     most = len(labels) - (own is not None)
     if most < 1:
         raise Undefined("at least one labelled reference cell beside the own partner is needed")
     possible = sorted({min(k, most) for k in ks})
-    found, votes = _majority(latent, reference[labelled], codes, len(names), possible, left_out)
+    found, votes = _majority(latent, reference[label_subset], codes, len(names), possible, left_out)
     if cosine and np.any(no_direction := latent[:, -1] > 0):
         # All reference cells are as far from these, whatever rounding says.
         nowhere, one_place = np.zeros((no_direction.sum(), 1)), np.zeros((len(labels), 1))

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from mosaicbench.metrics._checks import Matrix, Undefined, dense, finite, same_cells
-from mosaicbench.metrics._labels import codes_of, known, labelled, with_batch
+from mosaicbench.metrics._labels import codes_of, known, label_subset, with_batch
 from mosaicbench.metrics._nearest import (
     MOST,
     handed_over,
@@ -176,7 +176,7 @@ def ari(latent: np.ndarray, labels: np.ndarray) -> float:
     """
     from sklearn.metrics import adjusted_rand_score
 
-    cells, types = labelled(latent, labels)
+    cells, types = label_subset(latent, labels)
     return float(adjusted_rand_score(types, clusters_of(cells, types.max() + 1)))
 
 
@@ -184,26 +184,26 @@ def nmi(latent: np.ndarray, labels: np.ndarray) -> float:
     """Return it from latents and labels."""
     from sklearn.metrics import normalized_mutual_info_score
 
-    cells, types = labelled(latent, labels)
+    cells, types = label_subset(latent, labels)
     clusters = clusters_of(cells, types.max() + 1)
     return min(1.0, float(normalized_mutual_info_score(types, clusters)))
 
 
 def label_silhouette(latent: np.ndarray, labels: np.ndarray) -> float:
     """Return it from latents and labels."""
-    return float((1 + _widths(*labelled(latent, labels)).mean()) / 2)
+    return float((1 + _widths(*label_subset(latent, labels)).mean()) / 2)
 
 
 def isolated_labels(latent: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> float:
     """Return it from latents, labels and batches; not defined where no cell has a batch."""
-    known_latent, types = labelled(latent, labels)
+    known_latent, types = label_subset(latent, labels)
     width = np.bincount(types, _widths(known_latent, types)) / np.bincount(types)
     return float((1 + width[_is_isolated(types, labels, batches)].mean()) / 2)
 
 
 def isolated_labels_f1(latent: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> float:
     """Return it from latents, labels and batches; not defined where no cell has a batch."""
-    cells, types = labelled(latent, labels)
+    cells, types = label_subset(latent, labels)
     isolated = _is_isolated(types, labels, batches)
     clusters = [clusters_of(cells, times * len(isolated)) for times in MULTIPLES]
     best = np.max([_best_f1(types, each) for each in clusters], axis=0)
@@ -212,14 +212,14 @@ def isolated_labels_f1(latent: np.ndarray, labels: np.ndarray, batches: np.ndarr
 
 def graph_connectivity(latent: np.ndarray, labels: np.ndarray) -> float:
     """Return it from latents and labels."""
-    known_latent, codes = labelled(latent, labels)
+    known_latent, codes = label_subset(latent, labels)
     return float(scib("graph_connectivity", handed_over(*neighbors(known_latent, 15)), codes))
 
 
 def graph_connectivity_from_graph(graph: sparse.csr_matrix, labels: np.ndarray) -> float:
     """Return it from a (cells, cells) graph of neighbours, whatever its entries, and labels."""
     rows = known(labels)
-    _, codes = labelled(np.zeros((len(rows), 1)), labels)
+    _, codes = label_subset(np.zeros((len(rows), 1)), labels)
     of_any_number = SimpleNamespace(  # scib-metrics asks no more of neighbours
         knn_graph_distances=loopless(graph)[rows][:, rows]
     )
@@ -228,7 +228,7 @@ def graph_connectivity_from_graph(graph: sparse.csr_matrix, labels: np.ndarray) 
 
 def clisi(latent: np.ndarray, labels: np.ndarray) -> float:
     """Return it from latents and labels."""
-    known_latent, codes = labelled(latent, labels)
+    known_latent, codes = label_subset(latent, labels)
     return lisi("clisi_knn", *neighbors(known_latent, MOST), codes)
 
 
@@ -236,13 +236,13 @@ def clisi_from_graph(graph: sparse.csr_matrix, labels: np.ndarray) -> float:
     """Return it from a (cells, cells) graph of distances and labels, of as many neighbours as the graph has."""
     if not known(labels).all():
         raise Undefined("some cells of this graph have no label")
-    _, codes = labelled(np.zeros((len(labels), 1)), labels)
+    _, codes = label_subset(np.zeros((len(labels), 1)), labels)
     return lisi("clisi_knn", *neighbors_in(graph), codes)
 
 
 def mean_average_precision(latent: np.ndarray, labels: np.ndarray) -> float:
     """Return it from latents and labels."""
-    z, types = labelled(latent, labels)
+    z, types = label_subset(latent, labels)
     k = max(1, round(SHARE * len(z)))
     _, nearest = neighbors(z, k + 1)
     same = types[nearest[:, 1:]] == types[:, None]  # (cells, neighbours), without the cell itself

@@ -15,7 +15,7 @@ from mosaicbench.metrics._checks import (
     same_cells,
     same_shape,
 )
-from mosaicbench.metrics._labels import labelled
+from mosaicbench.metrics._labels import label_subset
 from mosaicbench.metrics._nearest import within_range
 from mosaicbench.metrics.imputation import imputation_r2_per_feature
 
@@ -225,7 +225,7 @@ def label_separation_auc(latent: np.ndarray, labels: np.ndarray) -> float:
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import StratifiedKFold
 
-    z, codes = labelled(latent, labels)
+    z, codes = label_subset(latent, labels)
     (z,) = within_range(z)
     spread = np.where(np.ptp(z, axis=0) > 0, z.std(axis=0), 1)
     z = (z - z.mean(axis=0)) / spread  # so that the penalty is the same for latents of any scale

@@ -7,7 +7,7 @@ from scipy import sparse
 from scipy.special import entr
 
 from mosaicbench.metrics._checks import Matrix, Undefined, dense, finite, matched
-from mosaicbench.metrics._labels import batch_codes, codes_of, known, labelled, with_batch
+from mosaicbench.metrics._labels import batch_codes, codes_of, known, label_subset, with_batch
 from mosaicbench.metrics._nearest import (
     MOST,
     handed_over,
@@ -161,7 +161,7 @@ def bras(latent: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> float:
     """
     rows = with_batch(batches)
     labels, batches = labels[rows], batches[rows]
-    z, types = labelled(finite("latent", latent)[rows], labels)
+    z, types = label_subset(finite("latent", latent)[rows], labels)
     of_batch = codes_of(batches[known(labels)])
     tiny = np.finfo(float).tiny
     z = z / np.maximum(np.abs(z).max(axis=1, keepdims=True), tiny)
@@ -193,12 +193,12 @@ def pcr(latent: np.ndarray, values: Matrix, batches: np.ndarray) -> float:
 
 def modality_mixing(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
     """Return the mean share of the other modality; the same in both directions."""
-    return float(_shares_of_other(latent_a, latent_b).mean())
+    return float(_fractions_of_other(latent_a, latent_b).mean())
 
 
 def modality_mixing_entropy(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
     """Return the mean entropy of the shares, in bits; the same in both directions."""
-    share = _shares_of_other(latent_a, latent_b)
+    share = _fractions_of_other(latent_a, latent_b)
     return float(np.mean((entr(share) + entr(1 - share)) / np.log(2)))
 
 
@@ -233,7 +233,7 @@ def _between(x: np.ndarray, codes: np.ndarray) -> float:
     return float(between.sum() / total) if total > 0 else 0.0
 
 
-def _shares_of_other(latent_a: np.ndarray, latent_b: np.ndarray) -> np.ndarray:
+def _fractions_of_other(latent_a: np.ndarray, latent_b: np.ndarray) -> np.ndarray:
     """Return the share of the other modality among the 20 nearest of all other cells, for each cell of a and then of b.
 
     A cell's own partner is not counted: it is the same cell. Cells tied at the last place share it.

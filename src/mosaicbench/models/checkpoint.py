@@ -58,7 +58,7 @@ class Checkpoint:
         Parameters
         ----------
         stateful
-            By name, all that changes from epoch to epoch: networks, optimisers, critics and theirs.
+            By name, all that changes from epoch to epoch: networks, optimisers, discriminators and theirs.
 
         Returns
         -------

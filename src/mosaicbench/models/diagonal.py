@@ -13,10 +13,10 @@ from typing import Annotated, Literal
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from mosaicbench.contract import View
+from mosaicbench.contract import Split
 from mosaicbench.models import training
 from mosaicbench.models.linked import one_modality_each
-from mosaicbench.models.losses import Cost
+from mosaicbench.models.losses import Loss
 from mosaicbench.models.minibatch import Minibatch
 from mosaicbench.models.networks import NormalisedByMinibatch, mlp
 from mosaicbench.models.posteriors import kl, normal_of
@@ -52,7 +52,7 @@ class DiagonalVAE(MultimodalVAE):
     """One that sees each train cell in one modality only.
 
     Where a cell was measured in several, it shows one of them, in equal shares; so no objective can use a pair, whatever the
-    view.
+    split.
 
     Attributes
     ----------
@@ -71,22 +71,22 @@ class DiagonalVAE(MultimodalVAE):
         """Return each modality's trunk."""
         raise NotImplementedError
 
-    def cost(self, x: Minibatch, progress: float) -> Cost:
-        """Return the negative evidence lower bound of cells of one modality, and what critics make of them."""
+    def loss(self, x: Minibatch, progress: float) -> Loss:
+        """Return the negative evidence lower bound of cells of one modality, and what discriminators make of them."""
         reading = self.read(x)
         return self.bound(x, reading, progress) + self.feedback(reading, progress)
 
-    def held_out_cost(self, x: Minibatch, progress: float) -> Cost:
-        """Return the bound alone: a game against critics has no minimum to stop at."""
+    def held_out_loss(self, x: Minibatch, progress: float) -> Loss:
+        """Return the bound alone: a game against discriminators has no minimum to stop at."""
         return self.bound(x, self.read(x), progress)
 
-    def bound(self, x: Minibatch, reading: Reading, progress: float) -> Cost:
+    def bound(self, x: Minibatch, reading: Reading, progress: float) -> Loss:
         """Return -log p(x_m | z) + beta KL."""
         return self.nll(x, reading.z) + self.annealed(progress) * kl(reading.q)
 
-    def feedback(self, reading: Reading, progress: float) -> Cost:
-        """Return -lambda times the critics' surprise: nothing, in a method without critics."""
-        return Cost()
+    def feedback(self, reading: Reading, progress: float) -> Loss:
+        """Return -lambda times the discriminators' surprise: nothing, in a method without discriminators."""
+        return Loss()
 
     def read(self, x: Minibatch) -> Reading:
         """Encode cells of one modality."""
@@ -99,10 +99,10 @@ class DiagonalVAE(MultimodalVAE):
         """Return the posterior given the one modality that is observed."""
         return self.read(x).q
 
-    def nll(self, x: Minibatch, z: Tensor) -> Cost:
+    def nll(self, x: Minibatch, z: Tensor) -> Loss:
         """Return the negative log-likelihood of what is observed given z."""
         terms = {m: self.decoders[m].nll(self.trunk_of[m].outward(z), x, m) for m in x}
-        return Cost({f"nll_{m}": self.rescaling[m] * nll for m, nll in terms.items()})
+        return Loss({f"nll_{m}": self.rescaling[m] * nll for m, nll in terms.items()})
 
     def decoded(self, z: Tensor, target: str) -> Tensor:
         """Return what is expected of a modality given z, (cells, features), standardised."""
@@ -114,11 +114,11 @@ class DiagonalVAE(MultimodalVAE):
 
     # --- the method's contract ---
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Train on `train`, every cell in one modality, and return the history."""
         return super().fit(one_modality_each(train, seed), seed)
 
-    def build(self, train: View) -> None:
+    def build(self, train: Split) -> None:
         """Make the experts and trunks."""
         by_minibatch = self.normalisation == "minibatch"
         experts = {
@@ -134,7 +134,7 @@ class DiagonalVAE(MultimodalVAE):
 
     def rules(self) -> dict[str, object]:
         """Return how training differs: a minibatch of every modality a step, and early stopping on the bound."""
-        return {"steps": training.one_of_each, "held_out_cost": self.held_out_cost}
+        return {"steps": training.one_of_each, "held_out_loss": self.held_out_loss}
 
 
 def _normalised(width: int, hidden: int, *, by_minibatch: bool = False) -> nn.Sequential:

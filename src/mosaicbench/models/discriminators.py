@@ -1,7 +1,7 @@
-"""Critics: small classifiers that a model plays against, and the game's rules.
+"""Discriminators: small classifiers that a model plays against, and the game's rules.
 
-    critic:  min over its weights of    mean surprise(z, domain)            z without gradient to whoever made it
-    model:   min over its weights of    cost - lambda surprise(z, domain)   the critic's weights without a step
+    discriminator:  min over its weights of    mean surprise(z, domain)            z without gradient to whoever made it
+    model:   min over its weights of    loss - lambda surprise(z, domain)   the discriminator's weights without a step
 
 `surprise` is the cross-entropy of the domain, in nats. Subtracting it is what a gradient-reversal layer does.
 """
@@ -20,24 +20,28 @@ from torch.nn.utils.parametrizations import spectral_norm
 from mosaicbench.models.minibatch import Minibatch
 from mosaicbench.models.networks import Adam, mlp
 
-WINS = 0.95  # accuracy above which a critic has won
-ONE_CLASS = 0.99  # share of cells in one domain, above which a critic says the same of all of them
-WORSE_THAN_NOTHING = 0.1  # nats by which a critic's surprise may exceed that of knowing nothing
+WINS = 0.95  # accuracy above which a discriminator has won
+ONE_CLASS = (
+    0.99  # share of cells in one domain, above which a discriminator says the same of all of them
+)
+WORSE_THAN_NOTHING = (
+    0.1  # nats by which a discriminator's surprise may exceed that of knowing nothing
+)
 
-LOSS = 0.05  # of explained variance, that a weight may cost
+LOSS = 0.05  # of explained variance, that a weight may loss
 PROBE_HIDDEN, PROBE_STEPS = 64, 200
 
-Evidence = Callable[[Sequence[Minibatch], float], Mapping[str, tuple[Tensor, Tensor]]]
+RunData = Callable[[Sequence[Minibatch], float], Mapping[str, tuple[Tensor, Tensor]]]
 
 
-class Critic(nn.Module):
+class Discriminator(nn.Module):
     """z (cells, width) -> which of several domains a cell comes from.
 
     Parameters
     ----------
     spectral
         Whether every layer's spectral norm is held at 1 (Miyato et al. 2018), so that the gradient that the model gets from a
-        critic of outputs stays bounded.
+        discriminator of outputs stays bounded.
     """
 
     def __init__(self, width: int, hidden: int, domains: int, *, spectral: bool = False):
@@ -60,24 +64,24 @@ class Critic(nn.Module):
 
 @dataclass
 class Opponents:
-    """The critics of a model, how they learn, and how they are doing.
+    """The discriminators of a model, how they learn, and how they are doing.
 
     Attributes
     ----------
-    critics
+    discriminators
         By name; their weights are not among those that the model trains.
     evidence
-        (minibatches of one step, progress) -> critic -> what it sees (cells, width), and the (cells,) domains.
+        (minibatches of one step, progress) -> discriminator -> what it sees (cells, width), and the (cells,) domains.
     learning_rates
-        By critic, of their own Adam.
+        By discriminator, of their own Adam.
     steps
-        Of every critic before one of the model's, on the same cells.
+        Of every discriminator before one of the model's, on the same cells.
     weight_decay, betas
         Of their Adam.
     """
 
-    critics: nn.ModuleDict
-    evidence: Evidence
+    discriminators: nn.ModuleDict
+    evidence: RunData
     learning_rates: Mapping[str, float]
     steps: int = 1
     weight_decay: float = 0.0
@@ -86,7 +90,7 @@ class Opponents:
     def __post_init__(self) -> None:
         """Make their optimiser."""
         groups = [
-            {"params": self.critics[name].parameters(), "lr": rate}
+            {"params": self.discriminators[name].parameters(), "lr": rate}
             for name, rate in self.learning_rates.items()
         ]
         self.optimiser = Adam(
@@ -96,22 +100,22 @@ class Opponents:
     @property
     def stateful(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
         """What a checkpoint has to hold: everything here with a ``state_dict``, by name."""
-        return {"critics": self.critics, "critics_optimiser": self.optimiser}
+        return {"discriminators": self.discriminators, "discriminators_optimiser": self.optimiser}
 
     def learn(self, minibatches: Sequence[Minibatch], progress: float) -> dict[str, Tensor]:
-        """Let every critic learn from one step's cells; return, by history column, how each did before it."""
+        """Let every discriminator learn from one step's cells; return, by history column, how each did before it."""
         with torch.no_grad():
             evidence = self.evidence(minibatches, progress)
-        self.critics.train()
+        self.discriminators.train()
         standing = {}
         for step in range(self.steps):
-            logits = {name: self.critics[name](seen) for name, (seen, _) in evidence.items()}
+            logits = {name: self.discriminators[name](seen) for name, (seen, _) in evidence.items()}
             surprise = {
                 name: cross_entropy(logits[name], domain) for name, (_, domain) in evidence.items()
             }
             if step == 0:
                 standing = {
-                    f"critic_{name}_{column}": value
+                    f"discriminator_{name}_{column}": value
                     for name, (_, domain) in evidence.items()
                     for column, value in _standing(
                         logits[name].detach(), domain, surprise[name].detach()
@@ -123,30 +127,33 @@ class Opponents:
         return standing
 
     def warnings(self, row: Mapping[str, float]) -> list[str]:
-        """Return what is wrong with the game in one epoch: a critic that won, or one that died."""
+        """Return what is wrong with the game in one epoch: a discriminator that won, or one that died."""
         found = []
-        for name, critic in self.critics.items():
+        for name, discriminator in self.discriminators.items():
             accuracy, surprise, said, shown = (
-                row[f"critic_{name}_{column}"]
+                row[f"discriminator_{name}_{column}"]
                 for column in ("accuracy", "surprise", "said", "shown")
             )
             if shown >= ONE_CLASS:
                 found.append(
-                    f"critic {name!r} is shown one domain only, so it has nothing to tell apart"
+                    f"discriminator {name!r} is shown one domain only, so it has nothing to tell apart"
                 )
-            elif said >= ONE_CLASS and surprise > math.log(critic.domains) + WORSE_THAN_NOTHING:
+            elif (
+                said >= ONE_CLASS
+                and surprise > math.log(discriminator.domains) + WORSE_THAN_NOTHING
+            ):
                 found.append(
-                    f"critic {name!r} died: it says the same of every cell and is worse than knowing nothing"
+                    f"discriminator {name!r} died: it says the same of every cell and is worse than knowing nothing"
                 )
             elif accuracy >= WINS:
                 found.append(
-                    f"critic {name!r} won: it tells {100 * accuracy:.0f} % of the cells' domains; raise lambda"
+                    f"discriminator {name!r} won: it tells {100 * accuracy:.0f} % of the cells' domains; raise lambda"
                 )
         return found
 
 
 def _standing(logits: Tensor, domain: Tensor, surprise: Tensor) -> dict[str, Tensor]:
-    """Return the surprise, the accuracy, and the largest share of one domain among what a critic says and what it is shown."""
+    """Return the surprise, the accuracy, and the largest share of one domain among what a discriminator says and what it is shown."""
     said = logits.argmax(-1)
     return {
         "surprise": surprise,
@@ -189,7 +196,7 @@ def chosen_weight(trials: Mapping[float, Trial]) -> float:
 
 
 def probe_accuracy(latents: Sequence[Tensor], seed: int) -> float:
-    """Return the accuracy, over held-out cells of three folds, of fresh critics that tell domains of (cells, dims) latents.
+    """Return the accuracy, over held-out cells of three folds, of fresh discriminators that tell domains of (cells, dims) latents.
 
     As many cells of each domain take part as the smallest has: chance is 1 / domains.
     """
@@ -205,14 +212,14 @@ def probe_accuracy(latents: Sequence[Tensor], seed: int) -> float:
                 torch.cat([z[rows] for z in drawn]) for rows in (fold != held_out, fold == held_out)
             )
             mean, sd = train.mean(0), train.std(0).clamp_min(1e-6)
-            critic = Critic(train.shape[1], PROBE_HIDDEN, len(drawn)).to(train.device)
-            optimiser = Adam(critic.parameters(), lr=5e-3, weight_decay=1e-3)
+            discriminator = Discriminator(train.shape[1], PROBE_HIDDEN, len(drawn)).to(train.device)
+            optimiser = Adam(discriminator.parameters(), lr=5e-3, weight_decay=1e-3)
             for _ in range(PROBE_STEPS):
                 optimiser.zero_grad()
-                critic.surprise(
+                discriminator.surprise(
                     (train - mean) / sd, domain.repeat_interleave(len(train) // len(drawn))
                 ).mean().backward()
                 optimiser.step()
-            said = critic((test - mean) / sd).argmax(-1)
+            said = discriminator((test - mean) / sd).argmax(-1)
             right.append(said == domain.repeat_interleave(len(test) // len(drawn)))
     return float(torch.cat(right).float().mean())

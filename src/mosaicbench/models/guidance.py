@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.distributions import NegativeBinomial, Normal
 from torch.nn.functional import logsigmoid, softplus
 
-from mosaicbench.contract import Scale, View
+from mosaicbench.contract import Normalization, Split
 from mosaicbench.models.likelihoods import (
     drawn_of_counts,
     drawn_of_normal,
@@ -158,7 +158,7 @@ class HybridDecoder(nn.Module):
 
     Parameters
     ----------
-    graph_share
+    graph_fraction
         w, the graph's share.
     scale
         How counts become values; None for values without counts.
@@ -171,11 +171,15 @@ class HybridDecoder(nn.Module):
         hidden: int,
         features: int,
         batches: int,
-        graph_share: float,
-        scale: Scale | None,
+        graph_fraction: float,
+        scale: Normalization | None,
     ):
         super().__init__()
-        self.reads_counts, self.scale, self.graph_share = scale is not None, scale, graph_share
+        self.reads_counts, self.scale, self.graph_fraction = (
+            scale is not None,
+            scale,
+            graph_fraction,
+        )
         self.network = mlp(latent, hidden, features)
         self.factor = nn.Parameter(torch.zeros(batches, features))
         self.shift = nn.Parameter(torch.zeros(batches, features))
@@ -190,7 +194,7 @@ class HybridDecoder(nn.Module):
     def logits(self, z: Tensor, v: Tensor, batch: Tensor) -> Tensor:
         """Return the logits, (cells, features), given (cells, latent), (features, latent) and (cells, batches) weights."""
         told = torch.addmm(
-            self.network(z), z, v.T, beta=1 - self.graph_share, alpha=self.graph_share
+            self.network(z), z, v.T, beta=1 - self.graph_fraction, alpha=self.graph_fraction
         )
         return torch.addcmul(batch @ (self.shift + self.start), batch @ softplus(self.factor), told)
 
@@ -234,7 +238,7 @@ class HybridDecoder(nn.Module):
         return softplus(self.spread) + 1e-2
 
 
-def graph_sizes(train: View, counted: bool) -> dict[str, int]:
+def graph_sizes(train: Split, counted: bool) -> dict[str, int]:
     """Return modality -> number of features that are decoded: the counted ones, or those of values without counts."""
-    known = train.scales if counted else {}
+    known = train.normalizations if counted else {}
     return {m: len(known[m].share) if m in known else d for m, d in train.features.items()}

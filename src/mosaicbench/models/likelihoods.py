@@ -25,14 +25,14 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli, NegativeBinomial, Normal
 from torch.nn.functional import softplus
 
-from mosaicbench.contract import Scale
+from mosaicbench.contract import Normalization
 from mosaicbench.models.minibatch import Counts, Minibatch
 from mosaicbench.models.networks import mlp
 
-PER_CELL = 1e4  # counts per cell in log-normalised values
+TARGET_SUM = 1e4  # counts per cell in log-normalised values
 TABLED_COUNTS = 40  # an expectation over counts is summed up to here; the rest is taken at its mean
 CACHED = 2**17  # numbers that are computed on at once, where memory is slower than arithmetic
-LARGEST_LOGIT = 80.0  # of a peak: its odds stay finite, and so does the cost of a closed peak
+LARGEST_LOGIT = 80.0  # of a peak: its odds stay finite, and so does the loss of a closed peak
 
 
 class GaussianDecoder(nn.Module):
@@ -77,7 +77,7 @@ class NegativeBinomialDecoder(nn.Module):
 
     reads_counts = True
 
-    def __init__(self, latent: int, hidden: int, scale: Scale):
+    def __init__(self, latent: int, hidden: int, scale: Normalization):
         super().__init__()
         shares = np.append(scale.share, max(1 - scale.share.sum(), 0))
         self.network = _beginning_at(
@@ -88,8 +88,8 @@ class NegativeBinomialDecoder(nn.Module):
 
     def forward(self, z: Tensor, total: Tensor | float) -> NegativeBinomial:
         """Return the distribution of each cell's counts, (cells, features)."""
-        log_share = torch.log_softmax(self.network(z), -1)[:, :-1]
-        log_mean = log_share + torch.log(torch.as_tensor(total, device=z.device))
+        log_fraction = torch.log_softmax(self.network(z), -1)[:, :-1]
+        log_mean = log_fraction + torch.log(torch.as_tensor(total, device=z.device))
         r = self._positive_inverse_dispersion()
         return NegativeBinomial(r, logits=log_mean - torch.log(r), validate_args=False)
 
@@ -118,7 +118,7 @@ class BernoulliDecoder(nn.Module):
 
     reads_counts = True
 
-    def __init__(self, latent: int, hidden: int, scale: Scale):
+    def __init__(self, latent: int, hidden: int, scale: Normalization):
         super().__init__()
         opened = np.clip(scale.opened, 1e-4, 1 - 1e-4)
         self.network = _beginning_at(
@@ -155,7 +155,7 @@ class BernoulliDecoder(nn.Module):
 
 
 def counting_decoder(
-    latent: int, hidden: int, scale: Scale
+    latent: int, hidden: int, scale: Normalization
 ) -> NegativeBinomialDecoder | BernoulliDecoder:
     """Return the likelihood of a modality's counts: Bernoulli where values are LSI of peaks, else negative binomial."""
     return (BernoulliDecoder if scale.space == "lsi" else NegativeBinomialDecoder)(
@@ -166,13 +166,13 @@ def counting_decoder(
 # --- expected and drawn values ---
 
 
-def expected_values(counts: NegativeBinomial, scale: Scale) -> Tensor:
+def expected_values(counts: NegativeBinomial, scale: Normalization) -> Tensor:
     """Return the expected standardised values of counts of cells with the median total, (cells, features)."""
     return expected_of_mixture([(1.0, counts)], scale)
 
 
 def expected_of_mixture(
-    parts: list[tuple[Tensor | float, NegativeBinomial]], scale: Scale
+    parts: list[tuple[Tensor | float, NegativeBinomial]], scale: Normalization
 ) -> Tensor:
     """Return the expected standardised values of counts drawn from a mixture, (cells, features).
 
@@ -196,16 +196,16 @@ def expected_of_mixture(
             scale,
         )
     if scale.space == "lognorm":
-        values = of_log1p(torch.tensor(PER_CELL / scale.total))
+        values = of_log1p(torch.tensor(TARGET_SUM / scale.total))
     else:
         log_geometric_mean = of_log1p(torch.tensor(1.0)).mean(-1, keepdim=True)  # (cells, 1)
         values = of_log1p(torch.exp(-log_geometric_mean))
     return _standardised(values, scale)
 
 
-def expected_lsi(opened: Tensor, scale: Scale) -> Tensor:
+def expected_lsi(opened: Tensor, scale: Normalization) -> Tensor:
     """Return the expected standardised LSI coordinates given how likely each peak is open."""
-    tf_idf = opened * _float(scale.when_open, opened)
+    tf_idf = opened * _float(scale.mean_if_accessible, opened)
     return _standardised(tf_idf @ _float(scale.loadings, opened), scale)
 
 
@@ -234,7 +234,7 @@ def drawn_of_normal(mean: Tensor, sd: Tensor, columns: Tensor) -> Tensor:
     return mean + sd[columns] * torch.randn_like(mean)
 
 
-def drawn_of_counts(counts: NegativeBinomial, scale: Scale, columns: Tensor) -> Tensor:
+def drawn_of_counts(counts: NegativeBinomial, scale: Normalization, columns: Tensor) -> Tensor:
     """Return the standardised values of drawn counts, (cells, columns).
 
     Parameters
@@ -251,20 +251,24 @@ def drawn_of_counts(counts: NegativeBinomial, scale: Scale, columns: Tensor) -> 
     if scale.space == "lsi":
         return drawn_lsi((drawn > 0).float(), scale, columns)
     if scale.space == "lognorm":
-        values = torch.log1p(drawn * (PER_CELL / scale.total))
+        values = torch.log1p(drawn * (TARGET_SUM / scale.total))
     else:
         log_geometric_mean = torch.log1p(drawn).mean(-1, keepdim=True)  # (cells, 1)
         values = torch.log1p(drawn[:, columns] * torch.exp(-log_geometric_mean))
     return _standardised(values, scale, columns)
 
 
-def drawn_lsi(opened: Tensor, scale: Scale, columns: Tensor) -> Tensor:
+def drawn_lsi(opened: Tensor, scale: Normalization, columns: Tensor) -> Tensor:
     """Return the standardised LSI coordinates of drawn open peaks, (cells, columns); a peak has its mean TF-IDF where open."""
     loadings = _float(scale.loadings, opened)[:, columns]  # (peaks, columns)
-    return _standardised((opened * _float(scale.when_open, opened)) @ loadings, scale, columns)
+    return _standardised(
+        (opened * _float(scale.mean_if_accessible, opened)) @ loadings, scale, columns
+    )
 
 
-def _standardised(values: Tensor, scale: Scale, columns: Tensor | slice = slice(None)) -> Tensor:
+def _standardised(
+    values: Tensor, scale: Normalization, columns: Tensor | slice = slice(None)
+) -> Tensor:
     return (values - _float(scale.mean, values)[columns]) / _float(scale.std, values)[columns]
 
 
@@ -285,7 +289,7 @@ def _beginning_at(logits: np.ndarray, network: nn.Sequential) -> nn.Sequential:
 def negative_binomial_nll(
     x: Counts, logits: Tensor, rest: Tensor, total: Tensor, inverse_dispersion: Tensor
 ) -> Tensor:
-    """Return -log NB(x | total x share, inverse dispersion), summed over features, (cells,) nats; zeros cost no lgamma.
+    """Return -log NB(x | total x share, inverse dispersion), summed over features, (cells,) nats; zeros loss no lgamma.
 
     Parameters
     ----------
@@ -304,7 +308,7 @@ def negative_binomial_nll(
 class _ShareError(torch.autograd.Function):
     """The nats of `negative_binomial_nll`, its gradient in closed form.
 
-    With mean m = total x share and inverse dispersion r, a count of 0 costs r log(1 + m / r); only others need a lgamma.
+    With mean m = total x share and inverse dispersion r, a count of 0 losses r log(1 + m / r); only others need a lgamma.
     """
 
     @staticmethod
@@ -386,10 +390,10 @@ class _OpenError(torch.autograd.Function):
             torch.sum(odds_and_one.log_(), -1, out=closed)
         ctx.x = x
         ctx.save_for_backward(chance)
-        of_opened = (_seen(logits, x) + depth[x.cells, 0]).clamp_max_(
+        of_accessible = (_seen(logits, x) + depth[x.cells, 0]).clamp_max_(
             LARGEST_LOGIT
         )  # (open peaks,)
-        return nats.index_add_(0, x.cells, of_opened, alpha=-1)
+        return nats.index_add_(0, x.cells, of_accessible, alpha=-1)
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[None, Tensor, None]:

@@ -7,7 +7,7 @@ with the link's sign; in ATAC, the gene's activity. A gene that is linked with t
     rna, adt: a column per link        rna, atac: a column per gene with activity
     atac, adt: a column per link of a protein with a gene that has activity; the hub, rna, is in neither
 
-:func:`one_modality_each` hides the pairs that a view has.
+:func:`one_modality_each` hides the pairs that a split has.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mosaicbench.contract import Cells, View, concatenate
+from mosaicbench.contract import Cells, Split, concatenate
 from mosaicbench.errors import NotApplicable, UserError
 
-CLIPPED = 10.0  # standard deviations, as the values of a view
+CLIPPED = 10.0  # standard deviations, as the values of a split
 
 
 @dataclass(frozen=True)
@@ -98,13 +98,13 @@ class Linked:
         return np.asarray(x if self.axes is None else x @ self.axes, dtype=np.float32)
 
 
-def linked(train: View, modalities: Sequence[str], *, components: int | None = None) -> Linked:
+def linked(train: Split, modalities: Sequence[str], *, components: int | None = None) -> Linked:
     """Return the linked features of `modalities`, with moments of the train cells.
 
     Parameters
     ----------
     train
-        A view with links.
+        A split with links.
     components
         Where there are more linked features than this, they are projected on so many principal components of all modalities'
         train cells together, each modality with the same weight. None projects on none.
@@ -112,7 +112,7 @@ def linked(train: View, modalities: Sequence[str], *, components: int | None = N
     Raises
     ------
     NotApplicable
-        When no modality of the view is linked with all of `modalities`, or fewer than two linked features are found.
+        When no modality of the split is linked with all of `modalities`, or fewer than two linked features are found.
     """
     for hub in dict.fromkeys([*modalities, *train.modalities]):
         relations = {modality: _relation(train, hub, modality) for modality in modalities}
@@ -136,13 +136,13 @@ def linked(train: View, modalities: Sequence[str], *, components: int | None = N
     )
 
 
-def chain(train: View, order: Sequence[str] | None = None) -> tuple[str, ...]:
+def chain(train: Split, order: Sequence[str] | None = None) -> tuple[str, ...]:
     """Return the modalities in the order in which neighbours are held against each other.
 
     Parameters
     ----------
     order
-        All modalities of the view, in any order. None takes the dataset's, but of three or more, one that has links with all
+        All modalities of the split, in any order. None takes the dataset's, but of three or more, one that has links with all
         others comes second, so that it is a neighbour of two.
     """
     modalities = train.modalities
@@ -166,8 +166,8 @@ def column_name(modality: str, other: str) -> str:
     return f"{modality}~{other}"
 
 
-def beside_values(train: View, pairs: Mapping[tuple[str, str], Linked]) -> View:
-    """Return a view whose cells, of one modality each, have linked features beside their values.
+def beside_values(train: Split, pairs: Mapping[tuple[str, str], Linked]) -> Split:
+    """Return a split whose cells, of one modality each, have linked features beside their values.
 
     Parameters
     ----------
@@ -188,11 +188,13 @@ def beside_values(train: View, pairs: Mapping[tuple[str, str], Linked]) -> View:
 
 
 def _relation(
-    train: View, hub: str, modality: str
+    train: Split, hub: str, modality: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Return features of the hub, the columns of `modality` that belong to them, and signs; None where nothing leads there."""
     activity = [block.activity[modality] for block in train.blocks if modality in block.activity]
-    values_are_features = modality not in train.scales or train.scales[modality].loadings is None
+    values_are_features = (
+        modality not in train.normalizations or train.normalizations[modality].loadings is None
+    )
     if modality == hub:
         everything = np.arange(train.features[hub])
         return (
@@ -234,7 +236,7 @@ def _joined(
 
 
 def _reader(
-    train: View, modality: str, columns: np.ndarray, signs: np.ndarray
+    train: Split, modality: str, columns: np.ndarray, signs: np.ndarray
 ) -> FromValues | FromActivity:
     cells = train.observing(modality)
     if modality in cells.activity:
@@ -259,8 +261,8 @@ def _axes(parts: Sequence[np.ndarray], components: int) -> np.ndarray:
     return vectors[:, ::-1][:, :components].astype(np.float32)
 
 
-def one_modality_each(train: View, seed: int) -> View:
-    """Return the view with one block per modality, in which no cell is in two; drawn by the seed where there is a choice."""
+def one_modality_each(train: Split, seed: int) -> Split:
+    """Return the split with one block per modality, in which no cell is in two; drawn by the seed where there is a choice."""
     random, shown = np.random.default_rng(seed), {modality: [] for modality in train.modalities}
     for block in train.blocks:
         turn = random.permutation(len(block)) % len(block.modalities)

@@ -100,7 +100,7 @@ class Minibatch(Mapping[str, Tensor]):
         modality -> raw counts of (cells, counted features), and (cells, 1) counts of the whole modality; only of the
         modalities whose counts a method reads.
     labels
-        (cells,) positions among the view's cell types, -1 where unknown; None where labels are not shown.
+        (cells,) positions among the split's cell types, -1 where unknown; None where labels are not shown.
     batches
         (cells,) positions among the train cells' batches, -1 where unknown; None where none are.
     """

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn.functional import one_hot
 
-from mosaicbench.models.losses import Cost
+from mosaicbench.models.losses import Loss
 from mosaicbench.models.networks import NormalisedByMinibatch, mlp
 from mosaicbench.models.posteriors import kl, normal_of
 
@@ -41,7 +41,7 @@ class MixturePrior(nn.Module):
         self.within = _inference(components + latent, 2 * latent, dropout)
         self.generator = nn.Linear(components + latent, 2 * latent)
 
-    def divergence(self, q: Normal, z: Tensor, known: Tensor | None = None) -> Cost:
+    def divergence(self, q: Normal, z: Tensor, known: Tensor | None = None) -> Loss:
         """Return kl_z, kl_u and kl_c of each cell; every component is weighed by its probability, none is drawn.
 
         Parameters
@@ -69,7 +69,7 @@ class MixturePrior(nn.Module):
             self.conditional(component, of_u.rsample()).log_prob(each).sum(-1).view_as(probability)
         )
         kl_u = (probability * kl(of_u)["kl"].view_as(probability)).sum(-1)
-        return Cost(
+        return Loss(
             kl_z=q.log_prob(z).sum(-1) - (probability * under).sum(-1), kl_u=kl_u, kl_c=kl_c
         )
 

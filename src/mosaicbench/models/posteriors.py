@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 from torch.nn.functional import softplus
 
-from mosaicbench.models.losses import Cost
+from mosaicbench.models.losses import Loss
 from mosaicbench.models.networks import mlp
 
 SMALLEST_SD = 1e-3
@@ -80,16 +80,16 @@ def product_of_experts(experts: Sequence[Normal], seen: Sequence[Tensor] | None 
     return product(experts, seen, prior=1.0)
 
 
-def kl(posterior: Normal) -> Cost:
+def kl(posterior: Normal) -> Loss:
     """Return KL(q(z | x) || N(0, 1)) of each cell, summed over latent dimensions, as the term "kl"."""
     variance = posterior.variance
-    return Cost(kl=0.5 * (posterior.mean.square() + variance - 1 - torch.log(variance)).sum(-1))
+    return Loss(kl=0.5 * (posterior.mean.square() + variance - 1 - torch.log(variance)).sum(-1))
 
 
-def disagreement(experts: list[Normal]) -> Cost:
+def disagreement(experts: list[Normal]) -> Loss:
     """Return sum_{m != n} KL(q_m || q_n) of each cell, over ordered pairs of its experts, as the term "disagreement".
 
     Source: Ashford et al. 2026 (UniVI), doi 10.1101/gr.281431.125.
     """
     pairs = (kl_divergence(q, other).sum(-1) for q, other in permutations(experts, 2))
-    return Cost(disagreement=sum(pairs, torch.zeros_like(experts[0].mean[..., 0])))
+    return Loss(disagreement=sum(pairs, torch.zeros_like(experts[0].mean[..., 0])))

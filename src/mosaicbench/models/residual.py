@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn.functional import softplus
 
-from mosaicbench.contract import View
+from mosaicbench.contract import Split
 from mosaicbench.models.networks import mlp
 from mosaicbench.models.posteriors import SMALLEST_SD, hidden_in_part
 
@@ -109,7 +109,7 @@ def _silence(network: nn.Sequential) -> None:
 
 @torch.no_grad()
 def canonical_rotations(
-    whiteners: Mapping[str, WhitenedComponents], train: View, latent: int
+    whiteners: Mapping[str, WhitenedComponents], train: Split, latent: int
 ) -> dict[str, np.ndarray]:
     """Return modality -> (components, latent): generalised canonical correlation analysis of whitened components.
 

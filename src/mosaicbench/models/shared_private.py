@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 from mosaicbench.models import training
-from mosaicbench.models.losses import Cost
+from mosaicbench.models.losses import Loss
 from mosaicbench.models.minibatch import Minibatch
 from mosaicbench.models.posteriors import kl, product, product_of_experts
 from mosaicbench.models.vae import MultimodalVAE
@@ -32,7 +32,7 @@ class Code:
     shared: Normal
     private: dict[str, Normal]
 
-    def kl(self) -> Cost:
+    def kl(self) -> Loss:
         """Return the divergence of all blocks from the prior, as the term "kl"."""
         return sum((kl(q) for q in self.private.values()), kl(self.shared))
 
@@ -58,7 +58,7 @@ class SharedPrivateVAE(MultimodalVAE):
     private: Annotated[int, "at least 0"] = 0
     input_dropout: Annotated[float, "at least 0 and below 1"] = 0.0
 
-    def build(self, train: View) -> None:
+    def build(self, train: Split) -> None:
         """Make encoders to, and decoders from, the shared and the private latent side by side."""
         self._build(train, self.latent + self.private, dropout=self.input_dropout)
 
@@ -93,15 +93,15 @@ class SharedPrivateVAE(MultimodalVAE):
 
     def nll_of(
         self, x: Minibatch, shared: Tensor, private: dict[str, Tensor], targets: list[str]
-    ) -> Cost:
+    ) -> Loss:
         """Return the negative log-likelihood of `targets`, each decoded from the shared and its own private latent."""
         return sum(
-            (self.nll(x, self.with_private(shared, private.get(m)), [m]) for m in targets), Cost()
+            (self.nll(x, self.with_private(shared, private.get(m)), [m]) for m in targets), Loss()
         )
 
-    def nll_label(self, x: Minibatch, shared: Tensor) -> Cost:
-        """Return what the cells' labels cost given the shared latent: nothing, in methods that are not supervised."""
-        return Cost()
+    def nll_label(self, x: Minibatch, shared: Tensor) -> Loss:
+        """Return what the cells' labels loss given the shared latent: nothing, in methods that are not supervised."""
+        return Loss()
 
     def drawn(self, cells: int) -> dict[str, Tensor]:
         """Return, by modality, a draw of the shared prior, which is the same for all, beside one of its private prior."""

@@ -8,8 +8,8 @@ from typing import Annotated
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from mosaicbench.contract import View
-from mosaicbench.models.losses import Cost
+from mosaicbench.contract import Split
+from mosaicbench.models.losses import Loss
 from mosaicbench.models.minibatch import Minibatch
 
 
@@ -25,7 +25,7 @@ class Supervised:
 
     label_weight: Annotated[float, "at least 0"] = 100.0
 
-    def build(self, train: View) -> None:
+    def build(self, train: Split) -> None:
         """Make the networks, and the label's decoder among them."""
         super().build(train)
         if not train.cell_types:
@@ -34,9 +34,9 @@ class Supervised:
             )
         self.label_decoder = nn.Linear(self.latent, len(train.cell_types))
 
-    def nll_label(self, x: Minibatch, shared: Tensor) -> Cost:
+    def nll_label(self, x: Minibatch, shared: Tensor) -> Loss:
         """Return the weighted cross-entropy of the cells' labels given the shared latent, 0 where the label is unknown."""
         nll = cross_entropy(
             self.label_decoder(shared), x.labels, reduction="none", ignore_index=-1
         )  # (cells,)
-        return Cost(nll_label=self.label_weight * nll)
+        return Loss(nll_label=self.label_weight * nll)

@@ -16,15 +16,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from mosaicbench.contract import View
+from mosaicbench.contract import Split
 from mosaicbench.errors import Diverged, NotApplicable
 from mosaicbench.models.checkpoint import Checkpoint
 from mosaicbench.models.discriminators import Opponents
-from mosaicbench.models.losses import Cost
+from mosaicbench.models.losses import Loss
 from mosaicbench.models.minibatch import Block, Minibatch, Part, block_of
 from mosaicbench.models.networks import Adam
 
-CostFunction = Callable[[Minibatch, float], Cost]
+LossFunction = Callable[[Minibatch, float], Loss]
 Steps = Callable[[list[Block], int], Iterator[Sequence[Minibatch]]]
 # The cells of each block to fit, and those to validate on.
 Divided = tuple[list[Block], list[Minibatch]]
@@ -35,7 +35,7 @@ ARITHMETIC = {"float32_matmul_precision": "highest", "deterministic": True}
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 LONGEST = 100  # a warm-up is a fraction of at most this many epochs
-# The validation cost is a mean over this many epochs, since that of one epoch depends on what was drawn for its few cells.
+# The validation loss is a mean over this many epochs, since that of one epoch depends on what was drawn for its few cells.
 WINDOW = 5
 
 
@@ -46,7 +46,7 @@ class Budget:
     Attributes
     ----------
     max_epochs, patience
-        Stop when the validation cost, a mean over 5 epochs, has not improved for `patience` epochs after the warm-up.
+        Stop when the validation loss, a mean over 5 epochs, has not improved for `patience` epochs after the warm-up.
         `max_epochs` is a cap that most trainings do not reach; a run that reaches it is named in the sanity checks.
     batch_size
         Cells per step.
@@ -57,7 +57,7 @@ class Budget:
     gradient_clip
         Largest norm of the gradient.
     weights
-        "best": those of the epoch with the lowest validation cost. "last": every epoch is trained, no cell is held out, and the
+        "best": those of the epoch with the lowest validation loss. "last": every epoch is trained, no cell is held out, and the
         weights of the last epoch are kept, as many authors do.
     """
 
@@ -201,7 +201,7 @@ def some_of_each(blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]
 def side_by_side(
     blocks: list[Block], size: int, *, steps: int | None = None
 ) -> Iterator[Sequence[Minibatch]]:
-    """Yield steps of one minibatch that holds as many cells of every block: a cost sees them all, and a row is no one cell.
+    """Yield steps of one minibatch that holds as many cells of every block: a loss sees them all, and a row is no one cell.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def _redrawn(blocks: list[Block], size: int, steps: int) -> Iterator[Sequence[Mi
         yield [block.take(torch.randint(block.cells, (size,), device=device())) for block in blocks]
 
 
-def labelled_cells(train: View) -> list[np.ndarray]:
+def labelled_cells(train: Split) -> list[np.ndarray]:
     """Return which cells of each block show their type, (cells,) bool each.
 
     Raises
@@ -233,7 +233,7 @@ def labelled_cells(train: View) -> list[np.ndarray]:
     return [np.asarray(block.labels, dtype=object) != "" for block in train.blocks]
 
 
-def with_labelled(labelled: Sequence[np.ndarray], share: float) -> Steps:
+def with_labelled(label_subset: Sequence[np.ndarray], share: float) -> Steps:
     """Return steps in which `share` of the cells are labelled, or more where more of all cells are.
 
     An epoch sees every unlabelled cell once, and the labelled ones as often as it takes; a step holds cells of every block.
@@ -247,7 +247,7 @@ def with_labelled(labelled: Sequence[np.ndarray], share: float) -> Steps:
     def steps(blocks: list[Part], size: int) -> Iterator[Sequence[Minibatch]]:
         shows = [
             torch.from_numpy(own)[block.rows.cpu()].to(device())
-            for own, block in zip(labelled, blocks, strict=True)
+            for own, block in zip(label_subset, blocks, strict=True)
         ]
         block_of = torch.repeat_interleave(torch.tensor([len(own) for own in shows])).to(device())
         row_of = torch.cat([torch.arange(len(own), device=device()) for own in shows])
@@ -277,15 +277,15 @@ def with_labelled(labelled: Sequence[np.ndarray], share: float) -> Steps:
 
 
 def minimise(
-    cost: CostFunction,
+    loss: LossFunction,
     nets: nn.Module,
-    train: View,
+    train: Split,
     *,
     budget: Budget,
     warmup: float,
     counts: Collection[str] = (),
     steps: Steps = each_alone,
-    held_out_cost: CostFunction | None = None,
+    held_out_loss: LossFunction | None = None,
     opponents: Opponents | None = None,
     most_steps: int | None = None,
     weight_decay: float = 0.0,
@@ -295,41 +295,41 @@ def minimise(
 
     Parameters
     ----------
-    cost
-        (minibatch, progress) -> named costs per cell. Progress runs from 0 to 1 over the warm-up and stays there; validation
-        costs are always taken at progress 1, so epochs compare.
+    loss
+        (minibatch, progress) -> named losses per cell. Progress runs from 0 to 1 over the warm-up and stays there; validation
+        losses are always taken at progress 1, so epochs compare.
     nets
-        The networks whose parameters are trained. They end with the weights of the epoch whose validation cost is lowest, of
+        The networks whose parameters are trained. They end with the weights of the epoch whose validation loss is lowest, of
         those in which progress is 1.
     train
         The train cells. A minibatch never mixes blocks, so it holds only what was observed.
     warmup
         The part of the epochs, of no more than 100 of them, that is the warm-up; it has an epoch at least.
     counts
-        The modalities whose counts the cost reads.
+        The modalities whose counts the loss reads.
     steps
         (blocks, cells per minibatch) -> the minibatches of each step of an epoch; a step minimises the mean over its cells.
-    held_out_cost
-        What decides when to stop, where that is not `cost`.
+    held_out_loss
+        What decides when to stop, where that is not `loss`.
     opponents
-        Critics, who learn before every step.
+        Discriminators, who learn before every step.
     most_steps
-        End with the epoch in which so many steps are reached, of a training that no validation cost can end.
+        End with the epoch in which so many steps are reached, of a training that no validation loss can end.
     weight_decay
-        Of Adam: the gradient of half this times the squared weights is added to that of the cost.
+        Of Adam: the gradient of half this times the squared weights is added to that of the loss.
     divided
         What :func:`divide` gave, for a method that needs to know which cells decided when to stop.
 
     Returns
     -------
     history
-        One dict per epoch: epoch, progress, cost and each term in nats per cell (train), validation_cost, how each critic
+        One dict per epoch: epoch, progress, loss and each term in nats per cell (train), validation_loss, how each discriminator
         did, and whether its weights were kept.
 
     Raises
     ------
     Diverged
-        When a cost or a gradient is not finite, or no validation cost after the warm-up is.
+        When a loss or a gradient is not finite, or no validation loss after the warm-up is.
     """
     nets.to(device())
     fitted, held_out = divide(train, budget, counts=counts) if divided is None else divided
@@ -348,40 +348,40 @@ def minimise(
     for epoch in range(len(history) + 1, budget.max_epochs + 1):
         progress = min(1.0, epoch / warm)
         nets.train()
-        terms, seen, steps_taken, standings = Cost(), 0, 0, []
+        terms, seen, steps_taken, rankings = Loss(), 0, 0, []
         for minibatches in steps(fitted, budget.batch_size):
             steps_taken += 1
             if opponents is not None:
-                standings.append(opponents.learn(minibatches, progress))
+                rankings.append(opponents.learn(minibatches, progress))
             optimiser.zero_grad(set_to_none=True)
-            costs = [cost(x, progress) for x in minibatches]
-            total = sum(each.total() * x.cells for x, each in zip(minibatches, costs, strict=True))
+            losses = [loss(x, progress) for x in minibatches]
+            total = sum(each.total() * x.cells for x, each in zip(minibatches, losses, strict=True))
             (total / sum(x.cells for x in minibatches)).backward()
             norm = nn.utils.clip_grad_norm_(nets.parameters(), budget.gradient_clip)
             if not torch.isfinite(norm):
-                raise Diverged(f"the cost or its gradient was not finite in epoch {epoch}")
+                raise Diverged(f"the loss or its gradient was not finite in epoch {epoch}")
             optimiser.step()
-            for x, each in zip(minibatches, costs, strict=True):
-                terms += Cost({name: value.detach().sum() for name, value in each.items()})
+            for x, each in zip(minibatches, losses, strict=True):
+                terms += Loss({name: value.detach().sum() for name, value in each.items()})
                 seen += x.cells
         row = {name: float(value) / seen for name, value in terms.items()}
-        row = {"epoch": epoch, "progress": progress, "cost": sum(row.values())} | row
-        row["validation_cost"] = (
-            _validation_cost(held_out_cost or cost, nets, held_out) if held_out else row["cost"]
+        row = {"epoch": epoch, "progress": progress, "loss": sum(row.values())} | row
+        row["validation_loss"] = (
+            _validation_loss(held_out_loss or loss, nets, held_out) if held_out else row["loss"]
         )
         row |= {
-            name: float(sum(each[name] for each in standings)) / len(standings)
-            for name in next(iter(standings), ())
+            name: float(sum(each[name] for each in rankings)) / len(rankings)
+            for name in next(iter(rankings), ())
         }
         history.append(row)
         if epoch % 10 == 0 or epoch == 1:
             print(
-                f"epoch {epoch:4d}  cost {row['cost']:.3f}  validation {row['validation_cost']:.3f}",
+                f"epoch {epoch:4d}  loss {row['loss']:.3f}  validation {row['validation_loss']:.3f}",
                 file=sys.stderr,
             )
 
-        # Weights of the warm-up minimise another cost, so they are not kept, and patience begins after it.
-        recent = [each["validation_cost"] for each in history[warm - 1 :][-WINDOW:]]
+        # Weights of the warm-up minimise another loss, so they are not kept, and patience begins after it.
+        recent = [each["validation_loss"] for each in history[warm - 1 :][-WINDOW:]]
         smoothed = sum(recent) / len(recent) if recent else math.inf
         if budget.weights == "last" or smoothed < done["best"]:
             weights = copy.deepcopy(nets.state_dict())
@@ -393,13 +393,13 @@ def minimise(
         if budget.checkpoint is not None:
             budget.checkpoint.save_if_due(stateful, epoch, done)
     if done["best_weights"] is None:
-        raise Diverged("the validation cost was never finite after the warm-up")
+        raise Diverged("the validation loss was never finite after the warm-up")
     nets.load_state_dict(done["best_weights"])
     nets.eval()
     return [row | {"kept": float(row["epoch"] == done["best_epoch"])} for row in history]
 
 
-def divide(train: View, budget: Budget, *, counts: Collection[str] = ()) -> Divided:
+def divide(train: Split, budget: Budget, *, counts: Collection[str] = ()) -> Divided:
     """Return the train cells to fit, and those to validate on, as the seed draws them: none with `weights: last`."""
     fraction = budget.validation if budget.weights == "best" else 0.0
     known = {"counts": counts, "cell_types": train.cell_types, "batches": train.batches}
@@ -419,8 +419,8 @@ def _hold_out(blocks: list[Block], fraction: float) -> tuple[list[Block], list[M
 
 
 @torch.no_grad()
-def _validation_cost(cost: CostFunction, nets: nn.Module, held_out: list[Minibatch]) -> float:
+def _validation_loss(loss: LossFunction, nets: nn.Module, held_out: list[Minibatch]) -> float:
     nets.eval()
     pieces = [piece for block in held_out for piece in block.pieces()]
-    sums = [(float(cost(piece, 1.0).total()) * piece.cells, piece.cells) for piece in pieces]
+    sums = [(float(loss(piece, 1.0).total()) * piece.cells, piece.cells) for piece in pieces]
     return sum(total for total, _ in sums) / sum(n for _, n in sums)

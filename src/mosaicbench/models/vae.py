@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 from mosaicbench.models import training
 from mosaicbench.models.likelihoods import GaussianDecoder, counting_decoder
-from mosaicbench.models.losses import Cost
+from mosaicbench.models.losses import Loss
 from mosaicbench.models.minibatch import Minibatch, by_pieces
 from mosaicbench.models.posteriors import GaussianEncoder, product_of_experts
 from mosaicbench.models.training import Budget, give_weights, weights_of
@@ -27,7 +27,7 @@ STEEPNESS = 12  # of the sigmoid ramp of beta
 class MultimodalVAE(Budget):
     """One encoder and one decoder per modality around a latent with prior N(0, 1).
 
-    A method derives from this class and says what it pays for in :meth:`cost`; what is observed is read from the data.
+    A method derives from this class and says what it pays for in :meth:`loss`; what is observed is read from the data.
 
     Attributes
     ----------
@@ -57,8 +57,8 @@ class MultimodalVAE(Budget):
     likelihood: Literal["gaussian", "counts"] = "gaussian"
     likelihood_rescaling: bool = False
 
-    def cost(self, x: Minibatch, progress: float) -> Cost:
-        """Return the cost of a minibatch: the negative of the method's evidence lower bound."""
+    def loss(self, x: Minibatch, progress: float) -> Loss:
+        """Return the loss of a minibatch: the negative of the method's evidence lower bound."""
         raise NotImplementedError
 
     def posterior(self, x: Minibatch) -> Normal:
@@ -69,10 +69,10 @@ class MultimodalVAE(Budget):
         """Return the posterior of each observed modality."""
         return {modality: self.encoders[modality](values) for modality, values in x.items()}
 
-    def nll(self, x: Minibatch, z: Tensor, targets: Iterable[str] | None = None) -> Cost:
+    def nll(self, x: Minibatch, z: Tensor, targets: Iterable[str] | None = None) -> Loss:
         """Return the negative log-likelihood of the targets (default: all that is observed) given z, by modality."""
         targets = x if targets is None else targets
-        return Cost(
+        return Loss(
             {f"nll_{m}": self.rescaling[m] * self.decoders[m].nll(z, x, m) for m in targets}
         )
 
@@ -85,7 +85,7 @@ class MultimodalVAE(Budget):
 
     # --- the method's contract ---
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Train on `train` and return the history, one dict per epoch."""
         with training.seeded(seed):
             self.make(train)
@@ -93,7 +93,7 @@ class MultimodalVAE(Budget):
                 modality for modality, decoder in self.decoders.items() if decoder.reads_counts
             ]
             return training.minimise(
-                self.cost,
+                self.loss,
                 self.nets,
                 train,
                 budget=self,
@@ -102,7 +102,7 @@ class MultimodalVAE(Budget):
                 **self.rules(),
             )
 
-    def make(self, train: View) -> None:
+    def make(self, train: Split) -> None:
         """Make all networks, and gather them as `nets`."""
         self.build(train)
         self.nets = nn.ModuleList(
@@ -113,7 +113,7 @@ class MultimodalVAE(Budget):
         """Return the weights of all networks."""
         return weights_of(self.nets)
 
-    def load(self, state: dict[str, np.ndarray], train: View) -> None:
+    def load(self, state: dict[str, np.ndarray], train: Split) -> None:
         """Make the networks for an outline of the train cells, and give them their weights."""
         with training.seeded(0):
             self.make(train)
@@ -123,11 +123,11 @@ class MultimodalVAE(Budget):
         """Return the keywords of `training.minimise` in which a method differs from the others."""
         return {}
 
-    def build(self, train: View) -> None:
+    def build(self, train: Split) -> None:
         """Make the networks for the modalities and numbers of features of `train`."""
         self._build(train, self.latent)
 
-    def _build(self, train: View, width: int, *, dropout: float = 0.0) -> None:
+    def _build(self, train: Split, width: int, *, dropout: float = 0.0) -> None:
         """Make encoders to, and decoders from, a latent of `width` dimensions; `dropout` is that of what encoders read."""
         encoders = {
             m: GaussianEncoder(d, self.hidden, width, dropout=dropout)
@@ -137,20 +137,20 @@ class MultimodalVAE(Budget):
         self.decoders = nn.ModuleDict({m: self._decoder(train, m, width) for m in train.features})
         self._rescale(train)
 
-    def _rescale(self, train: View) -> None:
+    def _rescale(self, train: Split) -> None:
         widest = max(train.features.values())
         self.rescaling = {
             m: widest / d if self.likelihood_rescaling else 1.0 for m, d in train.features.items()
         }
 
-    def _decoder(self, train: View, modality: str, width: int) -> nn.Module:
+    def _decoder(self, train: Split, modality: str, width: int) -> nn.Module:
         if self.likelihood == "gaussian":
             return GaussianDecoder(width, self.hidden, train.features[modality])
-        if modality not in train.scales:
+        if modality not in train.normalizations:
             raise ValueError(
                 f"likelihood: counts needs counts, and modality {modality!r} has none; take gaussian"
             )
-        return counting_decoder(width, self.hidden, train.scales[modality])
+        return counting_decoder(width, self.hidden, train.normalizations[modality])
 
     @torch.no_grad()
     def embed(self, cells: Cells) -> np.ndarray:

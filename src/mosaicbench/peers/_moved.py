@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.decomposition import PCA
 
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 from mosaicbench.methods.linked import LinksBaseline, mean_of_nearest, nearest
 
 
@@ -15,7 +15,7 @@ from mosaicbench.methods.linked import LinksBaseline, mean_of_nearest, nearest
 class Moved(LinksBaseline):
     """A package says in `align` where train cells are in the latent: modality -> (cells, latent), `moved`."""
 
-    def drawn(self, shown: View, most: int, seed: int) -> dict[str, Cells]:
+    def drawn(self, shown: Split, most: int, seed: int) -> dict[str, Cells]:
         """Draw at most so many train cells of each modality, and index them."""
         random, cells = np.random.default_rng(seed), {}
         for modality in shown.modalities:

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from mosaicbench.contract import Cells, Scale
+from mosaicbench.contract import Cells, Normalization
 from mosaicbench.errors import Diverged, NotApplicable
 
 
@@ -33,7 +33,7 @@ def need(wraps: dict[str, str]) -> None:
         )
 
 
-def before_standardising(cells: Cells, modality: str, scale: Scale) -> np.ndarray:
+def before_standardising(cells: Cells, modality: str, scale: Normalization) -> np.ndarray:
     """Return log-normalised counts or CLR as they were, (cells, features): never below 0, where rounding would put them."""
     return np.maximum(cells.values[modality] * scale.std + scale.mean, 0)
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.distributions import NegativeBinomial
 
-from mosaicbench.contract import Cells, Scale, View
+from mosaicbench.contract import Cells, Normalization, Split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.peers._package import apart, history
 
@@ -25,7 +25,7 @@ AT_ONCE = 512  # cells in the module at once
 QUADRATURE = 5  # nodes of the integral over a log-normal rate
 
 
-def modality_in(train: View, space: str, what: str) -> str | None:
+def modality_in(train: Split, space: str, what: str) -> str | None:
     """Return the modality with counts whose values are in `space`, None if there is none.
 
     Raises
@@ -33,13 +33,13 @@ def modality_in(train: View, space: str, what: str) -> str | None:
     NotApplicable
         When several are.
     """
-    found = [m for m, scale in train.scales.items() if scale.space == space]
+    found = [m for m, scale in train.normalizations.items() if scale.space == space]
     if len(found) > 1:
         raise NotApplicable(f"it knows one modality of {what}, here are {' and '.join(found)}")
     return found[0] if found else None
 
 
-def modalities_in(train: View, known: dict[str, tuple[str, str]]) -> dict[str, str]:
+def modalities_in(train: Split, known: dict[str, tuple[str, str]]) -> dict[str, str]:
     """Return word -> the modality with counts in its space, of the words of `known`: word -> space, what it is called."""
     found = {word: modality_in(train, *asked) for word, asked in known.items()}
     return {word: modality for word, modality in found.items() if modality is not None}
@@ -148,7 +148,7 @@ def piecewise(function: Callable[[Cells], Tensor | np.ndarray], cells: Cells) ->
     )
 
 
-def standardised(x: Tensor, scale: Scale) -> Tensor:
+def standardised(x: Tensor, scale: Normalization) -> Tensor:
     """Return values in the units of the train cells' standard deviations, (cells, features)."""
     mean, std = (
         torch.as_tensor(part, dtype=x.dtype, device=x.device) for part in (scale.mean, scale.std)

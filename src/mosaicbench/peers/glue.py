@@ -2,7 +2,7 @@
 
     u ~ q_m(x_m),   v ~ q(graph),   x_m ~ NB(library x softmax(scale * u v_m + bias), theta)
 
-A critic that tells modalities apart from u is opposed. Reference: Cao & Gao 2022.
+A discriminator that tells modalities apart from u is opposed. Reference: Cao & Gao 2022.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from sklearn.decomposition import PCA
 
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.models.likelihoods import expected_of_mixture
 from mosaicbench.models.linked import one_modality_each
@@ -28,10 +28,10 @@ CARD = {
     "handles": ("unpaired",),
     "uses": ("links",),
     "wraps": {"package": "scglue", "module": "scglue", "version": "0.4.1", "licence": "MIT"},
-    "summary": "Encoders of each modality into one latent, aligned by a critic and by a graph of linked features, by scglue. "
+    "summary": "Encoders of each modality into one latent, aligned by a discriminator and by a graph of linked features, by scglue. "
     "Imputes by decoding counts, which the package calls experimental.",
-    "deviates": "The graph is made of the view's links, each of weight 1, and a loop per feature. RNA and proteins are encoded "
-    "from principal components of the view's values, ATAC from its LSI. No batch is told. Where a modality has fewer than "
+    "deviates": "The graph is made of the split's links, each of weight 1, and a loop per feature. RNA and proteins are encoded "
+    "from principal components of the split's values, ATAC from its LSI. No batch is told. Where a modality has fewer than "
     "`balance_from` train cells, the weights that balance cell types are left out: they are not finite on little data.",
     "space": {
         "latent": {"int": [20, 100], "log": True},
@@ -65,10 +65,10 @@ class GLUE:
     epochs: Annotated[int, "at least 1"] | None = None
     balance_from: Annotated[int, "at least 0"] = 300
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Train on cells of one modality each, and on the graph of linked features."""
         need(CARD["wraps"])
-        if lacking := [m for m in train.modalities if m not in train.scales]:
+        if lacking := [m for m in train.modalities if m not in train.normalizations]:
             raise NotApplicable(f"GLUE decodes counts, which {' and '.join(lacking)} lacks")
         if not train.links:
             raise NotApplicable(
@@ -76,9 +76,9 @@ class GLUE:
             )
         shown = one_modality_each(train, seed)
         cells = {m: shown.observing(m) for m in train.modalities}
-        self.scales, self.pca, history = train.scales, {}, []
+        self.normalizations, self.pca, history = train.normalizations, {}, []
         for m, x in cells.items():
-            if train.scales[m].space != "lsi":
+            if train.normalizations[m].space != "lsi":
                 most = min(self.components, *(size - 1 for size in x.values[m].shape))
                 self.pca[m] = PCA(most, random_state=seed).fit(x.values[m])
         with apart(seed):
@@ -90,7 +90,7 @@ class GLUE:
                 def report_metrics(self, train_state, val_state) -> None:
                     known = {
                         "cost": train_state.metrics["vae_loss"],
-                        "critic": train_state.metrics["dsc_loss"],
+                        "discriminator": train_state.metrics["dsc_loss"],
                     }
                     if val_state is not None:
                         known["validation_cost"] = val_state.metrics["vae_loss"]
@@ -133,7 +133,7 @@ class GLUE:
     @torch.inference_mode()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return the expected values of `target` in cells with its median total, (cells, features), standardised."""
-        scale, decoder, found = self.scales[target], self.network.u2x[target], []
+        scale, decoder, found = self.normalizations[target], self.network.u2x[target], []
         for u in self._u(cells).split(AT_ONCE):
             library = torch.full(
                 (len(u), 1), float(scale.total * scale.share.sum()), device=u.device
@@ -170,13 +170,13 @@ class GLUE:
         configure_dataset(data, "NB", use_highly_variable=False, use_rep="read")
         return data
 
-    def _graph(self, train: View):
+    def _graph(self, train: Split):
         """Return the links of every two modalities, both ways, and a loop per feature."""
         import networkx
 
         graph, names = (
             networkx.MultiDiGraph(),
-            {m: _names(m, len(scale.share)) for m, scale in train.scales.items()},
+            {m: _names(m, len(scale.share)) for m, scale in train.normalizations.items()},
         )
         for of_modality in names.values():
             graph.add_edges_from((name, name, {"weight": 1.0, "sign": 1}) for name in of_modality)

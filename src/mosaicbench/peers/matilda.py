@@ -16,7 +16,7 @@ from typing import Annotated
 import numpy as np
 import torch
 
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 from mosaicbench.errors import Diverged, NotApplicable
 from mosaicbench.methods._pairs import paired_cells
 from mosaicbench.peers._package import apart, need
@@ -41,7 +41,7 @@ CARD = {
     "all modalities and a type, rare types filled up with simulated cells. A joint latent: nothing from one modality alone.",
     "deviates": "The package divides a cell's total by the mean over the cells of the call; here it is the train cells' mean, "
     "so that a query cell stands for itself. Latents are the posterior's mean; the package draws from it. Features are the "
-    "view's, and ATAC is read as counts of peaks: the documentation sums them to genes. Train cells in which a modality counts "
+    "split's, and ATAC is read as counts of peaks: the documentation sums them to genes. Train cells in which a modality counts "
     "nothing are left out. A minibatch is larger by a cell or two where one cell would be left over, with which the package "
     "fails.",
     "space": {
@@ -77,7 +77,7 @@ class Matilda:
     batch_size: Annotated[int, "at least 2"] = 64
     learning_rate: Annotated[float, "above 0"] = 0.02
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Train on the cells that have all modalities and a type; the package keeps no history."""
         need(CARD["wraps"])
         self.order = modalities_in(train, KNOWN)

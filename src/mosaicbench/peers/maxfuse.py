@@ -12,7 +12,7 @@ from typing import Annotated
 
 import numpy as np
 
-from mosaicbench.contract import View
+from mosaicbench.contract import Split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.models.linked import linked
 from mosaicbench.peers._moved import Moved
@@ -33,7 +33,7 @@ CARD = {
     "summary": "Matching of cells by smoothed linked features, refined by CCA; wraps the package `maxfuse`, which you install "
     "yourself where its licence allows you to. Without it, a dash. Two modalities.",
     "deviates": "MaxFuse embeds the cells that it was run on: the train cells. A cell, also a train cell, takes the mean "
-    "embedding of the `neighbors` nearest train cells of its modality, by the view's values. Imputes the mean of the nearest "
+    "embedding of the `neighbors` nearest train cells of its modality, by the split's values. Imputes the mean of the nearest "
     "train cells.",
     "space": {
         "latent": {"int": [10, 50], "log": True},
@@ -71,7 +71,7 @@ class MaxFuse(Moved):
     components: Annotated[int, "at least 1"] = 30
     filtered: Annotated[float, "at least 0 and at most 1"] = 0.3
 
-    def align(self, shown: View, seed: int) -> None:
+    def align(self, shown: Split, seed: int) -> None:
         """Run MaxFuse on the train cells; the modality with fewer cells is its first."""
         if find_spec("maxfuse") is None:
             raise NotApplicable(INSTALL)

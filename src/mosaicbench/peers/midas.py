@@ -2,7 +2,7 @@
 
     q(c, u | x, s) = p(c, u) q(c, u | s) prod over measured m of q(c, u | x_m),   counts ~ Poisson,   peak open ~ Bernoulli
 
-A cell's experts are drawn to each other, which takes cells of several modalities; critics, which guess the batch from c, are
+A cell's experts are drawn to each other, which takes cells of several modalities; discriminators, which guess the batch from c, are
 fooled. Reference: He et al. 2024.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.models.likelihoods import expected_lsi, expected_of_mixture
 from mosaicbench.models.training import device, seeded
@@ -43,7 +43,7 @@ CARD = {
     "is scored, apart from a technical one. Embeds and imputes from any subset.",
     "deviates": "As in the package, what was measured in a cell is part of its batch. A query cell is read as of the batch in "
     "which just what is shown of it was measured, else of the largest in which more was; one of a batch that was not trained "
-    "on is read without any, as one minibatch in ten is in training. The view does not tell the chromosomes by which the "
+    "on is read without any, as one minibatch in ten is in training. The split does not tell the chromosomes by which the "
     "package encodes ATAC: 23 runs of consecutive peaks stand for them. Imputed values are expected from the decoded rates, "
     "those of RNA scaled to the median total.",
     "space": {
@@ -69,10 +69,10 @@ class Midas:
     biological, technical
         Dimensions of c and of u.
     epochs
-        In each, every batch gives as many minibatches as the largest fills. Until the critics have done their work c tells the
+        In each, every batch gives as many minibatches as the largest fills. Until the discriminators have done their work c tells the
         batch, and that alone brings the modalities of several batches together: FOSCTTM after a few epochs flatters.
     batch_size, learning_rate
-        Of AdamW, for the model and for the critics.
+        Of AdamW, for the model and for the discriminators.
     chromosomes
         Runs of consecutive peaks, each with an encoder of its own before that of ATAC; 1 encodes all peaks at once.
     """
@@ -84,7 +84,7 @@ class Midas:
     learning_rate: Annotated[float, "above 0"] = 1e-4
     chromosomes: Annotated[int, "at least 1"] = 23
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Train on all cells, whatever was measured in them."""
         need(CARD["wraps"])
         self.layers = {m: layer for layer, m in modalities_in(train, KNOWN).items()}
@@ -92,7 +92,7 @@ class Midas:
             raise NotApplicable(
                 "MIDAS needs every modality to have counts: of RNA, proteins or ATAC"
             )
-        self.scales = train.scales
+        self.normalizations = train.normalizations
         with apart(seed), seeded(seed):
             from scmidas import MIDAS
 
@@ -134,7 +134,7 @@ class Midas:
             cells, lambda decoded, mean: self._expected(decoded[self.layers[target]], target)
         )
 
-    def _data(self, train: View):
+    def _data(self, train: Split):
         """Return all train cells as the package wants them: a table per modality, of the cells in which it was measured."""
         import pandas as pd
         from anndata import AnnData
@@ -158,7 +158,8 @@ class Midas:
     def _widths(self) -> dict[str, list[int]]:
         """Return the package's name of a modality -> how many features each of its encoders reads."""
         features = {
-            layer: len(self.scales[modality].share) for modality, layer in self.layers.items()
+            layer: len(self.normalizations[modality].share)
+            for modality, layer in self.layers.items()
         }
         runs = {
             layer: min(self.chromosomes, width) if layer == "atac" else 1
@@ -226,7 +227,7 @@ class Midas:
 
     def _expected(self, decoded: Tensor, target: str) -> Tensor:
         """Return the expected values given log rates of counts, or how likely each peak is open, (cells, features)."""
-        scale = self.scales[target]
+        scale = self.normalizations[target]
         if scale.space == "lsi":
             return expected_lsi(decoded, scale)
         if scale.space == "lognorm":

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import numpy as np
 
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 from mosaicbench.peers._package import apart, need
 
 CARD = {
@@ -53,7 +53,7 @@ class MOFA:
     iterations: Annotated[int, "at least 1"] = 1000
     convergence: str = "fast"
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Fit on all train cells; what a cell does not show is missing."""
         need(CARD["wraps"])
         values = _with_gaps(train)
@@ -107,7 +107,7 @@ class MOFA:
         return self.embed(cells) @ self.weights[target].T + self.mean[target]
 
 
-def _with_gaps(train: View) -> dict[str, np.ndarray]:
+def _with_gaps(train: Split) -> dict[str, np.ndarray]:
     """Return the values of every train cell, (cells, features) in each modality; rows that were not measured are NaN."""
 
     def rows(block: Cells, modality: str, width: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import numpy as np
 
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 from mosaicbench.errors import Diverged, NotApplicable
 from mosaicbench.models.linked import linked
 from mosaicbench.peers._moved import Moved, components
@@ -35,7 +35,7 @@ CARD = {
     "summary": "The package's translation of modalities: Gromov-Wasserstein transport, fused with the distance of cells in "
     "linked features. Each modality moves to the principal components of the first. Imputes the mean of the nearest train "
     "cells.",
-    "deviates": "What cells of both modalities share is principal components of the view's linked features; without links, "
+    "deviates": "What cells of both modalities share is principal components of the split's linked features; without links, "
     "the transport is not fused. At most `cells` train cells of a modality take part. A cell, also a train cell, takes the "
     "mean place of its `neighbors` nearest cells that did.",
     "space": {
@@ -70,7 +70,7 @@ class Moscot(Moved):
     iterations: Annotated[int, "at least 1"] = 100
     sinkhorn: Annotated[int, "at least 1"] = 2000
 
-    def align(self, shown: View, seed: int) -> None:
+    def align(self, shown: Split, seed: int) -> None:
         """Move the drawn train cells of every modality to the first one's principal components."""
         need(CARD["wraps"])
         drawn = self.drawn(shown, self.cells, seed)
@@ -89,7 +89,9 @@ class Moscot(Moved):
                 )
             self.moved[m] = (plan / rows) @ places
 
-    def _between(self, shown: View, drawn: dict[str, Cells], *pair: str) -> list[np.ndarray] | None:
+    def _between(
+        self, shown: Split, drawn: dict[str, Cells], *pair: str
+    ) -> list[np.ndarray] | None:
         """Return the linked features of cells of two modalities, (cells, components) each; None where there are none."""
         if self.alpha == 1:
             return None

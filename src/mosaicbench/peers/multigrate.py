@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.models.likelihoods import expected_lsi, expected_of_mixture
 from mosaicbench.peers._package import before_standardising, need
@@ -89,7 +89,7 @@ class Multigrate:
     batch_size: Annotated[int, "at least 2"] = 256
     learning_rate: Annotated[float, "above 0"] = 5e-4
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Train on all cells, whatever was measured in them."""
         need(CARD["wraps"])
         found = {space: modality_in(train, space, what) for space, (what, _) in KNOWN.items()}
@@ -100,8 +100,10 @@ class Multigrate:
             raise NotApplicable(
                 "Multigrate needs every modality to have counts: of RNA, proteins or ATAC"
             )
-        self.scales = train.scales
-        self.levels = {m: _level(train, m) for m in self.order if self.scales[m].space == "lsi"}
+        self.normalizations = train.normalizations
+        self.levels = {
+            m: _level(train, m) for m in self.order if self.normalizations[m].space == "lsi"
+        }
         with scvi_apart(seed):
             from multigrate.model import MultiVAE
 
@@ -109,7 +111,7 @@ class Multigrate:
             MultiVAE.setup_anndata(
                 data, size_factor_key="size", categorical_covariate_keys=["measured", "batch"]
             )
-            losses = [KNOWN[self.scales[modality].space][1] for modality in self.order]
+            losses = [KNOWN[self.normalizations[modality].space][1] for modality in self.order]
             weights = {"integ": self.alignment, "kl": self.kl}
             aligned = {
                 "integrate_on": "measured",
@@ -156,17 +158,17 @@ class Multigrate:
 
         return piecewise(expected, cells)
 
-    def _data(self, train: View):
+    def _data(self, train: Split):
         """Return all train cells as the package wants them: one table of all modalities, zeros where one was not measured."""
         import pandas as pd
         from anndata import AnnData
         from scipy import sparse
 
-        widths = [len(self.scales[modality].share) for modality in self.order]
+        widths = [len(self.normalizations[modality].share) for modality in self.order]
         rows = [
             sparse.hstack(
                 [
-                    sparse.csr_matrix(_read(block, m, self.scales[m]))
+                    sparse.csr_matrix(_read(block, m, self.normalizations[m]))
                     if m in block.values
                     else sparse.csr_matrix((len(block), width), dtype=np.float32)
                     for m, width in zip(self.order, widths, strict=True)
@@ -197,7 +199,7 @@ class Multigrate:
 
     def _sizes(self, block: Cells) -> np.ndarray:
         """Return each cell's number of RNA counts, of which its rates are shares; 1 of a cell without, (cells,)."""
-        rna = [m for m in block.modalities if self.scales[m].space == "lognorm"]
+        rna = [m for m in block.modalities if self.normalizations[m].space == "lognorm"]
         return (
             np.maximum(np.asarray(block.counts[rna[0]].sum(1)).ravel(), 1.0)
             if rna
@@ -222,10 +224,10 @@ class Multigrate:
             len(cells), -1
         )
         x = [
-            torch.as_tensor(_read(cells, m, self.scales[m]))
+            torch.as_tensor(_read(cells, m, self.normalizations[m]))
             if m in shown
             else torch.zeros(
-                len(cells), len(self.scales[m].share)
+                len(cells), len(self.normalizations[m].share)
             )  # the package's mask leaves its expert out
             for m in self.order
         ]
@@ -235,7 +237,7 @@ class Multigrate:
 
     def _expected(self, decoded: Tensor, target: str, group: int) -> Tensor:
         """Return the expected values given what the decoder of `target` gives, (cells, features)."""
-        scale = self.scales[target]
+        scale = self.normalizations[target]
         if scale.space == "lognorm":
             theta = self.module.theta[self.order.index(target)]
             dispersion = theta[:, group if theta.shape[1] > 1 else 0].exp()
@@ -263,9 +265,9 @@ def _read(cells: Cells, modality: str, scale) -> np.ndarray:
     )
 
 
-def _level(train: View, modality: str) -> np.ndarray:
+def _level(train: Split, modality: str) -> np.ndarray:
     """Return the mean of what is read of each peak over the train cells in which it is open, (peaks,)."""
     blocks = [block for block in train.blocks if modality in block.values]
-    total = sum(_read(block, modality, train.scales[modality]).sum(0) for block in blocks)
+    total = sum(_read(block, modality, train.normalizations[modality]).sum(0) for block in blocks)
     times = sum(np.asarray((block.counts[modality] > 0).sum(0)).ravel() for block in blocks)
     return np.where(times > 0, total / np.maximum(times, 1), 1.0).astype(np.float32)

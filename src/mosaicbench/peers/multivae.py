@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 from torch.nn.functional import softplus
 
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 from mosaicbench.errors import Diverged
 from mosaicbench.models.likelihoods import GaussianDecoder
 from mosaicbench.models.minibatch import Minibatch, by_pieces
@@ -114,7 +114,7 @@ class MultiVae:
         """Return the package's model, given the keywords that every configuration has, and the encoders and decoders."""
         raise NotImplementedError
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Train the package's model; return its history."""
         need(CARDS["multivae_mvae"]["wraps"])
         with apart(seed), seeded(seed), redirect_stderr(StringIO()), _unchecked():

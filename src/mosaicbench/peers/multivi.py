@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.models.likelihoods import expected_lsi, expected_of_mixture
 from mosaicbench.peers._package import need
@@ -74,14 +74,14 @@ class MultiVI:
     hidden: Annotated[int, "at least 1"] | None = None
     epochs: Annotated[int, "at least 1"] = 500
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Train on all cells, whatever was measured in them."""
         need(CARD["wraps"])
         named = {"rna": ("lognorm", "RNA"), "atac": ("lsi", "ATAC"), "protein": ("clr", "proteins")}
         self.layers = modalities_in(train, named)
         if "rna" not in self.layers or set(self.layers.values()) != set(train.modalities):
             raise NotApplicable("MultiVI needs counts of RNA, and of ATAC or proteins")
-        self.scales = train.scales
+        self.normalizations = train.normalizations
         with scvi_apart(seed):
             from scvi.model import MULTIVI
 
@@ -108,7 +108,7 @@ class MultiVI:
         """Return the expected values of `target`, (cells, features), standardised."""
         return piecewise(lambda few: self._expected(few, target), cells)
 
-    def _data(self, train: View):
+    def _data(self, train: Split):
         """Return all train cells as the package wants them: rows of zeros where a modality is absent."""
         import pandas as pd
         from anndata import AnnData
@@ -118,7 +118,7 @@ class MultiVI:
         names = pd.Index(np.concatenate([block.names for block in train.blocks]).astype(str))
         modalities = {}
         for layer, modality in self.layers.items():
-            width = len(train.scales[modality].share)
+            width = len(train.normalizations[modality].share)
             parts = [
                 block.counts.get(modality, sparse.csr_matrix((len(block), width)))
                 for block in train.blocks
@@ -134,7 +134,7 @@ class MultiVI:
         ]
         return data
 
-    def _decoding(self, train: View, target: str, coded: list[str]) -> tuple[Batches, str]:
+    def _decoding(self, train: Split, target: str, coded: list[str]) -> tuple[Batches, str]:
         """Return as which batches `target` is decoded: those of the commonest set of modalities that has it."""
         having = [block for block in train.blocks if target in block.values]
         sizes = Counter({_measured(block): 0 for block in having})
@@ -146,7 +146,7 @@ class MultiVI:
         ), suffix
 
     @inferring()
-    def _median_depth(self, train: View) -> Tensor:
+    def _median_depth(self, train: Split) -> Tensor:
         found = [
             self._posterior(few)["libsize_acc"]
             for block in train.blocks
@@ -164,7 +164,7 @@ class MultiVI:
             return (
                 dense(cells.counts[modality])
                 if known
-                else torch.zeros(len(cells), len(self.scales[modality].share))
+                else torch.zeros(len(cells), len(self.normalizations[modality].share))
             )
 
         batch = torch.zeros(len(cells), 1, dtype=torch.long)  # encoders do not read it
@@ -190,7 +190,7 @@ class MultiVI:
             use_z_mean=True,
             label=torch.zeros_like(batch),
         )
-        scale = self.scales[target]
+        scale = self.normalizations[target]
         if scale.space == "lsi":
             return expected_lsi(
                 decoded["p"] * self.depth * torch.sigmoid(self.module.region_factors), scale

@@ -1,6 +1,6 @@
 """scButterfly: an autoencoder per modality, and a translator between their codes whose posteriors both decoders understand.
 
-    cost = sum_{m, n} w_n d(x_n, decode_n(translate(z_m))) + kl sum_m KL(q(z | x_m) || N(0, I)) - critic (surprise about codes)
+    cost = sum_{m, n} w_n d(x_n, decode_n(translate(z_m))) + kl sum_m KL(q(z | x_m) || N(0, I)) - discriminator (surprise about codes)
 
 Each modality's autoencoder is trained alone first. Reference: Cao et al. 2024; the variant that the paper calls scButterfly-B.
 """
@@ -20,7 +20,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.methods._pairs import paired_cells
 from mosaicbench.models.likelihoods import expected_lsi
@@ -43,10 +43,10 @@ CARD = {
     },
     "environment": "scbutterfly",
     "summary": "The package's translation between RNA and peaks or proteins: autoencoders, trained alone first, and a "
-    "translator of their codes, against critics that tell translated codes from own ones. Learns from paired cells, without "
+    "translator of their codes, against discriminators that tell translated codes from own ones. Learns from paired cells, without "
     "augmentation.",
-    "deviates": "RNA is log-normalised as in the view, to 10,000 counts instead of the median total, and proteins are the "
-    "view's CLR. Peaks are weighed by the train cells' frequencies and divided by their largest value. A view does not say "
+    "deviates": "RNA is log-normalised as in the split, to 10,000 counts instead of the median total, and proteins are the "
+    "split's CLR. Peaks are weighed by the train cells' frequencies and divided by their largest value. A split does not say "
     "where a peak lies: 22 stretches of as many neighbours stand for chromosomes. A decoded peak over its mean where it is "
     "open is read as how likely it is open; after few steps it is above 1, which is not cut. A fifth of the paired train cells "
     "decides when to stop, the package's default. Its call of a GPU is left out where there is none, and data are read in one "
@@ -54,7 +54,7 @@ CARD = {
     "space": {
         "latent": {"int": [32, 256], "log": True},
         "noise": {"float": [0.1, 0.7]},
-        "critic": {"float": [0.1, 10.0], "log": True},
+        "discriminator": {"float": [0.1, 10.0], "log": True},
     },
 }
 
@@ -76,8 +76,8 @@ class ScButterfly:
         Dimensions of z.
     noise
         Part of an RNA cell's values that its encoder does not see in a training step.
-    critic
-        Weight of the critics' surprise.
+    discriminator
+        Weight of the discriminators' surprise.
     pretraining, epochs, patience
         Most epochs of each autoencoder alone, and of all together; epochs without a better validation cost before either stops.
     batch_size, learning_rate
@@ -86,31 +86,34 @@ class ScButterfly:
 
     latent: Annotated[int, "at least 1"] = 128
     noise: Annotated[float, "at least 0 and below 1"] = 0.5
-    critic: Annotated[float, "at least 0"] = 1.0
+    discriminator: Annotated[float, "at least 0"] = 1.0
     pretraining: Annotated[int, "at least 1"] = 100
     epochs: Annotated[int, "at least 1"] = 200
     patience: Annotated[int, "at least 1"] = 50
     batch_size: Annotated[int, "at least 2"] = 64
     learning_rate: Annotated[float, "above 0"] = 1e-3
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Train on the cells in which both modalities were measured; the history is that of the epochs of all together."""
         need(CARD["wraps"])
         self.rna = modality_in(train, "lognorm", "RNA")
         others = [modality for modality in train.modalities if modality != self.rna]
-        known = self.rna is not None and all(m in train.scales for m in others)
+        known = self.rna is not None and all(m in train.normalizations for m in others)
         if not known or len(others) != 1:
             raise NotApplicable(
                 "scButterfly translates between two modalities: counts of RNA, and of ATAC or proteins"
             )
         (self.other,) = others
         cells = paired_cells(train, self.rna, self.other)
-        self.scales = train.scales
+        self.normalizations = train.normalizations
         self._weigh_peaks(cells)
         order = np.random.default_rng(seed).permutation(len(cells))
         held_out = max(int(VALIDATION * len(cells)), 1)
         chosen, left = order[held_out:].tolist(), order[:held_out].tolist()
-        widths = {modality: len(self.scales[modality].share) for modality in (self.rna, self.other)}
+        widths = {
+            modality: len(self.normalizations[modality].share)
+            for modality in (self.rna, self.other)
+        }
         with apart(seed), redirect_stderr(StringIO()):
             trainer = _trainer(peaks=self._has_peaks)
             model = trainer.Model(**self._configured(cells, widths))
@@ -119,7 +122,14 @@ class ScButterfly:
             )
             with _as_it_is_here(trainer) as told:
                 model.train(
-                    loss_weight=[1, 2, self.critic, kl[self.rna], kl[self.other], sum(kl.values())],
+                    loss_weight=[
+                        1,
+                        2,
+                        self.discriminator,
+                        kl[self.rna],
+                        kl[self.other],
+                        sum(kl.values()),
+                    ],
                     train_id_r=chosen,
                     train_id_a=chosen,
                     validation_id_r=left,
@@ -146,19 +156,19 @@ class ScButterfly:
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return what the decoder of `target` gives at the posterior mean, (cells, features), standardised."""
-        scale = self.scales[target]
+        scale = self.normalizations[target]
 
         def expected(few: Cells) -> Tensor | np.ndarray:
             decoded = self.decoders[target](self._translated(few)[target]).cpu()
             if scale.space == "lsi":
-                return expected_lsi(decoded / torch.as_tensor(self.when_open), scale)
+                return expected_lsi(decoded / torch.as_tensor(self.mean_if_accessible), scale)
             return (decoded.numpy() - scale.mean) / scale.std
 
         return piecewise(expected, cells)
 
     @property
     def _has_peaks(self) -> bool:
-        return self.scales[self.other].space == "lsi"
+        return self.normalizations[self.other].space == "lsi"
 
     def _configured(self, cells: Cells, widths: dict[str, int]) -> dict[str, object]:
         """Return what the package's model is made with."""
@@ -196,13 +206,13 @@ class ScButterfly:
         times = np.maximum(np.asarray(opened.sum(0)).ravel(), 1)
         self.weight = np.log1p(len(cells) / times).astype(np.float32)
         self.weight /= self._read(cells, self.other).max()
-        self.when_open = np.maximum(
+        self.mean_if_accessible = np.maximum(
             np.asarray(self._read(cells, self.other).sum(0)).ravel() / times, 1e-8
         ).astype(np.float32)
 
     def _read(self, cells: Cells, modality: str) -> sparse.csr_matrix:
         """Return what the encoder of a modality reads, (cells, counted features)."""
-        scale = self.scales[modality]
+        scale = self.normalizations[modality]
         if scale.space != "lsi":
             return sparse.csr_matrix(before_standardising(cells, modality, scale), dtype=np.float32)
         opened = (cells.counts[modality] > 0).astype(np.float32)

@@ -17,7 +17,7 @@ from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 from torch import Tensor
 
-from mosaicbench.contract import Cells, Scale, View
+from mosaicbench.contract import Cells, Normalization, Split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.models.likelihoods import expected_lsi, expected_of_mixture
 from mosaicbench.models.linked import linked, one_modality_each
@@ -101,7 +101,7 @@ class ScConfluence:
     batch_size: Annotated[int, "at least 2"] = 512
     learning_rate: Annotated[float, "above 0"] = 3e-3
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Train on cells of one modality each."""
         need(CARD["wraps"])
         shown = one_modality_each(train, seed)
@@ -109,13 +109,14 @@ class ScConfluence:
             raise NotApplicable(
                 "scConfluence is for two modalities: of three, the package aligns one pair only"
             )
-        if lacking := [m for m in shown.modalities if m not in train.scales]:
+        if lacking := [m for m in shown.modalities if m not in train.normalizations]:
             raise NotApplicable(f"scConfluence decodes counts, which {' and '.join(lacking)} lacks")
-        self.scales, features = train.scales, linked(shown, shown.modalities)
+        self.normalizations, features = train.normalizations, linked(shown, shown.modalities)
         cells = {modality: shown.observing(modality) for modality in shown.modalities}
         names = np.unique(np.concatenate([x.batches.astype(str) for x in cells.values()]))
         self.readers = {
-            m: _Reader(x, m, self.scales[m], self.components, seed) for m, x in cells.items()
+            m: _Reader(x, m, self.normalizations[m], self.components, seed)
+            for m, x in cells.items()
         }
         distance = np.nan_to_num(
             cdist(*(features.of(x, m) for m, x in cells.items()), metric="correlation"), nan=1.0
@@ -138,7 +139,11 @@ class ScConfluence:
             )
             encoders = {
                 m: AutoEncoder(
-                    table, m, batch_key="batch", n_latent=latent, **OPTIONS[self.scales[m].space]
+                    table,
+                    m,
+                    batch_key="batch",
+                    n_latent=latent,
+                    **OPTIONS[self.normalizations[m].space],
                 )
                 for m, table in tables.items()
             }
@@ -175,7 +180,7 @@ class ScConfluence:
     @inferring()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return the expected values of `target` in cells with its median total, (cells, features), standardised."""
-        scale = self.scales[target]
+        scale = self.normalizations[target]
 
         def expected(few: Cells) -> Tensor:
             z = self._z(few)
@@ -221,7 +226,9 @@ class ScConfluence:
 class _Reader:
     """What the autoencoder of one modality reads and decodes, with what was learned of the train cells."""
 
-    def __init__(self, train: Cells, modality: str, scale: Scale, components: int, seed: int):
+    def __init__(
+        self, train: Cells, modality: str, scale: Normalization, components: int, seed: int
+    ):
         self.modality, self.scale, self.pca = modality, scale, None
         if scale.space == "lsi":
             opened = np.asarray((train.counts[modality] > 0).sum(0)).ravel()

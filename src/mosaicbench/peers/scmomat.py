@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 from mosaicbench.errors import Diverged, NotApplicable
 from mosaicbench.models.training import device
 from mosaicbench.peers._package import apart, need
@@ -89,14 +89,14 @@ class ScMoMaT:
     association: Annotated[float, "at least 0"] = 1e-3
     smallest: Annotated[int, "at least 10"] = 50
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Factorise the counts of all train cells."""
         need(CARD["wraps"])
-        if missing := set(train.modalities) - set(train.scales):
+        if missing := set(train.modalities) - set(train.normalizations):
             raise NotApplicable(
                 f"scMoMaT needs counts, and {' and '.join(sorted(missing))} has none"
             )
-        ranked = [m for m, scale in train.scales.items() if scale.space != "lsi"]
+        ranked = [m for m, scale in train.normalizations.items() if scale.space != "lsi"]
         self.ranks = {m: Ranks(train.observing(m).counts[m]) for m in ranked}
         batches = [part for block in train.blocks for part in _by_batch(block, self.smallest)]
         if min(map(len, batches)) < 10:
@@ -126,7 +126,9 @@ class ScMoMaT:
         for m in train.modalities:
             shows = [number for number, x in enumerate(batches) if m in x.values]
             sizes = np.array([len(batches[number]) for number in shows], dtype=np.float64)
-            scale = np.average([float(model.scales[m][number]) for number in shows], weights=sizes)
+            scale = np.average(
+                [float(model.normalizations[m][number]) for number in shows], weights=sizes
+            )
             basis = scale * shared @ model.softmax(model.C_feats[m].detach()).T
             self.bases[m] = basis.cpu().numpy().astype(np.float64)  # (factors, features)
             offsets = [model.b_feats[m][number].cpu().numpy().ravel() for number in shows]

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.sparse.csgraph import shortest_path
 from sklearn.neighbors import kneighbors_graph
 
-from mosaicbench.contract import View
+from mosaicbench.contract import Split
 from mosaicbench.errors import Diverged
 from mosaicbench.peers._moved import Moved, components
 from mosaicbench.peers._package import apart, need
@@ -65,7 +65,7 @@ class SCOT(Moved):
     iterations: Annotated[int, "at least 1"] = 100
     sinkhorn: Annotated[int, "at least 1"] = 1000
 
-    def align(self, shown: View, seed: int) -> None:
+    def align(self, shown: Split, seed: int) -> None:
         """Move the drawn train cells of every modality to the first one's principal components."""
         need(CARD["wraps"])
         cells = self.drawn(shown, self.cells, seed)

@@ -13,7 +13,7 @@ from typing import Annotated
 import numpy as np
 import torch
 
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.models.likelihoods import expected_lsi
 from mosaicbench.peers._package import apart, before_standardising, history, need
@@ -31,7 +31,7 @@ CARD = {
     "summary": "The package's VAE of all features at once, in which single features and whole modalities are masked and filled "
     "in: negative binomials of log-normalised RNA and of proteins, Bernoulli of peaks. Embeds and imputes from any subset.",
     "deviates": "The package's accessors normalise a query's cells together; here each is normalised by the running means of "
-    "training, and latents are the posterior's mean. Peaks are one block instead of one per chromosome, since a view does not "
+    "training, and latents are the posterior's mean. Peaks are one block instead of one per chromosome, since a split does not "
     "say where a peak lies. Proteins are read as CLR; the documentation takes the logarithm of shares. Modalities weigh by "
     "their number of features, inversely: the documentation wants their likelihoods of one order. A batch that was not trained "
     "on is read as the largest. It is installed without Jupyter, which its metadata asks for.",
@@ -74,15 +74,15 @@ class ScVaeit:
     batch_size: Annotated[int, "at least 2"] = 64
     learning_rate: Annotated[float, "above 0"] = 3e-4
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Train on all cells, whatever was measured in them."""
         need(CARD["wraps"])
-        if lacking := [m for m in train.modalities if m not in train.scales]:
+        if lacking := [m for m in train.modalities if m not in train.normalizations]:
             raise NotApplicable(f"scVAEIT decodes counts, which {' and '.join(lacking)} lacks")
-        self.scales, self.order = train.scales, list(train.modalities)
-        self.widths = [len(self.scales[m].share) for m in self.order]
+        self.normalizations, self.order = train.normalizations, list(train.modalities)
+        self.widths = [len(self.normalizations[m].share) for m in self.order]
         likelihoods, layers, embeddings = zip(
-            *(BLOCKS[self.scales[m].space] for m in self.order), strict=True
+            *(BLOCKS[self.normalizations[m].space] for m in self.order), strict=True
         )
         weights = 1 / np.array(self.widths)
         config = {
@@ -128,7 +128,7 @@ class ScVaeit:
 
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return the expected values of `target` at the posterior mean, (cells, features), standardised."""
-        place, scale = self.order.index(target), self.scales[target]
+        place, scale = self.order.index(target), self.normalizations[target]
 
         def expected(few: Cells) -> torch.Tensor | np.ndarray:
             part = np.split(self._decoded(**self._asked(few)), np.cumsum(self.widths)[:-1], axis=1)[
@@ -146,10 +146,10 @@ class ScVaeit:
         for m, width in zip(self.order, self.widths, strict=True):
             if m not in cells.values:
                 parts.append(np.zeros((len(cells), width)))
-            elif self.scales[m].space == "lsi":
+            elif self.normalizations[m].space == "lsi":
                 parts.append((cells.counts[m] > 0).toarray())
             else:
-                parts.append(before_standardising(cells, m, self.scales[m]))
+                parts.append(before_standardising(cells, m, self.normalizations[m]))
         return np.concatenate(parts, axis=1).astype(np.float32)
 
     def _mask(self, shown: tuple[str, ...]) -> np.ndarray:

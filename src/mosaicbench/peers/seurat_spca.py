@@ -13,7 +13,7 @@ from typing import Annotated
 import numpy as np
 from sklearn.decomposition import PCA
 
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.peers._r import run_r
 
@@ -29,7 +29,7 @@ CARD = {
     "the weighted nearest neighbours of the train cells. Embeds RNA; nothing comes from another modality alone, no values.",
     "deviates": "Seurat goes on to correct a query by anchors between it and the reference, which makes a cell depend on the "
     "other query cells; here each is projected by itself. The joint latent of a cell is that of its RNA, as in Seurat's own "
-    "mapping. Values are the view's, with its features.",
+    "mapping. Values are the split's, with its features.",
     "space": {
         "components": {"int": [20, 100], "log": True},
         "neighbors": {"int": [10, 50], "log": True},
@@ -77,7 +77,7 @@ class SeuratSPCA:
     neighbors: Annotated[int, "at least 1"] = 20
     candidates: Annotated[int, "at least 1"] = 200
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Run Seurat on the train cells in which every modality was measured, and keep the loadings of RNA."""
         self.rna = _rna(train)
         cells = train.observing(*train.modalities)
@@ -106,10 +106,10 @@ class SeuratSPCA:
             )
         return cells.values[self.rna] @ self.loadings
 
-    def _represented(self, train: View, cells: Cells, modality: str, seed: int) -> np.ndarray:
+    def _represented(self, train: Split, cells: Cells, modality: str, seed: int) -> np.ndarray:
         """Return the components by which neighbours within a modality are found, (cells, components)."""
         x = cells.values[modality]
-        scale = train.scales.get(modality)
+        scale = train.normalizations.get(modality)
         if scale is not None and scale.space == "lsi":
             return x
         return PCA(
@@ -117,7 +117,7 @@ class SeuratSPCA:
         ).fit_transform(x)
 
 
-def _rna(train: View) -> str:
+def _rna(train: Split) -> str:
     """Return the name of the modality that is RNA.
 
     Raises
@@ -125,7 +125,9 @@ def _rna(train: View) -> str:
     NotApplicable
         Where there is none, or where it is the only one.
     """
-    found = [modality for modality, scale in train.scales.items() if scale.space == "lognorm"]
+    found = [
+        modality for modality, scale in train.normalizations.items() if scale.space == "lognorm"
+    ]
     if len(found) != 1 or len(train.modalities) < 2:
         raise NotApplicable(
             "Seurat's supervised components need RNA, one modality of it, and another modality"

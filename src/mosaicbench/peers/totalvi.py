@@ -13,7 +13,7 @@ from typing import Annotated
 import numpy as np
 import torch
 
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.methods._pairs import paired_cells
 from mosaicbench.models.likelihoods import expected_of_mixture
@@ -74,7 +74,7 @@ class TotalVI:
     epochs: Annotated[int, "at least 1"] | None = None
     without: Annotated[float, "at least 0 and at most 1"] = 0.5
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Train on the cells in which RNA was measured; some of them must have proteins."""
         need(CARD["wraps"])
         self.rna, self.adt = (
@@ -83,7 +83,7 @@ class TotalVI:
         )
         if self.rna is None or self.adt is None:
             raise NotApplicable("totalVI needs counts of RNA and of proteins")
-        self.scale = train.scales[self.adt]
+        self.scale = train.normalizations[self.adt]
         cells = paired_cells(train, self.rna, self.adt)
         shown_again = np.random.default_rng(seed).permutation(len(cells))[
             : max(1, round(self.without * len(cells)))

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from sklearn.preprocessing import MinMaxScaler
 
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.models.linked import linked, one_modality_each
 from mosaicbench.models.training import device
@@ -33,7 +33,7 @@ CARD = {
     "environment": "uniport",
     "summary": "The package's horizontal mode: one encoder of linked features for both modalities, aligned by unbalanced "
     "optimal transport. Imputes by the decoder of the other modality's own features.",
-    "deviates": "The common features are the view's linked features, the modality's own are its values, both scaled to lie "
+    "deviates": "The common features are the split's linked features, the modality's own are its values, both scaled to lie "
     "between 0 and 1 in the train cells (the package's examples divide by the largest; ours may be negative). Cells are "
     "embedded with the moments that batch normalisation kept of training, the package's `eval`, so that no cell's latents "
     "depend on another's.",
@@ -67,7 +67,7 @@ class UniPort:
     lambda_kl: Annotated[float, "at least 0"] = 0.5
     lambda_ot: Annotated[float, "at least 0"] = 1.0
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Train on cells of one modality each; the package keeps no history."""
         need(CARD["wraps"])
         shown = one_modality_each(train, seed)

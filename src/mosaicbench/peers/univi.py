@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 import numpy as np
 import torch
 
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 from mosaicbench.methods._pairs import paired_cells
 from mosaicbench.models.minibatch import Minibatch, by_pieces
 from mosaicbench.models.training import device, seeded
@@ -32,7 +32,7 @@ CARD = {
     "wraps": {"package": "univi", "module": "univi", "version": "1.2.1", "licence": "MIT"},
     "summary": "The package's VAE: one Gaussian encoder and decoder per modality, self- and cross-reconstruction, and the "
     "divergence between the posteriors of a cell's modalities.",
-    "deviates": "Trained as its user guide says for CITE-seq or for Multiome, on the view's standardised values: the spaces "
+    "deviates": "Trained as its user guide says for CITE-seq or for Multiome, on the split's standardised values: the spaces "
     "are the guide's (log-normalised RNA, CLR of protein, LSI of ATAC, each standardised), but features are chosen, and LSI is "
     "as wide, as for every other method. A tenth of the train cells decides when to stop. Minibatches hold fewer cells where "
     "there are fewer. Of a mosaic, the train cells that show all modalities.",
@@ -97,7 +97,7 @@ class UniVI:
     weight_decay: Annotated[float, "at least 0"] = 1e-4
     validation: Annotated[float, "at least 0 and below 1"] = 0.1
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Train the package's model; return its history."""
         need(CARD["wraps"])
         with apart(seed), seeded(seed), redirect_stderr(StringIO()):
@@ -141,8 +141,8 @@ class UniVI:
         self.model.eval()
         return history(cost=told["train_loss"], validation_cost=told["val_loss"])
 
-    def _recipe(self, train: View) -> dict:
-        spaces = {scale.space for scale in train.scales.values()}
+    def _recipe(self, train: Split) -> dict:
+        spaces = {scale.space for scale in train.normalizations.values()}
         name = (
             ("multiome" if "lsi" in spaces else "citeseq") if self.recipe == "auto" else self.recipe
         )
@@ -153,7 +153,7 @@ class UniVI:
         }
         return RECIPES[name] | given
 
-    def _configured(self, train: View, recipe: dict) -> object:
+    def _configured(self, train: Split, recipe: dict) -> object:
         from univi import ModalityConfig, UniVIConfig
 
         modalities = []

@@ -13,7 +13,7 @@ from typing import Annotated
 import numpy as np
 from sklearn.decomposition import PCA
 
-from mosaicbench.contract import Cells, View
+from mosaicbench.contract import Cells, Split
 from mosaicbench.methods.linked import nearest
 from mosaicbench.peers._package import apart, need
 
@@ -58,11 +58,11 @@ class WNN:
     bandwidth_neighbors: Annotated[int, "at least 1"] = 20
     candidates: Annotated[int, "at least 1"] = 200
 
-    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Run muon on the train cells in which every modality was measured, and keep their weights."""
         need(CARD["wraps"])
         cells = train.observing(*train.modalities)
-        lsi = {m for m, scale in train.scales.items() if scale.space == "lsi"}
+        lsi = {m for m, scale in train.normalizations.items() if scale.space == "lsi"}
         most = min(self.components, len(cells) - 1)
         self.pca = {
             m: PCA(min(most, width), random_state=seed).fit(cells.values[m])

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from mosaicbench import __version__
-from mosaicbench.catalog.run_metadata import roster_of
+from mosaicbench.catalog.run_metadata import run_metadata_of
 from mosaicbench.report.tables.text import distinct
 
 REFERENCES = Path(__file__).with_name("references.bib")
@@ -46,11 +46,11 @@ def bibtex(
     str
         Entries under comments, each once; the last comment names what has no paper.
     """
-    roster = roster_of(runs)
+    run_metadata = run_metadata_of(runs)
     done = runs[runs["status"].isin(("ok", "collapsed"))]
-    methods = {roster.method(run): roster.card(run) for run in done["run"].unique()}
+    methods = {run_metadata.method(run): run_metadata.card(run) for run in done["run"].unique()}
     has_value = scores["value"].notna() & (scores["metric"] != "status")
-    metrics = {name: roster.metric(name) for name in scores.loc[has_value, "metric"].unique()}
+    metrics = {name: run_metadata.metric(name) for name in scores.loc[has_value, "metric"].unique()}
     without: list[str] = []
     cited = {
         "mosaicbench": [_itself(records)],

@@ -29,8 +29,8 @@ def escaped(text: str) -> str:
     return known.encode("latin-1", "replace").decode("latin-1")
 
 
-def latex_tables(standings: pd.DataFrame, theme: Theme) -> str:
-    """Return one table per group of scores, and per so many of them as fit a page, of one view or scenario.
+def latex_tables(rankings: pd.DataFrame, theme: Theme) -> str:
+    """Return one table per group of scores, and per so many of them as fit a page, of one split or scenario.
 
     A cell has the mean and its interval, bold for the best and for all that cannot be told from it.
 
@@ -41,11 +41,11 @@ def latex_tables(standings: pd.DataFrame, theme: Theme) -> str:
     theme
         Labels and order.
     """
-    runs = theme.order("runs", standings["run"].unique())
-    shown = standings.pivot(index="run", columns="metric", values="shown").loc[runs]
-    bold = standings.pivot(index="run", columns="metric", values="level").loc[runs]
+    runs = theme.order("runs", rankings["run"].unique())
+    shown = rankings.pivot(index="run", columns="metric", values="shown").loc[runs]
+    bold = rankings.pivot(index="run", columns="metric", values="level").loc[runs]
     tables = []
-    for group, of_group in standings.groupby("group", sort=False):
+    for group, of_group in rankings.groupby("group", sort=False):
         metrics = list(of_group["metric"].unique())
         for start in range(0, len(metrics), WIDEST):
             chosen = metrics[start : start + WIDEST]
@@ -74,14 +74,14 @@ def _heading(metric: str, group: str, theme: Theme) -> str:
     is_overall = group == OVERALL
     label = theme.label("groups", metric) if is_overall else theme.metric_of(group, metric)
     lines = r"\\".join(map(escaped, textwrap.wrap(label, 15)))
-    better = "higher" if is_overall else theme.roster.better(metric)
+    better = "higher" if is_overall else theme.run_metadata.better(metric)
     return rf"\shortstack{{{lines}{ARROWS.get(better, '')}}}"
 
 
-def _caption(standings: pd.DataFrame, group: str, theme: Theme) -> str:
-    dataset, scenario = standings[["dataset", "scenario"]].iloc[0]
+def _caption(rankings: pd.DataFrame, group: str, theme: Theme) -> str:
+    dataset, scenario = rankings[["dataset", "scenario"]].iloc[0]
     over_all = dataset == ALL
-    where = theme.view(dataset, scenario)
+    where = theme.split(dataset, scenario)
     if over_all:
         where = f"all datasets, {theme.label('scenarios', scenario)}"
     what, told_by = theme.label("groups", group), "paired tests on new cells, 5 %"
@@ -91,7 +91,7 @@ def _caption(standings: pd.DataFrame, group: str, theme: Theme) -> str:
         told_by = "mean ranks within the critical difference"
     over = "seeds and datasets" if over_all else "seeds"
     text = f"{what}: {where}; mean over {int(standings['seeds'].max())} {over}"
-    kinds = sorted(set(standings["interval"].dropna()) - {NO_INTERVAL})
+    kinds = sorted(set(rankings["interval"].dropna()) - {NO_INTERVAL})
     text += f", with 95 % intervals ({'; '.join(kinds)})" if kinds else ""
     text += (
         f". Bold: best of models and baselines, and all that cannot be told from it ({told_by})."

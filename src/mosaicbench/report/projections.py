@@ -1,4 +1,4 @@
-"""What is gathered of the cells of chosen runs, first seed, one folder per view: what `project` owes `draw`."""
+"""What is gathered of the cells of chosen runs, first seed, one folder per split: what `project` owes `draw`."""
 
 from __future__ import annotations
 
@@ -72,18 +72,18 @@ MEASURED = "measured"  # in the place of a run and a direction: what was measure
 
 
 def read_projection(
-    folder: str | Path, name: str, view: dict[str, str] | None = None
+    folder: str | Path, name: str, split: dict[str, str] | None = None
 ) -> pd.DataFrame:
-    """Read one table of a view, with names as text; `view` says its dataset and scenario, where they are known.
+    """Read one table of a split, with names as text; `split` says its dataset and scenario, where they are known.
 
     Raises
     ------
     files.ContractError
-        When it is absent, has other columns, is of another view, or is not as it was written.
+        When it is absent, has other columns, is of another split, or is not as it was written.
     """
     check_contents(Path(folder), [name], "project")
     table = read_table(Path(folder) / f"{name}.tsv", COLUMNS[name])
-    for key, expected in (view or {}).items():
+    for key, expected in (split or {}).items():
         for found in table[key].unique():
             check_place(Path(folder) / f"{name}.tsv", {key: found}, {key: expected})
     named = [column for column in table if column not in NUMBERS]

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mosaicbench.catalog.run_metadata import Roster
+from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.files.scores import CellScores
-from mosaicbench.stats.common import FOSCTTM, RUN, TRANSFER, VIEW
+from mosaicbench.stats.common import FOSCTTM, RUN, TRANSFER, SPLIT
 from mosaicbench.stats.paired import BEST, level, paired_tests
 from mosaicbench.stats.sanity import named_by_checks, signs_of
 from mosaicbench.stats.score_scale import ends
 from mosaicbench.stats.spread import MOST_SEEDS
-from mosaicbench.stats.summary import headline, merits
+from mosaicbench.stats.summary import headline, signed_means
 
 if TYPE_CHECKING:
     from mosaicbench.report.theme import Theme
@@ -46,7 +46,7 @@ NUMBERS = [
 ]
 NUMBERS += ["seconds", "peak_host_mb"]
 COLUMNS = [
-    *VIEW,
+    *SPLIT,
     "question",
     "direction",
     "metric",
@@ -65,7 +65,7 @@ COLUMNS += [
     "barred",
     "nearest",
     "nearest_value",
-    "level_with",
+    "tied_with",
     "detectable",
     "detectable_new",
     "seeds_needed",
@@ -76,12 +76,12 @@ COLUMNS += ["seconds", "peak_host_mb"]
 def recommended(
     tables: Mapping[str, pd.DataFrame],
     cells: Iterable[CellScores],
-    roster: Roster,
+    run_metadata: RunMetadata,
     sizes: Mapping[tuple[str, str], tuple[int, int]] | None = None,
 ) -> pd.DataFrame:
-    """Return a row per view and question: finding partners, transferring labels, imputing in each direction, and speed.
+    """Return a row per split and question: finding partners, transferring labels, imputing in each direction, and speed.
 
-    A run that a check names in the view is not recommended, nor one that is not better than the trivial control of its
+    A run that a check names in the split is not recommended, nor one that is not better than the trivial control of its
     question: of partners, knowing each cell's type; of labels, chance; of imputation, the mean of the cell's type.
 
     Parameters
@@ -101,9 +101,9 @@ def recommended(
         Columns ``COLUMNS``. `run` has the best mean of those that may be recommended, "" where none may; `signs` are marks that
         it carries. `beaten` is the control that had to be beaten, with its value. `barred` are the runs that checks name;
         where no run is recommended, `nearest` is the best of the others in that score.
-        `level_with` are runs that the paired tests do not tell from it, `detectable` the smallest difference that the design
+        `tied_with` are runs that the paired tests do not tell from it, `detectable` the smallest difference that the design
         can tell on these cells (median over the comparisons), `detectable_new` on new ones of the same kind, and `seeds_needed`
-        the splits with which the latter is as small as the differences from all of `level_with`, NA where no number would do.
+        the splits with which the latter is as small as the differences from all of `tied_with`, NA where no number would do.
         `seconds` and `peak_host_mb` are means over the seeds that ended well. The row of speed has the run whose fits took
         least of those that another row names.
     """
@@ -111,23 +111,28 @@ def recommended(
     cost_of = tables["runs"][ended].groupby(RUN)[["seconds", "peak_host_mb"]].mean().astype(float)
     barred, signs = named_by_checks(tables["gates"]), signs_of(tables["gates"])
     cells, rows = list(cells), []
-    for view, scores in tables["scores"].groupby(VIEW, sort=False):
-        of_view = [run for run in cells if (run.dataset, run.scenario) == view]
+    for split, scores in tables["scores"].groupby(SPLIT, sort=False):
+        of_split = [run for run in cells if (run.dataset, run.scenario) == split]
         answers = []
-        for question, direction, of_question, values in _asked(scores, of_view):
+        for question, direction, of_question, values in _asked(scores, of_split):
             row = _answer(
-                question, of_question, values, barred.get(view, ()), roster, (sizes or {}).get(view)
+                question,
+                of_question,
+                values,
+                barred.get(split, ()),
+                run_metadata,
+                (sizes or {}).get(split),
             )
             if row is not None:
-                row |= dict(zip(VIEW, view, strict=True)) | {
+                row |= dict(zip(SPLIT, split, strict=True)) | {
                     "question": question,
                     "direction": direction,
                 }
-                row |= {"signs": signs.get((*view, row["run"]), "")} | _cost(
-                    view, row["run"], cost_of
+                row |= {"signs": signs.get((*split, row["run"]), "")} | _cost(
+                    split, row["run"], cost_of
                 )
                 answers.append(row)
-        rows += _with_fastest(answers, view, cost_of)
+        rows += _with_fastest(answers, split, cost_of)
     return checked_recommendations(pd.DataFrame(rows, columns=COLUMNS))
 
 
@@ -193,7 +198,7 @@ def decided_by(row: Mapping[str, object]) -> str:
 def _asked(
     scores: pd.DataFrame, cells: list[CellScores]
 ) -> Iterator[tuple[str, str, pd.DataFrame, list[CellScores]]]:
-    """Yield question, direction, and the scores and scores of single cells of this question, of one view."""
+    """Yield question, direction, and the scores and scores of single cells of this question, of one split."""
     for question, metric in METRICS.items():
         of_question = scores[scores["metric"].isin([metric, BARS[question], FLOOR])]
         if question != IMPUTATION:
@@ -219,48 +224,50 @@ def _answer(
     scores: pd.DataFrame,
     cells: list[CellScores],
     barred: Iterable[str],
-    roster: Roster,
+    run_metadata: RunMetadata,
     size: tuple[int, int] | None,
 ) -> dict | None:
-    """Return the answer to one question in one view; None where fewer than two runs have its score."""
-    metric, view = METRICS[question], tuple(scores[VIEW].iloc[0]) if len(scores) else ()
+    """Return the answer to one question in one split; None where fewer than two runs have its score."""
+    metric, split = METRICS[question], tuple(scores[SPLIT].iloc[0]) if len(scores) else ()
     summary = headline(scores)
     asked = summary[
-        (summary["metric"] == metric) & summary["run"].map(roster.competes).astype(bool)
+        (summary["metric"] == metric) & summary["run"].map(run_metadata.competes).astype(bool)
     ]
     if len(asked) < 2:
         return None
-    row = {"metric": metric, "run": "", "level_with": "", "cells": size[1] if size else np.nan}
+    row = {"metric": metric, "run": "", "tied_with": "", "cells": size[1] if size else np.nan}
     row |= {"barred": ", ".join(run for run in asked["run"] if run in barred)}
-    row |= (bar := _bar(question, summary, roster))
+    row |= (bar := _bar(question, summary, run_metadata))
     means = summary[summary["metric"] == bar["beaten_metric"]].set_index("run")["mean"]
-    gains = roster.sign(bar["beaten_metric"]) * (means - bar["beaten_value"])
+    gains = run_metadata.sign(bar["beaten_metric"]) * (means - bar["beaten_value"])
     beats = [
         run for run in asked["run"] if np.isnan(bar["beaten_value"]) or gains.get(run, np.nan) > 0
     ]
     unnamed = [run for run in asked["run"] if run not in barred]
     allowed = [run for run in unnamed if run in beats]
-    sizes = {view: size} if size else None
+    sizes = {split: size} if size else None
     scores = scores[scores["metric"] == metric]
     of_all = _with_best(
-        paired_tests(scores[scores["run"].isin(asked["run"])], cells, roster, sizes=sizes)
+        paired_tests(scores[scores["run"].isin(asked["run"])], cells, run_metadata, sizes=sizes)
     )
     row |= {name: of_all[name].quantile(0.5) for name in ("detectable", "detectable_new")}
     scores = scores[scores["run"].isin(allowed)]
     summary = headline(scores)
-    merit = merits(summary, roster)
+    merit = signed_means(summary, run_metadata)
     if merit.isna().all():
         near = gains.reindex(unnamed).dropna()
         return row | (
             {"nearest": near.idxmax(), "nearest_value": means[near.idxmax()]} if len(near) else {}
         )
     winner = summary.loc[merit.idxmax()]
-    tests = paired_tests(scores, cells, roster, sizes=sizes)
+    tests = paired_tests(scores, cells, run_metadata, sizes=sizes)
     others = [
-        run for run in summary.loc[level(summary, tests, roster), "run"] if run != winner["run"]
+        run
+        for run in summary.loc[level(summary, tests, run_metadata), "run"]
+        if run != winner["run"]
     ]
     row |= {key: winner[key] for key in ("run", "mean", "low", "high", "seeds")} | {
-        "level_with": ", ".join(others)
+        "tied_with": ", ".join(others)
     }
     return row | {
         "seeds_needed": _with_best(tests).loc[others, "seeds_needed"].max(skipna=False)
@@ -273,24 +280,28 @@ def _with_best(tests: pd.DataFrame) -> pd.DataFrame:
     return tests[tests["role"].astype(str).str.startswith(BEST)].set_index("run")
 
 
-def _bar(question: str, summary: pd.DataFrame, roster: Roster) -> dict[str, object]:
+def _bar(question: str, summary: pd.DataFrame, run_metadata: RunMetadata) -> dict[str, object]:
     """Return what must be beaten: the trivial control of the question, or what is at 0 of its scale where that is better."""
     metric = BARS[question] if BARS[question] in set(summary["metric"]) else METRICS[question]
     means = summary[summary["metric"] == metric].set_index("run")["mean"]
-    scale = ends(means, metric, roster)
+    scale = ends(means, metric, run_metadata)
     bars = {scale["zero_is"]: scale["zero"]}
     if question == PARTNER:
         bars[FLOOR] = summary.loc[summary["metric"] == FLOOR, "mean"].mean()
-    bars |= {run: means[run] for run in means.index if roster.method(run) == TRIVIAL.get(question)}
+    bars |= {
+        run: means[run] for run in means.index if run_metadata.method(run) == TRIVIAL.get(question)
+    }
     known = pd.Series(bars, dtype=float).dropna()
     if known.empty:
         return {"beaten": "", "beaten_metric": metric, "beaten_value": np.nan}
-    hardest = (roster.sign(metric) * known)[::-1].idxmax()  # of equals the control that took part
+    hardest = (run_metadata.sign(metric) * known)[
+        ::-1
+    ].idxmax()  # of equals the control that took part
     return {"beaten": hardest, "beaten_metric": metric, "beaten_value": float(known[hardest])}
 
 
-def _cost(view: tuple, run: str, cost_of: pd.DataFrame) -> dict[str, float]:
-    key = (*view, run)
+def _cost(split: tuple, run: str, cost_of: pd.DataFrame) -> dict[str, float]:
+    key = (*split, run)
     return (
         cost_of.loc[key].to_dict()
         if key in cost_of.index
@@ -298,20 +309,20 @@ def _cost(view: tuple, run: str, cost_of: pd.DataFrame) -> dict[str, float]:
     )
 
 
-def _with_fastest(rows: list[dict], view: tuple, cost_of: pd.DataFrame) -> list[dict]:
-    """Return the rows of a view, and that of the fastest run of those that they name."""
-    named = {run for row in rows for run in [row["run"], *row["level_with"].split(", ")] if run}
+def _with_fastest(rows: list[dict], split: tuple, cost_of: pd.DataFrame) -> list[dict]:
+    """Return the rows of a split, and that of the fastest run of those that they name."""
+    named = {run for row in rows for run in [row["run"], *row["tied_with"].split(", ")] if run}
     timed = {
         run: cost
         for run in sorted(named)
-        if pd.notna((cost := _cost(view, run, cost_of))["seconds"])
+        if pd.notna((cost := _cost(split, run, cost_of))["seconds"])
     }
     if not timed:
         return rows
     run = min(timed, key=lambda name: timed[name]["seconds"])
-    names = dict(zip(VIEW, view, strict=True)) | {
+    names = dict(zip(SPLIT, split, strict=True)) | {
         "question": SPEED,
         "direction": ALL_DIRECTIONS,
         "metric": "seconds",
     }
-    return [*rows, names | {"run": run, "level_with": ""} | timed[run]]
+    return [*rows, names | {"run": run, "tied_with": ""} | timed[run]]

@@ -11,7 +11,7 @@ from mosaicbench.files.identity import check_place
 from mosaicbench.files.runs import read_record
 from mosaicbench.files.tables import read_audit
 from mosaicbench.report.tables.text import distinct
-from mosaicbench.stats.common import RUN, VIEW
+from mosaicbench.stats.common import RUN, SPLIT
 from mosaicbench.workflow.layout import Results
 
 
@@ -37,14 +37,14 @@ def read_records(results: Results, runs: pd.DataFrame) -> list[dict]:
 
 
 def read_audits(results: Results, runs: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
-    """Return (dataset, scenario) -> the ``audit.tsv`` of the view of its first seed, of those views that have one."""
-    first = runs.dropna(subset="seed").groupby(VIEW, sort=False)["seed"].min()
-    paths = {view: Path(results.view(*view, seed), "audit.tsv") for view, seed in first.items()}
-    audits = {view: read_audit(path) for view, path in paths.items() if path.is_file()}
-    for view, audit in audits.items():
-        for key, expected in zip(VIEW, view, strict=True):
+    """Return (dataset, scenario) -> the ``audit.tsv`` of the split of its first seed, of those splits that have one."""
+    first = runs.dropna(subset="seed").groupby(SPLIT, sort=False)["seed"].min()
+    paths = {split: Path(results.split(*split, seed), "audit.tsv") for split, seed in first.items()}
+    audits = {split: read_audit(path) for split, path in paths.items() if path.is_file()}
+    for split, audit in audits.items():
+        for key, expected in zip(SPLIT, split, strict=True):
             for name in audit[key].unique() if key in audit else ():
-                check_place(paths[view], {key: name}, {key: expected})
+                check_place(paths[split], {key: name}, {key: expected})
     return audits
 
 

@@ -16,7 +16,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
-from mosaicbench.catalog.run_metadata import KINDS, Roster, roster_of
+from mosaicbench.catalog.run_metadata import KINDS, RunMetadata, run_metadata_of
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import atomic
 from mosaicbench.files.tables import write_table
@@ -83,7 +83,7 @@ class Theme:
     """
 
     display: Mapping[str, dict]
-    roster: Roster
+    run_metadata: RunMetadata
 
     def label(self, room: str, name: str) -> str:
         """Return the human-readable name of an id: of display.yaml, else of its card, else the id.
@@ -92,19 +92,21 @@ class Theme:
         computed elsewhere.
         """
         label = self._unmarked(room, name)
-        if room in MARKED and self.roster.is_own(name):
+        if room in MARKED and self.run_metadata.is_own(name):
             return label + OWN_MARK
-        return label + (ELSEWHERE_MARK if room == "runs" and self.roster.is_elsewhere(name) else "")
+        return label + (
+            ELSEWHERE_MARK if room == "runs" and self.run_metadata.is_external(name) else ""
+        )
 
     def _unmarked(self, room: str, name: str) -> str:
         listed = self.display[room].get(name, {}).get("label")
         if room == "runs":
-            if (base := self.roster.tuned_from(name)) is not None:
+            if (base := self.run_metadata.tuned_from(name)) is not None:
                 return listed or self._unmarked("runs", base) + TUNED_MARK
             return listed or (
-                name if self.roster.is_ablation(name) else self._unmarked("methods", name)
+                name if self.run_metadata.is_ablation(name) else self._unmarked("methods", name)
             )
-        return listed or self.roster.cards.get(room, {}).get(name, {}).get("label") or name
+        return listed or self.run_metadata.cards.get(room, {}).get(name, {}).get("label") or name
 
     def metric_of(self, family: str, name: str) -> str:
         """Return a metric's label under the heading of its family, whose name it need not repeat."""
@@ -130,8 +132,8 @@ class Theme:
         places = self.order("modalities", (part for name in distinct for part in name.split("->")))
         return sorted(distinct, key=lambda name: [places.index(part) for part in name.split("->")])
 
-    def view(self, dataset: str, scenario: str) -> str:
-        """Return the title of a view."""
+    def split(self, dataset: str, scenario: str) -> str:
+        """Return the title of a split."""
         return f"{self.label('datasets', dataset)}, {self.label('scenarios', scenario)}"
 
     def order(self, room: str, names: Iterable[str]) -> list[str]:
@@ -151,13 +153,13 @@ class Theme:
 
     def _order_of_runs(self, runs: list[str]) -> list[str]:
         """Return runs by kind, by method, and within a method its ablations last."""
-        roster = self.roster
-        methods = self.order("methods", map(roster.method, runs))
+        run_metadata = self.run_metadata
+        methods = self.order("methods", map(run_metadata.method, runs))
         places = {
             run: (
-                KINDS.index(roster.kind(run)),
-                methods.index(roster.method(run)),
-                roster.is_ablation(run),
+                KINDS.index(run_metadata.kind(run)),
+                methods.index(run_metadata.method(run)),
+                run_metadata.is_ablation(run),
                 run,
             )
             for run in runs
@@ -166,7 +168,7 @@ class Theme:
 
     def colour(self, run: str) -> str:
         """Return a run's colour, the same in every figure: its method's, unless display.yaml gives the run one of its own."""
-        method = self.roster.method(run)
+        method = self.run_metadata.method(run)
         listed = self.display["runs"].get(run, {}).get("colour") or self.display["methods"].get(
             method, {}
         ).get("colour")
@@ -174,8 +176,8 @@ class Theme:
 
     def marker(self, run: str, *, size: float) -> dict:
         """Return matplotlib's keywords for a run's points: shape by kind unless display.yaml says, open for an ablation."""
-        face = "white" if self.roster.is_ablation(run) else self.colour(run)
-        shape = self._marker_of_method(run) or MARKERS[self.roster.kind(run)]
+        face = "white" if self.run_metadata.is_ablation(run) else self.colour(run)
+        shape = self._marker_of_method(run) or MARKERS[self.run_metadata.kind(run)]
         return {
             "marker": shape,
             "ms": size,
@@ -187,13 +189,17 @@ class Theme:
     def line(self, run: str) -> dict:
         """Return matplotlib's keywords for a run's line: dotted for an ablation, dashed for a method with its own marker."""
         style = (
-            ":" if self.roster.is_ablation(run) else "--" if self._marker_of_method(run) else "-"
+            ":"
+            if self.run_metadata.is_ablation(run)
+            else "--"
+            if self._marker_of_method(run)
+            else "-"
         )
         return {"color": self.colour(run), "linestyle": style}
 
     def _marker_of_method(self, run: str) -> str | None:
         """Return the marker that display.yaml gives a run's method."""
-        return self.display["methods"].get(self.roster.method(run), {}).get("marker")
+        return self.display["methods"].get(self.run_metadata.method(run), {}).get("marker")
 
     def palette(self, room: str, names: Iterable[str]) -> dict[str, str]:
         """Return name -> colour for modalities in display order, or for cell types, batches or clusters, sorted."""
@@ -215,7 +221,7 @@ class Theme:
         return max(listed, key=len, default=None)
 
     def _spare_colour(self, method: str) -> str:
-        cards = self.roster.cards["methods"]
+        cards = self.run_metadata.cards["methods"]
         kind = cards.get(method, {}).get("kind")
         unlisted = sorted(
             name
@@ -241,7 +247,7 @@ def read_theme(display: str | Path, runs: pd.DataFrame) -> Theme:
     UserError
         When the file is absent, is not YAML, or has a key that nothing reads.
     """
-    return Theme(display=_read_display(display), roster=roster_of(runs))
+    return Theme(display=_read_display(display), run_metadata=run_metadata_of(runs))
 
 
 def style() -> rc_context:

@@ -1,4 +1,4 @@
-"""From what was read of a run and its view to the evidence: every array in the order of the solution's cells."""
+"""From what was read of a run and its split to the evidence: every array in the order of the solution's cells."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 from mosaicbench.errors import ContractError
 from mosaicbench.files.runs import draws_of, latents_of, predicted_of, private_of
 from mosaicbench.files.splits import complete_cells, feature_names, places_of, said_of_cells
-from mosaicbench.scoring.run_data import Drawn, Evidence
+from mosaicbench.scoring.run_data import Drawn, RunData
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -25,7 +25,7 @@ NEARLY_EQUAL = 0.999  # correlation of the entries of two modalities
 COMPARED_ROWS = 200
 
 
-def evidence_of(
+def run_data_of(
     folder: Path,
     *,
     train: MuData,
@@ -34,7 +34,7 @@ def evidence_of(
     imputed: Modalities,
     record: dict,
     history: pd.DataFrame,
-) -> Evidence:
+) -> RunData:
     """Return what is known of one run and seed.
 
     Parameters
@@ -42,7 +42,7 @@ def evidence_of(
     folder
         The run's, for messages.
     train, solution
-        Of the view.
+        Of the split.
     latents, imputed, record, history
         What the run wrote.
 
@@ -71,7 +71,7 @@ def evidence_of(
     peaks = {
         modality: cells for modality, cells in solution.mod.items() if cells.uns["space"] == "lsi"
     }
-    return Evidence(
+    return RunData(
         record=record,
         batches=said_of_cells(solution, "batch"),
         labels=said_of_cells(solution, "cell_type"),
@@ -80,7 +80,7 @@ def evidence_of(
         private_latents=_private(latents, query, rows),
         train_latents={source: z for source, (_, z) in of_train.items()},
         train_labels=train_labels,
-        labelled=_labelled(train, of_train, train_labels),
+        label_subset=_labelled(train, of_train, train_labels),
         predicted=_where_given(
             {source: predicted_of(latents, source, "query") for source in sources}, query
         ),
@@ -114,7 +114,7 @@ def evidence_of(
     )
 
 
-def refuse_one_matrix_twice(view: Path, values: dict[str, np.ndarray | sparse.csr_matrix]) -> None:
+def refuse_one_matrix_twice(split: Path, values: dict[str, np.ndarray | sparse.csr_matrix]) -> None:
     """Refuse a solution in which two modalities hold the same numbers, or nearly: any score of their alignment is void."""
     for (name, x), (other, y) in combinations(values.items(), 2):
         if x.shape == y.shape and x.shape[1] > 1:
@@ -125,7 +125,7 @@ def refuse_one_matrix_twice(view: Path, values: dict[str, np.ndarray | sparse.cs
             )
             if np.array_equal(x_rows, y_rows) or np.corrcoef(x_rows, y_rows)[0, 1] > NEARLY_EQUAL:
                 raise ContractError(
-                    f"{view}/solution.h5mu: modalities {name!r} and {other!r} hold the same matrix, or nearly; "
+                    f"{split}/solution.h5mu: modalities {name!r} and {other!r} hold the same matrix, or nearly; "
                     "was one file given twice in the dataset's stanza?"
                 )
 
@@ -140,7 +140,7 @@ def _places(folder: Path, names: pd.Index, wanted: pd.Series) -> np.ndarray:
     places = names.get_indexer(wanted)
     if np.any(places < 0) or len(names) != len(wanted):
         raise ContractError(
-            f"{folder}: its {len(names)} rows are not the solution's {len(wanted)} cells; was the view cut again? "
+            f"{folder}: its {len(names)} rows are not the solution's {len(wanted)} cells; was the split cut again? "
             "Delete the folder."
         )
     return places

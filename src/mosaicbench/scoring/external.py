@@ -11,7 +11,7 @@ import pandas as pd
 from mosaicbench.catalog import catalog
 from mosaicbench.errors import UserError
 from mosaicbench.scoring import scorer
-from mosaicbench.scoring.run_data import Evidence
+from mosaicbench.scoring.run_data import RunData
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -80,7 +80,7 @@ def scores_of_embeddings(
         told = ", ".join(f"{source}: {width}" for source, width in widths.items())
         raise UserError(f"embeddings in one space have as many dimensions, found {told}")
     known_of_cells = obs.set_axis(obs.index.astype(str)).loc[cells]
-    evidence = Evidence(
+    evidence = RunData(
         record={},
         batches=_column(known_of_cells, "batch"),
         labels=_column(known_of_cells, "cell_type"),

@@ -36,7 +36,7 @@ class Question:
     common: dict[str, object]
     features: Sequence[str] = ()
     rows: np.ndarray | None = None
-    companions: dict[str, object] = field(default_factory=dict)
+    matched_by_type: dict[str, object] = field(default_factory=dict)
 
     def suits(self, needs: Collection[str]) -> bool:
         """Say whether a metric with these needs is to be asked: all are met, one at least by this question itself."""
@@ -45,7 +45,7 @@ class Question:
 
     def values(self, needs: Collection[str], *, partners: bool = True) -> dict[str, object]:
         """Return need -> value, for a metric that needs partners or for one that does not."""
-        known = self.common | self.own | ({} if partners else self.companions)
+        known = self.common | self.own | ({} if partners else self.matched_by_type)
         return {need: known[need]() if callable(known[need]) else known[need] for need in needs}
 
 

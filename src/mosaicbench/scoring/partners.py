@@ -53,7 +53,7 @@ def common_rows(
     return in_first, in_second, both
 
 
-def companions(
+def matched_by_type(
     latent_a: np.ndarray,
     latent_b: np.ndarray,
     labels_a: np.ndarray | None,

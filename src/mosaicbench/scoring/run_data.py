@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mosaicbench.scoring.metric_inputs import Drawn, Question
-from mosaicbench.scoring.partners import common_rows, companions, without_partners
+from mosaicbench.scoring.partners import common_rows, matched_by_type, without_partners
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -46,7 +46,7 @@ LABEL_NEIGHBORS = 10  # labelled train cells that say what a query cell is
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
+class RunData:
     """What one run gave for one seed, and what is known of its cells; what follows from it is computed once.
 
     Attributes
@@ -101,7 +101,7 @@ class Evidence:
     private_latents: dict[str, np.ndarray] = field(default_factory=dict)
     train_latents: dict[str, np.ndarray] = field(default_factory=dict)
     train_labels: dict[str, np.ndarray] = field(default_factory=dict)
-    labelled: tuple[np.ndarray, np.ndarray] | None = None
+    label_subset: tuple[np.ndarray, np.ndarray] | None = None
     predicted: dict[str, np.ndarray] = field(default_factory=dict)
     imputed: dict[str, np.ndarray] = field(default_factory=dict)
     drawn: dict[str, Drawn] = field(default_factory=dict)
@@ -245,9 +245,9 @@ class Evidence:
             needs["private_factors"] = self.private_factors[source]
         if self.has_labels and source in self.predicted:
             needs["predicted"] = self.predicted[source]
-        if self.has_labels and self.labelled is not None:
+        if self.has_labels and self.label_subset is not None:
             needs["classified"] = _entry(
-                _transfer(*self.labelled, latent, ks=[LABEL_NEIGHBORS]), LABEL_NEIGHBORS
+                _transfer(*self.label_subset, latent, ks=[LABEL_NEIGHBORS]), LABEL_NEIGHBORS
             )
         return needs
 
@@ -278,8 +278,8 @@ class Evidence:
         else:
             refused = dict.fromkeys(("latent_a", "latent_b"), without_partners(source, target))
             labels = (self.labels_at(self.rows.get(modality)) for modality in (source, target))
-            side_by_side = companions(latent_a, latent_b, *labels)
-            asked = [Question(about, "-", refused, self._of_run(), companions=side_by_side)]
+            side_by_side = matched_by_type(latent_a, latent_b, *labels)
+            asked = [Question(about, "-", refused, self._of_run(), matched_by_type=side_by_side)]
         return [*asked, carried] if carried.own else asked
 
     def _among_query(

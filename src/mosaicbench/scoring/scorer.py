@@ -28,7 +28,7 @@ import pandas as pd
 from mosaicbench.catalog import catalog
 from mosaicbench.metrics._checks import Undefined
 from mosaicbench.scoring.partners import NoPartners
-from mosaicbench.scoring.run_data import Evidence, Question
+from mosaicbench.scoring.run_data import RunData, Question
 
 SCORE_COLUMNS = ["metric", "direction", "space", "value"]
 FEATURE_COLUMNS = ["metric", "direction", "space", "feature", "value"]
@@ -63,7 +63,7 @@ NOTHING = Scores(  # of a run that failed
 )
 
 
-def score(evidence: Evidence, groups: Collection[str]) -> Scores:
+def score(evidence: RunData, groups: Collection[str]) -> Scores:
     """Return every score of one run and seed.
 
     Parameters
@@ -100,7 +100,7 @@ def score(evidence: Evidence, groups: Collection[str]) -> Scores:
     )
 
 
-def means(evidence: Evidence, metrics: Collection[str]) -> dict[str, float]:
+def means(evidence: RunData, metrics: Collection[str]) -> dict[str, float]:
     """Return metric -> its mean over directions and sources; NaN where one of them is not defined.
 
     Metrics that nothing is asked about, and those that need partners where there are none, are left out.
@@ -119,7 +119,7 @@ def ask(metric: str, beside: str = "", /, **supplied: object) -> float:
 
 
 def _suited(
-    evidence: Evidence, metrics: list[str], beside: str = ""
+    evidence: RunData, metrics: list[str], beside: str = ""
 ) -> Iterator[tuple[Question, str]]:
     """Yield each question with each metric that it suits; with those that have a function of a name beside them."""
     having = [name for name in metrics if not beside or catalog.stands_beside(name, beside)]
@@ -129,7 +129,7 @@ def _suited(
 
 
 def _defined(
-    evidence: Evidence, metrics: list[str], beside: str
+    evidence: RunData, metrics: list[str], beside: str
 ) -> Iterator[tuple[Question, str, np.ndarray]]:
     """Yield what the functions of a name beside metrics say, where they are defined; the metric's own row says where not."""
     for question, name in _suited(evidence, metrics, beside):
@@ -153,13 +153,13 @@ def _value(metric: str, question: Question, beside: str = "") -> tuple[float, Un
         return float("nan"), reason
 
 
-def _features(evidence: Evidence, metrics: list[str]) -> Iterator[pd.DataFrame]:
+def _features(evidence: RunData, metrics: list[str]) -> Iterator[pd.DataFrame]:
     """Yield the scores of single features, of every metric and direction."""
     for question, name, values in _defined(evidence, metrics, "by_feature"):
         yield _table(name, question, question.features, values)
 
 
-def _bins(evidence: Evidence, metrics: list[str]) -> Iterator[pd.DataFrame]:
+def _bins(evidence: RunData, metrics: list[str]) -> Iterator[pd.DataFrame]:
     """Yield the counts by bin, of every metric that has some and every direction."""
     for question, name, counts in _defined(evidence, metrics, "by_bin"):
         edges = np.linspace(0, 1, len(counts) + 1)
@@ -167,7 +167,7 @@ def _bins(evidence: Evidence, metrics: list[str]) -> Iterator[pd.DataFrame]:
         yield _table(catalog.card("metrics", name)["by_bin"], question, bins, counts)
 
 
-def _parts(evidence: Evidence, metrics: list[str], kind: str) -> Iterator[pd.DataFrame]:
+def _parts(evidence: RunData, metrics: list[str], kind: str) -> Iterator[pd.DataFrame]:
     """Yield the scores of the cells of one type or one batch alone, where a card has the key `kind`; of known type only."""
     having = [name for name in metrics if kind in catalog.card("metrics", name)]
     for question, metric in _suited(evidence, having):

@@ -1,4 +1,4 @@
-"""The words that all statistics share: the columns that name a view and a run, and what an interval is made of."""
+"""The words that all statistics share: the columns that name a split and a run, and what an interval is made of."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from scipy.special import stdtrit
 
 from mosaicbench.catalog.run_metadata import RESOURCES
 
-VIEW = ["dataset", "scenario"]
-RUN = [*VIEW, "run"]
+SPLIT = ["dataset", "scenario"]
+RUN = [*SPLIT, "run"]
 FAILED = ("diverged", "out_of_memory", "timeout", "crashed")
 DISTANCE = "euclidean"  # between latents, in the headline scores; docs/metrics.md says why
 DISTANCES = {

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from mosaicbench.stats.common import VIEW
+from mosaicbench.stats.common import SPLIT
 from mosaicbench.stats.summary import seed_means
 
 if TYPE_CHECKING:
-    from mosaicbench.catalog.run_metadata import Roster
+    from mosaicbench.catalog.run_metadata import RunMetadata
 
 GATE = "control"
 # control -> the groups of metrics in which it knows nothing, and the property of a metric's card that says what it then scores:
@@ -33,8 +33,10 @@ REMEDY = "the control, the metric or the scoring is wrong, so read no score of t
 ERRORS = 4  # standard errors that chance may take a control away from its place
 
 
-def controls_out_of_place(
-    scores: pd.DataFrame, roster: Roster, sizes: Mapping[tuple[str, str], tuple[int, int]]
+def failed_controls(
+    scores: pd.DataFrame,
+    run_metadata: RunMetadata,
+    sizes: Mapping[tuple[str, str], tuple[int, int]],
 ) -> Iterable[dict]:
     """Yield one finding per control and metric that is not where it belongs.
 
@@ -50,23 +52,27 @@ def controls_out_of_place(
         (dataset, scenario) -> train and query cells.
     """
     means = seed_means(scores).dropna(subset="value")
-    for (*view, run, metric), group in means.groupby([*VIEW, "run", "metric"], sort=False):
-        cells = sizes.get(tuple(view), (0, CELLS))[1]
+    for (*split, run, metric), group in means.groupby([*SPLIT, "run", "metric"], sort=False):
+        cells = sizes.get(tuple(split), (0, CELLS))[1]
         allowed = ERRORS * 0.5 / math.sqrt(cells * len(group))
-        if message := _fault(roster, run, metric, group["value"].mean(), allowed):
+        if message := _fault(run_metadata, run, metric, group["value"].mean(), allowed):
             seeds = ", ".join(map(str, group["seed"]))
-            row = dict(zip(VIEW, view, strict=True)) | {"run": run, "gate": GATE, "metric": metric}
+            row = dict(zip(SPLIT, split, strict=True)) | {
+                "run": run,
+                "gate": GATE,
+                "metric": metric,
+            }
             yield row | {"seeds": seeds, "message": message}
 
 
-def _fault(roster: Roster, run: str, metric: str, value: float, allowed: float) -> str:
+def _fault(run_metadata: RunMetadata, run: str, metric: str, value: float, allowed: float) -> str:
     """Return what is wrong with a control's mean score, "" where nothing is."""
     method, group, lacks = (
-        roster.method(run),
-        roster.group(metric),
-        roster.metric(metric).get("lacks", {}),
+        run_metadata.method(run),
+        run_metadata.group(metric),
+        run_metadata.metric(metric).get("lacks", {}),
     )
-    best, chance = roster.best(metric), roster.chance(metric)
+    best, chance = run_metadata.best(metric), run_metadata.chance(metric)
     if (
         method == "oracle"
         and group in KNOWS_ALL
@@ -83,6 +89,6 @@ def _fault(roster: Roster, run: str, metric: str, value: float, allowed: float) 
     knows = f"{value:.3f}, but this control knows nothing of a cell and has to be"
     if place not in lacks and abs(value - chance) > allowed:
         return f"{knows} at chance, {chance:g} (within {allowed:.3f}); {REMEDY}"
-    if method == "shuffled" and roster.sign(metric) * (value - chance) > allowed:
+    if method == "shuffled" and run_metadata.sign(metric) * (value - chance) > allowed:
         return f"{knows} no better than chance, {chance:g} (within {allowed:.3f}); {REMEDY}"
     return ""

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mosaicbench.stats.common import BY_DISTANCE, DISTANCES, HEADLINE, VIEW
-from mosaicbench.stats.summary import merits
+from mosaicbench.stats.common import BY_DISTANCE, DISTANCES, HEADLINE, SPLIT
+from mosaicbench.stats.summary import signed_means
 
 if TYPE_CHECKING:
-    from mosaicbench.catalog.run_metadata import Roster
+    from mosaicbench.catalog.run_metadata import RunMetadata
 
 DISTANCE_COLUMNS = [
-    *VIEW,
+    *SPLIT,
     "metric",
     *(f"best_{distance}" for distance in DISTANCES),
     "differs",
@@ -26,8 +26,8 @@ DISTANCE_COLUMNS = [
 SCORES = [score for score, forms in BY_DISTANCE.items() if set(forms.values()) & set(HEADLINE)]
 
 
-def verdicts_by_distance(summary: pd.DataFrame, roster: Roster) -> pd.DataFrame:
-    """Return one row per view and headline score of latents: who is best by each distance, and what changes between them.
+def verdicts_by_distance(summary: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFrame:
+    """Return one row per split and headline score of latents: who is best by each distance, and what changes between them.
 
     Parameters
     ----------
@@ -41,14 +41,14 @@ def verdicts_by_distance(summary: pd.DataFrame, roster: Roster) -> pd.DataFrame:
     pandas.DataFrame
         Columns ``DISTANCE_COLUMNS``: `metric` is the score by Euclidean distance, `runs` counts the models and baselines that
         are compared by every distance; of their `pairs`, `turned` have another order by another distance. `differs` says
-        whether another run is best. A view with fewer than two such runs has no row.
+        whether another run is best. A split with fewer than two such runs has no row.
     """
-    merit = summary.assign(merit=merits(summary, roster)).dropna(subset="merit")
+    merit = summary.assign(merit=signed_means(summary, run_metadata)).dropna(subset="merit")
     rows = []
-    for (dataset, scenario), of_view in merit.groupby(VIEW, sort=False):
+    for (dataset, scenario), of_split in merit.groupby(SPLIT, sort=False):
         for score in SCORES:
             forms = BY_DISTANCE[score]
-            table = of_view[of_view["metric"].isin(forms.values())].pivot(
+            table = of_split[of_split["metric"].isin(forms.values())].pivot(
                 index="run", columns="metric", values="merit"
             )
             table = table.reindex(columns=list(forms.values())).dropna()  # (runs, distances)

@@ -15,7 +15,7 @@ from mosaicbench.stats.common import (
     NO_INTERVAL,
     RUN,
     T_OVER_SEEDS,
-    VIEW,
+    SPLIT,
     half_width,
     pooled,
 )
@@ -24,7 +24,7 @@ from mosaicbench.stats.score_scale import ends
 from mosaicbench.stats.summary import complete_seed_means
 
 if TYPE_CHECKING:
-    from mosaicbench.catalog.run_metadata import Roster
+    from mosaicbench.catalog.run_metadata import RunMetadata
 
 METRICS = [metric for metrics in GROUPS.values() for metric in metrics]
 SCORES = ("score", *GROUPS)
@@ -58,13 +58,16 @@ OVERALL_COLUMNS += [
 
 
 def overall(
-    scores: pd.DataFrame, runs: pd.DataFrame, roster: Roster, simulated: Collection[str] = ()
+    scores: pd.DataFrame,
+    runs: pd.DataFrame,
+    run_metadata: RunMetadata,
+    simulated: Collection[str] = (),
 ) -> pd.DataFrame:
-    """Return the scores of every run and view by question, and over questions; per scenario over datasets, too.
+    """Return the scores of every run and split by question, and over questions; per scenario over datasets, too.
 
     Each metric of :data:`GROUPS` is scaled by ``scale.ends``; the score of a question is the mean of its metrics, the overall
     score the mean of the questions. Runs are ranked within each question that they answer with every metric and seed; the
-    overall score and rank are of runs that answer every question of the view. What a run lacks is NA and named in `missing`.
+    overall score and rank are of runs that answer every question of the split. What a run lacks is NA and named in `missing`.
     Scores may be below 0: worse than chance.
 
     Parameters
@@ -82,51 +85,54 @@ def overall(
         Columns ``OVERALL_COLUMNS``. `not_above` names the questions in which the score does not exceed that of the trivial
         control. Dataset "(all)" is the mean over `datasets` of a scenario, if several.
     """
-    scaled = _scaled_by_seed(scores, roster)
+    scaled = _scaled_by_seed(scores, run_metadata)
     rows = []
-    for (dataset, scenario), of_view in runs.groupby(VIEW, sort=False):
+    for (dataset, scenario), of_split in runs.groupby(SPLIT, sort=False):
         scaled_here = scaled[(scaled["dataset"] == dataset) & (scaled["scenario"] == scenario)]
         wanted = [metric for metric in METRICS if metric in set(scaled_here["metric"])]
-        for run, seeds in of_view.groupby("run", sort=False):
+        for run, seeds in of_split.groupby("run", sort=False):
             names = {"dataset": dataset, "scenario": scenario, "run": run, "datasets": dataset}
-            names |= {"method": roster.method(run), "kind": roster.kind(run)}
+            names |= {"method": run_metadata.method(run), "kind": run_metadata.kind(run)}
             rows.append(
                 names | _score_of_run(scaled_here[scaled_here["run"] == run], seeds, wanted)
             )
-    of_views = pd.DataFrame(rows, columns=[*OVERALL_COLUMNS, "by_seed", "whole"])
-    parts = [part for part in (of_views, _over_all_datasets(of_views, simulated)) if len(part)]
-    table = pd.concat(parts or [of_views], ignore_index=True)
-    competes = table["run"].map(roster.competes).astype(bool)
-    views = [table["scenario"], table["dataset"]]
+    of_splits = pd.DataFrame(rows, columns=[*OVERALL_COLUMNS, "by_seed", "whole"])
+    parts = [part for part in (of_splits, _over_all_datasets(of_splits, simulated)) if len(part)]
+    table = pd.concat(parts or [of_splits], ignore_index=True)
+    competes = table["run"].map(run_metadata.competes).astype(bool)
+    splits = [table["scenario"], table["dataset"]]
     for name, rank in zip(SCORES, ("rank", *RANKS), strict=True):
         ranked = competes & (table["complete"] if name == "score" else table["whole"]).astype(bool)
         table[rank] = (
             table[name]
             .astype(float)
             .where(ranked)
-            .groupby(views)
+            .groupby(splits)
             .rank(ascending=False, method="min")
         )
     below = [
-        _not_above(table[(table[VIEW] == line[VIEW]).all(axis=1)], line)
+        _not_above(table[(table[SPLIT] == line[SPLIT]).all(axis=1)], line)
         for _, line in table.iterrows()
     ]
     return table.assign(not_above=below)[OVERALL_COLUMNS]
 
 
-def _not_above(of_view: pd.DataFrame, line: pd.Series) -> str:
-    """Return the questions in which a run's score is not above that of the trivial control of its view: "alignment"."""
+def _not_above(of_split: pd.DataFrame, line: pd.Series) -> str:
+    """Return the questions in which a run's score is not above that of the trivial control of its split: "alignment"."""
     found = []
     for name in GROUPS:
         bar = (
-            of_view.loc[of_view["method"] == TRIVIAL.get(name), name].astype(float).fillna(0).max()
+            of_split.loc[of_split["method"] == TRIVIAL.get(name), name]
+            .astype(float)
+            .fillna(0)
+            .max()
         )
         if line[name] <= max(0.0, np.nan_to_num(bar)):
             found.append(name)
     return ", ".join(found)
 
 
-def _scaled_by_seed(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:
+def _scaled_by_seed(scores: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFrame:
     """Return one row per run, metric of the overall score and seed: the value, scaled; metrics without a scale are left out.
 
     A metric in which a control that knows nothing reaches the oracle has none.
@@ -134,11 +140,11 @@ def _scaled_by_seed(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:
     means = complete_seed_means(scores)
     parts = [means.iloc[:0].assign(scaled=pd.Series(dtype=float))]
     for (_, _, metric), group in means[means["metric"].isin(METRICS)].groupby(
-        [*VIEW, "metric"], sort=False
+        [*SPLIT, "metric"], sort=False
     ):
-        scale = ends(group.groupby("run")["value"].mean(), metric, roster)
+        scale = ends(group.groupby("run")["value"].mean(), metric, run_metadata)
         width = scale["one"] - scale["zero"]
-        if np.isfinite(width) and width * roster.sign(metric) > 0:
+        if np.isfinite(width) and width * run_metadata.sign(metric) > 0:
             parts.append(group.assign(scaled=(group["value"] - scale["zero"]) / width))
     return pd.concat(parts[1:] or parts, ignore_index=True)
 
@@ -146,7 +152,7 @@ def _scaled_by_seed(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:
 def _score_of_run(
     scaled: pd.DataFrame, seeds: pd.DataFrame, wanted: list[str]
 ) -> dict[str, object]:
-    """Return the scores of one run in one view, over the seeds in which it has every metric that it has at all.
+    """Return the scores of one run in one split, over the seeds in which it has every metric that it has at all.
 
     Parameters
     ----------
@@ -155,7 +161,7 @@ def _score_of_run(
     seeds
         The run's rows of the table of runs, one per seed.
     wanted
-        The metrics that any run of the view has.
+        The metrics that any run of the split has.
     """
     applicable = seeds[seeds["status"] != "not_applicable"]
     by_metric = scaled.pivot(index="seed", columns="metric", values="scaled")  # (seeds, metrics)
@@ -208,10 +214,10 @@ def _mean_with_interval(x: np.ndarray) -> dict[str, object]:
     return {"score": mean, "low": mean - half, "high": mean + half, "interval": T_OVER_SEEDS}
 
 
-def _over_all_datasets(of_views: pd.DataFrame, simulated: Collection[str]) -> pd.DataFrame:
+def _over_all_datasets(of_splits: pd.DataFrame, simulated: Collection[str]) -> pd.DataFrame:
     """Return one row per scenario and run over its datasets, where there are at least two; simulated ones are left out."""
     rows = []
-    for (scenario, run), group in pooled(of_views, simulated).groupby(
+    for (scenario, run), group in pooled(of_splits, simulated).groupby(
         ["scenario", "run"], sort=False
     ):
         if len(group) < 2:

@@ -1,4 +1,4 @@
-"""Paired comparisons: every run against the best of its view and metric and against runs that were named before.
+"""Paired comparisons: every run against the best of its split and metric and against runs that were named before.
 
 Runs are compared on the splits that both have. ``spread`` gives the variance of their difference, from splits and cells
 together, for these cells (other splits and starts) and for new cells of the same kind.
@@ -14,15 +14,15 @@ import pandas as pd
 
 from mosaicbench.files.scores import CellScores
 from mosaicbench.stats.cells import cell_means
-from mosaicbench.stats.common import LEVEL, VIEW
+from mosaicbench.stats.common import LEVEL, SPLIT
 from mosaicbench.stats.spread import detectable, interval, moderated, seeds_needed, share
-from mosaicbench.stats.summary import best, complete_seed_means, headline, merits
+from mosaicbench.stats.summary import best, complete_seed_means, headline, signed_means
 
 if TYPE_CHECKING:
-    from mosaicbench.catalog.run_metadata import Roster
+    from mosaicbench.catalog.run_metadata import RunMetadata
 
 PAIRED_COLUMNS = [
-    *VIEW,
+    *SPLIT,
     "metric",
     "run",
     "against",
@@ -72,12 +72,12 @@ BEST, LINEAR, REFERENCE = "best", "linear", "reference"
 def paired_tests(
     scores: pd.DataFrame,
     cells: Iterable[CellScores],
-    roster: Roster,
+    run_metadata: RunMetadata,
     *,
     reference: str | None = None,
     sizes: Mapping[tuple[str, str], tuple[int, int]] | None = None,
 ) -> pd.DataFrame:
-    """Compare every model and baseline with the best of its view and metric, the linear baseline and a reference.
+    """Compare every model and baseline with the best of its split and metric, the linear baseline and a reference.
 
     Parameters
     ----------
@@ -104,26 +104,30 @@ def paired_tests(
     """
     cells_of = {(run.dataset, run.scenario, run.run): run for run in cells}
     summary = headline(scores)
-    winners = summary[best(summary, roster)].groupby([*VIEW, "metric"], sort=False)["run"].first()
+    winners = (
+        summary[best(summary, run_metadata)].groupby([*SPLIT, "metric"], sort=False)["run"].first()
+    )
     parts = []
-    for (*view, metric), group in complete_seed_means(scores).groupby(
-        [*VIEW, "metric"], sort=False
+    for (*split, metric), group in complete_seed_means(scores).groupby(
+        [*SPLIT, "metric"], sort=False
     ):
-        if not roster.is_quality(metric):
+        if not run_metadata.is_quality(metric):
             continue
-        competing = roster.competing(group)
+        competing = run_metadata.competing(group)
         table = competing.pivot(index="seed", columns="run", values="value")[
             competing["run"].unique()
         ]  # (seeds, runs)
-        train, query = (sizes or {}).get(tuple(view), (0, 0))
-        names = dict(zip(VIEW, view, strict=True)) | {"metric": metric}
+        train, query = (sizes or {}).get(tuple(split), (0, 0))
+        names = dict(zip(SPLIT, split, strict=True)) | {"metric": metric}
         by_cell = {
-            run: cell_means(cells_of.get((*view, run)), metric, table.index[table[run].notna()])
+            run: cell_means(cells_of.get((*split, run)), metric, table.index[table[run].notna()])
             for run in table
         }
-        met = next((cells_of[(*view, run)].cells for run in table if by_cell[run]), {})
+        met = next((cells_of[(*split, run)].cells for run in table if by_cell[run]), {})
         found = set()
-        for against, role in _opponents(table, winners.get((*view, metric)), reference, roster):
+        for against, role in _opponents(
+            table, winners.get((*split, metric)), reference, run_metadata
+        ):
             runs = [run for run in table if run != against and run not in found]
             found.add(against)
             rows = _against(
@@ -135,14 +139,14 @@ def paired_tests(
                 query / train if train else np.nan,
                 picked=BEST in role,
             )
-            signs = roster.sign(metric) * rows["effect"]
+            signs = run_metadata.sign(metric) * rows["effect"]
             better = np.select([signs > 0, signs < 0], [rows["run"], against], "neither")
             parts.append(rows.assign(**names, against=against, role=role, better=better))
     table = pd.concat([part for part in parts if len(part)] or [pd.DataFrame()], ignore_index=True)
     return table.reindex(columns=PAIRED_COLUMNS).astype(dict.fromkeys(NUMBERS, float))
 
 
-def level(summary: pd.DataFrame, tests: pd.DataFrame, roster: Roster) -> pd.Series:
+def level(summary: pd.DataFrame, tests: pd.DataFrame, run_metadata: RunMetadata) -> pd.Series:
     """Say of each row of a table of headline scores whether its run is the best, or cannot be told from the best.
 
     Told apart are two runs of which :func:`decisive` is less than 0.05. Two that differ by the same in every split differ.
@@ -161,13 +165,13 @@ def level(summary: pd.DataFrame, tests: pd.DataFrame, roster: Roster) -> pd.Seri
     with_best = tests[tests["role"].astype(str).str.startswith(BEST)]
     p = decisive(with_best)
     equal = p.ge(1 - LEVEL) | (p.isna() & with_best["effect"].eq(0))
-    names = [*VIEW, "run", "metric"]
+    names = [*SPLIT, "run", "metric"]
     found = set(with_best.loc[equal, names].itertuples(index=False, name=None))
     is_equal = pd.Series(
         [name in found for name in summary[names].itertuples(index=False, name=None)], dtype=bool
     )
-    return best(summary, roster) | (
-        is_equal.set_axis(summary.index) & merits(summary, roster).notna()
+    return best(summary, run_metadata) | (
+        is_equal.set_axis(summary.index) & signed_means(summary, run_metadata).notna()
     )
 
 
@@ -205,12 +209,12 @@ def holm(p: pd.Series, *, picked: bool = False) -> pd.Series:
 
 
 def _opponents(
-    table: pd.DataFrame, winner: str | None, reference: str | None, roster: Roster
+    table: pd.DataFrame, winner: str | None, reference: str | None, run_metadata: RunMetadata
 ) -> Iterable[tuple[str, str]]:
     """Yield whom the runs of (seeds, runs) are compared with, and what that one is: "best, linear"."""
     roles = {winner: [BEST]} if winner is not None else {}
     named = [
-        (run, LINEAR) for run in table if roster.method(run) == LINEAR and run != reference
+        (run, LINEAR) for run in table if run_metadata.method(run) == LINEAR and run != reference
     ] + [(reference, REFERENCE)]
     for run, role in named:
         if run in table.columns:

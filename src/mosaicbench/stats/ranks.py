@@ -14,7 +14,7 @@ from mosaicbench.stats.intervals import over_datasets
 from mosaicbench.stats.summary import complete_seed_means
 
 if TYPE_CHECKING:
-    from mosaicbench.catalog.run_metadata import Roster
+    from mosaicbench.catalog.run_metadata import RunMetadata
 
 RANK_COLUMNS = [
     "scenario",
@@ -32,7 +32,9 @@ RANK_COLUMNS = [
 RANK_COLUMNS += ["critical_difference", "note"]
 
 
-def ranks(scores: pd.DataFrame, roster: Roster, simulated: Collection[str] = ()) -> pd.DataFrame:
+def ranks(
+    scores: pd.DataFrame, run_metadata: RunMetadata, simulated: Collection[str] = ()
+) -> pd.DataFrame:
     """Rank models and baselines within each dataset and seed, and average: one row per scenario, metric and run.
 
     Only runs with a value for every dataset and seed are ranked, among themselves, so that no rank depends on who was absent
@@ -47,9 +49,9 @@ def ranks(scores: pd.DataFrame, roster: Roster, simulated: Collection[str] = ())
         NA where there are fewer than two.
     """
     rows = []
-    means = pooled(roster.competing(complete_seed_means(scores)), simulated)
+    means = pooled(run_metadata.competing(complete_seed_means(scores)), simulated)
     for (scenario, metric), group in means.groupby(["scenario", "metric"], sort=False):
-        if not roster.is_quality(metric):
+        if not run_metadata.is_quality(metric):
             continue
         table = group.pivot(
             index=["dataset", "seed"], columns="run", values="value"
@@ -57,7 +59,7 @@ def ranks(scores: pd.DataFrame, roster: Roster, simulated: Collection[str] = ())
         table = table[group["run"].unique()]
         whole = table.dropna(axis="columns")
         ranked = (
-            whole.rank(axis="columns", ascending=roster.sign(metric) < 0)
+            whole.rank(axis="columns", ascending=run_metadata.sign(metric) < 0)
             if whole.shape[1] > 1
             else whole.iloc[:, :0]
         )

@@ -10,14 +10,14 @@ import pandas as pd
 
 from mosaicbench.files.scores import CellScores
 from mosaicbench.stats.cells import cell_means
-from mosaicbench.stats.common import ALL, GROUPS, HEADLINE, RUN, VIEW, half_width, joined
-from mosaicbench.stats.control_checks import controls_out_of_place
+from mosaicbench.stats.common import ALL, GROUPS, HEADLINE, RUN, SPLIT, half_width, joined
+from mosaicbench.stats.control_checks import failed_controls
 from mosaicbench.stats.overall import METRICS
 from mosaicbench.stats.score_scale import ends
 from mosaicbench.stats.summary import seed_means
 
 if TYPE_CHECKING:
-    from mosaicbench.catalog.run_metadata import Roster
+    from mosaicbench.catalog.run_metadata import RunMetadata
 
 GATE_COLUMNS = [*RUN, "gate", "metric", "seeds", "message"]
 STOPPED = "stopped by the budget"
@@ -26,28 +26,28 @@ NORM_RATIO = "latent_norm_ratio"
 MOST_RATIO = 3.0  # of the lengths of two modalities' latents, before it is named
 MARKS = {
     STOPPED: "⊣",
-    "scales": "≠",
+    "normalizations": "≠",
 }  # gate -> sign of the runs that it names; every other gate forbids to recommend them
 
 
 def gates(
     scores: pd.DataFrame,
     cells: Iterable[CellScores],
-    roster: Roster,
+    run_metadata: RunMetadata,
     sizes: Mapping[tuple[str, str], tuple[int, int]],
 ) -> pd.DataFrame:
     """Return every finding, columns ``GATE_COLUMNS``, controls that are out of their place first; no rows when all is well.
 
     `sizes` are the train and query cells of each dataset and scenario.
     """
-    controls = pd.DataFrame(controls_out_of_place(scores, roster, sizes), columns=GATE_COLUMNS)
+    controls = pd.DataFrame(failed_controls(scores, run_metadata, sizes), columns=GATE_COLUMNS)
     parts = [
         controls,
-        identical_seeds(scores, roster),
+        identical_seeds(scores, run_metadata),
         stopped_by_budget(scores),
-        suspicious_scores(scores, cells, roster),
+        suspicious_scores(scores, cells, run_metadata),
     ]
-    return joined([*parts, scales(scores, roster)], GATE_COLUMNS)
+    return joined([*parts, normalizations(scores, run_metadata)], GATE_COLUMNS)
 
 
 def in_words(findings: pd.DataFrame, label: Callable[[str], str] = str) -> str:
@@ -107,14 +107,14 @@ def signs_of(findings: pd.DataFrame) -> dict[tuple[str, str, str], str]:
     return signs
 
 
-def identical_seeds(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:
+def identical_seeds(scores: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFrame:
     """Return one row per set of seeds of a run whose scores are identical in every metric but resources.
 
     Seeds drive the split, the initialisation and the minibatches, so equal results mean that a seed is not read or that a
     result was copied.
     """
-    scored = roster.competing(scores[scores["metric"] != "status"]).dropna(subset="value")
-    scored = scored[scored["metric"].map(roster.group) != "resources"]
+    scored = run_metadata.competing(scores[scores["metric"] != "status"]).dropna(subset="value")
+    scored = scored[scored["metric"].map(run_metadata.group) != "resources"]
     rows = []
     for names, of_run in scored.groupby(RUN, sort=False):
         seeds_of: dict[frozenset, list] = {}
@@ -142,7 +142,7 @@ def stopped_by_budget(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def suspicious_scores(
-    scores: pd.DataFrame, cells: Iterable[CellScores], roster: Roster
+    scores: pd.DataFrame, cells: Iterable[CellScores], run_metadata: RunMetadata
 ) -> pd.DataFrame:
     """Return one row per run and metric whose scores are suspicious.
 
@@ -153,13 +153,13 @@ def suspicious_scores(
     score outside its metric's bounds. "no number": a run that ended well but has none.
     """
     cells_of = {(run.dataset, run.scenario, run.run): run for run in cells}
-    rows = [*_impossible(scores, roster), *_chance_or_perfect(scores, cells_of, roster)]
+    rows = [*_impossible(scores, run_metadata), *_chance_or_perfect(scores, cells_of, run_metadata)]
     return pd.DataFrame(rows, columns=GATE_COLUMNS)
 
 
-def scales(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:
+def normalizations(scores: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFrame:
     """Return one row per run whose latents are more than three times as long in one modality as in another, with any seed."""
-    ratios = roster.competing(
+    ratios = run_metadata.competing(
         scores[(scores["metric"] == NORM_RATIO) & (scores["value"] > MOST_RATIO)]
     )
     rows = []
@@ -169,17 +169,19 @@ def scales(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:
             f"latents are up to {worst['value']:.3g} times as long in one modality as in the other ({worst['direction']}): "
             "Euclidean scores compare scales as much as cells, so read those by cosine distance beside them"
         )
-        rows.append([*names, "scales", NORM_RATIO, _listed(sorted(set(of_run["seed"]))), message])
+        rows.append(
+            [*names, "normalizations", NORM_RATIO, _listed(sorted(set(of_run["seed"]))), message]
+        )
     return pd.DataFrame(rows, columns=GATE_COLUMNS)
 
 
-def _impossible(scores: pd.DataFrame, roster: Roster) -> Iterable[dict]:
-    competing = roster.competing(scores[scores["metric"] != "status"])
+def _impossible(scores: pd.DataFrame, run_metadata: RunMetadata) -> Iterable[dict]:
+    competing = run_metadata.competing(scores[scores["metric"] != "status"])
     for (*names, metric), group in competing.groupby([*RUN, "metric"], sort=False):
-        low, high = roster.bounds(metric)
+        low, high = run_metadata.bounds(metric)
         values, seeds = group["value"].to_numpy(), group["seed"].to_numpy()
         outside = (values < low - TOLERANCE) | (values > high + TOLERANCE)
-        absent = np.isnan(values) & roster.is_quality(metric)
+        absent = np.isnan(values) & run_metadata.is_quality(metric)
         row = dict(zip(RUN, names, strict=True)) | {"metric": metric}
         if outside.any():
             worst = ", ".join(f"{value:.6g}" for value in pd.unique(values[outside])[:3])
@@ -193,27 +195,31 @@ def _impossible(scores: pd.DataFrame, roster: Roster) -> Iterable[dict]:
 
 
 def _chance_or_perfect(
-    scores: pd.DataFrame, cells_of: Mapping[tuple, CellScores], roster: Roster
+    scores: pd.DataFrame, cells_of: Mapping[tuple, CellScores], run_metadata: RunMetadata
 ) -> Iterable[dict]:
     means = seed_means(scores).dropna(subset="value")
     tested = [
-        metric for metric in roster.qualities(means["metric"]) if metric in {*HEADLINE, *METRICS}
+        metric
+        for metric in run_metadata.qualities(means["metric"])
+        if metric in {*HEADLINE, *METRICS}
     ]
-    for (*view, metric), group in means[means["metric"].isin(tested)].groupby(
-        [*VIEW, "metric"], sort=False
+    for (*split, metric), group in means[means["metric"].isin(tested)].groupby(
+        [*SPLIT, "metric"], sort=False
     ):
         table = group.pivot(index="seed", columns="run", values="value")  # (seeds, runs)
-        scale = ends(table.mean(), metric, roster)
-        best = roster.best(metric)
-        for run in filter(roster.competes, table):
+        scale = ends(table.mean(), metric, run_metadata)
+        best = run_metadata.best(metric)
+        for run in filter(run_metadata.competes, table):
             values = table[run].dropna()
-            row = dict(zip(VIEW, view, strict=True)) | {"run": run, "metric": metric}
+            row = dict(zip(SPLIT, split, strict=True)) | {"run": run, "metric": metric}
             perfect = values[values == best]
             if len(perfect):
                 message = f"exactly {best:g}, the best possible: were both modalities read from one file, or the solution seen?"
                 yield row | {"gate": "perfect", "seeds": _listed(perfect.index), "message": message}
-            sides = [cells_of.get((*view, name)) for name in (run, scale["zero_is"])]
-            if found := _seeds_at_chance(table, run, metric, scale, sides, roster.sign(metric)):
+            sides = [cells_of.get((*split, name)) for name in (run, scale["zero_is"])]
+            if found := _seeds_at_chance(
+                table, run, metric, scale, sides, run_metadata.sign(metric)
+            ):
                 yield row | {
                     "gate": "chance",
                     "seeds": _listed(found),

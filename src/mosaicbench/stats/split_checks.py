@@ -1,4 +1,4 @@
-"""What is wrong with a whole view, as its audit says: query values of another scale, or a transform learned from them."""
+"""What is wrong with a whole split, as its audit says: query values of another scale, or a transform learned from them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from mosaicbench.stats.common import RUN, VIEW
+from mosaicbench.stats.common import RUN, SPLIT
 
-EVERY_RUN = "all runs"  # in the place of a run: what is wrong with a view concerns each
+EVERY_RUN = "all runs"  # in the place of a run: what is wrong with a split concerns each
 SCALE = re.compile(
     r"query values vary (\S+) times as much as train values"
 )  # as data/scale.py writes it
@@ -18,8 +18,8 @@ LOW, HIGH = 2 / 3, 3 / 2
 COLUMNS = [*RUN, "gate", "metric", "seeds", "message"]
 
 
-def faults_of_views(audits: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Return a row per modality of a view whose query values a method cannot have been prepared for, or that has a leak.
+def faults_of_splits(audits: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Return a row per modality of a split whose query values a method cannot have been prepared for, or that has a leak.
 
     "scale": query values vary less than `LOW` or more than `HIGH` times as much as train values in at least one seed. "leak":
     a transform was learned from query cells, too, as the config asks for with ``fit_on: all``.
@@ -27,7 +27,7 @@ def faults_of_views(audits: Iterable[pd.DataFrame]) -> pd.DataFrame:
     Parameters
     ----------
     audits
-        The ``audit.tsv`` of views, one per dataset, scenario and seed.
+        The ``audit.tsv`` of splits, one per dataset, scenario and seed.
 
     Returns
     -------
@@ -39,8 +39,8 @@ def faults_of_views(audits: Iterable[pd.DataFrame]) -> pd.DataFrame:
         return pd.DataFrame(columns=COLUMNS)
     whole = pd.concat(audits, ignore_index=True)
     found = []
-    for (*view, modality), rows in whole.groupby([*VIEW, "modality"], sort=False):
-        place = dict(zip(VIEW, view, strict=True)) | {"run": EVERY_RUN, "metric": "all"}
+    for (*split, modality), rows in whole.groupby([*SPLIT, "modality"], sort=False):
+        place = dict(zip(SPLIT, split, strict=True)) | {"run": EVERY_RUN, "metric": "all"}
         ratios = (
             rows[rows["role"] == "scale"]
             .set_index("seed")["what"]

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mosaicbench.stats.common import FAILED, NO_INTERVAL, RUN, T_OVER_SEEDS, VIEW, t_quantile
+from mosaicbench.stats.common import FAILED, NO_INTERVAL, RUN, T_OVER_SEEDS, SPLIT, t_quantile
 
 if TYPE_CHECKING:
-    from mosaicbench.catalog.run_metadata import Roster
+    from mosaicbench.catalog.run_metadata import RunMetadata
 
 SUMMARY = ["mean", "sd", "low", "high", "interval", "seeds"]
 COMPARISON_COLUMNS = [*RUN, "metric", "direction", "space", *SUMMARY, "failed"]
@@ -56,7 +56,7 @@ def seed_means(scores: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Columns: dataset, scenario, run, metric, seed, value, status, directions (of this run), of_directions (of the run that
-        has most, in the same view).
+        has most, in the same split).
     """
     keys = [*RUN, "metric"]
     scored = scores[(scores["metric"] != "status") & (scores["status"] != "not_applicable")]
@@ -68,7 +68,7 @@ def seed_means(scores: pd.DataFrame) -> pd.DataFrame:
         .reset_index()
     )
     most = (
-        directions.groupby([*VIEW, "metric"])["directions"]
+        directions.groupby([*SPLIT, "metric"])["directions"]
         .max()
         .rename("of_directions")
         .reset_index()
@@ -78,14 +78,14 @@ def seed_means(scores: pd.DataFrame) -> pd.DataFrame:
         .agg(value=("value", "mean"), counted=("value", "count"), status=("status", "first"))
         .reset_index()
         .merge(directions, on=keys, how="left")
-        .merge(most, on=[*VIEW, "metric"], how="left")
+        .merge(most, on=[*SPLIT, "metric"], how="left")
     )
     means["value"] = means["value"].where(means["counted"] == means["directions"])
     return means.drop(columns="counted")
 
 
 def complete_seed_means(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of :func:`seed_means` that are means over all directions of the view."""
+    """Return the rows of :func:`seed_means` that are means over all directions of the split."""
     means = seed_means(scores)
     return means[means["directions"] == means["of_directions"]].dropna(subset="value")
 
@@ -97,7 +97,7 @@ def headline(scores: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Columns ``HEADLINE_COLUMNS``; metrics of which no seed has a value are left out. `seeds` counts those that the mean
-        covers, `of_seeds` those with which any run of the view has a value.
+        covers, `of_seeds` those with which any run of the split has a value.
     """
     means = seed_means(scores)
     summary = _summarise(means, [*RUN, "metric"])
@@ -107,38 +107,46 @@ def headline(scores: pd.DataFrame) -> pd.DataFrame:
     summary = summary.merge(directions, on=[*RUN, "metric"], how="left")
     seeds = (
         means.dropna(subset="value")
-        .groupby([*VIEW, "metric"])["seed"]
+        .groupby([*SPLIT, "metric"])["seed"]
         .nunique()
         .rename("of_seeds")
         .reset_index()
     )
-    summary = summary.merge(seeds, on=[*VIEW, "metric"], how="left")
+    summary = summary.merge(seeds, on=[*SPLIT, "metric"], how="left")
     return summary.loc[summary["seeds"] > 0, HEADLINE_COLUMNS].reset_index(drop=True)
 
 
-def merits(summary: pd.DataFrame, roster: Roster) -> pd.Series:
+def signed_means(summary: pd.DataFrame, run_metadata: RunMetadata) -> pd.Series:
     """Return the mean of each row of :func:`headline`, signed so that more is better; NA where it is not compared.
 
-    Controls do not compete; a mean that lacks a direction or a seed of its view is not compared, so that all compared means are
+    Controls do not compete; a mean that lacks a direction or a seed of its split is not compared, so that all compared means are
     over the same seeds; and neither are metrics whose card does not say which way is better.
     """
-    compared = summary["run"].map(roster.competes).astype(bool) & (
+    compared = summary["run"].map(run_metadata.competes).astype(bool) & (
         summary["directions"] == summary["of_directions"]
     )
     compared &= summary["seeds"] == summary["of_seeds"]
-    return (summary["mean"] * summary["metric"].map(roster.sign).astype(float)).where(compared)
+    return (summary["mean"] * summary["metric"].map(run_metadata.sign).astype(float)).where(
+        compared
+    )
 
 
-def best(summary: pd.DataFrame, roster: Roster) -> pd.Series:
-    """Say of each row of :func:`headline` whether no other run of its view and metric has a better mean.
+def best(summary: pd.DataFrame, run_metadata: RunMetadata) -> pd.Series:
+    """Say of each row of :func:`headline` whether no other run of its split and metric has a better mean.
 
     Only metrics of quality have a best run, so none of resources. A run without a competitor is the best of nothing.
     """
-    merit = merits(summary, roster).where(summary["metric"].map(roster.is_quality).astype(bool))
-    contest = [summary[column] for column in [*VIEW, "metric"]]
-    competing = summary["mean"].where(summary["run"].map(roster.competes).astype(bool))
-    competitors = competing.groupby(contest).transform("count")
-    return merit.notna() & (merit == merit.groupby(contest).transform("max")) & (competitors > 1)
+    merit = signed_means(summary, run_metadata).where(
+        summary["metric"].map(run_metadata.is_quality).astype(bool)
+    )
+    comparison_of_runs = [summary[column] for column in [*SPLIT, "metric"]]
+    competing = summary["mean"].where(summary["run"].map(run_metadata.competes).astype(bool))
+    competitors = competing.groupby(comparison_of_runs).transform("count")
+    return (
+        merit.notna()
+        & (merit == merit.groupby(comparison_of_runs).transform("max"))
+        & (competitors > 1)
+    )
 
 
 def _summarise(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:

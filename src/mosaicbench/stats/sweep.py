@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from mosaicbench.stats.common import NO_INTERVAL, RUN, VIEW, joined
+from mosaicbench.stats.common import NO_INTERVAL, RUN, SPLIT, joined
 from mosaicbench.stats.summary import headline
 
 SWEEP_COLUMNS = [
@@ -44,7 +44,7 @@ def sweep_table(
     -------
     pandas.DataFrame
         Columns ``SWEEP_COLUMNS``. Where datasets or scenarios are swept, a line is a run and a panel a series; where
-        runs are swept, a line is a series and a panel a view, and runs in no series have no `x`. `mean`, `low` and `high` are
+        runs are swept, a line is a series and a panel a split, and runs in no series have no `x`. `mean`, `low` and `high` are
         over the seeds; a run that failed has a row without a value.
     """
     if sweep is None:
@@ -67,9 +67,9 @@ def sweep_table(
             values = of_metric.loc[
                 of_metric["direction"].isin(directions), [*RUN, "seed", "direction", "value"]
             ]
-        # A failed run has to be seen missing in each direction that any run of its view has.
-        directions_of_views = values[[*VIEW, "direction"]].drop_duplicates()
-        rows = placed.merge(directions_of_views, on=VIEW, how="inner")
+        # A failed run has to be seen missing in each direction that any run of its split has.
+        directions_of_splits = values[[*SPLIT, "direction"]].drop_duplicates()
+        rows = placed.merge(directions_of_splits, on=SPLIT, how="inner")
         rows = rows.merge(values, on=[*RUN, "seed", "direction"], how="left")
         summary = summary[[*RUN, "direction", "mean", "low", "high", "interval"]]
         parts.append(rows.merge(summary, on=[*RUN, "direction"], how="left").assign(metric=metric))
@@ -95,9 +95,9 @@ def _placed(runs: pd.DataFrame, series: Mapping[str, Mapping[str, float]]) -> pd
         members = runs[runs[column].isin(list(values))]
         members = members.assign(x=members[column].map(dict(values)).astype(float))
         if column == "run":
-            parts.append(members.assign(line=name, panel=_title(members, VIEW)))
+            parts.append(members.assign(line=name, panel=_title(members, SPLIT)))
         else:
-            fixed = [other for other in VIEW if other != column and runs[other].nunique() > 1]
+            fixed = [other for other in SPLIT if other != column and runs[other].nunique() > 1]
             parts.append(
                 members.assign(
                     line=members["run"], panel=name + _title(members, fixed, before=", ")
@@ -108,7 +108,7 @@ def _placed(runs: pd.DataFrame, series: Mapping[str, Mapping[str, float]]) -> pd
     if set(swept["run"]) & in_a_series:
         others = runs[~runs["run"].isin(in_a_series)]
         swept = pd.concat(
-            [swept, others.assign(line=others["run"], panel=_title(others, VIEW), x=np.nan)],
+            [swept, others.assign(line=others["run"], panel=_title(others, SPLIT), x=np.nan)],
             ignore_index=True,
         )
     return swept

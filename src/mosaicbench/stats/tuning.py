@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.files.trials import COLUMNS
-from mosaicbench.stats.common import ALL, CONTESTS, RUN, VIEW
+from mosaicbench.stats.common import ALL, CONTESTS, RUN, SPLIT
 from mosaicbench.stats.intervals import over_datasets
 from mosaicbench.stats.paired import over_splits
 from mosaicbench.stats.summary import complete_seed_means
 
 if TYPE_CHECKING:
-    from mosaicbench.catalog.run_metadata import Roster
+    from mosaicbench.catalog.run_metadata import RunMetadata
 
 TRIAL_COLUMNS = [
     *RUN,
@@ -30,7 +30,7 @@ TRIAL_COLUMNS = [
     "settings",
 ]
 GAIN_COLUMNS = [
-    *VIEW,
+    *SPLIT,
     "run",
     "against",
     "metric",
@@ -99,8 +99,10 @@ def trials_table(searches: Sequence[tuple[Mapping, pd.DataFrame]]) -> pd.DataFra
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=TRIAL_COLUMNS)
 
 
-def gains(scores: pd.DataFrame, tuned: Mapping[str, str], roster: Roster) -> pd.DataFrame:
-    """Return what each tuned run gained on its defaults, per view and score, and per scenario over its datasets.
+def gains(
+    scores: pd.DataFrame, tuned: Mapping[str, str], run_metadata: RunMetadata
+) -> pd.DataFrame:
+    """Return what each tuned run gained on its defaults, per split and score, and per scenario over its datasets.
 
     Parameters
     ----------
@@ -121,7 +123,7 @@ def gains(scores: pd.DataFrame, tuned: Mapping[str, str], roster: Roster) -> pd.
     means = complete_seed_means(scores)
     rows = []
     for (dataset, scenario, metric), group in means[means["metric"].isin(CONTESTS)].groupby(
-        [*VIEW, "metric"], sort=False
+        [*SPLIT, "metric"], sort=False
     ):
         table = group.pivot(index="seed", columns="run", values="value")  # (seeds, runs)
         for run, against in tuned.items():
@@ -139,8 +141,8 @@ def gains(scores: pd.DataFrame, tuned: Mapping[str, str], roster: Roster) -> pd.
                     | {"values": (both[run] - both[against]).to_numpy()}
                     | {"tuned": both[run].mean(), "default": both[against].mean()}
                 )
-    of_views = [row | _tested(row["values"], row["metric"], roster) for row in rows]
-    return pd.DataFrame([*of_views, *_over_all_datasets(rows, roster)], columns=GAIN_COLUMNS)
+    of_splits = [row | _tested(row["values"], row["metric"], run_metadata) for row in rows]
+    return pd.DataFrame([*of_splits, *_over_all_datasets(rows, run_metadata)], columns=GAIN_COLUMNS)
 
 
 def settings(searches: Sequence[tuple[Mapping, pd.DataFrame]]) -> pd.DataFrame:
@@ -248,26 +250,26 @@ def _side(default: object, found: object) -> str:
     return "other"
 
 
-def _tested(differences: np.ndarray, metric: str, roster: Roster) -> dict[str, object]:
+def _tested(differences: np.ndarray, metric: str, run_metadata: RunMetadata) -> dict[str, object]:
     told = over_splits(differences)
     return told | {
         "seeds": len(differences),
-        "better": _better(told["low"], told["high"], metric, roster),
+        "better": _better(told["low"], told["high"], metric, run_metadata),
     }
 
 
-def _better(low: float, high: float, metric: str, roster: Roster) -> str:
+def _better(low: float, high: float, metric: str, run_metadata: RunMetadata) -> str:
     """Return whose score is better beyond the interval."""
     if not (low > 0 or high < 0):
         return "neither"
-    return "tuned" if roster.sign(metric) * low > 0 else "default"
+    return "tuned" if run_metadata.sign(metric) * low > 0 else "default"
 
 
-def _over_all_datasets(rows: list[dict], roster: Roster) -> list[dict]:
+def _over_all_datasets(rows: list[dict], run_metadata: RunMetadata) -> list[dict]:
     """Return rows over the datasets of a scenario, where there are at least two that have the score."""
     found = []
     table = pd.DataFrame(
-        rows, columns=[*VIEW, "run", "against", "metric", "values", "tuned", "default"]
+        rows, columns=[*SPLIT, "run", "against", "metric", "values", "tuned", "default"]
     )
     for names, group in table.groupby(["scenario", "run", "against", "metric"], sort=False):
         by_dataset = {
@@ -289,5 +291,5 @@ def _over_all_datasets(rows: list[dict], roster: Roster) -> list[dict]:
             "p": np.nan,
         }
         row |= {"seeds": min(map(len, by_dataset.values())), "note": interval}
-        found.append(row | {"better": _better(low[0], high[0], row["metric"], roster)})
+        found.append(row | {"better": _better(low[0], high[0], row["metric"], run_metadata)})
     return found

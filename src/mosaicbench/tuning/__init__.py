@@ -1,1 +1,1 @@
-"""How settings are searched for: on an inner view, trial by trial."""
+"""How settings are searched for: on an inner split, trial by trial."""

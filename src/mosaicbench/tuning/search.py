@@ -7,7 +7,7 @@ the seed, its number and the trials before it, and the journal has each trial as
 goes on as if it had not been.
 
 No trial is pruned by its validation cost: that is a sum with weights that are searched themselves (beta, the weight of a
-critic), so a lower one says nothing between two trials.
+discriminator), so a lower one says nothing between two trials.
 """
 
 from __future__ import annotations

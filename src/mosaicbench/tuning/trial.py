@@ -1,4 +1,4 @@
-"""One trial: a fit like any other, on the inner view, and its scores, each in a child process: no failure ends the search."""
+"""One trial: a fit like any other, on the inner split, and its scores, each in a child process: no failure ends the search."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def tried(
     fit
         What the run asks for without these settings.
     solution
-        Of the inner view; the fit never reads it.
+        Of the inner split; the fit never reads it.
     objective
         As of ``objective.value_of``.
     limits
@@ -100,14 +100,14 @@ def _fit_elsewhere(fit: Fit, limits: Limits, python: str) -> None:
 def _score(fit: Fit, solution: Path, metrics: Sequence[str]) -> None:
     """Write the scores of a fit beside it."""
     from mosaicbench.files.runs import read_history, read_imputed, read_latents, read_record
-    from mosaicbench.files.splits import read_view
+    from mosaicbench.files.splits import read_split
     from mosaicbench.scoring import scorer
-    from mosaicbench.scoring.collect import evidence_of
+    from mosaicbench.scoring.collect import run_data_of
 
     record = read_record(fit.record, fit.identity)
-    parts = {"train": read_view(fit.train, "train"), "solution": read_view(solution, "solution")}
+    parts = {"train": read_split(fit.train, "train"), "solution": read_split(solution, "solution")}
     read = {"latents": read_latents(fit.output / "latents.h5ad", record)}
     read |= {"imputed": read_imputed(fit.output / "imputed.h5mu", record)}
     read |= {"history": read_history(fit.output / "history.tsv", record)}
-    scores = scorer.means(evidence_of(fit.output, record=record, **parts, **read), metrics)
+    scores = scorer.means(run_data_of(fit.output, record=record, **parts, **read), metrics)
     write_text(fit.output / SCORES, json.dumps(scores))

@@ -47,7 +47,7 @@ class Request:
     gpu_model: str
 
 
-def share_of_limit(attempt: int) -> float:
+def fraction_of_limit(attempt: int) -> float:
     """Return the share of a run's limits that an attempt is granted: a quarter, a half, then all."""
     return 0.5 ** max(0, ATTEMPTS - attempt)
 

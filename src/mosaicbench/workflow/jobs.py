@@ -6,7 +6,7 @@ A description of fits is JSON with the keys
 runs      of each: dataset, scenario, run, method, hyperparameters; outputs, its folders, one per seed; where models are
           kept, keep: true and the data's licence; candidate: the seed whose model is kept in case it will be wanted;
           of a tuned run, tuned: best.json of each seed, whose hyperparameters are added when the job runs
-seeds     of each: seed; train, query and, for positive controls, solution: files of the view
+seeds     of each: seed; train, query and, for positive controls, solution: files of the split
 limits    minutes and memory_mb of each fit; none by default
 ========  =======================================================================================================
 """
@@ -28,7 +28,7 @@ NEEDED = {
     "seeds": ("seed", "train", "query"),
 }
 NEEDED_INSIDE = {  # command -> of a job on the command line: key -> what its object, or each object of its list, has
-    "adopt": {"seeds": ("seed", "view", "output")},
+    "adopt": {"seeds": ("seed", "split", "output")},
     "tune": {
         "identity": ("dataset", "scenario", "run", "method", "seed"),
         "limits": tuple(NO_LIMITS),

@@ -2,10 +2,10 @@
 
 The rules of the workflow ask here for patterns, with Snakemake's wildcards in the place of names, and commands for paths:
 
->>> Results("<results>").view("{dataset}", "{scenario}", "{seed}")
-'<results>/views/{dataset}/{scenario}/seed-{seed}'
->>> Results("results").view("pbmc68k_split", "paired", 0)
-'results/views/pbmc68k_split/paired/seed-0'
+>>> Results("<results>").split("{dataset}", "{scenario}", "{seed}")
+'<results>/splits/{dataset}/{scenario}/seed-{seed}'
+>>> Results("results").split("pbmc68k_split", "paired", 0)
+'results/splits/pbmc68k_split/paired/seed-0'
 
 Standard library only, since every job of the workflow imports it.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1]
 INSTALLED = PACKAGE / "_project"  # setup.py copies the project's files here when it builds a wheel
 
-PARTS_OF_VIEW = ("train.h5mu", "query.h5mu", "solution.h5mu")
+PARTS_OF_SPLIT = ("train.h5mu", "query.h5mu", "solution.h5mu")
 FILES_OF_FIT = ("latents.h5ad", "train_latents.h5ad", "imputed.h5mu", "history.tsv", "run.json")
 FILES_OF_TUNING = ("trials.tsv", "best.json")
 FILES_OF_SCORES = ("scores.tsv", "features.tsv", "cells.npz")
@@ -36,9 +36,9 @@ TABLES = (
 )
 TABLES += (
     "published",
-    "expenses",
+    "resources",
     "history",
-    "standings",
+    "rankings",
     "phases",
     "scaling",
     "sweep",
@@ -57,7 +57,7 @@ PROJECTIONS = (
     "virtual_realism",
     "contents",
 )  # what `project` writes
-# Of logs and expenses that runs of a view share; no run's name begins with an underscore.
+# Of logs and expenses that runs of a split share; no run's name begins with an underscore.
 CONTROLS, BASELINES, MODELS = "_controls", "_baselines", "_models"
 
 
@@ -91,9 +91,9 @@ class Results:
         """Return a dataset's file."""
         return self.at("datasets", f"{dataset}.h5mu")
 
-    def view(self, dataset: str, scenario: str, seed: int | str) -> str:
-        """Return the folder of a view: ``PARTS_OF_VIEW`` and ``audit.tsv``."""
-        return self.at("views", dataset, scenario, f"seed-{seed}")
+    def split(self, dataset: str, scenario: str, seed: int | str) -> str:
+        """Return the folder of a split: ``PARTS_OF_SPLIT`` and ``audit.tsv``."""
+        return self.at("splits", dataset, scenario, f"seed-{seed}")
 
     @property
     def runs(self) -> str:
@@ -108,9 +108,9 @@ class Results:
         """Return the folder of a run's fit of one seed: ``FILES_OF_FIT``."""
         return self.at("runs", dataset, scenario, run, f"seed-{seed}")
 
-    def inner_view(self, dataset: str, scenario: str, seed: int | str) -> str:
-        """Return the folder of the view that train cells of a view were divided into once more: ``PARTS_OF_VIEW``."""
-        return self.at("tuning/views", dataset, scenario, f"seed-{seed}")
+    def inner_split(self, dataset: str, scenario: str, seed: int | str) -> str:
+        """Return the folder of the split that train cells of a split were divided into once more: ``PARTS_OF_SPLIT``."""
+        return self.at("tuning/splits", dataset, scenario, f"seed-{seed}")
 
     def tuning(self, dataset: str, scenario: str, run: str, seed: int | str) -> str:
         """Return the folder of the search for a tuned run's settings: ``FILES_OF_TUNING``."""
@@ -132,11 +132,11 @@ class Results:
 
     @property
     def projections(self) -> str:
-        """The folder of what figures of cells need, ``PROJECTIONS`` of every view."""
+        """The folder of what figures of cells need, ``PROJECTIONS`` of every split."""
         return self.at("projections")
 
     def projection(self, dataset: str, scenario: str) -> str:
-        """Return the folder of what figures of a view's cells need."""
+        """Return the folder of what figures of a split's cells need."""
         return self.at("projections", dataset, scenario)
 
     @property
@@ -165,9 +165,9 @@ class Results:
         return self.at("code")
 
     @property
-    def expenses(self) -> Jobs:
+    def resources(self) -> Jobs:
         """Where Snakemake writes what jobs took."""
-        return Jobs(self.at("expenses"), "tsv")
+        return Jobs(self.at("resources"), "tsv")
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ class Jobs:
         return self.at("adopt", dataset, scenario, run)
 
     def fit_of_runs(self, dataset: str, scenario: str, part: str) -> str:
-        """Return the file of the fits of several runs of a view: ``CONTROLS``, "_baselines_1", "_models_2" and so on."""
+        """Return the file of the fits of several runs of a split: ``CONTROLS``, "_baselines_1", "_models_2" and so on."""
         return self.at("fit", dataset, scenario, part)
 
     def of_fit(self, dataset: str, scenario: str, run: str, seed: int | str) -> str:
@@ -218,27 +218,27 @@ class Jobs:
         return max(written, key=lambda file: Path(file).stat().st_mtime, default=own[0])
 
     def cut(self, dataset: str, scenario: str, seed: int | str) -> str:
-        """Return the file of the cut of a view."""
+        """Return the file of the cut of a split."""
         return self.at("cut", dataset, scenario, f"seed-{seed}")
 
     def cut_of_seeds(self, dataset: str, scenario: str) -> str:
-        """Return the file of the cut of a view with all seeds."""
+        """Return the file of the cut of a split with all seeds."""
         return self.at("cut", dataset, scenario, "seeds")
 
     def divide(self, dataset: str, scenario: str, seed: int | str) -> str:
-        """Return the file of the division of a view's train cells."""
+        """Return the file of the division of a split's train cells."""
         return self.at("divide", dataset, scenario, f"seed-{seed}")
 
     def tune(self, dataset: str, scenario: str, run: str, seed: int | str) -> str:
         """Return the file of the search for a tuned run's settings."""
         return self.at("tune", dataset, scenario, run, f"seed-{seed}")
 
-    def of_view(self, rule: str, dataset: str, scenario: str) -> str:
-        """Return the file of a rule's job of a view."""
+    def of_split(self, rule: str, dataset: str, scenario: str) -> str:
+        """Return the file of a rule's job of a split."""
         return self.at(rule, dataset, scenario)
 
     def score(self, dataset: str, scenario: str, part: str) -> str:
-        """Return the file of the scoring of a part of a view's runs: ``CONTROLS``, "_1" and so on."""
+        """Return the file of the scoring of a part of a split's runs: ``CONTROLS``, "_1" and so on."""
         return self.at("score", dataset, scenario, part)
 
     def prepare(self, dataset: str) -> str:

@@ -1,6 +1,6 @@
 """Seconds and memory of a benchmark: as it measured them, and from that what another one will take.
 
-The table of expenses has a row for each method, for the scoring of one fit (`SCORE`), and for all else that is done for a view
+The table of expenses has a row for each method, for the scoring of one fit (`SCORE`), and for all else that is done for a split
 and seed, figures and report among it (`OTHER`). Each says what a job takes to start, and what 1,000 train cells add, of a model
 in each epoch. A method that was not measured takes the median of its kind.
 """
@@ -18,17 +18,17 @@ COLUMNS = ["work", "epochs", "start_seconds", "seconds_per_1000_cells"]
 COLUMNS += ["start_mb", "mb_per_1000_cells"]
 JOB_COLUMNS = ["rule", "dataset", "scenario", "seconds", "host_mb"]
 SCORE, OTHER = "score", "other"
-VIEW = ["dataset", "scenario"]
-FIT = [*VIEW, "run", "method", "seed"]
+SPLIT = ["dataset", "scenario"]
+FIT = [*SPLIT, "run", "method", "seed"]
 QUERY = 0.2  # the share of query cells of a scenario that names none
 
 
 def jobs_of(results: Results) -> pd.DataFrame:
     """Return what Snakemake measured of each job that is no fit, columns `JOB_COLUMNS`."""
-    folder, rows = Path(results.expenses.folder), []
+    folder, rows = Path(results.resources.folder), []
     for file in sorted(folder.rglob("*.tsv")):
-        rule, *view = file.relative_to(folder).with_suffix("").parts
-        dataset, scenario, *_ = [*view, "-", "-"] if rule in ("prepare", "cut", "score") else "--"
+        rule, *split = file.relative_to(folder).with_suffix("").parts
+        dataset, scenario, *_ = [*split, "-", "-"] if rule in ("prepare", "cut", "score") else "--"
         took = pd.read_csv(file, sep="\t", na_values="-").iloc[-1]
         rows.append([rule, dataset, scenario, took["s"], took["max_rss"]])
     return pd.DataFrame(rows, columns=JOB_COLUMNS)
@@ -52,8 +52,8 @@ def measured(phases: pd.DataFrame, history: pd.DataFrame, jobs: pd.DataFrame) ->
     )
     imports = phases[phases["phase"] == "import"].set_index(FIT)[["seconds", "host_mb"]]
     fits = fits.join(imports.set_axis(["start_seconds", "start_mb"], axis=1))
-    epochs = history.groupby([*VIEW, "run", "seed"])["epoch"].nunique()
-    fits = fits.reset_index().join(epochs.rename("epochs"), on=[*VIEW, "run", "seed"])
+    epochs = history.groupby([*SPLIT, "run", "seed"])["epoch"].nunique()
+    fits = fits.reset_index().join(epochs.rename("epochs"), on=[*SPLIT, "run", "seed"])
     fits = fits.fillna({"epochs": 0})
     rows = []
     for method, of_method in fits.groupby("method", sort=False):
@@ -62,8 +62,8 @@ def measured(phases: pd.DataFrame, history: pd.DataFrame, jobs: pd.DataFrame) ->
         thousands = largest["cells"] / 1000
         added = (largest["seconds"] - start) / thousands / max(1, largest["epochs"])
         rows.append([method, largest["epochs"], start, added, mb, (largest["mb"] - mb) / thousands])
-    thousands = fits.groupby(VIEW)["cells"].max() / 1000
-    number = {SCORE: fits.groupby(VIEW).size(), OTHER: fits.groupby(VIEW)["seed"].nunique()}
+    thousands = fits.groupby(SPLIT)["cells"].max() / 1000
+    number = {SCORE: fits.groupby(SPLIT).size(), OTHER: fits.groupby(SPLIT)["seed"].nunique()}
     for work in (SCORE, OTHER):
         of_work = jobs[(jobs["rule"] == SCORE) == (work == SCORE)]
         added = of_work["seconds"].sum() / (number[work] * thousands).sum()
@@ -72,7 +72,7 @@ def measured(phases: pd.DataFrame, history: pd.DataFrame, jobs: pd.DataFrame) ->
 
 
 def planned(
-    settings, expenses: pd.DataFrame, shapes: dict[str, tuple[int, dict[str, int]]]
+    settings, resources: pd.DataFrame, shapes: dict[str, tuple[int, dict[str, int]]]
 ) -> pd.DataFrame:
     """Return what a benchmark will take from scratch: a row for each dataset, scenario and work, with hours, MB and GB of disk.
 
@@ -85,7 +85,7 @@ def planned(
     shapes
         dataset -> number of cells, and modality -> number of features as methods see them.
     """
-    costs, seeds = expenses.set_index("work"), len(settings.seeds)
+    costs, seeds = resources.set_index("work"), len(settings.seeds)
     rows = []
 
     def add(dataset, scenario, work, jobs, cells, of, epochs=None, disk=0.0):
@@ -94,7 +94,7 @@ def planned(
         mb = of["start_mb"] + of["mb_per_1000_cells"] * cells / 1000
         rows.append([dataset, scenario, work, jobs, jobs * seconds / 3600, mb, jobs * disk])
 
-    for dataset, scenario in settings.views:
+    for dataset, scenario in settings.splits:
         cells, features = shapes[dataset]
         query = cells * settings.scenarios[scenario].get("query_fraction", QUERY)
         train, width = cells - query, sum(features.values())
@@ -102,7 +102,7 @@ def planned(
         runs = [
             settings.runs[r] for d, s, r in settings.applicable if (d, s) == (dataset, scenario)
         ]
-        for run in (run for run in runs if run.method != catalog.ELSEWHERE):
+        for run in (run for run in runs if run.method != catalog.EXTERNAL):
             card = catalog.card("methods", run.method)
             of, epochs = _like(costs, run.method), run.hyperparameters.get("max_epochs")
             latents = cells * (len(features) + 1) * (run.hyperparameters.get("latent") or 20)

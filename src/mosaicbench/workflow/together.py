@@ -11,12 +11,12 @@ from mosaicbench.workflow.layout import BASELINES, CONTROLS, MODELS, PROJECTIONS
 MOST_RUNS = 10  # of one job; on a cluster, more would wait in line
 MOST_RUNS_OF_FEW_JOBS = 20
 MOST_MODELS = 2  # of one job; of more, a machine of many cores would wait for the last
-MOST_VIEWS = 6  # whose cells one job lays out; on many cores, more would wait
+MOST_SPLITS = 6  # whose cells one job lays out; on many cores, more would wait
 MOST_FIGURES = 4  # so that several cores have some to draw
 
 
 class Scored(NamedTuple):
-    """Runs that one job per view scores, and the scenarios of these views."""
+    """Runs that one job per split scores, and the scenarios of these splits."""
 
     runs: list[str]
     scenarios: list[str]
@@ -42,14 +42,14 @@ def fitted(
     models: list[str],
     applicable: list[tuple[str, str, str]],
 ) -> dict[str, list[str]]:
-    """Return which runs one job per view fits, all seeds of each, under the name of that job's files.
+    """Return which runs one job per split fits, all seeds of each, under the name of that job's files.
 
     Parameters
     ----------
     controls
-        Those that exist in every view.
+        Those that exist in every split.
     baselines
-        Those that are fitted together where they exist in the same views. One that has no company has a job of its own.
+        Those that are fitted together where they exist in the same splits. One that has no company has a job of its own.
     models
         As baselines, but few to a job, and one that has no company has one part of its own, with all seeds.
     applicable
@@ -61,10 +61,10 @@ def fitted(
         Part ("_controls", "_baselines_1", "_baselines_2", ..., "_models_1", ...) -> its runs. Each run is in one part at most.
     """
     parts = {
-        BASELINES: [runs for runs in _in_same_views(baselines, applicable) if len(runs) > 1],
+        BASELINES: [runs for runs in _in_same_splits(baselines, applicable) if len(runs) > 1],
         MODELS: [
             part
-            for runs in _in_same_views(models, applicable)
+            for runs in _in_same_splits(models, applicable)
             for part in _shared_out(runs, MOST_MODELS)
         ],
     }
@@ -77,14 +77,14 @@ def fitted(
 
 
 def scored(controls: list[str], applicable: list[tuple[str, str, str]]) -> dict[str, Scored]:
-    """Return which runs one job per view scores, under the name of that job's files.
+    """Return which runs one job per split scores, under the name of that job's files.
 
     Parameters
     ----------
     controls
-        Those that exist in every view: they are the first part.
+        Those that exist in every split: they are the first part.
     applicable
-        (dataset, scenario, run) of every run that exists. Further parts are of runs that exist in the same views.
+        (dataset, scenario, run) of every run that exists. Further parts are of runs that exist in the same splits.
 
     Returns
     -------
@@ -94,7 +94,9 @@ def scored(controls: list[str], applicable: list[tuple[str, str, str]]) -> dict[
     scenarios = list(dict.fromkeys(scenario for _, scenario, _ in applicable))
     others = list(dict.fromkeys(run for _, _, run in applicable if run not in controls))
     parts = [
-        part for runs in _in_same_views(others, applicable) for part in _shared_out(runs, MOST_RUNS)
+        part
+        for runs in _in_same_splits(others, applicable)
+        for part in _shared_out(runs, MOST_RUNS)
     ]
     named = ({CONTROLS: controls} if controls else {}) | {
         f"_{number}": runs for number, runs in enumerate(parts, start=1)
@@ -103,14 +105,14 @@ def scored(controls: list[str], applicable: list[tuple[str, str, str]]) -> dict[
 
 
 def scored_by_scenario(applicable: list[tuple[str, str, str]]) -> dict[str, Scored]:
-    """Return the same with controls among the other runs: part ("_1", "_2", ...) -> runs of the same views of one scenario.
+    """Return the same with controls among the other runs: part ("_1", "_2", ...) -> runs of the same splits of one scenario.
 
-    A run that exists in several scenarios is in a part of each: in a view, the scenario says which of them scores it.
+    A run that exists in several scenarios is in a part of each: in a split, the scenario says which of them scores it.
     """
     parts = []
     for scenario in dict.fromkeys(scenario for _, scenario, _ in applicable):
         here = [place for place in applicable if place[1] == scenario]
-        alike = _in_same_views(list(dict.fromkeys(run for _, _, run in here)), here)
+        alike = _in_same_splits(list(dict.fromkeys(run for _, _, run in here)), here)
         parts += [
             Scored(part, [scenario])
             for runs in alike
@@ -119,9 +121,9 @@ def scored_by_scenario(applicable: list[tuple[str, str, str]]) -> dict[str, Scor
     return {f"_{number}": part for number, part in enumerate(parts, start=1)}
 
 
-def laid_out(views: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
-    """Return of which views, (dataset, scenario), one job lays out the cells."""
-    return _shared_out(views, MOST_VIEWS)
+def laid_out(splits: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
+    """Return of which splits, (dataset, scenario), one job lays out the cells."""
+    return _shared_out(splits, MOST_SPLITS)
 
 
 def drawn(figures: list[str]) -> list[list[str]]:
@@ -135,15 +137,15 @@ def drawn(figures: list[str]) -> list[list[str]]:
     return [*_shared_out(others, MOST_FIGURES), *_shared_out(showing, MOST_FIGURES)]
 
 
-def _in_same_views(runs: list[str], applicable: list[tuple[str, str, str]]) -> list[list[str]]:
-    """Return the runs that exist in a view, those that exist in the same views side by side."""
-    views: dict[str, list[tuple[str, str]]] = {}
+def _in_same_splits(runs: list[str], applicable: list[tuple[str, str, str]]) -> list[list[str]]:
+    """Return the runs that exist in a split, those that exist in the same splits side by side."""
+    splits: dict[str, list[tuple[str, str]]] = {}
     for dataset, scenario, run in applicable:
-        views.setdefault(run, []).append((dataset, scenario))
+        splits.setdefault(run, []).append((dataset, scenario))
     alike: dict[tuple, list[str]] = {}
     for run in runs:
-        if run in views:
-            alike.setdefault(tuple(views[run]), []).append(run)
+        if run in splits:
+            alike.setdefault(tuple(splits[run]), []).append(run)
     return list(alike.values())
 
 

@@ -15,13 +15,13 @@ from mosaicbench.stats.sanity import MARKS
 
 ARROWS = {"lower": "↓", "higher": "↑"}
 TRAITS = {
-    "uses_pairs": "whether it is told which measurements of two modalities are of the same cell",
-    "uses_links": "whether it is told which features of two modalities belong together",
-    "uses_labels": "whether it is told the cell types of the train cells",
+    "takes_pairs": "whether it is told which measurements of two modalities are of the same cell",
+    "takes_links": "whether it is told which features of two modalities belong together",
+    "takes_labels": "whether it is told the cell types of the train cells",
     "transductive": "whether it is fitted on the query cells too",
 }
 
-ELSEWHERE = "computed elsewhere, so it cannot be known"
+EXTERNAL = "computed elsewhere, so it cannot be known"
 
 
 Columns = list[tuple[Column | str, Callable[[dict], Cell | str]]]
@@ -42,7 +42,7 @@ def label_columns(theme: Theme, **rooms: str) -> Columns:
     ]
 
 
-def view_columns(theme: Theme) -> Columns:
+def split_columns(theme: Theme) -> Columns:
     """Return the columns that name dataset and scenario."""
     return label_columns(theme, dataset="datasets", scenario="scenarios")
 
@@ -86,7 +86,7 @@ def text_column(label: str, key: str) -> Columns:
 
 def trait_columns(theme: Theme) -> Columns:
     """Return "yes" or "no" for each of :data:`TRAITS`, a dash where the run was computed elsewhere."""
-    heads = {name: name.removeprefix("uses_").capitalize() for name in TRAITS}
+    heads = {name: name.removeprefix("takes_").capitalize() for name in TRAITS}
     return [
         (Column(heads[name], about=about), partial(_trait, name=name, theme=theme))
         for name, about in TRAITS.items()
@@ -94,9 +94,9 @@ def trait_columns(theme: Theme) -> Columns:
 
 
 def _trait(row: dict, *, name: str, theme: Theme) -> Cell:
-    if theme.roster.is_elsewhere(row["run"]):
-        return Cell(NOT_GIVEN, why=ELSEWHERE)
-    answer = theme.roster.traits(row["run"])[name]
+    if theme.run_metadata.is_external(row["run"]):
+        return Cell(NOT_GIVEN, why=EXTERNAL)
+    answer = theme.run_metadata.traits(row["run"])[name]
     return Cell(answer, mark="no" if answer == "no" else "")
 
 
@@ -106,17 +106,17 @@ def _label(row: dict, *, key: str, room: str, theme: Theme) -> str:
 
 def metric_column(metric: str, theme: Theme) -> Column:
     """Return the column of a metric, which the first click sorts from the best value on."""
-    descending = theme.roster.better(metric) != "lower"
+    descending = theme.run_metadata.better(metric) != "lower"
     return Column(
         with_arrow(metric, theme),
-        about=theme.roster.metric(metric).get("definition", ""),
+        about=theme.run_metadata.metric(metric).get("definition", ""),
         descending=descending,
     )
 
 
 def with_arrow(metric: str, theme: Theme) -> str:
     """Return a metric's label, and which way is better: "FOSCTTM ↓"."""
-    arrow = ARROWS.get(theme.roster.better(metric), "")
+    arrow = ARROWS.get(theme.run_metadata.better(metric), "")
     return f"{theme.label('metrics', metric)}\N{NO-BREAK SPACE}{arrow}".strip()
 
 

@@ -1,4 +1,4 @@
-"""What the design of a view means for its scores, from its audit: hidden types that balance it, and donors on both sides."""
+"""What the design of a split means for its scores, from its audit: hidden types that balance it, and donors on both sides."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ ON_BOTH_SIDES = re.compile(
 def notes(
     audit: pd.DataFrame | None, dataset: str, scenarios: Mapping[str, Mapping], theme: Theme
 ) -> list[str]:
-    """Return one sentence per thing that a reader of the scores must know of the view's design.
+    """Return one sentence per thing that a reader of the scores must know of the split's design.
 
     Parameters
     ----------
     audit
-        The ``audit.tsv`` of one seed of the view; None where there is none.
+        The ``audit.tsv`` of one seed of the split; None where there is none.
     dataset
-        The view's dataset.
+        The split's dataset.
     scenarios
         The config's scenarios, among which one may hold whole groups out.
     theme

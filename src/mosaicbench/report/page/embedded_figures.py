@@ -38,7 +38,7 @@ class EmbeddedFigures:
         ] = []  # a sentence for each figure that has a reason in its place, as far as asked for
 
     def of(self, *place: str) -> list[dict]:
-        """Return every figure that was drawn for a view (dataset, scenario), or, without a place, for all.
+        """Return every figure that was drawn for a split (dataset, scenario), or, without a place, for all.
 
         Returns
         -------

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import pandas as pd
 
 from mosaicbench.report.page.cells import (
-    ELSEWHERE,
+    EXTERNAL,
     arranged,
     run_cell,
     run_column,
     text_column,
-    view_columns,
+    split_columns,
 )
 from mosaicbench.report.page.html_tables import Cell, Grid, table
 from mosaicbench.report.tables.text import NOT_GIVEN
@@ -35,7 +35,7 @@ REMEDIES = {
     "Where the reason names a package or links that are missing, the run takes part once they are there.",
 }
 NOT_IN_FILES = "computed elsewhere, and not in its files, or not defined on these data"
-GIVES = {  # what a method's card must give, so that it has scores of a group
+OUTPUTS = {  # what a method's card must give, so that it has scores of a group
     "alignment": ("single", "it gives no latents of single modalities"),
     "label_transfer": ("single", "it gives no latents of single modalities"),
     "imputation": ("impute", "it does not impute"),
@@ -45,15 +45,15 @@ GIVES = {  # what a method's card must give, so that it has scores of a group
 
 
 def reason(run: str, metric: str, runs: pd.DataFrame, theme: Theme) -> str:
-    """Return why a run of a view has no value of a metric."""
+    """Return why a run of a split has no value of a metric."""
     fits = runs[runs["run"] == run]
     if fits["status"].isin((*FAILED, "not_applicable")).all():
         return messages(run, runs)
-    if theme.roster.is_elsewhere(run):
-        of_run = theme.roster.group(metric) == "resources"
-        return ELSEWHERE if of_run else NOT_IN_FILES
-    output, why = GIVES.get(theme.roster.group(metric), ("", ""))
-    gives = theme.roster.card(run).get("gives")
+    if theme.run_metadata.is_external(run):
+        of_run = theme.run_metadata.group(metric) == "resources"
+        return EXTERNAL if of_run else NOT_IN_FILES
+    output, why = OUTPUTS.get(theme.run_metadata.group(metric), ("", ""))
+    gives = theme.run_metadata.card(run).get("gives")
     if output and gives is not None and output not in gives:
         return f"not given by this method: {why}"
     remarks = (
@@ -74,7 +74,7 @@ def messages(run: str, runs: pd.DataFrame) -> str:
 
 
 def unsuccessful_runs(runs: pd.DataFrame, config: Mapping, theme: Theme) -> Grid | None:
-    """Return one row per view, run, status and reason, with its seeds: failed, then collapsed, then not applicable."""
+    """Return one row per split, run, status and reason, with its seeds: failed, then collapsed, then not applicable."""
     order = [*FAILED, "collapsed", "not_applicable"]
     logs = Jobs((config.get("pathvars") or {}).get("logs", "logs"), "log")
 
@@ -91,7 +91,7 @@ def unsuccessful_runs(runs: pd.DataFrame, config: Mapping, theme: Theme) -> Grid
     rows = seeds.rename("seeds").reset_index()
     columns = [
         *run_column(theme),
-        *view_columns(theme),
+        *split_columns(theme),
         (
             "Status",
             lambda row: Cell(
@@ -127,7 +127,7 @@ def gates(findings: pd.DataFrame, theme: Theme) -> Grid | None:
             "Run",
             lambda row: EVERY_RUN if row["run"] == EVERY_RUN else run_cell(row["run"], theme),
         ),
-        *view_columns(theme),
+        *split_columns(theme),
         *text_column("Gate", "gate"),
         *text_column("Finding", "finding"),
     ]
@@ -135,7 +135,7 @@ def gates(findings: pd.DataFrame, theme: Theme) -> Grid | None:
 
 
 def alarms(table: pd.DataFrame, theme: Theme) -> list[str]:
-    """Return one sentence per score of a control that is not where theory puts it: run, metric, view and value."""
+    """Return one sentence per score of a control that is not where theory puts it: run, metric, split and value."""
     return [
         f"{theme.label('runs', row.run)}, {_label(row.metric, theme)}, {theme.label('datasets', row.dataset)}, "
         f"{theme.label('scenarios', row.scenario)}: {row.message}"

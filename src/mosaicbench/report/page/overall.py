@@ -57,7 +57,7 @@ def _board(
         lacks=[_what_is_missing(text, len(together), theme) for text in lines["missing"]],
     ).join(by_dataset[several].add_prefix("in "))
     ran = lines[lines["of_seeds"] > 0]
-    competes, complete = ran["run"].map(theme.roster.competes), ran["complete"].astype(bool)
+    competes, complete = ran["run"].map(theme.run_metadata.competes), ran["complete"].astype(bool)
     incomplete = ran[competes & ~complete]
     title = theme.label("scenarios", scenario).capitalize()
     if several:
@@ -86,11 +86,13 @@ def _columns(datasets: list[str], theme: Theme) -> Columns:
         return f"it lacks {row['lacks']}" if row["lacks"] else ""
 
     def unranked(row: dict) -> str:
-        return reason(row) if theme.roster.competes(row["run"]) else "controls are not ranked"
+        return reason(row) if theme.run_metadata.competes(row["run"]) else "controls are not ranked"
 
     def score(row: dict) -> Cell:
         cell = number_cell(row["score"], why=reason(row))
-        is_whole = row["complete"] or not theme.roster.competes(row["run"]) or pd.isna(row["score"])
+        is_whole = (
+            row["complete"] or not theme.run_metadata.competes(row["run"]) or pd.isna(row["score"])
+        )
         return cell if is_whole else replace(cell, text=f"{cell.text} {FEWER}", why=reason(row))
 
     columns = run_column(theme) + number_column("Rank", "rank", ".0f", why=unranked)

@@ -11,7 +11,7 @@ from mosaicbench.report.page.cells import (
     number_column,
     run_cell,
     sort_key,
-    view_columns,
+    split_columns,
 )
 from mosaicbench.report.page.html_tables import Cell, Column, Grid
 from mosaicbench.report.page.html_tables import table as html_table
@@ -30,14 +30,14 @@ NEEDED = "so many splits in all, with which a difference as large as the one her
 
 
 def recommendations(table: pd.DataFrame, theme: Theme) -> Grid | None:
-    """Return one row per view and question; None where no run answers any.
+    """Return one row per split and question; None where no run answers any.
 
     Parameters
     ----------
     table
         Columns ``recommendation.COLUMNS``.
     """
-    columns = view_columns(theme)
+    columns = split_columns(theme)
     columns += [
         ("Question", lambda row: _begun(question_in_words(row, theme))),
         ("Take", partial(_taken, theme=theme)),
@@ -75,14 +75,14 @@ def _score(row: dict, *, theme: Theme) -> Cell:
     if not row["run"]:
         return Cell(_begun(why_none(row, theme)), sort="")
     if row["question"] == SPEED:
-        why = "no score: the fastest of the runs that the other rows of this view name"
+        why = "no score: the fastest of the runs that the other rows of this split name"
         return Cell(NOT_GIVEN, sort="", why=why)
     text = mean_with_interval(row["metric"], row["mean"], row["low"], row["high"])
     return Cell(f"{theme.label('metrics', row['metric'])} {text}", sort=sort_key(row["mean"]))
 
 
 def _others(row: dict) -> list[str]:
-    return [run for run in row["level_with"].split(", ") if run]
+    return [run for run in row["tied_with"].split(", ") if run]
 
 
 def _more_splits(row: dict) -> Cell | str:

@@ -117,8 +117,8 @@ def methods(runs: pd.DataFrame, records: Sequence[Mapping], theme: Theme) -> lis
     ).drop_duplicates()
     descriptions = []
     runs_of = pd.Series(theme.order("runs", runs["run"]), dtype=object)
-    for method, names in runs_of.groupby(runs_of.map(theme.roster.method), sort=False):
-        card = theme.roster.card(names.iloc[0])
+    for method, names in runs_of.groupby(runs_of.map(theme.run_metadata.method), sort=False):
+        card = theme.run_metadata.card(names.iloc[0])
         description = {key: ", ".join(card.get(key, ())) for key in ("handles", "uses", "gives")}
         description |= {key: card.get(key, "") for key in ("summary", "deviates", "paper", "doi")}
         descriptions.append(
@@ -126,7 +126,7 @@ def methods(runs: pd.DataFrame, records: Sequence[Mapping], theme: Theme) -> lis
             | {
                 "id": method,
                 "label": theme.label("methods", method),
-                "kind": theme.roster.kind(names.iloc[0]),
+                "kind": theme.run_metadata.kind(names.iloc[0]),
                 "runs": list(names),
                 "colour": theme.colour(names.iloc[0]),
                 "transductive": bool(card.get("transductive", False)),
@@ -162,12 +162,12 @@ def _used(method: str, used: pd.DataFrame, runs: list[str]) -> Grid | None:
 
 def metric(name: str, theme: Theme) -> dict:
     """Return what a metric's card says, in words."""
-    card = theme.roster.metric(name)
+    card = theme.run_metadata.metric(name)
     ends = [f"{end} {card[end]}" for end in ("best", "chance") if card.get(end) not in (None, "")]
     return {
         "id": name,
         "label": theme.label("metrics", name),
-        "arrow": ARROWS.get(theme.roster.better(name), ""),
+        "arrow": ARROWS.get(theme.run_metadata.better(name), ""),
         "ends": ", ".join(ends),
         "definition": card.get("definition", ""),
         "doi": card.get("doi", ""),
@@ -187,7 +187,7 @@ def in_groups(metrics: list[str], theme: Theme) -> dict[str, list[str]]:
     """Return group -> its metrics; groups that say nothing about quality come last."""
     groups: dict[str, list[str]] = {}
     for name in metrics:
-        groups.setdefault(theme.roster.group(name), []).append(name)
+        groups.setdefault(theme.run_metadata.group(name), []).append(name)
     return dict(sorted(groups.items(), key=lambda group: group[0] in NO_QUALITY))
 
 
@@ -204,7 +204,7 @@ def datasets(
     for name in theme.order("datasets", runs["dataset"]):
         entry = dict(registered.get(name, {}))
         files = entry.pop("unverified", [])
-        card = theme.roster.cards["datasets"].get(name, entry)
+        card = theme.run_metadata.cards["datasets"].get(name, entry)
         facts = {
             key.replace("_", " "): _text(value)
             for key, value in card.items()

@@ -12,7 +12,7 @@ from mosaicbench.report.page import failures, overall, reference_sections, summa
 from mosaicbench.report.page.embedded_figures import EmbeddedFigures
 from mosaicbench.report.page.recommendations import recommendations
 from mosaicbench.report.page.render import render, said
-from mosaicbench.report.page.split import CIRCULAR, view_section
+from mosaicbench.report.page.split import CIRCULAR, split_section
 from mosaicbench.report.page.tuning import tuning
 from mosaicbench.report.tables.text import CROSS, FEWER, NOT_GIVEN
 from mosaicbench.report.theme import Theme
@@ -27,7 +27,7 @@ def report_page(
     figure_cards: Mapping[str, dict],
     theme: Theme,
     config: Mapping,
-    views: list[str],
+    splits: list[str],
     records: Sequence[Mapping],
     audits: Mapping[tuple[str, str], pd.DataFrame] | None = None,
     registered: Mapping[str, Mapping] | None = None,
@@ -47,12 +47,12 @@ def report_page(
         Labels, colours and order.
     config
         The configuration, shown as it is; its `title` and `question`, where it has them, head the page.
-    views
+    splits
         "dataset/scenario" in the order of the report.
     records
         The ``run.json`` of the runs: hyperparameters, versions, commits and machines; none leaves them out.
     audits
-        (dataset, scenario) -> the ``audit.tsv`` of one seed; a view without one says nothing about its design.
+        (dataset, scenario) -> the ``audit.tsv`` of one seed; a split without one says nothing about its design.
     registered
         dataset -> what the registry says of it, and `unverified`, its files for which neither a checksum nor a length is known.
     citations
@@ -60,11 +60,11 @@ def report_page(
     """
     embedded = EmbeddedFigures(Path(figures), figure_cards)
     runs = tables["runs"]
-    places = [tuple(view.split("/")) for view in views]
+    places = [tuple(split.split("/")) for split in splits]
     best_rows = summary.best_runs(tables, theme)
     figures_of_all = embedded.of()
-    of_views = [
-        view_section(number, place, tables, embedded, theme, config, (audits or {}).get(place))
+    of_splits = [
+        split_section(number, place, tables, embedded, theme, config, (audits or {}).get(place))
         for number, place in enumerate(places)
     ]
     return render(
@@ -86,7 +86,7 @@ def report_page(
         groups=overall.groups(theme),
         tuning=tuning(tables, config, theme),
         ranks=overall.ranks(tables["ranks"], tables["gates"], theme),
-        views=of_views,
+        splits=of_splits,
         unsuccessful=failures.unsuccessful_runs(runs, config, theme),
         remedies=failures.remedies(runs),
         alarms=failures.alarms(tables["gates"], theme),

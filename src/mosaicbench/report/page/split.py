@@ -1,4 +1,4 @@
-"""One view in the report: its headline scores, all its scores, and its paired tests."""
+"""One split in the report: its headline scores, all its scores, and its paired tests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from mosaicbench.report.page.reference_sections import in_groups, labels_from
 from mosaicbench.report.page.reference_sections import metric as metric_in_words
 from mosaicbench.report.page.render import said
 from mosaicbench.report.page.summary import endings
-from mosaicbench.report.tables.contract import of_view
+from mosaicbench.report.tables.contract import of_split
 from mosaicbench.report.tables.text import NOT_GIVEN, absence, mean_with_sd
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats.common import CONTESTS, HEADLINE, LEVEL, TABLED
@@ -45,7 +45,7 @@ LABEL_GROUPS = ("label_transfer", "label_prediction", "biology")
 TABLES = ("headline", "runs", "overview", "gates", "paired_tests")
 
 
-def view_section(
+def split_section(
     number: int,
     place: tuple[str, ...],
     tables: Mapping[str, pd.DataFrame],
@@ -54,19 +54,19 @@ def view_section(
     config: Mapping,
     audit: pd.DataFrame | None,
 ) -> dict:
-    """Return what the report holds of one view (dataset, scenario).
+    """Return what the report holds of one split (dataset, scenario).
 
-    `number` counts the views from 0; `audit` is the ``audit.tsv`` of one of its seeds, None if there is none.
+    `number` counts the splits from 0; `audit` is the ``audit.tsv`` of one of its seeds, None if there is none.
     """
-    of_tables = {name: of_view(tables[name], *place) for name in TABLES}
-    title = theme.view(*place)
+    of_tables = {name: of_split(tables[name], *place) for name in TABLES}
+    title = theme.split(*place)
     origin = labels_from(config, place[0]) or ()
     circular = " and ".join(theme.label("modalities", name) for name in origin)
     of_scores = (
         _Scores(of_tables, theme, circular=bool(circular)) if len(of_tables["runs"]) else None
     )
     return {
-        "anchor": f"view-{number + 1}",
+        "anchor": f"split-{number + 1}",
         "title": title,
         "design": notes(audit, place[0], config.get("scenarios") or {}, theme),
         "statuses": endings(of_tables["runs"]),
@@ -84,12 +84,12 @@ def view_section(
 
 
 class _Scores:
-    """The scores of one view, as tables of its runs in display order.
+    """The scores of one split, as tables of its runs in display order.
 
     Parameters
     ----------
     tables
-        The rows of the view.
+        The rows of the split.
     theme
         Labels, colours and order.
     circular
@@ -108,8 +108,10 @@ class _Scores:
         """Return the headline scores of every run."""
         gates = self.tables["gates"]
         at_chance = gates[gates["gate"] == "chance"].set_index(["run", "metric"])["message"]
-        is_level = level(self.tables["headline"], self.tables["paired_tests"], self.theme.roster)
-        best = set(self.summary.index[is_level.to_numpy(dtype=bool)])
+        is_tied = level(
+            self.tables["headline"], self.tables["paired_tests"], self.theme.run_metadata
+        )
+        best = set(self.summary.index[is_tied.to_numpy(dtype=bool)])
 
         def cell(row: dict, metric: str) -> Cell:
             key, text = (row["run"], metric), row[metric]
@@ -158,11 +160,11 @@ class _Scores:
 
     def _columns(self, metrics: Iterable[str], cell: Callable[[dict, str], Cell]) -> Columns:
         """Return the columns of runs and of metrics, those of label scores with the sign of circular ones where they are."""
-        kind = "Kind", lambda row: self.theme.roster.kind(row["run"])
+        kind = "Kind", lambda row: self.theme.run_metadata.kind(row["run"])
         columns = [*run_column(self.theme), kind]
         for metric in metrics:
             column = metric_column(metric, self.theme)
-            if self.circular and self.theme.roster.group(metric) in LABEL_GROUPS:
+            if self.circular and self.theme.run_metadata.group(metric) in LABEL_GROUPS:
                 column = replace(column, label=f"{column.label}\N{NO-BREAK SPACE}{CIRCULAR}")
             columns.append((column, partial(cell, metric=metric)))
         return columns
@@ -214,7 +216,7 @@ def first_two(paired: pd.DataFrame, theme: Theme) -> list[str]:
     Parameters
     ----------
     paired
-        The paired tests of one view.
+        The paired tests of one split.
     """
     with_best = paired[paired["role"].astype(str).str.startswith(BEST)].dropna(subset="effect")
     sentences = []

@@ -18,11 +18,11 @@ from mosaicbench.report.page.cells import (
     metric_column,
     number_cell,
     run_cell,
-    view_columns,
+    split_columns,
 )
 from mosaicbench.report.page.html_tables import Cell, Column, Grid, table
 from mosaicbench.report.page.render import said
-from mosaicbench.report.tables.contract import of_view
+from mosaicbench.report.tables.contract import of_split
 from mosaicbench.report.tables.text import NOT_GIVEN, number
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats.common import (
@@ -33,7 +33,7 @@ from mosaicbench.stats.common import (
     FAILED,
     GROUPS,
     RUN,
-    VIEW,
+    SPLIT,
 )
 from mosaicbench.stats.sanity import named_by_checks
 from mosaicbench.stats.summary import best
@@ -44,19 +44,21 @@ CONTROLS_OF = {  # question -> what a run has to beat in it
     "imputation": "the mean of each cell's type (in imputation)",
 }
 COSTS = ["cost", "validation_cost"]
-NO_CONTEST = "fewer than two runs, controls aside, have this score in this view"
+NO_CONTEST = "fewer than two runs, controls aside, have this score in this split"
 FEWEST_SEEDS = 3  # with two, a t interval reaches 12.7 standard errors to each side
 
 
-def facts(runs: pd.DataFrame, views: list[tuple[str, ...]], theme: Theme) -> dict[str, str]:
+def facts(runs: pd.DataFrame, splits: list[tuple[str, ...]], theme: Theme) -> dict[str, str]:
     """Return what was compared, and how the fits ended."""
     fits = runs[runs["status"] != "not_applicable"]
     seeds = sorted(int(seed) for seed in fits["seed"].dropna().unique())
-    kinds = pd.Series({run: theme.roster.kind(run) for run in runs["run"].unique()}, dtype=object)
+    kinds = pd.Series(
+        {run: theme.run_metadata.kind(run) for run in runs["run"].unique()}, dtype=object
+    )
     per_kind = [many(int((kinds == kind).sum()), kind) for kind in KINDS if (kinds == kind).any()]
     return {
-        "Datasets": joined_labels(theme, "datasets", (dataset for dataset, _ in views)),
-        "Scenarios": joined_labels(theme, "scenarios", (scenario for _, scenario in views)),
+        "Datasets": joined_labels(theme, "datasets", (dataset for dataset, _ in splits)),
+        "Scenarios": joined_labels(theme, "scenarios", (scenario for _, scenario in splits)),
         "Runs": f"{len(kinds)} ({', '.join(per_kind)})",
         "Seeds": said("seeds", seeds=seeds, fewest=FEWEST_SEEDS),
         "Fits": f"{len(fits)}: {endings(fits)}",
@@ -75,7 +77,7 @@ def fitted_on(records: Sequence[Mapping], history: pd.DataFrame, theme: Theme) -
     held_out: dict[float, set[str]] = {}
     for record in records:
         run = record["run"]
-        if theme.roster.competes(run):
+        if theme.run_metadata.competes(run):
             share = record["hyperparameters"].get("validation") if run in validated else 0
             held_out.setdefault(float(share or 0), set()).add(run)
     shares = sorted(held_out.items(), reverse=True)
@@ -124,7 +126,7 @@ def leader(ranked: pd.DataFrame, theme: Theme) -> str:
     """Return in words who leads the ranked runs of a scenario, first to last."""
     if ranked.empty:
         return said("nobody_leads")
-    kinds = ranked["run"].map(theme.roster.kind)
+    kinds = ranked["run"].map(theme.run_metadata.kind)
     ranked = ranked.assign(kind=kinds, label=[theme.label("runs", run) for run in ranked["run"]])
     first, others = ranked.iloc[0], ranked.iloc[1:]
     level = others[(others["high"] >= first["low"]) | others["high"].isna() | pd.isna(first["low"])]
@@ -140,23 +142,23 @@ def leader(ranked: pd.DataFrame, theme: Theme) -> str:
 
 
 def best_runs(tables: Mapping[str, pd.DataFrame], theme: Theme) -> pd.DataFrame:
-    """Return the rows of the best runs of each headline score of each view, those that checks name aside."""
+    """Return the rows of the best runs of each headline score of each split, those that checks name aside."""
     barred, summary = named_by_checks(tables["gates"]), tables["headline"]
     named = [
         run in barred.get((dataset, scenario), ())
         for dataset, scenario, run in summary[RUN].itertuples(index=False)
     ]
     summary = summary[summary["metric"].isin(CONTESTS) & ~np.array(named, dtype=bool)]
-    return summary[best(summary, theme.roster)]
+    return summary[best(summary, theme.run_metadata)]
 
 
-def winners(best_rows: pd.DataFrame, views: list[tuple[str, ...]], theme: Theme) -> Grid | None:
-    """Return who is best in each headline score of each view; None where nobody competes."""
+def winners(best_rows: pd.DataFrame, splits: list[tuple[str, ...]], theme: Theme) -> Grid | None:
+    """Return who is best in each headline score of each split; None where nobody competes."""
     if best_rows.empty:
         return None
 
     def cell(row: dict, *, metric: str) -> Cell:
-        lines = of_view(best_rows[best_rows["metric"] == metric], row["dataset"], row["scenario"])
+        lines = of_split(best_rows[best_rows["metric"] == metric], row["dataset"], row["scenario"])
         if lines.empty:
             return Cell(NOT_GIVEN, why=NO_CONTEST)
         text = (
@@ -164,29 +166,29 @@ def winners(best_rows: pd.DataFrame, views: list[tuple[str, ...]], theme: Theme)
         )
         return Cell(text, about=behind_mean(lines.iloc[0]))
 
-    columns = view_columns(theme)
+    columns = split_columns(theme)
     for metric in CONTESTS:
         column = replace(metric_column(metric, theme), descending=False)
         columns.append((column, partial(cell, metric=metric)))
-    rows = pd.DataFrame(views, columns=VIEW)
-    return table("The best run of each score and view", columns, rows)
+    rows = pd.DataFrame(splits, columns=SPLIT)
+    return table("The best run of each score and split", columns, rows)
 
 
 def packages(
-    runs: pd.DataFrame, best_rows: pd.DataFrame, views: list[tuple[str, ...]], theme: Theme
+    runs: pd.DataFrame, best_rows: pd.DataFrame, splits: list[tuple[str, ...]], theme: Theme
 ) -> str:
     """Return where a wrapped package is the best, in words; nothing where no package took part."""
-    wrapped = {run for run in runs["run"] if "wraps" in theme.roster.card(run)}
+    wrapped = {run for run in runs["run"] if "wraps" in theme.run_metadata.card(run)}
     if not wrapped or best_rows.empty:
         return ""
-    won, of_metric = best_rows[best_rows["run"].isin(wrapped)], [*VIEW, "metric"]
+    won, of_metric = best_rows[best_rows["run"].isin(wrapped)], [*SPLIT, "metric"]
     wins = []
-    for view in views:
-        here = of_view(won, *view)
+    for split in splits:
+        here = of_split(won, *split)
         for run in theme.order("runs", here["run"]):
             metrics = set(here.loc[here["run"] == run, "metric"])
             names = [theme.label("metrics", name) for name in CONTESTS if name in metrics]
-            wins.append((theme.label("runs", run), ", ".join(names), theme.view(*view)))
+            wins.append((theme.label("runs", run), ", ".join(names), theme.split(*split)))
     counts = [len(rows.drop_duplicates(of_metric)) for rows in (won, best_rows)]
     return said("packages", wins=wins, won=counts[0], contests=counts[1])
 
@@ -204,8 +206,10 @@ def controls(overall: pd.DataFrame, theme: Theme) -> Grid | None:
             score = partial(_score, scores=taking[question])
             columns.append((Column(head, descending=True), score))
     what = "What it is"
-    columns.append((what, lambda row: theme.roster.card(row["run"]).get("summary", "")))
-    runs = [run for run in theme.order("runs", overall["run"]) if not theme.roster.competes(run)]
+    columns.append((what, lambda row: theme.run_metadata.card(row["run"]).get("summary", "")))
+    runs = [
+        run for run in theme.order("runs", overall["run"]) if not theme.run_metadata.competes(run)
+    ]
     return table("Scores of the controls", columns, [{"run": run} for run in runs])
 
 
@@ -216,7 +220,7 @@ def _score(row: dict, *, scores: pd.Series) -> Cell:
 
 
 def verdicts(by_distance: pd.DataFrame, theme: Theme) -> list[str]:
-    """Return a sentence per score: in how many views another run is best by another distance, and where.
+    """Return a sentence per score: in how many splits another run is best by another distance, and where.
 
     Parameters
     ----------
@@ -235,7 +239,7 @@ def troubles(runs: pd.DataFrame, theme: Theme) -> list[str]:
     sentences = []
     for status in (*FAILED, "collapsed"):
         fits = runs[runs["status"] == status]
-        fits = theme.roster.competing(fits) if status == "collapsed" else fits
+        fits = theme.run_metadata.competing(fits) if status == "collapsed" else fits
         if len(fits):
             listed = joined_labels(theme, "runs", fits["run"])
             sentences.append(f"{many(len(fits), 'fit')} {status.replace('_', ' ')}: {listed}")

@@ -12,7 +12,7 @@ from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS
 from mosaicbench.files.tables import check_contents, read_table
 from mosaicbench.report.recommendation import COLUMNS as RECOMMENDATION_COLUMNS
 from mosaicbench.report.recommendation import checked_recommendations
-from mosaicbench.stats.common import RUN, TABLED, VIEW
+from mosaicbench.stats.common import RUN, TABLED, SPLIT
 from mosaicbench.stats.distances import DISTANCE_COLUMNS
 from mosaicbench.stats.overall import OVERALL_COLUMNS
 from mosaicbench.stats.paired import PAIRED_COLUMNS
@@ -105,7 +105,7 @@ TABLES = {  # in `tabulate`'s folder, beside expenses, phases and scaling, which
     "distances": DISTANCE_COLUMNS,
     "published": PUBLISHED_COLUMNS,
     "history": HISTORY_COLUMNS,
-    "standings": STANDING_COLUMNS,
+    "rankings": STANDING_COLUMNS,
     "sweep": SWEEP_COLUMNS,
     "recommendations": RECOMMENDATION_COLUMNS,
     "trials": TRIAL_COLUMNS,
@@ -131,7 +131,7 @@ def read_tables(
         "runs": checked_runs,
         "recommendations": checked_recommendations,
         "overall": lambda table: _with_truths(table, "complete", "may_win"),
-        "standings": lambda table: _with_truths(table, "best", "level"),
+        "rankings": lambda table: _with_truths(table, "best", "level"),
         "distances": lambda table: _with_truths(table, "differs"),
     }
     tables = {name: read_table(Path(folder) / f"{name}.tsv", TABLES[name]) for name in names}
@@ -140,7 +140,7 @@ def read_tables(
     }
 
 
-def of_view(table: pd.DataFrame, dataset: str, scenario: str) -> pd.DataFrame:
+def of_split(table: pd.DataFrame, dataset: str, scenario: str) -> pd.DataFrame:
     """Return the rows of one dataset and scenario."""
     return table[(table["dataset"] == dataset) & (table["scenario"] == scenario)].reset_index(
         drop=True
@@ -149,7 +149,7 @@ def of_view(table: pd.DataFrame, dataset: str, scenario: str) -> pd.DataFrame:
 
 def checked_scores(scores: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of the contract, with names as text and values as floats."""
-    return _typed(scores, [*VIEW, "run", "metric", "direction", "space", "status"], ["value"])[
+    return _typed(scores, [*SPLIT, "run", "metric", "direction", "space", "status"], ["value"])[
         SCORE_COLUMNS
     ]
 

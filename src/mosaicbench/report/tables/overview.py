@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mosaicbench.catalog.run_metadata import Roster
+from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.report.tables.contract import OVERVIEW_COLUMNS
 from mosaicbench.report.tables.rankings import identities
 from mosaicbench.report.tables.text import NOT_GIVEN, mean_with_sd
@@ -12,8 +12,8 @@ from mosaicbench.stats.common import RUN, TABLED
 from mosaicbench.stats.summary import headline
 
 
-def overview(scores: pd.DataFrame, runs: pd.DataFrame, roster: Roster) -> pd.DataFrame:
-    """Return one row per run of each view, controls among them, and one formatted column per headline metric and distance.
+def overview(scores: pd.DataFrame, runs: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFrame:
+    """Return one row per run of each split, controls among them, and one formatted column per headline metric and distance.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def overview(scores: pd.DataFrame, runs: pd.DataFrame, roster: Roster) -> pd.Dat
     texts = means.assign(
         text=[mean_with_sd(line["metric"], line) for line in means.to_dict("records")]
     ).pivot(index=RUN, columns="metric", values="text")
-    table = identities(runs, roster).set_index(RUN)
+    table = identities(runs, run_metadata).set_index(RUN)
     table = table.join(texts.reindex(columns=list(TABLED)))
     ran = table["of_seeds"] > 0
     table["seeds"] = (table["seeds"].astype(str) + "/" + table["of_seeds"].astype(str)).where(

@@ -9,7 +9,7 @@ import jsonschema
 import pandas as pd
 import yaml
 
-from mosaicbench.catalog.run_metadata import Roster
+from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.errors import UserError
 from mosaicbench.report.tables.contract import PUBLISHED_COLUMNS
 from mosaicbench.workflow import layout
@@ -52,7 +52,10 @@ def read_published(path: str | Path) -> dict:
 
 
 def beside_ours(
-    published: Mapping, comparison: pd.DataFrame, kinds: Mapping[str, str], roster: Roster
+    published: Mapping,
+    comparison: pd.DataFrame,
+    kinds: Mapping[str, str],
+    run_metadata: RunMetadata,
 ) -> pd.DataFrame:
     """Return one row per published number, with ours where both mean the same.
 
@@ -83,13 +86,15 @@ def beside_ours(
     rows = []
     for number in published["numbers"]:
         metric = number["metric"]
-        definition = published["definitions"].get(metric) or roster.metric(metric).get("definition")
+        definition = published["definitions"].get(metric) or run_metadata.metric(metric).get(
+            "definition"
+        )
         if definition is None:
             whose = f"{number['method']} on {number['dataset']}"
             raise UserError(
                 f"published number of {whose}: the metric {metric!r} is defined nowhere"
             )
-        ours, reasons = _ours(number, comparison, kinds, roster)
+        ours, reasons = _ours(number, comparison, kinds, run_metadata)
         row = {column: number.get(column) for column in PUBLISHED_COLUMNS}
         row |= {"definition": definition, "reference": published["references"][number["reference"]]}
         row |= {
@@ -102,7 +107,7 @@ def beside_ours(
 
 
 def _ours(
-    number: Mapping, comparison: pd.DataFrame, kinds: Mapping[str, str], roster: Roster
+    number: Mapping, comparison: pd.DataFrame, kinds: Mapping[str, str], run_metadata: RunMetadata
 ) -> tuple[dict[str, object], dict[str, str]]:
     """Return our value, or nothing; and everything that does not agree: what -> why."""
     of_dataset = comparison[comparison["dataset"] == number["dataset"]]
@@ -114,7 +119,7 @@ def _ours(
         reasons["dataset"] = "dataset not in these results"
     elif of_kind.empty:
         reasons["scenario"] = f"no {number['scenario']} scenario of the dataset in these results"
-    if not roster.metric(number["metric"]):
+    if not run_metadata.metric(number["metric"]):
         reasons["definition"] = "another definition than any score here"
     elif not of_kind.empty and of_metric.empty:
         reasons["definition"] = "the score is not in these results"
@@ -128,13 +133,13 @@ def _ours(
         reasons["verdict"] = f"verdict: {number['verdict']}"
     if reasons:
         return {}, reasons
-    lower = roster.better(number["metric"]) == "lower"
+    lower = run_metadata.better(number["metric"]) == "lower"
     values = _in_direction(
-        roster.competing(of_metric), number["direction"], worst="max" if lower else "min"
+        run_metadata.competing(of_metric), number["direction"], worst="max" if lower else "min"
     )
     if values.empty:
         return {}, {"direction": "no run here gives the score in this direction"}
-    same = [run for run in values.index if roster.method(run) == number.get("method_id")]
+    same = [run for run in values.index if run_metadata.method(run) == number.get("method_id")]
     run = same[0] if same else values["mean"].idxmin() if lower else values["mean"].idxmax()
     row = {
         "run": run,

@@ -1,4 +1,4 @@
-"""Whole views: query values of another scale than train values, and transforms that query cells had a part in, are found."""
+"""Whole splits: query values of another scale than train values, and transforms that query cells had a part in, are found."""
 
 from collections import defaultdict
 
@@ -8,12 +8,12 @@ from made_up_scores import ROSTER
 
 from mosaicbench.data import embedded, scenarios
 from mosaicbench.data.preprocess import KINDS, OF_ALL_KINDS
-from mosaicbench.data.scenarios import inner_view
+from mosaicbench.data.scenarios import inner_split
 from mosaicbench.errors import UserError
 from mosaicbench.files.splits import space_values
 from mosaicbench.report.page.failures import gates
 from mosaicbench.report.theme import Theme
-from mosaicbench.stats.split_checks import EVERY_RUN, faults_of_views
+from mosaicbench.stats.split_checks import EVERY_RUN, faults_of_splits
 
 RNA = {"rna": {"features": 300}}
 
@@ -31,7 +31,7 @@ def parts_with(dataset, **options):
 
 
 def faults_with(dataset, **options):
-    found = faults_of_views([parts_with(dataset, **options)["solution"].uns["audit"]])
+    found = faults_of_splits([parts_with(dataset, **options)["solution"].uns["audit"]])
     return list(zip(found["run"], found["gate"], found["message"], strict=True))
 
 
@@ -48,7 +48,7 @@ def test_a_batch_of_another_depth_is_of_another_scale(nuclei):
     clean = scenarios.cut(
         dataset, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=RNA
     )
-    assert len(faults_of_views([clean["solution"].uns["audit"]])) == 0
+    assert len(faults_of_splits([clean["solution"].uns["audit"]])) == 0
     rows = dataset.obs_names.isin(clean["solution"].obs_names)
     counts = dataset["adt"].layers["counts"].toarray()
     counts[rows] = counts[rows].mean(axis=0).round()
@@ -56,7 +56,7 @@ def test_a_batch_of_another_depth_is_of_another_scale(nuclei):
     other = scenarios.cut(
         dataset, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=RNA
     )
-    assert list(faults_of_views([other["solution"].uns["audit"]])["gate"]) == ["scale"]
+    assert list(faults_of_splits([other["solution"].uns["audit"]])["gate"]) == ["scale"]
 
 
 def test_a_transform_of_all_cells_is_a_leak_that_is_named(nuclei):
@@ -75,23 +75,25 @@ def test_a_transform_of_all_cells_is_a_leak_that_is_named(nuclei):
     assert np.abs(gram - np.diag(np.diag(gram))).max() < 1e-3 * np.diag(gram).max()
 
 
-def test_findings_of_a_view_have_a_row_in_the_report(nuclei):
-    found = faults_of_views([parts_with(nuclei, out_of_fold=False)["solution"].uns["audit"]])
-    ((row,),) = gates(found, Theme(display=defaultdict(dict), roster=ROSTER)).sections.values()
+def test_findings_of_a_split_have_a_row_in_the_report(nuclei):
+    found = faults_of_splits([parts_with(nuclei, out_of_fold=False)["solution"].uns["audit"]])
+    ((row,),) = gates(
+        found, Theme(display=defaultdict(dict), run_metadata=ROSTER)
+    ).sections.values()
     assert EVERY_RUN in str(row)
     assert "query values of atac" in str(row)
 
 
 def test_no_audit_no_finding():
-    assert len(faults_of_views([])) == 0
+    assert len(faults_of_splits([])) == 0
 
 
-def test_an_inner_view_has_the_transforms_of_its_view(nuclei):
+def test_an_inner_split_has_the_transforms_of_its_split(nuclei):
     options = {"transform": "residuals", "out_of_fold": False, "standardise": False}
-    inner = inner_view(parts_with(nuclei, **options)["train"], share=0.2, seed=0)
+    inner = inner_split(parts_with(nuclei, **options)["train"], share=0.2, seed=0)
     assert str(inner["train"]["atac"].uns["transform"]) == "residuals"
     assert np.all(inner["train"]["atac"].uns["std"] == 1)
-    assert faults_of_views([inner["solution"].uns["audit"]])["gate"].tolist() == ["scale"]
+    assert faults_of_splits([inner["solution"].uns["audit"]])["gate"].tolist() == ["scale"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

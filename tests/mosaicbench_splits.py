@@ -1,10 +1,10 @@
-"""A small real dataset and its views, for tests of the commands."""
+"""A small real dataset and its splits, for tests of the commands."""
 
 from pathlib import Path
 
 from mosaicbench.data import links, scenarios
 from mosaicbench.datasets import pbmc68k_split
-from mosaicbench.files.splits import write_view
+from mosaicbench.files.splits import write_split
 
 
 def small_dataset():
@@ -13,12 +13,12 @@ def small_dataset():
 
 
 def cut_small(dataset, kind: str, folder: Path, seed: int = 0, **options) -> Path:
-    """Cut a view of the small dataset into `folder`."""
+    """Cut a split of the small dataset into `folder`."""
     folder.mkdir(exist_ok=True)
-    for part, view in scenarios.cut(
+    for part, split in scenarios.cut(
         dataset, dataset_name="small", scenario=kind, kind=kind, seed=seed, **options
     ).items():
-        write_view(folder / f"{part}.h5mu", view)
+        write_split(folder / f"{part}.h5mu", split)
     return folder
 
 
