@@ -28,7 +28,7 @@ GAUSSIAN = "Training on standardised values, defaults"
 GAUSSIAN_METHODS = [
     name
     for name, card in catalog.cards("methods").items()
-    if card["kind"] == "model" and "wraps" not in card and {"pairs"} == set(card["uses"])
+    if card["kind"] == "model" and "wraps" not in card and {"pairs"} == set(card["inputs"])
 ]
 
 
@@ -50,7 +50,9 @@ def _train_cells(dataset, *pair, **options):
     from mosaicbench.data import scenarios
     from mosaicbench.files.splits import as_split
 
-    parts = scenarios.cut(dataset, dataset_name="d", scenario="s", kind="paired", seed=0, **options)
+    parts = scenarios.split(
+        dataset, dataset_name="d", scenario="s", kind="paired", seed=0, **options
+    )
     split = as_split(parts["train"], labels=False)
     return type(split)(
         blocks=tuple(block.only(*pair) for block in split.blocks),

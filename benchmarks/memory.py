@@ -149,7 +149,7 @@ def _measure(
     for scenario in scenarios:
         stanza = dict(SCENARIOS[scenario])
         arguments = [
-            "cut",
+            "split",
             "--dataset",
             str(dataset),
             "--scenario",

@@ -94,7 +94,7 @@ def print_large(cells: int, epochs: int) -> None:
         None, cells=cells, modalities=["rna", "adt"], n_rna=HAO["genes"], n_adt=HAO["proteins"]
     )
     everything = {"rna": {"features": HAO["genes"]}}
-    parts = scenarios.cut(
+    parts = scenarios.split(
         dataset,
         dataset_name="large",
         scenario="paired",
@@ -140,7 +140,7 @@ def print_scmodal(steps: int) -> None:
         for name, value in run.items()
         if name not in ("method", "max_epochs", "epoch_steps")
     }
-    split = cut("teaseq_small", "unpaired", 0)[0]
+    split = split_of("teaseq_small", "unpaired", 0)[0]
     seconds, peak = measured("scmodal", split, hyperparameters | {"epoch_steps": steps}, 1)
     print(
         f"\nscmodal-paper: {steps:,} steps of {run['batch_size']} cells in {seconds:.3g} s, {peak:.2f} GB"
@@ -202,9 +202,9 @@ def ends(methods: list[str], seeds: list[int]) -> list[dict[str, float]]:
     """Return a row for each model and seed: its scores of query cells, and the seconds of its fit."""
     rows = []
     for method in methods:
-        paired = "paired" in catalog.card("methods", method)["handles"]
+        paired = "paired" in catalog.card("methods", method)["scenarios"]
         for seed in seeds:
-            train, query, solution = cut(
+            train, query, solution = split_of(
                 *(("bmmc_cite_small", "paired") if paired else ("teaseq_small", "unpaired")), seed
             )
             instance, began = made(method, {}), time.perf_counter()
@@ -234,9 +234,9 @@ def mean_r(instance: object, query: dict[str, Cells], solution: MuData) -> float
     return float(np.mean(found))
 
 
-def cut(dataset: str, kind: str, seed: int) -> tuple[Split, dict[str, Cells], MuData]:
+def split_of(dataset: str, kind: str, seed: int) -> tuple[Split, dict[str, Cells], MuData]:
     """Return train cells as a method gets them, each modality of query cells in the order of the solution, and the solution."""
-    parts = scenarios.cut(
+    parts = scenarios.split(
         linked(embedded.load(dataset)), dataset_name=dataset, scenario=kind, kind=kind, seed=seed
     )
     query, solution = parts["query"], parts["solution"]

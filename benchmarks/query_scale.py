@@ -20,7 +20,6 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.data import embedded
-from mosaicbench.data.scenarios import cut
 from mosaicbench.datasets import own_files, pbmc68k_split, simulated
 from mosaicbench.files.splits import as_cells, as_split, standardised_values
 from mosaicbench.methods.linear import CCA, JointPCA, Procrustes
@@ -67,7 +66,7 @@ def measured(name: str, dataset: object) -> Iterator[dict]:
         ):
             for seed in range(SEEDS):
                 preprocess = {"atac": of_peaks}
-                parts = cut(
+                parts = split(
                     dataset,
                     dataset_name=name,
                     scenario="s",

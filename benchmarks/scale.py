@@ -70,7 +70,7 @@ def _measure(folder: Path, cells: int, method: str, query_fraction: float) -> di
     files = [word for part, file in parts.items() for word in (f"--{part}", file)]
     hidden = json.dumps({"query_fraction": query_fraction})
     stanza = ["--scenario", "paired", "--kind", "paired", "--options", hidden, "--seeds", "0"]
-    _row(cells, "cut", ["--dataset", str(dataset), *stanza, *files], split)
+    _row(cells, "split", ["--dataset", str(dataset), *stanza, *files], split)
     dataset.unlink()
     identity = {"dataset": "simulated", "scenario": "paired", "run": method, "method": method}
     of_run = identity | {"hyperparameters": {"max_epochs": 2}, "outputs": [str(run)]}

@@ -101,7 +101,7 @@ def trained(split: Path, name: str, epochs: int, every: int) -> list[dict]:
 
     with mock.patch.object(training, "_validation_loss", held_out_losses):
         method.fit(
-            as_split(train, labels=False, links="links" in catalog.card("methods", name)["uses"]),
+            as_split(train, labels=False, links="links" in catalog.card("methods", name)["inputs"]),
             identity["seed"],
         )
     kept = {rule: kept_by(rule, np.array(losses)) for rule in RULES} | {"last": (epochs, epochs)}

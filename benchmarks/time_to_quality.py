@@ -221,14 +221,14 @@ class Cut:
     @classmethod
     def of(cls, dataset: object, name: str, seed: int) -> Cut:
         """Cut a dataset's cells by seed."""
-        cut = {
+        split = {
             "dataset_name": name,
             "scenario": "paired",
             "kind": "paired",
             "seed": seed,
             "preprocess": ALL_GENES,
         }
-        parts = scenarios.cut(dataset, **cut)
+        parts = scenarios.split(dataset, **split)
         train, query, solution = (parts[part] for part in ("train", "query", "solution"))
         names = pd.Index(solution["rna"].obs["query_name"].astype(str))
         split = as_split(train, labels=False)
@@ -261,33 +261,34 @@ def nets_of(method: object) -> torch.nn.Module:
     return method.nets if isinstance(method, PoEVAE) else method.module
 
 
-def scores_of(method: object, cut: Cut) -> dict[str, float]:
+def scores_of(method: object, split: Cut) -> dict[str, float]:
     """Return the scores of query cells by name, but for those that are not defined."""
-    joint, reference = method.embed(cut.query), method.embed(cut.train)
-    transferred = transfer(reference, cut.train.labels, joint)
+    joint, reference = method.embed(split.query), method.embed(split.train)
+    transferred = transfer(reference, split.train.labels, joint)
     scores = {
-        "types": ask("label_transfer_accuracy", transferred=transferred, labels=cut.labels),
-        "map": ask("mean_average_precision", latent=joint, labels=cut.labels),
+        "types": ask("label_transfer_accuracy", transferred=transferred, labels=split.labels),
+        "map": ask("mean_average_precision", latent=joint, labels=split.labels),
     }
-    if "atac" in cut.query.modalities:
+    if "atac" in split.query.modalities:
         alone = {
-            modality: method.embed(cut.query.only(modality)) for modality in cut.query.modalities
+            modality: method.embed(split.query.only(modality))
+            for modality in split.query.modalities
         }
         both = [
             ask("foscttm", latent_a=alone[a], latent_b=alone[b]) for a, b in permutations(alone, 2)
         ]
         scores["foscttm"] = float(np.mean(both))
     for source, target in [("rna", "adt"), ("rna", "atac"), ("atac", "rna")]:
-        if {source, target} <= set(cut.query.modalities):
+        if {source, target} <= set(split.query.modalities):
             with suppress(NotApplicable):
                 imputed = unstandardised_values(
-                    cut.solution[target], method.impute(cut.query.only(source), target)
+                    split.solution[target], method.impute(split.query.only(source), target)
                 )
-                truth = values_of(cut.solution[target])
+                truth = values_of(split.solution[target])
                 scores[f"r_{target}"] = ask(
                     "imputation_pearson_per_feature", truth=truth, imputed=imputed
                 )
-    return scores | nats_of(method, cut.query)
+    return scores | nats_of(method, split.query)
 
 
 @inferring()
@@ -339,14 +340,16 @@ def _nats_of_multivi(method: MultiVI, cells: Cells) -> dict[str, torch.Tensor]:
 
 def curves_of(name: str, dataset: object, seed: int) -> pd.DataFrame:
     """Return a row for each run and copy of one seed, with its scores."""
-    rows, cut = [], Cut.of(dataset, name, seed)
-    peaks = len(cut.split.normalizations["atac"].share) if "atac" in cut.split.normalizations else 0
+    rows, split = [], Cut.of(dataset, name, seed)
+    peaks = (
+        len(split.split.normalizations["atac"].share) if "atac" in split.split.normalizations else 0
+    )
     for method in runs(
-        cut.split.modalities, peaks
+        split.split.modalities, peaks
     ).values():  # what is imported and compiled at a first call
-        _warmed(method, cut.split)
-    for run, method in runs(cut.split.modalities, peaks).items():
-        copies, nets = fitted(method, cut.split, seed), nets_of(method)
+        _warmed(method, split.split)
+    for run, method in runs(split.split.modalities, peaks).items():
+        copies, nets = fitted(method, split.split, seed), nets_of(method)
         held = {
             "dataset": name,
             "run": run,
@@ -357,7 +360,7 @@ def curves_of(name: str, dataset: object, seed: int) -> pd.DataFrame:
         for place, (epoch, seconds, weights) in enumerate(copies.taken, 1):
             nets.load_state_dict(weights)
             ended = {"epoch": epoch, "end": int(place == len(copies.taken)), "cpu_seconds": seconds}
-            rows.append(held | ended | scores_of(method, cut))
+            rows.append(held | ended | scores_of(method, split))
         print(rows[-1], flush=True)
     return pd.DataFrame(rows)
 

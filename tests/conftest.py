@@ -96,13 +96,15 @@ def linear_cells(
     loadings = {m: fixed.standard_normal((5, d)) for m, d in FEATURES.items()}
     values = {m: z @ loadings[m] + 0.5 * random.standard_normal((n, FEATURES[m])) for m in FEATURES}
     values = {m: _standardised(x) for m, x in values.items()}
-    activity = sparse.csr_matrix(random.poisson(3 * np.exp(0.5 * values["rna"]))).astype(np.float32)
+    gene_activity = sparse.csr_matrix(random.poisson(3 * np.exp(0.5 * values["rna"]))).astype(
+        np.float32
+    )
     return Cells(
         names=np.array([f"{name}-{i}" for i in range(n)], dtype=object),
         values={m: values[m] for m in modalities},
         labels=np.array([f"type {t}" for t in types], dtype=object),
         batches=np.array(["batch"] * n, dtype=object),
-        activity={"atac": activity} if "atac" in modalities else {},
+        gene_activity={"atac": gene_activity} if "atac" in modalities else {},
     )
 
 

@@ -9,15 +9,17 @@ from mosaicbench.report.tables.contract import checked_runs, checked_scores
 
 CARDS = {
     "methods": {
-        **{name: {"kind": "model", "uses": ("pairs",)} for name in ("mvae", "mmvaepp", "vae_poe")},
-        **{name: {"kind": "baseline", "uses": ("pairs", "labels")} for name in ("cca", "ridge")},
         **{
-            name: {"kind": "control", "uses": ()}
+            name: {"kind": "model", "inputs": ("pairs",)} for name in ("mvae", "mmvaepp", "vae_poe")
+        },
+        **{name: {"kind": "baseline", "inputs": ("pairs", "labels")} for name in ("cca", "ridge")},
+        **{
+            name: {"kind": "control", "inputs": ()}
             for name in ("oracle", "constant", "random_latent", "train_mean")
         },
-        "label_oracle": {"kind": "control", "uses": ("solution", "labels")},
-        "celltype_mean": {"kind": "control", "uses": ("solution", "labels")},
-        "linear": {"kind": "baseline", "uses": ("pairs",)},
+        "label_oracle": {"kind": "control", "inputs": ("solution", "labels")},
+        "celltype_mean": {"kind": "control", "inputs": ("solution", "labels")},
+        "linear": {"kind": "baseline", "inputs": ("pairs",)},
     },
     "metrics": {
         "foscttm": {
@@ -75,7 +77,7 @@ def scores_of(values: dict, *, dataset="d", scenario="paired") -> pd.DataFrame:
     table = pd.DataFrame(
         rows, columns=["run", "seed", "metric", "direction", "value", "status"]
     ).drop_duplicates()
-    return checked_scores(table.assign(dataset=dataset, scenario=scenario, space="-"))
+    return checked_scores(table.assign(dataset=dataset, scenario=scenario, normalization="-"))
 
 
 def runs_of(scores: pd.DataFrame, *, not_applicable=()) -> pd.DataFrame:

@@ -62,7 +62,7 @@ DRAWN = dict.fromkeys(DRAWN_ONCE, ["pair/unpaired"]) | dict.fromkeys(
 )
 FIGURES = ("mean_ranks", "sweep", "tuning_trials", *PER_SPLIT)
 MODALITIES = {"pair": ("rna", "adt"), "triple": ("rna", "atac", "adt")}
-SPACES = {"rna": "lognorm", "atac": "lsi", "adt": "clr"}
+NORMALIZATIONS = {"rna": "lognorm", "atac": "lsi", "adt": "clr"}
 SCENARIOS = ("paired", "unpaired")
 SEEDS = (0, 1, 2)
 SWEEP = {
@@ -161,7 +161,7 @@ def made_scores(record: dict, random: np.random.Generator) -> pd.DataFrame:
     if record["status"] == "diverged":
         rows = [("status", "run", "-", np.nan)]
         return identified(
-            pd.DataFrame(rows, columns=["metric", "direction", "space", "value"]), record
+            pd.DataFrame(rows, columns=["metric", "direction", "normalization", "value"]), record
         )
     _, skill, single, imputes = KNOWN[record["method"]]
     rows = [
@@ -194,7 +194,7 @@ def made_scores(record: dict, random: np.random.Generator) -> pd.DataFrame:
                 (
                     "imputation_pearson_per_feature",
                     direction,
-                    SPACES[target],
+                    NORMALIZATIONS[target],
                     1.0 if skill == 1 else near(0.6 * skill),
                 )
             )
@@ -202,7 +202,7 @@ def made_scores(record: dict, random: np.random.Generator) -> pd.DataFrame:
                 (
                     "imputation_pearson_per_cell",
                     direction,
-                    SPACES[target],
+                    NORMALIZATIONS[target],
                     1.0 if skill == 1 else near(0.5 + 0.4 * skill),
                 )
             )
@@ -210,28 +210,30 @@ def made_scores(record: dict, random: np.random.Generator) -> pd.DataFrame:
                 (
                     "imputation_skill",
                     direction,
-                    SPACES[target],
+                    NORMALIZATIONS[target],
                     1.0 if skill == 1 else near(0.5 * skill),
                 )
             )
             rows += [
-                ("coverage_50", direction, SPACES[target], 0.5 * skill),
-                ("coverage_90", direction, SPACES[target], 0.9),
+                ("coverage_50", direction, NORMALIZATIONS[target], 0.5 * skill),
+                ("coverage_90", direction, NORMALIZATIONS[target], 0.9),
             ]
     if single:
         rows.append(("active_units", "joint", "-", float(round(20 * skill))))
-    return identified(pd.DataFrame(rows, columns=["metric", "direction", "space", "value"]), record)
+    return identified(
+        pd.DataFrame(rows, columns=["metric", "direction", "normalization", "value"]), record
+    )
 
 
 def made_features(record: dict, random: np.random.Generator) -> pd.DataFrame:
     _, skill, _, imputes = KNOWN[record["method"]]
-    parts = [pd.DataFrame(columns=["metric", "direction", "space", "feature", "value"])]
+    parts = [pd.DataFrame(columns=["metric", "direction", "normalization", "feature", "value"])]
     for source, target in permutations(MODALITIES[record["dataset"]], 2):
         if imputes and record["status"] != "diverged":
             values = np.clip(random.normal(0.6 * skill, 0.2, 30), -1, 1)
             values[:3] = np.nan
             bins = [f"{low / 10:.1f} to {(low + 1) / 10:.1f}" for low in range(10)]
-            named = {"direction": f"{source}->{target}", "space": SPACES[target]}
+            named = {"direction": f"{source}->{target}", "normalization": NORMALIZATIONS[target]}
             values_of_bins = [
                 50 + 10 * abs(low - 4.5) * (1 - skill) for low in range(10)
             ]  # a method that knows less is too sure
@@ -245,7 +247,7 @@ def made_features(record: dict, random: np.random.Generator) -> pd.DataFrame:
                     {
                         "metric": "imputation_pearson_per_feature",
                         "direction": f"{source}->{target}",
-                        "space": SPACES[target],
+                        "normalization": NORMALIZATIONS[target],
                     }
                     | {"feature": [f"f{number}" for number in range(30)], "value": values}
                 )
@@ -266,7 +268,9 @@ def made_cells(
     )
     for row in scores[of_cells].itertuples():
         noise = random.normal(0, 0.05, 30)
-        values[row.seed, row.metric, row.direction, row.space] = row.value + noise - noise.mean()
+        values[row.seed, row.metric, row.direction, row.normalization] = (
+            row.value + noise - noise.mean()
+        )
     first = records[0]
     return CellScores(
         dataset=first["dataset"],
@@ -317,16 +321,16 @@ def made_projections(
                 pd.DataFrame(named | {"leiden": random.integers(0, 3, cells)} | xy)
             )
         for modality in modalities:
-            if SPACES[modality] != "lsi":
+            if NORMALIZATIONS[modality] != "lsi":
                 named = {
                     "run": run,
                     "modality": modality,
-                    "space": SPACES[modality],
+                    "normalization": NORMALIZATIONS[modality],
                     "cells": 20,
                     "cell_type": name("type 1"),
                 }
                 dots = [(leiden, marks) for leiden in range(3) for marks in range(3)]
-                values = {"mean": random.random(9), "above": random.random(9), "share": 0.8}
+                values = {"mean": random.random(9), "above": random.random(9), "fraction": 0.8}
                 values |= {
                     "feature": [name(f"f{marks}") for _, marks in dots],
                     "marks": [marks for _, marks in dots],
@@ -345,7 +349,7 @@ def made_projections(
                 named = {
                     "run": run,
                     "direction": direction,
-                    "space": SPACES[target],
+                    "normalization": NORMALIZATIONS[target],
                     "feature": name(f"{place} feature"),
                 }
                 values = {

@@ -94,11 +94,11 @@ def test_activity_is_normalised_by_the_train_cells_moments():
     found, atac = linked(split, ("rna", "atac")), split.observing("atac")
     x = found.of(atac, "atac")
     assert x.shape == (100, FEATURES["rna"])
-    counts = atac.activity["atac"].toarray()
+    counts = atac.gene_activity["atac"].toarray()
     total = np.median(counts.sum(1))
     log = np.log1p(counts / counts.sum(1, keepdims=True) * total)
     np.testing.assert_allclose(x, np.clip((log - log.mean(0)) / log.std(0), -10, 10), atol=1e-4)
-    deeper = replace(atac, activity={"atac": atac.activity["atac"] * 3})
+    deeper = replace(atac, gene_activity={"atac": atac.gene_activity["atac"] * 3})
     np.testing.assert_allclose(found.of(deeper, "atac"), x, atol=1e-4)  # depth is no signal
     query = linear_cells(30, seed=8, modalities=("atac",))
     np.testing.assert_allclose(
@@ -132,7 +132,7 @@ def test_values_of_peaks_are_no_linked_features():
     blind = replace(
         split,
         normalizations={"atac": scale},
-        blocks=tuple(replace(block, activity={}) for block in split.blocks),
+        blocks=tuple(replace(block, gene_activity={}) for block in split.blocks),
     )
     with pytest.raises(NotApplicable, match="no links lead between rna and atac"):
         linked(blind, ("rna", "atac"))

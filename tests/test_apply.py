@@ -13,7 +13,7 @@ from scipy import sparse
 
 import mosaicbench
 from mosaicbench import cli
-from mosaicbench.apply.measured import holding, opened
+from mosaicbench.apply.measured import accessible, holding
 from mosaicbench.apply.model import Model
 from mosaicbench.commands import apply, integrate
 from mosaicbench.data.assemble import joined
@@ -445,7 +445,7 @@ def test_any_layer_of_continuous_values_comes_after_x(tmp_path):
     AnnData(np.full((3, 2), 0.5), layers={"scaled": np.ones((3, 2))}).write_h5ad(
         tmp_path / "cells.h5ad"
     )
-    cells = opened(tmp_path / "cells.h5ad").modalities["cells"]
+    cells = accessible(tmp_path / "cells.h5ad").modalities["cells"]
     assert holding("cells", cells, "continuous").place == "X"
 
 

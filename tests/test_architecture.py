@@ -31,8 +31,8 @@ SCIENCE = {"methods", "modeling", "metrics", "fitting", "scoring", "data", "data
 BEYOND = {"cluster", "attempts", "jobs", "cli", "config", "arguments", "api"}
 KEYS = {
     "prepare": SCIENCE - {"data", "datasets"} | {"report", "statistics", "figures"},
-    "cut": SCIENCE - {"data"} | {"report", "statistics", "figures"},
-    "divide": SCIENCE - {"data"} | {"report", "statistics", "figures"},
+    "split": SCIENCE - {"data"} | {"report", "statistics", "figures"},
+    "split_inner": SCIENCE - {"data"} | {"report", "statistics", "figures"},
     "fit": {"metrics", "scoring", "data", "report", "statistics", "figures", "tuning"},
     "score": SCIENCE - {"metrics", "scoring"} | {"report", "statistics", "figures"},
     "tabulate": SCIENCE,

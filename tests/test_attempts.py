@@ -152,7 +152,7 @@ def test_a_row_of_a_job_that_the_cluster_takes_for_failed_is_written_again(
 
 
 @pytest.mark.parametrize(
-    "note", ["", "{", "[]", '{"attempt": 3}'], ids=["empty", "cut", "a list", "keys missing"]
+    "note", ["", "{", "[]", '{"attempt": 3}'], ids=["empty", "split", "a list", "keys missing"]
 )
 def test_a_note_of_an_attempt_that_cannot_be_read_is_started_over(split, tmp_path, capfd, note):
     (tmp_path / "attempt.json").write_text(note)

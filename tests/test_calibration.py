@@ -253,7 +253,7 @@ def test_draws_of_knn_are_values_of_its_neighbours():
         np.testing.assert_array_equal(np.unique(draws[cell], axis=1), np.unique(values.T, axis=1))
 
 
-def scale(space, features, peaks=0):
+def scale(normalization, features, peaks=0):
     random = np.random.default_rng(0)
     moments = {
         "mean": random.random(features),
@@ -270,17 +270,17 @@ def scale(space, features, peaks=0):
         else {}
     )
     return Normalization(
-        space=space,
-        share=np.full(counted, 1 / counted),
-        opened=np.full(counted, 0.3),
+        normalization=normalization,
+        fraction=np.full(counted, 1 / counted),
+        accessible=np.full(counted, 0.3),
         **moments,
         **lsi,
     )
 
 
-@pytest.mark.parametrize(("space", "peaks"), [("lognorm", 0), ("clr", 0), ("lsi", 30)])
-def test_the_mean_of_drawn_counts_is_what_is_expected(space, peaks):
-    known = scale(space, 60 if space == "clr" else 6, peaks)
+@pytest.mark.parametrize(("normalization", "peaks"), [("lognorm", 0), ("clr", 0), ("lsi", 30)])
+def test_the_mean_of_drawn_counts_is_what_is_expected(normalization, peaks):
+    known = scale(normalization, 60 if normalization == "clr" else 6, peaks)
     torch.manual_seed(0)
     mean = torch.linspace(0.2, 12, peaks or len(known.mean)).expand(20_000, -1)
     counts = NegativeBinomial(torch.tensor(2.0), logits=torch.log(mean / 2), validate_args=False)

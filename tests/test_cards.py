@@ -19,10 +19,10 @@ from dataclasses import dataclass
 CARD = {
     "label": "Toy",
     "kind": "baseline",
-    "handles": ("paired",),
-    "uses": (),
-    "gives": ("single", "impute"),
-    "claims": ("imputes",),
+    "scenarios": ("paired",),
+    "inputs": (),
+    "outputs": ("single", "impute"),
+    "tested_for": ("imputes",),
     "summary": "A toy.",
 }
 
@@ -80,48 +80,48 @@ def toy(scores, theme):
 TEXTS = {"methods": METHOD, "metrics": METRIC, "datasets": DATASET, "figures": FIGURE}
 # room, what an author wrote, what should stand there, the message after the file's name
 MISTAKES = [
-    ("methods", '    "uses": (),\n', "", ": CARD lacks the key 'uses': a tuple of words"),
+    ("methods", '    "inputs": (),\n', "", ": CARD lacks the key 'inputs': a tuple of words"),
     (
         "methods",
-        '"handles": ',
+        '"scenarios": ',
         '"handels": ',
-        ": CARD has an unknown key 'handels'; did you mean 'handles'?",
+        ": CARD has an unknown key 'handels'; did you mean 'scenarios'?",
     ),
     (
         "methods",
         '("paired",)',
         '("pairde",)',
-        ": CARD, key 'handles': there is no word 'pairde'; did you mean 'paired'?",
+        ": CARD, key 'scenarios': there is no word 'pairde'; did you mean 'paired'?",
     ),
     (
         "methods",
         '("paired",)',
         '("paired")',
-        ": CARD, key 'handles': expected a tuple of words.*found 'paired'; one word.*comma",
+        ": CARD, key 'scenarios': expected a tuple of words.*found 'paired'; one word.*comma",
     ),
     (
         "methods",
         '("paired",)',
         "()",
-        ": CARD, key 'handles': at least one of paired, mosaic, unpaired",
+        ": CARD, key 'scenarios': at least one of paired, mosaic, unpaired",
     ),
     (
         "methods",
-        '"uses": ()',
-        '"uses": ("link",)',
-        ": CARD, key 'uses': there is no word 'link'; did you mean 'links'?",
+        '"inputs": ()',
+        '"inputs": ("link",)',
+        ": CARD, key 'inputs': there is no word 'link'; did you mean 'links'?",
     ),
     (
         "methods",
-        '"uses": ()',
-        '"uses": ("solution",)',
-        ": CARD, key 'uses': only a method of kind 'control' may see the solution",
+        '"inputs": ()',
+        '"inputs": ("solution",)',
+        ": CARD, key 'inputs': only a method of kind 'control' may see the solution",
     ),
     (
         "methods",
         '"impute")',
         '"imputes")',
-        ": CARD, key 'gives': there is no word 'imputes'; did you mean 'impute'?",
+        ": CARD, key 'outputs': there is no word 'imputes'; did you mean 'impute'?",
     ),
     (
         "methods",
@@ -133,13 +133,13 @@ MISTAKES = [
         "methods",
         '("imputes",)',
         '("alings",)',
-        ": CARD, key 'claims': there is no word 'alings'; did you mean 'aligns'?",
+        ": CARD, key 'tested_for': there is no word 'alings'; did you mean 'aligns'?",
     ),
     (
         "methods",
         '("single", "impute")',
         '("single",)',
-        ": CARD, key 'claims': 'imputes' needs 'impute' in 'gives'",
+        ": CARD, key 'tested_for': 'imputes' needs 'impute' in 'outputs'",
     ),
     (
         "methods",
@@ -218,14 +218,14 @@ MISTAKES = [
     (
         "metrics",
         '"doi": "",',
-        '"doi": "", "lacks": {"order": "why"},',
-        ": CARD, key 'lacks': there is no word 'order'; did you mean",
+        '"doi": "", "exempt_from": {"order": "why"},',
+        ": CARD, key 'exempt_from': there is no word 'order'; did you mean",
     ),
     (
         "metrics",
         '"doi": "",',
-        '"doi": "", "lacks": {"cell_order": ""},',
-        ": CARD, key 'lacks': expected a dict of properties",
+        '"doi": "", "exempt_from": {"cell_order": ""},',
+        ": CARD, key 'exempt_from': expected a dict of properties",
     ),
     (
         "datasets",
@@ -363,7 +363,7 @@ FAMILY = (
 
 
 @data""",
-        """}, "toy_two": {"like": "toy_one", "label": "Toy two", "uses": ("labels",)}}
+        """}, "toy_two": {"like": "toy_one", "label": "Toy two", "inputs": ("labels",)}}
 
 
 @data""",
@@ -381,7 +381,7 @@ def test_a_file_of_several_methods_has_their_cards_in_the_order_of_its_classes(s
     shelves("methods", FAMILY)
     settings.load({"datasets": {"simulated": {}}})
     one, two = (catalog.card("methods", name) for name in ("toy_one", "toy_two"))
-    assert two == one | {"like": "toy_one", "label": "Toy two", "uses": ("labels",)}
+    assert two == one | {"like": "toy_one", "label": "Toy two", "inputs": ("labels",)}
     assert "toy" not in catalog.names("methods")
     assert list(catalog.hyperparameters("toy_one")) == ["size"]
     assert list(catalog.hyperparameters("toy_two")) == ["size", "width"]
@@ -392,7 +392,7 @@ def test_a_file_of_several_methods_has_their_cards_in_the_order_of_its_classes(s
     [
         ('"like": "toy_one"', '"like": "toy_on"', ": CARDS, toy_two, key 'like': .*'toy_one'"),
         ("class Two(Toy)", "class _Two(Toy)", ": 1 public classes for 2 CARDS"),
-        ('("labels",)', '("label",)', ", toy_two: CARD, key 'uses': .*'labels'"),
+        ('("labels",)', '("label",)', ", toy_two: CARD, key 'inputs': .*'labels'"),
         ('"toy_two"', '"mvae"', ": methods has mvae already, in another file"),
     ],
 )
@@ -404,17 +404,19 @@ def test_a_mistake_in_a_file_of_several_is_one_message(right, wrong, message, sh
 
 
 def test_a_card_that_says_little_has_what_follows_from_class_and_kind():
-    bare = {"label": "x", "kind": "model", "handles": ("paired",), "uses": ()}
+    bare = {"label": "x", "kind": "model", "scenarios": ("paired",), "inputs": ()}
     whole = card_defaults.whole(bare, {"fit", "embed", "impute", "draw", "generate"})
-    assert whole["gives"] == ("joint", "single", "impute", "draws")
-    assert whole["claims"] == ("aligns", "imputes", "generates", "random")
+    assert whole["outputs"] == ("joint", "single", "impute", "draws")
+    assert whole["tested_for"] == ("aligns", "imputes", "generates", "random")
     assert whole["summary"] == whole["doi"] == ""
-    assert card_defaults.whole(bare | {"kind": "control"}, {"embed"})["claims"] == ()
-    assert card_defaults.whole(bare | {"handles": ("unpaired",)}, {"embed"})["gives"] == ("single",)
-    assert card_defaults.whole(bare | {"claims": (), "gives": ("joint",)}, {"embed"}) == {
+    assert card_defaults.whole(bare | {"kind": "control"}, {"embed"})["tested_for"] == ()
+    assert card_defaults.whole(bare | {"scenarios": ("unpaired",)}, {"embed"})["outputs"] == (
+        "single",
+    )
+    assert card_defaults.whole(bare | {"tested_for": (), "outputs": ("joint",)}, {"embed"}) == {
         **whole,
-        "claims": (),
-        "gives": ("joint",),
+        "tested_for": (),
+        "outputs": ("joint",),
     }
 
 
@@ -471,7 +473,7 @@ def test_snakemake_ends_with_the_message_alone(tmp_path):
     said = done.stdout + done.stderr
     assert done.returncode != 0
     assert (
-        "methods/toy.py: CARD, key 'handles': there is no word 'pairde'; did you mean 'paired'?"
+        "methods/toy.py: CARD, key 'scenarios': there is no word 'pairde'; did you mean 'paired'?"
         in said
     )
     assert "Traceback" not in said

@@ -39,11 +39,11 @@ def test_method_offers_what_its_card_gives(name):
         catalog.card("methods", name),
     )
     assert offers(method, "fit")
-    assert offers(method, "embed") == bool({"joint", "single"} & set(card["gives"]))
-    assert offers(method, "embed_private") == ("private" in card["gives"])
-    assert offers(method, "impute") == ("impute" in card["gives"])
-    assert offers(method, "predict") == ("labels" in card["gives"])
-    assert offers(method, "reveal") == ("solution" in card["uses"])
+    assert offers(method, "embed") == bool({"joint", "single"} & set(card["outputs"]))
+    assert offers(method, "embed_private") == ("private" in card["outputs"])
+    assert offers(method, "impute") == ("impute" in card["outputs"])
+    assert offers(method, "predict") == ("labels" in card["outputs"])
+    assert offers(method, "reveal") == ("solution" in card["inputs"])
 
 
 def test_the_contract_knows_its_parts():

@@ -25,7 +25,8 @@ def test_what_was_used_is_cited_once_and_nothing_else():
     ]
     runs.append(runs[0] | {"dataset": "mine", "status": "not_applicable"})
     scores = [
-        place | {"run": "mvae", "metric": name, "direction": "run", "space": "-", "value": value}
+        place
+        | {"run": "mvae", "metric": name, "direction": "run", "normalization": "-", "value": value}
         for name, value in (("foscttm", 0.2), ("kbet", None))
     ]
     versions = {"python": "3.11.2", "mosaicbench": __version__, "numpy": "2.4.6"}

@@ -40,7 +40,7 @@ def test_a_users_mistake_is_a_message_without_a_traceback(tmp_path):
     done = python(
         "-m",
         "mosaicbench",
-        "cut",
+        "split",
         "--dataset",
         dataset,
         "--scenario",
@@ -197,7 +197,7 @@ def test_a_cut_needs_as_many_files_as_seeds(tmp_path):
     with pytest.raises(SystemExit, match="each needs as many files as there are --seeds"):
         cli.main(
             [
-                "cut",
+                "split",
                 "--dataset",
                 "d",
                 "--scenario",

@@ -20,7 +20,7 @@ old|8|32000|gpu:k80:8
 """
 OFFERED = cluster.parsed_partitions(DESCRIBED, NODES)
 SMALL = {
-    "rule": "cut",
+    "rule": "split",
     "partition": None,
     "cpus": 1,
     "mem_mb": 4000,
@@ -76,12 +76,12 @@ def test_what_would_wait_for_ever_is_refused_with_what_to_change(asked, could):
 
 
 def test_every_rule_is_named_once():
-    many = [Request(**SMALL | {"rule": rule, "gpus": 1}) for rule in ("fit", "cut", "fit", "fit")]
+    many = [Request(**SMALL | {"rule": rule, "gpus": 1}) for rule in ("fit", "split", "fit", "fit")]
     with pytest.raises(UserError) as refused:
         cluster.check_requests(many, OFFERED)
     assert [
         line.split()[1] for line in str(refused.value).splitlines() if line.startswith("  rule ")
-    ] == ["cut", "fit"]
+    ] == ["split", "fit"]
 
 
 def test_a_cluster_without_a_default_partition_wants_one_named():

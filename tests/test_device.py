@@ -25,7 +25,7 @@ def widest(method):
     return next(
         pattern
         for pattern in ("mosaic", "paired", "unpaired")
-        if pattern in catalog.card("methods", method)["handles"]
+        if pattern in catalog.card("methods", method)["scenarios"]
     )
 
 

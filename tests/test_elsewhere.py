@@ -118,7 +118,7 @@ def test_the_same_latents_and_values_from_elsewhere_have_the_same_scores(
     values.write_h5mu(tmp_path / "a.h5mu")
     run = adopted(split, tmp_path, latents=latents, imputed=tmp_path / "a.h5mu")
     here, elsewhere = scores_of(fitted, split, tmp_path), scores_of(run, split, tmp_path)
-    about = ["metric", "direction", "space", "value"]
+    about = ["metric", "direction", "normalization", "value"]
     expected = here.loc[~here["metric"].isin(["fit_seconds", "peak_host_mb"]), about]
     assert {"foscttm", "label_transfer_accuracy", "imputation_pearson_per_feature"} <= set(
         expected["metric"]

@@ -15,7 +15,7 @@ from mosaicbench.config import registry
 from mosaicbench.data import embedded
 from mosaicbench.data.labels_qc import curated
 from mosaicbench.data.preprocess import Preprocessing
-from mosaicbench.data.scenarios import cut
+from mosaicbench.data.scenarios import split
 from mosaicbench.datasets import covid_citeseq
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import links_between, read_dataset
@@ -140,7 +140,7 @@ def test_each_sample_gives_its_share_and_names_of_both_modalities_stay_apart(pub
 
 
 def test_a_donor_can_be_held_out_and_the_audit_says_who_chose_the_genes():
-    parts = cut(
+    parts = split(
         embedded.load("covid_citeseq_small"),
         dataset_name="d",
         scenario="s",
@@ -294,21 +294,24 @@ def test_real_cells_are_transformed_as_their_definitions_say(name, modality):
         )
     found = shown.X.toarray() if sparse.issparse(shown.X) else shown.X
     np.testing.assert_allclose(found, expected, rtol=2e-6, atol=1e-6)
-    space = expected
+    normalization = expected
     if modality == "atac":
         vectors = np.linalg.svd(expected[::4], full_matrices=False)[2][1:6]
-        space = (
+        normalization = (
             expected
             @ (vectors * np.sign(np.sum(vectors * shown.varm["LSI"].T, axis=1, keepdims=True))).T
         )
-        np.testing.assert_allclose(shown.obsm["X_lsi"], space, atol=2e-3)
-    std = space[::4].std(axis=0)
+        np.testing.assert_allclose(shown.obsm["X_lsi"], normalization, atol=2e-3)
+    std = normalization[::4].std(axis=0)
     std = (
         np.full_like(std, np.sqrt(np.mean(std**2)))
         if modality == "atac"
         else np.where(std > 1e-6, std, 1)
     )
     np.testing.assert_allclose(
-        fitted.mean, space[::4].mean(axis=0), rtol=1e-5, atol=1e-4 if modality == "atac" else 1e-6
+        fitted.mean,
+        normalization[::4].mean(axis=0),
+        rtol=1e-5,
+        atol=1e-4 if modality == "atac" else 1e-6,
     )
     np.testing.assert_allclose(fitted.std, std, rtol=1e-5)

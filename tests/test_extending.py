@@ -51,10 +51,10 @@ def test_its_words_are_those_of_cards():
     rows = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| (.+) \|$", PAGE, flags=re.MULTILINE))
     known = {
         "kind": cards.KIND,
-        "handles": cards.SCENARIOS,
-        "uses": cards.INPUTS,
-        "gives": cards.OUTPUTS,
-        "claims": cards.TESTED_FOR,
+        "scenarios": cards.SCENARIOS,
+        "inputs": cards.INPUTS,
+        "outputs": cards.OUTPUTS,
+        "tested_for": cards.TESTED_FOR,
     }
     assert {key: re.findall(r"`(\w+)`", words) for key, words in rows.items()} == {
         key: list(w) for key, w in known.items()

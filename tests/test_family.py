@@ -618,9 +618,9 @@ def counted_split(cells=300):
     """Return a split of log-normalised RNA and LSI of peaks, with the counts that they were computed from."""
     random = np.random.default_rng(0)
     types = random.integers(0, 3, cells)
-    share = random.dirichlet(np.full(40, 0.3), 3)[types]
+    fraction = random.dirichlet(np.full(40, 0.3), 3)[types]
     counts = random.poisson(
-        share * random.uniform(100, 300, (cells, 1))
+        fraction * random.uniform(100, 300, (cells, 1))
     )  # rna; 30 of 40 genes are chosen
     total = counts.sum(1)
     rna = np.log1p(1e4 * counts[:, :30] / total[:, None])
@@ -657,7 +657,7 @@ def counted_split(cells=300):
             "rna": sparse.csr_matrix(counts[:, :30]),
             "atac": sparse.csr_matrix(peaks.astype(np.float32)),
         },
-        totals={"rna": total, "atac": peaks.sum(1)},
+        library_size={"rna": total, "atac": peaks.sum(1)},
     )
     return Split(blocks=(block,), features={"rna": 30, "atac": 6}, normalizations=normalizations)
 
@@ -667,13 +667,13 @@ def test_negative_binomial_is_scipys():
     torch.manual_seed(0)
     decoder, z = NegativeBinomialDecoder(4, 8, split.normalizations["rna"]), torch.randn(20, 4)
     x = on_device(split.blocks[0], torch.device("cpu"), counts=["rna"])
-    counts = decoder(z, x.totals["rna"])
+    counts = decoder(z, x.library_size["rna"])
     n, mean = counts.total_count.detach().numpy(), counts.mean.detach().numpy()
     expected = -stats.nbinom.logpmf(split.blocks[0].counts["rna"].toarray(), n, n / (n + mean)).sum(
         1
     )
     np.testing.assert_allclose(decoder.nll(z, x, "rna").detach().numpy(), expected, rtol=1e-4)
-    assert (mean.sum(1) <= x.totals["rna"].numpy()[:, 0]).all()
+    assert (mean.sum(1) <= x.library_size["rna"].numpy()[:, 0]).all()
 
 
 @pytest.mark.parametrize("per_cell", [False, True])
@@ -703,10 +703,12 @@ def test_bernoulli_is_the_closed_form_and_rises_with_depth():
     torch.manual_seed(0)
     decoder, z = BernoulliDecoder(4, 8, split.normalizations["atac"]), torch.randn(20, 4)
     x = on_device(split.blocks[0], torch.device("cpu"), counts=["atac"])
-    p = decoder(z, x.totals["atac"].clamp_min(1)).mean.detach().numpy()
-    opened = split.blocks[0].counts["atac"].toarray() > 0
+    p = decoder(z, x.library_size["atac"].clamp_min(1)).mean.detach().numpy()
+    accessible = split.blocks[0].counts["atac"].toarray() > 0
     np.testing.assert_allclose(
-        decoder.nll(z, x, "atac").detach(), -np.log(np.where(opened, p, 1 - p)).sum(1), rtol=1e-4
+        decoder.nll(z, x, "atac").detach(),
+        -np.log(np.where(accessible, p, 1 - p)).sum(1),
+        rtol=1e-4,
     )
     assert (decoder(z, 50.0).mean > decoder(z, 5.0).mean).all()
 
@@ -816,7 +818,7 @@ def test_each_step_of_the_dmmvae_adds_only_its_term():
 
 
 def test_hidden_inputs_keep_their_mean_and_are_hidden_in_training_only():
-    model, plain = (built(MMVAEpp, input_dropout=share, hidden=8) for share in (0.25, 0.0))
+    model, plain = (built(MMVAEpp, input_dropout=fraction, hidden=8) for fraction in (0.25, 0.0))
     encoder, seen = model.encoders["rna"], []
     encoder.network.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     x = {"rna": torch.ones(2000, FEATURES["rna"])}

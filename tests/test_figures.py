@@ -35,7 +35,7 @@ KINDS = {
 }
 CARDS = {
     "methods": {
-        name: {"label": name, "kind": kind, "uses": ["pairs"]} for name, kind in KINDS.items()
+        name: {"label": name, "kind": kind, "inputs": ["pairs"]} for name, kind in KINDS.items()
     },
     "metrics": {
         "foscttm": {"better": "lower", "best": 0.0, "chance": 0.5, "group": "alignment"},
@@ -89,7 +89,7 @@ def scores_table(values: dict[tuple[str, str], float]) -> pd.DataFrame:
             "seed": seed,
             "metric": metric,
             "direction": "x",
-            "space": "-",
+            "normalization": "-",
             "value": value + 0.001 * (seed - 0.5),
         }
         for (run, metric), value in values.items()
@@ -206,7 +206,13 @@ def test_dots_are_scaled_from_the_lowest_to_the_highest_cluster():
         "share": 1.0,
     }
     table = of_cells(
-        "markers", run="mvae", modality="rna", space="lognorm", feature="CD3D", marks=1, **values
+        "markers",
+        run="mvae",
+        modality="rna",
+        normalization="lognorm",
+        feature="CD3D",
+        marks=1,
+        **values,
     )
     _, drawn = marker_dots(markers=table, runs=RUNS, theme=THEME)
     assert drawn["scaled"].tolist() == [0.0, 1.0, 0.5]
@@ -226,7 +232,7 @@ def _imputed(runs: list[str], cells: int = 50) -> pd.DataFrame:
             }
             named = {
                 "direction": direction,
-                "space": "clr",
+                "normalization": "clr",
                 "feature": f"{place} feature",
                 "place": place,
                 "r": 0.5,
@@ -419,8 +425,8 @@ def _resources_of_many() -> object:
         }
     )
     runs = runs_table(MANY)
-    totals = overall_scores(scores, runs)
-    return resources(overall=totals, scores=scores, runs=runs, theme=theme_of(MANY))[0]
+    library_size = overall_scores(scores, runs)
+    return resources(overall=library_size, scores=scores, runs=runs, theme=theme_of(MANY))[0]
 
 
 def test_rows_are_named_once_and_panels_beside_have_no_ticks_to_lay_out():

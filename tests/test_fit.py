@@ -89,7 +89,7 @@ class Misbehaving:
 @pytest.fixture
 def misbehaving(monkeypatch):
     module = types.ModuleType("misbehaving_method")
-    module.CARD = {"kind": "model", "handles": ("paired",), "uses": (), "gives": ("single",)}
+    module.CARD = {"kind": "model", "scenarios": ("paired",), "inputs": (), "outputs": ("single",)}
     Misbehaving.__module__ = module.__name__
     module.Misbehaving = Misbehaving
     monkeypatch.setitem(sys.modules, module.__name__, module)

@@ -95,7 +95,7 @@ def test_every_seed_of_every_run_ends_as_a_fit_of_its_own(splits, tmp_path):
 SLOW = """
 import time
 time.sleep(0.6)
-CARD = {"kind": "model", "handles": ("paired",), "uses": (), "gives": ("single",)}
+CARD = {"kind": "model", "scenarios": ("paired",), "inputs": (), "outputs": ("single",)}
 class Slow:
     __dataclass_fields__ = {}
     def fit(self, train, seed):
@@ -198,7 +198,7 @@ class Misbehaving(Budget):
 @pytest.fixture
 def misbehaving(monkeypatch):
     module = types.ModuleType("misbehaving_method")
-    module.CARD = {"kind": "model", "handles": ("paired",), "uses": (), "gives": ("single",)}
+    module.CARD = {"kind": "model", "scenarios": ("paired",), "inputs": (), "outputs": ("single",)}
     Misbehaving.__module__ = module.__name__
     module.Misbehaving = Misbehaving
     monkeypatch.setitem(sys.modules, module.__name__, module)

@@ -56,9 +56,9 @@ def test_what_a_method_cannot_do_is_left_out_and_said(paired, tmp_path, monkeypa
     module = types.ModuleType("one_way_method")
     module.CARD = {
         "kind": "model",
-        "handles": ("paired",),
-        "uses": (),
-        "gives": ("joint", "single", "impute"),
+        "scenarios": ("paired",),
+        "inputs": (),
+        "outputs": ("joint", "single", "impute"),
     }
     OneWay.__module__ = module.__name__
     query = read_split(paired / "query.h5mu", "query")
@@ -110,9 +110,9 @@ def test_private_latents_lie_beside_the_shared_ones_of_their_cells(
     module = types.ModuleType("method_with_private")
     module.CARD = {
         "kind": "model",
-        "handles": ("paired",),
-        "uses": (),
-        "gives": ("joint", "single", "private"),
+        "scenarios": ("paired",),
+        "inputs": (),
+        "outputs": ("joint", "single", "private"),
     }
     monkeypatch.setattr(WithPrivate, "__module__", module.__name__)
     module.WithPrivate = WithPrivate

@@ -122,7 +122,7 @@ GREEDY = """
 from dataclasses import dataclass
 import torch
 
-CARD = {"kind": "model", "handles": ("paired",), "uses": (), "gives": ("single",)}
+CARD = {"kind": "model", "scenarios": ("paired",), "inputs": (), "outputs": ("single",)}
 
 @dataclass(kw_only=True)
 class Greedy:

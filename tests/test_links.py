@@ -283,7 +283,7 @@ def test_links_survive_the_disk_and_tell_their_origin(trimodal, tmp_path):
 def test_links_of_a_split_are_those_of_its_features(trimodal):
     dataset = curated(trimodal)
     preprocess = {"rna": {"features": 7}, "atac": {"features": 15, "components": 3}}
-    parts = scenarios.cut(
+    parts = scenarios.split(
         dataset,
         dataset_name="d",
         scenario="s",
@@ -304,7 +304,7 @@ def test_links_of_a_split_are_those_of_its_features(trimodal):
 def test_gene_activity_sums_all_linked_peaks_also_those_that_were_not_chosen(trimodal):
     dataset = curated(trimodal)
     preprocess = {"atac": {"features": 10, "components": 3}}
-    parts = scenarios.cut(
+    parts = scenarios.split(
         dataset, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=preprocess
     )
     counts = dataset["atac"].layers["counts"].toarray()
@@ -316,8 +316,8 @@ def test_gene_activity_sums_all_linked_peaks_also_those_that_were_not_chosen(tri
     genes = parts["solution"]["rna"].var_names
     assert set(of_genes) & set(genes)
     expected = np.stack([of_genes.get(gene, np.zeros(60))[rows] for gene in genes], axis=1)
-    activity = parts["solution"]["atac"].obsm["gene_activity"]
-    np.testing.assert_array_equal(activity.toarray(), expected)
+    gene_activity = parts["solution"]["atac"].obsm["gene_activity"]
+    np.testing.assert_array_equal(gene_activity.toarray(), expected)
     order = parts["query"]["atac"].obs_names.get_indexer(
         parts["solution"]["atac"].obs["query_name"]
     )
@@ -329,7 +329,7 @@ def test_gene_activity_sums_all_linked_peaks_also_those_that_were_not_chosen(tri
 
 def test_genes_of_measured_proteins_are_chosen_however_little_they_vary(trimodal):
     preprocess = {"rna": {"features": 2}}
-    parts = scenarios.cut(
+    parts = scenarios.split(
         curated(trimodal),
         dataset_name="d",
         scenario="s",
@@ -340,7 +340,7 @@ def test_genes_of_measured_proteins_are_chosen_however_little_they_vary(trimodal
     genes = set(parts["train"]["rna"].var_names)
     assert {"CD3D", "CD3E", "CD4", "MS4A1"} <= genes
     assert len(genes) <= 6
-    unlinked = scenarios.cut(
+    unlinked = scenarios.split(
         trimodal, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=preprocess
     )
     assert unlinked["train"]["rna"].n_vars == 2
@@ -348,23 +348,23 @@ def test_genes_of_measured_proteins_are_chosen_however_little_they_vary(trimodal
 
 def test_methods_see_links_and_gene_activities_only_if_they_ask(trimodal):
     dataset = curated(trimodal)
-    parts = scenarios.cut(
+    parts = scenarios.split(
         dataset, dataset_name="d", scenario="s", kind="mosaic", seed=0, paired_fraction=0.4
     )
     blind, told = (as_split(parts["train"], labels=False, links=links) for links in (False, True))
     assert not blind.links
-    assert not any(block.activity for block in blind.blocks)
+    assert not any(block.gene_activity for block in blind.blocks)
     assert set(told.links) == set(permutations(("rna", "adt"))) | set(permutations(("rna", "atac")))
     assert told.links["rna", "adt"].shape == (len(told.normalizations["rna"].share), 4)
     for block in told.blocks:
-        assert set(block.activity) == {"atac"} & set(block.modalities)
-        for modality, activity in block.activity.items():
+        assert set(block.gene_activity) == {"atac"} & set(block.modalities)
+        for modality, gene_activity in block.gene_activity.items():
             rows = parts["train"][modality].obs_names.get_indexer(block.names)
-            assert (activity != parts["train"][modality].obsm["gene_activity"][rows]).nnz == 0
+            assert (gene_activity != parts["train"][modality].obsm["gene_activity"][rows]).nnz == 0
     joined = told.observing("atac")
-    assert joined.activity["atac"].shape == (len(joined), told.features["rna"])
+    assert joined.gene_activity["atac"].shape == (len(joined), told.features["rna"])
     some = joined.take(np.array([3, 1]))
-    assert (some.activity["atac"] != joined.activity["atac"][[3, 1]]).nnz == 0
+    assert (some.gene_activity["atac"] != joined.gene_activity["atac"][[3, 1]]).nnz == 0
 
 
 def test_quality_control_keeps_links_with_their_features(trimodal):
@@ -389,12 +389,12 @@ def test_a_table_of_ones_own_replaces_what_would_be_linked(trimodal, tmp_path):
     dataset = curated(trimodal, tmp_path, links="links.tsv")
     assert linked_names(dataset, "rna", "atac") == {("CD4", peak, 1), ("G1", other, -1)}
     assert links_between(dataset, "rna", "adt").nnz == 0
-    activity = links.gene_activity(
+    gene_activity = links.gene_activity(
         dataset["atac"].layers["counts"], links_between(dataset, "rna", "atac")
     ).toarray()
     counts = dataset["atac"].to_df(layer="counts")
     np.testing.assert_array_equal(
-        activity[:, dataset["rna"].var_names.get_loc("G1")], -counts[other]
+        gene_activity[:, dataset["rna"].var_names.get_loc("G1")], -counts[other]
     )
 
 
@@ -468,7 +468,7 @@ def test_varp_is_where_mudata_keeps_pairs_of_features(trimodal):
 
 def parts_with(dataset, share, seed=0, **options):
     preprocess = {"rna": {"features": 9}, "atac": {"features": 20, "components": 3}}
-    return scenarios.cut(
+    return scenarios.split(
         dataset,
         dataset_name="d",
         scenario="s",
@@ -537,10 +537,10 @@ def test_gene_activity_follows_wrong_links(trimodal):
     at_least = np.zeros((len(rows), len(genes)))
     for gene, peak, _ in linked_names(parts["solution"], "rna", "atac"):
         at_least[:, genes.get_loc(gene)] += counts[:, peaks.get_loc(peak)]
-    activity = parts["solution"]["atac"].obsm["gene_activity"].toarray()
-    assert (activity >= at_least).all()  # of the chosen peaks; others may add to it
+    gene_activity = parts["solution"]["atac"].obsm["gene_activity"].toarray()
+    assert (gene_activity >= at_least).all()  # of the chosen peaks; others may add to it
     before = parts_with(dataset, 0.0)["solution"]["atac"].obsm["gene_activity"].toarray()
-    assert not np.array_equal(activity, before)
+    assert not np.array_equal(gene_activity, before)
 
 
 def test_what_cannot_be_corrupted_is_refused(trimodal):

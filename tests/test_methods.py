@@ -15,7 +15,7 @@ from conftest import (
 )
 
 from mosaicbench.catalog import catalog
-from mosaicbench.contract import Cells, Truth, Split, concatenate
+from mosaicbench.contract import Cells, Split, Truth, concatenate
 from mosaicbench.errors import NotApplicable
 from mosaicbench.fitting.method import hyperparameters_of
 from mosaicbench.metrics.calibration import imputation_crps_skill
@@ -30,12 +30,12 @@ SPLITS = {"paired": paired_split, "mosaic": mosaic_split, "unpaired": unpaired_s
 
 
 def gives(method: str, what: str) -> bool:
-    return what in catalog.card("methods", method)["gives"]
+    return what in catalog.card("methods", method)["outputs"]
 
 
 def claiming(word: str) -> list[str]:
     """Return the methods whose card claims this; what a method claims, it is held to."""
-    return [name for name in METHODS if word in catalog.card("methods", name)["claims"]]
+    return [name for name in METHODS if word in catalog.card("methods", name)["tested_for"]]
 
 
 def fitted(method: str, train: Split, query: Cells, seed: int = 0, **hyperparameters):
@@ -43,7 +43,7 @@ def fitted(method: str, train: Split, query: Cells, seed: int = 0, **hyperparame
     if catalog.card("methods", method)["kind"] == "model":
         hyperparameters = {"max_epochs": 3, "batch_size": 64} | hyperparameters
     instance = catalog.method_class(method)(**hyperparameters)
-    if "solution" in catalog.card("methods", method)["uses"]:
+    if "solution" in catalog.card("methods", method)["inputs"]:
         rows = {name: row for row, name in enumerate(query.names)}
         instance.reveal(Truth(rows=rows, labels=query.labels, values=query.values))
     instance.fit(train, seed)
@@ -154,7 +154,7 @@ def test_a_cell_does_not_depend_on_its_neighbours_in_the_query(method):
 
 
 @pytest.mark.parametrize(
-    "method", [m for m in METHODS if catalog.card("methods", m)["uses"].count("labels") == 0]
+    "method", [m for m in METHODS if catalog.card("methods", m)["inputs"].count("labels") == 0]
 )
 def test_labels_are_not_read_unless_the_card_says_so(method):
     (instance, query), train = briefly(method), paired_split()
@@ -174,7 +174,7 @@ def test_one_cell_and_a_constant_feature(method):
 
 
 @pytest.mark.parametrize(
-    ("method", "kind"), [(m, k) for m in METHODS for k in catalog.card("methods", m)["handles"]]
+    ("method", "kind"), [(m, k) for m in METHODS for k in catalog.card("methods", m)["scenarios"]]
 )
 def test_trains_on_what_its_card_handles(method, kind):
     instance, query = briefly(method)
@@ -189,7 +189,7 @@ def learned(method: str) -> tuple[object, Cells]:
     Cells are paired where the method uses pairs; else the links tell which features are alike, where it uses links. With seeds
     0 to 4, models aligned to 0.03 at most, imputed to 0.29 and reconstructed to 0.43, and their draws' skill was 0.48 or more.
     """
-    uses = catalog.card("methods", method)["uses"]
+    uses = catalog.card("methods", method)["inputs"]
     linked = "links" in uses and "pairs" not in uses
     train, query = (
         linked_world() if linked else (paired_split(400), linear_cells(100, seed=7, name="query"))
@@ -240,7 +240,7 @@ def test_reconstructs_as_it_claims(method, modality):
 @pytest.mark.parametrize("method", claiming("generates"))
 def test_virtual_cells_have_every_modality_and_depend_on_the_seed(method):
     instance, query = briefly(method)
-    kind = catalog.card("methods", method)["handles"][0]
+    kind = catalog.card("methods", method)["scenarios"][0]
     instance = instance if kind == "paired" else fitted(method, SPLITS[kind](), query)
     virtual, again, other = (instance.generate(50, seed) for seed in (1, 1, 2))
     assert {m: x.shape for m, x in virtual.items()} == {

@@ -128,7 +128,7 @@ TARGET_SUM = (
     *TRANSFERRED,
     "truth",
     "imputed",
-    "opened",
+    "accessible",
 )
 TARGET_SUM += (
     "draws",
@@ -145,7 +145,7 @@ def having(name):
     return [
         metric
         for metric in METRICS
-        if APPLIES[name](metric) and name not in CARDS[metric].get("lacks", {})
+        if APPLIES[name](metric) and name not in CARDS[metric].get("exempt_from", {})
     ]
 
 
@@ -221,7 +221,7 @@ def made_world(noise, n, seed):
         + min(noise, 0.3) * of_draws.standard_normal((*truth.shape, 19)),  # wide enough up to 0.3
         "drawn_truth": truth,
         "drawn_std": train_values.std(0),
-        "opened": sparse.csr_matrix(
+        "accessible": sparse.csr_matrix(
             (accessible > np.median(accessible, axis=0)).astype(np.float32)
         ),
         "loadings": peaks,
@@ -256,7 +256,7 @@ def test_the_world_has_every_need_and_no_other():
 
 @pytest.mark.parametrize("name", cards.PROPERTIES)
 def test_a_metric_lacks_only_what_could_be_asked_of_it(name):
-    excused = {metric for metric in METRICS if name in CARDS[metric].get("lacks", {})}
+    excused = {metric for metric in METRICS if name in CARDS[metric].get("exempt_from", {})}
     assert all(APPLIES[name](metric) for metric in excused), "the card excuses what no test asks"
     assert len(having(name)) > len(excused), "more exceptions than rule"
 
@@ -1146,21 +1146,22 @@ def test_auroc_is_that_of_sklearn_peak_by_peak(monkeypatch):
         random.integers(0, 2, (80, 3)).astype(float),
         random.integers(-1, 2, (25, 3)).astype(float),
     )
-    opened = (random.random((80, 25)) < 0.3).astype(float) * random.integers(1, 4, (80, 25))
-    opened[:, 3], opened[:, 4] = 0, 1
+    accessible = (random.random((80, 25)) < 0.3).astype(float) * random.integers(1, 4, (80, 25))
+    accessible[:, 3], accessible[:, 4] = 0, 1
     scores = imputed @ loadings.T
     expected = np.mean(
-        [roc_auc_score(opened[:, j] > 0, scores[:, j]) for j in range(25) if j not in (3, 4)]
+        [roc_auc_score(accessible[:, j] > 0, scores[:, j]) for j in range(25) if j not in (3, 4)]
     )
-    needs = {"opened": sparse.csr_matrix(opened), "imputed": imputed, "loadings": loadings}
-    needs["opened"].data[:0] = 0
+    needs = {"accessible": sparse.csr_matrix(accessible), "imputed": imputed, "loadings": loadings}
+    needs["accessible"].data[:0] = 0
     assert evaluate("imputation_auroc_per_peak", needs) == pytest.approx(expected)
     for block in (200, 80):  # two peaks, one: then some have none to ask about
         monkeypatch.setattr("mosaicbench.metrics.imputation.PEAK_VALUES", block)
         assert evaluate("imputation_auroc_per_peak", needs) == pytest.approx(expected)
     with pytest.raises(Undefined, match="none or all"):
         evaluate(
-            "imputation_auroc_per_peak", needs | {"opened": sparse.csr_matrix(np.ones((80, 25)))}
+            "imputation_auroc_per_peak",
+            needs | {"accessible": sparse.csr_matrix(np.ones((80, 25)))},
         )
     with pytest.raises(ValueError, match="do not fit"):
         evaluate("imputation_auroc_per_peak", needs | {"loadings": loadings[1:]})
@@ -1168,13 +1169,17 @@ def test_auroc_is_that_of_sklearn_peak_by_peak(monkeypatch):
 
 def test_auroc_of_a_peak_that_is_open_in_many_cells_is_that_of_sklearn():
     random = np.random.default_rng(0)
-    imputed, opened = (
+    imputed, accessible = (
         random.normal(size=(60_000, 1)),
         (random.random((60_000, 1)) < 0.9).astype(float),
     )
-    needs = {"opened": sparse.csr_matrix(opened), "imputed": imputed, "loadings": np.ones((1, 1))}
+    needs = {
+        "accessible": sparse.csr_matrix(accessible),
+        "imputed": imputed,
+        "loadings": np.ones((1, 1)),
+    }
     assert evaluate("imputation_auroc_per_peak", needs) == pytest.approx(
-        roc_auc_score(opened[:, 0], imputed[:, 0])
+        roc_auc_score(accessible[:, 0], imputed[:, 0])
     )
 
 
@@ -1184,16 +1189,20 @@ def test_auprc_is_the_average_precision_of_sklearn_peak_by_peak(monkeypatch):
         random.integers(0, 3, (80, 3)).astype(float),
         random.integers(-1, 2, (25, 3)).astype(float),
     )
-    opened = (random.random((80, 25)) < 0.3).astype(float)
-    opened[:, 3], opened[:, 4] = 0, 1
+    accessible = (random.random((80, 25)) < 0.3).astype(float)
+    accessible[:, 3], accessible[:, 4] = 0, 1
     scores = imputed @ loadings.T
     expected = np.mean(
-        [average_precision_score(opened[:, j], scores[:, j]) for j in range(25) if j not in (3, 4)]
+        [
+            average_precision_score(accessible[:, j], scores[:, j])
+            for j in range(25)
+            if j not in (3, 4)
+        ]
     )
-    needs = {"opened": sparse.csr_matrix(opened), "imputed": imputed, "loadings": loadings}
+    needs = {"accessible": sparse.csr_matrix(accessible), "imputed": imputed, "loadings": loadings}
     assert evaluate("imputation_auprc_per_peak", needs) == pytest.approx(expected, abs=1e-12)
     flat = evaluate("imputation_auprc_per_peak", needs | {"imputed": np.ones((80, 3))})
-    assert flat == pytest.approx(np.delete(opened, (3, 4), axis=1).mean(), abs=1e-12)
+    assert flat == pytest.approx(np.delete(accessible, (3, 4), axis=1).mean(), abs=1e-12)
 
 
 @pytest.mark.parametrize("block", [1, 41, 10_000])

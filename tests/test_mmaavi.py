@@ -342,14 +342,16 @@ def test_steps_hold_a_share_of_labelled_cells_and_every_other_cell_once():
     split = few(mosaic_split(), 0.05)
     label_subset = [block.labels != "" for block in split.blocks]
     blocks = [on_device(block, CPU, cell_types=split.cell_types) for block in split.blocks]
-    numbered = [replace(x, totals={"number": torch.arange(x.cells)[:, None]}) for x in blocks]
+    numbered = [replace(x, library_size={"number": torch.arange(x.cells)[:, None]}) for x in blocks]
     parts = [Part(x, torch.arange(x.cells)) for x in numbered]
     seen, steps = [], list(with_labelled(label_subset, 0.25)(parts, 40))
     for minibatches in steps:
         labels = torch.cat([x.labels for x in minibatches])
         assert int((labels >= 0).sum()) == 10
         assert len(labels) <= 40
-        seen += [(tuple(x), int(n)) for x in minibatches for n in x.totals["number"][x.labels < 0]]
+        seen += [
+            (tuple(x), int(n)) for x in minibatches for n in x.library_size["number"][x.labels < 0]
+        ]
     assert len(seen) == len(set(seen)) == sum(int((~own).sum()) for own in label_subset)
     everything = [
         sum(x.cells for x in step)
@@ -417,14 +419,14 @@ def test_few_labels_of_one_batch_are_drawn_by_the_seed():
 
 def test_hiding_labels_changes_nothing_else():
     dataset = small_dataset()
-    cut = {
-        name: scenarios.cut(
+    split = {
+        name: scenarios.split(
             dataset, dataset_name="small", scenario="m", kind="paired", seed=2, **option
         )
         for name, option in (("all", {}), ("few", {"label_subset": {"share": 0.05, "least": 1}}))
     }
-    for modality, cells in cut["all"]["train"].mod.items():
-        hidden = cut["few"]["train"][modality]
+    for modality, cells in split["all"]["train"].mod.items():
+        hidden = split["few"]["train"][modality]
         np.testing.assert_array_equal(space_values(cells), space_values(hidden))
         shown = hidden.obs["cell_type"].astype(str).to_numpy()
         assert 0 < np.sum(shown != "") < 40
@@ -434,7 +436,7 @@ def test_hiding_labels_changes_nothing_else():
         )
         truth = [
             part["solution"][modality].obs["cell_type"].astype(str).tolist()
-            for part in cut.values()
+            for part in split.values()
         ]
         assert truth[0] == truth[1]
 

@@ -24,7 +24,7 @@ KEEPABLE = [
     for name, card in catalog.cards("methods").items()
     if "environment" not in card
     and not ({"package"} <= set(card.get("wraps", ())) and name != "linked_harmony")
-    and "solution" not in card["uses"]
+    and "solution" not in card["inputs"]
     and name not in ("random_latent", "shuffled")  # they draw anew at every call
 ]
 NEED_LINKS = {"linked_cca", "linked_harmony", "linked_mnn", "scmodal"}
@@ -32,18 +32,18 @@ SHORT = {"max_epochs": 2}
 
 
 def kind_for(name):
-    handles = catalog.card("methods", name)["handles"]
-    return "paired" if "paired" in handles else handles[0]
+    scenarios = catalog.card("methods", name)["scenarios"]
+    return "paired" if "paired" in scenarios else scenarios[0]
 
 
 @pytest.fixture(scope="module")
 def splits(tmp_path_factory):
     dataset = small_dataset()
-    cut = {
+    split = {
         kind: cut_small(dataset, kind, tmp_path_factory.mktemp(kind))
         for kind in ("paired", "unpaired")
     }
-    return cut | {
+    return split | {
         "linked": cut_small(linked(dataset), "unpaired", tmp_path_factory.mktemp("linked"))
     }
 
@@ -81,7 +81,7 @@ def test_a_kept_model_gives_what_the_benchmark_scored(splits, tmp_path, name):
     kind = import_for(kept.facts["module"], kept.facts["method"])
     method = revived(kept, kind)
     query = read_split(split_for(splits, name) / "query.h5mu", "query")
-    uses, gives = kind.card["uses"], kind.card["gives"]
+    uses, gives = kind.card["inputs"], kind.card["outputs"]
     latents, imputed = read_latents(folder / "latents.h5ad"), read_imputed(folder / "imputed.h5mu")
     seen = 0
     for source in latents.obs["source"].unique():

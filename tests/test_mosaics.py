@@ -47,7 +47,7 @@ def test_every_model_that_takes_a_mosaic_is_asked():
     known = {
         n
         for n, c in cards
-        if c["kind"] == "model" and "mosaic" in c["handles"] and "wraps" not in c
+        if c["kind"] == "model" and "mosaic" in c["scenarios"] and "wraps" not in c
     }
     asked = {method.__module__.rsplit(".", 1)[1] for method, *_ in METHODS}
     assert {catalog.module("methods", name).rsplit(".", 1)[1] for name in known} == asked

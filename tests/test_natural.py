@@ -9,7 +9,7 @@ import pytest
 from mosaicbench_fits import fit_one
 
 from mosaicbench.commands import prepare, score
-from mosaicbench.commands import split as cut
+from mosaicbench.commands import split as split_command
 from mosaicbench.data import scenarios
 from mosaicbench.data.checks import DataWarning
 from mosaicbench.data.own_files import column_of_cells, file_of_each_cell
@@ -17,7 +17,7 @@ from mosaicbench.data.pairing import patterns, with_partners
 from mosaicbench.datasets import own_files, simulated
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import read_dataset
-from mosaicbench.files.splits import as_truth, as_split, read_split
+from mosaicbench.files.splits import as_split, as_truth, read_split
 from mosaicbench.methods.controls import Oracle, RandomLatent
 from mosaicbench.methods.mvae import MVAE
 from mosaicbench.scoring.run_data import RunData
@@ -62,7 +62,7 @@ def own(request, simulation, tmp_path_factory):
 
 def parts_of(dataset, kind="as_measured", seed=0, **options):
     options = {"preprocess": PEAKS} | options
-    return scenarios.cut(
+    return scenarios.split(
         dataset, dataset_name="mine", scenario=kind, kind=kind, seed=seed, **options
     )
 
@@ -368,7 +368,7 @@ def test_a_direction_without_partners_is_no_direction_of_a_mean():
         for d, v, s in (("rna->adt", 0.1, "ok"), ("rna->atac", np.nan, "not_applicable"))
     ]
     scores = pd.DataFrame(rows, columns=["metric", "direction", "value", "status"])
-    scores = scores.assign(dataset="d", scenario="s", run="r", seed=0, space="-")
+    scores = scores.assign(dataset="d", scenario="s", run="r", seed=0, normalization="-")
     assert headline(scores)[["mean", "directions", "of_directions"]].to_numpy().tolist() == [
         [0.1, 1, 1]
     ]
@@ -402,7 +402,7 @@ def test_what_does_not_apply_ends_as_a_row_that_says_why(simulation, tmp_path, c
     assert "warning: path: no cell is in two modalities" in (said := capsys.readouterr().err)
     assert re.search("mine: 120 cells measured in rna alone", said)
     split = {part: [tmp_path / "split" / f"{part}.h5mu"] for part in ("train", "query", "solution")}
-    cut.main(
+    split_command.main(
         dataset=tmp_path / "d.h5mu",
         scenario="own",
         kind="as_measured",

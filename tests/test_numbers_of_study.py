@@ -38,7 +38,7 @@ def made(*, swept):
     scores = scores.assign(
         metric="foscttm",
         direction="mean",
-        space="",
+        normalization="",
         status="ok",
         panel="Processes",
         line=scores["run"],

@@ -12,7 +12,7 @@ from mosaicbench.stats.overall import overall
 from mosaicbench.stats.paired import PAIRED_COLUMNS, paired_tests
 from mosaicbench.stats.ranks import RANK_COLUMNS, ranks
 from mosaicbench.stats.sanity import (
-    GATE_COLUMNS,
+    CHECK_COLUMNS,
     MARKS,
     may_win,
     named_by_checks,
@@ -199,13 +199,13 @@ def test_a_run_that_a_check_names_or_that_beats_no_trivial_control_may_not_win()
     assert found.loc["mvae", "not_above"] == "alignment, imputation"
     assert found.loc["cca", "not_above"] == "alignment, label_transfer, imputation"
     none, row = (
-        pd.DataFrame(columns=GATE_COLUMNS),
+        pd.DataFrame(columns=CHECK_COLUMNS),
         {"dataset": "d", "scenario": "paired", "run": "mvae", "metric": "foscttm"},
     )
     assert may_win(found, none)[["mvae", "cca"]].tolist() == [True, False]
-    named = pd.DataFrame([row | {"gate": "chance"}]).reindex(columns=GATE_COLUMNS)
+    named = pd.DataFrame([row | {"check": "chance"}]).reindex(columns=CHECK_COLUMNS)
     assert not may_win(found, named)["mvae"]
-    marked = named.assign(gate=next(iter(MARKS)))
+    marked = named.assign(check=next(iter(MARKS)))
     assert may_win(found, marked)["mvae"]
     assert (
         signs_of(marked)[("d", "paired", "mvae")]

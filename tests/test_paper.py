@@ -233,7 +233,7 @@ def test_every_scenario_of_the_paper_can_be_cut(fetched, dataset, scenario, tmp_
     }
     words = [f"--{part}={tmp_path / part}.h5mu" for part in ("train", "query", "solution")]
     words += ["--dataset", str(source), "--scenario", scenario, "--kind", stanza["kind"]]
-    cli.main(["cut", *words, "--options", json.dumps(options), "--seeds", "0"])
+    cli.main(["split", *words, "--options", json.dumps(options), "--seeds", "0"])
     split = {
         part: read_split(tmp_path / f"{part}.h5mu", part) for part in ("train", "query", "solution")
     }

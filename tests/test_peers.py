@@ -128,18 +128,18 @@ def parts():
                 if kind == "mosaic"
                 else {}
             )
-            cut = scenarios.cut(
+            split = scenarios.split(
                 dataset, dataset_name="d", scenario=kind, kind=kind, seed=0, **blocks
             )
-            train = as_split(cut["train"], labels=True)
-            counted = {m: cut["train"][m].n_vars for m in modalities}
+            train = as_split(split["train"], labels=True)
+            counted = {m: split["train"][m].n_vars for m in modalities}
             links = {
                 (first, second): sparse.csr_matrix(
                     np.eye(counted[first], counted[second], dtype=np.int8)
                 )
                 for first, second in permutations(modalities, 2)
             }
-            made[modalities, kind] = replace(train, links=links), cut["query"]
+            made[modalities, kind] = replace(train, links=links), split["query"]
         return made[modalities, kind]
 
     return of
@@ -152,7 +152,7 @@ def outputs(name: str, instance, query, rows: slice = slice(None)) -> dict[str, 
         names = complete_cells(query) if len(modalities) > 1 else query[modalities[0]].obs_names
         return as_cells(query, list(modalities), names[rows], counts=True)
 
-    gives = catalog.card("methods", name)["gives"]
+    gives = catalog.card("methods", name)["outputs"]
     asked = {m: (instance.embed, (m,)) for m in query.mod if "single" in gives}
     if "joint" in gives and len(complete_cells(query)):
         asked["joint"] = (instance.embed, tuple(query.mod))
@@ -189,7 +189,7 @@ def process() -> tuple:
 
 
 def kind_of(name: str) -> str:
-    return catalog.card("methods", name)["handles"][0]
+    return catalog.card("methods", name)["scenarios"][0]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -288,7 +288,7 @@ def test_a_query_cell_does_not_depend_on_the_others(name, once):
     [
         pytest.param(*p.values, kind, marks=p.marks)
         for p in peers()
-        for kind in catalog.card("methods", p.values[0])["handles"]
+        for kind in catalog.card("methods", p.values[0])["scenarios"]
     ],
 )
 def test_serves_every_scenario_that_its_card_names(name, kind, once, parts):
@@ -355,11 +355,11 @@ def test_in_its_own_environment(name, tmp_path):
     hyperparameters, modalities, gives = APART[name]
     dataset = simulated.load(None, cells=220, modalities=modalities, cell_types=3, **FEATURES)
     dataset = linked(dataset, tmp_path / "links.tsv")
-    cut = scenarios.cut(dataset, dataset_name="d", scenario="paired", kind="paired", seed=0)
+    split = scenarios.split(dataset, dataset_name="d", scenario="paired", kind="paired", seed=0)
     for part in ("train", "query"):
-        write_split(tmp_path / f"{part}.h5mu", cut[part])
-    names = cut["query"].obs_names[4:9]
-    write_split(tmp_path / "few.h5mu", cut["query"][names].copy())
+        write_split(tmp_path / f"{part}.h5mu", split[part])
+    names = split["query"].obs_names[4:9]
+    write_split(tmp_path / "few.h5mu", split["query"][names].copy())
     identity = json.dumps(
         {"dataset": "d", "scenario": "paired", "run": name, "method": name, "seed": 0}
     )

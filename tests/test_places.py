@@ -99,11 +99,11 @@ def test_what_is_of_another_seed_is_not_scored(places, name, kind):
     assert not (places / "scores.tsv").exists()
 
 
-@pytest.mark.parametrize("damage", ["cut", "another"])
+@pytest.mark.parametrize("damage", ["split", "another"])
 def test_a_history_that_is_not_the_runs_is_not_scored(places, damage):
     history = places / "run-0/history.tsv"
-    history.write_text("epoch\tcost\n" if damage == "cut" else history.read_text() + "1\t2.0\n")
-    if damage == "cut":
+    history.write_text("epoch\tcost\n" if damage == "split" else history.read_text() + "1\t2.0\n")
+    if damage == "split":
         record = json.loads((places / "run-0/run.json").read_text())
         record["digests"] = {"history.tsv": "0" * 64}
         (places / "run-0/run.json").write_text(json.dumps(record))
@@ -172,7 +172,7 @@ class Damaged:
         self.path.write_bytes(self.before)
 
 
-def cut(path, *, keep):
+def split(path, *, keep):
     lines = path.read_text().splitlines(keepends=True)
     return "".join(lines[: max(1, round(keep * len(lines)))])
 
@@ -183,7 +183,7 @@ def test_scores_that_were_cut_are_not_tabulated(benchmark, monkeypatch, tmp_path
     monkeypatch.setattr(catalog, "cards", cards)
     path = getattr(benchmark, kind)[0]
     with (
-        Damaged(path, cut(path, keep=keep)),
+        Damaged(path, split(path, keep=keep)),
         pytest.raises(UserError, match=f"{kind}.tsv: is not as `mosaicbench score` wrote it"),
     ):
         tabulate_results(benchmark, tmp_path)
@@ -229,7 +229,7 @@ def test_a_table_that_was_cut_is_neither_drawn_nor_reported(
     monkeypatch.setattr(catalog, "cards", cards)
     path = benchmark.folder / f"tables/{table}.tsv"
     message = f"{table}.tsv: is not as `mosaicbench tabulate` wrote it"
-    with Damaged(path, cut(path, keep=0.7)):
+    with Damaged(path, split(path, keep=0.7)):
         with pytest.raises(UserError, match=message):
             draw_figure(benchmark, figure, tmp_path)
         with pytest.raises(UserError, match=message):
@@ -254,7 +254,7 @@ def test_a_layout_of_another_split_or_cut_short_is_not_drawn(tmp_path):
         match=r"projection.tsv: is of scenario paired, but lies where scenario unpaired belongs",
     ):
         read_projection(tmp_path, "projection", whose | {"scenario": "unpaired"})
-    (tmp_path / "projection.tsv").write_text(cut(tmp_path / "projection.tsv", keep=0.5))
+    (tmp_path / "projection.tsv").write_text(split(tmp_path / "projection.tsv", keep=0.5))
     with pytest.raises(UserError, match="is not as `mosaicbench project` wrote it"):
         read_projection(tmp_path, "projection", whose)
 

@@ -58,7 +58,7 @@ def test_disk_is_latents_and_imputed_values():
 
 
 def test_a_search_takes_as_many_fits_and_scores_as_it_has_trials():
-    tuning = {"trials": 10, "share": 0.25, "runs": ["mvae"], "per_seed": True}
+    tuning = {"trials": 10, "fraction": 0.25, "runs": ["mvae"], "per_seed": True}
     search = planned({"tuning": tuning}).loc["tuning", "seconds"]
     assert search.tolist() == pytest.approx([20 * (1 + 0.5 * 6 * 40), 20 * (0.2 + 0.1 * 6)])
 
@@ -91,7 +91,7 @@ def test_the_table_of_expenses_is_what_the_largest_fits_took(tmp_path):
         file.write_text(f"s\tmax_rss\n{seconds}\t-\n")
     jobs = resources.jobs_of(results)
     assert jobs[["rule", "dataset", "scenario"]].to_numpy().tolist() == [
-        ["cut", "d", "s"],
+        ["split", "d", "s"],
         ["prepare", "tiny", "-"],
         ["score", "d", "s"],
     ]

@@ -33,7 +33,7 @@ process.run_in_child(work, Meter(), Limits(minutes=5, memory_mb=8000))
 """
 
 
-@pytest.mark.parametrize("platform", ["linux", "elsewhere"])
+@pytest.mark.parametrize("platform", ["linux", "external"])
 def test_a_child_dies_with_a_parent_that_is_killed(platform):
     if platform == "linux" != sys.platform:
         pytest.skip("prctl is of Linux")

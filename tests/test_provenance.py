@@ -90,11 +90,9 @@ def test_comments_formatting_and_prose_are_no_code(tmp_path):
         path.write_text(code)
         return provenance.plain(path)
 
-    code = 'CARDS = {"x": {"label": "A", "gives": ("joint",), "definition": "of a"}}\n'
+    code = 'CARDS = {"x": {"label": "A", "outputs": ("joint",), "definition": "of a"}}\n'
     code += "\n\ndef f(x):\n    return x + 1\n"
-    same = (
-        '"""New."""\nCARDS = {\n    "x": {"label": "B", "gives": ("joint",), "definition": "b"}}\n'
-    )
+    same = '"""New."""\nCARDS = {\n    "x": {"label": "B", "outputs": ("joint",), "definition": "b"}}\n'
     same += "def f(x):\n"
     same += '    "What."\n    return (x  # why\n            + 1)\n'
     assert key(code) == key(same)

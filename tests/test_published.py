@@ -84,7 +84,7 @@ def test_ours_are_of_the_scenario_named_like_its_kind_else_of_the_first(scenario
 @pytest.mark.parametrize(
     ("changed", "differs"),
     [
-        ({"dataset": "elsewhere"}, "dataset"),
+        ({"dataset": "external"}, "dataset"),
         ({"scenario": "unpaired"}, "scenario"),
         ({"metric": "foscttm_other"}, "definition"),
         ({"metric": "imputation_skill"}, "definition"),

@@ -219,10 +219,10 @@ def test_intervals_are_read_from_names():
     assert read.coordinates(names).to_numpy().tolist() == expected
 
 
-@pytest.mark.parametrize("cut", [0, 100, 3000])
-def test_a_truncated_file_is_one_sentence(arc, tmp_path, cut):
+@pytest.mark.parametrize("split", [0, 100, 3000])
+def test_a_truncated_file_is_one_sentence(arc, tmp_path, split):
     whole = arc.read_bytes()
-    (tmp_path / "broken.h5").write_bytes(whole[:cut])
+    (tmp_path / "broken.h5").write_bytes(whole[:split])
     with pytest.raises(
         UserError, match="broken.h5: cannot be read, it is truncated or of another kind"
     ):

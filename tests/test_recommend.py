@@ -20,7 +20,7 @@ from mosaicbench.report.recommendation import (
 from mosaicbench.report.tables.contract import RUN_COLUMNS
 from mosaicbench.report.theme import NAMED, Theme
 from mosaicbench.stats.paired import paired_tests
-from mosaicbench.stats.sanity import GATE_COLUMNS, MARKS
+from mosaicbench.stats.sanity import CHECK_COLUMNS, MARKS
 
 SEEDS = range(6)
 METHODS = ("mvae", "mmvae", "cca", "oracle", "constant", "label_oracle", "celltype_mean")
@@ -86,17 +86,23 @@ def tables_of(means: dict) -> dict:
     return {
         "scores": scores,
         "runs": pd.DataFrame(of_runs).reindex(columns=RUN_COLUMNS),
-        "gates": named(),
+        "sanity_checks": named(),
     }
 
 
 def named(*pairs) -> pd.DataFrame:
     """Return the findings of checks, given as (run, gate)."""
     rows = [
-        {"dataset": "made_up", "scenario": "paired", "run": run, "gate": gate, "metric": "foscttm"}
-        for run, gate in pairs
+        {
+            "dataset": "made_up",
+            "scenario": "paired",
+            "run": run,
+            "check": check,
+            "metric": "foscttm",
+        }
+        for run, check in pairs
     ]
-    return pd.DataFrame(rows, columns=GATE_COLUMNS)
+    return pd.DataFrame(rows, columns=CHECK_COLUMNS)
 
 
 @pytest.fixture
@@ -171,25 +177,25 @@ def test_finding_partners_must_beat_knowing_the_type_and_without_labels_chance(t
 def test_a_run_that_a_check_names_is_not_recommended_nor_called_level_whatever_the_score(tables):
     first = answers(tables).loc[PARTNER, "run"]
     other = {"mvae": "mmvae", "mmvae": "mvae"}[first]
-    found = answers(tables, gates=named((first, "chance"))).loc[PARTNER]
+    found = answers(tables, sanity_checks=named((first, "chance"))).loc[PARTNER]
     assert (found["run"], found["tied_with"], found["barred"]) == (other, "", first)
     found = answers(
-        tables, gates=named((first, "chance"), (other, "perfect"), ("cca", "no number"))
+        tables, sanity_checks=named((first, "chance"), (other, "perfect"), ("cca", "no number"))
     ).loc[PARTNER]
     assert (found["run"], found["nearest"]) == ("", "")
     assert "the checks of the scores name" in why_none(found, theme_of(tables))
     elsewhere = named((first, "chance")).assign(dataset="another")
-    assert answers(tables, gates=elsewhere).loc[PARTNER, "run"] == first
+    assert answers(tables, sanity_checks=elsewhere).loc[PARTNER, "run"] == first
 
 
 def test_a_mark_forbids_nothing_and_stands_beside_the_name(tables):
-    (gate, sign) = next(iter(MARKS.items()))
+    (check, sign) = next(iter(MARKS.items()))
     first = answers(tables).loc[PARTNER, "run"]
-    found = answers(tables, gates=named((first, gate))).loc[PARTNER]
+    found = answers(tables, sanity_checks=named((first, check))).loc[PARTNER]
     assert (found["run"], found["signs"]) == (first, sign)
     (row,) = next(iter(recommendations(found.to_frame().T, theme_of(tables)).sections.values()))
     assert row.cells[3].text.endswith(sign)
-    assert row.cells[3].why == gate
+    assert row.cells[3].why == check
 
 
 def test_so_many_more_splits_would_decide_or_none_would(tables):

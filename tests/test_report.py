@@ -45,7 +45,7 @@ from mosaicbench.report.page.split import CIRCULAR, LABEL_GROUPS
 from mosaicbench.report.page.summary import best_runs, fitted_on, leader, leaders, packages
 from mosaicbench.report.records import read_audits
 from mosaicbench.report.tables.contract import read_tables
-from mosaicbench.stats.sanity import GATE_COLUMNS, MARKS
+from mosaicbench.stats.sanity import CHECK_COLUMNS, MARKS
 from mosaicbench.workflow.layout import Jobs, Results
 
 HOSTILE = "<script>alert('&\"')</script>"
@@ -276,9 +276,9 @@ def test_a_run_that_may_not_win_leads_nothing_and_is_named(results):
 
 
 def test_a_mark_of_a_check_stands_beside_the_name_wherever_a_run_is_ranked(results, tmp_path):
-    gate, sign = next(iter(MARKS.items()))
-    rows = [(*split.split("/"), "mvae", gate, "all", "0", "why") for split in results.splits]
-    tables = results.tables | {"gates": pd.DataFrame(rows, columns=GATE_COLUMNS)}
+    check, sign = next(iter(MARKS.items()))
+    rows = [(*split.split("/"), "mvae", check, "all", "0", "why") for split in results.splits]
+    tables = results.tables | {"sanity_checks": pd.DataFrame(rows, columns=CHECK_COLUMNS)}
     given = {
         "figures": tmp_path,
         "figure_cards": {},
@@ -289,7 +289,7 @@ def test_a_mark_of_a_check_stands_beside_the_name_wherever_a_run_is_ranked(resul
     }
     page = report_page(tables=tables, **given)
     named = f"{results.theme.label('runs', 'mvae')} {sign}"
-    assert f"{sign} {gate}: a check gave this mark" in page
+    assert f"{sign} {check}: a check gave this mark" in page
     for name in ("overall", "ranks", "split-1"):
         assert named in _sections(page)[name], name
     assert sign not in results.html
@@ -399,7 +399,9 @@ def test_report_escapes_what_it_is_given(results, tmp_path):
 
     read = {name: hostile(table) for name, table in results.tables.items()}
     read["runs"] = read["runs"].assign(message=HOSTILE, device=HOSTILE)
-    read["gates"] = pd.DataFrame([["pair", "paired", *[HOSTILE] * 5]], columns=GATE_COLUMNS)
+    read["sanity_checks"] = pd.DataFrame(
+        [["pair", "paired", *[HOSTILE] * 5]], columns=CHECK_COLUMNS
+    )
     read["published"] = read["published"].assign(method=HOSTILE, remark=HOSTILE)
     record = read_record(results.records[0]) | {
         "device": HOSTILE,
@@ -424,7 +426,7 @@ def test_report_escapes_what_it_is_given(results, tmp_path):
 
 def test_report_shows_overall_scores_ranks_tests_gates_and_published_numbers(results):
     sections = _sections(results.html)
-    assert {"overall", "ranks", "gates", "published", "split-1"} <= set(sections)
+    assert {"overall", "ranks", "sanity_checks", "published", "split-1"} <= set(sections)
     bodies = re.findall(
         r"<tbody>(.*?)</tbody>", sections["overall"].split("</table>")[0], flags=re.DOTALL
     )
@@ -458,21 +460,21 @@ def test_report_marks_what_cannot_be_told_from_chance(results, tmp_path):
         "dataset": "pair",
         "scenario": "paired",
         "run": "mvae",
-        "gate": "chance",
+        "check": "chance",
         "metric": "foscttm",
         "seeds": "0, 1, 2",
     }
     control = row | {
         "run": "oracle",
-        "gate": "control",
+        "check": "control",
         "metric": "foscttm",
         "message": "0.500, but has to be best",
     }
-    gates = pd.DataFrame(
-        [row | {"message": "no better than guessing"}, control], columns=GATE_COLUMNS
+    sanity_checks = pd.DataFrame(
+        [row | {"message": "no better than guessing"}, control], columns=CHECK_COLUMNS
     )
     page = report_page(
-        tables=results.tables | {"gates": gates},
+        tables=results.tables | {"sanity_checks": sanity_checks},
         figures=tmp_path,
         figure_cards={},
         theme=results.theme,
@@ -481,7 +483,7 @@ def test_report_marks_what_cannot_be_told_from_chance(results, tmp_path):
         records=[],
     )
     assert len(re.findall(r'title="no better than guessing">[^<]* ≈<', page)) == 1
-    assert "no better than guessing" in _sections(page)["gates"]
+    assert "no better than guessing" in _sections(page)["sanity_checks"]
     head = page[: page.index("<section")]
     assert "Do not trust these results yet: a control is not where theory puts it." in head
     assert "0.500, but has to be best" in head
@@ -586,7 +588,8 @@ def test_report_of_one_seed_of_one_run(tmp_path, monkeypatch, status):
     if status == "crashed":
         scores = identified(
             pd.DataFrame(
-                [("status", "run", "-", np.nan)], columns=["metric", "direction", "space", "value"]
+                [("status", "run", "-", np.nan)],
+                columns=["metric", "direction", "normalization", "value"],
             ),
             record,
         )

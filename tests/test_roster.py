@@ -27,7 +27,7 @@ METRICS = {
     "active_units": {"group": "sanity", "better": None, "chance": True},
 }
 METHODS = {
-    "mvae": {"kind": "model", "uses": ["pairs"]},
+    "mvae": {"kind": "model", "inputs": ["pairs"]},
     "oracle": {"kind": "control"},
     "cca": {"kind": "baseline"},
 }

@@ -11,7 +11,7 @@ import pytest
 from scipy import sparse
 
 from mosaicbench.commands import prepare
-from mosaicbench.commands import split as cut
+from mosaicbench.commands import split as split_command
 from mosaicbench.data import fitted, lsi, pairing, preprocess, scenarios
 from mosaicbench.datasets import pbmc68k_split, simulated
 from mosaicbench.errors import ContractError, UserError
@@ -45,7 +45,7 @@ def kind(request):
 
 def parts_of(dataset, kind, seed=0, **options):
     given = {} if {"blocks", "paired_fraction"} & set(options) else HIDING.get(kind, {})
-    return scenarios.cut(
+    return scenarios.split(
         dataset, dataset_name="d", scenario="s", kind=kind, seed=seed, **given, **options
     )
 
@@ -82,7 +82,7 @@ def test_parts_survive_the_disk_and_satisfy_their_contracts(dataset, kind, tmp_p
         noun: [tmp_path / seed / f"{noun}.h5mu" for seed in "10"]
         for noun in ("train", "query", "solution")
     }
-    cut.main(
+    split_command.main(
         dataset=tmp_path / "d.h5mu",
         scenario="mine",
         kind=kind,
@@ -137,14 +137,14 @@ def test_division_is_stratified(dataset, kind):
         )
         assert np.all(np.abs(query - 0.2 * whole) <= 1)
         alone = 1 / len(dataset.mod)
-        share = 0.8 * {"unpaired": alone, "mosaic": 0.4 + 0.6 * alone}.get(kind, 1)
+        fraction = 0.8 * {"unpaired": alone, "mosaic": 0.4 + 0.6 * alone}.get(kind, 1)
         train = (
             parts["train"][modality]
             .obs["cell_type"]
             .value_counts()
             .reindex(whole.index, fill_value=0)
         )
-        assert np.all(np.abs(train - share * whole) <= (3 if kind == "mosaic" else 2))
+        assert np.all(np.abs(train - fraction * whole) <= (3 if kind == "mosaic" else 2))
 
 
 def test_query_cells_are_the_same_for_every_kind(dataset):
@@ -199,7 +199,7 @@ def test_moments_are_those_of_the_train_cells(dataset, kind):
         spread = x.std(axis=0)
         expected = (
             np.full_like(spread, np.sqrt(np.mean(spread**2)))
-            if cells.uns["space"] == "lsi"
+            if cells.uns["normalization"] == "lsi"
             else spread
         )
         np.testing.assert_allclose(cells.uns["std"], expected, atol=1e-3)
@@ -218,9 +218,9 @@ def test_query_and_train_tell_no_more_than_they_should(dataset, kind):
             assert ("total" in cells.obs) == ("counts" in cells.layers)
             assert not barcodes & set(cells.obs_names)
             assert not TRUTH & set(cells.obsm)
-            more = {"transform"} if cells.uns["space"] == "lsi" else set()
+            more = {"transform"} if cells.uns["normalization"] == "lsi" else set()
             more |= {"preprocess"} if noun == "train" else set()
-            assert set(cells.uns) == {"kind", "space", "mean", "std", "standardised"} | more
+            assert set(cells.uns) == {"kind", "normalization", "mean", "std", "standardised"} | more
     assert set(parts["query"].uns["mosaicbench"]) == {"noun", "dataset", "scenario", "kind", "seed"}
     fitted = parts["train"].uns["mosaicbench"]
     assert fitted["fitted_on"] == "train cells"
@@ -358,7 +358,7 @@ def test_paired_fraction_is_the_share_of_cells_with_everything(simulation, fract
 
 
 @pytest.mark.parametrize(
-    ("blocks", "shares"),
+    ("blocks", "fractions"),
     [
         ([["rna", "adt"], ["rna", "atac"]], None),
         ([["rna"], ["atac"], ["adt"]], None),
@@ -366,15 +366,17 @@ def test_paired_fraction_is_the_share_of_cells_with_everything(simulation, fract
         ([["adt", "atac"], ["rna"], ["rna"]], [6, 1, 1]),
     ],
 )
-def test_blocks_show_their_modalities_in_their_shares(simulation, blocks, shares):
-    options = {"blocks": blocks} | ({} if shares is None else {"shares": shares})
+def test_blocks_show_their_modalities_in_their_shares(simulation, blocks, fractions):
+    options = {"blocks": blocks} | ({} if fractions is None else {"fractions": fractions})
     parts = parts_of(simulation, "mosaic", **options)
     patterns = observed_patterns(parts["train"])
     order, n = list(simulation.mod), sum(patterns.values())
     expected = {}
-    for block, share in zip(blocks, shares or [1] * len(blocks), strict=True):
+    for block, fraction in zip(blocks, fractions or [1] * len(blocks), strict=True):
         pattern = tuple(m for m in order if m in block)
-        expected[pattern] = expected.get(pattern, 0) + n * share / sum(shares or [1] * len(blocks))
+        expected[pattern] = expected.get(pattern, 0) + n * fraction / sum(
+            fractions or [1] * len(blocks)
+        )
     assert set(patterns) == set(expected)
     assert all(abs(patterns[pattern] - count) <= 2 for pattern, count in expected.items())
     assert set(parts["query"].obs_names) == set(parts["query"]["rna"].obs_names)
@@ -412,7 +414,7 @@ def test_mosaic_pairs_are_true_pairs(simulation):
             "a mosaic needs either paired_fraction or blocks",
         ),
         ({"paired_fraction": 1.5}, "paired_fraction: must lie between 0 and 1, found 1.5"),
-        ({"paired_fraction": 0.5, "shares": [1]}, "shares: these are the sizes of blocks"),
+        ({"paired_fraction": 0.5, "fractions": [1]}, "shares: these are the sizes of blocks"),
         (
             {"blocks": [["rna"], ["atac"]]},
             "blocks: the dataset has no modality 'atac'; there are rna, adt",
@@ -420,18 +422,18 @@ def test_mosaic_pairs_are_true_pairs(simulation):
         ({"blocks": [["rna"]]}, "blocks: modality 'adt' is in none of them"),
         ({"blocks": [["rna"], ["adt", "adt"]]}, "must name at least one modality, each once"),
         (
-            {"blocks": [["rna"], ["adt"]], "shares": [1, 0]},
+            {"blocks": [["rna"], ["adt"]], "fractions": [1, 0]},
             "shares: one positive number for each of the 2 blocks",
         ),
         (
-            {"blocks": [["rna"], ["adt"]], "shares": [1]},
+            {"blocks": [["rna"], ["adt"]], "fractions": [1]},
             "shares: one positive number for each of the 2 blocks",
         ),
     ],
 )
 def test_mosaic_refuses(options, message):
     with pytest.raises(UserError, match=message):
-        scenarios.cut(
+        scenarios.split(
             tiny(["a", "b"] * 20), dataset_name="d", scenario="s", kind="mosaic", seed=0, **options
         )
 
@@ -572,7 +574,7 @@ def test_every_step_that_learns_is_audited():
 def test_audit_is_written_beside_the_split(simulation, tmp_path):
     write_dataset(tmp_path / "d.h5mu", marked(simulation))
     paths = {noun: [tmp_path / "split" / f"{noun}.h5mu"] for noun in ("train", "query", "solution")}
-    cut.main(
+    split_command.main(
         dataset=tmp_path / "d.h5mu",
         scenario="mine",
         kind="mosaic",
@@ -649,7 +651,7 @@ def test_a_type_of_one_cell_is_drawn_as_often_as_its_share_says():
 
 
 def test_only_the_chosen_train_cells_show_their_types():
-    parts = parts_of(tiny(["a", "b"] * 40), kind="paired", label_subset={"share": 0.2})
+    parts = parts_of(tiny(["a", "b"] * 40), kind="paired", label_subset={"fraction": 0.2})
     types = parts["train"]["rna"].obs["cell_type"].astype(str)
     assert set(types) == {"", "a", "b"}
     assert (types != "").mean() == pytest.approx(0.2, abs=0.05)
@@ -727,8 +729,8 @@ def test_shares_of_types_are_equal_only_where_they_are_balanced():
     measured = pairing.mosaic(
         labels, ["rna", "adt"], np.random.default_rng(0), paired_fraction=0.5, balanced=False
     )
-    shares = np.unique(labels[np.intersect1d(*measured.train.values())], return_counts=True)[1]
-    assert np.ptp(shares) > 1
+    fractions = np.unique(labels[np.intersect1d(*measured.train.values())], return_counts=True)[1]
+    assert np.ptp(fractions) > 1
 
 
 def test_without_balance_only_who_is_measured_in_what_changes(simulation):

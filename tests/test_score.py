@@ -126,7 +126,7 @@ def test_features_hold_a_recall_per_type_and_a_correlation_per_feature(runs, spl
     recalls = features[features["metric"] == "label_transfer_recall"]
     assert set(recalls["feature"]) == {"type-00", "type-01", "type-02"}
     assert (recalls["value"] == 1).all()
-    assert set(features["space"]) == {"-", "lognorm", "lsi", "clr"}
+    assert set(features["normalization"]) == {"-", "lognorm", "lsi", "clr"}
 
 
 def test_rows_of_other_cells_are_refused(runs, split, tmp_path):
@@ -184,7 +184,7 @@ def test_one_matrix_given_as_two_modalities_is_refused(runs, split, tmp_path):
     shutil.copytree(split, twice)
     solution = read_split(twice / "solution.h5mu", "solution")
     width = min(
-        cells.obsm["X_lsi"].shape[1] if cells.uns["space"] == "lsi" else cells.n_vars
+        cells.obsm["X_lsi"].shape[1] if cells.uns["normalization"] == "lsi" else cells.n_vars
         for cells in solution.mod.values()
     )
     values = {m: values_of(cells) for m, cells in solution.mod.items()}

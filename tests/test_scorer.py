@@ -16,7 +16,7 @@ from mosaicbench.scoring import scorer
 from mosaicbench.scoring.run_data import Drawn, RunData
 
 FEATURES = {"rna": 9, "atac": 6, "adt": 5}
-SPACES = {"rna": "lognorm", "atac": "lsi", "adt": "clr"}
+NORMALIZATIONS = {"rna": "lognorm", "atac": "lsi", "adt": "clr"}
 CELLS, TRAIN = 60, 300
 PAIRED = {
     name
@@ -57,7 +57,9 @@ def oracle(modalities=("rna", "adt")):
     sources = ("joint", *modalities)
     labels = np.array([f"type {t}" for t in types], dtype=object)
     loadings = {
-        m: random.standard_normal((8, FEATURES[m])) for m in modalities if SPACES[m] == "lsi"
+        m: random.standard_normal((8, FEATURES[m]))
+        for m in modalities
+        if NORMALIZATIONS[m] == "lsi"
     }
     accessible = {m: truth[m] @ loadings[m].T for m in loadings}
     return {
@@ -71,13 +73,13 @@ def oracle(modalities=("rna", "adt")):
         "predicted": dict.fromkeys(sources, labels),
         "imputed": {f"{a}->{b}": truth[b].copy() for a, b in permutations(modalities, 2)},
         "truth": truth,
-        "spaces": {m: SPACES[m] for m in modalities},
+        "spaces": {m: NORMALIZATIONS[m] for m in modalities},
         "train_mean": {m: truth[m].mean(0) for m in modalities},
         "train_std": {m: truth[m].std(0) for m in modalities},
         "celltype_means": {
             m: {t: truth[m][labels == t].mean(0) for t in set(labels)} for m in modalities
         },
-        "opened": {
+        "accessible": {
             m: sparse.csr_matrix((x > np.median(x, axis=0)).astype(float))
             for m, x in accessible.items()
         },
@@ -127,7 +129,7 @@ def test_oracle_is_best_everywhere(modalities):
 def test_each_metric_is_asked_as_often_as_its_needs_occur(modalities):
     scores, features = scored(**oracle(modalities))
     directions = {f"{a}->{b}" for a, b in permutations(modalities, 2)}
-    assert list(scores.columns) == ["metric", "direction", "space", "value"]
+    assert list(scores.columns) == ["metric", "direction", "normalization", "value"]
     assert not scores.duplicated(["metric", "direction"]).any()
     assert scores["value"].dtype == float
     for metric in PAIRED | IMPUTATION:
@@ -280,7 +282,7 @@ TARGET_SUM = {
     "predicted",
     "imputed",
     "truth",
-    "opened",
+    "accessible",
     "private_factors",
     "private_latents",
 }
@@ -375,10 +377,10 @@ def test_sparse_truth_scores_as_dense_truth():
         d: x + np.random.default_rng(1).standard_normal(x.shape)
         for d, x in needs["imputed"].items()
     }
-    cut = {m: np.maximum(x - 3, 0) for m, x in needs["truth"].items()}
-    needs |= {"imputed": noise, "truth": cut}
+    split = {m: np.maximum(x - 3, 0) for m, x in needs["truth"].items()}
+    needs |= {"imputed": noise, "truth": split}
     tables = scored(**needs)
-    sparse_tables = scored(**needs | {"truth": {m: sparse.csr_matrix(x) for m, x in cut.items()}})
+    sparse_tables = scored(**needs | {"truth": {m: sparse.csr_matrix(x) for m, x in split.items()}})
     for table, other in zip(tables, sparse_tables, strict=True):
         pd.testing.assert_frame_equal(table, other)
 
@@ -386,12 +388,14 @@ def test_sparse_truth_scores_as_dense_truth():
 def test_space_is_the_targets_and_only_for_imputation():
     scores, features = scored(**oracle(("rna", "atac", "adt")))
     imputation = scores["metric"].isin(IMPUTATION | PEAKS)
-    assert set(scores["space"][~imputation]) == {"-"}
+    assert set(scores["normalization"][~imputation]) == {"-"}
     for table in (
         scores[imputation],
         features[features["metric"] == "imputation_pearson_per_feature"],
     ):
-        assert (table["space"] == table["direction"].str.split("->").str[1].map(SPACES)).all()
+        assert (
+            table["normalization"] == table["direction"].str.split("->").str[1].map(NORMALIZATIONS)
+        ).all()
 
 
 def test_alignment_and_transfer_go_from_the_first_modality_to_the_second():
@@ -436,7 +440,7 @@ def test_a_joint_latent_alone_has_no_pairs():
     scores, features = scored(**needs)
     assert set(scores["metric"]) == PER_RUN | {"active_units"}
     assert features.empty
-    assert list(features.columns) == ["metric", "direction", "space", "feature", "value"]
+    assert list(features.columns) == ["metric", "direction", "normalization", "feature", "value"]
 
 
 def test_imputation_alone():

@@ -8,7 +8,7 @@ from made_up_scores import ROSTER, cells_of, scores_of
 from scipy import stats
 
 from mosaicbench.catalog.run_metadata import RunMetadata
-from mosaicbench.report.page.failures import alarms, gates
+from mosaicbench.report.page.failures import alarms, sanity_checks
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats import sanity as sanity
 from mosaicbench.stats.common import half_width
@@ -25,7 +25,7 @@ from mosaicbench.stats.sanity import (
 def found_by(values: dict, cells=()) -> set[tuple[str, str, str]]:
     scores = scores_of(values)
     found = suspicious_scores(scores, cells, ROSTER)
-    return set(zip(found["run"], found["gate"], found["metric"], strict=True))
+    return set(zip(found["run"], found["check"], found["metric"], strict=True))
 
 
 def test_a_score_that_cannot_be_told_from_chance_is_flagged():
@@ -65,7 +65,7 @@ def test_the_worst_seed_speaks_where_its_cells_cannot_be_told_from_a_control():
     values, cells = accuracies({"mvae": [0.9, 0.36, 0.9], "constant": [0.34, 0.34, 0.34]})
     assert found_by(values) == set()  # better in every seed, if the cells were not asked
     found = suspicious_scores(scores_of(values), cells, ROSTER).iloc[0]
-    assert (found["gate"], found["seeds"]) == ("chance", "1")
+    assert (found["check"], found["seeds"]) == ("chance", "1")
     assert found["message"] == "no better than the control constant (0.340) in seed 1 (0.360)"
 
 
@@ -82,7 +82,11 @@ def test_what_cannot_work_is_told_once():
     assert words.startswith("in 3 scores (")
     assert words.count("no better than") == 1
     assert (
-        len(gates(findings, Theme(display=defaultdict(dict), run_metadata=ROSTER)).sections[""])
+        len(
+            sanity_checks(findings, Theme(display=defaultdict(dict), run_metadata=ROSTER)).sections[
+                ""
+            ]
+        )
         == 1
     )
 
@@ -129,11 +133,11 @@ def test_a_score_just_beyond_either_bound_is_impossible_and_one_at_it_is_not():
         (-0.01, "-0.01 is outside the bounds 0.0 to 1.0"),
     ):
         found = suspicious_scores(scores_of({("mvae", "foscttm"): [0.2, value]}), [], ROSTER)
-        assert message in found.set_index("gate")["message"]["impossible"]
+        assert message in found.set_index("check")["message"]["impossible"]
     assert not [
-        gate
-        for _, gate, _ in found_by({("mvae", "foscttm"): [1.0, 1.0 + 1e-12]})
-        if gate == "impossible"
+        check
+        for _, check, _ in found_by({("mvae", "foscttm"): [1.0, 1.0 + 1e-12]})
+        if check == "impossible"
     ]
 
 
@@ -176,7 +180,7 @@ OF_CARDS = ROSTER.cards["metrics"]
 LACKING = {
     **OF_CARDS,
     "imputation_skill": OF_CARDS["imputation_skill"]
-    | {"lacks": {"shuffled_is_chance": "is worse"}},
+    | {"exempt_from": {"shuffled_is_chance": "is worse"}},
 }
 WITH_LACKING = RunMetadata(
     cards={**ROSTER.cards, "metrics": LACKING}, methods={"mixed": "shuffled"}
@@ -225,9 +229,9 @@ def test_fewer_cells_and_seeds_leave_chance_more_room():
 
 def test_the_alarm_names_run_metric_split_and_value_and_comes_first():
     scores = scores_of({("shuffled", "foscttm"): [0.0, 0.0], ("mvae", "foscttm"): [0.5, 0.6]})
-    found = sanity.gates(scores, [], WITH_LACKING, CELLS)
-    assert list(found["gate"])[0] == "control"
-    assert "chance" in set(found["gate"])
+    found = sanity.sanity_checks(scores, [], WITH_LACKING, CELLS)
+    assert list(found["check"])[0] == "control"
+    assert "chance" in set(found["check"])
     display = defaultdict(
         dict, metrics={"foscttm": {"label": "FOSCTTM"}}, datasets={"d": {"label": "Blood"}}
     )
@@ -236,7 +240,9 @@ def test_the_alarm_names_run_metric_split_and_value_and_comes_first():
         "shuffled, FOSCTTM, Blood, paired: 0.000, but this control knows nothing of a cell and has to be at "
     )
     assert (
-        alarms(found[found["gate"] != "control"], Theme(display=display, run_metadata=WITH_LACKING))
+        alarms(
+            found[found["check"] != "control"], Theme(display=display, run_metadata=WITH_LACKING)
+        )
         == []
     )
     assert "chance, 0.5 (within 0.071); the control, the metric or the scoring is wrong" in sentence
@@ -247,7 +253,7 @@ def test_a_run_whose_modalities_differ_in_scale_is_named_and_a_control_is_not():
     found = normalizations(
         scores_of({(run, "latent_norm_ratio", "rna->atac"): x for run, x in ratios.items()}), ROSTER
     )
-    assert found[["run", "gate", "seeds"]].to_numpy().tolist() == [
+    assert found[["run", "check", "seeds"]].to_numpy().tolist() == [
         ["mvae", "normalizations", "0, 2"]
     ]
     assert "16.2 times as long" in found["message"].iloc[0]

@@ -30,7 +30,7 @@ def test_the_default_config_is_valid_and_complete():
     assert len(bench.seeds) >= 3
     cards = catalog.cards("methods")
     kinds = {name: card["kind"] for name, card in cards.items()}
-    without_links = {name for name, card in cards.items() if "links" not in card["uses"]}
+    without_links = {name for name, card in cards.items() if "links" not in card["inputs"]}
     assert set(bench.runs) >= {
         name for name in without_links if kinds[name] != "model" and "wraps" not in cards[name]
     }
@@ -51,7 +51,7 @@ def test_no_split_of_the_default_benchmark_shows_only_models_that_need_pairs_the
         ]
         assert models, (dataset, scenario)
         if kind == "unpaired":
-            assert all("links" in cards[run]["uses"] for run in models), (dataset, scenario)
+            assert all("links" in cards[run]["inputs"] for run in models), (dataset, scenario)
             cells = linked(embedded.load(dataset))
             assert links_between(cells, *cells.mod).nnz > 5
 
@@ -92,7 +92,13 @@ def test_a_malformed_config_is_refused_with_its_key(one, tmp_path, monkeypatch):
 def test_all_mistakes_of_a_config_are_in_one_message():
     runs = {"mvae": {"latent": 0, "latnet": 1, "beta": "1e-3"}, "mvea": {}, "cca": {}}
     scenarios = {"p": {"kind": "pared"}, "q": {"kind": "paired", "runs": ["cca2"]}}
-    wrong = {"runs": runs, "scenarios": scenarios, "seeds": [1, "a"], "keep": ["mmvae"], "sedes": 1}
+    wrong = {
+        "runs": runs,
+        "scenarios": scenarios,
+        "seeds": [1, "a"],
+        "save_models": ["mmvae"],
+        "sedes": 1,
+    }
     assert set(refused_keys(wrong)) == {
         "9 mistakes:",
         "runs.mvae.latent",
@@ -102,7 +108,7 @@ def test_all_mistakes_of_a_config_are_in_one_message():
         "scenarios.p.kind",
         "scenarios.q.runs",
         "seeds.1",
-        "keep",
+        "save_models",
         "top level",
     }
 
@@ -313,7 +319,7 @@ def test_what_does_not_apply_is_settled_with_its_reason():
 
 MOSAICS = [
     ({"paired_fraction": 0.2}, "mosaic", "mosaic"),
-    ({"blocks": [["rna", "adt"], ["rna", "atac"]], "shares": [2, 1]}, "mosaic", "mosaic"),
+    ({"blocks": [["rna", "adt"], ["rna", "atac"]], "fractions": [2, 1]}, "mosaic", "mosaic"),
     ({"paired_fraction": 0}, "unpaired", "a mosaic without a paired cell, so unpaired"),
     (
         {"blocks": [["rna"], ["atac"], ["adt"]]},
@@ -328,7 +334,7 @@ MOSAICS = [
 def test_methods_apply_to_a_mosaic_by_the_pairs_that_it_has(design, kind, described):
     bench = settings.load(MINIMAL | {"scenarios": {"m": {"kind": "mosaic", **design}}})
     for run in bench.runs:
-        handles = catalog.card("methods", run)["handles"]
+        handles = catalog.card("methods", run)["scenarios"]
         assert (("simulated", "m", run) in bench.applicable) == (kind in handles), run
     assert all(
         row["reason"].endswith(f"this scenario is {described}") for row in bench.not_applicable

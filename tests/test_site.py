@@ -133,7 +133,7 @@ def test_a_trained_method_says_its_paths_and_when_to_take_it(name):
     picture = ET.fromstring(drawing.svg(card["label"], card["paths"]))
     texts = "".join(picture.itertext())
     assert all(drawing.WORDS[word] in texts for word in card["paths"])
-    assert ("types" in card["paths"]) == ("labels" in card["uses"])
+    assert ("types" in card["paths"]) == ("labels" in card["inputs"])
 
 
 def test_a_picture_has_a_line_for_every_path():

@@ -51,7 +51,7 @@ def on_slurm(benchmark, *targets, **of_fit_model):
     requests = profile["set-resources"]
     requests["fit_model"] |= {"slurm_partition": "gpu"} | of_fit_model
     requests["tune_model"] |= {"slurm_partition": "gpu"}
-    for rule in ("prepare", "cut"):
+    for rule in ("prepare", "split"):
         requests[rule]["mem_mb"] = 2000
     own = benchmark.folder / "profiles/here/profile.yaml"
     own.parent.mkdir(exist_ok=True)

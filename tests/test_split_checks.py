@@ -11,7 +11,7 @@ from mosaicbench.data.preprocess import KINDS, OF_ALL_KINDS
 from mosaicbench.data.scenarios import inner_split
 from mosaicbench.errors import UserError
 from mosaicbench.files.splits import space_values
-from mosaicbench.report.page.failures import gates
+from mosaicbench.report.page.failures import sanity_checks
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats.split_checks import EVERY_RUN, faults_of_splits
 
@@ -25,27 +25,27 @@ def nuclei():
 
 def parts_with(dataset, **options):
     preprocess = RNA | ({"atac": options} if options else {})
-    return scenarios.cut(
+    return scenarios.split(
         dataset, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=preprocess
     )
 
 
 def faults_with(dataset, **options):
     found = faults_of_splits([parts_with(dataset, **options)["solution"].uns["audit"]])
-    return list(zip(found["run"], found["gate"], found["message"], strict=True))
+    return list(zip(found["run"], found["check"], found["message"], strict=True))
 
 
 def test_peaks_in_sample_are_of_another_scale_and_out_of_fold_they_are_not(nuclei):
     assert faults_with(nuclei) == []
-    ((run, gate, message),) = faults_with(nuclei, out_of_fold=False)
-    assert (run, gate) == (EVERY_RUN, "scale")
+    ((run, check, message),) = faults_with(nuclei, out_of_fold=False)
+    assert (run, check) == (EVERY_RUN, "scale")
     assert "query values of atac vary 0.10 times as much as train values" in message
 
 
 def test_a_batch_of_another_depth_is_of_another_scale(nuclei):
     """Proteins whose query counts have a hundredth of the spread, as of another protocol."""
     dataset = embedded.load("bmmc_cite_small")
-    clean = scenarios.cut(
+    clean = scenarios.split(
         dataset, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=RNA
     )
     assert len(faults_of_splits([clean["solution"].uns["audit"]])) == 0
@@ -53,10 +53,10 @@ def test_a_batch_of_another_depth_is_of_another_scale(nuclei):
     counts = dataset["adt"].layers["counts"].toarray()
     counts[rows] = counts[rows].mean(axis=0).round()
     dataset["adt"].layers["counts"] = type(dataset["adt"].layers["counts"])(counts)
-    other = scenarios.cut(
+    other = scenarios.split(
         dataset, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=RNA
     )
-    assert list(faults_of_splits([other["solution"].uns["audit"]])["gate"]) == ["scale"]
+    assert list(faults_of_splits([other["solution"].uns["audit"]])["check"]) == ["scale"]
 
 
 def test_a_transform_of_all_cells_is_a_leak_that_is_named(nuclei):
@@ -67,8 +67,8 @@ def test_a_transform_of_all_cells_is_a_leak_that_is_named(nuclei):
     assert (of_peaks["cells"] == nuclei.n_obs).all()
     assert (of_peaks["query_cells"] > 0).all()
     assert set(audit.loc[audit["role"] == "fit", "query_cells"]) == {0}
-    ((run, gate, message),) = faults_with(nuclei, transform="raw_svd", fit_on="all")
-    assert (run, gate) == (EVERY_RUN, "leak")
+    ((run, check, message),) = faults_with(nuclei, transform="raw_svd", fit_on="all")
+    assert (run, check) == (EVERY_RUN, "leak")
     assert "scores are not of new cells" in message
     whole = np.vstack([space_values(leaky[part]["atac"]) for part in ("train", "query")])
     gram = whole.T @ whole  # components of the cells that they were computed from are orthogonal
@@ -77,7 +77,7 @@ def test_a_transform_of_all_cells_is_a_leak_that_is_named(nuclei):
 
 def test_findings_of_a_split_have_a_row_in_the_report(nuclei):
     found = faults_of_splits([parts_with(nuclei, out_of_fold=False)["solution"].uns["audit"]])
-    ((row,),) = gates(
+    ((row,),) = sanity_checks(
         found, Theme(display=defaultdict(dict), run_metadata=ROSTER)
     ).sections.values()
     assert EVERY_RUN in str(row)
@@ -90,10 +90,10 @@ def test_no_audit_no_finding():
 
 def test_an_inner_split_has_the_transforms_of_its_split(nuclei):
     options = {"transform": "residuals", "out_of_fold": False, "standardise": False}
-    inner = inner_split(parts_with(nuclei, **options)["train"], share=0.2, seed=0)
+    inner = inner_split(parts_with(nuclei, **options)["train"], fraction=0.2, seed=0)
     assert str(inner["train"]["atac"].uns["transform"]) == "residuals"
     assert np.all(inner["train"]["atac"].uns["std"] == 1)
-    assert faults_of_splits([inner["solution"].uns["audit"]])["gate"].tolist() == ["scale"]
+    assert faults_of_splits([inner["solution"].uns["audit"]])["check"].tolist() == ["scale"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -101,7 +101,7 @@ def test_options_of_every_kind_are_told(kind, nuclei):
     with pytest.raises(
         UserError, match=f"unknown option 'nothing'; there are .*{', '.join(OF_ALL_KINDS)}"
     ):
-        scenarios.cut(
+        scenarios.split(
             nuclei,
             dataset_name="d",
             scenario="s",
@@ -112,7 +112,7 @@ def test_options_of_every_kind_are_told(kind, nuclei):
     with pytest.raises(
         UserError, match=f"preprocess.{kind}: fit_on is 'train' or 'all', found 'query'"
     ):
-        scenarios.cut(
+        scenarios.split(
             nuclei,
             dataset_name="d",
             scenario="s",

@@ -31,7 +31,7 @@ def test_each_code_has_a_file_of_its_own(tmp_path):
     methods = [catalog.module("methods", name) for name in ("mvae", "mmvae")]
     written = [
         stamp(tmp_path, "fit"),
-        stamp(tmp_path, "cut"),
+        stamp(tmp_path, "split"),
         *(stamp(tmp_path, "fit", method) for method in methods),
     ]
     written.append(stamp(tmp_path, "fit", *methods))
@@ -42,17 +42,17 @@ def test_each_code_has_a_file_of_its_own(tmp_path):
 
 @pytest.mark.parametrize("damage", [lambda path: path.write_text("old\n"), Path.unlink])
 def test_it_is_written_only_where_it_does_not_say_so(tmp_path, damage):
-    path = Path(stamp(tmp_path, "cut"))
+    path = Path(stamp(tmp_path, "split"))
     before = path.stat().st_mtime_ns, path.stat().st_ino
-    stamp(tmp_path, "cut")
+    stamp(tmp_path, "split")
     assert (path.stat().st_mtime_ns, path.stat().st_ino) == before
     text = path.read_text()
     damage(path)
-    stamp(tmp_path, "cut")
+    stamp(tmp_path, "split")
     assert path.read_text() == text
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "code").write_text("")
     with pytest.raises(NotWritten, match="code"):
-        stamp(tmp_path / "code", "cut")
+        stamp(tmp_path / "code", "split")

@@ -37,7 +37,7 @@ KINDS |= {"random_latent": "control"}
 METHODS = {run: "mvae" if "&" in run else run for run in KINDS}
 CARDS = {
     "methods": {
-        name: {"label": name, "kind": kind, "uses": ("pairs",), "transductive": name == "cca"}
+        name: {"label": name, "kind": kind, "inputs": ("pairs",), "transductive": name == "cca"}
         for name, kind in KINDS.items()
     },
     "metrics": {
@@ -93,7 +93,7 @@ def _results(datasets: tuple[str, ...] = ("d_1", "e")) -> tuple[pd.DataFrame, pd
                             | {
                                 "metric": metric,
                                 "direction": "a->b",
-                                "space": "-",
+                                "normalization": "-",
                                 "value": value + spread,
                             }
                         )
@@ -102,13 +102,18 @@ def _results(datasets: tuple[str, ...] = ("d_1", "e")) -> tuple[pd.DataFrame, pd
                     | {
                         "metric": "fit_seconds",
                         "direction": "run",
-                        "space": "-",
+                        "normalization": "-",
                         "value": 3.0 + seed,
                     }
                 )
                 scores.append(
                     named
-                    | {"metric": "label_floor", "direction": "run", "space": "-", "value": 0.1}
+                    | {
+                        "metric": "label_floor",
+                        "direction": "run",
+                        "normalization": "-",
+                        "value": 0.1,
+                    }
                 )
     scores = checked_scores(pd.DataFrame(scores).assign(status="ok")[SCORE_COLUMNS])
     return scores, checked_runs(pd.DataFrame(runs).reindex(columns=RUN_COLUMNS))

@@ -18,7 +18,7 @@ VALUES = {"mvae-1": 0.1, "mvae-4": 0.4, "oracle": 0.0}
 def _swept(sweep, rows):
     """Return the table of a sweep over scores (dataset, scenario, run, seed, metric, direction, value, status)."""
     columns = ["dataset", "scenario", "run", "seed", "metric", "direction", "value", "status"]
-    scores = pd.DataFrame(rows, columns=columns).assign(space="-")[SCORE_COLUMNS]
+    scores = pd.DataFrame(rows, columns=columns).assign(normalization="-")[SCORE_COLUMNS]
     return sweep_table({"label": "n", "log": False} | sweep, scores, comparison(scores))
 
 

@@ -22,14 +22,14 @@ from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.report.tables.contract import checked_runs, checked_scores, read_tables
 from mosaicbench.report.tables.overview import overview
 from mosaicbench.stats.common import HEADLINE
-from mosaicbench.stats.sanity import GATE_COLUMNS, identical_seeds
+from mosaicbench.stats.sanity import CHECK_COLUMNS, identical_seeds
 from mosaicbench.stats.summary import best, comparison, headline
 
 
 def _score_table(rows: list[tuple]) -> pd.DataFrame:
     """Return scores of dataset d, scenario s from (run, seed, metric, direction, value, status)."""
     columns = ["run", "seed", "metric", "direction", "value", "status"]
-    return pd.DataFrame(rows, columns=columns).assign(dataset="d", scenario="s", space="-")[
+    return pd.DataFrame(rows, columns=columns).assign(dataset="d", scenario="s", normalization="-")[
         SCORE_COLUMNS
     ]
 
@@ -224,8 +224,8 @@ def test_gate_catches_identical_seeds_of_methods_but_not_of_controls():
 
 
 def test_gate_passes_distinct_seeds(results):
-    assert list(results.tables["gates"].columns) == GATE_COLUMNS
-    assert "identical seeds" not in set(results.tables["gates"]["gate"])
+    assert list(results.tables["sanity_checks"].columns) == CHECK_COLUMNS
+    assert "identical seeds" not in set(results.tables["sanity_checks"]["check"])
 
 
 def test_tabulate_warns_and_refuses_a_record_of_another_method(
@@ -263,7 +263,9 @@ def test_tabulate_warns_and_refuses_a_record_of_another_method(
         "pair/paired/mvae: identical seeds: seeds 0, 1 gave identical values"
         in capsys.readouterr().err
     )
-    assert read_tables(tmp_path / "tables")["gates"]["gate"].tolist() == ["identical seeds"]
+    assert read_tables(tmp_path / "tables")["sanity_checks"]["check"].tolist() == [
+        "identical seeds"
+    ]
     with pytest.raises(UserError, match="'mvae'.*'mmvaepp'"):
         tabulate.main(scores=[tmp_path / "scores.tsv"], methods={"mvae": "mmvaepp"}, **common)
 
@@ -302,7 +304,7 @@ def test_the_overview_says_what_a_run_used():
     found = overview(scores, runs_of(scores), SMALL).set_index("run")
     assert found.loc["cca", list(TRAITS)].tolist() == ["no", "yes", "no", "yes"]
     assert found.loc["oracle", list(TRAITS)].tolist() == ["no"] * 4
-    assert RunMetadata({"methods": {"a": {"transductive": True, "uses": ("links",)}}}, {}).traits(
+    assert RunMetadata({"methods": {"a": {"transductive": True, "inputs": ("links",)}}}, {}).traits(
         "a"
     ) == dict(zip(TRAITS, ("yes", "no", "yes", "no"), strict=True))
 

@@ -24,7 +24,7 @@ def test_an_ablation_takes_its_methods_colour_and_methods_differ(results):
 
 
 def test_a_method_that_this_project_made_up_and_its_ablations_are_marked_whatever_they_are_called():
-    cards = {"methods": {"ours": {"label": "Ours", "own": True}, "mvae": {"label": "MVAE"}}}
+    cards = {"methods": {"ours": {"label": "Ours", "in_house": True}, "mvae": {"label": "MVAE"}}}
     display = {room: {} for room in theme.NAMED} | {"runs": {"renamed": {"label": "Best"}}}
     run_metadata = RunMetadata(
         cards=cards, methods={"ours-beta4": "ours", "renamed": "ours", "mvae-beta4": "mvae"}
@@ -41,7 +41,7 @@ def test_a_method_that_this_project_made_up_and_its_ablations_are_marked_whateve
         "mvae-beta4",
         "ours",
     ]
-    marked = [name for name, card in catalog.cards("methods").items() if card.get("own")]
+    marked = [name for name, card in catalog.cards("methods").items() if card.get("in_house")]
     assert marked == ["contrastive_vae", "contrastive_vae_sup"]
 
 

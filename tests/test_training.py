@@ -121,14 +121,16 @@ def counted_split(cells=150):
         m: sparse.csr_matrix(random.poisson(1.0, x.shape).astype(np.float32))
         for m, x in block.values.items()
     }
-    totals = {m: np.asarray(x.sum(axis=1)).ravel() for m, x in counts.items()}
+    library_size = {m: np.asarray(x.sum(axis=1)).ravel() for m, x in counts.items()}
     features = {m: x.shape[1] for m, x in counts.items()}
     ones = {m: np.ones(d) for m, d in features.items()}
     normalizations = {
         m: Normalization("clr", 0 * ones[m], ones[m], 20.0, ones[m] / d, ones[m])
         for m, d in features.items()
     }
-    return Split((replace(block, counts=counts, totals=totals),), features, normalizations)
+    return Split(
+        (replace(block, counts=counts, library_size=library_size),), features, normalizations
+    )
 
 
 def test_streamed_and_resident_data_train_the_same(monkeypatch):
@@ -160,7 +162,7 @@ def test_streamed_cells_are_the_cells_asked_for():
         for counts in (taken.counts["rna"], expected.counts["rna"]):
             dense = torch.zeros(3, counts.features).put_(counts.places, counts.values)
             np.testing.assert_array_equal(dense, cells.counts["rna"][rows.numpy()].toarray())
-        assert torch.equal(taken.totals["rna"], expected.totals["rna"])
+        assert torch.equal(taken.library_size["rna"], expected.library_size["rna"])
         assert torch.equal(taken.labels, expected.labels)
 
 

@@ -50,10 +50,10 @@ def split(tmp_path_factory):
 
 
 def train_of(dataset, kind, **options):
-    cut = scenarios.cut(
+    split = scenarios.split(
         dataset, dataset_name="d", scenario="s", kind=kind, seed=3, **HIDING[kind], **options
     )
-    return cut["train"]
+    return split["train"]
 
 
 def same(one, other):
@@ -71,7 +71,7 @@ def same(one, other):
 @pytest.mark.parametrize("kind", HIDING)
 def test_an_inner_split_is_a_valid_split_of_train_cells_alone(simulation, kind, tmp_path):
     train = train_of(simulation, kind)
-    parts = inner_split(train, share=0.25, seed=0)
+    parts = inner_split(train, fraction=0.25, seed=0)
     for noun, part in parts.items():
         write_split(tmp_path / f"{noun}.h5mu", part)  # refuses what breaks the contract
         assert {key: part.uns[KEY][key] for key in ("dataset", "scenario", "seed")} == {
@@ -91,7 +91,7 @@ def test_an_inner_split_is_a_valid_split_of_train_cells_alone(simulation, kind, 
 def test_cells_keep_their_values_where_nothing_is_learned_from_others(simulation):
     """Library sizes are over all features, though the split shows chosen ones only."""
     train = train_of(simulation, "paired", preprocess={"rna": {"features": 40}})
-    inner = inner_split(train, share=0.25, seed=0)
+    inner = inner_split(train, fraction=0.25, seed=0)
     names = inner["solution"].uns["train_cells"]
     rna, outer = inner["train"]["rna"], train["rna"]
     expected = outer.X.toarray()[outer.obs_names.get_indexer(names)][
@@ -108,7 +108,7 @@ def test_gene_activities_are_those_of_the_split(simulation):
     genes, cells = train["rna"].n_vars, train["atac"].n_obs
     train["atac"].obsm[ACTIVITY] = np.arange(genes * cells, dtype=np.float32).reshape(cells, genes)
     train.varp["links"] = np.eye(train.n_vars, dtype=np.int8)
-    inner = inner_split(train, share=0.25, seed=0)
+    inner = inner_split(train, fraction=0.25, seed=0)
     rows = train["atac"].obs_names.get_indexer(inner["solution"].uns["train_cells"])
     kept = train["rna"].var_names.get_indexer(inner["train"]["rna"].var_names)
     found = inner["train"]["atac"].obsm[ACTIVITY].toarray()
@@ -117,7 +117,7 @@ def test_gene_activities_are_those_of_the_split(simulation):
 
 def test_what_is_held_out_inside_decides_nothing_that_is_fitted(simulation):
     train = train_of(simulation, "paired")
-    clean = inner_split(train, share=0.25, seed=0)
+    clean = inner_split(train, fraction=0.25, seed=0)
     poisoned = train.copy()
     inside = set(clean["solution"].uns["train_cells"])
     for cells in poisoned.mod.values():
@@ -130,7 +130,7 @@ def test_what_is_held_out_inside_decides_nothing_that_is_fitted(simulation):
             + 7
         )
         cells.layers["counts"] = type(cells.layers["counts"])(counts)
-    dirty = inner_split(poisoned, share=0.25, seed=0)
+    dirty = inner_split(poisoned, fraction=0.25, seed=0)
     assert same(clean["train"], dirty["train"])
     assert not same(clean["query"], dirty["query"])
 
@@ -141,13 +141,13 @@ def test_groups_stay_whole_where_the_scenario_splits_by_them(simulation, capsys)
     train = train_of(dataset, "paired", split={"by": "donor", "held_out": ["donor 1"]})
     donors = train["rna"].obs["donor"].astype(str)
     assert set(donors) == {"donor 0", "donor 2", "donor 3"}
-    parts = inner_split(train, share=0.25, seed=0, by="donor")
+    parts = inner_split(train, fraction=0.25, seed=0, by="donor")
     inside = donors[parts["solution"].uns["train_cells"]]
     assert inside.nunique() == 2
     assert (donors.isin(set(inside))).sum() == len(inside)
     for cells in train.mod.values():
         cells.obs["donor"] = "donor 0"
-    assert inner_split(train, share=0.25, seed=0, by="donor")["query"]["rna"].n_obs > 0
+    assert inner_split(train, fraction=0.25, seed=0, by="donor")["query"]["rna"].n_obs > 0
     assert "same donor" in capsys.readouterr().err
 
 
@@ -156,18 +156,20 @@ def test_a_column_that_is_not_there_is_refused_with_those_that_are(simulation):
         UserError,
         match=r"--by: the train cells of \w+ have no column 'nocol'; there are .*cell_type",
     ):
-        inner_split(train_of(simulation, "paired"), share=0.25, seed=0, by="nocol")
+        inner_split(train_of(simulation, "paired"), fraction=0.25, seed=0, by="nocol")
 
 
 def test_another_seed_of_the_search_or_of_the_split_divides_otherwise(simulation):
     train = train_of(simulation, "paired")
     chosen = [
-        set(inner_split(train, share=0.25, seed=seed)["solution"].uns["train_cells"])
+        set(inner_split(train, fraction=0.25, seed=seed)["solution"].uns["train_cells"])
         for seed in (0, 0, 1)
     ]
     assert chosen[0] == chosen[1] != chosen[2]
     train.uns[KEY]["seed"] = 4
-    assert set(inner_split(train, share=0.25, seed=0)["solution"].uns["train_cells"]) != chosen[0]
+    assert (
+        set(inner_split(train, fraction=0.25, seed=0)["solution"].uns["train_cells"]) != chosen[0]
+    )
 
 
 # --- the objective ---
@@ -265,7 +267,7 @@ def test_the_best_is_the_earliest_of_equals_and_the_defaults_where_all_failed(tm
 def job(split, tmp_path):
     inner = tmp_path / "inner"
     parts = {part: inner / f"{part}.h5mu" for part in ("train", "query", "solution")}
-    divide.main(split=split / "train.h5mu", share=0.2, seed=0, by=None, **parts)
+    divide.main(split=split / "train.h5mu", fraction=0.2, seed=0, by=None, **parts)
     identity = {
         "dataset": "small",
         "scenario": "paired",
@@ -327,7 +329,7 @@ def test_poisoned_query_and_solution_leave_the_settings_alone(job, split, tmp_pa
             cells.X = np.random.default_rng(0).random(cells.shape).astype(np.float32)
         write_split(poisoned / f"{part}.h5mu", garbage)
     again = {part: tmp_path / f"again/{part}.h5mu" for part in ("train", "query", "solution")}
-    divide.main(split=poisoned / "train.h5mu", share=0.2, seed=0, by=None, **again)
+    divide.main(split=poisoned / "train.h5mu", fraction=0.2, seed=0, by=None, **again)
     for part, file in again.items():
         assert same(read_split(job["split"] / f"{part}.h5mu", part), read_split(file, part))
     read = []
@@ -481,7 +483,7 @@ def test_every_run_that_has_something_to_search_has_a_tuned_one_beside_it():
         "trials": 20,
         "runs": "all",
         "objective": "mean",
-        "share": 0.2,
+        "fraction": 0.2,
         "seed": 0,
         "per_seed": False,
     }
@@ -499,7 +501,7 @@ def test_every_run_that_has_something_to_search_has_a_tuned_one_beside_it():
         ({"runs": "every"}, "tuning.runs: should be 'all' or should be a list, found 'every'"),
         ({"runs": []}, "tuning.runs"),
         ({"trials": 0}, "tuning.trials"),
-        ({"share": 1}, "tuning.share"),
+        ({"fraction": 1}, "tuning.share"),
         ({"trails": 3}, "tuning: unknown key 'trails'; did you mean 'trials'"),
         (
             {"objective": "foscttn"},

@@ -55,7 +55,7 @@ def scores(values):
             "metric": "foscttm",
             "direction": direction,
         }
-        | {"space": "-", "value": value, "status": "ok"}
+        | {"normalization": "-", "value": value, "status": "ok"}
         for (dataset, run), of_seeds in values.items()
         for seed, value in enumerate(of_seeds)
         for direction in ("a->b", "b->a")
@@ -139,7 +139,7 @@ def tables_of(searches, table, run_metadata):
 
 
 def test_the_section_says_all_of_it_and_is_absent_without_tuning(searches, made_up, theme):
-    asked = {"share": 0.25, "objective": "foscttm", "per_seed": False}
+    asked = {"fraction": 0.25, "objective": "foscttm", "per_seed": False}
     tables = tables_of(searches, made_up, theme.run_metadata)
     section = tuning(tables, {"tuning": asked}, theme)
     assert "most query cells of the other seeds" in section["told"]

@@ -68,7 +68,7 @@ def test_every_number_of_a_method_has_a_range_its_default_within_and_none_may_be
         known
     ):
         assert wrong_with(0, known[name].annotation), name
-    for name, values in catalog.card("methods", method).get("space", {}).items():
+    for name, values in catalog.card("methods", method).get("normalization", {}).items():
         for end in spaces.ends(values):
             assert wrong_with(end, known[name].annotation) == "", name
 

@@ -296,7 +296,7 @@ def scores_of(rankings: pd.DataFrame, split: tuple[str, str], theme: Theme) -> s
     for run in theme.order(
         "runs", here.loc[here["metric"].isin(metrics) & here["mean"].notna(), "run"]
     ):
-        cells = [f"{theme.label('runs', run)}, {theme.roster.kind(run)}"]
+        cells = [f"{theme.label('runs', run)}, {theme.run_metadata.kind(run)}"]
         for metric in metrics:
             line = lines.loc[(run, metric)] if (run, metric) in lines.index else None
             text = NOT_GIVEN if line is None else str(line["shown"])

@@ -19,7 +19,7 @@ import pages  # noqa: E402
 from mkdocs.structure.files import File  # noqa: E402
 
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#|/)([^)#\s]+)(#[^)\s]*)?(?=\))")
-README, DOCS, TESTED_FOR = "README.md", REPOSITORY / "docs", "claims"
+README, DOCS, TESTED_FOR = "README.md", REPOSITORY / "docs", "tested_for"
 origins: dict[
     str, str
 ] = {}  # page of the site -> the file of the repository that it is made of, where that lies outside of docs

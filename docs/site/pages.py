@@ -206,10 +206,10 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def _capabilities(card: dict) -> str:
-    from mosaicbench.catalog.cards import OUTPUTS, SCENARIOS, INPUTS
+    from mosaicbench.catalog.cards import INPUTS, OUTPUTS, SCENARIOS
 
     rows = []
-    for key, words in (("handles", SCENARIOS), ("uses", INPUTS), ("gives", OUTPUTS)):
+    for key, words in (("scenarios", SCENARIOS), ("inputs", INPUTS), ("outputs", OUTPUTS)):
         rows += [f"| {key} | {word} | {words[word]} |" for word in card[key]] or [
             f"| {key} | nothing | |"
         ]

@@ -40,12 +40,12 @@ COLUMNS = (
     "note",
 )  # a page as seen from docs/results
 EQUAL_COLUMNS = ("date", "old_commit", "old_key", "new_key", "rows", "methods")
-COMMANDS = ("prepare", "cut", "fit", "score", "divide", "tune")
+COMMANDS = ("prepare", "split", "fit", "score", "split_inner", "tune")
 PROSE = {
     "label",
     "paper",
     "doi",
-    "claims",
+    "tested_for",
     "paths",
     "advice",
     "summary",

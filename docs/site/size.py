@@ -184,7 +184,7 @@ def _led(rows: pd.DataFrame, theme: Theme) -> dict[str, tuple[str, bool]]:
             others = [
                 run
                 for run in means.index
-                if kind(run, theme) == side and not catalog.card("methods", run).get("own")
+                if kind(run, theme) == side and not catalog.card("methods", run).get("in_house")
             ]
             of_side = sign * means[others]
             if len(of_side):

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 History = list[
     dict[str, float]
 ]  # one dict per epoch: name of a loss -> value; [] of a method without epochs
-BY_MODALITY = ("values", "counts", "totals", "activity")  # parts of `Cells` that are dicts
+BY_MODALITY = (
+    "values",
+    "counts",
+    "library_size",
+    "gene_activity",
+)  # parts of `Cells` that are dicts
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,8 @@ class Cells:
     labels: np.ndarray | None = None
     batches: np.ndarray | None = None
     counts: dict[str, sparse.csr_matrix] = field(default_factory=dict)
-    totals: dict[str, np.ndarray] = field(default_factory=dict)
-    activity: dict[str, sparse.csr_matrix] = field(default_factory=dict)
+    library_size: dict[str, np.ndarray] = field(default_factory=dict)
+    gene_activity: dict[str, sparse.csr_matrix] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -102,12 +107,12 @@ class Normalization:
         (peaks, components); LSI only.
     """
 
-    space: str
+    kind: str
     mean: np.ndarray
     std: np.ndarray
     total: float
-    share: np.ndarray
-    opened: np.ndarray
+    fraction: np.ndarray
+    accessible: np.ndarray
     mean_if_accessible: np.ndarray | None = None
     loadings: np.ndarray | None = None
 
@@ -179,10 +184,10 @@ def concatenate(parts: list[Cells]) -> Cells:
         names=np.concatenate([part.names for part in parts]),
         labels=None if first.labels is None else np.concatenate([part.labels for part in parts]),
         batches=None if first.batches is None else np.concatenate([part.batches for part in parts]),
-        **{name: joined(name, np.concatenate) for name in ("values", "totals")},
+        **{name: joined(name, np.concatenate) for name in ("values", "library_size")},
         **{
             name: joined(name, lambda matrices: sparse.vstack(matrices, format="csr"))
-            for name in ("counts", "activity")
+            for name in ("counts", "gene_activity")
         },
     )
 

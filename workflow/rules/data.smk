@@ -42,10 +42,10 @@ rule prepare:
 
 
 # A split with one of its seeds, or, with `few_jobs`, with all of them.
-rule cut:
+rule split:
     input:
         dataset=ANY.dataset("{dataset}"),
-        code=code_of_command("cut"),
+        code=code_of_command("split"),
     output:
         train=files_of_cut("train.h5mu"),
         query=files_of_cut("query.h5mu"),
@@ -64,6 +64,6 @@ rule cut:
     message:
         "Cut {wildcards.dataset}, {wildcards.scenario}, seed {params.seeds}"
     shell:
-        "python -m mosaicbench cut --dataset {input.dataset:q} --scenario {wildcards.scenario:q}"
+        "python -m mosaicbench split --dataset {input.dataset:q} --scenario {wildcards.scenario:q}"
         " --kind {params.kind:q} --options {params.options:q} --seeds {params.seeds:q}"
         " --train {output.train:q} --query {output.query:q} --solution {output.solution:q} 2> {log:q}"

@@ -73,7 +73,7 @@ def solutions_if_positive_control(wildcards):
 def read_solution(runs):
     """Whether one of the runs is a positive control."""
     return any(
-        "solution" in catalog.card("methods", bench.runs[run].method)["uses"] for run in runs
+        "solution" in catalog.card("methods", bench.runs[run].method)["inputs"] for run in runs
     )
 
 
@@ -102,7 +102,7 @@ def runs_from_elsewhere():
 def adopted_files(wildcards):
     """The files of a run that was computed elsewhere, by part, of each seed."""
     stanza = bench.runs[wildcards.run].hyperparameters
-    return elsewhere.files(wildcards.run, stanza, *names_of_split(wildcards), bench.seeds)
+    return external.files(wildcards.run, stanza, *names_of_split(wildcards), bench.seeds)
 
 
 def files_from_elsewhere(wildcards):

@@ -19,9 +19,9 @@ for number, splits in enumerate(bench.laid_out_together, start=1):
             tables_of_projections(splits),
             [directory(f"{ANY.projection(*split)}/virtual") for split in splits],
         log:
-            LOGS.at("project", number),
+            LOGS.at("layout", number),
         benchmark:
-            RESOURCES.at("project", number)
+            RESOURCES.at("layout", number)
         priority: -1  # beside `tabulate`, which has no other company
         conda:
             ENVIRONMENT
@@ -36,7 +36,7 @@ for number, splits in enumerate(bench.laid_out_together, start=1):
         message:
             f"Lay out the query cells of {', '.join('/'.join(split) for split in splits)}"
         shell:
-            "python -m mosaicbench project {params.splits:q} --seed {params.seed:q}"
+            "python -m mosaicbench layout {params.splits:q} --seed {params.seed:q}"
             " --generate {params.generated:q} --output {params.projections:q} --threads {threads} 2> {log:q}"
 
 

@@ -74,7 +74,7 @@ def tables_of_projections(splits):
 def code_of_projecting(splits):
     methods = {bench.runs[run].method for _, run in sampled_runs(splits)}
     return code_of_command(
-        "project", *(catalog.module("methods", name) for name in sorted(methods))
+        "layout", *(catalog.module("methods", name) for name in sorted(methods))
     )
 
 
@@ -128,11 +128,11 @@ def figure_places(figure):
 
 def alarms():
     """What `tabulate` found of controls that are not where theory puts them."""
-    table = Path(RESULTS.table("gates"))
+    table = Path(RESULTS.table("sanity_checks"))
     if not table.is_file():
         return []
     with table.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file, delimiter="\t") if row["gate"] == "control"]
+        rows = [row for row in csv.DictReader(file, delimiter="\t") if row["check"] == "control"]
     return [
         f"ALARM: {row['dataset']}, {row['scenario']}: {row['run']}, {row['metric']}: {row['message']}"
         for row in rows

@@ -2,10 +2,10 @@
 
 
 # Of a split, its train cells alone: what it hides cannot decide any setting.
-rule divide:
+rule split_inner:
     input:
         train=f"{SPLIT}/train.h5mu",
-        code=code_of_command("divide"),
+        code=code_of_command("split_inner"),
     output:
         train=f"{INNER}/train.h5mu",
         query=f"{INNER}/query.h5mu",
@@ -15,13 +15,13 @@ rule divide:
     conda:
         ENVIRONMENT
     params:
-        share=bench.tuning.get("share"),
+        fraction=bench.tuning.get("fraction"),
         seed=bench.tuning.get("seed"),
         by=column_of_split,
     message:
         "Divide the train cells of {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
     shell:
-        "python -m mosaicbench divide --split {input.train:q} --share {params.share:q}"
+        "python -m mosaicbench split_inner --split {input.train:q} --fraction {params.fraction:q}"
         " --seed {params.seed:q} {params.by:q} --train {output.train:q} --query {output.query:q}"
         " --solution {output.solution:q} 2> {log:q}"
 

@@ -77,7 +77,7 @@ def embedded(
     UserError
         When the model can give nothing of such cells.
     """
-    applied, gives = Applied(matched=found), kept.facts["card"]["gives"]
+    applied, gives = Applied(matched=found), kept.facts["card"]["outputs"]
     batches = _batches(own, found)
     for source, modalities in _sources(gives, list(kept.facts["modalities"]), found).items():
         names = _names_of(found, modalities)

@@ -61,7 +61,9 @@ class Matched:
 
         layer, columns = self.facts["values"], self.columns
         taken = sparse.csr_matrix(self.matrix.take(rows), dtype=np.float32)
-        if self.facts["space"] == "clr":  # proteins that the model lacks have no part in the mean
+        if (
+            self.facts["normalization"] == "clr"
+        ):  # proteins that the model lacks have no part in the mean
             taken, columns = taken[:, columns], np.arange(len(columns))
         names = pd.DataFrame(index=[str(column) for column in range(taken.shape[1])])
         of_cells = pd.DataFrame(index=[str(row) for row in range(taken.shape[0])])
@@ -74,18 +76,18 @@ class Matched:
         x = space_values(self._steps(columns).transform(cells))
         if self.found.all():
             return x
-        if self.facts["space"] == "lsi":
+        if self.facts["normalization"] == "lsi":
             return x + (self.held["usual"] * ~self.found) @ self.held["loadings"]
         filled = np.tile(self.held["mean"], (len(rows), 1))
         filled[:, self.found] = x
         return filled
 
     def _steps(self, columns: np.ndarray) -> LogNormalised | Lsi | Clr | Continuous:
-        if self.facts["space"] == "lsi":
+        if self.facts["normalization"] == "lsi":
             kept = {name: self.held[name][self.found] for name in ("weight", "loadings", "depth")}
             return Lsi(columns=columns, values=self.facts["transform"], **kept)
         return {"lognorm": LogNormalised, "clr": Clr, "continuous": Continuous}[
-            self.facts["space"]
+            self.facts["normalization"]
         ](columns=columns)
 
 

@@ -124,11 +124,11 @@ def _imputed(
 
     facts, target = kept.facts["modalities"][direction.split("->")[1]], direction.split("->")[1]
     features = facts["features"]
-    if facts["space"] == "lsi":
+    if facts["normalization"] == "lsi":
         features = [
             f"LSI_{component + 2}" for component in range(len(kept.split[f"{target}/mean"]))
         ]
-    uns = {"space": facts["space"], "imputed": direction}
+    uns = {"normalization": facts["normalization"], "imputed": direction}
     cells = AnnData(
         X=x if values else None,
         obs=pd.DataFrame(index=names),
@@ -142,13 +142,13 @@ def _imputed(
 
 def _has_counts(facts: dict) -> bool:
     """Return whether values lead back to counts: log-normalised ones of counts do, at a total that is given."""
-    return facts["space"] == "lognorm" and facts["values"] == "counts"
+    return facts["normalization"] == "lognorm" and facts["values"] == "counts"
 
 
 def _counts(kept: KeptModel, target: str, x: np.ndarray) -> np.ndarray:
     """Return expected counts of cells with the median total of the train cells."""
-    totals = np.full(len(x), float(kept.split[f"{target}/total"]))
-    return np.maximum(counts_from_lognorm(x, totals), 0).astype(np.float32)
+    library_size = np.full(len(x), float(kept.split[f"{target}/total"]))
+    return np.maximum(counts_from_lognorm(x, library_size), 0).astype(np.float32)
 
 
 def _of_all_cells(whole: MuData, applied: Applied) -> None:

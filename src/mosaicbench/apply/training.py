@@ -60,11 +60,11 @@ def trained(
         place for place in (folder, *folder.parents) if place.exists() and not place.is_dir()
     ]:
         raise UserError(f"{folder}: no model can be kept here, {files[0]} is a file; name a folder")
-    if "solution" in implementation.card["uses"] or "wraps" in implementation.card:
+    if "solution" in implementation.card["inputs"] or "wraps" in implementation.card:
         raise UserError(
             f"{implementation.card['label']} cannot be kept for other cells; take one of mosaicbench's own methods"
         )
-    if "paired" not in implementation.card["handles"]:
+    if "paired" not in implementation.card["scenarios"]:
         raise UserError(
             f"{implementation.card['label']} is for cells that are never paired; take a method that handles paired cells"
         )
@@ -74,12 +74,12 @@ def trained(
         dataset_name=cells.name if isinstance(cells, Path) else "cells in memory",
         seed=seed,
     )
-    if (kind := train.uns["mosaicbench"]["kind"]) not in implementation.card["handles"]:
+    if (kind := train.uns["mosaicbench"]["kind"]) not in implementation.card["scenarios"]:
         raise UserError(
             f"{implementation.card['label']} does not handle these cells, which are {kind}: not every cell is in every modality; take "
             "a method that does (docs/methods.md), or give only the cells that are in every modality"
         )
-    shown = {word: word in implementation.card["uses"] for word in ("labels", "links", "counts")}
+    shown = {word: word in implementation.card["inputs"] for word in ("labels", "links", "counts")}
     try:
         method = implementation.create(**hyperparameters)
     except TypeError as error:
@@ -128,7 +128,7 @@ def _latents(
     method: object, implementation: Implementation, train: MuData, shown: dict[str, bool]
 ) -> dict:
     """Return (source, "train") -> (names, latents), as a run of the benchmark has them."""
-    gives, latents = implementation.card["gives"], {}
+    gives, latents = implementation.card["outputs"], {}
     sources = {modality: [modality] for modality in train.mod} if "single" in gives else {}
     if "joint" in gives and len(complete_cells(train)):
         sources["joint"] = list(train.mod)

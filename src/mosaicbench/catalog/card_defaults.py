@@ -74,16 +74,16 @@ def whole(card: dict, functions: Collection[str]) -> dict:
     functions
         The names of the functions that the method's class has.
     """
-    apart = set(card["handles"]) == {"unpaired"}
+    apart = set(card["scenarios"]) == {"unpaired"}
     gives = [
         word
         for word, part in PARTS_OF.items()
         if part in functions and not (apart and word == "joint")
     ]
-    stated = dict.fromkeys(TEXTS, "") | {"gives": tuple(gives)} | card
-    claims = [word for word in ("aligns", "imputes") if NEEDED_BY[word] in stated["gives"]]
+    stated = dict.fromkeys(TEXTS, "") | {"outputs": tuple(gives)} | card
+    claims = [word for word in ("aligns", "imputes") if NEEDED_BY[word] in stated["outputs"]]
     if card["kind"] == "model":
         claims += ["generates", "random"] if "generate" in functions else ["random"]
     if card["kind"] == "control" or "wraps" in card:
         claims = []
-    return {"claims": tuple(claims)} | stated
+    return {"tested_for": tuple(claims)} | stated

@@ -46,12 +46,12 @@ TESTED_FOR = {
 }
 
 # What stands in the place of a method's card for a result that was computed outside of the benchmark.
-EXTERNAL = "elsewhere"
+EXTERNAL = "external"
 CARD_OF_EXTERNAL = {
     "label": "Computed elsewhere",
     "kind": "model",
-    "handles": tuple(SCENARIOS),
-    "elsewhere": True,
+    "scenarios": tuple(SCENARIOS),
+    "external": True,
     "summary": "Latents or imputed values read from a file, held to the same contracts and scored in the same way. What they "
     "were fitted on, whether that includes the query cells, and what they took cannot be known.",
 }
@@ -104,7 +104,7 @@ NEEDS = {
     "draws": "(cells, features, draws) of an imputation, in the units of truth, of a sample of query cells and features",
     "drawn_truth": "(cells, features) measured values of the same cells and features",
     "drawn_std": "(features,) standard deviation of the train cells, of the same features",
-    "opened": "(cells, peaks) whether a peak was open, sparse",
+    "accessible": "(cells, peaks) whether a peak was open, sparse",
     "loadings": "(peaks, components) of LSI",
     "train_mean": "(features,) mean of the train cells",
     "train_std": "(features,) standard deviation of the train cells",
@@ -245,21 +245,21 @@ def check_method(file: str, card: dict) -> None:
     ------
     UserError
     """
-    if not card["handles"] or not card["gives"]:
-        empty = "gives" if card["handles"] else "handles"
+    if not card["scenarios"] or not card["outputs"]:
+        empty = "outputs" if card["scenarios"] else "scenarios"
         raise UserError(
             f"{file}: CARD, key {empty!r}: at least one of {', '.join(KEYS['methods'][empty].words)}"
         )
-    if "solution" in card["uses"] and card["kind"] != "control":
+    if "solution" in card["inputs"] and card["kind"] != "control":
         raise UserError(
             f"{file}: CARD, key 'uses': only a method of kind 'control' may see the solution"
         )
-    if "draws" in card["gives"] and "impute" not in card["gives"]:
+    if "draws" in card["outputs"] and "impute" not in card["outputs"]:
         raise UserError(
             f"{file}: CARD, key 'gives': 'draws' needs 'impute', for draws are of what is imputed"
         )
-    for claim in card["claims"]:
-        if claim in NEEDED_BY and NEEDED_BY[claim] not in card["gives"]:
+    for claim in card["tested_for"]:
+        if claim in NEEDED_BY and NEEDED_BY[claim] not in card["outputs"]:
             raise UserError(
                 f"{file}: CARD, key 'claims': {claim!r} needs {NEEDED_BY[claim]!r} in 'gives'"
             )
@@ -314,10 +314,10 @@ KEYS = {
     "methods": {
         "label": _text("how tables and figures name the method"),
         "kind": _word(KIND),
-        "handles": _words(SCENARIOS),
-        "uses": _words(INPUTS),
-        "gives": _words(OUTPUTS, optional=True),
-        "claims": _words(TESTED_FOR, optional=True),
+        "scenarios": _words(SCENARIOS),
+        "inputs": _words(INPUTS),
+        "outputs": _words(OUTPUTS, optional=True),
+        "tested_for": _words(TESTED_FOR, optional=True),
         "paper": _text("authors and year", optional=True),
         "doi": _text("of the paper", optional=True),
         "summary": _text("one or two sentences about how it works", optional=True),
@@ -327,7 +327,7 @@ KEYS = {
             "a tuple of words, those of docs/site/drawing.py", _is_words, {}, optional=True
         ),
         "advice": _text("when to take the method, and when not", optional=True),
-        "own": Key(
+        "in_house": Key(
             "True, of a method that this project made up: every table and figure marks it",
             _is_true,
             {},
@@ -360,7 +360,7 @@ KEYS = {
         ),
         "definition": _text("what is computed, in one or two sentences"),
         "doi": _text("of the paper that defines it", optional=True),
-        "lacks": Key(
+        "exempt_from": Key(
             f"a dict of properties that it lacks: why, out of {', '.join(PROPERTIES)}",
             _is_reasons,
             PROPERTIES,

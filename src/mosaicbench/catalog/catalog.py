@@ -344,11 +344,11 @@ def _check_parts(method: str) -> None:
     """Refuse a method whose class lacks what its card promises."""
     promises = card("methods", method)
     needed = {"fit": "every method has it"} | {
-        card_defaults.PARTS_OF[word]: f"its card gives {word!r}" for word in promises["gives"]
+        card_defaults.PARTS_OF[word]: f"its card gives {word!r}" for word in promises["outputs"]
     }
-    needed |= {"reveal": "its card uses 'solution'"} if "solution" in promises["uses"] else {}
+    needed |= {"reveal": "its card uses 'solution'"} if "solution" in promises["inputs"] else {}
     needed |= (
-        {"generate": "its card claims 'generates'"} if "generates" in promises["claims"] else {}
+        {"generate": "its card claims 'generates'"} if "generates" in promises["tested_for"] else {}
     )
     lineage = _lineage(method)
     known = {definition.name for _, definition in lineage}

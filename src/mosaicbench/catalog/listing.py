@@ -75,7 +75,7 @@ def listed(table: str) -> dict[str, dict]:
 def _in_words(card: dict) -> dict[str, str]:
     """Return what a metric's card says of its ends, and of what it rewards and should not, as cells of a table."""
     ends = {end: "" if card[end] is None else f"{card[end]:g}" for end in ("best", "chance")}
-    lacks = card.get("lacks", {})
+    lacks = card.get("exempt_from", {})
     return ends | {
         "fooled by": "; ".join(
             f"{what} ({lacks[name]})" for name, what in FOOLS.items() if name in lacks

@@ -68,11 +68,11 @@ class RunMetadata:
 
     def is_own(self, run: str) -> bool:
         """Say whether this project made up a run's method, which every table and figure then marks."""
-        return self.card(run).get("own", False)
+        return self.card(run).get("in_house", False)
 
     def is_external(self, run: str) -> bool:
         """Say whether a run was computed outside of the benchmark, which every table and figure then marks."""
-        return self.card(run).get("elsewhere", False)
+        return self.card(run).get("external", False)
 
     def traits(self, run: str) -> dict[str, str]:
         """Return "yes" or "no" for each of :data:`TRAITS`, "unknown" of what was computed elsewhere.
@@ -81,7 +81,7 @@ class RunMetadata:
         """
         if self.is_external(run):
             return dict.fromkeys(TRAITS, "unknown")
-        uses = self.card(run).get("uses", ())
+        uses = self.card(run).get("inputs", ())
         given = {name: name.removeprefix("takes_") in uses for name in TRAITS}
         given["transductive"] = bool(self.card(run).get("transductive", False))
         return {name: "yes" if given[name] else "no" for name in TRAITS}

@@ -20,7 +20,7 @@ from mosaicbench.files.splits import read_split
 from mosaicbench.fitting.adopted import Names, imputed_from, latents_from
 from mosaicbench.fitting.record import git_commit, versions
 
-METHOD = "elsewhere"
+METHOD = "external"
 UNKNOWN = (
     "computed elsewhere: whether it has seen the query cells, and what it took, cannot be known"
 )

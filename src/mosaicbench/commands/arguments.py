@@ -280,7 +280,7 @@ def commands() -> dict[str, tuple]:
             path("--raw", "the folder of what was fetched, for a loader that reads it"),
             path("--output", required=True),
         ),
-        "cut": (
+        "split": (
             "turn a dataset into a split: train, query and solution",
             "cut --dataset d.h5mu --scenario paired --kind paired --seeds 0 --train t.h5mu --query q.h5mu --solution s.h5mu",
             path("--dataset", required=True),
@@ -341,7 +341,7 @@ def commands() -> dict[str, tuple]:
             'adopt \'{"dataset": "mine", "scenario": "paired", "run": "theirs", "seeds": []}\'',
             option("job", "dataset, scenario, run and seeds, in JSON", type=_object, metavar="JOB"),
         ),
-        "divide": (
+        "split_inner": (
             "divide the train cells of a split once more, to choose settings on",
             "divide --split train.h5mu --train t.h5mu --query q.h5mu --solution s.h5mu",
             path(
@@ -380,7 +380,7 @@ def commands() -> dict[str, tuple]:
             ),
             THREADS,
         ),
-        "project": (
+        "layout": (
             "lay out runs' cells in two dimensions, and gather what else pictures of cells need",
             "project --split SPLIT RUN --seed 0 --output projections",
             path(

@@ -68,7 +68,7 @@ def compared(a: pd.DataFrame, b: pd.DataFrame, run_metadata: RunMetadata) -> pd.
         "differs" (of a metric of which neither side is better) where the interval excludes 0, else "within"; "no test" with
         fewer than two seeds in both; "same" where no seed differs; "only in A" and "only in B".
     """
-    parts = [*KEYS, "direction", "space", "seed"]
+    parts = [*KEYS, "direction", "normalization", "seed"]
     sides = [side.loc[side["value"].notna(), [*parts, "value"]] for side in (a, b)]
     both = sides[0].merge(sides[1], on=parts, how="outer", suffixes=("_a", "_b"), sort=False)
     both["gap"] = both["value_b"] - both["value_a"]

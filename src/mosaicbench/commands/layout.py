@@ -191,7 +191,7 @@ def _markers(layouts: pd.DataFrame, truth: MuData) -> list[pd.DataFrame]:
     """
     parts = []
     for modality, measured in truth.mod.items():
-        if measured.uns["space"] == "lsi":
+        if measured.uns["normalization"] == "lsi":
             continue
         source = "joint" if "joint" in set(layouts["source"]) else modality
         of_source = layouts[layouts["source"] == source]
@@ -201,13 +201,17 @@ def _markers(layouts: pd.DataFrame, truth: MuData) -> list[pd.DataFrame]:
             x = space_values(measured[of_source["cell"].to_list()])
             features = feature_names(measured)
             marked = _marking(x, of_source["leiden"].to_numpy(), clusters)
-            floor = 0 if measured.uns["space"] == "lognorm" else x.mean(axis=0)
+            floor = 0 if measured.uns["normalization"] == "lognorm" else x.mean(axis=0)
             columns = list(marked)
             for cluster in clusters:
                 own = (of_source["leiden"] == cluster).to_numpy()
                 types = of_source.loc[own, "cell_type"]
                 types = types[types != ""].value_counts()
-                named = {"modality": modality, "space": measured.uns["space"], "leiden": cluster}
+                named = {
+                    "modality": modality,
+                    "normalization": measured.uns["normalization"],
+                    "leiden": cluster,
+                }
                 named |= {"cells": own.sum(), "cell_type": types.index[0] if len(types) else ""}
                 values = {
                     "share": types.iloc[0] / own.sum() if len(types) else np.nan,
@@ -307,7 +311,7 @@ def _extreme_features(
                 named = {
                     "run": name,
                     "direction": direction,
-                    "space": target.uns["space"],
+                    "normalization": target.uns["normalization"],
                     "feature": features[column],
                 }
                 values = {

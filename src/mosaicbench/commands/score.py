@@ -22,7 +22,7 @@ from mosaicbench.files.scores import (
 from mosaicbench.files.splits import identity_of, read_split
 from mosaicbench.files.tables import write_table
 from mosaicbench.scoring import scorer
-from mosaicbench.scoring.collect import run_data_of, refuse_one_matrix_twice, values_of
+from mosaicbench.scoring.collect import refuse_one_matrix_twice, run_data_of, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

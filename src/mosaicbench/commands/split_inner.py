@@ -11,7 +11,7 @@ from mosaicbench.files.splits import read_split, write_split
 def main(
     *,
     split: Path,
-    share: float,
+    fraction: float,
     seed: int,
     by: str | None,
     train: Path,
@@ -29,6 +29,6 @@ def main(
     train, query, solution
         The files to write.
     """
-    parts = inner_split(read_split(split, "train"), share=share, seed=seed, by=by)
+    parts = inner_split(read_split(split, "train"), fraction=fraction, seed=seed, by=by)
     for noun, path in (("train", train), ("query", query), ("solution", solution)):
         write_split(path, parts[noun])

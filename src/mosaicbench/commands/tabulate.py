@@ -46,7 +46,7 @@ from mosaicbench.stats.overall import overall
 from mosaicbench.stats.paired import paired_tests
 from mosaicbench.stats.ranks import ranks
 from mosaicbench.stats.resource_scaling import exponents
-from mosaicbench.stats.sanity import GATE_COLUMNS, gates, in_words, may_win
+from mosaicbench.stats.sanity import CHECK_COLUMNS, in_words, may_win, sanity_checks
 from mosaicbench.stats.split_checks import faults_of_splits
 from mosaicbench.stats.summary import comparison, headline
 from mosaicbench.stats.sweep import sweep_table
@@ -140,7 +140,7 @@ def main(
     run_metadata = run_metadata_of(all_runs)
     widths, sizes_of_splits = over_cells(cell_scores), _sizes_of_splits(read.values(), cell_scores)
     means = with_cells(comparison(all_scores), widths)
-    of_scores = gates(all_scores, cell_scores, run_metadata, sizes_of_splits)
+    of_scores = sanity_checks(all_scores, cell_scores, run_metadata, sizes_of_splits)
     tables = {
         "scores": all_scores,
         "features": _sorted(all_features, order),
@@ -153,8 +153,8 @@ def main(
         ),
         "ranks": ranks(all_scores, run_metadata, simulated),
         "overall": overall(all_scores, all_runs, run_metadata, simulated),
-        "gates": joined(
-            [of_scores, faults_of_splits(_audits(Results(results), fits))], GATE_COLUMNS
+        "sanity_checks": joined(
+            [of_scores, faults_of_splits(_audits(Results(results), fits))], CHECK_COLUMNS
         ),
         "history": _sorted(_history(read.values(), histories), order),
         "sweep": sweep_table(sweep, all_scores, means),
@@ -175,7 +175,9 @@ def main(
         "distances": verdicts_by_distance(tables["headline"], run_metadata),
         "rankings": rankings(tables, run_metadata),
         "recommendations": recommended(tables, cell_scores, run_metadata, sizes_of_splits),
-        "overall": tables["overall"].assign(may_win=may_win(tables["overall"], tables["gates"])),
+        "overall": tables["overall"].assign(
+            may_win=may_win(tables["overall"], tables["sanity_checks"])
+        ),
     }
     jobs = resources.jobs_of(Results(results))
     tables["resources"] = resources.measured(tables["phases"], tables["history"], jobs)
@@ -185,9 +187,9 @@ def main(
     for (dataset, scenario), rows in tables["rankings"].groupby(SPLIT, sort=False):
         place = "all_datasets" if dataset == ALL else dataset
         write_text(Path(output, "latex", place, f"{scenario}.tex"), latex_tables(rows, theme))
-    for (*names, gate), findings in tables["gates"].groupby([*RUN, "gate"], sort=False):
-        word = "ALARM" if gate == GATE else "warning"
-        print(f"{word}: {'/'.join(names)}: {gate}: {in_words(findings)}", file=sys.stderr)
+    for (*names, check), findings in tables["sanity_checks"].groupby([*RUN, "check"], sort=False):
+        word = "ALARM" if check == GATE else "warning"
+        print(f"{word}: {'/'.join(names)}: {check}: {in_words(findings)}", file=sys.stderr)
 
 
 def _audits(results: Results, fits: Iterable[Mapping]) -> Iterable[pd.DataFrame]:

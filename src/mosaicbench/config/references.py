@@ -150,12 +150,14 @@ def of_report(report: dict, config: dict, methods: dict[str, str]) -> Iterator[M
         yield from unknown(f"report.{key}", "run", asked, config["runs"])
     for name in report["sampled_runs"]:
         card = (
-            catalog.card("methods", methods[name]) if name in methods else {"claims": "generates"}
+            catalog.card("methods", methods[name])
+            if name in methods
+            else {"tested_for": "generates"}
         )
-        if "generates" not in card.get("claims", ()):
+        if "generates" not in card.get("tested_for", ()):
             why = "has no prior for"
             why = "wraps a package, which is not asked for" if "wraps" in card else why
-            why = "was computed elsewhere, so nothing can draw" if "elsewhere" in card else why
+            why = "was computed elsewhere, so nothing can draw" if "external" in card else why
             yield "report.sampled_runs", f"{name!r} {why} virtual cells; take a run of a VAE"
     if report["sweep"] is not None:
         yield from of_sweep(report["sweep"], config)
@@ -182,13 +184,13 @@ def of_sweep(sweep: dict, config: dict) -> Iterator[Mistake]:
 def of_kept(keep: list[str], config: dict, methods: dict[str, str]) -> Iterator[Mistake]:
     """Yield runs that have no model to keep."""
     names = [name for name in keep if name != BEST_OF_SPLIT]
-    yield from unknown("keep", "run", names, config["runs"])
+    yield from unknown("save_models", "run", names, config["runs"])
     for name in names:
         method = methods.get(name)
         if method == catalog.EXTERNAL:
-            yield "keep", f"{name!r} was computed elsewhere, so it has no model"
+            yield "save_models", f"{name!r} was computed elsewhere, so it has no model"
         elif method and catalog.card("methods", method)["kind"] == "control":
-            yield "keep", f"{name!r} is a control, which has no model for other cells"
+            yield "save_models", f"{name!r} is a control, which has no model for other cells"
 
 
 def of_tuning(tuning: dict, config: dict, methods: dict[str, str]) -> Iterator[Mistake]:
@@ -261,7 +263,7 @@ def mistakes(config: dict, sound: dict[str, dict], known: dict) -> Iterator[Mist
     there = (*catalog.names("methods"), catalog.EXTERNAL)
     methods = {name: method for name, method in methods.items() if method in there}
     yield from of_report(config["report"], config, methods)
-    yield from of_kept(config["keep"], config, methods)
+    yield from of_kept(config["save_models"], config, methods)
     if config.get("tuning"):
         yield from of_tuning(config["tuning"], config, methods)
 

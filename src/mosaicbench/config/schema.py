@@ -109,7 +109,7 @@ def _folder(path: str) -> str:
 Number = Annotated[float, WrapValidator(_as_given)]
 Positive = Annotated[float, Gt(0), WrapValidator(_as_given)]
 Limit = Annotated[float, Ge(0)]
-Share = Annotated[float, Ge(0), Le(1)]
+Fraction = Annotated[float, Ge(0), Le(1)]
 Part = Annotated[float, Gt(0), Lt(1), WrapValidator(_as_given)]
 Count, AtLeastOne = Annotated[int, Ge(0)], Annotated[int, Ge(1)]
 Seed = Annotated[int, Ge(0), Le(LARGEST_SEED)]
@@ -144,7 +144,7 @@ class Thresholds(Strict):
     max_features: Limit = LEFT_OUT
     min_counts: Limit = LEFT_OUT
     max_counts: Limit = LEFT_OUT
-    max_mito: Share = LEFT_OUT
+    max_mito: Fraction = LEFT_OUT
     """Share of a cell's counts in mitochondrial genes."""
     min_cells: Count = LEFT_OUT
     """Cells that a feature must be present in, of those that are kept."""
@@ -190,9 +190,9 @@ class GroupSplit(Strict):
 class Labelled(Strict):
     """Few train cells show their cell type, all of one batch; no cell of the query does."""
 
-    share: Share
+    fraction: Fraction
     """Cells with a label, of all train cells; 0 shows no label."""
-    least: Count = LEFT_OUT
+    min_per_type: Count = LEFT_OUT
     """Cells of every type that show it, as far as the batch has them; 1."""
     batch: Text = LEFT_OUT
     """The batch; left out, the seed draws one."""
@@ -252,17 +252,17 @@ class Scenario(Strict):
     """Share of the cells that no method trains on, stratified by cell type."""
     split: GroupSplit = LEFT_OUT
     label_subset: Labelled = LEFT_OUT
-    paired_fraction: Share = LEFT_OUT
+    paired_fraction: Fraction = LEFT_OUT
     """Mosaic: this share of the train cells has all modalities, the rest one each."""
     blocks: Annotated[list[OneOrMore], MinLen(1)] = LEFT_OUT
     """Mosaic: the modalities of each block of train cells, instead of paired_fraction."""
-    shares: list[Annotated[float, Gt(0)]] = LEFT_OUT
+    fractions: list[Annotated[float, Gt(0)]] = LEFT_OUT
     """Mosaic: relative sizes of the blocks, equal if left out."""
     balanced: bool = LEFT_OUT
     """Unpaired and mosaic: hidden cell types balance which train cells are measured in what (true if left out)."""
     imbalance: Annotated[dict[Text, OneOrMore], MinLen(1)] = LEFT_OUT
     """Unpaired and mosaic: modality -> cell types that it lacks among the train cells."""
-    corrupted_links: Share = LEFT_OUT
+    corrupted_links: Fraction = LEFT_OUT
     """Share of the links between chosen features that are replaced by wrong ones, drawn by the seed."""
     preprocess: Preprocess = LEFT_OUT
     """Options of preprocessing in this scenario, beside those of the key preprocess."""
@@ -271,14 +271,14 @@ class Scenario(Strict):
     runs: OneOrMore = LEFT_OUT
     """The runs that take part in the scenario, if their methods can; all if left out."""
 
-    @field_validator("paired_fraction", "blocks", "shares")
+    @field_validator("paired_fraction", "blocks", "fractions")
     @classmethod
     def _of_a_mosaic(cls, value: object, info: ValidationInfo) -> object:
         if (kind := info.data.get("kind", "mosaic")) != "mosaic":
             raise ValueError(f"only a mosaic has it, this scenario is {kind}")
         return value
 
-    @field_validator("shares")
+    @field_validator("fractions")
     @classmethod
     def _one_per_block(cls, value: list, info: ValidationInfo) -> list:
         if len(value) != len(info.data.get("blocks") or ()):
@@ -321,7 +321,7 @@ class Tuning(Strict):
     """All runs whose methods have something to search, or a list of them."""
     objective: Text = MEAN
     """What is best on the inner query: mean (of the scaled scores of alignment, label transfer and imputation) or a metric's id."""
-    share: Part = 0.2
+    fraction: Part = 0.2
     """Share of the train cells that become the inner query."""
     seed: Seed = 0
     """Of the division of the train cells, and of the search."""

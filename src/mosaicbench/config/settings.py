@@ -143,19 +143,19 @@ class Settings:
     @cached_property
     def kept(self) -> list[str]:
         """The runs whose models are kept, with every seed."""
-        named = [name for name in self.config["keep"] if name != BEST_OF_SPLIT]
+        named = [name for name in self.config["save_models"] if name != BEST_OF_SPLIT]
         return list(dict.fromkeys([*named, *self.config["report"]["sampled_runs"]]))
 
     @cached_property
     def candidates(self) -> list[str]:
         """The runs one of which may be the best of a split: they keep the model of the first seed until that is known."""
-        if BEST_OF_SPLIT not in self.config["keep"]:
+        if BEST_OF_SPLIT not in self.config["save_models"]:
             return []
         cards = {name: catalog.card("methods", run.method) for name, run in self.runs.items()}
         return [
             name
             for name, card in cards.items()
-            if card["kind"] != "control" and not {"wraps", "elsewhere"} & card.keys()
+            if card["kind"] != "control" and not {"wraps", "external"} & card.keys()
         ]
 
     @property
@@ -334,10 +334,10 @@ def _own_inputs(options: dict) -> list[str]:
 
 def _why_not(run: Run, stanza: dict) -> str | None:
     """Return why a run does not apply to a scenario, None if it does; a tuned run applies where the one that it tunes does."""
-    handles = catalog.card("methods", run.method)["handles"]
+    scenarios = catalog.card("methods", run.method)["scenarios"]
     kind, described = _pairing(stanza)
-    if kind != "as_measured" and kind not in handles:
-        return f"needs {' or '.join(handles)} cells, this scenario is {described}"
+    if kind != "as_measured" and kind not in scenarios:
+        return f"needs {' or '.join(scenarios)} cells, this scenario is {described}"
     if not {run.name, run.tuned_from} & set(stanza.get("runs", [run.name])):
         return "left out of this scenario by the config"
     return None

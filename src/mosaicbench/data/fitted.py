@@ -49,7 +49,7 @@ def learned(
 
 
 def shell(
-    cells: AnnData, columns: np.ndarray, space: str, x: np.ndarray | sparse.csr_matrix
+    cells: AnnData, columns: np.ndarray, normalization: str, x: np.ndarray | sparse.csr_matrix
 ) -> AnnData:
     """Return `cells` with values `x` of the chosen `columns`, and their counts and totals where there are counts."""
     from anndata import AnnData
@@ -58,7 +58,7 @@ def shell(
         X=x,
         obs=pd.DataFrame(index=cells.obs_names.copy()),
         var=pd.DataFrame(index=cells.var_names[columns]),
-        uns={"kind": cells.uns["kind"], "space": space},
+        uns={"kind": cells.uns["kind"], "normalization": normalization},
     )
     if cells.uns["values"] == "counts":
         shown.layers["counts"] = source_values(cells)[:, columns]

@@ -122,7 +122,7 @@ def restricted(whole: MuData, part: MuData) -> sparse.csr_matrix | None:
 
 
 def corrupted(
-    whole: MuData, share: float, chosen: dict[str, Sequence[str]], rng: np.random.Generator
+    whole: MuData, fraction: float, chosen: dict[str, Sequence[str]], rng: np.random.Generator
 ) -> MuData:
     """Return the dataset with a share of its links replaced by wrong ones.
 
@@ -145,8 +145,8 @@ def corrupted(
     UserError
         When the share is no share, the dataset has no links, or no wrong link is left to draw.
     """
-    if not 0 <= share <= 1:
-        raise UserError(f"corrupted_links: must lie between 0 and 1, found {share}")
+    if not 0 <= fraction <= 1:
+        raise UserError(f"corrupted_links: must lie between 0 and 1, found {fraction}")
     if LINKS not in whole.varp:
         raise UserError(
             "corrupted_links: the dataset has no links; give it some (config/README.md), or leave the key out"
@@ -159,7 +159,7 @@ def corrupted(
         drawn, other = (second, first) if whole[second].uns["kind"] == "rna" else (first, second)
         links = links_between(whole, drawn, other).tocoo()
         rows = _partly_wrong(
-            links, np.flatnonzero(whole[drawn].var_names.isin(chosen[drawn])), share, rng
+            links, np.flatnonzero(whole[drawn].var_names.isin(chosen[drawn])), fraction, rng
         )
         ends = rows + first_column[drawn], links.col + first_column[other]
         half += sparse.csr_matrix((links.data, ends), shape=half.shape)
@@ -169,13 +169,13 @@ def corrupted(
 
 
 def _partly_wrong(
-    links: sparse.coo_matrix, among: np.ndarray, share: float, rng: np.random.Generator
+    links: sparse.coo_matrix, among: np.ndarray, fraction: float, rng: np.random.Generator
 ) -> np.ndarray:
     """Return the rows of `links`, a share of those in `among` replaced by others of them that the column is not linked with."""
     rows, columns = links.row.astype(np.int64), links.col
     taken = set(zip(rows.tolist(), columns.tolist(), strict=True))
     candidates = np.flatnonzero(np.isin(rows, among))
-    for link in rng.permutation(candidates)[: round(share * len(candidates))]:
+    for link in rng.permutation(candidates)[: round(fraction * len(candidates))]:
         wrong = next(
             (row for row in rng.permutation(among).tolist() if (row, columns[link]) not in taken),
             None,

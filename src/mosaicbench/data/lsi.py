@@ -68,7 +68,7 @@ class Lsi:
     depth: np.ndarray
     values: str = "lsi"
     out_of_fold: bool = True
-    space: ClassVar[str] = "lsi"
+    normalization: ClassVar[str] = "lsi"
 
     @classmethod
     def fit(
@@ -111,7 +111,7 @@ class Lsi:
     def transform(self, cells: AnnData) -> AnnData:
         """Return the TF-IDF of the chosen peaks (sparse) with its LSI coordinates, (cells, components)."""
         x = self._transformed(cells)
-        shown = shell(cells, self.columns, self.space, x)
+        shown = shell(cells, self.columns, self.normalization, x)
         shown.obsm["X_lsi"] = np.asarray(x @ self.loadings, dtype=np.float32)
         shown.varm["LSI"] = self.loadings.copy()
         shown.var["depth"] = self.depth

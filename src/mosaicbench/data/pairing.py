@@ -80,7 +80,7 @@ def mosaic(
     *,
     paired_fraction: float | None = None,
     blocks: Sequence[Sequence[str]] | None = None,
-    shares: Sequence[float] | None = None,
+    fractions: Sequence[float] | None = None,
     balanced: bool = True,
     imbalance: dict[str, Sequence[str]] | None = None,
 ) -> Measured:
@@ -109,7 +109,7 @@ def mosaic(
             "a mosaic needs either paired_fraction or blocks, e.g. blocks: [[rna, adt], [rna, atac]]"
         )
     if blocks is None:
-        if shares is not None:
+        if fractions is not None:
             raise UserError(
                 "shares: these are the sizes of blocks; give blocks too, or leave them out"
             )
@@ -121,7 +121,7 @@ def mosaic(
         )
     else:
         design = [tuple(block) for block in blocks]
-        sizes = np.ones(len(design)) if shares is None else np.asarray(shares, dtype=float)
+        sizes = np.ones(len(design)) if fractions is None else np.asarray(fractions, dtype=float)
         _check_design(design, sizes, modalities)
     block_of = _blocks(labels if balanced else np.zeros(len(labels)), sizes / sizes.sum(), rng)
     shown = {
@@ -235,8 +235,8 @@ def few_labels(
     batches: np.ndarray,
     rng: np.random.Generator,
     *,
-    share: float,
-    least: int = 1,
+    fraction: float,
+    min_per_type: int = 1,
     batch: str | None = None,
 ) -> np.ndarray:
     """Return the positions, ascending, of the cells of one batch that show their types.
@@ -257,22 +257,22 @@ def few_labels(
     UserError
         When the share is not one, or there is no such batch.
     """
-    if not 0 <= share <= 1:
-        raise UserError(f"labelled.share: must lie between 0 and 1, found {share}")
+    if not 0 <= fraction <= 1:
+        raise UserError(f"labelled.share: must lie between 0 and 1, found {fraction}")
     names = sorted({str(name) for name in batches})
     if batch is not None and str(batch) not in names:
         raise UserError(
             f"labelled.batch: no train cell has batch {batch!r}; there are {', '.join(names)}"
         )
     chosen = str(rng.choice(names) if batch is None else batch)
-    if share == 0:
+    if fraction == 0:
         return np.zeros(0, dtype=int)
     possible = rng.permutation(np.flatnonzero((batches.astype(str) == chosen) & (labels != "")))
     rank = (
         pd.Series(possible).groupby(labels[possible].astype(str)).cumcount().to_numpy()
     )  # within the cell's type
-    first = possible[np.argsort(rank >= least, kind="stable")]
-    return np.sort(first[: max(round(share * len(labels)), int(np.sum(rank < least)))])
+    first = possible[np.argsort(rank >= min_per_type, kind="stable")]
+    return np.sort(first[: max(round(fraction * len(labels)), int(np.sum(rank < min_per_type)))])
 
 
 def _without_types(
@@ -313,13 +313,13 @@ def _check_design(design: list[tuple[str, ...]], sizes: np.ndarray, modalities: 
         )
 
 
-def _blocks(labels: np.ndarray, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _blocks(labels: np.ndarray, fractions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return the block of each cell: one stratified sample after the other, each from the cells that are left."""
-    block_of = np.full(len(labels), len(shares) - 1)
+    block_of = np.full(len(labels), len(fractions) - 1)
     left = np.arange(len(labels))
-    for block, share in enumerate(shares[:-1]):
-        rest = shares[block:].sum()
-        drawn = stratified(labels[left], min(1.0, share / rest) if rest > 0 else 0.0, rng)
+    for block, fraction in enumerate(fractions[:-1]):
+        rest = fractions[block:].sum()
+        drawn = stratified(labels[left], min(1.0, fraction / rest) if rest > 0 else 0.0, rng)
         block_of[left[drawn]] = block
         left = left[~drawn]
     return block_of

@@ -118,7 +118,7 @@ class Preprocessing:
         )
         if not standardise:
             std = np.ones_like(std)
-        elif steps.space == "lsi":
+        elif steps.normalization == "lsi":
             std = np.full_like(std, np.sqrt(np.mean(std**2)))
         given = {"standardise": standardise, "fit_on": fit_on} | options
         fitted = cls(steps, mean, std, tuple(log), standardise)
@@ -164,7 +164,7 @@ class LogNormalised:
     """
 
     columns: np.ndarray
-    space: ClassVar[str] = "lognorm"
+    normalization: ClassVar[str] = "lognorm"
 
     @classmethod
     def fit(cls, train: AnnData, log: list[Learned], *, features: int = 2000) -> LogNormalised:
@@ -184,7 +184,7 @@ class LogNormalised:
         chosen = values[:, self.columns]
         if cells.uns["values"] == "counts":
             chosen = per_cell(chosen, cells).log1p()
-        return shell(cells, self.columns, self.space, chosen)
+        return shell(cells, self.columns, self.normalization, chosen)
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ class Clr:
     """
 
     columns: np.ndarray
-    space: ClassVar[str] = "clr"
+    normalization: ClassVar[str] = "clr"
 
     @classmethod
     def fit(cls, train: AnnData, log: list[Learned]) -> Clr:
@@ -207,7 +207,10 @@ class Clr:
         counts = source_values(cells).toarray()
         geometric_mean = np.exp(np.log1p(counts).mean(axis=1, keepdims=True))  # (cells, 1)
         return shell(
-            cells, self.columns, self.space, np.log1p(counts / geometric_mean).astype(np.float32)
+            cells,
+            self.columns,
+            self.normalization,
+            np.log1p(counts / geometric_mean).astype(np.float32),
         )
 
 
@@ -222,7 +225,7 @@ class Continuous:
     """
 
     columns: np.ndarray
-    space: ClassVar[str] = "continuous"
+    normalization: ClassVar[str] = "continuous"
 
     @classmethod
     def fit(cls, train: AnnData, log: list[Learned], *, features: int | None = None) -> Continuous:
@@ -234,7 +237,7 @@ class Continuous:
     def transform(self, cells: AnnData) -> AnnData:
         """Return the values of the chosen features, dense float32."""
         return shell(
-            cells, self.columns, self.space, source_values(cells)[:, self.columns].toarray()
+            cells, self.columns, self.normalization, source_values(cells)[:, self.columns].toarray()
         )
 
 
@@ -263,4 +266,4 @@ def check_preprocess(options: dict[str, dict]) -> None:
 
 
 def _in_space(cells: AnnData) -> np.ndarray | sparse.csr_matrix:
-    return cells.obsm["X_lsi"] if cells.uns["space"] == "lsi" else cells.X
+    return cells.obsm["X_lsi"] if cells.uns["normalization"] == "lsi" else cells.X

@@ -65,7 +65,7 @@ SHOWN = 1  # beside the seed, what draws the cells that show their type: the sam
 NOUNS = ("train", "query", "solution")
 
 
-def cut(
+def split(
     dataset: MuData,
     *,
     dataset_name: str,
@@ -544,7 +544,7 @@ def all_cells(
 
 
 def inner_split(
-    train: MuData, *, share: float, seed: int, by: str | None = None
+    train: MuData, *, fraction: float, seed: int, by: str | None = None
 ) -> dict[str, MuData]:
     """Divide the train cells of a split once more, so that settings are chosen without any query cell.
 
@@ -587,7 +587,7 @@ def inner_split(
             file=sys.stderr,
         )
         by = None
-    parts = cut(
+    parts = split(
         dataset,
         dataset_name=str(split["dataset"]),
         scenario=str(split["scenario"]),
@@ -595,7 +595,7 @@ def inner_split(
         if split["kind"] == "paired"
         else "as_measured",  # what was to be hidden is hidden
         seed=int(np.random.SeedSequence([seed, split["seed"]]).generate_state(1)[0]),
-        query_fraction=share,
+        query_fraction=fraction,
         split=None if by is None else {"by": by},
         preprocess=_all_features(train),
     )
@@ -620,7 +620,7 @@ def _source(cells: AnnData) -> AnnData:
     """Return one modality of a dataset: its source values, and where they are counts each cell's total over all features."""
     from anndata import AnnData
 
-    values = "counts" if "counts" in cells.layers else cells.uns["space"]
+    values = "counts" if "counts" in cells.layers else cells.uns["normalization"]
     source = AnnData(
         obs=cells.obs[[column for column in ("total",) if column in cells.obs]].copy(),
         var=cells.var[[]].copy(),

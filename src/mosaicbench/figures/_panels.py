@@ -78,7 +78,7 @@ def panels_of_directions(
 
 def directions_of(values: pd.DataFrame, theme: Theme) -> pd.DataFrame:
     """Return the directions and spaces of a table, a row each, in display order."""
-    found = values[["direction", "space"]].drop_duplicates().sort_values("space")
+    found = values[["direction", "normalization"]].drop_duplicates().sort_values("normalization")
     order = theme.directions(found["direction"])
     return found.sort_values("direction", key=lambda names: names.map(order.index), kind="stable")
 

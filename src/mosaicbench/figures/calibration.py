@@ -35,7 +35,7 @@ CARD = {
 }
 HISTOGRAM = "pit_histogram"
 COVERAGE = ("coverage_50", "coverage_90")
-COLUMNS = ["direction", "space", "run", "bin", "share", "seeds", *COVERAGE, "shown"]
+COLUMNS = ["direction", "normalization", "run", "bin", "share", "seeds", *COVERAGE, "shown"]
 ROW = 0.34  # inches
 TALLEST = 0.78  # of a row
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mosaicbench.figures._panels import DASHED, scenarios_of_runs, name_split, nothing
+from mosaicbench.figures._panels import DASHED, name_split, nothing, scenarios_of_runs
 from mosaicbench.report.page.cells import ARROWS
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats.common import BY_DISTANCE, DISTANCES
@@ -59,7 +59,9 @@ def distances(
             )
         axes.set(xlim=ends, ylim=ends, aspect="equal", xlabel="Euclidean", ylabel="cosine")
         axes.grid()
-        axes.set_title(f"{theme.label('metrics', score)} {ARROWS[theme.roster.better(score)]}")
+        axes.set_title(
+            f"{theme.label('metrics', score)} {ARROWS[theme.run_metadata.better(score)]}"
+        )
     drawn = pd.concat(of_scores.values(), ignore_index=True)[COLUMNS]
     legend = figure.legend(
         handles=scenarios_of_runs(theme, drawn["run"]), loc="outside right upper", handletextpad=0.3

@@ -51,7 +51,16 @@ CARD = {
 }
 METRIC = "imputation_pearson_per_feature"
 QUANTILES = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
-OF_FEATURES = ["direction", "space", "run", *QUANTILES, "features", "undefined", "seeds", "shown"]
+OF_FEATURES = [
+    "direction",
+    "normalization",
+    "run",
+    *QUANTILES,
+    "features",
+    "undefined",
+    "seeds",
+    "shown",
+]
 OF_CELLS = ["place", "feature", "seed", "cell", "measured", "imputed", "r"]
 COLUMNS = ["panel", *OF_FEATURES, *OF_CELLS]
 PLACES = ["best", "median", "worst"]
@@ -94,8 +103,8 @@ def imputation(
 def _correlations(values: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Part:
     rows, directions = theme.order("runs", values["run"]), directions_of(values, theme)
     summaries = [
-        _quantiles(values, direction, space, run) | {"run": run, "shown": ""}
-        for direction, space in directions.itertuples(index=False)
+        _quantiles(values, direction, normalization, run) | {"run": run, "shown": ""}
+        for direction, normalization in directions.itertuples(index=False)
         for run in rows
     ]
     drawn = pd.DataFrame(summaries).assign(panel="features")
@@ -123,10 +132,10 @@ def _correlations(values: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Par
     return (1.4 + 2.7 * columns, 0.2 + lines * (0.75 + ROW * len(rows))), draw
 
 
-def _quantiles(values: pd.DataFrame, direction: str, space: str, run: str) -> dict:
+def _quantiles(values: pd.DataFrame, direction: str, normalization: str, run: str) -> dict:
     """Return quantiles over features of the mean over seeds."""
-    named = {"direction": direction, "space": space}
-    rows = values[(values[[*named, "run"]] == [direction, space, run]).all(axis=1)]
+    named = {"direction": direction, "normalization": normalization}
+    rows = values[(values[[*named, "run"]] == [direction, normalization, run]).all(axis=1)]
     means = rows.groupby("feature")["value"].mean()
     quantiles = {name: means.quantile(q) for name, q in QUANTILES.items()}
     counts = {"features": means.count(), "undefined": means.isna().sum()}

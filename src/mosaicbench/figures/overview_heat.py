@@ -191,7 +191,7 @@ def _resource(means: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 def _columns(families: dict[str, list[str]], used: list[str], drawn: pd.DataFrame) -> list[_Column]:
     scored = [name for name in SCORES if drawn.loc[drawn["metric"] == name, "mean"].notna().any()]
-    blocks = [("uses", TRAITS, "dot", DOT), ("score", scored, "bar", BAR)]
+    blocks = [("inputs", TRAITS, "dot", DOT), ("score", scored, "bar", BAR)]
     blocks += [(family, names, "heat", HEAT) for family, names in families.items()]
     blocks += [("resources", used, "cost", BAR)]
     columns, left = [], 0.1
@@ -261,7 +261,7 @@ def _headings(axes: Axes, columns: list[_Column], theme: Theme) -> None:
             label = theme.metric_of(column.family, column.name)
         middle = column.left + (column.width / 2 if column.kind in ("dot", "heat") else 0.2)
         _write(axes, middle, 1 + 0.06 * per_inch, label, transform=over, **slanted)
-    named, y = {"uses": "Uses", "score": "Scaled scores"}, -0.07 * per_inch
+    named, y = {"inputs": "Uses", "score": "Scaled scores"}, -0.07 * per_inch
     head = {"va": "top", "fontsize": 7, "fontweight": "bold", "transform": over}
     for family in dict.fromkeys(column.family for column in columns):
         members = [column for column in columns if column.family == family]

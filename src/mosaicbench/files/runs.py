@@ -41,7 +41,7 @@ from mosaicbench.files._h5 import (
 )
 from mosaicbench.files.atomic import write_text
 from mosaicbench.files.identity import check_digest, check_place
-from mosaicbench.files.splits import SPACES, feature_names, unstandardised_values
+from mosaicbench.files.splits import NORMALIZATIONS, feature_names, unstandardised_values
 from mosaicbench.files.tables import read_table, write_table
 
 if TYPE_CHECKING:
@@ -281,7 +281,7 @@ def imputed_values(
             X=x,
             obs=pd.DataFrame(index=pd.Index(names).astype(str)),
             var=pd.DataFrame(index=feature_names(query[target])),
-            uns={"space": query[target].uns["space"]},
+            uns={"normalization": query[target].uns["normalization"]},
         )
     return Modalities(directions, {KEY: _noun("imputed", identity)})
 
@@ -311,9 +311,9 @@ def _check_imputed(path: str | Path, imputed: Modalities) -> None:
         if "->" not in direction:
             raise ContractError(f"{path}: {direction!r} is not a direction such as 'rna->adt'")
         check_names(path, direction, cells)
-        if cells.uns.get("space") not in SPACES:
+        if cells.uns.get("normalization") not in NORMALIZATIONS:
             raise ContractError(
-                f'{path}: {direction!r} must say uns["space"], one of {sorted(SPACES)}'
+                f'{path}: {direction!r} must say uns["space"], one of {sorted(NORMALIZATIONS)}'
             )
         check_finite(path, direction, cells.X)
         if DRAWS in cells.uns:

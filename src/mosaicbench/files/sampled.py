@@ -38,7 +38,7 @@ def generated_table(
             X=unstandardised_values(train[modality], x),
             obs=pd.DataFrame(index=pd.Index(names).astype(str)),
             var=pd.DataFrame(index=feature_names(train[modality])),
-            uns={"space": train[modality].uns["space"]},
+            uns={"normalization": train[modality].uns["normalization"]},
         )
         for modality, x in generated.items()
     }

@@ -28,7 +28,7 @@ SCORE_COLUMNS = [
     "seed",
     "metric",
     "direction",
-    "space",
+    "normalization",
     "value",
     "status",
 ]
@@ -39,7 +39,7 @@ FEATURE_COLUMNS = [
     "seed",
     "metric",
     "direction",
-    "space",
+    "normalization",
     "feature",
     "value",
 ]

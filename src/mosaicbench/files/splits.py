@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
-from mosaicbench.contract import Cells, Normalization, Truth, Split
+from mosaicbench.contract import Cells, Normalization, Split, Truth
 from mosaicbench.errors import ContractError
 from mosaicbench.files._h5 import (
     KEY,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 BLOCK_VALUES = 2**22  # values that become dense at once
-SPACES = {"lognorm", "clr", "lsi", "continuous"}
+NORMALIZATIONS = {"lognorm", "clr", "lsi", "continuous"}
 
 
 def write_split(path: str | Path, split: MuData) -> None:
@@ -84,7 +84,7 @@ def _check_split(path: str | Path, split: MuData, noun: str) -> None:
 
 
 def _matrix_of(cells: AnnData) -> scipy.sparse.csr_matrix | np.ndarray:
-    return cells.obsm["X_lsi"] if cells.uns["space"] == "lsi" else cells.X
+    return cells.obsm["X_lsi"] if cells.uns["normalization"] == "lsi" else cells.X
 
 
 def space_values(cells: AnnData) -> np.ndarray:
@@ -97,7 +97,7 @@ def space_values(cells: AnnData) -> np.ndarray:
 
 def feature_names(cells: AnnData) -> list[str]:
     """Return the names of the columns of :func:`space_values`."""
-    if cells.uns["space"] == "lsi":
+    if cells.uns["normalization"] == "lsi":
         return [f"LSI_{component + 2}" for component in range(cells.obsm["X_lsi"].shape[1])]
     return list(cells.var_names)
 
@@ -185,11 +185,11 @@ def as_cells(
             modality: _rows_of(part[modality].layers["counts"], index)
             for modality, index in counted.items()
         },
-        totals={
+        library_size={
             modality: part[modality].obs["total"].to_numpy()[index]
             for modality, index in counted.items()
         },
-        activity=_activity(part, rows) if links else {},
+        gene_activity=_activity(part, rows) if links else {},
     )
 
 
@@ -216,16 +216,16 @@ def _links(train: MuData) -> dict[tuple[str, str], scipy.sparse.csr_matrix]:
 def normalization_of(train: AnnData) -> Normalization:
     """Return what leads from counts to values in one modality of the train cells."""
     counts = scipy.sparse.csr_matrix(train.layers["counts"])
-    opened = counts.getnnz(axis=0) / counts.shape[0]
+    accessible = counts.getnnz(axis=0) / counts.shape[0]
     total = train.obs["total"].to_numpy(dtype=np.float64)
-    lsi = train.uns["space"] == "lsi"
+    lsi = train.uns["normalization"] == "lsi"
     return Normalization(
-        space=train.uns["space"],
+        normalization=train.uns["normalization"],
         mean=train.uns["mean"],
         std=train.uns["std"],
         total=float(np.median(total)),
-        share=np.asarray(counts.sum(axis=0)).ravel() / max(total.sum(), 1),
-        opened=opened,
+        fraction=np.asarray(counts.sum(axis=0)).ravel() / max(total.sum(), 1),
+        accessible=accessible,
         mean_if_accessible=np.asarray(train.X.sum(axis=0)).ravel()
         / np.maximum(counts.getnnz(axis=0), 1)
         if lsi

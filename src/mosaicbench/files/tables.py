@@ -23,7 +23,7 @@ TEXTS = (
     "metric",
     "direction",
     "source",
-    "space",
+    "normalization",
     "modality",
 )  # columns of text
 TEXTS += (

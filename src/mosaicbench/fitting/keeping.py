@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 SCALE = (
     "mean",
     "std",
-    "share",
-    "opened",
+    "fraction",
+    "accessible",
     "mean_if_accessible",
     "loadings",
 )  # arrays of a `split.Scale`
@@ -61,12 +61,12 @@ def keep(
     from mosaicbench.files.models import KeptModel, write_model
     from mosaicbench.files.splits import as_split
 
-    if "solution" in implementation.card["uses"]:
+    if "solution" in implementation.card["inputs"]:
         raise UserError(
             f"{implementation.card['label']} knows the solution, so it has no model for other cells"
         )
     state = method.state() if offers(method, "state") else described(_learned(method))
-    split = as_split(train, labels=True, links="links" in implementation.card["uses"])
+    split = as_split(train, labels=True, links="links" in implementation.card["inputs"])
     facts = {
         "identity": identity,
         "method": implementation.name,
@@ -113,7 +113,7 @@ def outline(kept: KeptModel) -> Split:
     """Return the train cells that a model was fitted to as their split without values: every value is 0, and takes no memory."""
     facts, held = kept.facts["modalities"], kept.split
     features = {name: int(held[f"{name}/mean"].shape[0]) for name in facts}
-    uses, blocks = kept.facts["card"]["uses"], []
+    uses, blocks = kept.facts["card"]["inputs"], []
     for pattern, rows in _patterns(held, list(facts)):
         values = {
             name: np.broadcast_to(np.float32(0), (len(rows), features[name])) for name in pattern
@@ -141,12 +141,14 @@ def _facts_of(cells: object) -> dict:
     values = "counts" if "counts" in cells.layers else {"rna": "lognorm"}.get(kind, "continuous")
     facts = {
         "kind": str(kind),
-        "space": str(cells.uns["space"]),
+        "normalization": str(cells.uns["normalization"]),
         "values": values,
         "features": list(map(str, cells.var_names)),
     }
     facts["standardised"] = bool(cells.uns.get("standardised", True))
-    return facts | ({"transform": str(cells.uns["transform"])} if facts["space"] == "lsi" else {})
+    return facts | (
+        {"transform": str(cells.uns["transform"])} if facts["normalization"] == "lsi" else {}
+    )
 
 
 def _transform_of(cells: object) -> dict[str, np.ndarray]:
@@ -155,10 +157,14 @@ def _transform_of(cells: object) -> dict[str, np.ndarray]:
 
     arrays = {"mean": cells.uns["mean"], "std": cells.uns["std"]}
     if "counts" in cells.layers:
-        scale = normalization_of(cells)
-        arrays |= {key: getattr(scale, key) for key in SCALE if getattr(scale, key) is not None}
-        arrays["total"] = np.array(scale.total)
-    if cells.uns["space"] == "lsi":
+        normalization = normalization_of(cells)
+        arrays |= {
+            key: getattr(normalization, key)
+            for key in SCALE
+            if getattr(normalization, key) is not None
+        }
+        arrays["total"] = np.array(normalization.library_size)
+    if cells.uns["normalization"] == "lsi":
         arrays["weight"] = cells.var["weight"].to_numpy()
         arrays["depth"] = cells.var["depth"].to_numpy()
         arrays["usual"] = np.asarray(cells.X.mean(axis=0), dtype=np.float32).ravel()
@@ -214,7 +220,9 @@ def _patterns(
 
 def _scale(fact: dict, name: str, held: dict[str, np.ndarray]) -> Normalization:
     arrays = {key: held.get(f"{name}/{key}") for key in SCALE}
-    return Normalization(space=fact["space"], total=float(held[f"{name}/total"]), **arrays)
+    return Normalization(
+        normalization=fact["normalization"], total=float(held[f"{name}/total"]), **arrays
+    )
 
 
 def _links(held: dict[str, np.ndarray]) -> dict:

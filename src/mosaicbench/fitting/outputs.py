@@ -99,7 +99,7 @@ def open_split(
     """Make a method object and read what it may see, but for those parts that have been read."""
     from mosaicbench.files.splits import as_truth, identity_of, read_split
 
-    method, uses = implementation.create(**fit.hyperparameters), implementation.card["uses"]
+    method, uses = implementation.create(**fit.hyperparameters), implementation.card["inputs"]
     train, query = (
         parts[path] if path in parts else read_split(path, noun)
         for path, noun in ((fit.train, "train"), (fit.query, "query"))
@@ -112,7 +112,7 @@ def open_split(
             raise UserError(f"{fit.identity['method']} reads the solution, and this job names none")
         method.reveal(as_truth(read_split(fit.solution, "solution", identity_of(train))))
     shown = {word: word in uses for word in ("labels", "links", "counts")}
-    return MethodOnSplit(method, implementation.card["gives"], train, query, shown)
+    return MethodOnSplit(method, implementation.card["outputs"], train, query, shown)
 
 
 def _check_pairing(train: MuData, card: dict) -> None:
@@ -128,9 +128,9 @@ def _check_pairing(train: MuData, card: dict) -> None:
         "unpaired": "no train cell has two modalities, so it is unpaired",
     }
     pairing = train.uns[KEY].get("pairing")
-    if pairing is not None and pairing not in card["handles"]:
+    if pairing is not None and pairing not in card["scenarios"]:
         raise NotApplicable(
-            f"needs {' or '.join(card['handles'])} cells; in these data {described[pairing]}"
+            f"needs {' or '.join(card['scenarios'])} cells; in these data {described[pairing]}"
         )
 
 

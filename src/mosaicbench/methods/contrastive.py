@@ -40,11 +40,11 @@ CARDS = {
     "contrastive_vae": {
         "label": "Contrastive VAE",
         "kind": "model",
-        "own": True,
-        "handles": ("paired", "mosaic", "unpaired"),
-        "uses": ("pairs", "links"),
-        "gives": ("joint", "single", "private", "impute"),
-        "claims": ("aligns", "imputes", "reconstructs", "generates", "random"),
+        "in_house": True,
+        "scenarios": ("paired", "mosaic", "unpaired"),
+        "inputs": ("pairs", "links"),
+        "outputs": ("joint", "single", "private", "impute"),
+        "tested_for": ("aligns", "imputes", "reconstructs", "generates", "random"),
         "paths": ("alone -> itself", "alone -> others", "contrast"),
         "advice": "Paired cells and mosaics, where one model is to align and to impute. Where cells are few, CCA and "
         "ridge are as good (docs/results/contrast.md).",
@@ -64,7 +64,7 @@ CARDS = {
     "contrastive_vae_sup": {
         "like": "contrastive_vae",
         "label": "Contrastive VAE supervised",
-        "uses": ("pairs", "links", "labels"),
+        "inputs": ("pairs", "links", "labels"),
         "paths": ("alone -> itself", "alone -> others", "contrast", "types"),
         "advice": "As contrastive_vae, where train cells have types that the latent should follow. Scores of labels then reward "
         "what it was told; imputation and FOSCTTM do not.",

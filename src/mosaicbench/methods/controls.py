@@ -7,20 +7,20 @@ from typing import Annotated
 
 import numpy as np
 
-from mosaicbench.contract import Cells, Truth, Split
+from mosaicbench.contract import Cells, Split, Truth
 
 CARDS = {
     "constant": {
         "label": "Constant latent",
         "kind": "control",
-        "handles": ("paired", "mosaic", "unpaired"),
-        "uses": (),
+        "scenarios": ("paired", "mosaic", "unpaired"),
+        "inputs": (),
         "summary": "The same latent for every cell: FOSCTTM 0.5 because ties count half; its status must read collapsed.",
     },
     "random_latent": {
         "like": "constant",
         "label": "Random latent",
-        "claims": ("random",),
+        "tested_for": ("random",),
         "summary": "Standard normal noise for every cell and source: FOSCTTM 0.5, label transfer at chance.",
     },
     "train_mean": {
@@ -32,8 +32,8 @@ CARDS = {
     "label_oracle": {
         "label": "Label oracle",
         "kind": "control",
-        "handles": ("paired", "mosaic", "unpaired"),
-        "uses": ("solution", "labels"),
+        "scenarios": ("paired", "mosaic", "unpaired"),
+        "inputs": ("solution", "labels"),
         "summary": "All cells of a type share one latent: FOSCTTM is the label floor, and 0.5 within a type.",
     },
     "celltype_mean": {
@@ -45,14 +45,14 @@ CARDS = {
     "oracle": {
         "like": "label_oracle",
         "label": "Oracle",
-        "claims": ("aligns", "imputes", "random"),
+        "tested_for": ("aligns", "imputes", "random"),
         "summary": "Knows the solution: one latent per cell in every modality, cell types far apart, the true values imputed; "
         "the truth is hidden among draws that differ from it by known noise, so that their calibration is right by construction.",
     },
     "shuffled": {
         "like": "label_oracle",
         "label": "Shuffled",
-        "claims": ("random",),
+        "tested_for": ("random",),
         "summary": "The oracle's latents and values, permuted among the query cells of each modality: whatever is not chance "
         "here is a property of the metric or of the data's marginals. Its draws are values of any query cells: calibrated, and of "
         "no cell in particular.",

@@ -29,8 +29,8 @@ CARDS = {
         "kind": "model",
         "paper": "VAE-omics; product of experts after Wu & Goodman 2018",
         "doi": "10.48550/arXiv.1802.05335",
-        "handles": ("paired", "mosaic"),
-        "uses": ("pairs",),
+        "scenarios": ("paired", "mosaic"),
+        "inputs": ("pairs",),
         "paths": ("all -> each",),
         "advice": "Cells with all modalities, of which one joint embedding is wanted: the plainest fusion, to hold "
         "others against. What a single modality's latent is worth depends on modalities being dropped in "

@@ -23,8 +23,8 @@ CARDS = {
         "kind": "baseline",
         "paper": "Hotelling 1936; Kettenring 1971",
         "doi": "10.1093/biomet/58.3.433",
-        "handles": ("paired", "mosaic"),
-        "uses": ("pairs",),
+        "scenarios": ("paired", "mosaic"),
+        "inputs": ("pairs",),
         "summary": "Canonical correlation analysis on principal components, for any number of modalities (maximum-variance form).",
         "deviates": "Regularised by keeping `components` principal components of each modality. Each canonical variate is weighted "
         "by the correlation that it reaches, so that uncertain ones count less in distances. "
@@ -39,8 +39,8 @@ CARDS = {
         "kind": "baseline",
         "paper": "Tipping & Bishop 1999",
         "doi": "10.1111/1467-9868.00196",
-        "handles": ("paired",),
-        "uses": ("pairs",),
+        "scenarios": ("paired",),
+        "inputs": ("pairs",),
         "summary": "Probabilistic PCA of the standardised modalities side by side; the linear counterpart of a fusion VAE.",
         "deviates": "Each modality is divided by the square root of its number of features, so that modalities weigh the same.",
         "space": {

@@ -19,9 +19,9 @@ CARDS = {
         "kind": "baseline",
         "paper": "Stuart et al. 2019",
         "doi": "10.1016/j.cell.2019.05.031",
-        "handles": ("unpaired",),
-        "uses": ("links",),
-        "claims": ("aligns", "imputes", "reconstructs"),
+        "scenarios": ("unpaired",),
+        "inputs": ("links",),
+        "tested_for": ("aligns", "imputes", "reconstructs"),
         "summary": "Singular vectors of the product of two modalities' standardised linked features, cells x cells, without pairs; "
         "imputes the mean of the nearest train cells.",
         "deviates": "New cells are projected by the train cells' loadings. Latents have length 1, as Seurat's; there is no step "

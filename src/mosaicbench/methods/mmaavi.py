@@ -39,8 +39,8 @@ CARDS = {
         "kind": "model",
         "paper": "Lu et al. 2024",
         "doi": "10.1093/bib/bbae540",
-        "handles": ("paired", "mosaic", "unpaired"),
-        "uses": ("pairs", "links"),
+        "scenarios": ("paired", "mosaic", "unpaired"),
+        "inputs": ("pairs", "links"),
         "paths": ("all -> each", "graph of links", "discriminator of batches"),
         "advice": "Mosaics whose cells come in batches with different modalities, and features with links.",
         "summary": "Mosaic VAE: attention over the observed modalities, a mixture prior, embeddings of all features that a graph "
@@ -69,7 +69,7 @@ CARDS = {
     "mmaavi_ss": {
         "like": "mmaavi",
         "label": "mmAAVI semi-supervised",
-        "uses": ("pairs", "links", "labels"),
+        "inputs": ("pairs", "links", "labels"),
         "paths": ("all -> each", "graph of links", "discriminator of batches", "types"),
         "advice": "As mmaavi, where few cells have types and those of the others are wanted: compare "
         "config/studies/label_scarcity.yaml.",

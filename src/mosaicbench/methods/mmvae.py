@@ -30,8 +30,8 @@ CARDS = {
         "kind": "model",
         "paper": "Shi et al. 2019",
         "doi": "10.48550/arXiv.1911.03393",
-        "handles": ("paired", "mosaic"),
-        "uses": ("pairs",),
+        "scenarios": ("paired", "mosaic"),
+        "inputs": ("pairs",),
         "paths": ("alone -> itself", "alone -> others"),
         "advice": "Paired cells, where one modality is to be imputed from another or a cell's partner found: each "
         "modality alone must explain all. Where modalities have much variation of their own, mmvaepp.",
@@ -60,7 +60,7 @@ CARDS = {
         "label": "MMVAE supervised",
         "paper": "Märtens & Yau 2024",
         "doi": "10.48550/arXiv.2403.06338",
-        "uses": ("pairs", "labels"),
+        "inputs": ("pairs", "labels"),
         "paths": ("alone -> itself", "alone -> others", "types"),
         "advice": "As mmvae, where train cells have types that the latent should follow. Scores of labels then reward "
         "what it was told; imputation and FOSCTTM do not.",

@@ -24,8 +24,8 @@ CARDS = {
         "kind": "model",
         "paper": "Märtens & Yau 2024",
         "doi": "10.48550/arXiv.2403.06338",
-        "handles": ("paired", "mosaic"),
-        "uses": ("pairs",),
+        "scenarios": ("paired", "mosaic"),
+        "inputs": ("pairs",),
         "paths": ("alone -> others", "private -> itself"),
         "advice": "Paired cells whose modalities vary in much that they do not share: what is private is kept out of "
         "the shared latent. Give it enough latents of both kinds (docs/originals.md).",
@@ -49,7 +49,7 @@ CARDS = {
     "mmvaepp_sup": {
         "like": "mmvaepp",
         "label": "MMVAE++ supervised",
-        "uses": ("pairs", "labels"),
+        "inputs": ("pairs", "labels"),
         "paths": ("alone -> others", "private -> itself", "types"),
         "advice": "As mmvaepp, where train cells have types that the latent should follow. Scores of labels then reward "
         "what it was told; imputation and FOSCTTM do not.",

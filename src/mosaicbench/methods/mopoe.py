@@ -28,8 +28,8 @@ CARDS = {
         "kind": "model",
         "paper": "Sutter et al. 2021",
         "doi": "10.48550/arXiv.2105.02470",
-        "handles": ("paired", "mosaic"),
-        "uses": ("pairs",),
+        "scenarios": ("paired", "mosaic"),
+        "inputs": ("pairs",),
         "paths": ("subsets -> each",),
         "advice": "Three or more modalities, of which new cells may show any subset. Its time grows with the number of "
         "subsets, which doubles with every modality.",
@@ -57,7 +57,7 @@ CARDS = {
         "label": "MoPoE supervised",
         "paper": "Märtens & Yau 2024",
         "doi": "10.48550/arXiv.2403.06338",
-        "uses": ("pairs", "labels"),
+        "inputs": ("pairs", "labels"),
         "paths": ("subsets -> each", "types"),
         "advice": "As mopoe, where train cells have types that the latent should follow. Scores of labels then reward "
         "what it was told; imputation and FOSCTTM do not.",

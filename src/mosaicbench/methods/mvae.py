@@ -20,8 +20,8 @@ CARDS = {
         "kind": "model",
         "paper": "Wu & Goodman 2018",
         "doi": "10.48550/arXiv.1802.05335",
-        "handles": ("paired", "mosaic", "unpaired"),
-        "uses": ("pairs",),
+        "scenarios": ("paired", "mosaic", "unpaired"),
+        "inputs": ("pairs",),
         "paths": ("all -> each", "alone -> itself"),
         "advice": "Cells with all modalities, and mosaics: every modality is trained to stand alone as well. Not cells "
         "that are never paired: nothing in its loss aligns those.",
@@ -45,7 +45,7 @@ CARDS = {
         "label": "MVAE supervised",
         "paper": "Märtens & Yau 2024",
         "doi": "10.48550/arXiv.2403.06338",
-        "uses": ("pairs", "labels"),
+        "inputs": ("pairs", "labels"),
         "paths": ("all -> each", "alone -> itself", "types"),
         "advice": "As mvae, where train cells have types that the latent should follow. Scores of labels then reward "
         "what it was told; imputation and FOSCTTM do not.",

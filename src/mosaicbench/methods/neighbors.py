@@ -16,8 +16,8 @@ CARDS = {
     "knn_impute": {
         "label": "kNN",
         "kind": "baseline",
-        "handles": ("paired", "mosaic"),
-        "uses": ("pairs",),
+        "scenarios": ("paired", "mosaic"),
+        "inputs": ("pairs",),
         "summary": "Imputes the mean of the target over the 20 nearest train cells in the source's principal components; a draw is "
         "the value of one of them.",
         "deviates": "Of a mosaic, the train cells that show all modalities.",

@@ -47,9 +47,9 @@ CARD = {
     "kind": "model",
     "paper": "Wang et al. 2025",
     "doi": "10.1038/s41467-025-60333-z",
-    "handles": ("unpaired",),
-    "uses": ("links",),
-    "claims": ("aligns", "imputes", "reconstructs", "generates", "random"),
+    "scenarios": ("unpaired",),
+    "inputs": ("links",),
+    "tested_for": ("aligns", "imputes", "reconstructs", "generates", "random"),
     "paths": ("alone -> itself", "cycle", "discriminator of latents", "anchors"),
     "advice": "Cells that are never paired, with features that are linked. Run linked_mnn beside it: on some data "
     "its anchors do as well without training (docs/results/anchor_ablation.md).",

@@ -138,7 +138,7 @@ CARDS = {
         "cells: s / sqrt(m) x sqrt(1 - m / n), with s the standard deviation over the m of n cells "
         "that were drawn; 0 where all were compared. What other query cells would change is not in "
         "it.",
-        "lacks": {
+        "exempt_from": {
             "collapse_is_not_rewarded": "is no score of a latent, but how well a score is known",
         },
     },

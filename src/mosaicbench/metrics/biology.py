@@ -33,7 +33,7 @@ CARDS = {
         "definition": "Adjusted Rand index between cell types and clusters: K-means with as many "
         "clusters as there are types, on the query cells with a label, the best of ten starts.",
         "doi": "10.1038/s41592-021-01336-8",
-        "lacks": {
+        "exempt_from": {
             "cell_order": "K-means starts from random cells",
         },
     },
@@ -47,7 +47,7 @@ CARDS = {
         "as many clusters as there are types, on the query cells with a label, the best of ten "
         "starts.",
         "doi": "10.1038/s41592-021-01336-8",
-        "lacks": {
+        "exempt_from": {
             "cell_order": "K-means starts from random cells",
         },
     },
@@ -61,7 +61,7 @@ CARDS = {
         "definition": "Mean silhouette width of the cell types over query cells with a label, (1 + "
         "width) / 2 (as in scib-metrics).",
         "doi": "10.1038/s41592-021-01336-8",
-        "lacks": {
+        "exempt_from": {
             "perfect_is_best": "best is a limit",
         },
     },
@@ -76,7 +76,7 @@ CARDS = {
         "fewest batches, over query cells with a label (as in scib-metrics); cells without a batch "
         "do not count for those of their type.",
         "doi": "10.1038/s41592-021-01336-8",
-        "lacks": {
+        "exempt_from": {
             "perfect_is_best": "best is a limit",
         },
     },
@@ -91,7 +91,7 @@ CARDS = {
         "with twice as many, on the query cells with a label. scIB takes clusters of a graph at "
         "several resolutions instead. Batches are counted as for the isolated labels.",
         "doi": "10.1038/s41592-021-01336-8",
-        "lacks": {
+        "exempt_from": {
             "perfect_is_best": "best is a limit",
             "cell_order": "K-means starts from random cells",
         },
@@ -108,7 +108,7 @@ CARDS = {
         "random, as in a constant latent, also connect a type that is not rare: read it beside the "
         "other scores of biology.",
         "doi": "10.1038/s41592-021-01336-8",
-        "lacks": {
+        "exempt_from": {
             "perfect_is_best": "best is a limit",
         },
     },
@@ -122,7 +122,7 @@ CARDS = {
         "90 neighbours, scaled so that 1 is one type only and 0 as many as there are (as in "
         "scib-metrics; cells that are equally far are drawn at random).",
         "doi": "10.1038/s41592-021-01336-8",
-        "lacks": {
+        "exempt_from": {
             "perfect_is_best": "best is a limit",
         },
     },
@@ -137,7 +137,7 @@ CARDS = {
         "mean, over neighbours of the type, of the share of the type among the neighbours as near; "
         "0 without any. Cells that are equally far are drawn at random. As in GLUE.",
         "doi": "10.1038/s41587-022-01284-4",
-        "lacks": {
+        "exempt_from": {
             "perfect_is_best": "best is a limit",
         },
     },
@@ -154,7 +154,7 @@ CARDS = {
         "features. scIB takes the same shares within each batch; here they are over all query "
         "cells.",
         "doi": "10.1038/s41592-021-01336-8",
-        "lacks": {
+        "exempt_from": {
             "perfect_is_best": "best is a limit: a latent and the values differ in what else "
             "varies",
             "noise_never_improves": "a latent that holds too much of the cell cycle comes nearer "

@@ -27,7 +27,7 @@ CARDS = {
         "is too sure, more where it is not sure enough, 0 where all draws are one wrong value. A "
         "value that equals some draws has equal parts in all their places.",
         "doi": "10.1111/j.1467-9868.2007.00587.x",
-        "lacks": {
+        "exempt_from": {
             "best_is_a_bound": "neither more nor less is better",
         },
     },
@@ -42,7 +42,7 @@ CARDS = {
         "is too sure, more where it is not sure enough, 0 where all draws are one wrong value. A "
         "value that equals some draws has equal parts in all their places.",
         "doi": "10.1111/j.1467-9868.2007.00587.x",
-        "lacks": {
+        "exempt_from": {
             "best_is_a_bound": "neither more nor less is better",
         },
     },
@@ -74,7 +74,7 @@ CARDS = {
         "has its mean absolute error. The fair form, whose expectation does not depend on the "
         "number of draws.",
         "doi": "10.1002/qj.2270",
-        "lacks": {
+        "exempt_from": {
             "best_is_a_bound": "few draws may by chance lie farther from each other than from the "
             "truth",
         },
@@ -90,7 +90,7 @@ CARDS = {
         "with CRPS0 that of draws from the measured values of the other query cells: half their "
         "mean distance. 0 knows the distribution of each feature and nothing of the cell.",
         "doi": "10.1002/qj.2270",
-        "lacks": {
+        "exempt_from": {
             "best_is_a_bound": "few draws may by chance lie farther from each other than from the "
             "truth",
             "shuffled_is_chance": "draws for another cell are sure of its values: chance are draws "

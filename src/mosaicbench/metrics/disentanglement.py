@@ -30,7 +30,7 @@ CARDS = {
         "definition": "Mean over the true shared factors of a simulation of R² of their ridge "
         "regression on the latent, 5-fold over the query cells.",
         "doi": "10.48550/arXiv.2403.06338",
-        "lacks": {
+        "exempt_from": {
             "cell_order": "divides the cells into folds",
             "perfect_is_best": "best is a limit",
         },
@@ -45,7 +45,7 @@ CARDS = {
         "definition": "Mean over the true private factors of the modality, in a simulation, of R² "
         "of their ridge regression on the modality's private latent, 5-fold over the query cells.",
         "doi": "10.48550/arXiv.2403.06338",
-        "lacks": {
+        "exempt_from": {
             "cell_order": "divides the cells into folds",
             "perfect_is_best": "best is a limit",
         },
@@ -61,7 +61,7 @@ CARDS = {
         "it is negative. A latent that holds nothing leaks nothing: read it beside the R² of the "
         "shared factors.",
         "doi": "10.48550/arXiv.2403.06338",
-        "lacks": {
+        "exempt_from": {
             "cell_order": "divides the cells into folds",
             "noise_never_improves": "noise hides what leaks",
             "collapse_is_not_rewarded": "what holds nothing leaks nothing",
@@ -77,7 +77,7 @@ CARDS = {
         "regression on the private latent, 5-fold over the query cells; 0 where it is negative. A "
         "block that holds nothing leaks nothing: read it beside the R² of the private factors.",
         "doi": "10.48550/arXiv.2403.06338",
-        "lacks": {
+        "exempt_from": {
             "cell_order": "divides the cells into folds",
             "perfect_is_best": "the private latent of the tests' cells holds shared factors",
             "noise_never_improves": "noise hides what leaks",
@@ -95,7 +95,7 @@ CARDS = {
         "that the shared factors of a simulation drive. The others follow private factors, which "
         "nothing in the source modality tells.",
         "doi": "10.48550/arXiv.2403.06338",
-        "lacks": {
+        "exempt_from": {
             "shuffled_is_chance": "chance is another predictor, and a permuted cell is worse",
             "train_mean_is_chance": "chance is another predictor",
         },
@@ -111,7 +111,7 @@ CARDS = {
         "modality's own standardised values on the latent inferred from it, 5-fold over the query "
         "cells, pooled over the features that vary. It needs no truth: what an adversary costs is "
         "read from it.",
-        "lacks": {
+        "exempt_from": {
             "cell_order": "divides the cells into folds",
             "perfect_is_best": "best is a limit",
         },
@@ -127,7 +127,7 @@ CARDS = {
         "ROC curve of a linear classifier (least squares) on the standardised latent, one type "
         "against the others, 3-fold over the query cells with a label.",
         "doi": "10.48550/arXiv.2403.06338",
-        "lacks": {
+        "exempt_from": {
             "cell_order": "divides the cells into folds",
             "perfect_is_best": "best is a limit",
         },
@@ -142,7 +142,7 @@ CARDS = {
         "definition": "As the separation of cell types, from the shared and the private latent "
         "side by side: what the method knows of the types in any block.",
         "doi": "10.48550/arXiv.2403.06338",
-        "lacks": {
+        "exempt_from": {
             "cell_order": "divides the cells into folds",
             "perfect_is_best": "best is a limit",
         },
@@ -158,7 +158,7 @@ CARDS = {
         "for the joint source from the private latents of all modalities side by side. Where the "
         "types are what modalities share, 0.5 says that nothing shared went astray.",
         "doi": "10.48550/arXiv.2403.06338",
-        "lacks": {
+        "exempt_from": {
             "cell_order": "divides the cells into folds",
             "perfect_is_best": "best is a limit",
         },

@@ -74,7 +74,7 @@ CARDS = {
         "value space, SST about the query cells' own mean; a feature whose truth is constant is "
         "left out and counted. The median, for the mean is ruled by features that hardly vary. No "
         "predictor that does not look at the query cells exceeds 0.",
-        "lacks": {
+        "exempt_from": {
             "shuffled_is_chance": "chance is another predictor, and a permuted cell is worse",
             "train_mean_is_chance": "chance is another predictor",
         },
@@ -99,7 +99,7 @@ CARDS = {
         "bounds": [None, 1.0],
         "definition": "(r - r0) / (1 - r0), with r the mean Pearson per cell and r0 the one of the "
         "train cells' mean profile; 0 is no better than the same profile for every cell.",
-        "lacks": {
+        "exempt_from": {
             "shuffled_is_chance": "chance is another predictor, and a permuted cell is worse",
         },
     },
@@ -113,7 +113,7 @@ CARDS = {
         "the target's value space; a cell imputed as zeros counts 0, a cell whose truth is zeros "
         "has no cosine. Nearly blind where values are not centred: one profile for every cell "
         "scores high; it is here because publications give it.",
-        "lacks": {
+        "exempt_from": {
             "collapse_is_not_rewarded": "is nearly blind, as its definition warns",
         },
     },
@@ -137,7 +137,7 @@ CARDS = {
         "and features, each feature in units of its standard deviation over train cells (LSI "
         "components in one common unit, a feature that is constant there as it is); 0 is the train "
         "mean.",
-        "lacks": {
+        "exempt_from": {
             "shuffled_is_chance": "chance is another predictor, and a permuted cell is worse",
         },
     },
@@ -153,7 +153,7 @@ CARDS = {
         "that is constant there as it is; the cell-type mean is the mean profile of the train "
         "cells of the query cell's true type, and the mean of all train cells where the type is "
         "unknown or has no train cell. 0 is perfect knowledge of the type and of nothing else.",
-        "lacks": {
+        "exempt_from": {
             "shuffled_is_chance": "chance is another predictor, and a permuted cell is worse",
             "train_mean_is_chance": "chance is another predictor",
         },
@@ -303,7 +303,7 @@ def imputation_skill_over_celltype_mean(
 
 
 def imputation_auroc_per_peak(
-    opened: sparse.csr_matrix, imputed: np.ndarray, loadings: np.ndarray
+    accessible: sparse.csr_matrix, imputed: np.ndarray, loadings: np.ndarray
 ) -> float:
     """Return the mean area under the ROC curve over peaks.
 
@@ -318,14 +318,14 @@ def imputation_auroc_per_peak(
 
     Undefined when every peak is open in none or all of the cells.
     """
-    return _mean_area(_roc, opened, imputed, loadings)
+    return _mean_area(_roc, accessible, imputed, loadings)
 
 
 def imputation_auprc_per_peak(
-    opened: sparse.csr_matrix, imputed: np.ndarray, loadings: np.ndarray
+    accessible: sparse.csr_matrix, imputed: np.ndarray, loadings: np.ndarray
 ) -> float:
     """Return the mean area under the curve of precision and recall."""
-    return _mean_area(_precision_recall, opened, imputed, loadings)
+    return _mean_area(_precision_recall, accessible, imputed, loadings)
 
 
 def marker_recovery(truth: Matrix, imputed: Matrix, labels: np.ndarray) -> float:
@@ -435,20 +435,20 @@ def _effects(x: np.ndarray, inside: np.ndarray) -> np.ndarray:
 
 
 def _mean_area(
-    area: Callable, opened: sparse.csr_matrix, imputed: np.ndarray, loadings: np.ndarray
+    area: Callable, accessible: sparse.csr_matrix, imputed: np.ndarray, loadings: np.ndarray
 ) -> float:
     imputed, loadings = finite("imputed", imputed), finite("loadings", loadings)
-    if opened.shape != (len(imputed), len(loadings)) or imputed.shape[1] != loadings.shape[1]:
+    if accessible.shape != (len(imputed), len(loadings)) or imputed.shape[1] != loadings.shape[1]:
         raise ValueError(
-            f"{opened.shape} cells and peaks do not fit imputed {imputed.shape} and loadings {loadings.shape}"
+            f"{accessible.shape} cells and peaks do not fit imputed {imputed.shape} and loadings {loadings.shape}"
         )
-    finite("opened", opened.data)
-    opened = sparse.csc_matrix(opened)
-    opened.eliminate_zeros()
+    finite("accessible", accessible.data)
+    accessible = sparse.csc_matrix(accessible)
+    accessible.eliminate_zeros()
     # Equal imputations must give equal scores, and a product of matrices may round two equal rows differently.
     distinct, place = np.unique(imputed, axis=0, return_inverse=True)
     n, width = len(imputed), max(1, PEAK_VALUES // len(imputed))
-    counts = np.diff(opened.indptr).astype(np.int64)  # squares of more than 46,340 pass 32 bits
+    counts = np.diff(accessible.indptr).astype(np.int64)  # squares of more than 46,340 pass 32 bits
     varying = (counts > 0) & (counts < n)
     if not varying.any():
         raise Undefined("every peak is open in none or all of the cells")
@@ -459,7 +459,7 @@ def _mean_area(
         scores = products[peaks - start][:, place.ravel()]  # (peaks, cells)
         rows = np.arange(len(peaks))
         row_of = np.repeat(rows, counts[peaks])
-        mine = _keys(row_of, scores[row_of, opened[:, peaks].indices])
+        mine = _keys(row_of, scores[row_of, accessible[:, peaks].indices])
         ordered = _keys(rows[:, None], np.sort(scores, axis=1)).ravel()
         areas.append(area(mine, ordered, counts[peaks], n))
     return float(sum(np.concatenate(areas)) / varying.sum())

@@ -103,7 +103,7 @@ CARDS = {
         "to themselves. Below 1 a permutation of the types beats the identity. Where no cell has "
         "both modalities, of as many cells of each type from either. Types with at least 5 query "
         "cells; ties count against; 1 / types is chance.",
-        "lacks": {
+        "exempt_from": {
             "noise_never_improves": "centroids average noise away",
         },
         "without_partners": True,

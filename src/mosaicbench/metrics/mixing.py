@@ -31,7 +31,7 @@ CARDS = {
         "scib-metrics; cells that are equally far are drawn at random). Says nothing about "
         "biology: a constant latent mixes as well as random cells do.",
         "doi": "10.1038/s41592-021-01336-8",
-        "lacks": {
+        "exempt_from": {
             "perfect_is_best": "best is a limit",
             "noise_never_improves": "does not measure agreement",
             "collapse_is_not_rewarded": "says nothing about biology, as its definition warns",
@@ -48,7 +48,7 @@ CARDS = {
         "equally far are drawn at random). Says nothing about biology: a constant latent mixes as "
         "well as random cells do.",
         "doi": "10.1038/s41592-018-0254-1",
-        "lacks": {
+        "exempt_from": {
             "perfect_is_best": "best is a limit",
             "noise_never_improves": "does not measure agreement",
             "collapse_is_not_rewarded": "says nothing about biology, as its definition warns",
@@ -66,7 +66,7 @@ CARDS = {
         "several batches (as in scib-metrics). Says nothing about biology: a constant latent mixes "
         "best.",
         "doi": "10.1038/s41587-025-02743-4",
-        "lacks": {
+        "exempt_from": {
             "perfect_is_best": "best is a limit",
             "noise_never_improves": "does not measure agreement",
             "collapse_is_not_rewarded": "says nothing about biology, as its definition warns",
@@ -82,7 +82,7 @@ CARDS = {
         "explain over its principal components, and R0 that of the modality's own values, of cells "
         "with a batch; 0 where it is no less (as in scib-metrics).",
         "doi": "10.1038/s41592-021-01336-8",
-        "lacks": {
+        "exempt_from": {
             "perfect_is_best": "best is a limit",
             "noise_never_improves": "does not measure agreement",
             "collapse_is_not_rewarded": "is not defined without variance",
@@ -98,7 +98,7 @@ CARDS = {
         "modality among the 20 nearest of all other cells, the own partner not counted; where no "
         "cell has both, of as many cells of each type from either; 0.5 is perfect mixing, 0 none. "
         "Says nothing about biology: a constant latent mixes best.",
-        "lacks": {
+        "exempt_from": {
             "best_is_a_bound": "half of the neighbours are of the other modality where it mixes "
             "perfectly",
             "collapse_is_not_rewarded": "says nothing about biology, as its definition warns",
@@ -115,7 +115,7 @@ CARDS = {
         "bits, of the share of the other modality among the 20 nearest of all other cells, the own "
         "partner not counted; 1 is perfect mixing (random mixing has about 0.96), 0 none. Says "
         "nothing about biology: a constant latent mixes best.",
-        "lacks": {
+        "exempt_from": {
             "collapse_is_not_rewarded": "says nothing about biology, as its definition warns",
         },
         "without_partners": True,

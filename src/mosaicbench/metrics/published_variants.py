@@ -22,7 +22,7 @@ CARDS = {
         "(Euclidean) than the true match, divided by n. Ties do not count, so a latent without any "
         "information scores 0, as if perfect: compare it with published numbers only.",
         "doi": "10.1038/s41587-022-01284-4",
-        "lacks": {
+        "exempt_from": {
             "collapse_is_not_rewarded": "the published definition counts no ties",
         },
     },
@@ -40,7 +40,7 @@ CARDS = {
         "Ties do not count, so a latent without any information scores 0, as if perfect: compare "
         "it with published numbers only.",
         "doi": "10.1038/s41587-023-01935-0",
-        "lacks": {
+        "exempt_from": {
             "collapse_is_not_rewarded": "the published definition counts no ties",
         },
     },
@@ -56,7 +56,7 @@ CARDS = {
         "count, so a latent without any information scores 1, as if perfect: compare it with "
         "published numbers only.",
         "doi": "10.1038/s41587-023-02040-y",
-        "lacks": {
+        "exempt_from": {
             "collapse_is_not_rewarded": "the published definition counts no ties",
         },
     },
@@ -71,7 +71,7 @@ CARDS = {
         "(Euclidean) than the true match, divided by n - 1. Ties do not count, so a latent without "
         "any information scores 0, as if perfect: compare it with published numbers only.",
         "doi": "10.1089/cmb.2021.0446",
-        "lacks": {
+        "exempt_from": {
             "collapse_is_not_rewarded": "the published definition counts no ties",
         },
     },
@@ -86,7 +86,7 @@ CARDS = {
         "closer (Euclidean) to the cell's latent in the first than the true match, divided by n - "
         "1; one direction. Ties do not count, so a latent without any information scores 0, as if "
         "perfect: compare it with published numbers only.",
-        "lacks": {
+        "exempt_from": {
             "collapse_is_not_rewarded": "the published definition counts no ties",
         },
     },

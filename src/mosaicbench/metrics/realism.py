@@ -17,7 +17,7 @@ CARDS = {
         "profiles of query cells, 3-fold, both profiles of a cell in the same fold, on up to 2,000 "
         "cells, values rounded to 0.001 sd; 0.5 is indistinguishable, and values below it are "
         "given as 0.5.",
-        "lacks": {
+        "exempt_from": {
             "cell_order": "divides the cells into folds",
         },
     },
@@ -44,7 +44,7 @@ CARDS = {
         "(where no cell has both, on as many of each type from either); values below 0.5 are given "
         "as 0.5. It needs no truth. 0.5 says that the modalities' latents have one distribution, "
         "not that the right cells or types meet: a constant latent has 0.5.",
-        "lacks": {
+        "exempt_from": {
             "cell_order": "divides the cells into folds",
             "collapse_is_not_rewarded": "says nothing about biology, as its definition warns",
         },

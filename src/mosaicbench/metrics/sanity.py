@@ -56,7 +56,7 @@ CARDS = {
         "bounds": [0.0, 1.0],
         "definition": "1 where the mean over cells of FOSCTTM, plus two standard errors, reaches "
         "0.5, so that the alignment is no better than chance; else 0.",
-        "lacks": {
+        "exempt_from": {
             "shuffled_is_chance": "is a test, which errs in 2 % of draws",
             "noise_never_improves": "is a flag",
         },
@@ -79,7 +79,7 @@ CARDS = {
         "larger over that of the other, over the query cells. Far above 1, Euclidean distances "
         "between modalities compare scales as much as cells: read the scores by cosine distance "
         "beside them.",
-        "lacks": {
+        "exempt_from": {
             "collapse_is_not_rewarded": "says nothing about how good a latent is",
         },
     },

@@ -172,22 +172,26 @@ class HybridDecoder(nn.Module):
         features: int,
         batches: int,
         graph_fraction: float,
-        scale: Normalization | None,
+        normalization: Normalization | None,
     ):
         super().__init__()
-        self.reads_counts, self.scale, self.graph_fraction = (
-            scale is not None,
-            scale,
+        self.reads_counts, self.normalization, self.graph_fraction = (
+            normalization is not None,
+            normalization,
             graph_fraction,
         )
         self.network = mlp(latent, hidden, features)
         self.factor = nn.Parameter(torch.zeros(batches, features))
         self.shift = nn.Parameter(torch.zeros(batches, features))
         self.spread = nn.Parameter(torch.zeros(batches if self.reads_counts else 1, features))
-        share = np.zeros(features) if scale is None else np.log(np.maximum(scale.share, 1e-8))
-        rest = 1.0 if scale is None else max(1 - scale.share.sum(), 1e-8)
+        fraction = (
+            np.zeros(features)
+            if normalization is None
+            else np.log(np.maximum(normalization.fraction, 1e-8))
+        )
+        rest = 1.0 if normalization is None else max(1 - normalization.fraction.sum(), 1e-8)
         self.start = nn.Buffer(
-            torch.from_numpy(np.asarray(share, dtype=np.float32)), persistent=False
+            torch.from_numpy(np.asarray(fraction, dtype=np.float32)), persistent=False
         )
         self.rest = nn.Buffer(torch.tensor([[float(np.log(rest))]]), persistent=False)
 
@@ -203,7 +207,7 @@ class HybridDecoder(nn.Module):
         logits = self.logits(z, v, batch)
         if not self.reads_counts:
             return gaussian_nll(x[modality], logits, self._sd())
-        total = x.totals[modality].clamp_min(1)
+        total = x.library_size[modality].clamp_min(1)
         return negative_binomial_nll(
             x.counts[modality], logits, self.rest, total, batch @ self._inverse_dispersion()
         )
@@ -212,7 +216,7 @@ class HybridDecoder(nn.Module):
         """Return the expected standardised values, (cells, values); of counts, in cells with the train cells' median total."""
         logits = self.logits(z, v, batch)
         return (
-            expected_values(self._counts(logits, batch), self.scale)
+            expected_values(self._counts(logits, batch), self.normalization)
             if self.reads_counts
             else logits
         )
@@ -222,13 +226,15 @@ class HybridDecoder(nn.Module):
         logits = self.logits(z, v, batch)
         if not self.reads_counts:
             return drawn_of_normal(logits, self._sd(), columns)
-        return drawn_of_counts(self._counts(logits, batch), self.scale, columns)
+        return drawn_of_counts(self._counts(logits, batch), self.normalization, columns)
 
     def _counts(self, logits: Tensor, batch: Tensor) -> NegativeBinomial:
         """Return the distribution of the counts of cells with the median total."""
-        share = torch.softmax(torch.cat([logits, self.rest.expand(len(logits), 1)], -1), -1)[:, :-1]
+        fraction = torch.softmax(torch.cat([logits, self.rest.expand(len(logits), 1)], -1), -1)[
+            :, :-1
+        ]
         r = batch @ self._inverse_dispersion()
-        log_mean = torch.log(share.clamp_min(1e-12) * self.scale.total)
+        log_mean = torch.log(fraction.clamp_min(1e-12) * self.normalization.library_size)
         return NegativeBinomial(r, logits=log_mean - torch.log(r), validate_args=False)
 
     def _sd(self) -> Tensor:
@@ -241,4 +247,4 @@ class HybridDecoder(nn.Module):
 def graph_sizes(train: Split, counted: bool) -> dict[str, int]:
     """Return modality -> number of features that are decoded: the counted ones, or those of values without counts."""
     known = train.normalizations if counted else {}
-    return {m: len(known[m].share) if m in known else d for m, d in train.features.items()}
+    return {m: len(known[m].fraction) if m in known else d for m, d in train.features.items()}

@@ -77,14 +77,14 @@ class NegativeBinomialDecoder(nn.Module):
 
     reads_counts = True
 
-    def __init__(self, latent: int, hidden: int, scale: Normalization):
+    def __init__(self, latent: int, hidden: int, normalization: Normalization):
         super().__init__()
-        shares = np.append(scale.share, max(1 - scale.share.sum(), 0))
+        shares = np.append(normalization.fraction, max(1 - normalization.fraction.sum(), 0))
         self.network = _beginning_at(
             np.log(np.maximum(shares, 1e-8)), mlp(latent, hidden, len(shares))
         )
         self.inverse_dispersion = nn.Parameter(torch.zeros(len(shares) - 1))
-        self.scale = scale
+        self.normalization = normalization
 
     def forward(self, z: Tensor, total: Tensor | float) -> NegativeBinomial:
         """Return the distribution of each cell's counts, (cells, features)."""
@@ -98,7 +98,7 @@ class NegativeBinomialDecoder(nn.Module):
         r = self._positive_inverse_dispersion()
         logits, rest = self.network(z).split([len(r), 1], -1)
         return negative_binomial_nll(
-            x.counts[modality], logits, rest, x.totals[modality].clamp_min(1), r
+            x.counts[modality], logits, rest, x.library_size[modality].clamp_min(1), r
         )
 
     def _positive_inverse_dispersion(self) -> Tensor:
@@ -106,11 +106,13 @@ class NegativeBinomialDecoder(nn.Module):
 
     def expected(self, z: Tensor) -> Tensor:
         """Return the expected standardised values of cells with the median total, (cells, features)."""
-        return expected_values(self(z, self.scale.total), self.scale)
+        return expected_values(self(z, self.normalization.library_size), self.normalization)
 
     def drawn(self, z: Tensor, columns: Tensor) -> Tensor:
         """Return a draw of each cell's standardised values, (cells, columns), at the median total."""
-        return drawn_of_counts(self(z, self.scale.total), self.scale, columns)
+        return drawn_of_counts(
+            self(z, self.normalization.library_size), self.normalization, columns
+        )
 
 
 class BernoulliDecoder(nn.Module):
@@ -118,13 +120,13 @@ class BernoulliDecoder(nn.Module):
 
     reads_counts = True
 
-    def __init__(self, latent: int, hidden: int, scale: Normalization):
+    def __init__(self, latent: int, hidden: int, normalization: Normalization):
         super().__init__()
-        opened = np.clip(scale.opened, 1e-4, 1 - 1e-4)
+        accessible = np.clip(normalization.accessible, 1e-4, 1 - 1e-4)
         self.network = _beginning_at(
-            np.log(opened / (1 - opened)), mlp(latent, hidden, len(opened))
+            np.log(accessible / (1 - accessible)), mlp(latent, hidden, len(accessible))
         )
-        self.scale = scale
+        self.normalization = normalization
 
     def forward(self, z: Tensor, total: Tensor | float) -> Bernoulli:
         """Return the distribution of each cell's open peaks, (cells, peaks)."""
@@ -136,43 +138,45 @@ class BernoulliDecoder(nn.Module):
     def nll(self, z: Tensor, x: Minibatch, modality: str) -> Tensor:
         """Return the negative log-likelihood of a modality's open peaks, (cells,) nats."""
         return bernoulli_nll(
-            x.counts[modality], self.network(z), self._depth(x.totals[modality].clamp_min(1))
+            x.counts[modality], self.network(z), self._depth(x.library_size[modality].clamp_min(1))
         )
 
     def _depth(self, total: Tensor) -> Tensor:
-        return torch.log(total / self.scale.total)
+        return torch.log(total / self.normalization.library_size)
 
     def expected(self, z: Tensor) -> Tensor:
         """Return the expected standardised LSI coordinates of cells with the median total, (cells, components).
 
         A peak's expected TF-IDF is the probability that it is open times its mean where it is open.
         """
-        return expected_lsi(self(z, self.scale.total).mean, self.scale)
+        return expected_lsi(self(z, self.normalization.library_size).mean, self.normalization)
 
     def drawn(self, z: Tensor, columns: Tensor) -> Tensor:
         """Return a draw of each cell's standardised LSI coordinates, (cells, columns), at the median total."""
-        return drawn_lsi(self(z, self.scale.total).sample(), self.scale, columns)
+        return drawn_lsi(
+            self(z, self.normalization.library_size).sample(), self.normalization, columns
+        )
 
 
 def counting_decoder(
-    latent: int, hidden: int, scale: Normalization
+    latent: int, hidden: int, normalization: Normalization
 ) -> NegativeBinomialDecoder | BernoulliDecoder:
     """Return the likelihood of a modality's counts: Bernoulli where values are LSI of peaks, else negative binomial."""
-    return (BernoulliDecoder if scale.space == "lsi" else NegativeBinomialDecoder)(
-        latent, hidden, scale
+    return (BernoulliDecoder if normalization.normalization == "lsi" else NegativeBinomialDecoder)(
+        latent, hidden, normalization
     )
 
 
 # --- expected and drawn values ---
 
 
-def expected_values(counts: NegativeBinomial, scale: Normalization) -> Tensor:
+def expected_values(counts: NegativeBinomial, normalization: Normalization) -> Tensor:
     """Return the expected standardised values of counts of cells with the median total, (cells, features)."""
-    return expected_of_mixture([(1.0, counts)], scale)
+    return expected_of_mixture([(1.0, counts)], normalization)
 
 
 def expected_of_mixture(
-    parts: list[tuple[Tensor | float, NegativeBinomial]], scale: Normalization
+    parts: list[tuple[Tensor | float, NegativeBinomial]], normalization: Normalization
 ) -> Tensor:
     """Return the expected standardised values of counts drawn from a mixture, (cells, features).
 
@@ -185,7 +189,7 @@ def expected_of_mixture(
     def of_log1p(factor: Tensor) -> Tensor:
         return sum(weight * expected_log1p(counts, factor) for weight, counts in parts)
 
-    if scale.space == "lsi":
+    if normalization.normalization == "lsi":
         # A peak's chance to be open is that of any count.
         closed = [
             torch.exp(-counts.total_count * torch.log1p(counts.mean / counts.total_count))
@@ -193,20 +197,20 @@ def expected_of_mixture(
         ]
         return expected_lsi(
             sum(weight * (1 - at_zero) for (weight, _), at_zero in zip(parts, closed, strict=True)),
-            scale,
+            normalization,
         )
-    if scale.space == "lognorm":
-        values = of_log1p(torch.tensor(TARGET_SUM / scale.total))
+    if normalization.normalization == "lognorm":
+        values = of_log1p(torch.tensor(TARGET_SUM / normalization.library_size))
     else:
         log_geometric_mean = of_log1p(torch.tensor(1.0)).mean(-1, keepdim=True)  # (cells, 1)
         values = of_log1p(torch.exp(-log_geometric_mean))
-    return _standardised(values, scale)
+    return _standardised(values, normalization)
 
 
-def expected_lsi(opened: Tensor, scale: Normalization) -> Tensor:
+def expected_lsi(accessible: Tensor, normalization: Normalization) -> Tensor:
     """Return the expected standardised LSI coordinates given how likely each peak is open."""
-    tf_idf = opened * _float(scale.mean_if_accessible, opened)
-    return _standardised(tf_idf @ _float(scale.loadings, opened), scale)
+    tf_idf = accessible * _float(normalization.mean_if_accessible, accessible)
+    return _standardised(tf_idf @ _float(normalization.loadings, accessible), normalization)
 
 
 def expected_log1p(counts: NegativeBinomial, factor: Tensor) -> Tensor:
@@ -234,7 +238,9 @@ def drawn_of_normal(mean: Tensor, sd: Tensor, columns: Tensor) -> Tensor:
     return mean + sd[columns] * torch.randn_like(mean)
 
 
-def drawn_of_counts(counts: NegativeBinomial, scale: Normalization, columns: Tensor) -> Tensor:
+def drawn_of_counts(
+    counts: NegativeBinomial, normalization: Normalization, columns: Tensor
+) -> Tensor:
     """Return the standardised values of drawn counts, (cells, columns).
 
     Parameters
@@ -245,31 +251,35 @@ def drawn_of_counts(counts: NegativeBinomial, scale: Normalization, columns: Ten
         The values that are wanted.
     """
     inverse_dispersion, logits = torch.broadcast_tensors(counts.total_count, counts.logits)
-    if scale.space == "lognorm":
+    if normalization.normalization == "lognorm":
         inverse_dispersion, logits = inverse_dispersion[:, columns], logits[:, columns]
     drawn = NegativeBinomial(inverse_dispersion, logits=logits, validate_args=False).sample()
-    if scale.space == "lsi":
-        return drawn_lsi((drawn > 0).float(), scale, columns)
-    if scale.space == "lognorm":
-        values = torch.log1p(drawn * (TARGET_SUM / scale.total))
+    if normalization.normalization == "lsi":
+        return drawn_lsi((drawn > 0).float(), normalization, columns)
+    if normalization.normalization == "lognorm":
+        values = torch.log1p(drawn * (TARGET_SUM / normalization.library_size))
     else:
         log_geometric_mean = torch.log1p(drawn).mean(-1, keepdim=True)  # (cells, 1)
         values = torch.log1p(drawn[:, columns] * torch.exp(-log_geometric_mean))
-    return _standardised(values, scale, columns)
+    return _standardised(values, normalization, columns)
 
 
-def drawn_lsi(opened: Tensor, scale: Normalization, columns: Tensor) -> Tensor:
+def drawn_lsi(accessible: Tensor, normalization: Normalization, columns: Tensor) -> Tensor:
     """Return the standardised LSI coordinates of drawn open peaks, (cells, columns); a peak has its mean TF-IDF where open."""
-    loadings = _float(scale.loadings, opened)[:, columns]  # (peaks, columns)
+    loadings = _float(normalization.loadings, accessible)[:, columns]  # (peaks, columns)
     return _standardised(
-        (opened * _float(scale.mean_if_accessible, opened)) @ loadings, scale, columns
+        (accessible * _float(normalization.mean_if_accessible, accessible)) @ loadings,
+        normalization,
+        columns,
     )
 
 
 def _standardised(
-    values: Tensor, scale: Normalization, columns: Tensor | slice = slice(None)
+    values: Tensor, normalization: Normalization, columns: Tensor | slice = slice(None)
 ) -> Tensor:
-    return (values - _float(scale.mean, values)[columns]) / _float(scale.std, values)[columns]
+    return (values - _float(normalization.mean, values)[columns]) / _float(
+        normalization.std, values
+    )[columns]
 
 
 def _float(array: np.ndarray, like: Tensor) -> Tensor:

@@ -191,7 +191,9 @@ def _relation(
     train: Split, hub: str, modality: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Return features of the hub, the columns of `modality` that belong to them, and signs; None where nothing leads there."""
-    activity = [block.activity[modality] for block in train.blocks if modality in block.activity]
+    gene_activity = [
+        block.gene_activity[modality] for block in train.blocks if modality in block.gene_activity
+    ]
     values_are_features = (
         modality not in train.normalizations or train.normalizations[modality].loadings is None
     )
@@ -199,14 +201,16 @@ def _relation(
         everything = np.arange(train.features[hub])
         return (
             (everything, everything, np.ones(len(everything), np.float32))
-            if values_are_features and not activity
+            if values_are_features and not gene_activity
             else None
         )
     if (hub, modality) not in train.links:
         return None
     links = train.links[hub, modality].tocoo()
-    if activity and activity[0].shape[1] == links.shape[0]:
-        seen = np.flatnonzero(sum(np.asarray(abs(part).sum(axis=0)).ravel() for part in activity))
+    if gene_activity and gene_activity[0].shape[1] == links.shape[0]:
+        seen = np.flatnonzero(
+            sum(np.asarray(abs(part).sum(axis=0)).ravel() for part in gene_activity)
+        )
         return seen, seen, np.ones(len(seen), np.float32)
     if not values_are_features or links.shape[1] != train.features[modality]:
         return None
@@ -239,18 +243,18 @@ def _reader(
     train: Split, modality: str, columns: np.ndarray, signs: np.ndarray
 ) -> FromValues | FromActivity:
     cells = train.observing(modality)
-    if modality in cells.activity:
+    if modality in cells.gene_activity:
         return FromActivity.fitted(modality, columns, cells)
     return FromValues(modality, columns, signs)
 
 
 def _depth(cells: Cells, modality: str) -> np.ndarray:
-    return np.asarray(abs(cells.activity[modality]).sum(axis=1)).ravel()
+    return np.asarray(abs(cells.gene_activity[modality]).sum(axis=1)).ravel()
 
 
 def _log_normalised(cells: Cells, modality: str, columns: np.ndarray, total: float) -> np.ndarray:
     scale = (total / np.maximum(_depth(cells, modality), 1)).astype(np.float32)
-    x = cells.activity[modality][:, columns].toarray() * scale[:, None]
+    x = cells.gene_activity[modality][:, columns].toarray() * scale[:, None]
     return np.sign(x) * np.log1p(np.abs(x))
 
 

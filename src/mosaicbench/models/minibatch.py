@@ -107,7 +107,7 @@ class Minibatch(Mapping[str, Tensor]):
 
     observed: dict[str, Tensor]
     counts: dict[str, Counts] = field(default_factory=dict)
-    totals: dict[str, Tensor] = field(default_factory=dict)
+    library_size: dict[str, Tensor] = field(default_factory=dict)
     labels: Tensor | None = None
     batches: Tensor | None = None
 
@@ -133,7 +133,7 @@ class Minibatch(Mapping[str, Tensor]):
 
     def take(self, rows: Tensor) -> Minibatch:
         """Return the cells at `rows`."""
-        known = {name: getattr(self, name) for name in ("observed", "counts", "totals")}
+        known = {name: getattr(self, name) for name in ("observed", "counts", "library_size")}
         parts = {
             name: {m: x.index_select(0, rows) for m, x in of.items()} for name, of in known.items()
         }
@@ -272,8 +272,8 @@ def on_device(
     return Minibatch(
         observed={modality: torch.from_numpy(x).to(device) for modality, x in cells.values.items()},
         counts={m: Counts.on_device(cells.counts[m], device) for m in counted},
-        totals={
-            m: torch.from_numpy(cells.totals[m].astype(np.float32)[:, None]).to(device)
+        library_size={
+            m: torch.from_numpy(cells.library_size[m].astype(np.float32)[:, None]).to(device)
             for m in counted
         },
         labels=_codes(cells.labels, cell_types, device) if cell_types else None,

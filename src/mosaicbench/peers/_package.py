@@ -33,9 +33,9 @@ def need(wraps: dict[str, str]) -> None:
         )
 
 
-def before_standardising(cells: Cells, modality: str, scale: Normalization) -> np.ndarray:
+def before_standardising(cells: Cells, modality: str, normalization: Normalization) -> np.ndarray:
     """Return log-normalised counts or CLR as they were, (cells, features): never below 0, where rounding would put them."""
-    return np.maximum(cells.values[modality] * scale.std + scale.mean, 0)
+    return np.maximum(cells.values[modality] * normalization.std + normalization.mean, 0)
 
 
 def history(**columns: Sequence[float]) -> list[dict[str, float]]:

@@ -25,7 +25,7 @@ AT_ONCE = 512  # cells in the module at once
 QUADRATURE = 5  # nodes of the integral over a log-normal rate
 
 
-def modality_in(train: Split, space: str, what: str) -> str | None:
+def modality_in(train: Split, normalization: str, what: str) -> str | None:
     """Return the modality with counts whose values are in `space`, None if there is none.
 
     Raises
@@ -33,7 +33,11 @@ def modality_in(train: Split, space: str, what: str) -> str | None:
     NotApplicable
         When several are.
     """
-    found = [m for m, scale in train.normalizations.items() if scale.space == space]
+    found = [
+        m
+        for m, normalization in train.normalizations.items()
+        if normalization.normalization == normalization
+    ]
     if len(found) > 1:
         raise NotApplicable(f"it knows one modality of {what}, here are {' and '.join(found)}")
     return found[0] if found else None
@@ -148,9 +152,10 @@ def piecewise(function: Callable[[Cells], Tensor | np.ndarray], cells: Cells) ->
     )
 
 
-def standardised(x: Tensor, scale: Normalization) -> Tensor:
+def standardised(x: Tensor, normalization: Normalization) -> Tensor:
     """Return values in the units of the train cells' standard deviations, (cells, features)."""
     mean, std = (
-        torch.as_tensor(part, dtype=x.dtype, device=x.device) for part in (scale.mean, scale.std)
+        torch.as_tensor(part, dtype=x.dtype, device=x.device)
+        for part in (normalization.mean, normalization.std)
     )
     return (x - mean) / std

@@ -25,8 +25,8 @@ CARD = {
     "kind": "model",
     "paper": "Cao & Gao 2022",
     "doi": "10.1038/s41587-022-01284-4",
-    "handles": ("unpaired",),
-    "uses": ("links",),
+    "scenarios": ("unpaired",),
+    "inputs": ("links",),
     "wraps": {"package": "scglue", "module": "scglue", "version": "0.4.1", "licence": "MIT"},
     "summary": "Encoders of each modality into one latent, aligned by a discriminator and by a graph of linked features, by scglue. "
     "Imputes by decoding counts, which the package calls experimental.",
@@ -78,7 +78,7 @@ class GLUE:
         cells = {m: shown.observing(m) for m in train.modalities}
         self.normalizations, self.pca, history = train.normalizations, {}, []
         for m, x in cells.items():
-            if train.normalizations[m].space != "lsi":
+            if train.normalizations[m].normalization != "lsi":
                 most = min(self.components, *(size - 1 for size in x.values[m].shape))
                 self.pca[m] = PCA(most, random_state=seed).fit(x.values[m])
         with apart(seed):
@@ -133,10 +133,12 @@ class GLUE:
     @torch.inference_mode()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return the expected values of `target` in cells with its median total, (cells, features), standardised."""
-        scale, decoder, found = self.normalizations[target], self.network.u2x[target], []
+        normalization, decoder, found = self.normalizations[target], self.network.u2x[target], []
         for u in self._u(cells).split(AT_ONCE):
             library = torch.full(
-                (len(u), 1), float(scale.total * scale.share.sum()), device=u.device
+                (len(u), 1),
+                float(normalization.library_size * normalization.fraction.sum()),
+                device=u.device,
             )
             counts = decoder(
                 u,
@@ -144,7 +146,7 @@ class GLUE:
                 torch.zeros(len(u), dtype=torch.long, device=u.device),
                 library,
             )
-            found.append(expected_of_mixture([(1.0, counts)], scale).cpu().numpy())
+            found.append(expected_of_mixture([(1.0, counts)], normalization).cpu().numpy())
         return np.concatenate(found)
 
     def _u(self, cells: Cells) -> torch.Tensor:
@@ -176,7 +178,10 @@ class GLUE:
 
         graph, names = (
             networkx.MultiDiGraph(),
-            {m: _names(m, len(scale.share)) for m, scale in train.normalizations.items()},
+            {
+                m: _names(m, len(normalization.fraction))
+                for m, normalization in train.normalizations.items()
+            },
         )
         for of_modality in names.values():
             graph.add_edges_from((name, name, {"weight": 1.0, "sign": 1}) for name in of_modality)

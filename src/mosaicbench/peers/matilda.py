@@ -27,9 +27,9 @@ CARD = {
     "kind": "model",
     "paper": "Liu et al. 2023",
     "doi": "10.1093/nar/gkad157",
-    "handles": ("paired", "mosaic"),
-    "uses": ("pairs", "labels", "counts"),
-    "gives": ("joint",),
+    "scenarios": ("paired", "mosaic"),
+    "inputs": ("pairs", "labels", "counts"),
+    "outputs": ("joint",),
     "wraps": {
         "package": "matilda-sc",
         "module": "matilda",
@@ -149,8 +149,8 @@ class Matilda:
     def _read(self, cells: Cells, modality: str) -> np.ndarray:
         """Return the logarithms of counts at the train cells' mean total, each cell standardised, (cells, counted features)."""
         counts = cells.counts[modality].toarray().astype(np.float64)
-        totals = np.maximum(counts.sum(1, keepdims=True), 1)
-        x = np.log2(1 + counts / totals * self.level[modality])
+        library_size = np.maximum(counts.sum(1, keepdims=True), 1)
+        x = np.log2(1 + counts / library_size * self.level[modality])
         spread = x.std(1, ddof=1, keepdims=True)
         return ((x - x.mean(1, keepdims=True)) / np.where(spread > 0, spread, 1)).astype(np.float32)
 

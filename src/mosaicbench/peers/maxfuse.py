@@ -22,8 +22,8 @@ CARD = {
     "kind": "baseline",
     "paper": "Chen et al. 2024",
     "doi": "10.1038/s41587-023-01935-0",
-    "handles": ("unpaired",),
-    "uses": ("links",),
+    "scenarios": ("unpaired",),
+    "inputs": ("links",),
     "wraps": {
         "package": "maxfuse",
         "module": "maxfuse",

@@ -35,8 +35,8 @@ CARD = {
     "kind": "model",
     "paper": "He et al. 2024",
     "doi": "10.1038/s41587-023-02040-y",
-    "handles": ("paired", "mosaic"),
-    "uses": ("pairs", "counts"),
+    "scenarios": ("paired", "mosaic"),
+    "inputs": ("pairs", "counts"),
     "wraps": {"package": "scmidas", "module": "scmidas", "version": "0.3.0", "licence": "MIT"},
     "environment": "midas",
     "summary": "A product of experts of counts of RNA, proteins and open peaks, by scmidas: a biological latent, which is what "
@@ -158,7 +158,7 @@ class Midas:
     def _widths(self) -> dict[str, list[int]]:
         """Return the package's name of a modality -> how many features each of its encoders reads."""
         features = {
-            layer: len(self.normalizations[modality].share)
+            layer: len(self.normalizations[modality].fraction)
             for modality, layer in self.layers.items()
         }
         runs = {
@@ -227,15 +227,18 @@ class Midas:
 
     def _expected(self, decoded: Tensor, target: str) -> Tensor:
         """Return the expected values given log rates of counts, or how likely each peak is open, (cells, features)."""
-        scale = self.normalizations[target]
-        if scale.space == "lsi":
-            return expected_lsi(decoded, scale)
-        if scale.space == "lognorm":
-            rate = torch.softmax(decoded, -1) * float(scale.total * scale.share.sum())
+        normalization = self.normalizations[target]
+        if normalization.normalization == "lsi":
+            return expected_lsi(decoded, normalization)
+        if normalization.normalization == "lognorm":
+            rate = torch.softmax(decoded, -1) * float(
+                normalization.library_size * normalization.fraction.sum()
+            )
         else:
             rate = decoded.exp()
         return expected_of_mixture(
-            [(1.0, negative_binomial(rate, torch.tensor(POISSON, device=rate.device)))], scale
+            [(1.0, negative_binomial(rate, torch.tensor(POISSON, device=rate.device)))],
+            normalization,
         )
 
 

@@ -21,8 +21,8 @@ CARD = {
     "kind": "baseline",
     "paper": "Argelaguet et al. 2020",
     "doi": "10.1186/s13059-020-02015-1",
-    "handles": ("paired", "mosaic"),
-    "uses": ("pairs",),
+    "scenarios": ("paired", "mosaic"),
+    "inputs": ("pairs",),
     "wraps": {"package": "mofapy2", "module": "mofapy2", "version": "0.7.5", "licence": "LGPL-3.0"},
     "summary": "Sparse factor analysis of the standardised modalities, by mofapy2; imputes factors times weights.",
     "deviates": "The package embeds the cells that it was run on. A new cell's factors solve the package's own update of the "

@@ -24,8 +24,8 @@ CARD = {
     "kind": "baseline",
     "paper": "Klein et al. 2025",
     "doi": "10.1038/s41586-024-08453-2",
-    "handles": ("unpaired",),
-    "uses": ("links",),
+    "scenarios": ("unpaired",),
+    "inputs": ("links",),
     "wraps": {
         "package": "moscot",
         "module": "moscot",

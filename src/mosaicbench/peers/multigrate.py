@@ -36,8 +36,8 @@ CARD = {
     "kind": "model",
     "paper": "Litinetskaya et al. 2022",
     "doi": "10.1101/2022.03.16.484643",
-    "handles": ("paired", "mosaic"),
-    "uses": ("pairs", "counts"),
+    "scenarios": ("paired", "mosaic"),
+    "inputs": ("pairs", "counts"),
     "wraps": {
         "package": "multigrate",
         "module": "multigrate",
@@ -92,7 +92,10 @@ class Multigrate:
     def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Train on all cells, whatever was measured in them."""
         need(CARD["wraps"])
-        found = {space: modality_in(train, space, what) for space, (what, _) in KNOWN.items()}
+        found = {
+            normalization: modality_in(train, normalization, what)
+            for normalization, (what, _) in KNOWN.items()
+        }
         self.order = [
             modality for modality in found.values() if modality is not None
         ]  # RNA first, as the package asks
@@ -102,7 +105,7 @@ class Multigrate:
             )
         self.normalizations = train.normalizations
         self.levels = {
-            m: _level(train, m) for m in self.order if self.normalizations[m].space == "lsi"
+            m: _level(train, m) for m in self.order if self.normalizations[m].normalization == "lsi"
         }
         with scvi_apart(seed):
             from multigrate.model import MultiVAE
@@ -111,7 +114,9 @@ class Multigrate:
             MultiVAE.setup_anndata(
                 data, size_factor_key="size", categorical_covariate_keys=["measured", "batch"]
             )
-            losses = [KNOWN[self.normalizations[modality].space][1] for modality in self.order]
+            losses = [
+                KNOWN[self.normalizations[modality].normalization][1] for modality in self.order
+            ]
             weights = {"integ": self.alignment, "kl": self.kl}
             aligned = {
                 "integrate_on": "measured",
@@ -164,7 +169,7 @@ class Multigrate:
         from anndata import AnnData
         from scipy import sparse
 
-        widths = [len(self.normalizations[modality].share) for modality in self.order]
+        widths = [len(self.normalizations[modality].fraction) for modality in self.order]
         rows = [
             sparse.hstack(
                 [
@@ -199,7 +204,7 @@ class Multigrate:
 
     def _sizes(self, block: Cells) -> np.ndarray:
         """Return each cell's number of RNA counts, of which its rates are shares; 1 of a cell without, (cells,)."""
-        rna = [m for m in block.modalities if self.normalizations[m].space == "lognorm"]
+        rna = [m for m in block.modalities if self.normalizations[m].normalization == "lognorm"]
         return (
             np.maximum(np.asarray(block.counts[rna[0]].sum(1)).ravel(), 1.0)
             if rna
@@ -227,7 +232,7 @@ class Multigrate:
             torch.as_tensor(_read(cells, m, self.normalizations[m]))
             if m in shown
             else torch.zeros(
-                len(cells), len(self.normalizations[m].share)
+                len(cells), len(self.normalizations[m].fraction)
             )  # the package's mask leaves its expert out
             for m in self.order
         ]
@@ -237,30 +242,30 @@ class Multigrate:
 
     def _expected(self, decoded: Tensor, target: str, group: int) -> Tensor:
         """Return the expected values given what the decoder of `target` gives, (cells, features)."""
-        scale = self.normalizations[target]
-        if scale.space == "lognorm":
+        normalization = self.normalizations[target]
+        if normalization.normalization == "lognorm":
             theta = self.module.theta[self.order.index(target)]
             dispersion = theta[:, group if theta.shape[1] > 1 else 0].exp()
-            rate = decoded * float(scale.total * scale.share.sum())
-            return expected_of_mixture([(1.0, negative_binomial(rate, dispersion))], scale)
-        if scale.space == "lsi":
+            rate = decoded * float(normalization.library_size * normalization.fraction.sum())
+            return expected_of_mixture([(1.0, negative_binomial(rate, dispersion))], normalization)
+        if normalization.normalization == "lsi":
             return expected_lsi(
                 (decoded / torch.as_tensor(self.levels[target], device=decoded.device)).clamp(0, 1),
-                scale,
+                normalization,
             )
-        return standardised(decoded, scale)
+        return standardised(decoded, normalization)
 
 
-def _read(cells: Cells, modality: str, scale) -> np.ndarray:
+def _read(cells: Cells, modality: str, normalization) -> np.ndarray:
     """Return what the encoder reads, (cells, counted features): counts of RNA, log-normalised peaks, CLR of proteins."""
     if (
-        scale.space == "clr"
+        normalization.normalization == "clr"
     ):  # the package takes a cell whose values add up to 0 or less as not measured: CLR is never below 0
-        return before_standardising(cells, modality, scale).astype(np.float32)
+        return before_standardising(cells, modality, normalization).astype(np.float32)
     counts = cells.counts[modality].toarray().astype(np.float32)
-    if scale.space == "lognorm":
+    if normalization.normalization == "lognorm":
         return counts
-    return np.log1p(TARGET * counts / np.maximum(cells.totals[modality], 1)[:, None]).astype(
+    return np.log1p(TARGET * counts / np.maximum(cells.library_size[modality], 1)[:, None]).astype(
         np.float32
     )
 

@@ -32,8 +32,8 @@ CARDS = {
         "kind": "model",
         "paper": "Wu & Goodman 2018",
         "doi": "10.48550/arXiv.1802.05335",
-        "handles": ("paired",),
-        "uses": ("pairs",),
+        "scenarios": ("paired",),
+        "inputs": ("pairs",),
         "wraps": {
             "package": "multivae",
             "module": "multivae",

@@ -37,8 +37,8 @@ CARD = {
     "kind": "model",
     "paper": "Ashuach et al. 2023",
     "doi": "10.1038/s41592-023-01909-9",
-    "handles": ("paired", "mosaic"),
-    "uses": ("pairs", "counts"),
+    "scenarios": ("paired", "mosaic"),
+    "inputs": ("pairs", "counts"),
     "wraps": {
         "package": "scvi-tools",
         "module": "scvi",
@@ -118,7 +118,7 @@ class MultiVI:
         names = pd.Index(np.concatenate([block.names for block in train.blocks]).astype(str))
         modalities = {}
         for layer, modality in self.layers.items():
-            width = len(train.normalizations[modality].share)
+            width = len(train.normalizations[modality].fraction)
             parts = [
                 block.counts.get(modality, sparse.csr_matrix((len(block), width)))
                 for block in train.blocks
@@ -164,7 +164,7 @@ class MultiVI:
             return (
                 dense(cells.counts[modality])
                 if known
-                else torch.zeros(len(cells), len(self.normalizations[modality].share))
+                else torch.zeros(len(cells), len(self.normalizations[modality].fraction))
             )
 
         batch = torch.zeros(len(cells), 1, dtype=torch.long)  # encoders do not read it
@@ -190,17 +190,19 @@ class MultiVI:
             use_z_mean=True,
             label=torch.zeros_like(batch),
         )
-        scale = self.normalizations[target]
-        if scale.space == "lsi":
+        normalization = self.normalizations[target]
+        if normalization.normalization == "lsi":
             return expected_lsi(
-                decoded["p"] * self.depth * torch.sigmoid(self.module.region_factors), scale
+                decoded["p"] * self.depth * torch.sigmoid(self.module.region_factors), normalization
             )
-        if scale.space == "clr":
-            return expected_of_mixture(protein_counts(decoded["py_"]), scale)
-        mean = decoded["px_scale"] * float(scale.total * scale.share.sum())
+        if normalization.normalization == "clr":
+            return expected_of_mixture(protein_counts(decoded["py_"]), normalization)
+        mean = decoded["px_scale"] * float(
+            normalization.library_size * normalization.fraction.sum()
+        )
         return expected_of_mixture(
             [(torch.sigmoid(-decoded["px_dropout"]), negative_binomial(mean, decoded["px_r"]))],
-            scale,
+            normalization,
         )
 
 

@@ -32,9 +32,9 @@ CARD = {
     "kind": "model",
     "paper": "Cao et al. 2024",
     "doi": "10.1038/s41467-024-47418-x",
-    "handles": ("paired", "mosaic"),
-    "uses": ("pairs", "counts"),
-    "gives": ("single", "impute"),
+    "scenarios": ("paired", "mosaic"),
+    "inputs": ("pairs", "counts"),
+    "outputs": ("single", "impute"),
     "wraps": {
         "package": "scbutterfly",
         "module": "scButterfly",
@@ -111,7 +111,7 @@ class ScButterfly:
         held_out = max(int(VALIDATION * len(cells)), 1)
         chosen, left = order[held_out:].tolist(), order[:held_out].tolist()
         widths = {
-            modality: len(self.normalizations[modality].share)
+            modality: len(self.normalizations[modality].fraction)
             for modality in (self.rna, self.other)
         }
         with apart(seed), redirect_stderr(StringIO()):
@@ -156,19 +156,21 @@ class ScButterfly:
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return what the decoder of `target` gives at the posterior mean, (cells, features), standardised."""
-        scale = self.normalizations[target]
+        normalization = self.normalizations[target]
 
         def expected(few: Cells) -> Tensor | np.ndarray:
             decoded = self.decoders[target](self._translated(few)[target]).cpu()
-            if scale.space == "lsi":
-                return expected_lsi(decoded / torch.as_tensor(self.mean_if_accessible), scale)
-            return (decoded.numpy() - scale.mean) / scale.std
+            if normalization.normalization == "lsi":
+                return expected_lsi(
+                    decoded / torch.as_tensor(self.mean_if_accessible), normalization
+                )
+            return (decoded.numpy() - normalization.mean) / normalization.std
 
         return piecewise(expected, cells)
 
     @property
     def _has_peaks(self) -> bool:
-        return self.normalizations[self.other].space == "lsi"
+        return self.normalizations[self.other].normalization == "lsi"
 
     def _configured(self, cells: Cells, widths: dict[str, int]) -> dict[str, object]:
         """Return what the package's model is made with."""
@@ -212,9 +214,11 @@ class ScButterfly:
 
     def _read(self, cells: Cells, modality: str) -> sparse.csr_matrix:
         """Return what the encoder of a modality reads, (cells, counted features)."""
-        scale = self.normalizations[modality]
-        if scale.space != "lsi":
-            return sparse.csr_matrix(before_standardising(cells, modality, scale), dtype=np.float32)
+        normalization = self.normalizations[modality]
+        if normalization.normalization != "lsi":
+            return sparse.csr_matrix(
+                before_standardising(cells, modality, normalization), dtype=np.float32
+            )
         opened = (cells.counts[modality] > 0).astype(np.float32)
         in_cell = np.maximum(np.asarray(opened.sum(1)).ravel(), 1)
         return sparse.csr_matrix(

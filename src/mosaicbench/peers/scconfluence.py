@@ -36,8 +36,8 @@ CARD = {
     "kind": "model",
     "paper": "Samaran et al. 2024",
     "doi": "10.1038/s41467-024-51382-x",
-    "handles": ("unpaired",),
-    "uses": ("links", "counts"),
+    "scenarios": ("unpaired",),
+    "inputs": ("links", "counts"),
     "wraps": {
         "package": "scconfluence",
         "module": "scconfluence",
@@ -143,7 +143,7 @@ class ScConfluence:
                     m,
                     batch_key="batch",
                     n_latent=latent,
-                    **OPTIONS[self.normalizations[m].space],
+                    **OPTIONS[self.normalizations[m].normalization],
                 )
                 for m, table in tables.items()
             }
@@ -180,11 +180,15 @@ class ScConfluence:
     @inferring()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return the expected values of `target` in cells with its median total, (cells, features), standardised."""
-        scale = self.normalizations[target]
+        normalization = self.normalizations[target]
 
         def expected(few: Cells) -> Tensor:
             z = self._z(few)
-            total = torch.full((len(z), 1), float(scale.total * scale.share.sum()), device=z.device)
+            total = torch.full(
+                (len(z), 1),
+                float(normalization.library_size * normalization.fraction.sum()),
+                device=z.device,
+            )
             read = {
                 "z": z,
                 "library": total.log(),
@@ -227,16 +231,16 @@ class _Reader:
     """What the autoencoder of one modality reads and decodes, with what was learned of the train cells."""
 
     def __init__(
-        self, train: Cells, modality: str, scale: Normalization, components: int, seed: int
+        self, train: Cells, modality: str, normalization: Normalization, components: int, seed: int
     ):
-        self.modality, self.scale, self.pca = modality, scale, None
-        if scale.space == "lsi":
+        self.modality, self.normalization, self.pca = modality, normalization, None
+        if normalization.normalization == "lsi":
             opened = np.asarray((train.counts[modality] > 0).sum(0)).ravel()
             self.idf = np.log1p(len(train) / np.maximum(opened, 1)).astype(np.float32)
             self.level = self.values(train).sum(0) / np.maximum(
                 opened, 1
             )  # mean of a peak where it is open
-        if scale.space != "clr":
+        if normalization.normalization != "clr":
             values = self.values(train)
             self.pca = PCA(
                 min(components, *(size - 1 for size in values.shape)), random_state=seed
@@ -244,13 +248,13 @@ class _Reader:
 
     def values(self, cells: Cells) -> np.ndarray:
         """Return TF-IDF of peaks, log-normalised counts of RNA or CLR of proteins, (cells, counted features) float32."""
-        if self.scale.space != "lsi":
-            return (cells.values[self.modality] * self.scale.std + self.scale.mean).astype(
-                np.float32
-            )
+        if self.normalization.normalization != "lsi":
+            return (
+                cells.values[self.modality] * self.normalization.std + self.normalization.mean
+            ).astype(np.float32)
         counts, total = (
             cells.counts[self.modality].toarray(),
-            np.maximum(cells.totals[self.modality], 1),
+            np.maximum(cells.library_size[self.modality], 1),
         )
         return (np.log1p(TARGET * counts / total[:, None]) * self.idf).astype(np.float32)
 
@@ -261,16 +265,18 @@ class _Reader:
 
     def expected(self, decoded: dict[str, Tensor]) -> Tensor:
         """Return the expected values given what the decoder gives, (cells, features), standardised."""
-        x, scale = decoded["x_r"], self.scale
-        if scale.space == "lognorm":
+        x, normalization = decoded["x_r"], self.normalization
+        if normalization.normalization == "lognorm":
             measured = 1 - torch.sigmoid(decoded["x_dropout"])
-            return expected_of_mixture([(measured, negative_binomial(x, decoded["x_var"]))], scale)
-        if scale.space == "lsi":
+            return expected_of_mixture(
+                [(measured, negative_binomial(x, decoded["x_var"]))], normalization
+            )
+        if normalization.normalization == "lsi":
             level = torch.as_tensor(
                 np.where(self.level > 0, self.level, 1), dtype=x.dtype, device=x.device
             )
-            return expected_lsi((x / level).clamp(0, 1), scale)
-        return standardised(x, scale)
+            return expected_lsi((x / level).clamp(0, 1), normalization)
+        return standardised(x, normalization)
 
 
 def _leaves_no_small_rest(size: int, counts: tuple[int, ...]) -> bool:

@@ -26,8 +26,8 @@ CARD = {
     "kind": "baseline",
     "paper": "Zhang et al. 2023",
     "doi": "10.1038/s41467-023-36066-2",
-    "handles": ("paired", "mosaic"),
-    "uses": ("pairs", "counts"),
+    "scenarios": ("paired", "mosaic"),
+    "inputs": ("pairs", "counts"),
     "wraps": {"package": "scmomat", "module": "scmomat", "version": "0.2.2", "licence": "MIT"},
     "summary": "Tri-factorisation of all modalities' matrices with common cell factors, by scmomat. The factors are scored.",
     "deviates": "The package embeds the cells that it was run on. A cell's factors, also a train cell's, are those that "
@@ -96,7 +96,11 @@ class ScMoMaT:
             raise NotApplicable(
                 f"scMoMaT needs counts, and {' and '.join(sorted(missing))} has none"
             )
-        ranked = [m for m, scale in train.normalizations.items() if scale.space != "lsi"]
+        ranked = [
+            m
+            for m, normalization in train.normalizations.items()
+            if normalization.normalization != "lsi"
+        ]
         self.ranks = {m: Ranks(train.observing(m).counts[m]) for m in ranked}
         batches = [part for block in train.blocks for part in _by_batch(block, self.smallest)]
         if min(map(len, batches)) < 10:
@@ -126,10 +130,10 @@ class ScMoMaT:
         for m in train.modalities:
             shows = [number for number, x in enumerate(batches) if m in x.values]
             sizes = np.array([len(batches[number]) for number in shows], dtype=np.float64)
-            scale = np.average(
+            normalization = np.average(
                 [float(model.normalizations[m][number]) for number in shows], weights=sizes
             )
-            basis = scale * shared @ model.softmax(model.C_feats[m].detach()).T
+            basis = normalization * shared @ model.softmax(model.C_feats[m].detach()).T
             self.bases[m] = basis.cpu().numpy().astype(np.float64)  # (factors, features)
             offsets = [model.b_feats[m][number].cpu().numpy().ravel() for number in shows]
             self.offsets[m] = np.average(offsets, axis=0, weights=sizes)  # (features,)

@@ -25,8 +25,8 @@ CARD = {
     "kind": "baseline",
     "paper": "Demetci et al. 2022",
     "doi": "10.1089/cmb.2021.0446",
-    "handles": ("unpaired",),
-    "uses": (),
+    "scenarios": ("unpaired",),
+    "inputs": (),
     "wraps": {"package": "POT", "module": "ot", "version": "0.9.7", "licence": "MIT"},
     "summary": "Gromov-Wasserstein transport between shortest paths over each modality's neighbour graph, solved by POT. "
     "Each modality moves to the first one's principal components. Imputes the mean of the nearest train cells.",

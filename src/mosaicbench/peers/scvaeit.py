@@ -24,8 +24,8 @@ CARD = {
     "kind": "model",
     "paper": "Du et al. 2022",
     "doi": "10.1073/pnas.2214414119",
-    "handles": ("paired", "mosaic"),
-    "uses": ("pairs", "counts"),
+    "scenarios": ("paired", "mosaic"),
+    "inputs": ("pairs", "counts"),
     "wraps": {"package": "scvaeit", "module": "scVAEIT", "version": "1.1.1", "licence": "MIT"},
     "environment": "scvaeit",
     "summary": "The package's VAE of all features at once, in which single features and whole modalities are masked and filled "
@@ -80,9 +80,9 @@ class ScVaeit:
         if lacking := [m for m in train.modalities if m not in train.normalizations]:
             raise NotApplicable(f"scVAEIT decodes counts, which {' and '.join(lacking)} lacks")
         self.normalizations, self.order = train.normalizations, list(train.modalities)
-        self.widths = [len(self.normalizations[m].share) for m in self.order]
+        self.widths = [len(self.normalizations[m].fraction) for m in self.order]
         likelihoods, layers, embeddings = zip(
-            *(BLOCKS[self.normalizations[m].space] for m in self.order), strict=True
+            *(BLOCKS[self.normalizations[m].normalization] for m in self.order), strict=True
         )
         weights = 1 / np.array(self.widths)
         config = {
@@ -128,15 +128,15 @@ class ScVaeit:
 
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return the expected values of `target` at the posterior mean, (cells, features), standardised."""
-        place, scale = self.order.index(target), self.normalizations[target]
+        place, normalization = self.order.index(target), self.normalizations[target]
 
         def expected(few: Cells) -> torch.Tensor | np.ndarray:
             part = np.split(self._decoded(**self._asked(few)), np.cumsum(self.widths)[:-1], axis=1)[
                 place
             ]
-            if scale.space == "lsi":
-                return expected_lsi(torch.as_tensor(part), scale)
-            return (part - scale.mean) / scale.std
+            if normalization.normalization == "lsi":
+                return expected_lsi(torch.as_tensor(part), normalization)
+            return (part - normalization.mean) / normalization.std
 
         return piecewise(expected, cells)
 
@@ -146,7 +146,7 @@ class ScVaeit:
         for m, width in zip(self.order, self.widths, strict=True):
             if m not in cells.values:
                 parts.append(np.zeros((len(cells), width)))
-            elif self.normalizations[m].space == "lsi":
+            elif self.normalizations[m].normalization == "lsi":
                 parts.append((cells.counts[m] > 0).toarray())
             else:
                 parts.append(before_standardising(cells, m, self.normalizations[m]))

@@ -22,8 +22,8 @@ CARD = {
     "kind": "baseline",
     "paper": "Hao et al. 2021",
     "doi": "10.1016/j.cell.2021.04.048",
-    "handles": ("paired",),
-    "uses": ("pairs",),
+    "scenarios": ("paired",),
+    "inputs": ("pairs",),
     "wraps": {"package": "Seurat", "module": "R", "version": "4.3.0", "licence": "MIT"},
     "summary": "What Seurat maps RNA cells onto a multimodal reference with, in R: principal components of RNA, supervised by "
     "the weighted nearest neighbours of the train cells. Embeds RNA; nothing comes from another modality alone, no values.",
@@ -109,8 +109,8 @@ class SeuratSPCA:
     def _represented(self, train: Split, cells: Cells, modality: str, seed: int) -> np.ndarray:
         """Return the components by which neighbours within a modality are found, (cells, components)."""
         x = cells.values[modality]
-        scale = train.normalizations.get(modality)
-        if scale is not None and scale.space == "lsi":
+        normalization = train.normalizations.get(modality)
+        if normalization is not None and normalization.normalization == "lsi":
             return x
         return PCA(
             min(self.components, len(cells) - 1, x.shape[1]), random_state=seed
@@ -126,7 +126,9 @@ def _rna(train: Split) -> str:
         Where there is none, or where it is the only one.
     """
     found = [
-        modality for modality, scale in train.normalizations.items() if scale.space == "lognorm"
+        modality
+        for modality, normalization in train.normalizations.items()
+        if normalization.normalization == "lognorm"
     ]
     if len(found) != 1 or len(train.modalities) < 2:
         raise NotApplicable(

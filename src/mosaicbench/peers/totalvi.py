@@ -34,8 +34,8 @@ CARD = {
     "kind": "model",
     "paper": "Gayoso et al. 2021",
     "doi": "10.1038/s41592-020-01050-x",
-    "handles": ("paired", "mosaic"),
-    "uses": ("pairs", "counts"),
+    "scenarios": ("paired", "mosaic"),
+    "inputs": ("pairs", "counts"),
     "wraps": {
         "package": "scvi-tools",
         "module": "scvi",
@@ -83,7 +83,7 @@ class TotalVI:
         )
         if self.rna is None or self.adt is None:
             raise NotApplicable("totalVI needs counts of RNA and of proteins")
-        self.scale = train.normalizations[self.adt]
+        self.normalization = train.normalizations[self.adt]
         cells = paired_cells(train, self.rna, self.adt)
         shown_again = np.random.default_rng(seed).permutation(len(cells))[
             : max(1, round(self.without * len(cells)))
@@ -139,7 +139,7 @@ class TotalVI:
                 z=z, library_gene=total, batch_index=batch, label=torch.zeros_like(batch)
             )
             counts = protein_counts(decoded["py_"], decoded["per_batch_efficiency"])
-            return expected_of_mixture(counts, self.scale)
+            return expected_of_mixture(counts, self.normalization)
 
         return piecewise(expected, cells)
 
@@ -152,7 +152,7 @@ class TotalVI:
         y = (
             dense(cells.counts[self.adt])
             if measured
-            else torch.zeros(len(cells), len(self.scale.share))
+            else torch.zeros(len(cells), len(self.normalization.fraction))
         )
         batch = self.batches.of(cells.batches, MEASURED if measured else ABSENT)
         return self.module.inference(x=x, y=y, batch_index=batch, panel_index=batch)["qz"].loc

@@ -27,8 +27,8 @@ CARD = {
     "kind": "model",
     "paper": "Cao et al. 2022",
     "doi": "10.1038/s41467-022-35094-8",
-    "handles": ("unpaired",),
-    "uses": ("links",),
+    "scenarios": ("unpaired",),
+    "inputs": ("links",),
     "wraps": {"package": "uniport", "module": "uniport", "version": "1.3", "licence": "MIT"},
     "environment": "uniport",
     "summary": "The package's horizontal mode: one encoder of linked features for both modalities, aligned by unbalanced "

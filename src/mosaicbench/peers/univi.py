@@ -27,8 +27,8 @@ CARD = {
     "kind": "model",
     "paper": "Ashford et al. 2026",
     "doi": "10.1101/gr.281431.125",
-    "handles": ("paired", "mosaic"),
-    "uses": ("pairs",),
+    "scenarios": ("paired", "mosaic"),
+    "inputs": ("pairs",),
     "wraps": {"package": "univi", "module": "univi", "version": "1.2.1", "licence": "MIT"},
     "summary": "The package's VAE: one Gaussian encoder and decoder per modality, self- and cross-reconstruction, and the "
     "divergence between the posteriors of a cell's modalities.",
@@ -142,7 +142,7 @@ class UniVI:
         return history(cost=told["train_loss"], validation_cost=told["val_loss"])
 
     def _recipe(self, train: Split) -> dict:
-        spaces = {scale.space for scale in train.normalizations.values()}
+        spaces = {normalization.normalization for normalization in train.normalizations.values()}
         name = (
             ("multiome" if "lsi" in spaces else "citeseq") if self.recipe == "auto" else self.recipe
         )

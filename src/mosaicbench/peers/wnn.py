@@ -22,9 +22,9 @@ CARD = {
     "kind": "baseline",
     "paper": "Hao et al. 2021",
     "doi": "10.1016/j.cell.2021.04.048",
-    "handles": ("paired",),
-    "uses": ("pairs",),
-    "gives": ("joint",),
+    "scenarios": ("paired",),
+    "inputs": ("pairs",),
+    "outputs": ("joint",),
     "wraps": {"package": "muon", "module": "muon", "version": "0.1.9", "licence": "BSD-3-Clause"},
     "summary": "Weighted nearest neighbours by muon: each cell weighs its modalities. No modality alone, no values.",
     "deviates": "WNN gives a graph of the cells that it was run on, not a latent. Its weights are muon's, of the train cells; "
@@ -62,7 +62,11 @@ class WNN:
         """Run muon on the train cells in which every modality was measured, and keep their weights."""
         need(CARD["wraps"])
         cells = train.observing(*train.modalities)
-        lsi = {m for m, scale in train.normalizations.items() if scale.space == "lsi"}
+        lsi = {
+            m
+            for m, normalization in train.normalizations.items()
+            if normalization.normalization == "lsi"
+        }
         most = min(self.components, len(cells) - 1)
         self.pca = {
             m: PCA(min(most, width), random_state=seed).fit(cells.values[m])

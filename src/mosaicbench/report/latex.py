@@ -90,7 +90,7 @@ def _caption(rankings: pd.DataFrame, group: str, theme: Theme) -> str:
     elif over_all:
         told_by = "mean ranks within the critical difference"
     over = "seeds and datasets" if over_all else "seeds"
-    text = f"{what}: {where}; mean over {int(standings['seeds'].max())} {over}"
+    text = f"{what}: {where}; mean over {int(rankings['seeds'].max())} {over}"
     kinds = sorted(set(rankings["interval"].dropna()) - {NO_INTERVAL})
     text += f", with 95 % intervals ({'; '.join(kinds)})" if kinds else ""
     text += (

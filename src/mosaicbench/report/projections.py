@@ -15,7 +15,7 @@ COLUMNS = {
     "markers": [
         *WHOSE,
         "modality",
-        "space",
+        "normalization",
         "leiden",
         "cells",
         "cell_type",
@@ -29,7 +29,7 @@ COLUMNS = {
     "imputed_values": [
         *WHOSE,
         "direction",
-        "space",
+        "normalization",
         "feature",
         "place",
         "r",

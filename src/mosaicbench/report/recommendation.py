@@ -11,7 +11,7 @@ import pandas as pd
 
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.files.scores import CellScores
-from mosaicbench.stats.common import FOSCTTM, RUN, TRANSFER, SPLIT
+from mosaicbench.stats.common import FOSCTTM, RUN, SPLIT, TRANSFER
 from mosaicbench.stats.paired import BEST, level, paired_tests
 from mosaicbench.stats.sanity import named_by_checks, signs_of
 from mosaicbench.stats.score_scale import ends
@@ -109,7 +109,7 @@ def recommended(
     """
     ended = tables["runs"]["status"].isin(["ok", "collapsed"])
     cost_of = tables["runs"][ended].groupby(RUN)[["seconds", "peak_host_mb"]].mean().astype(float)
-    barred, signs = named_by_checks(tables["gates"]), signs_of(tables["gates"])
+    barred, signs = named_by_checks(tables["sanity_checks"]), signs_of(tables["sanity_checks"])
     cells, rows = list(cells), []
     for split, scores in tables["scores"].groupby(SPLIT, sort=False):
         of_split = [run for run in cells if (run.dataset, run.scenario) == split]

@@ -69,7 +69,9 @@ def run_data_of(
         source: _train_labels(train, source, names) for source, (names, _) in of_train.items()
     }
     peaks = {
-        modality: cells for modality, cells in solution.mod.items() if cells.uns["space"] == "lsi"
+        modality: cells
+        for modality, cells in solution.mod.items()
+        if cells.uns["normalization"] == "lsi"
     }
     return RunData(
         record=record,
@@ -92,12 +94,12 @@ def run_data_of(
         },
         drawn=_drawn(imputed, query_names),
         truth={modality: values_of(cells) for modality, cells in solution.mod.items()},
-        spaces={modality: cells.uns["space"] for modality, cells in solution.mod.items()},
+        spaces={modality: cells.uns["normalization"] for modality, cells in solution.mod.items()},
         train_mean={modality: cells.uns["mean"] for modality, cells in solution.mod.items()},
         train_std={modality: cells.uns["std"] for modality, cells in solution.mod.items()},
         feature_names={modality: feature_names(cells) for modality, cells in solution.mod.items()},
         celltype_means={modality: _celltype_means(cells) for modality, cells in train.mod.items()},
-        opened={modality: cells.X for modality, cells in peaks.items()},
+        accessible={modality: cells.X for modality, cells in peaks.items()},
         loadings={modality: cells.varm["LSI"] for modality, cells in peaks.items()},
         shared_factors=solution.obsm.get("shared_factors"),
         private_factors={
@@ -132,7 +134,7 @@ def refuse_one_matrix_twice(split: Path, values: dict[str, np.ndarray | sparse.c
 
 def values_of(cells: AnnData) -> np.ndarray | sparse.csr_matrix:
     """Return a modality's values in its space, sparse where they lie sparse in the file."""
-    return cells.obsm["X_lsi"] if cells.uns["space"] == "lsi" else cells.X
+    return cells.obsm["X_lsi"] if cells.uns["normalization"] == "lsi" else cells.X
 
 
 def _places(folder: Path, names: pd.Index, wanted: pd.Series) -> np.ndarray:

@@ -31,7 +31,7 @@ class Question:
     """
 
     about: str
-    space: str
+    normalization: str
     own: dict[str, object]
     common: dict[str, object]
     features: Sequence[str] = ()

@@ -111,7 +111,7 @@ class RunData:
     train_std: dict[str, np.ndarray] = field(default_factory=dict)
     feature_names: dict[str, list[str]] = field(default_factory=dict)
     celltype_means: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
-    opened: dict[str, sparse.csr_matrix] = field(default_factory=dict)
+    accessible: dict[str, sparse.csr_matrix] = field(default_factory=dict)
     loadings: dict[str, np.ndarray] = field(default_factory=dict)
     shared_factors: np.ndarray | None = None
     private_factors: dict[str, np.ndarray] = field(default_factory=dict)
@@ -119,7 +119,14 @@ class RunData:
     history: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self):
-        for kind in ("latents", "imputed", "truth", "opened", "private_factors", "private_latents"):
+        for kind in (
+            "latents",
+            "imputed",
+            "truth",
+            "accessible",
+            "private_factors",
+            "private_latents",
+        ):
             for name, array in getattr(self, kind).items():
                 self._check_rows(f"{kind} of {name!r}", array, self.rows.get(name.split("->")[0]))
         if self.has_labels:
@@ -316,18 +323,18 @@ class RunData:
         """Return what is asked about one direction of an imputation: of cells whose truth is known."""
         source, target = direction.split("->")
         found = common_rows(self.rows.get(source), self.rows.get(target), len(self.batches))
-        imputed, truth, opened, both = (
+        imputed, truth, accessible, both = (
             self.imputed[direction],
             self.truth[target],
-            self.opened.get(target),
+            self.accessible.get(target),
             None,
         )
         if found is not None:
             in_source, in_target, both = found
-            imputed, truth, opened = (
+            imputed, truth, accessible = (
                 imputed[in_source],
                 truth[in_target],
-                None if opened is None else opened[in_target],
+                None if accessible is None else accessible[in_target],
             )
         needs: dict[str, object] = {"imputed": imputed, "truth": truth}
         needs |= {"train_mean": self.train_mean[target], "train_std": self.train_std[target]}
@@ -335,8 +342,8 @@ class RunData:
             needs |= self._profiles(target, both)
         if target in self.shared_driven:
             needs["shared_driven"] = self.shared_driven[target]
-        if opened is not None:
-            needs |= {"opened": opened, "loadings": self.loadings[target]}
+        if accessible is not None:
+            needs |= {"accessible": accessible, "loadings": self.loadings[target]}
         if both is not None and not len(both):
             needs |= dict.fromkeys(("imputed", "truth"), without_partners(source, target))
             both = None

@@ -28,10 +28,10 @@ import pandas as pd
 from mosaicbench.catalog import catalog
 from mosaicbench.metrics._checks import Undefined
 from mosaicbench.scoring.partners import NoPartners
-from mosaicbench.scoring.run_data import RunData, Question
+from mosaicbench.scoring.run_data import Question, RunData
 
-SCORE_COLUMNS = ["metric", "direction", "space", "value"]
-FEATURE_COLUMNS = ["metric", "direction", "space", "feature", "value"]
+SCORE_COLUMNS = ["metric", "direction", "normalization", "value"]
+FEATURE_COLUMNS = ["metric", "direction", "normalization", "feature", "value"]
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def score(evidence: RunData, groups: Collection[str]) -> Scores:
     rows, without_partners = [], set()
     for question, name in _suited(evidence, metrics):
         value, reason = _value(name, question)
-        rows.append((name, question.about, question.space, value))
+        rows.append((name, question.about, question.normalization, value))
         if isinstance(reason, NoPartners):
             without_partners.add((name, question.about))
     tables = [
@@ -90,7 +90,7 @@ def score(evidence: RunData, groups: Collection[str]) -> Scores:
         pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=FEATURE_COLUMNS)
     )
     cells = {
-        (name, question.about, question.space): _among_all(
+        (name, question.about, question.normalization): _among_all(
             values, question.rows, len(evidence.batches)
         )
         for question, name, values in _defined(evidence, metrics, "by_cell")
@@ -198,5 +198,5 @@ def _among_all(values: np.ndarray, rows: np.ndarray | None, cells: int) -> np.nd
 def _table(
     metric: str, question: Question, names: list[str], values: Collection[float]
 ) -> pd.DataFrame:
-    of = {"metric": metric, "direction": question.about, "space": question.space}
+    of = {"metric": metric, "direction": question.about, "normalization": question.normalization}
     return pd.DataFrame(of | {"feature": names, "value": values}, columns=FEATURE_COLUMNS)

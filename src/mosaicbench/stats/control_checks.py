@@ -59,7 +59,7 @@ def failed_controls(
             seeds = ", ".join(map(str, group["seed"]))
             row = dict(zip(SPLIT, split, strict=True)) | {
                 "run": run,
-                "gate": GATE,
+                "check": GATE,
                 "metric": metric,
             }
             yield row | {"seeds": seeds, "message": message}
@@ -70,7 +70,7 @@ def _fault(run_metadata: RunMetadata, run: str, metric: str, value: float, allow
     method, group, lacks = (
         run_metadata.method(run),
         run_metadata.group(metric),
-        run_metadata.metric(metric).get("lacks", {}),
+        run_metadata.metric(metric).get("exempt_from", {}),
     )
     best, chance = run_metadata.best(metric), run_metadata.chance(metric)
     if (

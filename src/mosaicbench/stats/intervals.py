@@ -103,7 +103,7 @@ def with_cells(summary: pd.DataFrame, widths: Mapping[tuple, float]) -> pd.DataF
     widths
         As :func:`over_cells` gives them.
     """
-    keys = [*RUN, "metric", *(["direction", "space"] if "direction" in summary else [])]
+    keys = [*RUN, "metric", *(["direction", "normalization"] if "direction" in summary else [])]
     of_cells = pd.Series(
         [widths.get(key, np.nan) for key in summary[keys].itertuples(index=False, name=None)],
         dtype=float,

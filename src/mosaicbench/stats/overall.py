@@ -14,8 +14,8 @@ from mosaicbench.stats.common import (
     GROUPS,
     NO_INTERVAL,
     RUN,
-    T_OVER_SEEDS,
     SPLIT,
+    T_OVER_SEEDS,
     half_width,
     pooled,
 )

@@ -19,7 +19,7 @@ from mosaicbench.stats.summary import seed_means
 if TYPE_CHECKING:
     from mosaicbench.catalog.run_metadata import RunMetadata
 
-GATE_COLUMNS = [*RUN, "gate", "metric", "seeds", "message"]
+CHECK_COLUMNS = [*RUN, "check", "metric", "seeds", "message"]
 STOPPED = "stopped by the budget"
 TOLERANCE = 1e-9
 NORM_RATIO = "latent_norm_ratio"
@@ -30,7 +30,7 @@ MARKS = {
 }  # gate -> sign of the runs that it names; every other gate forbids to recommend them
 
 
-def gates(
+def sanity_checks(
     scores: pd.DataFrame,
     cells: Iterable[CellScores],
     run_metadata: RunMetadata,
@@ -40,14 +40,14 @@ def gates(
 
     `sizes` are the train and query cells of each dataset and scenario.
     """
-    controls = pd.DataFrame(failed_controls(scores, run_metadata, sizes), columns=GATE_COLUMNS)
+    controls = pd.DataFrame(failed_controls(scores, run_metadata, sizes), columns=CHECK_COLUMNS)
     parts = [
         controls,
         identical_seeds(scores, run_metadata),
         stopped_by_budget(scores),
         suspicious_scores(scores, cells, run_metadata),
     ]
-    return joined([*parts, normalizations(scores, run_metadata)], GATE_COLUMNS)
+    return joined([*parts, normalizations(scores, run_metadata)], CHECK_COLUMNS)
 
 
 def in_words(findings: pd.DataFrame, label: Callable[[str], str] = str) -> str:
@@ -69,10 +69,10 @@ def in_words(findings: pd.DataFrame, label: Callable[[str], str] = str) -> str:
 
 def named_by_checks(findings: pd.DataFrame) -> dict[tuple[str, str], dict[str, str]]:
     """Return (dataset, scenario) -> run -> the gates that name it and forbid to recommend it: "chance, no number"."""
-    forbidding = findings[~findings["gate"].isin(list(MARKS))]
+    forbidding = findings[~findings["check"].isin(list(MARKS))]
     names: dict[tuple[str, str], dict[str, str]] = {}
     for (dataset, scenario, run), of_run in forbidding.groupby(RUN, sort=False):
-        names.setdefault((dataset, scenario), {})[run] = ", ".join(of_run["gate"].unique())
+        names.setdefault((dataset, scenario), {})[run] = ", ".join(of_run["check"].unique())
     return names
 
 
@@ -98,12 +98,12 @@ def may_win(overall: pd.DataFrame, findings: pd.DataFrame) -> pd.Series:
 
 def signs_of(findings: pd.DataFrame) -> dict[tuple[str, str, str], str]:
     """Return (dataset, scenario, run) -> the signs of :data:`MARKS` that it carries; over all datasets those of any."""
-    marking = findings[findings["gate"].isin(list(MARKS))]
+    marking = findings[findings["check"].isin(list(MARKS))]
     signs: dict[tuple[str, str, str], str] = {}
-    for row in marking.drop_duplicates([*RUN, "gate"]).itertuples():
+    for row in marking.drop_duplicates([*RUN, "check"]).itertuples():
         for dataset in (row.dataset, ALL):
             key = (dataset, row.scenario, row.run)
-            signs[key] = "".join(dict.fromkeys(signs.get(key, "") + MARKS[row.gate]))
+            signs[key] = "".join(dict.fromkeys(signs.get(key, "") + MARKS[row.check]))
     return signs
 
 
@@ -120,7 +120,13 @@ def identical_seeds(scores: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataF
         seeds_of: dict[frozenset, list] = {}
         for seed, part in of_run.groupby("seed"):
             results = frozenset(
-                zip(part["metric"], part["direction"], part["space"], part["value"], strict=True)
+                zip(
+                    part["metric"],
+                    part["direction"],
+                    part["normalization"],
+                    part["value"],
+                    strict=True,
+                )
             )
             seeds_of.setdefault(results, []).append(seed)
         for results, seeds in seeds_of.items():
@@ -128,7 +134,7 @@ def identical_seeds(scores: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataF
                 listed = _listed(seeds)
                 message = f"seeds {listed} gave identical values in all {len(results)} scores: is the seed read, was a result copied?"
                 rows.append([*names, "identical seeds", "all", listed, message])
-    return pd.DataFrame(rows, columns=GATE_COLUMNS)
+    return pd.DataFrame(rows, columns=CHECK_COLUMNS)
 
 
 def stopped_by_budget(scores: pd.DataFrame) -> pd.DataFrame:
@@ -138,7 +144,7 @@ def stopped_by_budget(scores: pd.DataFrame) -> pd.DataFrame:
     for names, of_run in stopped.groupby(RUN, sort=False):
         message = "training reached max_epochs before its validation cost had levelled off: raise max_epochs of `training`"
         rows.append([*names, STOPPED, "stopped_by_budget", _listed(of_run["seed"]), message])
-    return pd.DataFrame(rows, columns=GATE_COLUMNS)
+    return pd.DataFrame(rows, columns=CHECK_COLUMNS)
 
 
 def suspicious_scores(
@@ -154,7 +160,7 @@ def suspicious_scores(
     """
     cells_of = {(run.dataset, run.scenario, run.run): run for run in cells}
     rows = [*_impossible(scores, run_metadata), *_chance_or_perfect(scores, cells_of, run_metadata)]
-    return pd.DataFrame(rows, columns=GATE_COLUMNS)
+    return pd.DataFrame(rows, columns=CHECK_COLUMNS)
 
 
 def normalizations(scores: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFrame:
@@ -172,7 +178,7 @@ def normalizations(scores: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFr
         rows.append(
             [*names, "normalizations", NORM_RATIO, _listed(sorted(set(of_run["seed"]))), message]
         )
-    return pd.DataFrame(rows, columns=GATE_COLUMNS)
+    return pd.DataFrame(rows, columns=CHECK_COLUMNS)
 
 
 def _impossible(scores: pd.DataFrame, run_metadata: RunMetadata) -> Iterable[dict]:
@@ -188,10 +194,14 @@ def _impossible(scores: pd.DataFrame, run_metadata: RunMetadata) -> Iterable[dic
             message = (
                 f"{worst} is outside the bounds {low} to {high}: is the metric or its input wrong?"
             )
-            yield row | {"gate": "impossible", "seeds": _listed(seeds[outside]), "message": message}
+            yield row | {
+                "check": "impossible",
+                "seeds": _listed(seeds[outside]),
+                "message": message,
+            }
         if absent.any():
             message = "the run ended well, but the score is not a number"
-            yield row | {"gate": "no number", "seeds": _listed(seeds[absent]), "message": message}
+            yield row | {"check": "no number", "seeds": _listed(seeds[absent]), "message": message}
 
 
 def _chance_or_perfect(
@@ -215,13 +225,17 @@ def _chance_or_perfect(
             perfect = values[values == best]
             if len(perfect):
                 message = f"exactly {best:g}, the best possible: were both modalities read from one file, or the solution seen?"
-                yield row | {"gate": "perfect", "seeds": _listed(perfect.index), "message": message}
+                yield row | {
+                    "check": "perfect",
+                    "seeds": _listed(perfect.index),
+                    "message": message,
+                }
             sides = [cells_of.get((*split, name)) for name in (run, scale["zero_is"])]
             if found := _seeds_at_chance(
                 table, run, metric, scale, sides, run_metadata.sign(metric)
             ):
                 yield row | {
-                    "gate": "chance",
+                    "check": "chance",
                     "seeds": _listed(found),
                     "message": _at_chance(table[run], found, scale),
                 }

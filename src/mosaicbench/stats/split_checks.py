@@ -15,7 +15,7 @@ SCALE = re.compile(
 )  # as data/scale.py writes it
 # Of the embedded and simulated sets, with three seeds, ratios are 0.78 to 1.23; of sparse peaks in sample 0.09 to 0.66.
 LOW, HIGH = 2 / 3, 3 / 2
-COLUMNS = [*RUN, "gate", "metric", "seeds", "message"]
+COLUMNS = [*RUN, "check", "metric", "seeds", "message"]
 
 
 def faults_of_splits(audits: Iterable[pd.DataFrame]) -> pd.DataFrame:
@@ -55,7 +55,7 @@ def faults_of_splits(audits: Iterable[pd.DataFrame]) -> pd.DataFrame:
                 "depth?"
             )
             found.append(
-                place | {"gate": "scale", "seeds": _seeds(outside.index), "message": message}
+                place | {"check": "scale", "seeds": _seeds(outside.index), "message": message}
             )
         leaks = rows[rows["role"] == "fit on all"]
         if len(leaks):
@@ -63,7 +63,7 @@ def faults_of_splits(audits: Iterable[pd.DataFrame]) -> pd.DataFrame:
             message = f"of {modality}, {what} were learned from query cells, too (`fit_on: all`): scores are not of new cells"
             found.append(
                 place
-                | {"gate": "leak", "seeds": _seeds(leaks["seed"].unique()), "message": message}
+                | {"check": "leak", "seeds": _seeds(leaks["seed"].unique()), "message": message}
             )
     return pd.DataFrame(found, columns=COLUMNS)
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mosaicbench.stats.common import FAILED, NO_INTERVAL, RUN, T_OVER_SEEDS, SPLIT, t_quantile
+from mosaicbench.stats.common import FAILED, NO_INTERVAL, RUN, SPLIT, T_OVER_SEEDS, t_quantile
 
 if TYPE_CHECKING:
     from mosaicbench.catalog.run_metadata import RunMetadata
 
 SUMMARY = ["mean", "sd", "low", "high", "interval", "seeds"]
-COMPARISON_COLUMNS = [*RUN, "metric", "direction", "space", *SUMMARY, "failed"]
+COMPARISON_COLUMNS = [*RUN, "metric", "direction", "normalization", *SUMMARY, "failed"]
 HEADLINE_COLUMNS = [*RUN, "metric", *SUMMARY, "of_seeds", "directions", "of_directions"]
 
 
@@ -38,7 +38,7 @@ def comparison(scores: pd.DataFrame) -> pd.DataFrame:
         is made of, is "none". A run that failed with every seed keeps one row, of
         metric "status".
     """
-    summary = _summarise(scores, [*RUN, "metric", "direction", "space"])
+    summary = _summarise(scores, [*RUN, "metric", "direction", "normalization"])
     failed = scores[scores["status"].isin(FAILED)].groupby(RUN)["seed"].nunique().rename("failed")
     summary = summary.merge(failed.reset_index(), on=RUN, how="left")
     summary["failed"] = summary["failed"].fillna(0).astype(int)
@@ -61,7 +61,7 @@ def seed_means(scores: pd.DataFrame) -> pd.DataFrame:
     keys = [*RUN, "metric"]
     scored = scores[(scores["metric"] != "status") & (scores["status"] != "not_applicable")]
     directions = (
-        scored.drop_duplicates([*keys, "direction", "space"])
+        scored.drop_duplicates([*keys, "direction", "normalization"])
         .groupby(keys)
         .size()
         .rename("directions")

@@ -32,7 +32,7 @@ TABLES = (
     "paired_tests",
     "ranks",
     "overall",
-    "gates",
+    "sanity_checks",
 )
 TABLES += (
     "published",
@@ -219,15 +219,15 @@ class Jobs:
 
     def cut(self, dataset: str, scenario: str, seed: int | str) -> str:
         """Return the file of the cut of a split."""
-        return self.at("cut", dataset, scenario, f"seed-{seed}")
+        return self.at("split", dataset, scenario, f"seed-{seed}")
 
     def cut_of_seeds(self, dataset: str, scenario: str) -> str:
         """Return the file of the cut of a split with all seeds."""
-        return self.at("cut", dataset, scenario, "seeds")
+        return self.at("split", dataset, scenario, "seeds")
 
     def divide(self, dataset: str, scenario: str, seed: int | str) -> str:
         """Return the file of the division of a split's train cells."""
-        return self.at("divide", dataset, scenario, f"seed-{seed}")
+        return self.at("split_inner", dataset, scenario, f"seed-{seed}")
 
     def tune(self, dataset: str, scenario: str, run: str, seed: int | str) -> str:
         """Return the file of the search for a tuned run's settings."""

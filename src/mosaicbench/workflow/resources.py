@@ -28,7 +28,9 @@ def jobs_of(results: Results) -> pd.DataFrame:
     folder, rows = Path(results.resources.folder), []
     for file in sorted(folder.rglob("*.tsv")):
         rule, *split = file.relative_to(folder).with_suffix("").parts
-        dataset, scenario, *_ = [*split, "-", "-"] if rule in ("prepare", "cut", "score") else "--"
+        dataset, scenario, *_ = (
+            [*split, "-", "-"] if rule in ("prepare", "split", "score") else "--"
+        )
         took = pd.read_csv(file, sep="\t", na_values="-").iloc[-1]
         rows.append([rule, dataset, scenario, took["s"], took["max_rss"]])
     return pd.DataFrame(rows, columns=JOB_COLUMNS)
@@ -106,13 +108,13 @@ def planned(
             card = catalog.card("methods", run.method)
             of, epochs = _like(costs, run.method), run.hyperparameters.get("max_epochs")
             latents = cells * (len(features) + 1) * (run.hyperparameters.get("latent") or 20)
-            keeps = settings.config["keep_imputed"] is True and "impute" in card["gives"]
+            keeps = settings.config["keep_imputed"] is True and "impute" in card["outputs"]
             disk = 4 * (latents + keeps * query * width * (len(features) - 1)) / 1e9
             add(dataset, scenario, run.method, seeds, train, of, epochs, disk)
             add(dataset, scenario, SCORE, seeds, train, costs.loc[SCORE])
             if run.tuned_from:
                 trials = settings.tuning["trials"] * len(settings.tuned_seeds)
-                inner = (1 - settings.tuning["share"]) * train
+                inner = (1 - settings.tuning["fraction"]) * train
                 add(dataset, scenario, "tuning", trials, inner, of, epochs)
                 add(dataset, scenario, "tuning", trials, inner, costs.loc[SCORE])
     columns = ["dataset", "scenario", "work", "jobs", "hours", "mb", "disk_gb"]

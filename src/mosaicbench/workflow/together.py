@@ -32,7 +32,7 @@ def of_kind(kind: str, runs: dict) -> list[str]:
     return [
         name
         for name, card in cards.items()
-        if card["kind"] == kind and not {"wraps", "elsewhere"} & card.keys()
+        if card["kind"] == kind and not {"wraps", "external"} & card.keys()
     ]
 
 

@@ -125,7 +125,7 @@ def with_arrow(metric: str, theme: Theme) -> str:
 
 def run_cell(run: str, theme: Theme, signs: str = "") -> Cell:
     """Return the cell that names a run, with its colour and the signs that checks gave it."""
-    meaning = "; ".join(gate for gate, sign in MARKS.items() if sign in signs)
+    meaning = "; ".join(check for check, sign in MARKS.items() if sign in signs)
     return Cell(
         f"{theme.label('runs', run)} {signs}".strip(), colour=theme.colour(run), why=meaning
     )

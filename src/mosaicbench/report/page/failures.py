@@ -11,8 +11,8 @@ from mosaicbench.report.page.cells import (
     arranged,
     run_cell,
     run_column,
-    text_column,
     split_columns,
+    text_column,
 )
 from mosaicbench.report.page.html_tables import Cell, Grid, table
 from mosaicbench.report.tables.text import NOT_GIVEN
@@ -53,7 +53,7 @@ def reason(run: str, metric: str, runs: pd.DataFrame, theme: Theme) -> str:
         of_run = theme.run_metadata.group(metric) == "resources"
         return EXTERNAL if of_run else NOT_IN_FILES
     output, why = OUTPUTS.get(theme.run_metadata.group(metric), ("", ""))
-    gives = theme.run_metadata.card(run).get("gives")
+    gives = theme.run_metadata.card(run).get("outputs")
     if output and gives is not None and output not in gives:
         return f"not given by this method: {why}"
     remarks = (
@@ -115,12 +115,12 @@ def remedies(runs: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def gates(findings: pd.DataFrame, theme: Theme) -> Grid | None:
+def sanity_checks(findings: pd.DataFrame, theme: Theme) -> Grid | None:
     """Return one row per run and gate, whatever the number of scores it is about; None where nothing was found."""
     rows = [
-        dict(zip([*RUN, "gate"], names, strict=True))
+        dict(zip([*RUN, "check"], names, strict=True))
         | {"finding": in_words(found, lambda metric: _label(metric, theme))}
-        for names, found in findings.groupby([*RUN, "gate"], sort=False)
+        for names, found in findings.groupby([*RUN, "check"], sort=False)
     ]
     columns = [
         (
@@ -128,7 +128,7 @@ def gates(findings: pd.DataFrame, theme: Theme) -> Grid | None:
             lambda row: EVERY_RUN if row["run"] == EVERY_RUN else run_cell(row["run"], theme),
         ),
         *split_columns(theme),
-        *text_column("Gate", "gate"),
+        *text_column("Gate", "check"),
         *text_column("Finding", "finding"),
     ]
     return table("What the gates found", columns, rows)
@@ -139,7 +139,7 @@ def alarms(table: pd.DataFrame, theme: Theme) -> list[str]:
     return [
         f"{theme.label('runs', row.run)}, {_label(row.metric, theme)}, {theme.label('datasets', row.dataset)}, "
         f"{theme.label('scenarios', row.scenario)}: {row.message}"
-        for row in table[table["gate"] == GATE].itertuples()
+        for row in table[table["check"] == GATE].itertuples()
     ]
 
 

@@ -30,9 +30,9 @@ from mosaicbench.stats.overall import GROUPS, RANKS
 from mosaicbench.stats.sanity import signs_of
 
 
-def scoreboards(overall: pd.DataFrame, gates: pd.DataFrame, theme: Theme) -> list[dict]:
+def scoreboards(overall: pd.DataFrame, sanity_checks: pd.DataFrame, theme: Theme) -> list[dict]:
     """Return one board per scenario: runs that answer every question by rank, then others, controls, and what did not apply."""
-    signs = signs_of(gates)
+    signs = signs_of(sanity_checks)
     return [
         _board(scenario, lines, overall[overall["scenario"] == scenario], signs, theme)
         for scenario, lines in totals(overall, theme)
@@ -68,7 +68,7 @@ def _board(
         "Without an answer to every question: ranked in those that they answer": incomplete,
         "Controls": ran[~competes],
     }
-    lacking = zip(incomplete["run"], incomplete["lacks"], strict=True)
+    lacking = zip(incomplete["run"], incomplete["exempt_from"], strict=True)
     return {
         "title": title,
         "grid": table(f"Overall scores, {title}", _columns(several, theme), sections, by_run=True),
@@ -83,7 +83,7 @@ def _board(
 
 def _columns(datasets: list[str], theme: Theme) -> Columns:
     def reason(row: dict) -> str:
-        return f"it lacks {row['lacks']}" if row["lacks"] else ""
+        return f"it lacks {row['exempt_from']}" if row["exempt_from"] else ""
 
     def unranked(row: dict) -> str:
         return reason(row) if theme.run_metadata.competes(row["run"]) else "controls are not ranked"
@@ -152,9 +152,9 @@ def groups(theme: Theme) -> list[dict[str, str]]:
     ]
 
 
-def ranks(table_of_ranks: pd.DataFrame, gates: pd.DataFrame, theme: Theme) -> Grid | None:
+def ranks(table_of_ranks: pd.DataFrame, sanity_checks: pd.DataFrame, theme: Theme) -> Grid | None:
     """Return one row per scenario, headline score and run, the ranked first; None where there is nothing to rank."""
-    rows, signs = table_of_ranks[table_of_ranks["metric"].isin(HEADLINE)], signs_of(gates)
+    rows, signs = table_of_ranks[table_of_ranks["metric"].isin(HEADLINE)], signs_of(sanity_checks)
     scenarios = theme.order("scenarios", rows["scenario"])
     places = rows["scenario"].map(scenarios.index), rows["metric"].map(HEADLINE.index)
     rows = arranged(rows, *places, rows["rank"])

@@ -119,7 +119,9 @@ def methods(runs: pd.DataFrame, records: Sequence[Mapping], theme: Theme) -> lis
     runs_of = pd.Series(theme.order("runs", runs["run"]), dtype=object)
     for method, names in runs_of.groupby(runs_of.map(theme.run_metadata.method), sort=False):
         card = theme.run_metadata.card(names.iloc[0])
-        description = {key: ", ".join(card.get(key, ())) for key in ("handles", "uses", "gives")}
+        description = {
+            key: ", ".join(card.get(key, ())) for key in ("scenarios", "inputs", "outputs")
+        }
         description |= {key: card.get(key, "") for key in ("summary", "deviates", "paper", "doi")}
         descriptions.append(
             description

@@ -42,7 +42,7 @@ from mosaicbench.stats.spread import MOST_SEEDS
 CIRCULAR = "↻"  # of a label score, where cell types were derived from a modality that methods see
 FEW = f"none up to {MOST_SEEDS}, or not known"
 LABEL_GROUPS = ("label_transfer", "label_prediction", "biology")
-TABLES = ("headline", "runs", "overview", "gates", "paired_tests")
+TABLES = ("headline", "runs", "overview", "sanity_checks", "paired_tests")
 
 
 def split_section(
@@ -99,15 +99,17 @@ class _Scores:
     def __init__(self, tables: Mapping[str, pd.DataFrame], theme: Theme, *, circular: bool) -> None:
         self.tables, self.theme, self.circular = tables, theme, circular
         self.summary = tables["headline"].set_index(["run", "metric"])
-        signs = {run: sign for (*_, run), sign in signs_of(tables["gates"]).items()}
+        signs = {run: sign for (*_, run), sign in signs_of(tables["sanity_checks"]).items()}
         runs = theme.order("runs", tables["runs"]["run"])
         self.rows = tables["overview"].set_index("run", drop=False).loc[runs]
         self.signs = [signs.get(run, "") for run in runs]
 
     def headline(self, title: str) -> Grid | None:
         """Return the headline scores of every run."""
-        gates = self.tables["gates"]
-        at_chance = gates[gates["gate"] == "chance"].set_index(["run", "metric"])["message"]
+        sanity_checks = self.tables["sanity_checks"]
+        at_chance = sanity_checks[sanity_checks["check"] == "chance"].set_index(["run", "metric"])[
+            "message"
+        ]
         is_tied = level(
             self.tables["headline"], self.tables["paired_tests"], self.theme.run_metadata
         )

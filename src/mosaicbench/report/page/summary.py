@@ -143,7 +143,7 @@ def leader(ranked: pd.DataFrame, theme: Theme) -> str:
 
 def best_runs(tables: Mapping[str, pd.DataFrame], theme: Theme) -> pd.DataFrame:
     """Return the rows of the best runs of each headline score of each split, those that checks name aside."""
-    barred, summary = named_by_checks(tables["gates"]), tables["headline"]
+    barred, summary = named_by_checks(tables["sanity_checks"]), tables["headline"]
     named = [
         run in barred.get((dataset, scenario), ())
         for dataset, scenario, run in summary[RUN].itertuples(index=False)

@@ -50,7 +50,7 @@ def tuning(tables: Mapping[str, pd.DataFrame], config: Mapping, theme: Theme) ->
         most=searches.size().max(),
         hours=trials["cpu_seconds"].sum() / 3600,
         objective=asked.get("objective", "mean"),
-        share=asked.get("share", 0.2),
+        fraction=asked.get("fraction", 0.2),
         failed=trials["objective"].isna().sum(),
         of_first_seed=not asked.get("per_seed") and tables["runs"]["seed"].nunique() > 1,
         theme=theme,

@@ -12,12 +12,12 @@ from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS
 from mosaicbench.files.tables import check_contents, read_table
 from mosaicbench.report.recommendation import COLUMNS as RECOMMENDATION_COLUMNS
 from mosaicbench.report.recommendation import checked_recommendations
-from mosaicbench.stats.common import RUN, TABLED, SPLIT
+from mosaicbench.stats.common import RUN, SPLIT, TABLED
 from mosaicbench.stats.distances import DISTANCE_COLUMNS
 from mosaicbench.stats.overall import OVERALL_COLUMNS
 from mosaicbench.stats.paired import PAIRED_COLUMNS
 from mosaicbench.stats.ranks import RANK_COLUMNS
-from mosaicbench.stats.sanity import GATE_COLUMNS
+from mosaicbench.stats.sanity import CHECK_COLUMNS
 from mosaicbench.stats.summary import COMPARISON_COLUMNS, HEADLINE_COLUMNS
 from mosaicbench.stats.sweep import SWEEP_COLUMNS
 from mosaicbench.stats.tuning import (
@@ -101,7 +101,7 @@ TABLES = {  # in `tabulate`'s folder, beside expenses, phases and scaling, which
     "paired_tests": PAIRED_COLUMNS,
     "ranks": RANK_COLUMNS,
     "overall": [*OVERALL_COLUMNS, "may_win"],
-    "gates": GATE_COLUMNS,
+    "sanity_checks": CHECK_COLUMNS,
     "distances": DISTANCE_COLUMNS,
     "published": PUBLISHED_COLUMNS,
     "history": HISTORY_COLUMNS,
@@ -149,9 +149,9 @@ def of_split(table: pd.DataFrame, dataset: str, scenario: str) -> pd.DataFrame:
 
 def checked_scores(scores: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of the contract, with names as text and values as floats."""
-    return _typed(scores, [*SPLIT, "run", "metric", "direction", "space", "status"], ["value"])[
-        SCORE_COLUMNS
-    ]
+    return _typed(
+        scores, [*SPLIT, "run", "metric", "direction", "normalization", "status"], ["value"]
+    )[SCORE_COLUMNS]
 
 
 def checked_runs(runs: pd.DataFrame) -> pd.DataFrame:
