@@ -30,7 +30,7 @@ def small(tmp_path_factory):
     from mosaicbench.files.splits import write_split
 
     folder = tmp_path_factory.mktemp("small")
-    parts = scenarios.split(
+    parts = scenarios.make_split(
         pbmc68k_split.load(None), dataset_name="small", scenario="paired", kind="paired", seed=0
     )
     for part, split in parts.items():

@@ -50,7 +50,7 @@ def _train_cells(dataset, *pair, **options):
     from mosaicbench.data import scenarios
     from mosaicbench.files.splits import as_split
 
-    parts = scenarios.split(
+    parts = scenarios.make_split(
         dataset, dataset_name="d", scenario="s", kind="paired", seed=0, **options
     )
     split = as_split(parts["train"], labels=False)

@@ -228,7 +228,7 @@ class Cut:
             "seed": seed,
             "preprocess": ALL_GENES,
         }
-        parts = scenarios.split(dataset, **split)
+        parts = scenarios.make_split(dataset, **split)
         train, query, solution = (parts[part] for part in ("train", "query", "solution"))
         names = pd.Index(solution["rna"].obs["query_name"].astype(str))
         split = as_split(train, labels=False)

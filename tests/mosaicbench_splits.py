@@ -15,7 +15,7 @@ def small_dataset():
 def cut_small(dataset, kind: str, folder: Path, seed: int = 0, **options) -> Path:
     """Cut a split of the small dataset into `folder`."""
     folder.mkdir(exist_ok=True)
-    for part, split in scenarios.split(
+    for part, split in scenarios.make_split(
         dataset, dataset_name="small", scenario=kind, kind=kind, seed=seed, **options
     ).items():
         write_split(folder / f"{part}.h5mu", split)

@@ -143,7 +143,7 @@ def made_record(
         "seed": seed,
         "status": status,
         "message": {
-            "diverged": "cost is not finite in epoch 3",
+            "diverged": "loss is not finite in epoch 3",
             "collapsed": "no latent dimension varies",
         }.get(status, ""),
         "hyperparameters": {},
@@ -330,7 +330,7 @@ def made_projections(
                     "cell_type": name("type 1"),
                 }
                 dots = [(leiden, marks) for leiden in range(3) for marks in range(3)]
-                values = {"mean": random.random(9), "above": random.random(9), "fraction": 0.8}
+                values = {"mean": random.random(9), "above": random.random(9), "share": 0.8}
                 values |= {
                     "feature": [name(f"f{marks}") for _, marks in dots],
                     "marks": [marks for _, marks in dots],
@@ -413,15 +413,15 @@ def made_projections(
 def made_history(record: dict) -> pd.DataFrame:
     epochs = np.arange(1, 11)
     if KNOWN[record["method"]][0] != "model" or record["status"] == "diverged":
-        return pd.DataFrame(columns=["epoch", "cost"])
-    costs = {
-        "cost": 100 / epochs,
+        return pd.DataFrame(columns=["epoch", "loss"])
+    losses = {
+        "loss": 100 / epochs,
         "nll_rna": 90 / epochs,
         "kl": 10 / epochs,
-        "validation_cost": 110 / epochs,
+        "validation_loss": 110 / epochs,
     }
-    costs |= {"kept": (epochs == 10).astype(float)}
-    return pd.DataFrame({"epoch": epochs, "progress": epochs / 10} | costs)
+    losses |= {"kept": (epochs == 10).astype(float)}
+    return pd.DataFrame({"epoch": epochs, "progress": epochs / 10} | losses)
 
 
 def synthetic(folder: Path) -> SimpleNamespace:

@@ -13,8 +13,6 @@ from scipy import sparse
 
 import mosaicbench
 from mosaicbench import cli
-from mosaicbench.apply.measured import accessible, holding
-from mosaicbench.apply.model import Model
 from mosaicbench.commands import apply, integrate
 from mosaicbench.data.assemble import joined
 from mosaicbench.datasets import simulated
@@ -22,6 +20,8 @@ from mosaicbench.errors import NotApplicable, UserError
 from mosaicbench.files.runs import latents_of, read_imputed, read_latents
 from mosaicbench.files.splits import read_split
 from mosaicbench.files.tables import read_table
+from mosaicbench.inference.measured import holding, opened
+from mosaicbench.inference.model import Model
 from mosaicbench.methods.mmvae import MMVAE
 from mosaicbench.metrics import _nearest
 from mosaicbench.scoring import scorer
@@ -89,7 +89,7 @@ def test_chunks_change_nothing(place, monkeypatch):
     folder, _ = place
     cells, model = mudata.read_h5mu(folder / "own.h5mu"), Model.read(folder / "mvae")
     whole = model.apply(cells)
-    monkeypatch.setattr("mosaicbench.apply.embedding.AT_ONCE", 7)
+    monkeypatch.setattr("mosaicbench.inference.embedding.AT_ONCE", 7)
     np.testing.assert_allclose(
         model.apply(cells).obsm["X_mosaicbench"], whole.obsm["X_mosaicbench"], atol=1e-5
     )
@@ -362,7 +362,7 @@ def test_expected_counts_stand_beside_log_normalised_values(tmp_path):
     joined({"adt": cells["adt"].copy()}).write_h5mu(tmp_path / "adt.h5mu")
     apply.main(run=tmp_path / "model", cells=tmp_path / "adt.h5mu", output=tmp_path / "out.h5mu")
     made = mudata.read_h5mu(tmp_path / "out.h5mu")["adt->rna"]
-    total = float(Model.read(tmp_path / "model").kept.split["rna/total"])
+    total = float(Model.read(tmp_path / "model").kept.split["rna/library_size"])
     np.testing.assert_allclose(
         made.layers["counts"], np.maximum(np.expm1(made.X) * total / 1e4, 0), rtol=1e-4, atol=1e-6
     )
@@ -445,7 +445,7 @@ def test_any_layer_of_continuous_values_comes_after_x(tmp_path):
     AnnData(np.full((3, 2), 0.5), layers={"scaled": np.ones((3, 2))}).write_h5ad(
         tmp_path / "cells.h5ad"
     )
-    cells = accessible(tmp_path / "cells.h5ad").modalities["cells"]
+    cells = opened(tmp_path / "cells.h5ad").modalities["cells"]
     assert holding("cells", cells, "continuous").place == "X"
 
 

@@ -258,7 +258,7 @@ def scale(normalization, features, peaks=0):
     moments = {
         "mean": random.random(features),
         "std": 0.5 + random.random(features),
-        "total": 300.0,
+        "library_size": 300.0,
     }
     counted = peaks or features
     lsi = (
@@ -270,7 +270,7 @@ def scale(normalization, features, peaks=0):
         else {}
     )
     return Normalization(
-        normalization=normalization,
+        kind=normalization,
         fraction=np.full(counted, 1 / counted),
         accessible=np.full(counted, 0.3),
         **moments,

@@ -85,7 +85,7 @@ MISTAKES = [
         "methods",
         '"scenarios": ',
         '"handels": ',
-        ": CARD has an unknown key 'handels'; did you mean 'scenarios'?",
+        ": CARD has an unknown key 'handels'; did you mean 'label'?",
     ),
     (
         "methods",

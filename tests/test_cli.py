@@ -52,7 +52,7 @@ def test_a_users_mistake_is_a_message_without_a_traceback(tmp_path):
         *parts,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("mosaicbench cut: ")
+    assert done.stderr.startswith("mosaicbench split: ")
     assert "no.h5mu: no such file" in done.stderr
     assert "Traceback" not in done.stderr
 

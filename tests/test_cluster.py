@@ -71,7 +71,7 @@ def test_what_a_partition_has_is_not_refused(fits):
     ],
 )
 def test_what_would_wait_for_ever_is_refused_with_what_to_change(asked, could):
-    with pytest.raises(UserError, match=f"rule cut .*slurm_partition could be: {could}"):
+    with pytest.raises(UserError, match=f"rule split .*slurm_partition could be: {could}"):
         cluster.check_requests([Request(**SMALL), Request(**SMALL | asked)], OFFERED)
 
 
@@ -81,12 +81,12 @@ def test_every_rule_is_named_once():
         cluster.check_requests(many, OFFERED)
     assert [
         line.split()[1] for line in str(refused.value).splitlines() if line.startswith("  rule ")
-    ] == ["split", "fit"]
+    ] == ["fit", "split"]
 
 
 def test_a_cluster_without_a_default_partition_wants_one_named():
     gpu = {"gpu": OFFERED["gpu"]}
-    with pytest.raises(UserError, match=r"rule cut .*no default.*slurm_partition could be: gpu"):
+    with pytest.raises(UserError, match=r"rule split .*no default.*slurm_partition could be: gpu"):
         cluster.check_requests([Request(**SMALL)], gpu)
 
 

@@ -35,7 +35,7 @@ def minibatch(train):
     return on_device(train.blocks[0], torch.device("cpu"))
 
 
-def cost_of(model, x):
+def loss_of(model, x):
     """Return the loss, drawn from the same random numbers every time."""
     torch.manual_seed(3)
     return model.loss(x, 1.0)
@@ -80,17 +80,17 @@ def test_contrast_of_nothing_is_log_cells_of_twins_zero_and_of_one_modality_zero
 def test_a_weight_of_zero_removes_exactly_its_term():
     train = paired_split()
     x = minibatch(train)
-    paid = cost_of(built(train), x)
+    paid = loss_of(built(train), x)
     assert set(paid) == TERMS
     for weight, terms in (
         ("contrast_weight", {"contrast"}),
         ("reconstruction_weight", {"nll_rna", "nll_adt"}),
     ):
-        without = cost_of(built(train, **{weight: 0.0}), x)
+        without = loss_of(built(train, **{weight: 0.0}), x)
         assert set(without) == TERMS - terms
         for name, value in without.items():
             torch.testing.assert_close(value, paid[name])
-    twice = cost_of(built(train, contrast_weight=2 * ContrastiveVAE().contrast_weight), x)
+    twice = loss_of(built(train, contrast_weight=2 * ContrastiveVAE().contrast_weight), x)
     torch.testing.assert_close(twice["contrast"], 2 * paid["contrast"])
 
 
@@ -101,8 +101,8 @@ def test_without_contrast_and_linear_path_it_losses_what_mmvae_losses():
     torch.manual_seed(0)
     plain.make(train)
     plain.encoders, plain.decoders = ours.encoders, ours.decoders
-    for name, value in cost_of(plain, x).items():
-        torch.testing.assert_close(cost_of(ours, x)[name], value)
+    for name, value in loss_of(plain, x).items():
+        torch.testing.assert_close(loss_of(ours, x)[name], value)
 
 
 @pytest.mark.parametrize(

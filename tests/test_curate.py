@@ -135,7 +135,7 @@ def test_curation_leaves_its_argument_alone(dataset):
         ({"qc": {"adt": {"max_mito": 0.1}}}, "qc.adt.max_mito: no gene's name begins with MT-"),
         (
             {"unknown_labels": ["unsur"]},
-            "unlabelled: no cell is called 'unsur'; there are B, Doublet, T, unsure",
+            "unknown_labels: no cell is called 'unsur'; there are B, Doublet, T, unsure",
         ),
         ({"dropped_types": ["Doublets"]}, "dropped_types: no cell is called 'Doublets'"),
         ({"labels": {"column": "type"}}, "labels: the key 'path' is missing"),

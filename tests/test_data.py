@@ -485,7 +485,9 @@ def test_private_features_of_counts_follow_private_factors_alone():
 
 
 def test_what_is_shared_driven_is_told_to_the_solution_only(processes):
-    parts = scenarios.split(processes, dataset_name="gp", scenario="paired", kind="paired", seed=0)
+    parts = scenarios.make_split(
+        processes, dataset_name="gp", scenario="paired", kind="paired", seed=0
+    )
     assert parts["solution"]["first"].var["shared_driven"].sum() == 10
     for part in ("train", "query"):
         assert not list(parts[part]["first"].var), part
@@ -653,7 +655,7 @@ def test_a_modality_without_a_partner_is_named(written):
         dataset = own_files.load(None, path=written(files))
     refused = r"scenarios.s.kind: paired needs cells .*'d' has none; 'atac' shares no cell.* Say kind: natural.*datasets.d.path"
     with pytest.raises(UserError, match=refused):
-        scenarios.split(dataset, dataset_name="d", scenario="s", kind="paired", seed=0)
+        scenarios.make_split(dataset, dataset_name="d", scenario="s", kind="paired", seed=0)
     peaks.obs_names = [f"cell{i}-1" for i in range(12)]
     with pytest.raises(
         UserError,
@@ -674,7 +676,7 @@ def test_own_files_refuses_modalities_that_do_not_fit_together(written):
     with pytest.raises(
         UserError, match="paired needs cells .* none; no cell has two modalities. Say kind: natural"
     ):
-        scenarios.split(apart, dataset_name="d", scenario="s", kind="paired", seed=0)
+        scenarios.make_split(apart, dataset_name="d", scenario="s", kind="paired", seed=0)
     with pytest.raises(UserError, match="'rna' and 'adt' hold identical numbers"):
         own_files.load(None, path=written({"rna": rna, "adt": rna}))
     with pytest.raises(UserError, match="cannot tell the kind of modality 'second'"):

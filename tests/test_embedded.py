@@ -15,7 +15,7 @@ from mosaicbench.config import registry
 from mosaicbench.data import embedded
 from mosaicbench.data.labels_qc import curated
 from mosaicbench.data.preprocess import Preprocessing
-from mosaicbench.data.scenarios import split
+from mosaicbench.data.scenarios import make_split
 from mosaicbench.datasets import covid_citeseq
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import links_between, read_dataset
@@ -140,7 +140,7 @@ def test_each_sample_gives_its_share_and_names_of_both_modalities_stay_apart(pub
 
 
 def test_a_donor_can_be_held_out_and_the_audit_says_who_chose_the_genes():
-    parts = split(
+    parts = make_split(
         embedded.load("covid_citeseq_small"),
         dataset_name="d",
         scenario="s",

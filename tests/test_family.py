@@ -64,7 +64,7 @@ def values(cells=20, modalities=("rna", "adt"), labels=None):
     return Minibatch({m: torch.randn(cells, FEATURES[m]) for m in modalities}, labels=labels)
 
 
-def cost_of(model, x, progress=1.0):
+def loss_of(model, x, progress=1.0):
     """Return the loss, drawn from the same random numbers every time."""
     torch.manual_seed(3)
     return model.loss(x, progress)
@@ -112,7 +112,7 @@ def test_disagreement_sums_over_ordered_pairs_and_one_expert_has_none():
 
 def test_alignment_adds_the_disagreement_of_a_cells_experts_about_what_they_share():
     plain, aligned = built(MMVAE, private=2), built(MMVAE, private=2, alignment=3.0)
-    without, paid = cost_of(plain, values()), cost_of(aligned, values(), progress=0.5)
+    without, paid = loss_of(plain, values()), loss_of(aligned, values(), progress=0.5)
     experts = [aligned.split(q)[0] for q in aligned.encode(values()).values()]
     torch.testing.assert_close(
         paid.pop("disagreement"), 1.5 * disagreement(experts)["disagreement"]
@@ -244,16 +244,16 @@ def test_unimodal_terms_are_the_bounds_of_each_modality_alone(model_class):
     )
     torch.manual_seed(3)
     expected = plain.loss(x, 1.0).total() + sum(plain.loss(x.only(m), 1.0).total() for m in x)
-    torch.testing.assert_close(cost_of(more, x).total(), expected)
+    torch.testing.assert_close(loss_of(more, x).total(), expected)
     torch.testing.assert_close(
-        cost_of(more, x.only("rna")).total(), cost_of(plain, x.only("rna")).total()
+        loss_of(more, x.only("rna")).total(), loss_of(plain, x.only("rna")).total()
     )
 
 
 def test_poe_with_unimodal_terms_is_mvae():
     poe = built(PoEVAE, modality_dropout=0.0, unimodal_terms="mvae")
     torch.testing.assert_close(
-        cost_of(poe, values()).total(), cost_of(built(MVAE), values()).total()
+        loss_of(poe, values()).total(), loss_of(built(MVAE), values()).total()
     )
 
 
@@ -267,7 +267,7 @@ def test_the_mean_over_experts_is_the_sum_divided_by_their_number(objective):
         built(MMVAE, objective=objective, experts="mean"),
     )
     for x in (values(), values().only("rna")):
-        torch.testing.assert_close(cost_of(mean, x).total(), cost_of(total, x).total() / len(x))
+        torch.testing.assert_close(loss_of(mean, x).total(), loss_of(total, x).total() / len(x))
 
 
 @pytest.mark.parametrize("model_class", [MMVAEpp, SupervisedMMVAEpp])
@@ -277,7 +277,7 @@ def test_mmvaepp_asks_nothing_of_the_shared_latent_of_a_lone_modality_and_nothin
     model, x = built(model_class, latent=4, private=3), values().only("rna")
     if model_class is SupervisedMMVAEpp:
         x = values(labels=torch.full((20,), -1)).only("rna")
-    loss = cost_of(model, x)
+    loss = loss_of(model, x)
     torch.testing.assert_close(loss["kl"], kl(model.split(model.encode(x)["rna"])[1])["kl"])
     loss.total().backward()
     rows = [*range(4), *range(7, 11)]  # means and spreads of the shared latent
@@ -381,17 +381,17 @@ def test_with_one_modality_mmvae_and_mopoe_are_the_same_vae(private):
         x, q_mean := torch.cat([q.mean for q in mmvae.encode(x).values()]), ["rna"]
     )
     torch.testing.assert_close(mopoe.nll(x, q_mean, ["rna"])["nll_rna"], expected["nll_rna"])
-    torch.testing.assert_close(cost_of(mopoe, x)["kl"], cost_of(mmvae, x)["kl"])
+    torch.testing.assert_close(loss_of(mopoe, x)["kl"], loss_of(mmvae, x)["kl"])
     if private == 0:  # else the same distribution is drawn from in another order
-        torch.testing.assert_close(cost_of(mopoe, x).total(), cost_of(mmvae, x).total())
+        torch.testing.assert_close(loss_of(mopoe, x).total(), loss_of(mmvae, x).total())
 
 
 def test_mmvaepp_has_mmvaes_value_and_another_gradient():
     x, one, other = values(), built(MMVAE, private=3), built(MMVAEpp, private=3)
-    torch.testing.assert_close(cost_of(one, x).total(), cost_of(other, x).total())
+    torch.testing.assert_close(loss_of(one, x).total(), loss_of(other, x).total())
     gradients = []
     for model in (one, other):
-        cost_of(model, x).total().backward()
+        loss_of(model, x).total().backward()
         gradients.append(model.encoders["rna"].network[-1].weight.grad)
     assert not torch.allclose(*gradients)
 
@@ -409,7 +409,7 @@ def test_mopoe_pays_the_mean_divergence_of_all_subsets():
         ("rna", "atac", "adt"),
     ]
     expected = sum(kl(product([experts[m] for m in subset]))["kl"] for subset in subsets) / 7
-    torch.testing.assert_close(cost_of(model, x)["kl"], expected)
+    torch.testing.assert_close(loss_of(model, x)["kl"], expected)
 
 
 @pytest.mark.parametrize("variant", ["sutter", "martens"])
@@ -417,10 +417,10 @@ def test_mopoe_decodes_every_modality_from_a_private_latent_that_only_it_can_fil
     """What adt's encoder says of its own private latent must not reach rna's decoder."""
     model, x = built(MoPoE, latent=4, private=3, variant=variant), values(40)
     model.nets.eval()
-    before = cost_of(model, x)["nll_rna"]
+    before = loss_of(model, x)["nll_rna"]
     with torch.no_grad():
         model.encoders["adt"].network[-1].bias[4:7] += 5
-    torch.testing.assert_close(cost_of(model, x)["nll_rna"], before)
+    torch.testing.assert_close(loss_of(model, x)["nll_rna"], before)
 
 
 def test_martens_mopoe_fills_the_targets_private_latent_with_zeros_or_with_a_draw_of_the_prior():
@@ -441,7 +441,7 @@ def test_martens_mopoe_is_mvae_and_the_paths_between_modalities():
     x, model, mvae = values(), built(MoPoE, private=2, variant="martens"), built(MVAE, private=2)
     torch.manual_seed(3)
     expected = mvae.loss(x, 1.0).total() + model._across(x, 1.0).total()
-    torch.testing.assert_close(cost_of(model, x).total(), expected)
+    torch.testing.assert_close(loss_of(model, x).total(), expected)
 
 
 @pytest.mark.parametrize(("objective", "whole"), [("elbo", 1), ("iwae", 3), ("dreg", 3)])
@@ -459,11 +459,11 @@ def test_importance_weighted_bounds_are_tighter_with_more_draws_and_exact_for_th
     x, bounds = values(200), {}
     for samples in (1, 50):
         model = built(MMVAE, latent=3, objective=objective, samples=samples)
-        bounds[samples] = cost_of(model, x).total().item()
+        bounds[samples] = loss_of(model, x).total().item()
     assert bounds[50] < bounds[1]
     # One draw: log p(z) + sum_n log p(x_n | z) - log of the mixture's density, computed from first principles.
     model = built(MMVAE, latent=3, objective=objective, samples=1)
-    loss = cost_of(model, x)
+    loss = loss_of(model, x)
     torch.manual_seed(3)
     posteriors = model.encode(x)
     for source, q in posteriors.items():
@@ -505,7 +505,7 @@ SUPERVISED = [SupervisedMVAE, SupervisedMoPoE, SupervisedMMVAEpp]
 def test_a_cell_without_a_label_pays_for_none_anywhere(model_class):
     labels = torch.tensor([0, -1, 2, -1] * 5)
     model = built(model_class)
-    loss = cost_of(model, values(labels=labels))["nll_label"]
+    loss = loss_of(model, values(labels=labels))["nll_label"]
     assert (loss[labels < 0] == 0).all()
     assert (loss[labels >= 0] > 0).all()
 
@@ -513,13 +513,13 @@ def test_a_cell_without_a_label_pays_for_none_anywhere(model_class):
 @pytest.mark.parametrize("model_class", SUPERVISED)
 def test_label_weight_zero_removes_exactly_the_label(model_class):
     x = values(labels=torch.tensor([0, 1, 2, -1] * 5))
-    paid, free = cost_of(built(model_class), x), cost_of(built(model_class, label_weight=0.0), x)
+    paid, free = loss_of(built(model_class), x), loss_of(built(model_class, label_weight=0.0), x)
     torch.testing.assert_close(paid.total() - paid["nll_label"].mean(), free.total())
 
 
 def test_a_label_reaches_the_shared_latent_only():
     model = built(SupervisedMMVAEpp, latent=4, private=3)
-    cost_of(model, values(labels=torch.zeros(20, dtype=torch.long)))["nll_label"].mean().backward()
+    loss_of(model, values(labels=torch.zeros(20, dtype=torch.long)))["nll_label"].mean().backward()
     gradient = model.encoders["rna"].network[-1].weight.grad.abs().sum(1)
     private = [4, 5, 6, 11, 12, 13]
     assert float(gradient[private].max()) == 0
@@ -594,8 +594,8 @@ def test_beta_rises_from_nothing_to_itself(annealing):
 def test_likelihood_rescaling_weighs_the_widest_modality_once():
     x = values()
     plain, rescaled = (
-        cost_of(built(PoEVAE), x),
-        cost_of(built(PoEVAE, likelihood_rescaling=True), x),
+        loss_of(built(PoEVAE), x),
+        loss_of(built(PoEVAE, likelihood_rescaling=True), x),
     )
     torch.testing.assert_close(rescaled["nll_rna"], plain["nll_rna"])
     torch.testing.assert_close(
@@ -868,14 +868,14 @@ def test_feedback_is_minus_lambda_times_the_surprise_and_pushes_the_encoder_agai
     torch.manual_seed(3)
     reading = model.read(x)
     feedback = model.feedback(reading, 1.0)["feedback_latent"]
-    surprise = model.opponents.discriminators["latent"].surprise(
+    cross_entropy = model.opponents.discriminators["latent"].cross_entropy(
         reading.q.mean, torch.ones(20, dtype=torch.long)
     )
-    torch.testing.assert_close(feedback, -3 * ramp(1.0) * surprise)
+    torch.testing.assert_close(feedback, -3 * ramp(1.0) * cross_entropy)
     assert torch.equal(model.feedback(reading, 0.0)["feedback_latent"], torch.zeros(20))
     towards, reverse = (
         torch.autograd.grad(s.sum(), reading.q.mean, retain_graph=True)[0]
-        for s in (surprise, feedback)
+        for s in (cross_entropy, feedback)
     )
     torch.testing.assert_close(reverse, -3 * ramp(1.0) * towards)
 
@@ -921,7 +921,9 @@ def test_a_discriminator_tells_apart_what_can_be_told_and_spectral_norm_bounds_i
     )
     rankings = [game.learn([], 1.0) for _ in range(100)]
     assert rankings[-1]["discriminator_c_accuracy"] > 0.95
-    assert rankings[-1]["discriminator_c_surprise"] < rankings[0]["discriminator_c_surprise"]
+    assert (
+        rankings[-1]["discriminator_c_cross_entropy"] < rankings[0]["discriminator_c_cross_entropy"]
+    )
     z = seen.requires_grad_()
     slope = torch.autograd.grad((discriminator(z)[:, 0]).sum(), z)[0].norm(dim=1)
     assert slope.max() < 1.05
@@ -970,7 +972,7 @@ def test_discriminators_take_as_many_steps_as_they_are_told_and_say_how_they_did
     standing = game.learn([], 1.0)
     assert len(told) == 4
     expected = torch.nn.functional.cross_entropy(before(seen), domain)
-    torch.testing.assert_close(standing["discriminator_c_surprise"], expected.detach())
+    torch.testing.assert_close(standing["discriminator_c_cross_entropy"], expected.detach())
 
 
 def test_history_and_remarks_say_how_the_discriminators_did():
@@ -978,13 +980,14 @@ def test_history_and_remarks_say_how_the_discriminators_did():
     model = OutputAdversarialDMMVAE(max_epochs=3, batch_size=32, shows_real=False)
     history = model.fit(split, 0)
     assert {
-        f"discriminator_latent_{column}" for column in ("accuracy", "surprise", "said", "shown")
+        f"discriminator_latent_{column}"
+        for column in ("accuracy", "cross_entropy", "said", "shown")
     } <= set(history[0])
     assert history[-1]["discriminator_latent_shown"] == 0.5
     assert [w for w in model.remarks if "output_rna" in w and "shown one domain only" in w]
     row = {
         "discriminator_latent_accuracy": 0.5,
-        "discriminator_latent_surprise": 0.7,
+        "discriminator_latent_cross_entropy": 0.7,
         "discriminator_latent_said": 1.0,
         "discriminator_latent_shown": 0.5,
     }
@@ -994,7 +997,7 @@ def test_history_and_remarks_say_how_the_discriminators_did():
     assert (
         game.warnings(row) == []
     )  # alignment: what it says is right half of the time, and it knows it
-    assert "died" in game.warnings(row | {"discriminator_latent_surprise": 2.0})[0]
+    assert "died" in game.warnings(row | {"discriminator_latent_cross_entropy": 2.0})[0]
     assert (
         "won"
         in game.warnings(
@@ -1026,13 +1029,15 @@ def test_a_step_takes_one_minibatch_of_every_block_and_an_epoch_every_cell():
 
 
 def test_feedback_surprises_the_discriminators():
-    split, surprise = unpaired_split(150), {}
+    split, cross_entropy = unpaired_split(150), {}
     for weight in (1e-6, 20.0):
         history = EncoderAdversarialDMMVAE(
             discriminator_weight=weight, max_epochs=30, batch_size=64
         ).fit(split, 0)
-        surprise[weight] = np.mean([row["discriminator_latent_surprise"] for row in history[-5:]])
-    assert surprise[1e-6] < 0.03 < 0.1 < surprise[20.0]
+        cross_entropy[weight] = np.mean(
+            [row["discriminator_latent_cross_entropy"] for row in history[-5:]]
+        )
+    assert cross_entropy[1e-6] < 0.03 < 0.1 < cross_entropy[20.0]
 
 
 def test_the_weight_is_chosen_by_a_probe_among_those_that_loss_no_reconstruction():

@@ -265,7 +265,7 @@ def test_losses_are_in_order_and_named_and_the_start_is_left_out():
         "loss": 1010 / epochs,
     }
     curves |= {
-        "discriminator_output_adt_surprise": 1 / epochs,
+        "discriminator_output_adt_cross_entropy": 1 / epochs,
         "discriminator_output_adt_said": 0.5 + 0 * epochs,
     }
     parts = [
@@ -280,7 +280,7 @@ def test_losses_are_in_order_and_named_and_the_start_is_left_out():
         "Loss, validation cells",
         "−log likelihood, RNA",
         "KL divergence",
-        "Discriminator, output ADT\nsurprise",  # a line more, not cut
+        "Discriminator, output\nADT cross entropy",  # a line more, not cut
     ]
     assert figure.axes[0].get_ylim()[1] < 200
     assert len(drawn) == 500

@@ -283,7 +283,7 @@ def test_a_compressed_file_holds_what_it_held(tmp_path, monkeypatch, split):
 def test_records_and_scores_know_their_words(tmp_path):
     with pytest.raises(UserError, match="unknown status 'fine'"):
         write_record(tmp_path / "run.json", RECORD | {"status": "fine"})
-    with pytest.raises(UserError, match="exempt_from"):
+    with pytest.raises(UserError, match="lacks"):
         write_record(tmp_path / "run.json", {"status": "ok"})
     twice = pd.DataFrame([SCORE, SCORE], columns=SCORE_COLUMNS)
     with pytest.raises(UserError, match="twice"):

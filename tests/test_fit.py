@@ -60,7 +60,7 @@ class Misbehaving:
 
     def fit(self, train, seed):
         if self.what == "diverge":
-            raise Diverged("the cost was not finite in epoch 3")
+            raise Diverged("the loss was not finite in epoch 3")
         if self.what == "lack":
             raise NotApplicable("the split has no links")
         if self.what == "crash":

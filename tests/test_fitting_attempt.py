@@ -1,4 +1,4 @@
-"""Several fits in one job: the same files as fits of their own, one that fails leaves the others alone, shared costs."""
+"""Several fits in one job: the same files as fits of their own, one that fails leaves the others alone, shared losses."""
 
 import os
 import signal
@@ -188,7 +188,7 @@ class Misbehaving(Budget):
         if seed == 0 and self.what == "exit":
             os._exit(9)
         if seed == 0 and self.what == "diverge":
-            raise Diverged("the cost was not finite in epoch 3")
+            raise Diverged("the loss was not finite in epoch 3")
         return []
 
     def embed(self, cells):

@@ -283,7 +283,7 @@ def test_links_survive_the_disk_and_tell_their_origin(trimodal, tmp_path):
 def test_links_of_a_split_are_those_of_its_features(trimodal):
     dataset = curated(trimodal)
     preprocess = {"rna": {"features": 7}, "atac": {"features": 15, "components": 3}}
-    parts = scenarios.split(
+    parts = scenarios.make_split(
         dataset,
         dataset_name="d",
         scenario="s",
@@ -304,7 +304,7 @@ def test_links_of_a_split_are_those_of_its_features(trimodal):
 def test_gene_activity_sums_all_linked_peaks_also_those_that_were_not_chosen(trimodal):
     dataset = curated(trimodal)
     preprocess = {"atac": {"features": 10, "components": 3}}
-    parts = scenarios.split(
+    parts = scenarios.make_split(
         dataset, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=preprocess
     )
     counts = dataset["atac"].layers["counts"].toarray()
@@ -329,7 +329,7 @@ def test_gene_activity_sums_all_linked_peaks_also_those_that_were_not_chosen(tri
 
 def test_genes_of_measured_proteins_are_chosen_however_little_they_vary(trimodal):
     preprocess = {"rna": {"features": 2}}
-    parts = scenarios.split(
+    parts = scenarios.make_split(
         curated(trimodal),
         dataset_name="d",
         scenario="s",
@@ -340,7 +340,7 @@ def test_genes_of_measured_proteins_are_chosen_however_little_they_vary(trimodal
     genes = set(parts["train"]["rna"].var_names)
     assert {"CD3D", "CD3E", "CD4", "MS4A1"} <= genes
     assert len(genes) <= 6
-    unlinked = scenarios.split(
+    unlinked = scenarios.make_split(
         trimodal, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=preprocess
     )
     assert unlinked["train"]["rna"].n_vars == 2
@@ -348,14 +348,14 @@ def test_genes_of_measured_proteins_are_chosen_however_little_they_vary(trimodal
 
 def test_methods_see_links_and_gene_activities_only_if_they_ask(trimodal):
     dataset = curated(trimodal)
-    parts = scenarios.split(
+    parts = scenarios.make_split(
         dataset, dataset_name="d", scenario="s", kind="mosaic", seed=0, paired_fraction=0.4
     )
     blind, told = (as_split(parts["train"], labels=False, links=links) for links in (False, True))
     assert not blind.links
     assert not any(block.gene_activity for block in blind.blocks)
     assert set(told.links) == set(permutations(("rna", "adt"))) | set(permutations(("rna", "atac")))
-    assert told.links["rna", "adt"].shape == (len(told.normalizations["rna"].share), 4)
+    assert told.links["rna", "adt"].shape == (len(told.normalizations["rna"].fraction), 4)
     for block in told.blocks:
         assert set(block.gene_activity) == {"atac"} & set(block.modalities)
         for modality, gene_activity in block.gene_activity.items():
@@ -468,7 +468,7 @@ def test_varp_is_where_mudata_keeps_pairs_of_features(trimodal):
 
 def parts_with(dataset, share, seed=0, **options):
     preprocess = {"rna": {"features": 9}, "atac": {"features": 20, "components": 3}}
-    return scenarios.split(
+    return scenarios.make_split(
         dataset,
         dataset_name="d",
         scenario="s",

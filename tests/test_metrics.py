@@ -235,7 +235,7 @@ def made_world(noise, n, seed):
         "cell_cycle": z[:, 4:6] + np.random.default_rng(96).standard_normal((n, 2)),
         "private_factors": private_factors,
         "shared_driven": np.arange(12) < 8,
-        "history": {"kl": np.array([5.0, 3.0]), "validation_cost": np.array([2.0, 1.0])},
+        "history": {"kl": np.array([5.0, 3.0]), "validation_loss": np.array([2.0, 1.0])},
         "trained": {"epochs": 50, "kept_epoch": 20, "max_epochs": 400, "patience": 30},
         "stopping": {"epochs": 50, "kept_epoch": 20, "max_epochs": 400, "patience": 30},
         "record": record,
@@ -1964,10 +1964,10 @@ def test_a_training_is_stopped_by_the_budget_where_patience_had_not_run_out_at_i
 
 
 def test_the_kl_term_is_that_of_the_weights_that_were_kept():
-    history = {"kl": np.array([9.0, 4.0, 2.0]), "validation_cost": np.array([3.0, 1.0, np.nan])}
+    history = {"kl": np.array([9.0, 4.0, 2.0]), "validation_loss": np.array([3.0, 1.0, np.nan])}
     for kept in range(
         3
-    ):  # a method with discriminators, or without early stopping, keeps other weights than the lowest cost's
+    ):  # a method with discriminators, or without early stopping, keeps other weights than the lowest loss's
         assert (
             evaluate("kl_term", {"history": history | {"kept": np.eye(3)[kept]}})
             == history["kl"][kept]

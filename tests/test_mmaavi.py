@@ -9,7 +9,7 @@ from conftest import FEATURES, linear_cells, mosaic_split, paired_split, unpaire
 from mosaicbench_fits import fit_one
 from mosaicbench_splits import cut_small, small_dataset
 from scipy import sparse
-from test_family import built, cost_of, counted_split, values
+from test_family import built, counted_split, loss_of, values
 from torch.distributions import NegativeBinomial, Normal
 
 from mosaicbench.commands import score
@@ -44,7 +44,7 @@ def linked_split(cells=200):
     split = replace(
         split,
         normalizations=split.normalizations
-        | {"atac": replace(split.normalizations["atac"], share=share)},
+        | {"atac": replace(split.normalizations["atac"], fraction=share)},
     )
     return replace(
         split, links={("rna", "atac"): links, ("atac", "rna"): sparse.csr_matrix(links.T)}
@@ -71,7 +71,7 @@ def counted(split):
 def test_weight_zero_removes_exactly_its_term(weight, term):
     split = linked_split(40)
     x = counted(split)
-    paid, free = (cost_of(made(split, **{weight: value}), x) for value in (2.0, 0.0))
+    paid, free = (loss_of(made(split, **{weight: value}), x) for value in (2.0, 0.0))
     assert term not in free
     assert abs(float(paid[term].detach().mean())) > 0.01
     torch.testing.assert_close(paid.total() - paid[term].mean(), free.total())
@@ -80,7 +80,7 @@ def test_weight_zero_removes_exactly_its_term(weight, term):
 def test_the_links_weigh_as_much_as_there_are_modalities():
     split = linked_split(40)
     auto, one = (
-        cost_of(made(split, graph_weight=weight), counted(split))["nll_graph"]
+        loss_of(made(split, graph_weight=weight), counted(split))["nll_graph"]
         for weight in ("modalities", 1.0)
     )
     torch.testing.assert_close(auto, 2 * one)
@@ -88,13 +88,13 @@ def test_the_links_weigh_as_much_as_there_are_modalities():
 
 def test_without_links_features_have_embeddings_and_nothing_to_reconstruct():
     model = made(replace(paired_split(20), links={}))
-    assert "nll_graph" not in cost_of(model, values())
-    assert "nll_graph" in cost_of(made(paired_split(20)), values())
+    assert "nll_graph" not in loss_of(model, values())
+    assert "nll_graph" in loss_of(made(paired_split(20)), values())
     assert model.graph().mean.shape == (FEATURES["rna"] + FEATURES["adt"], model.latent)
 
 
 def test_beta_zero_removes_exactly_the_divergence():
-    paid, free = (cost_of(built(MMAAVI, beta=beta), values()) for beta in (1.0, 0.0))
+    paid, free = (loss_of(built(MMAAVI, beta=beta), values()) for beta in (1.0, 0.0))
     torch.testing.assert_close(
         paid.total() - sum(paid[k].mean() for k in ("kl_z", "kl_u", "kl_c")), free.total()
     )
@@ -118,7 +118,7 @@ def test_cells_are_encoded_from_fewer_modalities_but_reconstruct_all():
     model, x = built(MMAAVI, modality_dropout=1.0), values()
     torch.manual_seed(0)
     assert {tuple(model.shown(x)) for _ in range(30)} == {("rna",), ("adt",)}
-    assert {"nll_rna", "nll_adt"} <= set(cost_of(model, x))
+    assert {"nll_rna", "nll_adt"} <= set(loss_of(model, x))
     whole = built(MMAAVI, modality_dropout=0.0)
     assert {tuple(whole.shown(x)) for _ in range(30)} == {("rna", "adt")}
 
@@ -331,7 +331,7 @@ def few(split, share, seed=0):
 
 def test_a_cell_without_a_label_pays_for_none():
     labels = torch.tensor([0, -1, 2, -1] * 5)
-    loss = cost_of(built(SemiSupervisedMMAAVI), values(labels=labels))
+    loss = loss_of(built(SemiSupervisedMMAAVI), values(labels=labels))
     assert (loss["nll_label"][labels < 0] == 0).all()
     assert (loss["nll_label"][labels >= 0] > 0).all()
     assert (loss["kl_c"][labels >= 0] == 0).all()
@@ -402,28 +402,33 @@ def test_few_labels_of_one_batch_are_drawn_by_the_seed():
     def drawn(seed=0, **options):
         return pairing.few_labels(labels, batches, np.random.default_rng(seed), **options)
 
-    chosen = drawn(share=0.02, least=2)
+    chosen = drawn(fraction=0.02, min_per_type=2)
     assert len(chosen) == len(set(chosen)) == 40
     assert set(labels[chosen]) == {"B", "T", "rare"}
     assert len(set(batches[chosen])) == 1
-    assert set(batches[drawn(share=0.02, batch="two")]) == {"two"}
-    fewest = labels[drawn(share=0.0001, least=2, batch="one")]
+    assert set(batches[drawn(fraction=0.02, batch="two")]) == {"two"}
+    fewest = labels[drawn(fraction=0.0001, min_per_type=2, batch="one")]
     assert sorted(fewest) == ["B", "B", "T", "T", "rare", "rare"]
-    assert len(drawn(share=0.0)) == 0
-    assert len(drawn(share=1.0, batch="one")) == np.sum((batches == "one") & (labels != ""))
-    np.testing.assert_array_equal(chosen, drawn(share=0.02, least=2))
-    assert not np.array_equal(drawn(share=0.02, batch="one"), drawn(1, share=0.02, batch="one"))
+    assert len(drawn(fraction=0.0)) == 0
+    assert len(drawn(fraction=1.0, batch="one")) == np.sum((batches == "one") & (labels != ""))
+    np.testing.assert_array_equal(chosen, drawn(fraction=0.02, min_per_type=2))
+    assert not np.array_equal(
+        drawn(fraction=0.02, batch="one"), drawn(1, fraction=0.02, batch="one")
+    )
     with pytest.raises(UserError, match="no train cell has batch 'three'; there are one, two"):
-        drawn(share=0.1, batch="three")
+        drawn(fraction=0.1, batch="three")
 
 
 def test_hiding_labels_changes_nothing_else():
     dataset = small_dataset()
     split = {
-        name: scenarios.split(
+        name: scenarios.make_split(
             dataset, dataset_name="small", scenario="m", kind="paired", seed=2, **option
         )
-        for name, option in (("all", {}), ("few", {"label_subset": {"share": 0.05, "least": 1}}))
+        for name, option in (
+            ("all", {}),
+            ("few", {"label_subset": {"fraction": 0.05, "min_per_type": 1}}),
+        )
     }
     for modality, cells in split["all"]["train"].mod.items():
         hidden = split["few"]["train"][modality]
@@ -504,7 +509,7 @@ def test_modality_means_weigh_a_modality_by_how_few_cells_have_it():
     )
     x = on_device(split.blocks[0], CPU)
     whole = sum(len(block) for block in split.blocks)
-    first, second = cost_of(plain, x), cost_of(means, x)
+    first, second = loss_of(plain, x), loss_of(means, x)
     for m in x:
         torch.testing.assert_close(second[f"nll_{m}"], whole / cells[m] * first[f"nll_{m}"])
     torch.testing.assert_close(second["kl_z"], first["kl_z"])
@@ -518,7 +523,7 @@ def test_group_means_make_each_groups_divergence_a_mean_over_its_own_cells():
         model.fit(split, 0)
     means.nets.load_state_dict(plain.nets.state_dict())
     x = on_device(split.blocks[0], CPU, cell_types=split.cell_types)
-    first, second = cost_of(plain, x), cost_of(means, x)
+    first, second = loss_of(plain, x), loss_of(means, x)
     known, share = x.labels >= 0, means.labelled_fraction
     for name in ("kl_z", "kl_u", "kl_c", "nll_label"):
         torch.testing.assert_close(second[name][known], first[name][known] / share)

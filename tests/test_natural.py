@@ -62,7 +62,7 @@ def own(request, simulation, tmp_path_factory):
 
 def parts_of(dataset, kind="as_measured", seed=0, **options):
     options = {"preprocess": PEAKS} | options
-    return scenarios.split(
+    return scenarios.make_split(
         dataset, dataset_name="mine", scenario=kind, kind=kind, seed=seed, **options
     )
 

@@ -3,11 +3,11 @@
 import pandas as pd
 import pytest
 
-from mosaicbench.apply.matching import matched
-from mosaicbench.apply.measured import Measured
 from mosaicbench.commands import apply
 from mosaicbench.errors import NotWritten, UserError
 from mosaicbench.files.atomic import make_folder
+from mosaicbench.inference.matching import matched
+from mosaicbench.inference.measured import Measured
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan"), float("inf")])

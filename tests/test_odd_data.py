@@ -10,7 +10,6 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
-from mosaicbench.apply.measured import opened as shown
 from mosaicbench.commands import prepare
 from mosaicbench.data import pairing, read
 from mosaicbench.data.checks import DataWarning, _check_name
@@ -19,6 +18,7 @@ from mosaicbench.datasets import own_files
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import read_dataset
 from mosaicbench.files.tables import read_table, write_table
+from mosaicbench.inference.measured import opened as shown
 
 CELLS = 60
 

@@ -128,7 +128,7 @@ def parts():
                 if kind == "mosaic"
                 else {}
             )
-            split = scenarios.split(
+            split = scenarios.make_split(
                 dataset, dataset_name="d", scenario=kind, kind=kind, seed=0, **blocks
             )
             train = as_split(split["train"], labels=True)
@@ -251,7 +251,7 @@ def test_gives_what_it_is_known_to_give(name, once):
             )
             assert array.std(0).max() > 0
     assert len({array.shape[1] for what, array in found.items() if "->" not in what}) <= 1
-    assert all({"epoch", "cost"} <= set(row) for row in history)
+    assert all({"epoch", "loss"} <= set(row) for row in history)
     assert history or catalog.card("methods", name)["kind"] == "baseline"
 
 
@@ -355,7 +355,9 @@ def test_in_its_own_environment(name, tmp_path):
     hyperparameters, modalities, gives = APART[name]
     dataset = simulated.load(None, cells=220, modalities=modalities, cell_types=3, **FEATURES)
     dataset = linked(dataset, tmp_path / "links.tsv")
-    split = scenarios.split(dataset, dataset_name="d", scenario="paired", kind="paired", seed=0)
+    split = scenarios.make_split(
+        dataset, dataset_name="d", scenario="paired", kind="paired", seed=0
+    )
     for part in ("train", "query"):
         write_split(tmp_path / f"{part}.h5mu", split[part])
     names = split["query"].obs_names[4:9]
@@ -460,7 +462,7 @@ def test_poisoned_solution_changes_nothing(name, tmp_path, monkeypatch):
     reason="multivae's environment is not built (make peers)",
 )
 def test_our_bounds_are_those_of_multivae():
-    """The same weights, cells and draws cost the same, with the same gradient; but for the one expert that differs."""
+    """The same weights, cells and draws loss the same, with the same gradient; but for the one expert that differs."""
     command = [str(python_of("multivae_mvae")), str(REPOSITORY / "tests/bounds_of_multivae.py")]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -255,7 +255,7 @@ def test_a_layout_of_another_split_or_cut_short_is_not_drawn(tmp_path):
     ):
         read_projection(tmp_path, "projection", whose | {"scenario": "unpaired"})
     (tmp_path / "projection.tsv").write_text(split(tmp_path / "projection.tsv", keep=0.5))
-    with pytest.raises(UserError, match="is not as `mosaicbench project` wrote it"):
+    with pytest.raises(UserError, match="is not as `mosaicbench layout` wrote it"):
         read_projection(tmp_path, "projection", whose)
 
 

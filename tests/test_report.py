@@ -146,7 +146,7 @@ def test_report_holds_every_run_every_reason_and_the_best_in_bold(results):
     ):
         assert text in results.html
     for text in (
-        "cost is not finite in epoch 3",
+        "loss is not finite in epoch 3",
         "needs paired cells",
         "logs/fit/pair/unpaired/mmvaepp/seed-0.log",
     ):
@@ -169,7 +169,7 @@ def test_a_dash_and_a_cross_say_why_and_sort_after_every_number(results):
     assert results.splits[1] == "pair/unpaired"
     diverged, absent = cells(2, "mmvaepp")[2], cells(2, "cca")[2]
     assert 'data-sort=""' in diverged
-    assert 'title="diverged: cost is not finite in epoch 3 (seeds 0, 1, 2)"' in diverged
+    assert 'title="diverged: loss is not finite in epoch 3 (seeds 0, 1, 2)"' in diverged
     assert ">✗ diverged<" in diverged
     assert 'data-sort=""' in absent
     assert 'title="not applicable: needs paired cells"' in absent
@@ -297,13 +297,13 @@ def test_a_mark_of_a_check_stands_beside_the_name_wherever_a_run_is_ranked(resul
 
 def test_the_report_says_who_fits_a_part_of_the_train_cells(results):
     rows = [
-        ("pair", "paired", run, 0, epoch, cost, epoch + gap * (cost != "cost"))
+        ("pair", "paired", run, 0, epoch, loss, epoch + gap * (loss != "loss"))
         for run, gap in (("mvae", 1), ("vae_poe", 0))
         for epoch in (1, 2)
-        for cost in ("cost", "validation_cost")
+        for loss in ("loss", "validation_loss")
     ]
     history = pd.DataFrame(
-        rows, columns=["dataset", "scenario", "run", "seed", "epoch", "cost", "value"]
+        rows, columns=["dataset", "scenario", "run", "seed", "epoch", "loss", "value"]
     )
     records = [
         {"run": run, "hyperparameters": {"validation": 0.1}}

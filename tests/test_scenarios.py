@@ -45,7 +45,7 @@ def kind(request):
 
 def parts_of(dataset, kind, seed=0, **options):
     given = {} if {"blocks", "paired_fraction"} & set(options) else HIDING.get(kind, {})
-    return scenarios.split(
+    return scenarios.make_split(
         dataset, dataset_name="d", scenario="s", kind=kind, seed=seed, **given, **options
     )
 
@@ -433,7 +433,7 @@ def test_mosaic_pairs_are_true_pairs(simulation):
 )
 def test_mosaic_refuses(options, message):
     with pytest.raises(UserError, match=message):
-        scenarios.split(
+        scenarios.make_split(
             tiny(["a", "b"] * 20), dataset_name="d", scenario="s", kind="mosaic", seed=0, **options
         )
 
@@ -603,7 +603,7 @@ def test_audit_is_written_beside_the_split(simulation, tmp_path):
         whole[:1],
     ):
         path.write_text("".join(damaged))
-        with pytest.raises(ContractError, match="audit.tsv: is not as `mosaicbench cut` wrote it"):
+        with pytest.raises(ContractError, match="audit.tsv: is not as `mosaicbench split` wrote it"):
             read_audit(path)
 
 

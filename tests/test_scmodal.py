@@ -105,7 +105,7 @@ def test_without_a_mutual_pair_the_loss_is_finite():
 def test_the_discriminators_value_is_recorded_and_starts_near_its_equilibrium():
     history = fitted(discriminator_learning_rate=1e-9).history
     for row in history:
-        assert row["discriminator_rna_adt_value"] == 2 * row["discriminator_rna_adt_surprise"]
+        assert row["discriminator_rna_adt_value"] == 2 * row["discriminator_rna_adt_cross_entropy"]
     assert history[0]["discriminator_rna_adt_value"] == pytest.approx(2 * math.log(2), abs=0.1)
 
 

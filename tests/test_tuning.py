@@ -50,7 +50,7 @@ def split(tmp_path_factory):
 
 
 def train_of(dataset, kind, **options):
-    split = scenarios.split(
+    split = scenarios.make_split(
         dataset, dataset_name="d", scenario="s", kind=kind, seed=3, **HIDING[kind], **options
     )
     return split["train"]
@@ -501,7 +501,7 @@ def test_every_run_that_has_something_to_search_has_a_tuned_one_beside_it():
         ({"runs": "every"}, "tuning.runs: should be 'all' or should be a list, found 'every'"),
         ({"runs": []}, "tuning.runs"),
         ({"trials": 0}, "tuning.trials"),
-        ({"fraction": 1}, "tuning.share"),
+        ({"fraction": 1}, "tuning.fraction"),
         ({"trails": 3}, "tuning: unknown key 'trails'; did you mean 'trials'"),
         (
             {"objective": "foscttn"},

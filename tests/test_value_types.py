@@ -2,8 +2,9 @@
 
 import pytest
 
-from mosaicbench.catalog import Hyperparameter, catalog
+from mosaicbench.catalog import catalog
 from mosaicbench.catalog import search_spaces as spaces
+from mosaicbench.catalog.catalog import Hyperparameter
 from mosaicbench.config import checking, references, settings
 from mosaicbench.errors import UserError
 

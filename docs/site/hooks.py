@@ -19,7 +19,7 @@ import pages  # noqa: E402
 from mkdocs.structure.files import File  # noqa: E402
 
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#|/)([^)#\s]+)(#[^)\s]*)?(?=\))")
-README, DOCS, TESTED_FOR = "README.md", REPOSITORY / "docs", "tested_for"
+README, DOCS, CLAIMS = "README.md", REPOSITORY / "docs", "claims"
 origins: dict[
     str, str
 ] = {}  # page of the site -> the file of the repository that it is made of, where that lies outside of docs
@@ -37,7 +37,7 @@ def on_config(config):
             section["Results"] += [
                 f"results/{path.name}"
                 for path in sorted((DOCS / "results").glob("*.md"))
-                if path.stem != TESTED_FOR
+                if path.stem != CLAIMS
             ]
     named = set(re.findall(r"[\w/]+\.md", str(config["nav"])))
     if others := sorted(path.name for path in DOCS.glob("*.md") if path.name not in named):
@@ -92,7 +92,7 @@ def on_files(files, config):
 def on_page_markdown(markdown, page, config, files):
     """Lead links that leave ``docs`` to where their files lie on the site."""
     here = page.file.src_uri
-    if here == f"results/{TESTED_FOR}.md":
+    if here == f"results/{CLAIMS}.md":
         markdown = markdown.replace(pages.PUBLISHED, pages.published_numbers())
     if here in ("methods.md", "peers.md"):
         markdown = re.sub(

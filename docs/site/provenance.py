@@ -45,7 +45,7 @@ PROSE = {
     "label",
     "paper",
     "doi",
-    "tested_for",
+    "claims",
     "paths",
     "advice",
     "summary",

@@ -52,8 +52,8 @@ def integrate(
     errors.UserError
         When the method is unknown, or cannot be fitted to these cells.
     """
-    from mosaicbench.apply.asked import method_asked
-    from mosaicbench.apply.training import trained
+    from mosaicbench.inference.asked import method_asked
+    from mosaicbench.inference.training import trained
 
     given = {} if hyperparameters is None else hyperparameters
     implementation = method_asked(method, given, seed)
@@ -84,7 +84,7 @@ def apply(
     errors.UserError
         When the model or the cells cannot be used.
     """
-    from mosaicbench.apply.model import Model
+    from mosaicbench.inference.model import Model
 
     return Model.read(model).apply(mdata, impute=impute, min_fraction=min_fraction)
 

@@ -91,15 +91,15 @@ class Normalization:
 
     Attributes
     ----------
-    space
+    kind
         "lognorm", "clr" or "lsi".
     mean, std
         (features,) moments of the values.
-    total
+    library_size
         Median total count of a cell.
-    share
+    fraction
         (counted features,) part of all counts.
-    opened
+    accessible
         (counted features,) part of the cells with any count.
     mean_if_accessible
         (peaks,) mean TF-IDF of a peak where it is open; LSI only.
@@ -110,7 +110,7 @@ class Normalization:
     kind: str
     mean: np.ndarray
     std: np.ndarray
-    total: float
+    library_size: float
     fraction: np.ndarray
     accessible: np.ndarray
     mean_if_accessible: np.ndarray | None = None

@@ -252,16 +252,16 @@ def check_method(file: str, card: dict) -> None:
         )
     if "solution" in card["inputs"] and card["kind"] != "control":
         raise UserError(
-            f"{file}: CARD, key 'uses': only a method of kind 'control' may see the solution"
+            f"{file}: CARD, key 'inputs': only a method of kind 'control' may see the solution"
         )
     if "draws" in card["outputs"] and "impute" not in card["outputs"]:
         raise UserError(
-            f"{file}: CARD, key 'gives': 'draws' needs 'impute', for draws are of what is imputed"
+            f"{file}: CARD, key 'outputs': 'draws' needs 'impute', for draws are of what is imputed"
         )
     for claim in card["tested_for"]:
         if claim in NEEDED_BY and NEEDED_BY[claim] not in card["outputs"]:
             raise UserError(
-                f"{file}: CARD, key 'claims': {claim!r} needs {NEEDED_BY[claim]!r} in 'gives'"
+                f"{file}: CARD, key 'tested_for': {claim!r} needs {NEEDED_BY[claim]!r} in 'outputs'"
             )
 
 

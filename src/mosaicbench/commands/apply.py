@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from mosaicbench.apply.model import Model
 from mosaicbench.errors import UserError
 from mosaicbench.files.models import is_kept
 from mosaicbench.files.tables import read_table
+from mosaicbench.inference.model import Model
 from mosaicbench.workflow.layout import Results
 
 

@@ -98,7 +98,7 @@ APPLYING = (
     path("--output", required=True, metavar="FILE.h5mu"),
     option("--no-imputation", "latents and types only", action="store_false", dest="impute"),
     option(
-        "--least-share",
+        "--min-fraction",
         "share of a modality's features that must be there",
         type=float,
         default=0.5,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mosaicbench.apply.asked import method_asked
-from mosaicbench.apply.training import trained
 from mosaicbench.commands.apply import check_output, tell
 from mosaicbench.errors import UserError
+from mosaicbench.inference.asked import method_asked
+from mosaicbench.inference.training import trained
 
 
 def main(

@@ -49,7 +49,7 @@ def main(
     whole = read_dataset(dataset)
     name = str(whole.uns[KEY]["dataset"])
     for seed, *paths in zip(seeds, train, query, solution, strict=True):
-        parts = scenarios.split(
+        parts = scenarios.make_split(
             whole, dataset_name=name, scenario=scenario, kind=kind, seed=seed, **options
         )
         if seed == seeds[-1]:

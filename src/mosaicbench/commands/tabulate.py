@@ -224,12 +224,12 @@ def _runs(
 
 
 def _history(records: Iterable[dict], histories: list[Path]) -> pd.DataFrame:
-    """Return the costs of every epoch, long; a run that is not trained has none."""
+    """Return the losses of every epoch, long; a run that is not trained has none."""
     parts = []
     for record, path in zip(records, histories, strict=True):
-        costs = read_history(path, record).drop(columns="progress", errors="ignore")
+        losses = read_history(path, record).drop(columns="progress", errors="ignore")
         names = {column: record[column] for column in (*RUN, "seed")}
-        parts.append(costs.melt("epoch", var_name="cost").assign(**names))
+        parts.append(losses.melt("epoch", var_name="loss").assign(**names))
     return joined(parts, HISTORY_COLUMNS).dropna(subset="value")
 
 

@@ -412,7 +412,7 @@ class Config(Strict):
     tuning: Tuning | None = None
     preprocess: Preprocess = Preprocess()
     metrics: Metrics = Metrics()
-    keep: Names = [BEST_OF_SPLIT]
+    save_models: Names = [BEST_OF_SPLIT]
     """Runs whose fitted models are kept with them, for `mosaicbench apply`; `best` are all models and baselines of this project, with the first seed: the best run is among them; those of report.sampled_runs are kept, too."""
     keep_imputed: Flag = True
     """Whether runs keep the values that they imputed; with false, they are deleted once the last score or picture of them is done, and every score that is made again fits its runs again."""

@@ -94,7 +94,7 @@ def mosaic(
         This share of the cells has all modalities; the rest have one each, in equal shares.
     blocks
         Instead: the modalities of each block, e.g. ``[["rna", "adt"], ["rna", "atac"]]``.
-    shares
+    fractions
         Relative sizes of `blocks`; equal if left out.
     balanced, imbalance
         As in :func:`unpaired`, of blocks.
@@ -111,7 +111,7 @@ def mosaic(
     if blocks is None:
         if fractions is not None:
             raise UserError(
-                "shares: these are the sizes of blocks; give blocks too, or leave them out"
+                "fractions: these are the sizes of blocks; give blocks too, or leave them out"
             )
         if not 0 <= paired_fraction <= 1:
             raise UserError(f"paired_fraction: must lie between 0 and 1, found {paired_fraction}")

@@ -65,7 +65,7 @@ SHOWN = 1  # beside the seed, what draws the cells that show their type: the sam
 NOUNS = ("train", "query", "solution")
 
 
-def split(
+def make_split(
     dataset: MuData,
     *,
     dataset_name: str,
@@ -587,7 +587,7 @@ def inner_split(
             file=sys.stderr,
         )
         by = None
-    parts = split(
+    parts = make_split(
         dataset,
         dataset_name=str(split["dataset"]),
         scenario=str(split["scenario"]),

@@ -19,7 +19,7 @@ CARD = {
     "caption": (
         "Every term of the loss over the epochs, in nats per cell, summed over features: a line is one seed of a run. Terms "
         "mean the same in every method, but methods sum them over different paths, so compare shapes, and heights only "
-        "within a run. Of discriminators, their surprise (nats) and accuracy are drawn too. A line ends where training stopped; a "
+        "within a run. Of discriminators, their cross-entropy (nats) and accuracy are drawn too. A line ends where training stopped; a "
         "point on the validation loss marks the epoch whose weights were kept: the lowest after the "
         "warm-up. scMODAL's terms are means over features, not nats, and it keeps its last weights. The vertical axis "
         "leaves out the start, where it would hide the rest."

@@ -220,10 +220,10 @@ def normalization_of(train: AnnData) -> Normalization:
     total = train.obs["total"].to_numpy(dtype=np.float64)
     lsi = train.uns["normalization"] == "lsi"
     return Normalization(
-        normalization=train.uns["normalization"],
+        kind=train.uns["normalization"],
         mean=train.uns["mean"],
         std=train.uns["std"],
-        total=float(np.median(total)),
+        library_size=float(np.median(total)),
         fraction=np.asarray(counts.sum(axis=0)).ravel() / max(total.sum(), 1),
         accessible=accessible,
         mean_if_accessible=np.asarray(train.X.sum(axis=0)).ravel()

@@ -95,7 +95,7 @@ def read_audit(path: str | Path) -> pd.DataFrame:
         or str(table["digest"].iloc[-1]) != _short_digest(content[:end])
     ):
         raise ContractError(
-            f"{path}: is not as `mosaicbench cut` wrote it: cut short or changed; delete it and run again"
+            f"{path}: is not as `mosaicbench split` wrote it: cut short or changed; delete it and run again"
         )
     return table.iloc[:-1]
 

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from mosaicbench.files.models import KeptModel
 
-SCALE = (
+NORMALIZATION = (
     "mean",
     "std",
     "fraction",
     "accessible",
     "mean_if_accessible",
     "loadings",
-)  # arrays of a `split.Scale`
+)  # arrays of a `contract.Normalization`
 
 
 def keep(
@@ -122,7 +122,9 @@ def outline(kept: KeptModel) -> Split:
         names, batches = held["names"][rows].astype(object), held["batches"][rows].astype(object)
         blocks.append(Cells(names=names, values=values, labels=labels, batches=batches))
     normalizations = {
-        name: _scale(fact, name, held) for name, fact in facts.items() if fact["values"] == "counts"
+        name: _normalization(fact, name, held)
+        for name, fact in facts.items()
+        if fact["values"] == "counts"
     }
     return Split(
         blocks=tuple(blocks), features=features, normalizations=normalizations, links=_links(held)
@@ -160,10 +162,10 @@ def _transform_of(cells: object) -> dict[str, np.ndarray]:
         normalization = normalization_of(cells)
         arrays |= {
             key: getattr(normalization, key)
-            for key in SCALE
+            for key in NORMALIZATION
             if getattr(normalization, key) is not None
         }
-        arrays["total"] = np.array(normalization.library_size)
+        arrays["library_size"] = np.array(normalization.library_size)
     if cells.uns["normalization"] == "lsi":
         arrays["weight"] = cells.var["weight"].to_numpy()
         arrays["depth"] = cells.var["depth"].to_numpy()
@@ -218,10 +220,10 @@ def _patterns(
     ]
 
 
-def _scale(fact: dict, name: str, held: dict[str, np.ndarray]) -> Normalization:
-    arrays = {key: held.get(f"{name}/{key}") for key in SCALE}
+def _normalization(fact: dict, name: str, held: dict[str, np.ndarray]) -> Normalization:
+    arrays = {key: held.get(f"{name}/{key}") for key in NORMALIZATION}
     return Normalization(
-        normalization=fact["normalization"], total=float(held[f"{name}/total"]), **arrays
+        kind=fact["normalization"], library_size=float(held[f"{name}/library_size"]), **arrays
     )
 
 

@@ -1,8 +1,8 @@
 """D-MMVAE, in four steps: VAEs of single modalities, experts around one trunk, discriminators of latents, discriminators of outputs.
 
     base, experts: loss = - E_{q_m} [ log p(x_m | z) ] + beta KL(q_m || p)
-    encadv:        loss = loss of experts - lambda ramp(t) sum_{h in (hidden, latent)} surprise_h(h(x_m), m)
-    outadv:        loss = loss of encadv - lambda_out ramp(t - t_0) sum_n surprise_n(x_hat_{m -> n}, generated)
+    encadv:        loss = loss of experts - lambda ramp(t) sum_{h in (hidden, latent)} cross_entropy_h(h(x_m), m)
+    outadv:        loss = loss of encadv - lambda_out ramp(t - t_0) sum_n cross_entropy_n(x_hat_{m -> n}, generated)
 
 x_hat_{m -> n} is what expert decoder n makes of a cell of modality m: reconstructed for n = m, cross-generated for all others.
 Discriminator n sees as many real cells of modality n as generated ones, of which each source gives the same share.
@@ -147,14 +147,14 @@ WEIGHTS = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0)  # of which one may be chosen
 
 @dataclass(kw_only=True)
 class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
-    """Step 3, {m} -> m, less lambda times the discriminators' surprise about m.
+    """Step 3, {m} -> m, less lambda times the discriminators' cross-entropy about m.
 
     The discriminators tell the modality from the trunk's activations, and the model surprises them.
 
     Attributes
     ----------
     discriminator_weight
-        Lambda, in nats of loss per nat of surprise; 0 leaves dmmvae_experts. "chosen" fits with each of `WEIGHTS` and keeps the
+        Lambda, in nats of loss per nat of cross-entropy; 0 leaves dmmvae_experts. "chosen" fits with each of `WEIGHTS` and keeps the
         one whose latents a fresh probe tells least, of those that explain 95 % of what lambda 0 explains: no truth takes part.
     discriminator_hidden
         Width of every discriminator's two hidden layers.
@@ -170,7 +170,7 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
     discriminator_steps: Annotated[int, "at least 1"] = 5
 
     def feedback(self, reading: Reading, progress: float) -> Loss:
-        """Return -lambda times the surprise of the discriminators of the hidden layer and of the latent."""
+        """Return -lambda times the cross-entropy of the discriminators of the hidden layer and of the latent."""
         loss = super().feedback(reading, progress)
         if self.discriminator_weight == 0:
             return loss
@@ -178,7 +178,7 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
             {
                 f"feedback_{name}": -self.discriminator_weight
                 * ramp(progress)
-                * self._discriminator(name).surprise(seen, domain)
+                * self._discriminator(name).cross_entropy(seen, domain)
                 for name, (seen, domain) in self._activations(reading).items()
             }
         )
@@ -297,7 +297,7 @@ BEGINS = 0.4  # progress at which lambda_out begins to rise
 
 @dataclass(kw_only=True)
 class OutputAdversarialDMMVAE(EncoderAdversarialDMMVAE):
-    """Step 4: as step 3, less lambda_out times the surprise about what is decoded from m.
+    """Step 4: as step 3, less lambda_out times the cross-entropy about what is decoded from m.
 
     A discriminator of each modality's output tells real from generated profiles, and the model surprises it too.
 
@@ -316,7 +316,7 @@ class OutputAdversarialDMMVAE(EncoderAdversarialDMMVAE):
     shows_real: bool = True
 
     def feedback(self, reading: Reading, progress: float) -> Loss:
-        """Return the feedback of dmmvae_encadv, and -lambda_out times the output discriminators' surprise."""
+        """Return the feedback of dmmvae_encadv, and -lambda_out times the output discriminators' cross-entropy."""
         loss = super().feedback(reading, progress)
         if self.output_weight == 0:
             return loss
@@ -327,7 +327,7 @@ class OutputAdversarialDMMVAE(EncoderAdversarialDMMVAE):
             loss += Loss(
                 {
                     f"feedback_output_{target}": weight
-                    * self._discriminator(f"output_{target}").surprise(seen, domain)
+                    * self._discriminator(f"output_{target}").cross_entropy(seen, domain)
                 }
             )
         return loss

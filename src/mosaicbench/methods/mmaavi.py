@@ -5,7 +5,7 @@ x_m | z, v, s ~ NB(total softmax(softplus(a_s) (w z . v_f + (1 - w) MLP_m(z)_f) 
 q(z | x): h_m = encoder_m(x_m), h = sum_m a_m h_m, a = softmax of sigmoid(w_1 . h_m) tanh(w_2 . h_m) over what is observed
 
 loss = - E_q [ sum_m log p(x_m | z, v, s) ] + beta (kl_z + kl_u + kl_c)
-       + feature_weight KL(q(v) || p(v)) + graph_weight nll(links | v) - discriminator_weight surprise(z, s)
+       + feature_weight KL(q(v) || p(v)) + graph_weight nll(links | v) - discriminator_weight cross_entropy(z, s)
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class MMAAVI(MultimodalVAE):
     prior_dropout
         Of q(c | z) and q(u | c, z), which are then also normalised by minibatch; the original's is 0.2. None: neither.
     discriminator_weight
-        Lambda, in nats of loss per nat of surprise; 0 leaves out the discriminator.
+        Lambda, in nats of loss per nat of cross-entropy; 0 leaves out the discriminator.
     discriminator_tells
         "batch", or "batch and modalities": also which modalities the cell was encoded from.
     discriminator_hidden, discriminator_learning_rate, discriminator_steps
@@ -196,11 +196,13 @@ class MMAAVI(MultimodalVAE):
         return self._drawn
 
     def feedback(self, shown: Minibatch, q: Normal, progress: float) -> Loss:
-        """Return -lambda times the discriminator's surprise about where the cells come from."""
+        """Return -lambda times the discriminator's cross-entropy about where the cells come from."""
         if self.opponents is None:
             return Loss()
-        surprise = self.opponents.discriminators["origin"].surprise(q.mean, self.origin(shown))
-        return Loss(feedback_origin=-self.discriminator_weight * ramp(progress) * surprise)
+        cross_entropy = self.opponents.discriminators["origin"].cross_entropy(
+            q.mean, self.origin(shown)
+        )
+        return Loss(feedback_origin=-self.discriminator_weight * ramp(progress) * cross_entropy)
 
     # --- what is inferred ---
 
@@ -298,7 +300,7 @@ class MMAAVI(MultimodalVAE):
             "graph_fraction": share,
         }
         decoders = {
-            m: HybridDecoder(features=d, scale=normalizations.get(m), **widths)
+            m: HybridDecoder(features=d, normalization=normalizations.get(m), **widths)
             for m, d in sizes.items()
         }
         self.decoders = nn.ModuleDict(decoders)

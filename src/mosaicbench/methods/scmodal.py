@@ -170,11 +170,11 @@ class SCMODAL(Budget):
     def value(self, z: Mapping[str, Tensor], first: str, second: str) -> Loss:
         """Return the value of the game against the pair's discriminator."""
         discriminator = self.opponents.discriminators[_name(first, second)]
-        surprise = [
-            discriminator.surprise(z[m], _domain(z[m], place))
+        cross_entropy = [
+            discriminator.cross_entropy(z[m], _domain(z[m], place))
             for place, m in enumerate((first, second))
         ]
-        return Loss({f"feedback_{first}_{second}": sum(surprise)})
+        return Loss({f"feedback_{first}_{second}": sum(cross_entropy)})
 
     # --- the method's contract ---
 
@@ -286,10 +286,10 @@ class SCMODAL(Budget):
         }
 
     def _values(self, row: Mapping[str, float]) -> dict[str, float]:
-        """Return what each discriminator minimises: twice its surprise, which is a mean over the cells of both modalities."""
+        """Return what each discriminator minimises: twice its cross-entropy, which is a mean over the cells of both modalities."""
         names = [_name(*pair) for pair in self.pairs]
         return {
-            f"discriminator_{name}_value": 2 * row[f"discriminator_{name}_surprise"]
+            f"discriminator_{name}_value": 2 * row[f"discriminator_{name}_cross_entropy"]
             for name in names
         }
 

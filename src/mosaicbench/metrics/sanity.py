@@ -26,7 +26,7 @@ CARDS = {
         "better": "higher",
         "bounds": [0.0, None],
         "definition": "The divergence of the posteriors from the prior in the epoch whose weights "
-        "were kept, in nats per cell, with the weight it had in the cost and summed over the "
+        "were kept, in nats per cell, with the weight it had in the loss and summed over the "
         "posteriors that the method trains; near 0 the latents say nothing.",
     },
     "kept_epoch": {
@@ -35,7 +35,7 @@ CARDS = {
         "better": "lower",
         "bounds": [1.0, None],
         "definition": "The number of the epoch whose weights a trained method kept: that of the "
-        "lowest validation cost, or the last where the run says so.",
+        "lowest validation loss, or the last where the run says so.",
     },
     "stopped_by_budget": {
         "label": "Stopped by the budget",
@@ -45,7 +45,7 @@ CARDS = {
         "bounds": [0.0, 1.0],
         "definition": "1 where a training reached `max_epochs` less than `patience` epochs after "
         "the epoch whose weights it kept, so that more epochs might have lowered its validation "
-        "cost; else 0. Not defined where the last weights are kept.",
+        "loss; else 0. Not defined where the last weights are kept.",
     },
     "alignment_at_chance": {
         "label": "Alignment at chance",
@@ -120,12 +120,12 @@ def active_units(latent: np.ndarray) -> float:
 def kl_term(history: dict[str, np.ndarray]) -> float:
     """Return the entry of "kl" of the epoch whose weights were kept, from the columns of a run's history, (epochs,) each.
 
-    In that epoch "kept" is 1, or "validation_cost" is lowest in the history of a package that has no such column.
+    In that epoch "kept" is 1, or "validation_loss" is lowest in the history of a package that has no such column.
     """
     epoch = (
         np.argmax(history["kept"])
         if "kept" in history
-        else np.nanargmin(history["validation_cost"])
+        else np.nanargmin(history["validation_loss"])
     )
     kept = float(history["kl"][epoch])
     if not np.isfinite(kept):

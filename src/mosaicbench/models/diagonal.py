@@ -85,7 +85,7 @@ class DiagonalVAE(MultimodalVAE):
         return self.nll(x, reading.z) + self.annealed(progress) * kl(reading.q)
 
     def feedback(self, reading: Reading, progress: float) -> Loss:
-        """Return -lambda times the discriminators' surprise: nothing, in a method without discriminators."""
+        """Return -lambda times the discriminators' cross-entropy: nothing, in a method without discriminators."""
         return Loss()
 
     def read(self, x: Minibatch) -> Reading:

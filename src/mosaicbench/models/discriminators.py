@@ -1,9 +1,9 @@
 """Discriminators: small classifiers that a model plays against, and the game's rules.
 
-    discriminator:  min over its weights of    mean surprise(z, domain)            z without gradient to whoever made it
-    model:   min over its weights of    loss - lambda surprise(z, domain)   the discriminator's weights without a step
+    discriminator:  min over its weights of    mean cross_entropy(z, domain)            z without gradient to whoever made it
+    model:   min over its weights of    loss - lambda cross_entropy(z, domain)   the discriminator's weights without a step
 
-`surprise` is the cross-entropy of the domain, in nats. Subtracting it is what a gradient-reversal layer does.
+`cross_entropy` is the cross-entropy of the domain, in nats. Subtracting it is what a gradient-reversal layer does.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ONE_CLASS = (
     0.99  # share of cells in one domain, above which a discriminator says the same of all of them
 )
 WORSE_THAN_NOTHING = (
-    0.1  # nats by which a discriminator's surprise may exceed that of knowing nothing
+    0.1  # nats by which a discriminator's cross-entropy may exceed that of knowing nothing
 )
 
 LOSS = 0.05  # of explained variance, that a weight may loss
@@ -57,7 +57,7 @@ class Discriminator(nn.Module):
         """Return the logits of the domains, (cells, domains)."""
         return self.network(z)
 
-    def surprise(self, z: Tensor, domain: Tensor) -> Tensor:
+    def cross_entropy(self, z: Tensor, domain: Tensor) -> Tensor:
         """Return the cross-entropy of the cells' domains, (cells,) nats."""
         return cross_entropy(self(z), domain, reduction="none")
 
@@ -110,7 +110,7 @@ class Opponents:
         standing = {}
         for step in range(self.steps):
             logits = {name: self.discriminators[name](seen) for name, (seen, _) in evidence.items()}
-            surprise = {
+            cross_entropies = {
                 name: cross_entropy(logits[name], domain) for name, (_, domain) in evidence.items()
             }
             if step == 0:
@@ -118,11 +118,11 @@ class Opponents:
                     f"discriminator_{name}_{column}": value
                     for name, (_, domain) in evidence.items()
                     for column, value in _standing(
-                        logits[name].detach(), domain, surprise[name].detach()
+                        logits[name].detach(), domain, cross_entropies[name].detach()
                     ).items()
                 }
             self.optimiser.zero_grad(set_to_none=True)
-            sum(surprise.values()).backward()
+            sum(cross_entropies.values()).backward()
             self.optimiser.step()
         return standing
 
@@ -130,9 +130,9 @@ class Opponents:
         """Return what is wrong with the game in one epoch: a discriminator that won, or one that died."""
         found = []
         for name, discriminator in self.discriminators.items():
-            accuracy, surprise, said, shown = (
+            accuracy, cross_entropy, said, shown = (
                 row[f"discriminator_{name}_{column}"]
-                for column in ("accuracy", "surprise", "said", "shown")
+                for column in ("accuracy", "cross_entropy", "said", "shown")
             )
             if shown >= ONE_CLASS:
                 found.append(
@@ -140,7 +140,7 @@ class Opponents:
                 )
             elif (
                 said >= ONE_CLASS
-                and surprise > math.log(discriminator.domains) + WORSE_THAN_NOTHING
+                and cross_entropy > math.log(discriminator.domains) + WORSE_THAN_NOTHING
             ):
                 found.append(
                     f"discriminator {name!r} died: it says the same of every cell and is worse than knowing nothing"
@@ -152,11 +152,11 @@ class Opponents:
         return found
 
 
-def _standing(logits: Tensor, domain: Tensor, surprise: Tensor) -> dict[str, Tensor]:
-    """Return the surprise, the accuracy, and the largest share of one domain among what a discriminator says and what it is shown."""
+def _standing(logits: Tensor, domain: Tensor, cross_entropy: Tensor) -> dict[str, Tensor]:
+    """Return the cross-entropy, the accuracy, and the largest share of one domain among what a discriminator says and what it is shown."""
     said = logits.argmax(-1)
     return {
-        "surprise": surprise,
+        "cross_entropy": cross_entropy,
         "accuracy": (said == domain).float().mean(),
         "said": said.bincount(minlength=logits.shape[1]).max() / len(domain),
         "shown": domain.bincount(minlength=logits.shape[1]).max() / len(domain),
@@ -216,7 +216,7 @@ def probe_accuracy(latents: Sequence[Tensor], seed: int) -> float:
             optimiser = Adam(discriminator.parameters(), lr=5e-3, weight_decay=1e-3)
             for _ in range(PROBE_STEPS):
                 optimiser.zero_grad()
-                discriminator.surprise(
+                discriminator.cross_entropy(
                     (train - mean) / sd, domain.repeat_interleave(len(train) // len(drawn))
                 ).mean().backward()
                 optimiser.step()

@@ -162,7 +162,7 @@ def counting_decoder(
     latent: int, hidden: int, normalization: Normalization
 ) -> NegativeBinomialDecoder | BernoulliDecoder:
     """Return the likelihood of a modality's counts: Bernoulli where values are LSI of peaks, else negative binomial."""
-    return (BernoulliDecoder if normalization.normalization == "lsi" else NegativeBinomialDecoder)(
+    return (BernoulliDecoder if normalization.kind == "lsi" else NegativeBinomialDecoder)(
         latent, hidden, normalization
     )
 
@@ -189,7 +189,7 @@ def expected_of_mixture(
     def of_log1p(factor: Tensor) -> Tensor:
         return sum(weight * expected_log1p(counts, factor) for weight, counts in parts)
 
-    if normalization.normalization == "lsi":
+    if normalization.kind == "lsi":
         # A peak's chance to be open is that of any count.
         closed = [
             torch.exp(-counts.total_count * torch.log1p(counts.mean / counts.total_count))
@@ -199,7 +199,7 @@ def expected_of_mixture(
             sum(weight * (1 - at_zero) for (weight, _), at_zero in zip(parts, closed, strict=True)),
             normalization,
         )
-    if normalization.normalization == "lognorm":
+    if normalization.kind == "lognorm":
         values = of_log1p(torch.tensor(TARGET_SUM / normalization.library_size))
     else:
         log_geometric_mean = of_log1p(torch.tensor(1.0)).mean(-1, keepdim=True)  # (cells, 1)
@@ -251,12 +251,12 @@ def drawn_of_counts(
         The values that are wanted.
     """
     inverse_dispersion, logits = torch.broadcast_tensors(counts.total_count, counts.logits)
-    if normalization.normalization == "lognorm":
+    if normalization.kind == "lognorm":
         inverse_dispersion, logits = inverse_dispersion[:, columns], logits[:, columns]
     drawn = NegativeBinomial(inverse_dispersion, logits=logits, validate_args=False).sample()
-    if normalization.normalization == "lsi":
+    if normalization.kind == "lsi":
         return drawn_lsi((drawn > 0).float(), normalization, columns)
-    if normalization.normalization == "lognorm":
+    if normalization.kind == "lognorm":
         values = torch.log1p(drawn * (TARGET_SUM / normalization.library_size))
     else:
         log_geometric_mean = torch.log1p(drawn).mean(-1, keepdim=True)  # (cells, 1)

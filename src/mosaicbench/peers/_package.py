@@ -39,16 +39,16 @@ def before_standardising(cells: Cells, modality: str, normalization: Normalizati
 
 
 def history(**columns: Sequence[float]) -> list[dict[str, float]]:
-    """Return the rows of a history from a package's columns, such as cost; a column without a number is left out.
+    """Return the rows of a history from a package's columns, such as loss; a column without a number is left out.
 
     Raises
     ------
     Diverged
-        When a cost is not finite.
+        When a loss is not finite.
     """
     told = {name: [float(x) for x in column] for name, column in columns.items() if len(column)}
-    if not np.isfinite(told["cost"]).all():
-        raise Diverged("the cost was not finite")
+    if not np.isfinite(told["loss"]).all():
+        raise Diverged("the loss was not finite")
     return [
         {"epoch": epoch, **dict(zip(told, row, strict=True))}
         for epoch, row in enumerate(zip(*told.values(), strict=False), 1)

@@ -36,7 +36,7 @@ def modality_in(train: Split, normalization: str, what: str) -> str | None:
     found = [
         m
         for m, normalization in train.normalizations.items()
-        if normalization.normalization == normalization
+        if normalization.kind == normalization
     ]
     if len(found) > 1:
         raise NotApplicable(f"it knows one modality of {what}, here are {' and '.join(found)}")
@@ -66,7 +66,7 @@ def scvi_apart(seed: int) -> Iterator[None]:
 def trained(model, **options: object) -> list[dict[str, float]]:
     """Train `model` with the package's own options but for `options`; return its history."""
     model.train(enable_progress_bar=False, **options)
-    columns = {"cost": "elbo_train", "validation_cost": "elbo_validation"}
+    columns = {"loss": "elbo_train", "validation_loss": "elbo_validation"}
     told = {
         name: model.history[column].iloc[:, 0].to_numpy()
         for name, column in columns.items()

@@ -78,7 +78,7 @@ class GLUE:
         cells = {m: shown.observing(m) for m in train.modalities}
         self.normalizations, self.pca, history = train.normalizations, {}, []
         for m, x in cells.items():
-            if train.normalizations[m].normalization != "lsi":
+            if train.normalizations[m].kind != "lsi":
                 most = min(self.components, *(size - 1 for size in x.values[m].shape))
                 self.pca[m] = PCA(most, random_state=seed).fit(x.values[m])
         with apart(seed):
@@ -89,11 +89,11 @@ class GLUE:
             class Told(SCGLUETrainer):
                 def report_metrics(self, train_state, val_state) -> None:
                     known = {
-                        "cost": train_state.metrics["vae_loss"],
+                        "loss": train_state.metrics["vae_loss"],
                         "discriminator": train_state.metrics["dsc_loss"],
                     }
                     if val_state is not None:
-                        known["validation_cost"] = val_state.metrics["vae_loss"]
+                        known["validation_loss"] = val_state.metrics["vae_loss"]
                     history.append(
                         {"epoch": len(history) + 1} | {name: float(x) for name, x in known.items()}
                     )

@@ -1,6 +1,6 @@
 """Matilda: one VAE of all modalities together, whose latent also tells the cell type.
 
-    cost = 0.9 (|x - decode(z)|^2 + KL(q(z | x) || N(0, I)) / features) + 0.1 smoothed cross-entropy of the type given z
+    loss = 0.9 (|x - decode(z)|^2 + KL(q(z | x) || N(0, I)) / features) + 0.1 smoothed cross-entropy of the type given z
 
 A first model simulates cells of rare types; a second learns from as many cells of each type. Reference: Liu et al. 2023.
 """

@@ -111,7 +111,7 @@ class Midas:
                 callbacks=[told],
                 **quiet,
             )
-        rows = history(cost=told.costs)
+        rows = history(loss=told.losses)
         codes = {str(name): code for code, name in enumerate(model.batch_names)}
         sizes = Counter(
             (str(name), block.modalities) for block in train.blocks for name in block.batches
@@ -228,9 +228,9 @@ class Midas:
     def _expected(self, decoded: Tensor, target: str) -> Tensor:
         """Return the expected values given log rates of counts, or how likely each peak is open, (cells, features)."""
         normalization = self.normalizations[target]
-        if normalization.normalization == "lsi":
+        if normalization.kind == "lsi":
             return expected_lsi(decoded, normalization)
-        if normalization.normalization == "lognorm":
+        if normalization.kind == "lognorm":
             rate = torch.softmax(decoded, -1) * float(
                 normalization.library_size * normalization.fraction.sum()
             )
@@ -247,14 +247,14 @@ def _batch(name: str, modalities: tuple[str, ...]) -> str:
 
 
 def _told() -> object:
-    """Return a callback of the package's trainer that keeps its mean costs of every epoch ."""
+    """Return a callback of the package's trainer that keeps its mean losses of every epoch ."""
     from lightning import Callback
 
     class Told(Callback):
         def __init__(self):
-            self.costs = []
+            self.losses = []
 
         def on_train_epoch_end(self, trainer: object, module: object) -> None:
-            self.costs.append(trainer.callback_metrics["loss/net"].item())
+            self.losses.append(trainer.callback_metrics["loss/net"].item())
 
     return Told()

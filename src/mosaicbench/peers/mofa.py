@@ -92,7 +92,7 @@ class MOFA:
             self.information[m] = self.weighted[m].T @ self.weights[m]
             np.fill_diagonal(self.information[m], precision[m] @ np.asarray(w["E2"]))
         measured = np.flatnonzero(np.isfinite(elbo))
-        return [{"epoch": int(i) + 1, "cost": float(-elbo[i] / cells)} for i in measured]
+        return [{"epoch": int(i) + 1, "loss": float(-elbo[i] / cells)} for i in measured]
 
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the factors' posterior means given what was measured, (cells, factors)."""

@@ -1,6 +1,6 @@
 """Multigrate: a product of experts over the measured modalities, conditioned on the batch and on what was measured.
 
-    q(z | x, c) = N(0, I) prod over measured m of q(z | x_m, c),   cost = NLL + kl KL(q || N(0, I)) + alignment MMD
+    q(z | x, c) = N(0, I) prod over measured m of q(z | x_m, c),   loss = NLL + kl KL(q || N(0, I)) + alignment MMD
 
 The discrepancy is that between the modalities' own latents, and between those of cells in which other modalities were measured.
 Reference: Litinetskaya et al. 2022.
@@ -59,7 +59,7 @@ CARD = {
     },
 }
 
-# A modality's space -> what it is, and the cost that the documentation recommends for it.
+# A modality's space -> what it is, and the loss that the documentation recommends for it.
 KNOWN = {"lognorm": ("RNA", "nb"), "clr": ("proteins", "mse"), "lsi": ("ATAC", "mse")}
 TARGET = 1e4  # counts of a cell before the logarithm, of peaks
 
@@ -105,7 +105,7 @@ class Multigrate:
             )
         self.normalizations = train.normalizations
         self.levels = {
-            m: _level(train, m) for m in self.order if self.normalizations[m].normalization == "lsi"
+            m: _level(train, m) for m in self.order if self.normalizations[m].kind == "lsi"
         }
         with scvi_apart(seed):
             from multigrate.model import MultiVAE
@@ -114,9 +114,7 @@ class Multigrate:
             MultiVAE.setup_anndata(
                 data, size_factor_key="size", categorical_covariate_keys=["measured", "batch"]
             )
-            losses = [
-                KNOWN[self.normalizations[modality].normalization][1] for modality in self.order
-            ]
+            losses = [KNOWN[self.normalizations[modality].kind][1] for modality in self.order]
             weights = {"integ": self.alignment, "kl": self.kl}
             aligned = {
                 "integrate_on": "measured",
@@ -204,7 +202,7 @@ class Multigrate:
 
     def _sizes(self, block: Cells) -> np.ndarray:
         """Return each cell's number of RNA counts, of which its rates are shares; 1 of a cell without, (cells,)."""
-        rna = [m for m in block.modalities if self.normalizations[m].normalization == "lognorm"]
+        rna = [m for m in block.modalities if self.normalizations[m].kind == "lognorm"]
         return (
             np.maximum(np.asarray(block.counts[rna[0]].sum(1)).ravel(), 1.0)
             if rna
@@ -243,12 +241,12 @@ class Multigrate:
     def _expected(self, decoded: Tensor, target: str, group: int) -> Tensor:
         """Return the expected values given what the decoder of `target` gives, (cells, features)."""
         normalization = self.normalizations[target]
-        if normalization.normalization == "lognorm":
+        if normalization.kind == "lognorm":
             theta = self.module.theta[self.order.index(target)]
             dispersion = theta[:, group if theta.shape[1] > 1 else 0].exp()
             rate = decoded * float(normalization.library_size * normalization.fraction.sum())
             return expected_of_mixture([(1.0, negative_binomial(rate, dispersion))], normalization)
-        if normalization.normalization == "lsi":
+        if normalization.kind == "lsi":
             return expected_lsi(
                 (decoded / torch.as_tensor(self.levels[target], device=decoded.device)).clamp(0, 1),
                 normalization,
@@ -259,11 +257,11 @@ class Multigrate:
 def _read(cells: Cells, modality: str, normalization) -> np.ndarray:
     """Return what the encoder reads, (cells, counted features): counts of RNA, log-normalised peaks, CLR of proteins."""
     if (
-        normalization.normalization == "clr"
+        normalization.kind == "clr"
     ):  # the package takes a cell whose values add up to 0 or less as not measured: CLR is never below 0
         return before_standardising(cells, modality, normalization).astype(np.float32)
     counts = cells.counts[modality].toarray().astype(np.float32)
-    if normalization.normalization == "lognorm":
+    if normalization.kind == "lognorm":
         return counts
     return np.log1p(TARGET * counts / np.maximum(cells.library_size[modality], 1)[:, None]).astype(
         np.float32

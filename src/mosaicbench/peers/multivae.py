@@ -86,7 +86,7 @@ BOXES = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"  # what to
 
 @dataclass(kw_only=True)
 class MultiVae:
-    """A model of the package, trained by its trainer: the epoch with the best validation cost is kept, none is left out.
+    """A model of the package, trained by its trainer: the epoch with the best validation loss is kept, none is left out.
 
     Attributes
     ----------
@@ -151,7 +151,7 @@ class MultiVae:
             )
             try:
                 trainer.train()
-            except ArithmeticError as error:  # what the package raises at a cost that is no number
+            except ArithmeticError as error:  # what the package raises at a loss that is no number
                 raise Diverged(str(error)) from error
         self.model = trainer._best_model.eval()  # the package gives it by no other way than a file
         return told.rows
@@ -188,7 +188,7 @@ class MultiVae:
 
 @contextmanager
 def _unchecked() -> Iterator[None]:
-    """Let what is no number pass through torch's distributions, to the cost, where the package looks for it."""
+    """Let what is no number pass through torch's distributions, to the loss, where the package looks for it."""
     Distribution.set_default_validate_args(False)
     try:
         yield
@@ -261,9 +261,9 @@ def _told() -> object:
         def on_log(
             self, training_config: object, logs: dict[str, float], **of_trainer: object
         ) -> None:
-            row = {"epoch": of_trainer["global_step"], "cost": float(logs["train_epoch_loss"])}
+            row = {"epoch": of_trainer["global_step"], "loss": float(logs["train_epoch_loss"])}
             if "eval_epoch_loss" in logs:
-                row["validation_cost"] = float(logs["eval_epoch_loss"])
+                row["validation_loss"] = float(logs["eval_epoch_loss"])
             self.rows.append(row)
 
     return Told()

@@ -191,11 +191,11 @@ class MultiVI:
             label=torch.zeros_like(batch),
         )
         normalization = self.normalizations[target]
-        if normalization.normalization == "lsi":
+        if normalization.kind == "lsi":
             return expected_lsi(
                 decoded["p"] * self.depth * torch.sigmoid(self.module.region_factors), normalization
             )
-        if normalization.normalization == "clr":
+        if normalization.kind == "clr":
             return expected_of_mixture(protein_counts(decoded["py_"]), normalization)
         mean = decoded["px_scale"] * float(
             normalization.library_size * normalization.fraction.sum()

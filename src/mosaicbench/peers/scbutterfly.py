@@ -1,6 +1,6 @@
 """scButterfly: an autoencoder per modality, and a translator between their codes whose posteriors both decoders understand.
 
-    cost = sum_{m, n} w_n d(x_n, decode_n(translate(z_m))) + kl sum_m KL(q(z | x_m) || N(0, I)) - discriminator (surprise about codes)
+    loss = sum_{m, n} w_n d(x_n, decode_n(translate(z_m))) + kl sum_m KL(q(z | x_m) || N(0, I)) - discriminator (surprise about codes)
 
 Each modality's autoencoder is trained alone first. Reference: Cao et al. 2024; the variant that the paper calls scButterfly-B.
 """
@@ -77,9 +77,9 @@ class ScButterfly:
     noise
         Part of an RNA cell's values that its encoder does not see in a training step.
     discriminator
-        Weight of the discriminators' surprise.
+        Weight of the discriminators' cross-entropy.
     pretraining, epochs, patience
-        Most epochs of each autoencoder alone, and of all together; epochs without a better validation cost before either stops.
+        Most epochs of each autoencoder alone, and of all together; epochs without a better validation loss before either stops.
     batch_size, learning_rate
         Of Adam.
     """
@@ -160,7 +160,7 @@ class ScButterfly:
 
         def expected(few: Cells) -> Tensor | np.ndarray:
             decoded = self.decoders[target](self._translated(few)[target]).cpu()
-            if normalization.normalization == "lsi":
+            if normalization.kind == "lsi":
                 return expected_lsi(
                     decoded / torch.as_tensor(self.mean_if_accessible), normalization
                 )
@@ -170,7 +170,7 @@ class ScButterfly:
 
     @property
     def _has_peaks(self) -> bool:
-        return self.normalizations[self.other].normalization == "lsi"
+        return self.normalizations[self.other].kind == "lsi"
 
     def _configured(self, cells: Cells, widths: dict[str, int]) -> dict[str, object]:
         """Return what the package's model is made with."""
@@ -215,7 +215,7 @@ class ScButterfly:
     def _read(self, cells: Cells, modality: str) -> sparse.csr_matrix:
         """Return what the encoder of a modality reads, (cells, counted features)."""
         normalization = self.normalizations[modality]
-        if normalization.normalization != "lsi":
+        if normalization.kind != "lsi":
             return sparse.csr_matrix(
                 before_standardising(cells, modality, normalization), dtype=np.float32
             )
@@ -273,7 +273,7 @@ def _as_it_is_here(trainer: ModuleType) -> Iterator[dict[str, list[float]]]:
         return DataLoader(*arguments, **options | {"num_workers": 0})
 
     def keep(*histories: object) -> None:
-        told.update(cost=histories[8], validation_cost=histories[11])
+        told.update(loss=histories[8], validation_loss=histories[11])
 
     swapped = [(trainer, "DataLoader", loader), (trainer, "record_loss_log", keep)]
     if not torch.cuda.is_available():

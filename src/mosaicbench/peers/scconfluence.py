@@ -1,6 +1,6 @@
 """scConfluence: an autoencoder per modality, their latents aligned by the transport that linked features suggest.
 
-    cost = NLL of each + w_transport <P, |z_a - z_b|> + w_sinkhorn S(z_a, z_b),   P = partial transport by linked features
+    loss = NLL of each + w_transport <P, |z_a - z_b|> + w_sinkhorn S(z_a, z_b),   P = partial transport by linked features
 
 P moves a share `mass` of a minibatch's cells; S is an unbalanced Sinkhorn divergence. Reference: Samaran et al. 2024.
 """
@@ -81,11 +81,11 @@ class ScConfluence:
     reach
         How far mass is moved before it is left out of the Sinkhorn divergence.
     transport, sinkhorn
-        Weights of the transport's cost and of the divergence.
+        Weights of the transport's loss and of the divergence.
     components
         Principal components of RNA and of ATAC that the encoders read.
     epochs, patience
-        Most epochs; epochs without a lower cost of the validation cells before training stops.
+        Most epochs; epochs without a lower loss of the validation cells before training stops.
     batch_size, learning_rate
         Of AdamW; both modalities' cells share a minibatch.
     """
@@ -121,7 +121,7 @@ class ScConfluence:
         distance = np.nan_to_num(
             cdist(*(features.of(x, m) for m, x in cells.items()), metric="correlation"), nan=1.0
         )
-        told: dict[str, list[float]] = {"cost": [], "validation_cost": []}
+        told: dict[str, list[float]] = {"loss": [], "validation_loss": []}
         with apart(seed):
             from mudata import MuData
             from scconfluence.model import ScConfluence as Package
@@ -143,7 +143,7 @@ class ScConfluence:
                     m,
                     batch_key="batch",
                     n_latent=latent,
-                    **OPTIONS[self.normalizations[m].normalization],
+                    **OPTIONS[self.normalizations[m].kind],
                 )
                 for m, table in tables.items()
             }
@@ -234,13 +234,13 @@ class _Reader:
         self, train: Cells, modality: str, normalization: Normalization, components: int, seed: int
     ):
         self.modality, self.normalization, self.pca = modality, normalization, None
-        if normalization.normalization == "lsi":
+        if normalization.kind == "lsi":
             opened = np.asarray((train.counts[modality] > 0).sum(0)).ravel()
             self.idf = np.log1p(len(train) / np.maximum(opened, 1)).astype(np.float32)
             self.level = self.values(train).sum(0) / np.maximum(
                 opened, 1
             )  # mean of a peak where it is open
-        if normalization.normalization != "clr":
+        if normalization.kind != "clr":
             values = self.values(train)
             self.pca = PCA(
                 min(components, *(size - 1 for size in values.shape)), random_state=seed
@@ -248,7 +248,7 @@ class _Reader:
 
     def values(self, cells: Cells) -> np.ndarray:
         """Return TF-IDF of peaks, log-normalised counts of RNA or CLR of proteins, (cells, counted features) float32."""
-        if self.normalization.normalization != "lsi":
+        if self.normalization.kind != "lsi":
             return (
                 cells.values[self.modality] * self.normalization.std + self.normalization.mean
             ).astype(np.float32)
@@ -266,12 +266,12 @@ class _Reader:
     def expected(self, decoded: dict[str, Tensor]) -> Tensor:
         """Return the expected values given what the decoder gives, (cells, features), standardised."""
         x, normalization = decoded["x_r"], self.normalization
-        if normalization.normalization == "lognorm":
+        if normalization.kind == "lognorm":
             measured = 1 - torch.sigmoid(decoded["x_dropout"])
             return expected_of_mixture(
                 [(measured, negative_binomial(x, decoded["x_var"]))], normalization
             )
-        if normalization.normalization == "lsi":
+        if normalization.kind == "lsi":
             level = torch.as_tensor(
                 np.where(self.level > 0, self.level, 1), dtype=x.dtype, device=x.device
             )

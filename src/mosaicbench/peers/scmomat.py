@@ -97,9 +97,7 @@ class ScMoMaT:
                 f"scMoMaT needs counts, and {' and '.join(sorted(missing))} has none"
             )
         ranked = [
-            m
-            for m, normalization in train.normalizations.items()
-            if normalization.normalization != "lsi"
+            m for m, normalization in train.normalizations.items() if normalization.kind != "lsi"
         ]
         self.ranks = {m: Ranks(train.observing(m).counts[m]) for m in ranked}
         batches = [part for block in train.blocks for part in _by_batch(block, self.smallest)]
@@ -122,9 +120,9 @@ class ScMoMaT:
                 seed=seed,
                 device=device(),
             )
-            costs = model.train_func(T=self.iterations)
-        if not np.isfinite(costs).all():
-            raise Diverged("the cost of scMoMaT is not finite")
+            losses = model.train_func(T=self.iterations)
+        if not np.isfinite(losses).all():
+            raise Diverged("the loss of scMoMaT is not finite")
         self.bases, self.offsets = {}, {}
         shared = model.A_assos["shared"].detach()
         for m in train.modalities:
@@ -139,7 +137,7 @@ class ScMoMaT:
             self.offsets[m] = np.average(offsets, axis=0, weights=sizes)  # (features,)
         steps = sorted({1, *range(interval, self.iterations + 1, interval)})
         return [
-            {"epoch": step, "cost": float(cost)} for step, cost in zip(steps, costs, strict=True)
+            {"epoch": step, "loss": float(loss)} for step, loss in zip(steps, losses, strict=True)
         ]
 
     def embed(self, cells: Cells) -> np.ndarray:

@@ -1,6 +1,6 @@
 """scVAEIT: one encoder of all features together and a mask that says which of them it sees, trained to fill in what is masked.
 
-    cost = (1 - w) NLL(x | all shown) + w NLL(masked x | the rest) + kl KL(q(z | the rest) || q(z | all shown))
+    loss = (1 - w) NLL(x | all shown) + w NLL(masked x | the rest) + kl KL(q(z | the rest) || q(z | all shown))
 
 Single features and whole modalities are masked at random in every step. Reference: Du et al. 2022.
 """
@@ -82,7 +82,7 @@ class ScVaeit:
         self.normalizations, self.order = train.normalizations, list(train.modalities)
         self.widths = [len(self.normalizations[m].fraction) for m in self.order]
         likelihoods, layers, embeddings = zip(
-            *(BLOCKS[self.normalizations[m].normalization] for m in self.order), strict=True
+            *(BLOCKS[self.normalizations[m].kind] for m in self.order), strict=True
         )
         weights = 1 / np.array(self.widths)
         config = {
@@ -118,7 +118,7 @@ class ScVaeit:
             told = model.train(
                 num_epoch=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate
             )
-        rows = history(cost=told["train"]["total"])
+        rows = history(loss=told["train"]["total"])
         self.model, self.batches = model.vae, Batches(batches, list(model.cat_enc.categories_[0]))
         return rows
 
@@ -134,7 +134,7 @@ class ScVaeit:
             part = np.split(self._decoded(**self._asked(few)), np.cumsum(self.widths)[:-1], axis=1)[
                 place
             ]
-            if normalization.normalization == "lsi":
+            if normalization.kind == "lsi":
                 return expected_lsi(torch.as_tensor(part), normalization)
             return (part - normalization.mean) / normalization.std
 
@@ -146,7 +146,7 @@ class ScVaeit:
         for m, width in zip(self.order, self.widths, strict=True):
             if m not in cells.values:
                 parts.append(np.zeros((len(cells), width)))
-            elif self.normalizations[m].normalization == "lsi":
+            elif self.normalizations[m].kind == "lsi":
                 parts.append((cells.counts[m] > 0).toarray())
             else:
                 parts.append(before_standardising(cells, m, self.normalizations[m]))

@@ -110,7 +110,7 @@ class SeuratSPCA:
         """Return the components by which neighbours within a modality are found, (cells, components)."""
         x = cells.values[modality]
         normalization = train.normalizations.get(modality)
-        if normalization is not None and normalization.normalization == "lsi":
+        if normalization is not None and normalization.kind == "lsi":
             return x
         return PCA(
             min(self.components, len(cells) - 1, x.shape[1]), random_state=seed
@@ -128,7 +128,7 @@ def _rna(train: Split) -> str:
     found = [
         modality
         for modality, normalization in train.normalizations.items()
-        if normalization.normalization == "lognorm"
+        if normalization.kind == "lognorm"
     ]
     if len(found) != 1 or len(train.modalities) < 2:
         raise NotApplicable(

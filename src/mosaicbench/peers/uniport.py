@@ -1,6 +1,6 @@
 """uniPort: one encoder of linked features for all modalities, a decoder of them and one of each modality's own features.
 
-    z ~ q(linked features),   cost = NLL(linked) + lambda_s NLL(own) + lambda_kl KL(q || p) + lambda_ot OT(q of a, q of b)
+    z ~ q(linked features),   loss = NLL(linked) + lambda_s NLL(own) + lambda_kl KL(q || p) + lambda_ot OT(q of a, q of b)
 
 The transport is unbalanced, between the posteriors of a minibatch of one modality and of the other. Reference: Cao et al. 2022.
 """
@@ -52,7 +52,7 @@ class UniPort:
     Attributes
     ----------
     iterations, patience
-        Most minibatches; epochs without a lower cost before training stops.
+        Most minibatches; epochs without a lower loss before training stops.
     batch_size, learning_rate
         Of Adam.
     lambda_s, lambda_kl, lambda_ot

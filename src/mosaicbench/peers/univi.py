@@ -1,6 +1,6 @@
 """UniVI: a VAE per modality, each posterior drawn to those of the cell's other modalities; the package `univi`.
 
-    cost = 1/2 mean_m { - log p(x_m | z_m) } + 1/2 mean_{m != n} { - log p(x_n | z_m) }
+    loss = 1/2 mean_m { - log p(x_m | z_m) } + 1/2 mean_{m != n} { - log p(x_n | z_m) }
            + beta mean_m KL(q_m || p) + gamma mean_{m != n} KL(q_m || q_n)
 
 A cell's joint latent is the mean of its posteriors, weighted by precision. Source: the package's README and user guide.
@@ -79,7 +79,7 @@ class UniVI:
     latent
         Dimensions of the latent.
     epochs, early_stopping
-        Most epochs; epochs without a better validation cost before stopping.
+        Most epochs; epochs without a better validation loss before stopping.
     batch_size, learning_rate, weight_decay
         Of Adam.
     validation
@@ -139,10 +139,10 @@ class UniVI:
             )
             told = trainer.fit()
         self.model.eval()
-        return history(cost=told["train_loss"], validation_cost=told["val_loss"])
+        return history(loss=told["train_loss"], validation_loss=told["val_loss"])
 
     def _recipe(self, train: Split) -> dict:
-        spaces = {normalization.normalization for normalization in train.normalizations.values()}
+        spaces = {normalization.kind for normalization in train.normalizations.values()}
         name = (
             ("multiome" if "lsi" in spaces else "citeseq") if self.recipe == "auto" else self.recipe
         )

@@ -63,9 +63,7 @@ class WNN:
         need(CARD["wraps"])
         cells = train.observing(*train.modalities)
         lsi = {
-            m
-            for m, normalization in train.normalizations.items()
-            if normalization.normalization == "lsi"
+            m for m, normalization in train.normalizations.items() if normalization.kind == "lsi"
         }
         most = min(self.components, len(cells) - 1)
         self.pca = {

@@ -22,7 +22,7 @@ from mosaicbench.files.atomic import atomic
 from mosaicbench.files.tables import write_table
 
 MARKERS = {"model": "o", "baseline": "s", "control": "D"}
-NAMED = ("methods", "runs", "metrics", "datasets", "scenarios", "modalities", "groups", "costs")
+NAMED = ("methods", "runs", "metrics", "datasets", "scenarios", "modalities", "groups", "losses")
 SPARE = "#777777"
 MARKED = ("methods", "runs")
 OWN_MARK = " (own)"  # after the name of a method that this project made up, wherever it is named
@@ -112,15 +112,15 @@ class Theme:
         """Return a metric's label under the heading of its family, whose name it need not repeat."""
         return self.label("metrics", name).removeprefix(f"{self.label('groups', family)} ")
 
-    def cost(self, name: str) -> str:
-        """Return "Negative log-likelihood, RNA" for "nll_rna": the label of a cost, or of what its name starts with."""
-        start = self._start_of_cost(name)
+    def loss(self, name: str) -> str:
+        """Return "Negative log-likelihood, RNA" for "nll_rna": the label of a loss, or of what its name starts with."""
+        start = self._start_of_loss(name)
         if start is None:
             return name.replace("_", " ")
         rest = [
             self.label("modalities", part) for part in name[len(start) + 1 :].split("_") if part
         ]
-        return ", ".join([self.label("costs", start), *([" ".join(rest)] if rest else [])])
+        return ", ".join([self.label("losses", start), *([" ".join(rest)] if rest else [])])
 
     def direction(self, direction: str) -> str:
         """Return "RNA → ADT" for "rna->adt"."""
@@ -143,7 +143,7 @@ class Theme:
             return self._order_of_runs(distinct)
         listed = list(self.display[room])
         entries = {
-            name: self._start_of_cost(name) if room == "costs" else name for name in distinct
+            name: self._start_of_loss(name) if room == "losses" else name for name in distinct
         }
         places = {
             name: listed.index(entry) if entry in listed else len(listed)
@@ -211,11 +211,11 @@ class Theme:
             for place, name in enumerate(ordered)
         }
 
-    def _start_of_cost(self, name: str) -> str | None:
-        """Return the longest listed cost that a cost's name is, or starts with."""
+    def _start_of_loss(self, name: str) -> str | None:
+        """Return the longest listed loss that a loss's name is, or starts with."""
         listed = [
             start
-            for start in self.display["costs"]
+            for start in self.display["losses"]
             if name == start or name.startswith(f"{start}_")
         ]
         return max(listed, key=len, default=None)

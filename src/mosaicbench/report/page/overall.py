@@ -68,7 +68,7 @@ def _board(
         "Without an answer to every question: ranked in those that they answer": incomplete,
         "Controls": ran[~competes],
     }
-    lacking = zip(incomplete["run"], incomplete["exempt_from"], strict=True)
+    lacking = zip(incomplete["run"], incomplete["lacks"], strict=True)
     return {
         "title": title,
         "grid": table(f"Overall scores, {title}", _columns(several, theme), sections, by_run=True),
@@ -83,7 +83,7 @@ def _board(
 
 def _columns(datasets: list[str], theme: Theme) -> Columns:
     def reason(row: dict) -> str:
-        return f"it lacks {row['exempt_from']}" if row["exempt_from"] else ""
+        return f"it lacks {row['lacks']}" if row["lacks"] else ""
 
     def unranked(row: dict) -> str:
         return reason(row) if theme.run_metadata.competes(row["run"]) else "controls are not ranked"

@@ -43,7 +43,7 @@ CONTROLS_OF = {  # question -> what a run has to beat in it
     "label_transfer": "chance (in label transfer)",
     "imputation": "the mean of each cell's type (in imputation)",
 }
-COSTS = ["cost", "validation_cost"]
+LOSSES = ["loss", "validation_loss"]
 NO_CONTEST = "fewer than two runs, controls aside, have this score in this split"
 FEWEST_SEEDS = 3  # with two, a t interval reaches 12.7 standard errors to each side
 
@@ -68,12 +68,12 @@ def facts(runs: pd.DataFrame, splits: list[tuple[str, ...]], theme: Theme) -> di
 def fitted_on(records: Sequence[Mapping], history: pd.DataFrame, theme: Theme) -> str:
     """Return which runs hold train cells out to decide when to stop, and which fit all; "" where all do alike.
 
-    A run that holds none out has the cost of the fitted cells as its validation cost.
+    A run that holds none out has the loss of the fitted cells as its validation loss.
     """
-    costs = history.pivot_table(
-        index=[*RUN, "seed", "epoch"], columns="cost", values="value"
-    ).reindex(columns=COSTS)
-    validated = set(costs.index.get_level_values("run")[costs.diff(axis=1).iloc[:, 1].abs() > 0])
+    losses = history.pivot_table(
+        index=[*RUN, "seed", "epoch"], columns="loss", values="value"
+    ).reindex(columns=LOSSES)
+    validated = set(losses.index.get_level_values("run")[losses.diff(axis=1).iloc[:, 1].abs() > 0])
     held_out: dict[float, set[str]] = {}
     for record in records:
         run = record["run"]

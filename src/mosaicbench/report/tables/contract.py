@@ -90,7 +90,7 @@ STANDING_COLUMNS += [
     "level",
     "shown",
 ]
-HISTORY_COLUMNS = [*RUN, "seed", "epoch", "cost", "value"]
+HISTORY_COLUMNS = [*RUN, "seed", "epoch", "loss", "value"]
 TABLES = {  # in `tabulate`'s folder, beside expenses, phases and scaling, which nothing reads
     "scores": SCORE_COLUMNS,
     "features": FEATURE_COLUMNS,

@@ -7,13 +7,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mosaicbench.apply.model import Model
 from mosaicbench.data.scenarios import all_cells
 from mosaicbench.errors import Diverged, NotApplicable, UserError
 from mosaicbench.files._h5 import quiet_mudata
 from mosaicbench.files.splits import as_cells, as_split, complete_cells
 from mosaicbench.fitting.keeping import keep
 from mosaicbench.fitting.method import Implementation
+from mosaicbench.inference.model import Model
 
 if TYPE_CHECKING:
     from mudata import MuData

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
-from mosaicbench.apply.embedding import Applied, embedded
-from mosaicbench.apply.matching import LEAST_SHARE, matched
-from mosaicbench.apply.measured import OwnCells, opened
-from mosaicbench.apply.output import table, write
 from mosaicbench.files.atomic import make_folder
 from mosaicbench.files.models import KeptModel, read_model
 from mosaicbench.fitting.keeping import revived
 from mosaicbench.fitting.method import implementation
+from mosaicbench.inference.embedding import Applied, embedded
+from mosaicbench.inference.matching import LEAST_SHARE, matched
+from mosaicbench.inference.measured import OwnCells, opened
+from mosaicbench.inference.output import table, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

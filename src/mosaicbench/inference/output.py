@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from mosaicbench.apply.embedding import JOINT, Applied
-from mosaicbench.apply.measured import OwnCells
 from mosaicbench.data.preprocess import counts_from_lognorm
 from mosaicbench.files._h5 import KEY, quiet_mudata
 from mosaicbench.files.atomic import atomic
 from mosaicbench.files.models import KeptModel
+from mosaicbench.inference.embedding import JOINT, Applied
+from mosaicbench.inference.measured import OwnCells
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -147,7 +147,7 @@ def _has_counts(facts: dict) -> bool:
 
 def _counts(kept: KeptModel, target: str, x: np.ndarray) -> np.ndarray:
     """Return expected counts of cells with the median total of the train cells."""
-    library_size = np.full(len(x), float(kept.split[f"{target}/total"]))
+    library_size = np.full(len(x), float(kept.split[f"{target}/library_size"]))
     return np.maximum(counts_from_lognorm(x, library_size), 0).astype(np.float32)
 
 

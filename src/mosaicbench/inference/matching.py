@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from mosaicbench.apply.measured import Matrix, Measured, holding
 from mosaicbench.data.lsi import Lsi
 from mosaicbench.data.preprocess import Clr, Continuous, LogNormalised
 from mosaicbench.errors import UserError
 from mosaicbench.files.models import KeptModel
 from mosaicbench.files.splits import space_values
+from mosaicbench.inference.measured import Matrix, Measured, holding
 
 LEAST_SHARE = (
     0.5  # of a modality's features; with fewer, what is embedded is mostly the train cells' mean

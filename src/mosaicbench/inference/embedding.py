@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from mosaicbench.apply.matching import Matched
-from mosaicbench.apply.measured import OwnCells, chunks
-from mosaicbench.apply.types import types_of
 from mosaicbench.contract import Cells
 from mosaicbench.errors import NotApplicable, UserError
 from mosaicbench.files.models import KeptModel
+from mosaicbench.inference.matching import Matched
+from mosaicbench.inference.measured import OwnCells, chunks
+from mosaicbench.inference.types import types_of
 
 AT_ONCE = (
     4 * 4096
