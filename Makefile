@@ -54,7 +54,7 @@ test-all: test
 # today, on a later one (PYTHON=python3.13). Each makes an environment of its own.
 oldest: CHOSEN = --constraint envs/oldest.txt --editable ".[dev,docs,peers]"
 newest: CHOSEN = --upgrade --editable ".[dev,docs,slurm,peers]"
-newest: ARGS += --deselect tests/test_peers.py::test_the_installed_version_is_the_pinned_one
+newest: ARGS += --deselect tests/peers/test_peers.py::test_the_installed_version_is_the_pinned_one
 oldest newest:
 	$(PYTHON) -m venv .venvs/$@
 	.venvs/$@/bin/python -m pip install --quiet $(CHOSEN)
@@ -78,7 +78,7 @@ bench: $(PEERS)
 	  -o python_functions="bench_*" -p no:xdist --benchmark-json=results/bench.json --benchmark-columns=min,rounds $(ARGS)
 	$(BIN)/python benchmarks/summary.py results/bench.json
 
-# Tokens of code, words of docstrings and rooms: the size that tests/test_code_size.py holds.
+# Tokens of code, words of docstrings and rooms: the size that tests/docs/test_code_size.py holds.
 size: $(READY)
 	$(BIN)/python tests/code_size.py
 

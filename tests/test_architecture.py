@@ -90,9 +90,9 @@ def test_importing_the_package_imports_nothing_else():
 def key_of(*modules):
     """Return the rooms, and files of `files`, that a job of these modules depends on, without the commands themselves."""
     files = [Path(file).relative_to(PACKAGE).with_suffix("") for file in sources.of(*modules)]
-    return {
-        file.as_posix() if file.parts[0] in NAMED else file.parts[0] for file in files
-    } - {"commands"}
+    return {file.as_posix() if file.parts[0] in NAMED else file.parts[0] for file in files} - {
+        "commands"
+    }
 
 
 @pytest.mark.parametrize("command", KEYS)

@@ -282,7 +282,7 @@ def commands() -> dict[str, tuple]:
         ),
         "split": (
             "turn a dataset into a split: train, query and solution",
-            "cut --dataset d.h5mu --scenario paired --kind paired --seeds 0 --train t.h5mu --query q.h5mu --solution s.h5mu",
+            "split --dataset d.h5mu --scenario paired --kind paired --seeds 0 --train t.h5mu --query q.h5mu --solution s.h5mu",
             path("--dataset", required=True),
             option("--scenario", "its id", required=True),
             option("--kind", "how pairing is hidden", required=True),
@@ -343,7 +343,7 @@ def commands() -> dict[str, tuple]:
         ),
         "split_inner": (
             "divide the train cells of a split once more, to choose settings on",
-            "divide --split train.h5mu --train t.h5mu --query q.h5mu --solution s.h5mu",
+            "split_inner --split train.h5mu --train t.h5mu --query q.h5mu --solution s.h5mu",
             path(
                 "--split",
                 "train.h5mu of the split; nothing else is read",
@@ -382,7 +382,7 @@ def commands() -> dict[str, tuple]:
         ),
         "layout": (
             "lay out runs' cells in two dimensions, and gather what else pictures of cells need",
-            "project --split SPLIT RUN --seed 0 --output projections",
+            "layout --split SPLIT RUN --seed 0 --output projections",
             path(
                 "--split",
                 "a split's folder, and after it the folders of runs on it, of one seed; once for each split",

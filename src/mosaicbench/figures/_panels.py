@@ -69,7 +69,9 @@ def panels_of_directions(
         axes.set_visible(False)
     for axes, direction in zip(panels, directions.itertuples(), strict=False):
         label_rows(axes, theme, rows)
-        axes.set_title(f"{theme.direction(direction.direction)}  ({direction.space})", **OVER_ROWS)
+        axes.set_title(
+            f"{theme.direction(direction.direction)}  ({direction.normalization})", **OVER_ROWS
+        )
     for axes in panels[len(directions) - columns : len(directions)]:
         axes.set_xlabel(label)
         axes.tick_params(labelbottom=True)

@@ -81,7 +81,7 @@ def read_projection(
     files.ContractError
         When it is absent, has other columns, is of another split, or is not as it was written.
     """
-    check_contents(Path(folder), [name], "project")
+    check_contents(Path(folder), [name], "layout")
     table = read_table(Path(folder) / f"{name}.tsv", COLUMNS[name])
     for key, expected in (split or {}).items():
         for found in table[key].unique():

@@ -87,7 +87,7 @@ def recommended(
     Parameters
     ----------
     tables
-        "scores", "gates" and "runs", as `tabulate` makes them.
+        "scores", "sanity_checks" and "runs", as `tabulate` makes them.
     cells
         The scores of single cells of every run.
     roster

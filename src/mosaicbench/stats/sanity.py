@@ -56,7 +56,7 @@ def in_words(findings: pd.DataFrame, label: Callable[[str], str] = str) -> str:
     Parameters
     ----------
     findings
-        Rows of :func:`gates` of one run and gate.
+        Rows of :func:`sanity_checks` of one run and check.
     label
         Metric -> its name for a reader.
     """
@@ -68,7 +68,7 @@ def in_words(findings: pd.DataFrame, label: Callable[[str], str] = str) -> str:
 
 
 def named_by_checks(findings: pd.DataFrame) -> dict[tuple[str, str], dict[str, str]]:
-    """Return (dataset, scenario) -> run -> the gates that name it and forbid to recommend it: "chance, no number"."""
+    """Return (dataset, scenario) -> run -> the checks that name it and forbid to recommend it: "chance, no number"."""
     forbidding = findings[~findings["check"].isin(list(MARKS))]
     names: dict[tuple[str, str], dict[str, str]] = {}
     for (dataset, scenario, run), of_run in forbidding.groupby(RUN, sort=False):

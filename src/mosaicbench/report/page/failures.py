@@ -131,7 +131,7 @@ def sanity_checks(findings: pd.DataFrame, theme: Theme) -> Grid | None:
         *text_column("Gate", "check"),
         *text_column("Finding", "finding"),
     ]
-    return table("What the gates found", columns, rows)
+    return table("What the sanity checks found", columns, rows)
 
 
 def alarms(table: pd.DataFrame, theme: Theme) -> list[str]:

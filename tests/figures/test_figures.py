@@ -24,7 +24,7 @@ from mosaicbench.report import projections, theme
 from mosaicbench.report.tables.contract import HISTORY_COLUMNS, RUN_COLUMNS, checked_runs
 from mosaicbench.stats.overall import overall
 
-DISPLAY = Path(__file__).parents[1] / "config/display.yaml"
+DISPLAY = Path(__file__).parents[2] / "config/display.yaml"
 SPLIT = {"dataset": "d", "scenario": "s"}
 KINDS = {
     "mvae": "model",

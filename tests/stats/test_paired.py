@@ -28,7 +28,7 @@ SIZES = {("d", "paired"): (80, 20)}
 
 def simulation():
     spec = importlib.util.spec_from_file_location(
-        "coverage", Path(__file__).parents[1] / "benchmarks/interval_coverage.py"
+        "coverage", Path(__file__).parents[2] / "benchmarks/interval_coverage.py"
     )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

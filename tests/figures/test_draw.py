@@ -34,7 +34,7 @@ from mosaicbench.report.theme import save
 def test_the_figures_tested_here_are_all_that_there_are():
     assert set(catalog.names("figures")) == set(FIGURES)
     assert all(
-        (Path(__file__).parents[1] / f"workflow/report/{name}.rst").is_file() for name in FIGURES
+        (Path(__file__).parents[2] / f"workflow/report/{name}.rst").is_file() for name in FIGURES
     )
     for name in FIGURES:
         assert list(catalog.parameters("figures", name)) == [
@@ -67,7 +67,7 @@ def test_no_picture_cuts_long_names(results, tmp_path, monkeypatch, figure):
     display = yaml.safe_load(DISPLAY.read_text())
     for room, name in (
         ("methods", "Contrastive VAE supervised (own)"),
-        ("costs", "Feedback of discriminator, output RNA"),
+        ("losses", "Feedback of discriminator, output RNA"),
     ):
         display[room] = {
             key: (value or {}) | {"label": name} for key, value in display[room].items()

@@ -456,7 +456,7 @@ def test_device_memory_only_where_a_device_was_used():
 
 
 def test_the_kl_term_only_where_one_was_trained():
-    history = {"kl": np.array([9.0, 4.0, 2.0]), "validation_cost": np.array([3.0, 1.0, 2.0])}
+    history = {"kl": np.array([9.0, 4.0, 2.0]), "validation_loss": np.array([3.0, 1.0, 2.0])}
     assert (
         scored(**oracle() | {"history": history})[0].set_index("metric")["value"]["kl_term"] == 4.0
     )
@@ -542,7 +542,7 @@ def test_only_what_runs_is_imported():
     path = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(
-            [str(Path(__file__).parent), *map(os.path.abspath, sys.path)]
+            [str(Path(__file__).parents[1]), *map(os.path.abspath, sys.path)]
         ),
     }
     done = subprocess.run(

@@ -303,7 +303,9 @@ def test_a_mistake_in_a_stanza_is_one_message(stanza, message):
 
 
 @pytest.mark.usefixtures("there")
-@pytest.mark.parametrize("more", [{"save_models": ["mine"]}, {"report": {"sampled_runs": ["mine"]}}])
+@pytest.mark.parametrize(
+    "more", [{"save_models": ["mine"]}, {"report": {"sampled_runs": ["mine"]}}]
+)
 def test_nothing_is_kept_or_drawn_of_what_has_no_model(more):
     with pytest.raises(UserError, match="'mine' was computed elsewhere"):
         settings.load(config({"latents": "one.h5ad"}, **more))

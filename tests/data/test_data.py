@@ -38,7 +38,7 @@ from mosaicbench.files._h5 import quiet_mudata
 from mosaicbench.files.dataset import VALUES, read_dataset
 from mosaicbench.files.splits import space_values, standardised_values, unstandardised_values
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

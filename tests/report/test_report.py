@@ -426,7 +426,7 @@ def test_report_escapes_what_it_is_given(results, tmp_path):
 
 def test_report_shows_overall_scores_ranks_tests_gates_and_published_numbers(results):
     sections = _sections(results.html)
-    assert {"overall", "ranks", "sanity_checks", "published", "split-1"} <= set(sections)
+    assert {"overall", "ranks", "sanity-checks", "published", "split-1"} <= set(sections)
     bodies = re.findall(
         r"<tbody>(.*?)</tbody>", sections["overall"].split("</table>")[0], flags=re.DOTALL
     )
@@ -483,7 +483,7 @@ def test_report_marks_what_cannot_be_told_from_chance(results, tmp_path):
         records=[],
     )
     assert len(re.findall(r'title="no better than guessing">[^<]* ≈<', page)) == 1
-    assert "no better than guessing" in _sections(page)["sanity_checks"]
+    assert "no better than guessing" in _sections(page)["sanity-checks"]
     head = page[: page.index("<section")]
     assert "Do not trust these results yet: a control is not where theory puts it." in head
     assert "0.500, but has to be best" in head

@@ -25,7 +25,7 @@ from mosaicbench.stats.paired import paired_tests
 from mosaicbench.stats.ranks import ranks
 from mosaicbench.stats.summary import headline
 
-DISPLAY = Path(__file__).parents[1] / "config/display.yaml"
+DISPLAY = Path(__file__).parents[2] / "config/display.yaml"
 KINDS = {
     "mvae": "model",
     "mmvaepp": "model",

@@ -603,7 +603,9 @@ def test_audit_is_written_beside_the_split(simulation, tmp_path):
         whole[:1],
     ):
         path.write_text("".join(damaged))
-        with pytest.raises(ContractError, match="audit.tsv: is not as `mosaicbench split` wrote it"):
+        with pytest.raises(
+            ContractError, match="audit.tsv: is not as `mosaicbench split` wrote it"
+        ):
             read_audit(path)
 
 

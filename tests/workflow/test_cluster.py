@@ -1,4 +1,4 @@
-"""What jobs ask of a cluster, and what it can give: SLURM's answers are text here; tests/test_slurm.py asks a real one."""
+"""What jobs ask of a cluster, and what it can give: SLURM's answers are text here; tests/workflow/test_slurm.py asks a real one."""
 
 import math
 
