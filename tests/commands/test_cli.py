@@ -13,6 +13,7 @@ from conftest import REPOSITORY
 from mosaicbench import cli
 from mosaicbench.catalog import catalog, listing
 from mosaicbench.commands import arguments
+from mosaicbench.commands.user_arguments import FOR_USERS
 from mosaicbench.config import settings
 from mosaicbench.errors import nearest
 
@@ -221,9 +222,16 @@ def test_every_help_has_an_example_that_can_be_typed(monkeypatch):
 def test_without_a_command_all_are_shown_those_for_users_first(capsys):
     cli.main([])
     shown = capsys.readouterr().out
-    places = [shown.index(f"\n  {name} ") for name in arguments.commands()]
+    steps = [name for name in arguments.commands() if name not in FOR_USERS]
+    places = [shown.index(f"\n  {name} ") for name in (*FOR_USERS, *steps)]
     assert places == sorted(places)
-    assert set(arguments.FOR_USERS) <= set(arguments.commands())
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_a_shell_completes_commands_and_names(shell, capsys):
+    cli.main(["completion", shell])
+    script = capsys.readouterr().out
+    assert all(name in script for name in ("integrate", "--min-fraction", "mmvaepp"))
 
 
 @pytest.mark.parametrize("typed", ["fetsh", "FETCH"])

@@ -3,231 +3,30 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import re
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
 
 from mosaicbench import __version__
-from mosaicbench.catalog import catalog
-from mosaicbench.errors import nearest
-from mosaicbench.workflow import layout
-
-Argument = tuple[str, dict]  # its name, and what argparse is told of it
-FOR_USERS = (
-    "run",
-    "plan",
-    "fetch",
-    "list",
-    "integrate",
-    "apply",
-    "score",
-    "compare",
-    "report",
-)  # all others are steps of the workflow
-
-
-def option(name: str, what: str | None = None, **more: object) -> Argument:
-    """Return an argument, or an option with a value."""
-    return name, {"help": what, **more}
-
-
-def flag(name: str, what: str, **more: object) -> Argument:
-    """Return an option without a value."""
-    return name, {"help": what, "action": "store_true", **more}
-
-
-def path(name: str, what: str | None = None, **more: object) -> Argument:
-    """Return an argument that is a file or a folder."""
-    return name, {"help": what, "type": Path, **more}
-
-
-def _object(text: str) -> dict:
-    """Return a JSON object from the command line."""
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise argparse.ArgumentTypeError(f"no JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise argparse.ArgumentTypeError('must be an object of JSON, such as {"key": 1}')
-    return value
-
-
-def _one_of(known: Callable[[], tuple[str, ...]]) -> Callable[[str], str]:
-    """Return what refuses any other word. It asks what is known once there is a word: to read a room's cards takes a while."""
-
-    def checked(text: str) -> str:
-        if text not in known():
-            raise argparse.ArgumentTypeError(f"there is no {text!r}{nearest(text, known())}")
-        return text
-
-    return checked
-
-
-def _groups() -> tuple[str, ...]:
-    return tuple(sorted({card["group"] for card in catalog.cards("metrics").values()}))
-
-
-def _settings(path: str) -> object:
-    from mosaicbench.config import settings
-
-    try:
-        return settings.read(Path(path))
-    except (OSError, ValueError) as error:
-        named = str(error).startswith(path)
-        raise argparse.ArgumentTypeError(str(error) if named else f"{path}: {error}") from error
-
-
-def _shape(text: str) -> tuple[str, tuple[int, int]]:
-    name, _, numbers = text.partition("=")
-    cells, _, features = numbers.partition(",")
-    if not (name and cells.isdigit() and features.isdigit()):
-        raise argparse.ArgumentTypeError(f"expected NAME=CELLS,FEATURES, found {text!r}")
-    return name, (int(cells), int(features))
-
-
-DATASETS = _one_of(partial(catalog.names, "datasets"))
-FIGURES = _one_of(partial(catalog.names, "figures"))
-GROUPS = _one_of(_groups)
-THREADS = option("--threads", type=int)
-SPLITS = option("--splits", nargs="+", required=True, metavar="DATASET/SCENARIO")
-APPLYING = (
-    path("--output", required=True, metavar="FILE.h5mu"),
-    option("--no-imputation", "latents and types only", action="store_false", dest="impute"),
-    option(
-        "--min-fraction",
-        "share of a modality's features that must be there",
-        type=float,
-        default=0.5,
-        metavar="SHARE",
-    ),
+from mosaicbench.commands._options import (
+    DATASETS,
+    FIGURES,
+    GROUPS,
+    SPLITS,
     THREADS,
+    json_object,
+    option,
+    path,
+    settings,
 )
+from mosaicbench.commands.user_arguments import FOR_USERS, user_commands
+from mosaicbench.errors import nearest
 
 
 def commands() -> dict[str, tuple]:
     """Return each command: what it does, an example, and its arguments; a text among these is the title of those after it."""
-    mirror = os.environ.get("MOSAICBENCH_MIRROR")
-    known = os.environ.get("MOSAICBENCH_REGISTRY") or layout.project_file("config/datasets.yaml")
     often = float(os.environ.get("MOSAICBENCH_CHECKPOINT_SECONDS") or 60)
-    return {
-        "run": (
-            "run the workflow in the working directory, from wherever this package is installed",
-            "run --configfile my.yaml --cores 4",
-            option(
-                "arguments",
-                "Snakemake's own, such as: -- --dry-run",
-                nargs="*",
-                metavar="-- ARGUMENT",
-            ),
-            path(
-                "--configfile",
-                "a config (default: config/config.yaml where there is one, else the default benchmark)",
-                metavar="FILE",
-            ),
-            option("--cores", default="all", metavar="N"),
-        ),
-        "plan": (
-            "tell, before a benchmark runs, its hours, memory and disk",
-            "plan my.yaml",
-            option(
-                "config",
-                "a config",
-                type=_settings,
-                nargs="?",
-                default=str(layout.project_file("config/config.yaml")),
-            ),
-            path(
-                "--table",
-                "a table of expenses, such as a finished benchmark's tables/resources.tsv",
-                default=layout.project_file("config/resources.tsv"),
-                metavar="FILE",
-            ),
-            option(
-                "--shape",
-                "the size of a dataset that nothing else tells; may be repeated",
-                type=_shape,
-                action="append",
-                dest="shapes",
-                default=[],
-                metavar="NAME=CELLS,FEATURES",
-            ),
-        ),
-        "fetch": (
-            "bring a dataset's files from their publishers or from a mirror, and verify them",
-            "fetch pbmc10k_citeseq",
-            option("datasets", "ids of the registry", nargs="*", metavar="DATASET"),
-            flag("--list", "show what is there and what is missing; fetch nothing", dest="show"),
-            option(
-                "--file",
-                "this file only; may be repeated",
-                action="append",
-                dest="files",
-                default=[],
-                metavar="NAME",
-            ),
-            flag("--optional", "also files that the dataset can be prepared without"),
-            flag("--offline", "never touch the network"),
-            path(
-                "--mirror",
-                "a local folder to look into first: DATASET/FILE in it, or FILE ($MOSAICBENCH_MIRROR)",
-                default=Path(mirror) if mirror else None,
-                metavar="DIR",
-            ),
-            path("--raw", "where the files go", default=Path("resources/raw"), metavar="DIR"),
-            path(
-                "--registry",
-                "the registry ($MOSAICBENCH_REGISTRY)",
-                dest="known",
-                default=Path(known),
-                metavar="FILE",
-            ),
-        ),
-        "list": (
-            "show what there is",
-            "list methods",
-            option("room", "all, if left out", nargs="?", choices=catalog.ROOMS),
-            path(
-                "--into",
-                "refresh the tables between the markers of a Markdown file",
-                metavar="FILE",
-            ),
-        ),
-        "integrate": (
-            "fit a method to one's own cells, without a benchmark, and embed them",
-            "integrate cells.h5mu --method mvae --output latents.h5mu",
-            path("cells", ".h5mu or 10x .h5", metavar="CELLS"),
-            option(
-                "--method", "a method's id; `mosaicbench list methods` shows all", required=True
-            ),
-            option("--seed", type=int, default=0),
-            option("--hyperparameters", type=_object, default={}, metavar="JSON"),
-            path(
-                "--model", "a folder to keep the model in, for `mosaicbench apply`", metavar="DIR"
-            ),
-            option("--cell-type", "the obs column of cell types", metavar="COLUMN"),
-            option("--batch", "the obs column of batches", metavar="COLUMN"),
-            option("--values", "counts, or lognorm of RNA without counts", default="counts"),
-            option(
-                "--kinds", "modality -> rna, atac, adt or continuous", type=_object, metavar="JSON"
-            ),
-            *APPLYING,
-        ),
-        "apply": (
-            "embed one's own cells with a kept model, give them types, impute what they lack",
-            "apply results/runs/teaseq_small/paired/mvae/seed-0 cells.h5mu --output mine.h5mu",
-            path(
-                "run",
-                "the folder of a run whose model was kept, of a model, or of results: the best run's",
-                metavar="RUN",
-            ),
-            path("cells", ".h5mu, .h5ad or 10x .h5 with some of its modalities", metavar="CELLS"),
-            option("--split", "with a results folder of several", metavar="DATASET/SCENARIO"),
-            *APPLYING,
-        ),
+    return user_commands() | {
         "score": (
             "score runs of a split on all their seeds",
             "score --latents rna.h5ad adt.h5ad --truth cells.h5mu",
@@ -251,13 +50,6 @@ def commands() -> dict[str, tuple]:
             option("--batch", default="batch", metavar="COLUMN"),
             path("--output", metavar="FILE.tsv"),
         ),
-        "compare": (
-            "hold two results folders side by side: what changed, and whether beyond chance",
-            "compare results/studies/size results/again",
-            path("a", "a results folder", metavar="A"),
-            path("b", "another", metavar="B"),
-            path("--output", "also write every score", metavar="FILE.tsv"),
-        ),
         "report": (
             "write the HTML report",
             "report --tables T --figures F --display D.yaml --config C.json --splits d/s --output report.html",
@@ -276,7 +68,9 @@ def commands() -> dict[str, tuple]:
             option(
                 "--loader", "`mosaicbench list datasets` shows all", type=DATASETS, required=True
             ),
-            option("--options", "keywords of the loader", type=_object, default={}, metavar="JSON"),
+            option(
+                "--options", "keywords of the loader", type=json_object, default={}, metavar="JSON"
+            ),
             path("--raw", "the folder of what was fetched, for a loader that reads it"),
             path("--output", required=True),
         ),
@@ -289,7 +83,7 @@ def commands() -> dict[str, tuple]:
             option(
                 "--options",
                 "keywords of the scenario and of preprocessing",
-                type=_object,
+                type=json_object,
                 default={},
                 metavar="JSON",
             ),
@@ -317,11 +111,11 @@ def commands() -> dict[str, tuple]:
             THREADS,
             "a single run, without JOB",
             option("--method", "a method's id; `mosaicbench list methods` shows all"),
-            option("--hyperparameters", type=_object, default={}, metavar="JSON"),
+            option("--hyperparameters", type=json_object, default={}, metavar="JSON"),
             option(
                 "--identity",
                 "dataset, scenario, run, seed",
-                type=_object,
+                type=json_object,
                 default={},
                 metavar="JSON",
             ),
@@ -339,7 +133,9 @@ def commands() -> dict[str, tuple]:
         "adopt": (
             "take in a run that was computed elsewhere, each cell found by its name",
             'adopt \'{"dataset": "mine", "scenario": "paired", "run": "theirs", "seeds": []}\'',
-            option("job", "dataset, scenario, run and seeds, in JSON", type=_object, metavar="JOB"),
+            option(
+                "job", "dataset, scenario, run and seeds, in JSON", type=json_object, metavar="JOB"
+            ),
         ),
         "split_inner": (
             "divide the train cells of a split once more, to choose settings on",
@@ -375,7 +171,7 @@ def commands() -> dict[str, tuple]:
             option(
                 "job",
                 "identity, of, hyperparameters, split, output, trials, objective, seed and limits, in JSON",
-                type=_object,
+                type=json_object,
                 metavar="JOB",
             ),
             THREADS,
@@ -406,7 +202,7 @@ def commands() -> dict[str, tuple]:
         "tabulate": (
             "join scores into tables",
             "tabulate --config results/config.json --results results --published config/published.yaml --display config/display.yaml --output tables",
-            option("--config", "the recorded config", type=_settings, required=True),
+            option("--config", "the recorded config", type=settings, required=True),
             path("--results", "the results folder", required=True),
             path("--published", "published.yaml", required=True),
             path("--display", "display.yaml", required=True),
@@ -448,7 +244,7 @@ class _Parser(argparse.ArgumentParser):
 def parser() -> argparse.ArgumentParser:
     """Return what reads the command line; it imports no command."""
     table = commands()
-    users = {name: one for name, one in table.items() if name in FOR_USERS}
+    users = {name: table[name] for name in FOR_USERS}
     steps = {name: one for name, one in table.items() if name not in FOR_USERS}
     whole = _Parser(
         prog="mosaicbench",
@@ -469,6 +265,7 @@ def parser() -> argparse.ArgumentParser:
     for name, (what, example, *arguments) in table.items():
         group = command = added.add_parser(
             name,
+            help=what,
             description=f"{what[0].upper()}{what[1:]}.",
             epilog=f"example:\n  mosaicbench {example}",
             formatter_class=_Help,
@@ -478,7 +275,6 @@ def parser() -> argparse.ArgumentParser:
                 group = command.add_argument_group(one)
             else:
                 group.add_argument(one[0], **one[1])
-    # as the fit had: with more threads, it would have kept its values
     return whole
 
 
