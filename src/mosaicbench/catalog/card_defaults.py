@@ -1,4 +1,4 @@
-"""What the cards of a file say: which id has which, and of a method also what follows where its card says nothing.
+"""The cards of a file by id, and the values of keys that a method's card leaves out.
 
 Apart from ``cards.py``, so that a new word for a card repeats no fit. Standard library only.
 """
@@ -16,19 +16,20 @@ PARTS_OF = {
     "impute": "impute",
     "draws": "draw",
     "labels": "predict",
-}  # what a method gives -> the function that gives it
+}  # output -> the function of the method that returns it
 NEEDED_BY = {
     "aligns": "single",
     "imputes": "impute",
     "reconstructs": "impute",
-}  # claim -> what a method with it gives
-TEXTS = ("paper", "doi", "summary", "deviates")  # empty where a method's card says nothing
+}  # word of `tested_for` -> the output that it needs
+TEXTS = ("paper", "doi", "summary", "deviates")  # empty by default
 
 
 def of_file(file: str, stem: str, assigned: dict[str, object]) -> dict[str, object]:
-    """Return id -> card of a file: those of its ``CARDS``, or its ``CARD`` under the name of the file.
+    """Return id -> card of a file: its ``CARDS``, or its ``CARD`` under the name of the file.
 
-    A card of ``CARDS`` that says ``"like": "mvae"`` takes what it does not say from that card, which stands above it.
+    A card of ``CARDS`` with ``"like": "mvae"`` takes the keys that it leaves out from that card,
+    which comes before it.
 
     Parameters
     ----------
@@ -37,35 +38,33 @@ def of_file(file: str, stem: str, assigned: dict[str, object]) -> dict[str, obje
     stem
         The file's name without its ending.
     assigned
-        The values of CARD and CARDS, where the file has them.
+        The values of CARD and CARDS, if the file has them.
 
     Raises
     ------
     UserError
-        When CARDS is no dict of dicts, or a card is like one that is not above it.
+        When CARDS is no dict, or `like` names no card before it.
     """
     cards = assigned.get("CARDS", {stem: assigned.get("CARD")})
-    if "CARDS" in assigned and not (
-        isinstance(cards, dict) and cards and all(isinstance(one, dict) for one in cards.values())
-    ):
+    if not isinstance(cards, dict):
         raise UserError(f"{file}: CARDS has to be a dict of cards, id -> dict, found {cards!r}")
-    found: dict[str, object] = {}
+    complete: dict[str, object] = {}
     for name, card in cards.items():
         other = card.get("like") if isinstance(card, dict) else None
-        if other is not None and other not in found:
-            raise UserError(
-                f"{file}: CARDS, {name}, key 'like': no card {other!r} above it{nearest(other, found)}"
-            )
-        found[name] = {**found[other], **card} if other else card
-    return found
+        if other is not None and other not in complete:
+            hint = nearest(other, complete)
+            raise UserError(f"{file}: CARDS, {name}, key 'like': no card {other!r} above it{hint}")
+        complete[name] = {**complete[other], **card} if other else card
+    return complete
 
 
 def whole(card: dict, functions: Collection[str]) -> dict:
-    """Return a method's card with what follows where it says nothing: gives, claims, and texts that are empty.
+    """Return a method's card with default values of `outputs`, `tested_for` and texts.
 
-    A method gives what its class has a function for; joint latents not where it handles only cells of one modality. A model or
-    baseline claims to align and to impute where it gives that; a model also to generate where it can, and to be random. Of a
-    package of others or a control nothing is claimed.
+    The outputs are those that the class has functions for, without `joint` for methods of unpaired
+    scenarios alone. A model or baseline is tested for `aligns` and `imputes` if it has the outputs,
+    a model also for `generates` if it has the function, and for `random`. A wrapped package or
+    control is tested for nothing.
 
     Parameters
     ----------
@@ -74,16 +73,13 @@ def whole(card: dict, functions: Collection[str]) -> dict:
     functions
         The names of the functions that the method's class has.
     """
-    apart = set(card["scenarios"]) == {"unpaired"}
-    gives = [
-        word
-        for word, part in PARTS_OF.items()
-        if part in functions and not (apart and word == "joint")
-    ]
-    stated = dict.fromkeys(TEXTS, "") | {"outputs": tuple(gives)} | card
-    claims = [word for word in ("aligns", "imputes") if NEEDED_BY[word] in stated["outputs"]]
+    outputs = [word for word, part in PARTS_OF.items() if part in functions]
+    if set(card["scenarios"]) == {"unpaired"} and "joint" in outputs:
+        outputs.remove("joint")
+    stated = dict.fromkeys(TEXTS, "") | {"outputs": tuple(outputs)} | card
+    aims = [word for word in ("aligns", "imputes") if NEEDED_BY[word] in stated["outputs"]]
     if card["kind"] == "model":
-        claims += ["generates", "random"] if "generate" in functions else ["random"]
+        aims += ["generates", "random"] if "generate" in functions else ["random"]
     if card["kind"] == "control" or "wraps" in card:
-        claims = []
-    return {"tested_for": tuple(claims)} | stated
+        aims = []
+    return {"tested_for": tuple(aims)} | stated

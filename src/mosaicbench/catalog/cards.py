@@ -1,12 +1,10 @@
-"""What a CARD may say: the keys of each kind of card and their words, here and nowhere else.
+"""The keys of each kind of card, the words of their values, and the check of a card.
 
-A card is a literal dict at the top of a file, which the workflow reads without importing it. Standard library only.
+A card is a literal dict at the top of a file, which the workflow reads without importing it.
+Standard library only.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from mosaicbench.catalog.card_defaults import NEEDED_BY
 from mosaicbench.errors import UserError, nearest
@@ -15,7 +13,7 @@ from mosaicbench.errors import UserError, nearest
 KIND = {
     "model": "trains a neural network; models are compared with each other",
     "baseline": "an established or simple answer that models should beat",
-    "control": "pins one end of a scale: knows nothing, or knows the solution",
+    "control": "marks one end of a scale: uses no data, or the solution",
 }
 SCENARIOS = {
     "paired": "all modalities are measured in every train cell",
@@ -24,36 +22,36 @@ SCENARIOS = {
 }
 INPUTS = {
     "pairs": "which measurements are of the same train cell",
-    "links": "which features of two modalities speak of the same gene: `Split.links`, `Cells.activity`",
+    "links": "which features of two modalities belong to the same gene: `Split.links`, `Cells.activity`",
     "counts": "raw counts of the cells to embed, too; train cells always have them",
     "labels": "cell types of train cells: `Cells.labels`",
-    "solution": "everything that is hidden; for controls only",
+    "solution": "everything that the scenario hides; for controls only",
 }
 OUTPUTS = {
     "joint": "latents of cells with all modalities: `embed`",
-    "single": "latents of cells with one modality, in one space for all of them: `embed`",
+    "single": "latents of cells with one modality, comparable across modalities: `embed`",
     "private": "latents that belong to one modality alone: `embed_private`",
     "impute": "values of a modality that was not measured: `impute`",
-    "draws": "draws of what a modality that was not measured may be: `draw`",
+    "draws": "draws of possible values of a modality that was not measured: `draw`",
     "labels": "cell types of query cells: `predict`",
 }
 TESTED_FOR = {
-    "aligns": "latents of a cell's modalities lie near each other, in data where pairs or links tell which belong together",
+    "aligns": "latents of a cell's modalities are near each other, in data with pairs or links",
     "imputes": "predicts a modality of new cells better than the mean of the train cells does",
-    "reconstructs": "`impute` also reproduces the modality that the cells show, better than the mean of the train cells does",
+    "reconstructs": "`impute` also reproduces the measured modality, better than the mean of the train cells does",
     "generates": "draws virtual cells: `generate`",
     "random": "draws random numbers, so that another seed gives another result",
 }
 
-# What stands in the place of a method's card for a result that was computed outside of the benchmark.
+# The card of a run that was computed outside of the benchmark, which has no method.
 EXTERNAL = "external"
 CARD_OF_EXTERNAL = {
     "label": "Computed elsewhere",
     "kind": "model",
     "scenarios": tuple(SCENARIOS),
     "external": True,
-    "summary": "Latents or imputed values read from a file, held to the same contracts and scored in the same way. What they "
-    "were fitted on, whether that includes the query cells, and what they took cannot be known.",
+    "summary": "Latents or imputed values read from a file, checked and scored as those of a method. "
+    "Which cells they were fitted on, perhaps the query cells too, and their time and memory are unknown.",
 }
 
 GROUPS = {
@@ -61,26 +59,27 @@ GROUPS = {
     "label_transfer": "whether cell types carry over between modalities",
     "label_prediction": "cell types that are predicted from few labels",
     "imputation": "how near imputed values are to measured ones",
-    "calibration": "whether measured values fall among the draws of an imputation as one of them would",
-    "preservation": "what else imputed values keep of measured ones: open peaks, markers of cell types",
+    "calibration": "whether measured values are distributed as the draws of an imputation are",
+    "preservation": "whether imputed values keep open peaks and markers of cell types",
     "biology": "whether cell types stay apart",
     "mixing": "whether modalities or batches mix",
     "realism": "whether imputed cells look like measured ones",
     "disentanglement": "whether shared and private latents hold what they should",
-    "reference": "what the data allow, whatever the method",
-    "sanity": "whether a run has the marks of a failed training",
+    "reference": "what the data allow any method to reach",
+    "sanity": "signs of a failed training",
     "resources": "time and memory",
-    "sampling": "what scores of a sample of the query cells are worth, where there are very many",
+    "sampling": "how much scores of a sample differ from scores of all query cells, for very large data",
     "published_variants": "definitions that papers used, for comparison with their numbers",
 }
-# Groups of metrics in which a larger or smaller value is no better result; other people's definitions may reward a collapse.
+# In these groups a larger or smaller value is no better result; published definitions may reward a collapse.
 NO_QUALITY = ("resources", "reference", "sanity", "published_variants", "sampling")
-BETTER = {"higher": "more is better", "lower": "less is better"}
-BETTER |= {
-    "nearer": "the nearer to `best` the better: neither more nor less is, so runs are not ranked by it"
+BETTER = {
+    "higher": "more is better",
+    "lower": "less is better",
+    "nearer": "a value nearer to `best` is better, above or below it, so runs are not ranked by it",
 }
-# What a metric's function may take; the names of its parameters are its needs. Rows of all arrays of cells are the same query
-# cells, types are texts, "" where unknown.
+# The parameters that a metric's function may have. Rows of all arrays of cells are the same query
+# cells; types are texts, "" where unknown.
 NEEDS = {
     "latent": "(cells, dims) latents of one source: a modality, or joint",
     "latent_a": "(cells, dims) latents of the first of two modalities",
@@ -98,10 +97,10 @@ NEEDS = {
     "predicted": "(cells,) types that the method predicts",
     "classified": "(cells,) types of the nearest labelled train cells",
     "values": "(cells, features) measured values of the source's modality",
-    "cell_cycle": "(cells, 2) scores of the S and the G2M phase, from measured RNA, where enough of their genes are features",
+    "cell_cycle": "(cells, 2) scores of the S and the G2M phase, from measured RNA, if enough of their genes are features",
     "truth": "(cells, features) measured values of the imputed modality",
     "imputed": "(cells, features) imputed values, in the units of truth",
-    "draws": "(cells, features, draws) of an imputation, in the units of truth, of a sample of query cells and features",
+    "draws": "(cells, features, draws) of an imputation, in the units of truth, for a sample of query cells and features",
     "drawn_truth": "(cells, features) measured values of the same cells and features",
     "drawn_std": "(features,) standard deviation of the train cells, of the same features",
     "accessible": "(cells, peaks) whether a peak was open, sparse",
@@ -113,297 +112,180 @@ NEEDS = {
     "shared_factors": "(cells, factors) true factors that all modalities share, of a simulation",
     "private_factors": "(cells, factors) true factors of the source's modality alone, of a simulation",
     "shared_driven": "(features,) whether shared factors move the feature, of a simulation",
-    "history": "column -> (epochs,) values of the training, where it has a term kl",
+    "history": "column -> (epochs,) values of a training with a term kl",
     "trained": "numbers of a training: epochs, kept_epoch, max_epochs, patience",
-    "stopping": "the same, where the validation cost decides which weights are kept",
+    "stopping": "the same, if the validation loss decides which weights are kept",
     "record": "the run's record, run.json",
-    "device_record": "the same, where memory of a device was measured",
+    "device_record": "the same, if memory of a device was measured",
 }
 PROPERTIES = {
     "cell_order": "the order of the cells does not matter",
-    "perfect_is_best": "a perfect answer has the best value, where the card states one",
-    "best_is_a_bound": "the best value is the lowest or the highest of its bounds, where the card states one",
-    "shuffled_is_chance": "an answer for other cells has the value of chance, where the card states one",
-    "train_mean_is_chance": "imputing the train cells' mean has the value of chance, where the card states one",
-    "noise_never_improves": "an answer with more noise is no better, where the card states a best value",
+    "perfect_is_best": "a perfect answer has the best value, if the card states one",
+    "best_is_a_bound": "the best value is one of the bounds, if the card states one",
+    "shuffled_is_chance": "an answer for other cells has the value of chance, if the card states one",
+    "train_mean_is_chance": "the train cells' mean as imputation has the value of chance, if the card states one",
+    "noise_never_improves": "an answer with more noise is no better, if the card states a best value",
     "collapse_is_not_rewarded": "an answer that is the same for all cells is no better than chance",
 }
 PER = {
     "split": "one figure for each dataset and scenario",
     "all": "one figure of the whole benchmark",
 }
-# What a card says that leaves out one of these keys.
+# The values of keys that a card leaves out.
 ABSENT = {"metrics": {"best": None, "chance": None, "doi": ""}}
 
-
-@dataclass(frozen=True)
-class Key:
-    """One key of a card.
-
-    Attributes
-    ----------
-    expects
-        What its value is, for messages.
-    accepts
-        Whether a value is of that kind.
-    words
-        The words that a value may be made of; empty where any text will do.
-    optional
-        Whether a card may leave it out.
-    """
-
-    expects: str
-    accepts: Callable[[object], bool]
-    words: dict[str, str]
-    optional: bool = False
+WORDS, NUMBER = (list, tuple), (int, float, type(None))  # of values
+EXPECTED = {
+    str: "a text",
+    WORDS: "a tuple of words",
+    NUMBER: "a number or None",
+    bool: "True",
+    dict: "a dict",
+}
+# room -> key -> type of the value, and its words or meaning.
+REQUIRED = {
+    "methods": {
+        "label": (str, "how tables and figures name the method"),
+        "kind": (str, KIND),
+        "scenarios": (WORDS, SCENARIOS),
+        "inputs": (WORDS, INPUTS),
+    },
+    "metrics": {
+        "label": (str, "how tables and figures name the metric"),
+        "group": (str, GROUPS),
+        "better": (str, BETTER),
+        "bounds": (WORDS, "the lowest and the highest value, None without a bound: [0.0, None]"),
+        "definition": (str, "what is computed, in one or two sentences"),
+    },
+    "datasets": {
+        "label": (str, "how tables and figures name the dataset"),
+        "summary": (str, "what was measured in which cells"),
+        "labels": (str, "where the cell types come from"),
+        "licence": (str, "of the data"),
+        "citation": (str, "of the data"),
+    },
+    "figures": {
+        "label": (str, "how the report names the figure"),
+        "caption": (str, "what is drawn and how to read it"),
+        "needs": (WORDS, "the tables that its function takes"),
+        "per": (str, PER),
+    },
+}
+OPTIONAL = {
+    "methods": {
+        "outputs": (WORDS, OUTPUTS),
+        "tested_for": (WORDS, TESTED_FOR),
+        "paper": (str, "authors and year"),
+        "doi": (str, "of the paper"),
+        "summary": (str, "how it works, in one or two sentences"),
+        "deviates": (str, "what differs from the paper, and why"),
+        "like": (str, "the card above with the values of the keys that this card leaves out"),
+        "paths": (WORDS, "which latents are decoded to what, in words of docs/site/drawing.py"),
+        "advice": (str, "when to take the method, and when not"),
+        "in_house": (bool, "for a method of this project alone; tables and figures mark it"),
+        "wraps": (dict, "package, module, version and licence of a wrapped package"),
+        "environment": (str, "a file of envs/peers"),
+        "space": (dict, "the hyperparameters to search, see search_spaces.py"),
+    },
+    "metrics": {
+        "best": (NUMBER, "the value of a perfect answer"),
+        "chance": (NUMBER, "the value of an answer that uses no data"),
+        "doi": (str, "of the paper that defines it"),
+        "exempt_from": (dict, PROPERTIES),
+        "by_type": (str, "what its scores of one cell type are called in features.tsv"),
+        "by_batch": (str, "what its scores of one batch are called in features.tsv"),
+        "by_bin": (str, "what its counts by bin are called in features.tsv"),
+        "without_partners": (bool, "for a metric of two modalities that may be of other cells"),
+    },
+    "datasets": {"simulated": (bool, "for simulated cells, which are reported apart")},
+    "figures": {
+        "only_with": (str, "a key of the config, or of its `report`, that the figure needs"),
+        "only_with_group": (str, "a group of metrics that the figure needs"),
+    },
+}
 
 
 def check(room: str, file: str, card: object) -> None:
-    """Refuse a card that lacks a key, has one too many, or says a word that there is not.
+    """Refuse a card with a missing or unknown key, a value of another type, or an unknown word.
 
     Parameters
     ----------
     room
         "methods", "metrics", "datasets" or "figures".
     file
-        Its file, for the message.
+        The card's file, for the message.
     card
         The value of CARD.
 
     Raises
     ------
     UserError
-        At the first mistake: says file, key, and the nearest valid word.
+        At the first mistake, with the file, the key and the nearest valid word.
     """
     if not isinstance(card, dict):
         raise UserError(f"{file}: CARD has to be a dict, found {card!r}")
-    keys = KEYS[room]
-    for key in card:
+    keys = REQUIRED[room] | OPTIONAL[room]
+    for key in REQUIRED[room]:
+        if key not in card:
+            raise UserError(f"{file}: CARD lacks the key {key!r}: {_expected(*keys[key])}")
+    for key, value in card.items():
         if key not in keys:
             raise UserError(f"{file}: CARD has an unknown key {key!r}{nearest(key, keys)}")
-    for key, rule in keys.items():
-        if key not in card and not rule.optional:
-            raise UserError(f"{file}: CARD lacks the key {key!r}: {rule.expects}")
-        if key in card:
-            _check_value(f"{file}: CARD, key {key!r}", card[key], rule)
+        kind, words = keys[key]
+        where = f"{file}: CARD, key {key!r}"
+        if not isinstance(value, kind):
+            comma = "; one word in brackets needs a comma: ('paired',)" if kind is WORDS else ""
+            raise UserError(f"{where}: expected {_expected(kind, words)}, found {value!r}{comma}")
+        for word in [value] if kind is str else value if isinstance(words, dict) else []:
+            if isinstance(words, dict) and word not in words:
+                raise UserError(f"{where}: there is no word {word!r}{nearest(word, words)}")
 
 
-def variants(file: str, card: dict, defaults: dict[str, object]) -> dict[str, tuple[dict, dict]]:
-    """Return the forms of a figure: id -> its card, and the keywords of its function.
-
-    A card with ``variants`` stands for these ids, and not for the file's own unless it is among them::
-
-        CARD = {"needs": ["projection"],
-                "variants": {"umap": {"label": "..."}, "umap_joint": {"label": "...", "keywords": {"joint": True}}}}
-
-    The card of a variant is the common card with what the variant says instead; ``keywords`` are passed to the function.
-
-    Parameters
-    ----------
-    file
-        Its file, for the message.
-    card
-        The value of CARD.
-    defaults
-        The function's keywords that a variant may leave out.
-
-    Raises
-    ------
-    UserError
-        When a variant is not a dict.
-    """
-    found = {}
-    for name, differs in card["variants"].items():
-        if not isinstance(differs, dict):
-            raise UserError(
-                f"{file}: CARD, key 'variants': expected a dict id -> dict, found {differs!r} of {name}"
-            )
-        own = card | differs
-        keywords = defaults | own.pop("keywords", {})
-        del own["variants"]
-        found[name] = (own, keywords)
-    return found
-
-
-def _check_value(where: str, value: object, rule: Key) -> None:
-    if not rule.accepts(value):
-        comma = (
-            "; one word in brackets needs a comma: ('paired',)"
-            if rule.words and isinstance(value, str)
-            else ""
-        )
-        raise UserError(f"{where}: expected {rule.expects}, found {value!r}{comma}")
-    for word in [value] if isinstance(value, str) else value if rule.words else []:
-        if rule.words and word not in rule.words:
-            raise UserError(f"{where}: there is no word {word!r}{nearest(word, rule.words)}")
+def _expected(kind: object, words: dict[str, str] | str) -> str:
+    return f"{EXPECTED[kind]}: {words if isinstance(words, str) else ', '.join(words)}"
 
 
 def check_method(file: str, card: dict) -> None:
-    """Refuse a method's whole card, as ``card_defaults.whole`` returns it, where two keys contradict each other.
+    """Refuse a method's card, as ``card_defaults.whole`` returns it, with keys that contradict each other.
 
     Raises
     ------
     UserError
     """
-    if not card["scenarios"] or not card["outputs"]:
-        empty = "outputs" if card["scenarios"] else "scenarios"
-        raise UserError(
-            f"{file}: CARD, key {empty!r}: at least one of {', '.join(KEYS['methods'][empty].words)}"
-        )
+    for key in ("scenarios", "outputs"):
+        if not card[key]:
+            raise UserError(f"{file}: CARD, key {key!r}: the tuple is empty; name at least one")
     if "solution" in card["inputs"] and card["kind"] != "control":
         raise UserError(
             f"{file}: CARD, key 'inputs': only a method of kind 'control' may see the solution"
         )
-    if "draws" in card["outputs"] and "impute" not in card["outputs"]:
-        raise UserError(
-            f"{file}: CARD, key 'outputs': 'draws' needs 'impute', for draws are of what is imputed"
-        )
-    for claim in card["tested_for"]:
-        if claim in NEEDED_BY and NEEDED_BY[claim] not in card["outputs"]:
+    for aim in card["tested_for"]:
+        if aim in NEEDED_BY and NEEDED_BY[aim] not in card["outputs"]:
             raise UserError(
-                f"{file}: CARD, key 'tested_for': {claim!r} needs {NEEDED_BY[claim]!r} in 'outputs'"
+                f"{file}: CARD, key 'tested_for': {aim!r} needs {NEEDED_BY[aim]!r} in 'outputs'"
             )
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
+def variants(card: dict, defaults: dict[str, object]) -> dict[str, tuple[dict, dict]]:
+    """Return id -> (card, keywords of the function) of each form of a figure.
 
+    A card with ``variants`` describes these figures, and not one with the name of its file::
 
-def _is_true(value: object) -> bool:
-    return value is True
+        CARD = {"needs": ["projection"],
+                "variants": {"umap": {"label": "..."}, "umap_joint": {"label": "...", "keywords": {"joint": True}}}}
 
+    The card of a variant is the common card, updated with what the variant states.
 
-def _is_words(value: object) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(word, str) for word in value)
-
-
-def _is_number(value: object) -> bool:
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
-
-
-def _is_bounds(value: object) -> bool:
-    return isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_number, value))
-
-
-def _is_reasons(value: object) -> bool:
-    return isinstance(value, dict) and all(isinstance(why, str) and why for why in value.values())
-
-
-def _is_package(value: object) -> bool:
-    keys = {"package", "module", "version", "licence"}
-    return isinstance(value, dict) and set(value) == keys and all(map(_is_text, value.values()))
-
-
-def _text(expects: str, *, optional: bool = False) -> Key:
-    return Key(f"a text, {expects}", _is_text, {}, optional)
-
-
-def _word(words: dict[str, str], *, optional: bool = False) -> Key:
-    return Key(f"one of {', '.join(words)}", _is_text, words, optional)
-
-
-def _words(words: dict[str, str], *, optional: bool = False) -> Key:
-    return Key(f"a tuple of words, out of {', '.join(words)}", _is_words, words, optional)
-
-
-def _number(expects: str, *, optional: bool = False) -> Key:
-    return Key(f"a number or None, {expects}", _is_number, {}, optional)
-
-
-KEYS = {
-    "methods": {
-        "label": _text("how tables and figures name the method"),
-        "kind": _word(KIND),
-        "scenarios": _words(SCENARIOS),
-        "inputs": _words(INPUTS),
-        "outputs": _words(OUTPUTS, optional=True),
-        "tested_for": _words(TESTED_FOR, optional=True),
-        "paper": _text("authors and year", optional=True),
-        "doi": _text("of the paper", optional=True),
-        "summary": _text("one or two sentences about how it works", optional=True),
-        "deviates": _text("what differs from the paper, and why", optional=True),
-        "like": _text("the card above from which it takes what it does not say", optional=True),
-        "paths": Key(
-            "a tuple of words, those of docs/site/drawing.py", _is_words, {}, optional=True
-        ),
-        "advice": _text("when to take the method, and when not", optional=True),
-        "in_house": Key(
-            "True, of a method that this project made up: every table and figure marks it",
-            _is_true,
-            {},
-            optional=True,
-        ),
-        "wraps": Key(
-            "a dict of the texts package, module, version and licence",
-            _is_package,
-            {},
-            optional=True,
-        ),
-        "environment": _text("the name of a file of envs/peers", optional=True),
-        "space": Key(
-            "a dict of hyperparameters to search, see spaces.py",
-            lambda x: isinstance(x, dict),
-            {},
-            optional=True,
-        ),
-    },
-    "metrics": {
-        "label": _text("how tables and figures name the metric"),
-        "group": _word(GROUPS),
-        "best": _number("the value of a perfect answer", optional=True),
-        "better": _word(BETTER),
-        "chance": _number("the value of an answer that knows nothing", optional=True),
-        "bounds": Key(
-            "the lowest and the highest value, None where there is none: [0.0, None]",
-            _is_bounds,
-            {},
-        ),
-        "definition": _text("what is computed, in one or two sentences"),
-        "doi": _text("of the paper that defines it", optional=True),
-        "exempt_from": Key(
-            f"a dict of properties that it lacks: why, out of {', '.join(PROPERTIES)}",
-            _is_reasons,
-            PROPERTIES,
-            True,
-        ),
-        "by_type": _text(
-            "what its scores of the cells of one type are called in features.tsv", optional=True
-        ),
-        "by_batch": _text(
-            "what its scores of the cells of one batch are called in features.tsv", optional=True
-        ),
-        "by_bin": _text("what its counts by bin are called in features.tsv", optional=True),
-        "without_partners": Key(
-            "True, of a metric of two modalities whose rows need not be the same cells",
-            _is_true,
-            {},
-            optional=True,
-        ),
-    },
-    "datasets": {
-        "label": _text("how tables and figures name the dataset"),
-        "summary": _text("what was measured in which cells"),
-        "labels": _text("where the cell types come from"),
-        "licence": _text("of the data"),
-        "citation": _text("of the data"),
-        "simulated": Key(
-            "True, of simulated cells, which are apart from real datasets",
-            _is_true,
-            {},
-            optional=True,
-        ),
-    },
-    "figures": {
-        "label": _text("how the report names the figure"),
-        "caption": _text("what is drawn and how to read it"),
-        "needs": Key("a list of the tables that its function takes", _is_words, {}),
-        "per": _word(PER),
-        "only_with": _text(
-            "the key of the config, or of its `report`, without which it is not drawn",
-            optional=True,
-        ),
-        "only_with_group": _text(
-            "the group of metrics without which it is not drawn", optional=True
-        ),
-    },
-}
+    Parameters
+    ----------
+    card
+        The value of CARD.
+    defaults
+        The function's keywords that a variant may leave out.
+    """
+    common = {key: value for key, value in card.items() if key != "variants"}
+    found = {}
+    for name, differs in card["variants"].items():
+        stated = common | differs
+        found[name] = (stated, defaults | stated.pop("keywords", {}))
+    return found

@@ -1,18 +1,20 @@
-"""What there is: every card and every hyperparameter, read from source text without importing it.
+"""The methods, metrics, datasets and figures that there are: cards and hyperparameters, read as source text.
 
-A file with a ``CARD`` *is* the method, metric, dataset or figure of its name: ``methods/scmodal.py`` is method ``scmodal``.
-A file of several has ``CARDS`` instead, id -> card, in the order of its classes: the last class belongs to the last card. A card
-is a literal dict, and a method's hyperparameters are the annotated fields of its dataclass and of those it inherits from, so
-the workflow knows them without importing torch. Standard library only.
+A file with a ``CARD`` *is* the method, metric, dataset or figure of its name: ``methods/scmodal.py`` is
+method ``scmodal``. A file of several has ``CARDS``, id -> card, in the order of its classes: the last
+class belongs to the last card. A card is a literal dict. A method's hyperparameters are the annotated
+fields of its dataclass and of the base classes in this package, so the workflow knows them without
+importing torch. A file is checked when its card is first read. Standard library only.
 
-A figure of several forms may be one function: its card has ``variants``, and their names are its ids (see ``cards.variants``).
+A figure of several forms is one function: its card has ``variants``, whose names are its ids (see
+``cards.variants``).
 """
 
 from __future__ import annotations
 
 import ast
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
@@ -23,15 +25,10 @@ from mosaicbench.catalog import search_spaces as spaces
 from mosaicbench.errors import UserError, nearest
 
 PACKAGE = Path(__file__).parents[1]
-EXTERNAL = contract.EXTERNAL  # in the place of a method
-ROOMS = (
-    "datasets",
-    "methods",
-    "metrics",
-    "figures",
-)  # the shelves: folders of things with cards
+EXTERNAL = contract.EXTERNAL  # stands for the method of an external run
+ROOMS = ("datasets", "methods", "metrics", "figures")
 FOLDERS = {"methods": ("methods", "peers")}  # wrapped packages are methods, too
-FUNCTIONS = {"datasets": "load", "data": "curated"}  # elsewhere a function is called like its id
+FUNCTIONS = {"datasets": "load", "data": "curated"}  # other functions are named like their id
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ class Hyperparameter:
 
 @dataclass(frozen=True)
 class _Entry:
-    """One id: its file, card and function, the keywords by which a variant asks that, and its place from the file's end."""
+    """One id: its file, card and function, the keywords of a variant, and its place from the file's end."""
 
     path: Path
     card: object
@@ -54,57 +51,41 @@ class _Entry:
 
 
 @cache
-def check() -> None:
-    """Refuse the first wrong file of any room, before anything runs.
-
-    Raises
-    ------
-    UserError
-        Says the file, the key and the nearest valid word.
-    """
-    for room in ROOMS:
-        for name, entry in _entries(room).items():
-            if entry.card is None:
-                raise UserError(
-                    f"{_name(entry.path)}: no CARD and no CARDS; a file without that only helps others has a name that starts "
-                    "with '_'"
-                )
-            card(room, name)
-            if room == "methods":
-                _check_space(name, hyperparameters(name))
-                _check_parts(name)
-            elif room == "metrics":
-                _check_needs(name)
-            else:
-                parameters(room, name)
-
-
-@cache
 def names(room: str) -> tuple[str, ...]:
-    """Return the ids in a room ("methods", "metrics", "datasets", "figures"): those of its public files that carry a card."""
-    return tuple(name for name, entry in _entries(room).items() if entry.card is not None)
+    """Return the ids in a room ("methods", "metrics", "datasets", "figures")."""
+    return tuple(_entries(room))
 
 
 @cache
 def card(room: str, name: str) -> dict:
-    """Return the card of one id of a room; of "elsewhere", which is no method, what is true of results from a file.
+    """Return the card of one id, with default values; for "external", the card of external runs.
 
     Raises
     ------
     UserError
-        When there is no such id, or its card is wrong.
+        When there is no such id, or its file is wrong: with the file, the key and the nearest valid
+        word.
     """
     if (room, name) == ("methods", contract.EXTERNAL):
         return contract.CARD_OF_EXTERNAL
     if name not in names(room):
         raise UserError(f"{room} has no {name!r}{nearest(name, names(room))}")
     entry = _entries(room)[name]
-    where = _name(entry.path) if name == entry.path.stem else f"{_name(entry.path)}, {name}"
+    file = _name(entry.path)
+    where = file if name == entry.path.stem else f"{file}, {name}"
+    if entry.card is None:
+        raise UserError(f"{file}: no CARD and no CARDS; start the name of a helper file with '_'")
     contract.check(room, where, entry.card)
     whole = contract.ABSENT.get(room, {}) | entry.card
     if room == "methods":
         whole = card_defaults.whole(whole, _functions(name))
         contract.check_method(where, whole)
+        _check_method(name, whole)
+    else:
+        for need in parameters(room, name):
+            if room == "metrics" and need not in contract.NEEDS:
+                hint = nearest(need, contract.NEEDS)
+                raise UserError(f"{file}: `{name}` has an unknown parameter {need!r}{hint}")
     return whole
 
 
@@ -115,19 +96,18 @@ def cards(room: str) -> dict[str, dict]:
 
 @cache
 def module(room: str, name: str) -> str:
-    """Return the dotted module name of the file that holds an id of a room."""
-    return "mosaicbench." + ".".join(
-        _entries(room)[name].path.relative_to(PACKAGE).with_suffix("").parts
-    )
+    """Return the dotted name of the module of an id."""
+    parts = _entries(room)[name].path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join([PACKAGE.name, *parts])
 
 
 @cache
 def hyperparameters(method: str) -> dict[str, Hyperparameter]:
-    """Return the keywords that a method accepts, its own after those it inherits."""
-    found: dict[str, Hyperparameter] = {}
+    """Return the keywords that a method accepts, inherited ones first."""
+    fields: dict[str, Hyperparameter] = {}
     for path, definition in _lineage(method):
-        found |= _fields(path, definition)
-    return found
+        fields |= _fields(path, definition)
+    return fields
 
 
 def method_class(method: str) -> type:
@@ -143,46 +123,53 @@ def documentation(method: str) -> tuple[str, str]:
 
 @cache
 def refusals(method: str) -> tuple[ast.FunctionDef, ...]:
-    """Return the ``__post_init__`` of a method's class, after those of its bases: what it refuses of its hyperparameters."""
-    return tuple(node for node in _functions_of(_lineage(method)) if node.name == "__post_init__")
+    """Return each ``__post_init__`` of a method's bases and class, which refuses some hyperparameters."""
+    definitions = [definition for _, definition in _lineage(method)]
+    return tuple(
+        node
+        for node in _nodes(definitions, ast.FunctionDef, private=True)
+        if node.name == "__post_init__"
+    )
 
 
 @cache
 def parameters(room: str, name: str, beside: str = "") -> dict[str, Hyperparameter]:
-    """Return what the function of a metric, dataset or figure needs: its parameters, less the keywords of a variant.
+    """Return the parameters of the function of a metric, dataset or figure, without a variant's keywords.
 
-    It is called like the id (``load`` of a dataset); `beside` names one beside it, as in :func:`stands_beside`.
+    The function is named like the id (``load`` for a dataset); `beside` asks for a further one, as
+    in :func:`stands_beside`.
 
     Raises
     ------
     UserError
-        When there is no such function, or a variant names a parameter that it does not have.
+        When there is no such function, or a variant names an unknown parameter.
     """
     entry = _entries(room)[name]
     function = _function(entry.path, _called(entry, beside))
     arguments, defaults = [*function.args.args, *function.args.kwonlyargs], _defaults(function)
-    known = {a.arg: Hyperparameter(_text(a.annotation), defaults.get(a.arg)) for a in arguments}
-    for parameter in entry.keywords:
-        if parameter not in known:
-            hint = nearest(parameter, known)
+    there = {a.arg: Hyperparameter(_text(a.annotation), defaults.get(a.arg)) for a in arguments}
+    for keyword in entry.keywords:
+        if keyword not in there:
             raise UserError(
-                f"{_name(entry.path)}, {name}: function `{function.name}` has no parameter {parameter!r}{hint}"
+                f"{_name(entry.path)}, {name}: function `{function.name}` has no parameter "
+                f"{keyword!r}{nearest(keyword, there)}"
             )
-    return {key: known[key] for key in known if key not in entry.keywords}
+    return {key: there[key] for key in there if key not in entry.keywords}
 
 
 @cache
 def function(room: str, name: str, beside: str = "") -> Callable:
-    """Import and return the function of a metric or figure; it takes what :func:`parameters` names, by keyword."""
+    """Import and return the function of a metric or figure; its keywords are :func:`parameters`."""
     entry = _entries(room)[name]
     call = getattr(importlib.import_module(module(room, name)), _called(entry, beside))
     return partial(call, **entry.keywords)
 
 
 def stands_beside(metric: str, beside: str) -> bool:
-    """Say whether a metric has a further function, such as ``foscttm_by_cell`` for "by_cell"."""
+    """Return whether a metric has a further function, such as ``foscttm_by_cell`` for "by_cell"."""
     entry = _entries("metrics")[metric]
-    return any(node.name == _called(entry, beside) for node in _public_functions(entry.path))
+    called = _called(entry, beside)
+    return any(node.name == called for node in _public(entry.path, ast.FunctionDef))
 
 
 def _called(entry: _Entry, beside: str) -> str:
@@ -192,26 +179,24 @@ def _called(entry: _Entry, beside: str) -> str:
 @cache
 def _entries(room: str) -> dict[str, _Entry]:
     """Return every id of a room, sorted as if each had a file."""
-    found: dict[str, _Entry] = {}
+    entries: dict[str, _Entry] = {}
     folders = FOLDERS.get(room, (room,))
     for path in sorted(p for folder in folders for p in (PACKAGE / folder).rglob("[!_]*.py")):
-        made, cards = {}, _cards(path)
+        of_file, cards = {}, _cards(path)
         for place, (name, card) in enumerate(cards.items()):
             if room == "figures" and isinstance(card, dict) and "variants" in card:
-                forms = contract.variants(_name(path), card, _defaults(_function(path, name)))
-                made |= {
-                    form: _Entry(path, own, name, keywords)
-                    for form, (own, keywords) in forms.items()
-                }
+                forms = contract.variants(card, _defaults(_function(path, name)))
+                for form, (differs, keywords) in forms.items():
+                    of_file[form] = _Entry(path, differs, name, keywords)
             else:
                 called = FUNCTIONS.get(room, name)
-                made[name] = _Entry(path, card, called, place=place - len(cards))
-        if twice := set(found) & set(made):
+                of_file[name] = _Entry(path, card, called, place=place - len(cards))
+        if twice := sorted(set(entries) & set(of_file)):
             raise UserError(
-                f"{_name(path)}: {room} has {', '.join(sorted(twice))} already, in another file"
+                f"{_name(path)}: {room} has {', '.join(twice)} already, in another file"
             )
-        found |= made
-    return dict(sorted(found.items(), key=lambda item: item[1].path.with_name(f"{item[0]}.py")))
+        entries |= of_file
+    return dict(sorted(entries.items(), key=lambda item: item[1].path.with_name(f"{item[0]}.py")))
 
 
 @cache
@@ -230,203 +215,138 @@ def _name(path: Path) -> str:
 
 
 def _cards(path: Path) -> dict[str, object]:
-    """Return id -> card of a file: what ``CARDS`` has, or ``CARD`` under the file's name, which is None where there is neither."""
-    found = {}
+    """Return id -> card of a file; a file with neither CARD nor CARDS has None under its name."""
+    assigned = {}
     for node in _tree(path).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             name = node.targets[0].id
             if name in ("CARD", "CARDS"):
-                found[name] = _written_out(node.value, f"{_name(path)}: {name}")
-    return card_defaults.of_file(_name(path), path.stem, found)
+                assigned[name] = _literal(node.value, f"{_name(path)}: {name}")
+    return card_defaults.of_file(_name(path), path.stem, assigned)
 
 
-def _written_out(value: ast.expr, what: str) -> object:
-    """Return the value of a literal."""
+def _literal(value: ast.expr, what: str) -> object:
     try:
         return ast.literal_eval(value)
     except (ValueError, TypeError) as error:
-        culprit = next((part for part in _parts_of(value) if not _is_literal(part)), value)
+        code = [node for node in ast.walk(value) if isinstance(node, ast.Name | ast.Call)]
+        culprit = next(iter(code), value)
         raise UserError(
-            f"{what} is read without running the file, so it has to be written out in texts, numbers, tuples, lists and dicts; "
-            f"line {culprit.lineno} has `{ast.unparse(culprit)}`"
+            f"{what} is read without running the file, so write it out in texts, numbers, tuples, "
+            f"lists and dicts; line {culprit.lineno} has `{ast.unparse(culprit)}`"
         ) from error
 
 
-def _parts_of(value: ast.expr) -> list[ast.expr]:
-    return (
-        [*value.keys, *value.values]
-        if isinstance(value, ast.Dict) and None not in value.keys
-        else [value]
-    )
-
-
-def _is_literal(value: ast.expr) -> bool:
-    try:
-        ast.literal_eval(value)
-    except (ValueError, TypeError):
-        return False
-    return True
-
-
-def _class(path: Path, name: str) -> ast.ClassDef:
-    """Return a class that a file defines."""
-    classes = {node.name: node for node in _classes(path)}
-    if name not in classes:
-        raise UserError(
-            f"{_name(path)}: defines no class {name!r}, which a method derives from{nearest(name, classes)}"
-        )
-    return classes[name]
-
-
 def _method_class(method: str) -> ast.ClassDef:
-    """Return the class of a method, a dataclass: the last public one of its file, or that in the place of its card."""
     entry = _entries("methods")[method]
-    classes, ids = _classes(entry.path), len(_cards(entry.path))
+    classes, ids = _public(entry.path, ast.ClassDef), len(_cards(entry.path))
     if len(classes) < ids:
-        few = f"{len(classes)} public classes for {ids} CARDS" if ids > 1 else "no public class"
         raise UserError(
-            f"{_name(entry.path)}: {few}; the last ones of the file are the methods, in the order of their cards"
+            f"{_name(entry.path)}: {len(classes)} public classes for {ids} cards; the last classes "
+            "of the file are the methods, in the order of their cards"
         )
-    found = classes[entry.place]
-    if not any("dataclass" in ast.unparse(decorator) for decorator in found.decorator_list):
+    definition = classes[entry.place]
+    if not any("dataclass" in ast.unparse(decorator) for decorator in definition.decorator_list):
         raise UserError(
-            f"{_name(entry.path)}: class {found.name} needs `@dataclass(kw_only=True)`: its fields are the hyperparameters"
+            f"{_name(entry.path)}: class {definition.name} needs `@dataclass(kw_only=True)`: its "
+            "fields are the hyperparameters"
         )
-    return found
+    return definition
 
 
 @cache
 def _lineage(method: str) -> tuple[tuple[Path, ast.ClassDef], ...]:
-    """Return a method's class after those of this package that it derives from, each with its file."""
+    """Return a method's class after its base classes in this package, each with its file."""
     return tuple(_ancestry(_entries("methods")[method].path, _method_class(method)))
 
 
 def _ancestry(path: Path, definition: ast.ClassDef) -> list[tuple[Path, ast.ClassDef]]:
-    found = []
+    lineage = []
     for base in definition.bases:
-        if isinstance(base, ast.Name) and (home := _home(path, base.id)) is not None:
-            found += _ancestry(home, _class(home, base.id))
-    return [*found, (path, definition)]
+        if isinstance(base, ast.Name) and (home := _definition(path, base.id)):
+            lineage += _ancestry(*home)
+    return [*lineage, (path, definition)]
 
 
-def _functions_of(lineage: Sequence[tuple[Path, ast.ClassDef]]) -> list[ast.FunctionDef]:
-    return [
-        node
-        for _, definition in lineage
-        for node in definition.body
-        if isinstance(node, ast.FunctionDef)
-    ]
+def _definition(path: Path, name: str) -> tuple[Path, ast.ClassDef] | None:
+    """Return the file and the definition of a class that `path` calls `name`, None if another package has it."""
+    for node in _tree(path).body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            return path, node
+        if isinstance(node, ast.ImportFrom) and any(alias.name == name for alias in node.names):
+            package, *parts = (node.module or "").split(".")
+            home = PACKAGE.joinpath(*parts).with_suffix(".py")
+            if package == PACKAGE.name:
+                if home.is_file() and (definition := _definition(home, name)):
+                    return definition
+                raise UserError(
+                    f"{_name(path)}, line {node.lineno}: {node.module} has no class {name!r}"
+                )
+    return None
 
 
 def _functions(method: str) -> set[str]:
-    """Return the names of the functions that a method's class defines or inherits from this package."""
-    return {node.name for node in _functions_of(_lineage(method))}
+    """Return the names of the functions of a method's class and of its bases in this package."""
+    definitions = [definition for _, definition in _lineage(method)]
+    return {node.name for node in _nodes(definitions, ast.FunctionDef, private=True)}
 
 
-def _check_needs(metric: str) -> None:
-    """Refuse a metric that needs what the scorer does not know: it would never be asked."""
-    for need in parameters("metrics", metric):
-        if need not in contract.NEEDS:
-            file, hint = _name(_entries("metrics")[metric].path), nearest(need, contract.NEEDS)
+def _check_method(method: str, card: dict) -> None:
+    """Refuse a search space or a class that does not fit a card."""
+    path, definition = _lineage(method)[-1]
+    defaults = {name: one.default for name, one in hyperparameters(method).items()}
+    if fault := spaces.fault(card.get("space", {}), defaults):
+        raise UserError(f"{_name(path)}: CARD, key 'space': {fault}")
+    bases = {ast.unparse(base) for _, one in _lineage(method) for base in one.bases}
+    if bases - {one.name for _, one in _lineage(method)}:
+        return  # the functions of another package's class are unknown here
+    needed = {card_defaults.PARTS_OF[word]: f"output {word!r}" for word in card["outputs"]}
+    needed |= {"fit": "every method"}
+    needed |= {"reveal": "input 'solution'"} if "solution" in card["inputs"] else {}
+    needed |= {"generate": "'generates'"} if "generates" in card["tested_for"] else {}
+    for part, what in needed.items():
+        if part not in _functions(method):
             raise UserError(
-                f"{file}: the parameter {need!r} of `{metric}` is nothing that the scorer knows{hint}"
+                f"{_name(path)}: class {definition.name} lacks `{part}`: {what} needs it"
             )
 
 
-def _check_space(method: str, known: dict[str, Hyperparameter]) -> None:
-    """Refuse values to search that the method does not have, or of which its default is none."""
-    searched = card("methods", method).get("space", {})
-    if fault := spaces.fault(searched, {name: one.default for name, one in known.items()}):
-        raise UserError(f"{_name(_entries('methods')[method].path)}: CARD, key 'space': {fault}")
+def _nodes(trees: list[ast.AST], kind: type, *, private: bool = False) -> list:
+    """Return the classes or functions that modules or classes define."""
+    nodes = [node for tree in trees for node in tree.body if isinstance(node, kind)]
+    return [node for node in nodes if private or not node.name.startswith("_")]
 
 
-def _check_parts(method: str) -> None:
-    """Refuse a method whose class lacks what its card promises."""
-    promises = card("methods", method)
-    needed = {"fit": "every method has it"} | {
-        card_defaults.PARTS_OF[word]: f"its card gives {word!r}" for word in promises["outputs"]
-    }
-    needed |= {"reveal": "its card uses 'solution'"} if "solution" in promises["inputs"] else {}
-    needed |= (
-        {"generate": "its card claims 'generates'"} if "generates" in promises["tested_for"] else {}
-    )
-    lineage = _lineage(method)
-    known = {definition.name for _, definition in lineage}
-    if {ast.unparse(base) for _, definition in lineage for base in definition.bases} - known:
-        return  # what a class of another package has is not known here
-    path, definition = lineage[-1]
-    for part, why in needed.items():
-        if part not in _functions(method):
-            raise UserError(f"{_name(path)}: class {definition.name} has no method `{part}`: {why}")
-
-
-def _classes(path: Path) -> list[ast.ClassDef]:
-    return [
-        node
-        for node in _tree(path).body
-        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
-    ]
-
-
-def _public_functions(path: Path) -> list[ast.FunctionDef]:
-    return [
-        node
-        for node in _tree(path).body
-        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
-    ]
+def _public(path: Path, kind: type) -> list:
+    return _nodes([_tree(path)], kind)
 
 
 def _function(path: Path, name: str) -> ast.FunctionDef:
-    functions = {node.name: node for node in _public_functions(path)}
+    functions = {node.name: node for node in _public(path, ast.FunctionDef)}
     if name not in functions:
-        hint = nearest(name, functions) if functions else ""
-        raise UserError(f"{_name(path)}: no function `{name}`{hint}")
+        raise UserError(f"{_name(path)}: no function `{name}`{nearest(name, functions)}")
     return functions[name]
 
 
 def _defaults(function: ast.FunctionDef) -> dict[str, object]:
-    """Return the parameters of a function that have a default, and the defaults."""
-    arguments, defaults = function.args, function.args.defaults
-    pairs = [*zip(arguments.args[len(arguments.args) - len(defaults) :], defaults, strict=True)]
-    pairs += [
-        pair
-        for pair in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-        if pair[1] is not None
-    ]
-    return {argument.arg: ast.literal_eval(default) for argument, default in pairs}
+    """Return parameter -> default, of those with one."""
+    arguments = function.args
+    with_default = arguments.args[len(arguments.args) - len(arguments.defaults) :]
+    pairs = [*zip(with_default, arguments.defaults, strict=True)]
+    pairs += zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    return {argument.arg: ast.literal_eval(value) for argument, value in pairs if value is not None}
 
 
 def _fields(path: Path, definition: ast.ClassDef) -> dict[str, Hyperparameter]:
-    """Return the annotated fields of a class, in order."""
-    found = {}
+    fields = {}
     for node in definition.body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             what = f"{_name(path)}: the default of {definition.name}.{node.target.id}"
             if node.value is None:
-                raise UserError(
-                    f"{what} is missing: a hyperparameter has one, in its class and nowhere else"
-                )
-            found[node.target.id] = Hyperparameter(
-                _text(node.annotation), _written_out(node.value, what)
-            )
-    return found
-
-
-def _home(path: Path, name: str) -> Path | None:
-    """Return the file of this package that defines the class that `path` calls `name`."""
-    if any(node.name == name for node in _classes(path)):
-        return path
-    for node in _tree(path).body:
-        if isinstance(node, ast.ImportFrom) and any(alias.name == name for alias in node.names):
-            parts = (node.module or "").split(".")
-            if parts[0] == PACKAGE.name:
-                home = PACKAGE.joinpath(*parts[1:]).with_suffix(".py")
-                if not home.is_file():
-                    raise UserError(
-                        f"{_name(path)}, line {node.lineno}: there is no module {node.module}"
-                    )
-                return home
-    return None
+                raise UserError(f"{what} is missing; a hyperparameter has one, in its class alone")
+            value = _literal(node.value, what)
+            fields[node.target.id] = Hyperparameter(_text(node.annotation), value)
+    return fields
 
 
 def _text(annotation: ast.expr | None) -> str:

@@ -1,6 +1,6 @@
-"""Spaces: which hyperparameters of a method are searched when it is tuned, and over which values.
+"""Search spaces: which hyperparameters of a method are searched in tuning, and over which values.
 
-A method's card says it::
+A method's card states it::
 
     "space": {
         "latent": {"int": [8, 64], "log": True},
@@ -8,9 +8,9 @@ A method's card says it::
         "convergence": {"choice": ["fast", "slow"]},
     }
 
-`int` and `float` hold the two ends of a range, both included; with `log`, the search takes steps of equal ratio. `choice` holds
-the values. A method's own defaults lie within its space; a default of None, which leaves the value to the method, may not.
-Standard library only.
+`int` and `float` have both ends of a range, which belong to it; with `log`, steps of the search have
+equal ratios. `choice` has the values. A method's default is in its space, unless it is None, which
+leaves the value to the method. Standard library only.
 """
 
 from __future__ import annotations
@@ -20,13 +20,12 @@ from collections.abc import Mapping
 from mosaicbench.errors import nearest
 
 Space = Mapping[str, Mapping[str, object]]
-TUNED = "-tuned"  # ends the name of a run whose settings were searched for
-KINDS = ("int", "float", "choice")
+TUNED = "-tuned"  # ends the name of a run with searched hyperparameters
 NUMBERS = {"int": int, "float": (int, float)}
 
 
 def fault(space: Space, defaults: Mapping[str, object]) -> str:
-    """Return what is wrong with a space, "" where nothing is.
+    """Return what is wrong with a space, "" if nothing is.
 
     Parameters
     ----------
@@ -38,35 +37,24 @@ def fault(space: Space, defaults: Mapping[str, object]) -> str:
     for name, values in space.items():
         if name not in defaults:
             return f"the method has no hyperparameter {name!r}{nearest(name, defaults)}"
-        if wrong := _fault_of_values(values):
-            return f"{name}: {wrong}"
+        if not _is_range(values):
+            expected = '{"int": [8, 64]}, {"float": [0.1, 10], "log": True} or {"choice": [1, 2]}'
+            return f"{name}: expected such as {expected}, found {values!r}"
         default = defaults[name]
         if default is not None and not holds(values, default):
-            return f"{name}: the default, {default!r}, is none of the values to search, {in_words(values)}"
+            return f"{name}: the default, {default!r}, is not in the space: {in_words(values)}"
     return ""
 
 
-def _fault_of_values(values: object) -> str:
-    if (
-        not isinstance(values, dict)
-        or len(kinds := [key for key in values if key != "log"]) != 1
-        or kinds[0] not in KINDS
-    ):
-        return f'expected {{"int": [8, 64]}}, {{"float": [0.1, 10], "log": True}} or {{"choice": ["a", "b"]}}, found {values!r}'
-    (kind,) = kinds
-    ends = values[kind]
-    if not isinstance(ends, list) or len(ends) < 2 or (kind != "choice" and len(ends) != 2):
-        return f"{kind}: expected a list of {'at least two values' if kind == 'choice' else 'two ends'}, found {ends!r}"
-    if kind == "choice":
-        return "log: only a range has it" if "log" in values else ""
-    if (
-        not all(isinstance(end, NUMBERS[kind]) and not isinstance(end, bool) for end in ends)
-        or ends[0] >= ends[1]
-    ):
-        return f"{kind}: expected two {'whole ' if kind == 'int' else ''}numbers, the smaller first, found {ends!r}"
-    if values.get("log", True) is not True:
-        return f"log: expected True, or nothing, found {values['log']!r}"
-    return "log: both ends have to be above 0" if "log" in values and ends[0] <= 0 else ""
+def _is_range(values: object) -> bool:
+    kinds = [kind for kind in values if kind != "log"] if isinstance(values, dict) else []
+    if len(kinds) != 1 or not isinstance(values[kinds[0]], list) or len(values[kinds[0]]) < 2:
+        return False
+    if kinds == ["choice"]:
+        return "log" not in values
+    low, high = values[kinds[0]]
+    numbers = NUMBERS.get(kinds[0], ())
+    return isinstance(low, numbers) and isinstance(high, numbers) and low < high
 
 
 def holds(values: Mapping[str, object], value: object) -> bool:
@@ -78,18 +66,14 @@ def holds(values: Mapping[str, object], value: object) -> bool:
     return isinstance(value, NUMBERS[kind]) and not isinstance(value, bool) and low <= value <= high
 
 
-def ends(values: Mapping[str, object]) -> list:
-    """Return the values that a space names: both ends of a range, or all choices."""
-    return next(list(values[kind]) for kind in KINDS if kind in values)
-
-
 def free(space: Space, given: Mapping[str, object]) -> dict:
-    """Return what is searched of a space by a run whose stanza in the config states some hyperparameters: the others."""
+    """Return the hyperparameters to search for a run with some `given` in the config: the others."""
     return {name: values for name, values in space.items() if name not in given}
 
 
 def in_words(values: Mapping[str, object]) -> str:
-    """Return "8 to 64, log" of a range, "fast, slow" of choices."""
+    """Return "8 to 64, log" for a range, "fast, slow" for choices."""
     if "choice" in values:
         return ", ".join(map(str, values["choice"]))
-    return " to ".join(f"{end:g}" for end in ends(values)) + (", log" if "log" in values else "")
+    ends = values.get("int") or values["float"]
+    return " to ".join(f"{end:g}" for end in ends) + (", log" if "log" in values else "")

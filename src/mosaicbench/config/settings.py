@@ -190,7 +190,6 @@ def load(config: object) -> Settings:
     UserError
         With all mistakes in one message: unknown keys or names (with the nearest valid one), wrong types, missing files.
     """
-    catalog.check()
     mistakes = faults(Config, config)
     if not isinstance(config, dict):
         refuse(mistakes)
