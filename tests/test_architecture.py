@@ -1,4 +1,4 @@
-"""Who may import whom: the boundaries that make a file's imports its rerun key."""
+"""Who may import whom, and what an edit repeats."""
 
 import ast
 import re
@@ -8,24 +8,12 @@ from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY
+from importlinter.cli import lint_imports
 
-from mosaicbench.catalog import catalog, rooms
+from mosaicbench.catalog import catalog
 from mosaicbench.workflow import sources
 
 PACKAGE = REPOSITORY / "src/mosaicbench"
-# What a room may not import, of this package and of others; all may import errors.
-FORBIDDEN = {
-    "methods": {"metrics", "data", "files", "scoring", "fitting", "report", "stats"},
-    "models": {"methods", "metrics", "data", "files", "catalog", "anndata", "mudata"},
-    "metrics": {"files", "data", "methods", "models", "torch", "anndata", "mudata"},
-    "data": {"methods", "models", "metrics", "fitting", "scoring", "torch"},
-    "datasets": {"methods", "models", "metrics", "fitting", "scoring", "torch"},
-    "fitting": {"metrics", "scoring", "report", "stats", "config"},
-    "scoring": {"methods", "models", "fitting", "data", "report", "torch"},
-    "stats": {"methods", "models", "fitting", "data", "report", "torch", "anndata"},
-    "figures": {"methods", "models", "fitting", "data", "metrics", "torch", "anndata", "mudata"},
-    "report": {"methods", "models", "fitting", "data", "metrics", "torch", "anndata", "mudata"},
-}
 # What the imports of a command, its key, may not reach: an edit there repeats none of its jobs.
 SCIENCE = {"methods", "models", "metrics", "fitting", "scoring", "data", "datasets", "tuning"}
 BEYOND = {"cli", "config", "api", "workflow/cluster", "workflow/attempts", "workflow/jobs"}
@@ -41,30 +29,11 @@ KEYS = {
     "report": SCIENCE,
 }
 SHELVES = {"fit": "methods", "score": "metrics", "prepare": "datasets", "draw": "figures"}
-FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
 
 
-@pytest.mark.parametrize("room", FORBIDDEN)
-def test_a_room_imports_nothing_that_it_may_not(room):
-    files = [path for path in FILES if rooms.room(path) == room]
-    if room == "methods":  # a wrapper converts for its package
-        files = [path for path in files if path.parent.name != "peers"]
-    assert files
-    for path in files:
-        imported, packages = rooms.imports(path)
-        assert not (imported | packages) & FORBIDDEN[room], path
-
-
-def test_nobody_imports_snakemake_or_the_command_line():
-    for path in FILES:
-        imported, packages = rooms.imports(path)
-        assert "snakemake" not in packages, path
-        assert "cli" not in imported or path.stem == "__main__", path
-
-
-def test_the_rooms_form_no_circle_and_few_levels():
-    levels = [level for level, _, _ in rooms.table()]  # a circle raises
-    assert max(levels) <= 8
+def test_imports_keep_the_contracts_of_pyproject(monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    assert lint_imports(no_cache=True) == 0, "run: lint-imports"
 
 
 def test_init_files_compute_nothing():
@@ -88,7 +57,7 @@ def test_importing_the_package_imports_nothing_else():
 
 
 def key_of(*modules):
-    """Return the rooms, and files of `files`, that a job of these modules depends on, without the commands themselves."""
+    """Return the rooms and files that a job of these modules depends on, without the commands themselves."""
     files = [Path(file).relative_to(PACKAGE).with_suffix("") for file in sources.of(*modules)]
     return {file.as_posix() if file.parts[0] in NAMED else file.parts[0] for file in files} - {
         "commands"

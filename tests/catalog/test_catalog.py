@@ -1,4 +1,4 @@
-"""Every card is complete, every hyperparameter is known without importing, every public thing says what it is."""
+"""Every card and file of a method, metric, dataset or figure is right, and every public name is documented."""
 
 import ast
 import dataclasses
@@ -14,15 +14,10 @@ from mosaicbench.errors import UserError
 ENTRIES = [(room, name) for room in catalog.ROOMS for name in catalog.names(room)]
 
 
-def test_every_file_of_the_shelves_is_as_the_workflow_expects():
-    catalog.check()
-
-
 @pytest.mark.parametrize(("room", "name"), ENTRIES)
-def test_cards_are_short_texts(room, name):
-    card = catalog.card(room, name)
-    assert card["label"]
-    assert len(card["label"]) < 60
+def test_every_card_is_right(room, name):
+    card = catalog.card(room, name)  # checks the whole file
+    assert 0 < len(card["label"]) < 60
 
 
 @pytest.mark.parametrize("name", catalog.names("methods"))
@@ -33,11 +28,8 @@ def test_hyperparameters_read_from_source_are_those_of_the_class(name):
 
 
 @pytest.mark.parametrize("name", catalog.names("methods"))
-def test_method_offers_what_its_card_gives(name):
-    method, card = (
-        catalog.method_class(name),
-        catalog.card("methods", name),
-    )
+def test_method_offers_the_outputs_of_its_card(name):
+    method, card = catalog.method_class(name), catalog.card("methods", name)
     assert offers(method, "fit")
     assert offers(method, "embed") == bool({"joint", "single"} & set(card["outputs"]))
     assert offers(method, "embed_private") == ("private" in card["outputs"])
@@ -46,13 +38,12 @@ def test_method_offers_what_its_card_gives(name):
     assert offers(method, "reveal") == ("solution" in card["inputs"])
 
 
-def test_the_contract_knows_its_parts():
-    """A part that the contract does not have is a mistake of who asks, never a method that lacks it."""
+def test_an_unknown_part_of_the_contract_is_refused():
     with pytest.raises(ValueError, match=r"has no part 'generates'; it has .*generate"):
         offers(object(), "generates")
 
 
-def test_an_unknown_name_is_told_the_nearest():
+def test_an_unknown_name_is_refused_with_the_nearest():
     with pytest.raises(UserError, match="methods has no 'mvea'; did you mean 'mvae'"):
         catalog.card("methods", "mvea")
 
@@ -66,12 +57,6 @@ def test_every_public_thing_is_documented(path):
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
             assert ast.get_docstring(node), node.name
-
-
-def test_every_metric_and_figure_has_a_function():
-    for room in ("metrics", "figures"):
-        for name in catalog.names(room):
-            assert callable(catalog.function(room, name)), (room, name)
 
 
 def test_cards_of_metrics_are_in_the_order_of_their_functions():

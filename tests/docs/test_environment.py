@@ -11,7 +11,7 @@ from conftest import REPOSITORY
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from mosaicbench.catalog import catalog, listing
+from mosaicbench.catalog import catalog
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 CONSTRAINTS = (REPOSITORY / "envs/constraints.txt").read_text().splitlines()
@@ -249,21 +249,12 @@ def test_the_conda_form_is_in_step():
     )
 
 
-@pytest.mark.parametrize(
-    ("page", "table"),
-    [
-        ("methods", "methods"),
-        ("peers", "peers"),
-        ("metrics", "metrics"),
-        ("architecture", "imports"),
-    ],
-)
-def test_the_tables_of_docs_are_fresh(page, table):
-    text = (REPOSITORY / f"docs/{page}.md").read_text()
-    assert f"<!-- {table} -->" in text
-    assert text == listing.with_fresh_tables(text), (
-        f"run: python -m mosaicbench list --into docs/{page}.md"
-    )
+def test_the_tables_of_docs_are_fresh():
+    tables = module_of("docs/site/tables.py")
+    texts = [page.read_text() for page in (REPOSITORY / "docs").glob("*.md")]
+    assert all(any(f"<!-- {table} -->" in text for text in texts) for table in tables.COLUMNS)
+    stale = [text[:60] for text in texts if text != tables.with_fresh_tables(text)]
+    assert not stale, "run: python docs/site/tables.py"
 
 
 def test_the_readme_is_short_and_its_links_lead_somewhere():

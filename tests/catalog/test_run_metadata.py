@@ -1,0 +1,79 @@
+"""What cards say of runs and metrics, with and without a card."""
+
+import math
+
+import pandas as pd
+
+from mosaicbench.catalog import catalog
+from mosaicbench.catalog.run_metadata import KINDS, NO_QUALITY, RunMetadata, run_metadata_of
+
+METRICS = {
+    "foscttm": {
+        "group": "alignment",
+        "better": "lower",
+        "best": 0.0,
+        "chance": 0.5,
+        "bounds": [0.0, 1.0],
+    },
+    "imputation_skill": {
+        "group": "imputation",
+        "better": "higher",
+        "best": 1,
+        "chance": "varies",
+        "bounds": [None, 1.0],
+    },
+    "label_floor": {"group": "reference", "better": "lower"},
+    "active_units": {"group": "sanity", "better": None, "chance": True},
+}
+METHODS = {
+    "mvae": {"kind": "model", "inputs": ["pairs"]},
+    "oracle": {"kind": "control"},
+    "cca": {"kind": "baseline"},
+}
+METADATA = RunMetadata({"metrics": METRICS, "methods": METHODS}, methods={"mvae-beta4": "mvae"})
+
+
+def test_a_run_has_the_traits_of_its_method():
+    kinds = [METADATA.kind(run) for run in ("mvae", "mvae-beta4", "oracle", "cca", "unknown")]
+    assert kinds == ["model", "model", "control", "baseline", "model"]
+    assert METADATA.is_ablation("mvae-beta4") and not METADATA.is_ablation("mvae")
+    assert METADATA.traits("mvae-beta4")["takes_pairs"] == "yes"
+    assert set(METADATA.traits("oracle").values()) == {"no"}
+
+
+def test_all_but_controls_compete():
+    table = pd.DataFrame({"run": ["oracle", "mvae", "cca", "oracle"], "value": range(4)})
+    assert METADATA.competing(table)["value"].tolist() == [1, 2]
+    assert METADATA.competing(table.iloc[:0]).empty
+
+
+def test_the_sign_makes_more_better():
+    assert (METADATA.sign("foscttm"), METADATA.sign("imputation_skill")) == (-1, 1)
+    assert math.isnan(METADATA.sign("active_units")) and math.isnan(METADATA.sign("unknown"))
+    without_card = METADATA.better("fit_seconds"), METADATA.group("fit_seconds")
+    assert without_card == ("lower", "resources")
+
+
+def test_only_numbers_are_chance_and_best_and_bounds_may_be_open():
+    assert (METADATA.chance("foscttm"), METADATA.best("foscttm")) == (0.5, 0.0)
+    assert METADATA.best("imputation_skill") == 1.0
+    for metric in ("imputation_skill", "active_units", "label_floor", "unknown"):
+        assert math.isnan(METADATA.chance(metric)), metric
+    assert METADATA.bounds("imputation_skill") == (-math.inf, 1.0)
+    assert METADATA.bounds("unknown") == (-math.inf, math.inf)
+
+
+def test_qualities_are_metrics_whose_better_value_is_a_better_result():
+    names = ["label_floor", "imputation_skill", "fit_seconds", "foscttm", "unknown", "foscttm"]
+    assert METADATA.qualities(names) == ["imputation_skill", "foscttm"]
+
+
+def test_kinds_and_groups_are_those_of_the_cards():
+    assert {card["kind"] for card in catalog.cards("methods").values()} == set(KINDS)
+    assert set(NO_QUALITY) <= {card["group"] for card in catalog.cards("metrics").values()}
+
+
+def test_the_metadata_of_a_table_of_runs_has_every_card():
+    metadata = run_metadata_of(pd.DataFrame({"run": ["a", "b"], "method": ["mvae", "oracle"]}))
+    assert (metadata.kind("a"), metadata.kind("b")) == ("model", "control")
+    assert metadata.metric("foscttm")["better"] == "lower"
