@@ -1,4 +1,4 @@
-"""Read YAML, hold it against pydantic's models, and say in one message all that is wrong with it."""
+"""Read YAML, check it against pydantic's models, and report all mistakes in one message."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from pydantic import (
 
 from mosaicbench.errors import UserError, nearest
 
-LONGEST = 120  # signs of a value in a message
-VISIBLE = r"^[^\x00-\x1f\x7f\x85\u2028\u2029]*$"  # a line break would end a line of a table
+LONGEST = 120  # characters of a value in a message
+VISIBLE = r"^[^\x00-\x1f\x7f\x85\u2028\u2029]*$"  # a line break would end a row of a table
 Text = Annotated[str, StringConstraints(strict=True, min_length=1, pattern=VISIBLE)]
 WORDS = {
     "Input should": "should",
@@ -43,7 +43,7 @@ WORDS = {
     "less than or equal to": "at most",
     "greater than": "above",
     "less than": "below",
-}  # what pydantic says, and how the annotations of this package say it
+}  # words of pydantic -> words of messages and of ranges in annotations
 BOUNDS = {
     "at least": annotated_types.Ge,
     "at most": annotated_types.Le,
@@ -54,7 +54,7 @@ Mistake = tuple[str, str]  # the key, and what is wrong with it
 
 
 class Strict(BaseModel):
-    """A mapping with these keys alone, their values taken as YAML gives them: the text "3" is no number."""
+    """A mapping with these keys alone and values of the type that YAML gave them: "3" is no number."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -66,7 +66,7 @@ class Strict(BaseModel):
 
 
 class Options(Strict):
-    """Keywords of code, where a tuple of Python is a list of YAML."""
+    """Keywords of a function or class, whose tuples are lists in YAML."""
 
     model_config = ConfigDict(strict=False, use_attribute_docstrings=False)
 
@@ -75,14 +75,14 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     """A safe loader that refuses a mapping with the same key twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        """Return the mapping."""
+        """Return the mapping, with the keys of a merge (``<<``)."""
         lines: dict[str, int] = {}
         for key, _ in node.value:
             line = key.start_mark.line + 1
             if key.value in lines and key.value != "<<":
                 raise yaml.YAMLError(
-                    f"the key {key.value!r} is there twice in one mapping, in lines {lines[key.value]} and {line}; rename one or "
-                    "take it out"
+                    f"the key {key.value!r} is twice in one mapping, in lines {lines[key.value]} and "
+                    f"{line}; rename or remove one"
                 )
             if isinstance(key, yaml.ScalarNode):
                 lines[key.value] = line
@@ -90,17 +90,17 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
 
 
 def read_yaml(path: Path) -> object:
-    """Return what a YAML file holds.
+    """Return the content of a YAML file.
 
     Raises
     ------
     UserError
-        When the file is absent or unreadable, is not YAML, or has a key twice, of which one would be lost.
+        When the file is absent or unreadable, is not YAML, or has a key twice.
     """
     try:
         return yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader
     except FileNotFoundError as error:
-        raise UserError(f"{path}: there is no such file; paths start from {Path.cwd()}") from error
+        raise UserError(f"{path}: no such file; relative paths start at {Path.cwd()}") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
@@ -108,7 +108,7 @@ def read_yaml(path: Path) -> object:
 
 
 def refuse(mistakes: Iterable[Mistake], what: str = "config key") -> None:
-    """Raise one UserError with all mistakes, if there are any; `what` precedes each key."""
+    """Raise one UserError with all mistakes, if there are any; `what` is written before each key."""
     lines = list(dict.fromkeys(f"{what} {key}: {wrong}".lstrip() for key, wrong in mistakes))
     if lines:
         counted = [f"{len(lines)} mistakes:"] if len(lines) > 1 else []
@@ -116,12 +116,12 @@ def refuse(mistakes: Iterable[Mistake], what: str = "config key") -> None:
 
 
 def faults(kind: Any, content: object, place: str = "") -> list[Mistake]:
-    """Return all that a model refuses of what a file or a stanza holds.
+    """Return all mistakes in the content of a file or stanza.
 
     Parameters
     ----------
     kind
-        A model, or a type of several.
+        A model, or a type made of models.
     content
         As YAML gives it.
     place
@@ -134,13 +134,14 @@ def faults(kind: Any, content: object, place: str = "") -> list[Mistake]:
         for one in error.errors(include_url=False):
             fault, loc = one["type"], one["loc"]
             keys = _keys(content, loc)
-            if fault in ("extra_forbidden", "missing"):
-                keys = keys[:-1] if fault == "extra_forbidden" else keys
-                wrong = _of_key(fault, loc[-1], _names(kind, keys))
-                found[(*keys, fault, loc[-1])] = [key_at(place, keys), "", wrong]
-            else:
+            if fault == "missing":
+                found[loc] = [_key_at(place, keys), "", f"the key {loc[-1]!r} is missing"]
+            elif fault == "extra_forbidden":
+                hint = nearest(loc[-1], _names(kind, keys[:-1]))
+                found[loc] = [_key_at(place, keys[:-1]), "", f"unknown key {loc[-1]!r}{hint}"]
+            else:  # of a union, each type has an error of its own
                 wrong, value = _of_value(one)
-                found.setdefault(tuple(keys), [key_at(place, keys), value]).append(wrong)
+                found.setdefault(tuple(keys), [_key_at(place, keys), value]).append(wrong)
         return [
             (key, " or ".join(dict.fromkeys(wrong)) + value)
             for key, value, *wrong in found.values()
@@ -148,13 +149,13 @@ def faults(kind: Any, content: object, place: str = "") -> list[Mistake]:
     return []
 
 
-def key_at(place: str, keys: Iterable[object]) -> str:
-    """Return how messages name a key: "runs.mvae.beta"."""
+def _key_at(place: str, keys: Iterable[object]) -> str:
+    """Return how messages name a key, such as "runs.mvae.beta"."""
     return ".".join(map(str, [place, *keys] if place else keys)) or "top level"
 
 
 def _keys(content: object, loc: tuple) -> list:
-    """Return the keys on the way to a fault, without pydantic's names of types."""
+    """Return the keys on the way to a mistake, without pydantic's names of types."""
     keys = []
     for part in loc[: -2 if loc[-1:] == ("[key]",) else None]:
         in_list = isinstance(content, list) and isinstance(part, int) and part < len(content)
@@ -165,7 +166,7 @@ def _keys(content: object, loc: tuple) -> list:
 
 
 def _names(kind: Any, keys: list) -> list[str]:
-    """Return the keys that a model, or what is inside of it at `keys`, may have."""
+    """Return the keys that a model may have, or the model inside of it at `keys`."""
     if hasattr(kind, "model_fields"):
         if not keys:
             return [field.alias or name for name, field in kind.model_fields.items()]
@@ -175,19 +176,13 @@ def _names(kind: Any, keys: list) -> list[str]:
     return next((names for part in get_args(kind) if (names := _names(part, below))), [])
 
 
-def _of_key(kind: str, name: object, known: list[str]) -> str:
-    if kind == "missing":
-        return f"the key {name!r} is missing"
-    return f"unknown key {name!r}{nearest(name, known)}"
-
-
 def _of_value(error: dict) -> tuple[str, str]:
-    """Return what pydantic says that a value should be, and which one is there."""
+    """Return what a value should be, and what was found."""
     value, kind, context = error["input"], error["type"], error.get("ctx", {})
     if kind == "value_error":
         return str(context["error"]), ""
     if context.get("pattern") == VISIBLE:
-        return f"{shown(value)} has a line break or another sign that cannot be seen", ""
+        return f"{_shortened(value)} has a line break or another invisible character", ""
     if error["loc"][-1:] == ("[key]",) or kind == "invalid_key":
         return f"the name {value!r} is not text; write it in quotes", ""
     expected = re.sub(
@@ -198,11 +193,11 @@ def _of_value(error: dict) -> tuple[str, str]:
     for pydantics, ours in WORDS.items():
         expected = expected.replace(pydantics, ours)
     hint = _hint(value, kind, context)
-    return f"{expected[0].lower()}{expected[1:]}", f", found {shown(value)}{hint}"
+    return f"{expected[0].lower()}{expected[1:]}", f", found {_shortened(value)}{hint}"
 
 
 def _hint(value: object, kind: str, context: dict) -> str:
-    """Return the nearest choice, or the number that YAML took for text, as it does with 1e-3 and with what is in quotes."""
+    """Return the nearest choice, or the number that YAML read as text, such as 1e-3."""
     if kind == "literal_error":
         hint = nearest(str(value), re.findall(r"[\w-]+", context["expected"]))
         return hint if hint.endswith("?") else ""
@@ -214,14 +209,13 @@ def _hint(value: object, kind: str, context: dict) -> str:
     return ""
 
 
-def shown(value: object) -> str:
-    """Return how a message shows a value: as Python writes it, shortened."""
+def _shortened(value: object) -> str:
     text = repr(value)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 class _Ranged:
-    """`Annotated` as code of this package uses it: with a range in words, such as "at least 0 and below 1"."""
+    """`Annotated` with a range in words, such as "at least 0 and below 1"."""
 
     def __class_getitem__(cls, parts: tuple) -> object:
         """Return the type with pydantic's bounds."""
@@ -230,7 +224,8 @@ class _Ranged:
             word, _, number = part.rpartition(" ")
             if word not in BOUNDS:
                 raise UserError(
-                    f"{parts[1]!r} is no range; write such as 'at least 0 and below 1', out of {', '.join(BOUNDS)}"
+                    f"{parts[1]!r} is no range; write such as 'at least 0 and below 1' "
+                    f"(words: {', '.join(BOUNDS)})"
                 )
             bounds.append(BOUNDS[word](float(number)))
         return Annotated[(parts[0], *bounds)]
@@ -247,31 +242,31 @@ TYPES = {
     "tuple": tuple,
     "list": list,
     "Sequence": list,
-}  # the types that YAML has, by their names in annotations
+}  # name in annotations -> type of YAML
 
 
 @cache
 def kind_of(annotation: str) -> Any:
-    """Return the type that an annotation of code states, read as text, so that no class is imported to know it."""
+    """Return the type that an annotation states, from its text, so that no class is imported."""
     tree = ast.parse(annotation or "object", mode="eval")
     if {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - TYPES.keys():
-        return Any  # left to whoever takes the value
+        return Any  # the function or class checks it
     return eval(annotation, TYPES)  # noqa: S307 - our own code
 
 
 def options(name: str, declared: dict) -> type[Options]:
-    """Return the model of the keywords of code: name -> ``catalog.Hyperparameter``."""
+    """Return the model of keywords, name -> ``catalog.Hyperparameter``."""
     fields: dict[str, Any] = {key: (kind_of(one.annotation), None) for key, one in declared.items()}
     return create_model(name, __base__=Options, **fields)
 
 
 def refused_together(refusals: tuple[ast.FunctionDef, ...], values: dict) -> Iterable[str]:
-    """Return why values that are right one by one are refused together by a method's class.
+    """Yield why a method's class refuses a combination of hyperparameters.
 
     Parameters
     ----------
     refusals
-        What looks at them: ``catalog.refusals``. One that does more than to look is left to the fit.
+        As ``catalog.refusals`` returns them; one that needs more than the values is left to the fit.
     values
         All hyperparameters.
     """

@@ -1,8 +1,7 @@
-"""The registry: which datasets exist, where each file of theirs lies, and how to tell the right one."""
+"""The registry: which datasets exist, where to get each of their files, and how to recognise it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,8 +14,6 @@ from mosaicbench.errors import UserError, nearest
 from mosaicbench.workflow import layout
 
 REGISTRY = layout.project_file("config/datasets.yaml")
-
-
 Url = Annotated[str, StringConstraints(pattern="^https?://[^ ]+$")]
 FileName = Annotated[str, StringConstraints(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 FileInWheel = Annotated[str, StringConstraints(pattern="^[^/ ][^ ]*$")]
@@ -26,7 +23,7 @@ Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
 
 class Package(Strict, frozen=True):
-    """The wheel of a Python package that holds a file: name and version as pip knows them, the file's path, the wheel's digest and length."""
+    """A file in the wheel of a Python package: name and version for pip, path of the file, digest and length of the wheel."""
 
     name: FileName
     version: Version
@@ -39,7 +36,27 @@ class Package(Strict, frozen=True):
 
 
 class File(Strict):
-    """How to get a file, and how to tell the right one: see :class:`RawFile`."""
+    """How to get a file, and how to recognise it.
+
+    Attributes
+    ----------
+    url, mirrors
+        The publisher's address, and further ones in the order in which to try them.
+    package
+        The package that has it, instead of an address.
+    bytes
+        Its length, None if no source states it.
+    about_mb
+        Its rough length in MB, for a file of unknown length.
+    md5, sha256
+        Hexadecimal digests that are public.
+    optional
+        Whether the dataset can be prepared without it.
+    proven
+        When and how its bytes were found to have this length and checksum.
+    sources
+        Who else publishes the address, the length or the checksum.
+    """
 
     url: Url = LEFT_OUT
     package: Package = LEFT_OUT
@@ -78,54 +95,40 @@ class Entry(Strict):
 Entries = Annotated[dict[FileName, Entry], MinLen(1)]
 
 
-@dataclass(frozen=True)
-class RawFile:
-    """One file of a publisher, and what is known about it.
+class RawFile(File):
+    """One file of a dataset, with `about_mb` for known lengths, too.
 
     Attributes
     ----------
     dataset, name
         The dataset's id, and the name that the publisher gave the file.
-    urls
-        Where it lies: the publisher's address, then mirrors, in the order in which to try them; none where a package holds it.
-    package
-        The package that holds it, None where it has an address.
-    bytes
-        Its length, None where no source states it.
-    about_mb
-        Its rough length in MB, None where that is unknown too.
-    digests
-        "md5" or "sha256" -> hexadecimal digest; empty where none is public.
-    optional
-        Whether the dataset can be prepared without it.
     twins
-        dataset -> md5 (None where unknown) of a file with the same name and another address: easily taken for this one.
-    proven
-        When and how the bytes were seen and found to have this length and checksum, None where nobody has.
-    sources
-        Who else publishes the address, the length or the checksum.
+        dataset -> md5 (None if unknown) of another file with the same name, easily mistaken for it.
     """
 
     dataset: str
     name: str
-    urls: tuple[str, ...]
-    package: Package | None
-    bytes: int | None
-    about_mb: float | None
-    digests: dict[str, str]
-    optional: bool
     twins: dict[str, str | None]
-    proven: str | None
-    sources: tuple[str, ...]
+
+    @property
+    def urls(self) -> list[str]:
+        """The addresses in the order in which to try them; empty for a file of a package."""
+        return [self.url, *self.mirrors] if self.url else []
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Hexadecimal digests by "md5" or "sha256"; empty if none is public."""
+        known = {"md5": self.md5, "sha256": self.sha256}
+        return {kind: digest for kind, digest in known.items() if digest}
 
     @property
     def origin(self) -> str:
         """The first place to look: an address, or a package."""
-        return self.urls[0] if self.package is None else f"package {self.package}"
+        return self.url or f"package {self.package}"
 
 
 def load(path: str | Path = REGISTRY) -> dict[str, dict]:
-    """Read and check a registry: dataset id -> stanza with ``loader``, ``options``, ``files`` and what is known of them.
+    """Read and check a registry: dataset id -> stanza, with ``options`` and ``files`` if it lacks them.
 
     Raises
     ------
@@ -149,43 +152,24 @@ def raw_files(registry: dict[str, dict], dataset: str) -> list[RawFile]:
     if dataset not in registry:
         hint = nearest(dataset, registry)
         raise UserError(f"there is no dataset {dataset!r} in the registry{hint}")
-    found = []
+    files = []
     for name, known in registry[dataset]["files"].items():
-        digests = {kind: known[kind] for kind in ("md5", "sha256") if kind in known}
-        named_alike = {
-            other: stanza["files"][name]
-            for other, stanza in registry.items()
-            if name in stanza["files"]
-        }
-        twins = {
-            other: twin.get("md5")
-            for other, twin in named_alike.items()
-            if _place(twin) != _place(known)
-        }
-        urls = (known["url"], *known.get("mirrors", [])) if "url" in known else ()
-        package = Package(**known["package"]) if "package" in known else None
-        stated = (
-            known.get("optional", False),
-            twins,
-            known.get("proven"),
-            tuple(known.get("sources", ())),
-        )
-        found.append(
-            RawFile(dataset, name, urls, package, known["bytes"], _mb(known), digests, *stated)
-        )
-    return found
+        twins = {}
+        for other, stanza in registry.items():
+            twin = stanza["files"].get(name, known)
+            if _place(twin) != _place(known):
+                twins[other] = twin.get("md5")
+        size = {} if known["bytes"] is None else {"about_mb": known["bytes"] / 1e6}
+        files.append(RawFile(dataset=dataset, name=name, twins=twins, **known | size))
+    return files
 
 
 def _place(known: dict) -> object:
     return known.get("url", known.get("package"))
 
 
-def _mb(known: dict) -> float | None:
-    return known.get("about_mb") if known["bytes"] is None else known["bytes"] / 1e6
-
-
 def loader_of(name: str, stanza: dict, known: dict[str, dict]) -> str | None:
-    """Return what reads a dataset of a config: what its stanza says, else what its entry does; None where neither does."""
+    """Return the loader of a dataset: that of its stanza, else of its entry; None if neither has one."""
     if "loader" in stanza or "path" in stanza:
         return stanza.get("loader", "own_files")
     return known.get(stanza.get("from", name), {}).get("loader")
