@@ -1,6 +1,6 @@
-"""The keys of a config: their types, ranges and defaults. config/README.md explains them with examples.
+"""The keys of a config: types, ranges and defaults. config/README.md explains them with examples.
 
-The text below a key describes it in the JSON schema that editors read.
+The text below a key is its description in the JSON schema for editors.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LARGEST_SEED = 2**32 - 1  # of NumPy
 FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{,99}")
 FOLDER = re.compile(r"[\w./+@%=,~][\w./+@%=,~-]*")
 ALL, MEAN = "all", "mean"  # the defaults of tuning.runs and tuning.objective
-BEST_OF_SPLIT = "best"  # in `keep`, all runs that may have the best overall score of a split
+BEST_OF_SPLIT = "best"  # in `save_models`: all runs that may have the best overall score of a split
 DEFAULT_SCENARIOS = {"paired": {"kind": "paired"}, "unpaired": {"kind": "unpaired"}}
 DEFAULT_RUNS = [
     "vae_poe",
@@ -58,18 +58,18 @@ DEFAULT_RUNS = [
 ]
 WITHOUT_MOSAIC = {
     "paired": "in a paired scenario every train cell has all modalities",
-    "as_measured": "a natural scenario hides nothing",
+    "as_measured": "a scenario as measured hides nothing",
 }
 
 
 def _as_given(value: object, check: Callable) -> object:
-    """Check a number and keep a whole one whole, as it is recorded."""
+    """Check a number, and keep a whole one whole for the record."""
     check(value)
     return value
 
 
 def distinct(values: list) -> list:
-    """Refuse a list that has something twice."""
+    """Refuse a list with a repeated value."""
     twice = [value for place, value in enumerate(values) if value in values[:place]]
     if twice:
         raise ValueError(f"{twice[0]!r} is there twice")
@@ -77,7 +77,7 @@ def distinct(values: list) -> list:
 
 
 def _truth(value: object) -> object:
-    """Return true or false also for their texts: Snakemake makes these of ``--config keep_imputed=true``."""
+    """Return a truth value for its text, which Snakemake makes of ``--config keep_imputed=true``."""
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
 
 
@@ -86,8 +86,8 @@ def _names_a_folder(name: str) -> str:
         raise ValueError("'NA' is how tables say that a number is missing; choose another name")
     if not FOLDER_NAME.fullmatch(name):
         raise ValueError(
-            f"{name[:120]!r} becomes a folder's name; use letters, digits, '_', '-' and '.' only, at most 100 of them, and a "
-            "letter or digit first"
+            f"{name[:120]!r} becomes a folder's name; use at most 100 letters, digits, '_', '-' and "
+            "'.', and a letter or digit first"
         )
     return name
 
@@ -101,7 +101,8 @@ def _names_a_dataset(name: str) -> str:
 def _folder(path: str) -> str:
     if not FOLDER.fullmatch(path):
         raise ValueError(
-            f"{path!r} is not possible: it is part of commands, so use letters, digits and . / _ - + @ % = , ~ alone, and no - first"
+            f"{path!r} is not possible in commands; use letters, digits and . / _ - + @ % = , ~ alone, "
+            "and no - first"
         )
     return path
 
@@ -132,29 +133,29 @@ class Labels(Strict):
     barcode: Text = LEFT_OUT
     """The table's column of cell names."""
     suffix: str = LEFT_OUT
-    """What the table's cell names lack at their end."""
+    """What to add to the end of the table's cell names."""
     remove: str = LEFT_OUT
-    """What the table's cell names have too much at their end."""
+    """What to remove from the end of the table's cell names."""
 
 
 class Thresholds(Strict):
-    """What a cell must meet in one modality."""
+    """What a cell must have in one modality."""
 
     min_features: Limit = LEFT_OUT
     max_features: Limit = LEFT_OUT
     min_counts: Limit = LEFT_OUT
     max_counts: Limit = LEFT_OUT
     max_mito: Fraction = LEFT_OUT
-    """Share of a cell's counts in mitochondrial genes."""
+    """Fraction of a cell's counts in mitochondrial genes."""
     min_cells: Count = LEFT_OUT
-    """Cells that a feature must be present in, of those that are kept."""
+    """Cells with the feature, of those that are kept."""
 
 
 class Association(Strict):
     """The features most and least associated with one cell type."""
 
     cell_type: Text
-    """The type that is compared with all others."""
+    """The type to compare with all others."""
     relevant: dict[Text, Count] = LEFT_OUT
     """Modality -> number of features."""
     irrelevant: dict[Text, Count] = LEFT_OUT
@@ -162,14 +163,14 @@ class Association(Strict):
 
 
 class Dataset(Strict):
-    """The keys that every dataset may have; the others are its loader's."""
+    """The keys that every dataset may have; its loader has more."""
 
     model_config = ConfigDict(extra="allow")
 
     source: Text = Field(LEFT_OUT, alias="from")
-    """Another entry of config/datasets.yaml, which this one completes."""
+    """The entry of config/datasets.yaml that this stanza completes, if the id is another."""
     loader: Text = LEFT_OUT
-    """What reads the files (`mosaicbench list datasets`)."""
+    """The loader of the files (`mosaicbench list datasets`)."""
     labels: Labels | None = None
     labels_from: Names = LEFT_OUT
     """The modalities that the cell types were derived from, such as [rna, adt]; [] for none."""
@@ -179,7 +180,7 @@ class Dataset(Strict):
 
 
 class GroupSplit(Strict):
-    """Whole batches, donors or wells become the query, instead of a random share of the cells."""
+    """Whole batches, donors or wells become the query, instead of random cells."""
 
     by: Text
     """A column of the dataset, such as batch or donor."""
@@ -188,50 +189,50 @@ class GroupSplit(Strict):
 
 
 class Labelled(Strict):
-    """Few train cells show their cell type, all of one batch; no cell of the query does."""
+    """Only few train cells, all of one batch, have a cell type; no query cell has one."""
 
     fraction: Fraction
-    """Cells with a label, of all train cells; 0 shows no label."""
+    """Fraction of the train cells with a cell type; 0 for none."""
     min_per_type: Count = LEFT_OUT
-    """Cells of every type that show it, as far as the batch has them; 1."""
+    """Least number of labelled cells of every type, if the batch has them; 1 by default."""
     batch: Text = LEFT_OUT
-    """The batch; left out, the seed draws one."""
+    """The batch; by default the seed draws one."""
 
 
 class PreprocessProteins(Strict):
-    """Options for proteins; every kind of modality has them."""
+    """Options for proteins, and for every other kind of modality."""
 
     standardise: bool = LEFT_OUT
-    """Whether values are divided by their standard deviation over train cells, and clipped to 10 of them."""
+    """Whether values are divided by their standard deviation over train cells, and clipped at 10 of them."""
     fit_on: Literal["train", "all"] = LEFT_OUT
-    """The cells that the transform is learned from; all, query cells included, is a leak, for comparison."""
+    """The cells to which the transform is fitted; `all` includes query cells, a leak for comparison."""
 
 
 class PreprocessRNA(PreprocessProteins):
     """Options for RNA."""
 
     features: Annotated[int, Ge(2)] = LEFT_OUT
-    """Most highly variable genes."""
+    """Number of most variable genes."""
 
 
 class PreprocessATAC(PreprocessProteins):
     """Options for ATAC."""
 
     features: Annotated[int, Ge(2)] = LEFT_OUT
-    """Peaks open in most train cells."""
+    """Number of peaks, those open in most train cells."""
     components: AtLeastOne = LEFT_OUT
-    """LSI components after the depth component."""
+    """Number of LSI components, without the depth component."""
     transform: Literal["lsi", "raw_svd", "residuals"] = LEFT_OUT
-    """What is decomposed: TF-IDF (lsi), counts (raw_svd), or residuals of a Poisson model."""
+    """The matrix that is decomposed: TF-IDF (lsi), counts (raw_svd), or residuals of a Poisson model."""
     out_of_fold: bool = LEFT_OUT
-    """Whether train cells get the coordinates of a decomposition that they had no part in, as query cells do."""
+    """Whether train cells, like query cells, get coordinates from a decomposition fitted without them."""
 
 
 class PreprocessContinuous(PreprocessProteins):
     """Options for other values."""
 
     features: AtLeastOne = LEFT_OUT
-    """Features of largest variance."""
+    """Number of features, those of largest variance."""
 
 
 class Preprocess(Strict):
@@ -247,29 +248,29 @@ class Scenario(Strict):
     """How pairing is hidden."""
 
     kind: Literal["paired", "unpaired", "mosaic", "as_measured"]
-    """Train cells have all modalities (paired), one each (unpaired), some more than others (mosaic), or all as measured (natural)."""
+    """Train cells have all modalities (paired), one each (unpaired), some more than others (mosaic), or those that were measured (as_measured)."""
     query_fraction: Part = 0.2
-    """Share of the cells that no method trains on, stratified by cell type."""
+    """Fraction of the cells that no method trains on, stratified by cell type."""
     split: GroupSplit = LEFT_OUT
     label_subset: Labelled = LEFT_OUT
     paired_fraction: Fraction = LEFT_OUT
-    """Mosaic: this share of the train cells has all modalities, the rest one each."""
+    """Mosaic: this fraction of the train cells has all modalities, the others one each."""
     blocks: Annotated[list[OneOrMore], MinLen(1)] = LEFT_OUT
     """Mosaic: the modalities of each block of train cells, instead of paired_fraction."""
     fractions: list[Annotated[float, Gt(0)]] = LEFT_OUT
-    """Mosaic: relative sizes of the blocks, equal if left out."""
+    """Mosaic: relative sizes of the blocks; equal by default."""
     balanced: bool = LEFT_OUT
-    """Unpaired and mosaic: hidden cell types balance which train cells are measured in what (true if left out)."""
+    """Unpaired and mosaic: whether each part of the train cells has the same cell types; true by default."""
     imbalance: Annotated[dict[Text, OneOrMore], MinLen(1)] = LEFT_OUT
-    """Unpaired and mosaic: modality -> cell types that it lacks among the train cells."""
+    """Unpaired and mosaic: modality -> cell types without a train cell measured in it."""
     corrupted_links: Fraction = LEFT_OUT
-    """Share of the links between chosen features that are replaced by wrong ones, drawn by the seed."""
+    """Fraction of the links between chosen features to replace by wrong ones, drawn by the seed."""
     preprocess: Preprocess = LEFT_OUT
-    """Options of preprocessing in this scenario, beside those of the key preprocess."""
+    """Preprocessing in this scenario, where it differs from the key preprocess."""
     datasets: OneOrMore = LEFT_OUT
-    """The datasets that the scenario is for, all if left out."""
+    """The datasets of the scenario; all by default."""
     runs: OneOrMore = LEFT_OUT
-    """The runs that take part in the scenario, if their methods can; all if left out."""
+    """The runs of the scenario, if their methods can take part; all by default."""
 
     @field_validator("paired_fraction", "blocks", "fractions")
     @classmethod
@@ -282,7 +283,7 @@ class Scenario(Strict):
     @classmethod
     def _one_per_block(cls, value: list, info: ValidationInfo) -> list:
         if len(value) != len(info.data.get("blocks") or ()):
-            raise ValueError("one number for each of the blocks was expected")
+            raise ValueError("expected one number for each of the blocks")
         return value
 
     @field_validator("balanced", "imbalance")
@@ -305,28 +306,28 @@ class Training(Strict):
     """The training budget, the same for every trained method."""
 
     max_epochs: AtLeastOne = 1000
-    """Most epochs; tables name a run that this limit stopped."""
+    """Largest number of epochs; tables name a run that this limit stopped."""
     patience: AtLeastOne = 30
-    """Epochs without a lower validation cost (a mean over 5) before stopping."""
+    """Epochs without a lower validation loss (mean over 5 epochs) before stopping."""
     batch_size: AtLeastOne = 128
     """Cells per step."""
 
 
 class Tuning(Strict):
-    """Beside each of some runs, the same run with settings that were searched for on its train cells, NAME-tuned."""
+    """For each of these runs, a second run, NAME-tuned, with hyperparameters searched on the train cells."""
 
     trials: Annotated[int, Ge(1), Le(10_000)] = 20
-    """Fits of the search of each run and split, the defaults included; as many for every method."""
+    """Fits in the search of each run and split, including the defaults."""
     runs: Literal["all"] | OneOrMore = ALL
-    """All runs whose methods have something to search, or a list of them."""
+    """All runs with something to search, or a list of them."""
     objective: Text = MEAN
-    """What is best on the inner query: mean (of the scaled scores of alignment, label transfer and imputation) or a metric's id."""
+    """What is optimised on the inner query: a metric's id, or mean (of scaled scores of alignment, label transfer and imputation)."""
     fraction: Part = 0.2
-    """Share of the train cells that become the inner query."""
+    """Fraction of the train cells that become the inner query."""
     seed: Seed = 0
-    """Of the division of the train cells, and of the search."""
+    """Seed of the inner split and of the search."""
     per_seed: bool = False
-    """Search anew on the train cells of every seed; else those of the first seed decide for all."""
+    """Whether each seed has a search; by default the first seed's search decides for all."""
 
 
 def _group(name: str) -> str:
@@ -339,7 +340,7 @@ GROUP = Field(json_schema_extra={"enum": list(cards.GROUPS)})
 
 
 class Metrics(Strict):
-    """What the runs are scored by."""
+    """The metrics that score the runs."""
 
     groups: Annotated[
         list[Annotated[Text, AfterValidator(_group), GROUP]], MinLen(1), AfterValidator(distinct)
@@ -348,23 +349,23 @@ class Metrics(Strict):
 
 
 class Limits(Strict):
-    """What one run may use before it is stopped and becomes a row with its status."""
+    """Limits of one run; a run beyond them is stopped and becomes a row with that status."""
 
     minutes: Annotated[Positive, Le(525_600)] = 120
-    """Wall-clock minutes of one run."""
+    """Wall-clock minutes."""
     memory_mb: Annotated[Positive, Le(1e9)] = 16_000
-    """Memory of one run in MB."""
+    """Memory in MB."""
 
 
 class Sweep(Strict):
-    """A quantity that datasets, scenarios or runs differ in, and the scores to draw against it."""
+    """A quantity that varies over datasets, scenarios or runs, and the scores to draw against it."""
 
     label: str
-    """What the quantity is called."""
+    """Name of the quantity."""
     log: bool = False
     """Whether its axis is logarithmic."""
     metrics: Annotated[dict[str, OneOrMore | None], MinLen(1)]
-    """Metric -> the directions or sources to draw, each in its own panel; null for the mean over them."""
+    """Metric -> the directions or sources to draw, a panel each; null for their mean."""
     series: Annotated[dict[Text, Annotated[dict[str, Number], MinLen(2)]], MinLen(1)]
     """Name of a series -> id of a dataset, scenario or run -> the quantity's value."""
 
@@ -373,16 +374,16 @@ class Report(Strict):
     """Choices for the tables and figures."""
 
     umap_runs: FewRuns = LEFT_OUT
-    """Runs whose query cells are drawn (UMAP, clusters, confusion, imputed values), at most 4; default the first models."""
+    """At most 4 runs whose query cells are drawn (UMAP, clusters, confusion, imputed values); by default the first models."""
     sampled_runs: FewRuns = []
-    """VAEs from whose priors virtual cells are drawn and compared with real ones, in every split."""
+    """At most 4 VAEs; virtual cells from their priors are compared with real cells."""
     reference_run: Text | None = None
-    """Run that every other is tested against, beside the best and the baseline linear; null names no other."""
+    """A run against which every other is tested, beside the best run and the baseline linear."""
     sweep: Sweep | None = None
 
 
 class Pathvars(Strict):
-    """Where results, logs and raw data (resources) go (Snakemake's own key)."""
+    """Folders of results, logs and raw data (resources); a key of Snakemake."""
 
     results: Folder = LEFT_OUT
     resources: Folder = LEFT_OUT
@@ -390,7 +391,7 @@ class Pathvars(Strict):
 
 
 class Config(Strict):
-    """Which datasets, scenarios, runs and seeds. config/README.md explains every key with examples."""
+    """A benchmark. config/README.md explains every key with examples."""
 
     datasets: Annotated[
         dict[Annotated[str, AfterValidator(_names_a_dataset)], Dataset | None], MinLen(1)
@@ -403,9 +404,9 @@ class Config(Strict):
     runs: Annotated[dict[Id, dict[str, Any] | None], MinLen(1)] = Field(
         {name: {} for name in DEFAULT_RUNS}
     )
-    """Run id -> stanza: `method` (default the run's own id) and hyperparameters of that method; or `latents` and `imputed`, files of a result that was computed elsewhere."""
+    """Run id -> stanza: `method` (by default the run's id) and its hyperparameters; or `latents` and `imputed`, files of an external run."""
     seeds: Annotated[list[Seed], MinLen(1), AfterValidator(distinct)] = [0, 1, 2]
-    """Replicates of the whole experiment; each drives split, initialisation and minibatches."""
+    """Replicates of the whole experiment: a seed determines split, initialisation and minibatches."""
     training: Training = Training()
     few_jobs: Flag = False
     """For small data and few cores: one job cuts a split with all seeds, one fits all its baselines, as one always does with its controls, one fits two of its models, and one scores all its runs, twenty at most."""
@@ -413,9 +414,9 @@ class Config(Strict):
     preprocess: Preprocess = Preprocess()
     metrics: Metrics = Metrics()
     save_models: Names = [BEST_OF_SPLIT]
-    """Runs whose fitted models are kept with them, for `mosaicbench apply`; `best` are all models and baselines of this project, with the first seed: the best run is among them; those of report.sampled_runs are kept, too."""
+    """Runs to save with their fitted models, for `mosaicbench apply`. `best` saves the first seed of all models and baselines of this project, of which one is the best; runs of report.sampled_runs are saved, too."""
     keep_imputed: Flag = True
-    """Whether runs keep the values that they imputed; with false, they are deleted once the last score or picture of them is done, and every score that is made again fits its runs again."""
+    """Whether imputed values stay on the disk. With false they are deleted after their last score and figure, and a new score fits its runs again."""
     limits: Limits = Limits()
     report: Report = Report()
     pathvars: Pathvars = Pathvars()
@@ -424,7 +425,7 @@ class Config(Strict):
 def editors_schema() -> str:
     """Return the JSON schema of a config."""
     schema = json.dumps(Config.model_json_schema(), indent=1)
-    return re.sub(r' *"default": null,\n', "", schema) + "\n"  # of a key that may be left out
+    return re.sub(r' *"default": null,\n', "", schema) + "\n"  # keys that may be left out
 
 
 if __name__ == "__main__":
