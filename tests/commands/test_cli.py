@@ -11,7 +11,7 @@ import pytest
 from conftest import REPOSITORY
 
 from mosaicbench import cli
-from mosaicbench.catalog import catalog, listing
+from mosaicbench.catalog import catalog
 from mosaicbench.commands import arguments
 from mosaicbench.commands.user_arguments import FOR_USERS
 from mosaicbench.config import settings
@@ -130,22 +130,6 @@ def test_a_verb_imports_only_what_it_needs(module, absent):
     )
     assert done.returncode == 0, done.stderr
     assert not absent & set(json.loads(done.stdout))
-
-
-def test_a_bar_in_a_card_does_not_end_a_cell_of_a_table():
-    rows = [line for line in listing.markdown("metrics") if line.startswith("|")]
-    assert any(r"\|" in row for row in rows)
-    assert {row.replace(r"\|", "").count("|") for row in rows} == {rows[0].count("|")}
-
-
-def test_what_fools_a_metric_is_what_its_card_admits():
-    listed = listing.listed("metrics")
-    assert "a collapse" in listed["ilisi"]["fooled by"] and listed["foscttm"]["fooled by"] == ""
-    assert (listed["foscttm"]["best"], listed["foscttm"]["chance"], listed["ilisi"]["chance"]) == (
-        "0",
-        "0.5",
-        "",
-    )
 
 
 @pytest.mark.parametrize(

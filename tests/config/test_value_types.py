@@ -1,9 +1,8 @@
-"""Values of a config are held against the annotations of code: type and range are stated once, where the thing is."""
+"""Values of a config are checked against the types and ranges in annotations."""
 
 import pytest
 
 from mosaicbench.catalog import catalog
-from mosaicbench.catalog import search_spaces as spaces
 from mosaicbench.catalog.catalog import Hyperparameter
 from mosaicbench.config import checking, references, settings
 from mosaicbench.errors import UserError
@@ -69,9 +68,9 @@ def test_every_number_of_a_method_has_a_range_its_default_within_and_none_may_be
         known
     ):
         assert wrong_with(0, known[name].annotation), name
-    for name, values in catalog.card("methods", method).get("normalization", {}).items():
-        for end in spaces.ends(values):
-            assert wrong_with(end, known[name].annotation) == "", name
+    for name, values in catalog.card("methods", method).get("space", {}).items():
+        ends = next(iter(values.values()))
+        assert not any(wrong_with(end, known[name].annotation) for end in ends), name
 
 
 @pytest.mark.parametrize("loader", catalog.names("datasets"))
@@ -88,27 +87,18 @@ def test_a_range_that_cannot_be_read_is_refused(words):
 TEXTS = [
     (b"\x00\xff\xfe binary", "not valid YAML"),
     (b"datasets: {a: [", "not valid YAML"),
-    (
-        b"runs: {mvae: {beta: 1}}\ndatasets: {simulated: }\nruns: {cca: }",
-        "lines 1 and 3",
-    ),
-    (
-        b"datasets:\n  simulated:\n    cells: 10\n    cells: 20",
-        "lines 3 and 4",
-    ),
+    (b"runs: {mvae: }\ndatasets: {simulated: }\nruns: {cca: }", "lines 1 and 3"),
     (b"seeds: 2020-13-45", "not valid YAML"),
     (b"a: !!python/object:os.system {}", "not valid YAML"),
-    (b"datasets: &a {b: *a}", "datasets"),
     (b"[" * 3000, "not valid YAML"),
     (b"", "top level: should be a mapping, found None"),
     (b"- a", "top level: should be a mapping, found ['a']"),
-    (b"just a text", "top level: should be a mapping, found 'just a text'"),
 ]
 
 
 @pytest.mark.parametrize(("content", "message"), TEXTS)
 @pytest.mark.parametrize("what", ["config", "registry"])
-def test_a_file_that_is_no_config_and_no_registry_is_named(tmp_path, content, message, what):
+def test_a_file_that_is_not_a_config_or_registry_is_named(tmp_path, content, message, what):
     file = tmp_path / "my.yaml"
     file.write_bytes(content)
     named = {"datasets": {"simulated": {}}, "registry": str(file)}

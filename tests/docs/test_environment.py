@@ -249,14 +249,6 @@ def test_the_conda_form_is_in_step():
     )
 
 
-def test_the_tables_of_docs_are_fresh():
-    tables = module_of("docs/site/tables.py")
-    texts = [page.read_text() for page in (REPOSITORY / "docs").glob("*.md")]
-    assert all(any(f"<!-- {table} -->" in text for text in texts) for table in tables.COLUMNS)
-    stale = [text[:60] for text in texts if text != tables.with_fresh_tables(text)]
-    assert not stale, "run: python docs/site/tables.py"
-
-
 def test_the_readme_is_short_and_its_links_lead_somewhere():
     text = (REPOSITORY / "README.md").read_text()
     assert text.count("\n") <= 120

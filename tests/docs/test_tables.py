@@ -1,0 +1,29 @@
+"""The tables of cards and of imports in docs."""
+
+import sys
+
+from conftest import REPOSITORY
+
+sys.path.insert(0, str(REPOSITORY / "docs/site"))
+import tables
+
+
+def test_the_tables_of_docs_are_fresh():
+    texts = [page.read_text() for page in (REPOSITORY / "docs").glob("*.md")]
+    for table in tables.COLUMNS:
+        assert any(f"<!-- {table} -->" in text for text in texts), table
+    stale = [text[:60] for text in texts if text != tables.with_fresh_tables(text)]
+    assert not stale, "run: python docs/site/tables.py"
+
+
+def test_a_bar_in_a_card_does_not_end_a_cell_of_a_table():
+    rows = tables.markdown("metrics")
+    assert any(r"\|" in row for row in rows)
+    assert {row.replace(r"\|", "").count("|") for row in rows} == {rows[0].count("|")}
+
+
+def test_inputs_that_fool_a_metric_are_those_of_its_card():
+    listed = tables.listed("metrics")
+    assert "a collapse" in listed["ilisi"]["fooled by"] and listed["foscttm"]["fooled by"] == ""
+    ends = [listed[name][end] for name in ("foscttm", "ilisi") for end in ("best", "chance")]
+    assert (ends[:2], ends[3]) == (["0", "0.5"], "")
