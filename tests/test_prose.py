@@ -10,20 +10,20 @@ from conftest import REPOSITORY
 
 SOURCE = REPOSITORY / "src/mosaicbench"
 FORBIDDEN = re.compile(r"\b((?i:stands|lies|told|in the place of)|is none|are none)\b")
-NO_NOUN = (  # words after which `whose` has no noun
-    "a all an and any are as at both but by each else few for from has if in is many most none of"
-    " on one ones only or other others some that the them then there these they this those to was"
-    " what when where which who with"
-).split()
-WHOSE = re.compile(r"(?:(\w+),?\s+|^|[^\w\s]\s*)whose\b", re.IGNORECASE)
+NO_NOUN = re.compile(  # words after which `whose` has no noun
+    r"a|all|an|and|any|are|as|at|both|but|by|each|else|few|for|from|has|if|in|is|many|most|none|of"
+    r"|on|ones?|only|or|others?|some|that|the|them|then|there|these|they|this|those|to|was"
+    r"|what|when|where|which|who|with|"
+)
+WHOSE = re.compile(r"(?:\b(\w+),?\s+|^|[.;:(–]\s*)whose\b", re.IGNORECASE)
 
 
 def unclear(text):
     """Return the forbidden words of a text."""
     text = " ".join(text.split())
     found = [match[0] for match in FORBIDDEN.finditer(text)]
-    found += [match[0] for match in WHOSE.finditer(text) if (match[1] or "a").lower() in NO_NOUN]
-    return found
+    whose = [match for match in WHOSE.finditer(text) if NO_NOUN.fullmatch((match[1] or "").lower())]
+    return found + [match[0] for match in whose]
 
 
 def strings(tree):
@@ -34,9 +34,9 @@ def strings(tree):
         texts = [part.value if isinstance(part, ast.Constant) else "–" for part in node.values]
         yield node.lineno, "".join(texts)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if id(node) not in pieces and " " in node.value:  # a word alone is a name
-                yield node.lineno, node.value
+        text = getattr(node, "value", None) if isinstance(node, ast.Constant) else None
+        if isinstance(text, str) and " " in text and id(node) not in pieces:  # not a name
+            yield node.lineno, text
 
 
 def comments(code):
