@@ -11,9 +11,8 @@ from conftest import REPOSITORY
 SOURCE = REPOSITORY / "src/mosaicbench"
 FORBIDDEN = re.compile(r"\b((?i:stands|lies|told|in the place of)|is none|are none)\b")
 NO_NOUN = re.compile(  # words after which `whose` has no noun
-    r"a|all|an|and|any|are|as|at|both|but|by|each|else|few|for|from|has|if|in|is|many|most|none|of"
-    r"|on|ones?|only|or|others?|some|that|the|them|then|there|these|they|this|those|to|was"
-    r"|what|when|where|which|who|with|"
+    r"a|all|an|and|any|are|as|both|but|each|else|few|has|if|is|many|most|none|of|ones?|only|or"
+    r"|others?|some|that|the|them|then|there|these|they|this|those|was|what|when|where|which|who|"
 )
 WHOSE = re.compile(r"(?:\b(\w+),?\s+|^|[.;:(–]\s*)whose\b", re.IGNORECASE)
 
