@@ -27,9 +27,9 @@ def record(folder: Path, config: dict) -> None:
     """Write a config to a folder, and record it there as the workflow does."""
     file = folder / "config.yaml"
     file.write_text(yaml.safe_dump(config))
-    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile"]
-    place = ["--directory", folder, "--configfile", file, "--cores", "1", "--quiet", "all"]
-    command = [*snakemake, *place, "results/config.json"]
+    snakemake = [sys.executable, "-m", "snakemake", "results/config.json", "--cores", "1"]
+    place = ["--snakefile", REPOSITORY / "Snakefile", "--directory", folder, "--configfile", file]
+    command = [*snakemake, *place, "--quiet", "all"]
     subprocess.run(command, check=True, env=environment())
 
 
