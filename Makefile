@@ -1,4 +1,4 @@
-# `make benchmark` and `make test` set up all they need in this folder, on a machine with nothing but Python >= 3.11.
+# `make benchmark` and `make test` set up everything in this folder; they need only Python >= 3.11.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -14,35 +14,34 @@ PICTURES := overview_heat calibration label_confusion training_curves
 benchmark: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
 
-# The figures of docs/report.md, from the default benchmark's results, drawn again only where these changed; and README's, with the
-# sentence under it, from docs/results/size.tsv.
+# The figures of docs/report.md from the default benchmark; README's figure and its sentence from docs/results/size.tsv.
 figure: benchmark
 	$(BIN)/python docs/site/size.py
 	cd results/figures && cp mean_ranks.png $(addprefix covid_citeseq_small/paired/,$(PICTURES:=.png)) ../../docs/pictures
 
-# The table of README's figure, from the results of config/studies/size.yaml (hours on two cores); then figure and sentence.
+# The table of README's figure from the results of config/studies/size.yaml (hours on two cores); then figure and sentence.
 size-table: $(READY)
 	$(BIN)/python docs/site/size.py --take results/studies/size
 
-# The site of the documentation, into site/: without a network, and every warning is an error, such as a link that leads nowhere.
+# The documentation site, into site/, without a network; every warning, such as a broken link, is an error.
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict $(ARGS)
 
-# On each page of results: which code made its numbers, and whether that is the present code.
+# Mark on each results page which code made its numbers, and whether that is the present code.
 provenance: $(READY)
 	$(BIN)/python docs/site/provenance.py $(ARGS)
 
-# Where such a change left all scores as they were, pages that were of the code before become of the present. First
-# `make provenance ARGS="compare OLD_RESULTS NEW_RESULTS"`, which writes down that the scores of two runs of a benchmark are equal.
+# Mark pages as current after a change that leaves all scores equal. First record that the scores of two runs of a benchmark are
+# equal: `make provenance ARGS="compare OLD_RESULTS NEW_RESULTS"`.
 restamp: $(READY)
 	$(BIN)/python docs/site/provenance.py restamp
 
-# Packages that wrapped methods need; no benchmark of this project's own methods does.
+# Packages of wrapped methods; this project's own methods do not need them.
 peers: $(PEERS)
 	$(BIN)/snakemake --cores 1 environments
 
-# Changes nothing outside this folder; tests that need a package of Debian's that is not there are skipped, and say so. The plugin that
-# `make bench` installs takes no part: it would take fixtures named `benchmark` for its own.
+# Changes nothing outside this folder. Tests that need a missing Debian package are skipped with a message. The plugin that `make bench`
+# installs is disabled: it would claim fixtures named `benchmark`.
 test: $(PEERS)
 	$(BIN)/python -m pytest -p no:benchmark -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
@@ -50,8 +49,8 @@ test: $(PEERS)
 test-all: export MOSAICBENCH_INSTALL_SLURM = 1
 test-all: test
 
-# The tests at both ends of what pyproject.toml allows: its lower bounds, on Python 3.11 (PYTHON=python3.11), and whatever is newest
-# today, on a later one (PYTHON=python3.13). Each makes an environment of its own.
+# The tests with the lower bounds of pyproject.toml (PYTHON=python3.11) and with today's newest versions (PYTHON=python3.13), each in
+# its own environment.
 oldest: CHOSEN = --constraint envs/oldest.txt --editable ".[dev,docs,peers]"
 newest: CHOSEN = --upgrade --editable ".[dev,docs,slurm,peers]"
 newest: ARGS += --deselect tests/peers/test_peers.py::test_the_installed_version_is_the_pinned_one
@@ -60,7 +59,7 @@ oldest newest:
 	.venvs/$@/bin/python -m pip install --quiet $(CHOSEN)
 	.venvs/$@/bin/python -m pytest -p no:benchmark -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-# Writes envs/constraints.txt and the conda form anew, from pyproject.toml and envs/held.txt.
+# Rewrite envs/constraints.txt and the conda form from pyproject.toml and envs/held.txt.
 lock: $(READY)
 	$(BIN)/python -m pip install --quiet "uv>=0.9" packaging
 	$(BIN)/python envs/lock.py
@@ -70,7 +69,7 @@ lock: $(READY)
 schema: $(READY)
 	$(BIN)/python -m mosaicbench.config.schema
 
-# Speed, against the wrapped packages: some minutes, on a machine that does nothing else. Results stay in docs/benchmarks.
+# Speed compared with wrapped packages: some minutes on an idle machine. Results go to docs/benchmarks.
 bench: $(PEERS)
 	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable ".[dev,docs,slurm,peers,bench]"
 	@mkdir -p results
@@ -78,7 +77,7 @@ bench: $(PEERS)
 	  -o python_functions="bench_*" -p no:xdist --benchmark-json=results/bench.json --benchmark-columns=min,rounds $(ARGS)
 	$(BIN)/python benchmarks/summary.py results/bench.json
 
-# Tokens of code, words of docstrings and rooms: the size that tests/docs/test_code_size.py holds.
+# Tokens of code, words of docstrings, folders of the package; tests/docs/test_code_size.py limits them.
 size: $(READY)
 	$(BIN)/python tests/code_size.py
 

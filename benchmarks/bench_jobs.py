@@ -1,68 +1,61 @@
-"""What surrounds the computing: processes, and the graph of jobs."""
+"""The overhead of processes, and of the graph of jobs."""
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
+from measured_steps import REPOSITORY, environment, record, step
 
-REPOSITORY = Path(__file__).parents[1]
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+from mosaicbench.catalog import catalog
+
+FIT = "A fit's process, without training"
+SCORE = "Scoring of one run, all groups, 140 query cells"
+GRAPH = "The graph of 2,000 jobs"
+DRY_RUN = ("-m", "snakemake", "--dry-run", "--quiet", "all", "--cores", "1")
+SPLIT = ("--split", "pbmc68k_split/paired", "--run", "mvae", "--threads", "1")
 
 
-def _called(*arguments, cwd=REPOSITORY):
-    subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        check=True,
-        cwd=cwd,
-        env=ENVIRONMENT,
-        capture_output=True,
+def _python(*arguments, cwd=REPOSITORY):
+    command = [sys.executable, *map(str, arguments)]
+    subprocess.run(command, check=True, cwd=cwd, env=environment(), capture_output=True)
+
+
+def _importing(measure, modules):
+    command = f"import {modules}"
+    measure(
+        lambda: _python("-c", command),
+        role="limit",
+        size=1,
+        unit="jobs",
+        who=f"python -c '{command}'",
     )
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """A split of the embedded cells, and a run of a control on it."""
-    from mosaicbench.data import scenarios
-    from mosaicbench.datasets import pbmc68k_split
-    from mosaicbench.files.splits import write_split
-
+    """A folder with a split of the embedded cells, and a run of one epoch on it."""
     folder = tmp_path_factory.mktemp("small")
-    parts = scenarios.make_split(
-        pbmc68k_split.load(None), dataset_name="small", scenario="paired", kind="paired", seed=0
-    )
-    for part, split in parts.items():
-        write_split(folder / f"{part}.h5mu", split)
+    groups = sorted({card["group"] for card in catalog.cards("metrics").values()})
+    config = {
+        "datasets": {"pbmc68k_split": None},
+        "scenarios": {"paired": {"kind": "paired"}},
+        "runs": {"mvae": {"max_epochs": 1}},
+        "seeds": [0],
+        "metrics": {"groups": groups},
+        "save_models": [],
+    }
+    record(folder, config)
+    step(folder, "prepare", "--dataset", "pbmc68k_split")
+    step(folder, "split", *SPLIT[:2], "--seed", "0")
+    step(folder, "fit", *SPLIT, "--seed", "0")
     return folder
 
 
-def _fit(split, method, **hyperparameters):
-    import json
-
-    known = {"dataset": "small", "scenario": "paired", "run": method, "method": method, "seed": 0}
-    _called(
-        *(
-            "-m",
-            "mosaicbench",
-            "fit",
-            "--method",
-            method,
-            "--identity",
-            json.dumps(known),
-            "--threads",
-            "1",
-        ),
-        *("--hyperparameters", json.dumps(hyperparameters), "--output", split / method),
-        *("--train", split / "train.h5mu", "--query", split / "query.h5mu"),
-    )
-
-
-@pytest.mark.benchmark(group="A fit's process, but for training")
+@pytest.mark.benchmark(group=FIT)
 def bench_fit(measure, small):
     measure(
-        lambda: _fit(small, "mvae", max_epochs=1),
+        lambda: step(small, "fit", *SPLIT, "--seed", "0"),
         role="ours",
         size=1,
         unit="jobs",
@@ -70,47 +63,15 @@ def bench_fit(measure, small):
     )
 
 
-@pytest.mark.benchmark(group="A fit's process, but for training")
+@pytest.mark.benchmark(group=FIT)
 def bench_imports(measure):
-    command = "import torch, anndata, mudata"
-    measure(
-        lambda: _called("-c", command),
-        role="limit",
-        size=1,
-        unit="jobs",
-        who=f"python -c '{command}'",
-    )
+    _importing(measure, "torch, anndata, mudata")
 
 
-@pytest.mark.benchmark(group="Scoring of one run, all groups, 140 query cells")
+@pytest.mark.benchmark(group=SCORE)
 def bench_score(measure, small):
-    from mosaicbench.catalog import catalog
-
-    _fit(small, "mvae", max_epochs=1)
-    groups = sorted({card["group"] for card in catalog.cards("metrics").values()})
-    written = [
-        "--scores",
-        small / "scores.tsv",
-        "--features",
-        small / "features.tsv",
-        "--cells",
-        small / "cells.npz",
-    ]
-    command = [
-        "-m",
-        "mosaicbench",
-        "score",
-        "--runs",
-        small / "mvae",
-        "--splits",
-        small,
-        "--groups",
-        *groups,
-        "--threads",
-        "1",
-    ]
     measure(
-        lambda: _called(*command, *written),
+        lambda: step(small, "score", *SPLIT),
         role="ours",
         size=1,
         unit="jobs",
@@ -118,42 +79,23 @@ def bench_score(measure, small):
     )
 
 
-@pytest.mark.benchmark(group="Scoring of one run, all groups, 140 query cells")
+@pytest.mark.benchmark(group=SCORE)
 def bench_imports_of_score(measure):
-    command = "import anndata, mudata, numba, sklearn.ensemble"
-    measure(
-        lambda: _called("-c", command),
-        role="limit",
-        size=1,
-        unit="jobs",
-        who=f"python -c '{command}'",
-    )
+    _importing(measure, "anndata, mudata, numba, sklearn.ensemble")
 
 
-@pytest.mark.benchmark(group="The graph of 2,000 jobs")
+@pytest.mark.benchmark(group=GRAPH)
 def bench_graph(measure, tmp_path):
-    runs = {f"mvae-{number}": {"method": "mvae"} for number in range(74)}
     config = {
         "datasets": {"pbmc68k_split": None, "simulated": None},
-        "runs": runs,
+        "runs": {f"mvae-{number}": {"method": "mvae"} for number in range(74)},
         "seeds": list(range(5)),
+        "pathvars": {"results": str(tmp_path / "results")},
     }
-    (tmp_path / "config.yaml").write_text(
-        yaml.safe_dump(config | {"pathvars": {"results": str(tmp_path / "results")}})
-    )
-    command = [
-        "-m",
-        "snakemake",
-        "--dry-run",
-        "--quiet",
-        "all",
-        "--cores",
-        "1",
-        "--configfile",
-        tmp_path / "config.yaml",
-    ]
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(config))
     measure(
-        lambda: _called(*command),
+        lambda: _python(*DRY_RUN, "--configfile", file),
         role="ours",
         size=2000,
         unit="jobs",
@@ -162,16 +104,16 @@ def bench_graph(measure, tmp_path):
     )
 
 
-@pytest.mark.benchmark(group="The graph of 2,000 jobs")
+@pytest.mark.benchmark(group=GRAPH)
 def bench_bare_graph(measure, tmp_path):
     (tmp_path / "Snakefile").write_text(
         "rule all:\n    input: [f'{n}.score' for n in range(330)]\n"
-        "rule score:\n    input: [f'{{n}}-{s}.fit' for s in range(5)]\n    output: '{n}.score'\n    shell: 'touch {output}'\n"
+        "rule score:\n    input: [f'{{n}}-{s}.fit' for s in range(5)]\n    output: '{n}.score'\n"
+        "    shell: 'touch {output}'\n"
         "rule fit:\n    output: '{n}-{s}.fit'\n    shell: 'touch {output}'\n"
     )
-    command = ["-m", "snakemake", "--dry-run", "--quiet", "all", "--cores", "1"]
     measure(
-        lambda: _called(*command, cwd=tmp_path),
+        lambda: _python(*DRY_RUN, cwd=tmp_path),
         role="limit",
         size=2000,
         unit="jobs",
