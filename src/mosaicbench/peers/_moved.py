@@ -1,4 +1,4 @@
-"""What wrapped packages share that give places to train cells only: a cell takes the mean place of those nearest to it."""
+"""What packages share that place train cells only: any cell takes the mean place of its nearest train cells."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mosaicbench.methods.linked import LinksBaseline, mean_of_nearest, nearest
 
 @dataclass(kw_only=True)
 class Moved(LinksBaseline):
-    """A package says in `align` where train cells are in the latent: modality -> (cells, latent), `moved`."""
+    """A package gives in `align` the places of train cells: `moved`, modality -> (cells, latent)."""
 
     def drawn(self, shown: Split, most: int, seed: int) -> dict[str, Cells]:
-        """Draw at most so many train cells of each modality, and index them."""
+        """Draw at most `most` train cells of each modality, and index them by their values."""
         random, cells = np.random.default_rng(seed), {}
         for modality in shown.modalities:
             x = shown.observing(modality)
