@@ -1,4 +1,4 @@
-"""What packages share that place train cells only: any cell takes the mean place of its nearest train cells."""
+"""For packages that place only train cells: any cell takes the mean place of its nearest ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mosaicbench.methods.linked import LinksBaseline, mean_of_nearest, nearest
 
 @dataclass(kw_only=True)
 class Moved(LinksBaseline):
-    """A package gives in `align` the places of train cells: `moved`, modality -> (cells, latent)."""
+    """`align` of a subclass sets the places of train cells: `moved`, modality -> (cells, latent)."""
 
     def drawn(self, shown: Split, most: int, seed: int) -> dict[str, Cells]:
         """Draw at most `most` train cells of each modality, and index them by their values."""
@@ -25,7 +25,7 @@ class Moved(LinksBaseline):
         return cells
 
     def index_places(self, values: dict[str, np.ndarray]) -> None:
-        """Index the train cells that have places by their values, (cells, features) of each modality."""
+        """Index the train cells that have places by their values, modality -> (cells, features)."""
         self.near = {modality: nearest(x, self.neighbors) for modality, x in values.items()}
 
     def embed(self, cells: Cells) -> np.ndarray:

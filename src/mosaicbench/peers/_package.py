@@ -1,4 +1,4 @@
-"""What wrapped packages share: each is imported only when a run needs it, and leaves the process as it was."""
+"""What wrapped packages share: a run imports only its package, which changes nothing else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from importlib.util import find_spec
 from io import StringIO
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,9 +19,6 @@ from sklearn.decomposition import PCA
 
 from mosaicbench.contract import Cells, Normalization, Split
 from mosaicbench.errors import Diverged, NotApplicable
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 KINDS = {"lognorm": "RNA", "clr": "proteins", "lsi": "ATAC"}  # kind of a normalization -> assay
 
@@ -58,7 +54,7 @@ def modality_of(train: Split, kind: str) -> str | None:
 
 
 def modalities_of(train: Split, label: str, kinds: dict[str, str]) -> dict[str, str]:
-    """Return the package's name -> the modality of that kind, in the order of `kinds`: name -> kind.
+    """Return the package's name -> modality, in the order of `kinds`: name -> kind.
 
     Raises
     ------
@@ -73,14 +69,14 @@ def modalities_of(train: Split, label: str, kinds: dict[str, str]) -> dict[str, 
 
 
 def split_off(cells: Cells, fraction: float, seed: int) -> tuple[Cells, Cells]:
-    """Return the cells to train on, and the `fraction` of cells, drawn by the seed, to validate on."""
+    """Return the cells to train on, and a `fraction`, drawn by the seed, to validate on."""
     order = np.random.default_rng(seed).permutation(len(cells))
     count = int(fraction * len(cells))
     return cells.take(order[count:]), cells.take(order[:count])
 
 
-def table(x, names: np.ndarray, modality: str, **obs: Sequence) -> AnnData:
-    """Return a matrix (cells, features) with the names of its cells, names for its features, and columns of `obs`."""
+def table(x, names: np.ndarray, modality: str, **obs: Sequence):
+    """Return an AnnData of `x`, (cells, features), with names and columns of `obs`."""
     import pandas as pd
     from anndata import AnnData
 
@@ -89,17 +85,17 @@ def table(x, names: np.ndarray, modality: str, **obs: Sequence) -> AnnData:
 
 
 def pca(x: np.ndarray, most: int, seed: int) -> PCA:
-    """Return principal components of (cells, features): at most `most`, fewer than cells or features."""
+    """Return at most `most` principal components, fewer than cells or features."""
     return PCA(min(most, *(size - 1 for size in x.shape)), random_state=seed).fit(x)
 
 
 def before_standardising(cells: Cells, modality: str, normalization: Normalization) -> np.ndarray:
-    """Return log-normalised counts or CLR, (cells, features); rounding does not make them negative."""
+    """Return log-normalised counts or CLR, (cells, features), never negative by rounding."""
     return np.maximum(cells.values[modality] * normalization.std + normalization.mean, 0)
 
 
 def history(**columns: Sequence[float]) -> list[dict[str, float]]:
-    """Return the rows of a history from a package's columns, such as loss; empty columns are left out.
+    """Return the rows of a history from its columns, such as loss; empty columns are left out.
 
     Raises
     ------
@@ -119,8 +115,9 @@ def history(**columns: Sequence[float]) -> list[dict[str, float]]:
 def apart(seed: int, *, silent: bool = False) -> Iterator[None]:
     """Run a package in a temporary folder, with global generators that start at `seed`.
 
-    Its output goes to the standard error, a run's log; with `silent`, what it writes to the standard error is dropped.
-    Afterwards generators, environment, settings of cuDNN, loggers and working directory are what they were.
+    Its output goes to the standard error, a run's log; with `silent`, what it writes to the
+    standard error is dropped. Afterwards generators, environment, settings of cuDNN, loggers and
+    working directory are what they were.
     """
     python, arrays, tensors = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
     on_device = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []

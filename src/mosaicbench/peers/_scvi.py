@@ -1,6 +1,7 @@
-"""What the wrapped models of scvi-tools and like packages share: batches, training, and counts back to values.
+"""What models of scvi-tools and like packages share: batches, training, and counts back to values.
 
-Query cells go through the trained module with posterior means; the packages' own accessors draw samples.
+Query cells go through the trained module with posterior means; the packages' own accessors draw
+samples.
 """
 
 from __future__ import annotations
@@ -145,3 +146,29 @@ def standardised(x: Tensor, normalization: Normalization) -> Tensor:
         for part in (normalization.mean, normalization.std)
     )
     return (x - mean) / std
+
+
+def code_of(groups: list[tuple[frozenset[str], int]], observed: frozenset[str]) -> int | None:
+    """Return the code of the group with exactly `observed` measured, else of the first with more.
+
+    Parameters
+    ----------
+    groups
+        Modalities measured in a group of train cells, and its code, from the largest group on.
+    """
+    more = [(measured != observed, code) for measured, code in groups if observed <= measured]
+    return min(more, key=lambda one: one[0])[1] if more else None
+
+
+class Blockwise:
+    """Embeds and imputes block by block; a subclass has `_z` and `_expected` of a block."""
+
+    @inferring()
+    def embed(self, cells: Cells) -> np.ndarray:
+        """Return the posterior means given the observed modalities, (cells, latent)."""
+        return piecewise(self._z, cells)
+
+    @inferring()
+    def impute(self, cells: Cells, target: str) -> np.ndarray:
+        """Return the expected values of `target`, (cells, features), standardised."""
+        return piecewise(lambda few: self._expected(few, target), cells)

@@ -1,4 +1,4 @@
-"""GLUE: one encoder per modality into one latent; a graph of linked features embeds the features that decode it.
+"""GLUE: one encoder per modality into one latent, decoded with embeddings of a graph of features.
 
     u ~ q_m(x_m),   v ~ q(graph),   x_m ~ NB(library x softmax(scale * u v_m + bias), theta)
 
@@ -8,7 +8,7 @@ The model opposes a discriminator that tells modalities apart by u. Reference: C
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -19,10 +19,6 @@ from mosaicbench.models.likelihoods import expected_values
 from mosaicbench.models.linked import one_modality_each
 from mosaicbench.peers._package import apart, need, need_counts, pca, table
 from mosaicbench.peers._scvi import AT_ONCE, median_total
-
-if TYPE_CHECKING:
-    from anndata import AnnData
-    from networkx import MultiDiGraph
 
 CARD = {
     "label": "GLUE",
@@ -74,7 +70,7 @@ class GLUE:
         need_counts(train, "GLUE")
         if not train.links:
             raise NotApplicable(
-                f"no links lead between {' and '.join(train.modalities)}; give the dataset `links` (config/README.md)"
+                "no links lead between modalities; give the dataset `links` (config/README.md)"
             )
         shown = one_modality_each(train, seed)
         cells = {m: shown.observing(m) for m in train.modalities}
@@ -132,7 +128,7 @@ class GLUE:
 
     @torch.inference_mode()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the expected values of `target` in cells with its median total, (cells, features), standardised."""
+        """Return expected values in cells with the median total, (cells, features), standardised."""
         normalization, parts = self.normalizations[target], []
         for u in self._u(cells).split(AT_ONCE):
             counts = self.network.u2x[target](
@@ -150,11 +146,10 @@ class GLUE:
         return self.network.x2u[modality](x[:, :0], x)[0].mean
 
     def _read(self, cells: Cells, modality: str) -> np.ndarray:
-        """Return what the encoder reads, (cells, components)."""
         x = cells.values[modality]
         return (self.pca[modality].transform(x) if modality in self.pca else x).astype(np.float32)
 
-    def _data(self, cells: Cells, modality: str) -> AnnData:
+    def _data(self, cells: Cells, modality: str):
         from scglue.models import configure_dataset
 
         data = table(cells.counts[modality].astype(np.float32), cells.names, modality)
@@ -163,8 +158,8 @@ class GLUE:
         return data
 
 
-def _graph(train: Split) -> MultiDiGraph:
-    """Return the links of every two modalities, both ways, and a loop per feature, named as in `table`."""
+def _graph(train: Split):
+    """Return the links, both ways, and a loop per feature, with names as of `table`."""
     import networkx
 
     graph = networkx.MultiDiGraph()

@@ -1,8 +1,10 @@
 """Matilda: one VAE of all modalities together; its latent also predicts the cell type.
 
-    loss = 0.9 (|x - decode(z)|^2 + KL(q(z | x) || N(0, I)) / features) + 0.1 smoothed cross-entropy of the type given z
+    loss = 0.9 (|x - decode(z)|^2 + KL(q(z | x) || N(0, I)) / features)
+           + 0.1 smoothed cross-entropy of the type given z
 
-A first model simulates cells of rare types; a second learns from equally many cells of each type. Reference: Liu et al. 2023.
+A first model simulates cells of rare types; a second learns from equally many cells of each type.
+Reference: Liu et al. 2023.
 """
 
 from __future__ import annotations
@@ -61,7 +63,8 @@ class Matilda:
     latent
         Dimensions of z.
     passes
-        Epochs of the first model and of the second; the second half of the latter has a tenth of the rate.
+        Epochs of the first model and of the second; the second half of the latter has a tenth of
+        the rate.
     batch_size, learning_rate
         Of Adam.
     """
@@ -134,7 +137,7 @@ class Matilda:
         return {name: f"encoder_modality{place}" for place, name in enumerate(self.order, 1)}
 
     def _read(self, cells: Cells, modality: str) -> np.ndarray:
-        """Return log counts at the train cells' mean total, each cell standardised, (cells, counted features)."""
+        """Return log counts at the mean total, standardised by cell, (cells, counted features)."""
         counts = cells.counts[modality].toarray().astype(np.float64)
         totals = np.maximum(counts.sum(1, keepdims=True), 1)
         x = np.log2(1 + counts / totals * self.level[modality])
@@ -151,7 +154,7 @@ def _typed(cells: Cells) -> Cells:
 
 
 def _minibatch(wanted: int, sizes: np.ndarray) -> int:
-    """Return the smallest size of minibatches, at least `wanted`, whose last minibatch has more than one cell.
+    """Return the smallest size from `wanted` on whose last minibatch has more than one cell.
 
     The first model learns from all cells; the second from as many cells of each type as the type of
     middle size has, where types of that size count once. `sizes`: cells of each type.

@@ -1,9 +1,10 @@
-"""MIDAS: a product of experts over the measured modalities and the batch, its latent split into biology c and technology u.
+"""MIDAS: a product of experts of modalities and batch; its latent has a biology c and a technology u.
 
-    q(c, u | x, s) = p(c, u) q(c, u | s) prod over measured m of q(c, u | x_m),   counts ~ Poisson,   peak open ~ Bernoulli
+    q(c, u | x, s) = p(c, u) q(c, u | s) prod over measured m of q(c, u | x_m)
+    counts ~ Poisson,   peak open ~ Bernoulli
 
-A cell's experts are drawn to each other, which needs cells of several modalities. The model opposes discriminators that
-guess the batch from c. Reference: He et al. 2024.
+A cell's experts are drawn to each other, which needs cells of several modalities. The model opposes
+discriminators that guess the batch from c. Reference: He et al. 2024.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -21,11 +22,14 @@ from mosaicbench.contract import Cells, Split
 from mosaicbench.models.likelihoods import expected_lsi, expected_values
 from mosaicbench.models.training import device, seeded
 from mosaicbench.peers._package import apart, history, modalities_of, need, table
-from mosaicbench.peers._scvi import AT_ONCE, dense, inferring, median_total, negative_binomial
-
-if TYPE_CHECKING:
-    from lightning import Callback
-    from mudata import MuData
+from mosaicbench.peers._scvi import (
+    AT_ONCE,
+    code_of,
+    dense,
+    inferring,
+    median_total,
+    negative_binomial,
+)
 
 CARD = {
     "label": "MIDAS",
@@ -55,7 +59,7 @@ POISSON = 1e6  # inverse dispersion from which on a negative binomial is a Poiss
 
 @dataclass(kw_only=True)
 class Midas:
-    """The package's defaults, and the epochs that its documentation trains for; it does not stop early.
+    """The package's defaults, with the epochs of its documentation; it does not stop early.
 
     Attributes
     ----------
@@ -68,7 +72,8 @@ class Midas:
     batch_size, learning_rate
         Of AdamW, for the model and for the discriminators.
     chromosomes
-        Runs of consecutive peaks, each with an encoder of its own before that of ATAC; 1 encodes all peaks at once.
+        Runs of consecutive peaks, each with an encoder of its own before that of ATAC; 1 encodes
+        all peaks at once.
     """
 
     biological: Annotated[int, "at least 1"] = 32
@@ -105,10 +110,10 @@ class Midas:
         sizes = Counter(
             (str(name), block.modalities) for block in train.blocks for name in block.batches
         )
-        self.batches = [
-            (name, set(observed), codes[_batch(name, observed)])
-            for (name, observed), _ in sizes.most_common()
-        ]
+        self.batches = {}  # name -> groups of cells, from the largest on, as of `code_of`
+        for (name, observed), _ in sizes.most_common():
+            group = frozenset(observed), codes[_batch(name, observed)]
+            self.batches.setdefault(name, []).append(group)
         self.net = model.net.to(device()).eval()
         return rows
 
@@ -119,13 +124,12 @@ class Midas:
 
     @inferring()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the expected values of `target` at the posterior mean, (cells, features), standardised."""
+        """Return the expected values of `target`, (cells, features), standardised."""
         return self._through(
             cells, lambda decoded, mean: self._expected(decoded[self.layers[target]], target)
         )
 
-    def _data(self, train: Split) -> MuData:
-        """Return a table per modality, of the train cells in which it was measured."""
+    def _data(self, train: Split):
         from mudata import MuData
         from scipy import sparse
 
@@ -144,7 +148,6 @@ class Midas:
         return MuData(tables)
 
     def _widths(self) -> dict[str, list[int]]:
-        """Return the package's name of a modality -> how many features each of its encoders reads."""
         widths = {}
         for modality, layer in self.layers.items():
             features = len(self.normalizations[modality].fraction)
@@ -172,7 +175,7 @@ class Midas:
     def _through(
         self, cells: Cells, give: Callable[[dict[str, Tensor], Tensor], Tensor]
     ) -> np.ndarray:
-        """Return `give` of the decoders' outputs and the means of (c, u), batch by batch, (cells, columns)."""
+        """Return `give` of decoded values and means of (c, u), batch by batch, (cells, columns)."""
         batches, rows, parts = cells.batches.astype(str), [], []
         for name in np.unique(batches):
             of_batch = np.flatnonzero(batches == name)
@@ -183,25 +186,19 @@ class Midas:
         return np.concatenate(parts)[np.argsort(np.concatenate(rows))]
 
     def _inputs(self, cells: Cells, batch: str) -> dict[str, dict[str, Tensor]]:
-        """Return cells of one batch as the package's network takes them: x, and s if the batch has a code."""
+        """Return the network's inputs for cells of one batch: x, and s if the batch has a code."""
         x = {}
         for modality in cells.modalities:
             layer, counts = self.layers[modality], dense(cells.counts[modality]).to(device())
             x[layer] = (counts > 0).float() if layer == "atac" else counts
         inputs = {"x": x, "e": {}}
-        observed = set(cells.modalities)
-        codes = [
-            (measured != observed, code)
-            for name, measured, code in self.batches
-            if name == batch and observed <= measured
-        ]
-        if codes:
-            _, code = min(codes, key=lambda one: one[0])  # the first: batches are in order of size
+        code = code_of(self.batches.get(batch, []), frozenset(cells.modalities))
+        if code is not None:
             inputs["s"] = {"joint": torch.full((len(cells), 1), code, device=device())}
         return inputs
 
     def _expected(self, decoded: Tensor, target: str) -> Tensor:
-        """Return the expected values given log rates of counts or chances of peaks to be open, (cells, features)."""
+        """Return expected values given log rates or chances of open peaks, (cells, features)."""
         normalization = self.normalizations[target]
         if normalization.kind == "lsi":
             return expected_lsi(decoded, normalization)
@@ -217,8 +214,7 @@ def _batch(name: str, modalities: tuple[str, ...]) -> str:
     return f"{name} with {' + '.join(modalities)}"
 
 
-def _recorder() -> Callback:
-    """Return a callback of the package's trainer that keeps the mean loss of every epoch."""
+def _recorder():
     from lightning import Callback
 
     class Recorder(Callback):

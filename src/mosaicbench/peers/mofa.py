@@ -1,9 +1,11 @@
 """MOFA+: sparse factor analysis of several modalities, by variational Bayes.
 
-    x_m = W_m z + e_m,   z ~ N(0, I),   W_m ~ spike and slab with a precision per modality and factor,   e_m ~ N(0, 1 / tau_m)
+    x_m = W_m z + e_m,   z ~ N(0, I),   e_m ~ N(0, 1 / tau_m)
+    W_m ~ spike and slab with a precision per modality and factor
 
-A new cell's factors are the means of the same variational posterior, given the learnt weights and precisions and its
-observed values; they solve a small linear system. Reference: Argelaguet et al. 2020.
+A new cell's factors are the means of the same variational posterior, given the learnt weights and
+precisions and its observed values; they solve a small linear system. Reference: Argelaguet et al.
+2020.
 """
 
 from __future__ import annotations
@@ -46,7 +48,8 @@ class MOFA:
     iterations
         Most iterations; it stops earlier if the ELBO converges.
     convergence
-        "fast", "medium" or "slow": the ELBO changes by less than 5e-4, 5e-5 or 5e-6 % of its first change.
+        "fast", "medium" or "slow": the ELBO changes by less than 5e-4, 5e-5 or 5e-6 % of its first
+        change.
     """
 
     factors: Annotated[int, "at least 1"] = 10
@@ -81,7 +84,7 @@ class MOFA:
             elbo = np.asarray(run.model.getTrainingStats()["elbo"], dtype=np.float64)
         self.mean = {m: np.nanmean(x, axis=0) for m, x in values.items()}
         self.weights, self.weighted = {}, {}  # (features, factors)
-        self.information = {}  # (factors, factors): what a modality adds to the posterior's precision
+        self.information = {}  # (factors, factors): a modality's part of the posterior precision
         for m, w, tau in zip(train.modalities, weights, noise, strict=True):
             precision = np.asarray(tau["E"])[0]  # (features,)
             self.weights[m] = np.asarray(w["E"])
@@ -103,7 +106,7 @@ class MOFA:
 
 
 def _with_gaps(train: Split) -> dict[str, np.ndarray]:
-    """Return the values of all train cells, (cells, features) of each modality; NaN if not measured."""
+    """Return modality -> values of all train cells, (cells, features); NaN if not measured."""
     values = {}
     for m, width in train.features.items():
         values[m] = np.concatenate(

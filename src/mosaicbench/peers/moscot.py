@@ -1,9 +1,10 @@
-"""moscot: fused Gromov-Wasserstein transport between modalities, by distances within each and by linked features.
+"""moscot: Gromov-Wasserstein transport between modalities, fused with distances of linked features.
 
-    T = argmin over couplings of  alpha sum (C_ik - D_jl)^2 T_ij T_kl + (1 - alpha) sum M_ij T_ij - epsilon H(T)
+    T = argmin over couplings of
+        alpha sum (C_ik - D_jl)^2 T_ij T_kl + (1 - alpha) sum M_ij T_ij - epsilon H(T)
 
-C and D are squared distances within each modality, M squared distances of linked features between both; x_i moves to
-sum_j T_ij y_j / sum_j T_ij. Reference: Klein et al. 2025.
+C and D are squared distances within each modality, M squared distances of linked features between
+both; x_i moves to sum_j T_ij y_j / sum_j T_ij. Reference: Klein et al. 2025.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ CARD = {
 
 @dataclass(kw_only=True)
 class Moscot(Moved):
-    """This project chose the weights: the package's, alpha 1 and epsilon 0.01, ignore the linked features.
+    """Weights are chosen here: the package's, alpha 1 and epsilon 0.01, ignore the linked features.
 
     Attributes
     ----------
@@ -90,7 +91,7 @@ class Moscot(Moved):
             self.moved[m] = (plan / rows) @ places
 
     def _between(self, shown: Split, drawn: dict[str, Cells], *pair: str) -> list[np.ndarray]:
-        """Return the linked features of cells of two modalities, (cells, components) each; [] without any."""
+        """Return linked features of two modalities, (cells, components) each; [] without any."""
         if self.alpha == 1:
             return []
         try:
@@ -101,7 +102,7 @@ class Moscot(Moved):
         return [features.of(drawn[m], m).astype(np.float64) for m in pair]
 
     def _plan(self, within: list[np.ndarray], between: list[np.ndarray]) -> np.ndarray:
-        """Return the coupling of a source and a target, (cells, cells); not finite if the package finds none."""
+        """Return the coupling of source and target, (cells, cells); not finite if there is none."""
         from anndata import AnnData
         from moscot.problems.cross_modality import TranslationProblem
 

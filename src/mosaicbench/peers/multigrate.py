@@ -1,16 +1,17 @@
-"""Multigrate: a product of experts over the observed modalities, conditioned on the batch and on which were measured.
+"""Multigrate: a product of experts, conditioned on the batch and on which modalities were measured.
 
-    q(z | x, c) = N(0, I) prod over measured m of q(z | x_m, c),   loss = NLL + kl KL(q || N(0, I)) + alignment MMD
+    q(z | x, c) = N(0, I) prod over measured m of q(z | x_m, c)
+    loss = NLL + kl KL(q || N(0, I)) + alignment MMD
 
-The discrepancy is that between the modalities' latents, and between the latents of cells with other modalities measured.
-Reference: Litinetskaya et al. 2022.
+The discrepancy is that between the modalities' latents, and between the latents of cells with other
+modalities measured. Reference: Litinetskaya et al. 2022.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -21,17 +22,14 @@ from mosaicbench.models.likelihoods import expected_lsi, expected_values
 from mosaicbench.peers._package import before_standardising, modalities_of, need, table
 from mosaicbench.peers._scvi import (
     Batches,
-    inferring,
+    Blockwise,
+    code_of,
     median_total,
     negative_binomial,
-    piecewise,
     scvi_apart,
     standardised,
     trained,
 )
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 CARD = {
     "label": "Multigrate",
@@ -66,8 +64,8 @@ TARGET = 1e4  # counts of a cell before the logarithm, of peaks
 
 
 @dataclass(kw_only=True)
-class Multigrate:
-    """The package's defaults, aligned as its documentation advises for embedding one modality alone.
+class Multigrate(Blockwise):
+    """The package's defaults, with the alignment advised for embedding one modality alone.
 
     Attributes
     ----------
@@ -133,25 +131,8 @@ class Multigrate:
         ]
         return history
 
-    @inferring()
-    def embed(self, cells: Cells) -> np.ndarray:
-        """Return the posterior means given the observed modalities, (cells, latent)."""
-        return piecewise(self._z, cells)
-
-    @inferring()
-    def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the expected values of `target` at the posterior mean, (cells, features), standardised."""
-        group = self._code(frozenset(cells.modalities) | {target})
-
-        def expected(few: Cells) -> Tensor:
-            covariates = self._covariates(few, group)
-            decoded = self.module.generative(z_joint=self._z(few), cat_covs=covariates)["rs"]
-            return self._expected(decoded[self.order.index(target)], target, group)
-
-        return piecewise(expected, cells)
-
-    def _data(self, train: Split) -> AnnData:
-        """Return one table of all train cells and modalities, with zeros where one was not measured."""
+    def _data(self, train: Split):
+        """Return one table of all train cells and modalities, zero if not measured."""
         from scipy import sparse
 
         blocks = train.blocks
@@ -169,7 +150,6 @@ class Multigrate:
         return data
 
     def _group(self, modalities: frozenset[str] | tuple[str, ...]) -> str:
-        """Return the name of the cells in which these were measured, in any order."""
         return " + ".join(modality for modality in self.order if modality in modalities)
 
     def _sizes(self, block: Cells) -> np.ndarray:
@@ -180,14 +160,10 @@ class Multigrate:
         return np.ones(len(block))
 
     def _code(self, observed: frozenset[str]) -> int:
-        """Return the code of the train cells with just `observed` measured, else of the largest group with more."""
-        more = [
-            (measured != observed, code) for measured, code in self.groups if observed <= measured
-        ]  # in order of size
-        return min(more, key=lambda one: one[0])[1] if more else self.groups[0][1]
+        code = code_of(self.groups, observed)
+        return self.groups[0][1] if code is None else code
 
     def _covariates(self, cells: Cells, group: int) -> Tensor:
-        """Return the codes of the measured modalities and of the batch, (cells, 2)."""
         batch = self.batches.of(cells.batches)
         return torch.cat([torch.full_like(batch, group), batch], dim=1)
 
@@ -201,7 +177,6 @@ class Multigrate:
         )["mu"]
 
     def _x(self, cells: Cells) -> np.ndarray:
-        """Return what the encoders read of all modalities, (cells, all counted features); zeros if not measured."""
         parts = []
         for m in self.order:
             if m in cells.values:
@@ -211,11 +186,14 @@ class Multigrate:
                 parts.append(np.zeros((len(cells), width), dtype=np.float32))
         return np.concatenate(parts, axis=1)
 
-    def _expected(self, decoded: Tensor, target: str, group: int) -> Tensor:
-        """Return the expected values given the output of the decoder of `target`, (cells, features)."""
-        normalization = self.normalizations[target]
+    def _expected(self, cells: Cells, target: str) -> Tensor:
+        normalization, place = self.normalizations[target], self.order.index(target)
+        group = self._code(frozenset(cells.modalities) | {target})
+        decoded = self.module.generative(
+            z_joint=self._z(cells), cat_covs=self._covariates(cells, group)
+        )["rs"][place]
         if normalization.kind == "lognorm":
-            theta = self.module.theta[self.order.index(target)]
+            theta = self.module.theta[place]
             dispersion = theta[:, group if theta.shape[1] > 1 else 0].exp()
             rate = decoded * median_total(normalization)
             return expected_values(negative_binomial(rate, dispersion), normalization)

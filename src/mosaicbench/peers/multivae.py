@@ -1,7 +1,7 @@
-"""MVAE, MMVAE and MoPoE of the package `multivae`, with the networks of this project's methods of the same name.
+"""MVAE, MMVAE and MoPoE of the package `multivae`, with the networks of this project's methods.
 
-Encoders, decoders with learned standard deviations, and the width of the latent are the same: a difference in scores comes
-from the bounds, not from the networks.
+Encoders, decoders with learned standard deviations, and the width of the latent are the same: a
+difference in scores comes from the bounds, not from the networks.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -24,9 +24,6 @@ from mosaicbench.models.minibatch import Minibatch, by_pieces
 from mosaicbench.models.networks import mlp
 from mosaicbench.models.training import device, seeded
 from mosaicbench.peers._package import apart, need, split_off
-
-if TYPE_CHECKING:
-    from multivae.trainers.base.callbacks import TrainingCallback
 
 CARDS = {
     "multivae_mvae": {
@@ -83,20 +80,20 @@ CARDS = {
     },
 }
 
-BOXES = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"  # of torchvision's operators on boxes
+BOXES = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"  # of torchvision's operators
 
 
 @dataclass(kw_only=True)
 class MultiVae:
-    """A model of the package, trained by its trainer; the epoch with the best validation loss is kept.
+    """A model of the package and its trainer; the epoch with the best validation loss is kept.
 
     Attributes
     ----------
     latent, hidden
         Dimensions of the latent; width of the one hidden layer of every encoder and decoder.
     spread
-        Standard deviation of the decoders' Normals: "learned", one per feature, or "fixed" at 1, the
-        package's default.
+        Standard deviation of the decoders' Normals: "learned", one per feature, or "fixed" at 1,
+        the package's default.
     epochs, batch_size, learning_rate
         Of the package's trainer, which uses Adam.
     validation
@@ -174,7 +171,7 @@ class MultiVae:
 
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the target's decoded mean at the posterior mean, (cells, features), standardised."""
+        """Return the target's decoded mean, (cells, features), standardised."""
 
         def imputed(x: Minibatch) -> Tensor:
             return self.model.predict(**self._inputs(x), gen_mod=target, return_mean=True)[target]
@@ -182,7 +179,7 @@ class MultiVae:
         return by_pieces(imputed, cells, device())
 
     def _inputs(self, x: Minibatch) -> dict[str, object]:
-        """Return the observed modalities; the package also wants numbers for the others, and ignores them."""
+        """Return the observed modalities, and zeros for the others, which the package ignores."""
         from multivae.data import MultimodalBaseDataset
 
         observed = dict(x.items())
@@ -197,7 +194,7 @@ class MultiVae:
 
 @contextmanager
 def _unchecked() -> Iterator[None]:
-    """Switch off the checks of torch's distributions: a NaN shall reach the loss, where the package looks for it."""
+    """Switch off checks of torch's distributions: the package looks for NaN in the loss."""
     Distribution.set_default_validate_args(False)
     try:
         yield
@@ -210,10 +207,10 @@ def _tensors(cells: Cells) -> dict[str, Tensor]:
 
 
 def _load_torchvision() -> None:
-    """Import torchvision, also if its compiled part does not load; multivae imports it for its datasets of images.
+    """Import torchvision, which multivae needs, also if its compiled part does not load.
 
-    The compiled part is made for one build of torch. Beside another build the import fails because two operators are absent.
-    Nothing here uses them, so they are only declared.
+    The compiled part is made for one build of torch. Beside another build the import fails because
+    two operators are absent. Nothing here uses them, so they are only declared.
     """
     try:
         import torchvision  # noqa: F401
@@ -226,7 +223,6 @@ def _load_torchvision() -> None:
 def _networks(
     features: dict[str, int], hidden: int, latent: int
 ) -> dict[str, dict[str, nn.Module]]:
-    """Return the encoders and decoders of every modality, as the package wants them."""
     from multivae.models.base import BaseDecoder, BaseEncoder, ModelOutput
 
     class Encoder(BaseEncoder):
@@ -259,8 +255,7 @@ def _networks(
     }
 
 
-def _recorder() -> TrainingCallback:
-    """Return a callback of the package's trainer that keeps the losses of every epoch as rows of a history."""
+def _recorder():
     from multivae.trainers.base.callbacks import TrainingCallback
 
     class Recorder(TrainingCallback):

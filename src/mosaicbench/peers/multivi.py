@@ -1,15 +1,17 @@
-"""MultiVI: a latent per modality, averaged over those measured; RNA, open peaks and proteins are decoded from it.
+"""MultiVI: a latent per modality, averaged over those measured; all modalities are decoded from it.
 
-    z = mean over observed m of z_m,  z_m ~ q_m,   x_rna ~ ZINB,  peak open ~ Bernoulli,  x_adt ~ mixture of two NB
+    z = mean over observed m of z_m,   z_m ~ q_m
+    x_rna ~ ZINB,   peak open ~ Bernoulli,   x_adt ~ mixture of two NB
 
-The symmetric divergence between the posteriors of a cell's modalities pulls them together. Reference: Ashuach et al. 2023.
+The symmetric divergence between the posteriors of a cell's modalities pulls them together.
+Reference: Ashuach et al. 2023.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -21,19 +23,16 @@ from mosaicbench.models.likelihoods import expected_lsi, expected_of_mixture
 from mosaicbench.peers._package import modalities_of, need, table
 from mosaicbench.peers._scvi import (
     Batches,
+    Blockwise,
     dense,
     in_pieces,
     inferring,
     median_total,
     negative_binomial,
-    piecewise,
     protein_counts,
     scvi_apart,
     trained,
 )
-
-if TYPE_CHECKING:
-    from mudata import MuData
 
 CARD = {
     "label": "MultiVI",
@@ -61,7 +60,7 @@ CARD = {
 
 
 @dataclass(kw_only=True)
-class MultiVI:
+class MultiVI(Blockwise):
     """The package's defaults: widths follow the numbers of features.
 
     Attributes
@@ -99,17 +98,7 @@ class MultiVI:
         self.depth = self._median_depth(train) if "atac" in self.layers else None
         return history
 
-    @inferring()
-    def embed(self, cells: Cells) -> np.ndarray:
-        """Return the posterior means given the observed modalities, (cells, latent)."""
-        return piecewise(lambda few: self._posterior(few)["qz_m"], cells)
-
-    @inferring()
-    def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the expected values of `target`, (cells, features), standardised."""
-        return piecewise(lambda few: self._expected(few, target), cells)
-
-    def _data(self, train: Split) -> MuData:
+    def _data(self, train: Split):
         """Return all train cells, with rows of zeros where a modality is absent."""
         from mudata import MuData
         from scipy import sparse
@@ -140,6 +129,9 @@ class MultiVI:
             for few in in_pieces(block.only(atac))
         ]
         return torch.cat(depths).median()
+
+    def _z(self, cells: Cells) -> Tensor:
+        return self._posterior(cells)["qz_m"]
 
     def _posterior(self, cells: Cells) -> dict[str, Tensor]:
         def counts(layer: str) -> Tensor:

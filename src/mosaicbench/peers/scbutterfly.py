@@ -1,4 +1,4 @@
-"""scButterfly: an autoencoder per modality, and a translator between their codes with one latent for both decoders.
+"""scButterfly: an autoencoder per modality, and a translator between their codes with one latent.
 
     loss = sum_{m, n} w_n d(x_n, decode_n(translate(z_m))) + kl sum_m KL(q(z | x_m) || N(0, I))
            - discriminator (cross-entropy of discriminators of codes)
@@ -26,7 +26,7 @@ from mosaicbench.errors import NotApplicable
 from mosaicbench.methods._pairs import paired_cells
 from mosaicbench.models.likelihoods import expected_lsi
 from mosaicbench.peers._package import apart, before_standardising, history, modality_of, need
-from mosaicbench.peers._scvi import piecewise
+from mosaicbench.peers._scvi import Blockwise
 
 CARD = {
     "label": "scButterfly",
@@ -69,8 +69,8 @@ PARTS = ["translator"] + [  # with a learning rate
 
 
 @dataclass(kw_only=True)
-class ScButterfly:
-    """The networks, weights and epochs of the documentation's tutorials, which are the package's defaults.
+class ScButterfly(Blockwise):
+    """The package's defaults, which are those of its tutorials.
 
     Attributes
     ----------
@@ -139,31 +139,22 @@ class ScButterfly:
         self.translator = model.translator
         return history(**losses)
 
-    @torch.no_grad()
-    def embed(self, cells: Cells) -> np.ndarray:
-        """Return the posterior means of cells of one modality, (cells, latent)."""
-        return piecewise(lambda few: self._translated(few)["mean"], cells)
+    def _z(self, cells: Cells) -> Tensor:
+        return self._translated(cells)["mean"]
 
-    @torch.no_grad()
-    def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the decoded values of `target` at the posterior mean, (cells, features), standardised."""
+    def _expected(self, cells: Cells, target: str) -> Tensor | np.ndarray:
         normalization = self.normalizations[target]
-
-        def expected(few: Cells) -> Tensor | np.ndarray:
-            decoded = self.decoders[target](self._translated(few)[target]).cpu()
-            if normalization.kind == "lsi":
-                accessible = decoded / torch.as_tensor(self.mean_if_accessible)
-                return expected_lsi(accessible, normalization)
-            return (decoded.numpy() - normalization.mean) / normalization.std
-
-        return piecewise(expected, cells)
+        decoded = self.decoders[target](self._translated(cells)[target]).cpu()
+        if normalization.kind == "lsi":
+            accessible = decoded / torch.as_tensor(self.mean_if_accessible)
+            return expected_lsi(accessible, normalization)
+        return (decoded.numpy() - normalization.mean) / normalization.std
 
     @property
     def _has_peaks(self) -> bool:
         return self.normalizations[self.other].kind == "lsi"
 
     def _configured(self, cells: Cells, genes: int, features: int) -> dict[str, object]:
-        """Return the arguments of the package's model."""
         from anndata import AnnData
 
         runs = []
@@ -187,7 +178,7 @@ class ScButterfly:
         }
 
     def _weigh_peaks(self, cells: Cells) -> None:
-        """Learn the factor of a peak's frequency within a cell, and its mean if it is open, (peaks,) both."""
+        """Learn factors of peaks' frequencies within a cell, and means if open, (peaks,) both."""
         times = np.maximum(np.asarray((cells.counts[self.other] > 0).sum(0)).ravel(), 1)
         self.weight = np.log1p(len(cells) / times).astype(np.float32)
         self.weight /= self._read(cells, self.other).max()
@@ -195,7 +186,6 @@ class ScButterfly:
         self.mean_if_accessible = np.maximum(total / times, 1e-8).astype(np.float32)
 
     def _read(self, cells: Cells, modality: str) -> sparse.csr_matrix:
-        """Return what the encoder of a modality reads, (cells, counted features)."""
         normalization = self.normalizations[modality]
         if normalization.kind != "lsi":
             x = before_standardising(cells, modality, normalization)
@@ -219,8 +209,8 @@ class ScButterfly:
 def _trainer(*, peaks: bool) -> ModuleType:
     """Import the package's model of RNA and peaks, or of RNA and proteins.
 
-    The package imports two functions of episcanpy that prepare peaks, and episcanpy fails beside anndata 0.12. Nothing here
-    uses them: an empty module replaces it during the import.
+    The package imports two functions of episcanpy that prepare peaks, and episcanpy fails beside
+    anndata 0.12. Nothing here uses them: an empty module replaces it during the import.
     """
     absent = [name for name in ("episcanpy", "episcanpy.api") if name not in sys.modules]
     sys.modules.update({name: ModuleType(name) for name in absent})
@@ -234,9 +224,10 @@ def _trainer(*, peaks: bool) -> ModuleType:
 
 @contextmanager
 def _patched(trainer: ModuleType) -> Iterator[dict[str, list[float]]]:
-    """Let the package train with or without a GPU and in one process, and yield a dict for its losses.
+    """Let the package train without a GPU and in one process, and yield a dict for its losses.
 
-    Otherwise it calls a GPU also without one, starts processes in every epoch, and draws its losses as figures.
+    Otherwise it calls a GPU also without one, starts processes in every epoch, and draws its losses
+    as figures.
     """
     from torch.utils.data import DataLoader
 

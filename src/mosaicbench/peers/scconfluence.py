@@ -1,14 +1,16 @@
-"""scConfluence: an autoencoder per modality, their latents aligned by the transport that linked features suggest.
+"""scConfluence: an autoencoder per modality, latents aligned by transport between linked features.
 
-    loss = NLL of each + w_transport <P, |z_a - z_b|> + w_sinkhorn S(z_a, z_b),   P = partial transport by linked features
+    loss = NLL of each + w_transport <P, |z_a - z_b|> + w_sinkhorn S(z_a, z_b)
+    P = partial transport by linked features
 
-P moves a fraction `mass` of a minibatch's cells; S is an unbalanced Sinkhorn divergence. Reference: Samaran et al. 2024.
+P moves a fraction `mass` of a minibatch's cells; S is an unbalanced Sinkhorn divergence. Reference:
+Samaran et al. 2024.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -23,15 +25,11 @@ from mosaicbench.models.training import device
 from mosaicbench.peers._package import apart, history, need, need_counts, pca
 from mosaicbench.peers._scvi import (
     Batches,
-    inferring,
+    Blockwise,
     median_total,
     negative_binomial,
-    piecewise,
     standardised,
 )
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 CARD = {
     "label": "scConfluence",
@@ -72,7 +70,7 @@ OPTIONS = {
 
 
 @dataclass(kw_only=True)
-class ScConfluence:
+class ScConfluence(Blockwise):
     """The package's defaults, and the inputs of its tutorials.
 
     Attributes
@@ -176,26 +174,14 @@ class ScConfluence:
             self.batches[m] = Batches(x.batches, coded)
         return rows
 
-    @inferring()
-    def embed(self, cells: Cells) -> np.ndarray:
-        """Return the posterior means of cells of one modality, (cells, latent)."""
-        return piecewise(self._z, cells)
-
-    @inferring()
-    def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the expected values of `target` in cells with its median total, (cells, features), standardised."""
-        normalization = self.normalizations[target]
-
-        def expected(few: Cells) -> Tensor:
-            z = self._z(few)
-            total = torch.full((len(z), 1), median_total(normalization), device=z.device)
-            batch = self.batches[target].of(few.batches).to(z.device)
-            decoded = self.encoders[target].generative(
-                {"z": z, "library": total.log(), "batch_index": batch}
-            )
-            return self.readers[target].expected(decoded)
-
-        return piecewise(expected, cells)
+    def _expected(self, cells: Cells, target: str) -> Tensor:
+        z = self._z(cells)
+        total = torch.full((len(z), 1), median_total(self.normalizations[target]), device=z.device)
+        batch = self.batches[target].of(cells.batches).to(z.device)
+        decoded = self.encoders[target].generative(
+            {"z": z, "library": total.log(), "batch_index": batch}
+        )
+        return self.readers[target].expected(decoded)
 
     def _z(self, cells: Cells) -> Tensor:
         (modality,) = cells.modalities
@@ -203,8 +189,8 @@ class ScConfluence:
         batch = self.batches[modality].of(cells.batches).to(device())
         return self.encoders[modality].z_encoder(x, batch)[0]
 
-    def _table(self, cells: Cells, modality: str, names: np.ndarray) -> AnnData:
-        """Return train cells as the package wants them; batches are numbers, whose order it keeps."""
+    def _table(self, cells: Cells, modality: str, names: np.ndarray):
+        """Return train cells as the package wants them; it keeps the order of numbered batches."""
         import pandas as pd
         from anndata import AnnData
 
@@ -217,7 +203,7 @@ class ScConfluence:
         return data
 
     def _batch_size(self, cells: list[int]) -> int:
-        """Return the largest size of minibatches that leaves no small rest of training or validation cells."""
+        """Return the largest size of minibatches that leaves no small rest of cells."""
         held_out = sum(int(count * 0.2) for count in cells)  # as the package splits each modality
         parts = (sum(cells) - held_out, held_out)
         for size in range(self.batch_size, LEAST, -1):
@@ -227,7 +213,7 @@ class ScConfluence:
 
 
 class _Reader:
-    """Inputs and outputs of one modality's autoencoder, with what was learned of the train cells."""
+    """Inputs and outputs of one modality's autoencoder, learned from the train cells."""
 
     def __init__(
         self, train: Cells, modality: str, normalization: Normalization, components: int, seed: int
@@ -241,7 +227,7 @@ class _Reader:
             self.pca = pca(self.values(train), components, seed)
 
     def values(self, cells: Cells) -> np.ndarray:
-        """Return TF-IDF of peaks, log-normalised counts of RNA or CLR of proteins, (cells, counted features) float32."""
+        """Return TF-IDF of peaks, log-normalised RNA or CLR, (cells, counted features) float32."""
         if self.normalization.kind != "lsi":
             x = cells.values[self.modality] * self.normalization.std + self.normalization.mean
             return x.astype(np.float32)
@@ -255,7 +241,7 @@ class _Reader:
         return values if self.pca is None else self.pca.transform(values).astype(np.float32)
 
     def expected(self, decoded: dict[str, Tensor]) -> Tensor:
-        """Return the expected values given the decoder's output, (cells, features), standardised."""
+        """Return expected values given the decoder's output, (cells, features), standardised."""
         x, normalization = decoded["x_r"], self.normalization
         if normalization.kind == "lognorm":
             measured = 1 - torch.sigmoid(decoded["x_dropout"])

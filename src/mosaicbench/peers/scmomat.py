@@ -1,9 +1,9 @@
-"""scMoMaT: every modality's matrix is a product of cell factors, an association of factors, and feature factors.
+"""scMoMaT: a modality's matrix is a product of cell factors, an association and feature factors.
 
     x_m ~ scale softmax(C) (A + A_m,batch) softmax(F_m)' + b_cell + b_feature,    A >= 0
 
-Cell factors C are common to all modalities of a cell, feature factors F_m to all batches; values that were not measured have
-no term. Reference: Zhang et al. 2023.
+Cell factors C are common to all modalities of a cell, feature factors F_m to all batches; values
+that were not measured have no term. Reference: Zhang et al. 2023.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ class ScMoMaT:
     learning_rate
         Of Adam.
     association
-        Weight of the part of the factors' association that depends on the batch, the package's lambda.
+        Weight of the part of the factors' association that depends on the batch, the package's
+        lambda.
     smallest
         Fewest cells of a batch; the package needs at least 10.
     """
@@ -138,7 +139,7 @@ class ScMoMaT:
         ]
 
     def embed(self, cells: Cells) -> np.ndarray:
-        """Return the factors that best reconstruct each cell by itself, (cells, factors), with mean 1.
+        """Return the factors that best reconstruct each cell, (cells, factors), with mean 1.
 
         The package's sum to 1: many such factors would vary by less than a collapsed latent may.
         """
@@ -161,7 +162,7 @@ class ScMoMaT:
 
 
 def _by_batch(block: Cells, smallest: int) -> list[Cells]:
-    """Return the cells of a block by batch; batches of fewer than `smallest` cells join the largest."""
+    """Return a block's cells by batch; batches below `smallest` cells join the largest."""
     batches = block.batches.astype(str)
     names, sizes = np.unique(batches, return_counts=True)
     largest = names[sizes.argmax()]
@@ -171,7 +172,7 @@ def _by_batch(block: Cells, smallest: int) -> list[Cells]:
 
 
 def _on_simplex(quadratic: np.ndarray, linear: np.ndarray) -> np.ndarray:
-    """Return the minimum over z >= 0 with sum 1 of z Q z' / 2 - l z', for each row l of `linear`, by accelerated gradients."""
+    """Return the z >= 0 with sum 1 that minimises z Q z' / 2 - l z', for each row l of `linear`."""
     step = 1 / max(np.linalg.eigvalsh(quadratic)[-1], 1e-12)
     z = ahead = np.full(linear.shape, 1 / linear.shape[1])
     momentum = 1.0

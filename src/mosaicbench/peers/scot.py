@@ -1,8 +1,10 @@
-"""SCOT: Gromov-Wasserstein optimal transport between the modalities' neighbour graphs, without pairs or links.
+"""SCOT: Gromov-Wasserstein transport between the modalities' neighbour graphs, without any pairs.
 
-    T = argmin over couplings of  sum (C_ik - D_jl)^2 T_ij T_kl - epsilon H(T),    x_i moves to  sum_j T_ij y_j / sum_j T_ij
+    T = argmin over couplings of  sum (C_ik - D_jl)^2 T_ij T_kl - epsilon H(T)
+    x_i moves to  sum_j T_ij y_j / sum_j T_ij
 
-C and D are lengths of shortest paths over each modality's nearest-neighbour graph. Reference: Demetci et al. 2022.
+C and D are lengths of shortest paths over each modality's nearest-neighbour graph. Reference:
+Demetci et al. 2022.
 """
 
 from __future__ import annotations
@@ -54,7 +56,8 @@ class SCOT(Moved):
     epsilon
         Weight of the entropy, in units of the longest path.
     cells
-        Most cells of a modality, drawn by the seed: time grows with their cube, memory with their square (32 MB at 1,000).
+        Most cells of a modality, drawn by the seed: time grows with their cube, memory with their
+        square (32 MB at 1,000).
     iterations, sinkhorn
         Most steps of the solver, and of the projection within each.
     """

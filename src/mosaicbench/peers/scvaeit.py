@@ -1,6 +1,7 @@
-"""scVAEIT: one encoder of all features and of a mask of the observed ones, trained to fill in masked features.
+"""scVAEIT: one encoder of all features and of a mask, trained to fill in masked features.
 
-    loss = (1 - w) NLL(x | all observed) + w NLL(masked x | the rest) + kl KL(q(z | the rest) || q(z | all observed))
+    loss = (1 - w) NLL(x | all observed) + w NLL(masked x | the rest)
+           + kl KL(q(z | the rest) || q(z | all observed))
 
 Single features and whole modalities are masked at random in every step. Reference: Du et al. 2022.
 """
@@ -16,7 +17,7 @@ import torch
 from mosaicbench.contract import Cells, Split
 from mosaicbench.models.likelihoods import expected_lsi
 from mosaicbench.peers._package import apart, before_standardising, history, need, need_counts
-from mosaicbench.peers._scvi import Batches, piecewise
+from mosaicbench.peers._scvi import Batches, Blockwise
 
 CARD = {
     "label": "scVAEIT",
@@ -41,14 +42,14 @@ CARD = {
     },
 }
 
-# kind -> likelihood, width of the first and last layer, width of the mask's embedding, as the documentation has them for three
-# modalities; there the peaks of each of 22 chromosomes have 16 and 2
+# kind -> likelihood, width of the first and last layer, width of the mask's embedding, as in the
+# documentation's example of three modalities; there the peaks of each of 22 chromosomes have 16 and 2
 BLOCKS = {"lognorm": ("NB", 256, 32), "clr": ("NB", 128, 16), "lsi": ("Bernoulli", 352, 44)}
 
 
 @dataclass(kw_only=True)
-class ScVaeit:
-    """Networks and epochs as in the documentation's integration of three modalities; else the package's defaults.
+class ScVaeit(Blockwise):
+    """The package's defaults, with its documentation's networks and epochs for three modalities.
 
     Attributes
     ----------
@@ -57,7 +58,8 @@ class ScVaeit:
     unobserved
         Weight of masked features; observed ones have 1 minus it.
     kl
-        Weight of the divergence of the posterior given the rest from that given all observed features.
+        Weight of the divergence of the posterior given the rest from that given all observed
+        features.
     masked
         Chance that a feature is masked, in the half of the cells in which single features are.
     epochs, batch_size, learning_rate
@@ -120,23 +122,16 @@ class ScVaeit:
         self.model, self.batches = model.vae, Batches(batches, list(model.cat_enc.categories_[0]))
         return rows
 
-    def embed(self, cells: Cells) -> np.ndarray:
-        """Return the posterior means given the observed modalities, (cells, latent)."""
-        return piecewise(lambda few: self._posterior(few)["mean"].numpy(), cells)
+    def _z(self, cells: Cells) -> np.ndarray:
+        return self._posterior(cells)["mean"].numpy()
 
-    def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the expected values of `target` at the posterior mean, (cells, features), standardised."""
+    def _expected(self, cells: Cells, target: str) -> torch.Tensor | np.ndarray:
         place, normalization = self.order.index(target), self.normalizations[target]
-        first = sum(self.widths[:place])
-
-        def expected(few: Cells) -> torch.Tensor | np.ndarray:
-            decoded = self._decoded(**self._posterior(few))
-            decoded = decoded[:, first : first + self.widths[place]]
-            if normalization.kind == "lsi":
-                return expected_lsi(torch.as_tensor(decoded), normalization)
-            return (decoded - normalization.mean) / normalization.std
-
-        return piecewise(expected, cells)
+        decoded = self._decoded(**self._posterior(cells))
+        decoded = np.split(decoded, np.cumsum(self.widths)[:-1], axis=1)[place]
+        if normalization.kind == "lsi":
+            return expected_lsi(torch.as_tensor(decoded), normalization)
+        return (decoded - normalization.mean) / normalization.std
 
     def _read(self, cells: Cells) -> np.ndarray:
         """Return all modalities side by side, 0 if not measured, (cells, features)."""
@@ -151,12 +146,11 @@ class ScVaeit:
         return np.concatenate(parts, axis=1).astype(np.float32)
 
     def _mask(self, observed: tuple[str, ...]) -> np.ndarray:
-        """Return the package's mask, (features,): 0 in the observed modalities, -1 in the others."""
+        """Return the package's mask, (features,): 0 in observed modalities, -1 in others."""
         of_modalities = [0.0 if m in observed else -1.0 for m in self.order]
         return np.repeat(of_modalities, self.widths).astype(np.float32)
 
     def _posterior(self, cells: Cells) -> dict[str, object]:
-        """Return the posterior means of cells, and the decoder's other inputs."""
         import tensorflow as tf
 
         observed = np.tile(self._mask(cells.modalities) == 0, (len(cells), 1))

@@ -1,6 +1,7 @@
-"""Seurat's supervised principal components: those of RNA that follow a neighbour graph of all modalities.
+"""Seurat's supervised PCA: components of RNA that follow a neighbour graph of all modalities.
 
-    K: weighted nearest neighbours of the train cells,   U = first singular vectors of X' K X,   z = x U      (x: a cell's RNA)
+    K: weighted nearest neighbours of the train cells (X: their RNA)
+    U = first singular vectors of X' K X,   z = x U
 
 Reference: Hao et al. 2021.
 """
@@ -80,7 +81,7 @@ class SeuratSPCA:
     candidates: Annotated[int, "at least 1"] = 200
 
     def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
-        """Run Seurat on the train cells in which every modality was measured, and keep the loadings of RNA."""
+        """Run Seurat on the train cells with every modality, and keep the loadings of RNA."""
         self.rna = modality_of(train, "lognorm")
         if self.rna is None or len(train.modalities) < 2:
             raise NotApplicable("Seurat's supervised components need RNA and another modality")
@@ -109,7 +110,7 @@ class SeuratSPCA:
         return cells.values[self.rna] @ self.loadings
 
     def _components(self, train: Split, cells: Cells, modality: str, seed: int) -> np.ndarray:
-        """Return the components in which neighbours within a modality are searched, (cells, components)."""
+        """Return the components in which Seurat searches neighbours, (cells, components)."""
         x, normalization = cells.values[modality], train.normalizations.get(modality)
         if normalization is not None and normalization.kind == "lsi":
             return x

@@ -1,6 +1,7 @@
-"""totalVI: one latent of RNA and protein counts; proteins are a mixture of background and foreground.
+"""totalVI: one latent of RNA and proteins; proteins are a mixture of background and foreground.
 
-    z ~ N(0, I),  x_rna ~ NB(library x share(z), r),  x_adt ~ pi(z) NB(background, r) + (1 - pi(z)) NB(background x more(z), r)
+    z ~ N(0, I),   x_rna ~ NB(library x fraction(z), r)
+    x_adt ~ pi(z) NB(background, r) + (1 - pi(z)) NB(background x more(z), r)
 
 Reference: Gayoso et al. 2021.
 """
@@ -20,9 +21,8 @@ from mosaicbench.models.likelihoods import expected_of_mixture
 from mosaicbench.peers._package import modality_of, need
 from mosaicbench.peers._scvi import (
     Batches,
+    Blockwise,
     dense,
-    inferring,
-    piecewise,
     protein_counts,
     scvi_apart,
     trained,
@@ -56,7 +56,7 @@ MEASURED, ABSENT = " with proteins", " without proteins"
 
 
 @dataclass(kw_only=True)
-class TotalVI:
+class TotalVI(Blockwise):
     """The package's defaults.
 
     Attributes
@@ -111,27 +111,18 @@ class TotalVI:
         self.batches, self.module = Batches(cells.batches, list(coded)), model.module
         return history
 
-    @inferring()
-    def embed(self, cells: Cells) -> np.ndarray:
-        """Return the posterior means, (cells, latent)."""
-        return piecewise(self._z, cells)
-
-    @inferring()
-    def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the expected CLR values of proteins, (cells, features), standardised."""
+    def _expected(self, cells: Cells, target: str) -> torch.Tensor:
         if target != self.adt:
             raise NotApplicable("totalVI imputes only proteins")
-
-        def expected(few: Cells) -> torch.Tensor:
-            z, batch = self._z(few), self.batches.of(few.batches, MEASURED)
-            total = dense(few.counts[self.rna]).sum(1, keepdim=True)
-            decoded = self.module.generative(
-                z=z, library_gene=total, batch_index=batch, label=torch.zeros_like(batch)
-            )
-            counts = protein_counts(decoded["py_"], decoded["per_batch_efficiency"])
-            return expected_of_mixture(counts, self.normalization)
-
-        return piecewise(expected, cells)
+        batch = self.batches.of(cells.batches, MEASURED)
+        decoded = self.module.generative(
+            z=self._z(cells),
+            library_gene=dense(cells.counts[self.rna]).sum(1, keepdim=True),
+            batch_index=batch,
+            label=torch.zeros_like(batch),
+        )
+        counts = protein_counts(decoded["py_"], decoded["per_batch_efficiency"])
+        return expected_of_mixture(counts, self.normalization)
 
     def _z(self, cells: Cells) -> torch.Tensor:
         if self.rna not in cells.values:

@@ -1,14 +1,17 @@
-"""uniPort: one encoder of linked features for all modalities, a decoder of them and a decoder of each modality's features.
+"""uniPort: one encoder of linked features; decoders of these and of each modality's features.
 
-    z ~ q(linked features),   loss = NLL(linked) + lambda_s NLL(each modality) + lambda_kl KL(q || p) + lambda_ot OT(q of a, q of b)
+    z ~ q(linked features)
+    loss = NLL(linked) + lambda_s NLL(each modality) + lambda_kl KL(q || p)
+           + lambda_ot OT(q of a, q of b)
 
-The transport is unbalanced, between the posteriors of two modalities' cells of a minibatch. Reference: Cao et al. 2022.
+The transport is unbalanced, between the posteriors of two modalities' cells of a minibatch.
+Reference: Cao et al. 2022.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -19,9 +22,6 @@ from mosaicbench.errors import NotApplicable
 from mosaicbench.models.linked import linked, one_modality_each
 from mosaicbench.models.training import device
 from mosaicbench.peers._package import apart, need
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 CARD = {
     "label": "uniPort",
@@ -114,7 +114,7 @@ class UniPort:
 
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the target's decoded features at the posterior mean, (cells, features), standardised."""
+        """Return the target's decoded features, (cells, features), standardised."""
         decoder = 1 + self.modalities.index(target)  # 0 is that of linked features
         decoded = self.model.decoder(self._z(cells), decoder).cpu().numpy()
         return self.scaler[target].inverse_transform(decoded).astype(np.float32)
@@ -125,12 +125,10 @@ class UniPort:
         return self.model.encoder(x, 0)[1]
 
     def _common(self, cells: Cells, modality: str) -> np.ndarray:
-        """Return the linked features as the encoder reads them, (cells, columns)."""
         x = self.linked.of(cells, modality)
         return self.linked_scaler[modality].transform(x).astype(np.float32)
 
-    def _table(self, modality: str, x: np.ndarray) -> AnnData:
-        """Return cells, (cells, features), as the package wants them."""
+    def _table(self, modality: str, x: np.ndarray):
         import pandas as pd
         from anndata import AnnData
 

@@ -3,13 +3,14 @@
     loss = 1/2 mean_m { - log p(x_m | z_m) } + 1/2 mean_{m != n} { - log p(x_n | z_m) }
            + beta mean_m KL(q_m || p) + gamma mean_{m != n} KL(q_m || q_n)
 
-A cell's joint latent is the mean of its posteriors, weighted by precision. Source: the package's README and user guide.
+A cell's joint latent is the mean of its posteriors, weighted by precision. Source: the package's
+README and user guide.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -19,9 +20,6 @@ from mosaicbench.methods._pairs import paired_cells
 from mosaicbench.models.minibatch import Minibatch, by_pieces
 from mosaicbench.models.training import device, seeded
 from mosaicbench.peers._package import apart, history, need, split_off
-
-if TYPE_CHECKING:
-    from univi import UniVIConfig
 
 CARD = {
     "label": "UniVI",
@@ -136,7 +134,7 @@ class UniVI:
         self.model.eval()
         return history(loss=losses["train_loss"], validation_loss=losses["val_loss"])
 
-    def _configured(self, train: Split) -> UniVIConfig:
+    def _configured(self, train: Split):
         from univi import ModalityConfig, UniVIConfig
 
         kinds = {normalization.kind for normalization in train.normalizations.values()}
@@ -165,7 +163,7 @@ class UniVI:
 
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the target's decoded mean at the posterior mean, (cells, features), standardised."""
+        """Return the target's decoded mean, (cells, features), standardised."""
         return by_pieces(
             lambda x: self.model.decode_modalities(self._mean(x))[target], cells, device()
         )

@@ -1,6 +1,7 @@
-"""WNN: a joint neighbour graph in which each cell weighs its modalities by how well they predict it from neighbours.
+"""WNN: a joint neighbour graph in which cells weigh modalities by how well neighbours predict them.
 
-    w_m = softmax over m of affinity(x_m, mean x_m of the neighbours in m) / affinity(x_m, mean x_m of the neighbours in others)
+    w_m = softmax over m of affinity(x_m, mean x_m of the neighbours in m)
+                            / affinity(x_m, mean x_m of the neighbours in others)
 
 Reference: Hao et al. 2021; Swanson et al. 2021.
 """
