@@ -179,7 +179,8 @@ class ScButterfly(Blockwise):
 
     def _weigh_peaks(self, cells: Cells) -> None:
         """Learn factors of peaks' frequencies within a cell, and means if open, (peaks,) both."""
-        times = np.maximum(np.asarray((cells.counts[self.other] > 0).sum(0)).ravel(), 1)
+        accessible = (cells.counts[self.other] > 0).astype(np.float32)
+        times = np.maximum(np.asarray(accessible.sum(0)).ravel(), 1)
         self.weight = np.log1p(len(cells) / times).astype(np.float32)
         self.weight /= self._read(cells, self.other).max()
         total = np.asarray(self._read(cells, self.other).sum(0)).ravel()
