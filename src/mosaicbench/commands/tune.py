@@ -1,4 +1,4 @@
-"""Tune: trial by trial, which settings of a run do best on an inner split; the first trial has the run's own."""
+"""Tune: search the settings of a run that do best on an inner split."""
 
 from __future__ import annotations
 
@@ -45,23 +45,24 @@ def main(
 ) -> None:
     """Write ``trials.tsv`` and ``best.json``.
 
-    Trials that have ended are kept in a journal in a hidden folder: where a search was killed, the next one with the same data, code and
-    settings goes on after them, and one that asks for more trials adds to them.
+    A journal in a hidden folder keeps finished trials. After a kill, a search with the same data,
+    code and settings goes on after them; one with more trials adds to them.
 
     Parameters
     ----------
     identity
-        dataset, scenario, run, method and seed of the tuned run; the seed is that of the split and of every fit.
+        dataset, scenario, run, method and seed of the tuned run; the seed is that of the split and
+        of every fit.
     of
         The run that is tuned.
     hyperparameters
-        What the config says of it: these stay as they are, and the rest of the method's space is searched.
+        Of the run's stanza: these stay as they are; the rest of the method's space is searched.
     split
         The folder of the inner split.
     output
         The folder to write into.
     trials
-        How many fits, the defaults included.
+        Number of fits, with that of the defaults.
     objective
         "mean" or the id of a metric.
     seed
@@ -69,12 +70,12 @@ def main(
     limits
         minutes and memory_mb of each fit.
     python
-        The interpreter of the method's own environment, where it has one.
+        The interpreter of the method's environment, if it has one.
 
     Raises
     ------
     UserError
-        When nothing of the method is left to search, or a file breaks its contract.
+        If no hyperparameter is left to search, or a file breaks its contract.
     """
     method = identity["method"]
     space = spaces.free(catalog.card("methods", method).get("space", {}), hyperparameters)
@@ -104,7 +105,7 @@ def main(
         output=Path(output) / FOLDER / "fit",
     )
     if python is None:
-        with suppress(Exception):  # then each trial says so itself
+        with suppress(Exception):  # each trial then records the error
             import_for(fit.module, method)
     import_for_scores()
 
@@ -130,14 +131,13 @@ def main(
 
 
 def _code(method: str, objective: str) -> list[str]:
-    """Return digests of the code that decides trials: of fits of the method, of the metrics, of the search."""
+    """Return digests of the code of the method's fits, the metrics and the search."""
     metrics = [catalog.module("metrics", name) for name in metrics_of(objective)]
     files = sources.of("mosaicbench.commands.tune", catalog.module("methods", method), *metrics)
     return [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files]
 
 
 def _tell(done: list, of: int) -> None:
-    """Say on stderr how far the search is."""
     trial, best = done[-1], best_of(done)
     value = "no score" if trial.value is None else f"objective {trial.value:.4f}"
     leads = "" if best.value is None else f"; best {best.value:.4f}, trial {best.number + 1}"

@@ -1,1 +1,1 @@
-"""Wrapped packages that a person installs by themselves: none is needed by the benchmark."""
+"""Packages of other people, wrapped as methods; no benchmark needs them."""

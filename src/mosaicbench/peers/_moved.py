@@ -1,4 +1,4 @@
-"""What wrapped packages share that give places to train cells only: a cell takes the mean place of those nearest to it."""
+"""For packages that place only train cells: any cell takes the mean place of its nearest ones."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mosaicbench.methods.linked import LinksBaseline, mean_of_nearest, nearest
 
 @dataclass(kw_only=True)
 class Moved(LinksBaseline):
-    """A package says in `align` where train cells are in the latent: modality -> (cells, latent), `moved`."""
+    """`align` of a subclass sets the places of train cells: `moved`, modality -> (cells, latent)."""
 
     def drawn(self, shown: Split, most: int, seed: int) -> dict[str, Cells]:
-        """Draw at most so many train cells of each modality, and index them."""
+        """Draw at most `most` train cells of each modality, and index them by their values."""
         random, cells = np.random.default_rng(seed), {}
         for modality in shown.modalities:
             x = shown.observing(modality)
@@ -25,7 +25,7 @@ class Moved(LinksBaseline):
         return cells
 
     def index_places(self, values: dict[str, np.ndarray]) -> None:
-        """Index the train cells that have places by their values, (cells, features) of each modality."""
+        """Index the train cells that have places by their values, modality -> (cells, features)."""
         self.near = {modality: nearest(x, self.neighbors) for modality, x in values.items()}
 
     def embed(self, cells: Cells) -> np.ndarray:

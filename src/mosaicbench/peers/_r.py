@@ -1,7 +1,8 @@
-"""What wrapped R packages share: one start of Rscript on a script of ours, numbers in and numbers out.
+"""What wrapped R packages share: one start of Rscript on a script, numbers in and numbers out.
 
-The script finds its inputs in the list `given`: matrices by name, a single number as one of one row and column. It answers with
-`give(name, matrix)`. All numbers travel as 64-bit floats in files of a temporary folder, so that none is rounded.
+The script reads the list `given`: matrices by name, a single number as a 1 x 1 matrix. It answers
+with `give(name, matrix)`. All numbers travel as 64-bit floats in files of a temporary folder,
+without rounding.
 """
 
 from __future__ import annotations
@@ -21,12 +22,10 @@ import numpy as np
 
 from mosaicbench.errors import NotApplicable
 
-RSCRIPT = (
-    "MOSAICBENCH_RSCRIPT"  # names the Rscript to use where it is not the first one on the path
-)
-NOT_INSTALLED = 42  # exit status of a script whose package is not installed
-PR_SET_PDEATHSIG = 1  # prctl(2): the signal that the kernel sends this process when its parent dies
-LONGEST = 300  # characters of R's message that go into a run's record
+RSCRIPT = "MOSAICBENCH_RSCRIPT"  # names the Rscript to use, if not the first one on the path
+NOT_INSTALLED = 42  # exit status of a script without its package
+PR_SET_PDEATHSIG = 1  # prctl(2): the kernel sends this process a signal when its parent dies
+LONGEST = 300  # characters of R's message in a run's record
 
 BEFORE = """
 if (!requireNamespace("{package}", quietly = TRUE)) quit(status = {not_installed})
@@ -47,7 +46,7 @@ set.seed(given$seed)
 def run_r(
     wraps: dict[str, str], script: str, seed: int, **given: np.ndarray | float
 ) -> dict[str, np.ndarray]:
-    """Run `script` in R and return what it gives.
+    """Run `script` in R and return its answers.
 
     Parameters
     ----------
@@ -56,53 +55,54 @@ def run_r(
     script
         R's lines. They read the list `given` and call `give(name, matrix)`.
     seed
-        At which R's generator starts.
+        Of R's generator.
     given
         name -> (rows, columns), or one number.
 
     Returns
     -------
     dict
-        name -> (rows, columns) float64, as the script gave them.
+        name -> (rows, columns) float64.
 
     Raises
     ------
     NotApplicable
-        Where R or the package is not installed; says what to install.
+        If R or the package is not installed, with the remedy.
     RuntimeError
-        Where R ended with an error: its last lines.
+        If R ends with an error, with its last lines.
     """
-    program = rscript(wraps["package"])
+    package = wraps["package"]
+    program = _rscript(package)
     with TemporaryDirectory() as place:
         folder = Path(place)
         _write(folder, given | {"seed": seed})
-        before = BEFORE.format(package=wraps["package"], not_installed=NOT_INSTALLED)
+        before = BEFORE.format(package=package, not_installed=NOT_INSTALLED)
         (folder / "script.R").write_text(before + script, encoding="utf-8")
-        status, said = _ended([program, "--no-init-file", "script.R"], folder)
-        if status == NOT_INSTALLED:
-            raise NotApplicable(
-                f"{program} has no R package {wraps['package']}; {_remedy(wraps['package'])}"
-            )
-        if status != 0:
-            raise RuntimeError(
-                f"R ended with exit status {status}: {' '.join(said.split())[-LONGEST:]}"
-            )
+        done = subprocess.run(
+            [program, "--no-init-file", "script.R"],
+            cwd=folder,
+            check=False,
+            preexec_fn=_end_with_parent(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        sys.stderr.write(done.stdout)  # a run's log
+        if done.returncode == NOT_INSTALLED:
+            raise NotApplicable(f"{program} has no R package {package}; {_remedy(package)}")
+        if done.returncode != 0:
+            message = " ".join(done.stdout.split())[-LONGEST:]
+            raise RuntimeError(f"R ended with exit status {done.returncode}: {message}")
         return _read(folder)
 
 
-def rscript(package: str) -> str:
-    """Return the path of the Rscript to start.
-
-    Raises
-    ------
-    NotApplicable
-        Where there is none.
-    """
-    named = os.environ.get(RSCRIPT)
-    if program := shutil.which(named or "Rscript"):
+def _rscript(package: str) -> str:
+    name = os.environ.get(RSCRIPT) or "Rscript"
+    if program := shutil.which(name):
         return program
     raise NotApplicable(
-        f"{named or 'Rscript'} was not found; {_remedy(package)}, or name another R's Rscript in {RSCRIPT}"
+        f"{name} was not found; {_remedy(package)}, or name another R's Rscript in {RSCRIPT}"
     )
 
 
@@ -120,30 +120,15 @@ def _write(folder: Path, given: dict[str, np.ndarray | float]) -> None:
 
 
 def _read(folder: Path) -> dict[str, np.ndarray]:
-    rows = [
-        line.split("\t") for line in (folder / "gives.tsv").read_text(encoding="utf-8").splitlines()
-    ]
-    return {
-        name: np.fromfile(folder / f"{name}.gives").reshape(int(height), int(width))
-        for name, height, width in rows
-    }
-
-
-def _ended(command: list[str], folder: Path) -> tuple[int, str]:
-    """Run the command in the folder; return its exit status and what it said, which also goes to a run's log."""
-    words = {
-        "stdout": subprocess.PIPE,
-        "stderr": subprocess.STDOUT,
-        "text": True,
-        "errors": "replace",
-    }
-    done = subprocess.run(command, cwd=folder, check=False, preexec_fn=_end_with_parent(), **words)
-    sys.stderr.write(done.stdout)
-    return done.returncode, done.stdout
+    answers = {}
+    for line in (folder / "gives.tsv").read_text(encoding="utf-8").splitlines():
+        name, rows, columns = line.split("\t")
+        answers[name] = np.fromfile(folder / f"{name}.gives").reshape(int(rows), int(columns))
+    return answers
 
 
 def _end_with_parent() -> Callable[[], None] | None:
-    """Return what makes the started process end when this one is killed, as a run over its limits is; None off Linux."""
+    """Return a function that makes R end when this process is killed; None off Linux."""
     if sys.platform != "linux":
         return None
     return partial(ctypes.CDLL(None).prctl, PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

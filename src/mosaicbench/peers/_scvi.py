@@ -1,57 +1,33 @@
-"""What the wrapped models of scvi-tools share: which modality is which, batches, training, and counts back to values.
+"""What models of scvi-tools and like packages share: batches, training, and counts back to values.
 
-Query cells go straight through the trained module, with the means of posteriors: the package's own accessors draw samples.
+Query cells go through the trained module with posterior means; the packages' own accessors draw
+samples.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import NegativeBinomial
 
-from mosaicbench.contract import Cells, Normalization, Split
-from mosaicbench.errors import NotApplicable
+from mosaicbench.contract import Cells, Normalization
 from mosaicbench.peers._package import apart, history
 
 if TYPE_CHECKING:
     from scipy import sparse
 
-AT_ONCE = 512  # cells in the module at once
+AT_ONCE = 512  # cells that go through a module together
 QUADRATURE = 5  # nodes of the integral over a log-normal rate
-
-
-def modality_in(train: Split, normalization: str, what: str) -> str | None:
-    """Return the modality with counts whose values are in `space`, None if there is none.
-
-    Raises
-    ------
-    NotApplicable
-        When several are.
-    """
-    found = [
-        m
-        for m, normalization in train.normalizations.items()
-        if normalization.kind == normalization
-    ]
-    if len(found) > 1:
-        raise NotApplicable(f"it knows one modality of {what}, here are {' and '.join(found)}")
-    return found[0] if found else None
-
-
-def modalities_in(train: Split, known: dict[str, tuple[str, str]]) -> dict[str, str]:
-    """Return word -> the modality with counts in its space, of the words of `known`: word -> space, what it is called."""
-    found = {word: modality_in(train, *asked) for word, asked in known.items()}
-    return {word: modality for word, modality in found.items() if modality is not None}
 
 
 @contextmanager
 def scvi_apart(seed: int) -> Iterator[None]:
-    """Let scvi-tools draw from the seed, also its split into training and validation cells; see `apart`."""
+    """Run scvi-tools as `apart` does; the seed also draws its validation cells."""
     with apart(seed):
         import scvi
 
@@ -64,32 +40,38 @@ def scvi_apart(seed: int) -> Iterator[None]:
 
 
 def trained(model, **options: object) -> list[dict[str, float]]:
-    """Train `model` with the package's own options but for `options`; return its history."""
+    """Train a model of scvi-tools with these options, else the package's; return its history."""
     model.train(enable_progress_bar=False, **options)
     columns = {"loss": "elbo_train", "validation_loss": "elbo_validation"}
-    told = {
-        name: model.history[column].iloc[:, 0].to_numpy()
-        for name, column in columns.items()
-        if column in model.history
-    }
-    return history(**told)
+    return history(
+        **{
+            name: model.history[column].iloc[:, 0].to_numpy()
+            for name, column in columns.items()
+            if column in model.history
+        }
+    )
 
 
 class Batches:
-    """Codes of batches; a batch that no train cell is of is read as the largest."""
+    """Codes of batches; a batch without train cells is read as the largest.
 
-    key: ClassVar[str] = "batch"
+    Parameters
+    ----------
+    names
+        (cells,) batches of the train cells.
+    coded
+        The package's names of batches, in the order of its codes.
+    """
 
     def __init__(self, names: np.ndarray, coded: list[str]):
-        found, sizes = np.unique(names.astype(str), return_counts=True)
-        self.largest = found[sizes.argmax()]
+        unique, sizes = np.unique(names.astype(str), return_counts=True)
+        self.largest = unique[sizes.argmax()]
         self.codes = {name: code for code, name in enumerate(coded)}
 
     def of(self, names: np.ndarray, suffix: str = "") -> Tensor:
-        """Return (cells, 1) codes."""
-        named = [f"{name}{suffix}" for name in names]
-        codes = [self.codes.get(name, self.codes[f"{self.largest}{suffix}"]) for name in named]
-        return torch.tensor(codes)[:, None]
+        """Return the codes of cells' batches, (cells, 1); `suffix` ends every name of `coded`."""
+        largest = self.codes[f"{self.largest}{suffix}"]
+        return torch.tensor([self.codes.get(f"{name}{suffix}", largest) for name in names])[:, None]
 
 
 def negative_binomial(mean: Tensor, inverse_dispersion: Tensor) -> NegativeBinomial:
@@ -103,13 +85,15 @@ def negative_binomial(mean: Tensor, inverse_dispersion: Tensor) -> NegativeBinom
 def protein_counts(
     py: dict[str, Tensor], efficiency: Tensor | float = 1.0
 ) -> list[tuple[Tensor, NegativeBinomial]]:
-    """Return weights and parts of the mixture of background and foreground, the log-normal background rate integrated out.
+    """Return weights and parts of the mixture of background and foreground counts of proteins.
+
+    The log-normal rate of the background is integrated out.
 
     Parameters
     ----------
     py
-        What a protein decoder of scvi-tools gives: `back_alpha`, `back_beta` (moments of the log rate), `fore_scale`, `mixing`
-        (logit of the background) and `r`.
+        Output of a protein decoder of scvi-tools: `back_alpha` and `back_beta` (moments of the log
+        rate), `fore_scale`, `mixing` (logit of the background) and `r`.
     efficiency
         Factor of a batch.
     """
@@ -125,28 +109,31 @@ def protein_counts(
     return parts
 
 
+def median_total(normalization: Normalization) -> float:
+    """Return the counts that the chosen features have in a cell with the median total."""
+    return float(normalization.library_size * normalization.fraction.sum())
+
+
 def dense(counts: sparse.csr_matrix) -> Tensor:
-    """Return counts as the modules take them."""
+    """Return (cells, features) float32."""
     return torch.as_tensor(counts.toarray(), dtype=torch.float32)
 
 
 @contextmanager
 def inferring() -> Iterator[None]:
-    """Leave the generators alone: a module draws samples even where only means are taken from it."""
+    """Restore torch's generators afterwards: a module draws samples even if only means are used."""
     with torch.inference_mode(), torch.random.fork_rng():
         yield
 
 
 def in_pieces(cells: Cells) -> list[Cells]:
-    """Return blocks of so many cells as go through a module at once."""
-    return [
-        cells.take(np.arange(first, min(first + AT_ONCE, len(cells))))
-        for first in range(0, len(cells), AT_ONCE)
-    ]
+    """Return the cells in blocks of at most `AT_ONCE`."""
+    rows = np.arange(len(cells))
+    return [cells.take(rows[i : i + AT_ONCE]) for i in range(0, len(cells), AT_ONCE)]
 
 
 def piecewise(function: Callable[[Cells], Tensor | np.ndarray], cells: Cells) -> np.ndarray:
-    """Return function(block) of all `cells`, in blocks of so many as go through a module at once, (cells, ...)."""
+    """Return function(block) of all cells, block by block, (cells, ...)."""
     return np.concatenate(
         [torch.as_tensor(function(few)).cpu().numpy() for few in in_pieces(cells)]
     )
@@ -159,3 +146,29 @@ def standardised(x: Tensor, normalization: Normalization) -> Tensor:
         for part in (normalization.mean, normalization.std)
     )
     return (x - mean) / std
+
+
+def code_of(groups: list[tuple[frozenset[str], int]], observed: frozenset[str]) -> int | None:
+    """Return the code of the group with exactly `observed` measured, else of the first with more.
+
+    Parameters
+    ----------
+    groups
+        Modalities measured in a group of train cells, and its code, from the largest group on.
+    """
+    more = [(measured != observed, code) for measured, code in groups if observed <= measured]
+    return min(more, key=lambda one: one[0])[1] if more else None
+
+
+class Blockwise:
+    """Embeds and imputes block by block; a subclass has `_z` and `_expected` of a block."""
+
+    @inferring()
+    def embed(self, cells: Cells) -> np.ndarray:
+        """Return the posterior means given the observed modalities, (cells, latent)."""
+        return piecewise(self._z, cells)
+
+    @inferring()
+    def impute(self, cells: Cells, target: str) -> np.ndarray:
+        """Return the expected values of `target`, (cells, features), standardised."""
+        return piecewise(lambda few: self._expected(few, target), cells)

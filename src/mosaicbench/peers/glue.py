@@ -1,8 +1,8 @@
-"""GLUE: one encoder per modality into one latent; a graph of linked features embeds the features that decode it.
+"""GLUE: one encoder per modality into one latent, decoded with embeddings of a graph of features.
 
     u ~ q_m(x_m),   v ~ q(graph),   x_m ~ NB(library x softmax(scale * u v_m + bias), theta)
 
-A discriminator that tells modalities apart from u is opposed. Reference: Cao & Gao 2022.
+The model opposes a discriminator that tells modalities apart by u. Reference: Cao & Gao 2022.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Annotated
 
 import numpy as np
 import torch
-from sklearn.decomposition import PCA
 
 from mosaicbench.contract import Cells, Split
 from mosaicbench.errors import NotApplicable
-from mosaicbench.models.likelihoods import expected_of_mixture
+from mosaicbench.models.likelihoods import expected_values
 from mosaicbench.models.linked import one_modality_each
-from mosaicbench.peers._package import apart, need
+from mosaicbench.peers._package import apart, need, need_counts, pca, table
+from mosaicbench.peers._scvi import AT_ONCE, median_total
 
 CARD = {
     "label": "GLUE",
@@ -28,10 +28,10 @@ CARD = {
     "scenarios": ("unpaired",),
     "inputs": ("links",),
     "wraps": {"package": "scglue", "module": "scglue", "version": "0.4.1", "licence": "MIT"},
-    "summary": "Encoders of each modality into one latent, aligned by a discriminator and by a graph of linked features, by scglue. "
-    "Imputes by decoding counts, which the package calls experimental.",
-    "deviates": "The graph is made of the split's links, each of weight 1, and a loop per feature. RNA and proteins are encoded "
-    "from principal components of the split's values, ATAC from its LSI. No batch is told. Where a modality has fewer than "
+    "summary": "An encoder per modality into one latent, aligned by a discriminator and by a graph of linked features, by "
+    "scglue. Imputes by decoding counts, which the package calls experimental.",
+    "deviates": "The graph has the split's links, each of weight 1, and a loop per feature. Encoders of RNA and proteins read "
+    "principal components of the split's values, that of ATAC its LSI. The model gets no batches. If a modality has fewer than "
     "`balance_from` train cells, the weights that balance cell types are left out: they are not finite on little data.",
     "space": {
         "latent": {"int": [20, 100], "log": True},
@@ -40,12 +40,10 @@ CARD = {
     },
 }
 
-AT_ONCE = 512  # cells decoded at once
-
 
 @dataclass(kw_only=True)
 class GLUE:
-    """The package's defaults; None leaves the number of epochs, and with it all patience, to its rules.
+    """The package's defaults.
 
     Attributes
     ----------
@@ -54,9 +52,10 @@ class GLUE:
     components
         Principal components that encoders of RNA and proteins read.
     epochs
-        Most epochs of each of the two stages, pretraining and alignment.
+        Most epochs of each of the two stages, pretraining and alignment; None leaves them, and
+        with them all patience, to the package's rules.
     balance_from
-        Least number of train cells of every modality for which cell types are balanced.
+        Cell types are balanced if every modality has at least so many train cells.
     """
 
     latent: Annotated[int, "at least 1"] = 50
@@ -68,53 +67,50 @@ class GLUE:
     def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Train on cells of one modality each, and on the graph of linked features."""
         need(CARD["wraps"])
-        if lacking := [m for m in train.modalities if m not in train.normalizations]:
-            raise NotApplicable(f"GLUE decodes counts, which {' and '.join(lacking)} lacks")
+        need_counts(train, "GLUE")
         if not train.links:
             raise NotApplicable(
-                f"no links lead between {' and '.join(train.modalities)}; give the dataset `links` (config/README.md)"
+                "no links lead between modalities; give the dataset `links` (config/README.md)"
             )
         shown = one_modality_each(train, seed)
         cells = {m: shown.observing(m) for m in train.modalities}
-        self.normalizations, self.pca, history = train.normalizations, {}, []
-        for m, x in cells.items():
-            if train.normalizations[m].kind != "lsi":
-                most = min(self.components, *(size - 1 for size in x.values[m].shape))
-                self.pca[m] = PCA(most, random_state=seed).fit(x.values[m])
+        self.normalizations, history = train.normalizations, []
+        self.pca = {
+            m: pca(x.values[m], self.components, seed)
+            for m, x in cells.items()
+            if train.normalizations[m].kind != "lsi"
+        }
         with apart(seed):
             from scglue import config
             from scglue.models import SCGLUEModel, fit_SCGLUE
             from scglue.models.scglue import SCGLUETrainer
 
-            class Told(SCGLUETrainer):
+            class Recorder(SCGLUETrainer):
                 def report_metrics(self, train_state, val_state) -> None:
-                    known = {
+                    losses = {
                         "loss": train_state.metrics["vae_loss"],
                         "discriminator": train_state.metrics["dsc_loss"],
                     }
                     if val_state is not None:
-                        known["validation_loss"] = val_state.metrics["vae_loss"]
-                    history.append(
-                        {"epoch": len(history) + 1} | {name: float(x) for name, x in known.items()}
-                    )
+                        losses["validation_loss"] = val_state.metrics["vae_loss"]
+                    row = {name: float(x) for name, x in losses.items()}
+                    history.append({"epoch": len(history) + 1} | row)
 
             class Model(SCGLUEModel):
-                TRAINER_TYPE = Told
+                TRAINER_TYPE = Recorder
 
-            workers, config.GRAPH_SHUFFLE_NUM_WORKERS = (
-                config.GRAPH_SHUFFLE_NUM_WORKERS,
-                0,
-            )  # no process beside this one
+            workers = config.GRAPH_SHUFFLE_NUM_WORKERS
+            config.GRAPH_SHUFFLE_NUM_WORKERS = 0  # no process beside this one
             try:
-                graph, data = self._graph(train), {m: self._data(cells[m], m) for m in cells}
+                graph = _graph(train)
+                epochs = {} if self.epochs is None else {"max_epochs": self.epochs}
                 model = fit_SCGLUE(
-                    data,
+                    {m: self._data(x, m) for m, x in cells.items()},
                     graph,
                     model=Model,
                     skip_balance=min(map(len, cells.values())) < self.balance_from,
                     init_kws={"latent_dim": self.latent, "h_dim": self.hidden, "random_seed": seed},
-                    fit_kws={"directory": "glue"}
-                    | ({} if self.epochs is None else {"max_epochs": self.epochs}),
+                    fit_kws={"directory": "glue"} | epochs,
                 )
                 features = torch.as_tensor(model.encode_graph(graph))
             finally:
@@ -132,65 +128,47 @@ class GLUE:
 
     @torch.inference_mode()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the expected values of `target` in cells with its median total, (cells, features), standardised."""
-        normalization, decoder, found = self.normalizations[target], self.network.u2x[target], []
+        """Return expected values in cells with the median total, (cells, features), standardised."""
+        normalization, parts = self.normalizations[target], []
         for u in self._u(cells).split(AT_ONCE):
-            library = torch.full(
-                (len(u), 1),
-                float(normalization.library_size * normalization.fraction.sum()),
-                device=u.device,
-            )
-            counts = decoder(
+            counts = self.network.u2x[target](
                 u,
                 self.features[target],
                 torch.zeros(len(u), dtype=torch.long, device=u.device),
-                library,
+                torch.full((len(u), 1), median_total(normalization), device=u.device),
             )
-            found.append(expected_of_mixture([(1.0, counts)], normalization).cpu().numpy())
-        return np.concatenate(found)
+            parts.append(expected_values(counts, normalization).cpu().numpy())
+        return np.concatenate(parts)
 
     def _u(self, cells: Cells) -> torch.Tensor:
         (modality,) = cells.modalities
-        read = torch.as_tensor(self._read(cells, modality), device=self.network.device)
-        return self.network.x2u[modality](read[:, :0], read)[0].mean
+        x = torch.as_tensor(self._read(cells, modality), device=self.network.device)
+        return self.network.x2u[modality](x[:, :0], x)[0].mean
 
     def _read(self, cells: Cells, modality: str) -> np.ndarray:
-        """Return what the encoder reads, (cells, components)."""
         x = cells.values[modality]
         return (self.pca[modality].transform(x) if modality in self.pca else x).astype(np.float32)
 
     def _data(self, cells: Cells, modality: str):
-        """Return train cells as the package wants them."""
-        import pandas as pd
-        from anndata import AnnData
         from scglue.models import configure_dataset
 
-        names = pd.DataFrame(index=_names(modality, cells.counts[modality].shape[1]))
-        obs = pd.DataFrame(index=cells.names.astype(str))
-        data = AnnData(cells.counts[modality].astype(np.float32), obs=obs, var=names)
+        data = table(cells.counts[modality].astype(np.float32), cells.names, modality)
         data.obsm["read"] = self._read(cells, modality)
         configure_dataset(data, "NB", use_highly_variable=False, use_rep="read")
         return data
 
-    def _graph(self, train: Split):
-        """Return the links of every two modalities, both ways, and a loop per feature."""
-        import networkx
 
-        graph, names = (
-            networkx.MultiDiGraph(),
-            {
-                m: _names(m, len(normalization.fraction))
-                for m, normalization in train.normalizations.items()
-            },
-        )
-        for of_modality in names.values():
-            graph.add_edges_from((name, name, {"weight": 1.0, "sign": 1}) for name in of_modality)
-        for (first, second), links in train.links.items():
-            found = links.tocoo()
-            for i, j, sign in zip(found.row, found.col, found.data, strict=True):
-                graph.add_edge(names[first][i], names[second][j], weight=1.0, sign=int(sign))
-        return graph
+def _graph(train: Split):
+    """Return the links, both ways, and a loop per feature, with names as of `table`."""
+    import networkx
 
-
-def _names(modality: str, features: int) -> list[str]:
-    return [f"{modality} {feature}" for feature in range(features)]
+    graph = networkx.MultiDiGraph()
+    for modality, normalization in train.normalizations.items():
+        for feature in range(len(normalization.fraction)):
+            name = f"{modality} {feature}"
+            graph.add_edge(name, name, weight=1.0, sign=1)
+    for (first, second), links in train.links.items():
+        edges = links.tocoo()
+        for i, j, sign in zip(edges.row, edges.col, edges.data, strict=True):
+            graph.add_edge(f"{first} {i}", f"{second} {j}", weight=1.0, sign=int(sign))
+    return graph

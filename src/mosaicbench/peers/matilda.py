@@ -1,15 +1,15 @@
-"""Matilda: one VAE of all modalities together, whose latent also tells the cell type.
+"""Matilda: one VAE of all modalities together; its latent also predicts the cell type.
 
-    loss = 0.9 (|x - decode(z)|^2 + KL(q(z | x) || N(0, I)) / features) + 0.1 smoothed cross-entropy of the type given z
+    loss = 0.9 (|x - decode(z)|^2 + KL(q(z | x) || N(0, I)) / features)
+           + 0.1 smoothed cross-entropy of the type given z
 
-A first model simulates cells of rare types; a second learns from as many cells of each type. Reference: Liu et al. 2023.
+A first model simulates cells of rare types; a second learns from equally many cells of each type.
+Reference: Liu et al. 2023.
 """
 
 from __future__ import annotations
 
-from contextlib import redirect_stderr
 from dataclasses import dataclass
-from io import StringIO
 from itertools import count
 from typing import Annotated
 
@@ -19,8 +19,8 @@ import torch
 from mosaicbench.contract import Cells, Split
 from mosaicbench.errors import Diverged, NotApplicable
 from mosaicbench.methods._pairs import paired_cells
-from mosaicbench.peers._package import apart, need
-from mosaicbench.peers._scvi import inferring, modalities_in, piecewise
+from mosaicbench.peers._package import apart, modalities_of, need
+from mosaicbench.peers._scvi import inferring, piecewise
 
 CARD = {
     "label": "Matilda",
@@ -37,24 +37,20 @@ CARD = {
         "licence": "Apache-2.0",
     },
     "environment": "matilda",
-    "summary": "The package's VAE of RNA with proteins, peaks or both, which also classifies: it learns from cells that have "
-    "all modalities and a type, rare types filled up with simulated cells. A joint latent: nothing from one modality alone.",
+    "summary": "The package's VAE of RNA with proteins, peaks or both, which also classifies. It learns from cells that have "
+    "all modalities and a type; simulated cells fill up rare types. A joint latent: nothing from one modality alone.",
     "deviates": "The package divides a cell's total by the mean over the cells of the call; here it is the train cells' mean, "
-    "so that a query cell stands for itself. Latents are the posterior's mean; the package draws from it. Features are the "
-    "split's, and ATAC is read as counts of peaks: the documentation sums them to genes. Train cells in which a modality counts "
-    "nothing are left out. A minibatch is larger by a cell or two where one cell would be left over, with which the package "
-    "fails.",
+    "so that a query cell does not depend on the others. Latents are the posterior's mean; the package draws from it. Features "
+    "are the split's, and ATAC is read as counts of peaks: the documentation sums them to genes. Train cells without counts in "
+    "a modality are left out. A minibatch is larger by a cell or two if one cell would be left over: the package fails with "
+    "one.",
     "space": {
         "latent": {"int": [20, 200], "log": True},
         "learning_rate": {"float": [0.002, 0.05], "log": True},
     },
 }
 
-KNOWN = {
-    "rna": ("lognorm", "RNA"),
-    "adt": ("clr", "proteins"),
-    "atac": ("lsi", "ATAC"),
-}  # the package's word -> space, and our word
+NAMES = {"rna": "lognorm", "adt": "clr", "atac": "lsi"}  # the package's name -> kind
 MODES = {("rna", "adt"): "CITEseq", ("rna", "atac"): "SHAREseq", ("rna", "adt", "atac"): "TEAseq"}
 
 
@@ -67,7 +63,8 @@ class Matilda:
     latent
         Dimensions of z.
     passes
-        Epochs of the first model, and of the second, whose later half has a tenth of the rate.
+        Epochs of the first model and of the second; the second half of the latter has a tenth of
+        the rate.
     batch_size, learning_rate
         Of Adam.
     """
@@ -80,27 +77,25 @@ class Matilda:
     def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Train on the cells that have all modalities and a type; the package keeps no history."""
         need(CARD["wraps"])
-        self.order = modalities_in(train, KNOWN)
-        if set(self.order.values()) != set(train.modalities) or tuple(self.order) not in MODES:
+        self.order = modalities_of(train, "Matilda", NAMES)
+        if tuple(self.order) not in MODES:
             raise NotApplicable("Matilda needs counts of RNA, and of proteins, ATAC or both")
         cells = _typed(paired_cells(train, *self.order.values()))
         types, codes, sizes = np.unique(
             cells.labels.astype(str), return_inverse=True, return_counts=True
         )
         if len(types) < 2:
-            raise NotApplicable(
-                "Matilda needs cells of two types at least with all modalities measured"
-            )
+            raise NotApplicable("Matilda needs cells of at least two types with all modalities")
         self.level = {m: float(cells.counts[m].sum() / len(cells)) for m in self.order.values()}
-        with apart(seed), redirect_stderr(StringIO()):
+        with apart(seed, silent=True):
             import matilda
             from anndata import AnnData
             from matilda.learn import model as networks
 
             trained = matilda.train(
                 **{
-                    word: AnnData(cells.counts[m].astype(np.float32))
-                    for word, m in self.order.items()
+                    name: AnnData(cells.counts[m].astype(np.float32))
+                    for name, m in self.order.items()
                 },
                 labels=[f"type {code:06}" for code in codes],
                 z_dim=self.latent,
@@ -111,15 +106,12 @@ class Matilda:
                 out_dir="matilda",
             )
             weights = torch.load(trained.model_path, weights_only=True)["state_dict"]
-            widths = {
-                f"nfeatures_{word}": cells.counts[m].shape[1] for word, m in self.order.items()
-            }
-            hidden = {
-                f"hidden_{word}": weights[f"encoder.{layer}.0.weight"].shape[0]
-                for word, layer in self._layers().items()
-            }
-            made = getattr(networks, f"CiteAutoencoder_{MODES[tuple(self.order)]}")
-            self.model = made(**widths, **hidden, z_dim=self.latent, classify_dim=len(types))
+            widths = {}
+            for name, layer in self._layers().items():
+                widths[f"nfeatures_{name}"] = cells.counts[self.order[name]].shape[1]
+                widths[f"hidden_{name}"] = weights[f"encoder.{layer}.0.weight"].shape[0]
+            network = getattr(networks, f"CiteAutoencoder_{MODES[tuple(self.order)]}")
+            self.model = network(**widths, z_dim=self.latent, classify_dim=len(types))
             self.model.load_state_dict(weights)
         if not all(torch.isfinite(weight).all() for weight in weights.values()):
             raise Diverged("a weight was not finite")
@@ -133,40 +125,39 @@ class Matilda:
             raise NotApplicable("Matilda embeds cells in which all modalities were measured")
 
         def mean(few: Cells) -> torch.Tensor:
-            x = np.concatenate(
-                [self._read(few, modality) for modality in self.order.values()], axis=1
-            )
+            x = np.concatenate([self._read(few, m) for m in self.order.values()], axis=1)
             return self.model(torch.as_tensor(x))[2]
 
         return piecewise(mean, cells)
 
     def _layers(self) -> dict[str, str]:
-        """Return the package's name of each modality's own layer of the encoder."""
+        """Return the package's name of each modality -> that of its layer of the encoder."""
         if len(self.order) == 3:
-            return {word: f"encoder_{word}" for word in self.order}
-        return {word: f"encoder_modality{place}" for place, word in enumerate(self.order, 1)}
+            return {name: f"encoder_{name}" for name in self.order}
+        return {name: f"encoder_modality{place}" for place, name in enumerate(self.order, 1)}
 
     def _read(self, cells: Cells, modality: str) -> np.ndarray:
-        """Return the logarithms of counts at the train cells' mean total, each cell standardised, (cells, counted features)."""
+        """Return log counts at the mean total, standardised by cell, (cells, counted features)."""
         counts = cells.counts[modality].toarray().astype(np.float64)
-        library_size = np.maximum(counts.sum(1, keepdims=True), 1)
-        x = np.log2(1 + counts / library_size * self.level[modality])
+        totals = np.maximum(counts.sum(1, keepdims=True), 1)
+        x = np.log2(1 + counts / totals * self.level[modality])
         spread = x.std(1, ddof=1, keepdims=True)
         return ((x - x.mean(1, keepdims=True)) / np.where(spread > 0, spread, 1)).astype(np.float32)
 
 
 def _typed(cells: Cells) -> Cells:
-    """Return the cells that have a known type and a count in every modality."""
+    """Return the cells with a known type and a count in every modality."""
     if cells.labels is None:
-        raise NotApplicable("Matilda learns from cell types, and the train cells have none")
+        raise NotApplicable("Matilda learns from cell types; the train cells have no labels")
     counted = [np.asarray(x.sum(1)).ravel() > 0 for x in cells.counts.values()]
     return cells.take(np.flatnonzero(np.all([cells.labels != "", *counted], axis=0)))
 
 
 def _minibatch(wanted: int, sizes: np.ndarray) -> int:
-    """Return the smallest size of minibatches from `wanted` on that leaves no cell alone, given how many cells a type has.
+    """Return the smallest size from `wanted` on whose last minibatch has more than one cell.
 
-    The second model learns from a middle type and from those that are larger or smaller, as many cells of each.
+    The first model learns from all cells; the second from as many cells of each type as the type of
+    middle size has, where types of that size count once. `sizes`: cells of each type.
     """
     middle = int(np.sort(sizes)[(len(sizes) - 1) // 2])
     balanced = middle * (1 + int((sizes != middle).sum()))

@@ -1,7 +1,7 @@
-"""MaxFuse: matching of cells by smoothed linked features, then CCA of all features, iterated; the user's own installation.
+"""MaxFuse: matching of cells by smoothed linked features, then CCA of all features, iterated.
 
-The package's licence (academic, no redistribution) keeps it out of this project: nothing of it is here, and it is imported only
-when a run asks for it. Reference: Chen et al. 2024, Nature Biotechnology 42:1096.
+The package's licence (academic, no redistribution) keeps it out of this project: the user installs
+it. Reference: Chen et al. 2024.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ CARD = {
         "licence": "academic, non-commercial",
     },
     "summary": "Matching of cells by smoothed linked features, refined by CCA; wraps the package `maxfuse`, which you install "
-    "yourself where its licence allows you to. Without it, a dash. Two modalities.",
-    "deviates": "MaxFuse embeds the cells that it was run on: the train cells. A cell, also a train cell, takes the mean "
+    "yourself if its licence allows you to. Without it, a dash. Two modalities.",
+    "deviates": "MaxFuse embeds only the cells that it was run on, the train cells. Any cell, also a train cell, takes the mean "
     "embedding of the `neighbors` nearest train cells of its modality, by the split's values. Imputes the mean of the nearest "
     "train cells.",
     "space": {
@@ -45,14 +45,14 @@ CARD = {
 }
 
 INSTALL = (
-    "the package maxfuse is not installed; its licence (academic, non-commercial) does not let this benchmark bring it. If it "
-    "lets you: pip install maxfuse==0.0.2 into the environment that runs the benchmark"
+    "the package maxfuse is not installed; its licence (academic, non-commercial) does not allow this benchmark to bring it. If "
+    "it allows you: pip install maxfuse==0.0.2 into the environment that runs the benchmark"
 )
 
 
 @dataclass(kw_only=True)
 class MaxFuse(Moved):
-    """The package's own steps, with the options of its tutorials.
+    """The package's steps, with the options of its tutorials.
 
     Attributes
     ----------
@@ -61,9 +61,9 @@ class MaxFuse(Moved):
     smoothing
         Weight of a cell against its neighbours' mean.
     components
-        Principal components of all features; fewer where a modality has fewer features.
+        Most principal components of all features.
     filtered
-        Share of the initial pivots that is dropped.
+        Fraction of the initial pivots that is dropped.
     """
 
     graph_neighbors: Annotated[int, "at least 1"] = 15
@@ -87,7 +87,11 @@ class MaxFuse(Moved):
         shared = [features.of(cells[m], m) for m in pair]
         active = [cells[m].values[m] for m in pair]
         of_shared, of_active = (
-            [min(self.components, min(x.shape) - 1) for x in arrays] for arrays in (shared, active)
+            {
+                f"svd_components{side}": min(self.components, min(x.shape) - 1)
+                for side, x in enumerate(arrays, 1)
+            }
+            for arrays in (shared, active)
         )
         fusor = Fusor(
             shared_arr1=shared[0],
@@ -101,20 +105,20 @@ class MaxFuse(Moved):
         fusor.split_into_batches(
             max_outward_size=5000, matching_ratio=3, metacell_size=2, seed=seed
         )
-        graphs = {"resolution1": 2, "resolution2": 2, "resolution_tol": 0.1}
-        for side, width in enumerate(of_active, 1):
-            graphs |= {f"n_neighbors{side}": self.graph_neighbors, f"svd_components{side}": width}
-        fusor.construct_graphs(**graphs)
+        fusor.construct_graphs(
+            n_neighbors1=self.graph_neighbors,
+            n_neighbors2=self.graph_neighbors,
+            resolution1=2,
+            resolution2=2,
+            resolution_tol=0.1,
+            **of_active,
+        )
         weights = {"wt1": self.smoothing, "wt2": self.smoothing}
-        fusor.find_initial_pivots(
-            **weights, svd_components1=of_shared[0], svd_components2=of_shared[1]
-        )
-        widths = {"svd_components1": of_active[0], "svd_components2": of_active[1]}
-        fusor.refine_pivots(
-            **weights, **widths, cca_components=min(self.latent, *of_active), n_iters=3
-        )
+        fusor.find_initial_pivots(**weights, **of_shared)
+        most = min(self.latent, *of_active.values())
+        fusor.refine_pivots(**weights, **of_active, cca_components=most, n_iters=3)
         fusor.filter_bad_matches(target="pivot", filter_prop=self.filtered)
-        fusor.propagate(**weights, **widths)
+        fusor.propagate(**weights, **of_active)
         fusor.filter_bad_matches(target="propagated", filter_prop=0)
         embedded = fusor.get_embedding(*active)
         width = min(self.latent, *(np.shape(z)[1] for z in embedded))

@@ -1,9 +1,10 @@
-"""MIDAS: a product of experts over the measured modalities and the batch, its latent split into biology c and technology u.
+"""MIDAS: a product of experts of modalities and batch; its latent has a biology c and a technology u.
 
-    q(c, u | x, s) = p(c, u) q(c, u | s) prod over measured m of q(c, u | x_m),   counts ~ Poisson,   peak open ~ Bernoulli
+    q(c, u | x, s) = p(c, u) q(c, u | s) prod over measured m of q(c, u | x_m)
+    counts ~ Poisson,   peak open ~ Bernoulli
 
-A cell's experts are drawn to each other, which takes cells of several modalities; discriminators, which guess the batch from c, are
-fooled. Reference: He et al. 2024.
+A cell's experts are drawn to each other, which needs cells of several modalities. The model opposes
+discriminators that guess the batch from c. Reference: He et al. 2024.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ import torch
 from torch import Tensor
 
 from mosaicbench.contract import Cells, Split
-from mosaicbench.errors import NotApplicable
-from mosaicbench.models.likelihoods import expected_lsi, expected_of_mixture
+from mosaicbench.models.likelihoods import expected_lsi, expected_values
 from mosaicbench.models.training import device, seeded
-from mosaicbench.peers._package import apart, history, need
+from mosaicbench.peers._package import apart, history, modalities_of, need, table
 from mosaicbench.peers._scvi import (
     AT_ONCE,
+    code_of,
     dense,
     inferring,
-    modalities_in,
+    median_total,
     negative_binomial,
 )
 
@@ -39,42 +40,40 @@ CARD = {
     "inputs": ("pairs", "counts"),
     "wraps": {"package": "scmidas", "module": "scmidas", "version": "0.3.0", "licence": "MIT"},
     "environment": "midas",
-    "summary": "A product of experts of counts of RNA, proteins and open peaks, by scmidas: a biological latent, which is what "
-    "is scored, apart from a technical one. Embeds and imputes from any subset.",
-    "deviates": "As in the package, what was measured in a cell is part of its batch. A query cell is read as of the batch in "
-    "which just what is shown of it was measured, else of the largest in which more was; one of a batch that was not trained "
-    "on is read without any, as one minibatch in ten is in training. The split does not tell the chromosomes by which the "
-    "package encodes ATAC: 23 runs of consecutive peaks stand for them. Imputed values are expected from the decoded rates, "
-    "those of RNA scaled to the median total.",
+    "summary": "A product of experts of counts of RNA, proteins and open peaks, by scmidas, with a biological latent, which is "
+    "scored, and a technical one. Embeds and imputes from any subset.",
+    "deviates": "As in the package, the measured modalities of a cell are part of its batch. A query cell is read with the code "
+    "of its batch with exactly its observed modalities, else of the largest with more; a cell of a batch without train cells is "
+    "read without a code, as one minibatch in ten is in training. The package encodes ATAC by chromosome, which a split does not "
+    "have: 23 runs of consecutive peaks replace them. Imputed values are expected from the decoded rates, those of RNA scaled "
+    "to the median total.",
     "space": {
         "biological": {"int": [16, 64], "log": True},
         "learning_rate": {"float": [3e-05, 0.0003], "log": True},
     },
 }
 
-KNOWN = {
-    "rna": ("lognorm", "RNA"),
-    "adt": ("clr", "proteins"),
-    "atac": ("lsi", "ATAC"),
-}  # the package's names
+NAMES = {"rna": "lognorm", "adt": "clr", "atac": "lsi"}  # the package's name -> kind
 POISSON = 1e6  # inverse dispersion from which on a negative binomial is a Poisson distribution
 
 
 @dataclass(kw_only=True)
 class Midas:
-    """The package's defaults, and the epochs that its documentation trains for; it does not stop early.
+    """The package's defaults, with the epochs of its documentation; it does not stop early.
 
     Attributes
     ----------
     biological, technical
         Dimensions of c and of u.
     epochs
-        In each, every batch gives as many minibatches as the largest fills. Until the discriminators have done their work c tells the
-        batch, and that alone brings the modalities of several batches together: FOSCTTM after a few epochs flatters.
+        In each, every batch gives as many minibatches as the largest fills. At first c depends on
+        the batch, and that alone brings the modalities of several batches together: FOSCTTM after
+        a few epochs is too good.
     batch_size, learning_rate
         Of AdamW, for the model and for the discriminators.
     chromosomes
-        Runs of consecutive peaks, each with an encoder of its own before that of ATAC; 1 encodes all peaks at once.
+        Runs of consecutive peaks, each with an encoder of its own before that of ATAC; 1 encodes
+        all peaks at once.
     """
 
     biological: Annotated[int, "at least 1"] = 32
@@ -87,11 +86,7 @@ class Midas:
     def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Train on all cells, whatever was measured in them."""
         need(CARD["wraps"])
-        self.layers = {m: layer for layer, m in modalities_in(train, KNOWN).items()}
-        if set(self.layers) != set(train.modalities):
-            raise NotApplicable(
-                "MIDAS needs every modality to have counts: of RNA, proteins or ATAC"
-            )
+        self.layers = {m: layer for layer, m in modalities_of(train, "MIDAS", NAMES).items()}
         self.normalizations = train.normalizations
         with apart(seed), seeded(seed):
             from scmidas import MIDAS
@@ -99,26 +94,26 @@ class Midas:
             data, widths = self._data(train), self._widths()
             MIDAS.setup_mudata(data, batch_key="batch", dims_x=widths)
             model = MIDAS(data, configs=self._configured(widths), batch_size=self.batch_size)
-            told = _told()
-            quiet = dict.fromkeys(
-                ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"),
-                False,
-            )
+            recorder = _recorder()
             model.train(
                 max_epochs=self.epochs,
                 accelerator=device().type,
                 devices=1,
-                callbacks=[told],
-                **quiet,
+                callbacks=[recorder],
+                logger=False,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
             )
-        rows = history(loss=told.losses)
+        rows = history(loss=recorder.losses)
         codes = {str(name): code for code, name in enumerate(model.batch_names)}
         sizes = Counter(
             (str(name), block.modalities) for block in train.blocks for name in block.batches
         )
-        self.batches = [
-            (name, set(seen), codes[_batch(name, seen)]) for (name, seen), _ in sizes.most_common()
-        ]
+        self.batches = {}  # name -> groups of cells, from the largest on, as of `code_of`
+        for (name, observed), _ in sizes.most_common():
+            group = frozenset(observed), codes[_batch(name, observed)]
+            self.batches.setdefault(name, []).append(group)
         self.net = model.net.to(device()).eval()
         return rows
 
@@ -129,132 +124,104 @@ class Midas:
 
     @inferring()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the expected values of `target` at the posterior mean, (cells, features), standardised."""
+        """Return the expected values of `target`, (cells, features), standardised."""
         return self._through(
             cells, lambda decoded, mean: self._expected(decoded[self.layers[target]], target)
         )
 
     def _data(self, train: Split):
-        """Return all train cells as the package wants them: a table per modality, of the cells in which it was measured."""
-        import pandas as pd
-        from anndata import AnnData
         from mudata import MuData
         from scipy import sparse
 
         tables = {}
         for modality, layer in self.layers.items():
             blocks = [block for block in train.blocks if modality in block.values]
-            batches = [_batch(name, block.modalities) for block in blocks for name in block.batches]
-            names = np.concatenate([block.names for block in blocks]).astype(str)
-            x = sparse.vstack([block.counts[modality] for block in blocks], format="csr").astype(
-                np.float32
-            )
-            columns = pd.DataFrame(index=[f"{layer} {feature}" for feature in range(x.shape[1])])
-            tables[layer] = AnnData(
-                x, obs=pd.DataFrame({"batch": batches}, index=names), var=columns
+            x = sparse.vstack([block.counts[modality] for block in blocks], format="csr")
+            tables[layer] = table(
+                x.astype(np.float32),
+                np.concatenate([block.names for block in blocks]),
+                layer,
+                batch=[
+                    _batch(name, block.modalities) for block in blocks for name in block.batches
+                ],
             )
         return MuData(tables)
 
     def _widths(self) -> dict[str, list[int]]:
-        """Return the package's name of a modality -> how many features each of its encoders reads."""
-        features = {
-            layer: len(self.normalizations[modality].fraction)
-            for modality, layer in self.layers.items()
-        }
-        runs = {
-            layer: min(self.chromosomes, width) if layer == "atac" else 1
-            for layer, width in features.items()
-        }
-        return {
-            layer: [len(run) for run in np.array_split(np.arange(width), runs[layer])]
-            for layer, width in features.items()
-        }
+        widths = {}
+        for modality, layer in self.layers.items():
+            features = len(self.normalizations[modality].fraction)
+            runs = min(self.chromosomes, features) if layer == "atac" else 1
+            widths[layer] = [len(run) for run in np.array_split(np.arange(features), runs)]
+        return widths
 
     def _configured(self, widths: dict[str, list[int]]) -> dict[str, object]:
         from scmidas import load_config
 
-        here = {"num_workers": 0, "persistent_workers": False, "pin_memory": False}
-        sizes = {
+        config = load_config() | {
+            "num_workers": 0,
+            "persistent_workers": False,
+            "pin_memory": False,
             "dim_c": self.biological,
             "dim_u": self.technical,
             "lr_net": self.learning_rate,
             "lr_dsc": self.learning_rate,
         }
-        chosen = load_config() | here | sizes
-        if len(widths.get("atac", ())) == 1:  # the package asks for their absence
-            chosen = {
-                key: value
-                for key, value in chosen.items()
-                if key not in ("dims_before_enc_atac", "dims_after_dec_atac")
-            }
-        return chosen
+        if len(widths.get("atac", ())) == 1:  # then the package wants these keys absent
+            for key in ("dims_before_enc_atac", "dims_after_dec_atac"):
+                config.pop(key, None)
+        return config
 
     def _through(
         self, cells: Cells, give: Callable[[dict[str, Tensor], Tensor], Tensor]
     ) -> np.ndarray:
-        """Return what `give` makes of the decoders' outputs and the means of (c, u), (cells, columns); batch by batch."""
-        batches, rows, found = cells.batches.astype(str), [], []
+        """Return `give` of decoded values and means of (c, u), batch by batch, (cells, columns)."""
+        batches, rows, parts = cells.batches.astype(str), [], []
         for name in np.unique(batches):
-            own = np.flatnonzero(batches == name)
-            for few in np.split(own, range(AT_ONCE, len(own), AT_ONCE)):
-                decoded, _, mean, *_ = self.net(self._asked(cells.take(few), name))
-                found.append(give(decoded, mean).cpu().numpy())
+            of_batch = np.flatnonzero(batches == name)
+            for few in np.split(of_batch, range(AT_ONCE, len(of_batch), AT_ONCE)):
+                decoded, _, mean, *_ = self.net(self._inputs(cells.take(few), name))
+                parts.append(give(decoded, mean).cpu().numpy())
                 rows.append(few)
-        return np.concatenate(found)[np.argsort(np.concatenate(rows))]
+        return np.concatenate(parts)[np.argsort(np.concatenate(rows))]
 
-    def _asked(self, cells: Cells, batch: str) -> dict[str, dict[str, Tensor]]:
-        """Return cells of one batch as the package's network takes them: x, and where the batch is known s."""
-        counts = {
-            self.layers[modality]: dense(cells.counts[modality]).to(device())
-            for modality in cells.modalities
-        }
-        asked = {
-            "x": {layer: (x > 0).float() if layer == "atac" else x for layer, x in counts.items()},
-            "e": {},
-        }
-        shown = set(cells.modalities)
-        known = [
-            (seen != shown, code)
-            for name, seen, code in self.batches
-            if name == batch and shown <= seen
-        ]
-        if known:
-            _, code = min(
-                known, key=lambda one: one[0]
-            )  # the first of the best: batches are in order of size
-            asked["s"] = {"joint": torch.full((len(cells), 1), code, device=device())}
-        return asked
+    def _inputs(self, cells: Cells, batch: str) -> dict[str, dict[str, Tensor]]:
+        """Return the network's inputs for cells of one batch: x, and s if the batch has a code."""
+        x = {}
+        for modality in cells.modalities:
+            layer, counts = self.layers[modality], dense(cells.counts[modality]).to(device())
+            x[layer] = (counts > 0).float() if layer == "atac" else counts
+        inputs = {"x": x, "e": {}}
+        code = code_of(self.batches.get(batch, []), frozenset(cells.modalities))
+        if code is not None:
+            inputs["s"] = {"joint": torch.full((len(cells), 1), code, device=device())}
+        return inputs
 
     def _expected(self, decoded: Tensor, target: str) -> Tensor:
-        """Return the expected values given log rates of counts, or how likely each peak is open, (cells, features)."""
+        """Return expected values given log rates or chances of open peaks, (cells, features)."""
         normalization = self.normalizations[target]
         if normalization.kind == "lsi":
             return expected_lsi(decoded, normalization)
         if normalization.kind == "lognorm":
-            rate = torch.softmax(decoded, -1) * float(
-                normalization.library_size * normalization.fraction.sum()
-            )
+            rate = torch.softmax(decoded, -1) * median_total(normalization)
         else:
             rate = decoded.exp()
-        return expected_of_mixture(
-            [(1.0, negative_binomial(rate, torch.tensor(POISSON, device=rate.device)))],
-            normalization,
-        )
+        poisson = negative_binomial(rate, torch.tensor(POISSON, device=rate.device))
+        return expected_values(poisson, normalization)
 
 
 def _batch(name: str, modalities: tuple[str, ...]) -> str:
     return f"{name} with {' + '.join(modalities)}"
 
 
-def _told() -> object:
-    """Return a callback of the package's trainer that keeps its mean losses of every epoch ."""
+def _recorder():
     from lightning import Callback
 
-    class Told(Callback):
+    class Recorder(Callback):
         def __init__(self):
             self.losses = []
 
         def on_train_epoch_end(self, trainer: object, module: object) -> None:
             self.losses.append(trainer.callback_metrics["loss/net"].item())
 
-    return Told()
+    return Recorder()

@@ -1,9 +1,11 @@
 """MOFA+: sparse factor analysis of several modalities, by variational Bayes.
 
-    x_m = W_m z + e_m,   z ~ N(0, I),   W_m ~ spike and slab with a precision per modality and factor,   e_m ~ N(0, 1 / tau_m)
+    x_m = W_m z + e_m,   z ~ N(0, I),   e_m ~ N(0, 1 / tau_m)
+    W_m ~ spike and slab with a precision per modality and factor
 
-A new cell's factors are the means of the same variational posterior, given the learnt weights and precisions and whatever was
-measured; they solve a small linear system. Reference: Argelaguet et al. 2020.
+A new cell's factors are the means of the same variational posterior, given the learnt weights and
+precisions and its observed values; they solve a small linear system. Reference: Argelaguet et al.
+2020.
 """
 
 from __future__ import annotations
@@ -25,9 +27,9 @@ CARD = {
     "inputs": ("pairs",),
     "wraps": {"package": "mofapy2", "module": "mofapy2", "version": "0.7.5", "licence": "LGPL-3.0"},
     "summary": "Sparse factor analysis of the standardised modalities, by mofapy2; imputes factors times weights.",
-    "deviates": "The package embeds the cells that it was run on. A new cell's factors solve the package's own update of the "
-    "factors, with weights and precisions held, from any subset of modalities; so are those of train cells. ATAC is its LSI. "
-    "In a mosaic, what was not measured is missing.",
+    "deviates": "The package embeds only the cells that it was run on. Factors of any cell, also of a train cell, solve the "
+    "package's update of the factors, with weights and precisions held, from any subset of modalities. ATAC is its LSI. In a "
+    "mosaic, values that were not measured are missing.",
     "space": {
         "factors": {"int": [5, 40], "log": True},
         "convergence": {"choice": ["fast", "medium", "slow"]},
@@ -44,9 +46,10 @@ class MOFA:
     factors
         Number of factors at the start; the package drops none.
     iterations
-        Most iterations; it stops earlier where the ELBO has converged.
+        Most iterations; it stops earlier if the ELBO converges.
     convergence
-        "fast", "medium" or "slow": the ELBO changes by less than 5e-4, 5e-5 or 5e-6 % of its first change.
+        "fast", "medium" or "slow": the ELBO changes by less than 5e-4, 5e-5 or 5e-6 % of its first
+        change.
     """
 
     factors: Annotated[int, "at least 1"] = 10
@@ -54,7 +57,7 @@ class MOFA:
     convergence: str = "fast"
 
     def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
-        """Fit on all train cells; what a cell does not show is missing."""
+        """Fit on all train cells; values that were not measured are missing."""
         need(CARD["wraps"])
         values = _with_gaps(train)
         cells = sum(map(len, train.blocks))
@@ -80,27 +83,22 @@ class MOFA:
             weights, noise = (run.model.getNodes()[node].getExpectations() for node in ("W", "Tau"))
             elbo = np.asarray(run.model.getTrainingStats()["elbo"], dtype=np.float64)
         self.mean = {m: np.nanmean(x, axis=0) for m, x in values.items()}
-        self.weights = {
-            m: np.asarray(w["E"]) for m, w in zip(train.modalities, weights, strict=True)
-        }  # (features, factors)
-        precision = {
-            m: np.asarray(tau["E"])[0] for m, tau in zip(train.modalities, noise, strict=True)
-        }  # (features,)
-        self.weighted = {m: w * precision[m][:, None] for m, w in self.weights.items()}
-        self.information = {}  # (factors, factors): what a modality adds to the posterior's precision
-        for m, w in zip(train.modalities, weights, strict=True):
+        self.weights, self.weighted = {}, {}  # (features, factors)
+        self.information = {}  # (factors, factors): a modality's part of the posterior precision
+        for m, w, tau in zip(train.modalities, weights, noise, strict=True):
+            precision = np.asarray(tau["E"])[0]  # (features,)
+            self.weights[m] = np.asarray(w["E"])
+            self.weighted[m] = self.weights[m] * precision[:, None]
             self.information[m] = self.weighted[m].T @ self.weights[m]
-            np.fill_diagonal(self.information[m], precision[m] @ np.asarray(w["E2"]))
+            np.fill_diagonal(self.information[m], precision @ np.asarray(w["E2"]))
         measured = np.flatnonzero(np.isfinite(elbo))
         return [{"epoch": int(i) + 1, "loss": float(-elbo[i] / cells)} for i in measured]
 
     def embed(self, cells: Cells) -> np.ndarray:
-        """Return the factors' posterior means given what was measured, (cells, factors)."""
-        pulls = sum(
-            (x - self.mean[m]) @ self.weighted[m] for m, x in cells.values.items()
-        )  # (cells, factors)
+        """Return the factors' posterior means given the observed modalities, (cells, factors)."""
+        linear = sum((x - self.mean[m]) @ self.weighted[m] for m, x in cells.values.items())
         precision = sum(self.information[m] for m in cells.modalities)
-        return np.linalg.solve(precision + np.eye(len(precision)), pulls.T).T
+        return np.linalg.solve(precision + np.eye(len(precision)), linear.T).T
 
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return factors times weights, (cells, features), standardised."""
@@ -108,17 +106,11 @@ class MOFA:
 
 
 def _with_gaps(train: Split) -> dict[str, np.ndarray]:
-    """Return the values of every train cell, (cells, features) in each modality; rows that were not measured are NaN."""
-
-    def rows(block: Cells, modality: str, width: int) -> np.ndarray:
-        measured = modality in block.values
-        return (
-            block.values[modality].astype(np.float64)
-            if measured
-            else np.full((len(block), width), np.nan)
+    """Return modality -> values of all train cells, (cells, features); NaN if not measured."""
+    values = {}
+    for m, width in train.features.items():
+        values[m] = np.concatenate(
+            [block.values.get(m, np.full((len(block), width), np.nan)) for block in train.blocks],
+            dtype=np.float64,
         )
-
-    return {
-        m: np.concatenate([rows(block, m, width) for block in train.blocks])
-        for m, width in train.features.items()
-    }
+    return values

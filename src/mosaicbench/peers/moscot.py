@@ -1,9 +1,10 @@
-"""moscot: fused Gromov-Wasserstein transport between modalities, on distances within each and on features that are linked.
+"""moscot: Gromov-Wasserstein transport between modalities, fused with distances of linked features.
 
-    T = argmin over couplings of  alpha sum (C_ik - D_jl)^2 T_ij T_kl + (1 - alpha) sum M_ij T_ij - epsilon H(T)
+    T = argmin over couplings of
+        alpha sum (C_ik - D_jl)^2 T_ij T_kl + (1 - alpha) sum M_ij T_ij - epsilon H(T)
 
-C and D are squared distances within a modality, M those between cells of both in linked features; x_i moves to
-sum_j T_ij y_j / sum_j T_ij. Reference: Klein et al. 2025.
+C and D are squared distances within each modality, M squared distances of linked features between
+both; x_i moves to sum_j T_ij y_j / sum_j T_ij. Reference: Klein et al. 2025.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ CARD = {
     "summary": "The package's translation of modalities: Gromov-Wasserstein transport, fused with the distance of cells in "
     "linked features. Each modality moves to the principal components of the first. Imputes the mean of the nearest train "
     "cells.",
-    "deviates": "What cells of both modalities share is principal components of the split's linked features; without links, "
-    "the transport is not fused. At most `cells` train cells of a modality take part. A cell, also a train cell, takes the "
+    "deviates": "Cells of both modalities are compared by principal components of the split's linked features; without links, "
+    "the transport is not fused. At most `cells` train cells of a modality take part. Any cell, also a train cell, takes the "
     "mean place of its `neighbors` nearest cells that did.",
     "space": {
         "alpha": {"float": [0.1, 0.9]},
@@ -47,14 +48,14 @@ CARD = {
 
 @dataclass(kw_only=True)
 class Moscot(Moved):
-    """Weights of this project's choosing: the package's own, alpha 1 and epsilon 0.01, leave the linked features out.
+    """Weights are chosen here: the package's, alpha 1 and epsilon 0.01, ignore the linked features.
 
     Attributes
     ----------
     alpha
-        Weight of the distances within modalities; 1 leaves the linked features out.
+        Weight of the distances within modalities; 1 ignores the linked features.
     epsilon
-        Weight of the entropy, where the mean distance is 1.
+        Weight of the entropy, in units of the mean distance.
     components
         Most principal components of a modality, and of the linked features.
     cells
@@ -85,32 +86,29 @@ class Moscot(Moved):
             rows = plan.sum(axis=1, keepdims=True)
             if not np.isfinite(plan).all() or rows.min() <= 0:
                 raise Diverged(
-                    f"no transport of {m} to {first} with epsilon {self.epsilon:g}; a larger one may give it"
+                    f"no transport of {m} to {first} with epsilon {self.epsilon:g}; try a larger one"
                 )
             self.moved[m] = (plan / rows) @ places
 
-    def _between(
-        self, shown: Split, drawn: dict[str, Cells], *pair: str
-    ) -> list[np.ndarray] | None:
-        """Return the linked features of cells of two modalities, (cells, components) each; None where there are none."""
+    def _between(self, shown: Split, drawn: dict[str, Cells], *pair: str) -> list[np.ndarray]:
+        """Return linked features of two modalities, (cells, components) each; [] without any."""
         if self.alpha == 1:
-            return None
+            return []
         try:
             features = linked(shown, pair, components=self.components)
         except NotApplicable as error:
             self.remarks.append(f"distances within modalities alone: {error}")
-            return None
+            return []
         return [features.of(drawn[m], m).astype(np.float64) for m in pair]
 
-    def _plan(self, within: list[np.ndarray], between: list[np.ndarray] | None) -> np.ndarray:
-        """Return the coupling of a source and a target, (cells, cells); not finite where the package finds none."""
+    def _plan(self, within: list[np.ndarray], between: list[np.ndarray]) -> np.ndarray:
+        """Return the coupling of source and target, (cells, cells); not finite if there is none."""
         from anndata import AnnData
         from moscot.problems.cross_modality import TranslationProblem
 
-        sides = [
-            AnnData(np.zeros((len(x), 1)), obsm={"within": x}) for x in within
-        ]  # the package wants a feature
-        for side, x in zip(sides, between or (), strict=False):
+        # the package wants a feature
+        sides = [AnnData(np.zeros((len(x), 1)), obsm={"within": x}) for x in within]
+        for side, x in zip(sides, between, strict=False):
             side.obsm["between"] = x
         problem = TranslationProblem(*sides)
         problem = problem.prepare(
@@ -124,5 +122,5 @@ class Moscot(Moved):
         )
         solution = problem.solutions["src", "tgt"]
         if not solution.converged:
-            self.remarks.append("the solver stopped before its plan had settled")
+            self.remarks.append("the solver stopped before it converged")
         return np.asarray(solution.transport_matrix, dtype=np.float64)

@@ -1,15 +1,14 @@
-"""MVAE, MMVAE and MoPoE as the package `multivae` has them, with networks as wide and deep as this project's own.
+"""MVAE, MMVAE and MoPoE of the package `multivae`, with the networks of this project's methods.
 
-Encoders, decoders with their learned standard deviations, and the width of the latent are those of this project's methods of the
-same name: a difference in scores is one of bounds, not of networks.
+Encoders, decoders with learned standard deviations, and the width of the latent are the same: a
+difference in scores comes from the bounds, not from the networks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager
 from dataclasses import dataclass
-from io import StringIO
 from typing import Annotated, Literal
 
 import numpy as np
@@ -24,7 +23,7 @@ from mosaicbench.models.likelihoods import GaussianDecoder
 from mosaicbench.models.minibatch import Minibatch, by_pieces
 from mosaicbench.models.networks import mlp
 from mosaicbench.models.training import device, seeded
-from mosaicbench.peers._package import apart, need
+from mosaicbench.peers._package import apart, need, split_off
 
 CARDS = {
     "multivae_mvae": {
@@ -81,19 +80,20 @@ CARDS = {
     },
 }
 
-BOXES = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"  # what torchvision's operators on boxes take and give
+BOXES = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"  # of torchvision's operators
 
 
 @dataclass(kw_only=True)
 class MultiVae:
-    """A model of the package, trained by its trainer: the epoch with the best validation loss is kept, none is left out.
+    """A model of the package and its trainer; the epoch with the best validation loss is kept.
 
     Attributes
     ----------
     latent, hidden
         Dimensions of the latent; width of the one hidden layer of every encoder and decoder.
     spread
-        Standard deviation of the decoders' Normals: "learned", one per feature, or "fixed" at 1, the package's default.
+        Standard deviation of the decoders' Normals: "learned", one per feature, or "fixed" at 1,
+        the package's default.
     epochs, batch_size, learning_rate
         Of the package's trainer, which uses Adam.
     validation
@@ -108,37 +108,43 @@ class MultiVae:
     learning_rate: Annotated[float, "above 0"] = 1e-3
     validation: Annotated[float, "at least 0 and below 1"] = 0.1
 
-    def made(
-        self, shared: dict[str, object], networks: dict[str, dict[str, nn.Module]]
-    ) -> nn.Module:
-        """Return the package's model, given the keywords that every configuration has, and the encoders and decoders."""
+    model_name = ""  # the package's name of the model
+
+    def options(self) -> dict[str, object]:
+        """Return the keywords of the package's configuration that are this model's alone."""
         raise NotImplementedError
 
     def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Train the package's model; return its history."""
         need(CARDS["multivae_mvae"]["wraps"])
-        with apart(seed), seeded(seed), redirect_stderr(StringIO()), _unchecked():
+        with apart(seed, silent=True), seeded(seed), _unchecked():
             _load_torchvision()
+            from multivae import models
             from multivae.data import MultimodalBaseDataset
             from multivae.trainers import BaseTrainer, BaseTrainerConfig
 
-            cells = train.observing(*train.modalities)
-            order = np.random.default_rng(seed).permutation(len(cells))
-            held_out = int(self.validation * len(cells))
-            fitted, left = (cells.take(rows) for rows in (order[held_out:], order[:held_out]))
+            chosen, validating = split_off(
+                train.observing(*train.modalities), self.validation, seed
+            )
             self.features = dict(train.features)
+            config = getattr(models, f"{self.model_name}Config")(
+                n_modalities=len(self.features),
+                latent_dim=self.latent,
+                input_dims={m: (width,) for m, width in self.features.items()},
+                **self.options(),
+            )
             networks = _networks(self.features, self.hidden, self.latent)
-            shared = {"n_modalities": len(train.features), "latent_dim": self.latent}
-            shared |= {"input_dims": {m: (d,) for m, d in self.features.items()}}
-            self.model = self.made(shared, networks)
+            model = getattr(models, self.model_name)(config, **networks)
             if self.spread == "learned":
                 for modality, decoder in networks["decoders"].items():
-                    self.model.recon_log_probs[modality] = decoder.log_likelihood
-            told = _told()
+                    model.recon_log_probs[modality] = decoder.log_likelihood
+            recorder = _recorder()
             trainer = BaseTrainer(
-                self.model,
-                train_dataset=MultimodalBaseDataset(_tensors(fitted)),
-                eval_dataset=MultimodalBaseDataset(_tensors(left)) if held_out else None,
+                model,
+                train_dataset=MultimodalBaseDataset(_tensors(chosen)),
+                eval_dataset=MultimodalBaseDataset(_tensors(validating))
+                if len(validating)
+                else None,
                 training_config=BaseTrainerConfig(
                     output_dir=".",
                     num_epochs=self.epochs,
@@ -147,40 +153,40 @@ class MultiVae:
                     per_device_eval_batch_size=1024,
                     seed=seed,
                 ),
-                callbacks=[told],
+                callbacks=[recorder],
             )
             try:
                 trainer.train()
-            except ArithmeticError as error:  # what the package raises at a loss that is no number
+            except ArithmeticError as error:  # the package's, of a loss that is not finite
                 raise Diverged(str(error)) from error
-        self.model = trainer._best_model.eval()  # the package gives it by no other way than a file
-        return told.rows
+        self.model = trainer._best_model.eval()  # otherwise the package only writes it to a file
+        return recorder.rows
 
     @torch.no_grad()
     def embed(self, cells: Cells) -> np.ndarray:
-        """Return the posterior mean given what is observed, (cells, latent)."""
+        """Return the posterior mean given the observed modalities, (cells, latent)."""
         return by_pieces(
-            lambda x: self.model.encode(**self._asked(x), return_mean=True).z, cells, device()
+            lambda x: self.model.encode(**self._inputs(x), return_mean=True).z, cells, device()
         )
 
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return what the target's decoder expects at the posterior mean, (cells, features), standardised."""
+        """Return the target's decoded mean, (cells, features), standardised."""
 
         def imputed(x: Minibatch) -> Tensor:
-            return self.model.predict(**self._asked(x), gen_mod=target, return_mean=True)[target]
+            return self.model.predict(**self._inputs(x), gen_mod=target, return_mean=True)[target]
 
         return by_pieces(imputed, cells, device())
 
-    def _asked(self, x: Minibatch) -> dict[str, object]:
-        """Return a question about what is observed; the package wants numbers for what is not, too, and ignores them."""
+    def _inputs(self, x: Minibatch) -> dict[str, object]:
+        """Return the observed modalities, and zeros for the others, which the package ignores."""
         from multivae.data import MultimodalBaseDataset
 
         observed = dict(x.items())
-        cells, here = x.cells, next(iter(observed.values())).device
+        of_device = next(iter(observed.values())).device
         absent = {
-            m: torch.zeros(cells, d, device=here)
-            for m, d in self.features.items()
+            m: torch.zeros(x.cells, width, device=of_device)
+            for m, width in self.features.items()
             if m not in observed
         }
         return {"inputs": MultimodalBaseDataset(observed | absent), "cond_mod": list(observed)}
@@ -188,7 +194,7 @@ class MultiVae:
 
 @contextmanager
 def _unchecked() -> Iterator[None]:
-    """Let what is no number pass through torch's distributions, to the loss, where the package looks for it."""
+    """Switch off checks of torch's distributions: the package looks for NaN in the loss."""
     Distribution.set_default_validate_args(False)
     try:
         yield
@@ -201,10 +207,10 @@ def _tensors(cells: Cells) -> dict[str, Tensor]:
 
 
 def _load_torchvision() -> None:
-    """Import torchvision, which multivae imports for its datasets of images, also where its compiled part does not load.
+    """Import torchvision, which multivae needs, also if its compiled part does not load.
 
-    That part is made for one build of torch. Beside another, the import fails for want of two operators, which nothing here
-    uses: they are declared instead.
+    The compiled part is made for one build of torch. Beside another build the import fails because
+    two operators are absent. Nothing here uses them, so they are only declared.
     """
     try:
         import torchvision  # noqa: F401
@@ -217,7 +223,6 @@ def _load_torchvision() -> None:
 def _networks(
     features: dict[str, int], hidden: int, latent: int
 ) -> dict[str, dict[str, nn.Module]]:
-    """Return the encoders and decoders of every modality, as the package wants them."""
     from multivae.models.base import BaseDecoder, BaseEncoder, ModelOutput
 
     class Encoder(BaseEncoder):
@@ -250,11 +255,10 @@ def _networks(
     }
 
 
-def _told() -> object:
-    """Return a callback of the package's trainer that keeps what it is told as rows of a history."""
+def _recorder():
     from multivae.trainers.base.callbacks import TrainingCallback
 
-    class Told(TrainingCallback):
+    class Recorder(TrainingCallback):
         def __init__(self):
             self.rows = []
 
@@ -266,14 +270,14 @@ def _told() -> object:
                 row["validation_loss"] = float(logs["eval_epoch_loss"])
             self.rows.append(row)
 
-    return Told()
+    return Recorder()
 
 
 @dataclass(kw_only=True)
 class MultiVaeMVAE(MultiVae):
     """The package's MVAE, without random subsets beyond the single modalities.
 
-    Its products of experts contain the prior, as in this project's `mvae`; beta rises from 0 over `warmup` epochs.
+    Its products of experts contain the prior, as in this project's `mvae`.
 
     Attributes
     ----------
@@ -286,18 +290,16 @@ class MultiVaeMVAE(MultiVae):
     beta: Annotated[float, "at least 0"] = 1.0
     warmup: Annotated[int, "at least 0"] = 10
 
-    def made(
-        self, shared: dict[str, object], networks: dict[str, dict[str, nn.Module]]
-    ) -> nn.Module:
-        """Return the package's MVAE."""
-        from multivae.models import MVAE, MVAEConfig
+    model_name = "MVAE"
 
-        return MVAE(MVAEConfig(**shared, beta=self.beta, warmup=self.warmup), **networks)
+    def options(self) -> dict[str, object]:
+        """Return the weight of the divergence and its warm-up."""
+        return {"beta": self.beta, "warmup": self.warmup}
 
 
 @dataclass(kw_only=True)
 class MultiVaeMMVAE(MultiVae):
-    """The package's MMVAE: importance weighted, Laplace posteriors, a prior whose width is learned.
+    """The package's MMVAE: importance weighted, Laplace posteriors, a prior with a learned width.
 
     This project's `mmvae` with `objective: dreg` is `posterior: normal, learn_prior: false` here.
 
@@ -318,27 +320,23 @@ class MultiVaeMMVAE(MultiVae):
     objective: Literal["dreg", "iwae"] = "dreg"
     samples: Annotated[int, "at least 1"] = 10
 
-    def made(
-        self, shared: dict[str, object], networks: dict[str, dict[str, nn.Module]]
-    ) -> nn.Module:
-        """Return the package's MMVAE."""
-        from multivae.models import MMVAE, MMVAEConfig
+    model_name = "MMVAE"
 
-        config = MMVAEConfig(
-            **shared,
-            K=self.samples,
-            prior_and_posterior_dist=self.posterior,
-            learn_prior=self.learn_prior,
-            loss=f"{self.objective}_looser",
-        )
-        return MMVAE(config, **networks)
+    def options(self) -> dict[str, object]:
+        """Return the draws, the distributions and the bound."""
+        return {
+            "K": self.samples,
+            "prior_and_posterior_dist": self.posterior,
+            "learn_prior": self.learn_prior,
+            "loss": f"{self.objective}_looser",
+        }
 
 
 @dataclass(kw_only=True)
 class MultiVaeMoPoE(MultiVae):
-    """The package's MoPoE: the prior is an expert of the product of all modalities, and of no other.
+    """The package's MoPoE: only the product of all modalities contains the prior as an expert.
 
-    In this project's `mopoe` it is an expert of none.
+    In this project's `mopoe` no product does.
 
     Attributes
     ----------
@@ -348,10 +346,8 @@ class MultiVaeMoPoE(MultiVae):
 
     beta: Annotated[float, "at least 0"] = 1.0
 
-    def made(
-        self, shared: dict[str, object], networks: dict[str, dict[str, nn.Module]]
-    ) -> nn.Module:
-        """Return the package's MoPoE."""
-        from multivae.models import MoPoE, MoPoEConfig
+    model_name = "MoPoE"
 
-        return MoPoE(MoPoEConfig(**shared, beta=self.beta), **networks)
+    def options(self) -> dict[str, object]:
+        """Return the weight of the divergence."""
+        return {"beta": self.beta}

@@ -1,8 +1,10 @@
-"""MultiVI: a latent per modality, averaged over those measured; RNA, open peaks and proteins are decoded from it.
+"""MultiVI: a latent per modality, averaged over those measured; all modalities are decoded from it.
 
-    z = mean over observed m of z_m,  z_m ~ q_m,   x_rna ~ ZINB,  peak open ~ Bernoulli,  x_adt ~ mixture of two NB
+    z = mean over observed m of z_m,   z_m ~ q_m
+    x_rna ~ ZINB,   peak open ~ Bernoulli,   x_adt ~ mixture of two NB
 
-and the modalities' posteriors of a cell are pulled together by their symmetric divergence. Reference: Ashuach et al. 2023.
+The symmetric divergence between the posteriors of a cell's modalities pulls them together.
+Reference: Ashuach et al. 2023.
 """
 
 from __future__ import annotations
@@ -18,15 +20,15 @@ from torch import Tensor
 from mosaicbench.contract import Cells, Split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.models.likelihoods import expected_lsi, expected_of_mixture
-from mosaicbench.peers._package import need
+from mosaicbench.peers._package import modalities_of, need, table
 from mosaicbench.peers._scvi import (
     Batches,
+    Blockwise,
     dense,
     in_pieces,
     inferring,
-    modalities_in,
+    median_total,
     negative_binomial,
-    piecewise,
     protein_counts,
     scvi_apart,
     trained,
@@ -47,9 +49,9 @@ CARD = {
     },
     "summary": "A latent per modality, averaged over those measured, of counts of RNA, peaks and proteins, by scvi-tools. "
     "Embeds and imputes from any subset.",
-    "deviates": "What was measured in a cell is part of its batch, as in the package's tutorial. Imputed values are decoded "
-    "as of a train cell's batch in which the target was measured, with the median total of RNA and the median depth factor of "
-    "ATAC. Query cells take the posterior's mean; a batch that was not trained on is read as the largest.",
+    "deviates": "The measured modalities of a cell are part of its batch, as in the package's tutorial. Imputed values are "
+    "decoded with a batch of train cells in which the target was measured, with the median total of RNA and the median depth "
+    "factor of ATAC. Query cells take the posterior's mean; a batch without train cells is read as the largest.",
     "space": {
         "latent": {"int": [10, 40], "log": True},
         "hidden": {"int": [64, 256], "log": True},
@@ -58,16 +60,16 @@ CARD = {
 
 
 @dataclass(kw_only=True)
-class MultiVI:
+class MultiVI(Blockwise):
     """The package's defaults: widths follow the numbers of features.
 
     Attributes
     ----------
     latent, hidden
-        Dimensions of z and of the networks; None: the square root of the number of peaks (of genes where there are none), at
-        most 128, for the networks, and its square root for z.
+        Dimensions of z and of the networks. None: for the networks the square root of the number of
+        peaks (of genes without ATAC), at most 128; for z the square root of that.
     epochs
-        Most epochs; it stops earlier where the validation cells' reconstruction does not improve for 50.
+        Most epochs; it stops after 50 without a better reconstruction of the validation cells.
     """
 
     latent: Annotated[int, "at least 1"] | None = None
@@ -77,9 +79,9 @@ class MultiVI:
     def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Train on all cells, whatever was measured in them."""
         need(CARD["wraps"])
-        named = {"rna": ("lognorm", "RNA"), "atac": ("lsi", "ATAC"), "protein": ("clr", "proteins")}
-        self.layers = modalities_in(train, named)
-        if "rna" not in self.layers or set(self.layers.values()) != set(train.modalities):
+        names = {"rna": "lognorm", "atac": "lsi", "protein": "clr"}  # the package's -> kind
+        self.layers = modalities_of(train, "MultiVI", names)
+        if "rna" not in self.layers:
             raise NotApplicable("MultiVI needs counts of RNA, and of ATAC or proteins")
         self.normalizations = train.normalizations
         with scvi_apart(seed):
@@ -92,30 +94,16 @@ class MultiVI:
             history = trained(model, max_epochs=self.epochs)
             coded = list(model.adata_manager.get_state_registry("batch").categorical_mapping)
         self.module = model.module
-        self.batches = {
-            modality: self._decoding(train, modality, coded) for modality in train.modalities
-        }
+        self.batches = {m: _decoding(train, m, coded) for m in train.modalities}
         self.depth = self._median_depth(train) if "atac" in self.layers else None
         return history
 
-    @inferring()
-    def embed(self, cells: Cells) -> np.ndarray:
-        """Return the posterior means given what was measured, (cells, latent)."""
-        return piecewise(lambda few: self._posterior(few)["qz_m"], cells)
-
-    @inferring()
-    def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the expected values of `target`, (cells, features), standardised."""
-        return piecewise(lambda few: self._expected(few, target), cells)
-
     def _data(self, train: Split):
-        """Return all train cells as the package wants them: rows of zeros where a modality is absent."""
-        import pandas as pd
-        from anndata import AnnData
+        """Return all train cells, with rows of zeros where a modality is absent."""
         from mudata import MuData
         from scipy import sparse
 
-        names = pd.Index(np.concatenate([block.names for block in train.blocks]).astype(str))
+        names = np.concatenate([block.names for block in train.blocks])
         modalities = {}
         for layer, modality in self.layers.items():
             width = len(train.normalizations[modality].fraction)
@@ -124,59 +112,46 @@ class MultiVI:
                 for block in train.blocks
             ]
             x = sparse.vstack(parts, format="csr").astype(np.float32)
-            columns = pd.DataFrame(index=[f"{layer} {feature}" for feature in range(width)])
-            modalities[layer] = AnnData(
-                x.toarray() if layer == "protein" else x, obs=pd.DataFrame(index=names), var=columns
-            )
+            modalities[layer] = table(x.toarray() if layer == "protein" else x, names, layer)
         data = MuData(modalities)
         data.obs["batch"] = [
             f"{name}{_measured(block)}" for block in train.blocks for name in block.batches
         ]
         return data
 
-    def _decoding(self, train: Split, target: str, coded: list[str]) -> tuple[Batches, str]:
-        """Return as which batches `target` is decoded: those of the commonest set of modalities that has it."""
-        having = [block for block in train.blocks if target in block.values]
-        sizes = Counter({_measured(block): 0 for block in having})
-        for block in having:
-            sizes[_measured(block)] += len(block)
-        suffix = max(sizes, key=sizes.get)
-        return Batches(
-            np.concatenate([block.batches for block in having if _measured(block) == suffix]), coded
-        ), suffix
-
     @inferring()
     def _median_depth(self, train: Split) -> Tensor:
-        found = [
+        atac = self.layers["atac"]
+        depths = [
             self._posterior(few)["libsize_acc"]
             for block in train.blocks
-            if self.layers["atac"] in block.values
-            for few in in_pieces(block.only(self.layers["atac"]))
+            if atac in block.values
+            for few in in_pieces(block.only(atac))
         ]
-        return torch.cat(found).median()
+        return torch.cat(depths).median()
+
+    def _z(self, cells: Cells) -> Tensor:
+        return self._posterior(cells)["qz_m"]
 
     def _posterior(self, cells: Cells) -> dict[str, Tensor]:
         def counts(layer: str) -> Tensor:
             modality = self.layers.get(layer)
             if modality is None:
                 return torch.zeros(len(cells), int(layer == "protein"))
-            known = modality in cells.values
-            return (
-                dense(cells.counts[modality])
-                if known
-                else torch.zeros(len(cells), len(self.normalizations[modality].fraction))
-            )
+            if modality in cells.values:
+                return dense(cells.counts[modality])
+            return torch.zeros(len(cells), len(self.normalizations[modality].fraction))
 
         batch = torch.zeros(len(cells), 1, dtype=torch.long)  # encoders do not read it
-        covariates = dict.fromkeys(("cont_covs", "cat_covs", "size_factor"))
-        x = torch.cat([counts("rna"), counts("atac")], dim=1)
         return self.module.inference(
-            x=x,
+            x=torch.cat([counts("rna"), counts("atac")], dim=1),
             y=counts("protein"),
             batch_index=batch,
             label=batch,
             cell_idx=batch.ravel(),
-            **covariates,
+            cont_covs=None,
+            cat_covs=None,
+            size_factor=None,
         )
 
     def _expected(self, cells: Cells, target: str) -> Tensor:
@@ -192,18 +167,28 @@ class MultiVI:
         )
         normalization = self.normalizations[target]
         if normalization.kind == "lsi":
-            return expected_lsi(
-                decoded["p"] * self.depth * torch.sigmoid(self.module.region_factors), normalization
-            )
+            accessible = decoded["p"] * self.depth * torch.sigmoid(self.module.region_factors)
+            return expected_lsi(accessible, normalization)
         if normalization.kind == "clr":
             return expected_of_mixture(protein_counts(decoded["py_"]), normalization)
-        mean = decoded["px_scale"] * float(
-            normalization.library_size * normalization.fraction.sum()
+        counts = negative_binomial(
+            decoded["px_scale"] * median_total(normalization), decoded["px_r"]
         )
-        return expected_of_mixture(
-            [(torch.sigmoid(-decoded["px_dropout"]), negative_binomial(mean, decoded["px_r"]))],
-            normalization,
-        )
+        return expected_of_mixture([(torch.sigmoid(-decoded["px_dropout"]), counts)], normalization)
+
+
+def _decoding(train: Split, target: str, coded: list[str]) -> tuple[Batches, str]:
+    """Return the batches, and the suffix of their names, with which `target` is decoded.
+
+    They are those of the commonest set of modalities that has the target.
+    """
+    sizes, batches = Counter(), {}
+    for block in train.blocks:
+        if target in block.values:
+            sizes[_measured(block)] += len(block)
+            batches.setdefault(_measured(block), []).append(block.batches)
+    suffix = max(sizes, key=sizes.get)
+    return Batches(np.concatenate(batches[suffix]), coded), suffix
 
 
 def _measured(block: Cells) -> str:

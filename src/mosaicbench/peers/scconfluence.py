@@ -1,20 +1,20 @@
-"""scConfluence: an autoencoder per modality, their latents aligned by the transport that linked features suggest.
+"""scConfluence: an autoencoder per modality, latents aligned by transport between linked features.
 
-    loss = NLL of each + w_transport <P, |z_a - z_b|> + w_sinkhorn S(z_a, z_b),   P = partial transport by linked features
+    loss = NLL of each + w_transport <P, |z_a - z_b|> + w_sinkhorn S(z_a, z_b)
+    P = partial transport by linked features
 
-P moves a share `mass` of a minibatch's cells; S is an unbalanced Sinkhorn divergence. Reference: Samaran et al. 2024.
+P moves a fraction `mass` of a minibatch's cells; S is an unbalanced Sinkhorn divergence. Reference:
+Samaran et al. 2024.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated
 
 import numpy as np
 import torch
 from scipy.spatial.distance import cdist
-from sklearn.decomposition import PCA
 from torch import Tensor
 
 from mosaicbench.contract import Cells, Normalization, Split
@@ -22,12 +22,12 @@ from mosaicbench.errors import NotApplicable
 from mosaicbench.models.likelihoods import expected_lsi, expected_of_mixture
 from mosaicbench.models.linked import linked, one_modality_each
 from mosaicbench.models.training import device
-from mosaicbench.peers._package import apart, history, need
+from mosaicbench.peers._package import apart, history, need, need_counts, pca
 from mosaicbench.peers._scvi import (
     Batches,
-    inferring,
+    Blockwise,
+    median_total,
     negative_binomial,
-    piecewise,
     standardised,
 )
 
@@ -47,9 +47,10 @@ CARD = {
     "environment": "scconfluence",
     "summary": "The package's autoencoders, one per modality, aligned by partial optimal transport of linked features and a "
     "Sinkhorn divergence. Imputes by the decoder of the other modality. Two modalities: of three, the package aligns one pair.",
-    "deviates": "Decoded peaks are TF-IDF: such a value over its mean where the peak is open is how likely it is open. A batch "
-    "that was not trained on is read as the largest. Minibatches are a little smaller where the last would be too small for "
-    "the package. It is installed without the packages that its metadata asks for: one has no build for Python 3.11.",
+    "deviates": "Decoded peaks are TF-IDF: a decoded value over the peak's mean in cells in which it is open is read as its "
+    "chance to be open. A batch without train cells is read as the largest. Minibatches are a little smaller if the last would "
+    "be too small for the package. It is installed without the packages that its metadata asks for: one has no build for "
+    "Python 3.11.",
     "space": {
         "latent": {"int": [8, 64], "log": True},
         "transport": {"float": [0.005, 0.1], "log": True},
@@ -58,9 +59,9 @@ CARD = {
     },
 }
 
-LEAST = 16  # cells in a minibatch: with fewer, one modality may have none there, which the package cannot compute
+LEAST = 16  # cells in a minibatch: fewer may all be of one modality, and the package fails
 TARGET = 1e4  # counts of a cell before the logarithm, of peaks
-# A modality's space -> what the package's tutorials give its autoencoder.
+# kind of a normalization -> options of its autoencoder in the package's tutorials
 OPTIONS = {
     "lognorm": {"rep_in": "read", "rep_out": "counts", "type_loss": "zinb", "n_hidden": 64},
     "lsi": {"rep_in": "read", "type_loss": "l2", "n_hidden": 64, "reconstruction_weight": 5.0},
@@ -69,21 +70,21 @@ OPTIONS = {
 
 
 @dataclass(kw_only=True)
-class ScConfluence:
+class ScConfluence(Blockwise):
     """The package's defaults, and the inputs of its tutorials.
 
     Attributes
     ----------
     latent
-        Dimensions of z, at most as many as a modality has features: more, the package does not take.
+        Dimensions of z; the package takes at most as many as a modality has features.
     mass
-        Share of a minibatch's cells that is matched across modalities.
+        Fraction of a minibatch's cells that is matched across modalities.
     reach
-        How far mass is moved before it is left out of the Sinkhorn divergence.
+        Distance from which the Sinkhorn divergence drops mass instead of moving it.
     transport, sinkhorn
         Weights of the transport's loss and of the divergence.
     components
-        Principal components of RNA and of ATAC that the encoders read.
+        Most principal components of RNA and of ATAC that the encoders read.
     epochs, patience
         Most epochs; epochs without a lower loss of the validation cells before training stops.
     batch_size, learning_rate
@@ -107,50 +108,52 @@ class ScConfluence:
         shown = one_modality_each(train, seed)
         if len(shown.modalities) != 2:
             raise NotApplicable(
-                "scConfluence is for two modalities: of three, the package aligns one pair only"
+                "scConfluence is for two modalities: of three, it aligns only a pair"
             )
-        if lacking := [m for m in shown.modalities if m not in train.normalizations]:
-            raise NotApplicable(f"scConfluence decodes counts, which {' and '.join(lacking)} lacks")
+        need_counts(train, "scConfluence")
         self.normalizations, features = train.normalizations, linked(shown, shown.modalities)
         cells = {modality: shown.observing(modality) for modality in shown.modalities}
-        names = np.unique(np.concatenate([x.batches.astype(str) for x in cells.values()]))
         self.readers = {
             m: _Reader(x, m, self.normalizations[m], self.components, seed)
             for m, x in cells.items()
         }
-        distance = np.nan_to_num(
-            cdist(*(features.of(x, m) for m, x in cells.items()), metric="correlation"), nan=1.0
-        )
-        told: dict[str, list[float]] = {"loss": [], "validation_loss": []}
+        distance = cdist(*(features.of(x, m) for m, x in cells.items()), metric="correlation")
+        losses: dict[str, list[float]] = {"loss": [], "validation_loss": []}
         with apart(seed):
             from mudata import MuData
             from scconfluence.model import ScConfluence as Package
             from scconfluence.unimodal import AutoEncoder
 
-            class Told(Package):
+            class Recorder(Package):
                 def on_train_epoch_end(self) -> None:
-                    for column, part in zip(told.values(), ("tr", "val"), strict=True):
+                    for column, part in zip(losses.values(), ("tr", "val"), strict=True):
                         column.append(self.trainer.callback_metrics[f"{part}_full_loss"].item())
 
+            names = np.unique(np.concatenate([x.batches.astype(str) for x in cells.values()]))
             tables = {m: self._table(x, m, names) for m, x in cells.items()}
-            latent = min(
-                self.latent,
-                *(part.shape[1] for x in tables.values() for part in (x.X, x.obsm["read"])),
-            )
+            latent = self.latent
+            for x in tables.values():
+                latent = min(latent, x.n_vars, x.obsm["read"].shape[1])
             encoders = {
                 m: AutoEncoder(
-                    table,
+                    x,
                     m,
                     batch_key="batch",
                     n_latent=latent,
                     **OPTIONS[self.normalizations[m].kind],
                 )
-                for m, table in tables.items()
+                for m, x in tables.items()
             }
-            data, pair = MuData(tables), "+".join(cells)
-            data.uns |= {f"cross_{pair}": distance, "cross_keys": [f"cross_{pair}"]}
-            weights = {"iot_loss_weight": self.transport, "sinkhorn_loss_weight": self.sinkhorn}
-            model = Told(data, encoders, mass=self.mass, reach=self.reach, **weights)
+            data, key = MuData(tables), f"cross_{'+'.join(cells)}"
+            data.uns |= {key: np.nan_to_num(distance, nan=1.0), "cross_keys": [key]}
+            model = Recorder(
+                data,
+                encoders,
+                mass=self.mass,
+                reach=self.reach,
+                iot_loss_weight=self.transport,
+                sinkhorn_loss_weight=self.sinkhorn,
+            )
             model.fit(
                 "scconfluence",
                 use_cuda=device().type == "cuda",
@@ -162,101 +165,75 @@ class ScConfluence:
                 enable_progress_bar=False,
                 enable_model_summary=False,
             )
-        rows = history(**told)
+        rows = history(**losses)
         self.encoders = model.aes.to(device()).eval()
         self.batches = {}
         for m, x in cells.items():
             codes = encoders[m].batch_dic
-            self.batches[m] = Batches(
-                x.batches, [str(names[number]) for number in sorted(codes, key=codes.get)]
-            )
+            coded = [str(names[number]) for number in sorted(codes, key=codes.get)]
+            self.batches[m] = Batches(x.batches, coded)
         return rows
 
-    @inferring()
-    def embed(self, cells: Cells) -> np.ndarray:
-        """Return the posterior means of cells of one modality, (cells, latent)."""
-        return piecewise(self._z, cells)
-
-    @inferring()
-    def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the expected values of `target` in cells with its median total, (cells, features), standardised."""
-        normalization = self.normalizations[target]
-
-        def expected(few: Cells) -> Tensor:
-            z = self._z(few)
-            total = torch.full(
-                (len(z), 1),
-                float(normalization.library_size * normalization.fraction.sum()),
-                device=z.device,
-            )
-            read = {
-                "z": z,
-                "library": total.log(),
-                "batch_index": self.batches[target].of(few.batches).to(z.device),
-            }
-            return self.readers[target].expected(self.encoders[target].generative(read))
-
-        return piecewise(expected, cells)
+    def _expected(self, cells: Cells, target: str) -> Tensor:
+        z = self._z(cells)
+        total = torch.full((len(z), 1), median_total(self.normalizations[target]), device=z.device)
+        batch = self.batches[target].of(cells.batches).to(z.device)
+        decoded = self.encoders[target].generative(
+            {"z": z, "library": total.log(), "batch_index": batch}
+        )
+        return self.readers[target].expected(decoded)
 
     def _z(self, cells: Cells) -> Tensor:
         (modality,) = cells.modalities
-        read = torch.as_tensor(self.readers[modality].read(cells), device=device())
-        return self.encoders[modality].z_encoder(
-            read, self.batches[modality].of(cells.batches).to(device())
-        )[0]
+        x = torch.as_tensor(self.readers[modality].read(cells), device=device())
+        batch = self.batches[modality].of(cells.batches).to(device())
+        return self.encoders[modality].z_encoder(x, batch)[0]
 
     def _table(self, cells: Cells, modality: str, names: np.ndarray):
-        """Return train cells as the package wants them; numbers for batches, which it takes in the same order every time."""
+        """Return train cells as the package wants them; it keeps the order of numbered batches."""
         import pandas as pd
         from anndata import AnnData
 
         numbers = np.searchsorted(names, cells.batches.astype(str))
-        obs = pd.DataFrame(
-            {"batch": numbers}, index=[f"{modality} {row}" for row in range(len(cells))]
-        )
+        rows = [f"{modality} {row}" for row in range(len(cells))]
         reader = self.readers[modality]
-        data = AnnData(reader.values(cells), obs=obs)
+        data = AnnData(reader.values(cells), obs=pd.DataFrame({"batch": numbers}, index=rows))
         data.obsm["read"] = reader.read(cells)
         data.layers["counts"] = cells.counts[modality].astype(np.float32)
         return data
 
     def _batch_size(self, cells: list[int]) -> int:
-        """Return the largest size of minibatches that leaves no small rest of the training or of the validation cells."""
+        """Return the largest size of minibatches that leaves no small rest of cells."""
         held_out = sum(int(count * 0.2) for count in cells)  # as the package splits each modality
-        fits = partial(_leaves_no_small_rest, counts=(sum(cells) - held_out, held_out))
-        return next(filter(fits, range(self.batch_size, LEAST, -1)), self.batch_size)
+        parts = (sum(cells) - held_out, held_out)
+        for size in range(self.batch_size, LEAST, -1):
+            if all(part % size == 0 or part % size >= LEAST for part in parts):
+                return size
+        return self.batch_size
 
 
 class _Reader:
-    """What the autoencoder of one modality reads and decodes, with what was learned of the train cells."""
+    """Inputs and outputs of one modality's autoencoder, learned from the train cells."""
 
     def __init__(
         self, train: Cells, modality: str, normalization: Normalization, components: int, seed: int
     ):
         self.modality, self.normalization, self.pca = modality, normalization, None
         if normalization.kind == "lsi":
-            opened = np.asarray((train.counts[modality] > 0).sum(0)).ravel()
-            self.idf = np.log1p(len(train) / np.maximum(opened, 1)).astype(np.float32)
-            self.level = self.values(train).sum(0) / np.maximum(
-                opened, 1
-            )  # mean of a peak where it is open
+            times = np.maximum(np.asarray((train.counts[modality] > 0).sum(0)).ravel(), 1)
+            self.idf = np.log1p(len(train) / times).astype(np.float32)
+            self.level = self.values(train).sum(0) / times  # mean of a peak if it is open
         if normalization.kind != "clr":
-            values = self.values(train)
-            self.pca = PCA(
-                min(components, *(size - 1 for size in values.shape)), random_state=seed
-            ).fit(values)
+            self.pca = pca(self.values(train), components, seed)
 
     def values(self, cells: Cells) -> np.ndarray:
-        """Return TF-IDF of peaks, log-normalised counts of RNA or CLR of proteins, (cells, counted features) float32."""
+        """Return TF-IDF of peaks, log-normalised RNA or CLR, (cells, counted features) float32."""
         if self.normalization.kind != "lsi":
-            return (
-                cells.values[self.modality] * self.normalization.std + self.normalization.mean
-            ).astype(np.float32)
-        counts, total = (
-            cells.counts[self.modality].toarray(),
-            np.maximum(cells.library_size[self.modality], 1),
-        )
-        return (np.log1p(TARGET * counts / total[:, None]) * self.idf).astype(np.float32)
+            x = cells.values[self.modality] * self.normalization.std + self.normalization.mean
+            return x.astype(np.float32)
+        counts = cells.counts[self.modality].toarray()
+        totals = np.maximum(cells.library_size[self.modality], 1)[:, None]
+        return (np.log1p(TARGET * counts / totals) * self.idf).astype(np.float32)
 
     def read(self, cells: Cells) -> np.ndarray:
         """Return what the encoder reads, (cells, components or features)."""
@@ -264,20 +241,15 @@ class _Reader:
         return values if self.pca is None else self.pca.transform(values).astype(np.float32)
 
     def expected(self, decoded: dict[str, Tensor]) -> Tensor:
-        """Return the expected values given what the decoder gives, (cells, features), standardised."""
+        """Return expected values given the decoder's output, (cells, features), standardised."""
         x, normalization = decoded["x_r"], self.normalization
         if normalization.kind == "lognorm":
             measured = 1 - torch.sigmoid(decoded["x_dropout"])
-            return expected_of_mixture(
-                [(measured, negative_binomial(x, decoded["x_var"]))], normalization
-            )
+            counts = negative_binomial(x, decoded["x_var"])
+            return expected_of_mixture([(measured, counts)], normalization)
         if normalization.kind == "lsi":
             level = torch.as_tensor(
                 np.where(self.level > 0, self.level, 1), dtype=x.dtype, device=x.device
             )
             return expected_lsi((x / level).clamp(0, 1), normalization)
         return standardised(x, normalization)
-
-
-def _leaves_no_small_rest(size: int, counts: tuple[int, ...]) -> bool:
-    return all(count % size == 0 or count % size >= LEAST for count in counts)

@@ -1,9 +1,9 @@
-"""scMoMaT: every modality's matrix is a product of cell factors, an association of factors, and feature factors.
+"""scMoMaT: a modality's matrix is a product of cell factors, an association and feature factors.
 
     x_m ~ scale softmax(C) (A + A_m,batch) softmax(F_m)' + b_cell + b_feature,    A >= 0
 
-Cell factors C are common to all modalities of a cell, feature factors F_m to all batches; what was not measured has no term.
-Reference: Zhang et al. 2023.
+Cell factors C are common to all modalities of a cell, feature factors F_m to all batches; values
+that were not measured have no term. Reference: Zhang et al. 2023.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from mosaicbench.contract import Cells, Split
 from mosaicbench.errors import Diverged, NotApplicable
 from mosaicbench.models.training import device
-from mosaicbench.peers._package import apart, need
+from mosaicbench.peers._package import apart, need, need_counts
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -30,24 +30,25 @@ CARD = {
     "inputs": ("pairs", "counts"),
     "wraps": {"package": "scmomat", "module": "scmomat", "version": "0.2.2", "licence": "MIT"},
     "summary": "Tri-factorisation of all modalities' matrices with common cell factors, by scmomat. The factors are scored.",
-    "deviates": "The package embeds the cells that it was run on. A cell's factors, also a train cell's, are those that "
-    "reconstruct it best with all else held and the association that all batches share. The neighbour graph in which the "
-    "package corrects for batches afterwards is no latent, and is left out. As in the package, peaks are binary and other "
-    "counts become ranks within their feature, here among all train cells instead of those of a batch. A batch of fewer than "
-    "`smallest` cells joins the largest that shows the same modalities.",
+    "deviates": "The package embeds only the cells that it was run on. Here the factors of any cell, also of a train cell, are "
+    "those that reconstruct it best with all else held and the association that is common to all batches. The neighbour graph "
+    "in which the package then corrects for batches is not a latent, and is left out. As in the package, peaks are binary and "
+    "other counts become ranks within their feature, here among all train cells instead of those of a batch. A batch of fewer "
+    "than `smallest` cells joins the largest with the same modalities measured.",
     "space": {
         "factors": {"int": [15, 40], "log": True},
         "association": {"float": [0.0003, 0.01], "log": True},
     },
 }
 
-STEPS = 300  # of the projected gradient that finds a cell's factors
+STEPS = 300  # of the projected gradient for a cell's factors
 
 
 class Ranks:
-    """Values that depend on a count's rank among the train cells alone, of the same distribution in every feature, at most 1.
+    """Quantile normalisation of counts by ranks among the train cells: values at most 1.
 
-    What the package's preprocessing does with one matrix, kept so that other cells can be brought to the same scale.
+    They have the same distribution in every feature. The package's preprocessing does it with one
+    matrix; here other cells can follow.
     """
 
     def __init__(self, counts: sparse.csr_matrix):
@@ -56,7 +57,7 @@ class Ranks:
         self.quantiles = quantiles / max(quantiles.max(), 1e-12)
 
     def of(self, counts: sparse.csr_matrix) -> np.ndarray:
-        """Return the values of cells, (cells, features); ties have their mean rank."""
+        """Return the values of cells, (cells, features); ties take their mean rank."""
         x, last = counts.toarray(), len(self.quantiles) - 1
         ranks = np.empty(x.shape, dtype=np.int64)
         for feature, (ordered, column) in enumerate(zip(self.ordered.T, x.T, strict=True)):
@@ -72,13 +73,14 @@ class ScMoMaT:
     Attributes
     ----------
     factors
-        Dimensions of the latent, the package's K; 20 to 30 are advised.
+        Dimensions of the latent, the package's K; it advises 20 to 30.
     iterations
-        Of the package's training; each takes a tenth of the cells and features.
+        Of the package's training; each uses a tenth of the cells and features.
     learning_rate
         Of Adam.
     association
-        Weight of what is a batch's own in the association of factors, the package's lambda.
+        Weight of the part of the factors' association that depends on the batch, the package's
+        lambda.
     smallest
         Fewest cells of a batch; the package needs at least 10.
     """
@@ -92,10 +94,7 @@ class ScMoMaT:
     def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Factorise the counts of all train cells."""
         need(CARD["wraps"])
-        if missing := set(train.modalities) - set(train.normalizations):
-            raise NotApplicable(
-                f"scMoMaT needs counts, and {' and '.join(sorted(missing))} has none"
-            )
+        need_counts(train, "scMoMaT")
         ranked = [
             m for m, normalization in train.normalizations.items() if normalization.kind != "lsi"
         ]
@@ -126,14 +125,13 @@ class ScMoMaT:
         self.bases, self.offsets = {}, {}
         shared = model.A_assos["shared"].detach()
         for m in train.modalities:
-            shows = [number for number, x in enumerate(batches) if m in x.values]
-            sizes = np.array([len(batches[number]) for number in shows], dtype=np.float64)
-            normalization = np.average(
-                [float(model.normalizations[m][number]) for number in shows], weights=sizes
-            )
-            basis = normalization * shared @ model.softmax(model.C_feats[m].detach()).T
+            having = [number for number, x in enumerate(batches) if m in x.values]
+            sizes = np.array([len(batches[number]) for number in having], dtype=np.float64)
+            scales = [float(model.scales[m][number]) for number in having]
+            scale = np.average(scales, weights=sizes)
+            basis = scale * shared @ model.softmax(model.C_feats[m].detach()).T
             self.bases[m] = basis.cpu().numpy().astype(np.float64)  # (factors, features)
-            offsets = [model.b_feats[m][number].cpu().numpy().ravel() for number in shows]
+            offsets = [model.b_feats[m][number].cpu().numpy().ravel() for number in having]
             self.offsets[m] = np.average(offsets, axis=0, weights=sizes)  # (features,)
         steps = sorted({1, *range(interval, self.iterations + 1, interval)})
         return [
@@ -141,42 +139,40 @@ class ScMoMaT:
         ]
 
     def embed(self, cells: Cells) -> np.ndarray:
-        """Return the factors that reconstruct what was measured best, each cell by itself, (cells, factors); their mean is 1.
+        """Return the factors that best reconstruct each cell, (cells, factors), with mean 1.
 
-        The package's sum to 1: of many factors, all then vary by less than a collapsed latent may.
+        The package's sum to 1: many such factors would vary by less than a collapsed latent may.
         """
         factors = self.factors
         quadratic, linear = np.zeros((factors, factors)), np.zeros((len(cells), factors))
         for m in cells.modalities:
-            basis = self.bases[m] - self.bases[m].mean(
-                axis=1, keepdims=True
-            )  # centred: the offset of the cell drops out
+            # centred: the offset of the cell drops out
+            basis = self.bases[m] - self.bases[m].mean(axis=1, keepdims=True)
             x = self._prepared(cells, m) - self.offsets[m]
             quadratic += basis @ basis.T / basis.shape[1]
             linear += x @ basis.T / basis.shape[1]
         return (factors * _on_simplex(quadratic, linear)).astype(np.float32)
 
     def _prepared(self, cells: Cells, modality: str) -> np.ndarray:
-        """Return what is factorised, (cells, features), each cell by itself."""
+        """Return the values that are factorised, (cells, features), each cell by itself."""
         counts = cells.counts[modality]
-        return (
-            self.ranks[modality].of(counts)
-            if modality in self.ranks
-            else (counts.toarray() > 0).astype(np.float64)
-        )
+        if modality in self.ranks:
+            return self.ranks[modality].of(counts)
+        return (counts.toarray() > 0).astype(np.float64)
 
 
 def _by_batch(block: Cells, smallest: int) -> list[Cells]:
-    """Return the cells of a block by batch; batches of fewer than `smallest` cells join the largest."""
-    names, sizes = np.unique(block.batches.astype(str), return_counts=True)
-    kept = names[sizes >= smallest] if sizes.max() >= smallest else names[[sizes.argmax()]]
+    """Return a block's cells by batch; batches below `smallest` cells join the largest."""
+    batches = block.batches.astype(str)
+    names, sizes = np.unique(batches, return_counts=True)
     largest = names[sizes.argmax()]
-    of_cell = np.where(np.isin(block.batches.astype(str), kept), block.batches.astype(str), largest)
-    return [block.take(of_cell == name) for name in kept]
+    kept = names[sizes >= smallest] if sizes.max() >= smallest else [largest]
+    joined = np.where(np.isin(batches, kept), batches, largest)
+    return [block.take(joined == name) for name in kept]
 
 
 def _on_simplex(quadratic: np.ndarray, linear: np.ndarray) -> np.ndarray:
-    """Return argmin over z >= 0 with sum 1 of z Q z' / 2 - l z', a row for each row of `linear`, by accelerated gradients."""
+    """Return the z >= 0 with sum 1 that minimises z Q z' / 2 - l z', for each row l of `linear`."""
     step = 1 / max(np.linalg.eigvalsh(quadratic)[-1], 1e-12)
     z = ahead = np.full(linear.shape, 1 / linear.shape[1])
     momentum = 1.0

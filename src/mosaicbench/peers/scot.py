@@ -1,8 +1,10 @@
-"""SCOT: Gromov-Wasserstein optimal transport between the modalities' neighbour graphs; neither pairs nor links.
+"""SCOT: Gromov-Wasserstein transport between the modalities' neighbour graphs, without any pairs.
 
-    T = argmin over couplings of  sum (C_ik - D_jl)^2 T_ij T_kl - epsilon H(T),    x_i moves to  sum_j T_ij y_j / sum_j T_ij
+    T = argmin over couplings of  sum (C_ik - D_jl)^2 T_ij T_kl - epsilon H(T)
+    x_i moves to  sum_j T_ij y_j / sum_j T_ij
 
-C and D are lengths of shortest paths over the nearest-neighbour graph of each modality. Reference: Demetci et al. 2022.
+C and D are lengths of shortest paths over each modality's nearest-neighbour graph. Reference:
+Demetci et al. 2022.
 """
 
 from __future__ import annotations
@@ -31,8 +33,8 @@ CARD = {
     "summary": "Gromov-Wasserstein transport between shortest paths over each modality's neighbour graph, solved by POT. "
     "Each modality moves to the first one's principal components. Imputes the mean of the nearest train cells.",
     "deviates": "The steps of SCOT with the solver of POT, without its search for the best `graph_neighbors` and `epsilon`. "
-    "At most `cells` train cells of a modality take part. A cell, also a train cell, takes the mean place of its `neighbors` "
-    "nearest cells that did. Where no transport is found, `epsilon` is doubled, as SCOT advises.",
+    "At most `cells` train cells of a modality take part. Any cell, also a train cell, takes the mean place of its `neighbors` "
+    "nearest cells that did. If no transport is found, `epsilon` is doubled, as SCOT advises.",
     "space": {
         "graph_neighbors": {"int": [20, 100], "log": True},
         "epsilon": {"float": [0.0005, 0.1], "log": True},
@@ -52,9 +54,10 @@ class SCOT(Moved):
     graph_neighbors
         Of the graphs; at most a fifth of the cells.
     epsilon
-        Weight of the entropy, where the longest path is 1.
+        Weight of the entropy, in units of the longest path.
     cells
-        Most cells of a modality, drawn by the seed: time grows with their cube, memory with their square (32 MB at 1,000).
+        Most cells of a modality, drawn by the seed: time grows with their cube, memory with their
+        square (32 MB at 1,000).
     iterations, sinkhorn
         Most steps of the solver, and of the projection within each.
     """
@@ -75,12 +78,12 @@ class SCOT(Moved):
         self.remarks = []
         with apart(seed):
             os.environ.update({f"POT_BACKEND_DISABLE_{library}": "1" for library in UNUSED})
-            self.moved = {first: drawn[first]} | {
-                m: self._transported(lengths, m, first) @ drawn[first] for m in others
-            }
+            self.moved = {first: drawn[first]}
+            for m in others:
+                self.moved[m] = self._transported(lengths, m, first) @ drawn[first]
 
     def _paths(self, x: np.ndarray) -> np.ndarray:
-        """Return the numbers of steps between cells on the graph, over the largest, (cells, cells)."""
+        """Return lengths of shortest paths between cells, at most 1, (cells, cells)."""
         k = max(1, min(self.graph_neighbors, len(x) // 5))
         graph = kneighbors_graph(x, k, mode="connectivity", metric="correlation")
         paths = shortest_path(graph, directed=False, unweighted=True)
@@ -88,7 +91,7 @@ class SCOT(Moved):
         return np.where(np.isfinite(paths), paths, farthest) / max(farthest, 1)
 
     def _transported(self, lengths: dict[str, np.ndarray], source: str, target: str) -> np.ndarray:
-        """Return the share of each cell of `target` in each cell of `source`; rows sum to one."""
+        """Return the weight of each cell of `target` for each cell of `source`; rows sum to one."""
         from ot.gromov import entropic_gromov_wasserstein
 
         for doubled in range(TRIES):
@@ -105,7 +108,7 @@ class SCOT(Moved):
             if np.isfinite(plan).all() and rows.min() > 0 and abs(rows.sum() - 1) < 1e-2:
                 if doubled:
                     self.remarks.append(
-                        f"no transport of {source} to {target} at a lower epsilon than {epsilon:g}"
+                        f"no transport of {source} to {target} below epsilon {epsilon:g}"
                     )
                 return plan / rows
         raise Diverged(f"no transport of {source} to {target} at any epsilon up to {epsilon:g}")

@@ -1,6 +1,7 @@
-"""scVAEIT: one encoder of all features together and a mask that says which of them it sees, trained to fill in what is masked.
+"""scVAEIT: one encoder of all features and of a mask, trained to fill in masked features.
 
-    loss = (1 - w) NLL(x | all shown) + w NLL(masked x | the rest) + kl KL(q(z | the rest) || q(z | all shown))
+    loss = (1 - w) NLL(x | all observed) + w NLL(masked x | the rest)
+           + kl KL(q(z | the rest) || q(z | all observed))
 
 Single features and whole modalities are masked at random in every step. Reference: Du et al. 2022.
 """
@@ -14,10 +15,9 @@ import numpy as np
 import torch
 
 from mosaicbench.contract import Cells, Split
-from mosaicbench.errors import NotApplicable
 from mosaicbench.models.likelihoods import expected_lsi
-from mosaicbench.peers._package import apart, before_standardising, history, need
-from mosaicbench.peers._scvi import Batches, piecewise
+from mosaicbench.peers._package import apart, before_standardising, history, need, need_counts
+from mosaicbench.peers._scvi import Batches, Blockwise
 
 CARD = {
     "label": "scVAEIT",
@@ -31,10 +31,10 @@ CARD = {
     "summary": "The package's VAE of all features at once, in which single features and whole modalities are masked and filled "
     "in: negative binomials of log-normalised RNA and of proteins, Bernoulli of peaks. Embeds and imputes from any subset.",
     "deviates": "The package's accessors normalise a query's cells together; here each is normalised by the running means of "
-    "training, and latents are the posterior's mean. Peaks are one block instead of one per chromosome, since a split does not "
-    "say where a peak lies. Proteins are read as CLR; the documentation takes the logarithm of shares. Modalities weigh by "
-    "their number of features, inversely: the documentation wants their likelihoods of one order. A batch that was not trained "
-    "on is read as the largest. It is installed without Jupyter, which its metadata asks for.",
+    "training, and latents are the posterior's mean. Peaks are one block instead of one per chromosome: a split has no "
+    "chromosomes. Proteins are read as CLR; the documentation takes the logarithm of fractions. The weight of a modality is "
+    "inverse to its number of features: the documentation wants likelihoods of one order. A batch without train cells is read "
+    "as the largest. It is installed without Jupyter, which its metadata asks for.",
     "space": {
         "latent": {"int": [8, 64], "log": True},
         "unobserved": {"float": [0.3, 0.95]},
@@ -42,27 +42,28 @@ CARD = {
     },
 }
 
-# A modality's space -> its likelihood, the width of its first and last layer, and that of its mask's embedding, as in the
-# documentation's three modalities; there, each of 22 chromosomes' peaks have 16 and 2.
+# kind -> likelihood, width of the first and last layer, width of the mask's embedding, as in the
+# documentation's example of three modalities; there the peaks of each of 22 chromosomes have 16 and 2
 BLOCKS = {"lognorm": ("NB", 256, 32), "clr": ("NB", 128, 16), "lsi": ("Bernoulli", 352, 44)}
 
 
 @dataclass(kw_only=True)
-class ScVaeit:
-    """The networks and epochs of the documentation's integration of three modalities; else the package's defaults.
+class ScVaeit(Blockwise):
+    """The package's defaults, with its documentation's networks and epochs for three modalities.
 
     Attributes
     ----------
     latent, hidden
-        Dimensions of z; width of the layer between the modalities' own and z.
+        Dimensions of z; width of the layer between those of the modalities and z.
     unobserved
-        Weight of what was masked; what is shown weighs the rest to 1.
+        Weight of masked features; observed ones have 1 minus it.
     kl
-        Weight of the divergence of the posterior given what is left from that given all that was measured.
+        Weight of the divergence of the posterior given the rest from that given all observed
+        features.
     masked
         Chance that a feature is masked, in the half of the cells in which single features are.
     epochs, batch_size, learning_rate
-        Of AdamW. The package does not stop early unless it also writes every epoch to a disk; here it never does.
+        Of AdamW. There is no early stopping: the package would also write every epoch to the disk.
     """
 
     latent: Annotated[int, "at least 1"] = 32
@@ -77,13 +78,11 @@ class ScVaeit:
     def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Train on all cells, whatever was measured in them."""
         need(CARD["wraps"])
-        if lacking := [m for m in train.modalities if m not in train.normalizations]:
-            raise NotApplicable(f"scVAEIT decodes counts, which {' and '.join(lacking)} lacks")
+        need_counts(train, "scVAEIT")
         self.normalizations, self.order = train.normalizations, list(train.modalities)
         self.widths = [len(self.normalizations[m].fraction) for m in self.order]
-        likelihoods, layers, embeddings = zip(
-            *(BLOCKS[self.normalizations[m].kind] for m in self.order), strict=True
-        )
+        blocks = [BLOCKS[self.normalizations[m].kind] for m in self.order]
+        likelihoods, layers, embeddings = zip(*blocks, strict=True)
         weights = 1 / np.array(self.widths)
         config = {
             "dim_input_arr": np.array(self.widths),
@@ -111,37 +110,31 @@ class ScVaeit:
             from scVAEIT import VAEIT
 
             tf.keras.utils.set_random_seed(seed)
-            if tf.config.threading.get_intra_op_parallelism_threads() != torch.get_num_threads():
-                tf.config.threading.set_intra_op_parallelism_threads(torch.get_num_threads())
-                tf.config.threading.set_inter_op_parallelism_threads(torch.get_num_threads())
+            threads = torch.get_num_threads()
+            if tf.config.threading.get_intra_op_parallelism_threads() != threads:
+                tf.config.threading.set_intra_op_parallelism_threads(threads)
+                tf.config.threading.set_inter_op_parallelism_threads(threads)
             model = VAEIT(config, x, masks, of_cells, batches[:, None])
-            told = model.train(
+            losses = model.train(
                 num_epoch=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate
             )
-        rows = history(loss=told["train"]["total"])
+        rows = history(loss=losses["train"]["total"])
         self.model, self.batches = model.vae, Batches(batches, list(model.cat_enc.categories_[0]))
         return rows
 
-    def embed(self, cells: Cells) -> np.ndarray:
-        """Return the posterior means given what was measured, (cells, latent)."""
-        return piecewise(lambda few: self._asked(few)["mean"].numpy(), cells)
+    def _z(self, cells: Cells) -> np.ndarray:
+        return self._posterior(cells)["mean"].numpy()
 
-    def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the expected values of `target` at the posterior mean, (cells, features), standardised."""
+    def _expected(self, cells: Cells, target: str) -> torch.Tensor | np.ndarray:
         place, normalization = self.order.index(target), self.normalizations[target]
-
-        def expected(few: Cells) -> torch.Tensor | np.ndarray:
-            part = np.split(self._decoded(**self._asked(few)), np.cumsum(self.widths)[:-1], axis=1)[
-                place
-            ]
-            if normalization.kind == "lsi":
-                return expected_lsi(torch.as_tensor(part), normalization)
-            return (part - normalization.mean) / normalization.std
-
-        return piecewise(expected, cells)
+        decoded = self._decoded(**self._posterior(cells))
+        decoded = np.split(decoded, np.cumsum(self.widths)[:-1], axis=1)[place]
+        if normalization.kind == "lsi":
+            return expected_lsi(torch.as_tensor(decoded), normalization)
+        return (decoded - normalization.mean) / normalization.std
 
     def _read(self, cells: Cells) -> np.ndarray:
-        """Return all modalities side by side, 0 where one was not measured, (cells, features)."""
+        """Return all modalities side by side, 0 if not measured, (cells, features)."""
         parts = []
         for m, width in zip(self.order, self.widths, strict=True):
             if m not in cells.values:
@@ -152,21 +145,18 @@ class ScVaeit:
                 parts.append(before_standardising(cells, m, self.normalizations[m]))
         return np.concatenate(parts, axis=1).astype(np.float32)
 
-    def _mask(self, shown: tuple[str, ...]) -> np.ndarray:
-        """Return the package's mask of cells in which `shown` was measured, (features,): 0 there, -1 elsewhere."""
-        return np.repeat([0.0 if m in shown else -1.0 for m in self.order], self.widths).astype(
-            np.float32
-        )
+    def _mask(self, observed: tuple[str, ...]) -> np.ndarray:
+        """Return the package's mask, (features,): 0 in observed modalities, -1 in others."""
+        of_modalities = [0.0 if m in observed else -1.0 for m in self.order]
+        return np.repeat(of_modalities, self.widths).astype(np.float32)
 
-    def _asked(self, cells: Cells) -> dict[str, object]:
-        """Return the posterior means of cells, and what else the decoder needs of them."""
+    def _posterior(self, cells: Cells) -> dict[str, object]:
         import tensorflow as tf
 
         observed = np.tile(self._mask(cells.modalities) == 0, (len(cells), 1))
-        codes = np.eye(len(self.batches.codes), dtype=np.float32)[
-            self.batches.of(cells.batches)[:, 0].numpy()
-        ]
-        x, batches = tf.constant(self._read(cells)), tf.constant(codes)
+        codes = self.batches.of(cells.batches)[:, 0].numpy()
+        x = tf.constant(self._read(cells))
+        batches = tf.constant(np.eye(len(self.batches.codes), dtype=np.float32)[codes])
         hidden = self.model.embed_layer(tf.constant((~observed).astype(np.float32)), training=False)
         mean, _, _, skipped = self.model.encoder(
             x, tf.constant(observed), hidden, batches, L=1, training=False
@@ -180,7 +170,7 @@ class ScVaeit:
         }
 
     def _decoded(self, *, x, hidden, batches, mean, skipped) -> np.ndarray:
-        """Return what the package expects of every feature given posterior means, (cells, features)."""
+        """Return the expected values of all features at the posterior means, (cells, features)."""
         import tensorflow as tf
 
         everything = tf.ones_like(x, dtype=tf.bool)

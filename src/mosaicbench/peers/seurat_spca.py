@@ -1,6 +1,7 @@
-"""Seurat's supervised principal components: those of RNA that follow a neighbour graph of all modalities.
+"""Seurat's supervised PCA: components of RNA that follow a neighbour graph of all modalities.
 
-    K: weighted nearest neighbours of the train cells,   U = first singular vectors of X' K X,   z = x U      (x: a cell's RNA)
+    K: weighted nearest neighbours of the train cells (X: their RNA)
+    U = first singular vectors of X' K X,   z = x U
 
 Reference: Hao et al. 2021.
 """
@@ -15,6 +16,7 @@ from sklearn.decomposition import PCA
 
 from mosaicbench.contract import Cells, Split
 from mosaicbench.errors import NotApplicable
+from mosaicbench.peers._package import modality_of
 from mosaicbench.peers._r import run_r
 
 CARD = {
@@ -25,11 +27,11 @@ CARD = {
     "scenarios": ("paired",),
     "inputs": ("pairs",),
     "wraps": {"package": "Seurat", "module": "R", "version": "4.3.0", "licence": "MIT"},
-    "summary": "What Seurat maps RNA cells onto a multimodal reference with, in R: principal components of RNA, supervised by "
-    "the weighted nearest neighbours of the train cells. Embeds RNA; nothing comes from another modality alone, no values.",
-    "deviates": "Seurat goes on to correct a query by anchors between it and the reference, which makes a cell depend on the "
-    "other query cells; here each is projected by itself. The joint latent of a cell is that of its RNA, as in Seurat's own "
-    "mapping. Values are the split's, with its features.",
+    "summary": "Seurat's mapping of RNA cells onto a multimodal reference, in R: principal components of RNA, supervised by the "
+    "weighted nearest neighbours of the train cells. Embeds RNA; nothing comes from another modality alone, no values.",
+    "deviates": "Seurat then corrects a query by anchors between it and the reference, so that a cell depends on the other query "
+    "cells; here each is projected by itself. The joint latent of a cell is that of its RNA, as in Seurat's mapping. Values are "
+    "the split's, with its features.",
     "space": {
         "components": {"int": [20, 100], "log": True},
         "neighbors": {"int": [10, 50], "log": True},
@@ -68,9 +70,10 @@ class SeuratSPCA:
     Attributes
     ----------
     components
-        Principal components of a modality, LSI being taken as it is, and of the latent.
+        Principal components of a modality, except LSI, and dimensions of the latent.
     neighbors, candidates
-        Seurat's `k.nn` and `knn.range`: neighbours of a cell in the weighted graph, and those that it is chosen from.
+        Seurat's `k.nn` and `knn.range`: neighbours of a cell in the weighted graph, and the number
+        that they are chosen from.
     """
 
     components: Annotated[int, "at least 1"] = 50
@@ -78,14 +81,16 @@ class SeuratSPCA:
     candidates: Annotated[int, "at least 1"] = 200
 
     def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
-        """Run Seurat on the train cells in which every modality was measured, and keep the loadings of RNA."""
-        self.rna = _rna(train)
+        """Run Seurat on the train cells with every modality, and keep the loadings of RNA."""
+        self.rna = modality_of(train, "lognorm")
+        if self.rna is None or len(train.modalities) < 2:
+            raise NotApplicable("Seurat's supervised components need RNA and another modality")
         cells = train.observing(*train.modalities)
-        represented = {
-            f"part{i}": self._represented(train, cells, m, seed)
+        components = {
+            f"part{i}": self._components(train, cells, m, seed)
             for i, m in enumerate(train.modalities)
         }
-        found = run_r(
+        answer = run_r(
             CARD["wraps"],
             SCRIPT,
             seed,
@@ -93,45 +98,21 @@ class SeuratSPCA:
             components=min(self.components, min(cells.values[self.rna].shape) - 1),
             neighbors=min(self.neighbors, len(cells) - 2),
             candidates=min(self.candidates, len(cells) - 2),
-            **represented,
+            **components,
         )
-        self.loadings = found["loadings"].astype(np.float32)  # (genes, latent)
+        self.loadings = answer["loadings"].astype(np.float32)  # (genes, latent)
         return []
 
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the projections of RNA, (cells, latent)."""
         if self.rna not in cells.values:
-            raise NotApplicable(
-                "Seurat's supervised components are of RNA, and these cells have none"
-            )
+            raise NotApplicable("Seurat's supervised components need RNA; these cells have none")
         return cells.values[self.rna] @ self.loadings
 
-    def _represented(self, train: Split, cells: Cells, modality: str, seed: int) -> np.ndarray:
-        """Return the components by which neighbours within a modality are found, (cells, components)."""
-        x = cells.values[modality]
-        normalization = train.normalizations.get(modality)
+    def _components(self, train: Split, cells: Cells, modality: str, seed: int) -> np.ndarray:
+        """Return the components in which Seurat searches neighbours, (cells, components)."""
+        x, normalization = cells.values[modality], train.normalizations.get(modality)
         if normalization is not None and normalization.kind == "lsi":
             return x
-        return PCA(
-            min(self.components, len(cells) - 1, x.shape[1]), random_state=seed
-        ).fit_transform(x)
-
-
-def _rna(train: Split) -> str:
-    """Return the name of the modality that is RNA.
-
-    Raises
-    ------
-    NotApplicable
-        Where there is none, or where it is the only one.
-    """
-    found = [
-        modality
-        for modality, normalization in train.normalizations.items()
-        if normalization.kind == "lognorm"
-    ]
-    if len(found) != 1 or len(train.modalities) < 2:
-        raise NotApplicable(
-            "Seurat's supervised components need RNA, one modality of it, and another modality"
-        )
-    return found[0]
+        most = min(self.components, len(cells) - 1, x.shape[1])
+        return PCA(most, random_state=seed).fit_transform(x)

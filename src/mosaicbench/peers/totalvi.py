@@ -1,6 +1,7 @@
-"""totalVI: one latent of RNA and protein counts; proteins are a mixture of background and foreground.
+"""totalVI: one latent of RNA and proteins; proteins are a mixture of background and foreground.
 
-    z ~ N(0, I),  x_rna ~ NB(library x share(z), r),  x_adt ~ pi(z) NB(background, r) + (1 - pi(z)) NB(background x more(z), r)
+    z ~ N(0, I),   x_rna ~ NB(library x fraction(z), r)
+    x_adt ~ pi(z) NB(background, r) + (1 - pi(z)) NB(background x more(z), r)
 
 Reference: Gayoso et al. 2021.
 """
@@ -17,13 +18,11 @@ from mosaicbench.contract import Cells, Split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.methods._pairs import paired_cells
 from mosaicbench.models.likelihoods import expected_of_mixture
-from mosaicbench.peers._package import need
+from mosaicbench.peers._package import modality_of, need
 from mosaicbench.peers._scvi import (
     Batches,
+    Blockwise,
     dense,
-    inferring,
-    modality_in,
-    piecewise,
     protein_counts,
     scvi_apart,
     trained,
@@ -44,9 +43,9 @@ CARD = {
     },
     "summary": "One latent of RNA and protein counts, by scvi-tools. A cell without proteins is one of a batch that has none, "
     "so RNA alone is embedded and proteins are imputed from it; nothing comes from proteins alone. No ATAC.",
-    "deviates": "The package wants cells without proteins among those it is trained on: a share of the train cells, `without`, "
-    "stands a second time, in a batch without proteins. Of a mosaic, the cells with RNA; those without proteins stand in such "
-    "a batch, too. Query cells take the posterior's mean; a batch that was not trained on is read as the largest.",
+    "deviates": "The package wants train cells without proteins: a fraction `without` of the train cells is given a second time, "
+    "in a batch without proteins. Of a mosaic, the cells with RNA; those without proteins are in such a batch, too. Query cells "
+    "take the posterior's mean; a batch without train cells is read as the largest.",
     "space": {
         "latent": {"int": [10, 50], "log": True},
         "without": {"float": [0.2, 0.8]},
@@ -57,17 +56,18 @@ MEASURED, ABSENT = " with proteins", " without proteins"
 
 
 @dataclass(kw_only=True)
-class TotalVI:
-    """The package's defaults; None leaves the number of epochs to its rule, at most 400.
+class TotalVI(Blockwise):
+    """The package's defaults.
 
     Attributes
     ----------
     latent
         Dimensions of z.
     epochs
-        Most epochs; it stops earlier where the validation cells' ELBO does not improve for 45.
+        Most epochs; it stops after 45 without a better ELBO of the validation cells. None takes the
+        package's rule, at most 400.
     without
-        Share of the cells with both modalities that is shown once more without proteins.
+        Fraction of the paired cells that is given a second time, without proteins.
     """
 
     latent: Annotated[int, "at least 1"] = 20
@@ -77,24 +77,19 @@ class TotalVI:
     def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Train on the cells in which RNA was measured; some of them must have proteins."""
         need(CARD["wraps"])
-        self.rna, self.adt = (
-            modality_in(train, "lognorm", "RNA"),
-            modality_in(train, "clr", "proteins"),
-        )
+        self.rna, self.adt = modality_of(train, "lognorm"), modality_of(train, "clr")
         if self.rna is None or self.adt is None:
             raise NotApplicable("totalVI needs counts of RNA and of proteins")
         self.normalization = train.normalizations[self.adt]
         cells = paired_cells(train, self.rna, self.adt)
-        shown_again = np.random.default_rng(seed).permutation(len(cells))[
-            : max(1, round(self.without * len(cells)))
-        ]
-        alone = [
+        count = max(1, round(self.without * len(cells)))
+        again = np.random.default_rng(seed).permutation(len(cells))[:count]
+        without = [cells.take(again)]
+        without += [
             block
             for block in train.blocks
             if self.rna in block.values and self.adt not in block.values
         ]
-        without = [(cells.counts[self.rna][shown_again], cells.batches[shown_again])]
-        without += [(block.counts[self.rna], block.batches) for block in alone]
         with scvi_apart(seed):
             from anndata import AnnData
             from scipy import sparse
@@ -102,13 +97,12 @@ class TotalVI:
 
             proteins = cells.counts[self.adt].toarray()
             data = AnnData(
-                sparse.vstack([cells.counts[self.rna], *(rna for rna, _ in without)], format="csr")
+                sparse.vstack([x.counts[self.rna] for x in (cells, *without)], format="csr")
             )
             data.obsm["proteins"] = np.zeros((data.n_obs, proteins.shape[1]), dtype=proteins.dtype)
             data.obsm["proteins"][: len(cells)] = proteins
-            names = [f"{name}{MEASURED}" for name in cells.batches]
-            data.obs["batch"] = names + [
-                f"{name}{ABSENT}" for _, batches in without for name in batches
+            data.obs["batch"] = [f"{name}{MEASURED}" for name in cells.batches] + [
+                f"{name}{ABSENT}" for x in without for name in x.batches
             ]
             TOTALVI.setup_anndata(data, protein_expression_obsm_key="proteins", batch_key="batch")
             model = TOTALVI(data, n_latent=self.latent)
@@ -117,31 +111,18 @@ class TotalVI:
         self.batches, self.module = Batches(cells.batches, list(coded)), model.module
         return history
 
-    @inferring()
-    def embed(self, cells: Cells) -> np.ndarray:
-        """Return the posterior means, (cells, latent)."""
-        return piecewise(self._z, cells)
-
-    @inferring()
-    def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the expected CLR values of proteins, (cells, features), standardised."""
+    def _expected(self, cells: Cells, target: str) -> torch.Tensor:
         if target != self.adt:
-            raise NotApplicable(
-                "totalVI decodes proteins from RNA only"
-                if target == self.rna
-                else "totalVI has no ATAC"
-            )
-
-        def expected(few: Cells) -> torch.Tensor:
-            z, batch = self._z(few), self.batches.of(few.batches, MEASURED)
-            total = dense(few.counts[self.rna]).sum(1, keepdim=True)
-            decoded = self.module.generative(
-                z=z, library_gene=total, batch_index=batch, label=torch.zeros_like(batch)
-            )
-            counts = protein_counts(decoded["py_"], decoded["per_batch_efficiency"])
-            return expected_of_mixture(counts, self.normalization)
-
-        return piecewise(expected, cells)
+            raise NotApplicable("totalVI imputes only proteins")
+        batch = self.batches.of(cells.batches, MEASURED)
+        decoded = self.module.generative(
+            z=self._z(cells),
+            library_gene=dense(cells.counts[self.rna]).sum(1, keepdim=True),
+            batch_index=batch,
+            label=torch.zeros_like(batch),
+        )
+        counts = protein_counts(decoded["py_"], decoded["per_batch_efficiency"])
+        return expected_of_mixture(counts, self.normalization)
 
     def _z(self, cells: Cells) -> torch.Tensor:
         if self.rna not in cells.values:

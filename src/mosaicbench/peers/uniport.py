@@ -1,15 +1,16 @@
-"""uniPort: one encoder of linked features for all modalities, a decoder of them and one of each modality's own features.
+"""uniPort: one encoder of linked features; decoders of these and of each modality's features.
 
-    z ~ q(linked features),   loss = NLL(linked) + lambda_s NLL(own) + lambda_kl KL(q || p) + lambda_ot OT(q of a, q of b)
+    z ~ q(linked features)
+    loss = NLL(linked) + lambda_s NLL(each modality) + lambda_kl KL(q || p)
+           + lambda_ot OT(q of a, q of b)
 
-The transport is unbalanced, between the posteriors of a minibatch of one modality and of the other. Reference: Cao et al. 2022.
+The transport is unbalanced, between the posteriors of two modalities' cells of a minibatch.
+Reference: Cao et al. 2022.
 """
 
 from __future__ import annotations
 
-from contextlib import redirect_stderr
 from dataclasses import dataclass
-from io import StringIO
 from typing import Annotated
 
 import numpy as np
@@ -32,11 +33,10 @@ CARD = {
     "wraps": {"package": "uniport", "module": "uniport", "version": "1.3", "licence": "MIT"},
     "environment": "uniport",
     "summary": "The package's horizontal mode: one encoder of linked features for both modalities, aligned by unbalanced "
-    "optimal transport. Imputes by the decoder of the other modality's own features.",
-    "deviates": "The common features are the split's linked features, the modality's own are its values, both scaled to lie "
-    "between 0 and 1 in the train cells (the package's examples divide by the largest; ours may be negative). Cells are "
-    "embedded with the moments that batch normalisation kept of training, the package's `eval`, so that no cell's latents "
-    "depend on another's.",
+    "optimal transport. Imputes by the decoder of the other modality's features.",
+    "deviates": "The common features are the split's linked features, the specific features of a modality its values, both "
+    "scaled to between 0 and 1 in the train cells (the package's examples divide by the largest; ours may be negative). Batch "
+    "normalisation takes the moments of training, the package's `eval`, so that no cell's latents depend on another's.",
     "space": {
         "lambda_s": {"float": [0.1, 2.0], "log": True},
         "lambda_kl": {"float": [0.1, 2.0], "log": True},
@@ -56,7 +56,7 @@ class UniPort:
     batch_size, learning_rate
         Of Adam.
     lambda_s, lambda_kl, lambda_ot
-        Weights of the modality's own features, of the divergence from the prior, and of the transport.
+        Weights of the modality's features, of the divergence from the prior, and of the transport.
     """
 
     iterations: Annotated[int, "at least 1"] = 30_000
@@ -75,18 +75,18 @@ class UniPort:
             raise NotApplicable("uniPort's linked features are those of two modalities")
         self.modalities, self.linked = shown.modalities, linked(shown, shown.modalities)
         cells = {m: shown.observing(m) for m in self.modalities}
-        self.own = {m: MinMaxScaler(clip=True).fit(x.values[m]) for m, x in cells.items()}
-        self.common = {
+        self.scaler = {m: MinMaxScaler(clip=True).fit(x.values[m]) for m, x in cells.items()}
+        self.linked_scaler = {
             m: MinMaxScaler(clip=True).fit(self.linked.of(x, m)) for m, x in cells.items()
         }
-        with apart(seed), redirect_stderr(StringIO()):
+        with apart(seed, silent=True):
             import uniport
             from anndata import concat
             from uniport.model.vae import VAE
 
             uniport.Run(
                 adatas=[
-                    self._table(m, self.own[m].transform(x.values[m])) for m, x in cells.items()
+                    self._table(m, self.scaler[m].transform(x.values[m])) for m, x in cells.items()
                 ],
                 adata_cm=concat([self._table(m, self._common(x, m)) for m, x in cells.items()]),
                 mode="h",
@@ -100,10 +100,9 @@ class UniPort:
                 seed=seed,
                 outdir="uniport",
             )
-            made = torch.load("uniport/checkpoint/config.pt", weights_only=True)
-            self.model = VAE(
-                made["enc"], made["dec"], ref_id=made["ref_id"], n_domain=made["n_domain"], mode="h"
-            )
+            config = torch.load("uniport/checkpoint/config.pt", weights_only=True)
+            sizes = {key: config[key] for key in ("ref_id", "n_domain")}
+            self.model = VAE(config["enc"], config["dec"], **sizes, mode="h")
             self.model.load_model("uniport/checkpoint/model.pt")
         self.model.to(device()).eval()
         return []
@@ -115,32 +114,30 @@ class UniPort:
 
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return what the target's decoder of its own features gives at the posterior mean, (cells, features), standardised."""
-        decoded = self.model.decoder(
-            self._z(cells), 1 + self.modalities.index(target)
-        )  # decoder 0 is that of linked features
-        return self.own[target].inverse_transform(decoded.cpu().numpy()).astype(np.float32)
+        """Return the target's decoded features, (cells, features), standardised."""
+        decoder = 1 + self.modalities.index(target)  # 0 is that of linked features
+        decoded = self.model.decoder(self._z(cells), decoder).cpu().numpy()
+        return self.scaler[target].inverse_transform(decoded).astype(np.float32)
 
     def _z(self, cells: Cells) -> torch.Tensor:
         (modality,) = cells.modalities
-        return self.model.encoder(
-            torch.as_tensor(self._common(cells, modality), device=device()), 0
-        )[1]
+        x = torch.as_tensor(self._common(cells, modality), device=device())
+        return self.model.encoder(x, 0)[1]
 
     def _common(self, cells: Cells, modality: str) -> np.ndarray:
-        """Return the linked features as the encoder reads them, (cells, columns)."""
-        return self.common[modality].transform(self.linked.of(cells, modality)).astype(np.float32)
+        x = self.linked.of(cells, modality)
+        return self.linked_scaler[modality].transform(x).astype(np.float32)
 
     def _table(self, modality: str, x: np.ndarray):
-        """Return cells as the package wants them."""
         import pandas as pd
         from anndata import AnnData
 
-        domain = pd.Categorical.from_codes(
-            np.full(len(x), self.modalities.index(modality)), range(len(self.modalities))
+        place, domains = self.modalities.index(modality), range(len(self.modalities))
+        obs = pd.DataFrame(
+            {
+                "domain_id": pd.Categorical.from_codes([place] * len(x), domains),
+                "source": modality,
+            },
+            index=[f"{modality}-{row}" for row in range(len(x))],
         )
-        names = [f"{modality}-{row}" for row in range(len(x))]
-        return AnnData(
-            x.astype(np.float32),
-            obs=pd.DataFrame({"domain_id": domain, "source": modality}, index=names),
-        )
+        return AnnData(x.astype(np.float32), obs=obs)

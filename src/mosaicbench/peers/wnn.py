@@ -1,6 +1,7 @@
-"""WNN: a joint neighbour graph in which each cell weighs its modalities by how well its neighbours in them predict it.
+"""WNN: a joint neighbour graph in which cells weigh modalities by how well neighbours predict them.
 
-    w_m = softmax over m of affinity(x_m, mean x_m of the neighbours in m) / affinity(x_m, mean x_m of the neighbours in others)
+    w_m = softmax over m of affinity(x_m, mean x_m of the neighbours in m)
+                            / affinity(x_m, mean x_m of the neighbours in others)
 
 Reference: Hao et al. 2021; Swanson et al. 2021.
 """
@@ -27,10 +28,10 @@ CARD = {
     "outputs": ("joint",),
     "wraps": {"package": "muon", "module": "muon", "version": "0.1.9", "licence": "BSD-3-Clause"},
     "summary": "Weighted nearest neighbours by muon: each cell weighs its modalities. No modality alone, no values.",
-    "deviates": "WNN gives a graph of the cells that it was run on, not a latent. Its weights are muon's, of the train cells; "
-    "a cell, also a train cell, takes the mean weights of its nearest train cells, as many by each modality. The joint "
-    "latent is the modalities' principal components, of unit length, each times the root of its weight, side by side: between "
-    "two cells of like weights, its squared distance is the weighted sum of those within the modalities.",
+    "deviates": "WNN gives a graph of the cells that it was run on, not a latent. Here muon weighs the train cells; any cell, "
+    "also a train cell, takes the mean weights of its nearest train cells, equally many by each modality. The joint latent is "
+    "the modalities' principal components, of unit length, each times the root of its weight, side by side: between two cells "
+    "of like weights, its squared distance is the weighted sum of those within the modalities.",
     "space": {
         "components": {"int": [20, 100], "log": True},
         "neighbors": {"int": [10, 50], "log": True},
@@ -46,9 +47,10 @@ class WNN:
     Attributes
     ----------
     components
-        Principal components of a modality; LSI is taken as it is.
+        Principal components of a modality, except LSI.
     neighbors
-        Of each cell in a modality's graph, and train cells whose mean weights a cell takes.
+        Of each cell in a modality's graph; also the number of train cells by each modality that a
+        cell takes its weights from.
     bandwidth_neighbors, candidates
         muon's `n_bandwidth_neighbors` and `n_multineighbors`.
     """
@@ -59,7 +61,7 @@ class WNN:
     candidates: Annotated[int, "at least 1"] = 200
 
     def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
-        """Run muon on the train cells in which every modality was measured, and keep their weights."""
+        """Run muon on the train cells with every modality measured, and keep their weights."""
         need(CARD["wraps"])
         cells = train.observing(*train.modalities)
         lsi = {
@@ -104,10 +106,10 @@ class WNN:
         represented = {m: self._represented(cells, m) for m in self.modalities}
         near = [self.index[m].kneighbors(x, return_distance=False) for m, x in represented.items()]
         weights = self.weights[np.concatenate(near, axis=1)].mean(axis=1)  # (cells, modalities)
-        return np.concatenate(
-            [x * np.sqrt(w)[:, None] for x, w in zip(represented.values(), weights.T, strict=True)],
-            axis=1,
-        )
+        weighted = [
+            x * np.sqrt(w)[:, None] for x, w in zip(represented.values(), weights.T, strict=True)
+        ]
+        return np.concatenate(weighted, axis=1)
 
     def _represented(self, cells: Cells, modality: str) -> np.ndarray:
         """Return components of unit length, (cells, components)."""

@@ -1,1 +1,1 @@
-"""How settings are searched for: on an inner split, trial by trial."""
+"""The search for settings of a run, trial by trial, on an inner split."""

@@ -1,15 +1,17 @@
-"""What a trial is judged by: one number from its scores on the inner query, more is better.
+"""The objective of a trial: one number from its scores on the inner query, more is better.
 
-``mean`` is the overall score of the benchmark without its controls: every metric of alignment, label transfer and imputation
-from 0 (chance, or where the card states none, the worst value) to 1 (the best value); the mean of each group; the mean of the
-groups. A group or metric that the method does not take part in is left out, as it is in each of its trials; a score that is not
-defined counts 0. Any metric can stand in its place, signed so that more is better.
+``mean`` is the overall score of the benchmark without its controls. Every metric of alignment,
+label transfer and imputation is scaled from 0 (chance, or the worst value if the card states no
+chance) to 1 (the best value); the objective is the mean over groups of the mean of each group.
+Groups and metrics that the method does not take part in are left out; an undefined score counts 0.
+Any other metric can be the objective, signed so that more is better.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import chain
 
 import numpy as np
 
@@ -20,36 +22,31 @@ MEAN = "mean"
 
 
 def metrics_of(objective: str) -> list[str]:
-    """Return the metrics that an objective is made of."""
-    return (
-        [metric for metrics in GROUPS.values() for metric in metrics]
-        if objective == MEAN
-        else [objective]
-    )
+    """Return the metrics that an objective needs."""
+    return list(chain(*GROUPS.values())) if objective == MEAN else [objective]
 
 
 def value_of(objective: str, scores: Mapping[str, float]) -> float | None:
-    """Return the objective of a trial, None where it has none.
+    """Return the objective of a trial, None if its scores do not define it.
 
     Parameters
     ----------
     scores
-        metric -> mean over directions, NaN where it is not defined; metrics that the method does not take part in are absent.
+        metric -> mean over directions, NaN if undefined, without metrics that the method does not
+        take part in.
     """
     if objective != MEAN:
         value = scores.get(objective, math.nan)
         sign = -1 if catalog.card("metrics", objective)["better"] == "lower" else 1
         return None if math.isnan(value) else sign * value
-    groups = [
-        [_scaled(metric, scores[metric]) for metric in metrics if metric in scores]
-        for metrics in GROUPS.values()
-    ]
-    means = [np.mean(group) for group in groups if group]
+    means = []
+    for metrics in GROUPS.values():
+        if values := [_scaled(metric, scores[metric]) for metric in metrics if metric in scores]:
+            means.append(np.mean(values))
     return float(np.mean(means)) if means else None
 
 
 def _scaled(metric: str, value: float) -> float:
-    """Return a score on the scale from 0, chance or the worst, to 1, the best; 0 where it is not defined."""
     card = catalog.card("metrics", metric)
     worst = card["bounds"][1 if card["better"] == "lower" else 0]
     zero = worst if card["chance"] is None else card["chance"]

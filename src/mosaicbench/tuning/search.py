@@ -1,13 +1,13 @@
-"""A search: its trials, in a journal of optuna's, and which settings the next one has.
+"""The search of a tuning: its trials, in a journal of Optuna's, and the settings of the next one.
 
-First the defaults, then ten settings at random, then those that optuna's sampler expects most of. The random ones depend on the
-seed and the space alone, so that the same settings are tried on every dataset: that shows whether one setting beats the defaults
-on all of them. After them comes the tree-structured Parzen estimator (Bergstra et al. 2011). The settings of a trial depend on
-the seed, its number and the trials before it, and the journal has each trial as soon as it ended: a search that was interrupted
-goes on as if it had not been.
+The first trial has the defaults, ten have random settings, and the others follow the
+tree-structured Parzen estimator (Bergstra et al. 2011). Random settings depend only on the seed and
+the space, so every dataset tries the same ones: a setting that beats the defaults on all datasets
+is seen. The settings of a trial depend on the seed, its number and the trials before it, and the
+journal has each trial as soon as it ends: an interrupted search goes on without a difference.
 
-No trial is pruned by its validation cost: that is a sum with weights that are searched themselves (beta, the weight of a
-discriminator), so a lower one says nothing between two trials.
+No trial is stopped early by its validation loss: the weights in that sum are searched themselves
+(beta, the weight of a discriminator), so two trials cannot be compared by it.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from mosaicbench.catalog import search_spaces as spaces
 
 RANDOM = 10  # trials after the first
-TRIES = 20  # draws of settings that no earlier trial had
-FOLDER = ".trials"  # in the folder of a tuning; hidden, since Snakemake removes what it knows of before a job starts
+TRIES = 20  # draws of settings, until no earlier trial had them
+FOLDER = ".trials"  # hidden: Snakemake removes the outputs that it knows before a job starts
 
 
 def opened(folder: Path, key: str) -> optuna.Study:
-    """Return the search of this key in a folder's journal, begun anew where there is none.
+    """Return the search of this key in a folder's journal, a new one if there is none.
 
     Parameters
     ----------
     folder
         Of the tuning.
     key
-        A digest of all that decides a trial: trials under another one are other searches.
+        A digest of everything that decides a trial.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     file = Path(folder) / FOLDER / "journal.log"
@@ -52,22 +52,22 @@ def opened(folder: Path, key: str) -> optuna.Study:
 def next_settings(
     trials: Sequence[FrozenTrial], space: spaces.Space, defaults: dict, seed: int
 ) -> dict:
-    """Return the hyperparameters of the next trial that differ from the run's own; {} for the first.
+    """Return the hyperparameters of the next trial that differ from the run's; {} for the first.
 
     Parameters
     ----------
     trials
         All earlier ones.
     space
-        What is searched.
+        hyperparameter -> the values to search.
     defaults
-        The values that the run has of what is searched.
+        The run's values of these hyperparameters.
     seed
         Of the search.
     """
     if not trials:
         return {}
-    had = [defaults | settings_of(trial) for trial in trials]
+    earlier = [defaults | settings_of(trial) for trial in trials]
     chosen: dict = {}
     for attempt in range(TRIES):
         entropy = np.random.SeedSequence([seed, len(trials), attempt])
@@ -78,7 +78,7 @@ def next_settings(
         study = optuna.create_study(direction="maximize", sampler=sampler)
         study.add_trials([] if at_random else trials)
         chosen = study.ask(fixed_distributions=_distributions(space)).params
-        if chosen not in had:
+        if chosen not in earlier:
             break
     return chosen
 
@@ -86,29 +86,30 @@ def next_settings(
 def keep(
     study: optuna.Study, space: spaces.Space, values: dict, objective: float | None, outcome: dict
 ) -> None:
-    """Write a trial that has ended; the search keeps away from one without an objective, as from the worst.
+    """Write a trial; the search avoids one without an objective like the worst.
 
     Parameters
     ----------
     values
-        Of all that is searched. A default of None is none of the values that are searched, and is left out.
+        Of all hyperparameters that are searched. None, as a default may be, is left out.
     outcome
         The trial's other columns of trials.tsv.
     """
     params = {name: value for name, value in values.items() if value is not None}
+    distributions = _distributions(space)
     study.add_trial(
         create_trial(
             state=TrialState.PRUNED if objective is None else TrialState.COMPLETE,
             value=objective,
             params=params,
-            distributions={name: _distributions(space)[name] for name in params},
+            distributions={name: distributions[name] for name in params},
             user_attrs=outcome,
         )
     )
 
 
 def settings_of(trial: FrozenTrial) -> dict:
-    """Return the hyperparameters of a trial that differ from the run's own."""
+    """Return the hyperparameters of a trial that differ from the run's."""
     return trial.params if trial.number else {}
 
 
@@ -120,18 +121,18 @@ def table_of(study: optuna.Study) -> pd.DataFrame:
 
 
 def best_of(trials: Sequence[FrozenTrial]) -> FrozenTrial:
-    """Return the trial of the best objective, the earliest of equals; the first where none has any."""
+    """Return the earliest trial with the best objective; the first if no trial has one."""
     return max(trials, key=lambda trial: -np.inf if trial.value is None else trial.value)
 
 
 def _distributions(space: spaces.Space) -> dict:
-    kinds = {"int": IntDistribution, "float": FloatDistribution}
     found = {}
     for name, values in space.items():
-        kind = "int" if "int" in values else "float"
-        found[name] = (
-            CategoricalDistribution(values["choice"])
-            if "choice" in values
-            else kinds[kind](*values[kind], log=values.get("log", False))
-        )
+        log = values.get("log", False)
+        if "choice" in values:
+            found[name] = CategoricalDistribution(values["choice"])
+        elif "int" in values:
+            found[name] = IntDistribution(*values["int"], log=log)
+        else:
+            found[name] = FloatDistribution(*values["float"], log=log)
     return found

@@ -1,4 +1,7 @@
-"""One trial: a fit like any other, on the inner split, and its scores, each in a child process: no failure ends the search."""
+"""One trial: a fit on the inner split and its scores, each in a child process.
+
+No failure of a trial ends the search.
+"""
 
 from __future__ import annotations
 
@@ -31,14 +34,14 @@ def tried(
     limits: Limits,
     python: str | None,
 ) -> tuple[float | None, dict]:
-    """Fit with some settings; return the objective, None where there is none, and the trial's other columns of trials.tsv.
+    """Fit with some settings; return the objective, if defined, and the other columns of trials.tsv.
 
     Parameters
     ----------
     settings
         Of the trial.
     fit
-        What the run asks for without these settings.
+        The run's fit without these settings.
     solution
         Of the inner split; the fit never reads it.
     objective
@@ -46,13 +49,13 @@ def tried(
     limits
         Of the fit.
     python
-        The interpreter of the method's own environment; None fits with this one.
+        The interpreter of the method's environment; None fits with this one.
     """
     fit = replace(fit, hyperparameters=fit.hyperparameters | settings)
     if python is None:
         fit_each([fit], limits, minutes=limits.minutes, checkpoint_seconds=float("inf"))
     else:
-        _fit_elsewhere(fit, limits, python)
+        _fit_with(fit, limits, python)
     record = json.loads(fit.record.read_text())
     scores: dict[str, float] = {}
     status, message = record["status"], record["message"]
@@ -72,42 +75,42 @@ def tried(
 
 
 def import_for_scores() -> None:
-    """Import, before anything forks, what scoring needs, so that not every trial does."""
+    """Import the scorer before anything forks, so that not every trial does."""
     with suppress(ImportError):
         from mosaicbench.scoring import collect, scorer  # noqa: F401
 
 
-def _fit_elsewhere(fit: Fit, limits: Limits, python: str) -> None:
-    """Fit with the interpreter of the method's own environment."""
+def _fit_with(fit: Fit, limits: Limits, python: str) -> None:
     names = {key: value for key, value in fit.identity.items() if key != "seed"}
+    run = {
+        "module": fit.module,
+        "hyperparameters": fit.hyperparameters,
+        "outputs": [str(fit.output)],
+    }
     job = {
-        "runs": [names | {"hyperparameters": fit.hyperparameters, "outputs": [str(fit.output)]}],
+        "runs": [names | run],
         "seeds": [{"seed": fit.seed, "train": str(fit.train), "query": str(fit.query)}],
         "limits": {"minutes": limits.minutes, "memory_mb": limits.memory_mb},
     }
-    command = [
-        python,
-        "-m",
-        "mosaicbench",
-        "fit",
-        json.dumps(job),
-        "--threads",
-        os.environ.get("OMP_NUM_THREADS", "1"),
-    ]
+    threads = os.environ.get("OMP_NUM_THREADS", "1")
+    command = [python, "-m", "mosaicbench", "fit", json.dumps(job), "--threads", threads]
     subprocess.run(command, check=True)
 
 
 def _score(fit: Fit, solution: Path, metrics: Sequence[str]) -> None:
-    """Write the scores of a fit beside it."""
     from mosaicbench.files.runs import read_history, read_imputed, read_latents, read_record
     from mosaicbench.files.splits import read_split
     from mosaicbench.scoring import scorer
     from mosaicbench.scoring.collect import run_data_of
 
     record = read_record(fit.record, fit.identity)
-    parts = {"train": read_split(fit.train, "train"), "solution": read_split(solution, "solution")}
-    read = {"latents": read_latents(fit.output / "latents.h5ad", record)}
-    read |= {"imputed": read_imputed(fit.output / "imputed.h5mu", record)}
-    read |= {"history": read_history(fit.output / "history.tsv", record)}
-    scores = scorer.means(run_data_of(fit.output, record=record, **parts, **read), metrics)
-    write_text(fit.output / SCORES, json.dumps(scores))
+    run_data = run_data_of(
+        fit.output,
+        record=record,
+        train=read_split(fit.train, "train"),
+        solution=read_split(solution, "solution"),
+        latents=read_latents(fit.output / "latents.h5ad", record),
+        imputed=read_imputed(fit.output / "imputed.h5mu", record),
+        history=read_history(fit.output / "history.tsv", record),
+    )
+    write_text(fit.output / SCORES, json.dumps(scorer.means(run_data, metrics)))
