@@ -23,7 +23,7 @@ from mosaicbench.stats.common import ALL, RUN
 from mosaicbench.stats.overall import overall
 from mosaicbench.stats.paired import paired_tests
 from mosaicbench.stats.ranks import ranks
-from mosaicbench.stats.summary import headline
+from mosaicbench.stats.means import headline
 
 DISPLAY = Path(__file__).parents[2] / "config/display.yaml"
 KINDS = {

@@ -19,8 +19,8 @@ from mosaicbench.stats.sanity import (
     signs_of,
     suspicious_scores,
 )
-from mosaicbench.stats.score_scale import ends
-from mosaicbench.stats.summary import comparison
+from mosaicbench.stats.overall import ends
+from mosaicbench.stats.means import comparison
 
 CONTROLS = {
     ("oracle", "foscttm"): [0.0, 0.0],

@@ -20,8 +20,8 @@ from mosaicbench.stats.paired import (
     over_splits,
     paired_tests,
 )
-from mosaicbench.stats.spread import MOST_SEEDS, detectable, moderated, seeds_needed, share
-from mosaicbench.stats.summary import headline
+from mosaicbench.stats.paired import MOST_SEEDS, detectable, moderated, seeds_needed, share
+from mosaicbench.stats.means import headline
 
 SIZES = {("d", "paired"): (80, 20)}
 

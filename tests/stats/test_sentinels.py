@@ -12,7 +12,7 @@ from mosaicbench.report.page.failures import alarms, sanity_checks
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats import sanity as sanity
 from mosaicbench.stats.common import half_width
-from mosaicbench.stats.control_checks import failed_controls
+from mosaicbench.stats.sanity import failed_controls
 from mosaicbench.stats.sanity import (
     identical_seeds,
     in_words,
