@@ -366,6 +366,7 @@ KEYS = {
             PROPERTIES,
             True,
         ),
+        "like": _text("the card above from which it takes what it does not say", optional=True),
         "by_type": _text(
             "what its scores of the cells of one type are called in features.tsv", optional=True
         ),

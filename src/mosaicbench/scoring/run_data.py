@@ -237,7 +237,7 @@ class RunData:
             if self.has_labels:
                 by_k = _transferred(a, self.labels[both], b, ks=[PRIMARY], own=np.arange(len(b)))
                 needs["transferred_without_partner"] = by_k[PRIMARY]
-            if len(both) == len(rows):
+            if len(both) == len(self.batches):
                 needs |= from_train
                 from_train = {}
             pair = MetricInputs(direction, "-", needs, self._of_run(both), rows=both)
