@@ -14,8 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mosaicbench.stats.paired import holm
-from mosaicbench.stats.spread import detectable, moderated, share
+from mosaicbench.stats.paired import detectable, holm, moderated, variance_factor
 
 CELLS = 300
 REPLICATES = 400
@@ -222,13 +221,15 @@ def design(
                 effects, between, within = compared(scores, against)
                 within = within if cells else np.full(RUNS - 1, np.nan)
                 variances, degrees = moderated(between, within, freedom, 0.25)
-                standard = np.sqrt(variances * share(splits, ratio))
+                standard = np.sqrt(variances * variance_factor(splits, ratio))
                 p = 2 * stats.t.sf(np.abs(effects) / standard, degrees)
                 if against == best:
                     picked.append((holm(pd.Series(p), picked=True) < 0.05).any())
                 if against == RUNS - 1:
                     half = stats.t.ppf(0.975, degrees) * standard
-                    plain = stats.t.ppf(0.975, splits - 1) * np.sqrt(between * share(splits, ratio))
+                    plain = stats.t.ppf(0.975, splits - 1) * np.sqrt(
+                        between * variance_factor(splits, ratio)
+                    )
                     held_by_t += list(np.abs(effects) <= plain)
                     held += list(np.abs(effects) <= half)
                     widths += list(half / plain)

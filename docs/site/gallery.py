@@ -36,7 +36,7 @@ from mosaicbench.report.tables.contract import of_split, read_tables  # noqa: E4
 from mosaicbench.report.tables.text import NOT_GIVEN, counted, mean_with_interval  # noqa: E402
 from mosaicbench.report.theme import Theme, read_theme  # noqa: E402
 from mosaicbench.stats.common import CONTESTS, RUN, SPLIT, half_width  # noqa: E402
-from mosaicbench.stats.summary import seed_means  # noqa: E402
+from mosaicbench.stats.means import seed_means  # noqa: E402
 from mosaicbench.workflow.layout import Results  # noqa: E402
 
 BEGIN, END = "<!-- measured -->", "<!-- /measured -->"

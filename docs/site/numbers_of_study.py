@@ -29,7 +29,7 @@ from mosaicbench.files.tables import write_table  # noqa: E402
 from mosaicbench.report.records import circumstances, read_records  # noqa: E402
 from mosaicbench.report.tables.contract import read_tables  # noqa: E402
 from mosaicbench.stats.common import CONTESTS, half_width  # noqa: E402
-from mosaicbench.stats.summary import seed_means  # noqa: E402
+from mosaicbench.stats.means import seed_means  # noqa: E402
 from mosaicbench.workflow.layout import Results  # noqa: E402
 
 PAGES, CONFIGS = REPOSITORY / "docs/results", REPOSITORY / "config/studies"

@@ -10,7 +10,7 @@ from made_up_scores import ROSTER, SEEDS, scores_of
 from mosaicbench.catalog import catalog
 from mosaicbench.errors import UserError
 from mosaicbench.report.tables import published
-from mosaicbench.stats.summary import comparison
+from mosaicbench.stats.means import comparison
 
 
 def number(**changed) -> dict:

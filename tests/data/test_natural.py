@@ -22,7 +22,7 @@ from mosaicbench.methods.controls import Oracle, RandomLatent
 from mosaicbench.methods.mvae import MVAE
 from mosaicbench.scoring.run_data import RunData
 from mosaicbench.scoring.scorer import score as scores_of
-from mosaicbench.stats.summary import headline
+from mosaicbench.stats.means import headline
 
 SPANS = {  # modality -> the cells, of 360, that its file holds
     "apart": {"rna": (0, 120), "atac": (120, 240), "adt": (240, 360)},
@@ -328,8 +328,8 @@ def test_mixing_without_partners_compares_as_many_cells_of_each_type(simulation,
     )
 
 
-def test_companions_are_as_many_of_each_type_whichever_modality_comes_first():
-    from mosaicbench.scoring.partners import matched_by_type
+def test_matched_cells_are_as_many_of_each_type_whichever_modality_comes_first():
+    from mosaicbench.scoring.metric_inputs import matched_by_type
 
     random = np.random.default_rng(0)
     types = [np.array(list(names), dtype=object) for names in ("aaaabbc", "abbbdd")]

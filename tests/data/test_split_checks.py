@@ -13,7 +13,7 @@ from mosaicbench.errors import UserError
 from mosaicbench.files.splits import space_values
 from mosaicbench.report.page.failures import sanity_checks
 from mosaicbench.report.theme import Theme
-from mosaicbench.stats.split_checks import EVERY_RUN, faults_of_splits
+from mosaicbench.stats.sanity import EVERY_RUN, faults_of_splits
 
 RNA = {"rna": {"features": 300}}
 

@@ -12,7 +12,7 @@ from submitted_results import submitted
 from mosaicbench.errors import UserError
 from mosaicbench.files.tables import read_table
 from mosaicbench.stats.common import half_width
-from mosaicbench.stats.summary import seed_means
+from mosaicbench.stats.means import seed_means
 
 sys.path.insert(0, str(REPOSITORY / "docs/site"))
 

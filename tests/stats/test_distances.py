@@ -15,7 +15,7 @@ from mosaicbench.report.tables.overview import overview
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats import common
 from mosaicbench.stats.distances import SCORES, verdicts_by_distance
-from mosaicbench.stats.summary import headline
+from mosaicbench.stats.means import headline
 
 METRICS = {
     name: catalog.card("metrics", name)

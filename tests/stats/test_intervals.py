@@ -8,14 +8,14 @@ from made_up_scores import cells_of, scores_of
 from scipy import stats
 
 from mosaicbench.files.scores import CellScores
-from mosaicbench.stats.cells import over_directions
 from mosaicbench.stats.intervals import (
     half_width_over_cells,
     over_cells,
     over_datasets,
+    over_directions,
     with_cells,
 )
-from mosaicbench.stats.summary import comparison, headline
+from mosaicbench.stats.means import comparison, headline
 
 
 def named(values: dict) -> dict:

@@ -8,7 +8,8 @@ from scipy import stats
 
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.stats.intervals import with_cells
-from mosaicbench.stats.overall import overall
+from mosaicbench.stats.means import comparison
+from mosaicbench.stats.overall import ends, overall
 from mosaicbench.stats.paired import PAIRED_COLUMNS, paired_tests
 from mosaicbench.stats.ranks import RANK_COLUMNS, ranks
 from mosaicbench.stats.sanity import (
@@ -19,8 +20,6 @@ from mosaicbench.stats.sanity import (
     signs_of,
     suspicious_scores,
 )
-from mosaicbench.stats.score_scale import ends
-from mosaicbench.stats.summary import comparison
 
 CONTROLS = {
     ("oracle", "foscttm"): [0.0, 0.0],

@@ -11,17 +11,21 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from mosaicbench.catalog.run_metadata import RunMetadata
+from mosaicbench.stats.means import headline
 from mosaicbench.stats.paired import (
+    MOST_SEEDS,
     ONE_SPLIT,
     SPLITS,
     SPLITS_AND_CELLS,
+    detectable,
     holm,
     level,
+    moderated,
     over_splits,
     paired_tests,
+    seeds_needed,
+    share,
 )
-from mosaicbench.stats.spread import MOST_SEEDS, detectable, moderated, seeds_needed, share
-from mosaicbench.stats.summary import headline
 
 SIZES = {("d", "paired"): (80, 20)}
 

@@ -9,7 +9,7 @@ from mosaicbench.figures.sweep import sweep
 from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.report import theme
 from mosaicbench.stats.common import FAILED
-from mosaicbench.stats.summary import comparison, seed_means
+from mosaicbench.stats.means import comparison, seed_means
 from mosaicbench.stats.sweep import SWEEP_COLUMNS, sweep_table
 
 VALUES = {"mvae-1": 0.1, "mvae-4": 0.4, "oracle": 0.0}

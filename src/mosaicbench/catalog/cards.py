@@ -193,6 +193,7 @@ OPTIONAL = {
         "doi": (str, "of the paper that defines it"),
         "exempt_from": (dict, PROPERTIES),
         "by_type": (str, "what its scores of one cell type are called in features.tsv"),
+        "like": (str, "the card above with the values of the keys that this card leaves out"),
         "by_batch": (str, "what its scores of one batch are called in features.tsv"),
         "by_bin": (str, "what its counts by bin are called in features.tsv"),
         "without_partners": (bool, "for a metric of two modalities that may be of other cells"),

@@ -117,10 +117,10 @@ class _Run:
             read = {"latents": read_latents(folder / "latents.h5ad", record)}
             read |= {"imputed": read_imputed(folder / "imputed.h5mu", record)}
             history = read_history(folder / "history.tsv", record)
-            evidence = run_data_of(
+            run_data = run_data_of(
                 folder, train=train, solution=solution, record=record, history=history, **read
             )
-            found = scorer.score(evidence, groups)
+            found = scorer.score(run_data, groups)
             self.names_of_cells[seed] = np.asarray(solution.obs_names, dtype=str)
             self.values_of_cells |= {(seed, *key): values for key, values in found.cells.items()}
         else:

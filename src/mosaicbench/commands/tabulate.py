@@ -39,16 +39,21 @@ from mosaicbench.report.tables.published import beside_ours, read_published
 from mosaicbench.report.tables.rankings import rankings
 from mosaicbench.report.theme import read_theme
 from mosaicbench.stats.common import ALL, RUN, SPLIT, joined
-from mosaicbench.stats.control_checks import GATE
 from mosaicbench.stats.distances import verdicts_by_distance
 from mosaicbench.stats.intervals import over_cells, with_cells
+from mosaicbench.stats.means import comparison, headline
 from mosaicbench.stats.overall import overall
 from mosaicbench.stats.paired import paired_tests
 from mosaicbench.stats.ranks import ranks
 from mosaicbench.stats.resource_scaling import exponents
-from mosaicbench.stats.sanity import CHECK_COLUMNS, in_words, may_win, sanity_checks
-from mosaicbench.stats.split_checks import faults_of_splits
-from mosaicbench.stats.summary import comparison, headline
+from mosaicbench.stats.sanity import (
+    CHECK_COLUMNS,
+    CONTROL,
+    faults_of_splits,
+    in_words,
+    may_win,
+    sanity_checks,
+)
 from mosaicbench.stats.sweep import sweep_table
 from mosaicbench.stats.tuning import gains, proposals, settings, trials_table
 from mosaicbench.workflow import resources
@@ -188,7 +193,7 @@ def main(
         place = "all_datasets" if dataset == ALL else dataset
         write_text(Path(output, "latex", place, f"{scenario}.tex"), latex_tables(rows, theme))
     for (*names, check), findings in tables["sanity_checks"].groupby([*RUN, "check"], sort=False):
-        word = "ALARM" if check == GATE else "warning"
+        word = "ALARM" if check == CONTROL else "warning"
         print(f"{word}: {'/'.join(names)}: {check}: {in_words(findings)}", file=sys.stderr)
 
 

@@ -26,9 +26,8 @@ from mosaicbench.figures._panels import (
 from mosaicbench.report.tables.text import FEWER, NOT_GIVEN, absence, number
 from mosaicbench.report.theme import FAINT, INK, QUIET, Theme
 from mosaicbench.stats.common import FOSCTTM, MACRO_F1, RECALL, TRANSFER
-from mosaicbench.stats.overall import SCORES
-from mosaicbench.stats.score_scale import ends
-from mosaicbench.stats.summary import headline
+from mosaicbench.stats.means import headline
+from mosaicbench.stats.overall import SCORES, ends
 
 CARD = {
     "label": "Overview",

@@ -30,8 +30,8 @@ from mosaicbench.figures._panels import (
 )
 from mosaicbench.report.tables.text import absence, number
 from mosaicbench.report.theme import INK, Theme
+from mosaicbench.stats.means import seed_means
 from mosaicbench.stats.overall import SCORES
-from mosaicbench.stats.summary import seed_means
 
 CARD = {
     "label": "Time, memory and scores",

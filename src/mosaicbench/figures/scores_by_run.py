@@ -25,7 +25,7 @@ from mosaicbench.figures._panels import (
 from mosaicbench.report.tables.text import absence
 from mosaicbench.report.theme import INK, MARKERS, QUIET, Theme
 from mosaicbench.stats.common import CONTESTS
-from mosaicbench.stats.summary import best, seed_means
+from mosaicbench.stats.means import best, seed_means
 
 CARD = {
     "label": "Scores by run",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mosaicbench.metrics._nearest import transfer_with_share
+from mosaicbench.metrics._nearest import transfer_with_fraction
 
 K = 15  # nearest train cells that vote
 
@@ -25,5 +25,5 @@ def types_of(split: dict[str, np.ndarray], source: str, latents: np.ndarray) -> 
     known = split.get(f"latents/{source}/cell_types")
     if known is None or not np.any(known != ""):
         return None
-    types, share = transfer_with_share(split[f"latents/{source}"], known, latents, ks=[K])[K]
+    types, share = transfer_with_fraction(split[f"latents/{source}"], known, latents, ks=[K])[K]
     return pd.DataFrame({"cell_type": types, "agreement": share.astype(np.float32)})

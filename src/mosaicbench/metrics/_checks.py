@@ -1,4 +1,4 @@
-"""What every metric refuses: arrays that do not belong together, and values that are not numbers. Blocks of large matrices."""
+"""Checks of shapes and values that every metric makes, and blocks of large matrices."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import numpy as np
 from scipy import sparse
 
 Matrix = np.ndarray | sparse.csr_matrix
-BLOCK_VALUES = 2**21  # numbers of one matrix held in float64 at a time: 16 MB
+BLOCK_VALUES = 2**21  # of one matrix in float64 at a time: 16 MB
 
 
 class Undefined(ValueError):
-    """A metric does not exist for these arrays, though nothing is wrong with them: its row has no value."""
+    """The metric does not exist for these arrays, which are valid: its row has no value."""
 
 
 def matched(**arrays: np.ndarray) -> list[np.ndarray]:
-    """Return the matrices as float64, checked to have the same shape, at least two rows, and finite values.
+    """Return matrices of the same shape as float64.
 
     Raises
     ------
     ValueError
-        When shapes differ or are not (cells, something), or a value is NaN or infinite.
+        When shapes differ or are not (cells, any), or a value is NaN or infinite.
     Undefined
         When there are fewer than two rows.
     """
@@ -36,7 +36,7 @@ def matched(**arrays: np.ndarray) -> list[np.ndarray]:
 
 
 def at_least(fewest: int, cells: np.ndarray) -> None:
-    """Raise `Undefined` where there are fewer rows than a metric needs."""
+    """Raise `Undefined` when there are fewer rows."""
     if len(cells) < fewest:
         raise Undefined(f"at least {fewest} cells are needed, found {len(cells)}")
 
@@ -49,7 +49,7 @@ def same_cells(**arrays: Matrix) -> None:
 
 
 def same_shape(**arrays: Matrix) -> None:
-    """Refuse arrays of different shapes, without looking at their values."""
+    """Refuse arrays of different shapes."""
     if len({np.shape(array) for array in arrays.values()}) > 1:
         shapes = ", ".join(f"{name} {np.shape(array)}" for name, array in arrays.items())
         raise ValueError(f"the arrays must have the same shape, found {shapes}")
@@ -69,7 +69,7 @@ def dense(matrix: Matrix) -> np.ndarray:
 
 
 def by_cell(**matrices: Matrix) -> Iterator[tuple[slice, list[np.ndarray]]]:
-    """Yield the rows of a block, and this block of each matrix as float64, (cells of the block, features).
+    """Yield blocks of rows, and each matrix's block as float64, (cells of the block, features).
 
     Raises
     ------
@@ -83,11 +83,12 @@ def by_cell(**matrices: Matrix) -> Iterator[tuple[slice, list[np.ndarray]]]:
     }
     cells, features = next(iter(rows.values())).shape
     width = max(1, BLOCK_VALUES // max(1, features))
-    for part in (slice(start, start + width) for start in range(0, cells, width)):
+    for start in range(0, cells, width):
+        part = slice(start, start + width)
         yield part, [finite(name, dense(matrix[part])) for name, matrix in rows.items()]
 
 
 def by_feature(**matrices: Matrix) -> Iterator[list[np.ndarray]]:
-    """Yield the same features of each matrix, (features of the block, cells); errors as of :func:`by_cell`."""
+    """Yield blocks of features of each matrix, (features of the block, cells), as :func:`by_cell`."""
     for _, blocks in by_cell(**{name: matrix.T for name, matrix in matrices.items()}):
         yield blocks

@@ -1,4 +1,4 @@
-"""Cell types, batches and phases of the cell cycle: which are known, and as codes or scores."""
+"""Cell types, batches and phases of the cell cycle, as masks, codes or scores."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def label_subset(latent: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np
 
 
 def with_batch(batches: np.ndarray) -> np.ndarray:
-    """Return which cells have a batch, (cells,) bool; the others have ""."""
+    """Return which cells have a batch, (cells,) bool; "" is none."""
     return batches != ""
 
 
 def batch_codes(batches: np.ndarray) -> np.ndarray:
-    """Return the codes of :func:`codes_of`; raise `Undefined` where a cell has no batch, or all have the same."""
+    """Return :func:`codes_of` batches; `Undefined` if a cell has no batch, or all have one."""
     if not with_batch(batches).all():
         raise Undefined("some cells of this graph have no batch")
     codes = codes_of(batches)
@@ -70,7 +70,7 @@ def batch_codes(batches: np.ndarray) -> np.ndarray:
 
 
 def codes_of(names: np.ndarray) -> np.ndarray:
-    """Return the place of each name in the order of first appearance, so that the wording of names never matters.
+    """Return the place of each name by first appearance: the wording of names never matters.
 
     Raises
     ------
@@ -84,17 +84,18 @@ def codes_of(names: np.ndarray) -> np.ndarray:
 
 
 def genes_of_phases(names: Sequence[str]) -> dict[str, np.ndarray] | None:
-    """Return phase -> columns of its genes, by symbol in any case; None where a phase has fewer than three."""
+    """Return phase -> columns of its genes, by symbol in any case; None if one has fewer than three."""
     upper = [name.upper() for name in names]
-    wanted = {phase: set(genes.split()) for phase, genes in GENES.items()}
-    found = {
-        phase: np.flatnonzero([name in genes for name in upper]) for phase, genes in wanted.items()
-    }
-    return found if min(map(len, found.values())) >= FEWEST else None
+    columns = {}
+    for phase, genes in GENES.items():
+        columns[phase] = np.flatnonzero(np.isin(upper, genes.split()))
+        if len(columns[phase]) < FEWEST:
+            return None
+    return columns
 
 
 def phase_scores(values: Matrix, columns: dict[str, np.ndarray]) -> np.ndarray:
-    """Return the mean over each phase's genes of their standardised values, (cells, phases), from (cells, features) values."""
+    """Return the mean standardised value of each phase's genes, (cells, phases)."""
     scores = []
     for of_phase in columns.values():
         x = np.asarray(dense(values[:, of_phase]), dtype=np.float64)

@@ -1,10 +1,12 @@
-"""Which cells are near which: compared exactly, block by block, with memory linear in cells.
+"""Which cells are nearest: compared exactly, block by block, with memory linear in cells.
 
-Distances are direct differences in float64, summed in one order everywhere, so that equal vectors give equal distances.
-Expansions through matrix products do not: they break ties and call a collapsed embedding perfect. So the compiled loops take one
-in float32 only to leave out what it shows for certain (:func:`rough_of` has the proof).
+Distances are direct differences in float64, summed in one order everywhere, so that equal vectors
+give equal distances. Expansions through matrix products break ties and call a collapsed embedding
+perfect. So the compiled loops use one, in float32, only to leave out cells that it excludes for
+certain (:func:`rough_of` has the proof).
 
-Cosine distance is a Euclidean one, between rows of length 1 (:func:`directions`), so the same loops serve both.
+Cosine distance is a Euclidean one, between rows of length 1 (:func:`directions`), so the same loops
+serve both.
 """
 
 from __future__ import annotations
@@ -27,57 +29,46 @@ from mosaicbench.metrics._labels import known
 if TYPE_CHECKING:
     from scib_metrics.nearest_neighbors import NeighborsResults
 
-FAR = 400  # binary orders of magnitude; squares of values beyond would leave the range of float64
+FAR = 400  # binary orders of magnitude
 LEAST = 2.0**-100  # of a limit in float32: more than what values too small for float32 add up to
 BLOCK = 256  # cells of b that stay in the nearest cache
 ROWS = 256  # rows of a for which a block is fetched once
-FEW = 32  # distances of a block that are computed one by one, a divisor of BLOCK; of more, all are, at once
-EXACT = 100_000  # cells up to which every one is compared with all others
-SAMPLE = 20_000  # cells that are, of more
-CHUNK = 8192  # cells whose votes are held at a time
+FEW = 32  # up to so many distances of a block are computed one by one; a divisor of BLOCK
+EXACT = 100_000  # up to so many cells, every one is compared with all others
+SAMPLE = 20_000  # cells that are compared, of more
+CHUNK = 8192  # cells whose votes are in memory at a time
 EQUAL = 1e-9  # votes that differ by less are tied: they are sums of fractions
-MOST = 90  # neighbours that a metric asks for
+MOST = 90  # neighbours that a metric needs
 
-# --- numbers ---
-
-
-def within_range(*latents: np.ndarray) -> list[np.ndarray]:
-    """Return latents times one power of two, where their squares would over- or underflow.
-
-    The order of their distances stays, and with it every tie.
-    """
-    exponent = int(np.frexp(max(np.abs(latent).max(initial=0) for latent in latents))[1])
-    return (
-        [np.ldexp(latent, -exponent) for latent in latents]
-        if abs(exponent) > FAR
-        else list(latents)
-    )
+# --- bounds of distances ---
 
 
 def rough_of(latent: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return latents, (cells, dims) and (reference cells, dims), in the form that bounds their distances in float32.
+    """Return latents in the form that bounds their distances in float32.
 
-    Both are centred and multiplied by one power of two, so that no value exceeds 1. Let x and y be such vectors, d half their
-    squared distance, s = |x|² + |y|², c the :func:`margin`, and h_x = (1/2 - c)|x|², likewise h_y. Then h_x + h_y - x·y in
-    float32 is no more than d, and no less than d - 2cs.
+    Both, (cells, dims) and (reference cells, dims), are centred and multiplied by one power of two,
+    so that no value exceeds 1. Let x and y be such vectors, d half their squared distance,
+    s = |x|² + |y|², c the :func:`margin`, and h_x = (1/2 - c)|x|², likewise h_y. Then
+    h_x + h_y - x·y in float32 is no more than d, and no less than d - 2cs.
 
-    Proof: without rounding it is d - cs; rounding changes that by less than cs. Let n be the dimensions and u = 2^-24. As
-    |x||y| <= s / 2 and h_x + h_y <= s / 2, rounding x and y to float32 changes x·y by 2u|x||y| <= us at most; n + 2 products
-    and sums, in any order, by (n + 2)u(|x||y| + h_x + h_y) <= (n + 2)us; rounding h_x and h_y by us / 2; what float64 rounds,
-    distances that are compared with the bounds included, is far less than us. So cs, with c = (2n + 16)u, is more than twice
-    the sum, which leaves room for squares of u. Values too small for float32 add less than LEAST to a limit, and rounding a
-    limit to float32 changes its order with no float32.
+    Proof: without rounding it is d - cs; rounding changes that by less than cs. Let n be the
+    dimensions and u = 2^-24. As |x||y| <= s / 2 and h_x + h_y <= s / 2, rounding x and y to float32
+    changes x·y by 2u|x||y| <= us at most; n + 2 products and sums, in any order, by
+    (n + 2)u(|x||y| + h_x + h_y) <= (n + 2)us; rounding h_x and h_y by us / 2; rounding in float64,
+    also of the distances that are compared, by far less than us. So cs, with c = (2n + 16)u, is
+    more than twice the sum, which leaves room for squares of u. Values too small for float32 add
+    less than LEAST to a limit, and rounding a limit to float32 changes its order with no float32.
 
     Returns
     -------
     rough, rough_reference, half
-        (-x, h_x, 1) and (y, 1, h_y), (cells, dims + 2) each, whose products are h_x + h_y - x·y; both in float32. Half of what
-        multiplies a squared distance.
+        (-x, h_x, 1) and (y, 1, h_y), (cells, dims + 2) each, in float32; their products are
+        h_x + h_y - x·y. Half of the factor of a squared distance.
     """
     centre = reference.mean(axis=0)
     centred = [latent - centre, reference - centre]
     largest = max(np.abs(x).max(initial=0) for x in centred)
-    exponent = max(int(np.frexp(largest)[1]), -FAR)  # what is smaller still adds less than LEAST
+    exponent = max(int(np.frexp(largest)[1]), -FAR)  # smaller values add less than LEAST
     x, y = (np.ldexp(x, -exponent) for x in centred)
     h_x, h_y = ((0.5 - margin(latent.shape[1])) * np.square(x).sum(axis=1) for x in (x, y))
     pairs = (-x, h_x, np.ones(len(x))), (y, np.ones(len(y)), h_y)
@@ -91,13 +82,15 @@ def margin(dims: int) -> float:
 
 
 def limits_of(squared: np.ndarray, h: np.ndarray, half: float, dims: int) -> np.ndarray:
-    """Return between which bounds in float32 distances from each cell may be less than a given one, and may be not.
+    """Return the limits of the bounds of :func:`rough_of` for a given distance from each cell.
 
-    A distance whose bound by :func:`rough_of` is below the first limit is certainly less, above the second certainly more.
+    A distance is certainly less than the given one if its bound is below the first limit, and
+    certainly more if its bound is above the second.
 
-    Proof: let t be half the given distance, squared and scaled. If d <= t, the bound is no more than t. If d >= t, it is no
-    less than d - 2c(|x|² + |y|²) >= d - 2c(3|x|² + 4d), as |y|² <= (|x| + sqrt(2d))² <= 2|x|² + 4d; that grows with d, so it is
-    at least (1 - 8c)t - 6c|x|², and |x|² = h / (1/2 - c) < 7h / 3.
+    Proof: let t be half the given distance, squared and scaled. If d <= t, the bound is no more
+    than t. If d >= t, it is no less than d - 2c(|x|² + |y|²) >= d - 2c(3|x|² + 4d), as
+    |y|² <= (|x| + sqrt(2d))² <= 2|x|² + 4d; that grows with d, so it is at least
+    (1 - 8c)t - 6c|x|², and |x|² = h / (1/2 - c) < 7h / 3.
 
     Parameters
     ----------
@@ -130,7 +123,7 @@ def _fill_squared(here, there, squared):  # pragma: no cover - compiled
 
 @numba.njit(cache=True)
 def _add_all(squared, r, own, closer, tied, own_b, closer_b, tied_b):  # pragma: no cover
-    """Count what of a block is closer than a row's own or as far, and back."""
+    """Count cells of a block closer than a row's match or as far, and back."""
     mine, less, equal = own[r], np.int32(0), np.int32(0)
     for j in range(BLOCK):
         s = squared[j]
@@ -144,7 +137,7 @@ def _add_all(squared, r, own, closer, tied, own_b, closer_b, tied_b):  # pragma:
 
 @numba.njit(cache=True)
 def _bound_distances(rough, there, lower):  # pragma: no cover - compiled
-    """Write what bounds the distances of rows from a block of cells, see :func:`rough_of`."""
+    """Write bounds of the distances of rows from a block, see :func:`rough_of`."""
     np.dot(rough, there, lower[: len(rough)])
 
 
@@ -152,7 +145,7 @@ def _bound_distances(rough, there, lower):  # pragma: no cover - compiled
     cache=True, inline="always"
 )  # so that the number of cells is a constant, which takes a third of the time
 def _count_open(bounds, r, low, high, low_b, high_b, start, cells):  # pragma: no cover - compiled
-    """Return how often row r's bounds leave open whether a distance is less than the row's own, or the cell's."""
+    """Return how many comparisons with a row, or a cell, its bounds leave open."""
     open_, low_r, high_r = np.int32(0), low[r], high[r]
     for j in range(cells):
         s = bounds[r, start + j]
@@ -164,7 +157,7 @@ def _count_open(bounds, r, low, high, low_b, high_b, start, cells):  # pragma: n
 
 @numba.njit(cache=True)
 def _add_certain(bounds, first, low, closer, low_b, closer_b):  # pragma: no cover - compiled
-    """Count what of a block is certainly closer than the own of four rows, and back."""
+    """Count cells of a block certainly closer than the match of four rows, and back."""
     for r in range(first, first + 4):
         mine, less = low[r], np.int32(0)
         for j in range(BLOCK):
@@ -177,7 +170,7 @@ def _add_certain(bounds, first, low, closer, low_b, closer_b):  # pragma: no cov
 def _add_open(
     bounds, r, rows, closer, tied, block, closer_b, tied_b
 ):  # pragma: no cover - compiled
-    """Count what row r's bounds leave open, from distances summed in the order of :func:`_fill_squared`."""
+    """Count comparisons that row r leaves open, summed in the order of `_fill_squared`."""
     (a, own, low, high), (there, own_b, low_b, high_b) = rows, block
     for start in range(0, BLOCK, FEW):
         if _count_open(bounds, r, low, high, low_b, high_b, start, FEW) == 0:
@@ -199,7 +192,10 @@ def _add_open(
 def _add_tile(
     bounds, bounded, rows, closer, tied, block, closer_b, tied_b, squared
 ):  # pragma: no cover - compiled
-    """Count a block for some rows, and back; return for how many fours of rows all distances were computed."""
+    """Count a block for some rows, and back.
+
+    Return for how many fours of rows all distances were computed.
+    """
     (a, own, low, high), (there, own_b, low_b, high_b) = rows, block
     crowded = 0
     for four in range(0, len(a), 4):
@@ -222,9 +218,10 @@ def _add_tile(
 
 @numba.njit(parallel=True, cache=True)
 def count_both_ways(rough_a, of_a, rough_b, of_b, threads):  # pragma: no cover - compiled
-    """Return how many are closer and as far as the own: (2, rows), and (2, cells) back.
+    """Return how many cells are closer and as far as the match: (2, rows), and (2, cells) back.
 
-    Where the bounds of a block left too much open in half of the fours of rows, the next ones are taken of one block in four.
+    If the bounds of a block left too much open in half of the fours of rows, the next blocks are
+    bounded only one time in four.
     """
     (a, own_a, low_a, high_a), (b, own_b, low_b, high_b) = of_a, of_b
     n, counts_a, counts_b = (
@@ -261,7 +258,10 @@ def _count_near(lower, limit):  # pragma: no cover - compiled
 
 @numba.njit(cache=True)
 def _take_passed(here, there, codes, lower, limit, squared, labels):  # pragma: no cover - compiled
-    """Write squared distances, in the order of :func:`_fill_squared`, and labels of what passes the limit; return how many."""
+    """Write squared distances, in the order of `_fill_squared`, and labels of passing cells.
+
+    Return how many.
+    """
     taken = 0
     for j in range(len(codes)):
         if lower[j] <= limit:
@@ -277,7 +277,7 @@ def _take_passed(here, there, codes, lower, limit, squared, labels):  # pragma: 
 def _keep_nearest(
     distances, codes, r, closer, of, sizes, last, tied
 ):  # pragma: no cover - compiled
-    """Take into row r's list what of a block is closer than the last kept, and count what is as far."""
+    """Add closer cells of a block to row r's list, and count those as far as its last."""
     candidates = 0
     for j in range(len(distances)):
         candidates += distances[j] <= last[r]
@@ -303,7 +303,7 @@ def _keep_nearest(
 
 @numba.njit(cache=True)
 def _share_votes(closer, of, last, tied, ks, votes, nearest):  # pragma: no cover - compiled
-    """Write one row's votes for each k, and the distance of the nearest of each label, from what was kept."""
+    """Write a row's votes for each k, and the distance of the nearest of each label."""
     for place in range(len(closer)):
         nearest[of[place]] = min(nearest[of[place]], closer[place])
     for code in range(len(tied)):
@@ -331,24 +331,25 @@ def _share_votes(closer, of, last, tied, ks, votes, nearest):  # pragma: no cove
 def count_votes(sides, n, codes, n_codes, ks, left_out):  # pragma: no cover - compiled
     """Count the labels of the nearest of n cells for several numbers of neighbours at once.
 
-    Cells as far as the k-th share the votes that the closer ones leave. So that this needs no second pass, the cells closer
-    than the k-th are kept in order, and those as far as it only as counts of their labels.
+    Cells as far as the k-th share the votes that the closer ones leave. To avoid a second pass, the
+    cells closer than the k-th are kept in order, those as far only as counts of their labels.
 
     Parameters
     ----------
     sides
-        What :func:`sides_of` returns of cells and reference.
+        The result of :func:`sides_of` for cells and reference.
     codes
         (n,) label of each reference cell, below `n_codes`.
     ks
-        Numbers of neighbours, ascending, the last no more than the reference cells that are not left out.
+        Numbers of neighbours, ascending, the last no more than the reference cells that vote.
     left_out
-        (cells, any) reference cells that do not vote for a row; -1 stands for none.
+        (cells, any) reference cells that do not vote for a row; -1 for none.
 
     Returns
     -------
     votes, nearest
-        (cells, ks, labels) votes; (cells, labels) squared distance of the nearest of each label among the last k.
+        (cells, ks, labels) votes; (cells, labels) squared distance of the nearest of each label
+        among the last k.
     """
     a, b_blocks, rough, rough_blocks, half = sides
     votes, nearest = np.zeros((len(a), len(ks), n_codes)), np.full((len(a), n_codes), np.inf)
@@ -404,7 +405,7 @@ def count_votes(sides, n, codes, n_codes, ks, left_out):  # pragma: no cover - c
 
 @numba.njit(cache=True)
 def _tie_key(row, cell):  # pragma: no cover - compiled
-    """Return a number that looks random and depends on nothing but the two places (the finaliser of SplitMix64)."""
+    """Return a pseudo-random number of two places (the finaliser of SplitMix64)."""
     z = np.uint64(row) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(cell + 1) * np.uint64(
         0xD1B54A32D192ED03
     )
@@ -415,7 +416,7 @@ def _tie_key(row, cell):  # pragma: no cover - compiled
 
 @numba.njit(cache=True)
 def _insert_nearest(squared, row, start, kept, keys, places, size):  # pragma: no cover - compiled
-    """Take into a row's sorted list what of a block is closer than the last kept, or as far with a smaller key."""
+    """Add closer cells of a block, or as far with a smaller key, to a row's sorted list."""
     most = len(kept)
     for j in range(len(squared)):
         if size == most and squared[j] > kept[most - 1]:
@@ -436,10 +437,10 @@ def _insert_nearest(squared, row, start, kept, keys, places, size):  # pragma: n
 
 @numba.njit(parallel=True, cache=True)
 def nearest_cells(a, b_blocks, k):  # pragma: no cover - compiled
-    """Return the distances and places of the k nearest of the same cells, (cells, k) each, the cell itself first.
+    """Return the distances and places of the k nearest cells, (cells, k) each, itself first.
 
-    Each cell draws among those that are equally far by random numbers of its own, the same in every call, so that ties
-    follow neither the order of rows nor the choice of another cell.
+    Each cell draws among equally far cells by random numbers of its own, the same in every call, so
+    that ties depend neither on the order of rows nor on another cell.
 
     Parameters
     ----------
@@ -471,32 +472,32 @@ def nearest_cells(a, b_blocks, k):  # pragma: no cover - compiled
 
 
 def remembered(most: int) -> Callable:
-    """Keep the last `most` answers of a function of arrays: several metrics ask the same."""
+    """Keep the last `most` results of a function of arrays: several metrics need the same."""
 
     def decorate(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
         @lru_cache(most)
         def of_bytes(*arrays: tuple) -> np.ndarray:
-            found = function(*(np.frombuffer(x, kind).reshape(shape) for x, kind, shape in arrays))
-            found.flags.writeable = False
-            return found
+            result = function(*(np.frombuffer(x, kind).reshape(shape) for x, kind, shape in arrays))
+            result.flags.writeable = False
+            return result
 
         @wraps(function)
-        def asked(*arrays: np.ndarray) -> np.ndarray:
+        def of_arrays(*arrays: np.ndarray) -> np.ndarray:
             return of_bytes(*((x.tobytes(), x.dtype, x.shape) for x in map(np.asarray, arrays)))
 
-        return asked
+        return of_arrays
 
     return decorate
 
 
 def directions(latent: np.ndarray) -> np.ndarray:
-    """Return rows of length 1, (cells, dims + 1): the last column is 1 where the latent has length 0, else 0.
+    """Return rows of length 1, (cells, dims + 1); the last column is 1 for a latent of length 0.
 
-    Between rows of length 1, the squared Euclidean distance is 2 (1 - cosine). A latent of length 0 has cosine 0 with every
-    other: its row is a right angle away from all.
+    Between rows of length 1, the squared Euclidean distance is 2 (1 - cosine). A latent of length 0
+    has cosine 0 with every other: its row is a right angle away from all.
 
-    Latents that are multiples of each other give the same numbers, bit for bit: each is divided by its largest value first, and
-    the quotient of a division does not change when both sides are multiplied by one number.
+    Latents that are multiples of each other give the same numbers, bit for bit: each is divided by
+    its largest value first, and a quotient does not change if both numbers are multiplied by one.
 
     Parameters
     ----------
@@ -506,89 +507,90 @@ def directions(latent: np.ndarray) -> np.ndarray:
     largest = np.abs(latent).max(axis=1, initial=0)
     scaled = latent / np.where(largest > 0, largest, 1)[:, None]
     squared = np.zeros(len(latent))
-    for values in scaled.T:  # in one order for every row, whatever the number of rows
+    for values in scaled.T:  # in one order for every row, for any number of rows
         squared += values**2
     length = np.where(largest > 0, np.sqrt(squared), 1)
     return np.column_stack([scaled / length[:, None], largest == 0])
 
 
 def rows_of(latent: np.ndarray) -> np.ndarray:
-    """Return latents, (cells, dims), with a zero column where that makes the dimensions even."""
+    """Return latents, (cells, dims), with a zero column if that makes the dimensions even."""
     return np.ascontiguousarray(np.pad(latent, ((0, 0), (0, latent.shape[1] % 2))))
 
 
 def blocks_of(latent: np.ndarray) -> np.ndarray:
-    """Lay latents, (cells, dims), out in blocks of cells, dimensions first: (blocks, even dims, BLOCK), filled with zeros."""
+    """Return latents, (cells, dims), as (blocks, even dims, BLOCK), filled with zeros."""
     padded = np.pad(latent, ((0, -len(latent) % BLOCK), (0, latent.shape[1] % 2)))
     return np.ascontiguousarray(padded.reshape(-1, BLOCK, padded.shape[1]).transpose(0, 2, 1))
 
 
 def sides_of(latent: np.ndarray, reference: np.ndarray) -> tuple:
-    """Return rows of latents, blocks of a reference, and their :func:`rough_of` likewise."""
+    """Return rows of latents, blocks of a reference, and the same of their :func:`rough_of`."""
     rough, rough_reference, half = rough_of(latent, reference)
     return rows_of(latent), blocks_of(reference), rows_of(rough), blocks_of(rough_reference), half
 
 
 def _filled(values: np.ndarray, multiple: int) -> np.ndarray:
-    """Append NaN, which is neither less nor equal, until the number of rows is a multiple."""
-    whole = np.full(
-        (len(values) + -len(values) % multiple, *values.shape[1:]), np.nan, values.dtype
-    )
-    whole[: len(values)] = values
-    return whole
+    """Append NaN, neither less nor equal, up to a multiple of rows."""
+    rows = len(values) + -len(values) % multiple
+    filled = np.full((rows, *values.shape[1:]), np.nan, values.dtype)
+    filled[: len(values)] = values
+    return filled
 
 
 def _one_blas_thread() -> AbstractContextManager:
-    """Have each product within compiled loops take one thread: numba's threads share out the cells."""
+    """Limit products within compiled loops to one thread: numba's threads share the cells."""
     return _libraries().limit(limits=1, user_api="blas")
 
 
 @cache
 def _libraries() -> ThreadpoolController:
-    """Return the libraries that have threads; looking for them takes longer than many a score."""
     import_module("scipy.linalg.cython_blas")  # numba calls it; a limit needs it loaded
     return ThreadpoolController()
 
 
-# --- cells closer than the own partner: FOSCTTM, recall, rank ---
+# --- cells closer than the match: FOSCTTM, recall, rank ---
 
 
 def count_closer(a: np.ndarray, b: np.ndarray, rows: np.ndarray | None = None) -> list[np.ndarray]:
-    """Return how many cells are closer than the own partner, in the same row of the other latent, and how many as far.
+    """Return how many cells are closer than the match, in the same row of the other latent, or as far.
 
-    One pass over the distances gives both directions: (cells, 2) from a to b, and from b to a. Of some `rows` of a alone,
-    (rows, 2), only the first direction counts.
+    One pass over the distances gives both directions: (cells, 2) from a to b, and from b to a. With
+    some `rows` of a, only the first direction is valid, (rows, 2).
     """
-    a, b = within_range(a, b)
-    own_a = np.zeros(len(a))  # squared distances of partners, summed in the order of the loops
+    matches_a = np.zeros(len(a))  # squared distances of matches, summed in the order of the loops
     for x, y in zip(a.T, b.T, strict=True):
-        own_a += (x - y) ** 2
-    own_b = own_a if rows is None else np.full(len(b), -np.inf)  # no distance is less
-    rows = slice(None) if rows is None else rows
+        matches_a += (x - y) ** 2
+    matches_b = matches_a
+    if rows is None:
+        rows = slice(None)
+    else:
+        matches_b = np.full(len(b), -np.inf)  # no distance is less
     rough_a, rough_b, half = rough_of(a, b)
-    limits_a = limits_of(own_a, rough_a[:, -2], half, a.shape[1])
-    limits_b = limits_of(own_b, rough_b[:, -1], half, a.shape[1])
-    own = own_a[rows], own_b
-    a, rough_a, *limits_a = (_filled(values[rows], 4) for values in (a, rough_a, own_a, *limits_a))
-    b, rough_b, *limits_b = (_filled(values, BLOCK) for values in (b, rough_b, own_b, *limits_b))
-    sides = rows_of(rough_a), (rows_of(a), *limits_a), blocks_of(rough_b), (blocks_of(b), *limits_b)
+    limits_a = limits_of(matches_a, rough_a[:, -2], half, a.shape[1])
+    limits_b = limits_of(matches_b, rough_b[:, -1], half, a.shape[1])
+    of_a = [_filled(values[rows], 4) for values in (a, rough_a, matches_a, *limits_a)]
+    of_b = [_filled(values, BLOCK) for values in (b, rough_b, matches_b, *limits_b)]
+    sides = rows_of(of_a[1]), (rows_of(of_a[0]), *of_a[2:])
+    sides += blocks_of(of_b[1]), (blocks_of(of_b[0]), *of_b[2:])
     with _one_blas_thread():
         counts = count_both_ways(*sides, numba.get_num_threads())
+    sizes = len(matches_a[rows]), len(b)
     return [
-        np.column_stack([closer, tied - 1])[: len(of_cells)].astype(np.int64)  # less itself
-        for (closer, tied), of_cells in zip(counts, own, strict=True)
+        np.column_stack([closer, tied - 1])[:size].astype(np.int64)  # without the match
+        for (closer, tied), size in zip(counts, sizes, strict=True)
     ]
 
 
 def compared(cells: int) -> np.ndarray:
-    """Return which cells are compared with all others: all up to `EXACT`, of more the same `SAMPLE` every time."""
+    """Return the cells to compare with all others: all up to `EXACT`, else the same `SAMPLE`."""
     if cells <= EXACT:
         return np.arange(cells)
     return np.sort(np.random.default_rng(0).choice(cells, SAMPLE, replace=False))
 
 
 def sampling_error(of_compared: np.ndarray, cells: int) -> float:
-    """Return the standard error of the mean over m compared ones of n cells: s / sqrt(m) sqrt(1 - m / n)."""
+    """Return the standard error of the mean over m of n cells: s / sqrt(m) sqrt(1 - m / n)."""
     m = len(of_compared)
     if m == cells:
         return 0.0
@@ -596,7 +598,7 @@ def sampling_error(of_compared: np.ndarray, cells: int) -> float:
 
 
 def counts_both_ways(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the numbers of closer and of tied cells from x to y, and back, (2, compared cells, 2); of float64 latents."""
+    """Return the numbers of closer and of tied cells from x to y, and back, (2, compared cells, 2)."""
     rows = compared(len(x))
     if len(rows) == len(x):
         return np.stack(count_closer(x, y))
@@ -609,7 +611,7 @@ _counted = remembered(6)(counts_both_ways)  # three modalities have three pairs,
 def closer_and_tied(
     latent_a: np.ndarray, latent_b: np.ndarray, *, cosine: bool = False
 ) -> np.ndarray:
-    """Return the numbers of other cells of b closer to a_i than its match b_i, and as far, (compared cells, 2).
+    """Return the numbers of other cells of b closer to a_i than its match b_i, and as far.
 
     Parameters
     ----------
@@ -617,6 +619,11 @@ def closer_and_tied(
         (cells, dims); row i of both is the same cell.
     cosine
         Whether distance is 1 - cosine, instead of Euclidean.
+
+    Returns
+    -------
+    numpy.ndarray
+        (compared cells, 2).
 
     Raises
     ------
@@ -627,7 +634,7 @@ def closer_and_tied(
     """
     latents = matched(latent_a=latent_a, latent_b=latent_b)
     a, b = map(directions, latents) if cosine else latents
-    turned = a.tobytes() > b.tobytes()  # so that the way back is the same question
+    turned = a.tobytes() > b.tobytes()  # so that both directions are one computation
     counts = _counted(b, a)[1] if turned else _counted(a, b)[0]
     if not cosine:
         return counts
@@ -662,14 +669,14 @@ def transfer_each(
     reference_latent: np.ndarray,
     reference_labels: np.ndarray,
     latent: np.ndarray,
-    **how: object,
+    **options: object,
 ) -> dict[int, np.ndarray]:
-    """Return k -> the labels of :func:`transfer_with_share`, (cells,)."""
-    transferred = transfer_with_share(reference_latent, reference_labels, latent, **how)
-    return {k: labels for k, (labels, _) in transferred.items()}
+    """Return k -> the labels of :func:`transfer_with_fraction`, (cells,)."""
+    both = transfer_with_fraction(reference_latent, reference_labels, latent, **options)
+    return {k: labels for k, (labels, _) in both.items()}
 
 
-def transfer_with_share(
+def transfer_with_fraction(
     reference_latent: np.ndarray,
     reference_labels: np.ndarray,
     latent: np.ndarray,
@@ -678,10 +685,10 @@ def transfer_with_share(
     own: np.ndarray | None = None,
     cosine: bool = False,
 ) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-    """Return the majority label of the k nearest labelled reference cells of each cell, and its share of the votes, for each k.
+    """Return the majority label of the k nearest labelled reference cells, and its fraction of votes.
 
-    Reference cells as far as the k-th share the remaining votes equally. So a collapsed embedding predicts the most frequent
-    type, and cannot profit from the order of rows.
+    Reference cells as far as the k-th share the remaining votes equally. So a collapsed embedding
+    predicts the most frequent type, and cannot profit from the order of rows.
 
     Parameters
     ----------
@@ -691,17 +698,19 @@ def transfer_with_share(
         (reference cells,); a cell labelled "" does not vote.
     latent
         (cells, dims).
+    ks
+        Numbers of neighbours; all vote where there are fewer.
     own
-        (cells,) the reference cell that may not vote for a cell, its own partner; by default all may.
+        (cells,) the reference cell that does not vote for a cell, its partner; by default all vote.
     cosine
         Whether distance is 1 - cosine, instead of Euclidean.
 
     Returns
     -------
     transferred
-        k -> (cells,) object, and (cells,). A tied vote goes to the label with the nearest voter, then to the more frequent label in the
-        reference, then to the one that comes first there; what a label is called never matters. All vote where there are
-        fewer than k.
+        k -> (cells,) object, and (cells,). A tied vote goes to the label with the nearest voter,
+        then to the more frequent label in the reference, then to the first there; the wording of
+        labels never matters.
     """
     reference, latent = finite("reference_latent", reference_latent), finite("latent", latent)
     if reference.ndim != 2 or latent.ndim != 2 or reference.shape[1] != latent.shape[1]:
@@ -709,34 +718,34 @@ def transfer_with_share(
             f"latents of the same dimensions are needed, found {reference.shape} and {latent.shape}"
         )
     same_cells(reference_latent=reference, reference_labels=reference_labels)
-    reference, latent = (
-        (directions(reference), directions(latent)) if cosine else within_range(reference, latent)
-    )
-    label_subset = known(reference_labels)
-    labels = np.asarray(reference_labels, dtype=object)[label_subset].astype(str)
+    if cosine:
+        reference, latent = directions(reference), directions(latent)
+    voting = known(reference_labels)
+    labels = np.asarray(reference_labels, dtype=object)[voting].astype(str)
     names, first, codes, sizes = np.unique(
         labels, return_index=True, return_inverse=True, return_counts=True
     )
     by_frequency = np.lexsort((first, -sizes))
     codes = np.argsort(by_frequency)[codes]
-    place = np.where(label_subset, np.cumsum(label_subset) - 1, -1)  # among the labelled ones
+    place = np.where(voting, np.cumsum(voting) - 1, -1)  # among the labelled ones
     left_out = np.full(len(latent), -1) if own is None else place[own]
     most = len(labels) - (own is not None)
     if most < 1:
         raise Undefined("at least one labelled reference cell beside the own partner is needed")
     possible = sorted({min(k, most) for k in ks})
-    found, votes = _majority(latent, reference[label_subset], codes, len(names), possible, left_out)
+    winners, votes = _majority(latent, reference[voting], codes, len(names), possible, left_out)
     if cosine and np.any(no_direction := latent[:, -1] > 0):
-        # All reference cells are as far from these, whatever rounding says.
+        # All reference cells are exactly as far from these.
         nowhere, one_place = np.zeros((no_direction.sum(), 1)), np.zeros((len(labels), 1))
-        found[no_direction], votes[no_direction] = _majority(
+        winners[no_direction], votes[no_direction] = _majority(
             nowhere, one_place, codes, len(names), possible, left_out[no_direction]
         )
-    place_of = {k: possible.index(min(k, most)) for k in ks}
-    return {
-        k: (names[by_frequency[found[:, i]]].astype(object), votes[:, i] / possible[i])
-        for k, i in place_of.items()
-    }
+    transferred = {}
+    for k in ks:
+        i = possible.index(min(k, most))
+        types = names[by_frequency[winners[:, i]]].astype(object)
+        transferred[k] = types, votes[:, i] / possible[i]
+    return transferred
 
 
 def votes_of_nearest(
@@ -747,13 +756,15 @@ def votes_of_nearest(
     ks: Sequence[int],
     left_out: np.ndarray,
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """Yield, for parts of the cells, the part, votes and squared distance of the nearest of each code, of :func:`count_votes`.
+    """Yield parts of the cells with the votes and nearest distances of :func:`count_votes`.
 
-    `left_out`, (cells, any), names the reference cells that do not vote for a cell, -1 none; `ks` are ascending.
+    `left_out`, (cells, any), are the reference cells that do not vote for a cell, -1 for none; `ks`
+    are ascending.
     """
     rows, blocks, rough, rough_blocks, half = sides_of(latent, reference)
     codes, ks = codes.astype(np.int64), np.array(ks)
-    for part in (slice(start, start + CHUNK) for start in range(0, len(latent), CHUNK)):
+    for start in range(0, len(latent), CHUNK):
+        part = slice(start, start + CHUNK)
         sides = rows[part], blocks, rough[part], rough_blocks, half
         with _one_blas_thread():
             counted = count_votes(sides, len(reference), codes, n_codes, ks, left_out[part])
@@ -768,7 +779,7 @@ def _majority(
     ks: list[int],
     left_out: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the winning code and its votes for each cell and k; codes are ordered by frequency, so the first wins a full tie."""
+    """Return the winning code and its votes per cell and k; the first code wins a full tie."""
     winners = np.empty((len(latent), len(ks)), dtype=int)
     of_winners = np.empty((len(latent), len(ks)))
     for part, votes, nearest in votes_of_nearest(
@@ -784,10 +795,11 @@ def _majority(
 
 
 def neighbors(latent: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return distances and places of the k nearest cells of each, itself first, nearest first, each (cells, k); exact.
+    """Return distances and places of the k nearest cells, itself first, each (cells, k); exact.
 
-    All cells where there are fewer than k. Each cell draws at random, but always the same, among cells that are equally far:
-    a latent with ties, such as a constant one, then scores like random neighbours, whatever the order of rows.
+    All cells where there are fewer than k. Each cell draws at random, but always the same, among
+    equally far cells: a latent with ties, such as a constant one, then scores like random
+    neighbours, in any order of rows.
     """
     distances, nearest = _neighbors(finite("latent", latent), np.asarray(max(k, MOST)))[:, :, :k]
     return distances, nearest.astype(np.int64)
@@ -795,12 +807,11 @@ def neighbors(latent: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 @remembered(2)
 def _neighbors(latent: np.ndarray, k: np.ndarray) -> np.ndarray:
-    (cells,) = within_range(latent)
-    return np.stack(nearest_cells(rows_of(cells), blocks_of(cells), min(int(k), len(cells))))
+    return np.stack(nearest_cells(rows_of(latent), blocks_of(latent), min(int(k), len(latent))))
 
 
 def neighbors_in(graph: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
-    """Return what :func:`neighbors` does, from a (cells, cells) graph whose entries are distances to neighbours.
+    """Return the same as :func:`neighbors`, from a (cells, cells) graph of distances.
 
     Raises
     ------
@@ -822,7 +833,7 @@ def neighbors_in(graph: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
 
 
 def loopless(graph: sparse.csr_matrix) -> sparse.csr_matrix:
-    """Return a graph as float64 without edges from cells to themselves; edges of length 0 between others stay."""
+    """Return a graph as float64 without edges from a cell to itself; other edges of length 0 stay."""
     coo = sparse.coo_matrix(graph)
     rows = coo.row != coo.col
     return sparse.csr_matrix(
@@ -834,10 +845,10 @@ def loopless(graph: sparse.csr_matrix) -> sparse.csr_matrix:
 
 
 def scib(function: str, *arguments: object) -> object:
-    """Return what a function of ``scib_metrics`` or ``scib_metrics.utils`` says, in double precision on the processor.
+    """Call a function of ``scib_metrics`` or ``scib_metrics.utils`` in double precision, on the CPU.
 
-    In single precision, jax's default, a latent far from its origin loses its distances, and one of very small or large values
-    is read as collapsed.
+    In single precision, jax's default, a latent far from its origin loses its distances, and very
+    small or large values look collapsed.
     """
     import jax
 
@@ -848,41 +859,41 @@ def scib(function: str, *arguments: object) -> object:
 
 
 def handed_over(distances: np.ndarray, nearest: np.ndarray) -> NeighborsResults:
-    """Return the answer of :func:`neighbors` as scib-metrics takes it."""
+    """Return the result of :func:`neighbors` as scib-metrics takes it."""
     return import_kept("scib_metrics.nearest_neighbors").NeighborsResults(
         indices=nearest, distances=distances
     )
 
 
 def lisi(function: str, distances: np.ndarray, nearest: np.ndarray, codes: np.ndarray) -> float:
-    """Return a local inverse Simpson index of codes, (cells,), from neighbours, (cells, k), the cell itself first.
+    """Return a local inverse Simpson index of codes, (cells,), from neighbours, (cells, k), itself first.
 
-    It is computed from distances beyond the nearest, in units of the mean of these over the cell's neighbours. Neither changes
-    the index: the weights of a neighbourhood are exp(-beta distance), with a beta of its own, and sum to 1. But where
-    distances are much larger than their differences, or than 1, all weights would be too small for a number.
+    Distances beyond the nearest are taken in units of their mean over the cell's neighbours.
+    Neither changes the index: the weights of a neighbourhood are exp(-beta distance), with a beta
+    of its own, and sum to 1. But without it, weights of distances much larger than their
+    differences, or than 1, would underflow.
 
     Raises
     ------
     Undefined
-        When there are fewer than six neighbours, of which a third has no neighbourhood.
+        When there are fewer than six neighbours: a third of fewer is no neighbourhood.
     """
     if distances.shape[1] < 6:
         raise Undefined(
-            f"at least 6 neighbours are needed, the cell itself among them, found {distances.shape[1]}"
+            f"at least 6 neighbours are needed, with the cell itself, found {distances.shape[1]}"
         )
     others = nearest != np.arange(len(nearest))[:, None]  # all but the first
-    beyond = np.where(
-        others, distances - np.where(others, distances, np.inf).min(axis=1, keepdims=True), 0
-    )
+    least = np.where(others, distances, np.inf).min(axis=1, keepdims=True)
+    beyond = np.where(others, distances - least, 0)
     mean = beyond.mean(axis=1, keepdims=True)
     return float(scib(function, handed_over(beyond / np.where(mean > 0, mean, 1), nearest), codes))
 
 
 def import_kept(package: str) -> ModuleType:
-    """Import a package that numba compiles while it is imported, such as umap-learn, and keep what is compiled.
+    """Import a package that numba compiles, such as umap-learn, and keep the compiled code on disk.
 
-    It stays beside the package's files, or in the user's cache folder where they cannot be written to. Where the package was
-    imported before, nothing changes.
+    It is kept beside the package's files, or in the user's cache folder if they are read-only.
+    Nothing changes if the package was imported before.
     """
     njit = numba.njit
     numba.njit = partial(njit, cache=True)
@@ -893,7 +904,7 @@ def import_kept(package: str) -> ModuleType:
 
 
 def compile_loops() -> None:
-    """Compile the loops ahead of their first use; what is compiled holds until this file is edited."""
+    """Compile the loops before their first use; the result is valid until this file is edited."""
     z = np.random.default_rng(0).random((20, 3))
     count_closer(z, z)
     transfer_each(z, np.array(["a"] * 20, dtype=object), z, ks=[1])

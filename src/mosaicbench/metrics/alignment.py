@@ -25,46 +25,38 @@ CARDS = {
         "chance": 0.5,
         "bounds": [0.0, 1.0],
         "definition": "Mean over query cells of the fraction of other cells of the second modality "
-        "that lie closer (Euclidean, all dimensions) to the cell's latent in the first modality "
-        "than its own latent in the second does; ties count half, the divisor is n - 1. Of more "
-        "than 100,000 query cells, 20,000 drawn by seed are held against all others, with a "
-        "standard error of at most 0.0035.",
+        "that are closer (Euclidean, all dimensions) to the cell's latent in the first modality "
+        "than its own latent in the second is; ties count half, the divisor is n - 1. Of more than "
+        "100,000 query cells, 20,000, always the same, are compared with all others; the standard "
+        "error is at most 0.0035.",
         "doi": "10.1038/s41587-021-01161-6",
     },
     "foscttm_cosine": {
+        "like": "foscttm",
         "label": "FOSCTTM, cosine",
-        "group": "alignment",
-        "best": 0.0,
-        "better": "lower",
-        "chance": 0.5,
-        "bounds": [0.0, 1.0],
-        "definition": "FOSCTTM by cosine distance: the length of a latent does not count, so "
-        "neither does a scale in which the modalities differ. The angle is that at the origin. A "
-        "latent of length 0 is as far from all others, as one at a right angle; ties count half.",
+        "definition": "FOSCTTM by cosine distance: neither the length of a latent nor a difference "
+        "in scale between modalities counts. Angles are at the origin. A latent of length 0 is as "
+        "far from all others, as one at a right angle; ties count half.",
+        "doi": "",
     },
     "foscttm_within_cell_type": {
+        "like": "foscttm",
         "label": "FOSCTTM within cell type",
-        "group": "alignment",
-        "best": 0.0,
-        "better": "lower",
-        "chance": 0.5,
-        "bounds": [0.0, 1.0],
         "definition": "Mean over labelled query cells of the fraction of other cells of the same "
-        "type that lie closer (Euclidean) to the cell's latent in the first modality than its own "
-        "latent in the second does; ties count half. Cells without a label, or alone in their "
-        "type, are left out. Perfect labels without any more knowledge score 0.5.",
+        "type that are closer (Euclidean) to the cell's latent in the first modality than its own "
+        "latent in the second is; ties count half. Cells without a label, or alone in their type, "
+        "are left out. Perfect labels alone score 0.5.",
+        "doi": "",
     },
     "foscttm_within_batch": {
+        "like": "foscttm",
         "label": "FOSCTTM within batch",
         "group": "mixing",
-        "best": 0.0,
-        "better": "lower",
-        "chance": 0.5,
-        "bounds": [0.0, 1.0],
         "definition": "Mean over query cells of the fraction of other cells of the same batch that "
-        "lie closer (Euclidean) to the cell's latent in the first modality than its own latent in "
-        "the second does; ties count half. Cells alone in their batch are left out. An alignment "
-        "that knows the batches and no more scores 0.5.",
+        "are closer (Euclidean) to the cell's latent in the first modality than its own latent in "
+        "the second is; ties count half. Cells alone in their batch are left out. An alignment of "
+        "the batches alone scores 0.5.",
+        "doi": "",
     },
     "median_rank": {
         "label": "Median rank",
@@ -75,7 +67,7 @@ CARDS = {
         "definition": "Median over query cells of the rank of the true match in the second "
         "modality, by distance to the cell's latent in the first; 1 is the nearest, a tie counts "
         "half a rank. Chance is (n + 1) / 2. Of more than 100,000 query cells, the median over "
-        "20,000 drawn by seed.",
+        "20,000, always the same.",
     },
     "recall_at_1": {
         "label": "Recall@1",
@@ -85,61 +77,48 @@ CARDS = {
         "bounds": [0.0, 1.0],
         "definition": "Fraction of query cells whose true match in the second modality is the cell "
         "nearest to their latent in the first; cells that are equally near share the place. Chance "
-        "is 1 / n. Of more than 100,000 query cells, the fraction of 20,000 drawn by seed.",
+        "is 1 / n. Of more than 100,000 query cells, the fraction of 20,000, always the same.",
     },
     "recall_at_10": {
+        "like": "recall_at_1",
         "label": "Recall@10",
-        "group": "alignment",
-        "best": 1.0,
-        "better": "higher",
-        "bounds": [0.0, 1.0],
         "definition": "Fraction of query cells whose true match in the second modality is among "
         "the 10 cells nearest to their latent in the first; cells that are as near as the 10th "
         "share the places that are left. Chance is 10 / n. Of more than 100,000 query cells, the "
-        "fraction of 20,000 drawn by seed.",
+        "fraction of 20,000, always the same.",
     },
     "recall_at_10_cosine": {
+        "like": "recall_at_1",
         "label": "Recall@10, cosine",
-        "group": "alignment",
-        "best": 1.0,
-        "better": "higher",
-        "bounds": [0.0, 1.0],
         "definition": "Recall@10 by cosine distance, which the length of a latent does not change; "
         "a latent of length 0 is as far from all others.",
     },
     "recall_at_50": {
+        "like": "recall_at_1",
         "label": "Recall@50",
-        "group": "alignment",
-        "best": 1.0,
-        "better": "higher",
-        "bounds": [0.0, 1.0],
         "definition": "Fraction of query cells whose true match in the second modality is among "
         "the 50 cells nearest to their latent in the first; cells that are as near as the 50th "
         "share the places that are left. Chance is 50 / n. Of more than 100,000 query cells, the "
-        "fraction of 20,000 drawn by seed.",
+        "fraction of 20,000, always the same.",
     },
     "foscttm_exact": {
+        "like": "foscttm",
         "label": "FOSCTTM of all cells",
         "group": "sampling",
-        "best": 0.0,
-        "better": "lower",
-        "chance": 0.5,
-        "bounds": [0.0, 1.0],
-        "definition": "FOSCTTM with every query cell held against all others, however many there "
-        "are.",
-        "doi": "10.1038/s41587-021-01161-6",
+        "definition": "FOSCTTM with every query cell compared with all others, for any number of "
+        "cells.",
     },
     "foscttm_standard_error": {
         "label": "FOSCTTM, error of sampling",
         "group": "sampling",
         "better": "lower",
         "bounds": [0.0, None],
-        "definition": "Standard error of FOSCTTM as an estimate of what it is over all query "
-        "cells: s / sqrt(m) x sqrt(1 - m / n), with s the standard deviation over the m of n cells "
-        "that were drawn; 0 where all were compared. What other query cells would change is not in "
-        "it.",
+        "definition": "Standard error of FOSCTTM as an estimate of FOSCTTM over all query cells: s "
+        "/ sqrt(m) x sqrt(1 - m / n), with s the standard deviation over the m of n cells that "
+        "were drawn; 0 where all were compared. It does not include what other query cells would "
+        "change.",
         "exempt_from": {
-            "collapse_is_not_rewarded": "is no score of a latent, but how well a score is known",
+            "collapse_is_not_rewarded": "is no score of a latent, but the error of one",
         },
     },
 }
@@ -148,18 +127,13 @@ CARDS = {
 def foscttm(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
     """Return the mean fraction of cells closer than the true match, from a to b.
 
-    Parameters
-    ----------
-    latent_a, latent_b
-        (cells, dims); row i of both is the same cell.
-
-    Undefined when there are fewer than two cells.
+    Row i of both latents is the same cell. Undefined with fewer than two cells.
     """
     return float(fractions_closer(latent_a, latent_b).mean())
 
 
 def foscttm_by_cell(latent_a: np.ndarray, latent_b: np.ndarray) -> np.ndarray:
-    """Return the fraction of each cell, (cells,); NaN of a cell that was not drawn."""
+    """Return the fraction of each cell, (cells,); NaN if it was not compared."""
     return _of_all(fractions_closer(latent_a, latent_b), len(latent_a))
 
 
@@ -169,20 +143,21 @@ def foscttm_cosine(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
 
 
 def foscttm_cosine_by_cell(latent_a: np.ndarray, latent_b: np.ndarray) -> np.ndarray:
-    """Return the fraction of each cell, (cells,); NaN of a cell that was not drawn."""
+    """Return the fraction of each cell, (cells,); NaN if it was not compared."""
     return _of_all(fractions_closer(latent_a, latent_b, cosine=True), len(latent_a))
 
 
 def foscttm_within_cell_type(
     latent_a: np.ndarray, latent_b: np.ndarray, labels: np.ndarray
 ) -> float:
-    """Return the mean fraction of cells of the same type closer than the true match; cells labelled "" are left out."""
+    """Return the mean fraction of cells of the same type closer than the true match."""
     a, b = matched(latent_a=latent_a, latent_b=latent_b)
     same_cells(latents=a, labels=labels)
     rows = np.flatnonzero(known(labels))
     names, types = np.unique(labels[rows].astype(str), return_inverse=True)
     total, cells = 0.0, 0
-    for members in (rows[types == code] for code in range(len(names))):
+    for code in range(len(names)):
+        members = rows[types == code]
         if len(members) > 1:
             counts, _ = counts_both_ways(a[members], b[members])
             closer = (counts[:, 0] + counts[:, 1] / 2).sum() * (len(members) / len(counts))
@@ -194,7 +169,7 @@ def foscttm_within_cell_type(
 
 
 def foscttm_within_batch(latent_a: np.ndarray, latent_b: np.ndarray, batches: np.ndarray) -> float:
-    """Return the mean fraction of cells of the same batch closer than the true match; cells of "" are left out."""
+    """Return the mean fraction of cells of the same batch closer than the true match."""
     return foscttm_within_cell_type(latent_a, latent_b, batches)
 
 
@@ -230,17 +205,17 @@ def foscttm_exact(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
 
 
 def foscttm_standard_error(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
-    """Return the standard error that FOSCTTM has of comparing a sample of the cells."""
+    """Return the standard error of FOSCTTM from comparing a sample of the cells."""
     return sampling_error(fractions_closer(latent_a, latent_b), len(latent_a))
 
 
 def _recall(latent_a: np.ndarray, latent_b: np.ndarray, k: int, *, cosine: bool = False) -> float:
-    """Of a match and the cells that are as far, each has the same chance of the places that closer cells leave."""
+    # Closer cells come first; a match has the same chance of the other places as cells as far.
     closer, tied = closer_and_tied(latent_a, latent_b, cosine=cosine).T
     return float(np.clip((k - closer) / (tied + 1), 0, 1).mean())
 
 
 def _of_all(of_compared: np.ndarray, cells: int) -> np.ndarray:
-    found = np.full(cells, np.nan)
-    found[compared(cells)] = of_compared
-    return found
+    values = np.full(cells, np.nan)
+    values[compared(cells)] = of_compared
+    return values

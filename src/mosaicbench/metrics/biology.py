@@ -1,4 +1,4 @@
-"""Whether cell types stay apart, and the cell cycle stays."""
+"""Whether cell types stay separate, and the cell cycle is preserved."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from mosaicbench.metrics._nearest import (
     neighbors_in,
     remembered,
     scib,
-    within_range,
 )
 
 CARDS = {
@@ -33,23 +32,16 @@ CARDS = {
         "definition": "Adjusted Rand index between cell types and clusters: K-means with as many "
         "clusters as there are types, on the query cells with a label, the best of ten starts.",
         "doi": "10.1038/s41592-021-01336-8",
-        "exempt_from": {
-            "cell_order": "K-means starts from random cells",
-        },
+        "exempt_from": {"cell_order": "K-means starts from random cells"},
     },
     "nmi": {
+        "like": "ari",
         "label": "NMI",
-        "group": "biology",
-        "best": 1.0,
-        "better": "higher",
+        "chance": None,
         "bounds": [0.0, 1.0],
         "definition": "Normalised mutual information between cell types and clusters: K-means with "
         "as many clusters as there are types, on the query cells with a label, the best of ten "
         "starts.",
-        "doi": "10.1038/s41592-021-01336-8",
-        "exempt_from": {
-            "cell_order": "K-means starts from random cells",
-        },
     },
     "label_silhouette": {
         "label": "Label silhouette",
@@ -61,24 +53,14 @@ CARDS = {
         "definition": "Mean silhouette width of the cell types over query cells with a label, (1 + "
         "width) / 2 (as in scib-metrics).",
         "doi": "10.1038/s41592-021-01336-8",
-        "exempt_from": {
-            "perfect_is_best": "best is a limit",
-        },
+        "exempt_from": {"perfect_is_best": "best is a limit"},
     },
     "isolated_labels": {
+        "like": "label_silhouette",
         "label": "Isolated labels",
-        "group": "biology",
-        "best": 1.0,
-        "better": "higher",
-        "chance": 0.5,
-        "bounds": [0.0, 1.0],
         "definition": "Mean silhouette width, (1 + width) / 2, of the cell types that occur in the "
         "fewest batches, over query cells with a label (as in scib-metrics); cells without a batch "
         "do not count for those of their type.",
-        "doi": "10.1038/s41592-021-01336-8",
-        "exempt_from": {
-            "perfect_is_best": "best is a limit",
-        },
     },
     "isolated_labels_f1": {
         "label": "Isolated labels (F1)",
@@ -102,44 +84,29 @@ CARDS = {
         "best": 1.0,
         "better": "higher",
         "bounds": [0.0, 1.0],
-        "definition": "Mean over cell types of the share of their query cells in the largest "
+        "definition": "Mean over cell types of the fraction of their query cells in the largest "
         "strongly connected component of the type's own part of the graph of 15 nearest neighbours "
         "(as in scib-metrics; cells that are equally far are drawn at random). Neighbours drawn at "
         "random, as in a constant latent, also connect a type that is not rare: read it beside the "
         "other scores of biology.",
         "doi": "10.1038/s41592-021-01336-8",
-        "exempt_from": {
-            "perfect_is_best": "best is a limit",
-        },
+        "exempt_from": {"perfect_is_best": "best is a limit"},
     },
     "clisi": {
+        "like": "graph_connectivity",
         "label": "cLISI",
-        "group": "biology",
-        "best": 1.0,
-        "better": "higher",
-        "bounds": [0.0, 1.0],
         "definition": "Median over query cells with a label of the effective number of types among "
         "90 neighbours, scaled so that 1 is one type only and 0 as many as there are (as in "
         "scib-metrics; cells that are equally far are drawn at random).",
-        "doi": "10.1038/s41592-021-01336-8",
-        "exempt_from": {
-            "perfect_is_best": "best is a limit",
-        },
     },
     "mean_average_precision": {
+        "like": "graph_connectivity",
         "label": "Mean average precision",
-        "group": "biology",
-        "best": 1.0,
-        "better": "higher",
-        "bounds": [0.0, 1.0],
         "definition": "Mean over query cells with a label of the average precision with which "
         "their nearest 1 % of the other cells (Euclidean, at least one) are of their own type: the "
-        "mean, over neighbours of the type, of the share of the type among the neighbours as near; "
-        "0 without any. Cells that are equally far are drawn at random. As in GLUE.",
+        "mean, over neighbours of the type, of the fraction of the type among the neighbours as "
+        "near; 0 without any. Cells that are equally far are drawn at random. As in GLUE.",
         "doi": "10.1038/s41587-022-01284-4",
-        "exempt_from": {
-            "perfect_is_best": "best is a limit",
-        },
     },
     "cell_cycle_conservation": {
         "label": "Cell-cycle conservation",
@@ -147,11 +114,11 @@ CARDS = {
         "best": 1.0,
         "better": "higher",
         "bounds": [0.0, 1.0],
-        "definition": "1 - |R - R0| / R0, 0 where that is negative, with R the share of the "
+        "definition": "1 - |R - R0| / R0, 0 where that is negative, with R the fraction of the "
         "latent's variance that scores of the S and the G2M phase explain, and R0 that of the "
         "modality's own values. A score is the mean of the standardised values of the phase's "
         "genes in measured RNA; asked only where at least three genes of each phase are among its "
-        "features. scIB takes the same shares within each batch; here they are over all query "
+        "features. scIB computes these fractions within each batch; here they are over all query "
         "cells.",
         "doi": "10.1038/s41592-021-01336-8",
         "exempt_from": {
@@ -164,16 +131,13 @@ CARDS = {
     },
 }
 
-SHARE = 0.01  # of the cells, in the mean average precision
-STARTS = 10  # of K-means; one alone may end far from the best clusters, and the scores with it
+FRACTION = 0.01  # of the cells, in the mean average precision
+STARTS = 10  # of K-means; a single one may end far from the best clusters
 MULTIPLES = (1, 2)  # clusters for each type
 
 
 def ari(latent: np.ndarray, labels: np.ndarray) -> float:
-    """Return it from latents and labels.
-
-    Undefined when all labelled cells are of one type.
-    """
+    """Return the adjusted Rand index; undefined if all labelled cells are of one type."""
     from sklearn.metrics import adjusted_rand_score
 
     cells, types = label_subset(latent, labels)
@@ -181,7 +145,7 @@ def ari(latent: np.ndarray, labels: np.ndarray) -> float:
 
 
 def nmi(latent: np.ndarray, labels: np.ndarray) -> float:
-    """Return it from latents and labels."""
+    """Return the normalised mutual information."""
     from sklearn.metrics import normalized_mutual_info_score
 
     cells, types = label_subset(latent, labels)
@@ -190,19 +154,19 @@ def nmi(latent: np.ndarray, labels: np.ndarray) -> float:
 
 
 def label_silhouette(latent: np.ndarray, labels: np.ndarray) -> float:
-    """Return it from latents and labels."""
+    """Return the mean width of all labelled cells."""
     return float((1 + _widths(*label_subset(latent, labels)).mean()) / 2)
 
 
 def isolated_labels(latent: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> float:
-    """Return it from latents, labels and batches; not defined where no cell has a batch."""
+    """Return the mean width of isolated types; undefined if no cell has a batch."""
     known_latent, types = label_subset(latent, labels)
     width = np.bincount(types, _widths(known_latent, types)) / np.bincount(types)
     return float((1 + width[_is_isolated(types, labels, batches)].mean()) / 2)
 
 
 def isolated_labels_f1(latent: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> float:
-    """Return it from latents, labels and batches; not defined where no cell has a batch."""
+    """Return the mean best F1 score of isolated types; undefined if no cell has a batch."""
     cells, types = label_subset(latent, labels)
     isolated = _is_isolated(types, labels, batches)
     clusters = [clusters_of(cells, times * len(isolated)) for times in MULTIPLES]
@@ -211,13 +175,13 @@ def isolated_labels_f1(latent: np.ndarray, labels: np.ndarray, batches: np.ndarr
 
 
 def graph_connectivity(latent: np.ndarray, labels: np.ndarray) -> float:
-    """Return it from latents and labels."""
+    """Return the mean fraction of a type in its largest component."""
     known_latent, codes = label_subset(latent, labels)
     return float(scib("graph_connectivity", handed_over(*neighbors(known_latent, 15)), codes))
 
 
 def graph_connectivity_from_graph(graph: sparse.csr_matrix, labels: np.ndarray) -> float:
-    """Return it from a (cells, cells) graph of neighbours, whatever its entries, and labels."""
+    """Return it for a (cells, cells) graph of neighbours, with any entries."""
     rows = known(labels)
     _, codes = label_subset(np.zeros((len(rows), 1)), labels)
     of_any_number = SimpleNamespace(  # scib-metrics asks no more of neighbours
@@ -227,13 +191,13 @@ def graph_connectivity_from_graph(graph: sparse.csr_matrix, labels: np.ndarray) 
 
 
 def clisi(latent: np.ndarray, labels: np.ndarray) -> float:
-    """Return it from latents and labels."""
+    """Return the scaled median number of types."""
     known_latent, codes = label_subset(latent, labels)
     return lisi("clisi_knn", *neighbors(known_latent, MOST), codes)
 
 
 def clisi_from_graph(graph: sparse.csr_matrix, labels: np.ndarray) -> float:
-    """Return it from a (cells, cells) graph of distances and labels, of as many neighbours as the graph has."""
+    """Return it for a (cells, cells) graph of distances, with as many neighbours as it has."""
     if not known(labels).all():
         raise Undefined("some cells of this graph have no label")
     _, codes = label_subset(np.zeros((len(labels), 1)), labels)
@@ -241,9 +205,9 @@ def clisi_from_graph(graph: sparse.csr_matrix, labels: np.ndarray) -> float:
 
 
 def mean_average_precision(latent: np.ndarray, labels: np.ndarray) -> float:
-    """Return it from latents and labels."""
+    """Return the mean over labelled cells."""
     z, types = label_subset(latent, labels)
-    k = max(1, round(SHARE * len(z)))
+    k = max(1, round(FRACTION * len(z)))
     _, nearest = neighbors(z, k + 1)
     same = types[nearest[:, 1:]] == types[:, None]  # (cells, neighbours), without the cell itself
     precision = same.cumsum(axis=1) / np.arange(1, k + 1)
@@ -251,9 +215,9 @@ def mean_average_precision(latent: np.ndarray, labels: np.ndarray) -> float:
 
 
 def cell_cycle_conservation(latent: np.ndarray, values: Matrix, cell_cycle: np.ndarray) -> float:
-    """Return it from (cells, dims) latents, (cells, features) values and (cells, phases) scores of the same cells.
+    """Return the conserved fraction of the explained variance.
 
-    Undefined when the latent or the scores do not vary, or the scores explain nothing of the values.
+    Undefined when the latent or the scores do not vary, or the scores explain nothing.
     """
     z, x = finite("latent", latent), finite("values", dense(values))
     scores = finite("cell_cycle", cell_cycle)
@@ -267,10 +231,7 @@ def cell_cycle_conservation(latent: np.ndarray, values: Matrix, cell_cycle: np.n
 
 
 def clusters_of(cells: np.ndarray, number: int) -> np.ndarray:
-    """Return the K-means cluster of each cell, (cells,), of (cells, dims) latents, the best of ten starts.
-
-    No more clusters than there are cells.
-    """
+    """Return the K-means cluster of each cell, (cells,), the best of ten starts."""
     return _clusters(cells, min(number, len(cells)))
 
 
@@ -286,19 +247,14 @@ def _clusters(cells: np.ndarray, number: np.ndarray) -> np.ndarray:
 
 @remembered(1)
 def _widths(latent: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Return the silhouette width of each cell, (b - a) / max(a, b), (cells,), as scib-metrics has it.
-
-    a is the mean distance to the other cells of its type, b that to the cells of the nearest other type. The width is 0 where
-    both are, and where a type has one cell.
-    """
-    (cells,) = within_range(latent)
-    return np.array(scib("silhouette_samples", cells, codes))
+    return np.array(scib("silhouette_samples", latent, codes))
 
 
 def _is_isolated(types: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> np.ndarray:
-    """Return which types occur in the fewest batches, (types,), from codes of labelled cells, and labels and batches of all.
+    """Return which types occur in the fewest batches, (types,).
 
-    A cell without a batch says nothing of where its type occurs, and a type of such cells alone is not isolated.
+    `types` are codes of labelled cells. Cells without a batch do not count, and a type of such
+    cells alone is not isolated.
     """
     batches = batches[known(labels)]
     rows = with_batch(batches)
@@ -310,16 +266,16 @@ def _is_isolated(types: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> 
 
 
 def _best_f1(types: np.ndarray, clusters: np.ndarray) -> np.ndarray:
-    """Return the best F1 score of a cluster for each type, (types,): 2 x common cells / (cells of both)."""
+    """Return each type's best F1 score of a cluster: 2 x common cells / (cells of both)."""
     common = np.zeros((types.max() + 1, clusters.max() + 1))
     np.add.at(common, (types, clusters), 1)
     return (2 * common / (common.sum(axis=1, keepdims=True) + common.sum(axis=0))).max(axis=1)
 
 
 def _explained(x: np.ndarray, scores: np.ndarray) -> float:
-    """Return the share of the variance of x, (cells, features), that a regression on the scores explains.
+    """Return the fraction of the variance of (cells, features) that a regression on scores explains.
 
-    It is the same over features as over principal components: a rotation leaves the sums of squares as they are.
+    It is the same over features as over principal components, since a rotation keeps sums of squares.
     """
     centred, of_phase = x - x.mean(axis=0), scores - scores.mean(axis=0)
     directions, sizes, _ = np.linalg.svd(of_phase, full_matrices=False)

@@ -1,8 +1,9 @@
-"""Whether measured values fall among the draws of an imputation as one of them would.
+"""Whether measured values are distributed as the draws of an imputation.
 
-A truth that is one more draw is as likely in each of the D + 1 places between and around D draws. Its probability integral
-transform (PIT) is the interval [k, k + 1] / (D + 1) of its place k. A truth that equals some draws has all the places around
-them, in equal parts, so zeros among zeros are no fault, and nothing depends on chance.
+A truth that is one more draw is equally likely in each of the D + 1 places between and around D
+draws. Its probability integral transform (PIT) is the interval [k, k + 1] / (D + 1) of its place k.
+A truth that equals some draws has all the places around them, in equal parts, so zeros among zeros
+are no fault, and no result is random.
 
 Source: Czado, Gneiting and Held 2009 (the non-randomised PIT), doi 10.1111/j.1541-0420.2009.01191.x.
 """
@@ -22,29 +23,21 @@ CARDS = {
         "best": 0.5,
         "better": "nearer",
         "bounds": [0.0, 1.0],
-        "definition": "Share of measured values that fall into the central 50 % of their draws, "
-        "over a sample of query cells and features: 50 % of a calibrated prediction, less where it "
-        "is too sure, more where it is not sure enough, 0 where all draws are one wrong value. A "
+        "definition": "Fraction of measured values that fall into the central 50 % of their draws, "
+        "over a sample of query cells and features: 50 % of a calibrated prediction, less if it is "
+        "overconfident, more if it is underconfident, 0 where all draws are one wrong value. A "
         "value that equals some draws has equal parts in all their places.",
         "doi": "10.1111/j.1467-9868.2007.00587.x",
-        "exempt_from": {
-            "best_is_a_bound": "neither more nor less is better",
-        },
+        "exempt_from": {"best_is_a_bound": "neither more nor less is better"},
     },
     "coverage_90": {
+        "like": "coverage_50",
         "label": "Coverage of 90 % intervals",
-        "group": "calibration",
         "best": 0.9,
-        "better": "nearer",
-        "bounds": [0.0, 1.0],
-        "definition": "Share of measured values that fall into the central 90 % of their draws, "
-        "over a sample of query cells and features: 90 % of a calibrated prediction, less where it "
-        "is too sure, more where it is not sure enough, 0 where all draws are one wrong value. A "
+        "definition": "Fraction of measured values that fall into the central 90 % of their draws, "
+        "over a sample of query cells and features: 90 % of a calibrated prediction, less if it is "
+        "overconfident, more if it is underconfident, 0 where all draws are one wrong value. A "
         "value that equals some draws has equal parts in all their places.",
-        "doi": "10.1111/j.1467-9868.2007.00587.x",
-        "exempt_from": {
-            "best_is_a_bound": "neither more nor less is better",
-        },
     },
     "pit_distance": {
         "label": "PIT distance from uniform",
@@ -53,11 +46,11 @@ CARDS = {
         "better": "lower",
         "bounds": [0.0, 0.5],
         "definition": "Mean over features, and over the levels that D draws tell apart (1 / (D + "
-        "1) to D / (D + 1)), of the difference between a level and the share of measured values "
+        "1) to D / (D + 1)), of the difference between a level and the fraction of measured values "
         "below that quantile of their draws. 0 is calibrated, about 0.02 is what 200 cells leave "
-        "of it by chance, 0.24 or more is a prediction of one value. Blind to how much is known: "
-        "draws from all train cells are calibrated, too. The histogram of ten bins over all "
-        "features is pit_histogram in features.tsv.",
+        "of it by chance, 0.24 or more is a prediction of one value. It does not reward "
+        "information: draws from all train cells are calibrated, too. The histogram of ten bins "
+        "over all features is pit_histogram in features.tsv.",
         "doi": "10.1111/j.1541-0420.2009.01191.x",
         "by_bin": "pit_histogram",
     },
@@ -75,7 +68,7 @@ CARDS = {
         "number of draws.",
         "doi": "10.1002/qj.2270",
         "exempt_from": {
-            "best_is_a_bound": "few draws may by chance lie farther from each other than from the "
+            "best_is_a_bound": "few draws may by chance be farther from each other than from the "
             "truth",
         },
     },
@@ -88,23 +81,25 @@ CARDS = {
         "bounds": [None, None],
         "definition": "1 - CRPS / CRPS0, both summed over a sample of query cells and features, "
         "with CRPS0 that of draws from the measured values of the other query cells: half their "
-        "mean distance. 0 knows the distribution of each feature and nothing of the cell.",
+        "mean distance. 0 predicts the distribution of each feature and nothing about the cell.",
         "doi": "10.1002/qj.2270",
         "exempt_from": {
-            "best_is_a_bound": "few draws may by chance lie farther from each other than from the "
+            "best_is_a_bound": "few draws may by chance be farther from each other than from the "
             "truth",
-            "shuffled_is_chance": "draws for another cell are sure of its values: chance are draws "
-            "from all cells",
+            "shuffled_is_chance": "draws for another cell are certain of its values: chance are "
+            "draws from all cells",
         },
     },
 }
 
-TIED = 1e-4  # standard deviations: draws as near are equal to the truth, for they were standardised in single precision
+TIED = (
+    1e-4  # standard deviations: nearer draws equal the truth; standardising was in single precision
+)
 BINS = 10
 
 
 def coverage_50(draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarray) -> float:
-    """Return the share of the truth, (cells, features), inside the middle half of (cells, features, draws).
+    """Return the fraction of the truth inside the central half of the draws.
 
     Undefined when there are no cells, no features, or fewer than two draws.
     """
@@ -112,14 +107,14 @@ def coverage_50(draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarra
 
 
 def coverage_90(draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarray) -> float:
-    """Return the share inside the middle 90 %."""
+    """Return the fraction inside the central 90 %."""
     outside = (1 - 90 / 100) / 2
     ends = _transforms(draws, drawn_truth, drawn_std)
     return float(_mass_between(outside, 1 - outside, ends).mean())
 
 
 def pit_distance(draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarray) -> float:
-    """Return the mean distance, from (cells, features, draws), (cells, features) and (features,)."""
+    """Return the mean distance over features."""
     return float(pit_distance_by_feature(draws, drawn_truth, drawn_std).mean())
 
 
@@ -136,14 +131,14 @@ def pit_distance_by_feature(
 def pit_distance_by_bin(
     draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarray
 ) -> np.ndarray:
-    """Return how many measured values have their PIT in each of ten bins, (bins,); parts of one where it spans several."""
+    """Return the number of PITs in each of ten bins, (bins,); a PIT may have parts in several."""
     ends = _transforms(draws, drawn_truth, drawn_std)
     bins = pairwise(np.linspace(0, 1, BINS + 1))
     return np.array([_mass_between(low, high, ends).sum() for low, high in bins])
 
 
 def imputation_crps(draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarray) -> float:
-    """Return the mean score, from (cells, features, draws), (cells, features) and (features,).
+    """Return the mean score over cells and features.
 
     Undefined when there are no cells, fewer than two draws, or no feature varies over the train cells.
     """
@@ -160,24 +155,24 @@ def imputation_crps_by_cell(
 def imputation_crps_by_feature(
     draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarray
 ) -> np.ndarray:
-    """Return the mean score of each feature, (features,); NaN where it does not vary over the train cells."""
-    found = np.full(drawn_truth.shape[1], np.nan)
-    found[np.asarray(drawn_std) > 0] = _crps(draws, drawn_truth, drawn_std).mean(axis=0)
-    return found
+    """Return the mean score of each feature, (features,); NaN if constant over the train cells."""
+    scores = np.full(drawn_truth.shape[1], np.nan)
+    scores[np.asarray(drawn_std) > 0] = _crps(draws, drawn_truth, drawn_std).mean(axis=0)
+    return scores
 
 
 def imputation_crps_skill(
     draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarray
 ) -> float:
-    """Return the share of the score of draws from all cells that is gone; undefined of one cell."""
+    """Return 1 less the ratio to the score of draws from all cells; undefined for one cell."""
     score = _crps(draws, drawn_truth, drawn_std)
     at_least(2, score)
     std = np.asarray(drawn_std, dtype=np.float64)
     truth = np.asarray(drawn_truth, dtype=np.float64)[:, std > 0] / std[std > 0]
-    free = _mean_distance(truth.T) / 2  # (features,)
-    if not free.sum():
+    of_all = _mean_distance(truth.T) / 2  # (features,)
+    if not of_all.sum():
         raise Undefined("no value of the truth differs from another: there is nothing to predict")
-    return float(1 - score.mean(axis=0).sum() / free.sum())
+    return float(1 - score.mean(axis=0).sum() / of_all.sum())
 
 
 def _checked(draws: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -211,10 +206,10 @@ def _mass_between(low: float, high: float, ends: tuple[np.ndarray, np.ndarray]) 
 
 
 def _crps(draws: np.ndarray, truth: np.ndarray, std: np.ndarray) -> np.ndarray:
-    """Return the fair continuous ranked probability score, in train standard deviations, (cells, features that vary).
+    """Return the fair CRPS in train standard deviations, (cells, features that vary).
 
-    mean |x - y| - sum_{i < j} |x_i - x_j| / (D (D - 1)), over the draws x_1 ... x_D of the truth y. Its expectation is the
-    score of the distribution of the draws, however few they are.
+    mean |x - y| - sum_{i < j} |x_i - x_j| / (D (D - 1)), over the draws x_1 ... x_D of the truth y.
+    For any number of draws, its expectation is the score of their distribution.
 
     Source: Ferro 2014, doi 10.1002/qj.2270.
     """

@@ -1,4 +1,4 @@
-"""Whether shared and private latents hold what they should."""
+"""Whether shared and private latents encode shared and private factors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from mosaicbench.metrics._checks import (
     same_shape,
 )
 from mosaicbench.metrics._labels import label_subset
-from mosaicbench.metrics._nearest import within_range
 from mosaicbench.metrics.imputation import imputation_r2_per_feature
 
 CARDS = {
@@ -36,19 +35,10 @@ CARDS = {
         },
     },
     "private_factors_r2": {
+        "like": "shared_factors_r2",
         "label": "R² of private factors",
-        "group": "disentanglement",
-        "best": 1.0,
-        "better": "higher",
-        "chance": 0.0,
-        "bounds": [None, 1.0],
         "definition": "Mean over the true private factors of the modality, in a simulation, of R² "
         "of their ridge regression on the modality's private latent, 5-fold over the query cells.",
-        "doi": "10.48550/arXiv.2403.06338",
-        "exempt_from": {
-            "cell_order": "divides the cells into folds",
-            "perfect_is_best": "best is a limit",
-        },
     },
     "private_factors_leak": {
         "label": "Leak of private factors",
@@ -58,30 +48,26 @@ CARDS = {
         "bounds": [0.0, 1.0],
         "definition": "Mean over the true private factors of the modality, in a simulation, of R² "
         "of their ridge regression on the modality's latent, 5-fold over the query cells; 0 where "
-        "it is negative. A latent that holds nothing leaks nothing: read it beside the R² of the "
-        "shared factors.",
+        "it is negative. An empty latent leaks nothing: read it beside the R² of the shared "
+        "factors.",
         "doi": "10.48550/arXiv.2403.06338",
         "exempt_from": {
             "cell_order": "divides the cells into folds",
-            "noise_never_improves": "noise hides what leaks",
-            "collapse_is_not_rewarded": "what holds nothing leaks nothing",
+            "noise_never_improves": "noise hides the leak",
+            "collapse_is_not_rewarded": "an empty latent leaks nothing",
         },
     },
     "shared_factors_leak": {
+        "like": "private_factors_leak",
         "label": "Leak of shared factors",
-        "group": "disentanglement",
-        "best": 0.0,
-        "better": "lower",
-        "bounds": [0.0, 1.0],
         "definition": "Mean over the true shared factors of a simulation of R² of their ridge "
-        "regression on the private latent, 5-fold over the query cells; 0 where it is negative. A "
-        "block that holds nothing leaks nothing: read it beside the R² of the private factors.",
-        "doi": "10.48550/arXiv.2403.06338",
+        "regression on the private latent, 5-fold over the query cells; 0 where it is negative. An "
+        "empty block leaks nothing: read it beside the R² of the private factors.",
         "exempt_from": {
             "cell_order": "divides the cells into folds",
             "perfect_is_best": "the private latent of the tests' cells holds shared factors",
-            "noise_never_improves": "noise hides what leaks",
-            "collapse_is_not_rewarded": "what holds nothing leaks nothing",
+            "noise_never_improves": "noise hides the leak",
+            "collapse_is_not_rewarded": "an empty latent leaks nothing",
         },
     },
     "shared_features_r2": {
@@ -92,8 +78,8 @@ CARDS = {
         "chance": 0.0,
         "bounds": [None, 1.0],
         "definition": "As the imputation R² per feature (median over features), over the features "
-        "that the shared factors of a simulation drive. The others follow private factors, which "
-        "nothing in the source modality tells.",
+        "that the shared factors of a simulation drive. The others follow private factors, of "
+        "which the source modality has no information.",
         "doi": "10.48550/arXiv.2403.06338",
         "exempt_from": {
             "shuffled_is_chance": "chance is another predictor, and a permuted cell is worse",
@@ -101,20 +87,13 @@ CARDS = {
         },
     },
     "reconstruction_r2": {
+        "like": "shared_factors_r2",
         "label": "R² of own values",
-        "group": "disentanglement",
-        "best": 1.0,
-        "better": "higher",
-        "chance": 0.0,
-        "bounds": [None, 1.0],
         "definition": "R² of ridge regressions (penalty by generalised cross-validation) of a "
         "modality's own standardised values on the latent inferred from it, 5-fold over the query "
-        "cells, pooled over the features that vary. It needs no truth: what an adversary costs is "
-        "read from it.",
-        "exempt_from": {
-            "cell_order": "divides the cells into folds",
-            "perfect_is_best": "best is a limit",
-        },
+        "cells, pooled over the features that vary. It needs no truth and shows the price of an "
+        "adversary.",
+        "doi": "",
     },
     "label_separation_auc": {
         "label": "Separation of cell types (AUC)",
@@ -133,35 +112,17 @@ CARDS = {
         },
     },
     "label_separation_auc_all": {
+        "like": "label_separation_auc",
         "label": "Separation by all blocks (AUC)",
-        "group": "disentanglement",
-        "best": 1.0,
-        "better": "higher",
-        "chance": 0.5,
-        "bounds": [0.0, 1.0],
         "definition": "As the separation of cell types, from the shared and the private latent "
-        "side by side: what the method knows of the types in any block.",
-        "doi": "10.48550/arXiv.2403.06338",
-        "exempt_from": {
-            "cell_order": "divides the cells into folds",
-            "perfect_is_best": "best is a limit",
-        },
+        "side by side: what any block encodes of the types.",
     },
     "label_separation_auc_private": {
+        "like": "label_separation_auc",
         "label": "Separation by the private block (AUC)",
-        "group": "disentanglement",
-        "best": 1.0,
-        "better": "higher",
-        "chance": 0.5,
-        "bounds": [0.0, 1.0],
         "definition": "As the separation of cell types, from the private latent of the modality; "
-        "for the joint source from the private latents of all modalities side by side. Where the "
-        "types are what modalities share, 0.5 says that nothing shared went astray.",
-        "doi": "10.48550/arXiv.2403.06338",
-        "exempt_from": {
-            "cell_order": "divides the cells into folds",
-            "perfect_is_best": "best is a limit",
-        },
+        "for the joint source from the private latents of all modalities side by side. If "
+        "modalities share the types, 0.5 means that no shared information is in it.",
     },
 }
 
@@ -170,40 +131,37 @@ PENALTIES = (1, 10, 100, 1000, 10000)
 
 
 def shared_factors_r2(latent: np.ndarray, shared_factors: np.ndarray) -> float:
-    """Return it from latents and true factors.
+    """Return mean R² of the shared factors.
 
-    Undefined when there are fewer than five cells, no factor, or a factor does not vary.
+    Undefined when there are fewer than five cells, no factor, or a constant factor.
     """
     return _factors_r2(latent, shared_factors)
 
 
 def private_factors_r2(private_latent: np.ndarray, private_factors: np.ndarray) -> float:
-    """Return it from latents and true factors."""
+    """Return mean R² of the private factors on the private latent."""
     return _factors_r2(private_latent, private_factors)
 
 
 def private_factors_leak(latent: np.ndarray, private_factors: np.ndarray) -> float:
-    """Return it from latents and true factors."""
+    """Return mean R² of the private factors on the latent, at least 0."""
     return max(0.0, _factors_r2(latent, private_factors))
 
 
 def shared_factors_leak(private_latent: np.ndarray, shared_factors: np.ndarray) -> float:
-    """Return it from latents and true factors."""
+    """Return mean R² of the shared factors on the private latent, at least 0."""
     return max(0.0, _factors_r2(private_latent, shared_factors))
 
 
 def shared_features_r2(truth: Matrix, imputed: Matrix, shared_driven: np.ndarray) -> float:
-    """Return it from (cells, features) arrays and a (features,) mask."""
+    """Return the median R² of the features in a (features,) mask."""
     same_shape(truth=truth, imputed=imputed)
     columns = np.flatnonzero(shared_driven)
     return imputation_r2_per_feature(dense(truth[:, columns]), dense(imputed[:, columns]))
 
 
 def reconstruction_r2(latent: np.ndarray, values: Matrix) -> float:
-    """Return it from (cells, dims) latents and (cells, features) values, dense or sparse.
-
-    Undefined when there are fewer than five cells, or no feature varies.
-    """
+    """Return pooled R² of the values; undefined with under five cells or no varying feature."""
     from sklearn.linear_model import RidgeCV
 
     x = finite("values", dense(values))
@@ -217,43 +175,38 @@ def reconstruction_r2(latent: np.ndarray, values: Matrix) -> float:
 
 
 def label_separation_auc(latent: np.ndarray, labels: np.ndarray) -> float:
-    """Return it from latents and labels.
-
-    Undefined when fewer than two types have three cells.
-    """
+    """Return the mean area; undefined if no type has three cells and three others."""
     from sklearn.linear_model import Ridge
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import StratifiedKFold
 
     z, codes = label_subset(latent, labels)
-    (z,) = within_range(z)
     spread = np.where(np.ptp(z, axis=0) > 0, z.std(axis=0), 1)
     z = (z - z.mean(axis=0)) / spread  # so that the penalty is the same for latents of any scale
     areas = []
     for code, cells in enumerate(np.bincount(codes)):
         if min(cells, len(codes) - cells) < 3:
             continue
-        own = codes == code
-        for train, test in StratifiedKFold(3, shuffle=True, random_state=0).split(z, own):
-            predicted = Ridge(1e-3).fit(z[train], own[train]).predict(z[test])
-            areas.append(roc_auc_score(own[test], predicted))
+        is_type = codes == code
+        for train, test in StratifiedKFold(3, shuffle=True, random_state=0).split(z, is_type):
+            predicted = Ridge(1e-3).fit(z[train], is_type[train]).predict(z[test])
+            areas.append(roc_auc_score(is_type[test], predicted))
     if not areas:
         raise Undefined("no cell type has three query cells and three others")
     return float(np.mean(areas))
 
 
 def label_separation_auc_all(all_blocks: np.ndarray, labels: np.ndarray) -> float:
-    """Return it from (cells, dims) latents, shared and private, and (cells,) labels."""
+    """Return the mean area from shared and private latents."""
     return label_separation_auc(all_blocks, labels)
 
 
 def label_separation_auc_private(private_latent: np.ndarray, labels: np.ndarray) -> float:
-    """Return it from (cells, dims) private latents and (cells,) labels."""
+    """Return the mean area from private latents."""
     return label_separation_auc(private_latent, labels)
 
 
 def _factors_r2(latent: np.ndarray, factors: np.ndarray) -> float:
-    """Return the mean over factors of R2 of their ridge regression on the latent, over held-out cells of five folds."""
     from sklearn.linear_model import Ridge
     from sklearn.metrics import r2_score
 
@@ -269,12 +222,13 @@ def _factors_r2(latent: np.ndarray, factors: np.ndarray) -> float:
 def _predicted(
     model: object, latent: np.ndarray, targets: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the cells of each of five folds, (cells,) bool, and what a regression on the others' latents predicts of them."""
+    """Yield the cells of each fold, (cells,) bool, and predictions from the others' latents."""
     z = finite("latent", latent)
     same_cells(latent=z, targets=targets)
     at_least(FOLDS, z)
     spread = z.std(axis=0)
     z = (z - z.mean(axis=0)) / np.where(spread > 0, spread, 1)
     fold = np.random.default_rng(0).permutation(len(z)) % FOLDS
-    for test in (fold == held_out for held_out in range(FOLDS)):
+    for held_out in range(FOLDS):
+        test = fold == held_out
         yield test, model.fit(z[~test], targets[~test]).predict(z[test])

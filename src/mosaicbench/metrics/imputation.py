@@ -1,4 +1,4 @@
-"""How near imputed values are to measured ones, and what else they keep of them."""
+"""How near imputed values are to measured ones, and what they preserve of them."""
 
 from __future__ import annotations
 
@@ -31,34 +31,22 @@ CARDS = {
         "0, a feature whose truth is constant is left out and counted.",
     },
     "imputation_pearson_per_feature_median": {
+        "like": "imputation_pearson_per_feature",
         "label": "Imputation Pearson per feature, median",
-        "group": "imputation",
-        "best": 1.0,
-        "better": "higher",
-        "chance": 0.0,
-        "bounds": [-1.0, 1.0],
         "definition": "The median over features of Pearson's r between imputed and true values "
         "across query cells, in the target's value space; a feature imputed as a constant counts "
         "0, a feature whose truth is constant is left out and counted.",
     },
     "imputation_spearman_per_feature": {
+        "like": "imputation_pearson_per_feature",
         "label": "Imputation Spearman per feature",
-        "group": "imputation",
-        "best": 1.0,
-        "better": "higher",
-        "chance": 0.0,
-        "bounds": [-1.0, 1.0],
         "definition": "The mean over features of Spearman's r between imputed and true values "
         "across query cells, in the target's value space; a feature imputed as a constant counts "
         "0, a feature whose truth is constant is left out and counted.",
     },
     "imputation_spearman_per_feature_median": {
+        "like": "imputation_pearson_per_feature",
         "label": "Imputation Spearman per feature, median",
-        "group": "imputation",
-        "best": 1.0,
-        "better": "higher",
-        "chance": 0.0,
-        "bounds": [-1.0, 1.0],
         "definition": "The median over features of Spearman's r between imputed and true values "
         "across query cells, in the target's value space; a feature imputed as a constant counts "
         "0, a feature whose truth is constant is left out and counted.",
@@ -72,8 +60,8 @@ CARDS = {
         "bounds": [None, 1.0],
         "definition": "Median over features of 1 - SSE / SST across query cells, in the target's "
         "value space, SST about the query cells' own mean; a feature whose truth is constant is "
-        "left out and counted. The median, for the mean is ruled by features that hardly vary. No "
-        "predictor that does not look at the query cells exceeds 0.",
+        "left out and counted. It is the median since features that hardly vary rule the mean. A "
+        "predictor exceeds 0 only with information about the query cells.",
         "exempt_from": {
             "shuffled_is_chance": "chance is another predictor, and a permuted cell is worse",
             "train_mean_is_chance": "chance is another predictor",
@@ -87,7 +75,7 @@ CARDS = {
         "bounds": [-1.0, 1.0],
         "definition": "Mean over query cells of Pearson's r between imputed and true profile "
         "across features, in the target's value space; a cell imputed as a constant counts 0, a "
-        "cell whose truth is constant has no r. Nearly blind: the train mean alone scores high; "
+        "cell whose truth is constant has no r. Insensitive: the train mean alone scores high; "
         "read it beside its skill.",
     },
     "imputation_pearson_per_cell_skill": {
@@ -111,11 +99,9 @@ CARDS = {
         "bounds": [-1.0, 1.0],
         "definition": "Mean over query cells of the cosine between imputed and true profile, in "
         "the target's value space; a cell imputed as zeros counts 0, a cell whose truth is zeros "
-        "has no cosine. Nearly blind where values are not centred: one profile for every cell "
-        "scores high; it is here because publications give it.",
-        "exempt_from": {
-            "collapse_is_not_rewarded": "is nearly blind, as its definition warns",
-        },
+        "has no cosine. Insensitive where values are not centred: one profile for every cell "
+        "scores high; it is here because publications report it.",
+        "exempt_from": {"collapse_is_not_rewarded": "is insensitive, as its definition warns"},
     },
     "imputation_rmse": {
         "label": "Imputation RMSE",
@@ -152,7 +138,7 @@ CARDS = {
         "cells and features, each feature in units of its standard deviation over train cells, one "
         "that is constant there as it is; the cell-type mean is the mean profile of the train "
         "cells of the query cell's true type, and the mean of all train cells where the type is "
-        "unknown or has no train cell. 0 is perfect knowledge of the type and of nothing else.",
+        "unknown or has no train cell. 0 is a perfect prediction of the type alone.",
         "exempt_from": {
             "shuffled_is_chance": "chance is another predictor, and a permuted cell is worse",
             "train_mean_is_chance": "chance is another predictor",
@@ -167,8 +153,8 @@ CARDS = {
         "bounds": [0.0, 1.0],
         "definition": "Mean over peaks of the area under the ROC curve of imputed accessibility "
         "for being open (a count above 0) across query cells, ties counting half; imputed LSI is "
-        "taken back to peaks through the loadings, without the depth component, so even the "
-        "truth's own LSI does not score 1. Peaks open in none or all of the cells are left out.",
+        "taken back to peaks through the loadings, without the depth component, so even the LSI of "
+        "the truth does not score 1. Peaks open in none or all of the cells are left out.",
     },
     "imputation_auprc_per_peak": {
         "label": "Imputation AUPRC per peak",
@@ -178,16 +164,13 @@ CARDS = {
         "bounds": [0.0, 1.0],
         "definition": "As the AUROC per peak, with the area under the curve of precision and "
         "recall (average precision): the mean, over the cells in which the peak is open, of the "
-        "share of open ones among the cells imputed as high or higher. Chance is the share of "
-        "cells in which a peak is open, so it depends on the data.",
+        "fraction of open ones among the cells imputed as high or higher. Chance is the fraction "
+        "of cells in which a peak is open, so it depends on the data.",
     },
     "marker_recovery": {
+        "like": "imputation_pearson_per_feature",
         "label": "Recovery of markers",
         "group": "preservation",
-        "best": 1.0,
-        "better": "higher",
-        "chance": 0.0,
-        "bounds": [-1.0, 1.0],
         "definition": "Mean over cell types of Spearman's r, over features, between differential "
         "expression in imputed and in measured values: the difference of a feature's means inside "
         "and outside the type, in standard deviations of that feature over the query cells; 0 for "
@@ -200,15 +183,12 @@ PEAK_VALUES = 2**17  # imputed values of a block of peaks: 1 MB, which a process
 
 
 def imputation_pearson_per_feature(truth: Matrix, imputed: Matrix) -> float:
-    """Return the mean correlation over features, from (cells, features) arrays, dense or sparse.
-
-    Undefined when no feature of the truth varies.
-    """
+    """Return the mean correlation over features; undefined if no feature of the truth varies."""
     return _average(pearson_columns(truth, imputed))
 
 
 def imputation_pearson_per_feature_by_feature(truth: Matrix, imputed: Matrix) -> np.ndarray:
-    """Return Pearson's r of each feature, (features,); NaN where the truth does not vary."""
+    """Return Pearson's r of each feature, (features,); NaN if the truth is constant."""
     return pearson_columns(truth, imputed)
 
 
@@ -239,23 +219,23 @@ def imputation_pearson_per_cell(truth: Matrix, imputed: Matrix) -> float:
 
 
 def imputation_pearson_per_cell_by_cell(truth: Matrix, imputed: Matrix) -> np.ndarray:
-    """Return r of each cell, (cells,); NaN where the true profile does not vary."""
+    """Return r of each cell, (cells,); NaN if the true profile is constant."""
     return _correlations(blocks for _, blocks in by_cell(truth=truth, imputed=imputed))
 
 
 def imputation_pearson_per_cell_skill(
     truth: Matrix, imputed: Matrix, train_mean: np.ndarray
 ) -> float:
-    """Return the skill over the train cells' mean, (features,); not defined where that is perfect."""
-    reached = imputation_pearson_per_cell(truth, imputed)
-    free = imputation_pearson_per_cell(truth, np.broadcast_to(train_mean, truth.shape))
-    if free == 1:
+    """Return the skill over the train cells' mean, (features,); undefined where that is perfect."""
+    r = imputation_pearson_per_cell(truth, imputed)
+    of_mean = imputation_pearson_per_cell(truth, np.broadcast_to(train_mean, truth.shape))
+    if of_mean == 1:
         raise Undefined("every cell's true profile is the train mean's: there is nothing to gain")
-    return float((reached - free) / (1 - free))
+    return float((r - of_mean) / (1 - of_mean))
 
 
 def imputation_cosine_per_cell(truth: Matrix, imputed: Matrix) -> float:
-    """Return the mean cosine over cells; not defined where every cell's truth is zeros."""
+    """Return the mean cosine over cells; undefined if every cell's truth is zeros."""
     total, cells = 0.0, 0
     for _, blocks in by_cell(truth=truth, imputed=imputed):
         x, y = map(_scaled, blocks)
@@ -278,14 +258,12 @@ def imputation_rmse(truth: Matrix, imputed: Matrix) -> float:
 def imputation_skill(
     truth: Matrix, imputed: Matrix, train_mean: np.ndarray, train_std: np.ndarray
 ) -> float:
-    """Return 1 less the ratio of squared errors to those of the train cells' mean, (features,).
+    """Return 1 less the ratio of squared errors to those of the train cells' mean.
 
-    Features without a standard deviation over train cells, (features,), are left out.
-
-    Undefined when the train mean is already perfect.
+    Features constant over train cells are left out. Undefined when the train mean is perfect.
     """
     mean = finite("train_mean", train_mean)
-    return _share_of_error_gone(truth, imputed, train_std, lambda cells: mean)
+    return _skill(truth, imputed, train_std, lambda cells: mean)
 
 
 def imputation_skill_over_celltype_mean(
@@ -295,11 +273,9 @@ def imputation_skill_over_celltype_mean(
     celltype_profiles: np.ndarray,
     celltype_of: np.ndarray,
 ) -> float:
-    """Return the same of the cell type's mean: (types, features) profiles, and (cells,) the row of each cell's own."""
+    """Return 1 less the ratio of squared errors to those of the cell type's mean."""
     profiles = finite("celltype_profiles", celltype_profiles)
-    return _share_of_error_gone(
-        truth, imputed, train_std, lambda cells: profiles[celltype_of[cells]]
-    )
+    return _skill(truth, imputed, train_std, lambda cells: profiles[celltype_of[cells]])
 
 
 def imputation_auroc_per_peak(
@@ -309,12 +285,10 @@ def imputation_auroc_per_peak(
 
     Parameters
     ----------
-    opened
+    accessible
         (cells, peaks) sparse, not zero where open.
-    imputed
-        (cells, components).
-    loadings
-        (peaks, components).
+    imputed, loadings
+        (cells, components) and (peaks, components).
 
     Undefined when every peak is open in none or all of the cells.
     """
@@ -329,7 +303,7 @@ def imputation_auprc_per_peak(
 
 
 def marker_recovery(truth: Matrix, imputed: Matrix, labels: np.ndarray) -> float:
-    """Return it from (cells, features) arrays, dense or sparse, and (cells,) labels.
+    """Return the mean correlation over types.
 
     Undefined when no type has three cells and three others, or no feature differs between types.
     """
@@ -340,27 +314,23 @@ def marker_recovery(truth: Matrix, imputed: Matrix, labels: np.ndarray) -> float
     inside = inside[(inside.sum(axis=1) >= FEWEST) & ((~inside).sum(axis=1) >= FEWEST)]
     if not len(inside):
         raise Undefined(f"no cell type has {FEWEST} query cells and {FEWEST} others")
-    effects = [
-        [_effects(block[:, rows], inside) for block in blocks]
-        for blocks in by_feature(truth=truth, imputed=imputed)
-    ]
-    both = [
-        np.concatenate(each, axis=1) for each in zip(*effects, strict=True)
-    ]  # (types, features)
+    effects = []
+    for blocks in by_feature(truth=truth, imputed=imputed):
+        effects.append([_effects(block[:, rows], inside) for block in blocks])
+    both = [np.hstack(each) for each in zip(*effects, strict=True)]  # (types, features)
     return _average(_correlations(_ranks([both])))
 
 
 def pearson_columns(truth: Matrix, imputed: Matrix) -> np.ndarray:
     """Return Pearson's r of every feature over cells, (features,).
 
-    NaN where the truth does not vary, for there is nothing to predict; 0 where only the imputation does not, for it predicts
-    nothing.
+    NaN where the truth is constant: there is nothing to predict. 0 where only the imputation is: it
+    predicts nothing.
     """
     return _correlations(by_feature(truth=truth, imputed=imputed))
 
 
 def _correlations(blocks: Iterable[list[np.ndarray]]) -> np.ndarray:
-    """Return Pearson's r of every row, from blocks of rows of truth and imputation."""
     return np.concatenate([np.empty(0), *(_pearson(x, y) for x, y in blocks)])
 
 
@@ -371,7 +341,6 @@ def _ranks(blocks: Iterable[list[np.ndarray]]) -> Iterable[list[np.ndarray]]:
 
 
 def _average(r: np.ndarray, average: Callable = np.nanmean) -> float:
-    """Return the average of what is not NaN."""
     if np.isnan(r).all():
         raise Undefined("nothing of the truth varies, so there is nothing to predict")
     return float(average(r))
@@ -391,42 +360,40 @@ def _pearson(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _scaled(rows: np.ndarray) -> np.ndarray:
-    """Divide each row by its largest value, so that no square over- or underflows."""
+    """Divide each row by its largest value: no square over- or underflows."""
     return rows / np.maximum(np.abs(rows).max(axis=1, keepdims=True), np.finfo(float).tiny)
 
 
 def _r2(truth: Matrix, imputed: Matrix) -> np.ndarray:
-    """Return R2 of each row, (rows,); NaN where the truth does not vary."""
+    """Return R² of each row, (rows,); NaN where the truth is constant."""
     varies = np.ptp(truth, axis=1) > 0
     largest = np.abs(truth).max(axis=1, keepdims=True)
-    truth, imputed = (
-        x / np.where(largest > 0, largest, 1) for x in (truth, imputed)
-    )  # else squares over- or underflow
+    truth, imputed = (x / np.where(largest > 0, largest, 1) for x in (truth, imputed))
     errors = ((truth - imputed) ** 2).sum(axis=1)
     total = ((truth - truth.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
     return 1 - np.divide(errors, total, out=np.full(len(truth), np.nan), where=varies)
 
 
-def _share_of_error_gone(
+def _skill(
     truth: Matrix,
     imputed: Matrix,
     train_std: np.ndarray,
     guess: Callable[[slice], np.ndarray],
 ) -> float:
-    """Return 1 less the ratio of the imputation's squared errors to those of a guess: a profile for cells, or one for each."""
+    """Return 1 less the ratio of squared errors to those of a guess, a profile for some cells."""
     std = finite("train_std", train_std)
     used = std > 0
-    errors = free = 0.0
+    errors = of_guess = 0.0
     for part, (x, y) in by_cell(truth=truth, imputed=imputed):
         errors += (((x - y)[:, used] / std[used]) ** 2).sum()
-        free += (((x - guess(part))[:, used] / std[used]) ** 2).sum()
-    if free == 0:
+        of_guess += (((x - guess(part))[:, used] / std[used]) ** 2).sum()
+    if of_guess == 0:
         raise Undefined("the truth equals the guess everywhere: there is nothing to gain")
-    return float(1 - errors / free)
+    return float(1 - errors / of_guess)
 
 
 def _effects(x: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Return the difference of means inside and outside each type in standard deviations, (types, features)."""
+    """Return differences of means inside and outside each type, in sd, (types, features)."""
     varies = np.ptp(x, axis=1) > 0
     within = inside / inside.sum(axis=1, keepdims=True)
     outside = ~inside / (~inside).sum(axis=1, keepdims=True)
@@ -459,38 +426,38 @@ def _mean_area(
         scores = products[peaks - start][:, place.ravel()]  # (peaks, cells)
         rows = np.arange(len(peaks))
         row_of = np.repeat(rows, counts[peaks])
-        mine = _keys(row_of, scores[row_of, accessible[:, peaks].indices])
+        of_open = _keys(row_of, scores[row_of, accessible[:, peaks].indices])
         ordered = _keys(rows[:, None], np.sort(scores, axis=1)).ravel()
-        areas.append(area(mine, ordered, counts[peaks], n))
+        areas.append(area(of_open, ordered, counts[peaks], n))
     return float(sum(np.concatenate(areas)) / varying.sum())
 
 
 def _keys(row: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Return complex numbers, which NumPy orders by row and then by score: one search finds all scores, each in its own row."""
+    """Return complex numbers, which NumPy orders by row, then score: one search serves all rows."""
     keys = np.empty(scores.shape, dtype=complex)
     keys.real, keys.imag = row, scores
     return keys
 
 
-def _roc(mine: np.ndarray, ordered: np.ndarray, counts: np.ndarray, n: int) -> np.ndarray:
+def _roc(of_open: np.ndarray, ordered: np.ndarray, counts: np.ndarray, n: int) -> np.ndarray:
     """Return the area of each peak: the chance that an open cell scores above a closed one.
 
-    `mine` are the keys of open cells, `counts` of each peak, and `ordered` those of all `n` cells of each.
+    `of_open` are the keys of open cells, `counts` for each peak; `ordered` are those of all cells.
     """
-    places = np.searchsorted(ordered, mine, "left") + np.searchsorted(ordered, mine, "right")
+    places = np.searchsorted(ordered, of_open, "left") + np.searchsorted(ordered, of_open, "right")
     row_of = np.repeat(np.arange(len(counts)), counts)
     below = np.bincount(row_of, places - 2 * n * row_of, len(counts))  # whole numbers
     return (below - counts**2) / (2 * counts * (n - counts))
 
 
 def _precision_recall(
-    mine: np.ndarray, ordered: np.ndarray, counts: np.ndarray, n: int
+    of_open: np.ndarray, ordered: np.ndarray, counts: np.ndarray, n: int
 ) -> np.ndarray:
-    """Return the average precision: each open cell adds the precision among the cells that score no less than it."""
+    """Return the average precision: the mean over open cells of that among cells as high."""
     ends = np.cumsum(counts)
-    as_high = np.repeat(ends, counts) - np.searchsorted(np.sort(mine), mine, "left")
+    as_high = np.repeat(ends, counts) - np.searchsorted(np.sort(of_open), of_open, "left")
     ends_of_all = np.repeat(n * np.arange(1, len(counts) + 1), counts)
-    as_high_of_all = ends_of_all - np.searchsorted(ordered, mine, "left")
+    as_high_of_all = ends_of_all - np.searchsorted(ordered, of_open, "left")
     return np.array(
         [np.mean(precisions) for precisions in np.split(as_high / as_high_of_all, ends)[:-1]]
     )

@@ -16,7 +16,6 @@ from mosaicbench.metrics._nearest import (
     neighbors_in,
     scib,
     votes_of_nearest,
-    within_range,
 )
 
 CARDS = {
@@ -38,50 +37,30 @@ CARDS = {
         },
     },
     "kbet": {
+        "like": "ilisi",
         "label": "kBET",
-        "group": "mixing",
-        "best": 1.0,
-        "better": "higher",
-        "bounds": [0.0, 1.0],
-        "definition": "Share of query cells with a batch whose 50 neighbours do not differ in "
+        "definition": "Fraction of query cells with a batch whose 50 neighbours do not differ in "
         "batches from all of them (chi-squared test at 0.05, as in scib-metrics; cells that are "
         "equally far are drawn at random). Says nothing about biology: a constant latent mixes as "
         "well as random cells do.",
         "doi": "10.1038/s41592-018-0254-1",
-        "exempt_from": {
-            "perfect_is_best": "best is a limit",
-            "noise_never_improves": "does not measure agreement",
-            "collapse_is_not_rewarded": "says nothing about biology, as its definition warns",
-        },
     },
     "bras": {
+        "like": "ilisi",
         "label": "BRAS",
-        "group": "mixing",
-        "best": 1.0,
-        "better": "higher",
-        "bounds": [0.0, 1.0],
         "definition": "Batch removal adapted silhouette: 1 - |width| of the batches within a cell "
         "type, where a cell's mean cosine distance to its own batch is compared with that to all "
         "other batches; mean over the cells of a type with a batch, then over types with cells of "
         "several batches (as in scib-metrics). Says nothing about biology: a constant latent mixes "
         "best.",
         "doi": "10.1038/s41587-025-02743-4",
-        "exempt_from": {
-            "perfect_is_best": "best is a limit",
-            "noise_never_improves": "does not measure agreement",
-            "collapse_is_not_rewarded": "says nothing about biology, as its definition warns",
-        },
     },
     "pcr": {
+        "like": "ilisi",
         "label": "PCR",
-        "group": "mixing",
-        "best": 1.0,
-        "better": "higher",
-        "bounds": [0.0, 1.0],
-        "definition": "(R0 - R) / R0, with R the share of the latent's variance that the batches "
-        "explain over its principal components, and R0 that of the modality's own values, of cells "
-        "with a batch; 0 where it is no less (as in scib-metrics).",
-        "doi": "10.1038/s41592-021-01336-8",
+        "definition": "(R0 - R) / R0, with R the fraction of the latent's variance that the "
+        "batches explain over its principal components, and R0 that of the modality's own values, "
+        "of cells with a batch; 0 where R is no less than R0 (as in scib-metrics).",
         "exempt_from": {
             "perfect_is_best": "best is a limit",
             "noise_never_improves": "does not measure agreement",
@@ -94,10 +73,10 @@ CARDS = {
         "best": 0.5,
         "better": "higher",
         "bounds": [0.0, 1.0],
-        "definition": "Mean over the query cells of both modalities of the share of the other "
+        "definition": "Mean over the query cells of both modalities of the fraction of the other "
         "modality among the 20 nearest of all other cells, the own partner not counted; where no "
-        "cell has both, of as many cells of each type from either; 0.5 is perfect mixing, 0 none. "
-        "Says nothing about biology: a constant latent mixes best.",
+        "cell has both, with equally many cells of each type from either; 0.5 is perfect mixing, 0 "
+        "none. Says nothing about biology: a constant latent mixes best.",
         "exempt_from": {
             "best_is_a_bound": "half of the neighbours are of the other modality where it mixes "
             "perfectly",
@@ -112,8 +91,8 @@ CARDS = {
         "better": "higher",
         "bounds": [0.0, 1.0],
         "definition": "Mean over the query cells of both modalities of the binary entropy, in "
-        "bits, of the share of the other modality among the 20 nearest of all other cells, the own "
-        "partner not counted; 1 is perfect mixing (random mixing has about 0.96), 0 none. Says "
+        "bits, of the fraction of the other modality among the 20 nearest of all other cells, the "
+        "own partner not counted; 1 is perfect mixing (random mixing has about 0.96), 0 none. Says "
         "nothing about biology: a constant latent mixes best.",
         "exempt_from": {
             "collapse_is_not_rewarded": "says nothing about biology, as its definition warns",
@@ -127,37 +106,34 @@ EQUAL = 1e-12  # distances below are rounding: the cells have one direction
 
 
 def ilisi(latent: np.ndarray, batches: np.ndarray) -> float:
-    """Return it from latents and batches.
-
-    Undefined when all cells with a batch are of one.
-    """
+    """Return the scaled median number of batches; undefined with one batch."""
     batched, codes = _of_batches(latent, batches)
     return lisi("ilisi_knn", *neighbors(batched, MOST), codes)
 
 
 def ilisi_from_graph(graph: sparse.csr_matrix, batches: np.ndarray) -> float:
-    """Return it from a (cells, cells) graph of distances and batches, of as many neighbours as the graph has."""
+    """Return it for a (cells, cells) graph of distances, with as many neighbours as it has."""
     return lisi("ilisi_knn", *neighbors_in(graph), batch_codes(batches))
 
 
 def kbet(latent: np.ndarray, batches: np.ndarray) -> float:
-    """Return it from latents and batches."""
+    """Return the fraction of cells with the batches of all."""
     batched, codes = _of_batches(latent, batches)
     return float(scib("kbet", handed_over(*neighbors(batched, 50)), codes)[0])
 
 
 def kbet_from_graph(graph: sparse.csr_matrix, batches: np.ndarray) -> float:
-    """Return it from a (cells, cells) graph of distances and batches, of as many neighbours as the graph has."""
+    """Return it for a (cells, cells) graph of distances, with as many neighbours as it has."""
     return float(scib("kbet", handed_over(*neighbors_in(graph)), batch_codes(batches))[0])
 
 
 def bras(latent: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> float:
-    """Return it from latents, labels and batches.
+    """Return the mean over types.
 
-    The mean cosine distance of a cell to a set of cells is 1 less its product with the mean of their unit vectors, so
-    distances are summed exactly without a matrix of them.
+    The mean cosine distance of a cell to a set of cells is 1 less its product with the mean of their
+    unit vectors, so no matrix of distances is needed.
 
-    Undefined when fewer than two types are known, or none has cells of several batches with two cells in one of them.
+    Undefined with fewer than two types, or if no type has several batches, one with two cells.
     """
     rows = with_batch(batches)
     labels, batches = labels[rows], batches[rows]
@@ -167,7 +143,8 @@ def bras(latent: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> float:
     z = z / np.maximum(np.abs(z).max(axis=1, keepdims=True), tiny)
     unit = z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), tiny)
     scores = []
-    for members in (types == code for code in range(types.max() + 1)):
+    for code in range(types.max() + 1):
+        members = types == code
         present, within = np.unique(of_batch[members], return_inverse=True)
         if 1 < len(present) < members.sum():
             scores.append(np.mean(1 - np.abs(_widths(unit[members], within))))
@@ -179,7 +156,7 @@ def bras(latent: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> float:
 
 
 def pcr(latent: np.ndarray, values: Matrix, batches: np.ndarray) -> float:
-    """Return it from (cells, dims) latents, (cells, features) values of the same cells, and (cells,) batches."""
+    """Return the relative loss of variance between batches, from values to latents."""
     rows = with_batch(batches)
     values, latent = finite("values", dense(values))[rows], finite("latent", latent)[rows]
     if not np.any(np.ptp(latent, axis=0) > 0):
@@ -192,24 +169,23 @@ def pcr(latent: np.ndarray, values: Matrix, batches: np.ndarray) -> float:
 
 
 def modality_mixing(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
-    """Return the mean share of the other modality; the same in both directions."""
+    """Return the mean fraction of the other modality; the same in both directions."""
     return float(_fractions_of_other(latent_a, latent_b).mean())
 
 
 def modality_mixing_entropy(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
-    """Return the mean entropy of the shares, in bits; the same in both directions."""
-    share = _fractions_of_other(latent_a, latent_b)
-    return float(np.mean((entr(share) + entr(1 - share)) / np.log(2)))
+    """Return the mean entropy of the fractions, in bits; the same in both directions."""
+    fraction = _fractions_of_other(latent_a, latent_b)
+    return float(np.mean((entr(fraction) + entr(1 - fraction)) / np.log(2)))
 
 
 def _of_batches(latent: np.ndarray, batches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the latents and batch codes of the cells with a batch, (cells, dims) and (cells,)."""
     rows = with_batch(batches)
     return finite("latent", latent)[rows], batch_codes(batches[rows])
 
 
 def _widths(unit: np.ndarray, batch: np.ndarray) -> np.ndarray:
-    """Return (b - a) / max(a, b) of each cell, (cells,): a within its batch, b to all other batches; 0 alone in a batch."""
+    """Return (b - a) / max(a, b) of each cell: a within its batch, b to all others; 0 if alone."""
     own = batch == np.arange(batch.max() + 1)[:, None]  # (batches, cells)
     sums, sizes = own @ unit, own.sum(axis=1)[batch]  # (batches, dims), (cells,)
     to_own = (
@@ -222,9 +198,9 @@ def _widths(unit: np.ndarray, batch: np.ndarray) -> np.ndarray:
 
 
 def _between(x: np.ndarray, codes: np.ndarray) -> float:
-    """Return the share of the variance of x, (cells, features), between batches.
+    """Return the fraction of the variance of (cells, features) between batches.
 
-    The regressions of all its principal components on the batches explain as much, each weighed by its variance.
+    Regressions of its principal components on the batches, weighted by variance, explain the same.
     """
     centred = x - x.mean(axis=0)
     batches = np.arange(codes.max() + 1) == codes[:, None]  # (cells, batches)
@@ -234,16 +210,16 @@ def _between(x: np.ndarray, codes: np.ndarray) -> float:
 
 
 def _fractions_of_other(latent_a: np.ndarray, latent_b: np.ndarray) -> np.ndarray:
-    """Return the share of the other modality among the 20 nearest of all other cells, for each cell of a and then of b.
+    """Return the fraction of the other modality among the nearest cells, for cells of a, then b.
 
-    A cell's own partner is not counted: it is the same cell. Cells tied at the last place share it.
+    Neither the cell itself nor its partner is counted. Cells tied at the last place share it.
     """
     a, b = matched(latent_a=latent_a, latent_b=latent_b)
-    n, (both,) = len(a), within_range(np.concatenate([a, b]))
+    n, both = len(a), np.concatenate([a, b])
     of, cells = np.repeat([0, 1], n), np.arange(2 * n)
     left_out = np.stack([cells, (cells + n) % (2 * n)], axis=1)  # itself, and its partner
     k = min(K, 2 * n - 2)
-    shares = np.empty(2 * n)
+    fractions = np.empty(2 * n)
     for part, votes, _ in votes_of_nearest(both, both, of, 2, [k], left_out):
-        shares[part] = votes[np.arange(len(votes)), 0, 1 - of[part]] / k
-    return shares
+        fractions[part] = votes[np.arange(len(votes)), 0, 1 - of[part]] / k
+    return fractions

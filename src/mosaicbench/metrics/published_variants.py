@@ -1,4 +1,4 @@
-"""Scores as publications define them, each in its own way: to compare with their numbers, and for nothing else."""
+"""Scores as publications define them, only for comparison with their numbers."""
 
 from __future__ import annotations
 
@@ -22,17 +22,11 @@ CARDS = {
         "(Euclidean) than the true match, divided by n. Ties do not count, so a latent without any "
         "information scores 0, as if perfect: compare it with published numbers only.",
         "doi": "10.1038/s41587-022-01284-4",
-        "exempt_from": {
-            "collapse_is_not_rewarded": "the published definition counts no ties",
-        },
+        "exempt_from": {"collapse_is_not_rewarded": "the published definition counts no ties"},
     },
     "foscttm_maxfuse": {
+        "like": "foscttm_glue",
         "label": "FOSCTTM as in MaxFuse",
-        "group": "published_variants",
-        "best": 0.0,
-        "better": "lower",
-        "chance": 0.5,
-        "bounds": [0.0, 1.0],
         "definition": "Mean over cells of the fraction of cells of the second modality strictly "
         "closer to the cell's latent in the first than the true match, in 1 - Pearson's r over the "
         "first 15 dimensions (its own number of 10x PBMC has all 20), divided by n; one direction. "
@@ -40,55 +34,34 @@ CARDS = {
         "Ties do not count, so a latent without any information scores 0, as if perfect: compare "
         "it with published numbers only.",
         "doi": "10.1038/s41587-023-01935-0",
-        "exempt_from": {
-            "collapse_is_not_rewarded": "the published definition counts no ties",
-        },
     },
     "foscttm_midas": {
+        "like": "foscttm_glue",
         "label": "1 - FOSCTTM as in MIDAS",
-        "group": "published_variants",
         "best": 1.0,
         "better": "higher",
-        "chance": 0.5,
-        "bounds": [0.0, 1.0],
         "definition": "1 less the mean over both directions of the fraction of cells strictly "
         "closer (Euclidean) than the true match, divided by n: higher is better. Ties do not "
         "count, so a latent without any information scores 1, as if perfect: compare it with "
         "published numbers only.",
         "doi": "10.1038/s41587-023-02040-y",
-        "exempt_from": {
-            "collapse_is_not_rewarded": "the published definition counts no ties",
-        },
     },
     "foscttm_scot": {
+        "like": "foscttm_glue",
         "label": "FOSCTTM as in SCOT",
-        "group": "published_variants",
-        "best": 0.0,
-        "better": "lower",
-        "chance": 0.5,
-        "bounds": [0.0, 1.0],
         "definition": "Mean over both directions of the fraction of cells strictly closer "
         "(Euclidean) than the true match, divided by n - 1. Ties do not count, so a latent without "
         "any information scores 0, as if perfect: compare it with published numbers only.",
         "doi": "10.1089/cmb.2021.0446",
-        "exempt_from": {
-            "collapse_is_not_rewarded": "the published definition counts no ties",
-        },
     },
     "foscttm_univi": {
+        "like": "foscttm_glue",
         "label": "FOSCTTM as in UniVI",
-        "group": "published_variants",
-        "best": 0.0,
-        "better": "lower",
-        "chance": 0.5,
-        "bounds": [0.0, 1.0],
         "definition": "Mean over cells of the fraction of cells of the second modality strictly "
         "closer (Euclidean) to the cell's latent in the first than the true match, divided by n - "
         "1; one direction. Ties do not count, so a latent without any information scores 0, as if "
         "perfect: compare it with published numbers only.",
-        "exempt_from": {
-            "collapse_is_not_rewarded": "the published definition counts no ties",
-        },
+        "doi": "",
     },
     "imputation_pearson_flattened": {
         "label": "Imputation Pearson, flattened",
@@ -97,18 +70,14 @@ CARDS = {
         "better": "higher",
         "bounds": [-1.0, 1.0],
         "definition": "Pearson's r between all imputed and all true values, every cell and feature "
-        "an observation, in the target's value space. Nearly blind: features differ in their "
-        "means, so the train mean alone scores high. Only for comparison with papers that report "
-        "it.",
+        "an observation, in the target's value space. Insensitive: features differ in their means, "
+        "so the train mean alone scores high. Only for comparison with papers that report it.",
     },
     "imputation_spearman_flattened": {
+        "like": "imputation_pearson_flattened",
         "label": "Imputation Spearman, flattened",
-        "group": "published_variants",
-        "best": 1.0,
-        "better": "higher",
-        "bounds": [-1.0, 1.0],
         "definition": "Spearman's r between all imputed and all true values, every cell and "
-        "feature an observation, in the target's value space. Nearly blind: features differ in "
+        "feature an observation, in the target's value space. Insensitive: features differ in "
         "their means, so the train mean alone scores high. Only for comparison with papers that "
         "report it.",
     },
@@ -118,12 +87,12 @@ DIMENSIONS = 15  # of which MaxFuse takes the correlation
 
 
 def foscttm_glue(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
-    """Return it from latents whose rows match."""
+    """Return the mean fraction of closer cells in both directions, of n."""
     return _closer_both_ways(latent_a, latent_b) / len(latent_a)
 
 
 def foscttm_maxfuse(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
-    """Return it from (cells, dims) latents whose rows match; not defined with fewer than two dimensions."""
+    """Return the mean fraction by correlation; undefined with fewer than two dimensions."""
     latents = [x[:, :DIMENSIONS] for x in matched(latent_a=latent_a, latent_b=latent_b)]
     if latents[0].shape[1] < 2:
         raise Undefined("a correlation needs at least two dimensions")
@@ -131,35 +100,32 @@ def foscttm_maxfuse(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
 
 
 def foscttm_midas(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
-    """Return it from latents whose rows match."""
+    """Return 1 less :func:`foscttm_glue`."""
     return 1 - foscttm_glue(latent_a, latent_b)
 
 
 def foscttm_scot(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
-    """Return it from latents whose rows match."""
+    """Return the mean fraction of closer cells in both directions, of n - 1."""
     return _closer_both_ways(latent_a, latent_b) / (len(latent_a) - 1)
 
 
 def foscttm_univi(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
-    """Return it from latents whose rows match."""
+    """Return the mean fraction of closer cells, of n - 1."""
     return _closer(latent_a, latent_b) / (len(latent_a) - 1)
 
 
 def imputation_pearson_flattened(truth: Matrix, imputed: Matrix) -> float:
-    """Return it from (cells, features) arrays, dense or sparse, in blocks; 0 where the imputation is one number.
-
-    Undefined when the truth is one number.
-    """
+    """Return the correlation, 0 if the imputation is constant; undefined if the truth is."""
     range_, count = _range_and_count(truth, imputed)
-    sums = np.sum(
-        [[block.sum() for block in blocks] for _, blocks in by_cell(truth=truth, imputed=imputed)],
-        axis=0,
-    )
+    sums = []
+    for _, blocks in by_cell(truth=truth, imputed=imputed):
+        sums.append([block.sum() for block in blocks])
+    sums = np.sum(sums, axis=0)
     return _correlation(truth, imputed, [np.asarray, np.asarray], sums / count, range_)
 
 
 def imputation_spearman_flattened(truth: Matrix, imputed: Matrix) -> float:
-    """Return the same of ranks among all values, equal ones sharing their mean rank; it holds a sorted copy of each matrix."""
+    """Return the correlation of ranks among all values; it sorts a copy of each matrix."""
     range_, count = _range_and_count(truth, imputed)
     ranks = [_ranking(truth), _ranking(imputed)]
     scale = np.where(range_ > 0, count, 0)
@@ -176,9 +142,9 @@ def _closer_both_ways(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
 
 
 def _unit_rows(latent: np.ndarray) -> np.ndarray:
-    """Return rows of mean 0 and length 1; zeros where a row does not vary.
+    """Return rows of mean 0 and length 1, zeros for a constant row.
 
-    Between rows of mean 0 and length 1, the squared Euclidean distance is 2 (1 - r): both have the same order.
+    Between such rows the squared Euclidean distance is 2 (1 - r), so both have the same order.
     """
     varies = np.ptp(latent, axis=1, keepdims=True) > 0
     centred = np.where(varies, latent - latent.mean(axis=1, keepdims=True), 0)
@@ -188,7 +154,7 @@ def _unit_rows(latent: np.ndarray) -> np.ndarray:
 
 
 def _range_and_count(truth: Matrix, imputed: Matrix) -> tuple[np.ndarray, int]:
-    """Return the range of values of either matrix, (2,), and how many values each has."""
+    """Return the range of values of either matrix, (2,), and the number of values."""
     low, high, count = np.full(2, np.inf), np.full(2, -np.inf), 0
     for _, blocks in by_cell(truth=truth, imputed=imputed):
         low = np.minimum(low, [block.min() for block in blocks])
@@ -206,7 +172,7 @@ def _correlation(
     mean: np.ndarray,
     scale: np.ndarray,
 ) -> float:
-    """Return the correlation of what is taken of the values, given its means and scales of about its spread; 0 without one."""
+    """Return the correlation of transformed values, given their means and approximate spread."""
     if scale[1] == 0:
         return 0.0
     product, squares = 0.0, np.zeros(2)
@@ -217,12 +183,12 @@ def _correlation(
 
 
 def _ranking(matrix: Matrix) -> Callable[[np.ndarray], np.ndarray]:
-    """Return what gives values their rank among all values of a matrix, from 0; equal ones share their mean rank."""
+    """Return a function from values to their rank in a matrix, from 0; ties share the mean rank."""
     held = np.sort(matrix.data if sparse.issparse(matrix) else matrix, axis=None)
-    zeros = np.prod(matrix.shape) - len(held)  # which a sparse matrix does not hold
+    zeros = np.prod(matrix.shape) - len(held)  # absent in a sparse matrix
 
     def ranks(values: Matrix) -> np.ndarray:
-        values = values.astype(held.dtype)  # else all that is held would be copied to another type
+        values = values.astype(held.dtype)  # else `held` would be copied to another type
         below = np.searchsorted(held, values, "left") + zeros * (values > 0)
         not_above = np.searchsorted(held, values, "right") + zeros * (values >= 0)
         return (below + not_above - 1) / 2

@@ -1,4 +1,4 @@
-"""Whether imputed cells look like measured ones, and latents of one modality like those of another."""
+"""Whether imputed cells look like measured ones, and latents of the modalities like each other."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ CARDS = {
         "best": 0.5,
         "better": "lower",
         "bounds": [0.5, 1.0],
-        "definition": "Area under the ROC curve of a random forest that tells imputed from real "
-        "profiles of query cells, 3-fold, both profiles of a cell in the same fold, on up to 2,000 "
-        "cells, values rounded to 0.001 sd; 0.5 is indistinguishable, and values below it are "
-        "given as 0.5.",
-        "exempt_from": {
-            "cell_order": "divides the cells into folds",
-        },
+        "definition": "Area under the ROC curve of a random forest that separates imputed from "
+        "real profiles of query cells, 3-fold, both profiles of a cell in the same fold, on up to "
+        "2,000 cells, values rounded to 0.001 sd; 0.5 is indistinguishable, and lower values count "
+        "as 0.5.",
+        "exempt_from": {"cell_order": "divides the cells into folds"},
     },
     "realism_mmd": {
         "label": "Realism (MMD)",
@@ -39,11 +37,11 @@ CARDS = {
         "best": 0.5,
         "better": "lower",
         "bounds": [0.5, 1.0],
-        "definition": "Accuracy of a random forest that tells the modality of a cell from its "
+        "definition": "Accuracy of a random forest that predicts the modality of a cell from its "
         "latent, 3-fold, both latents of a cell in the same fold, on up to 2,000 query cells "
-        "(where no cell has both, on as many of each type from either); values below 0.5 are given "
-        "as 0.5. It needs no truth. 0.5 says that the modalities' latents have one distribution, "
-        "not that the right cells or types meet: a constant latent has 0.5.",
+        "(where no cell has both, with equally many of each type from either); lower values count "
+        "as 0.5. It needs no truth. 0.5 means that the modalities' latents have one distribution, "
+        "not that the right cells or types are together: a constant latent has 0.5.",
         "exempt_from": {
             "cell_order": "divides the cells into folds",
             "collapse_is_not_rewarded": "says nothing about biology, as its definition warns",
@@ -53,14 +51,11 @@ CARDS = {
 }
 
 MOST_CELLS = 2000  # more take too long
-DECIMALS = 3  # of a standard deviation: a tree would tell 0 from 1e-8, the rounding of an imputation in other units
+DECIMALS = 3  # of a standard deviation: a tree would detect the rounding of other units
 
 
 def realism_auc(truth: Matrix, imputed: Matrix, train_std: np.ndarray) -> float:
-    """Return it from (cells, features) arrays, dense or sparse, and (features,) standard deviations of the train cells.
-
-    Undefined when there are fewer than six cells.
-    """
+    """Return the area; undefined when there are fewer than six cells."""
     from sklearn.metrics import roc_auc_score
 
     std = finite("train_std", train_std)
@@ -71,7 +66,7 @@ def realism_auc(truth: Matrix, imputed: Matrix, train_std: np.ndarray) -> float:
 
 
 def realism_mmd(truth: Matrix, imputed: Matrix, train_std: np.ndarray) -> float:
-    """Return it from (cells, features) arrays, dense or sparse, and (features,) standard deviations of the train cells."""
+    """Return the squared discrepancy."""
     from sklearn.metrics.pairwise import euclidean_distances
 
     std = finite("train_std", train_std)
@@ -86,14 +81,14 @@ def realism_mmd(truth: Matrix, imputed: Matrix, train_std: np.ndarray) -> float:
 
 
 def modality_probe(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
-    """Return it from latents whose rows match."""
+    """Return the accuracy; undefined when there are fewer than six cells."""
     both = _sampled(latent_a=latent_a, latent_b=latent_b)
-    said = _forest(both, trees=50).argmax(axis=2)
-    return float(max(0.5, np.mean(said == [[0], [1]])))
+    predicted = _forest(both, trees=50).argmax(axis=2)
+    return float(max(0.5, np.mean(predicted == [[0], [1]])))
 
 
 def _sampled(**matrices: np.ndarray) -> list[np.ndarray]:
-    """Return the same up to 2,000 rows of each matrix in float64; the draw does not depend on the values."""
+    """Return up to 2,000 rows of each matrix in float64, always the same."""
     same_shape(**matrices)
     cells = next(iter(matrices.values())).shape[0]
     rows = np.arange(cells)
@@ -103,13 +98,14 @@ def _sampled(**matrices: np.ndarray) -> list[np.ndarray]:
 
 
 def _forest(both: list[np.ndarray], *, trees: int) -> np.ndarray:
-    """Return the chances of each row of two matrices to be of either, (2, rows, 2), by a random forest; 3-fold."""
+    """Return the predicted chances of rows to be of either matrix, (2, rows, 2); 3-fold."""
     from sklearn.ensemble import RandomForestClassifier
 
     at_least(6, both[0])
     fold = np.random.default_rng(0).permutation(len(both[0])) % 3
     chances = np.empty((2, len(both[0]), 2))
-    for test in (fold == held_out for held_out in range(3)):
+    for held_out in range(3):
+        test = fold == held_out
         forest = RandomForestClassifier(trees, min_samples_leaf=5, random_state=0)
         forest.fit(np.concatenate([x[~test] for x in both]), np.repeat([0, 1], (~test).sum()))
         chances[:, test] = [forest.predict_proba(x[test]) for x in both]

@@ -8,8 +8,8 @@ CARDS = {
         "group": "resources",
         "better": "lower",
         "bounds": [0.0, None],
-        "definition": "Wall-clock seconds of training alone, without imports, reading, embedding "
-        "and writing.",
+        "definition": "Wall-clock seconds of training, without imports, reading, embedding and "
+        "writing.",
     },
     "peak_host_mb": {
         "label": "Peak host memory (MB)",
@@ -31,15 +31,15 @@ CARDS = {
 
 
 def fit_seconds(record: dict) -> float:
-    """Return it from the run's record."""
+    """Return the seconds of the fit."""
     return float(record["seconds"]["fit"])
 
 
 def peak_host_mb(record: dict) -> float:
-    """Return it from the run's record."""
+    """Return the memory in MB."""
     return float(record["peak_host_mb"])
 
 
 def peak_device_mb(device_record: dict) -> float:
-    """Return it from the run's record."""
+    """Return the memory in MB."""
     return float(device_record["peak_device_mb"])

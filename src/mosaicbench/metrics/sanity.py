@@ -1,4 +1,4 @@
-"""Whether a run has the marks of a failed training, and what the data allow, whatever the method."""
+"""Whether a run shows a failed training, and what the data allow for any method."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ CARDS = {
         "bounds": [0.0, None],
         "definition": "The divergence of the posteriors from the prior in the epoch whose weights "
         "were kept, in nats per cell, with the weight it had in the loss and summed over the "
-        "posteriors that the method trains; near 0 the latents say nothing.",
+        "posteriors that the method trains; near 0 the latents hold no information.",
     },
     "kept_epoch": {
         "label": "Epoch kept",
         "group": "sanity",
         "better": "lower",
         "bounds": [1.0, None],
-        "definition": "The number of the epoch whose weights a trained method kept: that of the "
-        "lowest validation loss, or the last where the run says so.",
+        "definition": "The number of the epoch whose weights a trained method kept: the one with "
+        "the lowest validation loss, or the last if the run is set so.",
     },
     "stopped_by_budget": {
         "label": "Stopped by the budget",
@@ -44,8 +44,8 @@ CARDS = {
         "better": "lower",
         "bounds": [0.0, 1.0],
         "definition": "1 where a training reached `max_epochs` less than `patience` epochs after "
-        "the epoch whose weights it kept, so that more epochs might have lowered its validation "
-        "loss; else 0. Not defined where the last weights are kept.",
+        "the epoch whose weights it kept, so more epochs might have lowered its validation loss; "
+        "else 0. Not defined where the last weights are kept.",
     },
     "alignment_at_chance": {
         "label": "Alignment at chance",
@@ -66,7 +66,7 @@ CARDS = {
         "group": "sanity",
         "better": "lower",
         "bounds": [0.0, 1.0],
-        "definition": "Share of query cells whose latents in both modalities are equal in every "
+        "definition": "Fraction of query cells whose latents in both modalities are equal in every "
         "dimension. Above 0 for anything but a control, the two modalities were not two "
         "measurements (one file read twice), or the latent is constant.",
     },
@@ -79,18 +79,16 @@ CARDS = {
         "larger over that of the other, over the query cells. Far above 1, Euclidean distances "
         "between modalities compare scales as much as cells: read the scores by cosine distance "
         "beside them.",
-        "exempt_from": {
-            "collapse_is_not_rewarded": "says nothing about how good a latent is",
-        },
+        "exempt_from": {"collapse_is_not_rewarded": "says nothing about how good a latent is"},
     },
     "label_floor": {
         "label": "FOSCTTM of perfect labels",
         "group": "reference",
         "better": "lower",
         "bounds": [0.0, 0.5],
-        "definition": "Half the sum of squared shares of the cell types among the query cells: "
-        "what FOSCTTM is when all cells of a type share one latent. A property of the data, the "
-        "same for every run.",
+        "definition": "Half the sum of squared fractions of the cell types among the query cells: "
+        "the FOSCTTM of one latent for all cells of a type. A property of the data, the same for "
+        "every run.",
     },
     "unlabelled_cells": {
         "label": "Unlabelled query cells",
@@ -98,8 +96,8 @@ CARDS = {
         "better": "lower",
         "bounds": [0.0, None],
         "definition": "Number of query cells without a cell type (unassigned, or marked unknown in "
-        "the dataset's stanza), which the scores of labels leave out. A property of the data, the "
-        "same for every run.",
+        "the dataset's stanza), which scores of labels leave out. A property of the data, the same "
+        "for every run.",
     },
     "imputation_constant_features": {
         "label": "Constant features",
@@ -113,24 +111,23 @@ CARDS = {
 
 
 def active_units(latent: np.ndarray) -> float:
-    """Return the number of dimensions of latent, (cells, dims), with a variance above 0.01."""
+    """Return the number of dimensions with a variance above 0.01."""
     return float((finite("latent", latent).var(axis=0) > 0.01).sum())
 
 
 def kl_term(history: dict[str, np.ndarray]) -> float:
-    """Return the entry of "kl" of the epoch whose weights were kept, from the columns of a run's history, (epochs,) each.
+    """Return the "kl" of the epoch whose weights were kept.
 
-    In that epoch "kept" is 1, or "validation_loss" is lowest in the history of a package that has no such column.
+    Its "kept" is 1; a package without this column kept the lowest "validation_loss".
     """
-    epoch = (
-        np.argmax(history["kept"])
-        if "kept" in history
-        else np.nanargmin(history["validation_loss"])
-    )
-    kept = float(history["kl"][epoch])
-    if not np.isfinite(kept):
+    if "kept" in history:
+        epoch = np.argmax(history["kept"])
+    else:
+        epoch = np.nanargmin(history["validation_loss"])
+    kl = float(history["kl"][epoch])
+    if not np.isfinite(kl):
         raise ValueError("the history holds NaN or infinite values")
-    return max(0.0, kept)
+    return max(0.0, kl)
 
 
 def kept_epoch(trained: Mapping[str, int]) -> float:
@@ -139,25 +136,25 @@ def kept_epoch(trained: Mapping[str, int]) -> float:
 
 
 def stopped_by_budget(stopping: Mapping[str, int]) -> float:
-    """Return 1.0 or 0.0, from the numbers "epochs" trained, "kept_epoch", "max_epochs" and "patience"."""
+    """Return 1.0 or 0.0."""
     capped = stopping["epochs"] == stopping["max_epochs"]
     return float(capped and stopping["epochs"] - stopping["kept_epoch"] < stopping["patience"])
 
 
 def alignment_at_chance(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
-    """Return 1.0 or 0.0, from a to b, (cells, dims) latents whose rows match."""
+    """Return 1.0 or 0.0, from a to b."""
     fractions = fractions_closer(latent_a, latent_b)
     return float(fractions.mean() + 2 * fractions.std(ddof=1) / np.sqrt(len(fractions)) >= 0.5)
 
 
 def equal_latents(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
-    """Return the share, from latents whose rows match."""
+    """Return the fraction of equal latents."""
     a, b = matched(latent_a=latent_a, latent_b=latent_b)
     return float(np.all(a == b, axis=1).mean())
 
 
 def latent_norm_ratio(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
-    """Return the ratio, from latents whose rows match; not defined where all of a modality have length 0."""
+    """Return the ratio; undefined if all latents of a modality have length 0."""
     shorter, longer = sorted(map(_rms_length, matched(latent_a=latent_a, latent_b=latent_b)))
     if shorter == 0:
         raise Undefined("all latents of a modality have length 0")
@@ -165,22 +162,21 @@ def latent_norm_ratio(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
 
 
 def label_floor(labels: np.ndarray) -> float:
-    """Return half the sum of squared label shares over cells with a label, (cells,)."""
+    """Return half the sum of squared fractions of the labels."""
     _, sizes = np.unique(labels[known(labels)].astype(str), return_counts=True)
     return float(0.5 * ((sizes / sizes.sum()) ** 2).sum())
 
 
 def unlabelled_cells(labels: np.ndarray) -> float:
-    """Return the number of labels, (cells,), that are ""; refuse labels of which none is known."""
+    """Return the number of labels that are ""."""
     return float((~known(labels)).sum())
 
 
 def imputation_constant_features(truth: Matrix) -> float:
-    """Return the number of columns of truth, (cells, features), without variance."""
+    """Return the number of constant features."""
     return float(sum((np.ptp(x, axis=1) == 0).sum() for (x,) in by_feature(truth=truth)))
 
 
 def _rms_length(latent: np.ndarray) -> float:
-    """Return the root mean squared length of (cells, dims) latents, however large or small their values are."""
     largest = float(np.abs(latent).max(initial=0))
     return largest and largest * float(np.sqrt(np.square(latent / largest).sum(axis=1).mean()))

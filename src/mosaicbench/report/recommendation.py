@@ -12,11 +12,10 @@ import pandas as pd
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.files.scores import CellScores
 from mosaicbench.stats.common import FOSCTTM, RUN, SPLIT, TRANSFER
-from mosaicbench.stats.paired import BEST, level, paired_tests
+from mosaicbench.stats.means import headline, signed_means
+from mosaicbench.stats.overall import ends
+from mosaicbench.stats.paired import BEST, MOST_SEEDS, paired_tests, tied_with_best
 from mosaicbench.stats.sanity import named_by_checks, signs_of
-from mosaicbench.stats.score_scale import ends
-from mosaicbench.stats.spread import MOST_SEEDS
-from mosaicbench.stats.summary import headline, signed_means
 
 if TYPE_CHECKING:
     from mosaicbench.report.theme import Theme
@@ -263,7 +262,7 @@ def _answer(
     tests = paired_tests(scores, cells, run_metadata, sizes=sizes)
     others = [
         run
-        for run in summary.loc[level(summary, tests, run_metadata), "run"]
+        for run in summary.loc[tied_with_best(summary, tests, run_metadata), "run"]
         if run != winner["run"]
     ]
     row |= {key: winner[key] for key in ("run", "mean", "low", "high", "seeds")} | {

@@ -1,7 +1,8 @@
-"""From what was read of a run and its split to the evidence: every array in the order of the solution's cells."""
+"""Align a run's files with the solution: every array in the order of the solution's cells."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +36,7 @@ def run_data_of(
     record: dict,
     history: pd.DataFrame,
 ) -> RunData:
-    """Return what is known of one run and seed.
+    """Return the outputs of one run and seed, and the truth about its cells.
 
     Parameters
     ----------
@@ -44,141 +45,122 @@ def run_data_of(
     train, solution
         Of the split.
     latents, imputed, record, history
-        What the run wrote.
+        The run's files.
 
     Raises
     ------
     ContractError
         When the rows of the run are not the solution's cells.
     """
-    query_names = {
-        modality: cells.obs["query_name"].astype(str) for modality, cells in solution.mod.items()
-    }
     complete = complete_cells(solution)
+    query_names = {m: cells.obs["query_name"].astype(str) for m, cells in solution.mod.items()}
     query_names["joint"] = next(iter(query_names.values())).loc[complete]
     rows = places_of(solution) | {"joint": solution.obs_names.get_indexer(complete)}
-    sources = list(dict.fromkeys(latents.obs["source"]))
-    of_query, of_train = (
-        {source: latents_of(latents, source, of) for source in sources} for of in ("query", "train")
-    )
-    query = {
+    of_query = {
+        source: latents_of(latents, source, "query") for source in latents.obs["source"].unique()
+    }
+    of_train = {source: latents_of(latents, source, "train") for source in of_query}
+    order = {
         source: _places(folder, names, query_names[source])
         for source, (names, _) in of_query.items()
     }
     train_labels = {
         source: _train_labels(train, source, names) for source, (names, _) in of_train.items()
     }
-    peaks = {
-        modality: cells
-        for modality, cells in solution.mod.items()
-        if cells.uns["normalization"] == "lsi"
-    }
+    private = _given({source: private_of(latents, source, "query") for source in order}, order)
+    if private and "joint" in order:  # has the blocks of all modalities side by side
+        side_by_side = [
+            z[np.searchsorted(rows[source], rows["joint"])] for source, z in private.items()
+        ]
+        private["joint"] = np.concatenate(side_by_side, axis=1)
+    predicted = {source: predicted_of(latents, source, "query") for source in order}
+    values, drawn = {}, {}
+    for direction, cells in imputed.mod.items():
+        names = query_names[direction.split("->")[0]]
+        values[direction] = cells.X[_places(folder, cells.obs_names, names)]
+        if (draws := draws_of(imputed, direction)) is not None:
+            sampled = pd.Index(names).get_indexer(draws.cells)
+            drawn[direction] = Drawn(sampled, draws.features, draws.values)
+
+    def by_modality(
+        value: Callable[[AnnData], object], where: Callable[[AnnData], bool] = lambda cells: True
+    ) -> dict[str, object]:
+        return {m: value(cells) for m, cells in solution.mod.items() if where(cells)}
+
     return RunData(
         record=record,
         batches=said_of_cells(solution, "batch"),
         labels=said_of_cells(solution, "cell_type"),
         rows={source: places for source, places in rows.items() if len(places) < solution.n_obs},
-        latents={source: z[query[source]] for source, (_, z) in of_query.items()},
-        private_latents=_private(latents, query, rows),
+        latents={source: z[order[source]] for source, (_, z) in of_query.items()},
+        private_latents=private,
         train_latents={source: z for source, (_, z) in of_train.items()},
         train_labels=train_labels,
-        label_subset=_labelled(train, of_train, train_labels),
-        predicted=_where_given(
-            {source: predicted_of(latents, source, "query") for source in sources}, query
-        ),
-        imputed={
-            direction: cells.X[
-                _places(folder, cells.obs_names, query_names[direction.split("->")[0]])
-            ]
-            for direction, cells in imputed.mod.items()
-        },
-        drawn=_drawn(imputed, query_names),
-        truth={modality: values_of(cells) for modality, cells in solution.mod.items()},
-        spaces={modality: cells.uns["normalization"] for modality, cells in solution.mod.items()},
-        train_mean={modality: cells.uns["mean"] for modality, cells in solution.mod.items()},
-        train_std={modality: cells.uns["std"] for modality, cells in solution.mod.items()},
-        feature_names={modality: feature_names(cells) for modality, cells in solution.mod.items()},
+        label_subset=_label_subset(train, of_train, train_labels),
+        predicted=_given(predicted, order),
+        imputed=values,
+        drawn=drawn,
+        truth=by_modality(values_of),
+        normalizations=by_modality(lambda cells: cells.uns["normalization"]),
+        train_mean=by_modality(lambda cells: cells.uns["mean"]),
+        train_std=by_modality(lambda cells: cells.uns["std"]),
+        feature_names=by_modality(feature_names),
         celltype_means={modality: _celltype_means(cells) for modality, cells in train.mod.items()},
-        accessible={modality: cells.X for modality, cells in peaks.items()},
-        loadings={modality: cells.varm["LSI"] for modality, cells in peaks.items()},
+        accessible=by_modality(lambda cells: cells.X, _is_lsi),
+        loadings=by_modality(lambda cells: cells.varm["LSI"], _is_lsi),
         shared_factors=solution.obsm.get("shared_factors"),
-        private_factors={
-            modality: cells.obsm["private_factors"]
-            for modality, cells in solution.mod.items()
-            if "private_factors" in cells.obsm
-        },
-        shared_driven={
-            modality: cells.var["shared_driven"].to_numpy()
-            for modality, cells in solution.mod.items()
-            if "shared_driven" in cells.var and modality not in peaks
-        },
+        private_factors=by_modality(
+            lambda cells: cells.obsm["private_factors"],
+            lambda cells: "private_factors" in cells.obsm,
+        ),
+        shared_driven=by_modality(
+            lambda cells: cells.var["shared_driven"].to_numpy(),
+            lambda cells: "shared_driven" in cells.var and not _is_lsi(cells),
+        ),
         history={name: column.to_numpy() for name, column in history.items()},
     )
 
 
 def refuse_one_matrix_twice(split: Path, values: dict[str, np.ndarray | sparse.csr_matrix]) -> None:
-    """Refuse a solution in which two modalities hold the same numbers, or nearly: any score of their alignment is void."""
+    """Refuse a solution whose two modalities hold the same numbers: alignment would be perfect."""
     for (name, x), (other, y) in combinations(values.items(), 2):
         if x.shape == y.shape and x.shape[1] > 1:
-            rows = slice(0, COMPARED_ROWS)
             x_rows, y_rows = (
-                np.asarray(z[rows].todense() if hasattr(z, "todense") else z[rows]).ravel()
-                for z in (x, y)
+                np.asarray(z.todense() if hasattr(z, "todense") else z).ravel()
+                for z in (x[:COMPARED_ROWS], y[:COMPARED_ROWS])
             )
             if np.array_equal(x_rows, y_rows) or np.corrcoef(x_rows, y_rows)[0, 1] > NEARLY_EQUAL:
                 raise ContractError(
-                    f"{split}/solution.h5mu: modalities {name!r} and {other!r} hold the same matrix, or nearly; "
-                    "was one file given twice in the dataset's stanza?"
+                    f"{split}/solution.h5mu: modalities {name!r} and {other!r} hold (nearly) the "
+                    "same matrix; was one file given twice in the dataset's stanza?"
                 )
 
 
 def values_of(cells: AnnData) -> np.ndarray | sparse.csr_matrix:
-    """Return a modality's values in its space, sparse where they lie sparse in the file."""
-    return cells.obsm["X_lsi"] if cells.uns["normalization"] == "lsi" else cells.X
+    """Return a modality's normalized values, (cells, features), sparse if the file has them so."""
+    return cells.obsm["X_lsi"] if _is_lsi(cells) else cells.X
+
+
+def _is_lsi(cells: AnnData) -> bool:
+    return cells.uns["normalization"] == "lsi"
 
 
 def _places(folder: Path, names: pd.Index, wanted: pd.Series) -> np.ndarray:
-    """Return where each wanted cell stands among the names of a run's rows; both must be the same cells."""
+    """Return the rows of the wanted cells; the run and the solution must have the same cells."""
     places = names.get_indexer(wanted)
     if np.any(places < 0) or len(names) != len(wanted):
         raise ContractError(
-            f"{folder}: its {len(names)} rows are not the solution's {len(wanted)} cells; was the split cut again? "
-            "Delete the folder."
+            f"{folder}: its {len(names)} rows are not the solution's {len(wanted)} cells; was the "
+            "split made again? Delete the folder."
         )
     return places
 
 
-def _where_given(
-    values: dict[str, np.ndarray | None], query: dict[str, np.ndarray]
+def _given(
+    values: dict[str, np.ndarray | None], order: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Return source -> the values of the query cells in order, of those sources that have some."""
-    return {source: found[query[source]] for source, found in values.items() if found is not None}
-
-
-def _drawn(imputed: Modalities, query_names: dict[str, pd.Series]) -> dict[str, Drawn]:
-    """Return direction -> draws, of those directions that have some."""
-    found = {direction: draws_of(imputed, direction) for direction in imputed.mod}
-    places = {source: pd.Index(names) for source, names in query_names.items()}
-    return {
-        direction: Drawn(
-            places[direction.split("->")[0]].get_indexer(draws.cells), draws.features, draws.values
-        )
-        for direction, draws in found.items()
-        if draws is not None
-    }
-
-
-def _private(
-    latents: AnnData, query: dict[str, np.ndarray], rows: dict[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    """Return source -> private latents of the query cells; the joint source has those of all modalities side by side."""
-    found = _where_given({source: private_of(latents, source, "query") for source in query}, query)
-    if found and "joint" in query:
-        side_by_side = [
-            z[np.searchsorted(rows[source], rows["joint"])] for source, z in found.items()
-        ]
-        found["joint"] = np.concatenate(side_by_side, axis=1)
-    return found
+    """Return source -> the values of the query cells in order, of sources that have values."""
+    return {source: x[order[source]] for source, x in values.items() if x is not None}
 
 
 def _train_labels(train: MuData, source: str, names: pd.Index) -> np.ndarray:
@@ -186,25 +168,26 @@ def _train_labels(train: MuData, source: str, names: pd.Index) -> np.ndarray:
     return np.asarray(cells.obs["cell_type"].reindex(names), dtype=object)
 
 
-def _labelled(
+def _label_subset(
     train: MuData, of_train: dict[str, tuple[pd.Index, np.ndarray]], labels: dict[str, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return latents and types of the train cells of known type, None if there are none.
+    """Return latents and types of the train cells with a label, None without any.
 
-    A cell in which all was measured is there once, as the joint source gives it; others once for each of their modalities.
+    A complete cell occurs once, with its joint latent; others once for each of their modalities.
     """
-    found, complete = [], complete_cells(train) if "joint" in of_train else pd.Index([])
+    complete = complete_cells(train) if "joint" in of_train else pd.Index([])
+    latents, types = [], []
     for source, (names, z) in of_train.items():
-        types = labels[source]
-        rows = (types != "") & ((source == "joint") | ~names.isin(complete))
-        found.append((z[rows], types[rows]))
-    if not sum(len(types) for _, types in found):
+        rows = (labels[source] != "") & ((source == "joint") | ~names.isin(complete))
+        latents.append(z[rows])
+        types.append(labels[source][rows])
+    if not sum(map(len, types)):
         return None
-    return np.concatenate([z for z, _ in found]), np.concatenate([types for _, types in found])
+    return np.concatenate(latents), np.concatenate(types)
 
 
 def _celltype_means(cells: AnnData) -> dict[str, np.ndarray]:
-    """Return cell type -> (features,) mean profile of its train cells; cells without a type are left out."""
+    """Return cell type -> (features,) mean profile of its train cells."""
     x, types = values_of(cells), np.asarray(cells.obs["cell_type"], dtype=object)
     return {
         str(t): np.asarray(x[types == t].mean(axis=0), dtype=np.float32).ravel()

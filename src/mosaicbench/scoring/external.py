@@ -1,4 +1,4 @@
-"""Scores of embeddings that were made elsewhere: what needs no train cells and no record of a run."""
+"""Scores of embeddings and graphs from outside: metrics that need no train cells and no record."""
 
 from __future__ import annotations
 
@@ -18,19 +18,13 @@ if TYPE_CHECKING:
 
 GROUPS = ("alignment", "label_transfer", "biology", "mixing")
 FEWEST_CELLS = 3
-FROM_GRAPH = (
-    "from_graph"  # the function of a metric's file that reads a graph in the place of latents
-)
+FROM_GRAPH = "from_graph"  # the function of a metric's file that reads a graph, not latents
 
 
 def known_of(obs: pd.DataFrame, *, cell_type: str, batch: str) -> pd.DataFrame:
-    """Return the columns cell_type and batch, from those of the given names; one that is not there is left out."""
-    there = {
-        name: column
-        for name, column in (("cell_type", cell_type), ("batch", batch))
-        if column in obs
-    }
-    return obs[list(there.values())].set_axis(list(there), axis=1)
+    """Return the columns of the given names as cell_type and batch, without an absent one."""
+    names = {cell_type: "cell_type", batch: "batch"}
+    return obs[[column for column in names if column in obs]].rename(columns=names)
 
 
 def scores_of_embeddings(
@@ -41,14 +35,13 @@ def scores_of_embeddings(
 ) -> pd.DataFrame:
     """Return a row per metric and source, or ordered pair of sources.
 
-    Whether the embedding has seen these cells, and how long it took, cannot be known: metrics of train cells and of expenses
-    are left out.
+    Metrics of train cells and of resources are left out.
 
     Parameters
     ----------
     embeddings
-        source -> names of its cells, and their (cells, latent) coordinates. A name is the same cell in every source; "joint" is
-        never compared with others.
+        source -> names of its cells, and their (cells, latent) coordinates. A name is the same cell
+        in every source; "joint" is never compared with others.
     obs
         By cell, with the columns cell_type and batch where they are known.
     groups
@@ -57,42 +50,43 @@ def scores_of_embeddings(
     Returns
     -------
     pandas.DataFrame
-        Columns metric, direction, value; in what is scored, only cells that every source has.
+        Columns metric, direction, value; of the cells that every source has.
 
     Raises
     ------
     UserError
-        When names are not unique, coordinates are not finite or of different widths, or too few cells are in all sources.
+        When names are not unique, coordinates are not finite or of different widths, or too few
+        cells are in all sources.
     """
     known = {card["group"] for card in catalog.cards("metrics").values()}
     if unknown := sorted(set(groups) - known):
         raise UserError(f"groups: there is no {unknown[0]!r}; there are {', '.join(sorted(known))}")
-    cells = pd.Index(obs.index.astype(str))
+    obs = obs.set_axis(obs.index.astype(str))
+    cells = obs.index
     for source, (names, z) in embeddings.items():
         _check(source, names, z)
         cells = cells[cells.isin(names)]
     if len(cells) < FEWEST_CELLS:
         raise UserError(
-            f"only {len(cells)} cells are in the truth and in every embedding; give them all the same cell names"
+            f"only {len(cells)} cells are in the truth and in every embedding; give them all the "
+            "same cell names"
         )
     widths = {source: z.shape[1] for source, (_, z) in embeddings.items() if source != "joint"}
     if len(set(widths.values())) > 1:
-        told = ", ".join(f"{source}: {width}" for source, width in widths.items())
-        raise UserError(f"embeddings in one space have as many dimensions, found {told}")
-    known_of_cells = obs.set_axis(obs.index.astype(str)).loc[cells]
-    evidence = RunData(
+        listed = ", ".join(f"{source}: {width}" for source, width in widths.items())
+        raise UserError(f"embeddings in one space have as many dimensions, found {listed}")
+    run_data = RunData(
         record={},
-        batches=_column(known_of_cells, "batch"),
-        labels=_column(known_of_cells, "cell_type"),
+        batches=_column(obs.loc[cells], "batch"),
+        labels=_column(obs.loc[cells], "cell_type"),
         latents={
             source: np.asarray(z, dtype=np.float32)[names.get_indexer(cells)]
             for source, (names, z) in embeddings.items()
         },
     )
-    found = scorer.score(evidence, groups).scores
-    return found[found["direction"] != "run"][["metric", "direction", "value"]].reset_index(
-        drop=True
-    )
+    scores = scorer.score(run_data, groups).scores
+    scores = scores.loc[scores["direction"] != "run", ["metric", "direction", "value"]]
+    return scores.reset_index(drop=True)
 
 
 def scores_of_graphs(
@@ -101,13 +95,13 @@ def scores_of_graphs(
     *,
     groups: Collection[str] = GROUPS,
 ) -> pd.DataFrame:
-    """Return a row per graph and metric that reads graphs: those whose file has a function ``from_graph``.
+    """Return a row per graph and metric that reads graphs: with a function ``from_graph``.
 
     Parameters
     ----------
     graphs
-        source -> names of its cells, and a (cells, cells) graph: entry (i, j) says that j is a neighbour of i, and is its
-        distance for metrics that read distances.
+        source -> names of its cells, and a (cells, cells) graph: where j is a neighbour of i, entry
+        (i, j) is not 0, and is the distance for metrics that read distances.
     obs, groups
         As of :func:`scores_of_embeddings`.
 
@@ -119,8 +113,9 @@ def scores_of_graphs(
     Raises
     ------
     UserError
-        When a graph is not of its cells, or one of them is not known.
+        When a graph is not of its cells, or one of them is not in `obs`.
     """
+    obs = obs.set_axis(obs.index.astype(str))
     rows = []
     for source, (names, graph) in graphs.items():
         cells = pd.Index(names).astype(str)
@@ -128,34 +123,35 @@ def scores_of_graphs(
             raise UserError(
                 f"graph {source!r}: expected {len(cells)} times {len(cells)} cells, found {graph.shape}"
             )
-        if unknown := (~cells.isin(obs.index.astype(str))).sum():
+        if unknown := (~cells.isin(obs.index)).sum():
             raise UserError(
-                f"graph {source!r}: {unknown} of its {len(cells)} cells are not in the truth; give the same names"
+                f"graph {source!r}: {unknown} of its {len(cells)} cells are not in the truth; give "
+                "the same names"
             )
-        of_cells = obs.set_axis(obs.index.astype(str)).loc[cells]
-        known = {
-            "labels": _column(of_cells, "cell_type"),
-            "batches": _column(of_cells, "batch"),
-            "graph": graph,
-        }
-        known = {need: x for need, x in known.items() if need == "graph" or len(set(x) - {""}) > 1}
+        needs: dict[str, object] = {"graph": graph}
+        for need, column in (("labels", "cell_type"), ("batches", "batch")):
+            values = _column(obs.loc[cells], column)
+            if len(set(values) - {""}) > 1:
+                needs[need] = values
         for metric, card in catalog.cards("metrics").items():
             if card["group"] in groups and catalog.stands_beside(metric, FROM_GRAPH):
-                needs = catalog.parameters("metrics", metric, FROM_GRAPH)
-                if set(needs) <= set(known):
-                    supplied = {need: known[need] for need in needs}
-                    rows.append((metric, source, scorer.ask(metric, FROM_GRAPH, **supplied)))
+                parameters = catalog.parameters("metrics", metric, FROM_GRAPH)
+                if set(parameters) <= set(needs):
+                    given = {need: needs[need] for need in parameters}
+                    rows.append((metric, source, scorer.ask(metric, FROM_GRAPH, **given)))
     return pd.DataFrame(rows, columns=["metric", "direction", "value"])
 
 
 def _check(source: str, names: pd.Index, z: np.ndarray) -> None:
     if len(names) != len(z) or np.ndim(z) != 2:
         raise UserError(
-            f"embedding {source!r}: expected (cells, latent) for {len(names)} cells, found shape {np.shape(z)}"
+            f"embedding {source!r}: expected (cells, latent) for {len(names)} cells, found shape "
+            f"{np.shape(z)}"
         )
     if not names.is_unique:
         raise UserError(
-            f"embedding {source!r} names a cell twice, {names[names.duplicated()][0]!r}; make the names unique"
+            f"embedding {source!r} names a cell twice, {names[names.duplicated()][0]!r}; make the "
+            "names unique"
         )
     if not np.isfinite(z).all():
         raise UserError(
@@ -164,6 +160,7 @@ def _check(source: str, names: pd.Index, z: np.ndarray) -> None:
 
 
 def _column(obs: pd.DataFrame, name: str) -> np.ndarray:
+    """Return a column as text, "" where it is absent or unknown."""
     if name not in obs:
         return np.full(len(obs), "", dtype=object)
     return obs[name].astype(object).where(obs[name].notna(), "").astype(str).to_numpy(dtype=object)

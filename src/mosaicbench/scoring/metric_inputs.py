@@ -1,66 +1,123 @@
-"""What metrics are asked about, and the draws of an imputation."""
+"""What metrics are called with: needs and their values, for one run, source, pair of modalities or direction."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from typing import NoReturn
 
 import numpy as np
 
+from mosaicbench.metrics._checks import Undefined
+
+
+class NoPartners(Undefined):
+    """No query cell was measured in both modalities."""
+
 
 @dataclass(frozen=True)
-class Question:
-    """What metrics are asked about.
+class MetricInputs:
+    """What metrics are called with.
 
     Attributes
     ----------
-    about
+    direction
         "run", a source of latents, or a direction: "rna->adt".
-    space
-        The value space of the target of an imputation, else "-".
-    own
-        need -> its value, or a function that computes it once, when it is first asked for.
-    common
-        The same, of needs that belong to the run, for the same cells.
+    normalization
+        That of the target of an imputation, else "-".
+    needs
+        need -> its value, or a function that computes the value.
+    of_run
+        The same, for needs that belong to the run, of the same cells.
     features
-        (features,) names of those that the question is about.
+        (features,) names of the imputed features.
     rows
-        (cells,) places among the query cells of those that it is about; None: all, in order.
-    companions
+        (cells,) places among the query cells; None: all, in order.
+    matched_by_type
         need -> its value for a metric that needs no partners; {} where cells have partners.
     """
 
-    about: str
+    direction: str
     normalization: str
-    own: dict[str, object]
-    common: dict[str, object]
+    needs: dict[str, object]
+    of_run: dict[str, object]
     features: Sequence[str] = ()
     rows: np.ndarray | None = None
     matched_by_type: dict[str, object] = field(default_factory=dict)
 
-    def suits(self, needs: Collection[str]) -> bool:
-        """Say whether a metric with these needs is to be asked: all are met, one at least by this question itself."""
-        met_here = bool(set(needs) & set(self.own)) or not self.own
-        return met_here and set(needs) <= set(self.own) | set(self.common)
+    def suit(self, needs: Collection[str]) -> bool:
+        """Say whether all needs of a metric are met, at least one by this direction itself."""
+        met_here = bool(set(needs) & set(self.needs)) or not self.needs
+        return met_here and set(needs) <= set(self.needs) | set(self.of_run)
 
     def values(self, needs: Collection[str], *, partners: bool = True) -> dict[str, object]:
         """Return need -> value, for a metric that needs partners or for one that does not."""
-        known = self.common | self.own | ({} if partners else self.matched_by_type)
+        known = self.of_run | self.needs | ({} if partners else self.matched_by_type)
         return {need: known[need]() if callable(known[need]) else known[need] for need in needs}
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """Draws of an imputation, of a sample of query cells and features.
+def without_partners(source: str, target: str) -> Callable[[], NoReturn]:
+    """Return a function that raises `NoPartners`, as the value of a need of two modalities."""
 
-    Attributes
+    def refuse() -> NoReturn:
+        raise NoPartners(f"no query cell was measured in both {source} and {target}")
+
+    return refuse
+
+
+def matched_by_type(
+    latent_a: np.ndarray, latent_b: np.ndarray, labels_a: np.ndarray, labels_b: np.ndarray
+) -> dict[str, Callable[[], np.ndarray]]:
+    """Match query cells across two modalities by type: draw equally many cells of each type.
+
+    Row i of both results has one type ("" is a type), so that the modalities differ in nothing but
+    themselves. If one modality has no label, draw from all of its cells; `labels` is then undefined.
+
+    Parameters
     ----------
-    rows, columns
-        (cells,) and (features,) their places among the source's query cells, and among the target's features.
-    values
-        (cells, features, draws), in the value space of the target.
-    """
+    latent_a, latent_b
+        (cells, latent) of the query cells of either modality.
+    labels_a, labels_b
+        (cells,) their types, "" where unknown.
 
-    rows: np.ndarray
-    columns: np.ndarray
-    values: np.ndarray
+    Returns
+    -------
+    dict
+        Functions that return `latent_a`, `latent_b` and `labels` of the matched cells.
+    """
+    are_labelled = all(np.any(labels != "") for labels in (labels_a, labels_b))
+
+    @cache
+    def drawn() -> list[np.ndarray]:
+        sides = [
+            labels.astype(str) if are_labelled else np.zeros(len(labels), dtype=str)
+            for labels in (labels_a, labels_b)
+        ]
+        sizes = {
+            name: min(np.sum(types == name) for types in sides) for name in np.intersect1d(*sides)
+        }
+        return [_drawn(types, sizes) for types in sides]
+
+    def labels() -> np.ndarray:
+        if not are_labelled:
+            raise Undefined("the cell types of one of the modalities are not known")
+        types = labels_a[drawn()[0]]
+        if not np.any(types != ""):
+            raise Undefined("the modalities have no known cell type in common")
+        return types
+
+    return {
+        "latent_a": lambda: latent_a[drawn()[0]],
+        "latent_b": lambda: latent_b[drawn()[1]],
+        "labels": labels,
+    }
+
+
+def _drawn(types: np.ndarray, sizes: dict[str, int]) -> np.ndarray:
+    """Return places of `sizes` cells of each type; the draw does not depend on the other modality."""
+    random = np.random.default_rng(0)
+    rows = [
+        random.permutation(np.flatnonzero(types == name))[:size] for name, size in sizes.items()
+    ]
+    return np.concatenate([np.zeros(0, dtype=int), *rows])

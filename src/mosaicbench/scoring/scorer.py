@@ -1,17 +1,17 @@
-"""Asks every metric that applies, and what stands behind it: its scores of single cells, features, cell types and batches.
+"""Call every metric that applies, and the functions beside it, which score cells, features and bins.
 
 A metric's file may define functions beside that of a metric, here ``m``:
 
 ``m_by_cell(...)``
-    (cells,) scores of single cells, NaN where a cell has none, whose mean is the metric: for intervals and tests over cells.
+    (cells,) scores of single cells, NaN where a cell has none, with the metric as their mean: for
+    intervals and tests over cells.
 ``m_by_feature(...)``
     (features,) scores of single features.
 ``m_by_bin(...)``
-    (bins,) counts in bins of equal width between 0 and 1, which the card's ``by_bin`` names.
+    (bins,) counts in bins of equal width between 0 and 1, under the name in the card's ``by_bin``.
 
-A card may ask for the metric of the cells of one type or one batch alone: ``by_type``, ``by_batch``. A metric that is not
-defined for the arrays it gets has a row without a value; where modalities have no query cell in common, what needs partners has
-such a row, and ``Scores.without_partners`` names it.
+With ``by_type`` or ``by_batch`` in its card, a metric is also computed for the cells of one type or
+batch. A metric that is not defined for its inputs has a row without a value.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ import pandas as pd
 
 from mosaicbench.catalog import catalog
 from mosaicbench.metrics._checks import Undefined
-from mosaicbench.scoring.partners import NoPartners
-from mosaicbench.scoring.run_data import Question, RunData
+from mosaicbench.scoring.metric_inputs import MetricInputs, NoPartners
+from mosaicbench.scoring.run_data import RunData
 
 SCORE_COLUMNS = ["metric", "direction", "normalization", "value"]
 FEATURE_COLUMNS = ["metric", "direction", "normalization", "feature", "value"]
@@ -45,9 +45,9 @@ class Scores:
     features
         A row per single feature, cell type or batch: FEATURE_COLUMNS.
     cells
-        (metric, direction, space) -> (cells,) float32; the mean over cells, NaN aside, is the metric's score.
+        (metric, direction, normalization) -> (cells,) float32; the score is their mean without NaN.
     without_partners
-        (metric, direction) of the scores that have no value because the modalities have no query cell in common.
+        (metric, direction) of scores without a value, since no query cell has both modalities.
     """
 
     scores: pd.DataFrame
@@ -63,140 +63,114 @@ NOTHING = Scores(  # of a run that failed
 )
 
 
-def score(evidence: RunData, groups: Collection[str]) -> Scores:
-    """Return every score of one run and seed.
-
-    Parameters
-    ----------
-    evidence
-        What is known of the run.
-    groups
-        The groups of metrics to ask, as their cards name them.
-    """
+def score(run_data: RunData, groups: Collection[str]) -> Scores:
+    """Return every score of one run and seed, of the metrics of some groups."""
     metrics = [name for name, card in catalog.cards("metrics").items() if card["group"] in groups]
     rows, without_partners = [], set()
-    for question, name in _suited(evidence, metrics):
-        value, reason = _value(name, question)
-        rows.append((name, question.about, question.normalization, value))
+    for inputs, metric in _suited(run_data, metrics):
+        value, reason = _value(metric, inputs)
+        rows.append((metric, inputs.direction, inputs.normalization, value))
         if isinstance(reason, NoPartners):
-            without_partners.add((name, question.about))
+            without_partners.add((metric, inputs.direction))
     tables = [
-        *_features(evidence, metrics),
-        *_bins(evidence, metrics),
-        *_parts(evidence, metrics, "by_type"),
-        *_parts(evidence, metrics, "by_batch"),
+        _table(metric, inputs, inputs.features, values)
+        for inputs, metric, values in _defined(run_data, metrics, "by_feature")
     ]
-    features = (
-        pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=FEATURE_COLUMNS)
-    )
-    cells = {
-        (name, question.about, question.normalization): _among_all(
-            values, question.rows, len(evidence.batches)
-        )
-        for question, name, values in _defined(evidence, metrics, "by_cell")
-    }
+    for inputs, metric, counts in _defined(run_data, metrics, "by_bin"):
+        edges = np.linspace(0, 1, len(counts) + 1)
+        bins = [f"{low:.1f} to {high:.1f}" for low, high in pairwise(edges)]
+        tables.append(_table(catalog.card("metrics", metric)["by_bin"], inputs, bins, counts))
+    tables += [*_parts(run_data, metrics, "by_type"), *_parts(run_data, metrics, "by_batch")]
+    cells = {}
+    for inputs, metric, values in _defined(run_data, metrics, "by_cell"):
+        of_all = np.full(len(run_data.batches), np.nan, dtype=np.float32)
+        of_all[slice(None) if inputs.rows is None else inputs.rows] = values
+        cells[metric, inputs.direction, inputs.normalization] = of_all
     return Scores(
-        pd.DataFrame(rows, columns=SCORE_COLUMNS), features, cells, frozenset(without_partners)
+        pd.DataFrame(rows, columns=SCORE_COLUMNS),
+        pd.concat(tables or [NOTHING.features], ignore_index=True),
+        cells,
+        frozenset(without_partners),
     )
 
 
-def means(evidence: RunData, metrics: Collection[str]) -> dict[str, float]:
+def means(run_data: RunData, metrics: Collection[str]) -> dict[str, float]:
     """Return metric -> its mean over directions and sources; NaN where one of them is not defined.
 
-    Metrics that nothing is asked about, and those that need partners where there are none, are left out.
+    Metrics without inputs, and those that need partners where no cell has one, are left out.
     """
     values: dict[str, list[float]] = {}
-    for question, name in _suited(evidence, list(metrics)):
-        value, reason = _value(name, question)
+    for inputs, metric in _suited(run_data, metrics):
+        value, reason = _value(metric, inputs)
         if not isinstance(reason, NoPartners):
-            values.setdefault(name, []).append(value)
-    return {name: float(np.mean(each)) for name, each in values.items()}
+            values.setdefault(metric, []).append(value)
+    return {metric: float(np.mean(each)) for metric, each in values.items()}
 
 
-def ask(metric: str, beside: str = "", /, **supplied: object) -> float:
-    """Return one metric, or a function beside it, of what it needs, NaN where it is not defined."""
-    return _value(metric, Question("what was supplied", "-", supplied, {}), beside)[0]
+def ask(metric: str, beside: str = "", /, **needs: object) -> float:
+    """Return a metric, or a function beside it, of its needs; NaN where it is not defined."""
+    return _value(metric, MetricInputs("the given values", "-", needs, {}), beside)[0]
 
 
 def _suited(
-    evidence: RunData, metrics: list[str], beside: str = ""
-) -> Iterator[tuple[Question, str]]:
-    """Yield each question with each metric that it suits; with those that have a function of a name beside them."""
+    run_data: RunData, metrics: Collection[str], beside: str = ""
+) -> Iterator[tuple[MetricInputs, str]]:
+    """Yield inputs with each metric that they suit, or that has a function `beside` which they suit."""
     having = [name for name in metrics if not beside or catalog.stands_beside(name, beside)]
     needs = {name: catalog.parameters("metrics", name, beside) for name in having}
-    for question in evidence.questions:
-        yield from ((question, name) for name in having if question.suits(needs[name]))
+    for inputs in run_data.metric_inputs:
+        yield from ((inputs, name) for name in having if inputs.suit(needs[name]))
 
 
 def _defined(
-    evidence: RunData, metrics: list[str], beside: str
-) -> Iterator[tuple[Question, str, np.ndarray]]:
-    """Yield what the functions of a name beside metrics say, where they are defined; the metric's own row says where not."""
-    for question, name in _suited(evidence, metrics, beside):
+    run_data: RunData, metrics: Collection[str], beside: str
+) -> Iterator[tuple[MetricInputs, str, np.ndarray]]:
+    """Yield the values of functions beside metrics, where they are defined."""
+    for inputs, metric in _suited(run_data, metrics, beside):
         with suppress(Undefined):
-            yield question, name, np.asarray(_called(name, question, beside))
+            yield inputs, metric, np.asarray(_called(metric, inputs, beside))
 
 
-def _called(metric: str, question: Question, beside: str = "") -> object:
-    """Return what a metric, or a function beside it, says to a question."""
+def _called(metric: str, inputs: MetricInputs, beside: str = "") -> object:
     needs = catalog.parameters("metrics", metric, beside)
     partners = not catalog.card("metrics", metric).get("without_partners", False)
-    return catalog.function("metrics", metric, beside)(**question.values(needs, partners=partners))
+    return catalog.function("metrics", metric, beside)(**inputs.values(needs, partners=partners))
 
 
-def _value(metric: str, question: Question, beside: str = "") -> tuple[float, Undefined | None]:
+def _value(metric: str, inputs: MetricInputs, beside: str = "") -> tuple[float, Undefined | None]:
     """Return a score, or NaN and why it is not defined."""
     try:
-        return _called(metric, question, beside), None
+        return _called(metric, inputs, beside), None
     except Undefined as reason:
-        print(f"{metric} of {question.about} is not defined: {reason}", file=sys.stderr)
+        print(f"{metric} of {inputs.direction} is not defined: {reason}", file=sys.stderr)
         return float("nan"), reason
 
 
-def _features(evidence: RunData, metrics: list[str]) -> Iterator[pd.DataFrame]:
-    """Yield the scores of single features, of every metric and direction."""
-    for question, name, values in _defined(evidence, metrics, "by_feature"):
-        yield _table(name, question, question.features, values)
-
-
-def _bins(evidence: RunData, metrics: list[str]) -> Iterator[pd.DataFrame]:
-    """Yield the counts by bin, of every metric that has some and every direction."""
-    for question, name, counts in _defined(evidence, metrics, "by_bin"):
-        edges = np.linspace(0, 1, len(counts) + 1)
-        bins = [f"{low:.1f} to {high:.1f}" for low, high in pairwise(edges)]
-        yield _table(catalog.card("metrics", name)["by_bin"], question, bins, counts)
-
-
-def _parts(evidence: RunData, metrics: list[str], kind: str) -> Iterator[pd.DataFrame]:
-    """Yield the scores of the cells of one type or one batch alone, where a card has the key `kind`; of known type only."""
+def _parts(run_data: RunData, metrics: Collection[str], kind: str) -> Iterator[pd.DataFrame]:
+    """Yield scores of the labelled cells of one type or batch, of metrics with `kind` in the card."""
     having = [name for name in metrics if kind in catalog.card("metrics", name)]
-    for question, metric in _suited(evidence, having):
-        rows = slice(None) if question.rows is None else question.rows
-        labels, batches = np.asarray(evidence.labels, dtype=object)[rows], evidence.batches[rows]
-        of = labels if kind == "by_type" else batches
-        names = sorted(set(labels) - {""}) if kind == "by_type" else dict.fromkeys(batches)
-        needed = question.values(catalog.parameters("metrics", metric))
-        masks = {name: (of == name) & (labels != "") for name in names}
-        parts = {
-            str(name): {need: x[rows] for need, x in needed.items()}
-            for name, rows in masks.items()
-            if rows.any()
-        }
-        values = [ask(metric, **part) for part in parts.values()]
-        yield _table(catalog.card("metrics", metric)[kind], question, list(parts), values)
-
-
-def _among_all(values: np.ndarray, rows: np.ndarray | None, cells: int) -> np.ndarray:
-    """Return scores of the query cells at `rows` as scores of all of them, (cells,) float32, NaN where there is none."""
-    if rows is None:
-        return values.astype(np.float32)
-    found = np.full(cells, np.nan, dtype=np.float32)
-    found[rows] = values
-    return found
+    for inputs, metric in _suited(run_data, having):
+        rows = slice(None) if inputs.rows is None else inputs.rows
+        labels, batches = run_data.labels[rows], run_data.batches[rows]
+        of, names = labels, sorted(set(labels) - {""})
+        if kind == "by_batch":
+            of, names = batches, dict.fromkeys(batches)
+        needs = inputs.values(catalog.parameters("metrics", metric))
+        values = {}
+        for name in names:
+            part = (of == name) & (labels != "")
+            if part.any():
+                values[str(name)] = ask(metric, **{need: x[part] for need, x in needs.items()})
+        of_parts = catalog.card("metrics", metric)[kind]
+        yield _table(of_parts, inputs, list(values), list(values.values()))
 
 
 def _table(
-    metric: str, question: Question, names: list[str], values: Collection[float]
+    metric: str, inputs: MetricInputs, names: Collection[str], values: Collection[float]
 ) -> pd.DataFrame:
-    of = {"metric": metric, "direction": question.about, "normalization": question.normalization}
+    of = {
+        "metric": metric,
+        "direction": inputs.direction,
+        "normalization": inputs.normalization,
+    }
     return pd.DataFrame(of | {"feature": names, "value": values}, columns=FEATURE_COLUMNS)

@@ -1,4 +1,4 @@
-"""The words that all statistics share: the columns that name a split and a run, and what an interval is made of."""
+"""Columns, headline scores and quantiles that all statistics share."""
 
 from __future__ import annotations
 
@@ -14,10 +14,7 @@ SPLIT = ["dataset", "scenario"]
 RUN = [*SPLIT, "run"]
 FAILED = ("diverged", "out_of_memory", "timeout", "crashed")
 DISTANCE = "euclidean"  # between latents, in the headline scores; docs/metrics.md says why
-DISTANCES = {
-    "euclidean": "",
-    "cosine": "_cosine",
-}  # distance -> what the names of its scores end in
+DISTANCES = {"euclidean": "", "cosine": "_cosine"}  # distance -> suffix of its scores
 BY_DISTANCE = {  # score that has a form for each distance -> distance -> the form's name
     score: {distance: f"{score}{end}" for distance, end in DISTANCES.items()}
     for score in ("foscttm", "recall_at_10", "label_transfer_accuracy", "label_transfer_macro_f1")
@@ -32,28 +29,23 @@ HEADLINE = (
     "fit_seconds",
     "peak_host_mb",
 )
-GROUPS = {  # what the overall score is made of
+GROUPS = {  # of the overall score
     "alignment": (FOSCTTM, RECALL),
     "label_transfer": (TRANSFER, MACRO_F1),
     "imputation": ("imputation_pearson_per_feature", "imputation_skill"),
 }
-_FORMS = {
-    form: dict.fromkeys([form, *forms.values()])
-    for forms in BY_DISTANCE.values()
-    for form in forms.values()
-}
-TABLED = tuple(
-    score for metric in HEADLINE for score in _FORMS.get(metric, [metric])
-)  # each beside that by the other distance
+TABLED = []  # headline scores, each beside its form by the other distance
+for metric in HEADLINE:
+    TABLED += BY_DISTANCE.get(metric, {"": metric}).values()
 CONTESTS = [metric for metric in HEADLINE if metric not in RESOURCES]
-ALL = "(all)"  # in the place of a dataset, over all of them: an id cannot hold brackets
+ALL = "(all)"  # the dataset of a row over all datasets: an id cannot have brackets
 LEVEL = 0.95
 T_OVER_SEEDS = "t over seeds"
 NO_INTERVAL = "none"
 
 
 def t_quantile(n: object) -> object:
-    """Return how many standard errors the 95 % t interval of the mean of `n` values reaches to each side."""
+    """Return half the width of the 95 % t interval of a mean of `n` values, in standard errors."""
     return stdtrit(n - 1, 0.5 + LEVEL / 2)
 
 
@@ -63,17 +55,14 @@ def half_width(x: np.ndarray) -> float:
 
 
 def pooled(table: pd.DataFrame, simulated: Collection[str]) -> pd.DataFrame:
-    """Return the rows of the datasets of each scenario that are taken together: not the simulated ones, unless all are."""
+    """Return the rows without simulated datasets, but with all of a scenario that has no others."""
     is_simulated = table["dataset"].isin(list(simulated))
-    is_all = (
-        is_simulated.groupby(table["scenario"]).transform("all") if len(table) else is_simulated
-    )
-    return table[~is_simulated | is_all]
+    if not len(table):
+        return table
+    return table[~is_simulated | is_simulated.groupby(table["scenario"]).transform("all")]
 
 
 def joined(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
     """Return the rows of all parts under `columns`, also when there are none."""
-    filled = [part for part in parts if len(part)]
-    return (
-        pd.concat(filled, ignore_index=True)[columns] if filled else pd.DataFrame(columns=columns)
-    )
+    filled = [part for part in parts if len(part)] or [pd.DataFrame(columns=columns)]
+    return pd.concat(filled, ignore_index=True)[columns]

@@ -1,4 +1,4 @@
-"""Which verdicts depend on the distance between latents: the same scores by each of ``common.DISTANCES``, side by side."""
+"""Which results depend on the distance between latents: the same scores by each distance."""
 
 from __future__ import annotations
 
@@ -9,66 +9,50 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.stats.common import BY_DISTANCE, DISTANCES, HEADLINE, SPLIT
-from mosaicbench.stats.summary import signed_means
+from mosaicbench.stats.means import signed_means
 
 if TYPE_CHECKING:
     from mosaicbench.catalog.run_metadata import RunMetadata
 
-DISTANCE_COLUMNS = [
-    *SPLIT,
-    "metric",
-    *(f"best_{distance}" for distance in DISTANCES),
-    "differs",
-    "runs",
-    "pairs",
-    "turned",
-]
+BEST_COLUMNS = [f"best_{distance}" for distance in DISTANCES]
+DISTANCE_COLUMNS = [*SPLIT, "metric", *BEST_COLUMNS, "differs", "runs", "pairs", "turned"]
 SCORES = [score for score, forms in BY_DISTANCE.items() if set(forms.values()) & set(HEADLINE)]
 
 
 def verdicts_by_distance(summary: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFrame:
-    """Return one row per split and headline score of latents: who is best by each distance, and what changes between them.
+    """Return the best runs by each distance, per split and headline score of latents.
 
     Parameters
     ----------
     summary
-        Columns ``summary.HEADLINE_COLUMNS``.
-    roster
-        Who competes.
+        Columns ``means.HEADLINE_COLUMNS``.
+    run_metadata
+        Which runs compete.
 
     Returns
     -------
     pandas.DataFrame
-        Columns ``DISTANCE_COLUMNS``: `metric` is the score by Euclidean distance, `runs` counts the models and baselines that
-        are compared by every distance; of their `pairs`, `turned` have another order by another distance. `differs` says
-        whether another run is best. A split with fewer than two such runs has no row.
+        Columns `DISTANCE_COLUMNS`. `metric` is the score by Euclidean distance, `runs` counts the
+        models and baselines with a score by every distance; `turned` of their `pairs` have another
+        order by another distance. `differs` says whether the best run is another. A split with
+        fewer than two such runs has no row.
     """
-    merit = summary.assign(merit=signed_means(summary, run_metadata)).dropna(subset="merit")
+    signed = summary.assign(signed=signed_means(summary, run_metadata)).dropna(subset="signed")
     rows = []
-    for (dataset, scenario), of_split in merit.groupby(SPLIT, sort=False):
+    for split, of_split in signed.groupby(SPLIT, sort=False):
         for score in SCORES:
-            forms = BY_DISTANCE[score]
-            table = of_split[of_split["metric"].isin(forms.values())].pivot(
-                index="run", columns="metric", values="merit"
-            )
-            table = table.reindex(columns=list(forms.values())).dropna()  # (runs, distances)
-            if len(table) < 2:
-                continue
-            best = {
-                distance: sorted(table.index[table[form] == table[form].max()])
-                for distance, form in forms.items()
-            }
-            row = {"dataset": dataset, "scenario": scenario, "metric": score, "runs": len(table)}
-            row |= {f"best_{distance}": ", ".join(runs) for distance, runs in best.items()}
-            row |= {
-                "differs": len(set(map(tuple, best.values()))) > 1,
-                "pairs": len(table) * (len(table) - 1) // 2,
-            }
-            rows.append(row | {"turned": _turned(table.to_numpy())})
+            forms = list(BY_DISTANCE[score].values())
+            of_score = of_split[of_split["metric"].isin(forms)]
+            table = of_score.pivot(index="run", columns="metric", values="signed")
+            table = table.reindex(columns=forms).dropna()  # (runs, distances)
+            if len(table) > 1:
+                best = [
+                    ", ".join(sorted(table.index[table[form] == table[form].max()]))
+                    for form in forms
+                ]
+                pairs = list(combinations(table.to_numpy(), 2))
+                orders = [set(np.sign(one - other)) for one, other in pairs]  # a tie is an order
+                turned = sum(len(order) > 1 for order in orders)
+                differs = len(set(best)) > 1
+                rows.append([*split, score, *best, differs, len(table), len(pairs), turned])
     return pd.DataFrame(rows, columns=DISTANCE_COLUMNS)
-
-
-def _turned(merit: np.ndarray) -> int:
-    """Return how many pairs of runs have another order by another distance, of (runs, distances); a tie is an order, too."""
-    orders = (np.sign(one - other) for one, other in combinations(merit, 2))
-    return sum(len(set(order)) > 1 for order in orders)

@@ -1,21 +1,21 @@
 """Intervals of means over seeds: 95 % t intervals, never narrower than the cells allow.
 
-What repeats a benchmark is its seeds: another split of the same cells, another start. So the interval of a mean is Student's t
-over seeds. Three seeds may lie close together by chance, and then that interval is narrower than so many cells can bear: where
-single cells have scores, it is at least as wide as that of a mean over cells. ``benchmarks/interval_coverage.py`` measures how
-often such intervals hold the truth; its table stands in docs/statistics.md.
+Seeds repeat a benchmark: another split of the same cells, another start. So the interval of a mean
+is Student's t over seeds. Three seeds may be close by chance, and then this interval is too narrow;
+so where single cells have scores, it is at least as wide as that of a mean over cells.
+``benchmarks/interval_coverage.py`` measures how often such intervals cover the truth (see
+docs/statistics.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
 from mosaicbench.files.scores import CellScores
-from mosaicbench.stats.cells import over_directions
 from mosaicbench.stats.common import LEVEL, NO_INTERVAL, RUN, T_OVER_SEEDS, t_quantile
 
 NOT_NARROWER = "t over seeds, at least as wide as over cells"
@@ -23,13 +23,44 @@ CELLS_ONLY = "t over cells, one seed"
 OF_THESE_DATASETS = "t over seeds, of these datasets"
 
 
+def cell_means(
+    scores: CellScores | None, metric: str, seeds: Iterable[int]
+) -> dict[int, np.ndarray]:
+    """Return seed -> (cells,) means over directions; {} if any seed has no scores of cells."""
+    means = {}
+    for seed in seeds if scores is not None else ():
+        blocks = [x for key, x in scores.values.items() if key[:2] == (seed, metric)]
+        if not blocks:
+            return {}
+        means[seed] = over_directions(blocks)
+    return means
+
+
+def over_directions(blocks: Sequence[np.ndarray]) -> np.ndarray:
+    """Return (cells,) values with the same mean as the directions' means over their own cells.
+
+    Where all directions have the same cells, a value is the mean over directions. Else a cell
+    counts in each of its directions by its deviation from that direction's mean; NaN without any.
+    """
+    x = np.asarray(blocks, dtype=float)  # (directions, cells)
+    given = ~np.isnan(x)
+    sizes = given.sum(axis=1, keepdims=True)
+    if (given == given[0]).all() or not sizes.all():
+        return x.mean(axis=0)
+    means = np.nanmean(x, axis=1, keepdims=True)
+    scored = given.any(axis=0)
+    deviations = (np.where(given, x - means, 0) / sizes).mean(axis=0)
+    return np.where(scored, means.mean() + scored.sum() * deviations, np.nan)
+
+
 def half_width_over_cells(
     values: Mapping[int, np.ndarray], names: Mapping[int, np.ndarray]
 ) -> float:
-    """Return half the width of the 95 % interval of the mean over seeds of the mean over cells, seeds taken as they are.
+    """Return half the width of the 95 % interval of the mean over given seeds and their cells.
 
-    With other cells in every seed this is t sqrt(v / (n S)), with v the mean over S seeds of the variance over n cells. A cell
-    that is met with several seeds counts once: its deviations are summed before they are squared.
+    With other cells in every seed this is t sqrt(v / (n S)), with v the mean over S seeds of the
+    variance over n cells. The deviations of a cell that occurs with several seeds are summed before
+    they are squared.
 
     Parameters
     ----------
@@ -41,15 +72,16 @@ def half_width_over_cells(
     float
         NaN where fewer than two cells have a score.
     """
-    deviations, met = [], []
+    deviations, scored = [], []
     for seed, x in values.items():
         given = ~np.isnan(x)
         of_seed = x[given].astype(float)
-        deviations.append(
-            (of_seed - of_seed.mean()) / (len(of_seed) * len(values)) if len(of_seed) else of_seed
-        )
-        met.append(names[seed][given])
-    cells, distinct = pd.factorize(np.concatenate(met))
+        if len(of_seed):
+            deviations.append((of_seed - of_seed.mean()) / (len(of_seed) * len(values)))
+            scored.append(names[seed][given])
+    if not scored:
+        return np.nan
+    cells, distinct = pd.factorize(np.concatenate(scored))
     n = len(distinct)
     if n < 2:
         return np.nan
@@ -68,8 +100,8 @@ def over_cells(cells: Iterable[CellScores]) -> dict[tuple, float]:
     Returns
     -------
     dict
-        (dataset, scenario, run, metric, direction, space), and for the mean over directions (dataset, scenario, run, metric)
-        -> half the width.
+        (dataset, scenario, run, metric, direction, normalization), and for the mean over directions
+        (dataset, scenario, run, metric) -> half the width.
     """
     widths: dict[tuple, float] = {}
     for run in cells:
@@ -78,12 +110,12 @@ def over_cells(cells: Iterable[CellScores]) -> dict[tuple, float]:
         for (seed, *score), x in run.values.items():
             if not np.isnan(x).all():
                 by_score.setdefault(tuple(score), {})[seed] = x
-        by_metric: dict[str, list[dict[int, np.ndarray]]] = {}
+        seeds_of: dict[str, set[int]] = {}
         for (metric, *place), by_seed in by_score.items():
             widths[(*names, metric, *place)] = half_width_over_cells(by_seed, run.cells)
-            by_metric.setdefault(metric, []).append(by_seed)
-        for metric, directions in by_metric.items():
-            seeds = set.intersection(*(set(by_seed) for by_seed in directions))
+            seeds_of[metric] = seeds_of.get(metric, set(by_seed)) & set(by_seed)
+        for metric, seeds in seeds_of.items():
+            directions = [by_seed for (name, *_), by_seed in by_score.items() if name == metric]
             means = {
                 seed: over_directions([by_seed[seed] for by_seed in directions])
                 for seed in sorted(seeds)
@@ -94,36 +126,41 @@ def over_cells(cells: Iterable[CellScores]) -> dict[tuple, float]:
 
 
 def with_cells(summary: pd.DataFrame, widths: Mapping[tuple, float]) -> pd.DataFrame:
-    """Widen t intervals over seeds to what the cells allow, and give those of one seed; `interval` says what each is.
+    """Widen t intervals over seeds to what the cells allow, and add those of one seed.
 
     Parameters
     ----------
     summary
-        ``summary.comparison`` (one row per direction and space) or ``summary.headline`` (means over directions).
+        ``means.comparison`` (a row per direction) or ``means.headline`` (means over directions).
     widths
-        As :func:`over_cells` gives them.
+        The result of :func:`over_cells`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The summary with other `low`, `high` and `interval`.
     """
     keys = [*RUN, "metric", *(["direction", "normalization"] if "direction" in summary else [])]
     of_cells = pd.Series(
         [widths.get(key, np.nan) for key in summary[keys].itertuples(index=False, name=None)],
+        index=summary.index,
         dtype=float,
     )
-    of_cells = of_cells.set_axis(summary.index)
     half = np.fmax((summary["high"] - summary["low"]).astype(float) / 2, of_cells)
     has_cells = of_cells.notna()
     kind = summary["interval"].mask(has_cells & (summary["seeds"] > 1), NOT_NARROWER)
-    kind = kind.mask(has_cells & (summary["seeds"] == 1), CELLS_ONLY)
-    ends = {"low": summary["mean"] - half, "high": summary["mean"] + half}
     return summary.assign(
-        **{name: end.where(has_cells, summary[name]) for name, end in ends.items()}, interval=kind
+        low=(summary["mean"] - half).where(has_cells, summary["low"]),
+        high=(summary["mean"] + half).where(has_cells, summary["high"]),
+        interval=kind.mask(has_cells & (summary["seeds"] == 1), CELLS_ONLY),
     )
 
 
 def over_datasets(values: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, str]:
-    """Return the ends of 95 % intervals of the mean over datasets of the mean over seeds, and what they are made of.
+    """Return 95 % intervals of the mean over given datasets of the mean over seeds, and their kind.
 
-    The datasets are taken as they are: the intervals say what other seeds would change, and nothing about other datasets.
-    Degrees of freedom are Welch and Satterthwaite's.
+    The intervals concern other seeds, not other datasets. Degrees of freedom are Welch and
+    Satterthwaite's.
 
     Parameters
     ----------
@@ -133,9 +170,8 @@ def over_datasets(values: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndar
     mean = np.mean([x.mean(axis=0) for x in values.values()], axis=0)
     if min(len(x) for x in values.values()) < 2:
         return np.full_like(mean, np.nan), np.full_like(mean, np.nan), NO_INTERVAL
-    variances = np.stack(
-        [x.var(axis=0, ddof=1) / len(x) for x in values.values()]
-    )  # (datasets, columns), of the means
+    # (datasets, columns), of the means
+    variances = np.stack([x.var(axis=0, ddof=1) / len(x) for x in values.values()])
     freedom = np.array([len(x) - 1 for x in values.values()])[:, None]
     total = variances.sum(axis=0)
     with np.errstate(invalid="ignore"):

@@ -1,7 +1,17 @@
-"""Paired comparisons: every run against the best of its split and metric and against runs that were named before.
+"""Paired comparisons: every run against the best of its split and metric, and against named runs.
 
-Runs are compared on the splits that both have. ``spread`` gives the variance of their difference, from splits and cells
-together, for these cells (other splits and starts) and for new cells of the same kind.
+Runs are compared on the splits that both have. The variance of their difference comes from splits
+and cells together.
+
+A split draws query cells, so the mean difference of a split varies at least as much as the
+differences of single cells imply (`within`); starts and train cells add to it. Three splits measure
+the sum (`between`) with two degrees of freedom. But the ratio of `between` to `within` is of one
+kind for the runs of a score. So each comparison borrows this ratio from the others, the more, the
+more alike the others are: the moderated variance of Smyth (2004, doi:10.2202/1544-6115.1027). For
+new cells of the same kind, the variance of a mean over J splits of one dataset is (1/J + query
+cells / train cells) times that, since the splits share their cells (Nadeau and Bengio 2003,
+doi:10.1023/A:1024068626366). ``benchmarks/interval_coverage.py`` measures how often such intervals
+cover the truth.
 """
 
 from __future__ import annotations
@@ -11,62 +21,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri, polygamma, stdtr, stdtrit
 
 from mosaicbench.files.scores import CellScores
-from mosaicbench.stats.cells import cell_means
 from mosaicbench.stats.common import LEVEL, SPLIT
-from mosaicbench.stats.spread import detectable, interval, moderated, seeds_needed, share
-from mosaicbench.stats.summary import best, complete_seed_means, headline, signed_means
+from mosaicbench.stats.intervals import cell_means
+from mosaicbench.stats.means import best, complete_seed_means, headline, signed_means
 
 if TYPE_CHECKING:
     from mosaicbench.catalog.run_metadata import RunMetadata
 
-PAIRED_COLUMNS = [
-    *SPLIT,
-    "metric",
-    "run",
-    "against",
-    "role",
-    "test",
-    "effect",
-    "better",
-    "low",
-    "high",
-    "p",
-    "p_holm",
-]
-PAIRED_COLUMNS += [
-    "low_new",
-    "high_new",
-    "p_new",
-    "p_new_holm",
-    "family",
-    "detectable",
-    "detectable_new",
-    "seeds_needed",
-]
-PAIRED_COLUMNS += ["seeds", "cells", "degrees", "note"]
-NUMBERS = (
-    "effect",
-    "low",
-    "high",
-    "p",
-    "p_holm",
-    "low_new",
-    "high_new",
-    "p_new",
-    "p_new_holm",
-    "detectable",
-    "detectable_new",
-)
-NUMBERS += ("seeds_needed", "degrees")
-SPLITS_AND_CELLS, SPLITS, ONE_SPLIT, NO_TEST = (
-    "splits and cells",
-    "splits",
-    "cells of one split",
-    "none",
-)
+EFFECTS = ["low", "high", "p", "p_holm"]
+NEW_EFFECTS = ["low_new", "high_new", "p_new", "p_new_holm"]
+POWERS = ["detectable", "detectable_new", "seeds_needed"]
+PAIRED_COLUMNS = [*SPLIT, "metric", "run", "against", "role", "test", "effect", "better", *EFFECTS]
+PAIRED_COLUMNS += [*NEW_EFFECTS, "family", *POWERS, "seeds", "cells", "degrees", "note"]
+NUMBERS = ["effect", *EFFECTS, *NEW_EFFECTS, *POWERS, "degrees"]
+SPLITS_AND_CELLS, SPLITS = "splits and cells", "splits"
+ONE_SPLIT, NO_TEST = "cells of one split", "none"
 BEST, LINEAR, REFERENCE = "best", "linear", "reference"
+POWER = 0.8
+MOST_SEEDS = 100
+MOST_BORROWED = 2  # degrees of freedom, for each one of a comparison
 
 
 def paired_tests(
@@ -77,7 +53,7 @@ def paired_tests(
     reference: str | None = None,
     sizes: Mapping[tuple[str, str], tuple[int, int]] | None = None,
 ) -> pd.DataFrame:
-    """Compare every model and baseline with the best of its split and metric, the linear baseline and a reference.
+    """Compare every model and baseline with the best of its split and metric, and with named runs.
 
     Parameters
     ----------
@@ -85,122 +61,114 @@ def paired_tests(
         Columns ``files.scores.SCORE_COLUMNS``.
     cells
         The scores of single cells of every run.
-    roster
-        Who competes, and which way a metric is better.
+    run_metadata
+        Which runs compete, and which direction of a metric is better.
     reference
-        The run that the config names, beside that of the method ``linear``; None names no other.
+        The run that the config names, beside runs of the method ``linear``.
     sizes
-        (dataset, scenario) -> numbers of train and query cells; without them nothing is said of new cells.
+        (dataset, scenario) -> numbers of train and query cells, for intervals of new cells.
 
     Returns
     -------
     pandas.DataFrame
-        Columns ``PAIRED_COLUMNS``. `effect` is the run's mean less the other's over the splits of both, in units of the metric.
-        `low`, `high` and `p` are about other splits of these cells and other starts; those with "new" about new cells of the
-        same kind. `p_holm` is corrected over the comparisons that `family` counts. `detectable` is the smallest difference that
-        this design tells apart in 80 % of such benchmarks, at 5 % over the family; `seeds_needed` the fewest splits with which
-        `detectable_new` is as small as the effect, NA where no number up to ``spread.MOST_SEEDS`` is enough. `degrees` are the
-        degrees of freedom. Where there is no test, p is NA and `note` says why.
+        Columns `PAIRED_COLUMNS`. `effect` is the run's mean less the other's over the splits of
+        both, in units of the metric. `low`, `high` and `p` concern other splits of these cells and
+        other starts; those with "new" concern new cells of the same kind. `p_holm` is corrected
+        over the comparisons that `family` counts. `detectable` is the smallest difference that this
+        design detects in 80 % of such benchmarks, at 5 % over the family; `seeds_needed` the fewest
+        splits with which `detectable_new` is as small as the effect, NA above `MOST_SEEDS`.
+        `degrees` are the degrees of freedom. Without a test, p is NA and `note` states the reason.
     """
     cells_of = {(run.dataset, run.scenario, run.run): run for run in cells}
-    summary = headline(scores)
-    winners = (
-        summary[best(summary, run_metadata)].groupby([*SPLIT, "metric"], sort=False)["run"].first()
-    )
+    summary, groups = headline(scores), [*SPLIT, "metric"]
+    winners = summary[best(summary, run_metadata)].groupby(groups, sort=False)["run"].first()
     parts = []
-    for (*split, metric), group in complete_seed_means(scores).groupby(
-        [*SPLIT, "metric"], sort=False
-    ):
+    for (*split, metric), group in complete_seed_means(scores).groupby(groups, sort=False):
         if not run_metadata.is_quality(metric):
             continue
         competing = run_metadata.competing(group)
-        table = competing.pivot(index="seed", columns="run", values="value")[
-            competing["run"].unique()
-        ]  # (seeds, runs)
+        table = competing.pivot(index="seed", columns="run", values="value")
+        table = table[competing["run"].unique()]  # (seeds, runs)
         train, query = (sizes or {}).get(tuple(split), (0, 0))
-        names = dict(zip(SPLIT, split, strict=True)) | {"metric": metric}
         by_cell = {
             run: cell_means(cells_of.get((*split, run)), metric, table.index[table[run].notna()])
             for run in table
         }
-        met = next((cells_of[(*split, run)].cells for run in table if by_cell[run]), {})
-        found = set()
-        for against, role in _opponents(
-            table, winners.get((*split, metric)), reference, run_metadata
-        ):
-            runs = [run for run in table if run != against and run not in found]
-            found.add(against)
+        names = next((cells_of[(*split, run)].cells for run in table if by_cell[run]), {})
+        roles = _roles(table, winners.get((*split, metric)), reference, run_metadata)
+        for place, (against, role) in enumerate(roles.items()):
             rows = _against(
                 table,
                 against,
-                runs,
                 by_cell,
-                met,
+                names,
                 query / train if train else np.nan,
                 picked=BEST in role,
             )
-            signs = run_metadata.sign(metric) * rows["effect"]
-            better = np.select([signs > 0, signs < 0], [rows["run"], against], "neither")
-            parts.append(rows.assign(**names, against=against, role=role, better=better))
+            rows = rows[~rows["run"].isin(list(roles)[:place])]  # compared already
+            signed = run_metadata.sign(metric) * rows["effect"]
+            better = np.select([signed > 0, signed < 0], [rows["run"], against], "neither")
+            of_split = dict(zip(groups, [*split, metric], strict=True))
+            parts.append(rows.assign(**of_split, against=against, role=role, better=better))
     table = pd.concat([part for part in parts if len(part)] or [pd.DataFrame()], ignore_index=True)
     return table.reindex(columns=PAIRED_COLUMNS).astype(dict.fromkeys(NUMBERS, float))
 
 
-def level(summary: pd.DataFrame, tests: pd.DataFrame, run_metadata: RunMetadata) -> pd.Series:
-    """Say of each row of a table of headline scores whether its run is the best, or cannot be told from the best.
+def tied_with_best(
+    summary: pd.DataFrame, tests: pd.DataFrame, run_metadata: RunMetadata
+) -> pd.Series:
+    """Say of each row of a table of headline scores whether its run is the best, or tied with it.
 
-    Told apart are two runs of which :func:`decisive` is less than 0.05. Two that differ by the same in every split differ.
-    Without any test, only the best mean counts. A run that lacks a seed is not compared by its mean (:func:`summary.merits`),
-    and so is not called level with the best either.
+    A run is tied with the best unless :func:`decisive` is below 0.05, or both differ by the same in
+    every split. Without any test, only the best mean counts. A run that lacks a seed is not
+    compared (:func:`means.signed_means`), so it is not tied with the best either.
 
     Parameters
     ----------
     summary
-        Columns ``summary.HEADLINE_COLUMNS``.
+        Columns ``means.HEADLINE_COLUMNS``.
     tests
-        Columns ``PAIRED_COLUMNS``.
-    roster
-        Who competes, and which way a metric is better.
+        Columns `PAIRED_COLUMNS`.
+    run_metadata
+        Which runs compete, and which direction of a metric is better.
     """
     with_best = tests[tests["role"].astype(str).str.startswith(BEST)]
     p = decisive(with_best)
     equal = p.ge(1 - LEVEL) | (p.isna() & with_best["effect"].eq(0))
     names = [*SPLIT, "run", "metric"]
-    found = set(with_best.loc[equal, names].itertuples(index=False, name=None))
-    is_equal = pd.Series(
-        [name in found for name in summary[names].itertuples(index=False, name=None)], dtype=bool
-    )
-    return best(summary, run_metadata) | (
-        is_equal.set_axis(summary.index) & signed_means(summary, run_metadata).notna()
-    )
+    tied = pd.MultiIndex.from_frame(with_best.loc[equal, names].astype(object))
+    is_tied = pd.MultiIndex.from_frame(summary[names].astype(object)).isin(tied)
+    compared = signed_means(summary, run_metadata).notna()
+    return best(summary, run_metadata) | (is_tied & compared)
 
 
 def decisive(tests: pd.DataFrame) -> pd.Series:
-    """Return the corrected p that decides: for new cells of the same kind, for these cells where their number is not known."""
+    """Return the corrected p for new cells of the same kind, or, if unknown, for these cells."""
     return tests["p_new_holm"].astype(float).fillna(tests["p_holm"].astype(float))
 
 
 def over_splits(differences: np.ndarray) -> dict[str, object]:
-    """Return effect, 95 % interval and p of the paired t test of (splits,) differences, and why there is none."""
+    """Return effect, 95 % interval and p of the paired t test of (splits,) differences.
+
+    `note` states the reason where there is no test.
+    """
     n = len(differences)
     effect = float(np.mean(differences)) if n else np.nan
     if n < 2 or _are_equal(differences):
-        return {
-            "effect": effect,
-            "low": np.nan,
-            "high": np.nan,
-            "p": np.nan,
-            "note": _why_no_test(n),
-        }
-    low, high, p = interval(effect, float(differences.std(ddof=1) / np.sqrt(n)), n - 1)
-    return {"effect": effect, "low": low, "high": high, "p": p, "note": ""}
+        low = high = p = np.nan
+        note = _why_no_test(n)
+    else:
+        low, high, p = interval(effect, float(differences.std(ddof=1) / np.sqrt(n)), n - 1)
+        note = ""
+    return {"effect": effect, "low": low, "high": high, "p": p, "note": note}
 
 
 def holm(p: pd.Series, *, picked: bool = False) -> pd.Series:
     """Return p values corrected after Holm over those that exist.
 
-    With `picked`, all are comparisons with a run that was picked as the best on these very scores. Among n runs that are alike,
-    it is the largest of n(n - 1) / 2 differences that is tested first, so each step counts the pairs of runs that are left.
+    With `picked`, all are comparisons with a run that was picked as the best on these scores. Then
+    the largest of n(n - 1) / 2 differences among n runs is tested first, so each step counts the
+    pairs of runs that are left.
     """
     ordered = p.astype(float).dropna().sort_values()
     left = np.arange(len(ordered), 0, -1)
@@ -208,119 +176,107 @@ def holm(p: pd.Series, *, picked: bool = False) -> pd.Series:
     return (ordered * factor).cummax().clip(upper=1).reindex(p.index)
 
 
-def _opponents(
+def _roles(
     table: pd.DataFrame, winner: str | None, reference: str | None, run_metadata: RunMetadata
-) -> Iterable[tuple[str, str]]:
-    """Yield whom the runs of (seeds, runs) are compared with, and what that one is: "best, linear"."""
-    roles = {winner: [BEST]} if winner is not None else {}
-    named = [
-        (run, LINEAR) for run in table if run_metadata.method(run) == LINEAR and run != reference
-    ] + [(reference, REFERENCE)]
-    for run, role in named:
+) -> dict[str, str]:
+    """Return the runs of (seeds, runs) to compare with -> their role: "best, linear"."""
+    roles = {} if winner is None else {winner: BEST}
+    linear = [run for run in table if run_metadata.method(run) == LINEAR and run != reference]
+    for run, role in [*((run, LINEAR) for run in linear), (reference, REFERENCE)]:
         if run in table.columns:
-            roles[run] = [*roles.get(run, []), role]
-    return [(run, ", ".join(words)) for run, words in roles.items()]
+            roles[run] = f"{roles[run]}, {role}" if run in roles else role
+    return roles
 
 
 def _against(
     table: pd.DataFrame,
     against: str,
-    runs: list[str],
     by_cell: Mapping[str, Mapping[int, np.ndarray]],
-    met: Mapping[int, np.ndarray],
+    names: Mapping[int, np.ndarray],
     ratio: float,
     *,
     picked: bool,
 ) -> pd.DataFrame:
-    """Return one row per run: its comparison with another.
+    """Return one row per other run: its comparison with the run `against`.
 
     Parameters
     ----------
     table
         (seeds, runs), means over directions, NaN where a seed failed.
-    against
-        The run that all are compared with.
-    runs
-        Those to list; every run of the table takes part in the variance.
     by_cell
         run -> seed -> (cells,); {} where single cells have no scores.
-    met
+    names
         seed -> (cells,) names of query cells.
     ratio
         Query cells over train cells, NaN if not known.
     picked
-        Whether that run was picked on these scores.
+        Whether `against` was picked on these scores.
     """
     others = [run for run in table if run != against]
     differences = {run: (table[run] - table[against]).dropna() for run in others}
     of_cells = {
-        run: _of_cells(by_cell[run], by_cell[against], d.index, met)
+        run: _of_cells(by_cell[run], by_cell[against], d.index, names)
         for run, d in differences.items()
     }
     within = np.array([variance for variance, _ in of_cells.values()], dtype=float)
+    seeds = np.array([len(d) for d in differences.values()])
     between = np.array(
         [d.var(ddof=1) if len(d) > 1 else np.nan for d in differences.values()], dtype=float
     )
-    freedom = np.array([len(d) - 1.0 for d in differences.values()])
-    variances, degrees = moderated(between, within, freedom, ratio)
+    variances, degrees = moderated(between, within, seeds - 1.0, ratio)
     tests = len(others) * (len(others) + 1) // 2 if picked else len(others)
     rows = []
     for place, (run, d) in enumerate(differences.items()):
-        row = {
-            "run": run,
-            "effect": d.mean(),
-            "seeds": len(d),
-            "cells": of_cells[run][1],
-            "test": NO_TEST,
-            "note": "",
-        }
-        is_one = len(d) == 1 and within[place] > 0
-        variance = within[place] / (1 + np.nan_to_num(ratio)) if is_one else variances[place]
-        free = row["cells"] - 1.0 if is_one else degrees[place]
-        if is_one or (len(d) > 1 and (within[place] > 0 or not _are_equal(d.to_numpy()))):
-            row["test"] = (
-                ONE_SPLIT if is_one else SPLITS if np.isnan(within[place]) else SPLITS_AND_CELLS
-            )
-            row |= _tested(row["effect"], variance, len(d), free, ratio, tests)
+        cells = of_cells[run][1]
+        row = {"run": run, "effect": d.mean(), "seeds": len(d), "cells": cells}
+        if len(d) == 1 and within[place] > 0:
+            variance = within[place] / (1 + np.nan_to_num(ratio))
+            row |= {"test": ONE_SPLIT, "note": ""}
+            row |= _tested(row["effect"], variance, 1, cells - 1.0, ratio, tests)
+        elif len(d) > 1 and (within[place] > 0 or not _are_equal(d.to_numpy())):
+            row |= {"test": SPLITS if np.isnan(within[place]) else SPLITS_AND_CELLS, "note": ""}
+            row |= _tested(row["effect"], variances[place], len(d), degrees[place], ratio, tests)
         else:
-            row["note"] = _why_no_test(len(d))
+            row |= {"test": NO_TEST, "note": _why_no_test(len(d))}
         rows.append(row)
-    found = pd.DataFrame(rows).reindex(columns=PAIRED_COLUMNS)
-    words = f"{len(others)} runs with the {'best, which was picked here' if picked else 'run that was named before'}"
-    corrected = {f"{name}_holm": holm(found[name], picked=picked) for name in ("p", "p_new")}
-    found = found.assign(**corrected, family=words)
-    return found[found["run"].isin(runs)].reset_index(drop=True)
+    compared = pd.DataFrame(rows).reindex(columns=PAIRED_COLUMNS)
+    kind = "best, which was picked here" if picked else "run that was named before"
+    return compared.assign(
+        p_holm=holm(compared["p"], picked=picked),
+        p_new_holm=holm(compared["p_new"], picked=picked),
+        family=f"{len(others)} runs with the {kind}",
+    )
 
 
 def _of_cells(
-    own: Mapping[int, np.ndarray],
-    other: Mapping[int, np.ndarray],
+    of_run: Mapping[int, np.ndarray],
+    of_other: Mapping[int, np.ndarray],
     seeds: Iterable[int],
-    met: Mapping[int, np.ndarray],
+    names: Mapping[int, np.ndarray],
 ) -> tuple[float, int]:
-    """Return the variance of a mean difference over the query cells of a split, and how many distinct cells there are.
+    """Return the variance of a mean difference over the query cells of a split, and distinct cells.
 
     The variance is a mean over splits. NaN and 0 where single cells have no scores.
     """
-    if not own or not other:
+    if not of_run or not of_other:
         return np.nan, 0
-    variances, names = [], [np.array([], dtype=str)]
+    variances, distinct = [], set()
     for seed in seeds:
-        d = own[seed] - other[seed]
+        d = of_run[seed] - of_other[seed]
         given = ~np.isnan(d)
         variances.append(d[given].var(ddof=1) / given.sum() if given.sum() > 1 else np.nan)
-        names.append(met[seed][given])
-    return float(np.mean(variances)) if variances else np.nan, len(np.unique(np.concatenate(names)))
+        distinct.update(names[seed][given])
+    return float(np.mean(variances)) if variances else np.nan, len(distinct)
 
 
 def _tested(
     effect: float, variance: float, seeds: int, degrees: float, ratio: float, tests: int
 ) -> dict[str, float]:
-    """Return intervals, p values, what is detectable and how many seeds are needed; `tests` is how many p is corrected for."""
+    """Return intervals, p values, detectable differences and needed seeds, for that many tests."""
     row: dict[str, float] = {"degrees": degrees}
     for name, of_dataset in {"": 0.0, "_new": ratio}.items():
         if np.isfinite(of_dataset):
-            error = float(np.sqrt(variance * share(seeds, of_dataset)))
+            error = float(np.sqrt(variance * variance_factor(seeds, of_dataset)))
             low, high, p = interval(effect, error, degrees)
             row |= {f"low{name}": low, f"high{name}": high, f"p{name}": p}
             row[f"detectable{name}"] = float(detectable(error, degrees, tests))
@@ -339,3 +295,113 @@ def _why_no_test(seeds: int) -> str:
 
 def _are_equal(x: np.ndarray) -> bool:
     return bool(np.ptp(x) <= 1e-12 * np.abs(x).max())
+
+
+# --- variance and power ---
+
+
+def moderated(
+    between: np.ndarray, within: np.ndarray, freedom: np.ndarray, ratio: float = np.nan
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the variance between splits of several comparisons, and its degrees of freedom.
+
+    Parameters
+    ----------
+    between
+        (comparisons,) variance over splits of the mean difference, NaN with fewer than two splits.
+    within
+        (comparisons,) variance of a mean over the query cells of a split, NaN where single cells
+        have no scores.
+    freedom
+        (comparisons,) splits less one.
+    ratio
+        Query cells over train cells, NaN if not known: splits of one dataset vary by
+        1 / (1 + ratio) of what cells imply.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        (comparisons,) each; NaN where neither splits nor cells have a variance.
+    """
+    least, scale = np.zeros(len(between)), np.ones(len(between))
+    if np.isfinite(within).all():
+        least, scale = within / (1 + np.nan_to_num(ratio)), within
+    with np.errstate(divide="ignore", invalid="ignore"):
+        excess = np.where((freedom > 0) & (between > 0) & (scale > 0), between / scale, np.nan)
+    variance, degrees = between.astype(float), np.where(freedom > 0, freedom, np.nan).astype(float)
+    for place in np.flatnonzero(freedom > 0):
+        others = ~np.isnan(excess) & (np.arange(len(between)) != place)
+        if others.any():
+            borrowed = _alike(excess[others], freedom[others]) * freedom[place]
+            expected = scale[place] * np.average(excess[others], weights=freedom[others])
+            total = freedom[place] * between[place] + borrowed * max(expected, least[place])
+            variance[place] = total / (freedom[place] + borrowed)
+            degrees[place] += borrowed
+    return variance, degrees
+
+
+def _alike(excess: np.ndarray, freedom: np.ndarray) -> float:
+    """Return the degrees of freedom of others for each one of a comparison; more if they are alike.
+
+    Logarithms of variances of equal truth vary by the trigamma function of half their degrees of
+    freedom; the rest is the spread of the truth, and gives the degrees of freedom of the prior
+    (Smyth 2004).
+    """
+    most = min(MOST_BORROWED, len(excess) / 2)
+    if len(excess) < 3:
+        return most
+    spread = np.log(excess).var(ddof=1) - np.mean(polygamma(1, freedom / 2))
+    if spread <= 0:
+        return most
+    prior = (1 + np.sqrt(1 + 2 * spread)) / spread  # 2 y of trigamma(y) = spread, nearly
+    return min(most, prior / freedom.mean())
+
+
+def variance_factor(seeds: float | np.ndarray, ratio: float = 0.0) -> float | np.ndarray:
+    """Return the factor from the variance between splits to that of a mean over `seeds` splits.
+
+    `ratio` is query cells over train cells, 0 for these cells.
+    """
+    return 1 / seeds + ratio
+
+
+def interval(effect: float, error: float, degrees: float) -> tuple[float, float, float]:
+    """Return the 95 % interval of an effect with its standard error, and its p."""
+    half = float(stdtrit(degrees, 0.5 + LEVEL / 2) * error)
+    return effect - half, effect + half, float(2 * stdtr(degrees, -abs(effect) / error))
+
+
+def detectable(
+    error: float | np.ndarray, degrees: float | np.ndarray, tests: int
+) -> float | np.ndarray:
+    """Return the difference detected with a probability of 0.8, at 5 % over all tests (Bonferroni).
+
+    The noncentral t is taken as normal, with mean and variance of an estimated standard deviation,
+    corrected for its median below the truth.
+    """
+    quantile = stdtrit(degrees, 1 - (1 - LEVEL) / 2 / tests)
+    spread = np.sqrt(1 + quantile**2 / (2 * degrees))
+    apart = quantile * (1 - 1 / (4 * degrees)) + ndtri(POWER) * spread
+    return apart * error / (1 - 2 / (9 * degrees)) ** 1.5
+
+
+def seeds_needed(
+    effect: float, variance: float, per_seed: float, ratio: float, tests: int
+) -> float:
+    """Return the fewest splits with which `effect` is detectable for new cells; NaN above `MOST_SEEDS`.
+
+    Parameters
+    ----------
+    effect, variance
+        The difference, and its variance between splits.
+    per_seed
+        Degrees of freedom of that variance for each split beyond the first.
+    ratio
+        Query cells over train cells.
+    tests
+        As of :func:`detectable`.
+    """
+    seeds = np.arange(2, MOST_SEEDS + 1)
+    errors = np.sqrt(variance * variance_factor(seeds, ratio))
+    enough = detectable(errors, per_seed * (seeds - 1), tests) <= abs(effect)
+    return float(seeds[enough.argmax()]) if enough.any() else np.nan

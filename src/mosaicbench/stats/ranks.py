@@ -11,95 +11,72 @@ import pandas as pd
 
 from mosaicbench.stats.common import LEVEL, NO_INTERVAL, pooled
 from mosaicbench.stats.intervals import over_datasets
-from mosaicbench.stats.summary import complete_seed_means
+from mosaicbench.stats.means import complete_seed_means
 
 if TYPE_CHECKING:
     from mosaicbench.catalog.run_metadata import RunMetadata
 
-RANK_COLUMNS = [
-    "scenario",
-    "metric",
-    "run",
-    "rank",
-    "low",
-    "high",
-    "interval",
-    "ranked",
-    "datasets",
-    "blocks",
-    "of_blocks",
-]
-RANK_COLUMNS += ["critical_difference", "note"]
+RANK_COLUMNS = ["scenario", "metric", "run", "rank", "low", "high", "interval", "ranked"]
+RANK_COLUMNS += ["datasets", "blocks", "of_blocks", "critical_difference", "note"]
 
 
 def ranks(
     scores: pd.DataFrame, run_metadata: RunMetadata, simulated: Collection[str] = ()
 ) -> pd.DataFrame:
-    """Rank models and baselines within each dataset and seed, and average: one row per scenario, metric and run.
+    """Rank models and baselines within each dataset and seed, and average.
 
-    Only runs with a value for every dataset and seed are ranked, among themselves, so that no rank depends on who was absent
-    where; the others are listed without one. Ties share the mean rank. Datasets that are `simulated` are left out, unless all
-    are.
+    Only runs with a value for every dataset and seed are ranked, among themselves, so that no rank
+    depends on absent runs; the others are listed without one. Ties share the mean rank. Datasets
+    that are `simulated` are left out, unless all are.
 
     Returns
     -------
     pandas.DataFrame
-        Columns ``RANK_COLUMNS``: `rank` is the mean over datasets of the mean over seeds, 1 is best, with a t
-        interval over seeds, of these datasets; `critical_difference` is Nemenyi's at 5 % with datasets as blocks (Demšar 2006),
-        NA where there are fewer than two.
+        A row per scenario, metric and run, columns `RANK_COLUMNS`. `rank` is the mean over datasets
+        of the mean over seeds, 1 is best, with a t interval over seeds, of these datasets.
+        `critical_difference` is Nemenyi's at 5 % with datasets as blocks (Demšar 2006), NA where
+        there are fewer than two.
     """
     rows = []
     means = pooled(run_metadata.competing(complete_seed_means(scores)), simulated)
     for (scenario, metric), group in means.groupby(["scenario", "metric"], sort=False):
         if not run_metadata.is_quality(metric):
             continue
-        table = group.pivot(
-            index=["dataset", "seed"], columns="run", values="value"
-        )  # (datasets x seeds, runs)
-        table = table[group["run"].unique()]
-        whole = table.dropna(axis="columns")
-        ranked = (
-            whole.rank(axis="columns", ascending=run_metadata.sign(metric) < 0)
-            if whole.shape[1] > 1
-            else whole.iloc[:, :0]
-        )
-        places = _mean_ranks(ranked)
+        table = group.pivot(index=["dataset", "seed"], columns="run", values="value")
+        table = table[group["run"].unique()]  # (datasets x seeds, runs)
+        ranked = table.dropna(axis="columns")
+        if ranked.shape[1] < 2:
+            ranked = ranked.iloc[:, :0]
+        ranked = ranked.rank(axis="columns", ascending=run_metadata.sign(metric) < 0)
+        mean_ranks = _mean_ranks(ranked)
         for run in table:
             row = {
                 "scenario": scenario,
                 "metric": metric,
                 "run": run,
                 "blocks": int(table[run].notna().sum()),
-            }
-            row |= {
                 "of_blocks": len(table),
                 "datasets": table.index.get_level_values("dataset").nunique(),
+                "ranked": ranked.shape[1],
+                "note": "" if run in ranked else _reason(table[run]),
             }
-            row |= {"ranked": ranked.shape[1], "note": "" if run in ranked else _reason(table[run])}
-            rows.append(row | places.get(run, {"interval": NO_INTERVAL}))
+            rows.append(row | mean_ranks.get(run, {"interval": NO_INTERVAL}))
     return pd.DataFrame(rows, columns=RANK_COLUMNS)
 
 
 def _mean_ranks(ranked: pd.DataFrame) -> dict[str, dict]:
-    """Return run -> mean rank, interval and critical difference; no runs where fewer than two are ranked."""
-    if ranked.shape[1] < 2:
+    """Return run -> mean rank, interval and critical difference."""
+    if ranked.empty:
         return {}
-    by_dataset = {
-        dataset: part.to_numpy() for dataset, part in ranked.groupby(level="dataset", sort=False)
-    }  # (seeds, runs)
+    groups = ranked.groupby(level="dataset", sort=False)
+    by_dataset = {dataset: part.to_numpy() for dataset, part in groups}  # (seeds, runs)
     mean = np.mean([x.mean(axis=0) for x in by_dataset.values()], axis=0)
     low, high, interval = over_datasets(by_dataset)
-    difference = (
-        critical_difference(ranked.shape[1], len(by_dataset)) if len(by_dataset) > 1 else np.nan
-    )
+    several = len(by_dataset) > 1
+    difference = critical_difference(ranked.shape[1], len(by_dataset)) if several else np.nan
+    of_all = {"interval": interval, "critical_difference": difference}
     return {
-        run: {
-            "rank": mean[i],
-            "low": low[i],
-            "high": high[i],
-            "interval": interval,
-            "critical_difference": difference,
-        }
+        run: {"rank": mean[i], "low": low[i], "high": high[i]} | of_all
         for i, run in enumerate(ranked)
     }
 
@@ -114,11 +91,8 @@ def _reason(values: pd.Series) -> str:
 
 @cache
 def critical_difference(runs: int, blocks: int) -> float:
-    """Return Nemenyi's critical difference of mean ranks at 5 %, for so many runs over so many blocks (Demšar 2006)."""
+    """Return Nemenyi's critical difference of mean ranks over blocks at 5 % (Demšar 2006)."""
     from scipy import stats
 
-    return float(
-        stats.studentized_range.ppf(LEVEL, runs, np.inf)
-        / np.sqrt(2)
-        * np.sqrt(runs * (runs + 1) / (6 * blocks))
-    )
+    quantile = stats.studentized_range.ppf(LEVEL, runs, np.inf)
+    return float(quantile / np.sqrt(2) * np.sqrt(runs * (runs + 1) / (6 * blocks)))

@@ -1,33 +1,50 @@
-"""What should not be read as a result: findings about the scores of models and baselines, one row each."""
+"""Sanity checks: findings about scores that should not be read as a result, one row each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from mosaicbench.files.scores import CellScores
-from mosaicbench.stats.cells import cell_means
-from mosaicbench.stats.common import ALL, GROUPS, HEADLINE, RUN, SPLIT, half_width, joined
-from mosaicbench.stats.control_checks import failed_controls
-from mosaicbench.stats.overall import METRICS
-from mosaicbench.stats.score_scale import ends
-from mosaicbench.stats.summary import seed_means
+from mosaicbench.stats.common import ALL, GROUPS, HEADLINE, RUN, SPLIT, half_width
+from mosaicbench.stats.intervals import cell_means
+from mosaicbench.stats.means import seed_means
+from mosaicbench.stats.overall import METRICS, ends
 
 if TYPE_CHECKING:
     from mosaicbench.catalog.run_metadata import RunMetadata
 
 CHECK_COLUMNS = [*RUN, "check", "metric", "seeds", "message"]
-STOPPED = "stopped by the budget"
+CONTROL, STOPPED, SCALES = "control", "stopped by the budget", "scales"  # names of checks
+MARKS = {STOPPED: "⊣", SCALES: "≠"}  # check -> sign of a run; any other check forbids to recommend
+EVERY_RUN = "all runs"  # named by a check of a whole split
 TOLERANCE = 1e-9
 NORM_RATIO = "latent_norm_ratio"
-MOST_RATIO = 3.0  # of the lengths of two modalities' latents, before it is named
-MARKS = {
-    STOPPED: "⊣",
-    "normalizations": "≠",
-}  # gate -> sign of the runs that it names; every other gate forbids to recommend them
+MOST_RATIO = 3.0  # of the lengths of two modalities' latents
+
+# control -> the groups of metrics in which it has no information, and the property by which cards
+# say that such an answer scores chance: `exempt_from` excludes metrics of which that is not true.
+WITHOUT_INFORMATION = {
+    "shuffled": (("alignment", "imputation"), "shuffled_is_chance"),
+    "random_latent": (("alignment",), "shuffled_is_chance"),
+    "constant": (("alignment",), "shuffled_is_chance"),
+    "train_mean": (("imputation",), "train_mean_is_chance"),
+}
+OF_ORACLE = ("alignment", "imputation")  # groups in which the oracle gives the answer itself
+NOT_OF_ORACLE = "imputation_auroc_per_peak"  # the oracle has principal components, not peaks
+FROM_BEST = 0.02  # what indistinguishable cells may take from the oracle
+CELLS = 100  # where the number is unknown
+ERRORS = 4  # standard errors by which chance may move a control
+REMEDY = "the control, the metric or the scoring is wrong, so read no score of this metric here"
+
+RATIO = re.compile(r"query values vary (\S+) times as much as train values")  # of audit.tsv
+# Ratios of the embedded and simulated sets: 0.78 to 1.23; of peaks fitted in sample: 0.09 to 0.66.
+LOW, HIGH = 2 / 3, 3 / 2
 
 
 def sanity_checks(
@@ -36,22 +53,32 @@ def sanity_checks(
     run_metadata: RunMetadata,
     sizes: Mapping[tuple[str, str], tuple[int, int]],
 ) -> pd.DataFrame:
-    """Return every finding, columns ``GATE_COLUMNS``, controls that are out of their place first; no rows when all is well.
+    """Return every finding, columns `CHECK_COLUMNS`; those about controls come first.
 
     `sizes` are the train and query cells of each dataset and scenario.
     """
-    controls = pd.DataFrame(failed_controls(scores, run_metadata, sizes), columns=CHECK_COLUMNS)
-    parts = [
-        controls,
-        identical_seeds(scores, run_metadata),
-        stopped_by_budget(scores),
-        suspicious_scores(scores, cells, run_metadata),
-    ]
-    return joined([*parts, normalizations(scores, run_metadata)], CHECK_COLUMNS)
+    return findings_of(
+        [
+            *failed_controls(scores, run_metadata, sizes),
+            *identical_seeds(scores, run_metadata),
+            *stopped_by_budget(scores),
+            *impossible_scores(scores, run_metadata),
+            *chance_or_perfect(scores, cells, run_metadata),
+            *different_scales(scores, run_metadata),
+        ]
+    )
+
+
+def findings_of(rows: Iterable[list]) -> pd.DataFrame:
+    """Return findings as a table, columns `CHECK_COLUMNS`."""
+    return pd.DataFrame(list(rows), columns=CHECK_COLUMNS)
+
+
+# --- what findings mean for a run ---
 
 
 def in_words(findings: pd.DataFrame, label: Callable[[str], str] = str) -> str:
-    """Return the findings of one gate about one run as one sentence, however many scores it is about.
+    """Return the findings of one check about one run as one sentence.
 
     Parameters
     ----------
@@ -68,7 +95,7 @@ def in_words(findings: pd.DataFrame, label: Callable[[str], str] = str) -> str:
 
 
 def named_by_checks(findings: pd.DataFrame) -> dict[tuple[str, str], dict[str, str]]:
-    """Return (dataset, scenario) -> run -> the checks that name it and forbid to recommend it: "chance, no number"."""
+    """Return (dataset, scenario) -> run -> the checks that forbid to recommend it, as text."""
     forbidding = findings[~findings["check"].isin(list(MARKS))]
     names: dict[tuple[str, str], dict[str, str]] = {}
     for (dataset, scenario, run), of_run in forbidding.groupby(RUN, sort=False):
@@ -79,25 +106,24 @@ def named_by_checks(findings: pd.DataFrame) -> dict[tuple[str, str], dict[str, s
 def may_win(overall: pd.DataFrame, findings: pd.DataFrame) -> pd.Series:
     """Say of each row of a table of overall scores whether its run may be called the best.
 
-    No gate but those of :data:`MARKS` may name it in any of the row's datasets, and in one question at least its score has to
+    In none of the row's datasets may a check forbid it, and in at least one question its score must
     be above that of the trivial control.
     """
-    barred = named_by_checks(findings)
+    forbidden = named_by_checks(findings)
 
-    def may(line: pd.Series) -> bool:
-        is_named = any(
-            line["run"] in barred.get((name, line["scenario"]), ())
-            for name in str(line["datasets"]).split(", ")
-        )
-        answered = [name for name in GROUPS if pd.notna(line[name])]
-        below = str(line["not_above"] or "").split(", ") if pd.notna(line["not_above"]) else []
-        return not is_named and bool(set(answered) - set(below))
+    def may(row: pd.Series) -> bool:
+        datasets = str(row["datasets"]).split(", ")
+        if any(row["run"] in forbidden.get((name, row["scenario"]), ()) for name in datasets):
+            return False
+        answered = {name for name in GROUPS if pd.notna(row[name])}
+        below = "" if pd.isna(row["not_above"]) else row["not_above"]
+        return bool(answered - set(below.split(", ")))
 
-    return pd.Series([may(line) for _, line in overall.iterrows()], index=overall.index, dtype=bool)
+    return pd.Series([may(row) for _, row in overall.iterrows()], index=overall.index, dtype=bool)
 
 
 def signs_of(findings: pd.DataFrame) -> dict[tuple[str, str, str], str]:
-    """Return (dataset, scenario, run) -> the signs of :data:`MARKS` that it carries; over all datasets those of any."""
+    """Return (dataset, scenario, run) -> its signs of `MARKS`, also over all datasets."""
     marking = findings[findings["check"].isin(list(MARKS))]
     signs: dict[tuple[str, str, str], str] = {}
     for row in marking.drop_duplicates([*RUN, "check"]).itertuples():
@@ -107,138 +133,142 @@ def signs_of(findings: pd.DataFrame) -> dict[tuple[str, str, str], str]:
     return signs
 
 
-def identical_seeds(scores: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFrame:
-    """Return one row per set of seeds of a run whose scores are identical in every metric but resources.
+# --- checks ---
 
-    Seeds drive the split, the initialisation and the minibatches, so equal results mean that a seed is not read or that a
-    result was copied.
+
+def failed_controls(
+    scores: pd.DataFrame,
+    run_metadata: RunMetadata,
+    sizes: Mapping[tuple[str, str], tuple[int, int]],
+) -> Iterator[list]:
+    """Yield a finding per control and metric that is not where theory puts it.
+
+    A negative control scores the chance of the metric's card; where the card says that its answer
+    is worse than chance, it may not be better. Four standard errors around chance are allowed, of
+    as many values between 0 and 1 as there are query cells in all seeds: ``0.5 / sqrt(cells)``
+    each. The oracle scores the best value.
+    """
+    means = seed_means(scores).dropna(subset="value")
+    for (*names, metric), group in means.groupby([*RUN, "metric"], sort=False):
+        cells = sizes.get(tuple(names[:2]), (0, CELLS))[1]
+        allowed = ERRORS * 0.5 / math.sqrt(cells * len(group))
+        if message := _fault(run_metadata, names[2], metric, group["value"].mean(), allowed):
+            yield [*names, CONTROL, metric, _listed(group["seed"]), message]
+
+
+def _fault(run_metadata: RunMetadata, run: str, metric: str, value: float, allowed: float) -> str:
+    """Return what is wrong with a control's mean score, "" where nothing is."""
+    method, group = run_metadata.method(run), run_metadata.group(metric)
+    exempt = run_metadata.metric(metric).get("exempt_from", {})
+    best, chance = run_metadata.best(metric), run_metadata.chance(metric)
+    if method == "oracle" and group in OF_ORACLE and metric != NOT_OF_ORACLE:
+        if "perfect_is_best" in exempt or not abs(value - best) > FROM_BEST:  # best may be NaN
+            return ""
+        return (
+            f"{value:.3f}, but this control knows the solution and has to be best, {best:g}; "
+            f"{REMEDY}"
+        )
+    groups, scores_chance = WITHOUT_INFORMATION.get(method, ((), ""))
+    if group not in groups:
+        return ""
+    if scores_chance not in exempt and abs(value - chance) > allowed:
+        place = "at chance"
+    elif method == "shuffled" and run_metadata.sign(metric) * (value - chance) > allowed:
+        place = "no better than chance"
+    else:
+        return ""
+    return (
+        f"{value:.3f}, but this control knows nothing of a cell and has to be {place}, {chance:g} "
+        f"(within {allowed:.3f}); {REMEDY}"
+    )
+
+
+def identical_seeds(scores: pd.DataFrame, run_metadata: RunMetadata) -> Iterator[list]:
+    """Yield a finding per set of seeds of a run with identical scores in all but resources.
+
+    Seeds draw the split, the initialisation and the minibatches. So a seed is not read, or a result
+    was copied.
     """
     scored = run_metadata.competing(scores[scores["metric"] != "status"]).dropna(subset="value")
     scored = scored[scored["metric"].map(run_metadata.group) != "resources"]
-    rows = []
     for names, of_run in scored.groupby(RUN, sort=False):
         seeds_of: dict[frozenset, list] = {}
         for seed, part in of_run.groupby("seed"):
-            results = frozenset(
-                zip(
-                    part["metric"],
-                    part["direction"],
-                    part["normalization"],
-                    part["value"],
-                    strict=True,
-                )
-            )
+            values = part[["metric", "direction", "normalization", "value"]]
+            results = frozenset(values.itertuples(index=False, name=None))
             seeds_of.setdefault(results, []).append(seed)
         for results, seeds in seeds_of.items():
             if len(seeds) > 1:
                 listed = _listed(seeds)
-                message = f"seeds {listed} gave identical values in all {len(results)} scores: is the seed read, was a result copied?"
-                rows.append([*names, "identical seeds", "all", listed, message])
-    return pd.DataFrame(rows, columns=CHECK_COLUMNS)
+                message = (
+                    f"seeds {listed} gave identical values in all {len(results)} scores: is the "
+                    "seed read, was a result copied?"
+                )
+                yield [*names, "identical seeds", "all", listed, message]
 
 
-def stopped_by_budget(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per run of which any seed was still improving when its epochs were used up."""
+def stopped_by_budget(scores: pd.DataFrame) -> Iterator[list]:
+    """Yield a finding per run that was still improving, with any seed, after its last epoch."""
     stopped = scores[(scores["metric"] == "stopped_by_budget") & (scores["value"] == 1)]
-    rows = []
-    for names, of_run in stopped.groupby(RUN, sort=False):
-        message = "training reached max_epochs before its validation cost had levelled off: raise max_epochs of `training`"
-        rows.append([*names, STOPPED, "stopped_by_budget", _listed(of_run["seed"]), message])
-    return pd.DataFrame(rows, columns=CHECK_COLUMNS)
-
-
-def suspicious_scores(
-    scores: pd.DataFrame, cells: Iterable[CellScores], run_metadata: RunMetadata
-) -> pd.DataFrame:
-    """Return one row per run and metric whose scores are suspicious.
-
-    "chance": a headline score that cannot be told from chance, or from the strongest negative control, in at least one seed.
-    Each seed is asked on its own, so that few seeds raise no alarm: where single cells have scores, whether the mean gain over
-    the same cells is above 0 (95 % t interval over cells); else whether the seed's score is better at all.
-    "perfect": a score as good as can be, which real data do not allow: were both modalities read from one file? "impossible": a
-    score outside its metric's bounds. "no number": a run that ended well but has none.
-    """
-    cells_of = {(run.dataset, run.scenario, run.run): run for run in cells}
-    rows = [*_impossible(scores, run_metadata), *_chance_or_perfect(scores, cells_of, run_metadata)]
-    return pd.DataFrame(rows, columns=CHECK_COLUMNS)
-
-
-def normalizations(scores: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFrame:
-    """Return one row per run whose latents are more than three times as long in one modality as in another, with any seed."""
-    ratios = run_metadata.competing(
-        scores[(scores["metric"] == NORM_RATIO) & (scores["value"] > MOST_RATIO)]
+    message = (
+        "training reached max_epochs before its validation loss had levelled off: raise "
+        "max_epochs of `training`"
     )
-    rows = []
-    for names, of_run in ratios.groupby(RUN, sort=False):
-        worst = of_run.loc[of_run["value"].idxmax()]
-        message = (
-            f"latents are up to {worst['value']:.3g} times as long in one modality as in the other ({worst['direction']}): "
-            "Euclidean scores compare scales as much as cells, so read those by cosine distance beside them"
-        )
-        rows.append(
-            [*names, "normalizations", NORM_RATIO, _listed(sorted(set(of_run["seed"]))), message]
-        )
-    return pd.DataFrame(rows, columns=CHECK_COLUMNS)
+    for names, of_run in stopped.groupby(RUN, sort=False):
+        yield [*names, STOPPED, "stopped_by_budget", _listed(of_run["seed"]), message]
 
 
-def _impossible(scores: pd.DataFrame, run_metadata: RunMetadata) -> Iterable[dict]:
+def impossible_scores(scores: pd.DataFrame, run_metadata: RunMetadata) -> Iterator[list]:
+    """Yield a finding per run and metric with a score outside its bounds, or without one."""
     competing = run_metadata.competing(scores[scores["metric"] != "status"])
     for (*names, metric), group in competing.groupby([*RUN, "metric"], sort=False):
         low, high = run_metadata.bounds(metric)
         values, seeds = group["value"].to_numpy(), group["seed"].to_numpy()
         outside = (values < low - TOLERANCE) | (values > high + TOLERANCE)
         absent = np.isnan(values) & run_metadata.is_quality(metric)
-        row = dict(zip(RUN, names, strict=True)) | {"metric": metric}
         if outside.any():
             worst = ", ".join(f"{value:.6g}" for value in pd.unique(values[outside])[:3])
             message = (
                 f"{worst} is outside the bounds {low} to {high}: is the metric or its input wrong?"
             )
-            yield row | {
-                "check": "impossible",
-                "seeds": _listed(seeds[outside]),
-                "message": message,
-            }
+            yield [*names, "impossible", metric, _listed(seeds[outside]), message]
         if absent.any():
             message = "the run ended well, but the score is not a number"
-            yield row | {"check": "no number", "seeds": _listed(seeds[absent]), "message": message}
+            yield [*names, "no number", metric, _listed(seeds[absent]), message]
 
 
-def _chance_or_perfect(
-    scores: pd.DataFrame, cells_of: Mapping[tuple, CellScores], run_metadata: RunMetadata
-) -> Iterable[dict]:
+def chance_or_perfect(
+    scores: pd.DataFrame, cells: Iterable[CellScores], run_metadata: RunMetadata
+) -> Iterator[list]:
+    """Yield a finding per run and metric whose scores are perfect, or no better than chance.
+
+    "chance": in at least one seed, a headline score is indistinguishable from chance, or from the
+    strongest negative control. Where single cells have scores, the 95 % t interval over cells of
+    the mean gain must be above 0; else the seed's score must be better.
+    "perfect": a score is the best possible, which real data do not allow.
+    """
+    cells_of = {(run.dataset, run.scenario, run.run): run for run in cells}
     means = seed_means(scores).dropna(subset="value")
-    tested = [
-        metric
-        for metric in run_metadata.qualities(means["metric"])
-        if metric in {*HEADLINE, *METRICS}
-    ]
-    for (*split, metric), group in means[means["metric"].isin(tested)].groupby(
-        [*SPLIT, "metric"], sort=False
-    ):
+    tested = means["metric"].map(run_metadata.is_quality).astype(bool)
+    tested &= means["metric"].isin([*HEADLINE, *METRICS])
+    for (*split, metric), group in means[tested].groupby([*SPLIT, "metric"], sort=False):
         table = group.pivot(index="seed", columns="run", values="value")  # (seeds, runs)
         scale = ends(table.mean(), metric, run_metadata)
         best = run_metadata.best(metric)
         for run in filter(run_metadata.competes, table):
             values = table[run].dropna()
-            row = dict(zip(SPLIT, split, strict=True)) | {"run": run, "metric": metric}
-            perfect = values[values == best]
+            perfect = values.index[values == best]
             if len(perfect):
-                message = f"exactly {best:g}, the best possible: were both modalities read from one file, or the solution seen?"
-                yield row | {
-                    "check": "perfect",
-                    "seeds": _listed(perfect.index),
-                    "message": message,
-                }
+                message = (
+                    f"exactly {best:g}, the best possible: were both modalities read from one "
+                    "file, or the solution seen?"
+                )
+                yield [*split, run, "perfect", metric, _listed(perfect), message]
             sides = [cells_of.get((*split, name)) for name in (run, scale["zero_is"])]
-            if found := _seeds_at_chance(
-                table, run, metric, scale, sides, run_metadata.sign(metric)
-            ):
-                yield row | {
-                    "check": "chance",
-                    "seeds": _listed(found),
-                    "message": _at_chance(table[run], found, scale),
-                }
+            sign = run_metadata.sign(metric)
+            if seeds := _seeds_at_chance(table, run, metric, scale, sides, sign):
+                message = _at_chance(table[run], seeds, scale)
+                yield [*split, run, "chance", metric, _listed(seeds), message]
 
 
 def _seeds_at_chance(
@@ -249,44 +279,102 @@ def _seeds_at_chance(
     sides: list[CellScores | None],
     sign: float,
 ) -> list[int]:
-    """Return the seeds in which a run cannot be told from chance, or from the control at 0.
+    """Return the seeds in which a run is indistinguishable from chance, or the control at 0.
 
     Parameters
     ----------
     table
         (seeds, runs), means over directions.
     run, metric, scale
-        What is asked of which run, and what chance is: ``scale.ends``.
+        The run, the metric, and its scale by :func:`overall.ends`.
     sides
         The scores of single cells of the run and of the control; None where there are none.
     sign
-        What makes more better.
+        -1 where less is better.
     """
     is_control = scale["zero_is"] in table
     zero = table[scale["zero_is"]] if is_control else pd.Series(scale["zero"], index=table.index)
     gains = (sign * (table[run] - zero)).dropna()
-    own, other = (cell_means(side, metric, gains.index) for side in sides)
-    found = []
+    of_run, of_control = (cell_means(side, metric, gains.index) for side in sides)
+    seeds = []
     for seed, gain in gains.items():
-        lower = gain
-        if own and (other or not is_control):
-            by_cell = sign * (own[seed] - (other[seed] if is_control else zero[seed]))
+        if of_run and (of_control or not is_control):
+            by_cell = sign * (of_run[seed] - (of_control if is_control else zero)[seed])
             by_cell = by_cell[~np.isnan(by_cell)]
-            lower = by_cell.mean() - half_width(by_cell) if len(by_cell) > 1 else gain
-        if not lower > 0:
-            found.append(seed)
-    return found
+            if len(by_cell) > 1:
+                gain = by_cell.mean() - half_width(by_cell)
+        if not gain > 0:
+            seeds.append(seed)
+    return seeds
 
 
 def _at_chance(values: pd.Series, seeds: list[int], scale: dict) -> str:
-    """Return in words that a run is at chance, in all seeds or in some; `values` are those of every seed."""
+    """Say that a run is at chance, in all seeds or in some; `values` are those of every seed."""
     is_run = scale["zero_is"] not in ("chance", "")
     zero = f"the control {scale['zero_is']}" if is_run else "chance"
     if len(seeds) == values.notna().sum():
         return f"{values.mean():.3f}, no better than {zero} ({scale['zero']:.3f}) in any seed"
     named = ", ".join(f"{seed} ({values[seed]:.3f})" for seed in seeds)
-    return f"no better than {zero} ({scale['zero']:.3f}) in seed{'s' if len(seeds) > 1 else ''} {named}"
+    word = "seeds" if len(seeds) > 1 else "seed"
+    return f"no better than {zero} ({scale['zero']:.3f}) in {word} {named}"
 
 
-def _listed(seeds: Iterable[object]) -> str:
-    return ", ".join(str(seed) for seed in dict.fromkeys(seeds))
+def different_scales(scores: pd.DataFrame, run_metadata: RunMetadata) -> Iterator[list]:
+    """Yield a finding per run whose latents are over three times as long in one modality."""
+    ratios = scores[(scores["metric"] == NORM_RATIO) & (scores["value"] > MOST_RATIO)]
+    for names, of_run in run_metadata.competing(ratios).groupby(RUN, sort=False):
+        worst = of_run.loc[of_run["value"].idxmax()]
+        message = (
+            f"latents are up to {worst['value']:.3g} times as long in one modality as in the other "
+            f"({worst['direction']}): Euclidean scores compare scales as much as cells, so read "
+            "those by cosine distance beside them"
+        )
+        yield [*names, SCALES, NORM_RATIO, _listed(sorted(of_run["seed"])), message]
+
+
+def faults_of_splits(audits: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Return a row per modality of a split with a shift of scale from train to query, or a leak.
+
+    "scale": in at least one seed, query values vary less than `LOW` or more than `HIGH` times as
+    much as train values. "leak": a transform was fitted on query cells, too, as the config asks for
+    with ``fit_on: all``.
+
+    Parameters
+    ----------
+    audits
+        The ``audit.tsv`` of splits, one per dataset, scenario and seed.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `CHECK_COLUMNS`; `run` is `EVERY_RUN`.
+    """
+    audits, rows = list(audits), []
+    if not audits:
+        return findings_of(rows)
+    whole = pd.concat(audits)
+    for (*split, modality), audit in whole.groupby([*SPLIT, "modality"], sort=False):
+        scale = audit[audit["role"] == "scale"].set_index("seed")["what"]
+        ratios = scale.str.extract(RATIO)[0].astype(float)
+        outside = ratios[(ratios < LOW) | (ratios > HIGH)]
+        if len(outside):
+            low, high = f"{outside.min():.2f}", f"{outside.max():.2f}"
+            message = (
+                f"query values of {modality} vary {low if low == high else f'{low} to {high}'} "
+                "times as much as train values, so methods meet what they were not trained on: was "
+                "a transform fitted in sample (`out_of_fold: false`), or are query cells of "
+                "another depth?"
+            )
+            rows.append([*split, EVERY_RUN, "scale", "all", _listed(outside.index), message])
+        leaks = audit[audit["role"] == "fit on all"]
+        if len(leaks):
+            message = (
+                f"of {modality}, {_listed(leaks['what'])} were fitted on query cells, too "
+                "(`fit_on: all`): scores are not of new cells"
+            )
+            rows.append([*split, EVERY_RUN, "leak", "all", _listed(leaks["seed"]), message])
+    return findings_of(rows)
+
+
+def _listed(values: Iterable[object]) -> str:
+    return ", ".join(str(value) for value in dict.fromkeys(values))

@@ -18,9 +18,7 @@ from mosaicbench.report.page.html_tables import Cell, Grid, table
 from mosaicbench.report.tables.text import NOT_GIVEN
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats.common import FAILED, RUN
-from mosaicbench.stats.control_checks import GATE
-from mosaicbench.stats.sanity import in_words
-from mosaicbench.stats.split_checks import EVERY_RUN
+from mosaicbench.stats.sanity import CONTROL, EVERY_RUN, in_words
 from mosaicbench.workflow.layout import Jobs
 
 REMEDIES = {
@@ -139,7 +137,7 @@ def alarms(table: pd.DataFrame, theme: Theme) -> list[str]:
     return [
         f"{theme.label('runs', row.run)}, {_label(row.metric, theme)}, {theme.label('datasets', row.dataset)}, "
         f"{theme.label('scenarios', row.scenario)}: {row.message}"
-        for row in table[table["check"] == GATE].itertuples()
+        for row in table[table["check"] == CONTROL].itertuples()
     ]
 
 

@@ -16,8 +16,8 @@ from mosaicbench.report.page.split import CIRCULAR, split_section
 from mosaicbench.report.page.tuning import tuning
 from mosaicbench.report.tables.text import CROSS, FEWER, NOT_GIVEN
 from mosaicbench.report.theme import Theme
+from mosaicbench.stats.paired import MOST_SEEDS
 from mosaicbench.stats.sanity import MARKS
-from mosaicbench.stats.spread import MOST_SEEDS
 
 
 def report_page(

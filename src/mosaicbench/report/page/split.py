@@ -35,9 +35,8 @@ from mosaicbench.report.tables.contract import of_split
 from mosaicbench.report.tables.text import NOT_GIVEN, absence, mean_with_sd
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats.common import CONTESTS, HEADLINE, LEVEL, TABLED
-from mosaicbench.stats.paired import BEST, decisive, level
+from mosaicbench.stats.paired import BEST, MOST_SEEDS, decisive, tied_with_best
 from mosaicbench.stats.sanity import signs_of
-from mosaicbench.stats.spread import MOST_SEEDS
 
 CIRCULAR = "↻"  # of a label score, where cell types were derived from a modality that methods see
 FEW = f"none up to {MOST_SEEDS}, or not known"
@@ -110,7 +109,7 @@ class _Scores:
         at_chance = sanity_checks[sanity_checks["check"] == "chance"].set_index(["run", "metric"])[
             "message"
         ]
-        is_tied = level(
+        is_tied = tied_with_best(
             self.tables["headline"], self.tables["paired_tests"], self.theme.run_metadata
         )
         best = set(self.summary.index[is_tied.to_numpy(dtype=bool)])

@@ -35,8 +35,8 @@ from mosaicbench.stats.common import (
     RUN,
     SPLIT,
 )
+from mosaicbench.stats.means import best
 from mosaicbench.stats.sanity import named_by_checks
-from mosaicbench.stats.summary import best
 
 CONTROLS_OF = {  # question -> what a run has to beat in it
     "alignment": "knowing each cell's type (in alignment)",

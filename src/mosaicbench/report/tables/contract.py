@@ -14,11 +14,11 @@ from mosaicbench.report.recommendation import COLUMNS as RECOMMENDATION_COLUMNS
 from mosaicbench.report.recommendation import checked_recommendations
 from mosaicbench.stats.common import RUN, SPLIT, TABLED
 from mosaicbench.stats.distances import DISTANCE_COLUMNS
+from mosaicbench.stats.means import COMPARISON_COLUMNS, HEADLINE_COLUMNS
 from mosaicbench.stats.overall import OVERALL_COLUMNS
 from mosaicbench.stats.paired import PAIRED_COLUMNS
 from mosaicbench.stats.ranks import RANK_COLUMNS
 from mosaicbench.stats.sanity import CHECK_COLUMNS
-from mosaicbench.stats.summary import COMPARISON_COLUMNS, HEADLINE_COLUMNS
 from mosaicbench.stats.sweep import SWEEP_COLUMNS
 from mosaicbench.stats.tuning import (
     GAIN_COLUMNS,

@@ -9,7 +9,7 @@ from mosaicbench.report.tables.contract import OVERVIEW_COLUMNS
 from mosaicbench.report.tables.rankings import identities
 from mosaicbench.report.tables.text import NOT_GIVEN, mean_with_sd
 from mosaicbench.stats.common import RUN, TABLED
-from mosaicbench.stats.summary import headline
+from mosaicbench.stats.means import headline
 
 
 def overview(scores: pd.DataFrame, runs: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFrame:

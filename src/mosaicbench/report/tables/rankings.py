@@ -11,9 +11,9 @@ from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.report.tables.contract import STANDING_COLUMNS
 from mosaicbench.report.tables.text import FEWER, absence, counted, mean_with_interval
 from mosaicbench.stats.common import ALL, FAILED, NO_INTERVAL, RESOURCES, RUN, SPLIT, joined
+from mosaicbench.stats.means import SUMMARY, best, signed_means
 from mosaicbench.stats.overall import RANKS, SCORES
-from mosaicbench.stats.paired import level
-from mosaicbench.stats.summary import SUMMARY, best, signed_means
+from mosaicbench.stats.paired import tied_with_best
 
 OVERALL = "overall"  # the group of the overall score and of the groups that it averages
 
@@ -37,7 +37,7 @@ def rankings(tables: Mapping[str, pd.DataFrame], run_metadata: RunMetadata) -> p
         Columns ``contract.STANDING_COLUMNS``. In a split, `rank` is the place of the mean among models and baselines,
         1 is best, of `ranked`. Over datasets, ``ALL``, `mean` is that over datasets of runs with a value in each,
         without an interval, `rank` the mean rank over datasets and seeds with its interval. `level` says that a run
-        is the `best` or cannot be told from it: by ``paired.level`` in a metric; in the overall score where its
+        is the `best` or cannot be told from it: by ``paired.tied_with_best`` in a metric; in the overall score where its
         interval reaches that of the best; over datasets where its mean rank is within the critical difference.
         `shown` is the mean with its interval, "–" for not applicable or not given, "✗ diverged" for a run of which no
         seed succeeded, "†" for a mean over fewer directions, or an overall score of fewer metrics, than another run
@@ -103,7 +103,7 @@ def _of_metrics(
         rank=contests.rank(method="min", ascending=False),
         ranked=contests.transform("count"),
         best=best(summary, run_metadata),
-        level=level(summary, paired_tests, run_metadata),
+        level=tied_with_best(summary, paired_tests, run_metadata),
         fewer=summary["directions"] < summary["of_directions"],
     )
     splits = table.groupby(SPLIT, sort=False).ngroup()

@@ -1,0 +1,139 @@
+"""Means of scores over directions and seeds.
+
+A failed or inapplicable run has no number; a mean covers the seeds with a value, and their number
+is given. Standard deviations divide by n - 1. Intervals are Student's t over seeds, which repeat
+the whole experiment (split, initialisation, minibatches), until ``intervals.with_cells`` widens
+them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mosaicbench.stats.common import FAILED, NO_INTERVAL, RUN, SPLIT, T_OVER_SEEDS, t_quantile
+
+if TYPE_CHECKING:
+    from mosaicbench.catalog.run_metadata import RunMetadata
+
+SUMMARY = ["mean", "sd", "low", "high", "interval", "seeds"]
+COMPARISON_COLUMNS = [*RUN, "metric", "direction", "normalization", *SUMMARY, "failed"]
+HEADLINE_COLUMNS = [*RUN, "metric", *SUMMARY, "of_seeds", "directions", "of_directions"]
+
+
+def comparison(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean over seeds and its 95 % interval, per run, metric and direction.
+
+    Parameters
+    ----------
+    scores
+        Columns ``files.scores.SCORE_COLUMNS``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `COMPARISON_COLUMNS`. `seeds` counts the values of the mean, `failed` the seeds of
+        the run without one. With fewer than two seeds, `sd`, `low` and `high` are NA and `interval`
+        is "none". A run that failed with every seed has one row, of metric "status".
+    """
+    summary = _summarise(scores, [*RUN, "metric", "direction", "normalization"])
+    failed = scores[scores["status"].isin(FAILED)].groupby(RUN)["seed"].nunique().rename("failed")
+    summary = summary.merge(failed.reset_index(), on=RUN, how="left")
+    summary["failed"] = summary["failed"].fillna(0).astype(int)
+    names, scored = pd.MultiIndex.from_frame(summary[RUN]), summary["metric"] != "status"
+    kept = scored | ~names.isin(names[scored])
+    return summary.loc[kept, COMPARISON_COLUMNS].reset_index(drop=True)
+
+
+def seed_means(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean over directions per run, metric and seed, NA where a direction has no value.
+
+    Rows of status "not_applicable" are no direction: no query cell has both modalities.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns: dataset, scenario, run, metric, seed, value, status, directions (of this run),
+        of_directions (of the run that has most, in the same split).
+    """
+    keys = [*RUN, "metric"]
+    scored = scores[(scores["metric"] != "status") & (scores["status"] != "not_applicable")]
+    different = scored.drop_duplicates([*keys, "direction", "normalization"])
+    directions = different.groupby(keys).size().rename("directions").reset_index()
+    of_split = directions.groupby([*SPLIT, "metric"])["directions"]
+    directions["of_directions"] = of_split.transform("max")
+    means = scored.groupby([*keys, "seed"], sort=False).agg(
+        value=("value", "mean"), counted=("value", "count"), status=("status", "first")
+    )
+    means = means.reset_index().merge(directions, on=keys, how="left")
+    means["value"] = means["value"].where(means["counted"] == means["directions"])
+    return means.drop(columns="counted")
+
+
+def complete_seed_means(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of :func:`seed_means` that are means over all directions of the split."""
+    means = seed_means(scores)
+    return means[means["directions"] == means["of_directions"]].dropna(subset="value")
+
+
+def headline(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return mean, sd and interval over seeds of the mean over directions, per run and metric.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `HEADLINE_COLUMNS`, without metrics that have no value. `seeds` counts the values of
+        the mean, `of_seeds` the seeds with which any run of the split has a value.
+    """
+    means = seed_means(scores)
+    keys = [*RUN, "metric"]
+    directions = means.drop_duplicates(keys)[[*keys, "directions", "of_directions"]]
+    summary = _summarise(means, keys).merge(directions, on=keys, how="left")
+    seeds = means.dropna(subset="value").groupby([*SPLIT, "metric"])["seed"].nunique()
+    seeds = seeds.rename("of_seeds").reset_index()
+    summary = summary.merge(seeds, on=[*SPLIT, "metric"], how="left")
+    return summary.loc[summary["seeds"] > 0, HEADLINE_COLUMNS].reset_index(drop=True)
+
+
+def signed_means(summary: pd.DataFrame, run_metadata: RunMetadata) -> pd.Series:
+    """Return the mean of each row of :func:`headline`, signed so that more is better.
+
+    NA is not compared: controls, means that lack a direction or seed of their split, and metrics
+    whose card states no better direction.
+    """
+    compared = summary["run"].map(run_metadata.competes).astype(bool)
+    compared &= summary["directions"] == summary["of_directions"]
+    compared &= summary["seeds"] == summary["of_seeds"]
+    signs = summary["metric"].map(run_metadata.sign).astype(float)
+    return (summary["mean"] * signs).where(compared)
+
+
+def best(summary: pd.DataFrame, run_metadata: RunMetadata) -> pd.Series:
+    """Say of each row of :func:`headline` whether its run has the best mean of its split.
+
+    Only metrics of quality have a best run, so none of resources, and only among several runs.
+    """
+    is_quality = summary["metric"].map(run_metadata.is_quality).astype(bool)
+    signed = signed_means(summary, run_metadata).where(is_quality)
+    keys = [summary[column] for column in [*SPLIT, "metric"]]
+    competing = summary["mean"].where(summary["run"].map(run_metadata.competes).astype(bool))
+    several = competing.groupby(keys).transform("count") > 1
+    return signed.notna() & (signed == signed.groupby(keys).transform("max")) & several
+
+
+def _summarise(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Return mean, sd, 95 % t interval and number of the values in each group, in order."""
+    values = table.groupby(keys, sort=False)["value"]
+    summary = values.agg(mean="mean", sd=lambda x: x.std(ddof=1), seeds="count").reset_index()
+    several = summary["seeds"] > 1
+    n = summary["seeds"].where(several)
+    half = pd.Series(t_quantile(n), index=summary.index) * summary["sd"] / np.sqrt(n)
+    kind = np.where(several, T_OVER_SEEDS, NO_INTERVAL)
+    return summary.assign(
+        sd=summary["sd"].where(several),
+        low=summary["mean"] - half,
+        high=summary["mean"] + half,
+        interval=pd.Series(kind, index=summary.index, dtype=object),
+    )

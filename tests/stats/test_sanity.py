@@ -1,0 +1,191 @@
+"""Sanity checks: they name scores at chance, perfect, impossible and missing ones, and no others."""
+
+from collections import defaultdict
+
+import numpy as np
+import pytest
+from made_up_scores import ROSTER, cells_of, scores_of
+
+from mosaicbench.catalog.run_metadata import RunMetadata
+from mosaicbench.report.page.failures import alarms
+from mosaicbench.report.theme import Theme
+from mosaicbench.stats.sanity import (
+    chance_or_perfect,
+    different_scales,
+    failed_controls,
+    findings_of,
+    identical_seeds,
+    impossible_scores,
+    in_words,
+    sanity_checks,
+    stopped_by_budget,
+)
+
+ACCURACY = "label_transfer_accuracy"
+
+
+def suspicious(values, cells=()):
+    scores = scores_of(values)
+    impossible = impossible_scores(scores, ROSTER)
+    return findings_of([*impossible, *chance_or_perfect(scores, cells, ROSTER)])
+
+
+def found_by(values, cells=()):
+    findings = suspicious(values, cells)
+    return set(zip(findings["run"], findings["check"], findings["metric"], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("values", "is_at_chance"),
+    [([0.49, 0.52, 0.47], True), ([0.5], True), ([0.5] * 3, True), ([0.45], False)],
+)
+def test_without_cells_a_score_is_at_chance_if_any_seed_is_no_better(values, is_at_chance):
+    found = found_by({("mvae", "foscttm"): values, ("cca", "foscttm"): [0.3, 0.31, 0.29]})
+    assert found == ({("mvae", "chance", "foscttm")} if is_at_chance else set())
+
+
+def accuracies(correct: dict[str, list[float]], n: int = 400) -> tuple[dict, list]:
+    """Return scores and cells of runs with a fraction of `n` cells correct per seed, at random."""
+    random = np.random.default_rng(0)
+    values, cells = {}, []
+    for run, fractions in correct.items():
+        right = [random.permutation(n) < fraction * n for fraction in fractions]
+        values[run, ACCURACY] = [x.mean() for x in right]
+        cells.append(cells_of(run, {(seed, ACCURACY): x for seed, x in enumerate(right)}))
+    return values, cells
+
+
+@pytest.mark.parametrize(
+    "correct",
+    [
+        {"mvae": [0.95, 0.78], "constant": [0.14, 0.13]},
+        {"mvae": [0.56, 0.42, 0.57], "constant": [0.34] * 3},
+    ],
+)
+def test_seeds_that_differ_are_not_at_chance_if_the_cells_of_each_are_not(correct):
+    assert found_by(*accuracies(correct)) == set()
+
+
+def test_one_seed_with_cells_like_a_control_is_at_chance():
+    values, cells = accuracies({"mvae": [0.9, 0.36, 0.9], "constant": [0.34, 0.34, 0.34]})
+    assert found_by(values) == set()  # better in every seed, without cells
+    finding = suspicious(values, cells).iloc[0]
+    assert (finding["check"], finding["seeds"]) == ("chance", "1")
+    assert "constant (0.340) in seed 1 (0.360)" in finding["message"]
+
+
+def test_findings_of_one_check_are_one_sentence():
+    values = {("mvae", metric): [0.1, 0.1] for metric in ("recall_at_10", ACCURACY)}
+    values |= {("constant", metric): [0.2, 0.2] for _, metric in values}
+    findings = suspicious(values | {("mvae", "foscttm"): [0.51, 0.5]})
+    words = in_words(findings)
+    assert words.startswith("in 3 scores (")
+    assert words.count("no better than") == 1
+
+
+def test_without_a_number_for_chance_it_is_the_strongest_negative_control():
+    control = {("constant", ACCURACY): [0.5] * 3, ("random_latent", ACCURACY): [0.2] * 3}
+    beaten = {("mvae", ACCURACY): [0.48, 0.55, 0.49], ("cca", ACCURACY): [0.7, 0.72, 0.71]}
+    assert found_by(control | beaten) == {("mvae", "chance", ACCURACY)}
+    assert found_by(beaten) == set()  # nothing to compare with
+
+
+def test_a_run_stopped_by_the_budget_is_named_with_its_seeds():
+    values = {("mvae", "stopped_by_budget"): [1, 0, 1], ("cca", "stopped_by_budget"): [0, 0, 0]}
+    found = findings_of(stopped_by_budget(scores_of(values)))
+    assert found[["run", "seeds"]].to_numpy().tolist() == [["mvae", "0, 2"]]
+
+
+def test_perfect_impossible_and_missing_scores_are_named_but_not_those_of_controls():
+    assert not found_by({("oracle", "foscttm"): [0, 0], ("constant", "foscttm"): [0.5, 0.5]})
+    assert found_by({("mvae", "foscttm"): [0.0, 0.01]}) == {("mvae", "perfect", "foscttm")}
+    missing = {("mvae", "imputation_skill"): [0.3, 0.31, np.nan]}
+    assert found_by(missing) == {("mvae", "no number", "imputation_skill")}
+    for value in (1.2, -0.01):
+        found = suspicious({("mvae", "foscttm"): [0.2, value]}).set_index("check")["message"]
+        assert f"{value} is outside the bounds 0.0 to 1.0" in found["impossible"]
+    checks = {check for _, check, _ in found_by({("mvae", "foscttm"): [1.0, 1.0 + 1e-12]})}
+    assert "impossible" not in checks
+
+
+def test_two_seeds_with_the_same_scores_are_named():
+    values = {("mvae", "foscttm"): [0.1, 0.2, 0.1], ("cca", "foscttm"): [0.3, 0.2, 0.1]}
+    values |= {("oracle", "foscttm"): [0, 0, 0], ("cca", "recall_at_10"): [0.3, 0.3, 0.3]}
+    found = findings_of(identical_seeds(scores_of(values), ROSTER))
+    assert found[["run", "seeds"]].values.tolist() == [["mvae", "0, 2"]]
+
+
+def test_a_run_with_latents_of_different_scales_is_named_and_a_control_is_not():
+    ratios = {"mvae": [16.2, 2.9, 3.5], "cca": [1.0, 1.1, 2.99], "random_latent": [9.0, 9.0, 9.0]}
+    scores = scores_of({(run, "latent_norm_ratio", "rna->atac"): x for run, x in ratios.items()})
+    found = findings_of(different_scales(scores, ROSTER))
+    assert found[["run", "check", "seeds"]].to_numpy().tolist() == [["mvae", "scales", "0, 2"]]
+    assert "16.2" in found["message"].iloc[0] and "rna->atac" in found["message"].iloc[0]
+
+
+# --- controls that are not where theory puts them ---
+
+CELLS = {("d", "paired"): (1600, 400)}  # four standard errors: 0.1 for one seed, 0.071 for two
+IN_PLACE = {
+    ("oracle", "foscttm"): [0.0, 0.01],
+    ("oracle", "imputation_skill"): [1.0, 1.0],
+    ("shuffled", "foscttm"): [0.46, 0.55],
+    ("shuffled", "imputation_skill"): [-1.0, -1.1],  # worse than chance, as its card says
+    ("random_latent", "foscttm"): [0.52, 0.45],
+    ("constant", "foscttm"): [0.5, 0.5],
+    ("train_mean", "imputation_skill"): [0.0, 0.001],
+    ("random_latent", "recall_at_10"): [0.9, 0.9],  # states no chance
+    ("mvae", "foscttm"): [0.5, 0.5],  # no control
+}
+OF_METRICS = ROSTER.cards["metrics"]
+EXEMPT = {"exempt_from": {"shuffled_is_chance": "is worse"}}
+OF_METRICS = OF_METRICS | {"imputation_skill": OF_METRICS["imputation_skill"] | EXEMPT}
+METADATA = RunMetadata(cards=ROSTER.cards | {"metrics": OF_METRICS}, methods={"mixed": "shuffled"})
+
+
+def control_checks(values, sizes=CELLS):
+    findings = findings_of(failed_controls(scores_of(values), METADATA, sizes))
+    return list(zip(findings["run"], findings["metric"], strict=True))
+
+
+def test_controls_in_their_place_raise_no_alarm():
+    assert control_checks(IN_PLACE) == []
+
+
+@pytest.mark.parametrize(
+    ("run", "metric", "values"),
+    [
+        ("shuffled", "foscttm", [0.0, 0.0]),  # it shuffled nothing, and was the oracle
+        ("shuffled", "foscttm", [1.0, 1.0]),
+        ("shuffled", "foscttm", [0.42, 0.42]),
+        ("mixed", "foscttm", [0.0, 0.0]),  # by its method, not by its name
+        ("shuffled", "imputation_skill", [1.0, 1.0]),
+        ("random_latent", "foscttm", [0.3, 0.3]),
+        ("constant", "foscttm", [0.0, 0.0]),  # ties that count as right
+        ("train_mean", "imputation_skill", [0.2, 0.2]),
+        ("oracle", "foscttm", [0.03, 0.03]),
+        ("oracle", "imputation_skill", [0.9, 0.9]),
+    ],
+)
+def test_a_control_that_is_not_where_theory_puts_it_raises_the_alarm(run, metric, values):
+    assert control_checks(IN_PLACE | {(run, metric): values}) == [(run, metric)]
+
+
+def test_fewer_cells_and_seeds_leave_chance_more_room():
+    few = {("d", "paired"): (100, 100)}
+    assert control_checks({("shuffled", "foscttm"): [0.42, 0.42]}, sizes=few) == []
+    assert control_checks({("shuffled", "foscttm"): [0.42]}) == []
+    assert control_checks({("shuffled", "foscttm"): [0.42] * 3})
+
+
+def test_the_alarm_names_run_metric_split_and_value_and_comes_first():
+    scores = scores_of({("shuffled", "foscttm"): [0.0, 0.0], ("mvae", "foscttm"): [0.5, 0.6]})
+    found = sanity_checks(scores, [], METADATA, CELLS)
+    assert list(found["check"])[0] == "control"
+    assert "chance" in set(found["check"])
+    labels = {"metrics": {"foscttm": {"label": "FOSCTTM"}}, "datasets": {"d": {"label": "Blood"}}}
+    theme = Theme(display=defaultdict(dict, labels), run_metadata=METADATA)
+    (sentence,) = alarms(found, theme)
+    assert sentence.startswith("shuffled, FOSCTTM, Blood, paired: 0.000, ")
+    assert "0.5 (within 0.071)" in sentence
+    assert alarms(found[found["check"] != "control"], theme) == []
