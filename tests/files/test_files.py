@@ -1,6 +1,5 @@
 """Contracts on disk: round trips, and every reader refuses by name what is not as its place says."""
 
-import json
 import shutil
 
 import h5py
@@ -241,15 +240,13 @@ def test_latents_of_train_cells_lie_in_a_file_of_their_own_and_are_read_with_the
     path, table = tmp_path / "latents.h5ad", latents_table(LATENTS, private, predicted)
     write_latents(path, table)
     assert list(read_part_of_latents(path).obs["subset"]) == ["query"]
-    table.write_h5ad(tmp_path / "old.h5ad")  # as an older version wrote it
-    for read in (read_latents(path), read_latents(tmp_path / "old.h5ad")):
-        for subset in ("train", "query"):
-            np.testing.assert_array_equal(
-                latents_of(read, "rna", subset)[1], LATENTS["rna", subset][1]
-            )
-            assert list(latents_of(read, "rna", subset)[0]) == LATENTS["rna", subset][0]
-            np.testing.assert_array_equal(private_of(read, "rna", subset), private["rna", subset])
-        assert list(predicted_of(read, "rna", "query")) == ["T cell"]
+    read = read_latents(path)
+    for subset in ("train", "query"):
+        names, z = latents_of(read, "rna", subset)
+        assert list(names) == LATENTS["rna", subset][0]
+        np.testing.assert_array_equal(z, LATENTS["rna", subset][1])
+        np.testing.assert_array_equal(private_of(read, "rna", subset), private["rna", subset])
+    assert list(predicted_of(read, "rna", "query")) == ["T cell"]
     (tmp_path / "train_latents.h5ad").unlink()
     with pytest.raises(
         ContractError,
@@ -293,13 +290,6 @@ def test_records_and_scores_know_their_words(tmp_path):
         read_scores(tmp_path / "scores.tsv")
 
 
-def test_latents_come_back_by_source_and_subset():
-    table = latents_table(LATENTS)
-    names, z = latents_of(table, "rna", "train")
-    assert list(names) == ["a", "b"]
-    np.testing.assert_array_equal(z, np.ones((2, 3)))
-
-
 def test_collapse_is_no_variance_in_any_source():
     wide, flat = np.random.default_rng(0).random((20, 2)), np.zeros((20, 2))
     assert is_collapsed(
@@ -328,8 +318,3 @@ def test_standardising_there_and_back(split):
         cells, (space_values(cells) - cells.uns["mean"]) / cells.uns["std"]
     )
     np.testing.assert_allclose(restored, space_values(cells), atol=1e-5)
-
-
-def test_json_of_a_record_is_readable(tmp_path):
-    write_record(tmp_path / "run.json", RECORD)
-    assert json.loads((tmp_path / "run.json").read_text()) == RECORD

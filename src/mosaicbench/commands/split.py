@@ -9,7 +9,7 @@ from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.dataset import read_dataset
 from mosaicbench.files.splits import write_split
-from mosaicbench.files.tables import write_audit
+from mosaicbench.files.tables import write_table
 
 
 def main(
@@ -56,4 +56,4 @@ def main(
             del whole
         for noun, path in zip(("train", "query", "solution"), paths, strict=True):
             write_split(path, parts[noun])
-        write_audit(paths[0].with_name("audit.tsv"), parts["solution"].uns["audit"])
+        write_table(paths[0].with_name("audit.tsv"), parts["solution"].uns["audit"])

@@ -108,6 +108,6 @@ def _score(fit: Fit, solution: Path, metrics: Sequence[str]) -> None:
     parts = {"train": read_split(fit.train, "train"), "solution": read_split(solution, "solution")}
     read = {"latents": read_latents(fit.output / "latents.h5ad", record)}
     read |= {"imputed": read_imputed(fit.output / "imputed.h5mu", record)}
-    read |= {"history": read_history(fit.output / "history.tsv", record)}
+    read |= {"history": read_history(fit.output / "history.tsv")}
     scores = scorer.means(run_data_of(fit.output, record=record, **parts, **read), metrics)
     write_text(fit.output / SCORES, json.dumps(scores))
