@@ -25,12 +25,12 @@ def _called(*arguments, cwd=REPOSITORY):
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     """A split of the embedded cells, and a run of a control on it."""
-    from mosaicbench.data import scenarios
+    from mosaicbench.data.split import make_split
     from mosaicbench.datasets import pbmc68k_split
     from mosaicbench.files.splits import write_split
 
     folder = tmp_path_factory.mktemp("small")
-    parts = scenarios.make_split(
+    parts = make_split(
         pbmc68k_split.load(None), dataset_name="small", scenario="paired", kind="paired", seed=0
     )
     for part, split in parts.items():

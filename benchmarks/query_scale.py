@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mosaicbench.data import embedded, scenarios
+from mosaicbench.data import embedded
+from mosaicbench.data.split import make_split
 from mosaicbench.datasets import own_files, pbmc68k_split, simulated
 from mosaicbench.files.splits import as_cells, as_split, standardised_values
 from mosaicbench.methods.linear import CCA, JointPCA, Procrustes
@@ -66,7 +67,7 @@ def measured(name: str, dataset: object) -> Iterator[dict]:
         ):
             for seed in range(SEEDS):
                 preprocess = {"atac": of_peaks}
-                parts = scenarios.make_split(
+                parts = make_split(
                     dataset,
                     dataset_name=name,
                     scenario="s",

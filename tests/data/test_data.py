@@ -14,13 +14,12 @@ from scipy import sparse
 
 from mosaicbench.catalog import catalog
 from mosaicbench.commands import prepare
-from mosaicbench.data import embedded, lsi, preprocess, scenarios
-from mosaicbench.data import fitted as choosing
+from mosaicbench.data import embedded, normalize
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.checks import DataWarning
 from mosaicbench.data.labels_qc import curated
-from mosaicbench.data.lsi import tf_idf_from_lsi
-from mosaicbench.data.preprocess import KINDS, Preprocessing
+from mosaicbench.data.normalize import KINDS, Preprocessing, tf_idf_from_lsi
+from mosaicbench.data.split import make_split
 from mosaicbench.datasets import (
     breast_tcga,
     cll,
@@ -272,11 +271,11 @@ def test_variable_genes_are_chosen_over_quiet_ones():
 def test_variable_genes_of_few_values_and_of_many_are_the_same(dataset, monkeypatch):
     train = embedded.load(dataset)["rna"][:400]
     chosen = {}
-    for most in (0, choosing.FEW_COUNTS):
-        monkeypatch.setattr(choosing, "FEW_COUNTS", most)
+    for most in (0, normalize.FEW_COUNTS):
+        monkeypatch.setattr(normalize, "FEW_COUNTS", most)
         chosen[most] = list(Preprocessing.fit(train, features=150).transform(train).var_names)
     assert len(chosen[0]) == 150
-    assert chosen[0] == chosen[choosing.FEW_COUNTS]
+    assert chosen[0] == chosen[normalize.FEW_COUNTS]
 
 
 def test_variable_genes_can_be_chosen_from_very_few_cells():
@@ -374,7 +373,7 @@ def test_the_way_back_from_lognorm_gives_the_counts():
     back = unstandardised_values(
         transformed, (space_values(transformed) - transformed.uns["mean"]) / transformed.uns["std"]
     )
-    found = preprocess.counts_from_lognorm(back, transformed.obs["total"])
+    found = normalize.counts_from_lognorm(back, transformed.obs["total"])
     np.testing.assert_allclose(found, transformed.layers["counts"].toarray(), atol=1e-2)
 
 
@@ -485,9 +484,7 @@ def test_private_features_of_counts_follow_private_factors_alone():
 
 
 def test_what_is_shared_driven_is_told_to_the_solution_only(processes):
-    parts = scenarios.make_split(
-        processes, dataset_name="gp", scenario="paired", kind="paired", seed=0
-    )
+    parts = make_split(processes, dataset_name="gp", scenario="paired", kind="paired", seed=0)
     assert parts["solution"]["first"].var["shared_driven"].sum() == 10
     for part in ("train", "query"):
         assert not list(parts[part]["first"].var), part
@@ -655,7 +652,7 @@ def test_a_modality_without_a_partner_is_named(written):
         dataset = own_files.load(None, path=written(files))
     refused = r"scenarios.s.kind: paired needs cells .*'d' has none; 'atac' shares no cell.* Say kind: natural.*datasets.d.path"
     with pytest.raises(UserError, match=refused):
-        scenarios.make_split(dataset, dataset_name="d", scenario="s", kind="paired", seed=0)
+        make_split(dataset, dataset_name="d", scenario="s", kind="paired", seed=0)
     peaks.obs_names = [f"cell{i}-1" for i in range(12)]
     with pytest.raises(
         UserError,
@@ -676,7 +673,7 @@ def test_own_files_refuses_modalities_that_do_not_fit_together(written):
     with pytest.raises(
         UserError, match="paired needs cells .* none; no cell has two modalities. Say kind: natural"
     ):
-        scenarios.make_split(apart, dataset_name="d", scenario="s", kind="paired", seed=0)
+        make_split(apart, dataset_name="d", scenario="s", kind="paired", seed=0)
     with pytest.raises(UserError, match="'rna' and 'adt' hold identical numbers"):
         own_files.load(None, path=written({"rna": rna, "adt": rna}))
     with pytest.raises(UserError, match="cannot tell the kind of modality 'second'"):
@@ -1024,7 +1021,7 @@ def test_a_train_cell_has_the_coordinates_of_the_other_folds(sparse_peaks):
     """Dense, fold by fold: vectors of the others, rotated onto those of all."""
     fitted, shown = Preprocessing.fit_transform(sparse_peaks, features=800, components=6)
     x, loadings = shown.X.toarray().astype(float), shown.varm["LSI"].astype(float)
-    fold = lsi.folds_of(sparse_peaks.obs_names)
+    fold = normalize.folds_of(sparse_peaks.obs_names)
     assert np.bincount(fold).tolist() == [60] * 10
     for number in (0, 7):
         vectors = np.linalg.svd(x[fold != number], full_matrices=False)[2][1:7].T
@@ -1052,9 +1049,9 @@ def test_folds_follow_names_and_not_the_order_of_cells(sparse_peaks):
 
 def test_many_cells_have_fewer_folds_and_few_cells_as_many_as_they_can(monkeypatch):
     names = pd.Index([f"cell{number}" for number in range(40)])
-    assert lsi.folds_of(names[:7]).max() == 6
-    monkeypatch.setattr(lsi, "MANY_CELLS", 40)
-    assert lsi.folds_of(names).max() == lsi.FOLDS_OF_MANY - 1
+    assert normalize.folds_of(names[:7]).max() == 6
+    monkeypatch.setattr(normalize, "MANY_CELLS", 40)
+    assert normalize.folds_of(names).max() == normalize.FOLDS_OF_MANY - 1
 
 
 @pytest.mark.parametrize("cells", [4, 5, 13])

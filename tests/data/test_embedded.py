@@ -14,8 +14,8 @@ from mosaicbench.commands import fetch, prepare
 from mosaicbench.config import registry
 from mosaicbench.data import embedded
 from mosaicbench.data.labels_qc import curated
-from mosaicbench.data.preprocess import Preprocessing
-from mosaicbench.data.scenarios import make_split
+from mosaicbench.data.normalize import Preprocessing
+from mosaicbench.data.split import make_split
 from mosaicbench.datasets import covid_citeseq
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import links_between, read_dataset
@@ -50,7 +50,7 @@ def test_counts_come_back_as_they_were(seed):
     ) * random.choice([1, 300, 70_000])
     matrix = sparse.csr_matrix(counts.astype(np.float64))
     members = rebuild_embedded.counts_packed("rna", matrix)
-    assert np.array_equal(embedded._counts_unpacked("rna", members).toarray(), counts)
+    assert np.array_equal(embedded._counts("rna", members).toarray(), counts)
     assert rebuild_embedded.packed(members) == rebuild_embedded.packed(
         dict(reversed(members.items()))
     )
@@ -64,7 +64,7 @@ def test_what_is_no_count_is_not_packed(value):
 
 def test_names_come_back_and_may_not_hold_the_end_of_a_line():
     names = ["µ-cell", "", "a\tb"]
-    assert embedded._text_unpacked(rebuild_embedded.text_packed(names)) == names
+    assert embedded._text(rebuild_embedded.text_packed(names)) == names
     with pytest.raises(ValueError, match="end of a line"):
         rebuild_embedded.text_packed(["a\nb"])
 

@@ -11,9 +11,10 @@ import pytest
 from scipy import sparse
 
 from mosaicbench.commands import prepare
-from mosaicbench.data import antibodies, embedded, links, scenarios
+from mosaicbench.data import antibodies, embedded, links
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.labels_qc import curated
+from mosaicbench.data.split import make_split
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.dataset import links_between, read_dataset, write_dataset
@@ -283,7 +284,7 @@ def test_links_survive_the_disk_and_tell_their_origin(trimodal, tmp_path):
 def test_links_of_a_split_are_those_of_its_features(trimodal):
     dataset = curated(trimodal)
     preprocess = {"rna": {"features": 7}, "atac": {"features": 15, "components": 3}}
-    parts = scenarios.make_split(
+    parts = make_split(
         dataset,
         dataset_name="d",
         scenario="s",
@@ -304,7 +305,7 @@ def test_links_of_a_split_are_those_of_its_features(trimodal):
 def test_gene_activity_sums_all_linked_peaks_also_those_that_were_not_chosen(trimodal):
     dataset = curated(trimodal)
     preprocess = {"atac": {"features": 10, "components": 3}}
-    parts = scenarios.make_split(
+    parts = make_split(
         dataset, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=preprocess
     )
     counts = dataset["atac"].layers["counts"].toarray()
@@ -329,7 +330,7 @@ def test_gene_activity_sums_all_linked_peaks_also_those_that_were_not_chosen(tri
 
 def test_genes_of_measured_proteins_are_chosen_however_little_they_vary(trimodal):
     preprocess = {"rna": {"features": 2}}
-    parts = scenarios.make_split(
+    parts = make_split(
         curated(trimodal),
         dataset_name="d",
         scenario="s",
@@ -340,7 +341,7 @@ def test_genes_of_measured_proteins_are_chosen_however_little_they_vary(trimodal
     genes = set(parts["train"]["rna"].var_names)
     assert {"CD3D", "CD3E", "CD4", "MS4A1"} <= genes
     assert len(genes) <= 6
-    unlinked = scenarios.make_split(
+    unlinked = make_split(
         trimodal, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=preprocess
     )
     assert unlinked["train"]["rna"].n_vars == 2
@@ -348,7 +349,7 @@ def test_genes_of_measured_proteins_are_chosen_however_little_they_vary(trimodal
 
 def test_methods_see_links_and_gene_activities_only_if_they_ask(trimodal):
     dataset = curated(trimodal)
-    parts = scenarios.make_split(
+    parts = make_split(
         dataset, dataset_name="d", scenario="s", kind="mosaic", seed=0, paired_fraction=0.4
     )
     blind, told = (as_split(parts["train"], labels=False, links=links) for links in (False, True))
@@ -468,7 +469,7 @@ def test_varp_is_where_mudata_keeps_pairs_of_features(trimodal):
 
 def parts_with(dataset, share, seed=0, **options):
     preprocess = {"rna": {"features": 9}, "atac": {"features": 20, "components": 3}}
-    return scenarios.make_split(
+    return make_split(
         dataset,
         dataset_name="d",
         scenario="s",

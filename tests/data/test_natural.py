@@ -10,10 +10,10 @@ from mosaicbench_fits import fit_one
 
 from mosaicbench.commands import prepare, score
 from mosaicbench.commands import split as split_command
-from mosaicbench.data import scenarios
 from mosaicbench.data.checks import DataWarning
 from mosaicbench.data.own_files import column_of_cells, file_of_each_cell
 from mosaicbench.data.pairing import patterns, with_partners
+from mosaicbench.data.split import make_split
 from mosaicbench.datasets import own_files, simulated
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import read_dataset
@@ -62,9 +62,7 @@ def own(request, simulation, tmp_path_factory):
 
 def parts_of(dataset, kind="as_measured", seed=0, **options):
     options = {"preprocess": PEAKS} | options
-    return scenarios.make_split(
-        dataset, dataset_name="mine", scenario=kind, kind=kind, seed=seed, **options
-    )
+    return make_split(dataset, dataset_name="mine", scenario=kind, kind=kind, seed=seed, **options)
 
 
 def evidence(parts, method, gives=("joint", "single", "impute")):

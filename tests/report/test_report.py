@@ -33,7 +33,7 @@ from mosaicbench.catalog import catalog
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.commands import report
 from mosaicbench.data.audit import audit_table
-from mosaicbench.data.fitted import Learned
+from mosaicbench.data.normalize import Learned
 from mosaicbench.files.runs import read_record, write_record
 from mosaicbench.files.scores import FEATURE_COLUMNS, write_cells, write_scores
 from mosaicbench.files.tables import write_table

@@ -17,8 +17,7 @@ from mosaicbench.catalog import search_spaces as spaces
 from mosaicbench.commands import fit, tune
 from mosaicbench.commands import split_inner as divide
 from mosaicbench.config import settings
-from mosaicbench.data import scenarios
-from mosaicbench.data.scenarios import inner_split
+from mosaicbench.data.split import inner_split, make_split
 from mosaicbench.datasets import simulated
 from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files._h5 import KEY
@@ -50,7 +49,7 @@ def split(tmp_path_factory):
 
 
 def train_of(dataset, kind, **options):
-    split = scenarios.make_split(
+    split = make_split(
         dataset, dataset_name="d", scenario="s", kind=kind, seed=3, **HIDING[kind], **options
     )
     return split["train"]

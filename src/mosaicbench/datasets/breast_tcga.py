@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.data.assemble import assembled, continuous
-from mosaicbench.data.read import found, r_matrix, rda_list
+from mosaicbench.data.read import r_matrix, raw_file, rda_list
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def load(
     UserError
         When the file is absent or of another layout.
     """
-    path = found(raw, "breast.TCGA.rda")
+    path = raw_file(raw, "breast.TCGA.rda")
     content = rda_list(path, "breast.TCGA")
     if not all("subtype" in content.get(part, {}) for part in PARTS):
         raise UserError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import pandas as pd
 
 from mosaicbench.data.assemble import assembled, continuous
-from mosaicbench.data.read import found, r_matrix, rda_list, text_table
+from mosaicbench.data.read import r_matrix, raw_file, rda_list, text_table
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -56,10 +56,10 @@ def load(
     UserError
         When a file is absent or of another layout.
     """
-    path = found(raw, "CLL_data.RData")
+    path = raw_file(raw, "CLL_data.RData")
     content = rda_list(path, "CLL_data")
     tables = {modality: r_matrix(content, MATRICES[modality], path).T for modality in modalities}
-    status = _status(found(raw, "sample_metadata.txt"))
+    status = _status(raw_file(raw, "sample_metadata.txt"))
 
     patients = pd.Index(status.index[status != ""])
     for table in tables.values():

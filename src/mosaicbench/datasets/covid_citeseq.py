@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mosaicbench.data.assemble import Measurement, assembled
-from mosaicbench.data.read import annotated, found, obs_columns
+from mosaicbench.data.read import annotated, obs_columns, raw_file
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def load(raw: Path, *, cell_type: str = "mergedcelltype", batch: str = "Batch") 
     UserError
         When the file is absent or unreadable, has not the column, or names a feature of one modality twice.
     """
-    path = found(raw, "liu_demo.h5ad")
+    path = raw_file(raw, "liu_demo.h5ad")
     whole = annotated(path)
     types_of_cells, batches, *groups = obs_columns(
         whole, [cell_type, batch, *GROUPS.values()], path

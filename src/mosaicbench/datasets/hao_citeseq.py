@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mosaicbench.data.assemble import assembled
-from mosaicbench.data.read import PARTS, found, labels_joined, measurement, mex, text_table
+from mosaicbench.data.read import PARTS, labels_joined, measurement, mex, raw_file, text_table
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -46,10 +46,10 @@ def load(
         When a file is absent or unreadable, a column is not there, or the metadata are of other cells.
     """
     modalities = {
-        kind: mex(*(found(raw, f"GSM*_{kind.upper()}_*-{part}.gz") for part in PARTS))
+        kind: mex(*(raw_file(raw, f"GSM*_{kind.upper()}_*-{part}.gz") for part in PARTS))
         for kind in ("rna", "adt")
     }
-    path = found(raw, "GSE164378_sc.meta.data_*.csv.gz")
+    path = raw_file(raw, "GSE164378_sc.meta.data_*.csv.gz")
     table = text_table(path, index_col=0)
     every = modalities["rna"].obs_names
     both = every[every.isin(modalities["adt"].obs_names)]

@@ -12,10 +12,10 @@ from mosaicbench.data.assemble import assembled
 from mosaicbench.data.read import (
     annotated,
     coordinates,
-    found,
     labels_joined,
     measurement,
     on_chromosomes,
+    raw_file,
     rds_table,
     tenx_h5,
 )
@@ -74,12 +74,12 @@ def load(raw: Path, *, cell_type: str = "predicted.id") -> MuData:
 
 
 def _of_ten_x(raw: Path) -> dict[str, AnnData]:
-    modalities = tenx_h5(found(raw, "*_filtered_feature_bc_matrix.h5"))
+    modalities = tenx_h5(raw_file(raw, "*_filtered_feature_bc_matrix.h5"))
     return modalities | {"atac": on_chromosomes(modalities["atac"])}
 
 
 def _of_simba(raw: Path) -> dict[str, AnnData]:
-    modalities = {kind: annotated(found(raw, OF_SIMBA.format(kind))) for kind in ("rna", "atac")}
+    modalities = {kind: annotated(raw_file(raw, OF_SIMBA.format(kind))) for kind in ("rna", "atac")}
     for kind, cells in modalities.items():
         cells.obs_names = cells.obs_names.str.removesuffix(f"_{kind}")
     rna, atac = modalities.values()

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.data.assemble import Measurement, assembled
-from mosaicbench.data.read import annotated, coordinates, found, obs_columns, opened
+from mosaicbench.data.read import annotated, coordinates, obs_columns, opened, raw_file
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def load(raw: Path, *, cell_type: str = "cell_type", batch: str = "batch") -> Mu
     UserError
         When the file is absent or unreadable, has no counts, or not the column.
     """
-    path = found(raw, "GSE194122_openproblems_neurips2021_*_BMMC_processed.h5ad.gz")
+    path = raw_file(raw, "GSE194122_openproblems_neurips2021_*_BMMC_processed.h5ad.gz")
     whole = opened(path, _unpacked)
     types_of_cells, batches = obs_columns(whole, [cell_type, batch], path)
     if "counts" not in whole.layers:

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.links import with_links
-from mosaicbench.data.read import coordinates, found, opened, text_table
+from mosaicbench.data.read import coordinates, opened, raw_file, text_table
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -47,17 +47,17 @@ def load(
     UserError
         When a file is absent or unreadable, the shapes do not fit each other, or a column or batch is absent.
     """
-    cells = text_table(found(raw, "meta_c1.csv"), index_col=0)
+    cells = text_table(raw_file(raw, "meta_c1.csv"), index_col=0)
     if cell_type not in cells:
         raise UserError(
             f"cell_type: no column {cell_type!r} in meta_c1.csv; there are {', '.join(cells)}"
         )
     genes, peaks = (
-        found(raw, name).read_text(encoding="utf-8").split()
+        raw_file(raw, name).read_text(encoding="utf-8").split()
         for name in ("genes.txt", "regions.txt")
     )
     rna, atac, near = (
-        opened(found(raw, name), sparse.load_npz) for name in ("GxC1.npz", "RxC1.npz", "GxR.npz")
+        opened(raw_file(raw, name), sparse.load_npz) for name in ("GxC1.npz", "RxC1.npz", "GxR.npz")
     )
     expected = {
         "GxC1.npz": (len(genes), len(cells)),

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.data.assemble import Measurement, assembled
-from mosaicbench.data.read import found, opened, text_table
+from mosaicbench.data.read import opened, raw_file, text_table
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def load(
     UserError
         When a file is absent or of another layout, or no sample is left.
     """
-    path = found(raw, "BRCA_clinicalMatrix")
+    path = raw_file(raw, "BRCA_clinicalMatrix")
     clinical = text_table(path, sep="\t")
     for column in ("sampleID", cell_type):
         if column not in clinical:
@@ -66,7 +66,7 @@ def load(
                 f"{path}: no column {column!r}; there are {', '.join(clinical.columns[:20])}"
             )
     status = clinical.set_index("sampleID")[cell_type]
-    files = {"rna": found(raw, "HiSeqV2.gz"), "methylation": found(raw, methylation_of)}
+    files = {"rna": raw_file(raw, "HiSeqV2.gz"), "methylation": raw_file(raw, methylation_of)}
     samples = pd.Index(status.index[status.isin(STATUSES)])
     for file in files.values():
         samples = samples[

@@ -14,11 +14,11 @@ from scipy import sparse
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.read import (
     csv_counts,
-    found,
     labels_joined,
     measurement,
     on_chromosomes,
     opened,
+    raw_file,
     tenx_h5,
 )
 from mosaicbench.errors import UserError
@@ -86,9 +86,9 @@ def load(
 
 def _well(raw: Path, well: str) -> tuple[pd.Index, dict[str, AnnData]]:
     """Return the cells of one well, and its modalities; the table of antibodies has all droplets, also the empty ones."""
-    modalities = tenx_h5(found(raw, f"*{well}_*cellranger-arc_filtered_feature_bc_matrix.h5"))
+    modalities = tenx_h5(raw_file(raw, f"*{well}_*cellranger-arc_filtered_feature_bc_matrix.h5"))
     proteins = csv_counts(
-        found(raw, f"*{well}_*_adt_counts.csv.gz"), index="cell_barcode", drop=["total"]
+        raw_file(raw, f"*{well}_*_adt_counts.csv.gz"), index="cell_barcode", drop=["total"]
     )
     proteins.obs_names = pd.Index([f"{name}-1" for name in proteins.obs_names])
     names = modalities["rna"].obs_names

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from mosaicbench.data.assemble import Measurement, assembled
-from mosaicbench.data.read import found, opened, text_table
+from mosaicbench.data.read import opened, raw_file, text_table
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -41,13 +41,13 @@ def load(raw: Path) -> MuData:
     """
     measured, cells = {}, {}
     for kind in ("rna", "adt"):
-        path = found(raw, f"train_{kind}.h5")
+        path = raw_file(raw, f"train_{kind}.h5")
         cells[kind], measured[kind] = opened(path, lambda file, kind=kind: _matrix(file, kind))
     if cells["rna"] != cells["adt"]:
         raise UserError(
             f"{raw}: train_rna.h5 and train_adt.h5 do not name the same cells in the same order"
         )
-    table = found(raw, "train_cty.csv")
+    table = raw_file(raw, "train_cty.csv")
     types = text_table(table)["x"]
     if len(types) != len(cells["rna"]):
         raise UserError(f"{table}: {len(types)} types, but {len(cells['rna'])} cells")
