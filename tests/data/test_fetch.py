@@ -15,6 +15,7 @@ import zipfile
 import numpy as np
 import pytest
 import requests
+import urllib3
 import yaml
 from conftest import REPOSITORY
 from faulty_server import serving
@@ -23,7 +24,7 @@ from mosaicbench import cli
 from mosaicbench.catalog import catalog
 from mosaicbench.commands import fetch, prepare
 from mosaicbench.config import registry
-from mosaicbench.data import download, lock, wheels
+from mosaicbench.data import download, lock
 from mosaicbench.errors import UserError
 
 BYTES = np.random.default_rng(0).bytes(700_000)
@@ -150,7 +151,7 @@ def test_a_redirect_is_followed_and_a_broken_transfer_goes_on_behind_it(desk):
 
 def test_a_busy_server_is_waited_for_as_long_as_it_says(desk, monkeypatch):
     waited = []
-    monkeypatch.setattr(download.time, "sleep", waited.append)
+    monkeypatch.setattr(urllib3.util.retry.time, "sleep", waited.append)
     with serving({"/a": BYTES}, {"/a": {"busy", "patient"}}) as (url, _):
         desk.register(f"{url}/a", **KNOWN)
         desk.fetch()
@@ -804,7 +805,7 @@ def test_a_file_comes_out_of_a_wheel_once_and_nothing_is_installed(
     assert importlib.util.find_spec("cells") is None
     shelf.path.unlink()
     monkeypatch.setattr(
-        wheels.subprocess, "run", lambda *_, **__: pytest.fail("pip was asked again")
+        download.subprocess, "run", lambda *_, **__: pytest.fail("pip was asked again")
     )
     desk.fetch()
     assert "is there" in capsys.readouterr().err
@@ -818,23 +819,18 @@ def test_a_file_comes_out_of_a_wheel_once_and_nothing_is_installed(
             {},
             "pip brought cells_in_a_wheel-1.2-py3-none-any.whl with sha256 .*, the registry states 0+;",
         ),
-        (
-            {"bytes": 5},
-            {},
-            r"with [\d,]+ bytes, the registry states 5; it may come from another index",
-        ),
-        ({"file": "cells/b.bin"}, {}, "cannot be read at 'cells/b.bin' .*mend the registry"),
-        ({"version": "1.3"}, {}, r"pip brought no wheel of cells-in-a-wheel==1.3:\n +ERROR: .*1.3"),
-        ({"name": "cells-in-none"}, {}, r"pip brought no wheel of cells-in-none==1.2:\n +ERROR: "),
+        ({"file": "cells/b.bin"}, {}, "'cells/b.bin' is not the right file .*mend the registry"),
+        ({"version": "1.3"}, {}, r"pip brought no wheel of cells-in-a-wheel==1.3:\n(.*\n)*ERROR: .*1.3"),
+        ({"name": "cells-in-none"}, {}, r"pip brought no wheel of cells-in-none==1.2:\n(.*\n)*ERROR: "),
         (
             {},
             {"sha256": "1" * 64},
-            "cells/data/a.bin of .* is not the right file: its sha256 is .*, expected 1+;",
+            "cells/data/a.bin' is not the right file .its sha256 is .*, expected 1+",
         ),
         (
             {},
             {"bytes": 4},
-            "is not the right file: it has 700,000 bytes, expected 4; mend the registry",
+            "is not the right file .it has 700,000 bytes, expected 4.; mend the registry",
         ),
     ],
 )
@@ -846,13 +842,13 @@ def test_a_wheel_that_is_not_the_right_one_is_refused(desk, shelf, in_package, o
 
 def test_without_pip_a_message_says_how_to_have_it(desk, shelf, monkeypatch):
     of_package(desk, shelf.facts())
-    monkeypatch.setattr(wheels.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(download.importlib.util, "find_spec", lambda name: None)
     desk.refuses("has no pip, which brings cells-in-a-wheel==1.2; run `.* -m ensurepip`")
 
 
 def test_a_mirror_spares_pip_and_offline_never_asks_it(desk, shelf, monkeypatch, tmp_path):
     of_package(desk, shelf.facts())
-    monkeypatch.setattr(wheels.subprocess, "run", lambda *_, **__: pytest.fail("pip was asked"))
+    monkeypatch.setattr(download.subprocess, "run", lambda *_, **__: pytest.fail("pip was asked"))
     desk.refuses(r"missing, 0.7 MB, from package cells-in-a-wheel==1.2", offline=True)
     (tmp_path / "mirror/cells").mkdir(parents=True)
     (tmp_path / "mirror/cells/a.bin").write_bytes(BYTES)
