@@ -12,7 +12,6 @@ import standins
 import yaml
 from scipy import sparse
 
-from mosaicbench.catalog import catalog
 from mosaicbench.commands import prepare
 from mosaicbench.data import embedded, normalize
 from mosaicbench.data.assemble import Measurement, assembled
@@ -99,21 +98,6 @@ def test_prepared_dataset_reads_back_and_says_where_it_comes_from(name, tmp_path
     assert all(f"{name}: {modality}: {dataset.n_obs} cells" in said for modality in dataset.mod)
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["pbmc68k_split", "simulated", "synthetic_gp", "own_files", "cll", "tcga_brca", "breast_tcga"],
-)
-def test_cards_are_complete_and_load_is_what_the_catalog_sees(name):
-    assert set(catalog.card("datasets", name)) - {"simulated"} == {
-        "label",
-        "summary",
-        "labels",
-        "licence",
-        "citation",
-    }
-    assert "raw" in catalog.parameters("datasets", name)
-
-
 def test_split_transcriptome_halves_are_disjoint_and_alike():
     dataset = pbmc68k_split.load(None)
     left, right = dataset["left"], dataset["right"]
@@ -123,13 +107,6 @@ def test_split_transcriptome_halves_are_disjoint_and_alike():
     assert abs(means[0] - means[1]) < 0.05 * max(means)
     assert {half.uns["values"] for half in (left, right)} == {"lognorm"}
     assert (dataset.n_obs, dataset.obs["cell_type"].nunique()) == (700, 10)
-
-
-def test_split_transcriptome_follows_its_seed():
-    first, again, other = (
-        list(pbmc68k_split.load(None, seed=seed)["left"].var_names) for seed in (0, 0, 1)
-    )
-    assert first == again != other
 
 
 def test_simulated_counts_are_as_sparse_as_real_ones(cells):
@@ -198,12 +175,6 @@ def test_simulated_modality_does_not_depend_on_which_others_are_measured(cells):
         assert (alone[modality].layers["counts"] != cells[modality].layers["counts"]).nnz == 0
 
 
-def test_simulated_follows_its_seed(cells):
-    again, other = simulated.load(None, seed=3), simulated.load(None, seed=4)
-    assert (again["rna"].layers["counts"] != cells["rna"].layers["counts"]).nnz == 0
-    assert other["rna"].layers["counts"].sum() != cells["rna"].layers["counts"].sum()
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -240,19 +211,6 @@ def test_zero_features_are_dropped_and_names_made_unique():
 
 
 # --- preprocessing -------------------------------------------------------------------------------------------------------
-
-
-def test_lognorm_is_the_log_of_counts_per_ten_thousand_over_all_genes():
-    counts = np.random.default_rng(0).poisson(2.0, size=(30, 8)) + np.arange(8)
-    counts[:, 3] = 7
-    train = modality_of(counts, "rna")
-    transformed = Preprocessing.fit(train).transform(train)
-    assert list(transformed.var_names) == [f"feature{j}" for j in range(8) if j != 3]
-    expected = np.delete(np.log1p(1e4 * counts / counts.sum(axis=1, keepdims=True)), 3, axis=1)
-    np.testing.assert_allclose(space_values(transformed), expected, rtol=1e-5)
-    np.testing.assert_allclose(transformed.uns["mean"], expected.mean(axis=0), rtol=1e-5)
-    np.testing.assert_allclose(transformed.uns["std"], expected.std(axis=0), rtol=1e-3)
-    assert np.array_equal(transformed.layers["counts"].toarray(), np.delete(counts, 3, axis=1))
 
 
 def test_variable_genes_are_chosen_over_quiet_ones():
@@ -307,19 +265,6 @@ def test_lsi_is_the_exact_decomposition_without_its_first_component(cells):
     found = transformed.obsm["X_lsi"]
     np.testing.assert_allclose(np.abs(found), np.abs(expected), atol=2e-2)
     assert transformed.varm["LSI"].shape == (300, 10)
-
-
-def test_clr_is_a_log_ratio_to_the_geometric_mean_of_the_cell():
-    counts = np.random.default_rng(0).poisson(20.0, size=(10, 6))
-    counts[:, 2] = 0
-    train = modality_of(counts, "adt")
-    transformed = Preprocessing.fit(train).transform(train)
-    expected = [
-        [np.log1p(x / np.exp(np.mean([np.log1p(y) for y in row]))) for x in row] for row in counts
-    ]
-    np.testing.assert_allclose(space_values(transformed), expected, rtol=1e-5)
-    assert transformed.uns["std"][2] == 1
-    assert np.all(np.isfinite(standardised_values(transformed)))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -408,7 +353,7 @@ def test_continuous_values_stay_as_they_are_and_those_that_vary_most_are_chosen(
     ("kind", "scale"), [("continuous", "counts"), ("rna", "continuous"), ("adt", "lognorm")]
 )
 def test_values_that_a_kind_does_not_have_are_refused(kind, scale):
-    with pytest.raises(UserError, match=f"values: those of kind '{kind}' are .*, found {scale}"):
+    with pytest.raises(UserError, match=f"values: kind '{kind}' needs .*, found {scale}"):
         Preprocessing.fit(modality_of(np.ones((5, 3)), kind, scale))
 
 
@@ -451,17 +396,6 @@ def test_more_private_features_change_nothing_in_those_that_were_there(processes
     np.testing.assert_array_equal(
         more.obs["cell_type"] == "positive", more.obsm["shared_factors"][:, 0] > 0
     )
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"private_features": {"third": 3}}, "no modality 'third'"),
-    ],
-)
-def test_gaussian_processes_refuse(options, message):
-    with pytest.raises(UserError, match=message):
-        synthetic_gp.load(None, cells=20, **options)
 
 
 def test_private_features_of_counts_follow_private_factors_alone():
@@ -650,7 +584,7 @@ def test_a_modality_without_a_partner_is_named(written):
         DataWarning, match="modality 'atac' shares no cell with any other modality .*atac: other0"
     ):
         dataset = own_files.load(None, path=written(files))
-    refused = r"scenarios.s.kind: paired needs cells .*'d' has none; 'atac' shares no cell.* Say kind: natural.*datasets.d.path"
+    refused = r"scenarios.s.kind: paired needs cells .*'d' has none; 'atac' shares no cell.* Say kind: as_measured.*datasets.d.path"
     with pytest.raises(UserError, match=refused):
         make_split(dataset, dataset_name="d", scenario="s", kind="paired", seed=0)
     peaks.obs_names = [f"cell{i}-1" for i in range(12)]
@@ -671,7 +605,8 @@ def test_own_files_refuses_modalities_that_do_not_fit_together(written):
             ),
         )
     with pytest.raises(
-        UserError, match="paired needs cells .* none; no cell has two modalities. Say kind: natural"
+        UserError,
+        match="paired needs cells .* none; no cell has two modalities. Say kind: as_measured",
     ):
         make_split(apart, dataset_name="d", scenario="s", kind="paired", seed=0)
     with pytest.raises(UserError, match="'rna' and 'adt' hold identical numbers"):
@@ -700,7 +635,7 @@ def test_protein_against_itself_is_refused(tmp_path):
     depth.X = depth.X * 3
     depth = depth[:, ::-1].copy()
     depth.write_h5ad(tmp_path / "rna.h5ad")
-    with pytest.raises(UserError, match="'rna' and 'adt' are nearly collinear"):
+    with pytest.raises(UserError, match="'rna' and 'adt' are too alike"):
         own_files.load(None, path={"rna": str(tmp_path / "rna.h5ad"), "adt": str(proteins)})
 
 
@@ -893,13 +828,6 @@ def test_breast_tcga_takes_the_tumours_measured_in_every_modality(tmp_path, moda
         )
 
 
-def test_another_file_under_the_name_of_breast_tcga_is_refused(tmp_path):
-    standins.breast_tcga(tmp_path)
-    (tmp_path / "breast.TCGA.rda").write_text("no R file")
-    with pytest.raises(UserError, match="breast.TCGA.rda"):
-        breast_tcga.load(tmp_path)
-
-
 def test_tcga_takes_the_samples_with_a_status_and_both_measurements(tmp_path):
     expression, shares, status = standins.tcga_brca(tmp_path)
     dataset = tcga_brca.load(tmp_path)
@@ -920,20 +848,6 @@ def test_tcga_takes_the_samples_with_a_status_and_both_measurements(tmp_path):
     np.testing.assert_allclose(
         1 / (1 + np.exp(-values)), whole.clip(1e-3, 1 - 1e-3).to_numpy().T, rtol=1e-4
     )
-
-
-@pytest.mark.parametrize(
-    ("file", "content", "message"),
-    [
-        ("sample_metadata.txt", "sample\tGender\nH001\tm\n", "no column 'IGHV'"),
-        ("CLL_data.RData", "no R file", "CLL_data.RData"),
-    ],
-)
-def test_other_files_under_the_names_of_cll_are_refused(tmp_path, file, content, message):
-    standins.cll(tmp_path)
-    (tmp_path / file).write_text(content)
-    with pytest.raises(UserError, match=message):
-        cll.load(tmp_path)
 
 
 # --- unpaired studies ----------------------------------------------------------------------------------------------------
@@ -1088,11 +1002,6 @@ def test_other_transforms_of_peaks_are_what_they_say(sparse_peaks, transform):
     np.testing.assert_allclose(
         np.abs(shown.obsm["X_lsi"]), np.abs((u * singular)[:, 1:5]), atol=2e-2
     )
-
-
-def test_an_unknown_transform_of_peaks_is_refused(sparse_peaks):
-    with pytest.raises(UserError, match="transform is one of lsi, raw_svd, residuals, found 'svd'"):
-        Preprocessing.fit(sparse_peaks, transform="svd")
 
 
 @pytest.mark.parametrize("kind", KINDS)

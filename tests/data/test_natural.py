@@ -373,13 +373,6 @@ def test_a_direction_without_partners_is_no_direction_of_a_mean():
     assert headline(scores.iloc[1:]).empty
 
 
-def test_evidence_refuses_rows_that_are_not_those_of_its_cells():
-    batches, rows = np.array(["b"] * 5), {"rna": np.array([0, 2, 4])}
-    RunData(record={}, batches=batches, rows=rows, latents={"rna": np.zeros((3, 2))})
-    with pytest.raises(ValueError, match="latents of 'rna' has 5 rows, there are 3 query cells"):
-        RunData(record={}, batches=batches, rows=rows, latents={"rna": np.zeros((5, 2))})
-
-
 def test_a_model_trains_on_what_there_is(simulation, tmp_path):
     spans = {"rna": (0, 240), "adt": (120, 360)}
     parts = parts_of(

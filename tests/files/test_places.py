@@ -196,13 +196,6 @@ def test_a_table_that_was_cut_is_neither_drawn_nor_reported(
     assert not (tmp_path / "report.html").exists()
 
 
-def test_contents_say_the_rows_of_each_table(benchmark):
-    contents = pd.read_csv(benchmark.folder / "tables/contents.tsv", sep="\t").set_index("table")
-    for name in ("scores", "paired_tests"):
-        rows = pd.read_csv(benchmark.folder / f"tables/{name}.tsv", sep="\t")
-        assert contents.loc[f"{name}.tsv", "rows"] == len(rows)
-
-
 def test_a_layout_of_another_split_or_cut_short_is_not_drawn(tmp_path):
     row = dict.fromkeys(COLUMNS["projection"], "0") | {"dataset": "pair", "scenario": "paired"}
     write_tables(tmp_path, {"projection": pd.DataFrame([row, row])})

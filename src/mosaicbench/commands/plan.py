@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mosaicbench.catalog import catalog
 from mosaicbench.config import registry
+from mosaicbench.data import normalize
 from mosaicbench.errors import UserError
 from mosaicbench.files.tables import read_table
 from mosaicbench.workflow import resources

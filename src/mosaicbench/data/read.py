@@ -465,6 +465,26 @@ def measurement(cells: AnnData, kind: str, names: pd.Index) -> Measurement:
     return Measurement(values, cells.var_names, kind, annotation=cells.var)
 
 
+def measured_by_type(
+    whole: AnnData, values: sparse.spmatrix, kinds: dict[str, str]
+) -> dict[str, Measurement]:
+    """Split the `values` of a table of several modalities by ``var["feature_types"]``.
+
+    Parameters
+    ----------
+    kinds
+        Feature type -> kind of modality, which is also its name.
+    """
+    types, measured = whole.var["feature_types"].astype(str).to_numpy(), {}
+    for name, kind in kinds.items():
+        columns = np.flatnonzero(types == name)
+        if len(columns):
+            names = whole.var_names[columns]
+            places = coordinates(names) if kind == "atac" else pd.DataFrame()
+            measured[kind] = Measurement(values[:, columns], names, kind, annotation=places)
+    return measured
+
+
 def on_chromosomes(peaks: AnnData) -> AnnData:
     """Return the peaks on chromosomes: genes and genome browsers know no unplaced contigs (GL…)."""
     keep = peaks.var["chrom"].astype(str).str.startswith("chr").to_numpy()

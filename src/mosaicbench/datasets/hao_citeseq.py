@@ -29,7 +29,7 @@ def load(
     cell_type: Literal["celltype.l1", "celltype.l2", "celltype.l3"] = "celltype.l2",
     batch: str = "donor",
 ) -> MuData:
-    """Return the cells with modalities ``rna`` and ``adt``, without those that the authors call doublets.
+    """Return the cells with modalities ``rna`` and ``adt``, without the authors' doublets.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def load(
     Raises
     ------
     UserError
-        When a file is absent or unreadable, a column is not there, or the metadata are of other cells.
+        When a file is absent or unreadable, a column is absent, or the metadata are of other cells.
     """
     modalities = {
         kind: mex(*(raw_file(raw, f"GSM*_{kind.upper()}_*-{part}.gz") for part in PARTS))
@@ -61,7 +61,7 @@ def load(
         for column in {batch, *GROUPS}
     }
     dataset = assembled(
-        # Popped, so that what a subset was taken from does not stay in memory: RNA alone has gigabytes.
+        # Popped, so that the whole matrix does not stay in memory: RNA alone has gigabytes.
         {kind: measurement(modalities.pop(kind), kind, names) for kind in ("rna", "adt")},
         cells=names,
         cell_type=types,

@@ -1,4 +1,4 @@
-"""10x PBMC 10k with 14 proteins as totalVI's authors keep it, with BREM-SC's cell types: a CITE-seq set that is had at once."""
+"""10x PBMC 10k with 14 proteins, totalVI's copy, with BREM-SC's cell types: a small download."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def load(raw: Path) -> MuData:
     Parameters
     ----------
     raw
-        Folder of pbmc10k_harmo_rna.csv.gz, pbmc10k_harmo_pro.csv.gz (features x cells) and truth_10X10k.csv.
+        Folder of pbmc10k_harmo_rna.csv.gz, pbmc10k_harmo_pro.csv.gz (features x cells) and
+        truth_10X10k.csv.
 
     Raises
     ------
@@ -43,7 +44,8 @@ def load(raw: Path) -> MuData:
     )
     if list(rna.columns) != list(adt.columns):
         raise UserError(
-            f"{raw}: pbmc10k_harmo_rna.csv.gz and pbmc10k_harmo_pro.csv.gz do not name the same cells in one order"
+            f"{raw}: pbmc10k_harmo_rna.csv.gz and pbmc10k_harmo_pro.csv.gz do not name the same "
+            "cells in one order"
         )
     path = raw_file(raw, "truth_10X10k.csv")
     types, matched = labels_joined(

@@ -1,4 +1,4 @@
-"""TEA-seq as Matilda's authors keep it: RNA and 46 proteins of 1,262 labelled blood cells, the half that they train on."""
+"""TEA-seq, Matilda's copy: RNA and 46 proteins of 1,262 labelled blood cells, their train half."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ FEATURES_AT_ONCE = 1000  # a dense block of so many features x cells is read at 
 
 
 def load(raw: Path) -> MuData:
-    """Return the cells with modalities ``rna`` and ``adt``, all of one batch: the files do not tell the well.
+    """Return the cells with modalities ``rna`` and ``adt`` of one batch: the well is unknown.
 
     Parameters
     ----------
     raw
-        Folder of train_rna.h5, train_adt.h5 and train_cty.csv, whose lines are in the order of the cells.
+        Folder of train_rna.h5, train_adt.h5 and train_cty.csv; its lines are in the order of the
+        cells.
 
     Raises
     ------
