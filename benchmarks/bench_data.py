@@ -11,7 +11,7 @@ def _modality(dataset, name):
 
 @pytest.mark.benchmark(group="Preprocessing of RNA, 5,000 cells")
 def bench_rna(measure, dataset):
-    from mosaicbench.data.preprocess import Preprocessing
+    from mosaicbench.data.normalize import Preprocessing
 
     measure(
         lambda: Preprocessing.fit(dataset["rna"], features=2000).transform(dataset["rna"]),
@@ -38,7 +38,7 @@ def bench_rna_scanpy(measure, dataset):
 
 @pytest.mark.benchmark(group="Preprocessing of ATAC (LSI, 50 components), 5,000 cells")
 def bench_atac(measure, dataset):
-    from mosaicbench.data.preprocess import Preprocessing
+    from mosaicbench.data.normalize import Preprocessing
 
     measure(
         lambda: Preprocessing.fit(dataset["atac"]).transform(dataset["atac"]),

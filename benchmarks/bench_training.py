@@ -47,12 +47,10 @@ def splits(dataset):
 
 
 def _train_cells(dataset, *pair, **options):
-    from mosaicbench.data import scenarios
+    from mosaicbench.data.split import make_split
     from mosaicbench.files.splits import as_split
 
-    parts = scenarios.make_split(
-        dataset, dataset_name="d", scenario="s", kind="paired", seed=0, **options
-    )
+    parts = make_split(dataset, dataset_name="d", scenario="s", kind="paired", seed=0, **options)
     split = as_split(parts["train"], labels=False)
     return type(split)(
         blocks=tuple(block.only(*pair) for block in split.blocks),

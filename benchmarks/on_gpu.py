@@ -33,8 +33,9 @@ from mudata import MuData
 
 from mosaicbench.catalog import catalog
 from mosaicbench.contract import Cells, Split
-from mosaicbench.data import embedded, scenarios
+from mosaicbench.data import embedded
 from mosaicbench.data.links import linked
+from mosaicbench.data.split import make_split
 from mosaicbench.datasets import simulated
 from mosaicbench.files.splits import as_cells, as_split, unstandardised_values
 from mosaicbench.models import minibatch, training
@@ -94,7 +95,7 @@ def print_large(cells: int, epochs: int) -> None:
         None, cells=cells, modalities=["rna", "adt"], n_rna=HAO["genes"], n_adt=HAO["proteins"]
     )
     everything = {"rna": {"features": HAO["genes"]}}
-    parts = scenarios.make_split(
+    parts = make_split(
         dataset,
         dataset_name="large",
         scenario="paired",
@@ -236,7 +237,7 @@ def mean_r(instance: object, query: dict[str, Cells], solution: MuData) -> float
 
 def split_of(dataset: str, kind: str, seed: int) -> tuple[Split, dict[str, Cells], MuData]:
     """Return train cells as a method gets them, each modality of query cells in the order of the solution, and the solution."""
-    parts = scenarios.make_split(
+    parts = make_split(
         linked(embedded.load(dataset)), dataset_name=dataset, scenario=kind, kind=kind, seed=seed
     )
     query, solution = parts["query"], parts["solution"]

@@ -55,7 +55,8 @@ from lightning.pytorch.callbacks import Callback
 from scvi.distributions import NegativeBinomial
 
 from mosaicbench.contract import Cells, Split
-from mosaicbench.data import embedded, scenarios
+from mosaicbench.data import embedded
+from mosaicbench.data.split import make_split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.files.dataset import read_dataset
 from mosaicbench.files.splits import as_cells, as_split, said_of_cells, unstandardised_values
@@ -228,7 +229,7 @@ class Cut:
             "seed": seed,
             "preprocess": ALL_GENES,
         }
-        parts = scenarios.make_split(dataset, **split)
+        parts = make_split(dataset, **split)
         train, query, solution = (parts[part] for part in ("train", "query", "solution"))
         names = pd.Index(solution["rna"].obs["query_name"].astype(str))
         split = as_split(train, labels=False)

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from mosaicbench.data import links, scenarios
+from mosaicbench.data import links
+from mosaicbench.data.split import make_split
 from mosaicbench.datasets import pbmc68k_split
 from mosaicbench.files.splits import write_split
 
@@ -15,7 +16,7 @@ def small_dataset():
 def cut_small(dataset, kind: str, folder: Path, seed: int = 0, **options) -> Path:
     """Cut a split of the small dataset into `folder`."""
     folder.mkdir(exist_ok=True)
-    for part, split in scenarios.make_split(
+    for part, split in make_split(
         dataset, dataset_name="small", scenario=kind, kind=kind, seed=seed, **options
     ).items():
         write_split(folder / f"{part}.h5mu", split)

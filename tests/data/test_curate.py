@@ -249,7 +249,7 @@ def test_one_measurement_given_twice_is_found_in_any_disguise():
     for disguised in (2 * counts, np.log1p(counts), counts[:, ::-1], counts[:, :9]):
         with pytest.raises(
             UserError,
-            match="'rna' and 'adt' are nearly collinear: half of the features of one have a twin",
+            match="'rna' and 'adt' are too alike: half of the features of one have a twin",
         ):
             two(counts, disguised)
     noisy = counts + 0.15 * counts.std(axis=0) * rng.standard_normal(counts.shape)
@@ -510,7 +510,10 @@ def test_irrelevant_features_are_those_least_associated(told_apart):
         ({"relevant": {"rna": 2}}, "'cell_type' is missing"),
         ({"cell_type": "z", "relevant": {"rna": 2}}, "no cell is called 'z'; there are a, b, c"),
         ({"cell_type": "a", "relevant": {"dna": 2}}, "no modality 'dna'"),
-        ({"cell_type": "a", "relevant": {"rna": 20}, "irrelevant": {"rna": 11}}, "it has 30"),
+        (
+            {"cell_type": "a", "relevant": {"rna": 20}, "irrelevant": {"rna": 11}},
+            "modality 'rna' has 30 features",
+        ),
         ({"cell_type": "a", "top": {"rna": 2}}, "unknown option 'top'"),
     ],
 )

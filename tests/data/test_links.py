@@ -3,17 +3,14 @@
 import gzip
 from itertools import permutations
 
-import anndata
-import mudata
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import sparse
 
-from mosaicbench.commands import prepare
-from mosaicbench.data import antibodies, embedded, links, scenarios
+from mosaicbench.data import antibodies, embedded, links
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.labels_qc import curated
+from mosaicbench.data.split import make_split
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.dataset import links_between, read_dataset, write_dataset
@@ -181,27 +178,6 @@ def test_antibodies_against_immunoglobulins_are_no_controls(name):
     assert antibodies.target_genes(name)
 
 
-def test_the_panel_of_hao_is_covered_but_for_its_controls():
-    assert len(set(HAO)) == 228
-    assert [protein for protein in HAO if not antibodies.target_genes(protein)] == [
-        "Rat-IgG1-1",
-        "Rat-IgG2b",
-        "Rat-IgG1-2",
-        "Rag-IgG2c",
-    ]
-    assert antibodies.target_genes("CD11b-1") == antibodies.target_genes("CD11b-2") == ("ITGAM",)
-
-
-def test_the_panel_of_liu_is_covered_but_for_its_controls_and_a_name_that_says_too_little():
-    names = list(embedded.load("covid_citeseq_small")["adt"].var_names)
-    controls = ["IgG1Kiso", "IgG2aKiso", "IgG2bKiso", "ratIgG2bKiso"]
-    assert [name for name in names if antibodies.is_isotype(name)] == controls
-    assert [name for name in names if not antibodies.target_genes(name)] == [
-        *controls,
-        "integrin",
-    ]
-
-
 @pytest.mark.parametrize(
     ("dataset", "proteins", "controls"),
     [("pbmc10k_citeseq", 14, 0), ("teaseq_small", 46, 1), ("bmmc_cite_small", 134, 0)],
@@ -283,7 +259,7 @@ def test_links_survive_the_disk_and_tell_their_origin(trimodal, tmp_path):
 def test_links_of_a_split_are_those_of_its_features(trimodal):
     dataset = curated(trimodal)
     preprocess = {"rna": {"features": 7}, "atac": {"features": 15, "components": 3}}
-    parts = scenarios.make_split(
+    parts = make_split(
         dataset,
         dataset_name="d",
         scenario="s",
@@ -304,7 +280,7 @@ def test_links_of_a_split_are_those_of_its_features(trimodal):
 def test_gene_activity_sums_all_linked_peaks_also_those_that_were_not_chosen(trimodal):
     dataset = curated(trimodal)
     preprocess = {"atac": {"features": 10, "components": 3}}
-    parts = scenarios.make_split(
+    parts = make_split(
         dataset, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=preprocess
     )
     counts = dataset["atac"].layers["counts"].toarray()
@@ -329,7 +305,7 @@ def test_gene_activity_sums_all_linked_peaks_also_those_that_were_not_chosen(tri
 
 def test_genes_of_measured_proteins_are_chosen_however_little_they_vary(trimodal):
     preprocess = {"rna": {"features": 2}}
-    parts = scenarios.make_split(
+    parts = make_split(
         curated(trimodal),
         dataset_name="d",
         scenario="s",
@@ -340,7 +316,7 @@ def test_genes_of_measured_proteins_are_chosen_however_little_they_vary(trimodal
     genes = set(parts["train"]["rna"].var_names)
     assert {"CD3D", "CD3E", "CD4", "MS4A1"} <= genes
     assert len(genes) <= 6
-    unlinked = scenarios.make_split(
+    unlinked = make_split(
         trimodal, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=preprocess
     )
     assert unlinked["train"]["rna"].n_vars == 2
@@ -348,7 +324,7 @@ def test_genes_of_measured_proteins_are_chosen_however_little_they_vary(trimodal
 
 def test_methods_see_links_and_gene_activities_only_if_they_ask(trimodal):
     dataset = curated(trimodal)
-    parts = scenarios.make_split(
+    parts = make_split(
         dataset, dataset_name="d", scenario="s", kind="mosaic", seed=0, paired_fraction=0.4
     )
     blind, told = (as_split(parts["train"], labels=False, links=links) for links in (False, True))
@@ -437,38 +413,12 @@ def test_genes_are_placed_by_a_gtf(trimodal, tmp_path):
         links.read_gtf(tmp_path / "empty.gtf")
 
 
-def test_real_links_of_snareseq_are_the_same_as_a_table_of_ones_own(tmp_path):
-    real = embedded.load("snareseq_small")
-    path = {}
-    for modality, cells in real.mod.items():
-        path[modality] = str(tmp_path / f"{modality}.h5ad")
-        anndata.AnnData(cells.layers["counts"], obs=cells.obs[[]], var=cells.var[[]]).write_h5ad(
-            path[modality]
-        )
-    expected = linked_names(real, "rna", "atac")
-    rows = sorted(expected | {("absent gene", "chr1:1-2", 1)})
-    pd.DataFrame(rows, columns=["rna", "atac", "sign"]).to_csv(
-        tmp_path / "links.tsv.gz", sep="\t", index=False
-    )
-    options = {"path": path, "links": str(tmp_path / "links.tsv.gz")}
-    prepare.main(dataset="snare", loader="own_files", options=options, output=tmp_path / "d.h5mu")
-    assert linked_names(read_dataset(tmp_path / "d.h5mu"), "rna", "atac") == expected
-    assert len(expected) > 10_000
-
-
-def test_varp_is_where_mudata_keeps_pairs_of_features(trimodal):
-    dataset = curated(trimodal)
-    assert isinstance(dataset, mudata.MuData)
-    assert dataset.varp["links"].shape == (dataset.n_vars, dataset.n_vars)
-    assert sparse.issparse(dataset.varp["links"])
-
-
 # --- wrong links ---------------------------------------------------------------------------------------------------------
 
 
 def parts_with(dataset, share, seed=0, **options):
     preprocess = {"rna": {"features": 9}, "atac": {"features": 20, "components": 3}}
-    return scenarios.make_split(
+    return make_split(
         dataset,
         dataset_name="d",
         scenario="s",
@@ -504,43 +454,6 @@ def test_a_share_of_links_becomes_wrong_and_nothing_else_changes(trimodal):
         spoilt["train"], "rna", "atac"
     )
     assert linked_names(dataset, "rna", "adt") == linked_names(curated(trimodal), "rna", "adt")
-
-
-def test_other_seeds_draw_other_wrong_links(trimodal):
-    dataset = curated(trimodal)
-    found = {
-        frozenset(linked_names(parts_with(dataset, 0.5, seed)["train"], "rna", "adt"))
-        for seed in range(4)
-    }
-    assert len(found) > 1
-
-
-def test_gene_activity_follows_wrong_links(trimodal):
-    dataset = curated(trimodal)
-    share = 0.6
-    spoilt = links.corrupted(
-        dataset,
-        share,
-        {m: list(x.var_names) for m, x in dataset.mod.items()},
-        np.random.default_rng(0),
-    )
-    clean, wrong = (links_between(part, "rna", "atac") for part in (dataset, spoilt))
-    moved = (clean != wrong).nnz / 2
-    assert moved == round(share * clean.nnz)
-    np.testing.assert_array_equal(
-        np.sort(wrong.tocoo().col), np.sort(clean.tocoo().col)
-    )  # every peak keeps its links
-    parts = parts_with(dataset, share)
-    rows = dataset.obs_names.get_indexer(parts["solution"].obs_names)
-    counts = dataset["atac"].layers["counts"].toarray()[rows]
-    genes, peaks = parts["solution"]["rna"].var_names, dataset["atac"].var_names
-    at_least = np.zeros((len(rows), len(genes)))
-    for gene, peak, _ in linked_names(parts["solution"], "rna", "atac"):
-        at_least[:, genes.get_loc(gene)] += counts[:, peaks.get_loc(peak)]
-    gene_activity = parts["solution"]["atac"].obsm["gene_activity"].toarray()
-    assert (gene_activity >= at_least).all()  # of the chosen peaks; others may add to it
-    before = parts_with(dataset, 0.0)["solution"]["atac"].obsm["gene_activity"].toarray()
-    assert not np.array_equal(gene_activity, before)
 
 
 def test_what_cannot_be_corrupted_is_refused(trimodal):

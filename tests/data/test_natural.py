@@ -10,10 +10,10 @@ from mosaicbench_fits import fit_one
 
 from mosaicbench.commands import prepare, score
 from mosaicbench.commands import split as split_command
-from mosaicbench.data import scenarios
 from mosaicbench.data.checks import DataWarning
 from mosaicbench.data.own_files import column_of_cells, file_of_each_cell
 from mosaicbench.data.pairing import patterns, with_partners
+from mosaicbench.data.split import make_split
 from mosaicbench.datasets import own_files, simulated
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import read_dataset
@@ -62,9 +62,7 @@ def own(request, simulation, tmp_path_factory):
 
 def parts_of(dataset, kind="as_measured", seed=0, **options):
     options = {"preprocess": PEAKS} | options
-    return scenarios.make_split(
-        dataset, dataset_name="mine", scenario=kind, kind=kind, seed=seed, **options
-    )
+    return make_split(dataset, dataset_name="mine", scenario=kind, kind=kind, seed=seed, **options)
 
 
 def evidence(parts, method, gives=("joint", "single", "impute")):
@@ -373,13 +371,6 @@ def test_a_direction_without_partners_is_no_direction_of_a_mean():
         [0.1, 1, 1]
     ]
     assert headline(scores.iloc[1:]).empty
-
-
-def test_evidence_refuses_rows_that_are_not_those_of_its_cells():
-    batches, rows = np.array(["b"] * 5), {"rna": np.array([0, 2, 4])}
-    RunData(record={}, batches=batches, rows=rows, latents={"rna": np.zeros((3, 2))})
-    with pytest.raises(ValueError, match="latents of 'rna' has 5 rows, there are 3 query cells"):
-        RunData(record={}, batches=batches, rows=rows, latents={"rna": np.zeros((5, 2))})
 
 
 def test_a_model_trains_on_what_there_is(simulation, tmp_path):

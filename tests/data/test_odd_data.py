@@ -1,8 +1,5 @@
 """Data with odd names or that lie: refused or warned about by name and with what to do, or carried intact to tables."""
 
-import subprocess
-import sys
-
 import h5py
 import numpy as np
 import pandas as pd
@@ -11,7 +8,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from mosaicbench.commands import prepare
-from mosaicbench.data import pairing, read
+from mosaicbench.data import read
 from mosaicbench.data.checks import DataWarning, _check_name
 from mosaicbench.data.labels_qc import curated
 from mosaicbench.datasets import own_files
@@ -53,7 +50,7 @@ def loaded(folder, rna, adt=None, **options):
 
 @pytest.mark.parametrize("name", ["joint", "a/b", "", "/abs", "a->b", " x", "x\n", "..", 1])
 def test_a_modality_that_cannot_be_carried_is_refused(name):
-    with pytest.raises(UserError, match="modality .*(taken by the latents|use letters)"):
+    with pytest.raises(UserError, match="modality .*(choose another|use letters)"):
         _check_name(name)
 
 
@@ -80,24 +77,6 @@ def test_names_that_look_missing_are_carried_from_the_file_to_a_table(tmp_path):
 def test_a_cell_called_na_in_a_csv_keeps_its_name(tmp_path):
     (tmp_path / "rna.csv").write_text("cell,a,b\nNA,1,2\nnull,0,3\n")
     assert list(read.csv_counts(tmp_path / "rna.csv", index="cell").obs_names) == ["NA", "null"]
-
-
-@pytest.mark.parametrize(
-    "text", ["67e2678895781f2bdd", "4e171462a8395086", "1e9999999999999", "1e-9999999999999"]
-)
-def test_a_text_that_begins_as_an_enormous_number_does_not_end_the_process(tmp_path, text):
-    """pandas' parser writes beyond its table of powers, so each of these is read in a process of its own."""
-    (tmp_path / "contents.tsv").write_text(f"table\trows\tsha256\na.tsv\t3\t{text}\n")
-    (tmp_path / "rna.csv").write_text(f"cell,a\nA,{text}\n")
-    code = (
-        "from mosaicbench.files.tables import read_table; from mosaicbench.data import read; import sys;"
-        "print(read_table(sys.argv[1])['sha256'][0]);"
-        "read.csv_counts(sys.argv[2], index='cell')"
-    )
-    words = [sys.executable, "-c", code, str(tmp_path / "contents.tsv"), str(tmp_path / "rna.csv")]
-    ended = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert ended.stdout == f"{text}\n"
-    assert ended.returncode >= 0, "ended by a signal"
 
 
 def test_links_of_modalities_with_a_hyphen_are_told(tmp_path, capsys):
@@ -168,7 +147,7 @@ def test_small_raw_counts_are_not_taken_for_logarithms(tmp_path, recwarn):
 
 def test_unlabelled_that_names_every_type_is_told(tmp_path):
     dataset = loaded(tmp_path, annotated(counts(6)))
-    with pytest.warns(DataWarning, match="unlabelled: names every cell type"):
+    with pytest.warns(DataWarning, match="unknown_labels: names every cell type"):
         curated(dataset, unknown_labels=["a", "b"])
 
 
@@ -178,12 +157,6 @@ def test_unlabelled_that_names_every_type_is_told(tmp_path):
 def test_an_unknown_group_names_its_key(tmp_path):
     with pytest.raises(UserError, match="^groups: no obs column 'x'"):
         loaded(tmp_path, annotated(counts(6)), groups=["x"])
-
-
-def test_shares_that_are_no_numbers_are_blamed_themselves():
-    for share in (float("nan"), float("inf"), 0):
-        with pytest.raises(UserError, match="^shares: one positive number"):
-            pairing._check_design([("rna",), ("rna", "adt")], np.array([share, 1]), ["rna", "adt"])
 
 
 def test_a_modality_of_one_feature_is_refused_where_it_is_read(tmp_path):

@@ -199,7 +199,7 @@ def test_labels_are_joined_by_barcode():
         read.labels_joined(["AA-1"], plain, barcode="barcode", column="type", suffix="-1")[1] == 1
     )
     with pytest.raises(
-        UserError, match="barcode 'AA' stands twice with different entries in column 'type'"
+        UserError, match="barcode 'AA' occurs twice with different entries in column 'type'"
     ):
         read.labels_joined(["AA"], plain.assign(type=["T", "B"]), barcode="barcode", column="type")
     with pytest.raises(UserError, match="labels: no column 'label'; there are barcode, type"):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from made_up_scores import ROSTER
 
-from mosaicbench.data import embedded, scenarios
-from mosaicbench.data.preprocess import KINDS, OF_ALL_KINDS
-from mosaicbench.data.scenarios import inner_split
+from mosaicbench.data import embedded
+from mosaicbench.data.normalize import KINDS, OF_ALL_KINDS
+from mosaicbench.data.split import inner_split, make_split
 from mosaicbench.errors import UserError
 from mosaicbench.files.splits import space_values
 from mosaicbench.report.page.failures import sanity_checks
@@ -25,7 +25,7 @@ def nuclei():
 
 def parts_with(dataset, **options):
     preprocess = RNA | ({"atac": options} if options else {})
-    return scenarios.make_split(
+    return make_split(
         dataset, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=preprocess
     )
 
@@ -45,7 +45,7 @@ def test_peaks_in_sample_are_of_another_scale_and_out_of_fold_they_are_not(nucle
 def test_a_batch_of_another_depth_is_of_another_scale(nuclei):
     """Proteins whose query counts have a hundredth of the spread, as of another protocol."""
     dataset = embedded.load("bmmc_cite_small")
-    clean = scenarios.make_split(
+    clean = make_split(
         dataset, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=RNA
     )
     assert len(faults_of_splits([clean["solution"].uns["audit"]])) == 0
@@ -53,7 +53,7 @@ def test_a_batch_of_another_depth_is_of_another_scale(nuclei):
     counts = dataset["adt"].layers["counts"].toarray()
     counts[rows] = counts[rows].mean(axis=0).round()
     dataset["adt"].layers["counts"] = type(dataset["adt"].layers["counts"])(counts)
-    other = scenarios.make_split(
+    other = make_split(
         dataset, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=RNA
     )
     assert list(faults_of_splits([other["solution"].uns["audit"]])["check"]) == ["scale"]
@@ -101,7 +101,7 @@ def test_options_of_every_kind_are_told(kind, nuclei):
     with pytest.raises(
         UserError, match=f"unknown option 'nothing'; there are .*{', '.join(OF_ALL_KINDS)}"
     ):
-        scenarios.make_split(
+        make_split(
             nuclei,
             dataset_name="d",
             scenario="s",
@@ -112,7 +112,7 @@ def test_options_of_every_kind_are_told(kind, nuclei):
     with pytest.raises(
         UserError, match=f"preprocess.{kind}: fit_on is 'train' or 'all', found 'query'"
     ):
-        scenarios.make_split(
+        make_split(
             nuclei,
             dataset_name="d",
             scenario="s",

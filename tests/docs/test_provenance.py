@@ -143,7 +143,7 @@ def test_a_key_is_of_the_settings_and_of_all_code_that_makes_scores(tmp_path, mo
         "methods/linear.py",
         "metrics/alignment.py",
         "models/training.py",
-        "data/preprocess.py",
+        "data/normalize.py",
         "datasets/simulated.py",
     }
     counted |= {"metrics/_nearest.py"}

@@ -116,7 +116,7 @@ def test_the_outline_has_no_values_but_types_and_sizes(splits, tmp_path):
 def test_what_cannot_be_kept_is_said_and_the_run_stands(splits, tmp_path, name):
     folder = fitted(splits, name, tmp_path / "run")
     assert "the model was not kept" in read_record(folder / "run.json")["message"]
-    with pytest.raises(ContractError, match="no model was kept here"):
+    with pytest.raises(ContractError, match="no model was saved here"):
         read_model(folder)
 
 

@@ -130,7 +130,7 @@ def test_cells_that_several_fits_read_are_read_once_unless_they_are_many(
     opened = open_split(import_for(alone.module, alone.identity["method"]), alone, shared)
     assert (opened.train, opened.query) == (shared[alone.train], shared[alone.query])
     of_another_seed = replace(alone, identity=alone.identity | {"seed": 7})
-    with pytest.raises(ContractError, match="is of seed 0, but lies where seed 7 belongs"):
+    with pytest.raises(ContractError, match="is of seed 0, but seed 7 belongs here"):
         open_split(import_for(alone.module, alone.identity["method"]), of_another_seed, shared)
     monkeypatch.setattr("mosaicbench.fitting.outputs.SMALL", alone.train.stat().st_size)
     assert read_shared(fits) == {}

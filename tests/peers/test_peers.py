@@ -26,7 +26,7 @@ from test_environment import CONSTRAINTS, name_of, pins
 from mosaicbench.catalog import catalog
 from mosaicbench.commands import fit
 from mosaicbench.contract import Cells, Split
-from mosaicbench.data import scenarios
+from mosaicbench.data.split import make_split
 from mosaicbench.datasets import simulated
 from mosaicbench.errors import NotApplicable
 from mosaicbench.files.runs import read_imputed, read_latents, read_record
@@ -128,7 +128,7 @@ def parts():
                 if kind == "mosaic"
                 else {}
             )
-            split = scenarios.make_split(
+            split = make_split(
                 dataset, dataset_name="d", scenario=kind, kind=kind, seed=0, **blocks
             )
             train = as_split(split["train"], labels=True)
@@ -355,7 +355,7 @@ def test_in_its_own_environment(name, tmp_path):
     hyperparameters, modalities, gives = APART[name]
     dataset = simulated.load(None, cells=220, modalities=modalities, cell_types=3, **FEATURES)
     dataset = linked(dataset, tmp_path / "links.tsv")
-    split = scenarios.make_split(
+    split = make_split(
         dataset, dataset_name="d", scenario="paired", kind="paired", seed=0
     )
     for part in ("train", "query"):

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from test_peers import version_in_r
 
-from mosaicbench.data import scenarios
+from mosaicbench.data.split import make_split
 from mosaicbench.datasets import simulated
 from mosaicbench.errors import NotApplicable
 from mosaicbench.files.splits import as_split
@@ -108,7 +108,7 @@ def test_train_cells_lie_where_seurat_put_them(monkeypatch):
     dataset = simulated.load(
         None, cells=220, modalities=("rna", "adt"), cell_types=3, n_rna=60, n_adt=14
     )
-    split = scenarios.make_split(
+    split = make_split(
         dataset, dataset_name="d", scenario="paired", kind="paired", seed=0
     )
     train = as_split(split["train"], labels=False)

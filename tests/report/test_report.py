@@ -33,10 +33,10 @@ from mosaicbench.catalog import catalog
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.commands import report
 from mosaicbench.data.audit import audit_table
-from mosaicbench.data.fitted import Learned
+from mosaicbench.data.normalize import Learned
 from mosaicbench.files.runs import read_record, write_record
 from mosaicbench.files.scores import FEATURE_COLUMNS, write_cells, write_scores
-from mosaicbench.files.tables import write_audit, write_table
+from mosaicbench.files.tables import write_table
 from mosaicbench.report import theme
 from mosaicbench.report.page import embedded_figures, reference_sections, render
 from mosaicbench.report.page.failures import REMEDIES
@@ -542,7 +542,7 @@ def _page_with_audit(results, tmp_path, scenarios):
     ]
     audit = audit_table(obs.iloc[:20], in_query, {}, stratified=True, others=others)
     lies = Results(tmp_path / "results")
-    write_audit(f"{lies.split('pair', 'paired', 0)}/audit.tsv", audit)
+    write_table(f"{lies.split('pair', 'paired', 0)}/audit.tsv", audit)
     return report_page(
         tables=results.tables,
         figures=tmp_path,

@@ -112,9 +112,3 @@ def test_cells_survive_the_disk_and_a_broken_file_is_refused(tmp_path):
     for name in ("cut.npz", "absent.npz"):
         with pytest.raises(ContractError, match=name):
             read_cells(tmp_path / name)
-    write_cells(
-        tmp_path / "short.npz",
-        cells_of("mvae", {(0, "foscttm"): [0.1, 0.2]}, names={0: np.array(["a"])}),
-    )
-    with pytest.raises(ContractError, match="one number per cell"):
-        read_cells(tmp_path / "short.npz")

@@ -14,7 +14,8 @@ from torch.distributions import NegativeBinomial, Normal
 
 from mosaicbench.commands import score
 from mosaicbench.contract import Split
-from mosaicbench.data import pairing, scenarios
+from mosaicbench.data import pairing
+from mosaicbench.data.split import make_split
 from mosaicbench.errors import NotApplicable, UserError
 from mosaicbench.files.runs import latents_of, predicted_of, read_latents
 from mosaicbench.files.scores import FEATURE_COLUMNS, read_scores
@@ -422,7 +423,7 @@ def test_few_labels_of_one_batch_are_drawn_by_the_seed():
 def test_hiding_labels_changes_nothing_else():
     dataset = small_dataset()
     split = {
-        name: scenarios.make_split(
+        name: make_split(
             dataset, dataset_name="small", scenario="m", kind="paired", seed=2, **option
         )
         for name, option in (

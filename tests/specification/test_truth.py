@@ -3,7 +3,7 @@
 import pytest
 
 from mosaicbench.catalog import catalog
-from mosaicbench.data import scenarios
+from mosaicbench.data.split import make_split
 from mosaicbench.datasets import synthetic_gp
 from mosaicbench.files.splits import as_cells, as_split, space_values, unstandardised_values
 from mosaicbench.metrics.alignment import foscttm
@@ -33,7 +33,7 @@ def scores():
     Of one seed: with three, R2 was 0.53 to 0.57 of MMVAE++ and below 0 of MMVAE, FOSCTTM 0.21 to 0.27 and 0.49 to 0.51.
     """
     dataset = synthetic_gp.load(None, private_features={"first": 20, "second": 100})
-    parts = scenarios.make_split(
+    parts = make_split(
         dataset, dataset_name="gp", scenario="paired", kind="paired", seed=0
     )
     train, query, truth = (

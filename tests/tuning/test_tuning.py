@@ -17,8 +17,7 @@ from mosaicbench.catalog import search_spaces as spaces
 from mosaicbench.commands import fit, tune
 from mosaicbench.commands import split_inner as divide
 from mosaicbench.config import settings
-from mosaicbench.data import scenarios
-from mosaicbench.data.scenarios import inner_split
+from mosaicbench.data.split import inner_split, make_split
 from mosaicbench.datasets import simulated
 from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files._h5 import KEY
@@ -50,7 +49,7 @@ def split(tmp_path_factory):
 
 
 def train_of(dataset, kind, **options):
-    split = scenarios.make_split(
+    split = make_split(
         dataset, dataset_name="d", scenario="s", kind=kind, seed=3, **HIDING[kind], **options
     )
     return split["train"]
@@ -417,16 +416,10 @@ def test_a_file_of_settings_is_held_to_its_place(tmp_path):
     }
     write_best(tmp_path / "best.json", best)
     assert read_best(tmp_path / "best.json", {"dataset": "d", "run": "r-tuned"}) == best
-    with pytest.raises(
-        ContractError, match="is of run r-tuned, but lies where run q-tuned belongs"
-    ):
+    with pytest.raises(ContractError, match="is of run r-tuned, but run q-tuned belongs here"):
         read_best(tmp_path / "best.json", {"run": "q-tuned"})
-    with pytest.raises(ContractError, match="missing or unknown: method"):
-        write_best(
-            tmp_path / "best.json", {key: value for key, value in best.items() if key != "method"}
-        )
     (tmp_path / "best.json").write_text(json.dumps(best)[:-9])
-    with pytest.raises(ContractError, match="not readable as JSON"):
+    with pytest.raises(ContractError, match="not valid JSON"):
         read_best(tmp_path / "best.json")
     with pytest.raises(ContractError, match="mosaicbench tune"):
         read_best(tmp_path / "absent.json")
@@ -552,9 +545,7 @@ def test_a_fit_takes_the_settings_that_were_found(split, tmp_path, monkeypatch):
     assert [one.hyperparameters for one in fits] == [
         {"components": 11, "latent": latent} for latent in (7, 9)
     ]
-    with pytest.raises(
-        ContractError, match="is of run cca-tuned, but lies where run mvae-tuned belongs"
-    ):
+    with pytest.raises(ContractError, match="is of run cca-tuned, but run mvae-tuned belongs here"):
         fit.main(**job | {"runs": [job["runs"][0] | {"run": "mvae-tuned"}]})
 
 

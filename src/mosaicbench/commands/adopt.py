@@ -99,7 +99,6 @@ def _adopt(identity: dict, split: Path, files: dict[str, Path], output: Path) ->
         "hyperparameters": facts,
     }
     record |= {"cells": {"train": train.n_obs, "query": query.n_obs}}
-    record |= {"digests": {"history.tsv": digest_of(output / "history.tsv")}}
     write_record(
         output / "run.json",
         identity | NOT_MEASURED | record | {"versions": versions(), "git_commit": git_commit()},

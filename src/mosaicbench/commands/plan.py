@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mosaicbench.catalog import catalog
 from mosaicbench.config import registry
-from mosaicbench.data import preprocess
+from mosaicbench.data import normalize
 from mosaicbench.errors import UserError
 from mosaicbench.files.tables import read_table
 from mosaicbench.workflow import resources
@@ -77,7 +77,7 @@ def _features(modality: str, measured: int | None, options: dict) -> int:
     """Return how many features of a modality methods see, of as many as were measured (None: not known)."""
     key = "components" if modality == "atac" else "features"
     fit = (
-        inspect.signature(preprocess.KINDS[modality].fit) if modality in preprocess.KINDS else None
+        inspect.signature(normalize.KINDS[modality].fit) if modality in normalize.KINDS else None
     )
     default = fit.parameters[key].default if fit and key in fit.parameters else None
     return min(filter(None, (options.get(modality, {}).get(key, default), measured)), default=100)

@@ -27,52 +27,50 @@ from mosaicbench.files.dataset import LINKS, links_between, measured_in, write_d
 def main(
     *, dataset: str, loader: str, options: dict, output: Path, raw: Path | None = None
 ) -> None:
-    """Load a dataset, curate it, say where it comes from and what was dropped, and write it.
+    """Load a dataset, curate it, record its origin and what was dropped, and write it.
 
     Parameters
     ----------
     dataset
         The dataset's id.
     loader
-        The file of ``mosaicbench.data`` that reads it.
+        The file of ``mosaicbench.datasets`` that reads it.
     options
-        Keywords of the loader, and of ``data.labels_qc.curated`` (labels, unlabelled, dropped_types, qc, cells, links, gtf,
-        upstream) unless the loader has a keyword of that name itself.
+        Keywords of the loader, and of ``data.labels_qc.curated`` (labels, unknown_labels,
+        dropped_types, qc, cells, links, gtf, upstream) unless the loader has a keyword of that
+        name itself.
     output
         The file to write.
     raw
-        The folder of what was fetched, for a loader that reads it; its files must still be what was fetched.
+        The folder of fetched files, for a loader that reads it; its files must be unchanged.
     """
     if loader not in catalog.names("datasets"):
-        raise UserError(
-            f"dataset {dataset}: unknown loader {loader!r}; there are {', '.join(catalog.names('datasets'))}"
-        )
+        there = ", ".join(catalog.names("datasets"))
+        raise UserError(f"dataset {dataset}: unknown loader {loader!r}; there are {there}")
     load = importlib.import_module(catalog.module("datasets", loader)).load
-    own = set(inspect.signature(load).parameters)
-    general = {
-        key: value for key, value in options.items() if key not in own and key in _keywords(curated)
-    }
-    check_options(
-        load,
-        {key: value for key, value in options.items() if key not in general},
-        f"dataset {dataset}, options",
-    )
+    own, every = inspect.signature(load).parameters, inspect.signature(curated).parameters
+    general = set(every) - {*own, "dataset", "raw"}
+    of_loader = {key: value for key, value in options.items() if key not in general}
+    of_all = {key: value for key, value in options.items() if key in general}
+    check_options(load, of_loader, f"dataset {dataset}, options")
     if raw is not None:
         lock.check(raw)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DataWarning)
-        loaded = load(raw, **{key: value for key, value in options.items() if key not in general})
-        not_everywhere = int(loaded.uns.pop("cells_dropped", 0))
-        by_loader = dict(loaded.uns.pop("dropped", {}))
-        matched = (
-            {"labels_matched": int(loaded.uns.pop("labels_matched"))}
-            if "labels_matched" in loaded.uns
-            else {}
-        )
-        loaded = curated(loaded, raw, **general)
+        loaded = load(raw, **of_loader)
+        by_loader = {
+            key: loaded.uns.pop(key)
+            for key in ("cells_dropped", "dropped", "labels_matched")
+            if key in loaded.uns
+        }
+        loaded = curated(loaded, raw, **of_all)
     warned = _passed_on(caught)
-    notes = matched | loaded.uns.pop("curation")
-    dropped = {"not in every modality": not_everywhere, **by_loader, **notes.pop("dropped")}
+    notes = loaded.uns.pop("curation")
+    if "labels_matched" in by_loader:
+        notes = {"labels_matched": int(by_loader["labels_matched"])} | notes
+    not_everywhere = int(by_loader.get("cells_dropped", 0))
+    dropped = {"not in every modality": not_everywhere, **by_loader.get("dropped", {})}
+    dropped |= notes.pop("dropped")
     loaded.uns[KEY] = {
         "noun": "dataset",
         "dataset": dataset,
@@ -89,17 +87,8 @@ def main(
         print(f"{dataset}: {line}", file=sys.stderr)
 
 
-def _listed(pattern: tuple[str, ...]) -> str:
-    return " and ".join(pattern) if len(pattern) > 1 else f"{pattern[0]} alone"
-
-
-def _keywords(function: object) -> set[str]:
-    parameters = inspect.signature(function).parameters.values()
-    return {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
-
-
 def _passed_on(caught: list[warnings.WarningMessage]) -> list[str]:
-    """Return the texts of warnings about data; let all others out again."""
+    """Return the texts of warnings about data; emit all others again."""
     for warning in caught:
         if not issubclass(warning.category, DataWarning):
             warnings.warn_explicit(
@@ -111,26 +100,27 @@ def _passed_on(caught: list[warnings.WarningMessage]) -> list[str]:
 def _described(dataset: object, dropped: dict[str, int], notes: dict) -> list[str]:
     """Return what a person should know of a dataset, a line each."""
     known = [name for name in dataset.obs["cell_type"] if name != ""]
-    lines = [
-        f"{len(set(known))} cell types in {len(known)} labelled cells, {len(set(dataset.obs['batch']))} batches"
-    ]
+    batches = len(set(dataset.obs["batch"]))
+    lines = [f"{len(set(known))} cell types in {len(known)} labelled cells, {batches} batches"]
     if "labels_matched" in notes:
         lines.append(f"{notes['labels_matched']} cells are in the table of labels")
     lines += [f"dropped {cells} cells: {reason}" for reason, cells in dropped.items() if cells]
-    if len(several := patterns(measured_in(dataset))) > 1:
-        lines += [
-            f"{len(cells)} cells measured in {_listed(pattern)}" for pattern, cells in several
-        ]
+    several = patterns(measured_in(dataset))
+    for pattern, cells in several if len(several) > 1 else ():
+        where = " and ".join(pattern) + " alone" * (len(pattern) == 1)
+        lines.append(f"{len(cells)} cells measured in {where}")
     for modality, cells in dataset.mod.items():
         zeros = 100 * (1 - source_values(cells).nnz / np.prod(cells.shape, dtype=float))
-        lines.append(
-            f"{modality}: {cells.n_obs} cells x {cells.n_vars} features, {zeros:.1f} % zeros, {cells.uns['values']}"
-        )
-    pairs = {f"{first}-{second}": (first, second) for first, second in permutations(dataset.mod, 2)}
-    for pair, origin in dataset.uns.get(LINKS, {}).items():
-        first, second = pairs[pair]
-        found = links_between(dataset, first, second)
-        genes, others = ((np.diff(side.indptr) > 0).sum() for side in (found, found.T.tocsr()))
-        counted = f"{genes} of {found.shape[0]} {first} and {others} of {found.shape[1]} {second} features"
-        lines.append(f"links {pair}: {found.nnz} between {counted} ({origin})")
+        shape = f"{cells.n_obs} cells x {cells.n_vars} features"
+        lines.append(f"{modality}: {shape}, {zeros:.1f} % zeros, {cells.uns['values']}")
+    origins = dataset.uns.get(LINKS, {})
+    for first, second in permutations(dataset.mod, 2):
+        if (pair := f"{first}-{second}") in origins:
+            links = links_between(dataset, first, second)
+            genes, others = ((links != 0).sum(axis=axis) > 0 for axis in (1, 0))
+            counted = (
+                f"{genes.sum()} of {links.shape[0]} {first} and {others.sum()} of "
+                f"{links.shape[1]} {second} features"
+            )
+            lines.append(f"links {pair}: {links.nnz} between {counted} ({origins[pair]})")
     return lines

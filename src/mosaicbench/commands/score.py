@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.errors import UserError
-from mosaicbench.files.identity import digest_of
 from mosaicbench.files.runs import read_history, read_imputed, read_latents, read_record
 from mosaicbench.files.scores import (
     FEATURE_COLUMNS,
@@ -116,7 +115,7 @@ class _Run:
         if record["status"] in ("ok", "collapsed"):
             read = {"latents": read_latents(folder / "latents.h5ad", record)}
             read |= {"imputed": read_imputed(folder / "imputed.h5mu", record)}
-            history = read_history(folder / "history.tsv", record)
+            history = read_history(folder / "history.tsv")
             run_data = run_data_of(
                 folder, train=train, solution=solution, record=record, history=history, **read
             )
@@ -138,8 +137,6 @@ class _Run:
         """Write the scores, those of single features, and those of single cells."""
         write_scores(scores, pd.concat(self.scores, ignore_index=True))
         write_table(features, pd.concat(self.features, ignore_index=True))
-        digests = {"scores.tsv": digest_of(scores), "features.tsv": digest_of(features)}
-        of_cells = CellScores(
-            **self.whose, cells=self.names_of_cells, values=self.values_of_cells, digests=digests
+        write_cells(
+            cells, CellScores(**self.whose, cells=self.names_of_cells, values=self.values_of_cells)
         )
-        write_cells(cells, of_cells)

@@ -1,15 +1,15 @@
-"""cut: a dataset becomes one split: what a method may see, and the solution."""
+"""split: a dataset becomes train and query for methods, and the solution for scorers."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from mosaicbench.data import scenarios
+from mosaicbench.data.split import make_split
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.dataset import read_dataset
 from mosaicbench.files.splits import write_split
-from mosaicbench.files.tables import write_audit
+from mosaicbench.files.tables import write_table
 
 
 def main(
@@ -23,7 +23,7 @@ def main(
     query: list[Path],
     solution: list[Path],
 ) -> None:
-    """Read a dataset, cut it with each seed, and write the three parts of each split, and beside them ``audit.tsv``.
+    """Read a dataset, split it with each seed, and write the three parts and ``audit.tsv``.
 
     Parameters
     ----------
@@ -32,15 +32,16 @@ def main(
     scenario, kind, seeds
         Name and kind of the scenario; the seeds, each of which draws a division.
     options
-        Further keywords of ``scenarios.cut`` (query_fraction, split, preprocess) and of the kind of scenario.
+        Further keywords of ``data.split.make_split`` (query_fraction, split, preprocess) and of the
+        kind of scenario.
     train, query, solution
-        The files to write, one per seed; ``audit.tsv`` goes to the folder of the first: which cells each transform, choice of
-        features and label comes from.
+        The files to write, one per seed; ``audit.tsv`` goes to the folder of train: from which
+        cells each transform, choice of features and label comes.
 
     Raises
     ------
     UserError
-        When there are not as many files as seeds, or the dataset cannot be cut so.
+        When there are not as many files as seeds, or the dataset cannot be split so.
     """
     if not len(seeds) == len(train) == len(query) == len(solution):
         raise UserError(
@@ -49,11 +50,11 @@ def main(
     whole = read_dataset(dataset)
     name = str(whole.uns[KEY]["dataset"])
     for seed, *paths in zip(seeds, train, query, solution, strict=True):
-        parts = scenarios.make_split(
+        parts = make_split(
             whole, dataset_name=name, scenario=scenario, kind=kind, seed=seed, **options
         )
         if seed == seeds[-1]:
             del whole
         for noun, path in zip(("train", "query", "solution"), paths, strict=True):
             write_split(path, parts[noun])
-        write_audit(paths[0].with_name("audit.tsv"), parts["solution"].uns["audit"])
+        write_table(paths[0].with_name("audit.tsv"), parts["solution"].uns["audit"])

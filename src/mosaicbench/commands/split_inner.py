@@ -1,10 +1,10 @@
-"""Divide: the train cells of a split become an inner split, on which settings are chosen."""
+"""split-inner: the train cells of a split become an inner split, on which settings are chosen."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from mosaicbench.data.scenarios import inner_split
+from mosaicbench.data.split import inner_split
 from mosaicbench.files.splits import read_split, write_split
 
 
@@ -18,14 +18,14 @@ def main(
     query: Path,
     solution: Path,
 ) -> None:
-    """Read the train cells of a split, and nothing else of it; divide them, and write the three parts.
+    """Read the train cells of a split and nothing else of it, split them, and write the parts.
 
     Parameters
     ----------
     split
         ``train.h5mu`` of the split.
-    share, seed, by
-        As of ``data.scenarios.inner_split``.
+    fraction, seed, by
+        As of ``data.split.inner_split``.
     train, query, solution
         The files to write.
     """

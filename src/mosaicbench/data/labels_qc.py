@@ -1,11 +1,13 @@
-"""What any dataset may be asked for after loading: labels from a table, quality control, fewer features, links.
+"""Options of any dataset after loading: labels of a table, quality control, features, links.
 
-Quality control has fixed thresholds from the config and looks at each cell alone, so nothing is learned from any cell.
+Quality control has fixed thresholds from the config and looks at each cell alone, so nothing is
+learned from any cell.
 
-`association` makes a dataset by design: the features that tell one cell type from the rest, beside a chosen number of those
-that tell least, as Märtens and Yau (2024) study private variation on real data. What is relevant to a binary label stays the
-same while ever more irrelevant features join it. The features are chosen with the label and all cells, query cells included:
-this makes the dataset, as a simulation would, and is no preprocessing. Scores of that label on such data say how methods
+`association` makes a dataset by design: the features that tell one cell type from the rest, beside
+a chosen number of those that tell least, as Märtens and Yau (2024) study private variation on real
+data. What is relevant to a binary label stays the same while ever more irrelevant features join it.
+The features are chosen with the label and all cells, query cells included: this makes the dataset,
+as a simulation would, and is no preprocessing. Scores of that label on such data say how methods
 compare, not how well the label can be predicted.
 """
 
@@ -24,6 +26,7 @@ from mosaicbench.data.assemble import (
     categorical,
     check_options,
     joined,
+    obsm_of_all,
     rewrapped,
     seen_in,
     source_values,
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 OTHERS = "other"  # the type of all cells that are not of the type of `association`
-TARGET_SUM = 1e4  # counts per cell after normalisation
+TARGET_SUM = 1e4  # counts per cell after normalization
 
 
 def curated(
@@ -55,7 +58,7 @@ def curated(
     gtf: str | None = None,
     upstream: Annotated[int, "at least 0"] = 2000,
 ) -> MuData:
-    """Return a dataset with the labels, the cells and the links that its stanza asks for; raw counts stay as they are.
+    """Return a dataset with the labels, cells and links of its stanza; raw counts stay unchanged.
 
     Parameters
     ----------
@@ -64,27 +67,31 @@ def curated(
     raw
         Folder that relative paths start from; None for the working directory.
     labels
-        ``path`` of a .tsv, .csv or .rds table, its columns ``barcode`` (left out: the first column, or R's row names) and
-        ``column``; where the table's barcodes lack an ending, ``suffix``; where theirs must go first, ``remove``.
-    unlabelled
-        Cell types that mean "unknown"; their cells stay, without a label. A name that does not occur is refused: a misspelt
-        one would silently become a cell type.
+        ``path`` of a .tsv, .csv or .rds table, its columns ``barcode`` (by default the first
+        column, or R's row names) and ``column``; ``suffix``, an ending to add to its barcodes;
+        ``remove``, an ending to take off first.
+    unknown_labels
+        Cell types that mean "unknown"; their cells stay, without a label. A name that does not
+        occur is refused: a misspelt one would silently become a cell type.
     dropped_types
         Cell types whose cells are dropped, such as doublets.
     qc
-        modality -> thresholds a cell must meet: ``min_features``, ``max_features`` (genes, peaks or proteins seen),
-        ``min_counts``, ``max_counts`` (their sum), ``max_mito`` (share of counts in genes called MT-, between 0 and 1); and
-        ``min_cells``, in how many of the kept cells a feature must be seen (default 1).
+        modality -> thresholds a cell must meet: ``min_features``, ``max_features`` (genes, peaks or
+        proteins seen), ``min_counts``, ``max_counts`` (their sum), ``max_mito`` (fraction of counts
+        in genes called MT-, between 0 and 1); and ``min_cells``, in how many of the kept cells a
+        feature must be seen (default 1).
     association
-        ``cell_type``: the type that is told from all others, which are then called "other" (unlabelled cells stay so);
-        ``relevant``, ``irrelevant``: modality -> number of the most, and of the least, associated features, which ``var`` marks
-        in ``relevant``. Their RNA counts become log-normalised values, with each cell's total over all genes. A modality under
+        ``cell_type``: the type that is told from all others, which are then called "other"
+        (unlabelled cells stay so); ``relevant``, ``irrelevant``: modality -> number of the most,
+        and of the least, associated features, which ``var`` marks in ``relevant``. Their RNA counts
+        become log-normalised values, with each cell's total over all genes. A modality under
         neither key keeps all its features.
     cells
         At most so many cells are kept, of those that passed, drawn at random, always the same.
     links
-        True: peaks and proteins are linked to genes as far as coordinates and antibody names are known; where neither is, links
-        that the loader brought stay. A path: a table with the columns `modality modality sign`. False: none.
+        True: peaks and proteins are linked to genes as far as coordinates and antibody names are
+        known; links of the loader stay if nothing can be linked. A path: a table with the columns
+        `modality modality sign`. False: none.
     gtf
         Gene annotation, for peak links where the data have no gene coordinates.
     upstream
@@ -93,7 +100,8 @@ def curated(
     Returns
     -------
     MuData
-        ``uns["curation"]``: ``dropped`` (reason -> cells that it applies to; a cell may have several), ``labels_matched``.
+        ``uns["curation"]``: ``dropped`` (reason -> cells that it applies to; a cell may have
+        several), ``labels_matched``.
 
     Raises
     ------
@@ -112,31 +120,10 @@ def curated(
     types = np.where(np.isin(types.astype(str), [str(name) for name in unknown_labels]), "", types)
     if any_known and not np.any(types != ""):
         warn(
-            "unlabelled: names every cell type, so no cell has a label; leave out those that are known"
+            "unknown_labels: names every cell type, so no cell has a label; leave out those that "
+            "are known"
         )
-
-    keep = np.ones(dataset.n_obs, dtype=bool)
-    for name in dropped_types:
-        keep &= types != str(name)
-        notes["dropped"][f"cell type {name}"] = int(np.sum(types == str(name)))
-    min_cells = {}
-    for modality, thresholds in (qc or {}).items():
-        _check_modalities("qc", qc, dataset)
-        check_options(_failing, thresholds, f"qc.{modality}", others=["min_cells"])
-        per_cell = dict(thresholds)
-        min_cells[modality] = per_cell.pop("min_cells", 1)
-        measured = np.flatnonzero(measured_in(dataset)[modality])
-        for reason, failing in _failing(dataset[modality], modality, **per_cell).items():
-            keep[measured[failing]] = False
-            notes["dropped"][reason] = int(failing.sum())
-    if not keep.any():
-        reasons = ", ".join(f"{reason}: {cells}" for reason, cells in notes["dropped"].items())
-        raise UserError(f"qc: no cell is left ({reasons}); loosen the thresholds")
-    if cells is not None and cells < keep.sum():
-        passed = np.random.default_rng(0).permutation(np.flatnonzero(keep))
-        notes["dropped"]["beyond the number of cells asked for"] = len(passed) - cells
-        keep[passed[cells:]] = False
-
+    keep, min_cells = _kept(dataset, types, dropped_types, qc or {}, cells, notes["dropped"])
     dataset = rewrapped(dataset)
     dataset.obs["cell_type"] = categorical(types)
     if not keep.all() or any(least > 1 for least in min_cells.values()):
@@ -176,10 +163,43 @@ def _joined_labels(
     if matched == 0:
         theirs = (table.index if barcode is None else table[barcode])[0]
         raise UserError(
-            f"labels: no cell is in {path}: cells are called {names[0]!r}, …, its barcodes {theirs!r}, …; "
-            "give suffix or remove if only an ending differs"
+            f"labels: no cell is in {path}: cells are called {names[0]!r}, …, its barcodes "
+            f"{theirs!r}, …; give suffix or remove if only an ending differs"
         )
     return types, matched
+
+
+def _kept(
+    dataset: MuData,
+    types: np.ndarray,
+    dropped_types: Sequence[str],
+    qc: dict[str, dict],
+    cells: int | None,
+    dropped: dict[str, int],
+) -> tuple[np.ndarray, dict[str, int]]:
+    """Return a mask of the cells to keep and each modality's min_cells; count the others by reason."""
+    keep = np.ones(dataset.n_obs, dtype=bool)
+    for name in dropped_types:
+        keep &= types != str(name)
+        dropped[f"cell type {name}"] = int(np.sum(types == str(name)))
+    min_cells = {}
+    _check_modalities("qc", qc, dataset)
+    for modality, thresholds in qc.items():
+        check_options(_failing, thresholds, f"qc.{modality}", others=["min_cells"])
+        of_cells = dict(thresholds)
+        min_cells[modality] = of_cells.pop("min_cells", 1)
+        measured = np.flatnonzero(measured_in(dataset)[modality])
+        for reason, failing in _failing(dataset[modality], modality, **of_cells).items():
+            keep[measured[failing]] = False
+            dropped[reason] = int(failing.sum())
+    if not keep.any():
+        reasons = ", ".join(f"{reason}: {number}" for reason, number in dropped.items())
+        raise UserError(f"qc: no cell is left ({reasons}); loosen the thresholds")
+    if cells is not None and cells < keep.sum():
+        passed = np.random.default_rng(0).permutation(np.flatnonzero(keep))
+        dropped["beyond the number of cells asked for"] = len(passed) - cells
+        keep[passed[cells:]] = False
+    return keep, min_cells
 
 
 def _check_types(key: str, names: Sequence[str], types: np.ndarray) -> None:
@@ -207,29 +227,22 @@ def _failing(
 ) -> dict[str, np.ndarray]:
     """Return reason -> (cells,) mask of those that do not meet a threshold."""
     of_counts = {"min_counts": min_counts, "max_counts": max_counts, "max_mito": max_mito}
-    asked = [name for name, threshold in of_counts.items() if threshold is not None]
-    if asked and cells.uns["values"] != "counts":
+    wanted = [name for name, threshold in of_counts.items() if threshold is not None]
+    if wanted and cells.uns["values"] != "counts":
         raise UserError(
-            f"qc.{modality}.{asked[0]}: this modality has no counts; use min_features or max_features"
+            f"qc.{modality}.{wanted[0]}: this modality has no counts; use min_features or "
+            "max_features"
         )
     values = source_values(cells)
     features = np.diff(values.indptr)
     counts = np.asarray(values.sum(axis=1), dtype=np.float64).ravel()
-    share = None
-    if max_mito is not None:
-        mito = cells.var_names.str.upper().str.startswith("MT-")
-        if not mito.any():
-            raise UserError(
-                f"qc.{modality}.max_mito: no gene's name begins with MT-, so there is no mitochondrial fraction"
-            )
-        of_mito = np.asarray(values[:, mito].sum(axis=1), dtype=np.float64).ravel()
-        share = of_mito / np.maximum(counts, 1)
+    mito = None if max_mito is None else _mitochondrial(cells, modality, values, counts)
     thresholds = {
         "min_features": (min_features, np.less, features),
         "max_features": (max_features, np.greater, features),
         "min_counts": (min_counts, np.less, counts),
         "max_counts": (max_counts, np.greater, counts),
-        "max_mito": (max_mito, np.greater, share),
+        "max_mito": (max_mito, np.greater, mito),
     }
     return {
         f"{modality} {name} {threshold}": fails(measure, threshold)
@@ -238,33 +251,45 @@ def _failing(
     }
 
 
+def _mitochondrial(
+    cells: AnnData, modality: str, values: sparse.csr_matrix, counts: np.ndarray
+) -> np.ndarray:
+    """Return the fraction of each cell's counts in genes called MT-."""
+    genes = cells.var_names.str.upper().str.startswith("MT-")
+    if not genes.any():
+        raise UserError(
+            f"qc.{modality}.max_mito: no gene's name begins with MT-, so there is no mitochondrial "
+            "fraction"
+        )
+    return np.asarray(values[:, genes].sum(axis=1), dtype=np.float64).ravel() / np.maximum(
+        counts, 1
+    )
+
+
 def _subset(dataset: MuData, keep: np.ndarray, min_cells: dict[str, int]) -> MuData:
-    """Return the kept cells, without the features that fewer than `min_cells` (default 1) of them show."""
+    """Return the kept cells, without the features that too few of them show."""
     modalities = {}
     in_modality = measured_in(dataset)
     for modality, cells in dataset.mod.items():
-        if not np.any(left := keep[in_modality[modality]]):
+        kept = cells[keep[in_modality[modality]]].copy()
+        if not kept.n_obs:
             raise UserError(
-                f"qc: no cell of modality {modality!r} is left; loosen the thresholds, or leave the modality out"
+                f"qc: no cell of modality {modality!r} is left; loosen the thresholds, or leave "
+                "the modality out"
             )
-        kept = cells[left].copy()
-        columns = seen_in(source_values(kept)) >= min_cells.get(modality, 1)
-        if columns.sum() == 1 < kept.n_vars:
+        least = min_cells.get(modality, 1)
+        columns = seen_in(source_values(kept)) >= least
+        if columns.sum() < min(2, kept.n_vars):
             raise UserError(
-                f"qc.{modality}: only one feature is seen in the {keep.sum()} cells kept; loosen min_cells or the thresholds"
-            )
-        if not columns.any():
-            raise UserError(
-                f"qc.{modality}: no feature is seen in {min_cells.get(modality, 1)} of the {left.sum()} cells kept"
+                f"qc.{modality}: {columns.sum()} features are seen in at least {least} of the "
+                f"{kept.n_obs} cells kept, and methods need two; loosen min_cells or the thresholds"
             )
         modalities[modality] = kept if columns.all() else kept[:, columns].copy()
     smaller = joined(modalities)
     for column in dataset.obs:
         smaller.obs[column] = categorical(np.asarray(dataset.obs[column], dtype=object)[keep])
     smaller.uns |= dataset.uns
-    smaller.obsm.update(
-        {key: matrix[keep] for key, matrix in dataset.obsm.items() if key not in dataset.mod}
-    )
+    smaller.obsm.update({key: matrix[keep] for key, matrix in obsm_of_all(dataset).items()})
     if (links := feature_links.restricted(dataset, smaller)) is not None:
         smaller.varp[LINKS] = links
     return smaller
@@ -277,7 +302,7 @@ def _by_association(
     relevant: dict[str, int] | None = None,
     irrelevant: dict[str, int] | None = None,
 ) -> MuData:
-    """Return a dataset of two cell types, one and "other", with the features most and least associated with it."""
+    """Return a dataset of one cell type and "other", with the features most and least associated."""
     types, wanted = np.asarray(dataset.obs["cell_type"], dtype=object), str(cell_type)
     _check_types("association.cell_type", [wanted], types)
     relevant, irrelevant = relevant or {}, irrelevant or {}
@@ -290,8 +315,8 @@ def _by_association(
         features = modalities[modality].n_vars
         if not 0 < most + least <= features:
             raise UserError(
-                f"association: {most} relevant and {least} irrelevant features of modality {modality!r} were asked for, "
-                f"it has {features}"
+                f"association: modality {modality!r} has {features} features, not {most} relevant "
+                f"and {least} irrelevant ones; give smaller numbers"
             )
         types_here = two[measured_in(dataset)[modality]]
         modalities[modality] = _associated(modalities[modality], types_here, wanted, most, least)

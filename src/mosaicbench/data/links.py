@@ -1,15 +1,17 @@
-"""Links: which feature of one modality is believed to speak of which gene, and the gene activity that follows from them.
+"""Links: which feature of one modality belongs to which gene, and the gene activity from them.
 
-A dataset and every part of a split hold them in ``varp["links"]`` of the MuData: features x features over all modalities in
-order, symmetric, 1 or -1 where linked (negative: the more of one, the less of the other). Subsetting features subsets links.
+A dataset and every part of a split hold them in ``varp["links"]`` of the MuData: features x features
+over all modalities in order, symmetric, 1 or -1 where linked (negative: the more of one, the less
+of the other). Subsetting features subsets links.
 
-- Peak to gene: the peak overlaps the gene's body or the 2,000 bases upstream of its start, on the gene's strand. Where only
-  Cell Ranger ARC's intervals are known, which are the span of a gene's start sites without strand, that span and the same
-  distance on both sides count. Chromosome, start, end are half-open, as in BED.
-- Protein to gene: ``antibody_targets.tsv``, compiled for the panels in use: a line per target with its names and the genes
-  that make the epitope. Clones of one target ("CD4-1", "CD4-2") share its line, isotype controls have none. A protein called
-  like a gene of the dataset is linked to it.
-- Or a table of one's own with the columns `modality modality sign`.
+- Peak to gene: the peak overlaps the gene's body or the 2,000 bases upstream of its start, on the
+  gene's strand. Where only Cell Ranger ARC's intervals are known, which are the span of a gene's
+  start sites without strand, that span and the same distance on both sides count. Chromosome,
+  start, end are half-open, as in BED.
+- Protein to gene: ``antibody_targets.tsv``, compiled for the panels in use: a line per target with
+  its names and the genes that make the epitope. Clones of one target ("CD4-1", "CD4-2") share its
+  line, isotype controls have none. A protein called like a gene of the dataset is linked to it.
+- Or the user's table with the columns `modality modality sign`.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from scipy import sparse
 from mosaicbench.data.antibodies import bare, is_isotype, target_genes
 from mosaicbench.data.assemble import rewrapped
 from mosaicbench.data.checks import warn
-from mosaicbench.data.read import coordinates, opened
+from mosaicbench.data.read import coordinates, opened, text_table
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import LINKS, feature_offsets, links_between
 
@@ -35,16 +37,20 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
+PLACE = ["chrom", "start", "end"]
+Links = tuple[np.ndarray, np.ndarray, np.ndarray]  # positions in first, in second, signs
+
 
 def linked(
     dataset: MuData, *, table: Path | None = None, gtf: Path | None = None, upstream: int = 2000
 ) -> MuData:
-    """Return the dataset with its links in ``varp["links"]``, and where they come from in ``uns["links"]``.
+    """Return the dataset with links in ``varp["links"]``, and their origins in ``uns["links"]``.
 
     Parameters
     ----------
     dataset
-        Modalities with ``uns["kind"]`` and, as far as known, ``var`` columns chrom, start, end, strand, gene_ids.
+        Modalities with ``uns["kind"]`` and, as far as known, ``var`` columns chrom, start, end,
+        strand, gene_ids.
     table
         The user's links; nothing else is linked then.
     gtf
@@ -57,66 +63,60 @@ def linked(
     MuData
         `dataset` itself where nothing could be linked.
     """
-    found = {}
     if table is not None:
         pair, links = user_links(table, dataset)
-        found[pair] = (links, f"table {table.name}")
-    else:
-        kinds = {modality: cells.uns["kind"] for modality, cells in dataset.mod.items()}
-        for gene_modality in (m for m, kind in kinds.items() if kind == "rna"):
-            for modality, kind in kinds.items():
-                if kind == "adt":
-                    links = protein_links(
-                        dataset[modality].var_names, dataset[gene_modality].var_names
-                    )
-                    found[gene_modality, modality] = (
-                        links,
-                        f"antibody targets and names, {len(set(links[1]))} proteins",
-                    )
-                elif (
-                    kind == "atac"
-                    and (genes := _gene_coordinates(dataset[gene_modality], gtf)) is not None
-                ):
-                    links = peak_links(
-                        genes, peak_coordinates(dataset[modality]), upstream=upstream
-                    )
-                    found[gene_modality, modality] = (links, _origin(genes, gtf, upstream))
-    found = {pair: (links, origin) for pair, (links, origin) in found.items() if len(links[0])}
+        return with_links(dataset, {pair: (links, f"table {table.name}")})
+    found = {}
+    kinds = {modality: cells.uns["kind"] for modality, cells in dataset.mod.items()}
+    for rna in (modality for modality, kind in kinds.items() if kind == "rna"):
+        for modality, kind in kinds.items():
+            if kind == "adt":
+                links = protein_links(dataset[modality].var_names, dataset[rna].var_names)
+                origin = f"antibody targets and names, {len(set(links[1]))} proteins"
+            elif kind == "atac" and (genes := _gene_coordinates(dataset[rna], gtf)) is not None:
+                links = peak_links(genes, peak_coordinates(dataset[modality]), upstream=upstream)
+                origin = _origin(genes, gtf, upstream)
+            else:
+                continue
+            if len(links[0]):
+                found[rna, modality] = links, origin
     return with_links(dataset, found) if found else dataset
 
 
-def with_links(dataset: MuData, found: dict[tuple[str, str], tuple[tuple, str]]) -> MuData:
-    """Return the dataset with these links in ``varp["links"]``, their origins in ``uns["links"]``; any others are replaced.
+def with_links(dataset: MuData, found: dict[tuple[str, str], tuple[Links, str]]) -> MuData:
+    """Return the dataset with these links instead of any others.
 
     Parameters
     ----------
     dataset
         Any modalities.
     found
-        (first, second modality) -> ((positions in first, positions in second, signs), where they come from).
+        (first, second modality) -> ((positions in first, positions in second, signs), origin).
     """
-    first_column = feature_offsets(dataset)
-    rows = np.concatenate([links[0] + first_column[pair[0]] for pair, (links, _) in found.items()])
-    columns = np.concatenate(
-        [links[1] + first_column[pair[1]] for pair, (links, _) in found.items()]
-    )
+    start = feature_offsets(dataset)
+    rows = np.concatenate([links[0] + start[first] for (first, _), (links, _) in found.items()])
+    columns = np.concatenate([links[1] + start[other] for (_, other), (links, _) in found.items()])
     signs = np.concatenate([links[2] for links, _ in found.values()]).astype(np.int8)
+    linked_set = _with_half(dataset, rows, columns, signs)
+    linked_set.uns[LINKS] = {"-".join(pair): origin for pair, (_, origin) in found.items()}
+    return linked_set
+
+
+def _with_half(dataset: MuData, rows: np.ndarray, columns: np.ndarray, signs: np.ndarray) -> MuData:
+    """Return the dataset with links at these positions among all features, and their transposes."""
     half = sparse.csr_matrix((signs, (rows, columns)), shape=(dataset.n_vars, dataset.n_vars))
-    told = rewrapped(dataset)
-    told.varp[LINKS] = sparse.csr_matrix(half + half.T)
-    told.uns[LINKS] = {
-        f"{first}-{second}": origin for (first, second), (_, origin) in found.items()
-    }
-    return told
+    changed = rewrapped(dataset)
+    changed.varp[LINKS] = sparse.csr_matrix(half + half.T)
+    return changed
 
 
 def restricted(whole: MuData, part: MuData) -> sparse.csr_matrix | None:
-    """Return the links of `whole` among the features of `part`, in its order; None where there are none."""
+    """Return the links of `whole` among the features of `part`, in its order; None without links."""
     if LINKS not in whole.varp:
         return None
-    first_column = feature_offsets(whole)
+    start = feature_offsets(whole)
     kept = np.concatenate(
-        [first_column[m] + whole[m].var_names.get_indexer(part[m].var_names) for m in part.mod]
+        [start[m] + whole[m].var_names.get_indexer(part[m].var_names) for m in part.mod]
     )
     return sparse.csr_matrix(sparse.csr_matrix(whole.varp[LINKS])[kept][:, kept])
 
@@ -124,54 +124,53 @@ def restricted(whole: MuData, part: MuData) -> sparse.csr_matrix | None:
 def corrupted(
     whole: MuData, fraction: float, chosen: dict[str, Sequence[str]], rng: np.random.Generator
 ) -> MuData:
-    """Return the dataset with a share of its links replaced by wrong ones.
+    """Return the dataset with a fraction of its links replaced by wrong ones.
 
-    A link keeps its sign and one end, the protein or the peak, and gets another gene, drawn from those chosen, with which that
-    end is not linked.
+    A link keeps its sign and one end, the protein or the peak, and gets another gene, drawn from
+    those chosen, with which that end is not linked.
 
     Parameters
     ----------
     whole
         A dataset with links.
-    share
+    fraction
         Of the links of chosen features, between 0 and 1, for each pair of modalities.
     chosen
-        modality -> names of the features among which to draw, and whose links to replace. Other links stay as they are.
+        modality -> names of the features among which to draw, and whose links to replace. Other
+        links stay as they are.
     rng
         Draws which links, and what they become.
 
     Raises
     ------
     UserError
-        When the share is no share, the dataset has no links, or no wrong link is left to draw.
+        When the fraction is not between 0 and 1, the dataset has no links, or no wrong link is left
+        to draw.
     """
     if not 0 <= fraction <= 1:
-        raise UserError(f"corrupted_links: must lie between 0 and 1, found {fraction}")
+        raise UserError(f"corrupted_links: must be between 0 and 1, found {fraction}")
     if LINKS not in whole.varp:
         raise UserError(
-            "corrupted_links: the dataset has no links; give it some (config/README.md), or leave the key out"
+            "corrupted_links: the dataset has no links; give it some (config/README.md), or leave "
+            "the key out"
         )
-    first_column, half = (
-        feature_offsets(whole),
-        sparse.csr_matrix((whole.n_vars, whole.n_vars), dtype=np.int8),
-    )
+    start, parts = feature_offsets(whole), []
     for first, second in combinations(whole.mod, 2):
         drawn, other = (second, first) if whole[second].uns["kind"] == "rna" else (first, second)
         links = links_between(whole, drawn, other).tocoo()
-        rows = _partly_wrong(
-            links, np.flatnonzero(whole[drawn].var_names.isin(chosen[drawn])), fraction, rng
-        )
-        ends = rows + first_column[drawn], links.col + first_column[other]
-        half += sparse.csr_matrix((links.data, ends), shape=half.shape)
-    told = rewrapped(whole)
-    told.varp[LINKS] = sparse.csr_matrix(half + half.T)
-    return told
+        among = np.flatnonzero(whole[drawn].var_names.isin(chosen[drawn]))
+        rows = _partly_wrong(links, among, fraction, rng)
+        parts.append((rows + start[drawn], links.col + start[other], links.data))
+    return _with_half(whole, *map(np.concatenate, zip(*parts, strict=True)))
 
 
 def _partly_wrong(
     links: sparse.coo_matrix, among: np.ndarray, fraction: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return the rows of `links`, a share of those in `among` replaced by others of them that the column is not linked with."""
+    """Return the rows of `links`, a fraction of those in `among` replaced by others of them.
+
+    No column keeps or gets a row with which it was linked before.
+    """
     rows, columns = links.row.astype(np.int64), links.col
     taken = set(zip(rows.tolist(), columns.tolist(), strict=True))
     candidates = np.flatnonzero(np.isin(rows, among))
@@ -182,7 +181,8 @@ def _partly_wrong(
         )
         if wrong is None:
             raise UserError(
-                "corrupted_links: a feature is linked with every chosen one, no wrong link is left; lower the share"
+                "corrupted_links: a feature is linked with every chosen one, no wrong link is "
+                "left; lower the fraction"
             )
         taken.add((wrong, columns[link]))
         rows[link] = wrong
@@ -190,7 +190,7 @@ def _partly_wrong(
 
 
 def gene_activity(counts: sparse.csr_matrix, links: sparse.csr_matrix) -> sparse.csr_matrix:
-    """Return, for each cell and gene, the counts in the peaks linked to it, less those linked with a negative sign.
+    """Return the signed sum of the counts in the peaks linked to each gene.
 
     Parameters
     ----------
@@ -207,16 +207,14 @@ def gene_activity(counts: sparse.csr_matrix, links: sparse.csr_matrix) -> sparse
     return sparse.csr_matrix(counts @ links.T.astype(np.float32), dtype=np.float32)
 
 
-def peak_links(
-    genes: pd.DataFrame, peaks: pd.DataFrame, *, upstream: int = 2000
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def peak_links(genes: pd.DataFrame, peaks: pd.DataFrame, *, upstream: int = 2000) -> Links:
     """Return positions of genes and of the peaks that overlap them, and the sign 1 of each link.
 
     Parameters
     ----------
     genes, peaks
-        One row per feature with chrom, start, end (half-open; "" or -1 where unknown); genes may have a strand, "+" or "-". A
-        gene without strand is widened by `upstream` on both sides.
+        One row per feature with chrom, start, end (half-open; "" or -1 where unknown); genes may
+        have a strand, "+" or "-". A gene without strand is widened by `upstream` on both sides.
     upstream
         Bases before the start, on the gene's strand.
     """
@@ -236,74 +234,69 @@ def peak_links(
 
 
 def _placed(features: pd.DataFrame) -> pd.DataFrame:
-    """Return chrom, start, end where they are known, positions as index; Ensembl's "1" is GENCODE's "chr1"."""
+    """Return known chrom, start, end, with positions as index; "chr1" becomes "1"."""
     table = features.reset_index(drop=True)[["chrom", "start", "end"]]
     table = table.assign(chrom=table["chrom"].astype(str).str.removeprefix("chr"))
     return table[(table["chrom"] != "") & (table["start"] >= 0)]
 
 
-def protein_links(
-    proteins: Sequence[str], genes: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def protein_links(proteins: Sequence[str], genes: Sequence[str]) -> Links:
     """Return positions of genes, of the proteins that they encode, and the sign 1 of each link."""
     position = {str(gene): row for row, gene in enumerate(genes)}
-    position |= {
-        gene.upper(): row for gene, row in position.items() if gene.upper() not in position
-    }
+    position = {gene.upper(): row for gene, row in position.items()} | position
     rows, columns = [], []
     for column, protein in enumerate(proteins):
         for gene in target_genes(protein) or (bare(protein).upper(),):
             if gene.upper() in position and not is_isotype(protein):
                 rows.append(position[gene] if gene in position else position[gene.upper()])
                 columns.append(column)
-    return (
-        np.array(rows, dtype=np.int64),
-        np.array(columns, dtype=np.int64),
-        np.ones(len(rows), dtype=np.int8),
-    )
+    signs = np.ones(len(rows), dtype=np.int8)
+    return np.array(rows, dtype=np.int64), np.array(columns, dtype=np.int64), signs
 
 
-def user_links(
-    path: Path, dataset: MuData
-) -> tuple[tuple[str, str], tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Read a table of links: a header of two modalities of the dataset and "sign", then feature, feature, 1 or -1 a line.
+def user_links(path: Path, dataset: MuData) -> tuple[tuple[str, str], Links]:
+    """Read a table of links.
+
+    Its header has two modalities of the dataset and "sign"; each line feature, feature, 1 or -1.
 
     Raises
     ------
     UserError
         When the header or a sign is something else, or no line names two features of the dataset.
     """
-    table = opened(path, lambda file: pd.read_csv(file, sep="\t", dtype=str, keep_default_na=False))
+    table = text_table(path, sep="\t")
     columns = list(table.columns)
     if len(columns) != 3 or columns[2] != "sign" or not set(columns[:2]) <= set(dataset.mod):
         raise UserError(
-            f"links: {path} has the columns {', '.join(columns)}; expected two of {', '.join(dataset.mod)}, and sign"
+            f"links: {path} has the columns {', '.join(columns)}; expected two of "
+            f"{', '.join(dataset.mod)}, and sign"
         )
     signs = pd.to_numeric(table["sign"], errors="coerce").to_numpy()
-    if not np.all(np.isin(signs, [-1, 1])):
+    wrong = ~np.isin(signs, [-1, 1])
+    if wrong.any():
         raise UserError(
-            f"links: {path}: sign must be 1 or -1, found {table['sign'][~np.isin(signs, [-1, 1])].iloc[0]!r}"
+            f"links: {path}: sign must be 1 or -1, found {table['sign'][wrong].iloc[0]!r}"
         )
     first, second = (
         dataset[modality].var_names.get_indexer(table[modality]) for modality in columns[:2]
     )
-    known = (first >= 0) & (second >= 0)
-    known &= ~table.duplicated(columns[:2]).to_numpy()
+    known = (first >= 0) & (second >= 0) & ~table.duplicated(columns[:2]).to_numpy()
     if not known.any():
-        named = ", ".join(
-            f"{modality}: {table[modality].iloc[0] if len(table) else 'nothing'}"
-            for modality in columns[:2]
-        )
+        named = ", ".join(table.columns[:2] + ": " + table.iloc[0, :2]) if len(table) else "nothing"
         raise UserError(f"links: no line of {path} names two features of the dataset ({named}, …)")
     if known.mean() < 0.5:
         warn(
-            f"links: only {known.sum()} of {len(table)} lines of {path} name two features of the dataset"
+            f"links: only {known.sum()} of {len(table)} lines of {path} name two features of the "
+            "dataset"
         )
     return (columns[0], columns[1]), (first[known], second[known], signs[known].astype(np.int8))
 
 
 def read_gtf(path: str | Path) -> pd.DataFrame:
-    """Read the genes of a GTF file (Ensembl, GENCODE; it may be gzipped): chrom, start, end (half-open), strand, id, name."""
+    """Read the genes of a GTF file (Ensembl, GENCODE, or .gz): chrom, start, end, strand, id, name.
+
+    Start and end are half-open.
+    """
     genes = opened(path, _gtf_genes)
     if genes.empty:
         raise UserError(
@@ -314,37 +307,34 @@ def read_gtf(path: str | Path) -> pd.DataFrame:
 
 def peak_coordinates(cells: AnnData) -> pd.DataFrame:
     """Return chrom, start, end of the peaks, from ``var`` or from their names ("chr1:10-20")."""
-    if {"chrom", "start", "end"} <= set(cells.var):
-        return cells.var[["chrom", "start", "end"]].reset_index(drop=True)
+    if set(PLACE) <= set(cells.var):
+        return cells.var[PLACE].reset_index(drop=True)
     return coordinates(cells.var_names)
 
 
 def _gene_coordinates(cells: AnnData, gtf: Path | None) -> pd.DataFrame | None:
     if gtf is not None:
         return _looked_up(cells, read_gtf(gtf), gtf)
-    if {"chrom", "start", "end"} <= set(cells.var):
-        return cells.var[
-            [c for c in ("chrom", "start", "end", "strand") if c in cells.var]
-        ].reset_index(drop=True)
-    return None
+    if not set(PLACE) <= set(cells.var):
+        return None
+    return cells.var[PLACE + ["strand"] * ("strand" in cells.var)].reset_index(drop=True)
 
 
 def _looked_up(cells: AnnData, genes: pd.DataFrame, gtf: Path) -> pd.DataFrame:
-    by_id = genes.drop_duplicates("id").set_index("id")
-    by_name = genes.drop_duplicates("name").set_index("name")
-    ids = (
-        cells.var["gene_ids"].astype(str)
-        if "gene_ids" in cells.var
-        else pd.Series(cells.var_names, index=cells.var_names)
+    """Return the places of genes by their ids without version, else by their names."""
+    ids = cells.var["gene_ids"] if "gene_ids" in cells.var else cells.var_names.to_series()
+    ids = ids.astype(str).str.replace(r"\.\d+$", "", regex=True)
+    by_id, by_name = (
+        genes.drop_duplicates(key).set_index(key)[[*PLACE, "strand"]].reindex(names)
+        for key, names in (("id", ids), ("name", cells.var_names))
     )
-    places = ["chrom", "start", "end", "strand"]
-    found = by_id[places].reindex(ids.str.replace(r"\.\d+$", "", regex=True)).reset_index(drop=True)
-    named = by_name[places].reindex(cells.var_names).reset_index(drop=True)
-    found = found.where(found["chrom"].notna(), named)
+    by_id, by_name = by_id.reset_index(drop=True), by_name.reset_index(drop=True)
+    found = by_id.where(by_id["chrom"].notna(), by_name)
     known = int(found["chrom"].notna().sum())
     if known < 0.5 * len(found):
         warn(
-            f"gtf: only {known} of {len(found)} genes are in {gtf}; is it the annotation that the genes were counted with?"
+            f"gtf: only {known} of {len(found)} genes are in {gtf}; is it the annotation that the "
+            "genes were counted with?"
         )
     found = found.fillna({"chrom": "", "start": -1, "end": -1, "strand": ""})
     return found.astype({"start": np.int64, "end": np.int64})

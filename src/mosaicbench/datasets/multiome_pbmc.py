@@ -1,4 +1,4 @@
-"""10x Multiome of PBMC: RNA and open chromatin of the same nuclei, from one Cell Ranger ARC file or SIMBA's 100 cells of it."""
+"""10x Multiome of PBMC: RNA and ATAC, from one Cell Ranger ARC file or SIMBA's 100 cells of it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from mosaicbench.data.assemble import assembled
 from mosaicbench.data.read import (
     annotated,
     coordinates,
-    found,
     labels_joined,
     measurement,
     on_chromosomes,
+    raw_file,
     rds_table,
     tenx_h5,
 )
@@ -46,14 +46,15 @@ def load(raw: Path, *, cell_type: str = "predicted.id") -> MuData:
     Parameters
     ----------
     raw
-        Folder of the ARC file, or of 10xpbmc_rna_subset.h5ad and 10xpbmc_atac_subset.h5ad; and of SCENT's table of labels.
+        Folder of the ARC file, or of 10xpbmc_rna_subset.h5ad and 10xpbmc_atac_subset.h5ad; and of
+        SCENT's table of labels.
     cell_type
         Column of that table. Cells that it does not list are unlabelled; without the table all are.
 
     Raises
     ------
     UserError
-        When a file is absent or unreadable, the files are not of the same cells, or the table belongs to other cells.
+        When a file is absent or unreadable, or the files are not of the same cells.
     """
     of_simba = (Path(raw) / OF_SIMBA.format("rna")).is_file()
     modalities = _of_simba(raw) if of_simba else _of_ten_x(raw)
@@ -74,12 +75,12 @@ def load(raw: Path, *, cell_type: str = "predicted.id") -> MuData:
 
 
 def _of_ten_x(raw: Path) -> dict[str, AnnData]:
-    modalities = tenx_h5(found(raw, "*_filtered_feature_bc_matrix.h5"))
+    modalities = tenx_h5(raw_file(raw, "*_filtered_feature_bc_matrix.h5"))
     return modalities | {"atac": on_chromosomes(modalities["atac"])}
 
 
 def _of_simba(raw: Path) -> dict[str, AnnData]:
-    modalities = {kind: annotated(found(raw, OF_SIMBA.format(kind))) for kind in ("rna", "atac")}
+    modalities = {kind: annotated(raw_file(raw, OF_SIMBA.format(kind))) for kind in ("rna", "atac")}
     for kind, cells in modalities.items():
         cells.obs_names = cells.obs_names.str.removesuffix(f"_{kind}")
     rna, atac = modalities.values()
@@ -93,7 +94,6 @@ def _of_simba(raw: Path) -> dict[str, AnnData]:
 
 
 def _column_of_barcodes(table: pd.DataFrame, names: pd.Index) -> str | None:
-    """Return the column that names most cells, None for the row names: the publisher does not say where the barcodes are."""
-    counts = {None: int(table.index.isin(names).sum())}
-    counts |= {column: int(table[column].isin(names).sum()) for column in table}
-    return max(counts, key=counts.get)
+    """Return the column that names most cells, None for the row names: none is documented."""
+    columns = {None: table.index} | dict(table.items())
+    return max(columns, key=lambda column: columns[column].isin(names).sum())

@@ -8,11 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
-
-from mosaicbench.data.assemble import Measurement, assembled
-from mosaicbench.data.read import annotated, coordinates, found, obs_columns, opened
+from mosaicbench.data.assemble import assembled
+from mosaicbench.data.read import annotated, measured_by_type, obs_columns, opened, raw_file
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -46,23 +43,14 @@ def load(raw: Path, *, cell_type: str = "cell_type", batch: str = "batch") -> Mu
     UserError
         When the file is absent or unreadable, has no counts, or not the column.
     """
-    path = found(raw, "GSE194122_openproblems_neurips2021_*_BMMC_processed.h5ad.gz")
+    path = raw_file(raw, "GSE194122_openproblems_neurips2021_*_BMMC_processed.h5ad.gz")
     whole = opened(path, _unpacked)
     types_of_cells, batches = obs_columns(whole, [cell_type, batch], path)
     if "counts" not in whole.layers:
-        raise UserError(f'{path}: no layers["counts"]; X is normalised and cannot stand for them')
-    types = whole.var["feature_types"].astype(str).to_numpy()
-    counts = whole.layers["counts"]
-    measured = {}
-    for name, kind in KINDS.items():
-        columns = np.flatnonzero(types == name)
-        if len(columns):
-            names = whole.var_names[columns]
-            places = coordinates(names) if kind == "atac" else pd.DataFrame()
-            measured[kind] = Measurement(counts[:, columns], names, kind, annotation=places)
+        raise UserError(f'{path}: no layers["counts"]; X is normalised and cannot replace them')
     groups = {column: whole.obs[column] for column in GROUPS if column in whole.obs}
     return assembled(
-        measured,
+        measured_by_type(whole, whole.layers["counts"], KINDS),
         cells=whole.obs_names,
         cell_type=types_of_cells,
         batch=batches,

@@ -1,4 +1,4 @@
-"""Data of one's own: an ``.h5mu``, a 10x ``.h5`` or folder, or one file per modality; modalities may have different cells."""
+"""The user's data: ``.h5mu``, a 10x ``.h5`` or folder, or a file per modality; cells may differ."""
 
 from __future__ import annotations
 
@@ -41,45 +41,46 @@ def load(
     values: Literal["counts", "lognorm"] | dict[str, Literal["counts", "lognorm"]] = "counts",
     kinds: dict[str, Literal["rna", "atac", "adt", "continuous"]] | None = None,
 ) -> MuData:
-    """Return all cells, each with the modalities that it is in: those of the first modality first, in its order.
+    """Return all cells with the modalities that each has, in the order of the first modality.
 
     Parameters
     ----------
     raw
         Folder that relative paths start from; None for the working directory.
     path
-        One file for all modalities: ``.h5mu``, or a 10x ``.h5`` or Matrix Market folder, whose genes, peaks and antibodies
-        become rna, atac, adt. Or modality -> its own file: ``.h5ad``, 10x ``.h5``, Matrix Market folder, or ``.csv`` (may be
-        gzipped; the first column names the cells). A modality may have several files, one per batch: their features in common
-        are kept, and without `batch` the place of a cell's file in the list, from 1 on, is its batch. A name that is in two
-        modalities is one cell.
+        One file for all modalities: ``.h5mu``, or a 10x ``.h5`` or Matrix Market folder, with genes,
+        peaks and antibodies as rna, atac, adt. Or modality -> its own file: ``.h5ad``, 10x ``.h5``,
+        Matrix Market folder, or ``.csv`` (may be gzipped; the first column names the cells). A
+        modality may have several files, one per batch: their common features are kept, and without
+        `batch` the number of a cell's file in the list, from 1 on, is its batch. A name that is in
+        two modalities is one cell.
     cell_type, batch
-        Names of obs columns, of the MuData or of any modality. Without them all cells are unlabelled, and of one batch.
+        Names of obs columns, of the MuData or of any modality. Without them all cells are
+        unlabelled, and of one batch.
     groups
         Further obs columns to keep, such as donors, for scenarios that split by them.
     values
-        "counts", or "lognorm" for RNA that has no counts; one for all, or modality -> one. Not asked of a continuous modality.
+        "counts", or "lognorm" for RNA that has no counts; one for all, or modality -> one. Ignored
+        for a continuous modality.
     kinds
-        modality -> "rna", "atac" or "adt", for modalities whose name does not say it; or "continuous", for values of any sign
-        that are neither counts nor log-normalised ones.
+        modality -> "rna", "atac" or "adt", for modalities with another name; or "continuous", for
+        values of any sign that are neither counts nor log-normalised ones.
 
     Returns
     -------
     MuData
-        A dataset. A cell that is not in every modality is kept; what can be done with it, the scenario decides.
+        A dataset. A cell that is not in every modality is kept; the scenario decides about it.
 
     Raises
     ------
     UserError
-        When a file is absent or unreadable, a column or kind is unknown, the values are not what `values` says, a cell is named
-        twice, or modalities name the same cells in different ways.
+        When a file is absent or unreadable, a column or kind is unknown, the values are not what
+        `values` says, a cell is named twice, or modalities name the same cells in different ways.
     """
     kinds = {} if kinds is None else kinds
     own, shared_obs = read_modalities(Path() if raw is None else Path(raw), path, kinds)
-    for key, given in {
-        "kinds": kinds,
-        "values": values if isinstance(values, dict) else {},
-    }.items():
+    for key, given in (("kinds", kinds), ("values", values)):
+        given = given if isinstance(given, dict) else {}
         if unknown := sorted(set(given) - set(own)):
             raise UserError(f"{key}: no modality {unknown[0]!r}; there are {', '.join(own)}")
     tables = {"the MuData": shared_obs} | {

@@ -1,4 +1,4 @@
-"""10x PBMC 10k with 14 proteins as totalVI's authors keep it, with BREM-SC's cell types: a CITE-seq set that is had at once."""
+"""10x PBMC 10k with 14 proteins, totalVI's copy, with BREM-SC's cell types: a small download."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import sparse
 
 from mosaicbench.data.assemble import Measurement, assembled
-from mosaicbench.data.read import found, labels_joined, opened, text_table
+from mosaicbench.data.read import labels_joined, opened, raw_file, text_table
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def load(raw: Path) -> MuData:
     Parameters
     ----------
     raw
-        Folder of pbmc10k_harmo_rna.csv.gz, pbmc10k_harmo_pro.csv.gz (features x cells) and truth_10X10k.csv.
+        Folder of pbmc10k_harmo_rna.csv.gz, pbmc10k_harmo_pro.csv.gz (features x cells) and
+        truth_10X10k.csv.
 
     Raises
     ------
@@ -39,13 +40,14 @@ def load(raw: Path) -> MuData:
         When a file is absent or unreadable, or they are not of the same cells.
     """
     rna, adt = (
-        opened(found(raw, f"pbmc10k_harmo_{name}.csv.gz"), _table) for name in ("rna", "pro")
+        opened(raw_file(raw, f"pbmc10k_harmo_{name}.csv.gz"), _table) for name in ("rna", "pro")
     )
     if list(rna.columns) != list(adt.columns):
         raise UserError(
-            f"{raw}: pbmc10k_harmo_rna.csv.gz and pbmc10k_harmo_pro.csv.gz do not name the same cells in one order"
+            f"{raw}: pbmc10k_harmo_rna.csv.gz and pbmc10k_harmo_pro.csv.gz do not name the same "
+            "cells in one order"
         )
-    path = found(raw, "truth_10X10k.csv")
+    path = raw_file(raw, "truth_10X10k.csv")
     types, matched = labels_joined(
         rna.columns, text_table(path), barcode="Barcode", column="trueType", where=path
     )

@@ -1,7 +1,7 @@
-"""PBMC 68k, reduced: one transcriptome cut into two halves of its genes, the smallest real paired data.
+"""PBMC 68k, reduced: one transcriptome in two halves of its genes, the smallest real paired data.
 
-Both halves measure the same kind of thing, so their shared variation is nearly everything: an upper end for alignment, on
-real cells, without a network.
+Both halves measure the same thing, so nearly all variation is shared: an upper end for alignment,
+on real cells, without a network.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CARD = {
 
 
 def stratified_half(means: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return a mask that takes one gene at random of every two neighbours in order of mean expression."""
+    """Return a mask of one random gene of every two neighbours in order of mean expression."""
     pairs = np.argsort(means, kind="stable")[: len(means) // 2 * 2].reshape(-1, 2)
     taken = np.zeros(len(means), dtype=bool)
     taken[pairs[np.arange(len(pairs)), rng.integers(2, size=len(pairs))]] = True
@@ -41,12 +41,13 @@ def load(raw: Path | None, *, seed: Annotated[int, "at least 0"] = 0) -> MuData:
     raw
         Not used: the data are part of scanpy.
     seed
-        Draws which gene goes to which half.
+        Draws each gene's half.
 
     Returns
     -------
     MuData
-        Log-normalised values (natural log of 1 + counts per 10,000), rounded to three decimals by their publisher.
+        Log-normalised values (natural log of 1 + counts per 10,000), which their publisher rounded
+        to three decimals.
     """
     import scanpy
 

@@ -1,16 +1,18 @@
 """Cells with known shared and private factors, measured as RNA, ATAC and surface-protein counts.
 
-A cell has shared factors s, drawn around the centre of its type, and for each modality private factors w_m, independent of
-everything else. The rate of feature j of modality m in a cell of batch b is
+A cell has shared factors s, drawn around the centre of its type, and for each modality private
+factors w_m, independent of everything else. The rate of feature j of modality m in a cell of batch b
+is
 
     log r_mj = base_mj + s . A_mj + w_m . B_mj + effect_mjb
 
-and the counts are: rna, negative binomial around library size x normalised rate; atac, Poisson around depth x normalised rate;
-adt, negative binomial around depth x (own rate + ambient background). Every stream of random numbers belongs to one modality,
-so leaving a modality out changes nothing in the others.
+and the counts are: rna, negative binomial around library size x normalised rate; atac, Poisson
+around depth x normalised rate; adt, negative binomial around depth x (own rate + ambient
+background). Every stream of random numbers belongs to one
+modality, so leaving a modality out changes nothing in the others.
 
-With `private_features` a modality's features fall into two kinds instead: its usual ones follow the shared factors alone, and
-as many more as are asked for follow the private factors alone.
+With `private_features` a modality's features fall into two kinds instead: its usual ones follow the
+shared factors alone, and as many more as are asked for follow the private factors alone.
 """
 
 from __future__ import annotations
@@ -70,8 +72,8 @@ def load(
     cells, n_rna, n_atac, n_adt
         Numbers of cells and of features per modality (features that no cell shows are dropped).
     fragments
-        Counts of ATAC in a cell of usual depth; 0.06 for each peak where nothing is said. Cells of a 10x Multiome have some
-        12,000 in their peaks, nuclei of SNARE-seq some 120.
+        Counts of ATAC in a cell of usual depth; 0.06 for each peak by default. Cells of a 10x
+        Multiome have some 12,000 in their peaks, nuclei of SNARE-seq some 120.
     modalities
         Which of "rna", "atac", "adt" to measure.
     cell_types, batches
@@ -79,15 +81,17 @@ def load(
     shared, private
         Numbers of shared factors, and of private factors of each modality.
     private_features
-        modality -> number of further features that private factors alone drive; shared ones alone then drive the others.
+        modality -> number of further features that private factors alone drive; shared ones alone
+        then drive the others.
     seed
         Draws everything.
 
     Returns
     -------
     MuData
-        ``obsm["shared_factors"]`` (cells, shared), and in every modality ``obsm["private_factors"]`` (cells, private) and
-        ``var["shared_driven"]``: whether any shared factor moves the feature.
+        ``obsm["shared_factors"]`` (cells, shared), and in every modality ``obsm["private_factors"]``
+        (cells, private) and ``var["shared_driven"]``: whether any shared factor drives the
+        feature.
 
     Raises
     ------
@@ -116,8 +120,8 @@ def load(
         stream = np.random.default_rng([seed, STREAMS[modality]])
         w = stream.standard_normal((cells, private))  # (cells, private)
         of_shared, of_private = (
-            _loadings(shared, features, stream),
-            _loadings(private, features, stream),
+            loadings(shared, features, stream),
+            loadings(private, features, stream),
         )
         if modality in further:
             of_shared[:, usual[modality] :] = 0
@@ -146,7 +150,7 @@ def load(
     return dataset
 
 
-def _loadings(factors: int, features: int, rng: np.random.Generator) -> np.ndarray:
+def loadings(factors: int, features: int, rng: np.random.Generator) -> np.ndarray:
     """Return (factors, features) effects on the log rate; each factor moves about a fifth of the features."""
     return 0.8 * rng.standard_normal((factors, features)) * (rng.random((factors, features)) < 0.2)
 
@@ -157,7 +161,7 @@ def _log_rate(
     batch: np.ndarray,
     rows: slice,
 ) -> np.ndarray:
-    """Return the log rates of some cells, (rows, features), given (factors, loadings) and each batch's effect."""
+    """Return the log rates of some cells, (rows, features)."""
     return sum(f[rows] @ loadings for f, loadings in factors) + effect[batch[rows]]
 
 
@@ -167,9 +171,7 @@ def _rna(log_rate: LogRate, shape: tuple[int, int], rng: np.random.Generator) ->
     library = 0.3 * features * np.exp(0.4 * rng.standard_normal((cells, 1)))
     return _drawn(
         shape,
-        lambda rows: _negative_binomial(
-            library[rows] * _normalised(base + log_rate(rows)), 2.0, rng
-        ),
+        lambda rows: negative_binomial(library[rows] * normalised(base + log_rate(rows)), 2.0, rng),
     )
 
 
@@ -184,7 +186,7 @@ def _atac(
     depth = (0.06 * features if fragments is None else fragments) * np.exp(
         0.4 * rng.standard_normal((cells, 1))
     )
-    return _drawn(shape, lambda rows: rng.poisson(depth[rows] * _normalised(base + log_rate(rows))))
+    return _drawn(shape, lambda rows: rng.poisson(depth[rows] * normalised(base + log_rate(rows))))
 
 
 def _adt(log_rate: LogRate, shape: tuple[int, int], rng: np.random.Generator) -> sparse.csr_matrix:
@@ -194,14 +196,14 @@ def _adt(log_rate: LogRate, shape: tuple[int, int], rng: np.random.Generator) ->
     depth = np.exp(0.3 * rng.standard_normal((cells, 1)))
     return _drawn(
         shape,
-        lambda rows: _negative_binomial(
+        lambda rows: negative_binomial(
             depth[rows] * (np.exp(base + log_rate(rows)) + ambient), 5.0, rng
         ),
     )
 
 
 def _drawn(shape: tuple[int, int], draw: Callable[[slice], np.ndarray]) -> sparse.csr_matrix:
-    """Return counts of all cells, sparse float32, drawn for a block of cells after the other: dense they may not fit."""
+    """Return counts of all cells, sparse float32, drawn block by block: dense they may not fit."""
     cells, features = shape
     size = max(1, BLOCK // features)
     blocks = [
@@ -211,13 +213,13 @@ def _drawn(shape: tuple[int, int], draw: Callable[[slice], np.ndarray]) -> spars
     return sparse.vstack(blocks, format="csr")
 
 
-def _normalised(log_rate: np.ndarray) -> np.ndarray:
+def normalised(log_rate: np.ndarray) -> np.ndarray:
     """Return rates that sum to one in each cell."""
     rate = np.exp(log_rate - log_rate.max(axis=1, keepdims=True))
     return rate / rate.sum(axis=1, keepdims=True)
 
 
-def _negative_binomial(
+def negative_binomial(
     mean: np.ndarray, inverse_dispersion: float, rng: np.random.Generator
 ) -> np.ndarray:
     """Draw counts with variance mean + mean^2 / inverse_dispersion, as a gamma-Poisson mixture."""

@@ -1,10 +1,10 @@
-"""Two species whose cells are simulated: RNA of two sets of genes, some of them one-to-one orthologues.
+"""Two species whose cells are simulated: RNA of two sets of genes, some one-to-one orthologues.
 
     log r_gj = base_gj + s . A_gj + w_g . B_gj,     A of an orthologue = c A_0 + sqrt(1 - c^2) A_g
 
-for gene j of species g. A cell's shared factors s are drawn around the centre of its type, w_g belong to one species, and c
-says how alike orthologues are regulated. That one cell is measured in both species is what only a simulation can do: it is the
-truth.
+for gene j of species g. A cell's shared factors s are drawn around the centre of its type, w_g
+belong to one species, and c says how alike orthologues are regulated. Only a simulation can measure
+one cell in both species: this is the truth.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 
 from mosaicbench.data.assemble import Measurement, assembled
+from mosaicbench.datasets.simulated import loadings, negative_binomial, normalised
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -50,7 +51,8 @@ def load(
     cells, cell_types
         Their numbers; types are of unequal size.
     orthologues, own_genes
-        Numbers of genes that both species have, which are called alike but for the species, and that only one has.
+        Numbers of genes that both species have, which differ in name by the species alone, and that
+        only one has.
     conserved
         The c above, between 0 and 1.
     seed
@@ -64,35 +66,24 @@ def load(
     random, shared, private = np.random.default_rng(seed), 6, 3
     proportions = 0.8 ** np.arange(cell_types)
     types = random.choice(cell_types, size=cells, p=proportions / proportions.sum())
-    s = 1.8 * random.standard_normal((cell_types, shared))[types] + random.standard_normal(
-        (cells, shared)
-    )
+    centres = 1.8 * random.standard_normal((cell_types, shared))
+    s = centres[types] + random.standard_normal((cells, shared))
     s = (s - s.mean(axis=0)) / s.std(axis=0)
-    common, base = _loadings(shared, orthologues, random), 1.5 * random.standard_normal(orthologues)
+    common, base = loadings(shared, orthologues, random), 1.5 * random.standard_normal(orthologues)
     measured = {}
     for species in SPECIES:
-        other = _loadings(shared, orthologues, random)
-        effects = np.concatenate(
-            [
-                conserved * common + np.sqrt(1 - conserved**2) * other,
-                _loadings(shared, own_genes, random),
-            ],
-            1,
-        )
-        own = random.standard_normal((cells, private)) @ _loadings(
-            private, orthologues + own_genes, random
-        )
-        rate = (
-            np.concatenate([base, 1.5 * random.standard_normal(own_genes)]) + s @ effects + own
-        )  # (cells, genes)
-        rate = np.exp(rate - rate.max(axis=1, keepdims=True))
+        other = loadings(shared, orthologues, random)
+        alike = conserved * common + np.sqrt(1 - conserved**2) * other
+        effects = np.concatenate([alike, loadings(shared, own_genes, random)], 1)
+        w = random.standard_normal((cells, private))
+        own = w @ loadings(private, orthologues + own_genes, random)
+        bases = np.concatenate([base, 1.5 * random.standard_normal(own_genes)])
+        rate = bases + s @ effects + own  # (cells, genes)
         library = 0.5 * rate.shape[1] * np.exp(0.4 * random.standard_normal((cells, 1)))
-        mean = library * rate / rate.sum(axis=1, keepdims=True)
         names = [f"{species}-orthologue-{j:04d}" for j in range(orthologues)]
         names += [f"{species}-own-{j:04d}" for j in range(own_genes)]
-        measured[species] = Measurement(
-            random.poisson(mean * random.gamma(2.0, 0.5, size=mean.shape)), names, "rna"
-        )
+        counts = negative_binomial(library * normalised(rate), 2.0, random)
+        measured[species] = Measurement(counts, names, "rna")
     dataset = assembled(
         measured,
         cells=[f"cell-{cell:06d}" for cell in range(cells)],
@@ -101,8 +92,3 @@ def load(
     )
     dataset.obsm["shared_factors"] = s.astype(np.float32)
     return dataset
-
-
-def _loadings(factors: int, genes: int, random: np.random.Generator) -> np.ndarray:
-    """Return (factors, genes) effects on the log rate; each factor moves about a fifth of the genes."""
-    return 0.8 * random.standard_normal((factors, genes)) * (random.random((factors, genes)) < 0.2)

@@ -1,4 +1,4 @@
-"""SNARE-seq of the adult mouse cortex as scMoMaT's authors keep it: all twelve batches, labelled, peaks linked to genes."""
+"""SNARE-seq of the mouse cortex, scMoMaT's copy: all twelve batches, labelled, linked peaks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy import sparse
 
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.links import with_links
-from mosaicbench.data.read import coordinates, found, opened, text_table
+from mosaicbench.data.read import check_columns, coordinates, opened, raw_file, text_table
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -45,19 +45,16 @@ def load(
     Raises
     ------
     UserError
-        When a file is absent or unreadable, the shapes do not fit each other, or a column or batch is absent.
+        When a file is absent or unreadable, shapes do not agree, or a column or batch is absent.
     """
-    cells = text_table(found(raw, "meta_c1.csv"), index_col=0)
-    if cell_type not in cells:
-        raise UserError(
-            f"cell_type: no column {cell_type!r} in meta_c1.csv; there are {', '.join(cells)}"
-        )
+    cells = text_table(raw_file(raw, "meta_c1.csv"), index_col=0)
+    check_columns("cell_type: meta_c1.csv", cells, cell_type)
     genes, peaks = (
-        found(raw, name).read_text(encoding="utf-8").split()
+        raw_file(raw, name).read_text(encoding="utf-8").split()
         for name in ("genes.txt", "regions.txt")
     )
     rna, atac, near = (
-        opened(found(raw, name), sparse.load_npz) for name in ("GxC1.npz", "RxC1.npz", "GxR.npz")
+        opened(raw_file(raw, name), sparse.load_npz) for name in ("GxC1.npz", "RxC1.npz", "GxR.npz")
     )
     expected = {
         "GxC1.npz": (len(genes), len(cells)),
@@ -67,14 +64,14 @@ def load(
     for (name, shape), matrix in zip(expected.items(), (rna, atac, near), strict=True):
         if matrix.shape != shape:
             raise UserError(
-                f"{raw}: {name} is {matrix.shape}, but genes.txt, regions.txt and meta_c1.csv say {shape}"
+                f"{raw}: {name} is {matrix.shape}, but genes.txt, regions.txt and meta_c1.csv say "
+                f"{shape}"
             )
     taken = np.ones(len(cells), dtype=bool)
     if batches is not None:
         if unknown := sorted(set(batches) - set(cells["Batch"])):
-            raise UserError(
-                f"batches: there is no {unknown[0]!r}; there are {', '.join(sorted(set(cells['Batch'])))}"
-            )
+            there = ", ".join(sorted(set(cells["Batch"])))
+            raise UserError(f"batches: there is no {unknown[0]!r}; there are {there}")
         taken = cells["Batch"].isin(batches).to_numpy()
     cells = cells[taken]
     dataset = assembled(

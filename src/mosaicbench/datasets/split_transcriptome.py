@@ -1,6 +1,7 @@
-"""One transcriptome cut into two sets of genes: real cells whose true pairing is known, as if two assays had measured them.
+"""One transcriptome in two sets of genes: real cells with known pairs, as of two assays.
 
-A gene that both sides measure gives each molecule to one of them at random, so that no number stands in both.
+A gene that both sides measure gives each molecule to one of them at random, so that no molecule is
+counted twice.
 """
 
 from __future__ import annotations
@@ -44,15 +45,16 @@ def load(
     Parameters
     ----------
     raw
-        Folder that a relative path starts from, None for the working directory; without a path, that of the fetched files of
-        pbmc10k_citeseq.
+        Folder that a relative path starts from, None for the working directory; without a path,
+        that of the fetched files of pbmc10k_citeseq.
     path
-        An ``.h5ad`` with counts in ``layers["counts"]`` or ``X``; left out, the RNA of pbmc10k_citeseq with its cell types.
+        An ``.h5ad`` with counts in ``layers["counts"]`` or ``X``; left out, the RNA of
+        pbmc10k_citeseq with its cell types.
     cell_type
         Name of an obs column of that file; without it all its cells are unlabelled.
     overlap
-        Share of the genes that both sides measure; the others are divided between them, of every two neighbours in order of
-        mean expression one each.
+        Fraction of the genes that both sides measure; of the others each side gets one of every two
+        neighbours in order of mean expression.
     seed
         Draws the genes and the molecules.
 
@@ -101,7 +103,7 @@ def _own(raw: Path | None, path: str, cell_type: str | None) -> tuple[AnnData, S
 def _part(
     counts: sparse.csc_matrix, chance: np.ndarray, random: np.random.Generator
 ) -> sparse.csc_matrix:
-    """Return the molecules that fall to one side, each by its gene's chance."""
+    """Return the molecules of one side, drawn with each gene's probability."""
     part = counts.copy()
     part.data = random.binomial(
         counts.data.astype(np.int64), np.repeat(chance, np.diff(counts.indptr))

@@ -1,10 +1,11 @@
-"""The Gaussian-process toy of the shared/private VAEs: two modalities of smooth functions of few latent factors.
+"""Gaussian processes, a toy for shared/private VAEs: two modalities of few latent factors.
 
-A cell has factors s (shared), w_first and w_second (private), each uniform on [-2, 2]. Every feature is one draw of a function
-of one block of factors from a Gaussian process with mean 0 and covariance exp(-|u - v|^2 / 2): some of s, the others of the
-modality's own w. Features are standardised over the cells, and noise is added. The more private features a modality has, the
-less its likelihood cares for what it shares. Every stream of random numbers belongs to one modality, and features are drawn
-one by one, so that more private features change nothing in those that were there.
+A cell has factors s (shared), w_first and w_second (private), each uniform on [-2, 2]. Every feature
+is one draw of a function of one block of factors from a Gaussian process with mean 0 and covariance
+exp(-|u - v|^2 / 2): some of s, the others of the modality's own w. Features are standardised over
+the cells, and noise is added. The more private features a modality has, the less its likelihood
+depends on the shared ones. Every stream of random numbers belongs to one modality, and features are
+drawn one by one, so that more private features change nothing in the others.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ CARD = {
 }
 
 STREAMS = {"first": 1, "second": 2}
-JITTER = 1e-6  # on the covariance's diagonal, whose smallest eigenvalues are 0 to machine precision
+JITTER = 1e-6  # on the covariance's diagonal: its smallest eigenvalues are 0 to machine precision
 
 
 def load(
@@ -53,21 +54,23 @@ def load(
     cells
         Number of cells; the time grows with its cube.
     private_features
-        modality ("first", "second") -> number of features that its private factors drive; 100 where it is left out.
+        modality ("first", "second") -> number of features that its private factors drive; 100 by
+        default.
     shared_features
         Number of features of each modality that the shared factors drive.
     shared, private
         Numbers of shared factors, and of private factors of each modality.
     noise
-        Standard deviation of what is added to the standardised features: 0.15 leaves a share 0.978 of the variance to explain.
+        Standard deviation of the noise on the standardised features: 0.15 leaves 0.978 of the
+        variance to explain.
     seed
         Draws everything.
 
     Returns
     -------
     MuData
-        ``obsm["shared_factors"]`` (cells, shared), and in every modality ``obsm["private_factors"]`` (cells, private) and
-        ``var["shared_driven"]``.
+        ``obsm["shared_factors"]`` (cells, shared), and in every modality ``obsm["private_factors"]``
+        (cells, private) and ``var["shared_driven"]``.
 
     Raises
     ------

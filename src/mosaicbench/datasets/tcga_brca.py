@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.data.assemble import Measurement, assembled
-from mosaicbench.data.read import found, opened, text_table
+from mosaicbench.data.read import check_columns, opened, raw_file, text_table
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,9 +24,7 @@ CARD = {
 }
 
 STATUSES = ("Positive", "Negative")
-SMALLEST = (
-    1e-3  # share methylated that still counts as more than none, so that no M-value is infinite
-)
+SMALLEST = 1e-3  # methylated fractions are clipped to it, so that no M-value is infinite
 ROWS = 20_000  # features read at a time
 
 
@@ -36,17 +34,18 @@ def load(
     cell_type: str = "ER_Status_nature2012",
     methylation_of: str = "HumanMethylation450.gz",
 ) -> MuData:
-    """Return the samples with a known status, measured in ``rna`` and ``methylation``, both continuous.
+    """Return the samples with a known status and ``rna`` and ``methylation``, both continuous.
 
     Parameters
     ----------
     raw
-        Folder of ``HiSeqV2.gz`` and the methylation file, tables of features x samples whose first column names the feature,
-        and ``BRCA_clinicalMatrix``, with the column ``sampleID``.
+        Folder of ``HiSeqV2.gz`` and the methylation file, tables of features x samples with feature
+        names in the first column, and ``BRCA_clinicalMatrix``, with the column ``sampleID``.
     cell_type
         The column of the clinical table that holds the status.
     methylation_of
-        The file of methylated shares. The 450k array has 485,577 sites: 3 GB of memory while it is prepared.
+        The file of methylated fractions. The 450k array has 485,577 sites, which need 3 GB of
+        memory.
 
     Returns
     -------
@@ -58,15 +57,11 @@ def load(
     UserError
         When a file is absent or of another layout, or no sample is left.
     """
-    path = found(raw, "BRCA_clinicalMatrix")
+    path = raw_file(raw, "BRCA_clinicalMatrix")
     clinical = text_table(path, sep="\t")
-    for column in ("sampleID", cell_type):
-        if column not in clinical:
-            raise UserError(
-                f"{path}: no column {column!r}; there are {', '.join(clinical.columns[:20])}"
-            )
+    check_columns(path, clinical, "sampleID", cell_type)
     status = clinical.set_index("sampleID")[cell_type]
-    files = {"rna": found(raw, "HiSeqV2.gz"), "methylation": found(raw, methylation_of)}
+    files = {"rna": raw_file(raw, "HiSeqV2.gz"), "methylation": raw_file(raw, methylation_of)}
     samples = pd.Index(status.index[status.isin(STATUSES)])
     for file in files.values():
         samples = samples[
@@ -81,8 +76,8 @@ def load(
     for modality, file in files.items():
         values, names = opened(file, lambda f: _features(f, samples))
         if modality == "methylation":
-            shares = np.clip(values, SMALLEST, 1 - SMALLEST)
-            values = np.log(shares / (1 - shares))
+            fractions = np.clip(values, SMALLEST, 1 - SMALLEST)
+            values = np.log(fractions / (1 - fractions))
         measured[modality] = Measurement(values, names, "continuous", "continuous")
     return assembled(
         measured, cells=samples, cell_type=status.loc[samples], batch=["all"] * len(samples)

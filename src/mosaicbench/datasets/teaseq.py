@@ -1,9 +1,10 @@
-"""TEA-seq by Swanson 2021: RNA, open chromatin and surface protein of the same permeabilised blood cells."""
+"""TEA-seq by Swanson 2021: RNA, ATAC and surface protein of the same permeabilised blood cells."""
 
 from __future__ import annotations
 
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,11 @@ from scipy import sparse
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.read import (
     csv_counts,
-    found,
     labels_joined,
     measurement,
     on_chromosomes,
     opened,
+    raw_file,
     tenx_h5,
 )
 from mosaicbench.errors import UserError
@@ -42,9 +43,9 @@ TABLE = "TypeLabelsUMAP.csv"
 def load(
     raw: Path, *, wells: Sequence[str] = ("W3",), cell_type: str = "seurat_pbmc_cell_type"
 ) -> MuData:
-    """Return the cells of `wells`; one well has ``rna``, ``atac`` and ``adt``, several have ``rna`` and ``adt``.
+    """Return the cells of `wells`: one has ``rna``, ``atac``, ``adt``; several ``rna``, ``adt``.
 
-    Each well has peaks of its own, which are not the same features. The batch is the well.
+    Each well has its own peaks, which are different features. The batch is the well.
 
     Parameters
     ----------
@@ -53,26 +54,29 @@ def load(
     wells
         W1, or any of W3 to W6.
     cell_type
-        Column of the labels, or predicted.celltype.l2. Cells that the table does not list are unlabelled.
+        Column of the labels, or predicted.celltype.l2. Cells that are not in the table are
+        unlabelled.
 
     Raises
     ------
     UserError
-        When a file is absent or unreadable, wells differ in genes or antibodies, or the labels are of other cells.
+        When a file is absent or unreadable, wells differ in genes or antibodies, or the labels are
+        of other cells.
     """
     parts = {well: _well(raw, well) for well in wells}
     table = _labels(Path(raw) / LABELS) if (Path(raw) / LABELS).is_file() else None
-    measured = {kind: _joined(parts, kind) for kind in ("rna", "adt")}
+    measured = {"rna": _joined(parts, "rna")}
     if len(parts) == 1:
-        ((_, (names, modalities)),) = parts.items()
+        ((names, modalities),) = parts.values()
         measured["atac"] = measurement(on_chromosomes(modalities["atac"]), "atac", names)
+    measured["adt"] = _joined(parts, "adt")
     types, matched = [], 0
     for well, (names, _) in parts.items():
         own, n = _types(table, well, names, cell_type, Path(raw) / LABELS)
         types.append(own)
         matched += n
     dataset = assembled(
-        {kind: measured[kind] for kind in ("rna", "atac", "adt") if kind in measured},
+        measured,
         cells=[f"{well}_{name}" for well, (names, _) in parts.items() for name in names],
         cell_type=np.concatenate(types),
         batch=[well for well, (names, _) in parts.items() for _ in names],
@@ -85,10 +89,10 @@ def load(
 
 
 def _well(raw: Path, well: str) -> tuple[pd.Index, dict[str, AnnData]]:
-    """Return the cells of one well, and its modalities; the table of antibodies has all droplets, also the empty ones."""
-    modalities = tenx_h5(found(raw, f"*{well}_*cellranger-arc_filtered_feature_bc_matrix.h5"))
+    """Return the cells and modalities of one well; the antibodies' table has empty droplets, too."""
+    modalities = tenx_h5(raw_file(raw, f"*{well}_*cellranger-arc_filtered_feature_bc_matrix.h5"))
     proteins = csv_counts(
-        found(raw, f"*{well}_*_adt_counts.csv.gz"), index="cell_barcode", drop=["total"]
+        raw_file(raw, f"*{well}_*_adt_counts.csv.gz"), index="cell_barcode", drop=["total"]
     )
     proteins.obs_names = pd.Index([f"{name}-1" for name in proteins.obs_names])
     names = modalities["rna"].obs_names
@@ -105,18 +109,15 @@ def _joined(parts: dict[str, tuple[pd.Index, dict[str, AnnData]]], kind: str) ->
     for well, other in others:
         if list(other.features) != list(one.features):
             raise UserError(
-                f"wells: {first} and {well} differ in their features of {kind}; take them as two datasets"
+                f"wells: {first} and {well} differ in their features of {kind}; take them as two "
+                "datasets"
             )
-    values = (
-        sparse.vstack([each.values for each in own.values()], format="csr")
-        if others
-        else one.values
-    )
-    return Measurement(values, one.features, kind, annotation=one.annotation)
+    values = sparse.vstack([each.values for each in own.values()], format="csr")
+    return replace(one, values=values)
 
 
 def _labels(path: Path) -> pd.DataFrame:
-    """Return the table in eLife's archive, with the columns "cell" (16 letters) and "well" (its number) for its barcode."""
+    """Return the table in eLife's archive, with its barcodes split into "cell" and "well"."""
     table = opened(path, _table_in_archive)
     parts = table["barcode"].str.extract(r"^(?P<cell>[ACGTN]+).*?(?P<well>\d+)$")
     return table.assign(cell=parts["cell"], well=parts["well"])
@@ -124,12 +125,11 @@ def _labels(path: Path) -> pd.DataFrame:
 
 def _table_in_archive(path: Path) -> pd.DataFrame:
     with zipfile.ZipFile(path) as archive:
-        names = [
-            name for name in archive.namelist() if name.endswith(TABLE) and "__MACOSX" not in name
-        ]
+        members = [name for name in archive.namelist() if "__MACOSX" not in name]
+        names = [name for name in members if name.endswith(TABLE)]
         if len(names) != 1:
             raise UserError(
-                f"{path}: no file {TABLE} in this archive, which holds {', '.join(archive.namelist())}"
+                f"{path}: no file {TABLE} in this archive, which holds {', '.join(members)}"
             )
         with archive.open(names[0]) as file:
             return pd.read_csv(file, dtype=str, keep_default_na=False)

@@ -1,4 +1,4 @@
-"""TEA-seq as Matilda's authors keep it: RNA and 46 proteins of 1,262 labelled blood cells, the half that they train on."""
+"""TEA-seq, Matilda's copy: RNA and 46 proteins of 1,262 labelled blood cells, their train half."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from mosaicbench.data.assemble import Measurement, assembled
-from mosaicbench.data.read import found, opened, text_table
+from mosaicbench.data.read import opened, raw_file, text_table
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,12 +27,13 @@ FEATURES_AT_ONCE = 1000  # a dense block of so many features x cells is read at 
 
 
 def load(raw: Path) -> MuData:
-    """Return the cells with modalities ``rna`` and ``adt``, all of one batch: the files do not tell the well.
+    """Return the cells with modalities ``rna`` and ``adt`` of one batch: the well is unknown.
 
     Parameters
     ----------
     raw
-        Folder of train_rna.h5, train_adt.h5 and train_cty.csv, whose lines are in the order of the cells.
+        Folder of train_rna.h5, train_adt.h5 and train_cty.csv; its lines are in the order of the
+        cells.
 
     Raises
     ------
@@ -41,13 +42,13 @@ def load(raw: Path) -> MuData:
     """
     measured, cells = {}, {}
     for kind in ("rna", "adt"):
-        path = found(raw, f"train_{kind}.h5")
+        path = raw_file(raw, f"train_{kind}.h5")
         cells[kind], measured[kind] = opened(path, lambda file, kind=kind: _matrix(file, kind))
     if cells["rna"] != cells["adt"]:
         raise UserError(
             f"{raw}: train_rna.h5 and train_adt.h5 do not name the same cells in the same order"
         )
-    table = found(raw, "train_cty.csv")
+    table = raw_file(raw, "train_cty.csv")
     types = text_table(table)["x"]
     if len(types) != len(cells["rna"]):
         raise UserError(f"{table}: {len(types)} types, but {len(cells['rna'])} cells")

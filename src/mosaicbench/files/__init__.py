@@ -1,4 +1,5 @@
-"""The contracts: how each noun of the benchmark lies on disk, one file per noun.
+"""The contracts: the layout of each noun of the benchmark on disk, one file per noun.
 
-Every writer goes through :func:`.atomic.atomic`; every reader raises :class:`.errors.ContractError` that names the file.
+Every writer uses :func:`.atomic.atomic`; every reader raises :class:`.errors.ContractError` with
+the file's name.
 """

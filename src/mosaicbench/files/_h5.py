@@ -1,4 +1,4 @@
-"""What all HDF5 files share: the noun that each says about itself, and one sentence if one cannot be read."""
+"""What all HDF5 files share: the noun that a file says about itself, atomic writing, one sentence if it cannot be read."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 STRUCTURE = 2**18  # bytes, at most, of a file's groups, headers and attributes
-NAME, VALUE = 64, 8  # bytes, about, of a name and of a value with its place
-LARGE = 2**22  # bytes from which on a file is worth compressing
+LARGE = 2**22  # bytes from which compression is worth its time
 GZIP = {"compression": "gzip", "compression_opts": 1}  # higher levels take twice as long to write
 KEY = "mosaicbench"  # the key of .uns under which a file says what it is
 
 
 @dataclass(frozen=True)
 class Modalities:
-    """What an ``.h5mu`` holds by modality, and what it says about itself.
+    """The modalities of an ``.h5mu``, and what the file says about itself.
 
-    A MuData lists the cells and features of all modalities besides, which takes longer to make than these to read.
+    A MuData also lists the cells and features of all modalities; making these lists takes longer
+    than reading the modalities.
     """
 
     mod: dict[str, AnnData]
@@ -43,10 +43,10 @@ class Modalities:
 
 def check_noun(path: str | Path, thing: AnnData | MuData | Modalities, noun: str) -> None:
     """Refuse a file that says another noun about itself."""
-    found = thing.uns.get(KEY, {}).get("noun")
-    if found != noun:
+    said = thing.uns.get(KEY, {}).get("noun")
+    if said != noun:
         raise ContractError(
-            f"{path}: expected a {noun} file, but it says {found or 'nothing'} about itself"
+            f"{path}: expected a {noun} file, but it says {said or 'nothing'} about itself"
         )
 
 
@@ -55,7 +55,8 @@ def check_names(path: str | Path, modality: str, cells: AnnData) -> None:
     for axis, names in (("cell", cells.obs_names), ("feature", cells.var_names)):
         if not names.is_unique:
             raise ContractError(
-                f"{path}: duplicated {axis} names in modality {modality!r}, e.g. {names[names.duplicated()][0]!r}"
+                f"{path}: duplicated {axis} names in modality {modality!r}, "
+                f"e.g. {names[names.duplicated()][0]!r}"
             )
         if not len(names):
             raise ContractError(f"{path}: modality {modality!r} has no {axis}s")
@@ -69,22 +70,15 @@ def check_finite(path: str | Path, what: str, array: np.ndarray) -> None:
 
 def write_h5(path: str | Path, thing: AnnData | MuData) -> None:
     """Write an ``.h5ad`` or ``.h5mu`` whole or not at all; a large one is compressed."""
-    size = size_of(*(thing.mod.values() if hasattr(thing, "mod") else [thing]))
+    parts = thing.mod.values() if hasattr(thing, "mod") else [thing]
+    size = STRUCTURE + sum(map(_bytes_of_values, parts))
     with atomic(path, size=size) as temporary, quiet_mudata():
         thing.write(temporary, **(GZIP if size >= LARGE else {}))
 
 
-def size_of(*parts: AnnData) -> int:
-    """Return about how many bytes these take in a file without compression."""
-    size = STRUCTURE
-    for part in parts:
-        size += NAME * (
-            part.n_obs * (1 + part.obs.shape[1]) + part.n_vars * (1 + part.var.shape[1])
-        )
-        for matrix in (part.X, *part.layers.values(), *part.obsm.values(), *part.varm.values()):
-            values = matrix.nnz if scipy.sparse.issparse(matrix) else np.size(matrix)
-            size += VALUE * values
-    return size
+def _bytes_of_values(part: AnnData) -> int:
+    matrices = (part.X, *part.layers.values(), *part.obsm.values(), *part.varm.values())
+    return sum(8 * (m.nnz if scipy.sparse.issparse(m) else np.size(m)) for m in matrices)
 
 
 def write_modalities(path: str | Path, thing: Modalities) -> None:
@@ -125,7 +119,7 @@ def _cells_of_file(path: str | Path) -> AnnData:
 
 
 def _cells(group: h5py.Group) -> AnnData:
-    """Return what there is of a table; to read its empty parts would take half as long again."""
+    """Read the parts of a table that are not empty; the empty ones take half as long again."""
     from anndata import AnnData
     from anndata.io import read_elem
 
@@ -146,7 +140,7 @@ def read_mudata(path: str | Path, noun: str) -> MuData:
 
 @contextmanager
 def quiet_mudata() -> Iterator[None]:
-    """Keep mudata from copying columns between levels, and from warning where a gene and a protein share a name."""
+    """Keep mudata from copying columns between levels, and from warning of shared feature names."""
     import mudata
 
     # From 0.4 on it copies nothing unless asked, and the option has moved.
@@ -161,13 +155,13 @@ def quiet_mudata() -> Iterator[None]:
 
 
 def read_h5(path: str | Path, reader: Callable) -> AnnData | MuData | Modalities:
-    """Read with `reader`; HDF5's own complaints become one sentence with the file's name."""
+    """Read with `reader`; an HDF5 error becomes one sentence with the file's name."""
     if not Path(path).is_file():
         raise ContractError(f"{path}: no such file")
     try:
         return reader(path)
     except (OSError, KeyError, ValueError, AttributeError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ContractError(
             f"{path}: cannot be read as HDF5, it is truncated or of another kind ({reason})"
         ) from error

@@ -1,6 +1,6 @@
-"""A file has its final name only when it is whole.
+"""A file gets its final name only when it is whole.
 
-Standard library only, since the command line imports this before any fit forks.
+Standard library only: the command line imports this before any fit forks.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pathlib import Path
 
 from mosaicbench.errors import NotWritten
 
-# How HDF5 and libraries in Rust say what the operating system answered.
+# How HDF5 and libraries in Rust quote the operating system's error.
 OF_LIBRARIES = re.compile(r"(?:errno = |os error |Os \{ code: )(\d+)")
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it, if they are not there.
+    """Make a folder and those above it, if they are absent.
 
     Raises
     ------
@@ -32,26 +32,27 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise NotWritten(
-            f"{path}: no folder can be made here ({error.strerror}); choose a place that can be written to, and run again"
+            f"{path}: no folder can be made here ({error.strerror}); choose a place that can be "
+            "written to, and run again"
         ) from error
 
 
 @contextmanager
 def atomic(path: str | Path, *, size: int = 0) -> Iterator[Path]:
-    """Give a temporary path beside `path`; rename it into place only when the block ends without an error.
+    """Give a temporary path beside `path`, and rename it to `path` if the block ends without error.
 
-    The next attempt at the same file writes over what a process that was killed left.
+    The next attempt overwrites what a killed process left.
 
     Parameters
     ----------
     size
-        Bytes that are to come, about. If there is no room for them nothing is begun: HDF5, whose file the disk stops taking,
-        can end the whole process.
+        Approximate bytes to be written. Nothing is begun if there is no room for them: HDF5 can
+        crash the process when the disk stops taking its file.
 
     Raises
     ------
     NotWritten
-        When the path names no file, the disk is full, or the folder or the size of files is not free to write.
+        When the path names no file, the disk is full, or the folder is not writable.
     """
     path = Path(path)
     if not path.name:  # of "" and "."
@@ -67,7 +68,7 @@ def atomic(path: str | Path, *, size: int = 0) -> Iterator[Path]:
         if reason is None:
             raise
         raise NotWritten(
-            f"{path}: cannot be written ({reason}); what was there before is left as it was. "
+            f"{path}: cannot be written ({reason}); an earlier file of this name is unchanged. "
             "Make room, or choose a folder that can be written to, and run again"
         ) from error
     finally:
@@ -82,7 +83,6 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def _check_room(folder: Path, size: int) -> None:
-    """Raise the OSError that the writing of a file of `size` bytes would end in, as far as that is known before."""
     most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
     if most != resource.RLIM_INFINITY and size > most:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(folder))
@@ -91,7 +91,7 @@ def _check_room(folder: Path, size: int) -> None:
 
 
 def _refusal(error: Exception) -> str | None:
-    """Return the operating system's reason for not writing; None for an error of another kind."""
+    """Return why the operating system did not write, or None if the error is of another kind."""
     if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno)
     answer = OF_LIBRARIES.search(str(error))

@@ -1,6 +1,6 @@
-"""``best.json``: the settings that the tuning of one run on one split found, and what it was asked to look for.
+"""``best.json``: the settings that the tuning of one run on one split chose, and its objective.
 
-Standard library only, since the fits that take these settings read them before they fork.
+Standard library only: the fits that take these settings read them before they fork.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from pathlib import Path
 
 from mosaicbench.errors import ContractError
 from mosaicbench.files.atomic import write_text
-from mosaicbench.files.identity import check_place
+from mosaicbench.files.identity import check_place, read_json
 
-KEYS = (
+KEYS = [
     "dataset",
     "scenario",
     "seed",
@@ -26,53 +26,41 @@ KEYS = (
     "best_trial",
     "best",
     "default",
-)
-KEYS += ("hyperparameters",)
+    "hyperparameters",
+]
 REMEDY = "delete it and run again"
 
 
 def write_best(path: Path, best: Mapping) -> None:
-    """Write what a tuning found.
+    """Write the result of a tuning.
 
     Parameters
     ----------
     best
-        dataset, scenario, seed: of the split; run, of, method: the tuned run, the run that it tunes, and its method; metric: the
-        objective; trials, ended: how many there were, and how many of them ended with a score; best_trial, best, default: the
-        trial that was best, its objective, and that of the defaults (None where it has none); hyperparameters: the settings
-        of the best trial, {} for the defaults.
+        dataset, scenario, seed: of the split; run, of, method: the tuned run, the run that it
+        tunes, and its method; metric: the objective; trials, ended: the number of trials, and of
+        those that ended with a score; best_trial, best, default: the best trial, its objective,
+        and that of the defaults (None if it has none); hyperparameters: the settings of the best
+        trial, {} for the defaults.
     """
-    if unknown := set(best) ^ set(KEYS):
-        raise ContractError(
-            f"{path}: the keys are {', '.join(KEYS)}; missing or unknown: {', '.join(sorted(unknown))}"
-        )
     write_text(path, json.dumps(best, indent=1) + "\n")
 
 
 def read_best(path: Path, place: Mapping | None = None) -> dict:
-    """Read what a tuning found.
+    """Read the result of a tuning.
 
     Parameters
     ----------
     place
-        Whose it should be, as far as that is known: dataset, scenario, run.
+        Expected dataset, scenario and run, as far as they are known.
 
     Raises
     ------
     ContractError
         When it is absent, cut short or of another run.
     """
-    try:
-        best = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ContractError(f"{path}: no such file; `mosaicbench tune` writes it") from error
-    except (OSError, ValueError) as error:
-        raise ContractError(f"{path}: not readable as JSON ({error}); {REMEDY}") from error
-    if (
-        not isinstance(best, dict)
-        or set(KEYS) - set(best)
-        or not isinstance(best["hyperparameters"], dict)
-    ):
-        raise ContractError(f"{path}: does not say {', '.join(KEYS)}; {REMEDY}")
-    check_place(path, best, {} if place is None else place)
+    best = read_json(path, "`mosaicbench tune` writes it", REMEDY)
+    if missing := set(KEYS) - set(best):
+        raise ContractError(f"{path}: does not say {', '.join(sorted(missing))}; {REMEDY}")
+    check_place(path, best, place)
     return best

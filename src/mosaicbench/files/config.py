@@ -1,11 +1,10 @@
-"""``config.json``: the config that a benchmark ran with, every default filled in, as it is recorded beside its results."""
+"""``config.json``: the config of a benchmark with every default, as recorded beside its results."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from mosaicbench.errors import ContractError
+from mosaicbench.files.identity import read_json
 
 
 def read_config(path: str | Path) -> dict:
@@ -14,18 +13,6 @@ def read_config(path: str | Path) -> dict:
     Raises
     ------
     ContractError
-        When there is none, or it is no config.
+        When it is absent or damaged.
     """
-    try:
-        config = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ContractError(
-            f"{path}: there is no such file; run the benchmark to its end first"
-        ) from error
-    except ValueError as error:
-        raise ContractError(f"{path}: not valid JSON ({error}); run the workflow again") from error
-    if not isinstance(config, dict):
-        raise ContractError(
-            f"{path}: not a recorded config (no object of JSON); run the workflow again"
-        )
-    return config
+    return read_json(path, "run the benchmark to its end first", "run the workflow again")

@@ -1,12 +1,12 @@
 """The dataset, ``{dataset}.h5mu``: cells, and what was measured in each.
 
-Modalities may have different cells: a cell that was not measured in a modality has no row there, never a row of zeros. The rows
-of each modality stand in the dataset's order of cells: those of the first modality come first, then those that only the second
-has, and so on.
+Modalities may have different cells: a cell that was not measured in a modality has no row there,
+never a row of zeros. The rows of each modality are in the dataset's order of cells: those of the
+first modality come first, then those that only the second has, and so on.
 
-Raw values stand in ``layers["counts"]`` (or ``layers["lognorm"]`` where a source has no counts, ``["continuous"]`` of a
-continuous modality); ``obs`` holds ``cell_type`` ("" = unknown) and ``batch``; ``varp["links"]``, where known, which features
-of two modalities belong together.
+Raw values are in ``layers["counts"]`` (or ``layers["lognorm"]`` where a source has no counts,
+``["continuous"]`` of a continuous modality); ``obs`` holds ``cell_type`` ("" = unknown) and
+``batch``; ``varp["links"]``, where known, the features of two modalities that belong together.
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ from mosaicbench.errors import ContractError
 from mosaicbench.files._h5 import check_finite, check_names, check_noun, read_mudata, write_h5
 
 if TYPE_CHECKING:
+    from anndata import AnnData
     from mudata import MuData
 
-LINKS = (
-    "links"  # the key of .varp of links between features, and of .uns, where their origin is told
-)
+LINKS = "links"  # the key of .varp of links between features, and of .uns of their origins
 ACTIVITY = "gene_activity"  # the key of an ATAC modality's .obsm
 # kind of modality -> what its source values may be
 VALUES = {
@@ -51,10 +50,6 @@ def read_dataset(path: str | Path) -> MuData:
 
 def _check_dataset(path: str | Path, dataset: MuData) -> None:
     check_noun(path, dataset, "dataset")
-    if len(dataset.mod) < 2:
-        raise ContractError(
-            f"{path}: a dataset needs at least two modalities, this one has {list(dataset.mod)}"
-        )
     for column in ("cell_type", "batch"):
         if column not in dataset.obs:
             raise ContractError(f'{path}: a dataset needs obs["{column}"]')
@@ -63,31 +58,30 @@ def _check_dataset(path: str | Path, dataset: MuData) -> None:
         places = dataset.obs_names.get_indexer(cells.obs_names)
         if np.any(places < 0) or np.any(np.diff(places) <= 0):
             raise ContractError(
-                f"{path}: the rows of modality {modality!r} are not the dataset's cells in the dataset's order"
+                f"{path}: the rows of modality {modality!r} are not the dataset's cells in the "
+                "dataset's order"
             )
-        if cells.uns.get("kind") not in VALUES:
+        _check_values(path, modality, cells)
+
+
+def _check_values(path: str | Path, modality: str, cells: AnnData) -> None:
+    kind, scale = cells.uns.get("kind"), cells.uns.get("values")
+    for key, said, possible in (("kind", kind, VALUES), ("values", scale, VALUES.get(kind))):
+        if said not in possible:
             raise ContractError(
-                f'{path}: modality {modality!r} must say uns["kind"], one of {list(VALUES)}'
+                f'{path}: modality {modality!r} must say uns["{key}"], one of {list(possible)}'
             )
-        if cells.uns.get("values") not in VALUES[cells.uns["kind"]]:
-            possible = list(VALUES[cells.uns["kind"]])
-            raise ContractError(
-                f'{path}: modality {modality!r} must say uns["values"], for its kind one of {possible}'
-            )
-        if cells.uns["values"] not in cells.layers:
-            raise ContractError(
-                f'{path}: modality {modality!r} has no layers["{cells.uns["values"]}"]'
-            )
-        values = cells.layers[cells.uns["values"]]
-        values = values.data if scipy.sparse.issparse(values) else values
-        check_finite(path, modality, values)
-        if cells.uns["values"] == "counts" and (
-            np.any(values < 0) or np.any(values != np.round(values))
-        ):
-            raise ContractError(
-                f"{path}: modality {modality!r} should hold counts but has negative or fractional values; "
-                "point to the layer that holds raw counts, or say `values: lognorm` in the dataset's stanza"
-            )
+    if scale not in cells.layers:
+        raise ContractError(f'{path}: modality {modality!r} has no layers["{scale}"]')
+    values = cells.layers[scale]
+    values = values.data if scipy.sparse.issparse(values) else values
+    check_finite(path, modality, values)
+    if scale == "counts" and (np.any(values < 0) or np.any(values != np.round(values))):
+        raise ContractError(
+            f"{path}: modality {modality!r} should hold counts but has negative or fractional "
+            "values; point to the layer that holds raw counts, or say `values: lognorm` in the "
+            "dataset's stanza"
+        )
 
 
 def measured_in(dataset: MuData) -> dict[str, np.ndarray]:
@@ -98,15 +92,14 @@ def measured_in(dataset: MuData) -> dict[str, np.ndarray]:
 
 
 def links_between(part: MuData, first: str, second: str) -> scipy.sparse.csr_matrix:
-    """Return the links of a dataset or a part of a split, (features of `first`, features of `second`), 1, -1 or 0."""
+    """Return the links of a dataset or split: (features of `first`, of `second`), 1, -1 or 0."""
     shape = part[first].n_vars, part[second].n_vars
     if LINKS not in part.varp:
         return scipy.sparse.csr_matrix(shape, dtype=np.int8)
     column = feature_offsets(part)
     rows = slice(column[first], column[first] + shape[0])
-    return scipy.sparse.csr_matrix(part.varp[LINKS])[
-        rows, column[second] : column[second] + shape[1]
-    ]
+    columns = slice(column[second], column[second] + shape[1])
+    return scipy.sparse.csr_matrix(part.varp[LINKS])[rows, columns]
 
 
 def feature_offsets(part: MuData) -> dict[str, int]:

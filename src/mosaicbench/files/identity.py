@@ -1,11 +1,9 @@
-"""What a file belongs to: it says so itself, and whoever reads it holds it to its place.
-
-A file of an older version may say nothing; it is then taken as it is.
-"""
+"""What a file belongs to: it says so itself, and its reader compares that with its place."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,7 +13,7 @@ OF_SPLIT = ("dataset", "scenario", "seed")
 UNNAMED = "unnamed"  # the dataset of a fit by hand, which may be of any split
 
 
-def check_place(path: str | Path, says: Mapping, place: Mapping) -> None:
+def check_place(path: str | Path, says: Mapping, place: Mapping | None) -> None:
     """Refuse a file of another dataset, scenario, run or seed.
 
     Parameters
@@ -25,18 +23,20 @@ def check_place(path: str | Path, says: Mapping, place: Mapping) -> None:
     says
         What the file says about itself.
     place
-        dataset, scenario, run, seed: those of them that are known of the place where it lies.
+        The dataset, scenario, run and seed that its place implies, as far as they are known.
 
     Raises
     ------
     ContractError
     """
+    place = place or {}
     if UNNAMED in (says.get("dataset"), place.get("dataset")):
         return
     for key, expected in place.items():
         if key in says and str(says[key]) != str(expected):
             raise ContractError(
-                f"{path}: is of {key} {says[key]}, but lies where {key} {expected} belongs; delete it and run again"
+                f"{path}: is of {key} {says[key]}, but {key} {expected} belongs here; "
+                "delete it and run again"
             )
 
 
@@ -46,18 +46,24 @@ def digest_of(path: str | Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def check_digest(path: str | Path, digests: Mapping[str, str], writer: str) -> None:
-    """Refuse a file that is not the one whose digest was noted under its name when `writer` wrote it.
+def read_json(path: str | Path, absent: str, remedy: str) -> dict:
+    """Read a JSON object.
+
+    Parameters
+    ----------
+    absent, remedy
+        What to do where the file is absent, and where it is damaged, for the message.
 
     Raises
     ------
     ContractError
-        When it was cut short or changed, or is of another run.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ContractError(f"{path}: no such file; run again")
-    if path.name in digests and digest_of(path) != digests[path.name]:
-        raise ContractError(
-            f"{path}: is not as `mosaicbench {writer}` wrote it: cut short, changed, or of another run; delete it and run again"
-        )
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ContractError(f"{path}: no such file; {absent}") from error
+    except ValueError as error:
+        raise ContractError(f"{path}: not valid JSON ({error}); {remedy}") from error
+    if not isinstance(content, dict):
+        raise ContractError(f"{path}: not an object of JSON, {{...}}; {remedy}")
+    return content

@@ -1,10 +1,11 @@
-"""The kept model: what a fit learned, and all that is needed to show it cells that come later.
+"""The saved model: what a fit learned, and all that is needed to apply it to later cells.
 
-==============  =======================================================================================================
-``model.json``  the method, its card and hyperparameters, versions, the data and their licence, names of features
-``model.npz``   what the method learned: weights of networks, or the arrays of a method without networks
-``split.npz``    the split's transforms, and types, batches and latents of the train cells
-==============  =======================================================================================================
+``model.json``
+    The method, its card and hyperparameters, versions, the data and their licence, feature names.
+``model.npz``
+    What the method learned: weights of networks, or the arrays of a method without networks.
+``split.npz``
+    The split's transforms, and types, batches and latents of the train cells.
 
 None of them can hold code.
 """
@@ -29,7 +30,7 @@ FOLDER = "model"  # in a run's folder
 
 @dataclass(frozen=True)
 class KeptModel:
-    """What the files of a model hold.
+    """The content of a model's files.
 
     Attributes
     ----------
@@ -47,7 +48,7 @@ class KeptModel:
 
 
 def write_model(folder: Path, model: KeptModel) -> None:
-    """Write a model; ``model.json`` last, so that a folder that has it is whole."""
+    """Write a model; ``model.json`` last, so that a folder with it is complete."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.json").unlink(missing_ok=True)
     _write_npz(folder / "model.npz", model.state)
@@ -59,43 +60,48 @@ def write_model(folder: Path, model: KeptModel) -> None:
 
 
 def is_kept(folder: Path) -> bool:
-    """Return whether a model is in this folder, or in that of this run."""
+    """Return whether this folder, or the folder of this run, has a model."""
     return any((place / "model.json").is_file() for place in (folder, folder / FOLDER))
 
 
 def read_model(folder: Path) -> KeptModel:
-    """Read a model from its folder, or from the folder of the run that kept it.
+    """Read a model from its folder, or from the folder of its run.
 
     Raises
     ------
     ContractError
-        When there is none, a file is truncated, it is of another run than its folder, or it was written by a version whose
-        models are others.
+        When it is absent, truncated, of another run than its folder, or of another format.
     """
     folder = folder if (folder / "model.json").is_file() else folder / FOLDER
     path = folder / "model.json"
     if not path.is_file():
         raise ContractError(
-            f"{folder.parent}: no model was kept here; name the run under `keep` in the config, and run the benchmark again"
+            f"{folder.parent}: no model was saved here; name the run under `save_models` in the "
+            "config, and run the benchmark again"
         )
     try:
         facts = json.loads(path.read_text())
         if facts.get("format") != FORMAT:
             written_by = facts.get("versions", {}).get("mosaicbench", "an unknown version")
             raise ContractError(
-                f"{path}: a model of format {facts.get('format')}, written by mosaicbench {written_by}; this version reads format "
-                f"{FORMAT}: fit it again, or use that version"
+                f"{path}: a model of format {facts.get('format')}, written by mosaicbench "
+                f"{written_by}; this version reads format {FORMAT}: fit it again, or use that "
+                "version"
             )
         if folder.name == FOLDER and (record := folder.with_name("run.json")).is_file():
             check_place(path, facts["identity"], json.loads(record.read_text()))
         state, split = _read_npz(folder / "model.npz"), _read_npz(folder / "split.npz")
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        if isinstance(error, ContractError):
+            raise
         raise ContractError(
             f"{folder}: a file is absent, truncated or of another kind ({error}); fit the run again"
         ) from error
-    modalities = facts["modalities"]  # JSON sorts them, the split has them in their order
-    in_order = [name for name in (key.removesuffix("/mean") for key in split) if name in modalities]
-    return KeptModel(facts | {"modalities": {m: modalities[m] for m in in_order}}, state, split)
+    # JSON sorts them; the split has them in their order.
+    modalities = facts["modalities"]
+    names = [key.removesuffix("/mean") for key in split]
+    in_order = {name: modalities[name] for name in names if name in modalities}
+    return KeptModel(facts | {"modalities": in_order}, state, split)
 
 
 def _write_npz(path: Path, arrays: dict[str, np.ndarray], save: Callable = np.savez) -> None:

@@ -1,17 +1,19 @@
 """The run: what a fit leaves behind.
 
-======================  =================================================================================================
-``latents.h5ad``        of query cells: one row per cell x source, ``obs``: cell, source, subset; where a method gives them,
-                        ``obsm["private"]``, NaN in the rows of other sources, and ``obs["predicted"]``, the cell type
-``train_latents.h5ad``  the same of train cells, from which labels are transferred
-``imputed.h5mu``        a modality per direction, "rna->adt", in the target's value space; where a method gives them,
-                        ``uns["draws"]``, draws of a sample of its cells and features; or digests of the values (`.digests`)
-``history.tsv``         the loss of every epoch
-``run.json``            what happened: status, seconds, memory, versions, the hyperparameters that were used, and the digest
-                        of the history
-======================  =================================================================================================
+``latents.h5ad``
+    Of query cells: a row per cell and source; ``obs``: cell, source, subset. Where a method gives
+    them: ``obsm["private"]``, NaN in the rows of other sources, and ``obs["predicted"]``, the type.
+``train_latents.h5ad``
+    The same of train cells, from which labels are transferred.
+``imputed.h5mu``
+    A modality per direction, "rna->adt", in the target's normalization; where a method gives them,
+    ``uns["draws"]``, draws for a sample of its cells and features.
+``history.tsv``
+    The loss of every epoch.
+``run.json``
+    Status, seconds, memory, versions, and the hyperparameters that were used.
 
-Latents and imputed values say the dataset, scenario, run and seed that they are of.
+Latents and imputed values say their dataset, scenario, run and seed.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ from mosaicbench.files._h5 import (
     write_modalities,
 )
 from mosaicbench.files.atomic import write_text
-from mosaicbench.files.identity import check_digest, check_place
+from mosaicbench.files.identity import check_place, read_json
 from mosaicbench.files.splits import NORMALIZATIONS, feature_names, unstandardised_values
 from mosaicbench.files.tables import read_table, write_table
 
@@ -51,28 +53,18 @@ if TYPE_CHECKING:
 WHOSE = ("dataset", "scenario", "run", "seed")
 PRIVATE = "private"  # the key of .obsm of private latents
 DRAWS = "draws"  # the key of .uns of a direction of imputed values
-PREDICTED = "predicted"  # the column of .obs of latents in which a method says the cell type
+PREDICTED = "predicted"  # the column of .obs of latents with the cell type that a method predicts
 STATUSES = ("ok", "collapsed", "diverged", "out_of_memory", "timeout", "crashed", "not_applicable")
 RECORD_KEYS = {
-    "dataset",
-    "scenario",
-    "run",
-    "method",
-    "seed",
-    "status",
-    "message",
-    "hyperparameters",
-    "seconds",
+    *WHOSE,
+    *("method", "status", "message", "hyperparameters", "seconds", "peak_host_mb"),
+    *("peak_device_mb", "device", "threads", "versions", "git_commit"),
 }
-RECORD_KEYS |= {"peak_host_mb", "peak_device_mb", "device", "threads", "versions", "git_commit"}
-# What records of an older version lack, and how it is read there: losses by phase, numbers of cells, the epochs after which a
-# killed training was resumed, what it computed with, and the digest of its history.
-LATER_RECORD_KEYS = {"cpu_seconds": {}, "gpu_seconds": {}, "host_mb": {}, "device_mb": {}}
-LATER_RECORD_KEYS |= {
-    "cells": {},
-    "resumed_after": [],
-    "arithmetic": {},
-    "digests": {},
+# Where a record lacks them: seconds and memory by phase, numbers of cells, the epochs after which
+# a killed training was resumed, and what it computed with.
+OPTIONAL_RECORD_KEYS = {
+    **{"cpu_seconds": {}, "gpu_seconds": {}, "host_mb": {}, "device_mb": {}},
+    **{"cells": {}, "resumed_after": [], "arithmetic": {}},
 }
 
 
@@ -90,22 +82,22 @@ def latents_table(
     latents
         (source, subset) -> (names, (cells, latent)); an empty dict gives a table without rows.
     private
-        (source, subset) -> (cells, private) of those sources that have private latents, all of the same width.
+        (source, subset) -> (cells, private) of the sources with private latents, of one width.
     predicted
-        (source, subset) -> (cells,) cell types that the method says, of the sources of which it does.
+        (source, subset) -> (cells,) cell types that the method predicts, of the sources that have
+        them.
     identity
-        Whose they are: dataset, scenario, run, seed.
+        Dataset, scenario, run and seed.
     """
     import anndata
 
-    obs = pd.concat(
-        [pd.DataFrame({"cell": [], "source": [], "subset": []}, dtype=object)]
-        + [
-            pd.DataFrame({"cell": names, "source": s, "subset": sub}, dtype=object)
-            for (s, sub), (names, _) in latents.items()
-        ],
-        ignore_index=True,
-    )
+    columns = ["cell", "source", "subset"]
+    tables = [pd.DataFrame(columns=columns, dtype=object)]
+    for (source, subset), (names, _) in latents.items():
+        tables.append(
+            pd.DataFrame({"cell": names, "source": source, "subset": subset}, dtype=object)
+        )
+    obs = pd.concat(tables, ignore_index=True)
     x = np.concatenate([z for _, z in latents.values()]) if latents else np.zeros((0, 1))
     obs.index = obs.index.astype(str)
     table = anndata.AnnData(
@@ -127,71 +119,74 @@ def latents_table(
 
 
 def _noun(noun: str, identity: Mapping | None) -> dict:
-    """Return what a file says about itself."""
-    return {"noun": noun} | {
-        key: identity[key] for key in WHOSE if identity is not None and key in identity
-    }
+    identity = identity or {}
+    return {"noun": noun} | {key: identity[key] for key in WHOSE if key in identity}
+
+
+def _rows(latents: AnnData, source: str, subset: str) -> np.ndarray:
+    return ((latents.obs["source"] == source) & (latents.obs["subset"] == subset)).to_numpy()
 
 
 def latents_of(latents: AnnData, source: str, subset: str) -> tuple[pd.Index, np.ndarray]:
     """Return the names and latents of one source and subset, (cells, latent)."""
-    rows = ((latents.obs["source"] == source) & (latents.obs["subset"] == subset)).to_numpy()
+    rows = _rows(latents, source, subset)
     return pd.Index(latents.obs["cell"][rows].astype(str)), latents.X[rows]
 
 
 def private_of(latents: AnnData, source: str, subset: str) -> np.ndarray | None:
-    """Return the private latents of one source and subset, (cells, private), in the order of :func:`latents_of`, or None."""
-    rows = ((latents.obs["source"] == source) & (latents.obs["subset"] == subset)).to_numpy()
+    """Return private latents, (cells, private), in the order of :func:`latents_of`, or None."""
+    rows = _rows(latents, source, subset)
     if PRIVATE not in latents.obsm or not rows.any() or np.isnan(latents.obsm[PRIVATE][rows]).all():
         return None
     return np.asarray(latents.obsm[PRIVATE][rows])
 
 
 def predicted_of(latents: AnnData, source: str, subset: str) -> np.ndarray | None:
-    """Return the cell types that a method says, (cells,), in the order of :func:`latents_of`, or None."""
-    rows = ((latents.obs["source"] == source) & (latents.obs["subset"] == subset)).to_numpy()
+    """Return predicted cell types, (cells,), in the order of :func:`latents_of`, or None."""
+    rows = _rows(latents, source, subset)
     if PREDICTED not in latents.obs or (latents.obs[PREDICTED][rows] == "").all():
         return None
     return np.asarray(latents.obs[PREDICTED][rows], dtype=object)
 
 
 def is_collapsed(latents: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]) -> bool:
-    """Return whether no latent dimension of any source has a variance above 0.01 over the query cells."""
+    """Return whether every latent dimension has a variance of at most 0.01 over the query cells."""
     return all(
         z.var(axis=0).max() <= 0.01 for (_, subset), (_, z) in latents.items() if subset == "query"
     )
 
 
 def write_latents(path: str | Path, latents: AnnData) -> None:
-    """Check and write a run's latents: those of query cells to `path`, those of train cells beside it."""
+    """Check and write latents: those of query cells to `path`, those of train cells beside it."""
     _check_latents(path, latents)
     of_train = (latents.obs["subset"] == "train").to_numpy()
-    for part, rows in ((path, ~of_train), (train_latents(path), of_train)):
-        table = latents[rows].copy()
-        write_h5(part, table)
+    write_h5(path, latents[~of_train].copy())
+    write_h5(train_latents(path), latents[of_train].copy())
 
 
 def train_latents(path: str | Path) -> Path:
-    """Return the file beside a run's latents of query cells that has those of train cells."""
+    """Return the file of train cells' latents beside that of query cells."""
     return Path(path).with_name(f"train_{Path(path).name}")
 
 
 def read_latents(path: str | Path, place: Mapping | None = None) -> AnnData:
-    """Read and check a run's latents, `path` and those of train cells; `place` is its record, whose place they must be of."""
+    """Read and check a run's latents of train and query cells.
+
+    Parameters
+    ----------
+    place
+        The run's record: dataset, scenario, run and seed must agree with it.
+    """
     import anndata
 
     query = read_part_of_latents(path, place)
-    if not query.n_obs or (query.obs["subset"] == "train").any():
-        return query  # no latents at all; or an older version wrote all into one file
+    if not query.n_obs:
+        return query
     train = read_part_of_latents(train_latents(path), place)
-    x, obs = (
-        np.concatenate([train.X, query.X]),
-        pd.concat([train.obs, query.obs]),
-    )  # ten times as fast as anndata's `concat`
+    # Ten times as fast as anndata's `concat`.
+    x, obs = np.concatenate([train.X, query.X]), pd.concat([train.obs, query.obs])
     obsm = {key: np.concatenate([train.obsm[key], block]) for key, block in query.obsm.items()}
-    whole = anndata.AnnData(x, obs, uns=query.uns, obsm=obsm)
-    _check_latents(path, whole)
-    return whole
+    return anndata.AnnData(x, obs, uns=query.uns, obsm=obsm)
 
 
 def read_part_of_latents(path: str | Path, place: Mapping | None = None) -> AnnData:
@@ -217,7 +212,7 @@ def _check_latents(path: str | Path, latents: AnnData) -> None:
 
 @dataclass(frozen=True)
 class Draws:
-    """Draws of a sample of the cells and features of one direction.
+    """Equally likely draws for a sample of the cells and features of one direction.
 
     Attributes
     ----------
@@ -226,7 +221,7 @@ class Draws:
     features
         (features,) integer positions among those of the target.
     values
-        (cells, features, draws); each draw is as likely as the others.
+        (cells, features, draws).
     """
 
     cells: np.ndarray
@@ -234,8 +229,8 @@ class Draws:
     values: np.ndarray
 
 
-def _whose(place: Mapping | None) -> dict:
-    return {} if place is None else {key: place[key] for key in WHOSE}
+def _whose(place: Mapping | None) -> dict | None:
+    return place and {key: place[key] for key in WHOSE}
 
 
 def imputed_table(
@@ -245,21 +240,25 @@ def imputed_table(
     *,
     identity: Mapping | None = None,
 ) -> Modalities:
-    """Return :func:`imputed_values` of (source, target) -> (names, standardised values), and their standardised draws."""
+    """Return :func:`imputed_values` of standardised values, and the standardised draws with them.
+
+    Parameters
+    ----------
+    imputed
+        (source, target) -> (names, (cells, features) standardised values).
+    """
     values = {
-        (s, target): (names, unstandardised_values(query[target], x))
-        for (s, target), (names, x) in imputed.items()
+        (source, target): (names, unstandardised_values(query[target], x))
+        for (source, target), (names, x) in imputed.items()
     }
     table = imputed_values(values, query, identity=identity)
     for (source, target), drawn in draws.items():
         std, mean = (query[target].uns[moment][drawn.features, None] for moment in ("std", "mean"))
-        in_space = (drawn.values * std + mean).astype(np.float32)
-        parts = {
+        table[f"{source}->{target}"].uns[DRAWS] = {
             "cells": np.asarray(drawn.cells, dtype=str).astype(object),
             "features": drawn.features,
-            "values": in_space,
+            "values": (drawn.values * std + mean).astype(np.float32),
         }
-        table[f"{source}->{target}"].uns[DRAWS] = parts
     return table
 
 
@@ -269,9 +268,14 @@ def imputed_values(
     *,
     identity: Mapping | None = None,
 ) -> Modalities:
-    """Return a modality per direction from (source, target) -> (names, values in the target's space).
+    """Return a modality per direction.
 
-    `identity` is whose they are: dataset, scenario, run, seed.
+    Parameters
+    ----------
+    imputed
+        (source, target) -> (names, (cells, features) values in the target's normalization).
+    identity
+        Dataset, scenario, run and seed.
     """
     import anndata
 
@@ -296,8 +300,8 @@ def read_imputed(path: str | Path, place: Mapping | None = None) -> Modalities:
     """Read and check a run's imputed values; `place` is as of :func:`read_latents`."""
     if not Path(path).is_file():
         raise ContractError(
-            f"{path}: no such file; with `keep_imputed: false` it is deleted once it is scored: delete the run's folder, set "
-            "`keep_imputed: true` and run again"
+            f"{path}: no such file; `keep_imputed: false` deletes it after scoring: delete the "
+            "run's folder, set `keep_imputed: true` and run again"
         )
     imputed = read_modalities(path, "imputed")
     _check_imputed(path, imputed)
@@ -306,46 +310,38 @@ def read_imputed(path: str | Path, place: Mapping | None = None) -> Modalities:
 
 
 def _check_imputed(path: str | Path, imputed: Modalities) -> None:
-    check_noun(path, imputed, "imputed")
     for direction, cells in imputed.mod.items():
         if "->" not in direction:
             raise ContractError(f"{path}: {direction!r} is not a direction such as 'rna->adt'")
         check_names(path, direction, cells)
         if cells.uns.get("normalization") not in NORMALIZATIONS:
             raise ContractError(
-                f'{path}: {direction!r} must say uns["space"], one of {sorted(NORMALIZATIONS)}'
+                f'{path}: {direction!r} must say uns["normalization"], one of '
+                f"{sorted(NORMALIZATIONS)}"
             )
         check_finite(path, direction, cells.X)
         if DRAWS in cells.uns:
-            _check_draws(path, direction, cells)
-
-
-def _check_draws(path: str | Path, direction: str, cells: AnnData) -> None:
-    names, features, values = (cells.uns[DRAWS][part] for part in ("cells", "features", "values"))
-    known = (
-        np.isin(features, np.arange(cells.n_vars)).all()
-        and pd.Index(names).astype(str).isin(cells.obs_names).all()
-    )
-    if values.ndim != 3 or values.shape[:2] != (len(names), len(features)) or not known:
-        raise ContractError(
-            f"{path}: draws of {direction!r} have shape {values.shape}, or are of cells or features not there"
-        )
-    check_finite(path, f"draws of {direction}", values)
+            check_finite(path, f"draws of {direction}", cells.uns[DRAWS]["values"])
 
 
 def draws_of(imputed: Modalities, direction: str) -> Draws | None:
-    """Return the draws of one direction, in the target's value space, None where there are none."""
-    found = imputed[direction].uns.get(DRAWS)
-    return found and Draws(
-        np.asarray(found["cells"], dtype=object), found["features"], found["values"]
+    """Return the draws of one direction, in the target's normalization, or None."""
+    stored = imputed[direction].uns.get(DRAWS)
+    return stored and Draws(
+        np.asarray(stored["cells"], dtype=object), stored["features"], stored["values"]
     )
 
 
 def write_history(path: str | Path, history: list[dict[str, float]]) -> None:
-    """Write the loss of every epoch; a method that is not trained has none."""
+    """Write the loss of every epoch; a method without training has none."""
     write_table(
         path, pd.DataFrame(history, columns=list(history[0]) if history else ["epoch", "loss"])
     )
+
+
+def read_history(path: str | Path) -> pd.DataFrame:
+    """Read the loss of every epoch."""
+    return read_table(path)
 
 
 def write_record(path: str | Path, record: dict) -> None:
@@ -354,27 +350,12 @@ def write_record(path: str | Path, record: dict) -> None:
     write_text(path, json.dumps(record, indent=1, sort_keys=True) + "\n")
 
 
-def read_history(path: str | Path, record: Mapping) -> pd.DataFrame:
-    """Read the loss of every epoch, and hold it to the record of the same run."""
-    check_digest(path, record["digests"], "fit")
-    return read_table(path)
-
-
 def read_record(path: str | Path, place: Mapping | None = None) -> dict:
-    """Read and check ``run.json``; `place` says whose it should be, as far as that is known."""
-    try:
-        record = json.loads(Path(path).read_text())
-    except FileNotFoundError as error:
-        raise ContractError(f"{path}: no such file") from error
-    except ValueError as error:
-        raise ContractError(
-            f"{path}: not valid JSON ({error}); delete the run's folder and run again"
-        ) from error
-    if not isinstance(record, dict):
-        raise ContractError(f"{path}: not a record, {{...}}; delete the run's folder and run again")
+    """Read and check ``run.json``; `place` is its identity, as far as it is known."""
+    record = read_json(path, "fit the run", "delete the run's folder and run again")
     _check_record(path, record)
-    check_place(path, record, {} if place is None else place)
-    return copy.deepcopy(LATER_RECORD_KEYS) | record
+    check_place(path, record, place)
+    return copy.deepcopy(OPTIONAL_RECORD_KEYS) | record
 
 
 def _check_record(path: str | Path, record: dict) -> None:

@@ -1,4 +1,4 @@
-"""Virtual cells, drawn from the prior of a VAE: a modality each in the value space of the train cells, and a cell type."""
+"""Virtual cells drawn from the prior of a VAE: values of each modality, and a cell type."""
 
 from __future__ import annotations
 
@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mosaicbench.files._h5 import (
-    KEY,
-    check_finite,
-    check_names,
-    check_noun,
-    quiet_mudata,
-    write_h5,
-)
+from mosaicbench.files._h5 import KEY, check_finite, check_names, quiet_mudata, write_h5
 from mosaicbench.files.splits import feature_names, unstandardised_values
 
 if TYPE_CHECKING:
@@ -29,7 +22,10 @@ def generated_table(
     cell_types: np.ndarray,
     identity: dict,
 ) -> MuData:
-    """Return virtual cells from modality -> (cells, features) standardised values, in the train cells' value spaces."""
+    """Return virtual cells from modality -> (cells, features) standardised values.
+
+    The table holds the values in the normalization of the train cells.
+    """
     import anndata
     import mudata
 
@@ -51,7 +47,6 @@ def generated_table(
 
 def write_generated(path: str | Path, generated: MuData) -> None:
     """Check and write virtual cells."""
-    check_noun(path, generated, "generated")
     for modality, cells in generated.mod.items():
         check_names(path, modality, cells)
         check_finite(path, modality, cells.X)

@@ -1,14 +1,13 @@
-"""The scores: ``scores.tsv`` and ``features.tsv``, one row per number, and ``cells.npz``, one number per cell.
+"""The scores: ``scores.tsv`` and ``features.tsv``, a row per number; ``cells.npz``, per cell.
 
-``cells.npz`` holds what the scores are means of that are means over cells. It is written last, and has the
-digests of both tables.
+``cells.npz`` holds, of the scores that are means over cells, the numbers of the single cells.
 """
 
 from __future__ import annotations
 
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,28 +20,9 @@ from mosaicbench.files.identity import check_place
 from mosaicbench.files.runs import STATUSES
 from mosaicbench.files.tables import read_table, write_table
 
-SCORE_COLUMNS = [
-    "dataset",
-    "scenario",
-    "run",
-    "seed",
-    "metric",
-    "direction",
-    "normalization",
-    "value",
-    "status",
-]
-FEATURE_COLUMNS = [
-    "dataset",
-    "scenario",
-    "run",
-    "seed",
-    "metric",
-    "direction",
-    "normalization",
-    "feature",
-    "value",
-]
+KEYS = ["dataset", "scenario", "run", "seed", "metric", "direction"]
+SCORE_COLUMNS = [*KEYS, "normalization", "value", "status"]
+FEATURE_COLUMNS = [*KEYS, "normalization", "feature", "value"]
 
 
 @dataclass(frozen=True)
@@ -52,13 +32,12 @@ class CellScores:
     Attributes
     ----------
     dataset, scenario, run
-        Whose they are.
+        Identity of the run.
     cells
-        seed -> (cells,) names of the query cells, in the solution's order, which is the same for every run of the split.
+        seed -> (cells,) names of the query cells, in the solution's order, which is the same for
+        every run of the split.
     values
-        (seed, metric, direction, space) -> (cells,) float32, NaN where a cell has no score.
-    digests
-        Name of a table of the same run, ``scores.tsv`` or ``features.tsv`` -> its sha256; {} in files of older versions.
+        (seed, metric, direction, normalization) -> (cells,) float32, NaN where a cell has no score.
     """
 
     dataset: str
@@ -66,7 +45,6 @@ class CellScores:
     run: str
     cells: dict[int, np.ndarray]
     values: dict[tuple[int, str, str, str], np.ndarray]
-    digests: dict[str, str] = field(default_factory=dict)
 
 
 def write_scores(path: str | Path, scores: pd.DataFrame) -> None:
@@ -76,7 +54,7 @@ def write_scores(path: str | Path, scores: pd.DataFrame) -> None:
 
 
 def read_scores(path: str | Path, place: Mapping | None = None) -> pd.DataFrame:
-    """Read and check the scores of one run; `place` says its dataset, scenario and run, as far as they are known."""
+    """Read and check the scores of one run; `place`: its expected dataset, scenario and run."""
     scores = read_table(path, SCORE_COLUMNS)
     _check_scores(path, scores)
     _check_rows(path, scores, place)
@@ -84,15 +62,14 @@ def read_scores(path: str | Path, place: Mapping | None = None) -> pd.DataFrame:
 
 
 def read_features(path: str | Path, place: Mapping | None = None) -> pd.DataFrame:
-    """Read and check the scores of single features of one run; `place` is as of :func:`read_scores`."""
+    """Read and check the scores of single features; `place` as of :func:`read_scores`."""
     features = read_table(path, FEATURE_COLUMNS)
     _check_rows(path, features, place)
     return features
 
 
 def _check_rows(path: str | Path, table: pd.DataFrame, place: Mapping | None) -> None:
-    """Refuse rows of another dataset, scenario or run."""
-    for key, expected in ({} if place is None else place).items():
+    for key, expected in (place or {}).items():
         for name in table[key].unique():
             check_place(path, {key: name}, {key: expected})
 
@@ -100,26 +77,23 @@ def _check_rows(path: str | Path, table: pd.DataFrame, place: Mapping | None) ->
 def _check_scores(path: str | Path, scores: pd.DataFrame) -> None:
     if unknown := set(scores["status"]) - set(STATUSES):
         raise ContractError(f"{path}: unknown status {sorted(unknown)}")
-    if scores.duplicated(SCORE_COLUMNS[:6]).any():
-        raise ContractError(f"{path}: the same score stands twice")
+    if scores.duplicated(KEYS).any():
+        raise ContractError(f"{path}: a score occurs twice")
 
 
 def write_cells(path: str | Path, scores: CellScores) -> None:
-    """Write the scores of single cells, compressed; a run that failed with every seed has none."""
+    """Write the scores of single cells; there are none if a run failed with every seed."""
     arrays = {
         "identity": np.array([KEY, "cells", scores.dataset, scores.scenario, scores.run]),
         "seeds": np.array(list(scores.cells), dtype=np.int64),
         "blocks": np.array([tuple(map(str, key)) for key in scores.values], dtype=str).reshape(
             -1, 4
         ),
-        "digests": np.array(list(scores.digests.items()), dtype=str).reshape(-1, 2),
     }
-    arrays |= {
-        f"cells_{seed}": np.asarray(names, dtype=str) for seed, names in scores.cells.items()
-    }
-    arrays |= {
-        f"values_{i}": np.asarray(x, dtype=np.float32) for i, x in enumerate(scores.values.values())
-    }
+    for seed, names in scores.cells.items():
+        arrays[f"cells_{seed}"] = np.asarray(names, dtype=str)
+    for number, values in enumerate(scores.values.values()):
+        arrays[f"values_{number}"] = np.asarray(values, dtype=np.float32)
     with atomic(path) as temporary:
         np.savez_compressed(temporary, **arrays)
 
@@ -135,7 +109,6 @@ def read_cells(path: str | Path, place: Mapping | None = None) -> CellScores:
         cells = {int(seed): arrays[f"cells_{seed}"] for seed in arrays["seeds"]}
         keys = [(int(seed), *names) for seed, *names in arrays["blocks"].tolist()]
         values = {key: arrays[f"values_{i}"] for i, key in enumerate(keys)}
-        digests = dict(arrays["digests"].tolist()) if "digests" in arrays else {}
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ContractError(
             f"{path}: not readable as the scores of single cells ({error}); delete it and run again"
@@ -144,14 +117,6 @@ def read_cells(path: str | Path, place: Mapping | None = None) -> CellScores:
         raise ContractError(
             f"{path}: expected the scores of single cells, but it says {kind} about itself"
         )
-    for seed, *names in values:
-        if len(values[(seed, *names)]) != len(cells.get(seed, ())):
-            raise ContractError(
-                f"{path}: {names[0]} of seed {seed} has not one number per cell; delete it and run again"
-            )
-    check_place(
-        path, {"dataset": dataset, "scenario": scenario, "run": run}, {} if place is None else place
-    )
-    return CellScores(
-        dataset=dataset, scenario=scenario, run=run, cells=cells, values=values, digests=digests
-    )
+    whose = {"dataset": dataset, "scenario": scenario, "run": run}
+    check_place(path, whose, place)
+    return CellScores(**whose, cells=cells, values=values)

@@ -1,8 +1,8 @@
-"""The split: ``train.h5mu`` and ``query.h5mu``, which a method may see, and ``solution.h5mu``, which only scorers receive.
+"""The split: ``train.h5mu`` and ``query.h5mu`` for methods, ``solution.h5mu`` for scorers only.
 
-An absent measurement is an absent row. The rows of the solution are the query cells, in one order in every modality, as far as
-they were measured in it; ``obs["query_name"]`` of a modality names the row of the query. ``audit.tsv`` beside them says what
-was learned from how many cells: train cells only.
+An absent measurement is an absent row. The rows of the solution are the query cells, in one order
+in every modality that measured them; ``obs["query_name"]`` of a modality names the row of the
+query. ``audit.tsv`` beside them says what was learned from how many cells: train cells only.
 """
 
 from __future__ import annotations
@@ -18,14 +18,7 @@ import scipy.sparse
 
 from mosaicbench.contract import Cells, Normalization, Split, Truth
 from mosaicbench.errors import ContractError
-from mosaicbench.files._h5 import (
-    KEY,
-    check_finite,
-    check_names,
-    check_noun,
-    read_mudata,
-    write_h5,
-)
+from mosaicbench.files._h5 import KEY, check_finite, check_names, check_noun, read_mudata, write_h5
 from mosaicbench.files.dataset import ACTIVITY, links_between
 from mosaicbench.files.identity import OF_SPLIT, check_place
 
@@ -38,7 +31,7 @@ NORMALIZATIONS = {"lognorm", "clr", "lsi", "continuous"}
 
 
 def write_split(path: str | Path, split: MuData) -> None:
-    """Check and write one part of a split: train, query or solution, as ``uns["mosaicbench"]["noun"]`` says."""
+    """Check and write one part of a split; ``uns["mosaicbench"]["noun"]`` says which."""
     _check_split(path, split, split.uns[KEY]["noun"])
     write_h5(path, split)
 
@@ -51,13 +44,11 @@ def read_split(path: str | Path, noun: str, place: Mapping | None = None) -> MuD
     noun
         "train", "query" or "solution".
     place
-        Whose it should be, as far as that is known: dataset, scenario, seed.
+        Expected dataset, scenario and seed, None where they are unknown.
     """
     split = read_mudata(path, noun)
     _check_split(path, split, noun)
-    check_place(
-        path, split.uns[KEY], {} if place is None else {key: place[key] for key in OF_SPLIT}
-    )
+    check_place(path, split.uns[KEY], place and {key: place[key] for key in OF_SPLIT})
     return split
 
 
@@ -88,8 +79,11 @@ def _matrix_of(cells: AnnData) -> scipy.sparse.csr_matrix | np.ndarray:
 
 
 def space_values(cells: AnnData) -> np.ndarray:
-    """Return one modality's values in its declared space, (cells, features) float32, not standardised."""
-    matrix = _matrix_of(cells)
+    """Return one modality's normalized values, (cells, features) float32, not standardised."""
+    return _dense(_matrix_of(cells))
+
+
+def _dense(matrix: scipy.sparse.csr_matrix | np.ndarray) -> np.ndarray:
     return np.asarray(
         matrix.toarray() if scipy.sparse.issparse(matrix) else matrix, dtype=np.float32
     )
@@ -103,38 +97,40 @@ def feature_names(cells: AnnData) -> list[str]:
 
 
 def standardised_values(cells: AnnData, rows: np.ndarray | None = None) -> np.ndarray:
-    """Return :func:`space_values` less the train cells' mean, over the split's standard deviations, clipped to +-10.
+    """Return normalized values less the train cells' mean, over their std, clipped to +-10.
 
-    Where the split's preprocessing does not standardise, the deviations are 1 and nothing is clipped.
+    Where the split's preprocessing does not standardise, the std is 1 and nothing is clipped.
 
-    `rows` are places of cells, all by default. They become dense a few thousand at a time: of a million cells the result alone
-    takes gigabytes, and each step to it would take them once more.
+    Parameters
+    ----------
+    rows
+        Positions of cells, all by default. They become dense a few thousand at a time: for a
+        million cells the result alone takes gigabytes, and each step would take as much again.
     """
     matrix = _matrix_of(cells)
     rows = np.arange(cells.n_obs) if rows is None else rows
     values = np.empty((len(rows), matrix.shape[1]), dtype=np.float32)
     size = max(1, BLOCK_VALUES // max(1, matrix.shape[1]))
-    for part in (slice(first, first + size) for first in range(0, len(rows), size)):
-        block = matrix[rows[part]]
-        x = np.asarray(block.toarray() if scipy.sparse.issparse(block) else block, dtype=np.float32)
-        x = (x - cells.uns["mean"]) / cells.uns["std"]
+    for first in range(0, len(rows), size):
+        part = slice(first, first + size)
+        x = (_dense(matrix[rows[part]]) - cells.uns["mean"]) / cells.uns["std"]
         values[part] = np.clip(x, -10, 10) if cells.uns.get("standardised", True) else x
     return values
 
 
 def unstandardised_values(cells: AnnData, x: np.ndarray) -> np.ndarray:
-    """Take standardised values `x` (rows, features) back to the value space that `cells` declares."""
+    """Take standardised values (rows, features) back to the normalization that `cells` declares."""
     return (x * cells.uns["std"] + cells.uns["mean"]).astype(np.float32)
 
 
 def complete_cells(part: MuData) -> pd.Index:
-    """Return the names of the cells of `part` in which every modality was observed, in the first modality's order."""
+    """Return the names of the cells with all modalities, in the first modality's order."""
     first, *others = (cells.obs_names for cells in part.mod.values())
     return first[np.all([first.isin(names) for names in others], axis=0)]
 
 
 def as_split(train: MuData, *, labels: bool, links: bool = False) -> Split:
-    """Return train cells as blocks that share what was observed; cell types and links are shown only if asked for."""
+    """Return train cells as blocks of equal modalities; cell types and links only on request."""
     blocks = []
     patterns = pd.DataFrame(
         {m: train.obs_names.isin(train[m].obs_names) for m in train.mod}, index=train.obs_names
@@ -163,99 +159,78 @@ def as_cells(
     links: bool = False,
     counts: bool = False,
 ) -> Cells:
-    """Return the cells of `part` called `names` (default: all of the first modality), showing only `modalities`."""
+    """Return the cells `names` (default: all of the first modality) with `modalities` alone."""
     first = part[modalities[0]]
     names = first.obs_names if names is None else names
     rows = {modality: part[modality].obs_names.get_indexer(names) for modality in modalities}
     for modality, index in rows.items():
         if np.any(index < 0):
             raise ContractError(
-                f"{(index < 0).sum()} cells asked for are not observed in modality {modality!r}"
+                f"{(index < 0).sum()} of these cells are not observed in modality {modality!r}"
             )
     obs = first.obs.loc[names]
     counted = {m: index for m, index in rows.items() if counts and "counts" in part[m].layers}
     return Cells(
         names=np.asarray(names, dtype=object),
-        values={
-            modality: standardised_values(part[modality], index) for modality, index in rows.items()
-        },
+        values={m: standardised_values(part[m], index) for m, index in rows.items()},
         labels=np.asarray(obs["cell_type"], dtype=object) if labels else None,
         batches=np.asarray(obs["batch"], dtype=object),
-        counts={
-            modality: _rows_of(part[modality].layers["counts"], index)
-            for modality, index in counted.items()
+        counts={m: _rows_of(part[m].layers["counts"], index) for m, index in counted.items()},
+        library_size={m: part[m].obs["total"].to_numpy()[index] for m, index in counted.items()},
+        gene_activity={
+            m: scipy.sparse.csr_matrix(part[m].obsm[ACTIVITY])[index]
+            for m, index in rows.items()
+            if links and ACTIVITY in part[m].obsm
         },
-        library_size={
-            modality: part[modality].obs["total"].to_numpy()[index]
-            for modality, index in counted.items()
-        },
-        gene_activity=_activity(part, rows) if links else {},
     )
 
 
 def _rows_of(counts: scipy.sparse.csr_matrix, rows: np.ndarray) -> scipy.sparse.csr_matrix:
-    """Return the counts at `rows`; those of all cells in their order are not copied."""
+    """Return the counts at `rows`, without a copy if these are all cells in order."""
     return counts if np.array_equal(rows, np.arange(counts.shape[0])) else counts[rows]
 
 
-def _activity(part: MuData, rows: dict[str, np.ndarray]) -> dict[str, scipy.sparse.csr_matrix]:
-    """Return the gene activities at `rows` of the modalities that have them."""
-    having = [modality for modality in rows if ACTIVITY in part[modality].obsm]
-    return {
-        modality: scipy.sparse.csr_matrix(part[modality].obsm[ACTIVITY])[rows[modality]]
-        for modality in having
-    }
-
-
 def _links(train: MuData) -> dict[tuple[str, str], scipy.sparse.csr_matrix]:
-    """Return the links between every two modalities that have any."""
-    found = {pair: links_between(train, *pair) for pair in permutations(train.mod, 2)}
-    return {pair: links for pair, links in found.items() if links.nnz}
+    pairs = {pair: links_between(train, *pair) for pair in permutations(train.mod, 2)}
+    return {pair: links for pair, links in pairs.items() if links.nnz}
 
 
 def normalization_of(train: AnnData) -> Normalization:
     """Return what leads from counts to values in one modality of the train cells."""
     counts = scipy.sparse.csr_matrix(train.layers["counts"])
-    accessible = counts.getnnz(axis=0) / counts.shape[0]
+    seen = counts.getnnz(axis=0)
     total = train.obs["total"].to_numpy(dtype=np.float64)
     lsi = train.uns["normalization"] == "lsi"
+    sums = np.asarray(train.X.sum(axis=0)).ravel() if lsi else None
     return Normalization(
         kind=train.uns["normalization"],
         mean=train.uns["mean"],
         std=train.uns["std"],
         library_size=float(np.median(total)),
         fraction=np.asarray(counts.sum(axis=0)).ravel() / max(total.sum(), 1),
-        accessible=accessible,
-        mean_if_accessible=np.asarray(train.X.sum(axis=0)).ravel()
-        / np.maximum(counts.getnnz(axis=0), 1)
-        if lsi
-        else None,
+        accessible=seen / counts.shape[0],
+        mean_if_accessible=sums / np.maximum(seen, 1) if lsi else None,
         loadings=train.varm["LSI"] if lsi else None,
     )
 
 
 def as_truth(solution: MuData) -> Truth:
-    """Return what the positive controls may know of the query cells; 0, the train mean, stands for what was not measured."""
-    places = places_of(solution)
-    names = {m: cells.obs["query_name"] for m, cells in solution.mod.items()}
-    rows = {
-        name: int(place)
-        for m in solution.mod
-        for place, name in zip(places[m], names[m], strict=True)
-    }
-    values_of = {}
-    for modality, cells in solution.mod.items():
-        own = (space_values(cells) - cells.uns["mean"]) / cells.uns["std"]
-        whole = len(places[modality]) == solution.n_obs
-        values_of[modality] = (
-            own if whole else np.zeros((solution.n_obs, own.shape[1]), dtype=own.dtype)
-        )
-        values_of[modality][places[modality]] = own
+    """Return what the positive controls may know of the query cells.
+
+    A value that was not measured is 0, the mean of the train cells.
+    """
+    rows, values_of = {}, {}
+    for modality, places in places_of(solution).items():
+        cells = solution[modality]
+        rows |= dict(zip(cells.obs["query_name"], places.tolist(), strict=True))
+        x = (space_values(cells) - cells.uns["mean"]) / cells.uns["std"]
+        values_of[modality] = np.zeros((solution.n_obs, x.shape[1]), dtype=x.dtype)
+        values_of[modality][places] = x
     return Truth(rows=rows, labels=said_of_cells(solution, "cell_type"), values=values_of)
 
 
 def places_of(solution: MuData) -> dict[str, np.ndarray]:
-    """Return modality -> places of its rows among all query cells, ascending."""
+    """Return modality -> positions of its rows among all query cells, ascending."""
     return {
         modality: solution.obs_names.get_indexer(cells.obs_names)
         for modality, cells in solution.mod.items()
@@ -263,7 +238,7 @@ def places_of(solution: MuData) -> dict[str, np.ndarray]:
 
 
 def said_of_cells(solution: MuData, column: str) -> np.ndarray:
-    """Return (cells,) what the modalities' ``obs`` says of all query cells."""
+    """Return a column of the modalities' ``obs`` for all query cells, (cells,)."""
     said = np.full(solution.n_obs, "", dtype=object)
     for modality, places in places_of(solution).items():
         said[places] = np.asarray(solution[modality].obs[column], dtype=object)

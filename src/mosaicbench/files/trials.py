@@ -1,4 +1,4 @@
-"""``trials.tsv``: every trial of the tuning of one run on one split, in order; the first has the defaults."""
+"""``trials.tsv``: all trials of the tuning of one run on one split, the defaults first."""
 
 from __future__ import annotations
 
@@ -10,20 +10,14 @@ import pandas as pd
 from mosaicbench.errors import ContractError
 from mosaicbench.files.tables import read_table, write_table
 
-COLUMNS = [
-    "trial",
-    "status",
-    "objective",
-    "seconds",
-    "cpu_seconds",
-    "message",
-]  # then a column per hyperparameter
+# Then a column per hyperparameter.
+COLUMNS = ["trial", "status", "objective", "seconds", "cpu_seconds", "message"]
 
 
 def write_trials(
     path: Path, trials: Sequence[dict] | pd.DataFrame, searched: Sequence[str]
 ) -> None:
-    """Write trials, of `COLUMNS` and of the hyperparameters that were `searched`; NA is a default of None."""
+    """Write trials: `COLUMNS` and the `searched` hyperparameters; NA is a default of None."""
     write_table(path, pd.DataFrame(trials, columns=[*COLUMNS, *searched]))
 
 

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mosaicbench.errors import Diverged, NotApplicable, UserError
-from mosaicbench.files.identity import OF_SPLIT, check_place, digest_of
+from mosaicbench.files.identity import OF_SPLIT, check_place
 from mosaicbench.fitting.job import Fit
 from mosaicbench.fitting.meter import Meter
 from mosaicbench.fitting.method import Implementation, hyperparameters_of, import_for
@@ -198,7 +198,7 @@ def write_outputs(meter: Meter, fitted: MethodOnSplit, history: History, fit: Fi
 
     meter.enter("write")
     fit.check_claim()
-    digests = _write_files(
+    _write_files(
         fit,
         latents_table(latents, private, predicted, identity=fit.identity),
         imputed_table(imputed, fitted.query, draws, identity=fit.identity),
@@ -218,20 +218,15 @@ def write_outputs(meter: Meter, fitted: MethodOnSplit, history: History, fit: Fi
         "status": "collapsed" if collapsed else "ok",
         "message": "; ".join(remarks),
         "hyperparameters": hyperparameters_of(fitted.method),
-        "digests": digests,
     }
 
 
-def _write_files(
-    fit: Fit, latents: AnnData, imputed: Modalities, history: History
-) -> dict[str, str]:
-    """Write a run's tables, and return the digests that its record has of them."""
+def _write_files(fit: Fit, latents: AnnData, imputed: Modalities, history: History) -> None:
     from mosaicbench.files.runs import write_history, write_imputed, write_latents
 
     write_latents(fit.output / "latents.h5ad", latents)
     write_imputed(fit.output / "imputed.h5mu", imputed)
     write_history(fit.output / "history.tsv", history)
-    return {"history.tsv": digest_of(fit.output / "history.tsv")}
 
 
 def _keep(fitted: MethodOnSplit, fit: Fit, latents: dict) -> list[str]:
@@ -267,7 +262,8 @@ def write_failure(fit: Fit, record: dict) -> None:
     remove_partial(fit.output)
     latents = latents_table({}, identity=fit.identity)
     values = imputed_table({}, None, identity=fit.identity)
-    write_record(fit.record, record | {"digests": _write_files(fit, latents, values, [])})
+    _write_files(fit, latents, values, [])
+    write_record(fit.record, record)
 
 
 def remove_partial(output: Path) -> None:

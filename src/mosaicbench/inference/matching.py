@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from mosaicbench.data.lsi import Lsi
-from mosaicbench.data.preprocess import Clr, Continuous, LogNormalised
+from mosaicbench.data.normalize import Clr, Continuous, LogNormalised, Lsi
 from mosaicbench.errors import UserError
 from mosaicbench.files.models import KeptModel
 from mosaicbench.files.splits import space_values

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from mosaicbench.data.preprocess import counts_from_lognorm
+from mosaicbench.data.normalize import counts_from_lognorm
 from mosaicbench.files._h5 import KEY, quiet_mudata
 from mosaicbench.files.atomic import atomic
 from mosaicbench.files.models import KeptModel

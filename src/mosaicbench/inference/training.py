@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mosaicbench.data.scenarios import all_cells
+from mosaicbench.data.split import all_cells
 from mosaicbench.errors import Diverged, NotApplicable, UserError
 from mosaicbench.files._h5 import quiet_mudata
 from mosaicbench.files.splits import as_cells, as_split, complete_cells

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mosaicbench.files.identity import check_place
 from mosaicbench.files.runs import read_record
-from mosaicbench.files.tables import read_audit
+from mosaicbench.files.tables import read_table
 from mosaicbench.report.tables.text import distinct
 from mosaicbench.stats.common import RUN, SPLIT
 from mosaicbench.workflow.layout import Results
@@ -40,7 +40,7 @@ def read_audits(results: Results, runs: pd.DataFrame) -> dict[tuple[str, str], p
     """Return (dataset, scenario) -> the ``audit.tsv`` of the split of its first seed, of those splits that have one."""
     first = runs.dropna(subset="seed").groupby(SPLIT, sort=False)["seed"].min()
     paths = {split: Path(results.split(*split, seed), "audit.tsv") for split, seed in first.items()}
-    audits = {split: read_audit(path) for split, path in paths.items() if path.is_file()}
+    audits = {split: read_table(path) for split, path in paths.items() if path.is_file()}
     for split, audit in audits.items():
         for key, expected in zip(SPLIT, split, strict=True):
             for name in audit[key].unique() if key in audit else ():

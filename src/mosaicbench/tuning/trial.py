@@ -111,6 +111,6 @@ def _score(fit: Fit, solution: Path, metrics: Sequence[str]) -> None:
         solution=read_split(solution, "solution"),
         latents=read_latents(fit.output / "latents.h5ad", record),
         imputed=read_imputed(fit.output / "imputed.h5mu", record),
-        history=read_history(fit.output / "history.tsv", record),
+        history=read_history(fit.output / "history.tsv"),
     )
     write_text(fit.output / SCORES, json.dumps(scorer.means(run_data, metrics)))

@@ -1,25 +1,29 @@
-"""Split a dataset: what a method may see (train, query), and what only the scorer receives (solution).
+"""Split a dataset: train and query cells for methods, the solution for the scorer only.
 
-A split is made in four steps: divide the cells into train and query; design which train cells show what, and which show their
-type; fit each modality's transform on train cells and apply it to the query; assemble the three parts, with links and audit.
+A split is made in four steps: divide the cells into train and query; design which train cells show
+which modalities, and which show their type; transform each modality, fitted on train cells and
+applied to the query; assemble the three parts, with links and audit.
 
-=========  ==================================================  =====================================================
-kind       train cells                                         query
-=========  ==================================================  =====================================================
-paired     all modalities in every cell                        jointly named: which rows are one cell is known
-unpaired   one modality in each cell                           each modality under its own names, in its own order
-mosaic     a share has all, the rest one each; or blocks that  jointly named: methods infer from one modality at a
-           each show some modalities                           time, and from all of them
-natural    as the dataset has them: nothing is hidden          jointly named, as far as modalities have cells in common
-=========  ==================================================  =====================================================
+===========  ====================================  =============================================
+kind         train cells                           query
+===========  ====================================  =============================================
+paired       all modalities in every cell          jointly named: which rows are one cell is known
+unpaired     one modality in each cell             each modality has its own names and order
+mosaic       a fraction has all, the rest one      jointly named: methods infer from one modality
+             each; or blocks of modalities         at a time, and from all of them
+as_measured  as the dataset has them: nothing is   jointly named, as far as modalities have cells
+             hidden                                in common
+===========  ====================================  =============================================
 
-A dataset may have cells that lack modalities. A query drawn at random then comes from the cells with at least two
-modalities, so that there are true partners to score by, and from all cells of a modality that shares none; `paired` takes only
-cells with all modalities, in train cells and query. A `split` takes whole groups, whatever their cells have.
+A dataset may have cells that lack modalities. A query drawn at random then comes from the cells
+with at least two modalities, so that there are true partners to score by, and from all cells of a
+modality that shares none; `paired` takes only cells with all modalities, in train cells and query.
+A `split` by a column takes whole groups, whatever their cells have.
 
-Absence is an absent row. If every cell has all modalities, the query is the same cells for every kind of scenario with the
-same seed and split; only what is hidden differs. Validation cells are not cut here: training draws them from the train cells,
-so no score ever sees them, and what is fitted before (features, moments) is fitted on train cells, validation ones included.
+Absence is an absent row. If every cell has all modalities, the query is the same cells for every
+kind of scenario with the same seed and split; only what is hidden differs. Validation cells are not
+chosen here: training draws them from the train cells, so no score ever sees them. What is fitted
+before (features, moments) is fitted on all train cells, validation cells included.
 """
 
 from __future__ import annotations
@@ -37,7 +41,7 @@ from scipy import sparse
 from mosaicbench.data import links
 from mosaicbench.data.assemble import categorical, check_options, joined, source_values
 from mosaicbench.data.audit import AUDIT_COLUMNS, audit_table, variation
-from mosaicbench.data.fitted import Learned
+from mosaicbench.data.normalize import ALL, Learned, Preprocessing, check_preprocess
 from mosaicbench.data.pairing import (
     KINDS,
     Measured,
@@ -48,7 +52,6 @@ from mosaicbench.data.pairing import (
     stratified,
     with_partners,
 )
-from mosaicbench.data.preprocess import ALL, Preprocessing, check_preprocess
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.dataset import ACTIVITY, LINKS, links_between, measured_in
@@ -58,10 +61,12 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-# What a simulated dataset knows, for the solution only: keys of obsm; and of var, which features the shared factors move.
+# What a simulated dataset knows, for the solution only: keys of obsm, and of var, the features
+# that shared factors drive.
 SHARED, PRIVATE, DRIVEN = "shared_factors", "private_factors", "shared_driven"
-CORRUPTION = 1  # beside the seed, what draws wrong links, so that they change nothing else
-SHOWN = 1  # beside the seed, what draws the cells that show their type: the same cells, whatever is shown of their types
+# Beside the seed, what draws wrong links, and the cells that show their type: no other draw
+# depends on them.
+CORRUPTION = SHOWN = 1
 NOUNS = ("train", "query", "solution")
 
 
@@ -92,34 +97,38 @@ def make_split(
     seed
         Draws the division, the order of the rows, and with it their names.
     query_fraction
-        Fraction of the cells that become the query, stratified by cell type (unlabelled cells are a class). All of a class of
-        few cells may be on one side. Not used if `split` is given.
+        Fraction of the cells that become the query, stratified by cell type (unlabelled cells are a
+        class). All cells of a small class may fall on one side. Not used if `split` is given.
     split
-        ``{"by": column of obs, "held_out": [names]}``: the query is those batches, donors or wells, whole. Without
-        ``held_out`` the seed leaves one out: the seed-th in order of name, beginning again after the last.
+        ``{"by": column of obs, "held_out": [names]}``: the query is those batches, donors or wells,
+        whole. Without ``held_out`` the seed leaves one out: the seed-th in order of name, beginning
+        again after the last.
     preprocess
-        kind of modality -> options of its transform, if they differ from the defaults in ``preprocess``.
-    labelled
-        Which train cells show their cell type, options of :func:`few_labels`; all that have one if left out.
+        kind of modality -> options of its transform that differ from the defaults.
+    label_subset
+        Which train cells show their cell type, options of :func:`few_labels`; by default all that
+        have one.
     corrupted_links
-        Share of the links among the chosen features that are replaced by wrong ones, drawn by the seed: see
-        ``links.corrupted``. Gene activities follow; cells and chosen features are those of the true links.
+        Fraction of the links among the chosen features that are replaced by wrong ones, drawn by
+        the seed: see ``links.corrupted``. Gene activities follow; cells and chosen features are
+        those of the true links.
     **hiding
         Options of the kind of scenario.
 
     Returns
     -------
     dict of MuData
-        "train", "query" and "solution", which satisfy the contracts in ``files``. Each has links between features in ``varp``
-        and gene activities in the ATAC modality's ``obsm``; the solution has ``audit.audit_table`` in ``uns["audit"]``.
-        The train cells of a `as_measured` scenario say in ``uns`` which kind they amount to, ``pairing``; those of any, which
-        modalities have no query cell in common, ``without_partners``.
+        "train", "query" and "solution", which satisfy the contracts in ``files``. Each has links
+        between features in ``varp`` and gene activities in the ATAC modality's ``obsm``; the
+        solution has ``audit.audit_table`` in ``uns["audit"]``. The train cells name in ``uns`` the
+        modalities without common query cells, ``without_partners``; those of an `as_measured`
+        scenario also the kind that they amount to, ``pairing``.
 
     Raises
     ------
     UserError
-        When the kind or an option is unknown, when the kind needs cells with all modalities and there are none, or when too few
-        cells are left.
+        When the kind or an option is unknown, when the kind needs cells with all modalities and the
+        dataset has none, or when too few cells are left.
     RuntimeError
         When anything was learned from a cell that is no train cell.
     """
@@ -132,58 +141,33 @@ def make_split(
 
     rng = np.random.default_rng(seed)
     division = _divide(dataset, kind, seed, query_fraction, split, rng)
-    design = _design(dataset, division, kind, seed, label_subset, hiding, rng)
+    measured, types = _design(dataset, division, kind, seed, label_subset, hiding, rng)
     by = None if split is None else split["by"]
     order = rng.permutation(len(division.query))
     transformed = {
-        modality: _transform(dataset, modality, division, design, preprocess, by, order, rng)
+        modality: _transform(
+            dataset, modality, division, measured, types, preprocess, by, order, rng
+        )
         for modality in dataset.mod
     }
     if corrupted_links:
         chosen = {m: list(each.parts["train"].var_names) for m, each in transformed.items()}
-        dataset = links.corrupted(
-            dataset, corrupted_links, chosen, np.random.default_rng([seed, CORRUPTION])
-        )
-    parts = {noun: _part(dataset, noun, transformed) for noun in NOUNS}
-    train, solution = parts["train"], parts["solution"]
-    for noun, part in parts.items():
-        part.uns[KEY] = {
-            "noun": noun,
-            "dataset": dataset_name,
-            "scenario": scenario,
-            "kind": kind,
-            "seed": seed,
-        }
-    train.uns[KEY] |= {
-        "fitted_on": "train cells",
-        "fitted_cells": {modality: cells.n_obs for modality, cells in train.mod.items()},
-    }
-    if kind == "as_measured":
-        train.uns[KEY]["pairing"] = _pairing(division.has_of(division.train))
-    if apart := [
-        f"{one} and {other}"
-        for one, other in combinations(division.has, 2)
-        if not np.any(division.has[one] & division.has[other] & division.in_query)
-    ]:
-        train.uns[KEY]["without_partners"] = apart
-    if SHARED in dataset.obsm:
-        solution.obsm[SHARED] = np.asarray(dataset.obsm[SHARED])[division.query]
-    # In the order of the names of train cells.
-    solution.uns["train_cells"] = np.asarray(dataset.obs_names[division.train], dtype=str)
+        wrong = np.random.default_rng([seed, CORRUPTION])
+        dataset = links.corrupted(dataset, corrupted_links, chosen, wrong)
+    identity = {"dataset": dataset_name, "scenario": scenario, "kind": kind, "seed": seed}
+    parts = _assemble(dataset, division, transformed, identity)
     audit = audit_table(
         dataset.obs[division.used],
         division.in_query[division.used],
         {modality: each.log for modality, each in transformed.items()},
         stratified=split is None,
-        others=_designs(dataset, division, design, transformed),
-    )
-    solution.uns["audit"] = audit.assign(dataset=dataset_name, scenario=scenario, seed=seed)[
-        AUDIT_COLUMNS
-    ]
+        others=_designs(dataset, division, measured, transformed),
+    ).assign(dataset=dataset_name, scenario=scenario, seed=seed)
+    parts["solution"].uns["audit"] = audit[AUDIT_COLUMNS]
     return parts
 
 
-# --- which cells are train and query ----------------------------------------------------------------------------------------
+# --- divide: which cells are train and query -----------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -224,12 +208,9 @@ def _divide(
     if kind == "paired":
         used = np.all(list(has.values()), axis=0)
     if split is None:
-        in_query = _random_query(
-            np.asarray(dataset.obs["cell_type"], dtype=object),
-            {modality: mask & used for modality, mask in has.items()},
-            query_fraction,
-            rng,
-        )
+        labels = np.asarray(dataset.obs["cell_type"], dtype=object)
+        having = {modality: mask & used for modality, mask in has.items()}
+        in_query = _random_query(labels, having, query_fraction, rng)
     else:
         check_options(_groups_held_out, split, "split")
         in_query = used & _groups_held_out(dataset.obs, seed, **split)
@@ -240,9 +221,9 @@ def _divide(
 def _random_query(
     labels: np.ndarray, has: dict[str, np.ndarray], query_fraction: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return a mask of the query cells, stratified by cell type, and by what was measured if that differs."""
+    """Return a mask of query cells, stratified by cell type and, if it differs, by modalities."""
     if not 0 < query_fraction < 1:
-        raise UserError(f"query_fraction: must lie between 0 and 1, found {query_fraction}")
+        raise UserError(f"query_fraction: must be between 0 and 1, found {query_fraction}")
     possible = np.flatnonzero(with_partners(has))
     classes = labels[possible].astype(str).astype(object)
     if len(several := patterns({m: mask[possible] for m, mask in has.items()})) > 1:
@@ -258,14 +239,14 @@ def _groups_held_out(
 ) -> np.ndarray:
     """Return a mask of the query cells: whole groups of the column `by`."""
     if by not in obs:
-        raise UserError(
-            f"split.by: the dataset has no column {by!r}; there are {', '.join(map(str, obs.columns))}"
-        )
+        columns = ", ".join(map(str, obs.columns))
+        raise UserError(f"split.by: the dataset has no column {by!r}; there are {columns}")
     groups = obs[by].astype(str).to_numpy(dtype=object)
     names = sorted(set(groups))
     if len(names) < 2:
         raise UserError(
-            f"split.by: all cells have the same {by}, {names[0]!r}; nothing can be held out, split at random instead"
+            f"split.by: all cells have the same {by}, {names[0]!r}; nothing can be held out, split "
+            "at random instead"
         )
     chosen = [names[seed % len(names)]] if held_out is None else [str(name) for name in held_out]
     if unknown := sorted(set(chosen) - set(names)):
@@ -274,20 +255,13 @@ def _groups_held_out(
         )
     if not chosen or set(chosen) == set(names):
         raise UserError(
-            f"split.held_out: {len(chosen)} of {len(names)} are held out; some must stay on either side"
+            f"split.held_out: {len(chosen)} of {len(names)} are held out; some must stay on either "
+            "side"
         )
     return np.isin(groups, chosen)
 
 
-# --- which train cells show what --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Design:
-    """Which train cells were measured in what, and (cells of the dataset,) the cell types that train cells show."""
-
-    measured: Measured
-    types: np.ndarray
+# --- design: which train cells show what ---------------------------------------------------------
 
 
 def _design(
@@ -298,21 +272,21 @@ def _design(
     label_subset: dict | None,
     hiding: dict,
     rng: np.random.Generator,
-) -> Design:
+) -> tuple[Measured, np.ndarray]:
+    """Return who is measured in what, and the types that are shown, (cells of the dataset,)."""
     types = np.asarray(dataset.obs["cell_type"], dtype=object)
     train = division.train
     measured = designed(kind, types[train], division.has_of(train), rng, hiding)
     _check_sizes(measured, division.has_of(division.query))
     if label_subset is None:
-        return Design(measured, types)
+        return measured, types
     check_options(few_labels, label_subset, "label_subset")
     batches = np.asarray(dataset.obs["batch"], dtype=object)[train]
-    shown = train[
-        few_labels(types[train], batches, np.random.default_rng([seed, SHOWN]), **label_subset)
-    ]
+    draw = np.random.default_rng([seed, SHOWN])
+    shown = train[few_labels(types[train], batches, draw, **label_subset)]
     few = np.full(len(types), "", dtype=object)
     few[shown] = types[shown]
-    return Design(measured, few)
+    return measured, few
 
 
 def _check_sizes(measured: Measured, in_query: dict[str, np.ndarray]) -> None:
@@ -320,12 +294,12 @@ def _check_sizes(measured: Measured, in_query: dict[str, np.ndarray]) -> None:
     query_cells = min(int(mask.sum()) for mask in in_query.values())
     if query_cells < 1 or fewest < 2:
         raise UserError(
-            f"query_fraction: leaves {query_cells} query cells and, in one modality, {fewest} train cells; "
-            "a scenario needs at least 1 and 2: give more cells or another query_fraction"
+            f"query_fraction: leaves {query_cells} query cells and, in one modality, {fewest} train "
+            "cells; a scenario needs at least 1 and 2: give more cells or another query_fraction"
         )
 
 
-# --- one modality's values ---------------------------------------------------------------------------------------------------
+# --- transform: one modality's values ------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -335,7 +309,7 @@ class Transformed:
     Attributes
     ----------
     parts
-        noun -> its cells, in the value space.
+        noun -> its cells, normalized.
     places
         noun -> positions of its rows among the dataset's rows of the modality.
     log
@@ -354,7 +328,8 @@ def _transform(
     dataset: MuData,
     modality: str,
     division: Division,
-    design: Design,
+    measured: Measured,
+    types: np.ndarray,
     preprocess: dict[str, dict],
     by: str | None,
     order: np.ndarray,
@@ -364,88 +339,112 @@ def _transform(
 
     `order` is a random order of all query cells, and `by` the column that the split is made by.
     """
-    cells, measured = dataset[modality], design.measured
+    cells = dataset[modality]
     row_of = cells.obs_names.get_indexer(dataset.obs_names)  # (cells,), -1 where absent
     options = preprocess.get(cells.uns["kind"], {})
-    batches = dataset.obs["batch"]
     train = division.train[measured.train[modality]]
-    observed = _rows(dataset, modality, row_of[train])
-    fit_to = observed
+    observed = fit_to = _rows(dataset, modality, row_of[train])
     if options.get("fit_on") == ALL:
         everywhere = np.flatnonzero(division.used & division.has[modality])
         fit_to = _rows(dataset, modality, row_of[everywhere])
     fitted, shown = Preprocessing.fit_transform(observed, fit_to, **options)
     shown.obs_names = pd.Index([f"train-{number:06d}" for number in measured.train[modality]])
-    if by is not None:  # so that train cells can be divided in the same way once more
+    if by is not None:  # so that train cells can be split in the same way once more
         shown.obs[by] = categorical(dataset.obs[by].iloc[train])
-    shown.obs["cell_type"] = categorical(design.types[train])
-    shown.obs["batch"] = categorical(batches.iloc[train])
-    label_subset = observed.obs_names[design.types[train] != ""]
+    shown.obs["cell_type"] = categorical(types[train])
+    shown.obs["batch"] = categorical(dataset.obs["batch"].iloc[train])
+    labelled = observed.obs_names[types[train] != ""]
 
     within = np.flatnonzero(division.has[modality][division.query])
-    own = division.query[within]
-    held_out = fitted.transform(_rows(dataset, modality, row_of[own]))
+    held = division.query[within]
+    solution = fitted.transform(_rows(dataset, modality, row_of[held]))
     if measured.joint:  # names say which rows are one cell
         numbers = np.argsort(order)[within]
         rows, prefix = np.argsort(numbers), "query"
         numbers = np.sort(numbers)
     else:
-        rows, prefix = rng.permutation(len(own)), f"{modality}-query"
-        numbers = np.arange(len(own))
-    query = held_out[rows].copy()
+        rows, prefix = rng.permutation(len(held)), f"{modality}-query"
+        numbers = np.arange(len(held))
+    varied = variation(shown, solution)
+    query = solution[rows].copy()
     query.obs_names = pd.Index([f"{prefix}-{number:06d}" for number in numbers])
-    query.obs["batch"] = categorical(batches.iloc[own[rows]])
+    query.obs["batch"] = categorical(dataset.obs["batch"].iloc[held[rows]])
 
-    solution = held_out.copy()
     solution.obs["query_name"] = np.asarray(query.obs_names[np.argsort(rows)], dtype=object)
     if PRIVATE in cells.obsm:
-        solution.obsm[PRIVATE] = np.asarray(cells.obsm[PRIVATE])[row_of[own]]
+        solution.obsm[PRIVATE] = np.asarray(cells.obsm[PRIVATE])[row_of[held]]
     if DRIVEN in cells.var:
         solution.var[DRIVEN] = cells.var.loc[solution.var_names, DRIVEN].to_numpy(dtype=bool)
-    solution.obs["cell_type"] = categorical(dataset.obs["cell_type"].iloc[own])
-    solution.obs["batch"] = categorical(batches.iloc[own])
+    for column in ("cell_type", "batch"):
+        solution.obs[column] = categorical(dataset.obs[column].iloc[held])
     return Transformed(
         parts={"train": shown, "query": query, "solution": solution},
-        places={"train": row_of[train], "query": row_of[own[rows]], "solution": row_of[own]},
-        log=[*fitted.log, Learned("cell types shown", label_subset, "label")],
-        variation=Learned(variation(shown, held_out), dataset.obs_names[own], "scale"),
+        places={"train": row_of[train], "query": row_of[held[rows]], "solution": row_of[held]},
+        log=[*fitted.log, Learned("cell types shown", labelled, "label")],
+        variation=Learned(varied, dataset.obs_names[held], "scale"),
     )
 
 
 def _rows(dataset: MuData, modality: str, rows: np.ndarray) -> AnnData:
-    """Return cells with their values alone, copied once: a split would copy them at every look.
+    """Return cells with their values alone, copied once: a view would copy them at every access.
 
-    ``var["kept"]`` says which features encode a measured protein: they carry the links, so they are chosen however little they
-    vary.
+    ``var["kept"]`` marks the features that encode a measured protein: they carry the links, so they
+    are chosen however little they vary.
     """
     from anndata import AnnData
 
     cells = dataset[modality]
     layer = cells.uns["values"]
-    proteins = [other for other in dataset.mod if dataset[other].uns["kind"] == "adt"]
     encodes = np.zeros(cells.n_vars, dtype=bool)
-    for other in proteins:
-        if other != modality:
+    for other in dataset.mod:
+        if other != modality and dataset[other].uns["kind"] == "adt":
             encodes |= links_between(dataset, modality, other).getnnz(axis=1) > 0
     return AnnData(
-        obs=cells.obs[[column for column in ("total",) if column in cells.obs]].iloc[rows],
+        obs=cells.obs[_totals(cells)].iloc[rows],
         var=pd.DataFrame({"kept": encodes}, index=cells.var_names),
         layers={layer: source_values(cells)[rows]},
         uns={"kind": cells.uns["kind"], "values": layer},
     )
 
 
-# --- a part, and what the audit says of it ------------------------------------------------------------------------------------
+def _totals(cells: AnnData) -> list[str]:
+    return ["total"] if "total" in cells.obs else []
 
 
-def _part(dataset: MuData, noun: str, transformed: dict[str, Transformed]) -> MuData:
-    part = joined({modality: each.parts[noun] for modality, each in transformed.items()})
-    _link(dataset, part, {modality: each.places[noun] for modality, each in transformed.items()})
-    return part
+# --- assemble: the three parts, and what the audit says of them ----------------------------------
+
+
+def _assemble(
+    dataset: MuData, division: Division, transformed: dict[str, Transformed], identity: dict
+) -> dict[str, MuData]:
+    parts = {}
+    for noun in NOUNS:
+        parts[noun] = joined({m: each.parts[noun] for m, each in transformed.items()})
+        _link(dataset, parts[noun], {m: each.places[noun] for m, each in transformed.items()})
+        parts[noun].uns[KEY] = {"noun": noun} | identity
+    train, solution = parts["train"], parts["solution"]
+    train.uns[KEY] |= {
+        "fitted_on": "train cells",
+        "fitted_cells": {modality: cells.n_obs for modality, cells in train.mod.items()},
+    }
+    if identity["kind"] == "as_measured":
+        train.uns[KEY]["pairing"] = _pairing(division.has_of(division.train))
+    in_query = division.has_of(division.query)
+    if apart := [
+        f"{one} and {other}"
+        for one, other in combinations(in_query, 2)
+        if not np.any(in_query[one] & in_query[other])
+    ]:
+        train.uns[KEY]["without_partners"] = apart
+    if SHARED in dataset.obsm:
+        solution.obsm[SHARED] = np.asarray(dataset.obsm[SHARED])[division.query]
+    # In the order of the names of train cells.
+    solution.uns["train_cells"] = np.asarray(dataset.obs_names[division.train], dtype=str)
+    return parts
 
 
 def _link(dataset: MuData, part: MuData, places: dict[str, np.ndarray]) -> None:
-    """Give a part the links among its features, and its ATAC modalities the activities of its genes, from all their peaks."""
+    """Add the links among the part's features, and gene activities from all peaks of its cells."""
     restricted = links.restricted(dataset, part)
     if restricted is None:
         return
@@ -466,25 +465,25 @@ def _link(dataset: MuData, part: MuData, places: dict[str, np.ndarray]) -> None:
 
 
 def _pairing(has: dict[str, np.ndarray]) -> str:
-    """Return the kind that train cells amount to: "paired", "unpaired" if none has two modalities, or "mosaic"."""
+    """Return the kind that train cells amount to: "paired", "unpaired" (one each) or "mosaic"."""
     number = np.sum(list(has.values()), axis=0)
-    return (
-        "paired" if np.all(number == len(has)) else "unpaired" if np.all(number < 2) else "mosaic"
-    )
+    if np.all(number == len(has)):
+        return "paired"
+    return "unpaired" if np.all(number < 2) else "mosaic"
 
 
 def _designs(
-    dataset: MuData, division: Division, design: Design, transformed: dict[str, Transformed]
+    dataset: MuData, division: Division, measured: Measured, transformed: dict[str, Transformed]
 ) -> list[tuple[str, Learned]]:
-    """Return, for the audit, modality and what decided which cells are measured in what or which features there are."""
+    """Return, for the audit, modality and what decided its cells or features."""
     names = dataset.obs_names
     of_train = names[division.train]
     entries = []
-    if design.measured.balanced:
+    if measured.balanced:
         entries.append(
             ("-", "hidden cell types balance which cells are measured in what", of_train)
         )
-    for modality, (types, cells) in design.measured.left_out.items():
+    for modality, (types, cells) in measured.left_out.items():
         what = f"train cells of these types are left out: {', '.join(types)}"
         entries.append((modality, what, of_train[cells]))
     if len(several := patterns(division.has)) > 1:
@@ -496,30 +495,26 @@ def _designs(
         else:
             drawn_from = names[with_partners(division.has)]
             entries.append(("-", "cells that a random query is drawn from", drawn_from))
-    chosen = [
-        (modality, cells.uns["chosen"], cells.obs_names)
-        for modality, cells in dataset.mod.items()
-        if "chosen" in cells.uns
-    ]
-    return [
-        *((modality, Learned(what, cells, "design")) for modality, what, cells in entries),
-        *((modality, each.variation) for modality, each in transformed.items()),
-        *((modality, Learned(what, cells, "design")) for modality, what, cells in chosen),
-    ]
+    designs = [(modality, Learned(what, cells, "design")) for modality, what, cells in entries]
+    designs += [(modality, each.variation) for modality, each in transformed.items()]
+    for modality, cells in dataset.mod.items():
+        if "chosen" in cells.uns:
+            designs.append((modality, Learned(cells.uns["chosen"], cells.obs_names, "design")))
+    return designs
 
 
-# --- other splits -------------------------------------------------------------------------------------------------------------
+# --- other splits --------------------------------------------------------------------------------
 
 
 def all_cells(
     dataset: MuData, *, dataset_name: str, seed: int, preprocess: dict[str, dict] | None = None
 ) -> MuData:
-    """Return all cells of a dataset as train cells under their own names: what a model of one's own cells is fitted to.
+    """Return all cells of a dataset as train cells under their own names.
 
     Parameters
     ----------
     dataset, dataset_name, seed, preprocess
-        As of :func:`cut`; nothing is hidden and nothing is drawn.
+        As of :func:`make_split`; nothing is hidden and nothing is drawn.
     """
     preprocess = preprocess or {}
     check_preprocess(preprocess)
@@ -546,39 +541,42 @@ def all_cells(
 def inner_split(
     train: MuData, *, fraction: float, seed: int, by: str | None = None
 ) -> dict[str, MuData]:
-    """Divide the train cells of a split once more, so that settings are chosen without any query cell.
+    """Split the train cells of a split once more, so that no query cell decides about settings.
 
-    The inner split is made of ``train.h5mu`` alone, so it knows no more than that file says: cells that the scenario left with
-    one modality have no partners here either, and types that it hides stay hidden. Features are those of the split, which all
-    train cells chose; idf, decomposition and moments are fitted again, on the inner train cells.
+    The inner split is made of ``train.h5mu`` alone, so it knows no more than that file says: cells
+    that the scenario left with one modality have no partners here either, and types that it hides
+    stay hidden. Features are those of the split, which all train cells chose; idf, decomposition
+    and moments are fitted again, on the inner train cells.
 
     Parameters
     ----------
     train
         The train cells of a split.
-    share
-        Of the cells that a query is drawn from, those that become the inner query; as ``query_fraction`` of a scenario.
+    fraction
+        Of the cells that a query is drawn from, those that become the inner query; as
+        ``query_fraction`` of a scenario.
     seed
         Draws the division, together with the split's own seed.
     by
-        The column by which the scenario splits; one of its groups is left out. If train cells are all of one group, or `by` is
-        None, cells are drawn at random, stratified by type.
+        The column by which the scenario splits; one of its groups is left out. If train cells are
+        all of one group, or `by` is None, cells are drawn at random, stratified by type.
 
     Returns
     -------
     dict of MuData
-        Train, query and solution, which say of themselves the split's dataset, scenario and seed.
+        Train, query and solution, with the dataset, scenario and seed of the split.
 
     Raises
     ------
     UserError
-        When there is no such column, or too few cells are left.
+        When the column is absent, or too few cells are left.
     """
     split = train.uns[KEY]
     for modality, cells in train.mod.items():
         if by is not None and by not in cells.obs:
+            columns = ", ".join(map(str, cells.obs))
             raise UserError(
-                f"--by: the train cells of {modality} have no column {by!r}; there are {', '.join(map(str, cells.obs))}"
+                f"--by: the train cells of {modality} have no column {by!r}; there are {columns}"
             )
     dataset = _as_dataset(train, by)
     if by is not None and dataset.obs[by].nunique() < 2:
@@ -591,9 +589,8 @@ def inner_split(
         dataset,
         dataset_name=str(split["dataset"]),
         scenario=str(split["scenario"]),
-        kind="paired"
-        if split["kind"] == "paired"
-        else "as_measured",  # what was to be hidden is hidden
+        # Everything else that was to be hidden is hidden already.
+        kind="paired" if split["kind"] == "paired" else "as_measured",
         seed=int(np.random.SeedSequence([seed, split["seed"]]).generate_state(1)[0]),
         query_fraction=fraction,
         split=None if by is None else {"by": by},
@@ -606,7 +603,7 @@ def inner_split(
 
 
 def _as_dataset(train: MuData, by: str | None) -> MuData:
-    """Return train cells as a dataset: what was measured of the split's features, and what is known of the cells."""
+    """Return train cells as a dataset of the split's features."""
     dataset = joined({modality: _source(cells) for modality, cells in train.mod.items()})
     for column in dict.fromkeys(["cell_type", "batch", *([] if by is None else [by])]):
         said = pd.Series(said_of_cells(train, column), index=train.obs_names, dtype=object)
@@ -617,12 +614,12 @@ def _as_dataset(train: MuData, by: str | None) -> MuData:
 
 
 def _source(cells: AnnData) -> AnnData:
-    """Return one modality of a dataset: its source values, and where they are counts each cell's total over all features."""
+    """Return the source values of one modality, and each cell's total over all features."""
     from anndata import AnnData
 
     values = "counts" if "counts" in cells.layers else cells.uns["normalization"]
     source = AnnData(
-        obs=cells.obs[[column for column in ("total",) if column in cells.obs]].copy(),
+        obs=cells.obs[_totals(cells)].copy(),
         var=cells.var[[]].copy(),
         layers={values: cells.layers["counts"] if values == "counts" else cells.X},
         uns={"kind": cells.uns["kind"], "values": values},
@@ -633,7 +630,7 @@ def _source(cells: AnnData) -> AnnData:
 
 
 def _all_features(train: MuData) -> dict[str, dict]:
-    """Return options of preprocessing that keep a split's transforms, its features that vary, and its number of components."""
+    """Return options that keep a split's transforms, varying features and number of components."""
     most = max(cells.n_vars for cells in train.mod.values())
     options = {"rna": {"features": most}}
     if components := [
