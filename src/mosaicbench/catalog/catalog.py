@@ -36,10 +36,14 @@ FUNCTIONS = {"datasets": "load", "data": "curated"}  # elsewhere a function is c
 
 @dataclass(frozen=True)
 class Hyperparameter:
-    """One keyword of a method: its annotation as written, and its default."""
+    """One keyword of a method: its annotation, its default, and the values to search, {} if there are none.
+
+    A range to search is a dict in the annotation, ``Annotated[int, "at least 1", {"int": [8, 64], "log": True}]``.
+    """
 
     annotation: str
     default: object
+    space: dict = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -100,12 +104,22 @@ def card(room: str, name: str) -> dict:
         raise UserError(f"{room} has no {name!r}{nearest(name, names(room))}")
     entry = _entries(room)[name]
     where = _name(entry.path) if name == entry.path.stem else f"{_name(entry.path)}, {name}"
-    contract.check(room, where, entry.card)
-    whole = contract.ABSENT.get(room, {}) | entry.card
+    stated = _with_ranges(name, entry.card) if room == "methods" else entry.card
+    contract.check(room, where, stated)
+    whole = contract.ABSENT.get(room, {}) | stated
     if room == "methods":
         whole = card_defaults.whole(whole, _functions(name))
         contract.check_method(where, whole)
     return whole
+
+
+def _with_ranges(method: str, card: object) -> object:
+    """Return a card whose "space" is a dict, also where it only names hyperparameters with a range."""
+    if not isinstance(card, dict) or not isinstance(card.get("space"), tuple):
+        return card
+    known = hyperparameters(method)
+    space = {name: known[name].space if name in known else {} for name in card["space"]}
+    return card | {"space": space}
 
 
 def cards(room: str) -> dict[str, dict]:
@@ -406,10 +420,17 @@ def _fields(path: Path, definition: ast.ClassDef) -> dict[str, Hyperparameter]:
                 raise UserError(
                     f"{what} is missing: a hyperparameter has one, in its class and nowhere else"
                 )
-            found[node.target.id] = Hyperparameter(
-                _text(node.annotation), _written_out(node.value, what)
-            )
+            annotation, ranges = _text(node.annotation), _ranges(node.annotation)
+            for values in ranges:
+                annotation = annotation.replace(f", {ast.unparse(values)}", "")
+            space = ast.literal_eval(ranges[0]) if ranges else {}
+            default = _written_out(node.value, what)
+            found[node.target.id] = Hyperparameter(annotation, default, space)
     return found
+
+
+def _ranges(annotation: ast.expr) -> list[ast.Dict]:
+    return [node for node in ast.walk(annotation) if isinstance(node, ast.Dict)]
 
 
 def _home(path: Path, name: str) -> Path | None:

@@ -52,14 +52,7 @@ CARDS = {
         "latents must tell each cell from the others by its other modality; imputes by decoder and kernel ridge together.",
         "deviates": "There is no original. Near to it are DCCA, which correlates and does not contrast, and "
         "scCLIP and scPairing, which contrast cosines of networks that start at random.",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "contrast_weight": {"float": [3.0, 300.0], "log": True},
-            "sharpness": {"float": [0.3, 3.0], "log": True},
-            "components": {"int": [20, 100], "log": True},
-        },
+        "space": ("latent", "learning_rate", "beta", "contrast_weight", "sharpness", "components"),
     },
     "contrastive_vae_sup": {
         "like": "contrastive_vae",
@@ -70,13 +63,7 @@ CARDS = {
         "what it was told; imputation and FOSCTTM do not.",
         "summary": "This project's own: the contrastive VAE with a linear decoder of the cell type from the shared latent.",
         "deviates": "There is no original.",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "contrast_weight": {"float": [3.0, 300.0], "log": True},
-            "label_weight": {"float": [10.0, 1000.0], "log": True},
-        },
+        "space": ("latent", "learning_rate", "beta", "contrast_weight", "label_weight"),
     },
 }
 
@@ -107,10 +94,10 @@ class ContrastiveVAE(MixtureVAE):
         decoder alone. Weak pairs are too noisy for the first: where no cell is paired, "gaussian" is linear.
     """
 
-    contrast_weight: Annotated[float, "at least 0"] = 30.0
+    contrast_weight: Annotated[float, "at least 0", {"float": [3.0, 300.0], "log": True}] = 30.0
     reconstruction_weight: Annotated[float, "at least 0"] = 1.0
-    sharpness: Annotated[float, "above 0"] = 1.0
-    components: Annotated[int, "at least 1"] | None = 50
+    sharpness: Annotated[float, "above 0", {"float": [0.3, 3.0], "log": True}] = 1.0
+    components: Annotated[int, "at least 1", {"int": [20, 100], "log": True}] | None = 50
     linear_path: Literal["cca", "none"] = "cca"
     regression: Literal["gaussian", "linear", "none"] = "gaussian"
 

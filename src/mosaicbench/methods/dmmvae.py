@@ -49,13 +49,7 @@ CARDS = {
         "weigh about 1/128: `beta: 0.0078`); experts normalise each cell (`normalisation: minibatch` is the original), the trunk "
         "too, since running means of minibatches of one modality would mix modalities; no dropout; a learned Gaussian likelihood "
         "and no squared error; widths for thousands of cells, not for millions (`hidden: 1024`, `trunk: 256`, `latent: 128`).",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "hidden": {"int": [64, 256], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "trunk": {"int": [32, 128], "log": True},
-        },
+        "space": ("latent", "hidden", "learning_rate", "beta", "trunk"),
     },
     "dmmvae_experts": {
         "like": "dmmvae_base",
@@ -80,13 +74,7 @@ CARDS = {
         "modality. Discriminators judge the posterior's mean, which is what is embedded, not a draw; they see detached activations (an "
         "earlier version let the discriminators' own gradient into the encoder), logits and not stacked sigmoids, the mean cross-entropy "
         "and not its sum.",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "discriminator_weight": {"float": [0.3, 30.0], "log": True},
-            "discriminator_steps": {"int": [1, 10]},
-        },
+        "space": ("latent", "learning_rate", "beta", "discriminator_weight", "discriminator_steps"),
     },
     "dmmvae_outadv": {
         "like": "dmmvae_encadv",
@@ -105,15 +93,15 @@ CARDS = {
         "deviates": "As for dmmvae_encadv. The discriminators see standardised values, not sparse ones, with spectral norms of 1 and "
         "noise that fades. The original's first version never showed its discriminators a real cell, so they had nothing to tell apart: "
         "`shows_real: false`. Its least-squares version and its ceiling on the discriminator's AUC are left out.",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "discriminator_weight": {"float": [0.3, 30.0], "log": True},
-            "discriminator_steps": {"int": [1, 10]},
-            "output_weight": {"float": [0.01, 1.0], "log": True},
-            "instance_noise": {"float": [0.0, 0.3]},
-        },
+        "space": (
+            "latent",
+            "learning_rate",
+            "beta",
+            "discriminator_weight",
+            "discriminator_steps",
+            "output_weight",
+            "instance_noise",
+        ),
     },
 }
 
@@ -164,10 +152,12 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
         Steps of the discriminators before each of the model's.
     """
 
-    discriminator_weight: Annotated[float, "at least 0"] | Literal["chosen"] = 3.0
+    discriminator_weight: (
+        Annotated[float, "at least 0", {"float": [0.3, 30.0], "log": True}] | Literal["chosen"]
+    ) = 3.0
     discriminator_hidden: Annotated[int, "at least 1"] = 128
     discriminator_learning_rate: Annotated[float, "above 0"] = 5e-3
-    discriminator_steps: Annotated[int, "at least 1"] = 5
+    discriminator_steps: Annotated[int, "at least 1", {"int": [1, 10]}] = 5
 
     def feedback(self, reading: Reading, progress: float) -> Loss:
         """Return -lambda times the cross-entropy of the discriminators of the hidden layer and of the latent."""
@@ -311,8 +301,8 @@ class OutputAdversarialDMMVAE(EncoderAdversarialDMMVAE):
         Whether output discriminators see real cells.
     """
 
-    output_weight: Annotated[float, "at least 0"] = 0.1
-    instance_noise: Annotated[float, "at least 0"] = 0.1
+    output_weight: Annotated[float, "at least 0", {"float": [0.01, 1.0], "log": True}] = 0.1
+    instance_noise: Annotated[float, "at least 0", {"float": [0.0, 0.3]}] = 0.1
     shows_real: bool = True
 
     def feedback(self, reading: Reading, progress: float) -> Loss:

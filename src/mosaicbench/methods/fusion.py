@@ -46,13 +46,7 @@ CARDS = {
         "alone); latents are means, not samples. Weights are of the lowest validation loss, not the last (`weights: last` losses "
         "0.020 of FOSCTTM on BMMC and 0.031 on TEA-seq, 0.043 and 0.046 of skill); beta is 1 (`beta: 1.5`, the original's, scores "
         "the same), the learning rate 0.001 (at 0.0001 it scores the same). Prices: docs/results/departures.md.",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "hidden": {"int": [64, 256], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "modality_dropout": {"float": [0.0, 0.6]},
-        },
+        "space": ("latent", "hidden", "learning_rate", "beta", "modality_dropout"),
     },
     "vae_mlp": {
         "like": "vae_poe",
@@ -96,7 +90,7 @@ class PoEVAE(MultimodalVAE):
 
     reduction: Literal["sum", "mean", "squared_error"] = "sum"
     absent: Literal["left_out", "zeros"] = "left_out"
-    modality_dropout: Annotated[float, "at least 0 and below 1"] = 0.3
+    modality_dropout: Annotated[float, "at least 0 and below 1", {"float": [0.0, 0.6]}] = 0.3
     unimodal_terms: Literal["none", "mvae"] = "none"
 
     def posterior(self, x: Minibatch) -> Normal:

@@ -56,15 +56,15 @@ CARDS = {
         "Beta rises first (`warmup: 0`, the original's, scores the same; the original's discriminator losses 0.003 of FOSCTTM on BMMC). "
         "The discriminator's labels are not smoothed, batches not oversampled and inputs not scaled by batch. Prices: "
         "docs/results/departures.md.",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "components": {"int": [4, 16], "log": True},
-            "dropout": {"float": [0.0, 0.5]},
-            "modality_dropout": {"float": [0.2, 0.8]},
-            "discriminator_weight": {"float": [0.1, 10.0], "log": True},
-        },
+        "space": (
+            "latent",
+            "learning_rate",
+            "beta",
+            "components",
+            "dropout",
+            "modality_dropout",
+            "discriminator_weight",
+        ),
     },
     "mmaavi_ss": {
         "like": "mmaavi",
@@ -76,15 +76,15 @@ CARDS = {
         "summary": "mmAAVI whose mixture components are the cell types: it learns them from few labelled cells, and predicts them.",
         "deviates": "As for mmaavi. Labelled cells are a fixed share of every step. "
         "A cell's type is the most probable component given the mean of its latent.",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "dropout": {"float": [0.0, 0.5]},
-            "modality_dropout": {"float": [0.2, 0.8]},
-            "discriminator_weight": {"float": [0.1, 10.0], "log": True},
-            "label_weight": {"float": [2.0, 200.0], "log": True},
-        },
+        "space": (
+            "latent",
+            "learning_rate",
+            "beta",
+            "dropout",
+            "modality_dropout",
+            "discriminator_weight",
+            "label_weight",
+        ),
     },
 }
 
@@ -135,15 +135,15 @@ class MMAAVI(MultimodalVAE):
     """
 
     likelihood: Literal["gaussian", "counts"] = "counts"
-    components: Annotated[int, "at least 1"] = 8
-    dropout: Annotated[float, "at least 0 and below 1"] = 0.2
-    modality_dropout: Annotated[float, "at least 0 and below 1"] = 0.5
+    components: Annotated[int, "at least 1", {"int": [4, 16], "log": True}] = 8
+    dropout: Annotated[float, "at least 0 and below 1", {"float": [0.0, 0.5]}] = 0.2
+    modality_dropout: Annotated[float, "at least 0 and below 1", {"float": [0.2, 0.8]}] = 0.5
     graph_fraction: Annotated[float, "at least 0 and at most 1"] | Literal["auto"] = "auto"
     graph_weight: Annotated[float, "at least 0"] | Literal["modalities"] = "modalities"
     feature_weight: Annotated[float, "at least 0"] = 0.01
     modality_means: bool = False
     prior_dropout: Annotated[float, "at least 0 and below 1"] | None = None
-    discriminator_weight: Annotated[float, "at least 0"] = 1.0
+    discriminator_weight: Annotated[float, "at least 0", {"float": [0.1, 10.0], "log": True}] = 1.0
     discriminator_tells: Literal["batch", "batch and modalities"] = "batch and modalities"
     discriminator_hidden: Annotated[int, "at least 1"] = 128
     discriminator_learning_rate: Annotated[float, "above 0"] = 2e-3
@@ -419,7 +419,7 @@ class SemiSupervisedMMAAVI(MMAAVI):
     """
 
     components: Annotated[int, "at least 1"] | None = None
-    label_weight: Annotated[float, "at least 0"] = 20.0
+    label_weight: Annotated[float, "at least 0", {"float": [2.0, 200.0], "log": True}] = 20.0
     labelled_fraction: Annotated[float, "at least 0 and at most 1"] = 0.2
     group_means: bool = True
 

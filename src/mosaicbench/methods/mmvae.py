@@ -45,15 +45,15 @@ CARDS = {
         "Likelihoods are not weighed by numbers of features (`likelihood_rescaling: true`, on in the original's code, losses "
         "0.031 of FOSCTTM and 0.055 of skill on TEA-seq); dreg scores as the ELBO does; beta rises first (`warmup: 0`, the "
         "original's, scores the same, or 0.003 of skill more). Prices: docs/results/departures.md.",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "hidden": {"int": [64, 256], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "private": {"int": [0, 16]},
-            "input_dropout": {"float": [0.0, 0.5]},
-            "alignment": {"float": [0.0, 10.0]},
-        },
+        "space": (
+            "latent",
+            "hidden",
+            "learning_rate",
+            "beta",
+            "private",
+            "input_dropout",
+            "alignment",
+        ),
     },
     "mmvae_sup": {
         "like": "mmvae",
@@ -67,13 +67,7 @@ CARDS = {
         "summary": "MMVAE with a linear decoder of the cell type from the shared latent: one label term for every expert.",
         "deviates": "Several classes (the original has two); a cell without a known type pays for none, everywhere (the original "
         "honours this in MMVAE only).",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "hidden": {"int": [64, 256], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "label_weight": {"float": [10.0, 1000.0], "log": True},
-        },
+        "space": ("latent", "hidden", "learning_rate", "beta", "label_weight"),
     },
 }
 
@@ -97,7 +91,7 @@ class MMVAE(MixtureVAE):
 
     objective: Literal["elbo", "iwae", "dreg"] = "elbo"
     samples: Annotated[int, "at least 1"] = 10
-    alignment: Annotated[float, "at least 0"] = 0.0
+    alignment: Annotated[float, "at least 0", {"float": [0.0, 10.0]}] = 0.0
     experts: Literal["sum", "mean"] = "sum"
 
     def __post_init__(self) -> None:

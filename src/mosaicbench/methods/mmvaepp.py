@@ -37,14 +37,7 @@ CARDS = {
         "The authors' annealing over all epochs with the last weights (`warmup: 1.0`, `weights: last`, 100 epochs) decides on "
         "their simulation (docs/results/private_variation.md); on BMMC and TEA-seq it scores as ours does "
         "(docs/results/departures.md).",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "hidden": {"int": [64, 256], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "private": {"int": [4, 32], "log": True},
-            "input_dropout": {"float": [0.0, 0.5]},
-        },
+        "space": ("latent", "hidden", "learning_rate", "beta", "private", "input_dropout"),
     },
     "mmvaepp_sup": {
         "like": "mmvaepp",
@@ -57,15 +50,15 @@ CARDS = {
         "unlike the own modality, the label does reach the shared latent.",
         "deviates": "Several classes (the original has two); a cell without a known type pays for none, everywhere (the original "
         "honours this in MMVAE only).",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "hidden": {"int": [64, 256], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "private": {"int": [4, 32], "log": True},
-            "input_dropout": {"float": [0.0, 0.5]},
-            "label_weight": {"float": [10.0, 1000.0], "log": True},
-        },
+        "space": (
+            "latent",
+            "hidden",
+            "learning_rate",
+            "beta",
+            "private",
+            "input_dropout",
+            "label_weight",
+        ),
     },
 }
 
@@ -74,7 +67,7 @@ CARDS = {
 class MMVAEpp(MixtureVAE):
     """own modality: p(x_m | sg(s), w_m); other modality: p(x_n | s, 0)."""
 
-    private: Annotated[int, "at least 0"] = 10
+    private: Annotated[int, "at least 0", {"int": [4, 32], "log": True}] = 10
 
     def loss(self, x: Minibatch, progress: float) -> Loss:
         """Return the sum over sources of the own path, the paths to other modalities, and the divergence."""

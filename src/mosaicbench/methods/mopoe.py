@@ -43,14 +43,7 @@ CARDS = {
         "target's private latent is a draw from the prior (`cross_private: prior_sample`, what their code does) or 0 (`zero`, what "
         "their text says). "
         "Beta rises first (`warmup: 0`, the original's, scores the same: docs/results/departures.md).",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "hidden": {"int": [64, 256], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "private": {"int": [0, 16]},
-            "input_dropout": {"float": [0.0, 0.5]},
-        },
+        "space": ("latent", "hidden", "learning_rate", "beta", "private", "input_dropout"),
     },
     "mopoe_sup": {
         "like": "mopoe",
@@ -65,13 +58,7 @@ CARDS = {
         "`variant: martens`, for every bound and every path between modalities).",
         "deviates": "Several classes (the original has two); a cell without a known type pays for none, everywhere (the original "
         "honours this in MMVAE only).",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "hidden": {"int": [64, 256], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "label_weight": {"float": [10.0, 1000.0], "log": True},
-        },
+        "space": ("latent", "hidden", "learning_rate", "beta", "label_weight"),
     },
 }
 

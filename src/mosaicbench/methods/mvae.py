@@ -31,14 +31,7 @@ CARDS = {
         "modalities: it is expected at chance there. "
         "Likelihoods are not weighed by modality, as the original's are (`likelihood_rescaling: true` losses 0.032 of skill on "
         "BMMC and 0.077 on TEA-seq, and gives 0.058 and 0.016 of label transfer). Prices: docs/results/departures.md.",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "hidden": {"int": [64, 256], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "private": {"int": [0, 16]},
-            "input_dropout": {"float": [0.0, 0.5]},
-        },
+        "space": ("latent", "hidden", "learning_rate", "beta", "private", "input_dropout"),
     },
     "mvae_sup": {
         "like": "mvae",
@@ -53,13 +46,7 @@ CARDS = {
         "subset.",
         "deviates": "Several classes (the original has two); a cell without a known type pays for none, everywhere (the original "
         "honours this in MMVAE only).",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "hidden": {"int": [64, 256], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "label_weight": {"float": [10.0, 1000.0], "log": True},
-        },
+        "space": ("latent", "hidden", "learning_rate", "beta", "label_weight"),
     },
 }
 

@@ -64,14 +64,14 @@ CARD = {
     "the original, weights and biases begin at draws of "
     "N(0, 0.1), all train cells are trained on, all steps are run and the last weights are kept: patience is not read. In a "
     "chain of three, the modality that is linked with both others stands in the middle.",
-    "space": {
-        "latent": {"int": [8, 64], "log": True},
-        "learning_rate": {"float": [0.001, 0.01], "log": True},
-        "geometry_weight": {"float": [1.0, 100.0], "log": True},
-        "anchor_weight": {"float": [1.0, 100.0], "log": True},
-        "discriminator_weight": {"float": [0.1, 10.0], "log": True},
-        "near": {"float": [0.02, 0.2], "log": True},
-    },
+    "space": (
+        "latent",
+        "learning_rate",
+        "geometry_weight",
+        "anchor_weight",
+        "discriminator_weight",
+        "near",
+    ),
 }
 
 
@@ -108,14 +108,14 @@ class SCMODAL(Budget):
         so that a discriminator can pull cells of unlike types onto each other before anchors hold them apart.
     """
 
-    latent: Annotated[int, "at least 1"] = 20
+    latent: Annotated[int, "at least 1", {"int": [8, 64], "log": True}] = 20
     hidden: Annotated[int, "at least 1"] = 128
     reconstruction_weight: Annotated[float, "at least 0"] = 10.0
-    geometry_weight: Annotated[float, "at least 0"] = 10.0
+    geometry_weight: Annotated[float, "at least 0", {"float": [1.0, 100.0], "log": True}] = 10.0
     cycle_weight: Annotated[float, "at least 0"] = 10.0
-    anchor_weight: Annotated[float, "at least 0"] = 10.0
-    discriminator_weight: Annotated[float, "at least 0"] = 1.0
-    near: Annotated[float, "at least 0 and at most 1"] = 0.06
+    anchor_weight: Annotated[float, "at least 0", {"float": [1.0, 100.0], "log": True}] = 10.0
+    discriminator_weight: Annotated[float, "at least 0", {"float": [0.1, 10.0], "log": True}] = 1.0
+    near: Annotated[float, "at least 0 and at most 1", {"float": [0.02, 0.2], "log": True}] = 0.06
     anchor_components: Annotated[int, "at least 1"] = 30
     order: tuple[str, ...] | None = None
     discriminator_hidden: Annotated[int, "at least 1"] = 64
@@ -124,7 +124,7 @@ class SCMODAL(Budget):
     discriminator_betas: tuple[
         Annotated[float, "at least 0 and below 1"], Annotated[float, "at least 0 and below 1"]
     ] = (0.9, 0.999)
-    learning_rate: Annotated[float, "above 0"] = 3e-3
+    learning_rate: Annotated[float, "above 0", {"float": [0.001, 0.01], "log": True}] = 3e-3
     steps: Annotated[int, "at least 1"] = 3000
     epoch_steps: Annotated[int, "at least 1"] | None = None
     weight_decay: Annotated[float, "at least 0"] = 1e-3

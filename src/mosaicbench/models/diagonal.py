@@ -63,7 +63,7 @@ class DiagonalVAE(MultimodalVAE):
         holds one modality, so that the latter gives every modality the same moments.
     """
 
-    trunk: Annotated[int, "at least 1"] = 64
+    trunk: Annotated[int, "at least 1", {"int": [32, 128], "log": True}] = 64
     normalisation: Literal["cell", "minibatch"] = "cell"
     warmup: Annotated[float, "at least 0 and at most 1"] = 0.5
 

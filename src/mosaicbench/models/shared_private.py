@@ -55,8 +55,8 @@ class SharedPrivateVAE(MultimodalVAE):
         Chance of a value that an encoder reads to be hidden in training; it must still be reconstructed.
     """
 
-    private: Annotated[int, "at least 0"] = 0
-    input_dropout: Annotated[float, "at least 0 and below 1"] = 0.0
+    private: Annotated[int, "at least 0", {"int": [0, 16]}] = 0
+    input_dropout: Annotated[float, "at least 0 and below 1", {"float": [0.0, 0.5]}] = 0.0
 
     def build(self, train: Split) -> None:
         """Make encoders to, and decoders from, the shared and the private latent side by side."""

@@ -23,7 +23,7 @@ class Supervised:
         Weight of -log p(y | s) beside the modalities' log-likelihoods.
     """
 
-    label_weight: Annotated[float, "at least 0"] = 100.0
+    label_weight: Annotated[float, "at least 0", {"float": [10.0, 1000.0], "log": True}] = 100.0
 
     def build(self, train: Split) -> None:
         """Make the networks, and the label's decoder among them."""

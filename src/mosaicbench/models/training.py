@@ -64,7 +64,7 @@ class Budget:
     max_epochs: Annotated[int, "at least 1"] = 1000
     patience: Annotated[int, "at least 1"] = 30
     batch_size: Annotated[int, "at least 1"] = 128
-    learning_rate: Annotated[float, "above 0"] = 1e-3
+    learning_rate: Annotated[float, "above 0", {"float": [0.0003, 0.003], "log": True}] = 1e-3
     validation: Annotated[float, "at least 0 and below 1"] = 0.1
     gradient_clip: Annotated[float, "above 0"] = 10.0
     weights: Literal["best", "last"] = "best"

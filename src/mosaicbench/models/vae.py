@@ -49,9 +49,9 @@ class MultimodalVAE(Budget):
         that the widest does not outweigh the others.
     """
 
-    latent: Annotated[int, "at least 1"] = 20
-    hidden: Annotated[int, "at least 1"] = 128
-    beta: Annotated[float, "at least 0"] = 1.0
+    latent: Annotated[int, "at least 1", {"int": [8, 64], "log": True}] = 20
+    hidden: Annotated[int, "at least 1", {"int": [64, 256], "log": True}] = 128
+    beta: Annotated[float, "at least 0", {"float": [0.03, 10.0], "log": True}] = 1.0
     warmup: Annotated[float, "at least 0 and at most 1"] = 0.2
     annealing: Literal["linear", "sigmoid"] = "linear"
     likelihood: Literal["gaussian", "counts"] = "gaussian"
