@@ -1,11 +1,11 @@
 """What a method meets: `Split` and `Cells`, plain arrays grouped by what was observed; `Truth`, for positive controls; `Method`.
 
-A modality that was not measured in a cell is not in the dict of that cell's block: no mask and no zero stands for "missing".
+A modality that was not measured in a cell is absent from the dicts of that cell's block; there are no masks and no zeros for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -15,9 +15,8 @@ import numpy as np
 if TYPE_CHECKING:
     from scipy import sparse
 
-History = list[
-    dict[str, float]
-]  # one dict per epoch: name of a loss -> value; [] of a method without epochs
+# One dict per epoch: name of a loss -> value; [] of a method without epochs.
+History = list[dict[str, float]]
 BY_MODALITY = (
     "values",
     "counts",
@@ -43,9 +42,9 @@ class Cells:
     counts
         modality -> (cells, counted features) raw counts, sparse: the features of `values`, but for LSI its peaks. Only of
         modalities with counts; of query cells only if the card uses counts.
-    totals
+    library_size
         modality -> (cells,) counts of the whole modality, also of features that were not chosen.
-    activity
+    gene_activity
         modality -> (cells, genes) counts of all ATAC features linked with each chosen gene, sparse; only if the card uses links.
     """
 
@@ -67,21 +66,33 @@ class Cells:
 
     def only(self, *modalities: str) -> Cells:
         """Return the same cells as if nothing but `modalities` had been measured in them."""
-        parts = {
-            part: {m: x for m, x in getattr(self, part).items() if m in modalities}
-            for part in BY_MODALITY[1:]
-        }
+
+        def of(part: dict) -> dict:
+            return {m: part[m] for m in modalities if m in part}
+
         return replace(
-            self, values={modality: self.values[modality] for modality in modalities}, **parts
+            self,
+            values={m: self.values[m] for m in modalities},
+            counts=of(self.counts),
+            library_size=of(self.library_size),
+            gene_activity=of(self.gene_activity),
         )
 
     def take(self, rows: np.ndarray) -> Cells:
         """Return the cells at `rows` (integer positions or a boolean mask)."""
+
+        def of(part: dict) -> dict:
+            return {m: x[rows] for m, x in part.items()}
+
+        labels, batches = (None if x is None else x[rows] for x in (self.labels, self.batches))
         return Cells(
-            names=self.names[rows],
-            labels=None if self.labels is None else self.labels[rows],
-            batches=None if self.batches is None else self.batches[rows],
-            **{part: {m: x[rows] for m, x in getattr(self, part).items()} for part in BY_MODALITY},
+            self.names[rows],
+            of(self.values),
+            labels,
+            batches,
+            of(self.counts),
+            of(self.library_size),
+            of(self.gene_activity),
         )
 
 
@@ -98,11 +109,11 @@ class Normalization:
     library_size
         Median total count of a cell.
     fraction
-        (counted features,) part of all counts.
+        (counted features,) fraction of all counts.
     accessible
-        (counted features,) part of the cells with any count.
+        (counted features,) fraction of the cells with any count.
     mean_if_accessible
-        (peaks,) mean TF-IDF of a peak where it is open; LSI only.
+        (peaks,) mean TF-IDF of a peak over the cells where it is accessible; LSI only.
     loadings
         (peaks, components); LSI only.
     """
@@ -127,7 +138,7 @@ class Split:
         One per pattern of observed modalities.
     features
         modality -> number of features.
-    scales
+    normalizations
         modality -> how its counts become values; only of modalities with counts.
     links
         (modality, modality) -> (counted features of the one, of the other) 1, -1 or 0, sparse: features of the same gene. Both
@@ -147,17 +158,15 @@ class Split:
     @property
     def cell_types(self) -> tuple[str, ...]:
         """The known cell types, sorted."""
-        shown = [block.labels for block in self.blocks if block.labels is not None]
-        return tuple(sorted({label for labels in shown for label in labels} - {""}))
+        return tuple(sorted(_names(block.labels for block in self.blocks) - {""}))
 
     @property
     def batches(self) -> tuple[str, ...]:
         """The batches, sorted."""
-        shown = [block.batches for block in self.blocks if block.batches is not None]
-        return tuple(sorted({str(batch) for batches in shown for batch in batches}))
+        return tuple(sorted(map(str, _names(block.batches for block in self.blocks))))
 
     def observing(self, *modalities: str) -> Cells:
-        """Return every cell with all of `modalities`, showing only those; ValueError if there is none."""
+        """Return every cell with all of `modalities`, with only those; ValueError if there is no such cell."""
         parts = [
             block.only(*modalities) for block in self.blocks if set(modalities) <= set(block.values)
         ]
@@ -166,30 +175,28 @@ class Split:
         return concatenate(parts)
 
 
+def _names(columns: Iterable[np.ndarray | None]) -> set[str]:
+    return set().union(*(column for column in columns if column is not None))
+
+
 def concatenate(parts: list[Cells]) -> Cells:
-    """Join blocks that show the same modalities."""
+    """Join blocks with the same modalities."""
     from scipy import sparse
 
     first = parts[0]
     if len(parts) == 1:
         return first
 
-    def joined(name: str, join: Callable) -> dict:
-        return {
-            modality: join([getattr(part, name)[modality] for part in parts])
-            for modality in getattr(first, name)
-        }
+    def joined(name: str) -> object:
+        found = [getattr(part, name) for part in parts]
+        if name not in BY_MODALITY:
+            return None if found[0] is None else np.concatenate(found)
+        columns = {m: [part[m] for part in found] for m in found[0]}
+        if name in ("counts", "gene_activity"):
+            return {m: sparse.vstack(x, format="csr") for m, x in columns.items()}
+        return {m: np.concatenate(x) for m, x in columns.items()}
 
-    return Cells(
-        names=np.concatenate([part.names for part in parts]),
-        labels=None if first.labels is None else np.concatenate([part.labels for part in parts]),
-        batches=None if first.batches is None else np.concatenate([part.batches for part in parts]),
-        **{name: joined(name, np.concatenate) for name in ("values", "library_size")},
-        **{
-            name: joined(name, lambda matrices: sparse.vstack(matrices, format="csr"))
-            for name in ("counts", "gene_activity")
-        },
-    )
+    return Cells(**{name: joined(name) for name in ("names", "labels", "batches", *BY_MODALITY)})
 
 
 @dataclass(frozen=True)
@@ -221,23 +228,21 @@ class Method(Protocol):
     """What the class of a method offers: a dataclass whose fields are its hyperparameters.
 
     It is the last public class of its file; of a file with CARDS, the last ones are the methods, in the order of their cards.
-    `fit` is mandatory. What else the class has says what it gives: `embed` latents, `embed_private` private latents, `impute`
-    imputed values, `draw` draws of them, `predict` cell types. The input "solution" asks for `reveal`. :func:`offers` says which
-    parts a method has. Order of calls: ``Method(**hyperparameters)``, `reveal`, `save_at`, `fit`, then the others.
+    `fit` is mandatory. The others decide the outputs: `embed` latents, `embed_private` private latents, `impute` imputed values,
+    `draw` draws of them, `predict` cell types. The input "solution" needs `reveal`. :func:`offers` says which parts a method
+    has. Order of calls: ``Method(**hyperparameters)``, `reveal`, `save_at`, `fit`, then the others.
 
     - The seed decides everything random; global generators stay as they are.
-    - What it gives of a cell does not depend on the other cells in the call, except of controls.
+    - The outputs of a cell do not depend on the other cells in the call, except of controls.
     - It changes none of its arguments.
     - It raises :class:`.errors.NotApplicable` if it cannot do what is asked, :class:`.errors.Diverged` if training meets values
       that are not finite. Any exception becomes the status of the run.
     """
 
-    remarks: list[
-        str
-    ]  # optional: what a user should know of this fit, one sentence each; they become the run's message
-    checkpoint: (
-        object | None
-    )  # optional, with `save_at`: its `resumed_after` and `spent` are recorded; a modeling.checkpoint
+    # Optional: sentences for the user about this fit; they become the run's message.
+    remarks: list[str]
+    # Optional, with `save_at`: a models.checkpoint.Checkpoint; its `resumed_after` and `spent` are recorded.
+    checkpoint: object | None
 
     def fit(self, train: Split, seed: int) -> History:
         """Train, and return one dict per epoch: name of a loss -> value."""
@@ -253,11 +258,11 @@ class Method(Protocol):
     ) -> np.ndarray:
         """Return draws of measured values of `target`, (cells, features, draws) standardised, at positions `features`.
 
-        A draw has all the spread that the method believes in, that of a measurement included.
+        A draw has the spread of the method's predictive distribution, measurement noise included.
         """
 
     def embed_private(self, cells: Cells) -> np.ndarray:
-        """Return latents of the one modality of `cells` alone, (cells, private latent), of width 0 if there are none."""
+        """Return private latents of the one modality of `cells`, (cells, private latent), which may have width 0."""
 
     def predict(self, cells: Cells) -> np.ndarray:
         """Return a cell type of the train cells for each cell, (cells,)."""
@@ -269,7 +274,7 @@ class Method(Protocol):
         """Draw `cells` virtual cells from the prior, modality -> (cells, features) standardised; rows correspond."""
 
     def save_at(self, path: Path, *, key: Callable[[], str], seconds: float) -> None:
-        """Let `fit` save its training to `path` every `seconds`, and go on from there if `key` is that of what was saved.
+        """Let `fit` save its training to `path` every `seconds`, and continue from a file there that has the same `key`.
 
         It comes with `checkpoint` and `conditions`.
         """
@@ -278,21 +283,12 @@ class Method(Protocol):
         """Return what training computes with, for the record: the device, the precision."""
 
     def state(self) -> dict[str, np.ndarray]:
-        """Return all that `fit` learned, arrays by name; not needed for plain values, arrays and scikit-learn's estimators."""
+        """Return all that `fit` learned, arrays by name; plain values, arrays and scikit-learn's estimators need no `state`."""
 
     def load(self, state: dict[str, np.ndarray], train: Split) -> None:
-        """Take back what `state` returned, instead of `fit`; `train` is as in `fit`, but every value is 0."""
-
-
-PARTS = frozenset(
-    name for name in {**vars(Method), **Method.__annotations__} if not name.startswith("_")
-)
+        """Restore the result of `state`, instead of `fit`; `train` is as in `fit`, but every value is 0."""
 
 
 def offers(method: object, part: str) -> bool:
     """Return whether a method, or its class, has this part of the contract, such as "generate"."""
-    if part not in PARTS:
-        raise ValueError(
-            f"the contract of a method has no part {part!r}; it has {', '.join(sorted(PARTS))}"
-        )
     return getattr(method, part, None) is not None

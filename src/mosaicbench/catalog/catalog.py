@@ -33,10 +33,14 @@ FUNCTIONS = {"datasets": "load", "data": "curated"}  # other functions are named
 
 @dataclass(frozen=True)
 class Hyperparameter:
-    """One keyword of a method: its annotation as written, and its default."""
+    """One keyword of a method: its annotation, its default, and the values to search, {} if there are none.
+
+    A range to search is a dict in the annotation, ``Annotated[int, "at least 1", {"int": [8, 64], "log": True}]``.
+    """
 
     annotation: str
     default: object
+    space: dict = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,8 +79,9 @@ def card(room: str, name: str) -> dict:
     where = file if name == entry.path.stem else f"{file}, {name}"
     if entry.card is None:
         raise UserError(f"{file}: no CARD and no CARDS; start the name of a helper file with '_'")
-    contract.check(room, where, entry.card)
-    whole = contract.ABSENT.get(room, {}) | entry.card
+    stated = _with_ranges(name, entry.card) if room == "methods" else entry.card
+    contract.check(room, where, stated)
+    whole = contract.ABSENT.get(room, {}) | stated
     if room == "methods":
         whole = card_defaults.whole(whole, _functions(name))
         contract.check_method(where, whole)
@@ -87,6 +92,15 @@ def card(room: str, name: str) -> dict:
                 hint = nearest(need, contract.NEEDS)
                 raise UserError(f"{file}: `{name}` has an unknown parameter {need!r}{hint}")
     return whole
+
+
+def _with_ranges(method: str, card: object) -> object:
+    """Return a card whose "space" is a dict, also where it only names hyperparameters with a range."""
+    if not isinstance(card, dict) or not isinstance(card.get("space"), tuple):
+        return card
+    known = hyperparameters(method)
+    space = {name: known[name].space if name in known else {} for name in card["space"]}
+    return card | {"space": space}
 
 
 def cards(room: str) -> dict[str, dict]:
@@ -344,9 +358,16 @@ def _fields(path: Path, definition: ast.ClassDef) -> dict[str, Hyperparameter]:
             what = f"{_name(path)}: the default of {definition.name}.{node.target.id}"
             if node.value is None:
                 raise UserError(f"{what} is missing; a hyperparameter has one, in its class alone")
-            value = _literal(node.value, what)
-            fields[node.target.id] = Hyperparameter(_text(node.annotation), value)
+            annotation, ranges = _text(node.annotation), _ranges(node.annotation)
+            for values in ranges:
+                annotation = annotation.replace(f", {ast.unparse(values)}", "")
+            space = ast.literal_eval(ranges[0]) if ranges else {}
+            fields[node.target.id] = Hyperparameter(annotation, _literal(node.value, what), space)
     return fields
+
+
+def _ranges(annotation: ast.expr) -> list[ast.Dict]:
+    return [node for node in ast.walk(annotation) if isinstance(node, ast.Dict)]
 
 
 def _text(annotation: ast.expr | None) -> str:

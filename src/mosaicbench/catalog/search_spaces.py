@@ -1,16 +1,15 @@
 """Search spaces: which hyperparameters of a method are searched in tuning, and over which values.
 
-A method's card states it::
+A method's card names them, and the annotation of each has its range::
 
-    "space": {
-        "latent": {"int": [8, 64], "log": True},
-        "dropout": {"float": [0.0, 0.5]},
-        "convergence": {"choice": ["fast", "slow"]},
-    }
+    "space": ("latent", "dropout")
 
-`int` and `float` have both ends of a range, which belong to it; with `log`, steps of the search have
-equal ratios. `choice` has the values. A method's default is in its space, unless it is None, which
-leaves the value to the method. Standard library only.
+    latent: Annotated[int, "at least 1", {"int": [8, 64], "log": True}] = 20
+    dropout: Annotated[float, "at least 0 and below 1", {"float": [0.0, 0.5]}] = 0.2
+
+The catalogue joins both to hyperparameter -> range. A card may also hold that dict itself. `int` and `float` hold both ends of a
+range; with `log`, the search takes steps of equal ratio. `choice` holds the values. A default has to be in its range; a default
+of None, which leaves the value to the method, need not. Standard library only.
 """
 
 from __future__ import annotations

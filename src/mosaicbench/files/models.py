@@ -24,7 +24,7 @@ from mosaicbench.errors import ContractError
 from mosaicbench.files.atomic import atomic, write_text
 from mosaicbench.files.identity import check_place
 
-FORMAT = 4  # of these files; a model of another one is refused
+FORMAT = 5  # of these files; a model of another one is refused
 FOLDER = "model"  # in a run's folder
 
 

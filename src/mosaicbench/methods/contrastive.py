@@ -7,8 +7,8 @@
     x_n is imputed from x_m as a R x_m + b D_n(mean s_m);  R: ridge regression, D_n: the decoder's expectation, a and b at least
                                                            0, least squares on validation cells (stacking, Breiman 1996)
 
-Only cells that show several modalities are contrasted, all are reconstructed. Where no train cell does, mutual nearest
-neighbours in linked features are contrasted, and reconstructed, as one cell. The contrast is in ``modeling.contrast``.
+Only cells with several modalities are contrasted, all are reconstructed. Without such a train cell, mutual nearest neighbours in
+linked features are treated as one cell. The contrast is in ``models.losses``.
 """
 
 from __future__ import annotations
@@ -29,12 +29,11 @@ from mosaicbench.methods.linear import Ridge
 from mosaicbench.models import training
 from mosaicbench.models.estimators import described, restored
 from mosaicbench.models.losses import Contrast, Loss
-from mosaicbench.models.minibatch import Block, Minibatch
+from mosaicbench.models.minibatch import Minibatch
 from mosaicbench.models.posteriors import kl
 from mosaicbench.models.residual import ResidualEncoder, WhitenedComponents, canonical_rotations
-from mosaicbench.models.shared_private import MixtureVAE
-from mosaicbench.models.supervised import Supervised
 from mosaicbench.models.training import Divided
+from mosaicbench.models.vae import MixtureVAE, Supervised
 
 CARDS = {
     "contrastive_vae": {
@@ -46,20 +45,13 @@ CARDS = {
         "outputs": ("joint", "single", "private", "impute"),
         "tested_for": ("aligns", "imputes", "reconstructs", "generates", "random"),
         "paths": ("alone -> itself", "alone -> others", "contrast"),
-        "advice": "Paired cells and mosaics, where one model is to align and to impute. Where cells are few, CCA and "
-        "ridge are as good (docs/results/contrast.md).",
-        "summary": "This project's own. VAEs of whitened principal components, with a linear path that starts as CCA, whose "
-        "latents must tell each cell from the others by its other modality; imputes by decoder and kernel ridge together.",
-        "deviates": "There is no original. Near to it are DCCA, which correlates and does not contrast, and "
-        "scCLIP and scPairing, which contrast cosines of networks that start at random.",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "contrast_weight": {"float": [3.0, 300.0], "log": True},
-            "sharpness": {"float": [0.3, 3.0], "log": True},
-            "components": {"int": [20, 100], "log": True},
-        },
+        "advice": "Paired cells and mosaics, to align and to impute with one model. With few cells, CCA and ridge are as good "
+        "(docs/results/contrast.md).",
+        "summary": "This project's own. VAEs of whitened principal components with a linear path that starts as CCA; a contrast "
+        "makes each cell's latents recognise it among others; imputes by decoder and kernel ridge together.",
+        "deviates": "There is no original. Similar methods are DCCA, which correlates and does not contrast, and scCLIP and "
+        "scPairing, which contrast cosines of randomly initialised networks.",
+        "space": ("latent", "learning_rate", "beta", "contrast_weight", "sharpness", "components"),
     },
     "contrastive_vae_sup": {
         "like": "contrastive_vae",
@@ -67,25 +59,17 @@ CARDS = {
         "inputs": ("pairs", "links", "labels"),
         "paths": ("alone -> itself", "alone -> others", "contrast", "types"),
         "advice": "As contrastive_vae, where train cells have types that the latent should follow. Scores of labels then reward "
-        "what it was told; imputation and FOSCTTM do not.",
+        "the labels it was given; imputation and FOSCTTM do not.",
         "summary": "This project's own: the contrastive VAE with a linear decoder of the cell type from the shared latent.",
         "deviates": "There is no original.",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "contrast_weight": {"float": [3.0, 300.0], "log": True},
-            "label_weight": {"float": [10.0, 1000.0], "log": True},
-        },
+        "space": ("latent", "learning_rate", "beta", "contrast_weight", "label_weight"),
     },
 }
 
-BLEND = "blend "  # in a kept model, begins the names of what is no network's weight
-REGRESSION_COMPONENTS = {
-    "linear": 100,
-    "gaussian": 30,
-}  # principal components that a ridge of this kernel reads
-NEAR = 5  # cells of the other modality among which a weak partner must be, and be mutually
+BLEND = "blend "  # begins the names of what is no network's weight in a kept model
+# Principal components that a ridge of this kernel reads.
+REGRESSION_COMPONENTS = {"linear": 100, "gaussian": 30}
+NEAR = 5  # nearest cells of the other modality, mutually, among which a weak partner is
 
 
 @dataclass(kw_only=True)
@@ -97,25 +81,25 @@ class ContrastiveVAE(MixtureVAE):
     contrast_weight, reconstruction_weight
         Of the contrast, and of all log-likelihoods; 0 removes the term.
     sharpness
-        At the start, of the contrast's similarity; it is learned.
+        Of the contrast's similarity at the start; it is learned.
     components
-        Principal components that encoders read; None has them read the features.
+        Principal components that encoders read; None: they read the features.
     linear_path
         Around each encoder's network: "cca" at the start, or "none".
     regression
-        The kernel of the ridge regression that imputation adds to the decoder, "gaussian" or "linear"; "none" leaves the
-        decoder alone. Weak pairs are too noisy for the first: where no cell is paired, "gaussian" is linear.
+        The kernel of the ridge regression that imputation adds to the decoder, "gaussian" or "linear"; "none": the decoder
+        alone. Without a paired cell, "gaussian" is linear, as weak pairs are too noisy for it.
     """
 
-    contrast_weight: Annotated[float, "at least 0"] = 30.0
+    contrast_weight: Annotated[float, "at least 0", {"float": [3.0, 300.0], "log": True}] = 30.0
     reconstruction_weight: Annotated[float, "at least 0"] = 1.0
-    sharpness: Annotated[float, "above 0"] = 1.0
-    components: Annotated[int, "at least 1"] | None = 50
+    sharpness: Annotated[float, "above 0", {"float": [0.3, 3.0], "log": True}] = 1.0
+    components: Annotated[int, "at least 1", {"int": [20, 100], "log": True}] | None = 50
     linear_path: Literal["cca", "none"] = "cca"
     regression: Literal["gaussian", "linear", "none"] = "gaussian"
 
     def __post_init__(self) -> None:
-        """Refuse what is not defined."""
+        """Refuse combinations that are not defined."""
         if self.weights == "last" and self.regression != "none":
             raise ValueError(
                 "weights: last holds out no cells, on which regression is weighed; take regression: none"
@@ -126,42 +110,31 @@ class ContrastiveVAE(MixtureVAE):
             )
 
     def loss(self, x: Minibatch, progress: float) -> Loss:
-        """Return reconstruction from each modality, its divergence, what labels loss, and the contrast of every two."""
-        posteriors, loss = self.encode(x), Loss()
-        drawn = {
-            m: q.rsample().split([self.latent, self.private], -1) for m, q in posteriors.items()
-        }
-        for source, (shared, private) in drawn.items():
+        """Return reconstruction from each modality, its divergence, the labels' loss, and the contrast of every two."""
+        posteriors, loss, latents = self.encode(x), Loss(), []
+        draws = {source: q.rsample() for source, q in posteriors.items()}
+        for source, q in posteriors.items():
+            shared, private = draws[source].split([self.latent, self.private], -1)
+            latents.append(shared)
             if self.reconstruction_weight:
-                loss += self.reconstruction_weight * self.nll_of(
-                    x, shared, {source: private}, list(x)
-                )
-            loss += self.annealed(progress) * kl(posteriors[source]) + self.nll_label(x, shared)
+                loss += self.reconstruction_weight * self.nll_of(x, shared, {source: private}, x)
+            loss += self.annealed(progress) * kl(q) + self.nll_label(x, shared)
         if self.contrast_weight:
-            loss += self.contrast_weight * self.contrast([shared for shared, _ in drawn.values()])
+            loss += self.contrast_weight * self.contrast(latents)
         return loss
 
     # --- the method's contract ---
 
     def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
-        """Train, then fit regressions and learn what weight they and the decoders have in imputation."""
+        """Train, then fit regressions and the weights of regression and decoder in imputation."""
         kernel = self.regression
         if all(len(block.modalities) == 1 for block in train.blocks):
             train, kernel = weakly_paired(train, NEAR), "none" if kernel == "none" else "linear"
         with training.seeded(seed):
             self.make(train)
-            counts = [
-                modality for modality, decoder in self.decoders.items() if decoder.reads_counts
-            ]
-            divided = training.divide(train, self, counts=counts)
+            divided = training.divide(train, self, counts=self.counted())
             history = training.minimise(
-                self.loss,
-                self.nets,
-                train,
-                budget=self,
-                warmup=self.warmup,
-                counts=counts,
-                divided=divided,
+                self.loss, self.nets, train, budget=self, warmup=self.warmup, divided=divided
             )
         self.ridge, self.shares = {}, {}
         for pair in combinations(train.modalities, 2) if kernel != "none" else ():
@@ -170,27 +143,20 @@ class ContrastiveVAE(MixtureVAE):
         return history
 
     def build(self, train: Split) -> None:
-        """Make the networks, their linear paths at canonical correlation analysis."""
+        """Make the networks, with linear paths that start at canonical correlation analysis."""
         super().build(train)
         self.contrast = Contrast(self.sharpness)
         rotations, whiteners = {}, {}
         if self.components is not None:
             seed = int(torch.randint(2**31, ()))
-            cells = {m: train.observing(m).values[m] for m in train.modalities}
-            whiteners = {m: whitened(x, self.components, seed) for m, x in cells.items()}
+            for m in train.modalities:
+                whiteners[m] = whitened(train.observing(m).values[m], self.components, seed)
         if self.linear_path == "cca":
             rotations = canonical_rotations(whiteners, train, self.latent)
-        width = self.latent + self.private
+        sizes, dropout = (self.hidden, self.latent + self.private), self.input_dropout
         self.encoders = nn.ModuleDict(
             {
-                m: ResidualEncoder(
-                    whiteners.get(m),
-                    d,
-                    self.hidden,
-                    width,
-                    rotations.get(m),
-                    dropout=self.input_dropout,
-                )
+                m: ResidualEncoder(whiteners.get(m), d, *sizes, rotations.get(m), dropout=dropout)
                 for m, d in train.features.items()
             }
         )
@@ -200,28 +166,28 @@ class ContrastiveVAE(MixtureVAE):
     ) -> None:
         """Fit regressions between two modalities, and find the weights of regression and decoder in each direction.
 
-        Cells held out from training decide. What is weighed then is a regression that has not seen these cells; the one that is
-        kept has seen all.
+        Validation cells decide the weights, of a regression fitted without them; the one that is kept has seen all cells.
         """
+        fitted = [
+            part.take(torch.arange(part.cells, device=training.device())) for part in divided[0]
+        ]
         fitted, held_out = (
-            [x for x in part if set(pair) <= set(x)]
-            for part in (map(_all_of, divided[0]), divided[1])
+            [_cells(x.only(*pair)) for x in part if set(pair) <= set(x)]
+            for part in (fitted, divided[1])
         )
         sizes = {m: train.features[m] for m in pair}
         ridge, whole = (
             Ridge(components=REGRESSION_COMPONENTS[kernel], kernel=kernel) for _ in range(2)
         )
-        ridge.fit(Split(tuple(_cells(x.only(*pair)) for x in fitted), sizes), seed)
+        ridge.fit(Split(tuple(fitted), sizes), seed)
         whole.fit(Split((train.observing(*pair),), sizes), seed)
-        decoder = super()
         for source, target in permutations(pair):
             gram, product = np.zeros((2, 2)), np.zeros(2)
-            for cells in (_cells(x.only(*pair)) for x in held_out):
-                predicted = [
-                    member.impute(cells.only(source), target).ravel() for member in (ridge, decoder)
-                ]
-                members = np.stack(predicted).astype(float)  # (2, cells x features)
-                gram += members @ members.T
+            for cells in held_out:
+                observed = cells.only(source)
+                predictions = ridge.impute(observed, target), super().impute(observed, target)
+                members = np.stack([x.ravel() for x in predictions]).astype(float)
+                gram += members @ members.T  # of (2, cells x features)
                 product += members @ cells.values[target].ravel()
             self.ridge[source, target] = whole
             self.shares[source, target] = (
@@ -234,30 +200,26 @@ class ContrastiveVAE(MixtureVAE):
         return super().state() | {f"{BLEND}{name}": x for name, x in blend.items()}
 
     def load(self, state: dict[str, np.ndarray], train: Split) -> None:
-        """Make networks and regressions again from what :meth:`state` returned."""
-        super().load({name: x for name, x in state.items() if not name.startswith(BLEND)}, train)
-        vars(self).update(
-            restored(
-                {name.removeprefix(BLEND): x for name, x in state.items() if name.startswith(BLEND)}
-            )
-        )
+        """Make networks and regressions again from the result of :meth:`state`."""
+        blend = {name: x for name, x in state.items() if name.startswith(BLEND)}
+        super().load({name: state[name] for name in state.keys() - blend.keys()}, train)
+        vars(self).update(restored({name.removeprefix(BLEND): x for name, x in blend.items()}))
 
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return regression and decoder, weighed, the mean over what is observed, (cells, features), standardised.
+        """Return regression and decoder, weighted, the mean over what is observed, (cells, features), standardised.
 
-        Where a direction has no regression, for lack of pairs or because none was asked for, the decoder at the latent.
+        In a direction without a regression, for lack of pairs or with `regression` "none", the decoder at the latent.
         """
-        return np.mean(
-            [self._imputed(cells.only(source), source, target) for source in cells.modalities],
-            axis=0,
-        )
-
-    def _imputed(self, cells: Cells, source: str, target: str) -> np.ndarray:
-        decoded = super().impute(cells, target)
-        if (source, target) not in self.ridge:
-            return decoded
-        of_ridge, of_decoder = self.shares[source, target]
-        return of_ridge * self.ridge[source, target].impute(cells, target) + of_decoder * decoded
+        imputed = []
+        for source in cells.modalities:
+            observed = cells.only(source)
+            x = super().impute(observed, target)
+            if (source, target) in self.ridge:
+                of_ridge, of_decoder = self.shares[source, target]
+                regressed = self.ridge[source, target].impute(observed, target)
+                x = of_ridge * regressed + of_decoder * x
+            imputed.append(x)
+        return np.mean(imputed, axis=0)
 
 
 def whitened(x: np.ndarray, components: int, seed: int) -> WhitenedComponents:
@@ -281,10 +243,6 @@ def stacked(gram: np.ndarray, product: np.ndarray) -> np.ndarray:
     return weights
 
 
-def _all_of(block: Block) -> Minibatch:
-    return block.take(torch.arange(block.cells, device=training.device()))
-
-
 def _cells(x: Minibatch) -> Cells:
     names = np.arange(x.cells).astype(str).astype(object)
     return Cells(names=names, values={m: values.cpu().numpy() for m, values in x.items()})
@@ -292,7 +250,7 @@ def _cells(x: Minibatch) -> Cells:
 
 @dataclass(kw_only=True)
 class SupervisedContrastiveVAE(Supervised, ContrastiveVAE):
-    """Supervised: the shared latent must also tell the cell type, where it is known.
+    """Contrastive VAE whose shared latent must also tell the known cell types.
 
     loss = contrastive VAE's + sum_m { - label_weight E_{q_m} [ log p(y | s_m) ] }
     """

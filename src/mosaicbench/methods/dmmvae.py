@@ -4,13 +4,13 @@
     encadv:        loss = loss of experts - lambda ramp(t) sum_{h in (hidden, latent)} cross_entropy_h(h(x_m), m)
     outadv:        loss = loss of encadv - lambda_out ramp(t - t_0) sum_n cross_entropy_n(x_hat_{m -> n}, generated)
 
-x_hat_{m -> n} is what expert decoder n makes of a cell of modality m: reconstructed for n = m, cross-generated for all others.
-Discriminator n sees as many real cells of modality n as generated ones, of which each source gives the same share.
+x_hat_{m -> n} is the output of expert decoder n for a cell of modality m: reconstructed for n = m, cross-generated for all others.
+Discriminator n sees as many real cells of modality n as generated ones, equally many from each source.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
@@ -23,6 +23,7 @@ from mosaicbench.models import training
 from mosaicbench.models.diagonal import DiagonalVAE, Reading, Trunk
 from mosaicbench.models.discriminators import (
     Discriminator,
+    Examples,
     Opponents,
     Trial,
     chosen_weight,
@@ -43,19 +44,13 @@ CARDS = {
         "tested_for": ("reconstructs", "generates", "random"),
         "paths": ("alone -> itself",),
         "advice": "Never for results: nothing aligns its latents. It is the control of the later steps.",
-        "summary": "First step of the D-MMVAE: one VAE per modality with nothing in common, the control of the later steps.",
-        "deviates": "The original is a VAE of one modality. Here every modality has one, and latents and cross-generation between "
-        "VAEs that share nothing stand where chance stands. The evidence lower bound (the original's sum over cells makes its KL "
-        "weigh about 1/128: `beta: 0.0078`); experts normalise each cell (`normalisation: minibatch` is the original), the trunk "
+        "summary": "First step of the D-MMVAE: one VAE per modality, nothing shared; the control of the later steps.",
+        "deviates": "The original is a VAE of one modality. Here every modality has one; latents and cross-generation between VAEs "
+        "that share nothing score as chance. The evidence lower bound (the original's sum over cells gives its KL a weight of "
+        "about 1/128: `beta: 0.0078`); experts normalise each cell (`normalisation: minibatch` is the original), the trunk "
         "too, since running means of minibatches of one modality would mix modalities; no dropout; a learned Gaussian likelihood "
         "and no squared error; widths for thousands of cells, not for millions (`hidden: 1024`, `trunk: 256`, `latent: 128`).",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "hidden": {"int": [64, 256], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "trunk": {"int": [32, 128], "log": True},
-        },
+        "space": ("latent", "hidden", "learning_rate", "beta", "trunk"),
     },
     "dmmvae_experts": {
         "like": "dmmvae_base",
@@ -74,19 +69,13 @@ CARDS = {
         "paths": ("alone -> itself", "shared trunk", "discriminator of latents"),
         "advice": "Cells that are never paired, where no features are linked. Look at `types_matched` before anything "
         "else: discriminators align distributions, and may exchange cell types. With links, scmodal or linked_mnn.",
-        "summary": "Third step of the D-MMVAE: discriminators of the shared hidden layer and of the latent tell the modality; the "
-        "encoders must surprise them.",
+        "summary": "Third step of the D-MMVAE: discriminators predict the modality from the shared hidden layer and from the latent; "
+        "the encoders raise their cross-entropy.",
         "deviates": "As for dmmvae_experts. The last of the original's three versions, gradient reversal, with one head, the "
-        "modality. Discriminators judge the posterior's mean, which is what is embedded, not a draw; they see detached activations (an "
+        "modality. Discriminators see the posterior's mean, the embedding, not a draw; their activations are detached (an "
         "earlier version let the discriminators' own gradient into the encoder), logits and not stacked sigmoids, the mean cross-entropy "
         "and not its sum.",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "discriminator_weight": {"float": [0.3, 30.0], "log": True},
-            "discriminator_steps": {"int": [1, 10]},
-        },
+        "space": ("latent", "learning_rate", "beta", "discriminator_weight", "discriminator_steps"),
     },
     "dmmvae_outadv": {
         "like": "dmmvae_encadv",
@@ -98,22 +87,22 @@ CARDS = {
             "discriminator of latents",
             "discriminator of outputs",
         ),
-        "advice": "As dmmvae_encadv, at more time; in config/studies/split_transcriptome.yaml discriminators of outputs added "
-        "nothing that scores see.",
+        "advice": "As dmmvae_encadv, at more time; in config/studies/split_transcriptome.yaml discriminators of outputs changed "
+        "no score.",
         "summary": "Fourth step of the D-MMVAE: a discriminator per modality tells real from reconstructed and cross-generated profiles; "
-        "the model must surprise it.",
+        "the model raises its cross-entropy.",
         "deviates": "As for dmmvae_encadv. The discriminators see standardised values, not sparse ones, with spectral norms of 1 and "
-        "noise that fades. The original's first version never showed its discriminators a real cell, so they had nothing to tell apart: "
+        "noise that fades. The discriminators of the original's first version never see a real cell, so they have nothing to tell apart: "
         "`shows_real: false`. Its least-squares version and its ceiling on the discriminator's AUC are left out.",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "discriminator_weight": {"float": [0.3, 30.0], "log": True},
-            "discriminator_steps": {"int": [1, 10]},
-            "output_weight": {"float": [0.01, 1.0], "log": True},
-            "instance_noise": {"float": [0.0, 0.3]},
-        },
+        "space": (
+            "latent",
+            "learning_rate",
+            "beta",
+            "discriminator_weight",
+            "discriminator_steps",
+            "output_weight",
+            "instance_noise",
+        ),
     },
 }
 
@@ -134,7 +123,7 @@ class BaseDMMVAE(DiagonalVAE):
 class ExpertsDMMVAE(DiagonalVAE):
     """Step 2, {m} -> m, through the one trunk of all modalities.
 
-    At inference a cell of modality m is decoded by the expert of another one. Nothing in training asks for it.
+    At inference a cell of modality m is decoded by the expert of another one, which is not trained for.
     """
 
     def trunks(self, modalities: tuple[str, ...]) -> dict[str, Trunk]:
@@ -142,84 +131,77 @@ class ExpertsDMMVAE(DiagonalVAE):
         return dict.fromkeys(modalities, Trunk(self.hidden, self.trunk, self.latent))
 
 
-WEIGHTS = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0)  # of which one may be chosen
+WEIGHTS = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0)  # lambdas to choose from
 
 
 @dataclass(kw_only=True)
 class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
     """Step 3, {m} -> m, less lambda times the discriminators' cross-entropy about m.
 
-    The discriminators tell the modality from the trunk's activations, and the model surprises them.
+    The discriminators predict the modality from the trunk's activations, and the model raises their cross-entropy.
 
     Attributes
     ----------
     discriminator_weight
-        Lambda, in nats of loss per nat of cross-entropy; 0 leaves dmmvae_experts. "chosen" fits with each of `WEIGHTS` and keeps the
-        one whose latents a fresh probe tells least, of those that explain 95 % of what lambda 0 explains: no truth takes part.
+        Lambda, in nats of loss per nat of cross-entropy; 0 is dmmvae_experts. "chosen" fits with each of `WEIGHTS` and keeps the
+        one with the lowest accuracy of a fresh probe of the modality, of those that explain 95 % of the variance that lambda 0
+        explains; no truth takes part.
     discriminator_hidden
         Width of every discriminator's two hidden layers.
     discriminator_learning_rate
-        Of the discriminators; they have to keep up with what they judge.
+        Of the discriminators; they have to keep up with the model.
     discriminator_steps
         Steps of the discriminators before each of the model's.
     """
 
-    discriminator_weight: Annotated[float, "at least 0"] | Literal["chosen"] = 3.0
+    discriminator_weight: (
+        Annotated[float, "at least 0", {"float": [0.3, 30.0], "log": True}] | Literal["chosen"]
+    ) = 3.0
     discriminator_hidden: Annotated[int, "at least 1"] = 128
     discriminator_learning_rate: Annotated[float, "above 0"] = 5e-3
-    discriminator_steps: Annotated[int, "at least 1"] = 5
+    discriminator_steps: Annotated[int, "at least 1", {"int": [1, 10]}] = 5
 
     def feedback(self, reading: Reading, progress: float) -> Loss:
         """Return -lambda times the cross-entropy of the discriminators of the hidden layer and of the latent."""
-        loss = super().feedback(reading, progress)
-        if self.discriminator_weight == 0:
-            return loss
-        return loss + Loss(
-            {
-                f"feedback_{name}": -self.discriminator_weight
-                * ramp(progress)
-                * self._discriminator(name).cross_entropy(seen, domain)
-                for name, (seen, domain) in self._activations(reading).items()
-            }
-        )
+        loss = Loss()
+        for name, (x, domain) in self._activations(reading).items():
+            weight = -self.discriminator_weight * ramp(progress)
+            loss += weight * self._cross_entropy(name, x, domain)
+        return loss
 
     def discriminators(self, train: Split) -> dict[str, tuple[Discriminator, float]]:
         """Return the discriminators that take part, each with its learning rate."""
         widths = {"hidden": self.trunk, "latent": self.latent} if self.discriminator_weight else {}
+        rate, domains = self.discriminator_learning_rate, len(train.features)
         return {
-            name: (
-                Discriminator(width, self.discriminator_hidden, len(train.features)),
-                self.discriminator_learning_rate,
-            )
+            name: (Discriminator(width, self.discriminator_hidden, domains), rate)
             for name, width in widths.items()
         }
 
-    def evidence(
+    def examples(
         self, minibatches: Sequence[Minibatch], readings: list[Reading], progress: float
-    ) -> Mapping[str, tuple[Tensor, Tensor]]:
-        """Return what each discriminator sees of a step, and the domains."""
+    ) -> Examples:
+        """Return what the discriminators learn from in a step."""
+        parts: dict[str, list] = {}
+        for reading in readings:
+            for name, example in self._activations(reading).items():
+                parts.setdefault(name, []).append(example)
+        return {name: tuple(map(torch.cat, zip(*of, strict=True))) for name, of in parts.items()}
+
+    def _activations(self, reading: Reading) -> Examples:
         if self.discriminator_weight == 0:
             return {}
-        shown = [self._activations(reading) for reading in readings]
-        return {
-            name: tuple(torch.cat(parts) for parts in zip(*(s[name] for s in shown), strict=True))
-            for name in shown[0]
-        }
-
-    def _activations(self, reading: Reading) -> dict[str, tuple[Tensor, Tensor]]:
-        """Return discriminator -> what it sees of cells of one modality, and that modality's number."""
-        domain = torch.full(
-            (len(reading.z),), self.numbers[reading.modality], device=reading.z.device
-        )
+        domain = _domain(reading, self.numbers[reading.modality])
         return {"hidden": (reading.hidden, domain), "latent": (reading.q.mean, domain)}
 
-    def _discriminator(self, name: str) -> Discriminator:
-        return self.opponents.discriminators[name]
+    def _cross_entropy(self, name: str, x: Tensor, domain: Tensor) -> Loss:
+        discriminator = self.opponents.discriminators[name]
+        return Loss({f"feedback_{name}": discriminator.cross_entropy(x, domain)})
 
     # --- the method's contract ---
 
     def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
-        """Train on `train` and return the history; `remarks` says where a discriminator won or died, and which lambda was chosen."""
+        """Train on `train` and return the history; `remarks` says if a discriminator won or died, and the chosen lambda."""
         if self.discriminator_weight == "chosen":
             return self._fit_best(train, seed)
         history = super().fit(train, seed)
@@ -227,68 +209,56 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
         return history
 
     def build(self, train: Split) -> None:
-        """Make the networks, then the discriminators, who stand outside what the model trains."""
+        """Make the networks, then the discriminators, which the model does not train."""
         super().build(train)
         self.numbers = {modality: number for number, modality in enumerate(train.features)}
-        made = self.discriminators(train)
-        discriminators = nn.ModuleDict(
-            {name: discriminator for name, (discriminator, _) in made.items()}
-        )
-        rates = {name: rate for name, (_, rate) in made.items()}
-        self.opponents = (
-            Opponents(
-                discriminators.to(training.device()),
-                self._evidence,
-                rates,
+        made, self.opponents = self.discriminators(train), None
+        if made:
+            discriminators = {name: discriminator for name, (discriminator, _) in made.items()}
+            self.opponents = Opponents(
+                nn.ModuleDict(discriminators).to(training.device()),
+                self._examples,
+                {name: rate for name, (_, rate) in made.items()},
                 self.discriminator_steps,
             )
-            if made
-            else None
-        )
 
     def rules(self) -> dict[str, object]:
         """Return how training differs: there are opponents."""
         return super().rules() | {"opponents": self.opponents}
 
-    def _evidence(
-        self, minibatches: Sequence[Minibatch], progress: float
-    ) -> Mapping[str, tuple[Tensor, Tensor]]:
-        return self.evidence(minibatches, [self.read(x) for x in minibatches], progress)
+    def _examples(self, minibatches: Sequence[Minibatch], progress: float) -> Examples:
+        return self.examples(minibatches, [self.read(x) for x in minibatches], progress)
 
     def _fit_best(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Fit with every weight, and become the model of the chosen one."""
-        fitted, histories = {}, {}
+        fitted, histories, trials = {}, {}, {}
+        cells = one_modality_each(train, seed)
         for weight in WEIGHTS:
             fitted[weight] = replace(self, discriminator_weight=weight)
             histories[weight] = fitted[weight].fit(train, seed)
-        shown = one_modality_each(train, seed)
-        trials = {weight: model.trial(shown, seed) for weight, model in fitted.items()}
+            trials[weight] = fitted[weight].trial(cells, seed)
         best = chosen_weight(trials)
-        made = {
-            name: value
-            for name, value in vars(fitted[best]).items()
-            if name not in self.__dataclass_fields__
-        }
-        vars(self).update(made)
-        found = ", ".join(
-            f"{weight:g}: {trial.probe:.2f} and {trial.explained:.3f}"
-            for weight, trial in trials.items()
-        )
-        chosen = f"lambda {best:g} was chosen (lambda: accuracy of a probe, explained variance of train cells: {found})"
+        vars(self).update(vars(fitted[best]) | {"discriminator_weight": "chosen"})
+        tried = ", ".join(f"{w:g}: {t.probe:.2f} and {t.explained:.3f}" for w, t in trials.items())
+        chosen = f"lambda {best:g} was chosen (lambda: accuracy of a probe, explained variance of train cells: {tried})"
         self.remarks = [chosen, *self.remarks]
         return histories[best]
 
     @torch.no_grad()
-    def trial(self, shown: Split, seed: int) -> Trial:
-        """Return what a fresh probe tells of the train cells' latents, and the share of their variance that is explained."""
+    def trial(self, cells: Split, seed: int) -> Trial:
+        """Return the accuracy of a fresh probe of the train cells' latents, and the fraction of variance that is explained."""
         latents, error, spread = [], 0.0, 0.0
-        for block in shown.blocks:
-            (modality,) = block.modalities
+        for block in cells.blocks:
+            ((modality, x),) = block.values.items()
             latents.append(torch.from_numpy(self.embed(block)))
-            error += np.square(block.values[modality] - self.impute(block, modality)).mean()
-            spread += np.square(block.values[modality]).mean()
+            error += np.square(x - self.impute(block, modality)).mean()
+            spread += np.square(x).mean()
         with torch.enable_grad():
             return Trial(probe_accuracy(latents, seed), float(1 - error / spread))
+
+
+def _domain(reading: Reading, number: int) -> Tensor:
+    return torch.full((len(reading.z),), number, device=reading.z.device)
 
 
 REAL, GENERATED = 0, 1
@@ -299,71 +269,55 @@ BEGINS = 0.4  # progress at which lambda_out begins to rise
 class OutputAdversarialDMMVAE(EncoderAdversarialDMMVAE):
     """Step 4: as step 3, less lambda_out times the cross-entropy about what is decoded from m.
 
-    A discriminator of each modality's output tells real from generated profiles, and the model surprises it too.
+    A discriminator of each modality's output tells real from generated profiles, and the model raises its cross-entropy too.
 
     Attributes
     ----------
     output_weight
-        Lambda of the output discriminators; 0 leaves dmmvae_encadv.
+        Lambda of the output discriminators; 0 is dmmvae_encadv.
     instance_noise
-        Standard deviation of what is added to all that output discriminators see, at first; it fades over the warm-up.
+        Standard deviation of the noise on the input of output discriminators, at first; it fades over the warm-up.
     shows_real
         Whether output discriminators see real cells.
     """
 
-    output_weight: Annotated[float, "at least 0"] = 0.1
-    instance_noise: Annotated[float, "at least 0"] = 0.1
+    output_weight: Annotated[float, "at least 0", {"float": [0.01, 1.0], "log": True}] = 0.1
+    instance_noise: Annotated[float, "at least 0", {"float": [0.0, 0.3]}] = 0.1
     shows_real: bool = True
 
     def feedback(self, reading: Reading, progress: float) -> Loss:
         """Return the feedback of dmmvae_encadv, and -lambda_out times the output discriminators' cross-entropy."""
         loss = super().feedback(reading, progress)
-        if self.output_weight == 0:
-            return loss
         weight = -self.output_weight * ramp(max(0.0, (progress - BEGINS) / (1 - BEGINS)))
-        domain = torch.full((len(reading.z),), GENERATED, device=reading.z.device)
-        for target in self.numbers:
-            seen = self._noisy(self.decoded(reading.z, target), progress)
-            loss += Loss(
-                {
-                    f"feedback_output_{target}": weight
-                    * self._discriminator(f"output_{target}").cross_entropy(seen, domain)
-                }
-            )
+        domain = _domain(reading, GENERATED)
+        for target in self.numbers if self.output_weight else ():
+            profiles = self._noisy(self.decoded(reading.z, target), progress)
+            loss += weight * self._cross_entropy(f"output_{target}", profiles, domain)
         return loss
 
     def discriminators(self, train: Split) -> dict[str, tuple[Discriminator, float]]:
         """Return the discriminators of dmmvae_encadv, and one per modality that learns at a quarter of their rate."""
-        widths = train.features if self.output_weight else {}
-        return super().discriminators(train) | {
-            f"output_{modality}": (
-                Discriminator(width, self.discriminator_hidden, 2, spectral=True),
-                self.discriminator_learning_rate / 4,
-            )
-            for modality, width in widths.items()
-        }
+        made, rate = super().discriminators(train), self.discriminator_learning_rate / 4
+        for modality, width in train.features.items() if self.output_weight else ():
+            discriminator = Discriminator(width, self.discriminator_hidden, 2, spectral=True)
+            made[f"output_{modality}"] = discriminator, rate
+        return made
 
-    def evidence(
+    def examples(
         self, minibatches: Sequence[Minibatch], readings: list[Reading], progress: float
-    ) -> Mapping[str, tuple[Tensor, Tensor]]:
-        """Return what the discriminators of dmmvae_encadv see, and for each modality real and generated profiles."""
-        shown = dict(super().evidence(minibatches, readings, progress))
-        for x in minibatches if self.output_weight else []:
+    ) -> Examples:
+        """Return the examples of dmmvae_encadv, and for each modality real and generated profiles."""
+        examples = dict(super().examples(minibatches, readings, progress))
+        for x in minibatches if self.output_weight else ():
             ((target, real),) = x.items()
-            share = max(1, len(real) // len(readings))
-            made = torch.cat([self.decoded(reading.z[:share], target) for reading in readings])
-            parts = {REAL: real, GENERATED: made} if self.shows_real else {GENERATED: made}
-            domain = torch.cat(
-                [
-                    torch.full((len(part),), number, device=real.device)
-                    for number, part in parts.items()
-                ]
-            )
-            shown[f"output_{target}"] = (
-                self._noisy(torch.cat(list(parts.values())), progress),
-                domain,
-            )
-        return shown
+            each = max(1, len(real) // len(readings))
+            generated = torch.cat([self.decoded(reading.z[:each], target) for reading in readings])
+            parts = {REAL: real} if self.shows_real else {}
+            parts[GENERATED] = generated
+            profiles = self._noisy(torch.cat(list(parts.values())), progress)
+            domain = [torch.full((len(x),), n, device=real.device) for n, x in parts.items()]
+            examples[f"output_{target}"] = profiles, torch.cat(domain)
+        return examples
 
     def _noisy(self, x: Tensor, progress: float) -> Tensor:
         return x + self.instance_noise * (1 - progress) * torch.randn_like(x)

@@ -2,8 +2,7 @@
 
     loss = - E_q [ sum_m log p(x_m | z) ] + beta KL(q || p)
 
-In training a cell shows all that was observed but for modalities dropped at random, so that the rest must explain them too: else
-a single modality's expert would never be asked to embed a cell alone.
+In training, modalities are dropped at random and the rest must explain them too: else no expert would learn to embed a cell alone.
 """
 
 from __future__ import annotations
@@ -32,42 +31,35 @@ CARDS = {
         "scenarios": ("paired", "mosaic"),
         "inputs": ("pairs",),
         "paths": ("all -> each",),
-        "advice": "Cells with all modalities, of which one joint embedding is wanted: the plainest fusion, to hold "
-        "others against. What a single modality's latent is worth depends on modalities being dropped in "
-        "training (`modality_dropout`).",
+        "advice": "One joint embedding of cells with all modalities: the plainest fusion, to compare others with. The latent of "
+        "a single modality is only good if modalities are dropped in training (`modality_dropout`).",
         "summary": "One joint posterior, the product of the modalities' Gaussian experts and the prior; each modality is decoded "
         "from it.",
-        "deviates": "Losses are summed over features, with a learned standard deviation (the original averages squared errors, "
-        "beside which the KL weighs as many times more as there are features: `reduction: squared_error`); values are "
+        "deviates": "Losses are summed over features, with a learned standard deviation (the original averages squared errors, so "
+        "that the KL weighs more by the number of features: `reduction: squared_error`); values are "
         "standardised, and ATAC is LSI (the original has log-normalised RNA and a truncated SVD of raw counts, both "
         "in their own units, where ATAC of deep cells has large variances and the KL weighs less); an absent "
-        "modality's expert is left out (the original puts a second prior in its place: `absent: zeros`) and is met in "
-        "training through modality dropout (`modality_dropout: 0` is the original, whose experts are never used "
-        "alone); latents are means, not samples. Weights are of the lowest validation loss, not the last (`weights: last` losses "
+        "modality's expert is left out (in the original it is a second prior: `absent: zeros`), which training meets "
+        "through modality dropout (`modality_dropout: 0` is the original, whose experts are never used "
+        "alone); latents are means, not samples. Weights are of the lowest validation loss, not the last (`weights: last` costs "
         "0.020 of FOSCTTM on BMMC and 0.031 on TEA-seq, 0.043 and 0.046 of skill); beta is 1 (`beta: 1.5`, the original's, scores "
         "the same), the learning rate 0.001 (at 0.0001 it scores the same). Prices: docs/results/departures.md.",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "hidden": {"int": [64, 256], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "modality_dropout": {"float": [0.0, 0.6]},
-        },
+        "space": ("latent", "hidden", "learning_rate", "beta", "modality_dropout"),
     },
     "vae_mlp": {
         "like": "vae_poe",
         "label": "VAE (MLP)",
         "paper": "VAE-omics",
         "doi": "",
-        "advice": "As vae_poe. With modalities dropped in training the two fuse about equally well; without, the "
-        "product of experts does better where a cell shows one modality (docs/results/fusion.md).",
+        "advice": "As vae_poe. With modality dropout the two fuse about equally well; without, the product of experts is better "
+        "for cells with one modality (docs/results/fusion.md).",
         "summary": "One joint posterior, computed by a network from the modalities' concatenated encodings; each modality is "
         "decoded from it.",
         "deviates": "Losses are summed over features, with a learned standard deviation, and values are standardised (the original "
         "averages squared errors of values in their own units: `reduction: squared_error`, `standardise: false`); an "
-        "absent modality is a learned token met in training through modality dropout (the original feeds zeros that "
-        "training never saw: `absent: zeros`); latents are means, not samples. Weights are of the lowest validation loss, not the "
-        "last (`weights: last` losses 0.015 of skill on TEA-seq); beta is 1 (`beta: 1.5`, the original's, gains 0.008 of FOSCTTM "
+        "absent modality is a token, learned through modality dropout (the original feeds zeros that training never "
+        "saw: `absent: zeros`); latents are means, not samples. Weights are of the lowest validation loss, not the "
+        "last (`weights: last` costs 0.015 of skill on TEA-seq); beta is 1 (`beta: 1.5`, the original's, gains 0.008 of FOSCTTM "
         "there). Prices: docs/results/departures.md.",
     },
 }
@@ -77,61 +69,55 @@ CARDS = {
 class PoEVAE(MultimodalVAE):
     """PoE-fusion VAE: all observed -> each observed, through the product of the modalities' experts.
 
-        q(z | x) = p(z) prod_{m in S} q_m(z | x_m),      S is what a cell shows
+        q(z | x) = p(z) prod_{m in S} q_m(z | x_m),      S: the modalities that a cell shows
 
     Attributes
     ----------
     reduction
-        Of log-likelihoods over features: "sum", "mean", or the original's "squared_error", whose mean over features stands
-        beside a KL that is summed over latent dimensions; no standard deviation is learned, so the scale of values decides.
+        Of log-likelihoods over features: "sum", "mean", or the original's "squared_error", a mean over features beside a KL that
+        is summed over latent dimensions; it learns no standard deviation, so the scale of values decides.
     absent
-        What stands for a modality that was not observed: nothing, or the original's expert N(0, 1) ("zeros": of its mean and
-        its log-variance), by which the prior counts once more.
+        "left_out": an unobserved modality has no expert; "zeros", the original's: its expert is N(0, 1) (zero mean and
+        log-variance), so the prior counts once more.
     modality_dropout
-        Probability that a modality is hidden from a cell's posterior in training; at least one is left, and all are decoded.
-        None is hidden with `absent` "zeros".
+        Probability that a modality is hidden from a cell's posterior in training; at least one is left, and all are decoded. No
+        modality is hidden with `absent` "zeros".
     unimodal_terms
         "none", or "mvae": a cell also pays the bound of each of its modalities alone, as in MVAE.
     """
 
     reduction: Literal["sum", "mean", "squared_error"] = "sum"
     absent: Literal["left_out", "zeros"] = "left_out"
-    modality_dropout: Annotated[float, "at least 0 and below 1"] = 0.3
+    modality_dropout: Annotated[float, "at least 0 and below 1", {"float": [0.0, 0.6]}] = 0.3
     unimodal_terms: Literal["none", "mvae"] = "none"
 
     def posterior(self, x: Minibatch) -> Normal:
         """Return the product of the observed modalities' experts; in training some may be dropped."""
-        experts = self.encode(x)
+        experts = list(self.encode(x).values())
         if self.absent == "zeros":
-            zeros = torch.zeros_like(next(iter(experts.values())).mean)
-            absent = Normal(zeros, zeros + 1, validate_args=False)
-            return product_of_experts(
-                [*experts.values(), *[absent] * (len(self.decoders) - len(experts))]
-            )
-        seen = self.seen(list(x), x.cells)
-        return product_of_experts(
-            list(experts.values()), None if seen is None else list(seen.values())
-        )
+            zeros = torch.zeros_like(experts[0].mean)
+            prior = Normal(zeros, zeros + 1, validate_args=False)
+            return product_of_experts(experts + [prior] * (len(self.decoders) - len(experts)))
+        seen = self.seen(x)
+        return product_of_experts(experts, seen and list(seen.values()))
 
-    def seen(self, observed: list[str], cells: int) -> dict[str, Tensor] | None:
+    def seen(self, x: Minibatch) -> dict[str, Tensor] | None:
         """Draw which observed modalities each cell shows, (cells, 1) bool each, at least one; None: all of them."""
-        if (
-            not self.decoders.training
-            or self.absent == "zeros"
-            or self.modality_dropout == 0
-            or len(observed) == 1
-        ):
+        observed, cells = len(x), x.cells
+        dropped = self.decoders.training and self.absent == "left_out" and self.modality_dropout > 0
+        if not dropped or observed == 1:
             return None
         device = next(self.decoders.parameters()).device
-        kept = torch.rand(cells, len(observed), device=device) >= self.modality_dropout
-        kept |= one_hot(torch.randint(len(observed), (cells,), device=device), len(observed)).bool()
-        return {modality: kept[:, i : i + 1] for i, modality in enumerate(observed)}
+        kept = torch.rand(cells, observed, device=device) >= self.modality_dropout
+        kept |= one_hot(torch.randint(observed, (cells,), device=device), observed).bool()
+        return {modality: kept[:, i : i + 1] for i, modality in enumerate(x)}
 
     def loss(self, x: Minibatch, progress: float) -> Loss:
-        """Return the negative evidence lower bound of the joint posterior, and of each modality alone where it is asked for."""
+        """Return the negative evidence lower bound of the joint posterior, and with `unimodal_terms` of each modality alone."""
         loss = self.bound(x, progress)
         if self.unimodal_terms == "mvae" and len(x) > 1:
-            loss = sum((self.bound(x.only(modality), progress) for modality in x), loss)
+            for modality in x:
+                loss += self.bound(x.only(modality), progress)
         return loss
 
     def bound(self, x: Minibatch, progress: float) -> Loss:
@@ -141,11 +127,11 @@ class PoEVAE(MultimodalVAE):
         z = q.rsample()
         for modality, values in x.items():
             if self.reduction == "squared_error":
-                expected = self.decoders[modality].expected(z)
-                loss += Loss({f"nll_{modality}": torch.square(values - expected).mean(-1)})
-                continue
-            weight = 1 / values.shape[1] if self.reduction == "mean" else 1
-            loss += weight * self.nll(x, z, [modality])
+                error = torch.square(values - self.decoders[modality].expected(z)).mean(-1)
+                loss += Loss({f"nll_{modality}": error})
+            else:
+                weight = 1 / values.shape[1] if self.reduction == "mean" else 1
+                loss += weight * self.nll(x, z, [modality])
         return loss
 
 
@@ -155,30 +141,26 @@ class MLPVAE(PoEVAE):
 
         q(z | x) = N(MLP([mu_1, ..., mu_M]))
 
-    A concatenation has a place for every modality, so an absent one needs a token. It is learned where modalities are dropped.
+    A concatenation has a place for every modality, so an absent one needs a token, which is learned where modalities are dropped.
     """
 
     def build(self, train: Split) -> None:
         """Make a deterministic encoder per modality, a token for its absence, and the fusion network."""
         super().build(train)
-        self.encoders = nn.ModuleDict(
-            {m: mlp(d, self.hidden, self.latent) for m, d in train.features.items()}
-        )
-        self.fusion = GaussianEncoder(len(train.features) * self.latent, self.hidden, self.latent)
+        encoders = {m: mlp(d, self.hidden, self.latent) for m, d in train.features.items()}
+        self.encoders = nn.ModuleDict(encoders)
+        self.fusion = GaussianEncoder(len(encoders) * self.latent, self.hidden, self.latent)
         learned = self.absent == "left_out"
-        self.tokens = nn.ParameterDict(
-            {m: nn.Parameter(torch.zeros(self.latent), learned) for m in train.features}
-        )
+        tokens = {m: nn.Parameter(torch.zeros(self.latent), learned) for m in encoders}
+        self.tokens = nn.ParameterDict(tokens)
 
     def posterior(self, x: Minibatch) -> Normal:
         """Return the fused posterior; in training, all but one of a cell's modalities may be replaced by their tokens."""
-        seen = self.seen(list(x), x.cells)
-        slots = {
-            modality: token.expand(x.cells, -1) for modality, token in self.tokens.items()
-        }  # (cells, latent) each
-        for modality, values in x.items():
-            encoded = self.encoders[modality](values)
-            slots[modality] = (
-                encoded if seen is None else torch.where(seen[modality], encoded, slots[modality])
-            )
-        return self.fusion(torch.cat(list(slots.values()), -1))
+        seen, slots = self.seen(x), []
+        for modality, token in self.tokens.items():
+            slot = token.expand(x.cells, -1)  # (cells, latent)
+            if modality in x:
+                encoded = self.encoders[modality](x[modality])
+                slot = torch.where(seen[modality], encoded, slot) if seen else encoded
+            slots.append(slot)
+        return self.fusion(torch.cat(slots, -1))

@@ -29,10 +29,7 @@ CARDS = {
         "deviates": "Regularised by keeping `components` principal components of each modality. Each canonical variate is weighted "
         "by the correlation that it reaches, so that uncertain ones count less in distances. "
         "Of a mosaic, the train cells that show all modalities.",
-        "space": {
-            "latent": {"int": [5, 50], "log": True},
-            "components": {"int": [10, 100], "log": True},
-        },
+        "space": ("latent", "components"),
     },
     "pca_joint": {
         "label": "Joint PCA",
@@ -43,9 +40,7 @@ CARDS = {
         "inputs": ("pairs",),
         "summary": "Probabilistic PCA of the standardised modalities side by side; the linear counterpart of a fusion VAE.",
         "deviates": "Each modality is divided by the square root of its number of features, so that modalities weigh the same.",
-        "space": {
-            "latent": {"int": [5, 64], "log": True},
-        },
+        "space": ("latent",),
     },
     "procrustes": {
         "like": "pca_joint",
@@ -66,9 +61,7 @@ CARDS = {
         "`kernel: gaussian` makes it a kernel ridge regression on 300 landmarks. "
         "Of a mosaic, the train cells that show both modalities of a direction. Residuals are those of leaving one cell out of "
         "the regression, with the same penalty and components.",
-        "space": {
-            "components": {"int": [20, 300], "log": True},
-        },
+        "space": ("components",),
     },
     "linear": {
         "like": "cca",
@@ -77,11 +70,7 @@ CARDS = {
         "summary": "The latents of CCA and the imputed values of ridge regression, as one method.",
         "deviates": "As CCA and Ridge, which it runs. The values are not read off the latents: each direction has a regression of "
         "its own.",
-        "space": {
-            "latent": {"int": [5, 50], "log": True},
-            "components": {"int": [10, 100], "log": True},
-            "regression_components": {"int": [20, 300], "log": True},
-        },
+        "space": ("latent", "components", "regression_components"),
     },
 }
 
@@ -95,8 +84,8 @@ class CCA:
     analysis. Source: Kettenring 1971.
     """
 
-    latent: Annotated[int, "at least 1"] = 20
-    components: Annotated[int, "at least 1"] = 30
+    latent: Annotated[int, "at least 1", {"int": [5, 50], "log": True}] = 20
+    components: Annotated[int, "at least 1", {"int": [10, 100], "log": True}] = 30
 
     def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Fit on the cells in which every modality was measured."""
@@ -140,7 +129,7 @@ class JointPCA:
     from any subset. Source: Tipping & Bishop 1999.
     """
 
-    latent: Annotated[int, "at least 1"] = 20
+    latent: Annotated[int, "at least 1", {"int": [5, 64], "log": True}] = 20
 
     def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Fit on the cells in which every modality was measured."""
@@ -184,7 +173,7 @@ class Procrustes:
     Source: Schönemann 1966.
     """
 
-    latent: Annotated[int, "at least 1"] = 20
+    latent: Annotated[int, "at least 1", {"int": [5, 64], "log": True}] = 20
 
     def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Fit on the cells in which every modality was measured."""
@@ -230,7 +219,7 @@ class Ridge:
         "linear", or "gaussian".
     """
 
-    components: Annotated[int, "at least 1"] = 100
+    components: Annotated[int, "at least 1", {"int": [20, 300], "log": True}] = 100
     kernel: Literal["linear", "gaussian"] = "linear"
 
     def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
@@ -320,9 +309,9 @@ class Linear:
         Principal components of the source that a regression reads.
     """
 
-    latent: Annotated[int, "at least 1"] = 20
-    components: Annotated[int, "at least 1"] = 30
-    regression_components: Annotated[int, "at least 1"] = 100
+    latent: Annotated[int, "at least 1", {"int": [5, 50], "log": True}] = 20
+    components: Annotated[int, "at least 1", {"int": [10, 100], "log": True}] = 30
+    regression_components: Annotated[int, "at least 1", {"int": [20, 300], "log": True}] = 100
 
     def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Fit both on the cells in which the modalities that they relate were measured."""

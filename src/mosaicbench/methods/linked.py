@@ -27,10 +27,7 @@ CARDS = {
         "deviates": "New cells are projected by the train cells' loadings. Latents have length 1, as Seurat's; there is no step "
         "with anchors after it. Of three modalities, the one that is linked with the others is held against both at once, on the "
         "columns that all have.",
-        "space": {
-            "latent": {"int": [5, 50], "log": True},
-            "neighbors": {"int": [5, 50], "log": True},
-        },
+        "space": ("latent", "neighbors"),
     },
     "linked_harmony": {
         "like": "linked_cca",
@@ -59,12 +56,7 @@ CARDS = {
         "deviates": "The reference is the first modality of the dataset, of three the one that is linked with the others. No "
         "correction vectors, since modalities have no common space to correct in: a cell takes the mean over the `neighbors` "
         "anchored train cells that are nearest in its own modality's principal components.",
-        "space": {
-            "latent": {"int": [5, 50], "log": True},
-            "neighbors": {"int": [5, 50], "log": True},
-            "anchors": {"int": [5, 50], "log": True},
-            "anchor_components": {"int": [10, 60], "log": True},
-        },
+        "space": ("latent", "neighbors", "anchors", "anchor_components"),
     },
 }
 
@@ -91,8 +83,8 @@ class LinksBaseline:
         Train cells of the target whose mean is imputed.
     """
 
-    latent: Annotated[int, "at least 1"] = 20
-    neighbors: Annotated[int, "at least 1"] = 20
+    latent: Annotated[int, "at least 1", {"int": [5, 50], "log": True}] = 20
+    neighbors: Annotated[int, "at least 1", {"int": [5, 50], "log": True}] = 20
 
     def align(self, shown: Split, seed: int) -> None:
         """Learn the latent from train cells of one modality each."""
@@ -213,8 +205,8 @@ class LinksMNN(LinksBaseline):
         More linked features than this are projected on so many joint principal components before neighbours are sought.
     """
 
-    anchors: Annotated[int, "at least 1"] = 20
-    anchor_components: Annotated[int, "at least 1"] = 30
+    anchors: Annotated[int, "at least 1", {"int": [5, 50], "log": True}] = 20
+    anchor_components: Annotated[int, "at least 1", {"int": [10, 60], "log": True}] = 30
 
     def align(self, shown: Split, seed: int) -> None:
         """Lay out each modality by itself, find anchors, and place the anchored cells."""

@@ -1,7 +1,7 @@
 """mmAAVI: cells of any subset of the modalities, through attention, a mixture prior, a guidance graph and a discriminator of batches.
 
 c ~ Cat(1 / C),   u ~ N(0, 1),   z | c, u ~ N(mu(c, u), sd(c, u)),   v_f ~ N(0, 1) of every feature f of every modality
-x_m | z, v, s ~ NB(total softmax(softplus(a_s) (w z . v_f + (1 - w) MLP_m(z)_f) + b_s), t_s)        in batch s
+x_m | z, v, s ~ NB(library size softmax(softplus(a_s) (w z . v_f + (1 - w) MLP_m(z)_f) + b_s), t_s)        in batch s
 q(z | x): h_m = encoder_m(x_m), h = sum_m a_m h_m, a = softmax of sigmoid(w_1 . h_m) tanh(w_2 . h_m) over what is observed
 
 loss = - E_q [ sum_m log p(x_m | z, v, s) ] + beta (kl_z + kl_u + kl_c)
@@ -10,9 +10,9 @@ loss = - E_q [ sum_m log p(x_m | z, v, s) ] + beta (kl_z + kl_u + kl_c)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import compress, product
 from typing import Annotated, Literal
 
 import numpy as np
@@ -22,15 +22,16 @@ from torch.distributions import Normal
 from torch.nn.functional import cross_entropy, one_hot, softplus
 
 from mosaicbench.contract import Cells, Split
+from mosaicbench.errors import NotApplicable
 from mosaicbench.models import training
-from mosaicbench.models.discriminators import Discriminator, Opponents, ramp
+from mosaicbench.models.discriminators import Discriminator, Examples, Opponents, ramp
 from mosaicbench.models.guidance import FeatureGraph, HybridDecoder, graph_sizes
 from mosaicbench.models.losses import Loss
 from mosaicbench.models.minibatch import Block, Minibatch, by_pieces
 from mosaicbench.models.mixture import MixturePrior
 from mosaicbench.models.networks import mlp
 from mosaicbench.models.posteriors import SMALLEST_SD, kl
-from mosaicbench.models.training import labelled_cells, with_labelled
+from mosaicbench.models.training import Steps
 from mosaicbench.models.vae import MultimodalVAE
 
 CARDS = {
@@ -43,58 +44,57 @@ CARDS = {
         "inputs": ("pairs", "links"),
         "paths": ("all -> each", "graph of links", "discriminator of batches"),
         "advice": "Mosaics whose cells come in batches with different modalities, and features with links.",
-        "summary": "Mosaic VAE: attention over the observed modalities, a mixture prior, embeddings of all features that a graph "
-        "of links guides, and a discriminator that must not tell the batch.",
-        "deviates": "The graph's reconstruction, which the released code never pays for, is trained (`graph_weight: 0` is that "
-        "code). An absent modality is imputed at the train cells' median total (the original multiplies by the cell's own, which "
-        "is 0), in the cell's batch, or the mean of all where it is a new one. Cells with several modalities are also encoded from "
-        "fewer (`modality_dropout: 0` is the original), else no modality would ever be encoded alone in paired data. The discriminator "
-        "tells batch and observed modalities, since in the original's data each batch has its own (`discriminator_tells: batch`); "
+        "summary": "Mosaic VAE: attention over the observed modalities, a mixture prior, embeddings of all features, guided by a "
+        "graph of links, and a discriminator of batches.",
+        "deviates": "The graph's reconstruction is a loss (not in the released code: `graph_weight: 0`). An absent modality is imputed "
+        "at the train cells' median library size (the original multiplies by the cell's own, which is 0), in the cell's batch, or "
+        "the mean of all if it is new. Cells with several modalities are also encoded from fewer (`modality_dropout: 0` is the "
+        "original), else no modality would be encoded alone in paired data. The discriminator predicts batch and observed "
+        "modalities, since in the original's data each batch has its own (`discriminator_tells: batch`); "
         "`discriminator_weight: 20` is the original's. Components are summed over, not drawn; layers are normalised by cell, not by "
-        "minibatch; counts that were not chosen as features have a share too; Adam and the common networks and budget. Without "
+        "minibatch; counts that were not chosen as features have a fraction too; Adam and the common networks and budget. Without "
         "links every feature has an embedding of its own; where a modality has no counts its values are Gaussian. "
-        "Beta rises first (`warmup: 0`, the original's, scores the same; the original's discriminator losses 0.003 of FOSCTTM on BMMC). "
+        "Beta rises first (`warmup: 0`, the original's, scores the same; the original's discriminator costs 0.003 of FOSCTTM on BMMC). "
         "The discriminator's labels are not smoothed, batches not oversampled and inputs not scaled by batch. Prices: "
         "docs/results/departures.md.",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "components": {"int": [4, 16], "log": True},
-            "dropout": {"float": [0.0, 0.5]},
-            "modality_dropout": {"float": [0.2, 0.8]},
-            "discriminator_weight": {"float": [0.1, 10.0], "log": True},
-        },
+        "space": (
+            "latent",
+            "learning_rate",
+            "beta",
+            "components",
+            "dropout",
+            "modality_dropout",
+            "discriminator_weight",
+        ),
     },
     "mmaavi_ss": {
         "like": "mmaavi",
         "label": "mmAAVI semi-supervised",
         "inputs": ("pairs", "links", "labels"),
         "paths": ("all -> each", "graph of links", "discriminator of batches", "types"),
-        "advice": "As mmaavi, where few cells have types and those of the others are wanted: compare "
-        "config/studies/label_scarcity.yaml.",
+        "advice": "As mmaavi, to predict the types of most cells from those of few: compare config/studies/label_scarcity.yaml.",
         "summary": "mmAAVI whose mixture components are the cell types: it learns them from few labelled cells, and predicts them.",
-        "deviates": "As for mmaavi. Labelled cells are a fixed share of every step. "
+        "deviates": "As for mmaavi. Labelled cells are a fixed fraction of every step. "
         "A cell's type is the most probable component given the mean of its latent.",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "dropout": {"float": [0.0, 0.5]},
-            "modality_dropout": {"float": [0.2, 0.8]},
-            "discriminator_weight": {"float": [0.1, 10.0], "log": True},
-            "label_weight": {"float": [2.0, 200.0], "log": True},
-        },
+        "space": (
+            "latent",
+            "learning_rate",
+            "beta",
+            "dropout",
+            "modality_dropout",
+            "discriminator_weight",
+            "label_weight",
+        ),
     },
 }
 
 ENOUGH_PAIRS = 10  # cells with two modalities, above which the networks get more of the decoder
-SHARE_WITH_PAIRS, SHARE_WITHOUT = 0.9, 0.99
+FRACTION_WITH_PAIRS, FRACTION_WITHOUT = 0.9, 0.99
 
 
 @dataclass(frozen=True)
 class Features:
-    """A draw of the embeddings of all features, (features, latent), and what it losses, scalars by name."""
+    """A draw of the embeddings of all features, (features, latent), and their loss, scalars by name."""
 
     v: Tensor
     loss: Loss
@@ -113,9 +113,9 @@ class MMAAVI(MultimodalVAE):
     dropout
         Of the encoders' last layer.
     modality_dropout
-        Chance that a minibatch with several modalities is encoded from some of them only; it must reconstruct all.
+        Probability that a minibatch with several modalities is encoded from some of them only; it must reconstruct all.
     graph_fraction
-        w, the share of the graph in what is decoded; "auto": 0.9 where more than ten train cells have several modalities, else
+        w, the fraction of the graph in the decoder; "auto": 0.9 where more than ten train cells have several modalities, else
         0.99.
     graph_weight
         Weight of the links' likelihood, a mean over links; "modalities" is their number, as in the paper, at which a thousand
@@ -135,34 +135,32 @@ class MMAAVI(MultimodalVAE):
     """
 
     likelihood: Literal["gaussian", "counts"] = "counts"
-    components: Annotated[int, "at least 1"] = 8
-    dropout: Annotated[float, "at least 0 and below 1"] = 0.2
-    modality_dropout: Annotated[float, "at least 0 and below 1"] = 0.5
+    components: Annotated[int, "at least 1", {"int": [4, 16], "log": True}] = 8
+    dropout: Annotated[float, "at least 0 and below 1", {"float": [0.0, 0.5]}] = 0.2
+    modality_dropout: Annotated[float, "at least 0 and below 1", {"float": [0.2, 0.8]}] = 0.5
     graph_fraction: Annotated[float, "at least 0 and at most 1"] | Literal["auto"] = "auto"
     graph_weight: Annotated[float, "at least 0"] | Literal["modalities"] = "modalities"
     feature_weight: Annotated[float, "at least 0"] = 0.01
     modality_means: bool = False
     prior_dropout: Annotated[float, "at least 0 and below 1"] | None = None
-    discriminator_weight: Annotated[float, "at least 0"] = 1.0
+    discriminator_weight: Annotated[float, "at least 0", {"float": [0.1, 10.0], "log": True}] = 1.0
     discriminator_tells: Literal["batch", "batch and modalities"] = "batch and modalities"
     discriminator_hidden: Annotated[int, "at least 1"] = 128
     discriminator_learning_rate: Annotated[float, "above 0"] = 2e-3
     discriminator_steps: Annotated[int, "at least 1"] = 1
 
-    # --- what is paid ---
-
     def loss(self, x: Minibatch, progress: float) -> Loss:
-        """Return the bound of cells encoded from some of what is observed, less what surprises the discriminator."""
-        shown = self.shown(x)
-        q = self.posterior(shown)
-        return self.bound(x, q, progress) + self.feedback(shown, q, progress)
+        """Return the bound of cells encoded from some of what is observed, and the discriminator's feedback."""
+        encoded = self.shown(x)
+        q = self.posterior(encoded)
+        return self.bound(x, q, progress) + self.feedback(encoded, q, progress)
 
     def held_out_loss(self, x: Minibatch, progress: float) -> Loss:
-        """Return the mean bound over all that may be shown of the cells; a game against a discriminator has no minimum to stop at."""
-        subsets = self.subsets(tuple(x))
-        return sum(
-            (self.bound(x, self.posterior(x.only(*s)), progress) for s in subsets), Loss()
-        ) * (1 / len(subsets))
+        """Return the mean bound over the subsets that cells are encoded from; a game against a discriminator has no minimum."""
+        subsets, loss = self.subsets(tuple(x)), Loss()
+        for subset in subsets:
+            loss += self.bound(x, self.posterior(x.only(*subset)), progress)
+        return loss * (1 / len(subsets))
 
     def bound(self, x: Minibatch, q: Normal, progress: float) -> Loss:
         """Return the negative evidence lower bound of all that was measured, given the posterior."""
@@ -173,18 +171,18 @@ class MMAAVI(MultimodalVAE):
 
     def nll_of(self, x: Minibatch, z: Tensor, v: Tensor) -> Loss:
         """Return the negative log-likelihood of what was measured, by modality."""
-        batch, places = self.batch_weights(x), self.graph.places
-        nlls = {m: self.decoders[m].nll(z, v[places[m]], batch, x, m) for m in x}
-        return Loss(
-            {f"nll_{m}": self.rescaling[m] * self.share[m] * nll for m, nll in nlls.items()}
-        )
+        batch, loss = self.batch_weights(x), Loss()
+        for m in x:
+            nll = self.decoders[m].nll(z, v[self.graph.places[m]], batch, x, m)
+            loss[f"nll_{m}"] = self.rescaling[m] * self.cells_per_measured[m] * nll
+        return loss
 
     def divergence(self, x: Minibatch, q: Normal, z: Tensor) -> Loss:
         """Return the divergence from the mixture prior."""
         return self.prior.divergence(q, z)
 
     def features(self) -> Features:
-        """Return a draw of the features' embeddings and what they loss, the same for all cells of a step."""
+        """Return a draw of the features' embeddings and their loss, the same for all cells of a step."""
         if self._drawn is not None and self.graph.training:
             return self._drawn
         q = self.graph()
@@ -195,14 +193,13 @@ class MMAAVI(MultimodalVAE):
         self._drawn = Features(v, loss)
         return self._drawn
 
-    def feedback(self, shown: Minibatch, q: Normal, progress: float) -> Loss:
-        """Return -lambda times the discriminator's cross-entropy about where the cells come from."""
+    def feedback(self, encoded: Minibatch, q: Normal, progress: float) -> Loss:
+        """Return -lambda times the discriminator's cross-entropy about the origin of the cells."""
         if self.opponents is None:
             return Loss()
-        cross_entropy = self.opponents.discriminators["origin"].cross_entropy(
-            q.mean, self.origin(shown)
-        )
-        return Loss(feedback_origin=-self.discriminator_weight * ramp(progress) * cross_entropy)
+        discriminator = self.opponents.discriminators["origin"]
+        nats = discriminator.cross_entropy(q.mean, self.origin(encoded))
+        return Loss(feedback_origin=-self.discriminator_weight * ramp(progress) * nats)
 
     # --- what is inferred ---
 
@@ -217,50 +214,40 @@ class MMAAVI(MultimodalVAE):
 
     def attention(self, hidden: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return each modality's weight in each cell, (cells,): they sum to one over what is observed."""
-        gates = {m: self.gates(h) for m, h in hidden.items()}  # (cells, 2) each
-        scores = torch.stack(
-            [torch.sigmoid(gate[:, 0]) * torch.tanh(gate[:, 1]) for gate in gates.values()]
-        )
+        gates = [self.gates(h).unbind(-1) for h in hidden.values()]  # (cells,) twice for each
+        scores = torch.stack([torch.sigmoid(w_1) * torch.tanh(w_2) for w_1, w_2 in gates])
         return dict(zip(hidden, torch.softmax(scores, 0), strict=True))
 
     def shown(self, x: Minibatch) -> Minibatch:
-        """Return the cells as they are encoded in training: with some of their modalities, by the chance of dropout."""
+        """Return the cells as they are encoded in training: at random with some of their modalities only."""
         proper = self.subsets(tuple(x))[1:]
         if not proper or torch.rand(()).item() >= self.modality_dropout:
             return x
         return x.only(*proper[int(torch.randint(len(proper), ()))])
 
     def subsets(self, observed: tuple[str, ...]) -> list[tuple[str, ...]]:
-        """Return what may be shown of cells: all that was observed, and, with dropout, each proper subset."""
-        chosen = (
-            product((True, False), repeat=len(observed))
-            if self.modality_dropout
-            else [(True,) * len(observed)]
-        )
-        return [
-            tuple(m for m, keep in zip(observed, kept, strict=True) if keep)
-            for kept in chosen
-            if any(kept)
-        ]
+        """Return the modalities that cells may be encoded from: all observed, and, with dropout, each proper subset."""
+        if not self.modality_dropout:
+            return [observed]
+        kept = product((True, False), repeat=len(observed))
+        return [tuple(compress(observed, keep)) for keep in kept if any(keep)]
 
     def batch_weights(self, x: Minibatch) -> Tensor:
-        """Return (cells, batches): one where the cell is of that batch, equal shares of all where it is of none of them."""
-        codes = (
-            torch.zeros(x.cells, dtype=torch.long, device=self.gates.weight.device)
-            if x.batches is None
-            else x.batches
-        )
+        """Return (cells, batches): one at the cell's batch, or equal weights where it is of an unknown batch."""
+        codes = x.batches
+        if codes is None:
+            codes = torch.zeros(x.cells, dtype=torch.long, device=self.gates.weight.device)
         known = one_hot(codes.clamp_min(0), self.batch_count).float()
         return torch.where(codes[:, None] < 0, 1 / self.batch_count, known)
 
-    def origin(self, shown: Minibatch) -> Tensor:
-        """Return the number of each cell's batch and of what is shown of it, (cells,)."""
-        pattern = self.patterns.index(tuple(shown)) if self.discriminator_tells != "batch" else 0
-        return pattern * self.batch_count + self.batch_weights(shown).argmax(-1)
+    def origin(self, encoded: Minibatch) -> Tensor:
+        """Return the number of each cell's batch and of the modalities that it is encoded from, (cells,)."""
+        pattern = self.patterns.index(tuple(encoded)) if self.discriminator_tells != "batch" else 0
+        return pattern * self.batch_count + self.batch_weights(encoded).argmax(-1)
 
     @property
     def batch_count(self) -> int:
-        """The number of batches: one where none are known."""
+        """The number of batches, at least one."""
         return max(len(self.batches), 1)
 
     # --- the method's contract ---
@@ -272,47 +259,42 @@ class MMAAVI(MultimodalVAE):
         return history
 
     def build(self, train: Split) -> None:
-        """Make the networks, then the discriminator, who stands outside what the model trains."""
+        """Make the networks, then the discriminator, which the model does not train."""
         self.batches = train.batches
-        counted = self.likelihood == "counts"
-        sizes = graph_sizes(train, counted)
+        normalizations = train.normalizations if self.likelihood == "counts" else {}
+        sizes = graph_sizes(train, self.likelihood == "counts")
         links = {
-            pair: found
-            for pair, found in train.links.items()
-            if found.shape == tuple(sizes[m] for m in pair)
+            (one, other): matrix
+            for (one, other), matrix in train.links.items()
+            if matrix.shape == (sizes[one], sizes[other])
         }
+        cells = sum(map(len, train.blocks))
         pairs = sum(len(block) for block in train.blocks if len(block.modalities) > 1)
-        share = self.graph_fraction
-        if share == "auto":
-            share = SHARE_WITH_PAIRS if pairs > ENOUGH_PAIRS else SHARE_WITHOUT
+        fraction = self.graph_fraction
+        if fraction == "auto":
+            fraction = FRACTION_WITH_PAIRS if pairs > ENOUGH_PAIRS else FRACTION_WITHOUT
         self.graph = FeatureGraph(sizes, links, self.latent)
         self.encoders = nn.ModuleDict({m: self._encoder(d) for m, d in train.features.items()})
         self.gates = nn.Linear(self.hidden, 2, bias=False)
         self.fusion = mlp(self.hidden, self.hidden, 2 * self.latent)
-        self.prior = MixturePrior(
-            self.latent, self.component_count(train), dropout=self.prior_dropout
-        )
-        normalizations = train.normalizations if counted else {}
-        widths = {
-            "latent": self.latent,
-            "hidden": self.hidden,
-            "batches": self.batch_count,
-            "graph_fraction": share,
-        }
-        decoders = {
-            m: HybridDecoder(features=d, normalization=normalizations.get(m), **widths)
-            for m, d in sizes.items()
-        }
+        components = self.component_count(train)
+        self.prior = MixturePrior(self.latent, components, dropout=self.prior_dropout)
+        decoders, self.cells_per_measured = {}, {}
+        for modality, features in sizes.items():
+            decoders[modality] = HybridDecoder(
+                latent=self.latent,
+                hidden=self.hidden,
+                features=features,
+                batches=self.batch_count,
+                graph_fraction=fraction,
+                normalization=normalizations.get(modality),
+            )
+            measured = sum(len(block) for block in train.blocks if modality in block.modalities)
+            self.cells_per_measured[modality] = (
+                cells / max(measured, 1) if self.modality_means else 1.0
+            )
         self.decoders = nn.ModuleDict(decoders)
         self._rescale(train)
-        having = {
-            m: sum(len(block) for block in train.blocks if m in block.modalities)
-            for m in train.features
-        }
-        cells = sum(len(block) for block in train.blocks)
-        self.share = {
-            m: cells / max(n, 1) if self.modality_means else 1.0 for m, n in having.items()
-        }
         self.opponents = self._opponents(train)
         self._drawn = None
 
@@ -321,50 +303,51 @@ class MMAAVI(MultimodalVAE):
         return self.components
 
     def rules(self) -> dict[str, object]:
-        """Return how training differs: every step holds cells of every block, and there is an opponent."""
+        """Return how training differs: every step has cells of every block, and there is an opponent."""
         return {
             "steps": self.steps,
             "held_out_loss": self.held_out_loss,
             "opponents": self.opponents,
         }
 
-    def divided(self, blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]]:
+    def divided(self, blocks: list[Block], size: int) -> Steps:
         """Yield the minibatches of each step of an epoch."""
         return training.some_of_each(blocks, size)
 
-    def steps(self, blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]]:
+    def steps(self, blocks: list[Block], size: int) -> Steps:
         """Yield the minibatches of each step, and let each draw the features' embeddings anew."""
         for minibatches in self.divided(blocks, size):
             self._drawn = None
             yield minibatches
 
     def decoded(self, z: Tensor, target: str, batch: Tensor | None = None) -> Tensor:
-        """Return what is expected of a modality given z, (cells, features), standardised; by default in the mean batch."""
+        """Return the expected values of a modality given z, (cells, features), standardised; by default in the mean batch."""
         if batch is None:
             batch = torch.full((len(z), self.batch_count), 1 / self.batch_count, device=z.device)
-        return self.decoders[target].expected(
-            z, self.graph().mean[self.graph.places[target]], batch
-        )
+        return self.decoders[target].expected(z, self._embeddings(target), batch)
 
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return what is expected of `target` in the cells' batches at the posterior mean, (cells, features), standardised."""
+        """Return the expected values of `target` in the cells' batches at the posterior mean, (cells, features), standardised."""
         return self.computed(
             lambda x: self.decoded(self.posterior(x).mean, target, self.batch_weights(x)), cells
         )
 
     def computed(self, function: Callable[[Minibatch], Tensor], cells: Cells) -> np.ndarray:
-        """Return function(minibatch) of all `cells`, whose batches the function is told, (cells, ...)."""
+        """Return function(minibatch with batches) of all `cells`, (cells, ...)."""
         return by_pieces(function, cells, training.device(), batches=self.batches)
 
     def sampled(self, z: Tensor, target: str, columns: Tensor, x: Minibatch) -> Tensor:
-        """Return what a modality is measured as in the cells' batches, drawn given z, (cells, columns), standardised."""
-        v = self.graph().mean[self.graph.places[target]]
-        return self.decoders[target].drawn(z, v, self.batch_weights(x), columns)
+        """Return a draw of measured values of a modality in the cells' batches given z, (cells, columns), standardised."""
+        batch = self.batch_weights(x)
+        return self.decoders[target].drawn(z, self._embeddings(target), batch, columns)
 
     def drawn(self, cells: int) -> dict[str, Tensor]:
         """Return draws of the mixture prior, the same for every modality's decoder."""
         return dict.fromkeys(self.decoders, self.prior.drawn(cells))
+
+    def _embeddings(self, modality: str) -> Tensor:
+        return self.graph().mean[self.graph.places[modality]]
 
     def _encoder(self, features: int) -> nn.Module:
         return nn.Sequential(
@@ -375,51 +358,53 @@ class MMAAVI(MultimodalVAE):
         )
 
     def _opponents(self, train: Split) -> Opponents | None:
-        """Make the discriminator, where there is anything for it to tell."""
-        shown = {subset for block in train.blocks for subset in self.subsets(block.modalities)}
-        self.patterns = sorted(shown) if self.discriminator_tells != "batch" else [()]
+        """Make the discriminator, if there are several origins of cells."""
+        subsets = [self.subsets(block.modalities) for block in train.blocks]
+        self.patterns = (
+            sorted(set().union(*subsets)) if self.discriminator_tells != "batch" else [()]
+        )
         origins = len(self.patterns) * self.batch_count
         if self.discriminator_weight == 0 or origins < 2:
             return None
-        discriminators = nn.ModuleDict(
-            {"origin": Discriminator(self.latent, self.discriminator_hidden, origins)}
-        ).to(training.device())
+        discriminator = Discriminator(self.latent, self.discriminator_hidden, origins)
         return Opponents(
-            discriminators,
-            self._evidence,
+            nn.ModuleDict({"origin": discriminator}).to(training.device()),
+            self._examples,
             {"origin": self.discriminator_learning_rate},
             self.discriminator_steps,
         )
 
-    def _evidence(
-        self, minibatches: Sequence[Minibatch], progress: float
-    ) -> Mapping[str, tuple[Tensor, Tensor]]:
-        shown = [x.only(*subset) for x in minibatches for subset in self.subsets(tuple(x))]
-        latents = torch.cat([self.posterior(x).mean for x in shown])
-        return {"origin": (latents, torch.cat([self.origin(x) for x in shown]))}
+    def _examples(self, minibatches: Sequence[Minibatch], progress: float) -> Examples:
+        latents, origins = [], []
+        for x in minibatches:
+            for subset in self.subsets(tuple(x)):
+                encoded = x.only(*subset)
+                latents.append(self.posterior(encoded).mean)
+                origins.append(self.origin(encoded))
+        return {"origin": (torch.cat(latents), torch.cat(origins))}
 
 
 @dataclass(kw_only=True)
 class SemiSupervisedMMAAVI(MMAAVI):
     """Semi-supervised: the components of the mixture are the cell types, known of few cells and inferred of all others.
 
-    loss = mmaavi's, with the type y for c where it is known, where kl_c is not paid, and - label_weight log q(c = y | z)
+    loss = mmaavi's, with the known type y for c, without kl_c, and - label_weight log q(c = y | z)
 
     Attributes
     ----------
     components
-        C; None for as many as there are known cell types. Further ones are for types that no label names.
+        C; None for as many as there are known cell types. Further ones are for types without a label.
     label_weight
         Weight of -log q(c = y | z) of labelled cells.
     labelled_fraction
-        Of the cells of every step, at least.
+        Least fraction of labelled cells in every step.
     group_means
         Whether the divergences of labelled and of unlabelled cells, and the labels' loss, are means over their own group, which
         are added, as in the original; else all are means over all cells of a step.
     """
 
     components: Annotated[int, "at least 1"] | None = None
-    label_weight: Annotated[float, "at least 0"] = 20.0
+    label_weight: Annotated[float, "at least 0", {"float": [2.0, 200.0], "log": True}] = 20.0
     labelled_fraction: Annotated[float, "at least 0 and at most 1"] = 0.2
     group_means: bool = True
 
@@ -428,47 +413,50 @@ class SemiSupervisedMMAAVI(MMAAVI):
         loss = self.prior.divergence(q, z, x.labels)
         if not self.group_means:
             return loss
+        of_labelled = self._of_labelled
         weight = torch.where(
-            x.labels >= 0, 1 / self._labelled_cells, 1 / max(1 - self._labelled_cells, 1e-6)
+            x.labels >= 0, 1 / of_labelled, 1 / max(1 - of_labelled, 1e-6)
         )  # (cells,)
-        return Loss({name: weight * nats for name, nats in loss.items()})
+        return loss * weight
 
     def nll_of(self, x: Minibatch, z: Tensor, v: Tensor) -> Loss:
-        """Return the negative log-likelihood of what was measured, and of the labels: 0 where there is none."""
-        nll = cross_entropy(
-            self.prior.classifier(z), x.labels, reduction="none", ignore_index=-1
-        )  # (cells,)
-        weight = self.label_weight / self._labelled_cells if self.group_means else self.label_weight
+        """Return the negative log-likelihood of what was measured, and of the labels: 0 without a label."""
+        logits = self.prior.classifier(z)
+        nll = cross_entropy(logits, x.labels, reduction="none", ignore_index=-1)  # (cells,)
+        weight = self.label_weight / self._of_labelled if self.group_means else self.label_weight
         return super().nll_of(x, z, v) + Loss(nll_label=weight * nll)
 
     def component_count(self, train: Split) -> int:
-        """Return the number of known cell types, or more where more components are asked for."""
+        """Return the number of known cell types, or of components if that is larger."""
         self.cell_types = np.array(train.cell_types, dtype=object)
-        return max(len(train.cell_types), 0 if self.components is None else self.components)
+        return max(len(train.cell_types), self.components or 0)
 
     # --- the method's contract ---
 
     def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Train on `train` and return the history."""
-        self._labelled = labelled_cells(train)
+        if not train.cell_types:
+            raise NotApplicable("a semi-supervised method needs train cells with a known cell type")
+        self._labelled = [np.asarray(block.labels, dtype=object) != "" for block in train.blocks]
         return super().fit(train, seed)
 
     def build(self, train: Split) -> None:
-        """Make the networks, and find which share of a step labelled cells are."""
+        """Make the networks, and compute the fraction of labelled cells in a step."""
         super().build(train)
-        known = np.concatenate(
-            [block.labels != "" for block in train.blocks if block.labels is not None] or [[]]
-        )
-        self._labelled_cells = max(self.labelled_fraction, known.mean() if len(known) else 0.0)
+        labels = [block.labels for block in train.blocks if block.labels is not None]
+        known = np.concatenate([own != "" for own in labels] or [[]])
+        self._of_labelled = max(self.labelled_fraction, known.mean() if len(known) else 0.0)
 
-    def divided(self, blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]]:
-        """Yield the minibatches of each step: labelled cells are a fixed share of it."""
-        return with_labelled(self._labelled, self.labelled_fraction)(blocks, size)
+    def divided(self, blocks: list[Block], size: int) -> Steps:
+        """Yield the minibatches of each step: labelled cells are a fixed fraction of it."""
+        return training.with_labelled(blocks, size, self._labelled, self.labelled_fraction)
 
     @torch.no_grad()
     def predict(self, cells: Cells) -> np.ndarray:
         """Return the most probable known cell type of each cell, (cells,)."""
-        logits = by_pieces(
-            lambda x: self.prior.classifier(self.posterior(x).mean), cells, training.device()
-        )
-        return self.cell_types[logits[:, : len(self.cell_types)].argmax(1)]
+
+        def logits(x: Minibatch) -> Tensor:
+            return self.prior.classifier(self.posterior(x).mean)
+
+        of_types = by_pieces(logits, cells, training.device())[:, : len(self.cell_types)]
+        return self.cell_types[of_types.argmax(1)]

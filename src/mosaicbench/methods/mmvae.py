@@ -21,8 +21,7 @@ from torch.distributions import Normal
 from mosaicbench.models.losses import Loss
 from mosaicbench.models.minibatch import Minibatch
 from mosaicbench.models.posteriors import disagreement, kl
-from mosaicbench.models.shared_private import MixtureVAE
-from mosaicbench.models.supervised import Supervised
+from mosaicbench.models.vae import MixtureVAE, Supervised
 
 CARDS = {
     "mmvae": {
@@ -33,27 +32,27 @@ CARDS = {
         "scenarios": ("paired", "mosaic"),
         "inputs": ("pairs",),
         "paths": ("alone -> itself", "alone -> others"),
-        "advice": "Paired cells, where one modality is to be imputed from another or a cell's partner found: each "
-        "modality alone must explain all. Where modalities have much variation of their own, mmvaepp.",
+        "advice": "Paired cells, to impute one modality from another or to find a cell's partner: each modality alone must "
+        "explain all. Where much variation is private to a modality, mmvaepp.",
         "summary": "Mixture-of-experts VAE: each modality alone must reconstruct itself and every other one.",
         "deviates": "Gaussian posteriors and prior (the original's images have Laplace ones); the sum over experts, not their "
         "mean, as the other methods here pay. The bound is the ELBO; `objective: iwae` and `dreg` are the original's tighter ones, "
         "with `samples` draws per expert (double reparameterisation is unbiased for one expert; for a mixture it is the original's "
-        "approximation). `private` gives each modality a latent of its own, as in Märtens & Yau 2024; `alignment` draws a cell's "
-        "experts to each other, as UniVI does. In a mosaic the sum counts a cell with two modalities four times, its two experts "
-        "decoding both, beside a cell with one; `experts: mean` counts it twice. "
-        "Likelihoods are not weighed by numbers of features (`likelihood_rescaling: true`, on in the original's code, losses "
+        "approximation). `private` adds private latents, as in Märtens & Yau 2024; `alignment` draws a cell's experts to each "
+        "other, as UniVI does. In a mosaic the sum weighs a cell with two modalities four times as much as a cell with one, as "
+        "its two experts decode both; `experts: mean` weighs it twice as much. "
+        "Likelihoods are not weighted by numbers of features (`likelihood_rescaling: true`, on in the original's code, costs "
         "0.031 of FOSCTTM and 0.055 of skill on TEA-seq); dreg scores as the ELBO does; beta rises first (`warmup: 0`, the "
         "original's, scores the same, or 0.003 of skill more). Prices: docs/results/departures.md.",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "hidden": {"int": [64, 256], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "private": {"int": [0, 16]},
-            "input_dropout": {"float": [0.0, 0.5]},
-            "alignment": {"float": [0.0, 10.0]},
-        },
+        "space": (
+            "latent",
+            "hidden",
+            "learning_rate",
+            "beta",
+            "private",
+            "input_dropout",
+            "alignment",
+        ),
     },
     "mmvae_sup": {
         "like": "mmvae",
@@ -63,17 +62,11 @@ CARDS = {
         "inputs": ("pairs", "labels"),
         "paths": ("alone -> itself", "alone -> others", "types"),
         "advice": "As mmvae, where train cells have types that the latent should follow. Scores of labels then reward "
-        "what it was told; imputation and FOSCTTM do not.",
+        "the labels it was given; imputation and FOSCTTM do not.",
         "summary": "MMVAE with a linear decoder of the cell type from the shared latent: one label term for every expert.",
-        "deviates": "Several classes (the original has two); a cell without a known type pays for none, everywhere (the original "
-        "honours this in MMVAE only).",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "hidden": {"int": [64, 256], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "label_weight": {"float": [10.0, 1000.0], "log": True},
-        },
+        "deviates": "Several classes (the original has two); a cell without a known type has no label loss (in the original, only in "
+        "MMVAE).",
+        "space": ("latent", "hidden", "learning_rate", "beta", "label_weight"),
     },
 }
 
@@ -92,16 +85,16 @@ class MMVAE(MixtureVAE):
     alignment
         Weight of the divergence between the experts of a cell, which rises as beta does; of "elbo" only.
     experts
-        Whether what a cell's experts loss is summed or averaged; the same but for a factor where all cells have as many.
+        Whether the losses of a cell's experts are summed or averaged; only a factor where all cells have equally many.
     """
 
     objective: Literal["elbo", "iwae", "dreg"] = "elbo"
     samples: Annotated[int, "at least 1"] = 10
-    alignment: Annotated[float, "at least 0"] = 0.0
+    alignment: Annotated[float, "at least 0", {"float": [0.0, 10.0]}] = 0.0
     experts: Literal["sum", "mean"] = "sum"
 
     def __post_init__(self) -> None:
-        """Refuse what is not defined."""
+        """Refuse what is not defined, and set the warm-up of importance-weighted bounds to 0."""
         if self.objective == "elbo":
             return
         if self.private or self.beta != 1 or self.alignment:
@@ -118,31 +111,24 @@ class MMVAE(MixtureVAE):
     def _elbo(self, x: Minibatch, progress: float) -> Loss:
         posteriors, loss = self.encode(x), Loss()
         for source, q in posteriors.items():
-            shared, private = q.rsample().split(
-                [self.latent, self.private], -1
-            )  # (cells, latent), (cells, private)
-            loss += self.nll_of(x, shared, {source: private}, list(x)) + self.annealed(
-                progress
-            ) * kl(q)
+            # (cells, latent), (cells, private)
+            shared, private = q.rsample().split([self.latent, self.private], -1)
+            loss += self.nll_of(x, shared, {source: private}, x) + self.annealed(progress) * kl(q)
             loss += self.nll_label(x, shared)
         if self.alignment:
-            loss += (
-                self.alignment
-                * progress
-                * disagreement([self.split(q)[0] for q in posteriors.values()])
-            )
+            shared_posteriors = [self.split(q)[0] for q in posteriors.values()]
+            loss += self.alignment * progress * disagreement(shared_posteriors)
         return loss
 
     def _importance_weighted(self, x: Minibatch) -> Loss:
         """Return, per cell and expert, -log mean_k v_k.
 
-        For "dreg" it is a loss of the same value and another gradient: the weights see the posteriors' parameters only through
-        z (they are detached in the densities), and what flows back through z is weighted by the normalised weights twice.
+        "dreg" has the same value and another gradient: the weights depend on the posteriors' parameters only through z (they
+        are detached in the densities), and the gradient through z is weighted by the normalised weights twice.
         """
         posteriors, loss = self.encode(x), Loss()
-        drawn = {
-            source: q.rsample([self.samples]) for source, q in posteriors.items()
-        }  # (samples, cells, latent) each
+        # (samples, cells, latent) each
+        drawn = {source: q.rsample([self.samples]) for source, q in posteriors.items()}
         if self.objective == "dreg":
             posteriors = {
                 m: Normal(q.mean.detach(), q.stddev.detach(), validate_args=False)
@@ -162,22 +148,21 @@ class MMVAE(MixtureVAE):
     def _log_weights(self, x: Minibatch, z: Tensor, posteriors: dict[str, Normal]) -> Tensor:
         """Return log v of every draw, (samples, cells)."""
         log_prior = Normal(0, 1, validate_args=False).log_prob(z).sum(-1)
-        log_mixture = torch.stack([q.log_prob(z).sum(-1) for q in posteriors.values()]).logsumexp(
-            0
-        ) - math.log(len(posteriors))
+        log_experts = torch.stack([q.log_prob(z).sum(-1) for q in posteriors.values()])
+        log_mixture = log_experts.logsumexp(0) - math.log(len(posteriors))
         log_likelihood = torch.stack([-sum(self.nll(x, draw).values()) for draw in z])
         return log_prior + log_likelihood - log_mixture
 
 
 @dataclass(kw_only=True)
 class SupervisedMMVAE(Supervised, MMVAE):
-    """Supervised: the shared latent must also tell the cell type, where it is known.
+    """MMVAE whose shared latent must also tell the known cell types.
 
     loss = sum_m { mmvae's - label_weight E_{q_m} [ log p(y | s) ] }
     """
 
     def __post_init__(self) -> None:
-        """Refuse the bounds that have no place for a label."""
+        """Refuse the bounds that have no label term."""
         super().__post_init__()
         if self.objective != "elbo":
             raise ValueError(

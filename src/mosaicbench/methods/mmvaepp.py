@@ -3,8 +3,8 @@
     loss = sum_m { - log p(x_m | sg(s_m), w_m) - sum_{n != m} log p(x_n | s_m, 0) + beta KL(q_m || p) }
 
 (s_m, w_m) ~ q_m(s, w | x_m) are the shared and private latents that modality m proposes; sg stops the gradient.
-A cell with one modality asks nothing of s_m, so it pays for the private latent alone: its divergence would draw s_m to the
-prior with nothing to hold it.
+A cell with one modality gives s_m no gradient but the divergence, which would pull it to the prior; so it pays for the private
+latent alone.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from typing import Annotated
 from mosaicbench.models.losses import Loss
 from mosaicbench.models.minibatch import Minibatch
 from mosaicbench.models.posteriors import kl
-from mosaicbench.models.shared_private import MixtureVAE
-from mosaicbench.models.supervised import Supervised
+from mosaicbench.models.vae import MixtureVAE, Supervised
 
 CARDS = {
     "mmvaepp": {
@@ -27,24 +26,17 @@ CARDS = {
         "scenarios": ("paired", "mosaic"),
         "inputs": ("pairs",),
         "paths": ("alone -> others", "private -> itself"),
-        "advice": "Paired cells whose modalities vary in much that they do not share: what is private is kept out of "
-        "the shared latent. Give it enough latents of both kinds (docs/originals.md).",
+        "advice": "Paired cells with much variation that is private to a modality, which is kept out of the shared latent. "
+        "Give it enough latents of both kinds (docs/originals.md).",
         "summary": "Each modality proposes a shared and a private latent; the shared one gets its gradient from the other "
         "modalities only.",
         "deviates": "Any number of modalities; beta rises over the first part of training, not over all of it, so that the number "
-        "of epochs does not change the objective. In a mosaic, a cell with one modality does not pay for the shared latent, of "
-        "which it asks nothing. Embeddings are the shared coordinates; jointly, their mean over modalities. "
+        "of epochs does not change the objective. In a mosaic, a cell with one modality does not pay for the shared latent. "
+        "Embeddings are the shared coordinates; jointly, their mean over modalities. "
         "The authors' annealing over all epochs with the last weights (`warmup: 1.0`, `weights: last`, 100 epochs) decides on "
-        "their simulation (docs/results/private_variation.md); on BMMC and TEA-seq it scores as ours does "
+        "their simulation (docs/results/private_variation.md); on BMMC and TEA-seq it scores as ours "
         "(docs/results/departures.md).",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "hidden": {"int": [64, 256], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "private": {"int": [4, 32], "log": True},
-            "input_dropout": {"float": [0.0, 0.5]},
-        },
+        "space": ("latent", "hidden", "learning_rate", "beta", "private", "input_dropout"),
     },
     "mmvaepp_sup": {
         "like": "mmvaepp",
@@ -52,20 +44,20 @@ CARDS = {
         "inputs": ("pairs", "labels"),
         "paths": ("alone -> others", "private -> itself", "types"),
         "advice": "As mmvaepp, where train cells have types that the latent should follow. Scores of labels then reward "
-        "what it was told; imputation and FOSCTTM do not.",
+        "the labels it was given; imputation and FOSCTTM do not.",
         "summary": "MMVAE++ with a linear decoder of the cell type from the shared latent: one label term for every expert; "
         "unlike the own modality, the label does reach the shared latent.",
-        "deviates": "Several classes (the original has two); a cell without a known type pays for none, everywhere (the original "
-        "honours this in MMVAE only).",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "hidden": {"int": [64, 256], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "private": {"int": [4, 32], "log": True},
-            "input_dropout": {"float": [0.0, 0.5]},
-            "label_weight": {"float": [10.0, 1000.0], "log": True},
-        },
+        "deviates": "Several classes (the original has two); a cell without a known type has no label loss (in the original, only in "
+        "MMVAE).",
+        "space": (
+            "latent",
+            "hidden",
+            "learning_rate",
+            "beta",
+            "private",
+            "input_dropout",
+            "label_weight",
+        ),
     },
 }
 
@@ -74,15 +66,14 @@ CARDS = {
 class MMVAEpp(MixtureVAE):
     """own modality: p(x_m | sg(s), w_m); other modality: p(x_n | s, 0)."""
 
-    private: Annotated[int, "at least 0"] = 10
+    private: Annotated[int, "at least 0", {"int": [4, 32], "log": True}] = 10
 
     def loss(self, x: Minibatch, progress: float) -> Loss:
         """Return the sum over sources of the own path, the paths to other modalities, and the divergence."""
         loss = Loss()
         for source, q in self.encode(x).items():
-            shared, private = q.rsample().split(
-                [self.latent, self.private], -1
-            )  # (cells, latent), (cells, private)
+            # (cells, latent), (cells, private)
+            shared, private = q.rsample().split([self.latent, self.private], -1)
             loss += self.nll_of(x, shared.detach(), {source: private}, [source])
             loss += self.nll_of(x, shared, {}, [target for target in x if target != source])
             paid = q if len(x) > 1 else self.split(q)[1]
@@ -93,7 +84,7 @@ class MMVAEpp(MixtureVAE):
 
 @dataclass(kw_only=True)
 class SupervisedMMVAEpp(Supervised, MMVAEpp):
-    """Supervised: the shared latent must also tell the cell type, where it is known.
+    """MMVAE++ whose shared latent must also tell the known cell types.
 
     loss = sum_m { mmvaepp's - label_weight E_{q_m} [ log p(y | s) ] }
     """

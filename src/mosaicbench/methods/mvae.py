@@ -1,8 +1,8 @@
-"""MVAE: every modality alone, and all together, must explain what they observe.
+"""MVAE: every modality alone, and all together, must explain themselves.
 
     loss = sum_S { - E_{q_S} [ sum_{m in S} log p(x_m | s, w_m) ] + beta KL(q_S || p) },   S in {all observed} + {each alone}
 
-q_S is the product of the experts in S and the prior. The terms of single modalities are what makes an expert usable alone.
+q_S is the product of the experts in S and the prior. The terms of single modalities make an expert usable alone.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 from mosaicbench.models.losses import Loss
 from mosaicbench.models.minibatch import Minibatch
-from mosaicbench.models.shared_private import SharedPrivateVAE
-from mosaicbench.models.supervised import Supervised
+from mosaicbench.models.vae import SharedPrivateVAE, Supervised
 
 CARDS = {
     "mvae": {
@@ -23,22 +22,15 @@ CARDS = {
         "scenarios": ("paired", "mosaic", "unpaired"),
         "inputs": ("pairs",),
         "paths": ("all -> each", "alone -> itself"),
-        "advice": "Cells with all modalities, and mosaics: every modality is trained to stand alone as well. Not cells "
-        "that are never paired: nothing in its loss aligns those.",
-        "summary": "Product-of-experts VAE whose bound is paid for all observed modalities together and for each of them alone.",
-        "deviates": "No random subsets beyond the single modalities. All latents are shared; `private` gives each modality some of "
-        "its own, as in Märtens & Yau 2024. Without any paired cell its bound is still defined, but nothing in it aligns the "
-        "modalities: it is expected at chance there. "
-        "Likelihoods are not weighed by modality, as the original's are (`likelihood_rescaling: true` losses 0.032 of skill on "
-        "BMMC and 0.077 on TEA-seq, and gives 0.058 and 0.016 of label transfer). Prices: docs/results/departures.md.",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "hidden": {"int": [64, 256], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "private": {"int": [0, 16]},
-            "input_dropout": {"float": [0.0, 0.5]},
-        },
+        "advice": "Cells with all modalities, and mosaics: every modality is also trained alone. Not cells that are never "
+        "paired: nothing in its loss aligns those.",
+        "summary": "Product-of-experts VAE that maximises the bound of all observed modalities together and of each alone.",
+        "deviates": "No random subsets beyond the single modalities. All latents are shared; `private` adds private ones, as in "
+        "Märtens & Yau 2024. Without any paired cell its bound is defined, but does not align the modalities: it is "
+        "expected at chance there. "
+        "Likelihoods are not weighted by modality, as the original's are (`likelihood_rescaling: true` costs 0.032 of skill on "
+        "BMMC and 0.077 on TEA-seq, and gains 0.058 and 0.016 of label transfer). Prices: docs/results/departures.md.",
+        "space": ("latent", "hidden", "learning_rate", "beta", "private", "input_dropout"),
     },
     "mvae_sup": {
         "like": "mvae",
@@ -48,25 +40,19 @@ CARDS = {
         "inputs": ("pairs", "labels"),
         "paths": ("all -> each", "alone -> itself", "types"),
         "advice": "As mvae, where train cells have types that the latent should follow. Scores of labels then reward "
-        "what it was told; imputation and FOSCTTM do not.",
+        "the labels it was given; imputation and FOSCTTM do not.",
         "summary": "MVAE with a linear decoder of the cell type from the shared latent: one label term in the bound of every "
         "subset.",
-        "deviates": "Several classes (the original has two); a cell without a known type pays for none, everywhere (the original "
-        "honours this in MMVAE only).",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "hidden": {"int": [64, 256], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-            "label_weight": {"float": [10.0, 1000.0], "log": True},
-        },
+        "deviates": "Several classes (the original has two); a cell without a known type has no label loss (in the original, only in "
+        "MMVAE).",
+        "space": ("latent", "hidden", "learning_rate", "beta", "label_weight"),
     },
 }
 
 
 @dataclass(kw_only=True)
 class MVAE(SharedPrivateVAE):
-    """S -> every t in S, for S all that is observed and each modality alone."""
+    """S -> every t in S; S is all that is observed, and each modality alone."""
 
     def loss(self, x: Minibatch, progress: float) -> Loss:
         """Return the sum of the negative evidence lower bounds of the subsets."""
@@ -81,7 +67,7 @@ class MVAE(SharedPrivateVAE):
 
 @dataclass(kw_only=True)
 class SupervisedMVAE(Supervised, MVAE):
-    """Supervised: the shared latent must also tell the cell type, where it is known.
+    """MVAE whose shared latent must also tell the known cell types.
 
     loss = sum_S { mvae's - label_weight E_{q_S} [ log p(y | s) ] }
     """

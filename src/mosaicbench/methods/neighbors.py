@@ -21,10 +21,7 @@ CARDS = {
         "summary": "Imputes the mean of the target over the 20 nearest train cells in the source's principal components; a draw is "
         "the value of one of them.",
         "deviates": "Of a mosaic, the train cells that show all modalities.",
-        "space": {
-            "neighbors": {"int": [5, 100], "log": True},
-            "components": {"int": [10, 100], "log": True},
-        },
+        "space": ("neighbors", "components"),
     },
 }
 
@@ -35,8 +32,8 @@ AT_ONCE = 1024  # cells whose neighbours' values are held together
 class KNNImpute:
     """Euclidean neighbours among the paired train cells, in the principal components of the source."""
 
-    neighbors: Annotated[int, "at least 1"] = 20
-    components: Annotated[int, "at least 1"] = 30
+    neighbors: Annotated[int, "at least 1", {"int": [5, 100], "log": True}] = 20
+    components: Annotated[int, "at least 1", {"int": [10, 100], "log": True}] = 30
 
     def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Keep the paired train cells and index each modality."""

@@ -1,6 +1,6 @@
-"""Anchors, which are believed pairs of cells of two modalities, and geometry: pure functions of two sets of cells.
+"""Anchors, likely pairs of cells of two modalities, and geometry: pure functions of two sets of cells.
 
-Squared distances come from Gram matrices, |x|^2 + |y|^2 - 2 x y', so nothing here is larger than cells x cells.
+Squared distances come from Gram matrices, |x|^2 + |y|^2 - 2 x y', so no tensor is larger than cells x cells.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, normalize
 
-CEILING = 0.975  # likeness of two neighbourhoods above which geometry asks for no more
+CEILING = 0.975  # similarity of two neighbourhoods above which geometry has no gradient
 
 
 def squared_distances(x: Tensor, y: Tensor) -> Tensor:
@@ -29,22 +29,22 @@ def mutual_neighbors(x: Tensor, y: Tensor, neighbors: int) -> Tensor:
     neighbors
         How many of the other modality's cells count as near.
     """
-    likeness = normalize(x, dim=-1) @ normalize(y, dim=-1).T
-    near = torch.zeros_like(likeness, dtype=torch.bool)
-    near_x = near.scatter(1, likeness.topk(min(neighbors, len(y)), dim=1).indices, True)
-    near_y = near.scatter(0, likeness.topk(min(neighbors, len(x)), dim=0).indices, True)
+    similarity = normalize(x, dim=-1) @ normalize(y, dim=-1).T
+    near = torch.zeros_like(similarity, dtype=torch.bool)
+    near_x = near.scatter(1, similarity.topk(min(neighbors, len(y)), dim=1).indices, True)
+    near_y = near.scatter(0, similarity.topk(min(neighbors, len(x)), dim=0).indices, True)
     return near_x & near_y
 
 
 def anchor_distance(z: Tensor, other: Tensor, anchored: Tensor) -> Tensor:
-    """Return each cell's share of the mean squared distance of anchored cells, (cells of z,); its mean over cells is that mean.
+    """Return each cell's part of the mean squared distance of anchored cells, (cells of z,); its mean over cells is that mean.
 
     Parameters
     ----------
     z, other
         (cells, latent) of two modalities; a distance is the mean over latent dimensions.
     anchored
-        (cells of z, cells of other) mask. Without any anchor the result is 0.
+        (cells of z, cells of other) mask; without an anchor the result is 0.
     """
     distances = squared_distances(z, other) / z.shape[1]
     return len(z) * (distances * anchored).sum(1) / anchored.sum().clamp_min(1)
@@ -56,8 +56,8 @@ def kernel(x: Tensor) -> Tensor:
 
 
 def preserved_geometry(x: Tensor, z: Tensor) -> Tensor:
-    """Return how much alike each cell's neighbourhoods are before and after encoding, (cells,) at most `CEILING`.
+    """Return how similar each cell's neighbourhoods are before and after encoding, (cells,) at most `CEILING`.
 
-    It is the cosine of the cell's rows in the two kernels; beyond the ceiling there is no gradient.
+    It is the cosine of the cell's rows in the two kernels.
     """
     return cosine_similarity(kernel(x).detach(), kernel(z), dim=-1).clamp_max(CEILING)

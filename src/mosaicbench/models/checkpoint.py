@@ -1,4 +1,4 @@
-"""Checkpoints: a training that was killed goes on from where it was last saved, and ends as if nothing had happened."""
+"""Checkpoints: a killed training resumes from its last saved epoch, and ends as if it had not been killed."""
 
 from __future__ import annotations
 
@@ -9,37 +9,30 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import torch
+from torch import nn
 
-
-class Stateful(Protocol):
-    """Networks and optimisers: whatever can say its state and take it back."""
-
-    def state_dict(self) -> dict:
-        """Return the state, in tensors and plain values."""
-
-    def load_state_dict(self, state: dict) -> object:
-        """Take a state back."""
+Stateful = Mapping[str, nn.Module | torch.optim.Optimizer]
 
 
 @dataclass
 class Checkpoint:
-    """Where one training is saved, how often, and what tells whether a saved one is of this training.
+    """Where and how often a training is saved.
 
     Attributes
     ----------
     path
-        The file. It is replaced as a whole, so a kill while it is written leaves the one before.
+        The file. It is replaced as a whole, so a kill during a write leaves the file before.
     key
-        Gives a digest of everything that decides the result. It is asked for only when something is to be resumed or saved.
+        Gives a digest of everything that decides the result, when something is resumed or saved. A checkpoint with another key
+        is of another training.
     seconds
-        Least time between two savings; 0 saves every epoch.
+        Least time between two writes; 0 saves every epoch.
     resumed_after
         The epochs after which the training was resumed, so far.
     spent
-        Wall-clock and CPU seconds of the training before it was last resumed, by the names "seconds" and "cpu_seconds".
+        Wall-clock and CPU seconds of the training before it was last resumed, "seconds" and "cpu_seconds".
     """
 
     path: Path
@@ -52,18 +45,18 @@ class Checkpoint:
         """Begin to count time."""
         self._began = self._saved = _now()
 
-    def resume(self, stateful: Mapping[str, Stateful]) -> dict | None:
-        """Give `stateful` and the random number generators the state that was saved, and return the progress saved with it.
+    def resume(self, stateful: Stateful) -> dict | None:
+        """Give `stateful` and the random number generators their saved state, and return the saved progress.
 
         Parameters
         ----------
         stateful
-            By name, all that changes from epoch to epoch: networks, optimisers, discriminators and theirs.
+            By name, all that changes from epoch to epoch: networks, optimisers, discriminators.
 
         Returns
         -------
         dict or None
-            None where there is nothing to resume: no file, one of another training, or one that cannot be read.
+            None without a checkpoint of this training that can be read.
         """
         saved = self._read() if self.path.is_file() else None
         if saved is None:
@@ -78,15 +71,15 @@ class Checkpoint:
         print(f"resumed after epoch {saved['epoch']}, from {self.path}", file=sys.stderr)
         return saved["progress"]
 
-    def save_if_due(self, stateful: Mapping[str, Stateful], epoch: int, progress: dict) -> None:
-        """Save all that a training needs to go on after `epoch`, if the last saving is long enough ago.
+    def save_if_due(self, stateful: Stateful, epoch: int, progress: dict) -> None:
+        """Save all that a training needs to continue after `epoch`, if the last write is long enough ago.
 
         Parameters
         ----------
         stateful
             As for :meth:`resume`.
         progress
-            What the training itself keeps, of plain values and tensors.
+            Plain values and tensors that the training keeps itself.
         """
         now = _now()
         if now["seconds"] - self._saved["seconds"] < self.seconds:
@@ -110,10 +103,7 @@ class Checkpoint:
                 stream.flush()
                 os.fsync(stream.fileno())
             os.replace(temporary, self.path)
-        except (
-            OSError,
-            RuntimeError,
-        ) as error:  # a training needs no checkpoint: a full disk does not end it
+        except (OSError, RuntimeError) as error:  # a full disk does not end a training
             print(f"{self.path}: not saved, training goes on ({error})", file=sys.stderr)
         finally:
             with suppress(OSError):
@@ -124,7 +114,7 @@ class Checkpoint:
         try:
             saved = torch.load(self.path, map_location="cpu", weights_only=True)
             key = saved["key"]
-        except Exception as error:  # damaged bytes make the unpickler raise whatever they spell
+        except Exception as error:  # of damaged bytes the unpickler raises anything
             print(
                 f"{self.path}: not readable as a checkpoint, training begins anew ({error})",
                 file=sys.stderr,

@@ -1,8 +1,8 @@
-"""VAEs of cells that are never paired: an expert around a trunk for every modality.
+"""VAEs of cells that are never paired: an expert encoder and decoder of every modality around a trunk.
 
     x_m -> expert encoder m -> trunk -> q(z | x_m),     z -> trunk -> expert decoder m -> p(x_m | z)
 
-A minibatch holds cells of one modality, and a step takes one minibatch of every modality, of equal size.
+A minibatch has cells of one modality, and a step takes one minibatch of every modality, of equal size.
 """
 
 from __future__ import annotations
@@ -28,18 +28,15 @@ class Trunk(nn.Module):
 
     def __init__(self, width: int, hidden: int, latent: int):
         super().__init__()
-        self.inward = _normalised(width, hidden)
+        # All modalities share the trunk, so a running mean over minibatches would mix them: it is normalised by cell.
+        self.inward = _normalised(width, hidden, nn.LayerNorm)
         self.heads = nn.Linear(hidden, 2 * latent)
         self.outward = mlp(latent, hidden, width)
-
-    def posterior(self, hidden: Tensor) -> Normal:
-        """Return the posterior of each cell from the trunk's hidden layer."""
-        return normal_of(self.heads(hidden))
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What the encoders make of a minibatch of one modality: (cells, trunk) hidden activations, a posterior, a draw of it."""
+    """The encoding of a minibatch of one modality: (cells, trunk) hidden activations, a posterior, a draw of it."""
 
     modality: str
     hidden: Tensor
@@ -51,19 +48,18 @@ class Reading:
 class DiagonalVAE(MultimodalVAE):
     """One that sees each train cell in one modality only.
 
-    Where a cell was measured in several, it shows one of them, in equal shares; so no objective can use a pair, whatever the
-    split.
+    A cell that was measured in several shows one of them, drawn with equal chances; so no objective can use a pair.
 
     Attributes
     ----------
     trunk
         Width of the trunk's hidden layers; `hidden` is that of the experts'.
     normalisation
-        Of the expert encoders' hidden layer: "cell", each cell by itself, or "minibatch", as the original's. A minibatch
-        holds one modality, so that the latter gives every modality the same moments.
+        Of the expert encoders' hidden layer: "cell", each cell by itself, or "minibatch", as the original's. A minibatch has
+        one modality, so that the latter gives every modality the same moments.
     """
 
-    trunk: Annotated[int, "at least 1"] = 64
+    trunk: Annotated[int, "at least 1", {"int": [32, 128], "log": True}] = 64
     normalisation: Literal["cell", "minibatch"] = "cell"
     warmup: Annotated[float, "at least 0 and at most 1"] = 0.5
 
@@ -72,7 +68,7 @@ class DiagonalVAE(MultimodalVAE):
         raise NotImplementedError
 
     def loss(self, x: Minibatch, progress: float) -> Loss:
-        """Return the negative evidence lower bound of cells of one modality, and what discriminators make of them."""
+        """Return the negative evidence lower bound of cells of one modality, and the discriminators' feedback."""
         reading = self.read(x)
         return self.bound(x, reading, progress) + self.feedback(reading, progress)
 
@@ -91,8 +87,9 @@ class DiagonalVAE(MultimodalVAE):
     def read(self, x: Minibatch) -> Reading:
         """Encode cells of one modality."""
         ((modality, values),) = x.items()
-        hidden = self.trunk_of[modality].inward(self.experts[modality](values))  # (cells, trunk)
-        q = self.trunk_of[modality].posterior(hidden)
+        trunk = self.trunk_of[modality]
+        hidden = trunk.inward(self.experts[modality](values))  # (cells, trunk)
+        q = normal_of(trunk.heads(hidden))
         return Reading(modality, hidden, q, q.rsample())
 
     def posterior(self, x: Minibatch) -> Normal:
@@ -100,16 +97,16 @@ class DiagonalVAE(MultimodalVAE):
         return self.read(x).q
 
     def nll(self, x: Minibatch, z: Tensor) -> Loss:
-        """Return the negative log-likelihood of what is observed given z."""
-        terms = {m: self.decoders[m].nll(self.trunk_of[m].outward(z), x, m) for m in x}
-        return Loss({f"nll_{m}": self.rescaling[m] * nll for m, nll in terms.items()})
+        """Return the negative log-likelihood of the one modality that is observed given z."""
+        (modality,) = x
+        return super().nll(x, self.trunk_of[modality].outward(z))
 
     def decoded(self, z: Tensor, target: str) -> Tensor:
-        """Return what is expected of a modality given z, (cells, features), standardised."""
-        return self.decoders[target].expected(self.trunk_of[target].outward(z))
+        """Return the expected values of a modality given z, (cells, features), standardised."""
+        return super().decoded(self.trunk_of[target].outward(z), target)
 
     def sampled(self, z: Tensor, target: str, columns: Tensor, x: Minibatch) -> Tensor:
-        """Return what a modality is measured as, drawn given z, (cells, columns), standardised."""
+        """Return a draw of measured values of a modality given z, (cells, columns), standardised."""
         return super().sampled(self.trunk_of[target].outward(z), target, columns, x)
 
     # --- the method's contract ---
@@ -120,27 +117,16 @@ class DiagonalVAE(MultimodalVAE):
 
     def build(self, train: Split) -> None:
         """Make the experts and trunks."""
-        by_minibatch = self.normalisation == "minibatch"
-        experts = {
-            m: _normalised(d, self.hidden, by_minibatch=by_minibatch)
-            for m, d in train.features.items()
-        }
+        by = nn.LayerNorm if self.normalisation == "cell" else NormalisedByMinibatch
+        experts = {m: _normalised(d, self.hidden, by) for m, d in train.features.items()}
         self.experts = nn.ModuleDict(experts)
         self.trunk_of = nn.ModuleDict(self.trunks(train.modalities))
-        self.decoders = nn.ModuleDict(
-            {m: self._decoder(train, m, self.hidden) for m in train.features}
-        )
-        self._rescale(train)
+        self._decode_from(train, self.hidden)
 
     def rules(self) -> dict[str, object]:
         """Return how training differs: a minibatch of every modality a step, and early stopping on the bound."""
         return {"steps": training.one_of_each, "held_out_loss": self.held_out_loss}
 
 
-def _normalised(width: int, hidden: int, *, by_minibatch: bool = False) -> nn.Sequential:
-    """Return a layer that is normalised cell by cell, or by minibatch.
-
-    All modalities take the same trunk, whose minibatches, of one modality each, would share one running mean: it goes by cell.
-    """
-    normalised = NormalisedByMinibatch(hidden) if by_minibatch else nn.LayerNorm(hidden)
-    return nn.Sequential(nn.Linear(width, hidden), normalised, nn.LeakyReLU())
+def _normalised(width: int, hidden: int, by: type[nn.Module]) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width, hidden), by(hidden), nn.LeakyReLU())

@@ -1,9 +1,9 @@
-"""Discriminators: small classifiers that a model plays against, and the game's rules.
+"""Discriminators: small classifiers that a model plays against, and the rules of the game.
 
-    discriminator:  min over its weights of    mean cross_entropy(z, domain)            z without gradient to whoever made it
-    model:   min over its weights of    loss - lambda cross_entropy(z, domain)   the discriminator's weights without a step
+    discriminator:  min over its weights of   mean cross_entropy(z, domain)            z without gradient to the model
+    model:          min over its weights of   loss - lambda cross_entropy(z, domain)   the discriminator's weights fixed
 
-`cross_entropy` is the cross-entropy of the domain, in nats. Subtracting it is what a gradient-reversal layer does.
+The cross-entropy of the domain is in nats. Subtracting it is what a gradient-reversal layer does.
 """
 
 from __future__ import annotations
@@ -21,17 +21,14 @@ from mosaicbench.models.minibatch import Minibatch
 from mosaicbench.models.networks import Adam, mlp
 
 WINS = 0.95  # accuracy above which a discriminator has won
-ONE_CLASS = (
-    0.99  # share of cells in one domain, above which a discriminator says the same of all of them
-)
-WORSE_THAN_NOTHING = (
-    0.1  # nats by which a discriminator's cross-entropy may exceed that of knowing nothing
-)
+ONE_DOMAIN = 0.99  # fraction of cells above which they count as cells of a single domain
+WORSE_THAN_NOTHING = 0.1  # nats above the cross-entropy of knowing nothing
 
-LOSS = 0.05  # of explained variance, that a weight may loss
+LOSS = 0.05  # fraction of the explained variance that a weight may lose
 PROBE_HIDDEN, PROBE_STEPS = 64, 200
 
-RunData = Callable[[Sequence[Minibatch], float], Mapping[str, tuple[Tensor, Tensor]]]
+# Discriminator -> its input (cells, width), and the (cells,) domains.
+Examples = Mapping[str, tuple[Tensor, Tensor]]
 
 
 class Discriminator(nn.Module):
@@ -40,18 +37,16 @@ class Discriminator(nn.Module):
     Parameters
     ----------
     spectral
-        Whether every layer's spectral norm is held at 1 (Miyato et al. 2018), so that the gradient that the model gets from a
-        discriminator of outputs stays bounded.
+        Whether every layer has a spectral norm of 1 (Miyato et al. 2018), which bounds the gradient that the model gets from a
+        discriminator of outputs.
     """
 
     def __init__(self, width: int, hidden: int, domains: int, *, spectral: bool = False):
         super().__init__()
         self.domains = domains
         self.network = mlp(width, hidden, hidden, domains)
-        if spectral:
-            for layer in self.network:
-                if isinstance(layer, nn.Linear):
-                    spectral_norm(layer)
+        for layer in self.network[::2] if spectral else ():
+            spectral_norm(layer)
 
     def forward(self, z: Tensor) -> Tensor:
         """Return the logits of the domains, (cells, domains)."""
@@ -64,24 +59,24 @@ class Discriminator(nn.Module):
 
 @dataclass
 class Opponents:
-    """The discriminators of a model, how they learn, and how they are doing.
+    """The discriminators of a model, and how they learn.
 
     Attributes
     ----------
     discriminators
-        By name; their weights are not among those that the model trains.
-    evidence
-        (minibatches of one step, progress) -> discriminator -> what it sees (cells, width), and the (cells,) domains.
+        By name; the model does not train their weights.
+    examples
+        (minibatches of one step, progress) -> what each discriminator learns from.
     learning_rates
-        By discriminator, of their own Adam.
+        By discriminator, of Adam.
     steps
         Of every discriminator before one of the model's, on the same cells.
     weight_decay, betas
-        Of their Adam.
+        Of Adam.
     """
 
     discriminators: nn.ModuleDict
-    evidence: RunData
+    examples: Callable[[Sequence[Minibatch], float], Examples]
     learning_rates: Mapping[str, float]
     steps: int = 1
     weight_decay: float = 0.0
@@ -99,72 +94,66 @@ class Opponents:
 
     @property
     def stateful(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
-        """What a checkpoint has to hold: everything here with a ``state_dict``, by name."""
+        """What a checkpoint holds, by name."""
         return {"discriminators": self.discriminators, "discriminators_optimiser": self.optimiser}
 
     def learn(self, minibatches: Sequence[Minibatch], progress: float) -> dict[str, Tensor]:
-        """Let every discriminator learn from one step's cells; return, by history column, how each did before it."""
+        """Let every discriminator learn from one step's cells; return, by history column, how good each was before it."""
         with torch.no_grad():
-            evidence = self.evidence(minibatches, progress)
+            examples = self.examples(minibatches, progress)
         self.discriminators.train()
-        standing = {}
+        columns = {}
         for step in range(self.steps):
-            logits = {name: self.discriminators[name](seen) for name, (seen, _) in evidence.items()}
-            cross_entropies = {
-                name: cross_entropy(logits[name], domain) for name, (_, domain) in evidence.items()
-            }
-            if step == 0:
-                standing = {
-                    f"discriminator_{name}_{column}": value
-                    for name, (_, domain) in evidence.items()
-                    for column, value in _standing(
-                        logits[name].detach(), domain, cross_entropies[name].detach()
-                    ).items()
-                }
+            total = 0
+            for name, (x, domain) in examples.items():
+                logits = self.discriminators[name](x)
+                nats = cross_entropy(logits, domain)
+                total = total + nats
+                if step == 0:
+                    columns |= _columns(name, logits.detach(), domain, nats.detach())
             self.optimiser.zero_grad(set_to_none=True)
-            sum(cross_entropies.values()).backward()
+            total.backward()
             self.optimiser.step()
-        return standing
+        return columns
 
     def warnings(self, row: Mapping[str, float]) -> list[str]:
         """Return what is wrong with the game in one epoch: a discriminator that won, or one that died."""
         found = []
         for name, discriminator in self.discriminators.items():
-            accuracy, cross_entropy, said, shown = (
-                row[f"discriminator_{name}_{column}"]
-                for column in ("accuracy", "cross_entropy", "said", "shown")
-            )
-            if shown >= ONE_CLASS:
+            column = f"discriminator_{name}"
+            nothing = math.log(discriminator.domains)
+            died = row[f"{column}_cross_entropy"] > nothing + WORSE_THAN_NOTHING
+            if row[f"{column}_top_domain"] >= ONE_DOMAIN:
+                found.append(f"discriminator {name!r} sees one domain only: nothing to tell apart")
+            elif died and row[f"{column}_top_prediction"] >= ONE_DOMAIN:
                 found.append(
-                    f"discriminator {name!r} is shown one domain only, so it has nothing to tell apart"
+                    f"discriminator {name!r} died: it predicts one domain for every cell and is worse than knowing nothing"
                 )
-            elif (
-                said >= ONE_CLASS
-                and cross_entropy > math.log(discriminator.domains) + WORSE_THAN_NOTHING
-            ):
-                found.append(
-                    f"discriminator {name!r} died: it says the same of every cell and is worse than knowing nothing"
-                )
-            elif accuracy >= WINS:
+            elif (accuracy := row[f"{column}_accuracy"]) >= WINS:
                 found.append(
                     f"discriminator {name!r} won: it tells {100 * accuracy:.0f} % of the cells' domains; raise lambda"
                 )
         return found
 
 
-def _standing(logits: Tensor, domain: Tensor, cross_entropy: Tensor) -> dict[str, Tensor]:
-    """Return the cross-entropy, the accuracy, and the largest share of one domain among what a discriminator says and what it is shown."""
-    said = logits.argmax(-1)
-    return {
-        "cross_entropy": cross_entropy,
-        "accuracy": (said == domain).float().mean(),
-        "said": said.bincount(minlength=logits.shape[1]).max() / len(domain),
-        "shown": domain.bincount(minlength=logits.shape[1]).max() / len(domain),
+def _columns(name: str, logits: Tensor, domain: Tensor, nats: Tensor) -> dict[str, Tensor]:
+    """Return cross-entropy, accuracy, and the fraction of the most frequent domain among predictions and among cells."""
+    predicted, domains = logits.argmax(-1), logits.shape[1]
+
+    def of_most_frequent(domain: Tensor) -> Tensor:
+        return domain.bincount(minlength=domains).max() / len(domain)
+
+    columns = {
+        "cross_entropy": nats,
+        "accuracy": (predicted == domain).float().mean(),
+        "top_prediction": of_most_frequent(predicted),
+        "top_domain": of_most_frequent(domain),
     }
+    return {f"discriminator_{name}_{column}": value for column, value in columns.items()}
 
 
 def ramp(progress: float) -> float:
-    """Return the share of lambda that is paid at this progress: from 0, steeply at first, to nearly 1.
+    """Return the fraction of lambda at this progress: from 0, steeply at first, to nearly 1.
 
     Source: Ganin et al. 2016, arXiv 1505.07818.
     """
@@ -173,34 +162,31 @@ def ramp(progress: float) -> float:
 
 @dataclass(frozen=True)
 class Trial:
-    """What is known of a weight without the truth: how well a fresh probe tells the domains, and what is still explained."""
+    """How good a lambda is, without the truth: accuracy of a fresh probe of the domains, and explained variance."""
 
     probe: float
     explained: float
 
 
 def chosen_weight(trials: Mapping[float, Trial]) -> float:
-    """Return the weight that hides the domains best without costing reconstruction, the smallest if several do.
+    """Return the lambda that hides the domains best without harm to reconstruction, the smallest if several do.
 
     Parameters
     ----------
     trials
-        weight -> trial; weight 0 among them. A trial counts whose share of explained variance is at least 95 % of weight 0's.
+        lambda -> trial, also of lambda 0. A trial counts if it explains at least 95 % of the variance that lambda 0 explains.
     """
-    fair = [
-        weight
-        for weight, trial in trials.items()
-        if trial.explained >= (1 - LOSS) * trials[0.0].explained
-    ]
-    return min(sorted(fair or [0.0]), key=lambda weight: trials[weight].probe)
+    needed = (1 - LOSS) * trials[0.0].explained
+    fair = sorted(weight for weight, trial in trials.items() if trial.explained >= needed)
+    return min(fair or [0.0], key=lambda weight: trials[weight].probe)
 
 
 def probe_accuracy(latents: Sequence[Tensor], seed: int) -> float:
-    """Return the accuracy, over held-out cells of three folds, of fresh discriminators that tell domains of (cells, dims) latents.
+    """Return the accuracy, on held-out cells of three folds, of fresh discriminators of the domains of (cells, dims) latents.
 
     As many cells of each domain take part as the smallest has: chance is 1 / domains.
     """
-    cells, right = min(len(z) for z in latents), []
+    cells, correct = min(len(z) for z in latents), []
     generator = torch.Generator().manual_seed(seed)
     drawn = [z[torch.randperm(len(z), generator=generator)[:cells].to(z.device)] for z in latents]
     fold = torch.arange(cells, device=drawn[0].device) % 3
@@ -208,18 +194,16 @@ def probe_accuracy(latents: Sequence[Tensor], seed: int) -> float:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         for held_out in range(3):
-            train, test = (
-                torch.cat([z[rows] for z in drawn]) for rows in (fold != held_out, fold == held_out)
-            )
+            train = torch.cat([z[fold != held_out] for z in drawn])
+            test = torch.cat([z[fold == held_out] for z in drawn])
+            domains = domain.repeat_interleave(len(train) // len(drawn))
             mean, sd = train.mean(0), train.std(0).clamp_min(1e-6)
             discriminator = Discriminator(train.shape[1], PROBE_HIDDEN, len(drawn)).to(train.device)
             optimiser = Adam(discriminator.parameters(), lr=5e-3, weight_decay=1e-3)
             for _ in range(PROBE_STEPS):
                 optimiser.zero_grad()
-                discriminator.cross_entropy(
-                    (train - mean) / sd, domain.repeat_interleave(len(train) // len(drawn))
-                ).mean().backward()
+                discriminator.cross_entropy((train - mean) / sd, domains).mean().backward()
                 optimiser.step()
-            said = discriminator((test - mean) / sd).argmax(-1)
-            right.append(said == domain.repeat_interleave(len(test) // len(drawn)))
-    return float(torch.cat(right).float().mean())
+            predicted = discriminator((test - mean) / sd).argmax(-1)
+            correct.append(predicted == domain.repeat_interleave(len(test) // len(drawn)))
+    return float(torch.cat(correct).float().mean())

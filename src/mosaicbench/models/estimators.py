@@ -1,7 +1,7 @@
-"""What a method learned beside networks, as numeric arrays and a description in JSON, and back: nothing in it is code.
+"""What a method without networks learned, as arrays and a description in JSON, and back; no file holds code.
 
-Values, arrays, dicts, lists and tuples are described as they are; of objects, only those of :data:`ESTIMATORS` and dataclasses
-of this package, by the name of their class and what they hold.
+Values, arrays, dicts, lists and tuples are described as they are; an object of a class of :data:`ESTIMATORS`, or of a dataclass
+of this package, by the name of its class and its attributes.
 """
 
 from __future__ import annotations
@@ -21,10 +21,8 @@ ESTIMATORS = {
     "RidgeCV": "sklearn.linear_model",
     "Pipeline": "sklearn.pipeline",
 }
-OWN = "mosaicbench."
-DESCRIPTION = (
-    "description"  # the array that holds the JSON, beside those that it refers to by number
-)
+PACKAGE = "mosaicbench."
+DESCRIPTION = "description"  # the array that holds the JSON, which refers to the others by number
 
 
 def described(learned: dict[str, object]) -> dict[str, np.ndarray]:
@@ -33,83 +31,73 @@ def described(learned: dict[str, object]) -> dict[str, np.ndarray]:
     Raises
     ------
     UserError
-        When something in it is neither a value, an array, nor an object that is known here.
+        When an object in it is of another class.
     """
     arrays: list[np.ndarray] = []
-    node = _node(learned, arrays)
-    return {DESCRIPTION: np.frombuffer(json.dumps(node).encode(), dtype=np.uint8)} | {
-        str(number): array for number, array in enumerate(arrays)
-    }
+    text = json.dumps(_node(learned, arrays))
+    description = np.frombuffer(text.encode(), dtype=np.uint8)
+    return {DESCRIPTION: description} | {str(i): array for i, array in enumerate(arrays)}
 
 
 def restored(state: dict[str, np.ndarray]) -> dict[str, object]:
-    """Return what :func:`described` was given.
+    """Return the argument of :func:`described`.
 
     Raises
     ------
     UserError
-        When the description names a class that is not known here.
+        When the description names another class.
     """
     return _thing(json.loads(bytes(state[DESCRIPTION])), state)
 
 
-def _node(thing: object, arrays: list[np.ndarray]) -> object:
+def _node(thing: object, arrays: list[np.ndarray]) -> dict:
     """Return the description of a thing, and append its arrays to `arrays`."""
     if isinstance(thing, np.ndarray | np.generic):
-        if thing.dtype.hasobject:
-            return {"strings": [str(name) for name in np.asarray(thing).ravel()]}
         x = np.asarray(thing)
-        turned = (
-            x.ndim == 2 and x.strides[0] < x.strides[1]
-        )  # columns first: only so do products add in the same order again
-        arrays.append(
-            np.ascontiguousarray(x.T if turned else x).reshape(x.shape[::-1] if turned else x.shape)
-        )
-        return {"array": len(arrays) - 1, "scalar": isinstance(thing, np.generic), "turned": turned}
+        if x.dtype.hasobject:
+            return {"strings": [str(name) for name in x.ravel()]}
+        # The order in memory is kept: only so do products add in the same order again.
+        by_column = x.ndim == 2 and x.strides[0] < x.strides[1]
+        arrays.append(np.asarray(x, order="F" if by_column else "C"))
+        return {"array": len(arrays) - 1}
     if thing is None or isinstance(thing, bool | int | float | str):
         return {"value": thing}
     if isinstance(thing, dict):
-        return {
-            "dict": [[_node(key, arrays), _node(value, arrays)] for key, value in thing.items()]
-        }
+        items = [[_node(key, arrays), _node(value, arrays)] for key, value in thing.items()]
+        return {"dict": items}
     if isinstance(thing, list | tuple):
         return {type(thing).__name__: [_node(each, arrays) for each in thing]}
-    kind = type(thing)
-    estimator = kind.__module__.startswith(ESTIMATORS.get(kind.__name__, " "))
-    if estimator or (kind.__module__.startswith(OWN) and is_dataclass(kind)):
-        where = ESTIMATORS[kind.__name__] if estimator else kind.__module__
-        return {"object": [where, kind.__name__], "holds": _node(vars(thing), arrays)}
-    raise UserError(f"a model that holds a {kind.__module__}.{kind.__name__} cannot be kept")
+    name, module = type(thing).__name__, type(thing).__module__
+    if module.startswith(ESTIMATORS.get(name, " ")):
+        module = ESTIMATORS[name]
+    elif not (module.startswith(PACKAGE) and is_dataclass(thing)):
+        raise UserError(f"a model that holds a {module}.{name} cannot be kept")
+    return {"object": [module, name], "holds": _node(vars(thing), arrays)}
 
 
 def _thing(node: dict, state: dict[str, np.ndarray]) -> object:
-    """Return the thing of a description."""
-    if "array" in node:
-        array = state[str(node["array"])]
-        return array[()] if node["scalar"] else array.T if node["turned"] else array
-    if "strings" in node:
-        return np.array(node["strings"], dtype=object)
-    if "value" in node:
-        return node["value"]
-    if "dict" in node:
-        return {_thing(key, state): _thing(value, state) for key, value in node["dict"]}
-    if "object" in node:
-        return _object(*node["object"], _thing(node["holds"], state))
-    return (list if "list" in node else tuple)(
-        _thing(each, state) for each in node.get("list", node.get("tuple"))
-    )
+    kind, content = next(iter(node.items()))
+    if kind == "array":
+        return state[str(content)][()]
+    if kind == "strings":
+        return np.array(content, dtype=object)
+    if kind == "value":
+        return content
+    if kind == "dict":
+        return {_thing(key, state): _thing(value, state) for key, value in content}
+    if kind == "object":
+        return _object(*content, _thing(node["holds"], state))
+    return {"list": list, "tuple": tuple}[kind](_thing(each, state) for each in content)
 
 
 def _object(module: str, name: str, holds: dict[str, object]) -> object:
-    """Return an object of a class that is known here, with what it holds; no code of a file runs."""
-    if ESTIMATORS.get(name) != module and not module.startswith(OWN):
+    """Return an object of a known class with these attributes; no code of a file runs."""
+    kind = None
+    if ESTIMATORS.get(name) == module or module.startswith(PACKAGE):
+        kind = getattr(importlib.import_module(module), name, None)
+    if kind is None or (module.startswith(PACKAGE) and not is_dataclass(kind)):
         raise UserError(
-            f"the model names a class {module}.{name}, which no kept model holds; it is not one of mosaicbench's"
-        )
-    kind = getattr(importlib.import_module(module), name, None)
-    if not isinstance(kind, type) or (module.startswith(OWN) and not is_dataclass(kind)):
-        raise UserError(
-            f"the model names a class {module}.{name}, which this version does not have; fit it again"
+            f"the model names a class {module}.{name}, which no kept model of this version holds; fit it again"
         )
     thing = object.__new__(kind)
     vars(thing).update(holds)

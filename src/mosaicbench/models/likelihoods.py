@@ -1,17 +1,17 @@
-"""Decoders: each returns a distribution, so that its likelihood, and what it expects to be measured, are its own business.
+"""Decoders: each returns a distribution, its negative log-likelihood, and expected and drawn values.
 
 =================  ====================================================  ==================================================
-decoder            of what                                               p(x | z)
+decoder            of                                                    p(x | z)
 =================  ====================================================  ==================================================
 Gaussian           standardised values                                   Normal, one learned sd per feature
-negative binomial  counts of RNA or protein                              mean total x share(z), one dispersion per feature
-Bernoulli          whether a peak of ATAC is open                        logit rises with the log of the cell's total
+negative binomial  counts of RNA or protein                              mean: library size x fraction(z), one dispersion per feature
+Bernoulli          accessible peaks of ATAC                              logit rises with the log of the cell's library size
 =================  ====================================================  ==================================================
 
-The counts' decoders start at the train cells' average, so that a network only has to learn what differs from it. Beside the
-decoders: negative log-likelihoods with their gradients in closed form, and expected and drawn values. Counts are expected and
-drawn for cells with the train cells' median total, since the total of a modality that was not measured is not known, and go the
-way of measured ones: log-normalised, centred by their log-ratio, or through TF-IDF and LSI.
+Decoders of counts start at the train cells' average, so that a network only has to learn the difference. Negative
+log-likelihoods have their gradients in closed form. Counts are expected and drawn at the train cells' median library size, since
+that of an absent modality is unknown, and become values as measured counts do: log-normalised, centred log-ratios, or TF-IDF and
+LSI.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LARGEST_LOGIT = 80.0  # of a peak: its odds stay finite, and so does the loss of
 class GaussianDecoder(nn.Module):
     """z (cells, latent) -> p(x | z), a Normal of shape (cells, features) with one learned standard deviation per feature.
 
-    The standard deviation has a floor: without one, a nearly constant feature would buy an unbounded likelihood.
+    The standard deviation has a floor, without which a nearly constant feature would have an unbounded likelihood.
     """
 
     reads_counts = False
@@ -70,26 +70,25 @@ class GaussianDecoder(nn.Module):
 
 
 class NegativeBinomialDecoder(nn.Module):
-    """z -> p(counts | z, total), a negative binomial whose mean is the cell's total times the shares that z decodes.
+    """z -> p(counts | z, library size), a negative binomial; the mean is the library size times the fractions that z decodes.
 
-    Shares sum to one over the features and everything that was not chosen as a feature.
+    Fractions sum to one over the features and the rest, all that was not chosen as a feature.
     """
 
     reads_counts = True
 
     def __init__(self, latent: int, hidden: int, normalization: Normalization):
         super().__init__()
-        shares = np.append(normalization.fraction, max(1 - normalization.fraction.sum(), 0))
-        self.network = _beginning_at(
-            np.log(np.maximum(shares, 1e-8)), mlp(latent, hidden, len(shares))
-        )
-        self.inverse_dispersion = nn.Parameter(torch.zeros(len(shares) - 1))
+        fraction = normalization.fraction
+        fractions = np.maximum(np.append(fraction, max(1 - fraction.sum(), 0)), 1e-8)
+        self.network = _beginning_at(np.log(fractions), mlp(latent, hidden, len(fractions)))
+        self.inverse_dispersion = nn.Parameter(torch.zeros(len(fraction)))
         self.normalization = normalization
 
-    def forward(self, z: Tensor, total: Tensor | float) -> NegativeBinomial:
+    def forward(self, z: Tensor, library_size: Tensor | float) -> NegativeBinomial:
         """Return the distribution of each cell's counts, (cells, features)."""
         log_fraction = torch.log_softmax(self.network(z), -1)[:, :-1]
-        log_mean = log_fraction + torch.log(torch.as_tensor(total, device=z.device))
+        log_mean = log_fraction + torch.log(torch.as_tensor(library_size, device=z.device))
         r = self._positive_inverse_dispersion()
         return NegativeBinomial(r, logits=log_mean - torch.log(r), validate_args=False)
 
@@ -97,81 +96,74 @@ class NegativeBinomialDecoder(nn.Module):
         """Return the negative log-likelihood of a modality's counts, (cells,) nats."""
         r = self._positive_inverse_dispersion()
         logits, rest = self.network(z).split([len(r), 1], -1)
-        return negative_binomial_nll(
-            x.counts[modality], logits, rest, x.library_size[modality].clamp_min(1), r
-        )
+        library_size = x.library_size[modality].clamp_min(1)
+        return negative_binomial_nll(x.counts[modality], logits, rest, library_size, r)
 
     def _positive_inverse_dispersion(self) -> Tensor:
         return softplus(self.inverse_dispersion) + 1e-2
 
     def expected(self, z: Tensor) -> Tensor:
-        """Return the expected standardised values of cells with the median total, (cells, features)."""
-        return expected_values(self(z, self.normalization.library_size), self.normalization)
+        """Return the expected standardised values at the median library size, (cells, features)."""
+        return expected_values(self._usual(z), self.normalization)
 
     def drawn(self, z: Tensor, columns: Tensor) -> Tensor:
-        """Return a draw of each cell's standardised values, (cells, columns), at the median total."""
-        return drawn_of_counts(
-            self(z, self.normalization.library_size), self.normalization, columns
-        )
+        """Return a draw of each cell's standardised values at the median library size, (cells, columns)."""
+        return drawn_of_counts(self._usual(z), self.normalization, columns)
+
+    def _usual(self, z: Tensor) -> NegativeBinomial:
+        return self(z, self.normalization.library_size)
 
 
 class BernoulliDecoder(nn.Module):
-    """z -> p(open | z, total) of every peak; the logit of a cell rises with the log of its total over the median total."""
+    """z -> p(accessible | z, library size) of every peak; logits rise with the log of the library size over the median's."""
 
     reads_counts = True
 
     def __init__(self, latent: int, hidden: int, normalization: Normalization):
         super().__init__()
         accessible = np.clip(normalization.accessible, 1e-4, 1 - 1e-4)
-        self.network = _beginning_at(
-            np.log(accessible / (1 - accessible)), mlp(latent, hidden, len(accessible))
-        )
+        logits = np.log(accessible / (1 - accessible))
+        self.network = _beginning_at(logits, mlp(latent, hidden, len(logits)))
         self.normalization = normalization
 
-    def forward(self, z: Tensor, total: Tensor | float) -> Bernoulli:
-        """Return the distribution of each cell's open peaks, (cells, peaks)."""
-        return Bernoulli(
-            logits=self.network(z) + self._depth(torch.as_tensor(total, device=z.device)),
-            validate_args=False,
-        )
+    def forward(self, z: Tensor, library_size: Tensor | float) -> Bernoulli:
+        """Return the distribution of each cell's accessible peaks, (cells, peaks)."""
+        depth = self._depth(torch.as_tensor(library_size, device=z.device))
+        return Bernoulli(logits=self.network(z) + depth, validate_args=False)
 
     def nll(self, z: Tensor, x: Minibatch, modality: str) -> Tensor:
-        """Return the negative log-likelihood of a modality's open peaks, (cells,) nats."""
-        return bernoulli_nll(
-            x.counts[modality], self.network(z), self._depth(x.library_size[modality].clamp_min(1))
-        )
+        """Return the negative log-likelihood of a modality's accessible peaks, (cells,) nats."""
+        depth = self._depth(x.library_size[modality].clamp_min(1))
+        return bernoulli_nll(x.counts[modality], self.network(z), depth)
 
-    def _depth(self, total: Tensor) -> Tensor:
-        return torch.log(total / self.normalization.library_size)
+    def _depth(self, library_size: Tensor) -> Tensor:
+        return torch.log(library_size / self.normalization.library_size)
 
     def expected(self, z: Tensor) -> Tensor:
-        """Return the expected standardised LSI coordinates of cells with the median total, (cells, components).
-
-        A peak's expected TF-IDF is the probability that it is open times its mean where it is open.
-        """
-        return expected_lsi(self(z, self.normalization.library_size).mean, self.normalization)
+        """Return the expected standardised LSI coordinates at the median library size, (cells, components)."""
+        return expected_lsi(self._usual(z).mean, self.normalization)
 
     def drawn(self, z: Tensor, columns: Tensor) -> Tensor:
-        """Return a draw of each cell's standardised LSI coordinates, (cells, columns), at the median total."""
-        return drawn_lsi(
-            self(z, self.normalization.library_size).sample(), self.normalization, columns
-        )
+        """Return a draw of each cell's standardised LSI coordinates at the median library size, (cells, columns)."""
+        return expected_lsi(self._usual(z).sample(), self.normalization, columns)
+
+    def _usual(self, z: Tensor) -> Bernoulli:
+        return self(z, self.normalization.library_size)
 
 
 def counting_decoder(
     latent: int, hidden: int, normalization: Normalization
 ) -> NegativeBinomialDecoder | BernoulliDecoder:
-    """Return the likelihood of a modality's counts: Bernoulli where values are LSI of peaks, else negative binomial."""
-    return (BernoulliDecoder if normalization.kind == "lsi" else NegativeBinomialDecoder)(
-        latent, hidden, normalization
-    )
+    """Return the decoder of a modality's counts: Bernoulli where values are LSI of peaks, else negative binomial."""
+    decoder = BernoulliDecoder if normalization.kind == "lsi" else NegativeBinomialDecoder
+    return decoder(latent, hidden, normalization)
 
 
 # --- expected and drawn values ---
 
 
 def expected_values(counts: NegativeBinomial, normalization: Normalization) -> Tensor:
-    """Return the expected standardised values of counts of cells with the median total, (cells, features)."""
+    """Return the expected standardised values of counts of cells with the median library size, (cells, features)."""
     return expected_of_mixture([(1.0, counts)], normalization)
 
 
@@ -183,22 +175,16 @@ def expected_of_mixture(
     Parameters
     ----------
     parts
-        Weight and negative binomial of cells with the median total; what the weights lack to one is at zero counts.
+        Weight and negative binomial of cells with the median library size; weights that sum to less than one leave the rest
+        at zero counts.
     """
 
     def of_log1p(factor: Tensor) -> Tensor:
         return sum(weight * expected_log1p(counts, factor) for weight, counts in parts)
 
-    if normalization.kind == "lsi":
-        # A peak's chance to be open is that of any count.
-        closed = [
-            torch.exp(-counts.total_count * torch.log1p(counts.mean / counts.total_count))
-            for _, counts in parts
-        ]
-        return expected_lsi(
-            sum(weight * (1 - at_zero) for (weight, _), at_zero in zip(parts, closed, strict=True)),
-            normalization,
-        )
+    if normalization.kind == "lsi":  # a peak is accessible with any count
+        accessible = sum(weight * (1 - _at_zero(counts)) for weight, counts in parts)
+        return expected_lsi(accessible, normalization)
     if normalization.kind == "lognorm":
         values = of_log1p(torch.tensor(TARGET_SUM / normalization.library_size))
     else:
@@ -207,33 +193,44 @@ def expected_of_mixture(
     return _standardised(values, normalization)
 
 
-def expected_lsi(accessible: Tensor, normalization: Normalization) -> Tensor:
-    """Return the expected standardised LSI coordinates given how likely each peak is open."""
+def expected_lsi(
+    accessible: Tensor, normalization: Normalization, columns: Tensor | slice = slice(None)
+) -> Tensor:
+    """Return the standardised LSI coordinates given each peak's probability to be accessible, or draws of 0 and 1.
+
+    The TF-IDF of a peak is that probability times its mean where it is accessible.
+    """
+    loadings = _float(normalization.loadings, accessible)[:, columns]  # (peaks, columns)
     tf_idf = accessible * _float(normalization.mean_if_accessible, accessible)
-    return _standardised(tf_idf @ _float(normalization.loadings, accessible), normalization)
+    return _standardised(tf_idf @ loadings, normalization, columns)
+
+
+def _at_zero(counts: NegativeBinomial) -> Tensor:
+    """Return the probability of 0 counts."""
+    return torch.exp(-counts.total_count * torch.log1p(counts.mean / counts.total_count))
 
 
 def expected_log1p(counts: NegativeBinomial, factor: Tensor) -> Tensor:
     """Return E[log(1 + factor x)] of counts x, (cells, features).
 
-    The log of the mean is not the mean of the log, and for counts near zero the two are far apart: probabilities are summed up
-    to a bound, and the rest is taken at its own mean.
+    The log of the mean is not the mean of the log, and near zero counts the two differ much: probabilities are summed up to a
+    bound, and the rest is taken at its own mean.
     """
-    inverse_dispersion, mean = counts.total_count, counts.mean
+    inverse_dispersion, mean, probability = counts.total_count, counts.mean, _at_zero(counts)
+    factor = factor.to(mean.device)
     odds = mean / (mean + inverse_dispersion)
-    probability = torch.exp(-inverse_dispersion * torch.log1p(mean / inverse_dispersion))
     expected, left, left_mean = torch.zeros_like(mean), 1 - probability, mean.clone()
     for k in range(1, TABLED_COUNTS):
         probability = probability * odds * (inverse_dispersion + k - 1) / k
-        expected += probability * torch.log1p(factor.to(mean.device) * k)
+        expected += probability * torch.log1p(factor * k)
         left -= probability
         left_mean -= probability * k
     beyond = left_mean.clamp_min(0) / left.clamp_min(1e-6)
-    return expected + left.clamp_min(0) * torch.log1p(factor.to(mean.device) * beyond)
+    return expected + left.clamp_min(0) * torch.log1p(factor * beyond)
 
 
 def drawn_of_normal(mean: Tensor, sd: Tensor, columns: Tensor) -> Tensor:
-    """Return draws of the wanted columns of Normals, (cells, columns), from (cells, features) means and (features,) sds."""
+    """Return draws of some columns of Normals, (cells, columns), from (cells, features) means and (features,) sds."""
     mean = mean[:, columns]
     return mean + sd[columns] * torch.randn_like(mean)
 
@@ -246,17 +243,18 @@ def drawn_of_counts(
     Parameters
     ----------
     counts
-        Of (cells, counted features) of cells with the median total.
+        Of (cells, counted features) of cells with the median library size.
     columns
-        The values that are wanted.
+        Positions of the wanted values.
     """
+    kind = normalization.kind
     inverse_dispersion, logits = torch.broadcast_tensors(counts.total_count, counts.logits)
-    if normalization.kind == "lognorm":
+    if kind == "lognorm":
         inverse_dispersion, logits = inverse_dispersion[:, columns], logits[:, columns]
     drawn = NegativeBinomial(inverse_dispersion, logits=logits, validate_args=False).sample()
-    if normalization.kind == "lsi":
-        return drawn_lsi((drawn > 0).float(), normalization, columns)
-    if normalization.kind == "lognorm":
+    if kind == "lsi":
+        return expected_lsi((drawn > 0).float(), normalization, columns)
+    if kind == "lognorm":
         values = torch.log1p(drawn * (TARGET_SUM / normalization.library_size))
     else:
         log_geometric_mean = torch.log1p(drawn).mean(-1, keepdim=True)  # (cells, 1)
@@ -264,22 +262,11 @@ def drawn_of_counts(
     return _standardised(values, normalization, columns)
 
 
-def drawn_lsi(accessible: Tensor, normalization: Normalization, columns: Tensor) -> Tensor:
-    """Return the standardised LSI coordinates of drawn open peaks, (cells, columns); a peak has its mean TF-IDF where open."""
-    loadings = _float(normalization.loadings, accessible)[:, columns]  # (peaks, columns)
-    return _standardised(
-        (accessible * _float(normalization.mean_if_accessible, accessible)) @ loadings,
-        normalization,
-        columns,
-    )
-
-
 def _standardised(
     values: Tensor, normalization: Normalization, columns: Tensor | slice = slice(None)
 ) -> Tensor:
-    return (values - _float(normalization.mean, values)[columns]) / _float(
-        normalization.std, values
-    )[columns]
+    mean, std = (_float(x, values)[columns] for x in (normalization.mean, normalization.std))
+    return (values - mean) / std
 
 
 def _float(array: np.ndarray, like: Tensor) -> Tensor:
@@ -287,7 +274,7 @@ def _float(array: np.ndarray, like: Tensor) -> Tensor:
 
 
 def _beginning_at(logits: np.ndarray, network: nn.Sequential) -> nn.Sequential:
-    """Add what a network is to begin at, (features,), to its last bias."""
+    """Add (features,) logits to a network's last bias."""
     with torch.no_grad():
         network[-1].bias += _float(logits, network[-1].bias)
     return network
@@ -297,28 +284,29 @@ def _beginning_at(logits: np.ndarray, network: nn.Sequential) -> nn.Sequential:
 
 
 def negative_binomial_nll(
-    x: Counts, logits: Tensor, rest: Tensor, total: Tensor, inverse_dispersion: Tensor
+    x: Counts, logits: Tensor, rest: Tensor, library_size: Tensor, inverse_dispersion: Tensor
 ) -> Tensor:
-    """Return -log NB(x | total x share, inverse dispersion), summed over features, (cells,) nats; zeros loss no lgamma.
+    """Return -log NB(x | library size x fraction, inverse dispersion), summed over features, (cells,) nats.
 
     Parameters
     ----------
     x, logits
         Of (cells, features).
     rest
-        (cells, 1) or (1, 1) logit of everything that is no feature. Shares are the softmax over the features and it.
-    total
+        (cells, 1) or (1, 1) logit of everything that is no feature. Fractions are the softmax over the features and it.
+    library_size
         (cells, 1) counts of the whole modality; without gradient.
     inverse_dispersion
         (features,), or (cells, features).
     """
-    return _ShareError.apply(x, logits, rest.expand(len(logits), 1), total, inverse_dispersion)
+    rest = rest.expand(len(logits), 1)
+    return _FractionError.apply(x, logits, rest, library_size, inverse_dispersion)
 
 
-class _ShareError(torch.autograd.Function):
-    """The nats of `negative_binomial_nll`, its gradient in closed form.
+class _FractionError(torch.autograd.Function):
+    """The nats of `negative_binomial_nll`.
 
-    With mean m = total x share and inverse dispersion r, a count of 0 losses r log(1 + m / r); only others need a lgamma.
+    With mean m and inverse dispersion r, a count of 0 has r log(1 + m / r) nats; only others need a lgamma.
     """
 
     @staticmethod
@@ -329,9 +317,8 @@ class _ShareError(torch.autograd.Function):
         mean = log_mean.exp_()
         at_zero = (mean / r).log1p_()  # (cells, features)
         of_r = _each(r, x)
-        more = (
-            _each(r, x, torch.lgamma) - torch.lgamma(x.values + of_r) + torch.lgamma(x.values + 1)
-        )
+        more = _each(r, x, torch.lgamma) - torch.lgamma(x.values + of_r)
+        more += torch.lgamma(x.values + 1)
         more += x.values * (torch.log(of_r + _seen(mean, x)) - of_log_mean)
         ctx.x = x
         ctx.save_for_backward(mean, at_zero, r, of_r, total, torch.exp(rest - log_sum))
@@ -339,17 +326,16 @@ class _ShareError(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[None, Tensor, Tensor, None, Tensor]:
-        mean, at_zero, r, of_r, total, share_of_rest = ctx.saved_tensors
+        mean, at_zero, r, of_r, total, fraction_of_rest = ctx.saved_tensors
         x = ctx.x
         gradient = gradient[:, None]
         explained = mean / (mean + r)
         unexplained = x.values * (1 - _seen(explained, x))
         of_log_mean = _added(explained * r, x, -unexplained)
-        summed = of_log_mean.sum(
-            -1, keepdim=True
-        )  # shares sum to one: what one gains, the others lose
+        # Fractions sum to one: what one gains, the others lose.
+        summed = of_log_mean.sum(-1, keepdim=True)
         of_logits = of_log_mean.addcmul_(mean, summed / total, value=-1).mul_(gradient)
-        of_rest = -share_of_rest * summed * gradient
+        of_rest = -fraction_of_rest * summed * gradient
         more = unexplained / of_r + _each(r, x, torch.digamma) - torch.digamma(x.values + of_r)
         of_dispersion = _added(at_zero - explained, x, more).mul_(gradient)
         return None, of_logits, of_rest, None, of_dispersion.sum_to_size(r.shape)
@@ -361,12 +347,12 @@ def _each(r: Tensor, x: Counts, function: Callable[[Tensor], Tensor] = torch.clo
 
 
 def _seen(values: Tensor, x: Counts) -> Tensor:
-    """Return (cells, features) values where there are counts, (non-zeros,)."""
+    """Return (cells, features) values at the counts above 0, (non-zeros,)."""
     return values.reshape(-1).index_select(0, x.places)
 
 
 def _added(values: Tensor, x: Counts, more: Tensor) -> Tensor:
-    """Add to (cells, features) values in place, where there are counts; unlike `put_` this has a deterministic form."""
+    """Add in place to (cells, features) values at the counts above 0; unlike `put_` this has a deterministic form."""
     values.view(-1).index_add_(0, x.places, more)
     return values
 
@@ -385,24 +371,22 @@ def bernoulli_nll(x: Counts, logits: Tensor, depth: Tensor) -> Tensor:
 
 
 class _OpenError(torch.autograd.Function):
-    """sum log(1 + exp(logit)) - sum logit where open, its gradient in closed form; a few cells at a time, as a cache holds."""
+    """sum log(1 + exp(logit)) - sum logit where accessible; a few cells at a time, as a cache holds."""
 
     @staticmethod
     def forward(ctx, x: Counts, logits: Tensor, depth: Tensor) -> Tensor:
         chance, nats = torch.empty_like(logits), torch.empty_like(logits[:, 0])
         rows = max(1, CACHED // logits.shape[1]) if logits.device.type == "cpu" else len(logits)
-        for logit, shift, odds, closed in zip(
-            *(part.split(rows) for part in (logits, depth, chance, nats)), strict=True
-        ):
+        pieces = (part.split(rows) for part in (logits, depth, chance, nats))
+        for logit, shift, odds, closed in zip(*pieces, strict=True):
             torch.add(logit, shift, out=odds).clamp_max_(LARGEST_LOGIT).exp_()
             odds_and_one = odds + 1
             odds.div_(odds_and_one)
             torch.sum(odds_and_one.log_(), -1, out=closed)
         ctx.x = x
         ctx.save_for_backward(chance)
-        of_accessible = (_seen(logits, x) + depth[x.cells, 0]).clamp_max_(
-            LARGEST_LOGIT
-        )  # (open peaks,)
+        of_accessible = _seen(logits, x) + depth[x.cells, 0]  # (accessible peaks,)
+        of_accessible.clamp_max_(LARGEST_LOGIT)
         return nats.index_add_(0, x.cells, of_accessible, alpha=-1)
 
     @staticmethod
@@ -426,7 +410,7 @@ def gaussian_nll(x: Tensor, mean: Tensor, sd: Tensor) -> Tensor:
 
 
 class _GaussianError(torch.autograd.Function):
-    """sum_f (x - mean)^2 / (2 sd^2), its gradient in closed form; autograd's own takes half the time of a decoder's step."""
+    """sum_f (x - mean)^2 / (2 sd^2); autograd's own gradient takes half the time of a decoder's step."""
 
     @staticmethod
     def forward(ctx, x: Tensor, mean: Tensor, sd: Tensor) -> Tensor:

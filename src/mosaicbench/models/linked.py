@@ -1,13 +1,13 @@
 """Linked features: several modalities in the same columns, though no cell is paired.
 
-Every column belongs to one feature of a modality that all others are linked with, the hub; as a rule a gene. In the hub it is
-the gene's value; in a modality whose features are linked with genes one by one (proteins), the value of the linked feature,
-with the link's sign; in ATAC, the gene's activity. A gene that is linked with three proteins gives three columns.
+Every column belongs to one feature of the hub, a modality that all others are linked with; as a rule a gene. The column is the
+gene's value in the hub; the value of the linked feature, with the link's sign, in a modality whose features are linked with genes
+one by one (proteins); and the gene's activity in ATAC. A gene that is linked with three proteins gives three columns.
 
     rna, adt: a column per link        rna, atac: a column per gene with activity
     atac, adt: a column per link of a protein with a gene that has activity; the hub, rna, is in neither
 
-:func:`one_modality_each` hides the pairs that a split has.
+:func:`one_modality_each` hides the pairs of a split.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class FromActivity:
     columns
         (columns,) positions of genes.
     total
-        Activity that every cell is brought to: the median of the train cells.
+        Activity that every cell is scaled to: the median of the train cells.
     mean, std
         (columns,) of the train cells' log-normalised activities.
     """
@@ -62,9 +62,8 @@ class FromActivity:
         total = float(np.median(_depth(train, modality)))
         x = _log_normalised(train, modality, columns, total)
         std = x.std(0)
-        return cls(
-            modality, columns, total, x.mean(0), np.where(std > 0, std, 1).astype(np.float32)
-        )
+        std = np.where(std > 0, std, 1).astype(np.float32)
+        return cls(modality, columns, total, x.mean(0), std)
 
     def of(self, cells: Cells) -> np.ndarray:
         """Return (cells, columns), standardised."""
@@ -79,7 +78,7 @@ class Linked:
     Attributes
     ----------
     readers
-        modality -> where its columns come from.
+        modality -> source of its columns.
     axes
         (columns, components) that the columns are projected on; None keeps them.
     """
@@ -89,11 +88,11 @@ class Linked:
 
     @property
     def columns(self) -> int:
-        """How many linked features there are."""
+        """The number of linked features."""
         return len(next(iter(self.readers.values())).columns)
 
     def of(self, cells: Cells, modality: str) -> np.ndarray:
-        """Return the linked features of cells in which `modality` was measured, (cells, columns or components) float32."""
+        """Return the linked features of cells with `modality`, (cells, columns or components) float32."""
         x = self.readers[modality].of(cells)
         return np.asarray(x if self.axes is None else x @ self.axes, dtype=np.float32)
 
@@ -106,38 +105,38 @@ def linked(train: Split, modalities: Sequence[str], *, components: int | None = 
     train
         A split with links.
     components
-        Where there are more linked features than this, they are projected on so many principal components of all modalities'
-        train cells together, each modality with the same weight. None projects on none.
+        More linked features than this are projected on so many principal components of all modalities' train cells together,
+        each modality with the same weight. None: no projection.
 
     Raises
     ------
     NotApplicable
-        When no modality of the split is linked with all of `modalities`, or fewer than two linked features are found.
+        When no modality of the split is linked with all of `modalities`, or there are fewer than two linked features.
     """
+    names = " and ".join(modalities)
     for hub in dict.fromkeys([*modalities, *train.modalities]):
         relations = {modality: _relation(train, hub, modality) for modality in modalities}
         if all(relation is not None for relation in relations.values()):
             break
     else:
         raise NotApplicable(
-            f"no links lead between {' and '.join(modalities)}; give the dataset `links` (config/README.md)"
+            f"no links lead between {names}; give the dataset `links` (config/README.md)"
         )
-    found = Linked(
-        {modality: _reader(train, modality, *own) for modality, own in _joined(relations).items()}
-    )
-    if found.columns < 2:
+    features = Linked({m: _reader(train, m, *columns) for m, columns in _joined(relations).items()})
+    if features.columns < 2:
         raise NotApplicable(
-            f"{found.columns} linked features between {' and '.join(modalities)}, at least 2 are needed"
+            f"{features.columns} linked features between {names}, at least 2 are needed"
         )
-    if components is None or found.columns <= components:
-        return found
-    return replace(
-        found, axes=_axes([found.of(train.observing(m), m) for m in modalities], components)
-    )
+    if components is None or features.columns <= components:
+        return features
+    # Principal axes of all modalities' centred columns, by falling variance.
+    parts = [features.of(train.observing(m), m) for m in modalities]
+    _, vectors = np.linalg.eigh(sum(np.cov(x, rowvar=False) for x in parts))
+    return replace(features, axes=vectors[:, ::-1][:, :components].astype(np.float32))
 
 
 def chain(train: Split, order: Sequence[str] | None = None) -> tuple[str, ...]:
-    """Return the modalities in the order in which neighbours are held against each other.
+    """Return the modalities in an order in which neighbours are aligned with each other.
 
     Parameters
     ----------
@@ -150,19 +149,15 @@ def chain(train: Split, order: Sequence[str] | None = None) -> tuple[str, ...]:
         if sorted(order) != sorted(modalities):
             raise UserError(f"order: {list(order)} must name each of {', '.join(modalities)} once")
         return tuple(order)
-    hubs = [
-        m
-        for m in modalities
-        if all((m, other) in train.links for other in modalities if other != m)
-    ]
-    if len(modalities) < 3 or not hubs:
-        return modalities
-    first, *rest = (m for m in modalities if m != hubs[0])
-    return (first, hubs[0], *rest)
+    for hub in modalities if len(modalities) > 2 else ():
+        first, *rest = (m for m in modalities if m != hub)
+        if all((hub, other) in train.links for other in (first, *rest)):
+            return (first, hub, *rest)
+    return modalities
 
 
 def column_name(modality: str, other: str) -> str:
-    """Return what `modality`'s linked features with `other` are called among the values of a cell."""
+    """Return the name of `modality`'s linked features with `other` among the values of a cell."""
     return f"{modality}~{other}"
 
 
@@ -172,49 +167,44 @@ def beside_values(train: Split, pairs: Mapping[tuple[str, str], Linked]) -> Spli
     Parameters
     ----------
     pairs
-        (modality, other) -> their linked features. Those of `modality` are called ``column_name(modality, other)``.
+        (modality, other) -> their linked features. Those of `modality` have the name ``column_name(modality, other)``.
     """
     blocks = []
     for block in train.blocks:
-        (own,) = block.modalities
-        found = {
-            column_name(own, other): features.of(block, own)
-            for pair, features in pairs.items()
-            for other in pair
-            if own in pair and other != own
-        }
-        blocks.append(replace(block, values=block.values | found))
+        (modality,) = block.modalities
+        values = dict(block.values)
+        for pair, features in pairs.items():
+            if modality in pair:
+                (other,) = set(pair) - {modality}
+                values[column_name(modality, other)] = features.of(block, modality)
+        blocks.append(replace(block, values=values))
     return replace(train, blocks=tuple(blocks))
 
 
 def _relation(
     train: Split, hub: str, modality: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Return features of the hub, the columns of `modality` that belong to them, and signs; None where nothing leads there."""
-    gene_activity = [
+    """Return features of the hub, the columns of `modality` that belong to them, and signs; None without links between them."""
+    activities = [
         block.gene_activity[modality] for block in train.blocks if modality in block.gene_activity
     ]
-    values_are_features = (
-        modality not in train.normalizations or train.normalizations[modality].loadings is None
-    )
-    if modality == hub:
-        everything = np.arange(train.features[hub])
-        return (
-            (everything, everything, np.ones(len(everything), np.float32))
-            if values_are_features and not gene_activity
-            else None
-        )
+    transform = train.normalizations.get(modality)
+    values_are_features = transform is None or transform.loadings is None
+    if modality == hub and values_are_features and not activities:
+        return _itself(np.arange(train.features[hub]))
     if (hub, modality) not in train.links:
         return None
     links = train.links[hub, modality].tocoo()
-    if gene_activity and gene_activity[0].shape[1] == links.shape[0]:
-        seen = np.flatnonzero(
-            sum(np.asarray(abs(part).sum(axis=0)).ravel() for part in gene_activity)
-        )
-        return seen, seen, np.ones(len(seen), np.float32)
+    if activities and activities[0].shape[1] == links.shape[0]:
+        total = sum(np.asarray(abs(part).sum(axis=0)).ravel() for part in activities)
+        return _itself(np.flatnonzero(total))
     if not values_are_features or links.shape[1] != train.features[modality]:
         return None
     return links.row, links.col, links.data.astype(np.float32)
+
+
+def _itself(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return features, features, np.ones(len(features), np.float32)
 
 
 def _joined(
@@ -222,21 +212,17 @@ def _joined(
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return modality -> columns and signs, a row for each way through all relations over the same feature of the hub."""
     (first, (feature, columns, signs)), *others = relations.items()
-    found = {first: (columns, signs)}
+    joined = {first: (columns, signs)}
     for modality, (features, columns, signs) in others:
         order = np.argsort(features, kind="stable")
         low, high = (np.searchsorted(features[order], feature, side) for side in ("left", "right"))
         left = np.repeat(np.arange(len(feature)), high - low)
-        right = order[
-            np.concatenate(
-                [np.arange(0), *(np.arange(a, b) for a, b in zip(low, high, strict=True))]
-            )
-        ]
-        found = {m: (c[left], s[left]) for m, (c, s) in found.items()} | {
-            modality: (columns[right], signs[right])
-        }
+        ranges = [np.arange(a, b) for a, b in zip(low, high, strict=True)]
+        right = order[np.concatenate([np.arange(0), *ranges])]
+        joined = {m: (c[left], s[left]) for m, (c, s) in joined.items()}
+        joined[modality] = columns[right], signs[right]
         feature = feature[left]
-    return found
+    return joined
 
 
 def _reader(
@@ -258,18 +244,11 @@ def _log_normalised(cells: Cells, modality: str, columns: np.ndarray, total: flo
     return np.sign(x) * np.log1p(np.abs(x))
 
 
-def _axes(parts: Sequence[np.ndarray], components: int) -> np.ndarray:
-    """Return the principal axes of centred matrices of the same columns, (columns, components), by falling variance."""
-    covariance = sum(np.cov(x, rowvar=False) for x in parts)
-    _, vectors = np.linalg.eigh(covariance)
-    return vectors[:, ::-1][:, :components].astype(np.float32)
-
-
 def one_modality_each(train: Split, seed: int) -> Split:
-    """Return the split with one block per modality, in which no cell is in two; drawn by the seed where there is a choice."""
-    random, shown = np.random.default_rng(seed), {modality: [] for modality in train.modalities}
+    """Return the split with one block per modality, and every cell in one of them, drawn by the seed."""
+    random, parts = np.random.default_rng(seed), {modality: [] for modality in train.modalities}
     for block in train.blocks:
         turn = random.permutation(len(block)) % len(block.modalities)
-        for place, modality in enumerate(block.modalities):
-            shown[modality].append(block.only(modality).take(turn == place))
-    return replace(train, blocks=tuple(concatenate(parts) for parts in shown.values() if parts))
+        for number, modality in enumerate(block.modalities):
+            parts[modality].append(block.only(modality).take(turn == number))
+    return replace(train, blocks=tuple(concatenate(blocks) for blocks in parts.values() if blocks))

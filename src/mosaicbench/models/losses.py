@@ -1,13 +1,13 @@
 """What training minimises: named losses per cell, in nats; and the contrast, a loss of latents alone.
 
-A cell, seen in one modality, must be recognised among the cells of its minibatch by its other modality:
+The contrast asks each cell, seen in one modality, to be recognised in its minibatch by its other modality:
 
     contrast = sum_{m < n} 1/2 { - log softmax_j( -t |m_i - n_j|^2 )_i  - log softmax_j( -t |n_i - m_j|^2 )_i }
 
-m_i and n_i are the latents of cell i in two modalities; t is the sharpness, 1 over a temperature, and learned. Latents that
-say nothing loss log(cells) nats for each pair of modalities; latents that recognise every cell loss 0. The difference between
-log(cells) and the loss is a lower bound of the information that the two latents have in common. Sources: van den Oord et al.
-2018, doi 10.48550/arXiv.1807.03748; in both directions, Radford et al. 2021, doi 10.48550/arXiv.2103.00020, with cosines.
+m_i and n_i are the latents of cell i in two modalities; the sharpness t, 1 over a temperature, is learned. The contrast of
+uninformative latents is log(cells) nats per pair of modalities, that of latents that recognise every cell 0. log(cells) minus
+the contrast is a lower bound of the mutual information of the two latents. Sources: van den Oord et al. 2018,
+doi 10.48550/arXiv.1807.03748; in both directions, Radford et al. 2021, doi 10.48550/arXiv.2103.00020, with cosines.
 """
 
 from __future__ import annotations
@@ -26,15 +26,13 @@ from mosaicbench.models.anchors import squared_distances
 class Loss(dict[str, Tensor]):
     """name -> (cells,) nats, summed over features; `+` adds by name, `*` scales every term.
 
-    There is one reduction everywhere, the sum over features and the mean over cells, so that a weight means the same in every
-    method. The names become columns of the history.
+    Every loss is a sum over features and a mean over cells, so that a weight means the same in every method. Names become
+    columns of the history.
     """
 
     def __add__(self, other: Loss) -> Loss:
-        return Loss(
-            self
-            | {name: self[name] + value if name in self else value for name, value in other.items()}
-        )
+        common = {name: self[name] + value for name, value in other.items() if name in self}
+        return Loss(self | other | common)
 
     def __mul__(self, weight: float) -> Loss:
         return Loss({name: weight * value for name, value in self.items()})
@@ -47,24 +45,24 @@ class Loss(dict[str, Tensor]):
 
 
 class Contrast(nn.Module):
-    """latents of the same cells in several modalities -> what it losses to tell each cell from the others."""
+    """Latents of the same cells in several modalities -> the cross-entropy of recognising each cell."""
 
     def __init__(self, sharpness: float):
         super().__init__()
         self.log_sharpness = nn.Parameter(torch.tensor(math.log(sharpness)))
 
     def forward(self, latents: Sequence[Tensor]) -> Loss:
-        """Return the term "contrast", (cells,) nats.
+        """Return the term "contrast", (cells,) nats; 0 for a single modality.
 
         Parameters
         ----------
         latents
-            (cells, latent) of each modality; row i of all is the same cell. Of a single modality nothing is asked: it losses 0.
+            (cells, latent) of each modality; row i of all is the same cell.
         """
         total = 0 * latents[0].sum(-1)  # (cells,)
-        own = torch.arange(len(total), device=total.device)
+        cells = torch.arange(len(total), device=total.device)
         for one, other in combinations(latents, 2):
-            likeness = -self.log_sharpness.exp() * squared_distances(one, other)  # (cells, cells)
-            for logits in (likeness, likeness.T):
-                total = total + cross_entropy(logits, own, reduction="none") / 2
+            similarity = -self.log_sharpness.exp() * squared_distances(one, other)  # (cells, cells)
+            for logits in (similarity, similarity.T):
+                total = total + cross_entropy(logits, cells, reduction="none") / 2
         return Loss(contrast=total)

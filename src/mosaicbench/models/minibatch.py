@@ -1,4 +1,4 @@
-"""A few cells on the device: what was observed in them, and what else is known of them; and where the others wait."""
+"""Minibatches: cells on the device with what was observed in them; and blocks, from which minibatches are taken."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from mosaicbench.contract import Cells
 if TYPE_CHECKING:
     from scipy import sparse
 
-DEVICE_SHARE = 0.5  # of a GPU's free memory that data may take; the rest is for networks, gradients and what others put there
+DEVICE_SHARE = (
+    0.5  # of a GPU's free memory that data may take; the rest is for networks and gradients
+)
 HOST_SHARE = 0.125  # of the machine's memory that counts may take once more
-PIECE = 4096  # cells that are computed on at once, where no minibatch says so
+PIECE = 4096  # cells that are computed on at once outside training
 
 
 class Block(Protocol):
@@ -34,12 +36,12 @@ class Block(Protocol):
 
 @dataclass(frozen=True)
 class Counts:
-    """Raw counts, of which only those above 0 are held, cell after cell.
+    """The raw counts above 0, cell after cell.
 
     Attributes
     ----------
     firsts, lengths
-        (cells,) where each cell's counts begin, and how many it has.
+        (cells,) position of each cell's first count, and their number.
     columns, values
         (non-zeros,) the feature of each count, and the count.
     features
@@ -66,16 +68,11 @@ class Counts:
         """Return the counts of the cells at `rows`, as of a dense tensor."""
         lengths = self.lengths[rows]
         firsts = lengths.cumsum(0) - lengths
-        seen = int(lengths.sum())
-        shift = torch.repeat_interleave(self.firsts[rows] - firsts, lengths, output_size=seen)
-        at = shift + torch.arange(seen, device=rows.device)
-        return Counts(
-            firsts,
-            lengths,
-            self.columns.index_select(0, at),
-            self.values.index_select(0, at),
-            self.features,
-        )
+        number = int(lengths.sum())
+        shift = torch.repeat_interleave(self.firsts[rows] - firsts, lengths, output_size=number)
+        at = shift + torch.arange(number, device=rows.device)
+        columns, values = (part.index_select(0, at) for part in (self.columns, self.values))
+        return Counts(firsts, lengths, columns, values, self.features)
 
     @cached_property
     def cells(self) -> Tensor:
@@ -84,7 +81,7 @@ class Counts:
 
     @cached_property
     def places(self) -> Tensor:
-        """The position of each count among all (cells, features), flattened; (non-zeros,)."""
+        """The position of each count in the flattened (cells, features) matrix, (non-zeros,)."""
         return self.cells * self.features + self.columns
 
 
@@ -96,13 +93,13 @@ class Minibatch(Mapping[str, Tensor]):
     ----------
     observed
         That mapping.
-    counts, totals
+    counts, library_size
         modality -> raw counts of (cells, counted features), and (cells, 1) counts of the whole modality; only of the
         modalities whose counts a method reads.
     labels
-        (cells,) positions among the split's cell types, -1 where unknown; None where labels are not shown.
+        (cells,) positions among the split's cell types, -1 where unknown; None without labels.
     batches
-        (cells,) positions among the train cells' batches, -1 where unknown; None where none are.
+        (cells,) positions among the train cells' batches, -1 where unknown; None without batches.
     """
 
     observed: dict[str, Tensor]
@@ -127,23 +124,19 @@ class Minibatch(Mapping[str, Tensor]):
 
     def only(self, *modalities: str) -> Minibatch:
         """Return the same cells as if nothing but `modalities` had been measured in them."""
-        return replace(
-            self, observed={modality: self.observed[modality] for modality in modalities}
-        )
+        return replace(self, observed={m: self.observed[m] for m in modalities})
 
     def take(self, rows: Tensor) -> Minibatch:
         """Return the cells at `rows`."""
-        known = {name: getattr(self, name) for name in ("observed", "counts", "library_size")}
-        parts = {
-            name: {m: x.index_select(0, rows) for m, x in of.items()} for name, of in known.items()
-        }
-        codes = {name: getattr(self, name) for name in ("labels", "batches")}
-        return Minibatch(
-            **parts, **{name: None if x is None else x[rows] for name, x in codes.items()}
-        )
+
+        def of(parts: Mapping) -> dict:
+            return {m: x.index_select(0, rows) for m, x in parts.items()}
+
+        labels, batches = (None if x is None else x[rows] for x in (self.labels, self.batches))
+        return Minibatch(of(self.observed), of(self.counts), of(self.library_size), labels, batches)
 
     def pieces(self) -> Iterator[Minibatch]:
-        """Yield all cells in order, a few thousand at a time, so that what is computed of them has a bounded size."""
+        """Yield all cells in order, at most `PIECE` at a time."""
         if self.cells <= PIECE:
             yield self
             return
@@ -154,20 +147,21 @@ class Minibatch(Mapping[str, Tensor]):
 
 @dataclass(frozen=True)
 class Streamed:
-    """Cells that stay in the host's memory until they are drawn.
+    """Cells that stay in the host's memory until they are taken.
 
     Attributes
     ----------
     held
-        The cells, with no other counts than those wanted.
-    device, cell_types, batches
-        As of :func:`on_device`.
+        The cells, with the counts that a method reads.
+    device
+        Where they are taken to.
+    names
+        "cell_types" and "batches" of :func:`on_device`.
     """
 
     held: Cells
     device: torch.device
-    cell_types: Sequence[str]
-    batches: Sequence[str] = ()
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def cells(self) -> int:
@@ -176,11 +170,8 @@ class Streamed:
 
     def take(self, rows: Tensor) -> Minibatch:
         """Return the cells at `rows` on the device."""
-        drawn = self.held.take(rows.cpu().numpy())
-        counts = list(self.held.counts)
-        return on_device(
-            drawn, self.device, counts=counts, cell_types=self.cell_types, batches=self.batches
-        )
+        cells = self.held.take(rows.cpu().numpy())
+        return on_device(cells, self.device, counts=list(cells.counts), **self.names)
 
 
 @dataclass(frozen=True)
@@ -201,31 +192,26 @@ class Part:
 
 
 def block_of(
-    cells: Cells,
-    device: torch.device,
-    *,
-    counts: Collection[str] = (),
-    cell_types: Sequence[str] = (),
-    batches: Sequence[str] = (),
+    cells: Cells, device: torch.device, *, counts: Collection[str] = (), **names: Sequence[str]
 ) -> Block:
     """Return `cells` on the device if they fit there, else to be streamed; the same numbers either way.
 
-    Parameters and errors are those of :func:`on_device`.
+    Parameters are those of :func:`on_device`.
     """
     counted = {modality: x for modality, x in cells.counts.items() if modality in counts}
-    counts_bytes = sum(x.data.nbytes + x.indices.nbytes for x in counted.values())
+    needed = sum(x.data.nbytes + x.indices.nbytes for x in counted.values())
     if device.type == "cuda":
-        values = sum(x.nbytes for x in cells.values.values())
-        fits = values + counts_bytes <= DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]
+        needed += sum(x.nbytes for x in cells.values.values())
+        room = DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]
     else:
-        fits = counts_bytes <= HOST_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if fits:
-        return on_device(cells, device, counts=counts, cell_types=cell_types, batches=batches)
+        room = HOST_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed <= room:
+        return on_device(cells, device, counts=counts, **names)
     print(
         f"{len(cells)} cells are streamed: all at once they would take too much memory of the {device.type}",
         file=sys.stderr,
     )
-    return Streamed(replace(cells, counts=counted), device, cell_types, batches)
+    return Streamed(replace(cells, counts=counted), device, names)
 
 
 def by_pieces(
@@ -236,12 +222,11 @@ def by_pieces(
     batches: Sequence[str] = (),
 ) -> np.ndarray:
     """Return function(minibatch) of all `cells`, computed on the device a few thousand at a time, (cells, ...)."""
-    rows = np.arange(len(cells))
-    # one at a time: they are copies
-    pieces = (cells.take(rows[first : first + PIECE]) for first in range(0, len(cells), PIECE))
-    return np.concatenate(
-        [function(on_device(piece, device, batches=batches)).cpu().numpy() for piece in pieces]
-    )
+    parts = []
+    for first in range(0, len(cells), PIECE):
+        piece = cells.take(np.arange(first, min(first + PIECE, len(cells))))
+        parts.append(function(on_device(piece, device, batches=batches)).cpu().numpy())
+    return np.concatenate(parts)
 
 
 def on_device(
@@ -257,35 +242,24 @@ def on_device(
     Parameters
     ----------
     counts
-        The modalities whose counts are wanted.
+        The modalities whose counts are read.
     cell_types, batches
-        The names that codes of labels and of batches refer to; without any, they are left out.
-
-    Raises
-    ------
-    ValueError
-        When counts are wanted of a modality that has none.
+        The names that codes of labels and of batches refer to; empty for none.
     """
-    if without := sorted(set(counts) & set(cells.values) - set(cells.counts)):
-        raise ValueError(f"a likelihood of counts needs counts, and {', '.join(without)} has none")
     counted = [modality for modality in cells.values if modality in counts]
+    sizes = {m: cells.library_size[m].astype(np.float32)[:, None] for m in counted}
     return Minibatch(
-        observed={modality: torch.from_numpy(x).to(device) for modality, x in cells.values.items()},
+        observed={m: torch.from_numpy(x).to(device) for m, x in cells.values.items()},
         counts={m: Counts.on_device(cells.counts[m], device) for m in counted},
-        library_size={
-            m: torch.from_numpy(cells.library_size[m].astype(np.float32)[:, None]).to(device)
-            for m in counted
-        },
-        labels=_codes(cells.labels, cell_types, device) if cell_types else None,
-        batches=_codes(cells.batches, batches, device) if batches else None,
+        library_size={m: torch.from_numpy(x).to(device) for m, x in sizes.items()},
+        labels=_codes(cells.labels, cell_types, device),
+        batches=_codes(cells.batches, batches, device),
     )
 
 
 def _codes(names: np.ndarray | None, known: Sequence[str], device: torch.device) -> Tensor | None:
-    """Return the position of each cell's name among the known ones, (cells,), -1 where it is not among them."""
+    """Return the position of each cell's name among the known ones, (cells,), -1 where it is another."""
+    if names is None or not known:
+        return None
     codes = {name: code for code, name in enumerate(known)}
-    return (
-        None
-        if names is None
-        else torch.tensor([codes.get(str(name), -1) for name in names], device=device)
-    )
+    return torch.tensor([codes.get(str(name), -1) for name in names], device=device)

@@ -11,8 +11,10 @@ from torch.nn.functional import batch_norm
 
 
 def mlp(*sizes: int) -> nn.Sequential:
-    """Return linear layers of the given widths with leaky rectifiers between them, none after the last."""
-    layers = [layer for a, b in pairwise(sizes) for layer in (nn.Linear(a, b), nn.LeakyReLU())]
+    """Return linear layers of the given widths with leaky rectifiers between them."""
+    layers = []
+    for width, following in pairwise(sizes):
+        layers += [nn.Linear(width, following), nn.LeakyReLU()]
     return nn.Sequential(*layers[:-1])
 
 
@@ -29,10 +31,10 @@ class NormalisedByMinibatch(nn.BatchNorm1d):
 
 
 class Adam(torch.optim.Adam):
-    """PyTorch's Adam without what keeps its methods out of ``torch.compile``.
+    """PyTorch's Adam without the decorators that keep its methods out of ``torch.compile``.
 
-    At their first call, PyTorch imports its compiler to ask it for that: 880 modules, up to 2 CPU seconds of every fit, where
-    nothing is compiled. The methods themselves are PyTorch's; that `step` records no gradients was its wrapper's work, too.
+    At the first call these import PyTorch's compiler: 880 modules, up to 2 CPU seconds of every fit, where nothing is
+    compiled. One of them also kept `step` from recording gradients, which `no_grad` does here.
     """
 
     add_param_group = inspect.unwrap(torch.optim.Adam.add_param_group)

@@ -1,4 +1,4 @@
-"""Gaussian posteriors: how they are encoded, multiplied and held against the prior."""
+"""Gaussian posteriors: encoders, products, and divergences."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ SMALLEST_SD = 1e-3
 
 
 def normal_of(parameters: Tensor) -> Normal:
-    """Return the Normal of (cells, 2 latent) outputs of a layer: means, and what softplus makes standard deviations of."""
+    """Return the Normal of (cells, 2 latent) outputs of a layer: means, and standard deviations before softplus."""
     mean, spread = parameters.chunk(2, -1)
     return Normal(mean, softplus(spread) + SMALLEST_SD, validate_args=False)
 
 
 class GaussianEncoder(nn.Module):
-    """x (cells, features) -> q(z | x), a Normal of shape (cells, latent); in training, of x with some values at 0, their mean.
+    """x (cells, features) -> q(z | x), a Normal of shape (cells, latent).
 
     Parameters
     ----------
     dropout
-        Chance of a value to be 0; the others grow, so that their sum is expected to stay.
+        Probability, in training, that a value is set to 0, its mean.
     """
 
     def __init__(self, features: int, hidden: int, latent: int, *, dropout: float = 0.0):
@@ -43,7 +43,7 @@ class GaussianEncoder(nn.Module):
 
 
 def hidden_in_part(x: Tensor, dropout: float) -> Tensor:
-    """Return x with each value at 0, its mean, by this chance; the others grow, so that their sum is expected to stay."""
+    """Return x with values set to 0 at random, and the others scaled so that the expected sum stays."""
     return x * (torch.rand(x.shape, device=x.device) >= dropout) / (1 - dropout)
 
 
@@ -55,11 +55,11 @@ def product(
     Parameters
     ----------
     experts
-        Of shape (cells, latent) each; at least one.
+        At least one, each (cells, latent).
     seen
-        For each expert, the cells in which it counts, (cells, 1) bool; None: all of them count everywhere.
+        The cells in which each expert counts, (cells, 1) bool; None: all.
     prior
-        The precision of one more expert, whose mean is 0.
+        The precision of one more expert of mean 0.
     """
     precisions = [expert.variance.reciprocal() for expert in experts]
     if seen is not None:
@@ -70,11 +70,9 @@ def product(
 
 
 def product_of_experts(experts: Sequence[Normal], seen: Sequence[Tensor] | None = None) -> Normal:
-    """Multiply Gaussian experts and the prior expert N(0, 1).
+    """Multiply Gaussian experts and the prior expert N(0, 1), as :func:`product`.
 
-    An absent modality is simply not among the experts; `seen` is that of :func:`product`. Where no expert counts, the result is
-    the prior.
-
+    An absent modality is not among the experts; where no expert counts, the result is the prior.
     Source: Wu & Goodman 2018, doi 10.48550/arXiv.1802.05335.
     """
     return product(experts, seen, prior=1.0)
@@ -87,7 +85,7 @@ def kl(posterior: Normal) -> Loss:
 
 
 def disagreement(experts: list[Normal]) -> Loss:
-    """Return sum_{m != n} KL(q_m || q_n) of each cell, over ordered pairs of its experts, as the term "disagreement".
+    """Return sum_{m != n} KL(q_m || q_n) of each cell, over ordered pairs of experts, as the term "disagreement".
 
     Source: Ashford et al. 2026 (UniVI), doi 10.1101/gr.281431.125.
     """

@@ -1,13 +1,13 @@
 """An encoder with a linear path around its network: it starts as a linear method, and the network adds the rest.
 
-The linear path reads whitened principal components, rotated to where modalities agree. Whitening gives every kept direction of a
-modality the same weight, however much of the variance it has: what two modalities share may well be in small ones. The number of
-kept components is what regularises.
+The linear path reads whitened principal components, rotated to where modalities agree. Whitening gives every kept component the
+same weight, whatever its variance: what two modalities share may be in small components. The number of components regularises.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import permutations
 
 import numpy as np
 import torch
@@ -19,9 +19,10 @@ from mosaicbench.contract import Split
 from mosaicbench.models.networks import mlp
 from mosaicbench.models.posteriors import SMALLEST_SD, hidden_in_part
 
-SPREAD_AT_START = (
-    -2.0
-)  # softplus(-2) = 0.13: a narrow posterior at first lets the linear path be heard
+# softplus(-2) = 0.13: at first a narrow posterior, in which the linear path is not lost in noise.
+SPREAD_AT_START = -2.0
+# A component without variance stays 0.
+SMALLEST_SPREAD = np.sqrt(10 * np.finfo(np.float32).eps)
 
 
 class WhitenedComponents(nn.Module):
@@ -35,13 +36,9 @@ class WhitenedComponents(nn.Module):
 
     def __init__(self, mean: np.ndarray, axes: np.ndarray, spread: np.ndarray):
         super().__init__()
-        smallest = np.sqrt(
-            10 * np.finfo(np.float32).eps
-        )  # along a direction without variance everything stays 0
+        axes = axes / np.maximum(spread, SMALLEST_SPREAD)
         self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32))
-        self.register_buffer(
-            "axes", torch.as_tensor(axes / np.maximum(spread, smallest), dtype=torch.float32)
-        )
+        self.register_buffer("axes", torch.as_tensor(axes, dtype=torch.float32))
 
     @property
     def width(self) -> int:
@@ -59,11 +56,11 @@ class ResidualEncoder(nn.Module):
     Attributes
     ----------
     components
-        What c is of x; None takes x itself.
+        x -> c; None: c is x.
     linear
-        W; None leaves the network alone.
+        W; None: the network alone.
     dropout
-        Chance of a value of x to be hidden in training, as 0, its mean; the others grow, so that their sum is expected to stay.
+        Probability, in training, that a value of x is set to 0, its mean.
     """
 
     def __init__(
@@ -85,12 +82,11 @@ class ResidualEncoder(nn.Module):
         nn.init.constant_(self.spread.bias, SPREAD_AT_START)
         if rotation is not None:
             self.linear = nn.Linear(width, latent, bias=False)
-            nn.init.zeros_(self.linear.weight)
-            with torch.no_grad():
-                self.linear.weight[: rotation.shape[1]] = torch.from_numpy(
-                    rotation.T.copy()
-                ).float()
-            _silence(self.network)
+            weight = torch.zeros(latent, width)
+            weight[: rotation.shape[1]] = torch.from_numpy(rotation.T.copy()).float()
+            self.linear.weight.data.copy_(weight)
+            nn.init.zeros_(self.network[-1].weight)
+            nn.init.zeros_(self.network[-1].bias)
 
     def forward(self, x: Tensor) -> Normal:
         """Return the posterior of each cell."""
@@ -101,12 +97,6 @@ class ResidualEncoder(nn.Module):
         return Normal(mean, softplus(self.spread(c)) + SMALLEST_SD, validate_args=False)
 
 
-def _silence(network: nn.Sequential) -> None:
-    """Let a network return 0."""
-    nn.init.zeros_(network[-1].weight)
-    nn.init.zeros_(network[-1].bias)
-
-
 @torch.no_grad()
 def canonical_rotations(
     whiteners: Mapping[str, WhitenedComponents], train: Split, latent: int
@@ -114,26 +104,21 @@ def canonical_rotations(
     """Return modality -> (components, latent): generalised canonical correlation analysis of whitened components.
 
     The leading eigenvectors of the correlations of all components, those of two modalities over the cells that have both, 0
-    where no cell has both. An eigenvalue is 1 where modalities are unrelated and their number where they are equal; each
-    variate is weighted by its eigenvalue, scaled from 0 to 1 between these, so that uncertain ones count less in distances.
-    On cells that have all modalities it is the method `cca`. Source: Kettenring 1971, doi 10.1093/biomet/58.3.433.
+    without such a cell. An eigenvalue is 1 where modalities are unrelated and their number where they are equal; each variate
+    is weighted by its eigenvalue, scaled from 0 to 1 between these, so that uncertain ones count less in distances. On cells
+    that have all modalities it is the method `cca`. Source: Kettenring 1971, doi 10.1093/biomet/58.3.433.
     """
     edges = np.cumsum([0, *(whitener.width for whitener in whiteners.values())])
     places = {m: slice(*edges[i : i + 2]) for i, m in enumerate(whiteners)}
     correlations = np.eye(edges[-1])
-    for one in whiteners:
-        for other in whiteners:
-            both = [
-                block
-                for block in train.blocks
-                if one != other and {one, other} <= set(block.values)
-            ]
-            if both:
-                a, b = (
-                    _centred(np.concatenate([_of(whiteners[m], block.values[m]) for block in both]))
-                    for m in (one, other)
-                )
-                correlations[places[one], places[other]] = a.T @ b / max(len(a) - 1, 1)
+    for pair in permutations(whiteners, 2):
+        both = [block for block in train.blocks if set(pair) <= set(block.values)]
+        if both:
+            a, b = (
+                _centred(whiteners[m], np.concatenate([block.values[m] for block in both]))
+                for m in pair
+            )
+            correlations[places[pair[0]], places[pair[1]]] = a.T @ b / max(len(a) - 1, 1)
     agreement, vectors = np.linalg.eigh(correlations)
     kept = min(latent, *(whitener.width for whitener in whiteners.values()))
     agreement, vectors = agreement[::-1][:kept], vectors[:, ::-1][:, :kept]
@@ -141,9 +126,6 @@ def canonical_rotations(
     return {m: vectors[place] * np.sqrt(len(whiteners)) * weight for m, place in places.items()}
 
 
-def _of(whitener: WhitenedComponents, x: np.ndarray) -> np.ndarray:
-    return whitener(torch.from_numpy(x)).numpy().astype(np.float64)
-
-
-def _centred(x: np.ndarray) -> np.ndarray:
-    return x - x.mean(axis=0)
+def _centred(whitener: WhitenedComponents, x: np.ndarray) -> np.ndarray:
+    components = whitener(torch.from_numpy(x)).numpy().astype(np.float64)
+    return components - components.mean(axis=0)

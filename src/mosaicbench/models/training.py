@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from mosaicbench.contract import Split
-from mosaicbench.errors import Diverged, NotApplicable
+from mosaicbench.errors import Diverged
 from mosaicbench.models.checkpoint import Checkpoint
 from mosaicbench.models.discriminators import Opponents
 from mosaicbench.models.losses import Loss
@@ -25,12 +25,12 @@ from mosaicbench.models.minibatch import Block, Minibatch, Part, block_of
 from mosaicbench.models.networks import Adam
 
 LossFunction = Callable[[Minibatch, float], Loss]
-Steps = Callable[[list[Block], int], Iterator[Sequence[Minibatch]]]
+Steps = Iterator[Sequence[Minibatch]]
 # The cells of each block to fit, and those to validate on.
 Divided = tuple[list[Block], list[Minibatch]]
 
-# What training computes with, for the record. Single precision means single precision: no TF32 in matrix products. On a GPU,
-# operations that have a deterministic form take it, for which cuBLAS needs the variable before it starts.
+# Single precision without TF32 in matrix products. On a GPU, operations take their deterministic form where they have one, for
+# which cuBLAS needs the variable before it starts.
 ARITHMETIC = {"float32_matmul_precision": "highest", "deterministic": True}
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
@@ -47,7 +47,7 @@ class Budget:
     ----------
     max_epochs, patience
         Stop when the validation loss, a mean over 5 epochs, has not improved for `patience` epochs after the warm-up.
-        `max_epochs` is a cap that most trainings do not reach; a run that reaches it is named in the sanity checks.
+        `max_epochs` is a cap that most trainings do not reach; the sanity checks name a run that does.
     batch_size
         Cells per step.
     learning_rate
@@ -57,30 +57,28 @@ class Budget:
     gradient_clip
         Largest norm of the gradient.
     weights
-        "best": those of the epoch with the lowest validation loss. "last": every epoch is trained, no cell is held out, and the
-        weights of the last epoch are kept, as many authors do.
+        "best": those of the epoch with the lowest validation loss. "last", as many authors do: no cell is held out, every epoch
+        is trained, and the weights of the last one are kept.
     """
 
     max_epochs: Annotated[int, "at least 1"] = 1000
     patience: Annotated[int, "at least 1"] = 30
     batch_size: Annotated[int, "at least 1"] = 128
-    learning_rate: Annotated[float, "above 0"] = 1e-3
+    learning_rate: Annotated[float, "above 0", {"float": [0.0003, 0.003], "log": True}] = 1e-3
     validation: Annotated[float, "at least 0 and below 1"] = 0.1
     gradient_clip: Annotated[float, "above 0"] = 10.0
     weights: Literal["best", "last"] = "best"
 
-    checkpoint = None  # a Checkpoint, once there is a place for one; no hyperparameter, hence without annotation
+    checkpoint = None  # a Checkpoint after `save_at`; no hyperparameter, hence without annotation
 
     def save_at(self, path: Path, *, key: Callable[[], str], seconds: float) -> None:
-        """Let training save itself to `path`, and go on from what it finds there; see :class:`.checkpoint.Checkpoint`."""
+        """Let training save itself to `path`, and continue from a file there; see :class:`.checkpoint.Checkpoint`."""
         self.checkpoint = Checkpoint(path, key, seconds)
 
     def conditions(self) -> dict[str, object]:
         """Return what training computes with, for the record."""
-        return {
-            "device": torch.cuda.get_device_name() if device().type == "cuda" else "cpu",
-            **ARITHMETIC,
-        }
+        name = torch.cuda.get_device_name() if device().type == "cuda" else "cpu"
+        return {"device": name, **ARITHMETIC}
 
 
 def device() -> torch.device:
@@ -99,37 +97,30 @@ def seeded(seed: int) -> Iterator[None]:
 @contextmanager
 def _arithmetic() -> Iterator[None]:
     """Compute as `ARITHMETIC` says inside the block, and as before after it."""
-    precision, fills = (
-        torch.get_float32_matmul_precision(),
-        torch.utils.deterministic.fill_uninitialized_memory,
-    )
-    deterministic, warns = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
+    memory = torch.utils.deterministic
+    precision, fills = torch.get_float32_matmul_precision(), memory.fill_uninitialized_memory
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
     torch.set_float32_matmul_precision(ARITHMETIC["float32_matmul_precision"])
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    memory.fill_uninitialized_memory = False
     _be_deterministic(device().type == "cuda", warn_only=True)
     try:
         yield
     finally:
         torch.set_float32_matmul_precision(precision)
-        torch.utils.deterministic.fill_uninitialized_memory = fills
+        memory.fill_uninitialized_memory = fills
         _be_deterministic(deterministic, warn_only=warns)
 
 
 def _be_deterministic(wanted: bool, *, warn_only: bool) -> None:
-    """As ``torch.use_deterministic_algorithms``, which imports torch's compiler for two seconds, but where nothing changes."""
+    """Call ``torch.use_deterministic_algorithms``, which imports torch's compiler for two seconds, only for a change."""
     if wanted or torch.are_deterministic_algorithms_enabled():
         torch.use_deterministic_algorithms(wanted, warn_only=warn_only)
 
 
 def weights_of(nets: nn.Module) -> dict[str, np.ndarray]:
     """Return the parameters and buffers of trained networks by name."""
-    return {
-        name: tensor.detach().cpu().contiguous().numpy()
-        for name, tensor in nets.state_dict().items()
-    }
+    return {name: x.detach().cpu().contiguous().numpy() for name, x in nets.state_dict().items()}
 
 
 def give_weights(nets: nn.Module, weights: dict[str, np.ndarray]) -> None:
@@ -140,10 +131,9 @@ def give_weights(nets: nn.Module, weights: dict[str, np.ndarray]) -> None:
     ValueError
         When names or shapes are those of other networks.
     """
+    tensors = {name: torch.from_numpy(np.array(array)) for name, array in weights.items()}
     try:
-        nets.load_state_dict(
-            {name: torch.from_numpy(np.array(array)) for name, array in weights.items()}
-        )
+        nets.load_state_dict(tensors)
     except RuntimeError as error:
         raise ValueError(" ".join(str(error).split())) from error
     nets.to(device()).eval()
@@ -152,125 +142,104 @@ def give_weights(nets: nn.Module, weights: dict[str, np.ndarray]) -> None:
 # --- the steps of an epoch ---
 
 
-def each_alone(blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]]:
+def each_alone(blocks: list[Block], size: int) -> Steps:
     """Yield every cell once: the blocks' minibatches, one a step, in one random order."""
     pieces = []
-    for number, block in enumerate(blocks):
+    for block in blocks:
         order = torch.randperm(block.cells, device=device())
-        pieces += [(number, rows) for rows in order.split(size)]
+        pieces += [(block, rows) for rows in order.split(size)]
     for piece in torch.randperm(len(pieces)).tolist():
-        number, rows = pieces[piece]
-        yield [blocks[number].take(rows)]
+        block, rows = pieces[piece]
+        yield [block.take(rows)]
 
 
-def one_of_each(blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]]:
+def one_of_each(blocks: list[Block], size: int) -> Steps:
     """Yield steps of one minibatch of every block, all of one size: balanced, whatever the blocks' sizes.
 
-    The largest block is seen once; the others begin again, in another order, when they are through.
+    The largest block is seen once; the others begin again, in another order, after their last cell.
     """
     size = min(size, *(block.cells for block in blocks))
     steps = -(-max(block.cells for block in blocks) // size)
-    rows_of = []
-    for block in blocks:
-        rounds = [
-            torch.randperm(block.cells, device=device())
-            for _ in range(-(-steps * size // block.cells))
-        ]
-        rows_of.append(torch.cat(rounds)[: steps * size].split(size))
-    for rows in zip(*rows_of, strict=True):
+    minibatches = [_repeated(block.cells, steps * size).split(size) for block in blocks]
+    for rows in zip(*minibatches, strict=True):
         yield [block.take(chosen) for block, chosen in zip(blocks, rows, strict=True)]
 
 
-def some_of_each(blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]]:
-    """Yield every cell once, in steps of `size` cells in sum: of every block its share, so that a step holds every pattern."""
+def _repeated(cells: int, number: int) -> torch.Tensor:
+    """Return so many rows: all cells in random order, again and again."""
+    rounds = -(-number // cells)
+    return torch.cat([torch.randperm(cells, device=device()) for _ in range(rounds)])[:number]
+
+
+def some_of_each(blocks: list[Block], size: int) -> Steps:
+    """Yield every cell once, in steps of `size` cells in sum that hold cells of every block, in proportion."""
     steps = -(-sum(block.cells for block in blocks) // size)
     pieces = [torch.randperm(block.cells, device=device()).tensor_split(steps) for block in blocks]
-    turns = [
-        torch.randperm(steps).tolist() for _ in blocks
-    ]  # else the first steps would get all of what is left over
+    # Without a random order the first steps would get all the remainders.
+    turns = [torch.randperm(steps).tolist() for _ in blocks]
     for step in range(steps):
-        rows = [own[turn[step]] for own, turn in zip(pieces, turns, strict=True)]
-        if any(len(chosen) for chosen in rows):
-            yield [
-                block.take(chosen)
-                for block, chosen in zip(blocks, rows, strict=True)
-                if len(chosen)
-            ]
+        rows = [piece[turn[step]] for piece, turn in zip(pieces, turns, strict=True)]
+        if minibatches := _taken(blocks, rows):
+            yield minibatches
 
 
-def side_by_side(
-    blocks: list[Block], size: int, *, steps: int | None = None
-) -> Iterator[Sequence[Minibatch]]:
-    """Yield steps of one minibatch that holds as many cells of every block: a loss sees them all, and a row is no one cell.
+def _taken(blocks: list[Block], rows: list[torch.Tensor]) -> list[Minibatch]:
+    return [block.take(own) for block, own in zip(blocks, rows, strict=True) if len(own)]
+
+
+def side_by_side(blocks: list[Block], size: int, *, steps: int | None = None) -> Steps:
+    """Yield steps of one minibatch with as many cells of every block; one row is not one cell.
 
     Parameters
     ----------
     steps
-        Draw each step's cells anew, with replacement, so many times; None shows every block as :func:`one_of_each` does.
+        So many steps of cells drawn with replacement; None: the steps of :func:`one_of_each`.
     """
     drawn = one_of_each(blocks, size) if steps is None else _redrawn(blocks, size, steps)
     for minibatches in drawn:
-        yield [Minibatch({name: values for x in minibatches for name, values in x.items()})]
+        values: dict[str, torch.Tensor] = {}
+        for x in minibatches:
+            values |= x
+        yield [Minibatch(values)]
 
 
-def _redrawn(blocks: list[Block], size: int, steps: int) -> Iterator[Sequence[Minibatch]]:
+def _redrawn(blocks: list[Block], size: int, steps: int) -> Steps:
     for _ in range(steps):
         yield [block.take(torch.randint(block.cells, (size,), device=device())) for block in blocks]
 
 
-def labelled_cells(train: Split) -> list[np.ndarray]:
-    """Return which cells of each block show their type, (cells,) bool each.
+def with_labelled(
+    blocks: list[Part], size: int, labelled: Sequence[np.ndarray], fraction: float
+) -> Steps:
+    """Yield steps in which `fraction` of the cells are labelled, or more where more of all cells are.
 
-    Raises
-    ------
-    NotApplicable
-        When none does.
-    """
-    if not train.cell_types:
-        raise NotApplicable(
-            "a semi-supervised method needs train cells with a known cell type, and none has one"
-        )
-    return [np.asarray(block.labels, dtype=object) != "" for block in train.blocks]
-
-
-def with_labelled(label_subset: Sequence[np.ndarray], share: float) -> Steps:
-    """Return steps in which `share` of the cells are labelled, or more where more of all cells are.
-
-    An epoch sees every unlabelled cell once, and the labelled ones as often as it takes; a step holds cells of every block.
+    An epoch has every unlabelled cell once, and labelled ones repeatedly; a step has cells of every block.
 
     Parameters
     ----------
     labelled
         Which cells of each block are, (cells,) bool each, in the order of the blocks.
     """
-
-    def steps(blocks: list[Part], size: int) -> Iterator[Sequence[Minibatch]]:
-        shows = [
-            torch.from_numpy(own)[block.rows.cpu()].to(device())
-            for own, block in zip(label_subset, blocks, strict=True)
-        ]
-        block_of = torch.repeat_interleave(torch.tensor([len(own) for own in shows])).to(device())
-        row_of = torch.cat([torch.arange(len(own), device=device()) for own in shows])
-        known = torch.cat(shows).nonzero().squeeze(1)
-        unknown = (~torch.cat(shows)).nonzero().squeeze(1)
-        if not len(unknown) or not len(known):
-            yield from some_of_each(blocks, size)
-            return
-        each = max(1, round(size * max(share, len(known) / len(row_of))))  # labelled cells a step
-        count = -(-len(unknown) // max(1, size - each))
-        rounds = [
-            known[torch.randperm(len(known), device=device())]
-            for _ in range(-(-count * each // len(known)))
-        ]
-        again = torch.cat(rounds)[: count * each].split(each)
-        once = unknown[torch.randperm(len(unknown), device=device())].tensor_split(count)
-        for cells in (torch.cat(parts) for parts in zip(again, once, strict=True)):
-            of_block = [row_of[cells[block_of[cells] == number]] for number in range(len(blocks))]
-            yield [
-                block.take(rows) for block, rows in zip(blocks, of_block, strict=True) if len(rows)
-            ]
-
-    return steps
+    masks = [
+        torch.from_numpy(mask)[block.rows.cpu()].to(device())
+        for mask, block in zip(labelled, blocks, strict=True)
+    ]
+    block_of_row = torch.repeat_interleave(torch.tensor([len(mask) for mask in masks])).to(device())
+    row_of = torch.cat([torch.arange(len(mask), device=device()) for mask in masks])
+    known = torch.cat(masks).nonzero().squeeze(1)
+    unknown = (~torch.cat(masks)).nonzero().squeeze(1)
+    if not len(unknown) or not len(known):
+        yield from some_of_each(blocks, size)
+        return
+    each = max(1, round(size * max(fraction, len(known) / len(row_of))))  # labelled cells a step
+    count = -(-len(unknown) // max(1, size - each))
+    again = known[_repeated(len(known), count * each)].split(each)
+    once = unknown[torch.randperm(len(unknown), device=device())].tensor_split(count)
+    for parts in zip(again, once, strict=True):
+        cells = torch.cat(parts)
+        yield _taken(
+            blocks, [row_of[cells[block_of_row[cells] == number]] for number in range(len(blocks))]
+        )
 
 
 # --- the loop ---
@@ -284,7 +253,7 @@ def minimise(
     budget: Budget,
     warmup: float,
     counts: Collection[str] = (),
-    steps: Steps = each_alone,
+    steps: Callable[[list[Block], int], Steps] = each_alone,
     held_out_loss: LossFunction | None = None,
     opponents: Opponents | None = None,
     most_steps: int | None = None,
@@ -296,35 +265,34 @@ def minimise(
     Parameters
     ----------
     loss
-        (minibatch, progress) -> named losses per cell. Progress runs from 0 to 1 over the warm-up and stays there; validation
-        losses are always taken at progress 1, so epochs compare.
+        (minibatch, progress) -> named losses per cell. Progress rises from 0 to 1 over the warm-up and stays there; it is 1 for
+        all validation losses, so epochs compare.
     nets
-        The networks whose parameters are trained. They end with the weights of the epoch whose validation loss is lowest, of
-        those in which progress is 1.
+        The networks to train. They end with the weights of the epoch with the lowest validation loss after the warm-up.
     train
         The train cells. A minibatch never mixes blocks, so it holds only what was observed.
     warmup
-        The part of the epochs, of no more than 100 of them, that is the warm-up; it has an epoch at least.
+        The fraction of the epochs, of at most 100 of them, that is the warm-up; at least one epoch.
     counts
         The modalities whose counts the loss reads.
     steps
         (blocks, cells per minibatch) -> the minibatches of each step of an epoch; a step minimises the mean over its cells.
     held_out_loss
-        What decides when to stop, where that is not `loss`.
+        The validation loss, if not `loss`.
     opponents
-        Discriminators, who learn before every step.
+        Discriminators, which learn before every step.
     most_steps
-        End with the epoch in which so many steps are reached, of a training that no validation loss can end.
+        End with the epoch that reaches so many steps, for a training that no validation loss can end.
     weight_decay
         Of Adam: the gradient of half this times the squared weights is added to that of the loss.
     divided
-        What :func:`divide` gave, for a method that needs to know which cells decided when to stop.
+        Result of :func:`divide`, for a method that needs to know the validation cells.
 
     Returns
     -------
     history
-        One dict per epoch: epoch, progress, loss and each term in nats per cell (train), validation_loss, how each discriminator
-        did, and whether its weights were kept.
+        One dict per epoch: epoch, progress, loss and each term in nats per cell (train), validation_loss, cross-entropy and
+        accuracy of each discriminator, and whether its weights were kept.
 
     Raises
     ------
@@ -332,7 +300,7 @@ def minimise(
         When a loss or a gradient is not finite, or no validation loss after the warm-up is.
     """
     nets.to(device())
-    fitted, held_out = divide(train, budget, counts=counts) if divided is None else divided
+    fitted, held_out = divided or divide(train, budget, counts=counts)
     optimiser = Adam(
         nets.parameters(), lr=budget.learning_rate, weight_decay=weight_decay, fused=True
     )
@@ -348,31 +316,29 @@ def minimise(
     for epoch in range(len(history) + 1, budget.max_epochs + 1):
         progress = min(1.0, epoch / warm)
         nets.train()
-        terms, seen, steps_taken, rankings = Loss(), 0, 0, []
+        terms, cells, games, steps_taken = Loss(), 0, Loss(), 0
         for minibatches in steps(fitted, budget.batch_size):
             steps_taken += 1
             if opponents is not None:
-                rankings.append(opponents.learn(minibatches, progress))
+                games += opponents.learn(minibatches, progress)
             optimiser.zero_grad(set_to_none=True)
             losses = [loss(x, progress) for x in minibatches]
             total = sum(each.total() * x.cells for x, each in zip(minibatches, losses, strict=True))
-            (total / sum(x.cells for x in minibatches)).backward()
+            step_cells = sum(x.cells for x in minibatches)
+            (total / step_cells).backward()
             norm = nn.utils.clip_grad_norm_(nets.parameters(), budget.gradient_clip)
             if not torch.isfinite(norm):
                 raise Diverged(f"the loss or its gradient was not finite in epoch {epoch}")
             optimiser.step()
-            for x, each in zip(minibatches, losses, strict=True):
+            for each in losses:
                 terms += Loss({name: value.detach().sum() for name, value in each.items()})
-                seen += x.cells
-        row = {name: float(value) / seen for name, value in terms.items()}
+            cells += step_cells
+        row = {name: float(value) / cells for name, value in terms.items()}
         row = {"epoch": epoch, "progress": progress, "loss": sum(row.values())} | row
         row["validation_loss"] = (
             _validation_loss(held_out_loss or loss, nets, held_out) if held_out else row["loss"]
         )
-        row |= {
-            name: float(sum(each[name] for each in rankings)) / len(rankings)
-            for name in next(iter(rankings), ())
-        }
+        row |= {name: float(value) / steps_taken for name, value in games.items()}
         history.append(row)
         if epoch % 10 == 0 or epoch == 1:
             print(
@@ -386,9 +352,8 @@ def minimise(
         if budget.weights == "last" or smoothed < done["best"]:
             weights = copy.deepcopy(nets.state_dict())
             done |= {"best": smoothed, "best_epoch": epoch, "best_weights": weights}
-        if epoch - max(done["best_epoch"], warm) >= budget.patience or (
-            most_steps is not None and epoch * steps_taken >= most_steps
-        ):
+        waited = epoch - max(done["best_epoch"], warm)
+        if waited >= budget.patience or epoch * steps_taken >= (most_steps or math.inf):
             break
         if budget.checkpoint is not None:
             budget.checkpoint.save_if_due(stateful, epoch, done)
@@ -400,14 +365,13 @@ def minimise(
 
 
 def divide(train: Split, budget: Budget, *, counts: Collection[str] = ()) -> Divided:
-    """Return the train cells to fit, and those to validate on, as the seed draws them: none with `weights: last`."""
+    """Return the train cells to fit, and those to validate on, drawn at random; with `weights: last`, all are fitted.
+
+    A block too small to divide is only fitted.
+    """
     fraction = budget.validation if budget.weights == "best" else 0.0
-    known = {"counts": counts, "cell_types": train.cell_types, "batches": train.batches}
-    return _hold_out([block_of(block, device(), **known) for block in train.blocks], fraction)
-
-
-def _hold_out(blocks: list[Block], fraction: float) -> tuple[list[Block], list[Minibatch]]:
-    """Cut every block into the cells to fit and the cells to validate on; a block too small to cut is only fitted."""
+    names = {"cell_types": train.cell_types, "batches": train.batches}
+    blocks = [block_of(block, device(), counts=counts, **names) for block in train.blocks]
     fitted, held_out = [], []
     for block in blocks:
         order = torch.randperm(block.cells, device=device())
@@ -421,6 +385,9 @@ def _hold_out(blocks: list[Block], fraction: float) -> tuple[list[Block], list[M
 @torch.no_grad()
 def _validation_loss(loss: LossFunction, nets: nn.Module, held_out: list[Minibatch]) -> float:
     nets.eval()
-    pieces = [piece for block in held_out for piece in block.pieces()]
-    sums = [(float(loss(piece, 1.0).total()) * piece.cells, piece.cells) for piece in pieces]
-    return sum(total for total, _ in sums) / sum(n for _, n in sums)
+    total, cells = 0, 0
+    for block in held_out:
+        for piece in block.pieces():
+            total += float(loss(piece, 1.0).total()) * piece.cells
+            cells += piece.cells
+    return total / cells

@@ -1,4 +1,8 @@
-"""What every multimodal VAE shares: encode each modality, form a posterior, decode, pay for errors and for information."""
+"""What multimodal VAEs share: encode each modality, form a posterior, decode, pay for errors and for information.
+
+:class:`SharedPrivateVAE` splits the latent: a cell's code is (s, w_1, ..., w_M), s shared, w_m private to modality m. Encoder m
+proposes q_m(s, w_m | x_m); decoder m reads (s, w_m), with w_m = 0, the prior's mean, where it is unknown.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
+from torch.nn.functional import cross_entropy
 
 from mosaicbench.contract import Cells, Split
 from mosaicbench.models import training
 from mosaicbench.models.likelihoods import GaussianDecoder, counting_decoder
 from mosaicbench.models.losses import Loss
 from mosaicbench.models.minibatch import Minibatch, by_pieces
-from mosaicbench.models.posteriors import GaussianEncoder, product_of_experts
+from mosaicbench.models.posteriors import GaussianEncoder, kl, product, product_of_experts
 from mosaicbench.models.training import Budget, give_weights, weights_of
 
 STEEPNESS = 12  # of the sigmoid ramp of beta
@@ -27,7 +32,7 @@ STEEPNESS = 12  # of the sigmoid ramp of beta
 class MultimodalVAE(Budget):
     """One encoder and one decoder per modality around a latent with prior N(0, 1).
 
-    A method derives from this class and says what it pays for in :meth:`loss`; what is observed is read from the data.
+    A method derives from this class and defines its :meth:`loss`; what is observed is read from the data.
 
     Attributes
     ----------
@@ -49,9 +54,9 @@ class MultimodalVAE(Budget):
         that the widest does not outweigh the others.
     """
 
-    latent: Annotated[int, "at least 1"] = 20
-    hidden: Annotated[int, "at least 1"] = 128
-    beta: Annotated[float, "at least 0"] = 1.0
+    latent: Annotated[int, "at least 1", {"int": [8, 64], "log": True}] = 20
+    hidden: Annotated[int, "at least 1", {"int": [64, 256], "log": True}] = 128
+    beta: Annotated[float, "at least 0", {"float": [0.03, 10.0], "log": True}] = 1.0
     warmup: Annotated[float, "at least 0 and at most 1"] = 0.2
     annealing: Literal["linear", "sigmoid"] = "linear"
     likelihood: Literal["gaussian", "counts"] = "gaussian"
@@ -80,8 +85,8 @@ class MultimodalVAE(Budget):
         """Return beta at this progress of the warm-up."""
         if self.annealing == "linear":
             return self.beta * progress
-        low, high, here = (1 / (1 + math.exp(-STEEPNESS * (p - 0.5))) for p in (0, 1, progress))
-        return self.beta * (here - low) / (high - low)
+        low, high, now = (1 / (1 + math.exp(-STEEPNESS * (p - 0.5))) for p in (0, 1, progress))
+        return self.beta * (now - low) / (high - low)
 
     # --- the method's contract ---
 
@@ -89,25 +94,24 @@ class MultimodalVAE(Budget):
         """Train on `train` and return the history, one dict per epoch."""
         with training.seeded(seed):
             self.make(train)
-            counts = [
-                modality for modality, decoder in self.decoders.items() if decoder.reads_counts
-            ]
             return training.minimise(
                 self.loss,
                 self.nets,
                 train,
                 budget=self,
                 warmup=self.warmup,
-                counts=counts,
+                counts=self.counted(),
                 **self.rules(),
             )
 
     def make(self, train: Split) -> None:
         """Make all networks, and gather them as `nets`."""
         self.build(train)
-        self.nets = nn.ModuleList(
-            [made for made in vars(self).values() if isinstance(made, nn.Module)]
-        )
+        self.nets = nn.ModuleList([x for x in vars(self).values() if isinstance(x, nn.Module)])
+
+    def counted(self) -> list[str]:
+        """Return the modalities whose counts the decoders read."""
+        return [modality for modality, decoder in self.decoders.items() if decoder.reads_counts]
 
     def state(self) -> dict[str, np.ndarray]:
         """Return the weights of all networks."""
@@ -128,12 +132,15 @@ class MultimodalVAE(Budget):
         self._build(train, self.latent)
 
     def _build(self, train: Split, width: int, *, dropout: float = 0.0) -> None:
-        """Make encoders to, and decoders from, a latent of `width` dimensions; `dropout` is that of what encoders read."""
+        """Make encoders to, and decoders from, a latent of `width` dimensions; `dropout` is of the encoders' input."""
         encoders = {
             m: GaussianEncoder(d, self.hidden, width, dropout=dropout)
             for m, d in train.features.items()
         }
         self.encoders = nn.ModuleDict(encoders)
+        self._decode_from(train, width)
+
+    def _decode_from(self, train: Split, width: int) -> None:
         self.decoders = nn.ModuleDict({m: self._decoder(train, m, width) for m in train.features})
         self._rescale(train)
 
@@ -159,7 +166,7 @@ class MultimodalVAE(Budget):
 
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return what is expected of `target` at the posterior mean, (cells, features), standardised."""
+        """Return the expected values of `target` at the posterior mean, (cells, features), standardised."""
         return self.computed(lambda x: self.decoded(self.posterior(x).mean, target), cells)
 
     @torch.no_grad()
@@ -171,9 +178,8 @@ class MultimodalVAE(Budget):
 
         def drawn(x: Minibatch) -> Tensor:
             q = self.posterior(x)
-            return torch.stack(
-                [self.sampled(q.sample(), target, columns, x) for _ in range(draws)], -1
-            )
+            samples = [self.sampled(q.sample(), target, columns, x) for _ in range(draws)]
+            return torch.stack(samples, -1)
 
         with training.seeded(seed):
             return self.computed(drawn, cells)
@@ -183,12 +189,12 @@ class MultimodalVAE(Budget):
         return by_pieces(function, cells, training.device())
 
     def sampled(self, z: Tensor, target: str, columns: Tensor, x: Minibatch) -> Tensor:
-        """Return what a modality of the cells `x` is measured as, drawn given z, (cells, columns), standardised."""
+        """Return a draw of measured values of a modality of the cells `x` given z, (cells, columns), standardised."""
         return self.decoders[target].drawn(z, columns)
 
     @torch.no_grad()
     def generate(self, cells: int, seed: int) -> dict[str, np.ndarray]:
-        """Return virtual cells, modality -> (cells, features) standardised: what is expected given draws of the prior."""
+        """Return virtual cells, modality -> (cells, features) standardised: expected values given draws of the prior."""
         with training.seeded(seed):
             return {
                 target: self.decoded(z, target).cpu().numpy()
@@ -196,9 +202,165 @@ class MultimodalVAE(Budget):
             }
 
     def drawn(self, cells: int) -> dict[str, Tensor]:
-        """Return, by modality, what its decoder reads of cells drawn from the prior: the same latent in all of them."""
+        """Return, by modality, the decoder's input for cells drawn from the prior: the same latent for all."""
         return dict.fromkeys(self.decoders, torch.randn(cells, self.latent).to(training.device()))
 
     def decoded(self, z: Tensor, target: str) -> Tensor:
-        """Return what is expected of a modality given z, (cells, features), standardised."""
+        """Return the expected values of a modality given z, (cells, features), standardised."""
         return self.decoders[target].expected(z)
+
+
+@dataclass(frozen=True)
+class Code:
+    """Posteriors of a cell's shared latent, and of the private latents of the modalities that are observed.
+
+    `private` is empty where private latents have no dimensions.
+    """
+
+    shared: Normal
+    private: dict[str, Normal]
+
+    def kl(self) -> Loss:
+        """Return the divergence of all latents from the prior, as the term "kl"."""
+        return sum((kl(q) for q in self.private.values()), kl(self.shared))
+
+    def rsample(self) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return a draw of the shared latent and of each private one."""
+        return self.shared.rsample(), {m: q.rsample() for m, q in self.private.items()}
+
+
+@dataclass(kw_only=True)
+class SharedPrivateVAE(MultimodalVAE):
+    """A multimodal VAE of shared and private latents.
+
+    Attributes
+    ----------
+    private
+        Dimensions of each modality's private latent.
+    input_dropout
+        Probability that an encoder does not see a value in training; it must still be reconstructed.
+    """
+
+    private: Annotated[int, "at least 0", {"int": [0, 16]}] = 0
+    input_dropout: Annotated[float, "at least 0 and below 1", {"float": [0.0, 0.5]}] = 0.0
+
+    def build(self, train: Split) -> None:
+        """Make encoders to, and decoders from, the shared and the private latent side by side."""
+        self._build(train, self.latent + self.private, dropout=self.input_dropout)
+
+    def split(self, q: Normal) -> tuple[Normal, Normal]:
+        """Return the shared and the private part of a modality's posterior."""
+        means, sds = (part.split([self.latent, self.private], -1) for part in (q.mean, q.stddev))
+        return tuple(Normal(*parts, validate_args=False) for parts in zip(means, sds, strict=True))
+
+    def code(self, experts: dict[str, Normal]) -> Code:
+        """Return the product of some modalities' experts: shared parts are multiplied, private ones are not."""
+        shared, private = [], {}
+        for modality, q in experts.items():
+            of_all, of_one = self.split(q)
+            shared.append(of_all)
+            if self.private:
+                private[modality] = self.product([of_one])
+        return Code(self.product(shared), private)
+
+    def product(self, experts: list[Normal]) -> Normal:
+        """Return the product of experts and the prior."""
+        return product_of_experts(experts)
+
+    def with_private(self, shared: Tensor, private: Tensor | None = None) -> Tensor:
+        """Return a decoder's input, (cells, latent + private); a private latent of None is 0."""
+        if private is None:
+            private = shared.new_zeros(len(shared), self.private)
+        return torch.cat([shared, private], -1) if self.private else shared
+
+    def nll_of(
+        self, x: Minibatch, shared: Tensor, private: dict[str, Tensor], targets: Iterable[str]
+    ) -> Loss:
+        """Return the negative log-likelihood of `targets`, each decoded from the shared and its own private latent."""
+        loss = Loss()
+        for target in targets:
+            loss += self.nll(x, self.with_private(shared, private.get(target)), [target])
+        return loss
+
+    def nll_label(self, x: Minibatch, shared: Tensor) -> Loss:
+        """Return the loss of the cells' labels given the shared latent: nothing, in methods that are not supervised."""
+        return Loss()
+
+    def drawn(self, cells: int) -> dict[str, Tensor]:
+        """Return, by modality, a draw of the shared prior, the same for all, beside one of its private prior."""
+        shared = torch.randn(cells, self.latent).to(training.device())
+        return {
+            m: self.with_private(shared, torch.randn(cells, self.private).to(shared.device))
+            for m in self.decoders
+        }
+
+    def sampled(self, z: Tensor, target: str, columns: Tensor, x: Minibatch) -> Tensor:
+        """Return a draw of measured values given the shared latent and a draw of the private prior, (cells, columns)."""
+        private = torch.randn(len(z), self.private).to(z.device)
+        return super().sampled(self.with_private(z, private), target, columns, x)
+
+    # --- the method's contract ---
+
+    def posterior(self, x: Minibatch) -> Normal:
+        """Return the posterior of the shared latent given all that is observed: the product of experts."""
+        return self.code(self.encode(x)).shared
+
+    @torch.no_grad()
+    def embed_private(self, cells: Cells) -> np.ndarray:
+        """Return the mean of the private latent of the one modality of `cells`, (cells, private)."""
+
+        def of_one(x: Minibatch) -> Tensor:
+            (expert,) = self.encode(x).values()
+            return self.product([self.split(expert)[1]]).mean
+
+        return self.computed(of_one, cells)
+
+    @torch.no_grad()
+    def impute(self, cells: Cells, target: str) -> np.ndarray:
+        """Return the expected values of `target` given the shared latent alone, (cells, features), standardised."""
+        decoder = self.decoders[target]
+        return self.computed(
+            lambda x: decoder.expected(self.with_private(self.posterior(x).mean)), cells
+        )
+
+
+@dataclass(kw_only=True)
+class MixtureVAE(SharedPrivateVAE):
+    """One whose posterior is a mixture of the modalities' posteriors, without the prior's expert."""
+
+    def product(self, experts: list[Normal]) -> Normal:
+        """Return the product of experts, without the prior: one expert stays as it is."""
+        return product(experts)
+
+    def posterior(self, x: Minibatch) -> Normal:
+        """Return a Normal with the mean and variance of the mixture of the observed modalities' shared posteriors."""
+        parts = [self.split(q)[0] for q in self.encode(x).values()]
+        means = torch.stack([q.mean for q in parts])  # (experts, cells, latent)
+        variance = torch.stack([q.variance for q in parts]).mean(0) + means.var(0, correction=0)
+        return Normal(means.mean(0), variance.sqrt(), validate_args=False)
+
+
+@dataclass(kw_only=True)
+class Supervised:
+    """Adds p(y | s) to a shared/private VAE, a linear decoder of the cell type; cells without a type do not pay.
+
+    Attributes
+    ----------
+    label_weight
+        Weight of -log p(y | s) beside the modalities' log-likelihoods.
+    """
+
+    label_weight: Annotated[float, "at least 0", {"float": [10.0, 1000.0], "log": True}] = 100.0
+
+    def build(self, train: Split) -> None:
+        """Make the networks, and the label's decoder among them."""
+        super().build(train)
+        if not train.cell_types:
+            raise ValueError("a supervised method needs train cells with a known cell type")
+        self.label_decoder = nn.Linear(self.latent, len(train.cell_types))
+
+    def nll_label(self, x: Minibatch, shared: Tensor) -> Loss:
+        """Return the weighted cross-entropy of the cells' labels given the shared latent, 0 where the label is unknown."""
+        logits = self.label_decoder(shared)
+        nll = cross_entropy(logits, x.labels, reduction="none", ignore_index=-1)  # (cells,)
+        return Loss(nll_label=self.label_weight * nll)
