@@ -1,4 +1,4 @@
-"""The records of a benchmark's runs: what was used, and where."""
+"""The records of a benchmark's runs and splits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from mosaicbench.files.identity import check_place
 from mosaicbench.files.runs import read_record
 from mosaicbench.files.tables import read_audit
 from mosaicbench.report.tables.text import distinct
@@ -28,7 +27,7 @@ def read_records(results: Results, runs: pd.DataFrame) -> list[dict]:
     Raises
     ------
     errors.ContractError
-        When one is absent or broken, or is of another run or seed.
+        If a record is absent or broken, or is of another run or seed.
     """
     fits = runs.loc[runs["status"] != "not_applicable", [*RUN, "seed"]]
     return [
@@ -37,19 +36,14 @@ def read_records(results: Results, runs: pd.DataFrame) -> list[dict]:
 
 
 def read_audits(results: Results, runs: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
-    """Return (dataset, scenario) -> the ``audit.tsv`` of the split of its first seed, of those splits that have one."""
+    """Return (dataset, scenario) -> the ``audit.tsv`` of its first seed, for splits with one."""
     first = runs.dropna(subset="seed").groupby(SPLIT, sort=False)["seed"].min()
     paths = {split: Path(results.split(*split, seed), "audit.tsv") for split, seed in first.items()}
-    audits = {split: read_audit(path) for split, path in paths.items() if path.is_file()}
-    for split, audit in audits.items():
-        for key, expected in zip(SPLIT, split, strict=True):
-            for name in audit[key].unique() if key in audit else ():
-                check_place(paths[split], {key: name}, {key: expected})
-    return audits
+    return {split: read_audit(path) for split, path in paths.items() if path.is_file()}
 
 
 def circumstances(records: Sequence[Mapping]) -> dict[str, str]:
-    """Return what the fits of a benchmark were made with: commit, device, machine and versions."""
+    """Return commit, device, machine and versions of a benchmark's fits."""
     values: dict[str, list[str]] = {}
     for record in records:
         facts = {
