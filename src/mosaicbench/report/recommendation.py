@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,11 +15,7 @@ from mosaicbench.stats.common import FOSCTTM, RUN, SPLIT, TRANSFER
 from mosaicbench.stats.paired import BEST, level, paired_tests
 from mosaicbench.stats.sanity import named_by_checks, signs_of
 from mosaicbench.stats.score_scale import ends
-from mosaicbench.stats.spread import MOST_SEEDS
 from mosaicbench.stats.summary import headline, signed_means
-
-if TYPE_CHECKING:
-    from mosaicbench.report.theme import Theme
 
 PARTNER, LABELS, IMPUTATION, SPEED = "partner", "labels", "imputation", "speed"
 METRICS = {PARTNER: FOSCTTM, LABELS: TRANSFER, IMPUTATION: "imputation_pearson_per_feature"}
@@ -84,65 +79,16 @@ def recommended(
                 answer |= names | {"question": question, "direction": direction}
                 answers.append(answer | {"signs": signs.get(place, "")} | used.get(place, {}))
         rows += answers
-        taken = {name for row in answers for name in [row["run"], *_listed(row["tied_with"])]}
-        timed = {run: used[*split, run] for run in sorted(taken) if (*split, run) in used}
+        named = ", ".join(f"{row['run']}, {row['tied_with']}" for row in answers)
+        timed = {
+            run: used[*split, run] for run in sorted(named.split(", ")) if (*split, run) in used
+        }
         timed = {run: spent for run, spent in timed.items() if pd.notna(spent["seconds"])}
         if timed:
             run = min(timed, key=lambda name: timed[name]["seconds"])
             speed = {"question": SPEED, "direction": ALL_DIRECTIONS, "metric": "seconds"}
             rows.append(names | speed | {"run": run} | timed[run])
     return checked_recommendations(pd.DataFrame(rows, columns=RECOMMENDATION_COLUMNS))
-
-
-# --- words ---------------------------------------------------------------------------------------
-
-
-def question_in_words(row: Mapping[str, object], theme: Theme) -> str:
-    """Return "imputing ADT from RNA"."""
-    if row["question"] == IMPUTATION:
-        source, target = (theme.label("modalities", name) for name in row["direction"].split("->"))
-        return f"imputing {target} from {source}"
-    words = {PARTNER: "finding a cell's partner", LABELS: "transferring labels", SPEED: "speed"}
-    return words[row["question"]]
-
-
-def why_none(row: Mapping[str, object], theme: Theme) -> str:
-    """Return why no run is recommended: "none beats Cell-type mean (Imputation skill 0.540)"."""
-    names = labels_of(row["barred"], theme)
-    checks = f"sanity checks name {names}" if names else ""
-    if not row["beaten"]:
-        return checks or "no run has the score"
-    none = f"none {'of the others ' if names else ''}beats {bar_in_words(row, theme)}"
-    if row["nearest"]:
-        none += f", {theme.label('runs', row['nearest'])} is nearest at {row['nearest_value']:.3f}"
-    return f"{none}; {checks}" if names else none
-
-
-def bar_in_words(row: Mapping[str, object], theme: Theme) -> str:
-    """Return what a run had to beat, with its score."""
-    name = row["beaten"]
-    label = {"chance": "chance", FLOOR: "perfect labels"}.get(name) or theme.label("runs", name)
-    return f"{label} ({theme.label('metrics', row['beaten_metric'])} {row['beaten_value']:.3f})"
-
-
-def decided_by(row: Mapping[str, object]) -> str:
-    """Return how many more splits would separate the run from those that tie with it."""
-    if row["seeds"] < 2:
-        return "one split says nothing about others"
-    if pd.isna(row["seeds_needed"]):
-        return f"no number of splits of these cells up to {MOST_SEEDS} is enough, more cells may be"
-    number = max(1, round(row["seeds_needed"] - row["seeds"]))
-    splits = f"{number} more split{'s' if number != 1 else ''}"
-    return f"about {splits} may be enough, if differences and spread stay"
-
-
-def labels_of(runs: str, theme: Theme) -> str:
-    """Return the labels of the runs "a, b"."""
-    return ", ".join(theme.label("runs", run) for run in _listed(runs))
-
-
-def _listed(names: str) -> list[str]:
-    return [name for name in names.split(", ") if name]
 
 
 # --- evidence ------------------------------------------------------------------------------------

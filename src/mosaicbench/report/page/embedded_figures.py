@@ -54,9 +54,8 @@ def embedded_figures(folder: Path, cards: Mapping[str, dict], *place: str) -> li
 
 def _reason(numbers: Path) -> str:
     """Return why a figure could not be drawn: its table then holds the reason."""
-    with numbers.open(encoding="utf-8") as lines:
-        was_drawn = lines.readline().strip() != NOT_DRAWN
-    return "" if was_drawn else str(read_table(numbers)[NOT_DRAWN].iloc[0])
+    table = read_table(numbers)
+    return table[NOT_DRAWN].iloc[0] if NOT_DRAWN in table else ""
 
 
 def _uri(svg: Path, png: Path) -> str:

@@ -100,9 +100,10 @@ def _columns(datasets: list[str], theme: Theme) -> list[Column]:
         Column("Overall ↑", score, descending=True),
         interval_column("95 % interval"),
     ]
-    for (label, metrics), name, rank in zip(groups(theme).items(), GROUPS, RANKS, strict=True):
+    for (name, metrics), rank in zip(GROUPS.items(), RANKS, strict=True):
+        label, about = in_words(name).capitalize(), theme.labels("metrics", metrics)
         columns += [
-            number_column(f"{label} ↑", name, why=reason, about=metrics, descending=True),
+            number_column(f"{label} ↑", name, why=reason, about=about, descending=True),
             number_column("Rank in it", rank, ".0f", why=reason),
         ]
     for name in datasets:
@@ -144,14 +145,6 @@ def _in_groups(names: list[str], theme: Theme) -> str:
     rest = set(names).difference(*whole.values())
     labels = [theme.label("metrics", name) for name in names if name in rest]
     return ", ".join([*map(in_words, whole), *labels])
-
-
-def groups(theme: Theme) -> dict[str, str]:
-    """Return the groups that make up the overall score: label -> labels of its metrics."""
-    return {
-        in_words(name).capitalize(): ", ".join(theme.label("metrics", metric) for metric in metrics)
-        for name, metrics in GROUPS.items()
-    }
 
 
 def ranks(table_of_ranks: pd.DataFrame, sanity_checks: pd.DataFrame, theme: Theme) -> Grid | None:

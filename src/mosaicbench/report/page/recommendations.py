@@ -14,16 +14,11 @@ from mosaicbench.report.page.cells import (
     split_columns,
 )
 from mosaicbench.report.page.cells import table as html_table
-from mosaicbench.report.recommendation import (
-    SPEED,
-    bar_in_words,
-    decided_by,
-    labels_of,
-    question_in_words,
-    why_none,
-)
+from mosaicbench.report.page.render import sentence
+from mosaicbench.report.recommendation import SPEED
 from mosaicbench.report.tables.text import NOT_GIVEN, mean_with_interval
 from mosaicbench.report.theme import Theme
+from mosaicbench.stats.spread import MOST_SEEDS
 
 DETECTABLE = (
     "the smallest difference that this design detects in 80 % of such benchmarks, at 5 % over all "
@@ -41,7 +36,7 @@ def recommendations(table: pd.DataFrame, theme: Theme) -> Grid | None:
     Parameters
     ----------
     table
-        Columns ``recommendation.COLUMNS``.
+        Columns ``contract.RECOMMENDATION_COLUMNS``.
     """
 
     def take(row: dict) -> Cell:
@@ -51,42 +46,39 @@ def recommendations(table: pd.DataFrame, theme: Theme) -> Grid | None:
 
     def score(row: dict) -> Cell:
         if not row["run"]:
-            return Cell(_capitalised(why_none(row, theme)), sort="")
+            return Cell(sentence("why_none", row=row, theme=theme), sort="")
         if row["question"] == SPEED:
             why = "no score: the fastest of the runs in the other rows of this split"
             return Cell(NOT_GIVEN, sort="", why=why)
         text = mean_with_interval(row["metric"], row["mean"], row["low"], row["high"])
         return number_cell(row["mean"], f"{theme.label('metrics', row['metric'])} {text}")
 
+    def beats(row: dict) -> str:
+        return sentence("bar", row=row, theme=theme) or NOT_GIVEN
+
+    def others(row: dict) -> str:
+        return sentence("runs", names=row["tied_with"], theme=theme) or NOT_GIVEN
+
     def more_splits(row: dict) -> Cell | str:
         more = row["seeds_needed"] - row["seeds"]
-        if not row["tied_with"]:
-            return NOT_GIVEN
-        return number_cell(more, f"{max(1, more):.0f}", why=decided_by(row))
+        why = sentence("decided_by", row=row, most=MOST_SEEDS)
+        return number_cell(more, f"{max(1, more):.0f}", why=why) if row["tied_with"] else NOT_GIVEN
 
+    def question(row: dict) -> str:
+        return sentence("question_of", row=row, theme=theme)
+
+    beyond = f"{NEEDED}, beyond the present number"
     columns = [
         *split_columns(theme),
-        Column("Question", lambda row: _capitalised(question_in_words(row, theme)), choices=True),
+        Column("Question", question, choices=True),
         Column("Take", take),
         Column("Score", score),
-        Column(
-            "Beats",
-            lambda row: bar_in_words(row, theme) if row["beaten"] else NOT_GIVEN,
-            words=True,
-        ),
-        Column(
-            "Not separable from",
-            lambda row: labels_of(row["tied_with"], theme) or NOT_GIVEN,
-            words=True,
-        ),
+        Column("Beats", beats, words=True),
+        Column("Not separable from", others, words=True),
         number_column("Detectable, these cells", "detectable", about=DETECTABLE),
         number_column("Detectable, new cells", "detectable_new", about=DETECTABLE),
-        Column("More splits to decide", more_splits, about=f"{NEEDED}, beyond the present number"),
+        Column("More splits to decide", more_splits, about=beyond),
         number_column("Seconds of a fit", "seconds", ".3g", why="not measured"),
         number_column("MB of a fit", "peak_host_mb", ".0f", why="not measured"),
     ]
     return html_table("Which run to take", columns, table)
-
-
-def _capitalised(words: str) -> str:
-    return words[0].upper() + words[1:]

@@ -10,7 +10,6 @@ import pandas as pd
 from mosaicbench.catalog import catalog
 from mosaicbench.catalog.cards import NO_QUALITY
 from mosaicbench.report.page.cells import (
-    ARROWS,
     Cell,
     Column,
     Grid,
@@ -119,27 +118,16 @@ def methods(runs: pd.DataFrame, records: Sequence[Mapping], theme: Theme) -> lis
         columns=["run", "name", "value"],
     ).drop_duplicates()
     run_metadata = theme.run_metadata
-    descriptions = []
     runs = pd.Series(theme.order("runs", runs["run"]), dtype=object)
-    for method, names in runs.groupby(runs.map(run_metadata.method), sort=False):
-        first = names.iloc[0]
-        card = run_metadata.card(first)
-        texts = {key: card.get(key, "") for key in ("summary", "deviates", "paper", "doi")}
-        words = {key: ", ".join(card.get(key, ())) for key in ("scenarios", "inputs", "outputs")}
-        descriptions.append(
-            {
-                "id": method,
-                "label": theme.label("methods", method),
-                "kind": run_metadata.kind(first),
-                "runs": list(names),
-                "colour": theme.colour(first),
-                "transductive": card.get("transductive", False),
-                "hyperparameters": _used(method, used[used["run"].isin(names)], list(names)),
-                **texts,
-                **words,
-            }
-        )
-    return descriptions
+    return [
+        {
+            "id": method,
+            "runs": list(names),
+            "card": run_metadata.card(names.iloc[0]),
+            "hyperparameters": _used(method, used[used["run"].isin(names)], list(names)),
+        }
+        for method, names in runs.groupby(runs.map(run_metadata.method), sort=False)
+    ]
 
 
 def _used(method: str, used: pd.DataFrame, runs: list[str]) -> Grid | None:
@@ -169,27 +157,9 @@ def _used(method: str, used: pd.DataFrame, runs: list[str]) -> Grid | None:
     )
 
 
-def metric_facts(name: str, theme: Theme) -> dict:
-    """Return what a metric's card says, in words."""
-    card = theme.run_metadata.metric(name)
-    ends = [f"{end} {card[end]}" for end in ("best", "chance") if card.get(end) not in (None, "")]
-    return {
-        "id": name,
-        "label": theme.label("metrics", name),
-        "arrow": ARROWS.get(theme.run_metadata.better(name), ""),
-        "ends": ", ".join(ends),
-        "definition": card.get("definition", ""),
-        "doi": card.get("doi", ""),
-    }
-
-
-def metrics(scores: pd.DataFrame, theme: Theme) -> dict[str, list[dict]]:
-    """Return group -> its scored metrics, with their facts."""
-    scored = theme.order("metrics", set(scores["metric"]) - {"status"})
-    return {
-        group: [metric_facts(name, theme) for name in names]
-        for group, names in in_groups(scored, theme).items()
-    }
+def metrics(scores: pd.DataFrame, theme: Theme) -> dict[str, list[str]]:
+    """Return group -> its metrics that have scores."""
+    return in_groups(theme.order("metrics", set(scores["metric"]) - {"status"}), theme)
 
 
 def in_groups(metrics: list[str], theme: Theme) -> dict[str, list[str]]:

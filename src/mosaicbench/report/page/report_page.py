@@ -16,6 +16,7 @@ from mosaicbench.report.page.split import CIRCULAR, split_section
 from mosaicbench.report.page.tuning import tuning
 from mosaicbench.report.tables.text import CROSS, FEWER, NOT_GIVEN
 from mosaicbench.report.theme import Theme
+from mosaicbench.stats.common import GROUPS, TABLED
 from mosaicbench.stats.sanity import MARKS
 from mosaicbench.stats.spread import MOST_SEEDS
 
@@ -82,7 +83,9 @@ def report_page(
         troubles=summary.troubles(runs, theme) + _not_drawn(drawn),
         figures_of_all=drawn[()],
         scoreboards=overall.scoreboards(tables["overall"], checks, theme),
-        groups=overall.groups(theme),
+        groups=GROUPS,
+        headline_metrics=TABLED,
+        theme=theme,
         tuning=tuning(tables, config, theme),
         ranks=overall.ranks(tables["ranks"], checks, theme),
         splits=sections,

@@ -30,7 +30,7 @@ from mosaicbench.report.page.cells import (
 )
 from mosaicbench.report.page.failures import messages, reason
 from mosaicbench.report.page.recommendations import DETECTABLE, NEEDED
-from mosaicbench.report.page.reference_sections import in_groups, labels_from, metric_facts
+from mosaicbench.report.page.reference_sections import in_groups, labels_from
 from mosaicbench.report.page.render import sentence
 from mosaicbench.report.page.summary import endings
 from mosaicbench.report.tables.contract import of_split
@@ -71,7 +71,6 @@ def split_section(
         "statuses": endings(tables["runs"]),
         "circular": " and ".join(theme.label("modalities", name) for name in origin),
         "headline": headline,
-        "columns": [metric_facts(metric, theme) for metric in TABLED],
         "families": families,
         "tests": _tests(tables["paired_tests"], title, theme),
         "first_two": first_two(tables["paired_tests"], theme),
