@@ -355,9 +355,7 @@ def test_in_its_own_environment(name, tmp_path):
     hyperparameters, modalities, gives = APART[name]
     dataset = simulated.load(None, cells=220, modalities=modalities, cell_types=3, **FEATURES)
     dataset = linked(dataset, tmp_path / "links.tsv")
-    split = make_split(
-        dataset, dataset_name="d", scenario="paired", kind="paired", seed=0
-    )
+    split = make_split(dataset, dataset_name="d", scenario="paired", kind="paired", seed=0)
     for part in ("train", "query"):
         write_split(tmp_path / f"{part}.h5mu", split[part])
     names = split["query"].obs_names[4:9]

@@ -108,9 +108,7 @@ def test_train_cells_lie_where_seurat_put_them(monkeypatch):
     dataset = simulated.load(
         None, cells=220, modalities=("rna", "adt"), cell_types=3, n_rna=60, n_adt=14
     )
-    split = make_split(
-        dataset, dataset_name="d", scenario="paired", kind="paired", seed=0
-    )
+    split = make_split(dataset, dataset_name="d", scenario="paired", kind="paired", seed=0)
     train = as_split(split["train"], labels=False)
     embeddings = []
 

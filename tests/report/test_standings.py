@@ -13,8 +13,8 @@ from mosaicbench.catalog.run_metadata import TRAITS, RunMetadata
 from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.report import latex, theme
 from mosaicbench.report.tables.contract import (
+    RANKING_COLUMNS,
     RUN_COLUMNS,
-    STANDING_COLUMNS,
     checked_runs,
     checked_scores,
 )
@@ -141,7 +141,7 @@ def _of(dataset: str, metric: str) -> pd.DataFrame:
 
 
 def test_every_run_has_a_row_in_every_score_of_its_split():
-    assert list(STANDINGS.columns) == STANDING_COLUMNS
+    assert list(STANDINGS.columns) == RANKING_COLUMNS
     assert not STANDINGS.duplicated([*RUN, "metric"]).any()
     assert set(STANDINGS.groupby(["dataset", "metric"])["run"].nunique()) == {len(KINDS)}
     assert "label_floor" not in set(STANDINGS["metric"])

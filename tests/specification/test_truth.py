@@ -33,9 +33,7 @@ def scores():
     Of one seed: with three, R2 was 0.53 to 0.57 of MMVAE++ and below 0 of MMVAE, FOSCTTM 0.21 to 0.27 and 0.49 to 0.51.
     """
     dataset = synthetic_gp.load(None, private_features={"first": 20, "second": 100})
-    parts = make_split(
-        dataset, dataset_name="gp", scenario="paired", kind="paired", seed=0
-    )
+    parts = make_split(dataset, dataset_name="gp", scenario="paired", kind="paired", seed=0)
     train, query, truth = (
         as_split(parts["train"], labels=False),
         parts["query"],

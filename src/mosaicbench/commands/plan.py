@@ -76,8 +76,6 @@ def _sizes(config) -> dict[str, tuple[int, dict[str, int]]]:
 def _features(modality: str, measured: int | None, options: dict) -> int:
     """Return how many features of a modality methods see, of as many as were measured (None: not known)."""
     key = "components" if modality == "atac" else "features"
-    fit = (
-        inspect.signature(normalize.KINDS[modality].fit) if modality in normalize.KINDS else None
-    )
+    fit = inspect.signature(normalize.KINDS[modality].fit) if modality in normalize.KINDS else None
     default = fit.parameters[key].default if fit and key in fit.parameters else None
     return min(filter(None, (options.get(modality, {}).get(key, default), measured)), default=100)

@@ -23,11 +23,13 @@ from mosaicbench.report.theme import INK, Theme
 CARD = {
     "label": "Calibration of imputed values",
     "caption": (
-        "Where measured values fall among draws of their imputation (PIT), from below all draws (0) to above all (1), for a "
-        "sample of query cells and features, all seeds. Heights are scaled to each row's highest bar; the dashed line is the "
-        "height of all bars of a calibrated prediction. Bars at both ends: too sure; in the middle: not sure enough; at one "
-        "end: too low or too high. At the right, the share of measured values inside the central 50 % and 90 % of the "
-        "draws, the mean over seeds. Calibration says nothing about how much is known: compare CRPS."
+        "Rank of each measured value among draws of its imputation (PIT), from below all draws (0) "
+        "to above all (1), for a sample of query cells and features, all seeds. Heights are scaled "
+        "to each row's highest bar; the dashed line is the height of all bars of a calibrated "
+        "prediction. Bars at both ends: overconfident; in the middle: underconfident; at one end: "
+        "too low or too high. At the right, the percentage of measured values inside the central "
+        "50 % and 90 % of the draws, the mean over seeds. Calibration says nothing about how "
+        "informative a prediction is: compare CRPS."
     ),
     "needs": ["features", "scores", "runs"],
     "per": "split",
@@ -48,29 +50,30 @@ def calibration(
     Returns
     -------
     tuple
-        The figure, and one row per direction, run and bin: the bin's share of the measured values, and the run's coverage.
+        The figure, and a row per direction, run and bin: the bin's fraction of the measured
+        values, and the run's coverage.
     """
     counts = features[features["metric"] == HISTOGRAM]
     if counts.empty:
-        absent = "No run of this split gives draws of what it imputes, or the group calibration was not scored."
-        return nothing(absent, COLUMNS)
+        return nothing(
+            "No run of this split gives draws of its imputation, or the group calibration was not "
+            "scored.",
+            COLUMNS,
+        )
     rows, directions = theme.order("runs", counts["run"]), directions_of(counts, theme)
     lines, columns = shape(len(directions))
-    figure = Figure(
-        figsize=(1.4 + 2.7 * columns, lines * (0.8 + ROW * len(rows))), layout="constrained"
-    )
+    size = 1.4 + 2.7 * columns, lines * (0.8 + ROW * len(rows))
+    figure = Figure(figsize=size, layout="constrained")
     drawn = []
-    panels = panels_of_directions(figure, directions, rows, "place among the draws (PIT)", theme)
+    panels = panels_of_directions(figure, directions, rows, "rank among the draws (PIT)", theme)
     for axes, named in zip(panels, directions.to_dict("records"), strict=True):
         axes.set_xlim(0, 1)
         of_direction = counts[counts["direction"] == named["direction"]]
-        covered = scores[
-            (scores["direction"] == named["direction"]) & scores["metric"].isin(COVERAGE)
-        ]
+        covered = scores[scores["direction"] == named["direction"]]
         means = covered.groupby(["run", "metric"])["value"].mean().unstack()
         means = means.reindex(index=rows, columns=COVERAGE)
         for row, run in enumerate(rows):
-            table = _shares(of_direction[of_direction["run"] == run])
+            table = _fractions(of_direction[of_direction["run"] == run])
             if table.empty:
                 text = absence(runs, run)
                 write_absence(axes, row, text)
@@ -84,30 +87,24 @@ def calibration(
     return figure, pd.concat(drawn, ignore_index=True).reindex(columns=COLUMNS)
 
 
-def _shares(counts: pd.DataFrame) -> pd.DataFrame:
-    """Return each bin's share of all counts of a run, over its seeds; no rows without counts."""
+def _fractions(counts: pd.DataFrame) -> pd.DataFrame:
     by_bin = counts.groupby("feature", sort=True)["value"].sum()
     table = pd.DataFrame({"bin": by_bin.index, "share": by_bin.to_numpy()})
     return table.assign(share=table["share"] / table["share"].sum(), seeds=counts["seed"].nunique())
 
 
-def _bars(axes: Axes, row: int, shares: np.ndarray, colour: str) -> None:
-    """Draw a histogram that rises from the lower edge of a row, and the height of a calibrated one."""
-    edges, heights = np.linspace(0, 1, len(shares) + 1), TALLEST * shares / shares.max()
+def _bars(axes: Axes, row: int, fractions: np.ndarray, colour: str) -> None:
+    """Draw a histogram that rises from a row's lower edge, and the height of a calibrated one."""
+    edges, heights = np.linspace(0, 1, len(fractions) + 1), TALLEST * fractions / fractions.max()
     floor = row + 0.42  # rows count downwards
     look = {"facecolor": colour, "edgecolor": "white", "linewidth": 0.4, "alpha": 0.75}
     for low, width, height in zip(edges[:-1], np.diff(edges), heights, strict=True):
-        axes.add_artist(
-            Rectangle((low, floor), width, -height, **look)
-        )  # limits stand: `bar` would ask each for its outline
-    level = floor - TALLEST / len(shares) / shares.max()
+        # `bar` would compute the outline of each; the limits of the axes are set already
+        axes.add_artist(Rectangle((low, floor), width, -height, **look))
+    level = floor - TALLEST / len(fractions) / fractions.max()
     axes.plot([0, 1], [level, level], color=INK, linewidth=0.7, linestyle=(0, (3, 2)), zorder=4)
 
 
 def _write_coverage(axes: Axes, row: int, means: pd.Series) -> None:
-    parts = [
-        f"{name.removeprefix('coverage_')} %: {100 * value:.0f}"
-        for name, value in means.items()
-        if np.isfinite(value)
-    ]
-    write_beside(axes, row, "\n".join(parts))
+    percent = 100 * means.rename(lambda name: name.removeprefix("coverage_")).dropna()
+    write_beside(axes, row, "\n".join(f"{name} %: {value:.0f}" for name, value in percent.items()))

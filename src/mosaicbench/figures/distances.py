@@ -1,4 +1,4 @@
-"""The same scores by Euclidean and by cosine distance: what the scale of latents takes or gives."""
+"""The same scores by Euclidean and by cosine distance."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mosaicbench.figures._panels import DASHED, name_split, nothing, scenarios_of_runs
+from mosaicbench.figures._panels import DASHED, legend_of_runs, name_split, nothing
 from mosaicbench.report.page.cells import ARROWS
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats.common import BY_DISTANCE, DISTANCES
@@ -15,9 +15,11 @@ from mosaicbench.stats.distances import SCORES
 CARD = {
     "label": "Euclidean and cosine distance",
     "caption": (
-        "Mean scores of the same latents over seeds and directions: by Euclidean distance across, by cosine distance up. On "
-        "the dashed line the distance does not matter. Cosine distance leaves out the length of a latent, and with it a scale "
-        "in which modalities differ. Where two runs are in another order across than up, the distance decides between them."
+        "Mean scores of the same latents over seeds and directions: by Euclidean distance "
+        "(horizontal) and by cosine distance (vertical). On the dashed line the distance does not "
+        "matter. Cosine distance ignores the length of a latent, and so a difference in scale "
+        "between modalities. If two runs are ordered differently on the two axes, the distance "
+        "decides between them."
     ),
     "needs": ["headline", "runs"],
     "per": "split",
@@ -34,7 +36,8 @@ def distances(
     Returns
     -------
     tuple
-        The figure, and one row per score and run drawn, with its place among models and baselines by each distance.
+        The figure, and a row per score and run drawn, with its place among models and baselines by
+        each distance.
     """
     means = headline.pivot(index="run", columns="metric", values="mean")
     of_scores = {score: _both(means, score, theme) for score in SCORES}
@@ -42,45 +45,31 @@ def distances(
     if not of_scores:
         return nothing("No run of this split has a score by both distances.", COLUMNS)
     figure = Figure(figsize=(SIDE * len(of_scores) + 2.2, SIDE + 0.4), layout="constrained")
-    for axes, (score, rows) in zip(
-        figure.subplots(1, len(of_scores), squeeze=False)[0], of_scores.items(), strict=True
-    ):
+    panels = figure.subplots(1, len(of_scores), squeeze=False)[0]
+    for axes, (score, rows) in zip(panels, of_scores.items(), strict=True):
         values = rows[list(DISTANCES)].to_numpy()
         edge = 0.06 * np.ptp(values) or 0.01
         ends = values.min() - edge, values.max() + edge
         axes.plot(ends, ends, zorder=1, **DASHED)
         for row in rows.itertuples():
-            axes.plot(
-                [row.euclidean],
-                [row.cosine],
-                zorder=2,
-                alpha=0.9,
-                **theme.marker(row.run, size=5.5),
-            )
+            look = theme.marker(row.run, size=5.5)
+            axes.plot([row.euclidean], [row.cosine], zorder=2, alpha=0.9, **look)
         axes.set(xlim=ends, ylim=ends, aspect="equal", xlabel="Euclidean", ylabel="cosine")
         axes.grid()
-        axes.set_title(
-            f"{theme.label('metrics', score)} {ARROWS[theme.run_metadata.better(score)]}"
-        )
+        arrow = ARROWS[theme.run_metadata.better(score)]
+        axes.set_title(f"{theme.label('metrics', score)} {arrow}")
     drawn = pd.concat(of_scores.values(), ignore_index=True)[COLUMNS]
-    legend = figure.legend(
-        handles=scenarios_of_runs(theme, drawn["run"]), loc="outside right upper", handletextpad=0.3
-    )
-    legend.set_alignment("left")
+    legend_of_runs(figure, theme, drawn["run"])
     name_split(figure, theme, runs)
     return figure, drawn
 
 
 def _both(means: pd.DataFrame, score: str, theme: Theme) -> pd.DataFrame:
-    """Return a row for each model and baseline that has a score by every distance, with its place by each."""
+    """Return a row per model and baseline with a score by every distance, and its places."""
     forms = BY_DISTANCE[score]
     rows = means.reindex(columns=list(forms.values())).set_axis(list(forms), axis=1).dropna()
-    rows = rows.loc[
-        [run for run in theme.order("runs", rows.index) if theme.run_metadata.competes(run)]
-    ]
-    places = (
-        rows.rank(ascending=theme.run_metadata.better(score) == "lower", method="min")
-        .add_prefix("place_")
-        .astype(int)
-    )
+    competing = filter(theme.run_metadata.competes, theme.order("runs", rows.index))
+    rows = rows.loc[list(competing)]
+    is_lower = theme.run_metadata.better(score) == "lower"
+    places = rows.rank(ascending=is_lower, method="min").add_prefix("place_").astype(int)
     return rows.join(places).rename_axis("run").reset_index().assign(metric=score)

@@ -1,9 +1,8 @@
-"""How well features are predicted: r of every feature, three of them in full, and how their values are distributed."""
+"""How well features are predicted: r of every feature, three features in full, distributions."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from itertools import product
 
 import numpy as np
@@ -15,6 +14,7 @@ from matplotlib.patches import Rectangle
 from mosaicbench.figures._panels import (
     DASHED,
     ROW,
+    Part,
     cloud,
     directions_of,
     head,
@@ -35,44 +35,34 @@ from mosaicbench.report.theme import FAINT, INK, QUIET, Theme
 CARD = {
     "label": "Imputed and measured values",
     "caption": (
-        "Top: Pearson correlation between imputed and true values of a feature over the query cells, one value per feature: "
-        "the mean over the seeds in which the feature was selected and its correlation defined. The box spans the middle half "
-        "of the features, its line is the median, whiskers reach the 5th and 95th percentile; n is the number of features "
-        "with a value, in brackets how many had none because they are constant. A correlation of 0 is chance. Middle: imputed "
-        "(vertical) against measured (horizontal) values of three features per direction, those with the best, the median and "
-        "the worst Pearson r by the mean over the runs shown, so that all runs show the same. A point is a query cell of the "
-        "first seed, at most 500 at random; r is over all query cells. On the dashed line both are equal; a flat cloud is a "
-        "prediction of the mean. A dash: the run does not impute this direction. Bottom: histograms of the same values, "
-        "measured in the top row and in grey; the tick is a mean, heights are scaled to each row's highest bar. An imputation "
-        "that is too sure is narrower than what was measured; one that misses dropout has no peak at 0."
+        "Top: Pearson correlation between imputed and true values of a feature over the query "
+        "cells, one value per feature: the mean over the seeds in which the feature was selected "
+        "and its correlation defined. The box spans the middle half of the features, its line is "
+        "the median, whiskers reach the 5th and 95th percentile; n is the number of features with "
+        "a value, in brackets the number of constant features, which have none. A correlation of 0 "
+        "is chance. Middle: imputed (vertical) against measured (horizontal) values of three "
+        "features per direction, those with the best, the median and the worst Pearson r by the "
+        "mean over the runs shown, the same for all runs. A point is a query cell of the first "
+        "seed, at most 500 at random; r is over all query cells. On the dashed line both are "
+        "equal; a flat cloud is a prediction of the mean. A dash: the run does not impute this "
+        "direction. Bottom: histograms of the same values, measured in the top row and in grey; "
+        "the tick is a mean, heights are scaled to each row's highest bar. An overconfident "
+        "imputation is narrower than the measured values; one that misses dropout has no peak at 0."
     ),
     "needs": ["features", "imputed_values", "runs"],
     "per": "split",
 }
 METRIC = "imputation_pearson_per_feature"
 QUANTILES = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
-OF_FEATURES = [
-    "direction",
-    "normalization",
-    "run",
-    *QUANTILES,
-    "features",
-    "undefined",
-    "seeds",
-    "shown",
-]
+OF_DIRECTION = ["direction", "normalization"]
+OF_FEATURES = [*OF_DIRECTION, "run", *QUANTILES, "features", "undefined", "seeds", "shown"]
 OF_CELLS = ["place", "feature", "seed", "cell", "measured", "imputed", "r"]
 COLUMNS = ["panel", *OF_FEATURES, *OF_CELLS]
 PLACES = ["best", "median", "worst"]
 BINS = 30
 BAR_ROW = 0.36  # inches
-SIDE, LABELS, WIDTH = (
-    1.3,
-    1.0,
-    8.0,
-)  # inches: of a scatter, of its labels, of directions side by side
-
-Part = tuple[tuple[float, float], Callable[[SubFigure], pd.DataFrame]]
+SIDE = 1.3  # inches, of a scatter
+LABELS, WIDTH = 1.0, 8.0  # inches, of a scatter's labels, and of directions side by side
 
 
 def imputation(
@@ -83,8 +73,8 @@ def imputation(
     Returns
     -------
     tuple
-        The figure, and the rows of its panels: "features" has the quantiles of a direction and run, "cells" the values of the
-        scatters, which are those of the histograms, too.
+        The figure, and the rows of its panels: "features" has the quantiles of a direction and
+        run, "cells" the values of the scatters, which the histograms show too.
     """
     correlations = features[features["metric"] == METRIC]
     parts = [_correlations(correlations, runs, theme)] if len(correlations) else []
@@ -97,19 +87,15 @@ def imputation(
     return figure, drawn.reindex(columns=COLUMNS)
 
 
-# --- every feature -------------------------------------------------------------------------------------------------------
+# --- every feature -------------------------------------------------------------------------------
 
 
 def _correlations(values: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Part:
     rows, directions = theme.order("runs", values["run"]), directions_of(values, theme)
-    summaries = [
-        _quantiles(values, direction, normalization, run) | {"run": run, "shown": ""}
-        for direction, normalization in directions.itertuples(index=False)
-        for run in rows
-    ]
-    drawn = pd.DataFrame(summaries).assign(panel="features")
-    lacking = drawn["features"] == 0
-    drawn.loc[lacking, "shown"] = [absence(runs, run) for run in drawn.loc[lacking, "run"]]
+    keys = product(directions.itertuples(index=False, name=None), rows)
+    drawn = pd.DataFrame([_quantiles(values, *direction, run) for direction, run in keys])
+    absent = [absence(runs, run) for run in drawn["run"]]
+    drawn = drawn.assign(panel="features", shown=np.where(drawn["features"] == 0, absent, ""))
 
     def draw(room: SubFigure) -> pd.DataFrame:
         head(room, "Pearson r of every feature, all seeds")
@@ -119,13 +105,12 @@ def _correlations(values: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Par
         for axes in panels:
             axes.grid(axis="x")
             axes.axvline(0, **DASHED)
-        for (axes, (row, run)), summary in zip(
-            product(panels, enumerate(rows)), drawn.to_dict("records"), strict=True
-        ):
+        places = product(panels, range(len(rows)))
+        for (axes, row), summary in zip(places, drawn.to_dict("records"), strict=True):
             if summary["shown"]:
                 write_absence(axes, row, summary["shown"])
             else:
-                _box(axes, row, summary, theme.colour(run))
+                _box(axes, row, summary, theme.colour(summary["run"]))
         return drawn
 
     lines, columns = shape(len(directions))
@@ -134,8 +119,8 @@ def _correlations(values: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Par
 
 def _quantiles(values: pd.DataFrame, direction: str, normalization: str, run: str) -> dict:
     """Return quantiles over features of the mean over seeds."""
-    named = {"direction": direction, "normalization": normalization}
-    rows = values[(values[[*named, "run"]] == [direction, normalization, run]).all(axis=1)]
+    named = {"direction": direction, "normalization": normalization, "run": run}
+    rows = values[(values[[*named]] == [*named.values()]).all(axis=1)]
     means = rows.groupby("feature")["value"].mean()
     quantiles = {name: means.quantile(q) for name, q in QUANTILES.items()}
     counts = {"features": means.count(), "undefined": means.isna().sum()}
@@ -153,14 +138,14 @@ def _box(axes: Axes, row: int, summary: dict, colour: str) -> None:
     write_beside(axes, row, f"n = {summary['features']}{undefined}")
 
 
-# --- three features ------------------------------------------------------------------------------------------------------
+# --- three features ------------------------------------------------------------------------------
 
 
 def _of_features(values: pd.DataFrame, theme: Theme) -> list[tuple[str, str, pd.DataFrame]]:
-    """Return (direction, place, rows), directions in display order, features from best to worst."""
+    """Return (direction, place, rows): directions in display order, then from best to worst."""
     groups = dict(tuple(values.groupby(["direction", "place"])))
-    places = product(theme.directions(values["direction"]), PLACES)
-    return [(*key, groups[key]) for key in places if key in groups]
+    keys = product(theme.directions(values["direction"]), PLACES)
+    return [(*key, groups[key]) for key in keys if key in groups]
 
 
 def _title(place: str, values: pd.DataFrame) -> str:
@@ -174,7 +159,7 @@ def _cells(values: pd.DataFrame) -> str:
 def _scatters(values: pd.DataFrame, theme: Theme) -> Part:
     columns, rows = theme.order("runs", values["run"]), _of_features(values, theme)
     directions = len(rows) / len(PLACES)
-    width = LABELS + SIDE * len(columns)  # of a block: directions under each other
+    width = LABELS + SIDE * len(columns)  # of a block: directions below each other
     most = max(1 if directions <= 3 else 2, int(WIDTH // width))
     lines = len(PLACES) * math.ceil(directions / most)
     blocks = math.ceil(len(rows) / lines)  # side by side
@@ -182,20 +167,18 @@ def _scatters(values: pd.DataFrame, theme: Theme) -> Part:
     def draw(room: SubFigure) -> pd.DataFrame:
         head(room, f"Imputed against measured values, {_cells(values)}")
         panels = room.subplots(lines, blocks * len(columns), squeeze=False)
-        for axes in panels[
-            len(rows) - lines * (blocks - 1) :, (blocks - 1) * len(columns) :
-        ].ravel():
+        of_block = np.split(panels, blocks, axis=1)
+        places = [axes for block in of_block for axes in block]  # a line of a block per feature
+        for axes in np.ravel(places[len(rows) :]):
             axes.set_visible(False)
         for number, (direction, place, of_feature) in enumerate(rows):
-            block, line = divmod(number, lines)
-            axes_of_feature = panels[line, block * len(columns) : (block + 1) * len(columns)]
-            for axes, run in zip(axes_of_feature, columns, strict=True):
+            for axes, run in zip(places[number], columns, strict=True):
                 _scatter(axes, of_feature, run, theme)
                 axes.tick_params(labelsize=6, labelleft=run == columns[0])
-                if line == 0:
+                if number % lines == 0:
                     axes.set_title(wrapped(theme.label("runs", run), width=16))
             label = f"{theme.direction(direction)}\n{_title(place, of_feature)}"
-            axes_of_feature[0].set_ylabel(label, fontsize=7)
+            places[number][0].set_ylabel(label, fontsize=7)
         room.supxlabel("measured", fontsize=8)
         room.supylabel("imputed", fontsize=8)
         return values.assign(panel="cells")

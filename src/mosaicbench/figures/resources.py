@@ -1,8 +1,7 @@
-"""What a run took, time and memory, and which scores it reached with them."""
+"""Time and memory of the runs, and their scores against them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import product
 
 import numpy as np
@@ -16,14 +15,15 @@ from mosaicbench.figures._panels import (
     FLOOR,
     OVER_ROWS,
     ROW,
+    Part,
     head,
     label_rows,
+    legend_of_runs,
     mark_seeds,
     measured_resources,
     name_split,
     nothing,
     plain_log,
-    scenarios_of_runs,
     stacked,
     write_absence,
     write_beside,
@@ -36,12 +36,14 @@ from mosaicbench.stats.overall import SCORES
 CARD = {
     "label": "Time, memory and scores",
     "caption": (
-        "Top: wall-clock seconds of fitting and peak memory of the process (and of the accelerator, where one was used), on "
-        "logarithmic axes: a dot is one seed, the larger marker the mean over seeds, printed beside it. Bottom: a run's scaled "
-        "score (0 is chance or the strongest negative control, 1 the oracle) against these means: best is top left. The grey "
-        "line joins the runs that no other beats in both. Rows are the overall score and the groups of metrics that it "
-        "averages; a run without all groups has no overall score. Controls, and runs without a score, are in the top alone. "
-        "Values below 0.01 are drawn at 0.01. Compare only runs of the same machine."
+        "Top: wall-clock seconds of fitting and peak memory of the process (and of the "
+        "accelerator, if one was used), on logarithmic axes: a dot is one seed, the larger marker "
+        "the mean over seeds, printed beside it. Bottom: a run's scaled score (0 is chance or the "
+        "strongest negative control, 1 the oracle) against these means: best is top left. The grey "
+        "line joins the runs that no other beats in both. Rows are the overall score and its groups "
+        "of metrics; a run without all groups has no overall score. Controls and runs without a "
+        "score are only in the top part. Values below 0.01 are drawn at 0.01. Compare only runs of "
+        "the same machine."
     ),
     "needs": ["overall", "scores", "runs"],
     "per": "split",
@@ -50,18 +52,17 @@ COLUMNS = ["metric", "run", "seed", "value", "mean", "seeds", "shown", "score", 
 SIDE = (2.6, 1.9)  # inches
 FRONT = "#BBBBBB"
 
-Part = tuple[tuple[float, float], Callable[[SubFigure], pd.DataFrame]]
-
 
 def resources(
     *, overall: pd.DataFrame, scores: pd.DataFrame, runs: pd.DataFrame, theme: Theme
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw what the runs of one split took, and their scores against it.
+    """Draw time and memory of the runs of one split, and their scores against them.
 
     Returns
     -------
     tuple
-        The figure, and one row per resource, run and seed of the top, and per score, resource and run of the bottom.
+        The figure, and a row per resource, run and seed of the top, and per score, resource and
+        run of the bottom.
     """
     values = seed_means(scores).dropna(subset="value")
     measured = measured_resources(values, "value")
@@ -70,12 +71,15 @@ def resources(
     values = values[values["metric"].isin(measured)]
     of_runs = values.groupby(["metric", "run"])["value"]
     values = values.assign(mean=of_runs.transform("mean"), seeds=of_runs.transform("size"))
-    parts = [_taken(values, measured, runs, theme)]
+    parts = [_of_fits(values, measured, runs, theme)]
     complete = overall.assign(score=overall["score"].where(overall["complete"]))
     scaled = theme.run_metadata.competing(complete).set_index("run")
     means = values.drop_duplicates(["metric", "run"]).set_index(["metric", "run"])["mean"]
     names = [name for name in SCORES if scaled[name].notna().any()]
-    pairs = [_pairs(scaled, means[used], theme, name, used) for name in names for used in measured]
+    pairs = [
+        _pairs(scaled[name], means[resource], theme).assign(score=name, metric=resource)
+        for name, resource in product(names, measured)
+    ]
     if any(map(len, pairs)):
         parts.append(_against(pd.concat(pairs, ignore_index=True), theme))
     figure, drawn = stacked(parts)
@@ -83,11 +87,9 @@ def resources(
     return figure, drawn.reindex(columns=COLUMNS)
 
 
-def _taken(values: pd.DataFrame, measured: list[str], runs: pd.DataFrame, theme: Theme) -> Part:
-    rows, of_seeds = (
-        theme.order("runs", runs["run"]),
-        dict(tuple(values.groupby(["metric", "run"]))),
-    )
+def _of_fits(values: pd.DataFrame, measured: list[str], runs: pd.DataFrame, theme: Theme) -> Part:
+    rows = theme.order("runs", runs["run"])
+    of_seeds = dict(tuple(values.groupby(["metric", "run"])))
 
     def draw(room: SubFigure) -> pd.DataFrame:
         drawn = []
@@ -146,27 +148,22 @@ def _against(drawn: pd.DataFrame, theme: Theme) -> Part:
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             plain_log(axes)
         line = Line2D([], [], color=FRONT, label="not beaten in both")
-        handles = [*scenarios_of_runs(theme, drawn["run"]), line]
-        legend = room.legend(handles=handles, loc="outside right upper", handletextpad=0.3)
-        legend.set_alignment("left")
+        legend_of_runs(room, theme, drawn["run"], line)
         return drawn
 
     return (SIDE[0] * len(measured) + 2.0, 0.5 + SIDE[1] * len(names)), draw
 
 
-def _pairs(
-    scaled: pd.DataFrame, means: pd.Series, theme: Theme, score: str, resource: str
-) -> pd.DataFrame:
-    """Return a row for each run that has both a score and a resource, and whether it is on the front."""
-    pairs = pd.DataFrame({"scaled": scaled[score], "mean": means}).dropna()
+def _pairs(scores: pd.Series, means: pd.Series, theme: Theme) -> pd.DataFrame:
+    """Return a row per run with both a score and a resource, and whether it is on the front."""
+    pairs = pd.DataFrame({"scaled": scores, "mean": means}).dropna()
     pairs = pairs.loc[theme.order("runs", pairs.index)]
-    front = [_unbeaten(pairs, run) for run in pairs.index]
-    return pairs.assign(score=score, metric=resource, front=front).rename_axis("run").reset_index()
+    front = [_is_unbeaten(pairs, run) for run in pairs.index]
+    return pairs.assign(front=front).rename_axis("run").reset_index()
 
 
-def _unbeaten(pairs: pd.DataFrame, run: str) -> bool:
-    """Say whether no other run is at least as good in both and better in one."""
+def _is_unbeaten(pairs: pd.DataFrame, run: str) -> bool:
     scaled, used = pairs.loc[run]
     as_good = (pairs["scaled"] >= scaled) & (pairs["mean"] <= used)
-    better = (pairs["scaled"] > scaled) | (pairs["mean"] < used)
-    return not bool((as_good & better).any())
+    is_better = (pairs["scaled"] > scaled) | (pairs["mean"] < used)
+    return not bool((as_good & is_better).any())

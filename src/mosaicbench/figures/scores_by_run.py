@@ -13,6 +13,7 @@ from mosaicbench.figures._panels import (
     DASHED,
     OVER_ROWS,
     ROW,
+    better,
     dot,
     label_rows,
     mark_interval,
@@ -30,30 +31,20 @@ from mosaicbench.stats.means import best, seed_means
 CARD = {
     "label": "Scores by run",
     "caption": (
-        "Every run of the split, models first, then baselines and controls. A dot is one seed (the mean over directions), "
-        "the large marker the mean over seeds, the bar its 95 % interval: Student's t over seeds, wide with few, for scores "
-        "that are means over cells (FOSCTTM, label transfer accuracy, r per cell) at least as wide as over cells. It is about "
-        "other splits of this dataset, not about other data. A star marks the best mean among models and "
-        "baselines, the dashed line is chance. A dash stands for a score that the run does not give, a cross for a run that "
-        "failed."
+        "Every run of the split: models, baselines, then controls. A dot is one seed (the mean "
+        "over directions), the large marker the mean over seeds, the bar its 95 % interval: "
+        "Student's t over seeds, wide with few, and for scores that are means over cells (FOSCTTM, "
+        "label transfer accuracy, r per cell) never narrower than the interval over cells. It "
+        "describes other splits of this dataset, not other data. A star marks the best mean among "
+        "models and baselines, the dashed line is chance. A dash: the run does not give this score; "
+        "a cross: the run failed."
     ),
     "needs": ["scores", "headline", "runs"],
     "per": "split",
 }
 LEGEND_COLUMN, LEGEND_ROW = 1.4, 0.18  # inches
-COLUMNS = [
-    "metric",
-    "run",
-    "seed",
-    "value",
-    "mean",
-    "low",
-    "high",
-    "seeds",
-    "best",
-    "chance",
-    "shown",
-]
+OF_MEAN = ["mean", "low", "high", "seeds", "best"]
+COLUMNS = ["metric", "run", "seed", "value", *OF_MEAN, "chance", "shown"]
 
 
 def scores_by_run(
@@ -64,21 +55,17 @@ def scores_by_run(
     Returns
     -------
     tuple
-        The figure, and one row per metric, run and seed drawn; `shown` holds the sign of absence where there is no value.
+        The figure, and a row per metric, run and seed drawn; `shown` is the sign of a missing
+        value.
     """
     means = seed_means(scores).dropna(subset="value")
-    summary = (
-        headline.assign(best=best(headline, theme.run_metadata))
-        .set_index(["metric", "run"])
-        .to_dict("index")
-    )
     metrics = [metric for metric in CONTESTS if metric in set(means["metric"])]
-    of_seeds = dict(tuple(means.groupby(["metric", "run"])))
-    rows = theme.order("runs", runs["run"])
     if not metrics:
         return nothing("No run of this split has a score to draw.", COLUMNS)
-
-    width, legend = 1.7 + 1.75 * len(metrics), _legend()
+    summary = headline.assign(best=best(headline, theme.run_metadata))
+    summary = summary.set_index(["metric", "run"])[OF_MEAN].to_dict("index")
+    rows, legend = theme.order("runs", runs["run"]), _legend()
+    width = 1.7 + 1.75 * len(metrics)
     columns = min(len(legend), int(width / LEGEND_COLUMN))
     height = 1.2 + ROW * len(rows) + LEGEND_ROW * (-(-len(legend) // columns) - 1)
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -91,46 +78,36 @@ def scores_by_run(
         if not np.isnan(chance):
             axes.axvline(chance, **DASHED)
         for row, run in enumerate(rows):
+            named = {"metric": metric, "run": run, "chance": chance}
             if (metric, run) not in summary:
                 text = absence(runs, run)
                 write_absence(axes, row, text)
-                absent = {"metric": metric, "run": run, "seeds": 0, "best": False}
-                drawn.append(absent | {"chance": chance, "shown": text})
+                drawn.append(named | {"seeds": 0, "best": False, "shown": text})
                 continue
-            total = summary[metric, run]
-            seeds = of_seeds.get((metric, run), means[:0])
-            colour = theme.colour(run)
-            mark_interval(axes, row, total["low"], total["high"], colour)
-            mark_seeds(axes, row, seeds["value"], colour)
-            star = {"marker": "*", "ms": 10, "mfc": colour, "mec": INK, "mew": 0.7}
-            axes.plot(
-                [total["mean"]],
-                [row],
-                **(star if total["best"] else theme.marker(run, size=4.6)),
-                zorder=4,
-            )
-            common = {key: total[key] for key in ("mean", "low", "high", "seeds", "best")}
-            values = seeds[["metric", "run", "seed", "value"]].to_dict("records")
-            drawn += [value | common | {"chance": chance, "shown": ""} for value in values]
+            seeds = means[(means["metric"] == metric) & (means["run"] == run)]
+            _mark(axes, row, run, summary[metric, run], seeds["value"], theme)
+            values = seeds[["seed", "value"]].to_dict("records")
+            drawn += [named | value | summary[metric, run] | {"shown": ""} for value in values]
         _limit(axes, *theme.run_metadata.bounds(metric))
-        better = {"lower": "← better", "higher": "better →"}.get(
-            theme.run_metadata.better(metric), ""
-        )
         axes.set_title(wrapped(theme.label("metrics", metric)), **OVER_ROWS)
-        axes.set_xlabel(better, color=QUIET, fontsize=7)
+        axes.set_xlabel(better(theme, metric, "← better", "better →"), color=QUIET, fontsize=7)
     name_split(figure, theme, runs)
-    figure.legend(
-        handles=legend,
-        loc="outside lower center",
-        ncols=columns,
-        handletextpad=0.4,
-        columnspacing=1.4,
-    )
+    look = {"ncols": columns, "handletextpad": 0.4, "columnspacing": 1.4}
+    figure.legend(handles=legend, loc="outside lower center", **look)
     return figure, pd.DataFrame(drawn, columns=COLUMNS)
 
 
+def _mark(axes: Axes, row: int, run: str, mean: dict, seeds: pd.Series, theme: Theme) -> None:
+    colour = theme.colour(run)
+    mark_interval(axes, row, mean["low"], mean["high"], colour)
+    mark_seeds(axes, row, seeds, colour)
+    star = {"marker": "*", "ms": 10, "mfc": colour, "mec": INK, "mew": 0.7}
+    look = star if mean["best"] else theme.marker(run, size=4.6)
+    axes.plot([mean["mean"]], [row], zorder=4, **look)
+
+
 def _limit(axes: Axes, least: float, most: float) -> None:
-    """Show no more than a little beyond what the metric can be: a t interval of few seeds may reach farther."""
+    """Show little beyond the metric's bounds: a t interval of few seeds may reach farther."""
     low, high = axes.get_xlim()
     margin = 0.04 * (high - low)
     axes.set_xlim(max(low, least - margin), min(high, most + margin))
@@ -142,6 +119,6 @@ def _legend() -> list[Line2D]:
         dot("seed", QUIET, size=2.6),
         *(dot(f"mean ({kind})", QUIET, size=4.6, marker=mark) for kind, mark in MARKERS.items()),
         Line2D([], [], color=QUIET, linewidth=1.4, label="95 % interval"),
-        dot("best, controls aside", QUIET, size=9, marker="*", mec=INK),
+        dot("best, without controls", QUIET, size=9, marker="*", mec=INK),
         Line2D([], [], label="chance", **DASHED),
     ]

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mosaicbench.figures._panels import DASHED, dot
+from mosaicbench.figures._panels import DASHED, better, dot
 from mosaicbench.report.theme import QUIET, Theme, empty
 from mosaicbench.stats.common import FAILED
 from mosaicbench.stats.sweep import OVER_DIRECTIONS
@@ -18,12 +18,14 @@ from mosaicbench.stats.sweep import OVER_DIRECTIONS
 CARD = {
     "label": "Sweep",
     "caption": (
-        "Chosen scores against the quantity that the study sweeps. A line joins the means over seeds of one run, the bar is "
-        "the 95 % interval (t over seeds, at least as wide as over cells), "
-        "each dot one seed, a cross a seed in which the run collapsed (no latent dimension varies over the "
-        "query cells), a cross at the lower edge one that failed. The grey dashed line is chance. Lines stand a little apart "
-        "for the eye; a level line is a run in which the quantity does not occur. Values that would crowd stand at "
-        "equal distances; where its axis is logarithmic, so are those of time and memory."
+        "Chosen scores against the quantity that the study sweeps. A line joins the means over "
+        "seeds of one run, the bar is the 95 % interval (t over seeds, never narrower than the "
+        "interval over cells), each dot one seed, a cross a seed in which the run collapsed (no "
+        "latent dimension varies over the query cells), a cross at the lower edge a failed seed. "
+        "The grey dashed line is chance. Lines are shifted a little sideways so that they do not "
+        "overlap; a level line is a run in which the quantity does not occur. Values that would be "
+        "crowded have equal distances. If the quantity's axis is logarithmic, so are those of time "
+        "and memory."
     ),
     "needs": ["sweep", "runs"],
     "per": "all",
@@ -31,7 +33,7 @@ CARD = {
 }
 WIDEST_TITLE = 28  # characters
 LINE_OF_TITLE = 12  # points
-CROWDED = 0.1  # of the range: values that lie nearer to each other are set at equal distances
+CROWDED = 0.1  # of the range: nearer values get equal distances
 PATTERNS = ("-", (0, (5, 1.5)), (0, (1, 1)))
 
 
@@ -45,39 +47,30 @@ def sweep(*, sweep: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Fig
     """
     if sweep["value"].isna().all():
         return empty("No run of the sweep has a score to draw."), sweep
-    panels = list(dict.fromkeys(sweep["panel"]))
-    columns = {panel: _columns(sweep[sweep["panel"] == panel]) for panel in panels}
+    columns = {
+        panel: list(dict.fromkeys(zip(rows["metric"], rows["direction"], strict=True)))
+        for panel, rows in sweep.groupby("panel", sort=False)
+    }
     widest = max(map(len, columns.values()))
-    figure = Figure(figsize=(0.6 + 2.5 * widest, 0.9 + 2.3 * len(panels)), layout="constrained")
-    grid = figure.subplots(len(panels), widest, squeeze=False)
-    lines = _ordered(sweep, theme)
-    for row, panel in zip(grid, panels, strict=True):
-        rows, most_lines = sweep[sweep["panel"] == panel], 1
-        for axes, (metric, direction) in zip(row, columns[panel], strict=False):
+    figure = Figure(figsize=(0.6 + 2.5 * widest, 0.9 + 2.3 * len(columns)), layout="constrained")
+    grid = figure.subplots(len(columns), widest, squeeze=False)
+    run_of = dict(zip(sweep["line"], sweep["run"], strict=True))
+    strokes = _strokes(run_of, theme)
+    for axes_of_panel, (panel, of_panel) in zip(grid, columns.items(), strict=True):
+        rows = sweep[sweep["panel"] == panel]
+        for axes, (metric, direction) in zip(axes_of_panel, of_panel, strict=False):
             chosen = rows[(rows["metric"] == metric) & (rows["direction"] == direction)]
-            _panel(axes, chosen, lines, theme)
+            _panel(axes, chosen, strokes, theme)
             where = "" if direction == OVER_DIRECTIONS else f"\n{theme.direction(direction)}"
-            title = fill(theme.label("metrics", metric), WIDEST_TITLE) + where
-            axes.set_title(title)
-            most_lines = max(most_lines, title.count("\n") + 1)
-            better = {"lower": "↓ better", "higher": "↑ better"}.get(
-                theme.run_metadata.better(metric), ""
-            )
-            axes.set_ylabel(better, color=QUIET, fontsize=7)
+            axes.set_title(fill(theme.label("metrics", metric), WIDEST_TITLE) + where)
+            axes.set_ylabel(better(theme, metric, "↓ better", "↑ better"), color=QUIET, fontsize=7)
             axes.set_xlabel(sweep["quantity"].iloc[0])
-        for axes in row[len(columns[panel]) :]:
+        for axes in axes_of_panel[len(of_panel) :]:
             axes.set_visible(False)
-        above = (0, 8 + LINE_OF_TITLE * most_lines)
-        row[0].annotate(
-            panel,
-            (0, 1),
-            above,
-            xycoords="axes fraction",
-            textcoords="offset points",
-            color=QUIET,
-            va="bottom",
-        )
-    strokes = _strokes(lines, theme)
+        titles = [axes.get_title(loc="left") for axes in axes_of_panel]
+        above = 8 + LINE_OF_TITLE * (1 + max(title.count("\n") for title in titles))
+        look = {"textcoords": "offset points", "color": QUIET, "va": "bottom"}
+        axes_of_panel[0].annotate(panel, (0, 1), (0, above), xycoords="axes fraction", **look)
     handles = [
         Line2D(
             [],
@@ -86,44 +79,34 @@ def sweep(*, sweep: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Fig
             linewidth=1.3,
             **strokes[line],
         )
-        for line, run in lines.items()
+        for line, run in _ordered(run_of, theme)
     ]
     handles += [dot("seed", QUIET), dot("collapsed or failed", QUIET, marker="x")]
     handles.append(Line2D([], [], label="chance", **DASHED))
-    columns_of_legend = min(len(handles), max(2, int(figure.get_figwidth() / 1.8)))
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=columns_of_legend, handletextpad=0.5
-    )
+    beside = min(len(handles), max(2, int(figure.get_figwidth() / 1.8)))
+    figure.legend(handles=handles, loc="outside lower center", ncols=beside, handletextpad=0.5)
     return figure, sweep
 
 
-def _columns(table: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return metric and direction of the panels of a row."""
-    return list(dict.fromkeys(zip(table["metric"], table["direction"], strict=True)))
-
-
-def _ordered(table: pd.DataFrame, theme: Theme) -> dict[str, str]:
-    """Return line -> the run that colours it, in display order."""
-    run_of = dict(zip(table["line"], table["run"], strict=True))
+def _ordered(run_of: dict[str, str], theme: Theme) -> list[tuple[str, str]]:
+    """Return each line with the run that colours it, in display order."""
     order = theme.order("runs", run_of.values())
-    return dict(sorted(run_of.items(), key=lambda item: order.index(item[1])))
+    return sorted(run_of.items(), key=lambda item: order.index(item[1]))
 
 
-def _strokes(lines: dict[str, str], theme: Theme) -> dict[str, dict]:
-    """Return how each line is drawn: in its run's colour, and broken where another line has that colour already."""
+def _strokes(run_of: dict[str, str], theme: Theme) -> dict[str, dict]:
+    """Return line -> its look: its run's colour, broken if another line has that colour already."""
     seen: dict[str, int] = {}
     strokes = {}
-    for line, run in lines.items():
+    for line, run in _ordered(run_of, theme):
         colour = theme.colour(run)
-        strokes[line] = {
-            "color": colour,
-            "linestyle": PATTERNS[seen.get(colour, 0) % len(PATTERNS)],
-        }
-        seen[colour] = seen.get(colour, 0) + 1
+        place = seen.setdefault(colour, 0)
+        strokes[line] = {"color": colour, "linestyle": PATTERNS[place % len(PATTERNS)]}
+        seen[colour] += 1
     return strokes
 
 
-def _panel(axes: Axes, table: pd.DataFrame, lines: dict[str, str], theme: Theme) -> None:
+def _panel(axes: Axes, table: pd.DataFrame, strokes: dict[str, dict], theme: Theme) -> None:
     """Draw one metric and direction."""
     values = np.array(sorted(table["x"].dropna().unique()))
     log = bool(table["log"].iloc[0])
@@ -134,43 +117,15 @@ def _panel(axes: Axes, table: pd.DataFrame, lines: dict[str, str], theme: Theme)
     if not np.isnan(chance):
         axes.axhline(chance, zorder=1, **DASHED)
     nearest, whole = (np.diff(places).min(), np.ptp(places)) if len(places) > 1 else (1.0, 1.0)
-    gap = min(0.012 * whole, 0.7 * nearest / len(lines))
-    for place, (line, stroke) in enumerate(_strokes(lines, theme).items()):
-        rows, colour = table[table["line"] == line], stroke["color"]
+    gap = min(0.012 * whole, 0.7 * nearest / len(strokes))
+    for place, (line, stroke) in enumerate(strokes.items()):
+        rows = table[table["line"] == line]
         if rows["x"].isna().all():
             axes.axhline(rows["mean"].mean(), linewidth=0.9, zorder=1, **stroke)
             continue
-        shift = gap * (place - (len(lines) - 1) / 2)
-        at = lambda x, shift=shift: places[np.searchsorted(values, x)] + shift  # noqa: E731
-        means = rows.drop_duplicates("x").sort_values("x")
-        x = at(means["x"].to_numpy())
-        axes.plot(x, means["mean"], linewidth=1.3, zorder=3, **stroke)
-        axes.vlines(x, means["low"], means["high"], color=colour, linewidth=1.3, zorder=3)
-        for sign, seeds in (
-            ("o", rows[rows["status"] == "ok"]),
-            ("x", rows[rows["status"] == "collapsed"]),
-        ):
-            size = 2.6 if sign == "o" else 4
-            axes.plot(
-                at(seeds["x"].to_numpy()),
-                seeds["value"],
-                sign,
-                ms=size,
-                color=colour,
-                alpha=0.8,
-                zorder=4,
-            )
-        failed = rows[rows["status"].isin(FAILED)]
-        edge = axes.get_xaxis_transform()
-        axes.plot(
-            at(failed["x"].to_numpy()),
-            [0.02] * len(failed),
-            "x",
-            ms=4,
-            color=colour,
-            transform=edge,
-            zorder=4,
-        )
+        shift = gap * (place - (len(strokes) - 1) / 2)
+        at = places[np.searchsorted(values, rows["x"])] + shift
+        _line(axes, rows.assign(at=at), stroke)
     axes.set_xticks(places, [f"{value:g}" for value in values])
     if log and theme.run_metadata.group(metric) == "resources":
         axes.set_yscale("log", nonpositive="mask")  # a power of the quantity is a line
@@ -178,15 +133,31 @@ def _panel(axes: Axes, table: pd.DataFrame, lines: dict[str, str], theme: Theme)
         _limit(axes, chance, table)
 
 
+def _line(axes: Axes, rows: pd.DataFrame, stroke: dict) -> None:
+    """Draw the means, intervals and seeds of one line at their places `at`."""
+    colour = stroke["color"]
+    means = rows.drop_duplicates("x").sort_values("x")
+    axes.plot(means["at"], means["mean"], linewidth=1.3, zorder=3, **stroke)
+    interval = {"color": colour, "linewidth": 1.3, "zorder": 3}
+    axes.vlines(means["at"], means["low"], means["high"], **interval)
+    look = {"color": colour, "zorder": 4}
+    for status, sign, size in (("ok", "o", 2.6), ("collapsed", "x", 4)):
+        seeds = rows[rows["status"] == status]
+        axes.plot(seeds["at"], seeds["value"], sign, ms=size, alpha=0.8, **look)
+    failed = rows.loc[rows["status"].isin(FAILED), "at"]
+    edge = axes.get_xaxis_transform()
+    axes.plot(failed, [0.02] * len(failed), "x", ms=4, transform=edge, **look)
+
+
 def _places(values: np.ndarray, *, log: bool) -> np.ndarray:
-    """Return where the sorted values stand on the axis."""
+    """Return the places of the sorted values on the axis."""
     places = np.log(values) if log else values.astype(float)
     crowded = len(values) > 2 and np.diff(places).min() < CROWDED * np.ptp(places)
     return np.arange(len(values), dtype=float) if crowded else places
 
 
 def _limit(axes: Axes, chance: float, table: pd.DataFrame) -> None:
-    """Show the dots, the means and chance, and no more: an interval of few seeds may reach far beyond them."""
+    """Show dots, means and chance only: an interval of few seeds may reach far beyond them."""
     values = pd.Series([*table["value"], *table["mean"], chance]).dropna()
     margin = 0.08 * (values.max() - values.min() or 1.0)
     axes.set_ylim(values.min() - margin, values.max() + margin)

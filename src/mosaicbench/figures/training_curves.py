@@ -1,4 +1,4 @@
-"""What training minimised: every term of the loss, epoch by epoch."""
+"""The training histories: every term of the loss, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ from mosaicbench.report.theme import Theme, empty
 CARD = {
     "label": "Training curves",
     "caption": (
-        "Every term of the loss over the epochs, in nats per cell, summed over features: a line is one seed of a run. Terms "
-        "mean the same in every method, but methods sum them over different paths, so compare shapes, and heights only "
-        "within a run. Of discriminators, their cross-entropy (nats) and accuracy are drawn too. A line ends where training stopped; a "
-        "point on the validation loss marks the epoch whose weights were kept: the lowest after the "
-        "warm-up. scMODAL's terms are means over features, not nats, and it keeps its last weights. The vertical axis "
-        "leaves out the start, where it would hide the rest."
+        "Every term of the loss over the epochs, in nats per cell, summed over features: a line is "
+        "one seed of a run. Terms mean the same in every method, but methods sum them over "
+        "different paths, so compare shapes, and heights only within a run. For discriminators, "
+        "cross-entropy (nats) and accuracy are drawn too. A line ends where training stopped; a "
+        "point on the validation loss marks the epoch with the saved weights: the lowest after "
+        "the warm-up. scMODAL's terms are means over features, not nats, and it keeps its last "
+        "weights. The vertical axis leaves out the start if that would hide the rest."
     ),
     "needs": ["history", "runs"],
     "per": "split",
 }
 COLUMNS = ["loss", "run", "seed", "epoch", "value"]
 VALIDATION = "validation_loss"
-KEPT = "kept"  # 1 in the epoch whose weights were kept
-BESIDE = ("_said", "_shown", KEPT)  # what stands in a history and is no curve
+KEPT = "kept"  # 1 in the epoch with the saved weights
+BESIDE = ("_said", "_shown", KEPT)  # columns of a history that are not curves
 WIDTH, HEIGHT = 2.45, 1.9  # inches
 
 
@@ -42,36 +43,31 @@ def training_curves(
     Returns
     -------
     tuple
-        The figure, and one row per loss, run, seed and epoch.
+        The figure, and a row per loss, run, seed and epoch.
     """
-    kept_epochs = (
-        history[(history["loss"] == KEPT) & (history["value"] == 1)]
-        .set_index(["run", "seed"])["epoch"]
-        .to_dict()
-    )
     is_drawn = ~history["loss"].astype(str).str.endswith(BESIDE)
     drawn = history[is_drawn].dropna(subset="value")[COLUMNS].reset_index(drop=True)
     if drawn.empty:
         return empty("No run of this split was trained."), drawn
+    is_kept = (history["loss"] == KEPT) & (history["value"] == 1)
+    kept_epochs = history[is_kept].set_index(["run", "seed"])["epoch"]
     losses = theme.order("losses", drawn["loss"])
-    trained = theme.order("runs", drawn["run"])
+    named = {run: theme.label("runs", run) for run in theme.order("runs", drawn["run"])}
     lines, columns = shape(len(losses))
-    named = {run: theme.label("runs", run) for run in trained}
     widest = 0.55 + max(inches(name, rcParams["legend.fontsize"]) for name in named.values())
-    beside = min(4, len(trained), max(1, int(WIDTH * columns / widest)))
-    height = 0.4 + HEIGHT * lines + 0.17 * math.ceil(len(trained) / beside)
+    beside = min(4, len(named), max(1, int(WIDTH * columns / widest)))
+    height = 0.4 + HEIGHT * lines + 0.17 * math.ceil(len(named) / beside)
     figure = Figure(figsize=(WIDTH * columns, height), layout="constrained")
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes, loss in zip(panels, losses, strict=False):
         of_loss = drawn[drawn["loss"] == loss]
-        for run in trained:
-            for seed, curve in of_loss[of_loss["run"] == run].groupby("seed"):
-                axes.plot(
-                    curve["epoch"], curve["value"], linewidth=0.9, alpha=0.85, **theme.line(run)
-                )
-                if loss == VALIDATION:
-                    kept = curve[curve["epoch"] == kept_epochs.get((run, seed))]
-                    axes.plot(kept["epoch"], kept["value"], **theme.marker(run, size=3))
+        curves = dict(tuple(of_loss.groupby(["run", "seed"])))
+        for run, seed in sorted(curves, key=lambda curve: [*named].index(curve[0])):
+            curve, look = curves[run, seed], theme.line(run)
+            axes.plot(curve["epoch"], curve["value"], linewidth=0.9, alpha=0.85, **look)
+            if loss == VALIDATION:
+                kept = curve[curve["epoch"] == kept_epochs.get((run, seed))]
+                axes.plot(kept["epoch"], kept["value"], **theme.marker(run, size=3))
         _limit(axes, of_loss)
         axes.set_title(wrapped(theme.loss(loss), width=24))
         axes.grid(axis="y")
@@ -87,7 +83,7 @@ def training_curves(
 
 
 def _limit(axes: Axes, of_loss: pd.DataFrame) -> None:
-    """Show what follows the first tenth of the epochs of each curve, and all below it."""
+    """Show all of each curve after the first tenth of its epochs, and all below that."""
     last = of_loss.groupby(["run", "seed"])["epoch"].transform("max")
     settled = of_loss.loc[of_loss["epoch"] >= np.minimum(0.1 * last + 1, last), "value"]
     low, high = of_loss["value"].min(), settled.max()

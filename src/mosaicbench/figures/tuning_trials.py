@@ -15,10 +15,12 @@ from mosaicbench.stats.common import SPLIT
 CARD = {
     "label": "Trials of tuning",
     "caption": (
-        "What more trials bring: the best objective so far, on the inner query cells, against the number of trials and against "
-        "the CPU hours of their fits. The first trial has the defaults (open circle); a dot is the trial whose settings were "
-        "taken, a cross at the lower edge one that failed. The same cells judge and choose, so the curve flatters: what the "
-        "settings are worth on other cells stands in the section on tuning. One search per line, of the first seed."
+        "The gain of more trials: the best objective so far, on the inner query cells, against the "
+        "number of trials and against the CPU hours of their fits. The first trial has the "
+        "defaults (open circle); a dot is the trial with the chosen settings, a cross at the lower "
+        "edge a failed trial. The settings were chosen on the cells that judge them, so the curve "
+        "is optimistic; the section on tuning has the gain on other cells. One search per line, of "
+        "the first seed."
     ),
     "needs": ["trials"],
     "per": "all",
@@ -35,9 +37,8 @@ def tuning_trials(*, trials: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.Dat
     tuple
         The figure, and the table that it shows: the trials of the first seed of each split.
     """
-    shown = trials[trials["seed"] == trials.groupby(SPLIT)["seed"].transform("first")].assign(
-        trials=lambda t: t["trial"] + 1
-    )
+    is_first = trials["seed"] == trials.groupby(SPLIT)["seed"].transform("first")
+    shown = trials[is_first].assign(trials=lambda table: table["trial"] + 1)
     if shown["objective"].isna().all():
         return empty("No trial has an objective to draw."), shown
     splits = list(shown.groupby(SPLIT, sort=False))
@@ -55,11 +56,8 @@ def tuning_trials(*, trials: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.Dat
         Line2D([], [], label=theme.label("runs", run), linewidth=1.3, color=theme.colour(run))
         for run in runs
     ]
-    handles += [
-        dot("defaults", QUIET, mfc="white"),
-        dot("settings that were taken", QUIET),
-        dot("failed", QUIET, marker="x"),
-    ]
+    handles += [dot("defaults", QUIET, mfc="white"), dot("chosen settings", QUIET)]
+    handles.append(dot("failed", QUIET, marker="x"))
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
     return figure, shown
 
@@ -75,15 +73,11 @@ def _panel(axes: Axes, table: pd.DataFrame, column: str, runs: list[str], theme:
     for run in runs:
         rows, colour = table[table["run"] == run], theme.colour(run)
         ended, failed = rows[rows["objective"].notna()], rows[rows["objective"].isna()]
-        axes.plot(
-            rows[column], rows["best_so_far"], drawstyle="steps-post", color=colour, linewidth=1.3
-        )
+        curve = {"drawstyle": "steps-post", "color": colour, "linewidth": 1.3}
+        axes.plot(rows[column], rows["best_so_far"], **curve)
         first = ended[ended["trial"] == 0]
         axes.plot(first[column], first["objective"], "o", ms=4, mfc="white", mec=colour, zorder=3)
-        if len(ended):
-            best = ended.loc[[ended["objective"].idxmax()]]
-            axes.plot(best[column], best["objective"], "o", ms=4, color=colour, zorder=4)
-        edge = axes.get_xaxis_transform()
-        axes.plot(
-            failed[column], [0.02] * len(failed), "x", ms=4, color=colour, transform=edge, zorder=4
-        )
+        best = ended.nlargest(1, "objective")
+        axes.plot(best[column], best["objective"], "o", ms=4, color=colour, zorder=4)
+        edge = {"transform": axes.get_xaxis_transform(), "zorder": 4}
+        axes.plot(failed[column], [0.02] * len(failed), "x", ms=4, color=colour, **edge)

@@ -1,4 +1,4 @@
-"""Virtual cells beside real ones: where they lie, and whether marker features are where they should be."""
+"""Virtual cells beside real ones: their layout, their types, and their marker features."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from mosaicbench.report.theme import FAINT, QUIET, SPARE, Theme, empty
 CARD = {
     "label": "Virtual cells",
     "caption": (
-        "Cells drawn from the prior of a run's model, first seed, beside the query cells. Left: one UMAP of both, from all "
-        "modalities side by side. Middle: the virtual cells, each with the type whose mean real profile is most alike. Right: "
-        "two marker features of every cell type and modality, their mean in the cells of a type, real against virtual; on the "
-        "line they agree. The AUC is that of a classifier that tells virtual from real cells: 0.5 where it cannot, 1 where it "
-        "always can. Virtual cells are expected values: they lack a measurement's noise, and can be told by that alone."
+        "Cells drawn from the prior of a run's model, first seed, beside the query cells. Left: "
+        "one UMAP of both, on all modalities. Middle: the virtual cells, each with the type of the "
+        "most similar mean real profile. Right: two marker features of every cell type and "
+        "modality, their mean in the cells of a type, real against virtual; on the line they "
+        "agree. The AUC is that of a classifier that separates virtual from real cells: 0.5 if it "
+        "cannot, 1 if it always can. Virtual cells are expected values: they lack a measurement's "
+        "noise, which alone can give them away."
     ),
     "needs": ["virtual_cells", "virtual_markers", "virtual_realism"],
     "per": "split",
@@ -49,53 +51,44 @@ def virtual_cells(
     """
     runs = theme.order("runs", virtual_cells["run"].unique())
     if not runs:
-        return empty("No run that was to draw virtual cells has a model."), virtual_markers
+        return empty("No run for virtual cells has a model."), virtual_markers
     figure = Figure(figsize=(9.6, 3.4 * len(runs)), layout="constrained")
     rows = figure.subplots(len(runs), 3, squeeze=False)
-    types = theme.palette(
-        "cell_types", virtual_cells.loc[virtual_cells["cell_type"] != "", "cell_type"]
-    )
+    types = theme.palette("cell_types", set(virtual_cells["cell_type"]) - {""})
     for run, (by_origin, by_type, of_markers) in zip(runs, rows, strict=True):
         cells = virtual_cells[virtual_cells["run"] == run]
-        realism = virtual_realism[virtual_realism["run"] == run]
         auc = ", ".join(
             f"{theme.label('modalities', row.modality)} {row.realism_auc:.2f}"
-            for row in realism.itertuples()
+            for row in virtual_realism[virtual_realism["run"] == run].itertuples()
         )
         _origins(by_origin, cells)
         by_origin.set_title(f"{theme.label('runs', run)}: real and virtual\nclassifier AUC {auc}")
         _types(by_type, cells, types)
         _markers(of_markers, virtual_markers[virtual_markers["run"] == run], theme)
-    dots = [dot(name, colour) for name, colour in types.items()]
-    if dots:
+    if types:
+        dots = [dot(name, colour) for name, colour in types.items()]
         figure.legend(handles=dots, loc="outside lower center", ncols=min(len(dots), 6))
     return figure, virtual_markers
 
 
 def _origins(axes: Axes, cells: pd.DataFrame) -> None:
-    shuffled = cells.iloc[
-        np.random.default_rng(0).permutation(len(cells))
-    ]  # so that neither origin lies on top
+    # shuffled, so that neither origin covers the other
+    shuffled = cells.iloc[np.random.default_rng(0).permutation(len(cells))]
     bare(axes)
-    cloud(
-        axes,
-        shuffled["x"],
-        shuffled["y"],
-        shuffled["origin"].map(ORIGINS).tolist(),
-        points=len(cells),
-    )
-    for name, colour in ORIGINS.items():
-        axes.plot([], [], "o", ms=4, color=colour, label={"generated": "virtual"}.get(name, name))
+    colours = shuffled["origin"].map(ORIGINS).tolist()
+    cloud(axes, shuffled["x"], shuffled["y"], colours, points=len(cells))
+    for name, colour in zip(("real", "virtual"), ORIGINS.values(), strict=True):
+        axes.plot([], [], "o", ms=4, color=colour, label=name)
     axes.legend(loc="best")
 
 
 def _types(axes: Axes, cells: pd.DataFrame, palette: Mapping[str, str]) -> None:
-    made = cells[cells["origin"] == "generated"]
+    is_real = cells["origin"] == "real"
+    real, virtual = cells[is_real], cells[~is_real]
     bare(axes)
-    real = cells[cells["origin"] == "real"]
     cloud(axes, real["x"], real["y"], FAINT, points=len(cells))
-    colours = [palette.get(name, SPARE) for name in made["cell_type"]]
-    cloud(axes, made["x"], made["y"], colours, points=len(cells))
+    colours = [palette.get(name, SPARE) for name in virtual["cell_type"]]
+    cloud(axes, virtual["x"], virtual["y"], colours, points=len(cells))
     axes.set_title("virtual, by the most similar type")
 
 
@@ -106,7 +99,8 @@ def _markers(axes: Axes, markers: pd.DataFrame, theme: Theme) -> None:
         label = theme.label("modalities", modality)
         axes.plot(rows["real"], rows["generated"], "o", ms=3, color=palette[modality], label=label)
     if len(both):
-        ends = [both[["real", "generated"]].min().min(), both[["real", "generated"]].max().max()]
+        values = both[["real", "generated"]].to_numpy()
+        ends = [values.min(), values.max()]
         axes.plot(ends, ends, color=QUIET, linewidth=0.6)
         axes.legend(loc="best")
     axes.set(

@@ -1,4 +1,4 @@
-"""What is gathered of the cells of chosen runs, first seed, one folder per split: what `project` owes `draw`."""
+"""The tables of cells that `layout` writes for `draw`: chosen runs, first seed, a folder a split."""
 
 from __future__ import annotations
 
@@ -68,25 +68,26 @@ NUMBERS = {
     "generated",
     "realism_auc",
 }
-MEASURED = "measured"  # in the place of a run and a direction: what was measured
+MEASURED = "measured"  # the run and direction of measured values
 
 
 def read_projection(
     folder: str | Path, name: str, split: dict[str, str] | None = None
 ) -> pd.DataFrame:
-    """Read one table of a split, with names as text; `split` says its dataset and scenario, where they are known.
+    """Read one table of a split, names as text; `split` is the expected dataset and scenario.
 
     Raises
     ------
     files.ContractError
-        When it is absent, has other columns, is of another split, or is not as it was written.
+        If it is absent, has other columns, is of another split, or was changed.
     """
+    path = Path(folder) / f"{name}.tsv"
     check_contents(Path(folder), [name], "layout")
-    table = read_table(Path(folder) / f"{name}.tsv", COLUMNS[name])
+    table = read_table(path, COLUMNS[name])
     for key, expected in (split or {}).items():
-        for found in table[key].unique():
-            check_place(Path(folder) / f"{name}.tsv", {key: found}, {key: expected})
-    named = [column for column in table if column not in NUMBERS]
+        for value in table[key].unique():
+            check_place(path, {key: value}, {key: expected})
+    texts = [column for column in table if column not in NUMBERS]
     return table.assign(
-        **{c: table[c].astype(object).where(table[c].notna(), "").map(str) for c in named}
+        **{c: table[c].astype(object).where(table[c].notna(), "").map(str) for c in texts}
     )

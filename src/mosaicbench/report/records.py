@@ -1,4 +1,4 @@
-"""The records of a benchmark's runs: what was used, and where."""
+"""The records of a benchmark's runs and splits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read_records(results: Results, runs: pd.DataFrame) -> list[dict]:
     Raises
     ------
     errors.ContractError
-        When one is absent or broken, or is of another run or seed.
+        If a record is absent or broken, or is of another run or seed.
     """
     fits = runs.loc[runs["status"] != "not_applicable", [*RUN, "seed"]]
     return [
@@ -37,7 +37,7 @@ def read_records(results: Results, runs: pd.DataFrame) -> list[dict]:
 
 
 def read_audits(results: Results, runs: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
-    """Return (dataset, scenario) -> the ``audit.tsv`` of the split of its first seed, of those splits that have one."""
+    """Return (dataset, scenario) -> the ``audit.tsv`` of its first seed, for splits with one."""
     first = runs.dropna(subset="seed").groupby(SPLIT, sort=False)["seed"].min()
     paths = {split: Path(results.split(*split, seed), "audit.tsv") for split, seed in first.items()}
     audits = {split: read_table(path) for split, path in paths.items() if path.is_file()}
@@ -49,7 +49,7 @@ def read_audits(results: Results, runs: pd.DataFrame) -> dict[tuple[str, str], p
 
 
 def circumstances(records: Sequence[Mapping]) -> dict[str, str]:
-    """Return what the fits of a benchmark were made with: commit, device, machine and versions."""
+    """Return commit, device, machine and versions of a benchmark's fits."""
     values: dict[str, list[str]] = {}
     for record in records:
         facts = {

@@ -1,4 +1,4 @@
-"""How things look and what they are called: ``config/display.yaml``, cards, and matplotlib's settings."""
+"""How things look and what they are called: ``config/display.yaml``, cards, matplotlib's settings."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from mosaicbench.catalog.run_metadata import KINDS, RunMetadata, run_metadata_of
 from mosaicbench.errors import UserError
@@ -24,18 +25,20 @@ from mosaicbench.files.tables import write_table
 MARKERS = {"model": "o", "baseline": "s", "control": "D"}
 NAMED = ("methods", "runs", "metrics", "datasets", "scenarios", "modalities", "groups", "losses")
 SPARE = "#777777"
-MARKED = ("methods", "runs")
-OWN_MARK = " (own)"  # after the name of a method that this project made up, wherever it is named
-ELSEWHERE_MARK = " (elsewhere)"  # after the name of a run that was computed outside of the benchmark, wherever it is named
-TUNED_MARK = " (tuned)"  # after the name of the run whose settings were searched for
+OWN_MARK = " (own)"  # after the label of a method of this project, and of its runs
+EXTERNAL_MARK = " (external)"  # after the label of a run that was computed outside the benchmark
+TUNED_MARK = " (tuned)"  # after the label of the run whose settings were searched for
 INK, QUIET, FAINT = "#222222", "#666666", "#E4E4E4"
 DPI = 150
-SAVED = {  # kind of picture -> keywords of `savefig`: nothing of when and by what; the PNG about as small in half the time
+DECIMALS = (
+    5  # of positions in a figure: the solver of layouts differs from draw to draw in the 13th
+)
+SAVED = {  # kind of picture -> keywords of `savefig`: no date, no software; light PNG compression
     "svg": {"metadata": {"Date": None, "Creator": None}},
     "png": {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 3}},
 }
 NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-NOT_DRAWN = "not_drawn"  # the column of the numbers of a figure that could not be drawn; it holds the reason
+NOT_DRAWN = "not_drawn"  # the only column of the table of a figure that could not be drawn
 STYLE = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#BBBBBB",
@@ -59,8 +62,8 @@ STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "mosaicbench",
     "text.color": INK,
-    "text.hinting": "none",  # else a PNG's text is wider than an SVG's, of which the layout is, and long names are cut
-    "text.parse_math": False,  # names of cell types and features are literal: a dollar is a dollar
+    "text.hinting": "none",  # hinted text of a PNG is wider than the laid-out text of an SVG
+    "text.parse_math": False,  # a dollar in a cell type's name is a dollar
     "text.usetex": False,
     "xtick.color": QUIET,
     "xtick.labelsize": 7,
@@ -77,132 +80,129 @@ class Theme:
     Attributes
     ----------
     display
-        What ``display.yaml`` says.
-    roster
+        The contents of ``display.yaml``.
+    run_metadata
         Every run, metric and dataset with its card.
     """
 
     display: Mapping[str, dict]
     run_metadata: RunMetadata
 
-    def label(self, room: str, name: str) -> str:
-        """Return the human-readable name of an id: of display.yaml, else of its card, else the id.
+    # --- labels ---
 
-        A method that this project made up, and every run of it, is marked as such, whatever it is called; so is a run that was
-        computed elsewhere.
+    def label(self, room: str, name: str) -> str:
+        """Return the name of an id for readers: from display.yaml, else from its card, else the id.
+
+        Marks follow the labels of this project's own methods and their runs, and of external runs.
         """
         label = self._unmarked(room, name)
-        if room in MARKED and self.run_metadata.is_own(name):
+        if room in ("methods", "runs") and self.run_metadata.is_own(name):
             return label + OWN_MARK
-        return label + (
-            ELSEWHERE_MARK if room == "runs" and self.run_metadata.is_external(name) else ""
-        )
+        if room == "runs" and self.run_metadata.is_external(name):
+            return label + EXTERNAL_MARK
+        return label
 
     def _unmarked(self, room: str, name: str) -> str:
-        listed = self.display[room].get(name, {}).get("label")
-        if room == "runs":
-            if (base := self.run_metadata.tuned_from(name)) is not None:
-                return listed or self._unmarked("runs", base) + TUNED_MARK
-            return listed or (
-                name if self.run_metadata.is_ablation(name) else self._unmarked("methods", name)
-            )
-        return listed or self.run_metadata.cards.get(room, {}).get(name, {}).get("label") or name
+        if listed := self.display[room].get(name, {}).get("label"):
+            return listed
+        if room != "runs":
+            return self.run_metadata.cards.get(room, {}).get(name, {}).get("label") or name
+        if (base := self.run_metadata.tuned_from(name)) is not None:
+            return self._unmarked("runs", base) + TUNED_MARK
+        return name if self.run_metadata.is_ablation(name) else self._unmarked("methods", name)
+
+    def labels(self, room: str, names: Iterable[str]) -> str:
+        """Return the labels of the distinct names in display order: "A, B"."""
+        return ", ".join(self.label(room, name) for name in self.order(room, names))
 
     def metric_of(self, family: str, name: str) -> str:
-        """Return a metric's label under the heading of its family, whose name it need not repeat."""
+        """Return a metric's label without the name of its family, for use under that heading."""
         return self.label("metrics", name).removeprefix(f"{self.label('groups', family)} ")
 
     def loss(self, name: str) -> str:
-        """Return "Negative log-likelihood, RNA" for "nll_rna": the label of a loss, or of what its name starts with."""
+        """Return "Negative log-likelihood, RNA" for "nll_rna"."""
         start = self._start_of_loss(name)
         if start is None:
             return name.replace("_", " ")
-        rest = [
-            self.label("modalities", part) for part in name[len(start) + 1 :].split("_") if part
-        ]
-        return ", ".join([self.label("losses", start), *([" ".join(rest)] if rest else [])])
+        parts = name.removeprefix(start).split("_")
+        rest = " ".join(self.label("modalities", part) for part in parts if part)
+        return ", ".join(filter(None, [self.label("losses", start), rest]))
 
     def direction(self, direction: str) -> str:
         """Return "RNA → ADT" for "rna->adt"."""
         return " → ".join(self.label("modalities", name) for name in direction.split("->"))
 
-    def directions(self, names: Iterable[str]) -> list[str]:
-        """Return directions in the order of their sources, then targets."""
-        distinct = dict.fromkeys(names)
-        places = self.order("modalities", (part for name in distinct for part in name.split("->")))
-        return sorted(distinct, key=lambda name: [places.index(part) for part in name.split("->")])
-
     def split(self, dataset: str, scenario: str) -> str:
         """Return the title of a split."""
         return f"{self.label('datasets', dataset)}, {self.label('scenarios', scenario)}"
 
+    # --- order ---
+
     def order(self, room: str, names: Iterable[str]) -> list[str]:
-        """Return the distinct names in display order: runs by kind, then as listed; what is not listed comes last, sorted."""
+        """Return the distinct names in display order: runs by kind, unlisted names last, sorted."""
         distinct = list(dict.fromkeys(names))
         if room == "runs":
             return self._order_of_runs(distinct)
         listed = list(self.display[room])
-        entries = {
-            name: self._start_of_loss(name) if room == "losses" else name for name in distinct
-        }
-        places = {
-            name: listed.index(entry) if entry in listed else len(listed)
-            for name, entry in entries.items()
-        }
-        return sorted(distinct, key=lambda name: (places[name], name))
+
+        def place(name: str) -> tuple[int, str]:
+            entry = self._start_of_loss(name) if room == "losses" else name
+            return listed.index(entry) if entry in listed else len(listed), name
+
+        return sorted(distinct, key=place)
 
     def _order_of_runs(self, runs: list[str]) -> list[str]:
-        """Return runs by kind, by method, and within a method its ablations last."""
+        """Return runs by kind, then by method, ablations after their method."""
         run_metadata = self.run_metadata
         methods = self.order("methods", map(run_metadata.method, runs))
-        places = {
-            run: (
-                KINDS.index(run_metadata.kind(run)),
-                methods.index(run_metadata.method(run)),
-                run_metadata.is_ablation(run),
-                run,
-            )
-            for run in runs
-        }
-        return sorted(runs, key=places.get)
+
+        def place(run: str) -> tuple:
+            kind = KINDS.index(run_metadata.kind(run))
+            method = methods.index(run_metadata.method(run))
+            return kind, method, run_metadata.is_ablation(run), run
+
+        return sorted(runs, key=place)
+
+    def directions(self, names: Iterable[str]) -> list[str]:
+        """Return distinct directions in the order of their sources, then targets."""
+        distinct = dict.fromkeys(names)
+        places = self.order("modalities", "->".join(distinct).split("->"))
+        return sorted(distinct, key=lambda name: [places.index(part) for part in name.split("->")])
+
+    def _start_of_loss(self, name: str) -> str | None:
+        """Return the longest listed loss with which a loss's name starts."""
+        starts = [start for start in self.display["losses"] if f"{name}_".startswith(f"{start}_")]
+        return max(starts, key=len, default=None)
+
+    # --- colours and shapes ---
 
     def colour(self, run: str) -> str:
-        """Return a run's colour, the same in every figure: its method's, unless display.yaml gives the run one of its own."""
+        """Return a run's colour, the same in every figure: its method's, unless listed itself."""
         method = self.run_metadata.method(run)
-        listed = self.display["runs"].get(run, {}).get("colour") or self.display["methods"].get(
-            method, {}
-        ).get("colour")
-        return listed or self._spare_colour(method)
+        entry = self.display["runs"].get(run, {})
+        return entry.get("colour") or self._of_method(run, "colour") or self._spare_colour(method)
 
     def marker(self, run: str, *, size: float) -> dict:
-        """Return matplotlib's keywords for a run's points: shape by kind unless display.yaml says, open for an ablation."""
-        face = "white" if self.run_metadata.is_ablation(run) else self.colour(run)
-        shape = self._marker_of_method(run) or MARKERS[self.run_metadata.kind(run)]
+        """Return matplotlib's keywords for a run's points: the kind's shape, open for ablations."""
         return {
-            "marker": shape,
+            "marker": self._of_method(run, "marker") or MARKERS[self.run_metadata.kind(run)],
             "ms": size,
-            "mfc": face,
+            "mfc": "white" if self.run_metadata.is_ablation(run) else self.colour(run),
             "mec": self.colour(run),
             "linestyle": "none",
         }
 
     def line(self, run: str) -> dict:
-        """Return matplotlib's keywords for a run's line: dotted for an ablation, dashed for a method with its own marker."""
-        style = (
-            ":"
-            if self.run_metadata.is_ablation(run)
-            else "--"
-            if self._marker_of_method(run)
-            else "-"
-        )
-        return {"color": self.colour(run), "linestyle": style}
+        """Return matplotlib's keywords for a run's line: dotted for an ablation.
 
-    def _marker_of_method(self, run: str) -> str | None:
-        """Return the marker that display.yaml gives a run's method."""
-        return self.display["methods"].get(self.run_metadata.method(run), {}).get("marker")
+        The line of a method with a marker of its own is dashed.
+        """
+        style = "--" if self._of_method(run, "marker") else "-"
+        is_ablation = self.run_metadata.is_ablation(run)
+        return {"color": self.colour(run), "linestyle": ":" if is_ablation else style}
 
     def palette(self, room: str, names: Iterable[str]) -> dict[str, str]:
-        """Return name -> colour for modalities in display order, or for cell types, batches or clusters, sorted."""
+        """Return name -> colour: modalities in display order, cell types and other names sorted."""
         ordered = self.order("modalities", names) if room == "modalities" else sorted(set(names))
         spare = _shaded(self.display["colours"]["cell_type"])
         listed = self.display.get(room, {})
@@ -211,14 +211,8 @@ class Theme:
             for place, name in enumerate(ordered)
         }
 
-    def _start_of_loss(self, name: str) -> str | None:
-        """Return the longest listed loss that a loss's name is, or starts with."""
-        listed = [
-            start
-            for start in self.display["losses"]
-            if name == start or name.startswith(f"{start}_")
-        ]
-        return max(listed, key=len, default=None)
+    def _of_method(self, run: str, key: str) -> str | None:
+        return self.display["methods"].get(self.run_metadata.method(run), {}).get(key)
 
     def _spare_colour(self, method: str) -> str:
         cards = self.run_metadata.cards["methods"]
@@ -240,18 +234,18 @@ def read_theme(display: str | Path, runs: pd.DataFrame) -> Theme:
     display
         Path of ``display.yaml``.
     runs
-        The table of runs, which says the method of each.
+        The table of runs, with the method of each.
 
     Raises
     ------
     UserError
-        When the file is absent, is not YAML, or has a key that nothing reads.
+        If the file is absent, is not YAML, or has an unknown key.
     """
     return Theme(display=_read_display(display), run_metadata=run_metadata_of(runs))
 
 
 def style() -> rc_context:
-    """Return the context in which every figure is made and saved."""
+    """Return the context in which to make and save every figure."""
     return rc_context(STYLE)
 
 
@@ -260,36 +254,23 @@ def empty(sentence: str, *, title: str = "") -> Figure:
     figure = Figure(figsize=(7, 1.4))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.axis("off")
-    axes.text(
-        0.5,
-        0.5,
-        sentence,
-        ha="center",
-        va="center",
-        color=QUIET,
-        transform=axes.transAxes,
-        wrap=True,
-    )
+    axes.text(0.5, 0.5, sentence, ha="center", va="center", color=QUIET, wrap=True)
     if title:
-        axes.text(
-            0.02, 0.92, title, ha="left", va="top", fontweight="bold", transform=axes.transAxes
-        )
+        axes.text(0.02, 0.92, title, ha="left", va="top", fontweight="bold")
     return figure
 
 
 def not_drawn(label: str, error: Exception) -> tuple[Figure, pd.DataFrame]:
-    """Return what stands in the place of a figure that could not be drawn: the reason, as a picture and as its table."""
+    """Return a note with the reason, and its table, for a figure that could not be drawn."""
     reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-    return empty(f"This figure could not be drawn ({reason}).", title=label), pd.DataFrame(
-        {NOT_DRAWN: [reason]}
-    )
+    note = empty(f"This figure could not be drawn ({reason}).", title=label)
+    return note, pd.DataFrame({NOT_DRAWN: [reason]})
 
 
 def save(figure: Figure, drawn: pd.DataFrame, stem: Path) -> None:
     """Write ``stem.svg``, ``stem.png`` and ``stem.tsv``; the same figure gives the same bytes.
 
-    The suffix is added to the stem as it is, so a figure's name may hold a dot. Nothing is written where a picture cannot be
-    made.
+    A stem may hold a dot. If a picture cannot be made, nothing is written.
     """
     _settle(figure)
     pictures = {}
@@ -305,23 +286,26 @@ def save(figure: Figure, drawn: pd.DataFrame, stem: Path) -> None:
 
 
 def _settle(figure: Figure) -> None:
-    """Lay a figure out, once for all its pictures.
+    """Lay a figure out once for all its pictures; `savefig` would draw all of it once more.
 
-    `savefig` would do so too, but draws the whole figure for it, and throws the drawing away.
+    Positions are rounded, as the solver's last digits differ from draw to draw.
     """
     for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
         if not axis.get_label_text():
-            axis.set_label_coords(
-                0, 0
-            )  # else a place beside the ticks is looked for, though there is no label
-    if (engine := figure.get_layout_engine()) is not None:
-        FigureCanvasSVG(figure)  # whose sizes of text the layout is of
-        engine.execute(figure)
-        figure.set_layout_engine(None)
+            axis.set_label_coords(0, 0)  # matplotlib would search a place for the empty label
+    if (engine := figure.get_layout_engine()) is None:
+        return
+    FigureCanvasSVG(figure)  # the layout uses the text sizes of this canvas
+    engine.execute(figure)
+    figure.set_layout_engine(None)
+    for part in figure.subfigs:
+        part._redo_transform_rel_fig(Bbox(np.round(part.bbox_relative.get_points(), DECIMALS)))
+    for axes in figure.axes:
+        axes.set_position(np.round(axes.get_position(original=True).bounds, DECIMALS))
 
 
 def _shaded(colours: list[str]) -> list[str]:
-    """Return the colours, then paler, then darker ones of the same hues, for more names than there are colours."""
+    """Return the colours, then paler and darker ones of the same hues."""
     paler = [to_hex(0.45 * np.array(to_rgb(colour)) + 0.55) for colour in colours]
     darker = [to_hex(0.5 * np.array(to_rgb(colour))) for colour in colours]
     return [*colours, *paler, *darker]
@@ -336,18 +320,20 @@ def _read_display(path: str | Path) -> dict[str, dict]:
         ) from error
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not valid YAML ({error})") from error
-    if not isinstance(display, dict) or (unknown := set(display) - {*NAMED, "colours"}):
-        fault = f"unknown keys {sorted(unknown)}" if isinstance(display, dict) else "not a mapping"
-        raise UserError(f"{path}: {fault}; the keys are {', '.join(NAMED)} and colours")
-    complete = {room: display.get(room) or {} for room in (*NAMED, "colours")}
+    rooms = (*NAMED, "colours")
+    _check_keys(path, display, rooms, f"the keys are {', '.join(rooms)}")
+    complete = {room: display.get(room) or {} for room in rooms}
     for room in NAMED:
         for name, entry in complete[room].items():
-            if not isinstance(entry, dict) or (wrong := set(entry) - {"label", "colour", "marker"}):
-                fault = (
-                    f"unknown keys {sorted(wrong)}" if isinstance(entry, dict) else "not a mapping"
-                )
-                raise UserError(
-                    f"{path}: {room}.{name}: {fault}; write {{label: …, colour: …, marker: …}}"
-                )
+            keys = ("label", "colour", "marker")
+            remedy = "write {label: …, colour: …, marker: …}"
+            _check_keys(f"{path}: {room}.{name}", entry, keys, remedy)
     complete["colours"].setdefault("cell_type", [SPARE])
     return complete
+
+
+def _check_keys(place: object, entry: object, keys: Iterable[str], remedy: str) -> None:
+    if not isinstance(entry, dict):
+        raise UserError(f"{place}: not a mapping; {remedy}")
+    if unknown := set(entry) - set(keys):
+        raise UserError(f"{place}: unknown keys {sorted(unknown)}; {remedy}")

@@ -1,117 +1,225 @@
-"""The columns and cells that tables of the pages share: runs, places, metrics, numbers and what they rest on."""
+"""Tables of the page: their columns, what a cell says, what it sorts by, and why it is empty."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from mosaicbench.report.page.html_tables import Cell, Column
 from mosaicbench.report.tables.text import CROSS, NOT_GIVEN
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats.sanity import MARKS
 
 ARROWS = {"lower": "↓", "higher": "↑"}
 TRAITS = {
-    "takes_pairs": "whether it is told which measurements of two modalities are of the same cell",
-    "takes_links": "whether it is told which features of two modalities belong together",
-    "takes_labels": "whether it is told the cell types of the train cells",
-    "transductive": "whether it is fitted on the query cells too",
+    "takes_pairs": "whether the method knows which measurements of two modalities are of one cell",
+    "takes_links": "whether the method knows which features of two modalities belong together",
+    "takes_labels": "whether the method knows the cell types of the train cells",
+    "transductive": "whether the method is fitted on the query cells too",
 }
-
-EXTERNAL = "computed elsewhere, so it cannot be known"
-
-
-Columns = list[tuple[Column | str, Callable[[dict], Cell | str]]]
-
-# --- columns -------------------------------------------------------------------------------------------------------------
+EXTERNAL = "unknown: the run was computed outside the benchmark"
 
 
-def run_column(theme: Theme, key: str = "run", **look: object) -> Columns:
-    """Return the column that names the run of a record, with its `signs` where the record has them."""
-    return [(Column("Run", **look), lambda row: run_cell(row[key], theme, row.get("signs", "")))]
+# --- tables --------------------------------------------------------------------------------------
 
 
-def label_columns(theme: Theme, **rooms: str) -> Columns:
-    """Return a column to choose by for each kind of name: its key in a record, and the names of its kind, "datasets"."""
-    return [
-        (key.capitalize(), partial(_label, key=key, room=room, theme=theme))
-        for key, room in rooms.items()
-    ]
+@dataclass(frozen=True)
+class Cell:
+    """One cell.
+
+    Attributes
+    ----------
+    text
+        What it says.
+    sort
+        Its sort key; None sorts by the text. An empty key stays last in both directions.
+    why
+        The reason for a dash, a cross or a mark, shown on hover and on tap.
+    about
+        More about the value, shown on hover.
+    mark
+        A CSS class.
+    colour
+        The colour of a run's dot.
+    """
+
+    text: str
+    sort: float | str | None = None
+    why: str = ""
+    about: str = ""
+    mark: str = ""
+    colour: str = ""
+
+    @property
+    def key(self) -> str | None:
+        """The sort key for the page's script: dashes and crosses have an empty one."""
+        if self.sort is not None:
+            return str(self.sort)
+        return "" if self.text == NOT_GIVEN or self.text.startswith(CROSS) else None
 
 
-def split_columns(theme: Theme) -> Columns:
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes
+    ----------
+    label
+        Its heading.
+    cell
+        Makes the cell of a record; a text is a plain cell.
+    about
+        An explanation, shown on hover over the heading.
+    descending
+        Whether the first click sorts from the largest down.
+    choices
+        Whether the reader can filter by its values.
+    words
+        Whether its text may wrap.
+    """
+
+    label: str
+    cell: Callable[[dict], Cell | str]
+    about: str = ""
+    descending: bool = False
+    choices: bool = False
+    words: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row, and the run that it is about, if any."""
+
+    cells: list[Cell]
+    run: str
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table that sorts and filters.
+
+    Attributes
+    ----------
+    label
+        Its title, for screen readers.
+    columns
+        Its columns.
+    sections
+        Heading -> rows; rows sort within their section. Without headings, one section "".
+    """
+
+    label: str
+    columns: list[Column]
+    sections: dict[str, list[Row]]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.sections.values()))
+
+
+def table(
+    label: str, columns: list[Column], rows: pd.DataFrame | Mapping[str, pd.DataFrame]
+) -> Grid | None:
+    """Return a table of records, or of heading -> records; None if there is no record."""
+    sections = rows if isinstance(rows, Mapping) else {"": rows}
+    filled = {
+        heading: [_row(record, columns) for record in records.to_dict("records")]
+        for heading, records in sections.items()
+    }
+    return Grid(label, columns, filled) if any(filled.values()) else None
+
+
+def _row(record: dict, columns: list[Column]) -> Row:
+    made = [column.cell(record) for column in columns]
+    cells = [Cell(cell) if isinstance(cell, str) else cell for cell in made]
+    return Row(cells, str(record.get("run", "")))
+
+
+# --- columns -------------------------------------------------------------------------------------
+
+
+def run_column(theme: Theme, key: str = "run", **look: object) -> Column:
+    """Return the column that names a record's run, with its `signs` if the record has them."""
+    return Column("Run", lambda row: run_cell(row[key], theme, row.get("signs", "")), **look)
+
+
+def label_column(theme: Theme, key: str, head: str = "") -> Column:
+    """Return the column of a "dataset", a "scenario" or a "metric"."""
+    return Column(
+        head or key.capitalize(), lambda row: theme.label(f"{key}s", row[key]), choices=True
+    )
+
+
+def split_columns(theme: Theme) -> list[Column]:
     """Return the columns that name dataset and scenario."""
-    return label_columns(theme, dataset="datasets", scenario="scenarios")
-
-
-def score_column(theme: Theme) -> Columns:
-    """Return the column that names a metric."""
-    label = partial(_label, key="metric", room="metrics", theme=theme)
-    return [("Score", label)]
+    return [label_column(theme, "dataset"), label_column(theme, "scenario")]
 
 
 def number_column(
     label: str,
     key: str,
-    form: str | Callable[[float], str] = "z.3f",
+    form: str = "z.3f",
     *,
     why: str | Callable[[dict], str] = "",
     **look: object,
-) -> Columns:
-    """Return the column of a number; `why` says why a record has none, or is the key that does."""
+) -> Column:
+    """Return the column of a number; `why` gives the reason for a missing one."""
 
     def cell(row: dict) -> Cell:
-        value = row[key]
-        text = form(value) if callable(form) else f"{value:{form}}"
-        reason = why(row) if callable(why) else text_of(row, why) if why in row else why
-        return number_cell(value, text, why=reason)
+        return number_cell(row[key], f"{row[key]:{form}}", why=why(row) if callable(why) else why)
 
-    return [(Column(label, **look), cell)]
+    return Column(label, cell, **look)
 
 
 def interval_column(
     label: str, low: str = "low", high: str = "high", *, decimals: int = 3
-) -> Columns:
+) -> Column:
     """Return the column of an interval, which sorts by its lower end."""
-    return [(label, lambda row: interval_cell(row[low], row[high], decimals=decimals))]
-
-
-def text_column(label: str, key: str) -> Columns:
-    """Return the column of a text."""
-    return [(label, lambda row: text_of(row, key))]
-
-
-def trait_columns(theme: Theme) -> Columns:
-    """Return "yes" or "no" for each of :data:`TRAITS`, a dash where the run was computed elsewhere."""
-    heads = {name: name.removeprefix("takes_").capitalize() for name in TRAITS}
-    return [
-        (Column(heads[name], about=about), partial(_trait, name=name, theme=theme))
-        for name, about in TRAITS.items()
-    ]
-
-
-def _trait(row: dict, *, name: str, theme: Theme) -> Cell:
-    if theme.run_metadata.is_external(row["run"]):
-        return Cell(NOT_GIVEN, why=EXTERNAL)
-    answer = theme.run_metadata.traits(row["run"])[name]
-    return Cell(answer, mark="no" if answer == "no" else "")
-
-
-def _label(row: dict, *, key: str, room: str, theme: Theme) -> str:
-    return theme.label(room, row[key])
-
-
-def metric_column(metric: str, theme: Theme) -> Column:
-    """Return the column of a metric, which the first click sorts from the best value on."""
-    descending = theme.run_metadata.better(metric) != "lower"
     return Column(
-        with_arrow(metric, theme),
-        about=theme.run_metadata.metric(metric).get("definition", ""),
-        descending=descending,
+        label, lambda row: number_cell(row[low], interval(row[low], row[high], decimals=decimals))
     )
+
+
+def text_column(label: str, key: str, **look: object) -> Column:
+    """Return the column of a text."""
+    return Column(label, lambda row: text_of(row, key), **look)
+
+
+def trait_columns(theme: Theme) -> list[Column]:
+    """Return a column per entry of :data:`TRAITS`: "yes", "no", or a dash for an external run."""
+
+    def column(name: str) -> Column:
+        def cell(row: dict) -> Cell:
+            answer = theme.run_metadata.traits(row["run"])[name]
+            if answer == "unknown":
+                return Cell(NOT_GIVEN, why=EXTERNAL)
+            return Cell(answer, mark="no" if answer == "no" else "")
+
+        return Column(name.removeprefix("takes_").capitalize(), cell, about=TRAITS[name])
+
+    return [column(name) for name in TRAITS]
+
+
+# --- cells ---------------------------------------------------------------------------------------
+
+
+def run_cell(run: str, theme: Theme, signs: str = "") -> Cell:
+    """Return the cell that names a run, with its colour and the signs of the sanity checks."""
+    meaning = "; ".join(check for check, sign in MARKS.items() if sign in signs)
+    return Cell(
+        f"{theme.label('runs', run)} {signs}".strip(), colour=theme.colour(run), why=meaning
+    )
+
+
+def number_cell(value: float, text: str = "", *, why: str = "", about: str = "") -> Cell:
+    """Return a number's cell, with three decimals unless `text` is given; a dash if missing."""
+    if pd.isna(value):
+        return Cell(NOT_GIVEN, sort="", why=why)
+    return Cell(text or three_decimals(value), sort=value, about=about)
+
+
+# --- words ---------------------------------------------------------------------------------------
 
 
 def with_arrow(metric: str, theme: Theme) -> str:
@@ -120,41 +228,8 @@ def with_arrow(metric: str, theme: Theme) -> str:
     return f"{theme.label('metrics', metric)}\N{NO-BREAK SPACE}{arrow}".strip()
 
 
-# --- cells ---------------------------------------------------------------------------------------------------------------
-
-
-def run_cell(run: str, theme: Theme, signs: str = "") -> Cell:
-    """Return the cell that names a run, with its colour and the signs that checks gave it."""
-    meaning = "; ".join(check for check, sign in MARKS.items() if sign in signs)
-    return Cell(
-        f"{theme.label('runs', run)} {signs}".strip(), colour=theme.colour(run), why=meaning
-    )
-
-
-def number_cell(value: float, text: str = "", *, why: str = "", about: str = "") -> Cell:
-    """Return a number's cell, with three decimals unless `text` says it; a dash, and `why`, where it is missing."""
-    return (
-        Cell(NOT_GIVEN, sort="", why=why)
-        if pd.isna(value)
-        else Cell(text or three_decimals(value), sort=value, about=about)
-    )
-
-
-def interval_cell(low: float, high: float, *, decimals: int = 3) -> Cell:
-    """Return the cell of an interval, which sorts by its lower end."""
-    return Cell(interval(low, high, decimals=decimals), sort=sort_key(low))
-
-
-def absent_cell(text: str, *, why: str) -> Cell:
-    """Return the cell of a run that has no value: a dash or a cross."""
-    return Cell(text, sort="", why=why, mark="warn" if text.startswith(CROSS) else "")
-
-
-# --- words ---------------------------------------------------------------------------------------------------------------
-
-
-def behind_mean(summary: pd.Series) -> str:
-    """Return what a mean rests on: its interval, and how many seeds."""
+def behind_mean(summary: Mapping) -> str:
+    """Return the interval of a mean and its number of seeds."""
     seeds = many(int(summary["seeds"]), "seed")
     if pd.isna(summary["low"]):
         return f"{seeds}, no interval"
@@ -162,39 +237,32 @@ def behind_mean(summary: pd.Series) -> str:
 
 
 def interval(low: float, high: float, *, decimals: int = 3) -> str:
-    """Return "0.100 to 0.200", a dash where an end is missing."""
-    return (
-        NOT_GIVEN
-        if pd.isna(low) or pd.isna(high)
-        else f"{low:z.{decimals}f} to {high:z.{decimals}f}"
-    )
+    """Return "0.100 to 0.200", or a dash if an end is missing."""
+    if pd.isna(low) or pd.isna(high):
+        return NOT_GIVEN
+    return f"{low:z.{decimals}f} to {high:z.{decimals}f}"
 
 
 def three_decimals(value: float) -> str:
-    """Return "0.123", a dash where there is no number."""
+    """Return "0.123", or a dash for a missing number."""
     return NOT_GIVEN if pd.isna(value) else f"{value:z.3f}"
 
 
-def sort_key(value: float) -> float | str:
-    """Return what a number sorts by: nothing where it is missing, so that it stays last."""
-    return "" if pd.isna(value) else value
-
-
 def text_of(row: dict, key: str) -> str:
-    """Return a record's text, "" where it has none."""
+    """Return a record's text, "" for a missing one."""
     return row[key] if isinstance(row[key], str) else ""
 
 
-def joined_labels(theme: Theme, room: str, names: Iterable[str]) -> str:
-    """Return the labels of the distinct names in display order, "A, B"."""
-    return ", ".join(theme.label(room, name) for name in theme.order(room, names))
-
-
-def arranged(rows: pd.DataFrame, *places: pd.Series) -> pd.DataFrame:
-    """Return rows sorted by the first of `places`, then by the next, and as they were where all are equal."""
-    return rows.iloc[np.lexsort([place.to_numpy(dtype=float) for place in reversed(places)])]
+def in_words(name: str) -> str:
+    """Return "label transfer" for "label_transfer"."""
+    return name.replace("_", " ")
 
 
 def many(count: int, what: str) -> str:
     """Return "1 seed", "3 seeds"."""
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def arranged(rows: pd.DataFrame, *keys: Iterable[float]) -> pd.DataFrame:
+    """Return rows sorted by the first key, then by the next; ties keep their order."""
+    return rows.iloc[np.lexsort([np.asarray(key, dtype=float) for key in reversed(keys)])]

@@ -1,4 +1,4 @@
-"""Pages: one HTML file each, with style, script and pictures inside, that needs no network."""
+"""The page as one HTML file with its style, script and pictures, which needs no network."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from mosaicbench.report.page.cells import interval, many, three_decimals
+from mosaicbench.report.page.cells import in_words, interval, many, three_decimals
 
 HERE = Path(__file__).parent
-SCRIPTS = ("sortable.min.js", "page.js")
+ASSETS = HERE / "assets"
 ENVIRONMENT = Environment(
     loader=FileSystemLoader(HERE),
     autoescape=True,
@@ -21,8 +21,9 @@ ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-ENVIRONMENT.tests |= {"nan": pd.isna, "empty": lambda found: len(found) == 0}
+ENVIRONMENT.tests |= {"nan": pd.isna, "empty": lambda values: len(values) == 0}
 ENVIRONMENT.filters |= {
+    "in_words": in_words,
     "many": many,
     "score": three_decimals,
     "interval": lambda row: interval(row["low"], row["high"]),
@@ -30,28 +31,28 @@ ENVIRONMENT.filters |= {
 
 
 def render(template: str, **context: object) -> str:
-    """Return a page; everything that comes from a file or a name is escaped.
+    """Return a page; all values of the context are escaped.
 
-    The page's policy lets the browser run these scripts and no other, and load nothing but what is inside.
+    The page's policy lets the browser run its own script and load only what is inside the page.
 
     Parameters
     ----------
     template
-        A file of this folder that extends ``page.html.j2``.
+        A file of this folder.
     context
-        What the template asks for.
+        The template's variables.
     """
-    script = "\n".join((HERE / "assets" / name).read_text("utf-8").strip() for name in SCRIPTS)
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    inside = {
-        "style": (HERE / "assets/page.css").read_text("utf-8"),
-        "script": script,
-        "script_digest": digest,
-    }
-    return ENVIRONMENT.get_template(template).render(**inside, **context)
+    scripts = [(ASSETS / name).read_text("utf-8") for name in ("sortable.min.js", "page.js")]
+    script = "\n".join(map(str.strip, scripts))
+    return ENVIRONMENT.get_template(template).render(
+        style=(ASSETS / "page.css").read_text("utf-8"),
+        script=script,
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        **context,
+    )
 
 
-def said(sentence: str, **facts: object) -> str:
-    """Return a sentence of ``sentences.html.j2`` about these facts, which are escaped; "" where it has nothing to say."""
-    text = getattr(ENVIRONMENT.get_template("sentences.html.j2").module, sentence)(**facts)
+def sentence(name: str, **facts: object) -> str:
+    """Return a sentence of ``sentences.html.j2`` with escaped facts; it may be ""."""
+    text = getattr(ENVIRONMENT.get_template("sentences.html.j2").module, name)(**facts)
     return type(text)(re.sub(r"[ \n]+", " ", text).strip())  # escaped already

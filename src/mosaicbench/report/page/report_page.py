@@ -1,4 +1,4 @@
-"""The report: what was compared and what came out, with every number, picture and failure traceable to its file."""
+"""The report: what was compared and what came out, each number, picture and failure with its file."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import pandas as pd
 import yaml
 
 from mosaicbench.report.page import failures, overall, reference_sections, summary
-from mosaicbench.report.page.embedded_figures import EmbeddedFigures
+from mosaicbench.report.page.embedded_figures import embedded_figures
 from mosaicbench.report.page.recommendations import recommendations
-from mosaicbench.report.page.render import render, said
+from mosaicbench.report.page.render import render, sentence
 from mosaicbench.report.page.split import CIRCULAR, split_section
 from mosaicbench.report.page.tuning import tuning
 from mosaicbench.report.tables.text import CROSS, FEWER, NOT_GIVEN
 from mosaicbench.report.theme import Theme
+from mosaicbench.stats.common import GROUPS, TABLED
 from mosaicbench.stats.paired import MOST_SEEDS
 from mosaicbench.stats.sanity import MARKS
 
@@ -33,44 +34,43 @@ def report_page(
     registered: Mapping[str, Mapping] | None = None,
     citations: str = "",
 ) -> str:
-    """Return the report as HTML; everything that comes from a file or a name is escaped.
+    """Return the report as HTML; all text from files and names is escaped.
 
     Parameters
     ----------
     tables
-        As ``contract.read_tables`` gives them.
+        Tables from ``contract.read_tables``.
     figures
-        The folder that ``draw`` wrote; every figure that is there is shown.
+        The output folder of ``draw``; the report shows every figure in it.
     figure_cards
         figure -> card, in the order of the report.
     theme
         Labels, colours and order.
     config
-        The configuration, shown as it is; its `title` and `question`, where it has them, head the page.
+        The configuration, shown in full; `title` and `question` head the page.
     splits
         "dataset/scenario" in the order of the report.
     records
-        The ``run.json`` of the runs: hyperparameters, versions, commits and machines; none leaves them out.
+        The ``run.json`` of the runs: hyperparameters, versions, commits and machines.
     audits
-        (dataset, scenario) -> the ``audit.tsv`` of one seed; a split without one says nothing about its design.
+        (dataset, scenario) -> the ``audit.tsv`` of one seed, for notes on the split's design.
     registered
-        dataset -> what the registry says of it, and `unverified`, its files for which neither a checksum nor a length is known.
+        dataset -> its facts in the registry, and `unverified`, its files without checksum or length.
     citations
-        BibTeX of what was used; "" leaves it out.
+        BibTeX of what was used; "" leaves the section out.
     """
-    embedded = EmbeddedFigures(Path(figures), figure_cards)
-    runs = tables["runs"]
+    runs, checks = tables["runs"], tables["sanity_checks"]
     places = [tuple(split.split("/")) for split in splits]
     best_rows = summary.best_runs(tables, theme)
-    figures_of_all = embedded.of()
-    of_splits = [
-        split_section(number, place, tables, embedded, theme, config, (audits or {}).get(place))
+    drawn = {place: embedded_figures(figures, figure_cards, *place) for place in [(), *places]}
+    sections = [
+        split_section(number, place, tables, drawn[place], theme, config, (audits or {}).get(place))
         for number, place in enumerate(places)
     ]
     return render(
         "report.html.j2",
         title=config.get("title", "mosaicbench"),
-        question=config.get("question", said("question")),
+        question=config.get("question", sentence("question")),
         recommendations=recommendations(tables["recommendations"], theme),
         fitted_on=summary.fitted_on(records, tables["history"], theme),
         most_splits=MOST_SEEDS,
@@ -80,17 +80,19 @@ def report_page(
         distances=summary.verdicts(tables["distances"], theme),
         packages=summary.packages(runs, best_rows, places, theme),
         controls=summary.controls(tables["overall"], theme),
-        troubles=summary.troubles(runs, theme) + embedded.not_drawn,
-        figures_of_all=figures_of_all,
-        scoreboards=overall.scoreboards(tables["overall"], tables["sanity_checks"], theme),
-        groups=overall.groups(theme),
+        troubles=summary.troubles(runs, theme) + _not_drawn(drawn),
+        figures_of_all=drawn[()],
+        scoreboards=overall.scoreboards(tables["overall"], checks, theme),
+        groups=GROUPS,
+        headline_metrics=TABLED,
+        theme=theme,
         tuning=tuning(tables, config, theme),
-        ranks=overall.ranks(tables["ranks"], tables["sanity_checks"], theme),
-        splits=of_splits,
+        ranks=overall.ranks(tables["ranks"], checks, theme),
+        splits=sections,
         unsuccessful=failures.unsuccessful_runs(runs, config, theme),
         remedies=failures.remedies(runs),
-        alarms=failures.alarms(tables["sanity_checks"], theme),
-        sanity_checks=failures.sanity_checks(tables["sanity_checks"], theme),
+        alarms=failures.alarms(checks, theme),
+        sanity_checks=failures.sanity_checks(checks, theme),
         published=reference_sections.published(tables["published"], theme),
         methods=reference_sections.methods(runs, records, theme),
         metrics=reference_sections.metrics(tables["scores"], theme),
@@ -98,6 +100,16 @@ def report_page(
         citations=citations,
         provenance=reference_sections.provenance(runs, records),
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
-        marks=MARKS if tables["sanity_checks"]["check"].isin(list(MARKS)).any() else {},
+        marks=MARKS if checks["check"].isin(list(MARKS)).any() else {},
         signs={"not_given": NOT_GIVEN, "cross": CROSS, "fewer": FEWER, "circular": CIRCULAR},
     )
+
+
+def _not_drawn(drawn: Mapping[tuple[str, ...], list[dict]]) -> list[str]:
+    return [
+        f"figure not drawn: {figure['label']}, {', '.join(place) or 'all datasets'} "
+        f"({figure['reason']})"
+        for place, figures in drawn.items()
+        for figure in figures
+        if figure["reason"]
+    ]

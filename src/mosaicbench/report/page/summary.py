@@ -1,27 +1,27 @@
-"""The summary of the report: what was run, who leads, where the controls lie, and what failed."""
+"""The report's summary: what was run, which run leads, what the controls score, what failed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
 
-import numpy as np
 import pandas as pd
 
 from mosaicbench.catalog.run_metadata import KINDS
 from mosaicbench.files.runs import STATUSES
 from mosaicbench.report.page.cells import (
+    Cell,
+    Column,
+    Grid,
     behind_mean,
-    joined_labels,
+    in_words,
     many,
-    metric_column,
     number_cell,
     run_cell,
     split_columns,
+    table,
+    with_arrow,
 )
-from mosaicbench.report.page.html_tables import Cell, Column, Grid, table
-from mosaicbench.report.page.render import said
+from mosaicbench.report.page.render import sentence
 from mosaicbench.report.tables.contract import of_split
 from mosaicbench.report.tables.text import NOT_GIVEN, number
 from mosaicbench.report.theme import Theme
@@ -43,63 +43,59 @@ CONTROLS_OF = {  # question -> what a run has to beat in it
     "label_transfer": "chance (in label transfer)",
     "imputation": "the mean of each cell's type (in imputation)",
 }
-LOSSES = ["loss", "validation_loss"]
-NO_CONTEST = "fewer than two runs, controls aside, have this score in this split"
 FEWEST_SEEDS = 3  # with two, a t interval reaches 12.7 standard errors to each side
 
+Split = tuple[str, str]
 
-def facts(runs: pd.DataFrame, splits: list[tuple[str, ...]], theme: Theme) -> dict[str, str]:
+
+def facts(runs: pd.DataFrame, splits: list[Split], theme: Theme) -> dict[str, str]:
     """Return what was compared, and how the fits ended."""
     fits = runs[runs["status"] != "not_applicable"]
-    seeds = sorted(int(seed) for seed in fits["seed"].dropna().unique())
-    kinds = pd.Series(
-        {run: theme.run_metadata.kind(run) for run in runs["run"].unique()}, dtype=object
-    )
-    per_kind = [many(int((kinds == kind).sum()), kind) for kind in KINDS if (kinds == kind).any()]
+    kinds = [theme.run_metadata.kind(run) for run in runs["run"].unique()]
+    per_kind = ", ".join(many(kinds.count(kind), kind) for kind in KINDS if kind in kinds)
+    seeds = sorted(fits["seed"].dropna().astype(int).unique())
     return {
-        "Datasets": joined_labels(theme, "datasets", (dataset for dataset, _ in splits)),
-        "Scenarios": joined_labels(theme, "scenarios", (scenario for _, scenario in splits)),
-        "Runs": f"{len(kinds)} ({', '.join(per_kind)})",
-        "Seeds": said("seeds", seeds=seeds, fewest=FEWEST_SEEDS),
+        "Datasets": theme.labels("datasets", (dataset for dataset, _ in splits)),
+        "Scenarios": theme.labels("scenarios", (scenario for _, scenario in splits)),
+        "Runs": f"{len(kinds)} ({per_kind})",
+        "Seeds": sentence("seeds", seeds=seeds, fewest=FEWEST_SEEDS),
         "Fits": f"{len(fits)}: {endings(fits)}",
     }
 
 
 def fitted_on(records: Sequence[Mapping], history: pd.DataFrame, theme: Theme) -> str:
-    """Return which runs hold train cells out to decide when to stop, and which fit all; "" where all do alike.
+    """Return which runs hold train cells out for early stopping, and which fit all.
 
-    A run that holds none out has the loss of the fitted cells as its validation loss.
+    The result is "" if all do alike. A run that holds none out has the loss of the fitted cells as
+    its validation loss.
     """
     losses = history.pivot_table(
         index=[*RUN, "seed", "epoch"], columns="loss", values="value"
-    ).reindex(columns=LOSSES)
-    validated = set(losses.index.get_level_values("run")[losses.diff(axis=1).iloc[:, 1].abs() > 0])
+    ).reindex(columns=["loss", "validation_loss"])
+    is_validated = (losses["validation_loss"] - losses["loss"]).abs() > 0
+    validated = set(losses.index[is_validated].get_level_values("run"))
     held_out: dict[float, set[str]] = {}
     for record in records:
         run = record["run"]
         if theme.run_metadata.competes(run):
-            share = record["hyperparameters"].get("validation") if run in validated else 0
-            held_out.setdefault(float(share or 0), set()).add(run)
-    shares = sorted(held_out.items(), reverse=True)
-    named = [(share, joined_labels(theme, "runs", runs)) for share, runs in shares]
-    return said("fitted_on", shares=named) if len(named) > 1 else ""
+            fraction = record["hyperparameters"].get("validation") if run in validated else 0
+            held_out.setdefault(float(fraction or 0), set()).add(run)
+    fractions = sorted(held_out.items(), reverse=True)
+    named = [(fraction, theme.labels("runs", runs)) for fraction, runs in fractions]
+    return sentence("fitted_on", fractions=named) if len(named) > 1 else ""
 
 
 def endings(runs: pd.DataFrame) -> str:
-    """Return how the fits of a table of runs ended, and how many runs could not take part: "6 ok, 1 diverged"."""
+    """Return how fits ended and how many runs are not applicable: "6 ok, 1 diverged"."""
     counts = runs["status"].value_counts()
-    words = [
-        f"{counts[status]} {status.replace('_', ' ')}"
-        for status in STATUSES[:-1]
-        if status in counts
-    ]
+    words = [f"{counts[status]} {in_words(status)}" for status in STATUSES[:-1] if status in counts]
     if absent := counts.get("not_applicable", 0):
         words.append(f"and {many(int(absent), 'run')} not applicable")
     return ", ".join(words)
 
 
-def totals(overall: pd.DataFrame, theme: Theme) -> Iterable[tuple[str, pd.DataFrame]]:
-    """Yield each scenario with its overall scores over its datasets, or of the first where they are not taken together."""
+def by_scenario(overall: pd.DataFrame, theme: Theme) -> Iterable[tuple[str, pd.DataFrame]]:
+    """Yield each scenario with its overall scores over datasets, or those of its one dataset."""
     for scenario in theme.order("scenarios", overall["scenario"]):
         of_scenario = overall[overall["scenario"] == scenario]
         datasets = set(of_scenario["dataset"])
@@ -107,31 +103,31 @@ def totals(overall: pd.DataFrame, theme: Theme) -> Iterable[tuple[str, pd.DataFr
         yield scenario, of_scenario[of_scenario["dataset"] == dataset]
 
 
-# --- who leads -----------------------------------------------------------------------------------------------------------
+# --- which run leads -----------------------------------------------------------------------------
 
 
 def leaders(overall: pd.DataFrame, theme: Theme) -> list[dict[str, str]]:
-    """Return one entry per scenario: who leads, by how much, and whether the intervals keep the next apart."""
+    """Return per scenario which run leads, by how much, and which intervals reach it."""
     entries = []
-    for scenario, lines in totals(overall, theme):
+    for scenario, lines in by_scenario(overall, theme):
         ranked = lines.dropna(subset="rank").sort_values("rank", kind="stable")
         barred = [theme.label("runs", run) for run in ranked.loc[~ranked["may_win"], "run"]]
-        words = leader(ranked[ranked["may_win"]], theme) + " " + said("barred", names=barred)
+        words = leader(ranked[ranked["may_win"]], theme) + " " + sentence("barred", names=barred)
         label = theme.label("scenarios", scenario).capitalize()
         entries.append({"scenario": label, "words": words.strip()})
     return entries
 
 
 def leader(ranked: pd.DataFrame, theme: Theme) -> str:
-    """Return in words who leads the ranked runs of a scenario, first to last."""
+    """Return which of the ranked runs of a scenario, first to last, leads."""
     if ranked.empty:
-        return said("nobody_leads")
+        return sentence("nobody_leads")
     kinds = ranked["run"].map(theme.run_metadata.kind)
     ranked = ranked.assign(kind=kinds, label=[theme.label("runs", run) for run in ranked["run"]])
     first, others = ranked.iloc[0], ranked.iloc[1:]
     level = others[(others["high"] >= first["low"]) | others["high"].isna() | pd.isna(first["low"])]
     questions = str(first["not_above"]).split(", ")
-    return said(
+    return sentence(
         "leader",
         first=first,
         others=others.to_dict("records"),
@@ -142,46 +138,51 @@ def leader(ranked: pd.DataFrame, theme: Theme) -> str:
 
 
 def best_runs(tables: Mapping[str, pd.DataFrame], theme: Theme) -> pd.DataFrame:
-    """Return the rows of the best runs of each headline score of each split, those that checks name aside."""
+    """Return the rows of the best runs in each headline score of each split.
+
+    Runs that a sanity check names do not count.
+    """
     barred, summary = named_by_checks(tables["sanity_checks"]), tables["headline"]
-    named = [
-        run in barred.get((dataset, scenario), ())
+    summary = summary[summary["metric"].isin(CONTESTS)]
+    may_win = [
+        run not in barred.get((dataset, scenario), ())
         for dataset, scenario, run in summary[RUN].itertuples(index=False)
     ]
-    summary = summary[summary["metric"].isin(CONTESTS) & ~np.array(named, dtype=bool)]
+    summary = summary.loc[may_win]
     return summary[best(summary, theme.run_metadata)]
 
 
-def winners(best_rows: pd.DataFrame, splits: list[tuple[str, ...]], theme: Theme) -> Grid | None:
-    """Return who is best in each headline score of each split; None where nobody competes."""
+def winners(best_rows: pd.DataFrame, splits: list[Split], theme: Theme) -> Grid | None:
+    """Return the best runs of each split, a column per headline score."""
     if best_rows.empty:
         return None
+    no_contest = "fewer than two runs, without controls, have this score in this split"
 
-    def cell(row: dict, *, metric: str) -> Cell:
-        lines = of_split(best_rows[best_rows["metric"] == metric], row["dataset"], row["scenario"])
-        if lines.empty:
-            return Cell(NOT_GIVEN, why=NO_CONTEST)
-        text = (
-            f"{joined_labels(theme, 'runs', lines['run'])} {number(metric, lines['mean'].iloc[0])}"
-        )
-        return Cell(text, about=behind_mean(lines.iloc[0]))
+    def column(metric: str) -> Column:
+        of_metric = best_rows[best_rows["metric"] == metric]
 
-    columns = split_columns(theme)
-    for metric in CONTESTS:
-        column = replace(metric_column(metric, theme), descending=False)
-        columns.append((column, partial(cell, metric=metric)))
+        def cell(row: dict) -> Cell:
+            lines = of_split(of_metric, row["dataset"], row["scenario"])
+            if lines.empty:
+                return Cell(NOT_GIVEN, why=no_contest)
+            first = lines.iloc[0]
+            names = theme.labels("runs", lines["run"])
+            return Cell(f"{names} {number(metric, first['mean'])}", about=behind_mean(first))
+
+        about = theme.run_metadata.metric(metric).get("definition", "")
+        return Column(with_arrow(metric, theme), cell, about=about)
+
+    columns = [*split_columns(theme), *map(column, CONTESTS)]
     rows = pd.DataFrame(splits, columns=SPLIT)
     return table("The best run of each score and split", columns, rows)
 
 
-def packages(
-    runs: pd.DataFrame, best_rows: pd.DataFrame, splits: list[tuple[str, ...]], theme: Theme
-) -> str:
-    """Return where a wrapped package is the best, in words; nothing where no package took part."""
+def packages(runs: pd.DataFrame, best_rows: pd.DataFrame, splits: list[Split], theme: Theme) -> str:
+    """Return in which scores a wrapped package is the best; "" if no package took part."""
     wrapped = {run for run in runs["run"] if "wraps" in theme.run_metadata.card(run)}
     if not wrapped or best_rows.empty:
         return ""
-    won, of_metric = best_rows[best_rows["run"].isin(wrapped)], [*SPLIT, "metric"]
+    won = best_rows[best_rows["run"].isin(wrapped)]
     wins = []
     for split in splits:
         here = of_split(won, *split)
@@ -189,38 +190,40 @@ def packages(
             metrics = set(here.loc[here["run"] == run, "metric"])
             names = [theme.label("metrics", name) for name in CONTESTS if name in metrics]
             wins.append((theme.label("runs", run), ", ".join(names), theme.split(*split)))
-    counts = [len(rows.drop_duplicates(of_metric)) for rows in (won, best_rows)]
-    return said("packages", wins=wins, won=counts[0], contests=counts[1])
+    counts = [len(rows.drop_duplicates([*SPLIT, "metric"])) for rows in (won, best_rows)]
+    return sentence("packages", wins=wins, won=counts[0], contests=counts[1])
 
 
-# --- controls and failures -----------------------------------------------------------------------------------------------
+# --- controls and failures -----------------------------------------------------------------------
 
 
 def controls(overall: pd.DataFrame, theme: Theme) -> Grid | None:
-    """Return each control's score in every question and scenario, beside what it is for."""
-    columns = [("Control", lambda row: run_cell(row["run"], theme))]
-    for scenario, lines in totals(overall, theme):
-        taking = lines[lines["of_seeds"] > 0].set_index("run")
-        for question in GROUPS:
-            head = f"{question.replace('_', ' ')}, {theme.label('scenarios', scenario)}"
-            score = partial(_score, scores=taking[question])
-            columns.append((Column(head, descending=True), score))
-    what = "What it is"
-    columns.append((what, lambda row: theme.run_metadata.card(row["run"]).get("summary", "")))
-    runs = [
-        run for run in theme.order("runs", overall["run"]) if not theme.run_metadata.competes(run)
-    ]
-    return table("Scores of the controls", columns, [{"run": run} for run in runs])
+    """Return each control's score in every question and scenario, and what the control is."""
 
+    def column(scenario: str, question: str, scores: pd.Series) -> Column:
+        def cell(row: dict) -> Cell:
+            if row["run"] not in scores.index:
+                return Cell(NOT_GIVEN, why="not applicable in this scenario")
+            return number_cell(scores[row["run"]], why="it does not answer this question")
 
-def _score(row: dict, *, scores: pd.Series) -> Cell:
-    if row["run"] not in scores.index:
-        return Cell(NOT_GIVEN, why="not applicable in this scenario")
-    return number_cell(scores[row["run"]], why="it does not answer this question")
+        head = f"{in_words(question)}, {theme.label('scenarios', scenario)}"
+        return Column(head, cell, descending=True)
+
+    def summary(row: dict) -> str:
+        return theme.run_metadata.card(row["run"]).get("summary", "")
+
+    columns = [Column("Control", lambda row: run_cell(row["run"], theme))]
+    for scenario, lines in by_scenario(overall, theme):
+        scores = lines[lines["of_seeds"] > 0].set_index("run")
+        columns += [column(scenario, question, scores[question]) for question in GROUPS]
+    columns.append(Column("What it is", summary, words=True))
+    runs = pd.Series(theme.order("runs", overall["run"]), dtype=object)
+    is_control = ~runs.map(theme.run_metadata.competes).astype(bool)
+    return table("Scores of the controls", columns, runs[is_control].to_frame("run"))
 
 
 def verdicts(by_distance: pd.DataFrame, theme: Theme) -> list[str]:
-    """Return a sentence per score: in how many splits another run is best by another distance, and where.
+    """Return a sentence per score: in which splits another distance has another best run.
 
     Parameters
     ----------
@@ -229,18 +232,18 @@ def verdicts(by_distance: pd.DataFrame, theme: Theme) -> list[str]:
     """
     order = sorted(DISTANCES, key=lambda distance: distance != DISTANCE)
     return [
-        said("verdict", score=score, rows=rows, order=order, theme=theme)
+        sentence("verdict", score=score, rows=rows, order=order, theme=theme)
         for score, rows in by_distance.groupby("metric", sort=False)
     ]
 
 
 def troubles(runs: pd.DataFrame, theme: Theme) -> list[str]:
-    """Return one sentence per status that a reader must know of; that a control collapses is what it is for."""
+    """Return a sentence per kind of failure; a control is meant to collapse."""
     sentences = []
     for status in (*FAILED, "collapsed"):
         fits = runs[runs["status"] == status]
         fits = theme.run_metadata.competing(fits) if status == "collapsed" else fits
         if len(fits):
-            listed = joined_labels(theme, "runs", fits["run"])
-            sentences.append(f"{many(len(fits), 'fit')} {status.replace('_', ' ')}: {listed}")
+            labels = theme.labels("runs", fits["run"])
+            sentences.append(f"{many(len(fits), 'fit')} {in_words(status)}: {labels}")
     return sentences

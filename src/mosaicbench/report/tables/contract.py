@@ -1,4 +1,4 @@
-"""What ``tabulate`` leaves for figures and the report: which tables, with which columns."""
+"""The tables of ``tabulate`` that figures and the report read, and their columns."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import pandas as pd
 from mosaicbench.catalog.run_metadata import TRAITS
 from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS
 from mosaicbench.files.tables import check_contents, read_table
-from mosaicbench.report.recommendation import COLUMNS as RECOMMENDATION_COLUMNS
-from mosaicbench.report.recommendation import checked_recommendations
 from mosaicbench.stats.common import RUN, SPLIT, TABLED
 from mosaicbench.stats.distances import DISTANCE_COLUMNS
 from mosaicbench.stats.means import COMPARISON_COLUMNS, HEADLINE_COLUMNS
@@ -37,10 +35,22 @@ RUN_COLUMNS = [
     "peak_host_mb",
     "peak_device_mb",
     "device",
+    "cpu_seconds",
+    "gpu_seconds",
 ]
-RUN_COLUMNS += ["cpu_seconds", "gpu_seconds"]
-PHASE_COLUMNS = [*RUN, "method", "seed", "phase", "train_cells", "query_cells"]
-PHASE_COLUMNS += ["seconds", "cpu_seconds", "gpu_seconds", "host_mb", "device_mb"]
+PHASE_COLUMNS = [
+    *RUN,
+    "method",
+    "seed",
+    "phase",
+    "train_cells",
+    "query_cells",
+    "seconds",
+    "cpu_seconds",
+    "gpu_seconds",
+    "host_mb",
+    "device_mb",
+]
 OVERVIEW_COLUMNS = [*RUN, "method", "kind", *TRAITS, "seeds", "status", *TABLED]
 PUBLISHED_COLUMNS = [
     "dataset",
@@ -53,9 +63,11 @@ PUBLISHED_COLUMNS = [
     "value",
     "value_to",
     "sd",
-]
-PUBLISHED_COLUMNS += ["precision", "n", "split", "source", "verdict"]
-PUBLISHED_COLUMNS += [
+    "precision",
+    "n",
+    "split",
+    "source",
+    "verdict",
     "comparable",
     "run",
     "our_scenario",
@@ -63,9 +75,13 @@ PUBLISHED_COLUMNS += [
     "ours",
     "ours_sd",
     "ours_seeds",
+    "differs",
+    "reason",
+    "remark",
+    "definition",
+    "reference",
 ]
-PUBLISHED_COLUMNS += ["differs", "reason", "remark", "definition", "reference"]
-STANDING_COLUMNS = [
+RANKING_COLUMNS = [
     *RUN,
     "method",
     "kind",
@@ -78,8 +94,6 @@ STANDING_COLUMNS = [
     "low",
     "high",
     "interval",
-]
-STANDING_COLUMNS += [
     "seeds",
     "of_seeds",
     "rank",
@@ -90,8 +104,29 @@ STANDING_COLUMNS += [
     "level",
     "shown",
 ]
+RECOMMENDATION_TEXTS = [*SPLIT, "question", "direction", "metric", "run", "signs"]
+RECOMMENDATION_COLUMNS = [
+    *RECOMMENDATION_TEXTS,
+    "mean",
+    "low",
+    "high",
+    "seeds",
+    "cells",
+    "beaten",
+    "beaten_metric",
+    "beaten_value",
+    "barred",
+    "nearest",
+    "nearest_value",
+    "tied_with",
+    "detectable",
+    "detectable_new",
+    "seeds_needed",
+    "seconds",
+    "peak_host_mb",
+]
 HISTORY_COLUMNS = [*RUN, "seed", "epoch", "loss", "value"]
-TABLES = {  # in `tabulate`'s folder, beside expenses, phases and scaling, which nothing reads
+TABLES = {  # in the folder of `tabulate`, beside resources, phases and scaling
     "scores": SCORE_COLUMNS,
     "features": FEATURE_COLUMNS,
     "runs": RUN_COLUMNS,
@@ -105,7 +140,7 @@ TABLES = {  # in `tabulate`'s folder, beside expenses, phases and scaling, which
     "distances": DISTANCE_COLUMNS,
     "published": PUBLISHED_COLUMNS,
     "history": HISTORY_COLUMNS,
-    "rankings": STANDING_COLUMNS,
+    "rankings": RANKING_COLUMNS,
     "sweep": SWEEP_COLUMNS,
     "recommendations": RECOMMENDATION_COLUMNS,
     "trials": TRIAL_COLUMNS,
@@ -113,65 +148,70 @@ TABLES = {  # in `tabulate`'s folder, beside expenses, phases and scaling, which
     "tuning_settings": SETTING_COLUMNS,
     "tuning_proposals": PROPOSAL_COLUMNS,
 }
+TRUTHS = {  # table -> its columns of True and False
+    "overall": ["complete", "may_win"],
+    "rankings": ["best", "level"],
+    "distances": ["differs"],
+}
 
 
 def read_tables(
     folder: str | Path, names: Iterable[str] = tuple(TABLES)
 ) -> dict[str, pd.DataFrame]:
-    """Read those of :data:`TABLES` that are asked for, by name.
+    """Read the named tables, by default all of :data:`TABLES`.
 
     Raises
     ------
     errors.ContractError
-        When one is absent, has other columns, or is not as ``tabulate`` wrote it.
+        If a table is absent, has other columns, or was changed since ``tabulate`` wrote it.
     """
     check_contents(Path(folder), names, "tabulate")
-    checked = {
-        "scores": checked_scores,
-        "runs": checked_runs,
-        "recommendations": checked_recommendations,
-        "overall": lambda table: _with_truths(table, "complete", "may_win"),
-        "rankings": lambda table: _with_truths(table, "best", "level"),
-        "distances": lambda table: _with_truths(table, "differs"),
-    }
     tables = {name: read_table(Path(folder) / f"{name}.tsv", TABLES[name]) for name in names}
-    return tables | {
-        name: checked[name](table) for name, table in tables.items() if name in checked
-    }
+    for name, table in tables.items():
+        truths = {column: table[column].astype(str) == "True" for column in TRUTHS.get(name, ())}
+        tables[name] = CHECKED.get(name, pd.DataFrame)(table.assign(**truths))
+    return tables
 
 
 def of_split(table: pd.DataFrame, dataset: str, scenario: str) -> pd.DataFrame:
     """Return the rows of one dataset and scenario."""
-    return table[(table["dataset"] == dataset) & (table["scenario"] == scenario)].reset_index(
-        drop=True
-    )
+    is_here = (table["dataset"] == dataset) & (table["scenario"] == scenario)
+    return table[is_here].reset_index(drop=True)
 
 
 def checked_scores(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns of the contract, with names as text and values as floats."""
-    return _typed(
-        scores, [*SPLIT, "run", "metric", "direction", "normalization", "status"], ["value"]
-    )[SCORE_COLUMNS]
+    """Return the columns of the contract, names as text and values as floats."""
+    names = [*RUN, "metric", "direction", "normalization", "status"]
+    return _typed(scores, names, ["value"])[SCORE_COLUMNS]
 
 
 def checked_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the runs with names as text, measurements as floats, and the seed a nullable integer."""
+    """Return the columns of the contract: text, floats, and the seed as a nullable integer."""
     numbers = ["seconds", "cpu_seconds", "gpu_seconds", "peak_host_mb", "peak_device_mb"]
-    typed = _typed(
-        runs.reindex(columns=RUN_COLUMNS), [*RUN, "method", "status", "message", "device"], numbers
-    )
-    return typed.assign(seed=pd.to_numeric(typed["seed"]).astype("Int64"))[RUN_COLUMNS]
+    names = [*RUN, "method", "status", "message", "device"]
+    typed = _typed(runs.reindex(columns=RUN_COLUMNS), names, numbers)
+    return typed.assign(seed=pd.to_numeric(typed["seed"]).astype("Int64"))
 
 
-def _with_truths(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    return table.assign(**{column: table[column].astype(str) == "True" for column in columns})
+def checked_recommendations(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns of the contract, names as text and numbers as floats."""
+    texts = ["beaten", "beaten_metric", "barred", "nearest", "tied_with"]
+    names = [*RECOMMENDATION_TEXTS, *texts]
+    numbers = [name for name in RECOMMENDATION_COLUMNS if name not in names]
+    return _typed(table, names, numbers)[RECOMMENDATION_COLUMNS]
+
+
+CHECKED = {
+    "scores": checked_scores,
+    "runs": checked_runs,
+    "recommendations": checked_recommendations,
+}
 
 
 def _typed(table: pd.DataFrame, names: list[str], numbers: list[str]) -> pd.DataFrame:
-    text = {
+    texts = {
         column: table[column].astype(object).where(table[column].notna(), "").map(str)
         for column in names
     }
-    return table.assign(
-        **text, **{column: pd.to_numeric(table[column]).astype(float) for column in numbers}
-    )
+    values = {column: pd.to_numeric(table[column]).astype(float) for column in numbers}
+    return table.assign(**texts, **values)

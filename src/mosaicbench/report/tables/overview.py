@@ -1,4 +1,4 @@
-"""One line per run: what it is, what it uses, how it ended, and its headline scores."""
+"""One line per run: its kind, its inputs, how it ended, and its headline scores."""
 
 from __future__ import annotations
 
@@ -13,32 +13,30 @@ from mosaicbench.stats.means import headline
 
 
 def overview(scores: pd.DataFrame, runs: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFrame:
-    """Return one row per run of each split, controls among them, and one formatted column per headline metric and distance.
+    """Return a row per run of each split, with a formatted column per headline metric and distance.
 
     Parameters
     ----------
     scores, runs
         Columns ``files.scores.SCORE_COLUMNS`` and ``contract.RUN_COLUMNS``.
-    roster
-        The kind of a run, and what it uses.
+    run_metadata
+        The kind of a run, and its inputs.
 
     Returns
     -------
     pandas.DataFrame
-        Columns ``contract.OVERVIEW_COLUMNS``: "0.123 ± 0.004" is the mean and standard deviation over seeds, "–" not applicable
-        or not given, "✗ diverged" a run of which no seed succeeded, "†" a mean over fewer directions than another run gave.
+        Columns ``contract.OVERVIEW_COLUMNS``: "0.123 ± 0.004" is the mean and standard deviation
+        over seeds, "–" not applicable or not given, "✗ diverged" a run that failed with every
+        seed, "†" a mean over fewer directions than another run gave.
     """
     means = headline(scores)
     means = means[means["metric"].isin(TABLED)]
-    texts = means.assign(
-        text=[mean_with_sd(line["metric"], line) for line in means.to_dict("records")]
-    ).pivot(index=RUN, columns="metric", values="text")
+    texts = [mean_with_sd(line["metric"], line) for line in means.to_dict("records")]
+    texts = means.assign(text=texts).pivot(index=RUN, columns="metric", values="text")
     table = identities(runs, run_metadata).set_index(RUN)
     table = table.join(texts.reindex(columns=list(TABLED)))
-    ran = table["of_seeds"] > 0
-    table["seeds"] = (table["seeds"].astype(str) + "/" + table["of_seeds"].astype(str)).where(
-        ran, NOT_GIVEN
-    )
+    counts = table["seeds"].astype(str) + "/" + table["of_seeds"].astype(str)
+    table["seeds"] = counts.where(table["of_seeds"] > 0, NOT_GIVEN)
     for metric in TABLED:
         table[metric] = table[metric].fillna(table["absent"])
     return table.reset_index()[OVERVIEW_COLUMNS]

@@ -1,4 +1,4 @@
-"""Numbers, statuses and absences as words."""
+"""Numbers, statuses and missing values as text."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ FEWER = "†"
 
 
 def number(metric: str, value: float) -> str:
-    """Return a value as text: three decimals for a score; seconds and megabytes to what a reader can use."""
+    """Return a score with three decimals, or seconds and megabytes with fewer."""
     if metric in RESOURCES and value < 0.01:
         return "<0.01"
     return f"{value:z.{_decimals(metric, value)}f}"
 
 
-def mean_with_sd(metric: str, summary: Mapping[str, float] | pd.Series) -> str:
-    """Return "mean ± sd", or the mean alone where there is one seed, with "†" after a mean over fewer directions."""
+def mean_with_sd(metric: str, summary: Mapping[str, float]) -> str:
+    """Return "mean ± sd", or the mean of one seed; "†" marks a mean over fewer directions."""
     text = number(metric, summary["mean"])
     if not pd.isna(summary["sd"]) and not text.startswith("<"):
         text += f" ± {summary['sd']:.{_decimals(metric, summary['mean'])}f}"
@@ -29,7 +29,7 @@ def mean_with_sd(metric: str, summary: Mapping[str, float] | pd.Series) -> str:
 
 
 def mean_with_interval(metric: str, mean: float, low: float, high: float) -> str:
-    """Return "0.123 [0.101, 0.145]", or the mean alone where there is no interval."""
+    """Return "0.123 [0.101, 0.145]", or the mean alone without an interval."""
     text = number(metric, mean)
     if pd.isna(low) or text.startswith("<"):
         return text
@@ -37,7 +37,7 @@ def mean_with_interval(metric: str, mean: float, low: float, high: float) -> str
 
 
 def absence(runs: pd.DataFrame, run: str) -> str:
-    """Return what stands in the place of a run's value: "✗ diverged" if every seed failed, else "–"."""
+    """Return the text for a run's missing value: "✗ diverged" if every seed failed, else "–"."""
     statuses = runs.loc[runs["run"] == run, "status"]
     if len(statuses) and statuses.isin(FAILED).all():
         return f"{CROSS} {', '.join(sorted(set(statuses)))}"
@@ -47,15 +47,13 @@ def absence(runs: pd.DataFrame, run: str) -> str:
 def counted(statuses: pd.Series) -> str:
     """Return "ok", or "ok ×2, diverged ×1"."""
     counts = statuses.value_counts(sort=False)
-    return (
-        counts.index[0]
-        if len(counts) == 1
-        else ", ".join(f"{status} ×{count}" for status, count in counts.items())
-    )
+    if len(counts) == 1:
+        return counts.index[0]
+    return ", ".join(f"{status} ×{count}" for status, count in counts.items())
 
 
 def distinct(values: Iterable[str], *, none: str = NOT_GIVEN) -> str:
-    """Return the value that all share, else each with how many fits have it; `none` where there is no value."""
+    """Return the common value, or each value with its number of fits; `none` without values."""
     counts = pd.Series(list(values), dtype=object).value_counts(sort=False)
     if len(counts) > 1:
         return ", ".join(
@@ -65,4 +63,6 @@ def distinct(values: Iterable[str], *, none: str = NOT_GIVEN) -> str:
 
 
 def _decimals(metric: str, value: float) -> int:
-    return 3 if metric not in RESOURCES else 2 if value < 10 else 1 if value < 100 else 0
+    if metric not in RESOURCES:
+        return 3
+    return 2 if value < 10 else 1 if value < 100 else 0
