@@ -13,57 +13,24 @@ def group_on_cluster(wildcards):
     return "report" if on_cluster() else None
 
 
-def gpus_of(runs):
-    """Return a function of the wildcards: one GPU where one of these runs is a model and this machine has one.
-
-    On a cluster the profile asks for them: the submitting machine may have none.
-    """
-
-    def gpus(wildcards):
-        kinds = {catalog.card("methods", bench.runs[run].method)["kind"] for run in runs}
-        return int("model" in kinds and not on_cluster() and finds_gpu())
-
-    return gpus
-
-
-def gpus_here(wildcards):
-    return gpus_of([wildcards.run])(wildcards)
-
-
-@cache
-def finds_gpu():
-    return shutil.which("nvidia-smi") is not None
+def gpu_of_model(wildcards):
+    """One GPU where this machine has one. On a cluster the profile asks for it: the submitting machine may have none."""
+    return int(not on_cluster() and shutil.which("nvidia-smi") is not None)
 
 
 def memory_of_fit(wildcards, attempt):
-    return cluster.requested_mb(bench.limits["memory_mb"], fraction_of_limits(attempt))
-
-
-def memory_of_trial(wildcards, attempt):
-    """All that the limits allow at once: a trial that was stopped for less would count as one that failed."""
-    return cluster.requested_mb(bench.limits["memory_mb"], 1)
+    fraction = cluster.fraction_of_limit(attempt) if on_cluster() else 1
+    return cluster.requested_mb(bench.limits["memory_mb"], fraction)
 
 
 def minutes_of_fits(fits):
     """Return a function of the attempt: as long as so many fits take one after the other."""
 
     def minutes(wildcards, attempt):
-        return cluster.requested_minutes(bench.limits["minutes"] * fits, fraction_of_limits(attempt))
+        fraction = cluster.fraction_of_limit(attempt) if on_cluster() else 1
+        return cluster.requested_minutes(bench.limits["minutes"] * fits, fraction)
 
     return minutes
-
-
-def minutes_of(first):
-    """Return a function of the attempt: so many minutes, and as many more each time."""
-
-    def minutes(wildcards, attempt):
-        return first * attempt
-
-    return minutes
-
-
-def fraction_of_limits(attempt):
-    return cluster.fraction_of_limit(attempt) if on_cluster() else 1
 
 
 def number_of_attempt(wildcards, attempt):
@@ -83,7 +50,8 @@ def check_cluster():
                 f" row of a run that was killed each time; set `retries: {cluster.ATTEMPTS}` in the profile, or more"
             )
         if workflow.executor_plugin.name == "slurm":
-            cluster.check_requests(requests(last_attempt=retries + 1), cluster.partitions())
+            asked = cluster.requests(workflow.dag, last_attempt=retries + 1)
+            cluster.check_requests(asked, cluster.partitions())
     except UserError as error:
         raise WorkflowError(str(error)) from None
 
@@ -94,16 +62,3 @@ def start_at_any_rate():
     limiter = getattr(workflow.scheduler, "job_rate_limiter", None)
     if limiter is not None and (limiter.max_jobs, limiter.timespan) == USUAL_RATE:
         workflow.scheduler.job_rate_limiter = None
-
-
-def requests(last_attempt):
-    """What every job and group of jobs that is to be submitted asks for on its last attempt."""
-    dag = workflow.dag
-    jobs = {dag.get_job_group(job) or job for job in dag.needrun_jobs() if not job.is_local}
-    found = []
-    for job in jobs:
-        rules = sorted({member.rule.name for member in job}) if job.is_group() else [job.rule.name]
-        first, job.attempt = job.attempt, last_attempt
-        found.append(cluster.request(" with ".join(rules), dict(job.resources.items())))
-        job.attempt = first
-    return found

@@ -4,57 +4,59 @@
 # Of a split, its train cells alone: what it hides cannot decide any setting.
 rule split_inner:
     input:
+        config=ancient(ANY.config),
         train=f"{SPLIT}/train.h5mu",
         code=code_of_command("split_inner"),
     output:
-        train=f"{INNER}/train.h5mu",
-        query=f"{INNER}/query.h5mu",
-        solution=f"{INNER}/solution.h5mu",
+        expand(f"{INNER}/{{file}}", file=layout.PARTS_OF_SPLIT, allow_missing=True),
     log:
-        LOGS.divide(*OF_SPLIT, "{seed}"),
+        LOGS.at("split_inner", *OF_SPLIT, "seed-{seed}"),
     conda:
         ENVIRONMENT
     params:
-        fraction=bench.tuning.get("fraction"),
-        seed=bench.tuning.get("seed"),
-        by=column_of_split,
+        settings=settings_of("split_inner"),
     message:
-        "Divide the train cells of {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
+        "Split the train cells of {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
     shell:
-        "python -m mosaicbench split_inner --split {input.train:q} --fraction {params.fraction:q}"
-        " --seed {params.seed:q} {params.by:q} --train {output.train:q} --query {output.query:q}"
-        " --solution {output.solution:q} 2> {log:q}"
+        "python -m mosaicbench split_inner --config {input.config:q}"
+        " --split {wildcards.dataset:q}/{wildcards.scenario:q} --seed {wildcards.seed:q}"
+        " --settings {params.settings:q} 2> {log:q}"
 
 
 # All trials of a run on a split. Those that have ended are kept: a job that was killed goes on after them.
 rule tune_model:
     input:
+        config=ancient(ANY.config),
         environment=environment_of_method,
-        train=f"{INNER}/train.h5mu",
-        query=f"{INNER}/query.h5mu",
-        solution=f"{INNER}/solution.h5mu",
+        parts=rules.split_inner.output,
         code=code_of_tuning,
     output:
-        expand(f"{TUNING}/{{file}}", file=layout.FILES_OF_TUNING, allow_missing=True),
+        FILES_OF_TUNING,
     log:
-        LOGS.tune(*OF_RUN, "{seed}"),
+        LOGS.at("tune", *OF_RUN, "seed-{seed}"),
     wildcard_constraints:
-        run=any_of(runs_tuned_of_kinds("model")),
+        run=only([place for place in bench.tuned if place not in PLACES["fit_baseline"]]),
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        gpu=gpus_here,
-        mem_mb=memory_of_trial,
+        gpu=gpu_of_model,
+        mem_mb=cluster.requested_mb(bench.limits["memory_mb"], 1),  # a trial stopped for less would count as one that failed
         runtime=minutes_of_fits(bench.tuning.get("trials", 0)),
     params:
-        job=job_of_tuning,
+        python=lambda wildcards: ["--python", python] if (python := python_of_method(wildcards)) != "python" else [],
+        settings=settings_of("tune"),
     message:
         "Tune {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
     shell:
-        "python -m mosaicbench tune {params.job:q} --threads {threads} 2> {log:q}"
+        "python -m mosaicbench tune --config {input.config:q} --split {wildcards.dataset:q}/{wildcards.scenario:q}"
+        " --run {wildcards.run:q} --seed {wildcards.seed:q} {params.python:q}"
+        " --settings {params.settings:q} --threads {threads} 2> {log:q}"
 
 
 use rule tune_model as tune_baseline with:
     wildcard_constraints:
-        run=any_of(runs_tuned_of_kinds("baseline")),
+        run=only([place for place in bench.tuned if place in PLACES["fit_baseline"]]),
+    resources:
+        mem_mb=cluster.requested_mb(bench.limits["memory_mb"], 1),
+        runtime=minutes_of_fits(bench.tuning.get("trials", 0)),

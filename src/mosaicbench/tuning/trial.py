@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ from mosaicbench.tuning.objective import metrics_of, value_of
 
 SCORED = ("ok", "collapsed")
 SCORES = "scores.json"
+FIT = "import json, sys; from mosaicbench.commands import fit; fit.main(**json.load(sys.stdin))"
 NO_LIMIT = Limits(float("inf"), float("inf"))
 
 
@@ -52,7 +52,7 @@ def tried(
     if python is None:
         fit_each([fit], limits, minutes=limits.minutes, checkpoint_seconds=float("inf"))
     else:
-        _fit_elsewhere(fit, limits, python)
+        _fit_apart(fit, limits, python)
     record = json.loads(fit.record.read_text())
     scores: dict[str, float] = {}
     status, message = record["status"], record["message"]
@@ -77,24 +77,16 @@ def import_for_scores() -> None:
         from mosaicbench.scoring import collect, scorer  # noqa: F401
 
 
-def _fit_elsewhere(fit: Fit, limits: Limits, python: str) -> None:
+def _fit_apart(fit: Fit, limits: Limits, python: str) -> None:
     """Fit with the interpreter of the method's own environment."""
     names = {key: value for key, value in fit.identity.items() if key != "seed"}
+    run = names | {"module": fit.module, "hyperparameters": fit.hyperparameters}
     job = {
-        "runs": [names | {"hyperparameters": fit.hyperparameters, "outputs": [str(fit.output)]}],
+        "runs": [run | {"outputs": [str(fit.output)]}],
         "seeds": [{"seed": fit.seed, "train": str(fit.train), "query": str(fit.query)}],
         "limits": {"minutes": limits.minutes, "memory_mb": limits.memory_mb},
     }
-    command = [
-        python,
-        "-m",
-        "mosaicbench",
-        "fit",
-        json.dumps(job),
-        "--threads",
-        os.environ.get("OMP_NUM_THREADS", "1"),
-    ]
-    subprocess.run(command, check=True)
+    subprocess.run([python, "-c", FIT], input=json.dumps(job), text=True, check=True)
 
 
 def _score(fit: Fit, solution: Path, metrics: Sequence[str]) -> None:

@@ -48,18 +48,18 @@ class Request:
 
 
 def fraction_of_limit(attempt: int) -> float:
-    """Return the share of a run's limits that an attempt is granted: a quarter, a half, then all."""
+    """Return the fraction of a run's limits that an attempt is granted: a quarter, a half, then all."""
     return 0.5 ** max(0, ATTEMPTS - attempt)
 
 
-def requested_mb(limit_mb: float, share: float) -> int:
-    """Return the memory in MB to ask for, so that a run may use `share` of its limit."""
-    return math.ceil(limit_mb * share) + OVERHEAD_MB
+def requested_mb(limit_mb: float, fraction: float) -> int:
+    """Return the memory in MB to ask for, so that a run may use `fraction` of its limit."""
+    return math.ceil(limit_mb * fraction) + OVERHEAD_MB
 
 
-def requested_minutes(limit_minutes: float, share: float) -> int:
-    """Return the minutes to ask for, so that a run may use `share` of its limit."""
-    return math.ceil(limit_minutes * share) + OVERHEAD_MINUTES
+def requested_minutes(limit_minutes: float, fraction: float) -> int:
+    """Return the minutes to ask for, so that a run may use `fraction` of its limit."""
+    return math.ceil(limit_minutes * fraction) + OVERHEAD_MINUTES
 
 
 def request(rule: str, resources: dict) -> Request:
@@ -80,6 +80,17 @@ def request(rule: str, resources: dict) -> Request:
         gpus=gpus[0],
         gpu_model=gpus[1],
     )
+
+
+def requests(dag: object, last_attempt: int) -> list[Request]:
+    """Return what every job and group of a Snakemake DAG that is to be submitted asks for on its last attempt."""
+    found = []
+    for job in {dag.get_job_group(job) or job for job in dag.needrun_jobs() if not job.is_local}:
+        rules = sorted({member.rule.name for member in job}) if job.is_group() else [job.rule.name]
+        first, job.attempt = job.attempt, last_attempt
+        found.append(request(" with ".join(rules), dict(job.resources.items())))
+        job.attempt = first
+    return found
 
 
 def partitions() -> dict[str, Partition]:

@@ -1,193 +1,389 @@
-"""Jobs: the files of one that tabulates, and fits as a rule of the workflow or the command line's options describe them.
+"""What the jobs of the workflow do: which runs one job fits, and the keywords of each command.
 
-A description of fits is JSON with the keys
-
-========  =======================================================================================================
-runs      of each: dataset, scenario, run, method, hyperparameters; outputs, its folders, one per seed; where models are
-          kept, keep: true and the data's licence; candidate: the seed whose model is kept in case it will be wanted;
-          of a tuned run, tuned: best.json of each seed, whose hyperparameters are added when the job runs
-seeds     of each: seed; train, query and, for positive controls, solution: files of the split
-limits    minutes and memory_mb of each fit; none by default
-========  =======================================================================================================
+Each function that is called like a command returns the keywords of ``commands.{command}.main`` from the
+recorded config and from the words by which a job is named: a split, runs, seeds. The Snakefile puts
+:func:`digest` of them into a rule's params, so an edited key of the config repeats those jobs alone
+whose keywords it changes; the job compares that digest with the config that it reads.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import sys
+import math
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mosaicbench.catalog import catalog
-from mosaicbench.errors import UserError
-from mosaicbench.workflow import layout
+from mosaicbench.errors import UserError, nearest
+from mosaicbench.files.atomic import write_text
+from mosaicbench.files.identity import digest_of
+from mosaicbench.workflow.layout import FILES_OF_FIT, FILES_OF_SCORES, Results, project_file
 
-NO_LIMITS = {"minutes": float("inf"), "memory_mb": float("inf")}
-KEYS = {"runs", "seeds", "limits"}
-NEEDED = {
-    "runs": ("dataset", "scenario", "run", "method", "hyperparameters", "outputs"),
-    "seeds": ("seed", "train", "query"),
-}
-NEEDED_INSIDE = {  # command -> of a job on the command line: key -> what its object, or each object of its list, has
-    "adopt": {"seeds": ("seed", "split", "output")},
-    "tune": {
-        "identity": ("dataset", "scenario", "run", "method", "seed"),
-        "limits": tuple(NO_LIMITS),
-    },
-}
+if TYPE_CHECKING:
+    from mosaicbench.config.recorded import Settings
+
+SMALL = 20_000  # cells of a dataset: up to so many, to start a process costs more than its work
+QUICK = 20_000  # steps of a training, each some milliseconds: up to so many, one job fits all seeds
+PLACE = ("dataset", "scenario", "run")
+STEPS = ("prepare", "split", "fit", "read_external", "split_inner", "tune", "score")
+STEPS += ("layout", "tabulate", "draw", "report")
+FITTING = ("fit_model", "fit_quick_model", "fit_baseline", "fit_cheap", "read_external")
+NAMES = ("dataset", "split", "runs", "seeds", "groups", "figures")  # what names a job
+OF_PROJECT = ("display", "published")  # keywords that name a file of the checkout
+
+Pair = tuple[str, str]  # dataset and scenario of a split
 
 
-def described(text: str) -> dict:
-    """Return the keywords of ``commands.fit.main`` from a description, from the name of its file, or from "-" for stdin.
+# --- which work one job does ---
 
-    Raises
-    ------
-    UserError
-        When it is not readable, or a key is missing or unknown.
+
+def is_small(bench: Settings, dataset: str) -> bool:
+    """Return whether jobs take on all seeds, all cheap methods and all scores of a split of this dataset.
+
+    A dataset of an unknown number of cells is not small. With ``keep_imputed: false`` none is: Snakemake
+    deletes only files that a rule names, and a job of several runs names none.
     """
-    try:
-        if not text.lstrip().startswith("{"):
-            text = sys.stdin.read() if text == "-" else Path(text).read_text()
-        job = json.loads(text)
-    except (OSError, ValueError) as error:
-        raise UserError(f"not readable as the description of a job: {error}") from error
-    if not isinstance(job, dict):
-        raise UserError("the description of a job is a JSON object, {...}")
-    if unknown := sorted(set(job) - KEYS):
-        raise UserError(f"a job has no key {unknown[0]!r}; it has {', '.join(sorted(KEYS))}")
-    for part, keys in NEEDED.items():
-        _check_list(part, job.get(part), keys)
-    for number, run in enumerate(job["runs"]):
-        if len(run["outputs"]) != len(job["seeds"]):
-            raise UserError(
-                f"runs[{number}] needs as many outputs as there are seeds, {len(job['seeds'])}"
-            )
-        if len(run.get("tuned", job["seeds"])) != len(job["seeds"]):
-            raise UserError(
-                f"runs[{number}] needs as many files of tuned settings as there are seeds, {len(job['seeds'])}"
-            )
-    if unknown := sorted(set(job.get("limits", {})) - set(NO_LIMITS)):
-        raise UserError(f"limits have no key {unknown[0]!r}; they have {', '.join(NO_LIMITS)}")
-    runs = [run | {"module": _module(run["method"])} for run in job["runs"]]
-    return job | {"runs": runs, "limits": NO_LIMITS | job.get("limits", {})}
+    cells = bench.datasets[dataset]["cells"]
+    return bench.config["keep_imputed"] and cells is not None and cells <= SMALL
 
 
-def check_inside(command: str, job: dict) -> None:
-    """Refuse a job of `adopt` or `tune` that lacks a key inside one of its keys.
-
-    Raises
-    ------
-    UserError
-    """
-    for part, keys in NEEDED_INSIDE[command].items():
-        (_check_list if part == "seeds" else _check_object)(part, job[part], keys)
-
-
-def _check_list(part: str, entries: object, keys: tuple[str, ...]) -> None:
-    if not entries or not isinstance(entries, list):
-        raise UserError(f"a job needs {part!r}, a list of at least one")
-    for number, entry in enumerate(entries):
-        _check_object(f"{part}[{number}]", entry, keys)
+def is_quick(bench: Settings, dataset: str, run: str) -> bool:
+    """Return whether a model is fitted in seconds, so that one job fits all its seeds."""
+    asked, cells = bench.runs[run], bench.datasets[dataset]["cells"]
+    known = catalog.hyperparameters(asked.method)
+    if cells is None or "wraps" in catalog.card("methods", asked.method):
+        return False
+    values = {name: one.default for name, one in known.items()} | asked.hyperparameters
+    steps = values.get("steps") or values["max_epochs"] * math.ceil(cells / values["batch_size"])
+    return steps <= QUICK
 
 
-def _check_object(name: str, entry: object, keys: tuple[str, ...]) -> None:
-    if not isinstance(entry, dict):
-        raise UserError(f"{name} is to be an object, {{...}}, with the keys {', '.join(keys)}")
-    if missing := [key for key in keys if key not in entry]:
-        raise UserError(f"{name} lacks the key {missing[0]!r}")
+def runs_of_split(bench: Settings, split: Pair) -> list[str]:
+    """Return all runs of a split."""
+    return bench.runs_of_splits.get(tuple(split), [])
 
 
-def of_one_run(
-    *,
-    method: str | None,
-    hyperparameters: dict,
-    identity: dict,
-    train: str | None,
-    query: str | None,
-    solution: str | None,
-    output: str | None,
-    max_minutes: float,
-    max_memory_mb: float,
-) -> dict:
-    """Return the keywords of ``commands.fit.main`` for one seed of one run.
+def cheap_runs(bench: Settings, split: Pair) -> list[str]:
+    """Return the baselines and controls of a split that one job fits."""
+    runs = runs_of_split(bench, split)
+    return [run for run in runs if fitting(bench, *split, run) == "fit_cheap"]
 
-    Raises
-    ------
-    UserError
-        When an option is missing.
-    """
-    needed = {"--method": method, "--train": train, "--query": query, "--output": output}
-    if missing := [option for option, value in needed.items() if value is None]:
-        raise UserError(
-            f"a single run needs {', '.join(missing)}; or give the description of a job"
-        )
-    names = (
-        {"dataset": "unnamed", "scenario": "unnamed", "run": method, "seed": 0}
-        | identity
-        | {"method": method}
-    )
-    seed = {"seed": names.pop("seed"), "train": train, "query": query, "solution": solution}
-    run = names | {
-        "module": _module(method),
-        "hyperparameters": hyperparameters,
-        "outputs": [output],
-    }
+
+def fitting(bench: Settings, dataset: str, scenario: str, run: str) -> str:
+    """Return which of the rules :data:`FITTING` makes a run of a split."""
+    card = catalog.card("methods", bench.runs[run].method)
+    if "external" in card:
+        return "read_external"
+    if card["kind"] == "model":
+        return "fit_quick_model" if is_quick(bench, dataset, run) else "fit_model"
+    costly = "wraps" in card or bench.runs[run].tuned_from or not is_small(bench, dataset)
+    return "fit_baseline" if costly else "fit_cheap"
+
+
+def write_list(path: Path, command: str, job: dict) -> None:
+    """Write the SHA-256 and the path of each file that `fit` or `score` wrote, relative to the list's folder."""
+    if command == "fit":
+        folders = [Path(output) for run in job["runs"] for output in run["outputs"]]
+        files = [folder / file for folder, file in product(folders, FILES_OF_FIT)]
+    else:
+        files = [*job["scores"], *job["features"], *job["cells"]]
+    lines = [f"{digest_of(file)}  {file.relative_to(path.parent).as_posix()}\n" for file in files]
+    write_text(path, "".join(lines))
+
+
+# --- the keywords of each command ---
+
+
+def digest(command: str, bench: Settings, **named: object) -> str:
+    """Return 12 hexadecimal digits for the keywords of a job, wherever its results are."""
+    keywords = globals()[command](bench, Results("results"), **named)
+    keywords = {key: value for key, value in keywords.items() if key not in OF_PROJECT}
+    text = json.dumps(keywords, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def prepare(bench: Settings, results: Results, *, dataset: str) -> dict:
+    """Return what `prepare` reads and writes."""
+    if dataset not in bench.datasets:
+        raise UserError(f"there is no dataset {dataset!r}{nearest(dataset, bench.datasets)}")
+    settled = bench.datasets[dataset]
     return {
-        "runs": [run],
-        "seeds": [seed],
-        "limits": {"minutes": max_minutes, "memory_mb": max_memory_mb},
+        "dataset": dataset,
+        "loader": settled["loader"],
+        "options": settled["options"],
+        "raw": settled["raw"] and Path(settled["raw"]),
+        "output": Path(results.dataset(dataset)),
     }
 
 
-def _module(method: str) -> str:
-    """Return the dotted name of a method's module."""
-    catalog.card("methods", method)  # refuses an unknown one, with the nearest
-    return catalog.module("methods", method)
+def split(
+    bench: Settings, results: Results, *, split: Pair, seeds: Sequence[int] | None = None
+) -> dict:
+    """Return how `split` hides pairs, and the files it writes for each seed."""
+    dataset, scenario = _checked(bench, split)
+    stanza = bench.scenarios[scenario]
+    options = {
+        key: value for key, value in stanza.items() if key not in ("kind", "datasets", "runs")
+    }
+    own = options.get("preprocess", {})
+    options["preprocess"] = {
+        kind: bench.preprocess.get(kind, {}) | own.get(kind, {}) for kind in bench.preprocess | own
+    }
+    seeds = bench.seeds if seeds is None else list(seeds)
+    folders = [Path(results.split(dataset, scenario, seed)) for seed in seeds]
+    return {
+        "dataset": Path(results.dataset(dataset)),
+        "scenario": scenario,
+        "kind": stanza["kind"],
+        "seeds": seeds,
+        "options": options,
+    } | {
+        part: [folder / f"{part}.h5mu" for folder in folders]
+        for part in ("train", "query", "solution")
+    }
 
 
-def _simulated(datasets: dict[str, dict]) -> list[str]:
-    """Return the datasets of which the loader's card says that all is simulated."""
-    cards = catalog.cards("datasets")
-    return [
-        name
-        for name, dataset in datasets.items()
-        if cards.get(dataset["loader"], {}).get("simulated")
-    ]
+def fit(
+    bench: Settings,
+    results: Results,
+    *,
+    split: Pair,
+    runs: Sequence[str],
+    seeds: Sequence[int] | None = None,
+) -> dict:
+    """Return how `fit` describes runs, their seeds and limits."""
+    names = _checked(bench, split, runs)
+    seeds = bench.seeds if seeds is None else list(seeds)
+    return {
+        "runs": [_fitted(bench, results, names, run, seeds) for run in runs],
+        "seeds": [
+            {"seed": seed}
+            | {
+                part: f"{results.split(*names, seed)}/{part}.h5mu"
+                for part in ("train", "query", "solution")
+            }
+            for seed in seeds
+        ],
+        "limits": bench.limits,
+    }
 
 
-def of_tables(config: object, results: Path, published: Path, display: Path, output: Path) -> dict:
-    """Return the keywords of ``commands.tabulate.main``: the files that the runs of a config have written."""
-    lies = layout.Results(results)
+def _fitted(
+    bench: Settings, results: Results, split: Pair, run: str, seeds: Sequence[int]
+) -> dict:
+    """Return the run of a job of fits, with what is to be saved of it and whose settings it takes."""
+    asked = bench.runs[run]
+    if asked.method == catalog.EXTERNAL:
+        raise UserError(f"{run!r} is an external run; `mosaicbench read_external` takes it in")
+    job = dict(zip(PLACE, (*split, run), strict=True)) | {
+        "method": asked.method,
+        "module": catalog.module("methods", asked.method),
+        "hyperparameters": asked.hyperparameters,
+        "outputs": [results.fit(*split, run, seed) for seed in seeds],
+    }
+    if run in bench.kept:
+        job["keep"] = True
+    elif run in bench.candidates and bench.seeds[0] in seeds:
+        job["candidate"] = bench.seeds[0]
+    if {"keep", "candidate"} & job.keys():
+        card = catalog.card("datasets", bench.datasets[split[0]]["loader"])
+        job["licence"] = card["licence"]
+    if asked.tuned_from:
+        job["tuned"] = [best_settings(bench, results, split, run, seed) for seed in seeds]
+    return job
+
+
+def best_settings(bench: Settings, results: Results, split: Pair, run: str, seed: int) -> str:
+    """Return the file of the settings that were found for a seed of a tuned run."""
+    of = seed if seed in bench.tuned_seeds else bench.tuned_seeds[0]
+    return f"{results.tuning(*split, run, of)}/best.json"
+
+
+def read_external(bench: Settings, results: Results, *, split: Pair, runs: Sequence[str]) -> dict:
+    """Return the files of one external run, by seed."""
+    from mosaicbench.config import external
+
+    names, (run,) = _checked(bench, split, runs), runs
+    stanza = bench.runs[run].hyperparameters
+    files = external.files(run, stanza, *names, bench.seeds)
+    return dict(zip(PLACE, (*names, run), strict=True)) | {
+        "seeds": [
+            {"seed": seed, "split": results.split(*names, seed)}
+            | {"output": results.fit(*names, run, seed)}
+            | of_seed
+            for seed, of_seed in zip(bench.seeds, files, strict=True)
+        ]
+    }
+
+
+def split_inner(bench: Settings, results: Results, *, split: Pair, seeds: Sequence[int]) -> dict:
+    """Return how `split_inner` splits the train cells of one seed."""
+    (dataset, scenario), (seed,) = _checked(bench, split), seeds
+    folder = Path(results.inner_split(dataset, scenario, seed))
+    return {
+        "split": Path(results.split(dataset, scenario, seed), "train.h5mu"),
+        "fraction": bench.tuning["fraction"],
+        "seed": bench.tuning["seed"],
+        "by": bench.scenarios[scenario].get("split", {}).get("by"),
+    } | {part: folder / f"{part}.h5mu" for part in ("train", "query", "solution")}
+
+
+def tune(
+    bench: Settings,
+    results: Results,
+    *,
+    split: Pair,
+    runs: Sequence[str],
+    seeds: Sequence[int],
+) -> dict:
+    """Return what `tune` searches for one tuned run and seed."""
+    names, (run,), (seed,) = _checked(bench, split, runs), runs, seeds
+    asked = bench.runs[run]
+    if not asked.tuned_from:
+        raise UserError(f"{run!r} is not tuned; the config's `tuning` adds runs that are")
+    return {
+        "identity": dict(zip(PLACE, (*names, run), strict=True))
+        | {"method": asked.method, "seed": seed},
+        "of": asked.tuned_from,
+        "hyperparameters": asked.hyperparameters,
+        "split": Path(results.inner_split(*names, seed)),
+        "output": Path(results.tuning(*names, run, seed)),
+        "limits": bench.limits,
+    } | {key: bench.tuning[key] for key in ("trials", "objective", "seed")}
+
+
+def score(
+    bench: Settings,
+    results: Results,
+    *,
+    split: Pair,
+    runs: Sequence[str] | None = None,
+    groups: Sequence[str] | None = None,
+) -> dict:
+    """Return the folders that `score` reads and the files that it writes, of some runs or of all."""
+    names = _checked(bench, split, runs or ())
+    runs = runs or runs_of_split(bench, split)
     scores, features, cells = (
-        [Path(lies.run(*run), name) for run in config.applicable] for name in layout.FILES_OF_SCORES
+        [Path(results.run(*names, run), file) for run in runs] for file in FILES_OF_SCORES
     )
-    fits = [Path(lies.fit(*run, seed)) for run in config.applicable for seed in config.seeds]
+    folders = [Path(results.run(*names, run)) for run in runs]
+    return {
+        "runs": [folder / f"seed-{seed}" for folder in folders for seed in bench.seeds],
+        "splits": [Path(results.split(*names, seed)) for seed in bench.seeds],
+        "groups": bench.groups if groups is None else list(groups),
+        "scores": scores,
+        "features": features,
+        "cells": cells,
+    }
+
+
+def layout(bench: Settings, results: Results) -> dict:
+    """Return the splits and runs of which `layout` makes pictures."""
+    seed, sampled = bench.seeds[0], bench.config["report"]["sampled_runs"]
+    there = {split: runs_of_split(bench, split) for split in bench.splits}
+    return {
+        "splits": [
+            [Path(results.split(*split, seed))]
+            + [Path(results.fit(*split, run, seed)) for run in bench.projected if run in runs]
+            for split, runs in there.items()
+        ],
+        "seed": seed,
+        "generate": [
+            Path(results.fit(*split, run, seed))
+            for split, runs in there.items()
+            for run in sampled
+            if run in runs
+        ],
+        "output": Path(results.projections),
+    }
+
+
+def tabulate(bench: Settings, results: Results) -> dict:
+    """Return the files of all runs, and what `tabulate` has to know of them."""
+    scores, features, cells = (
+        [Path(results.run(*place), file) for place in bench.applicable]
+        for file in FILES_OF_SCORES
+    )
+    fits = [Path(results.fit(*place, seed)) for place in bench.applicable for seed in bench.seeds]
+    cards = catalog.cards("datasets")
     return {
         "scores": scores,
         "features": features,
         "cells": cells,
         "records": [fit / "run.json" for fit in fits],
         "histories": [fit / "history.tsv" for fit in fits],
-        "not_applicable": config.not_applicable,
-        "methods": {run.name: run.method for run in config.runs.values()},
-        "kinds": {name: stanza["kind"] for name, stanza in config.scenarios.items()},
-        "reference": config.config["report"]["reference_run"],
-        "sweep": config.config["report"]["sweep"],
-        "published": published,
-        "display": display,
-        "results": results,
-        "output": output,
-        "places": [
-            dict(zip(("dataset", "scenario", "run"), run, strict=True)) for run in config.applicable
+        "not_applicable": bench.not_applicable,
+        "methods": {run.name: run.method for run in bench.runs.values()},
+        "kinds": {name: stanza["kind"] for name, stanza in bench.scenarios.items()},
+        "reference": bench.config["report"]["reference_run"],
+        "sweep": bench.config["report"]["sweep"],
+        "published": project_file("config/published.yaml"),
+        "display": project_file("config/display.yaml"),
+        "results": Path(results.folder),
+        "output": Path(results.tables),
+        "places": [dict(zip(PLACE, place, strict=True)) for place in bench.applicable],
+        "seeds": bench.seeds,
+        "simulated": [
+            name
+            for name, dataset in bench.datasets.items()
+            if cards.get(dataset["loader"], {}).get("simulated")
         ],
-        "seeds": config.seeds,
-        "simulated": _simulated(config.datasets),
-        "sizes": config.sizes,
+        "sizes": bench.sizes,
         "searches": [
             (
-                dict(zip(("dataset", "scenario", "run", "seed"), (*run, seed), strict=True)),
-                Path(lies.tuning(*run, seed)),
+                dict(zip(PLACE, place, strict=True)) | {"seed": seed},
+                Path(results.tuning(*place, seed)),
             )
-            for run in config.tuned
-            for seed in config.tuned_seeds
+            for place in bench.tuned
+            for seed in bench.tuned_seeds
         ],
     }
+
+
+def draw(bench: Settings, results: Results, *, figures: Sequence[str] | None = None) -> dict:
+    """Return the figures that `draw` draws, and of which splits."""
+    return {
+        "figures": bench.figures if figures is None else list(figures),
+        "tables": Path(results.tables),
+        "projections": Path(results.projections),
+        "display": project_file("config/display.yaml"),
+        "splits": ["/".join(split) for split in bench.splits],
+        "output": Path(results.figures),
+    }
+
+
+def report(bench: Settings, results: Results) -> dict:
+    """Return what `report` shows."""
+    return {
+        "tables": Path(results.tables),
+        "figures": Path(results.figures),
+        "display": project_file("config/display.yaml"),
+        "config": bench.config,
+        "splits": ["/".join(split) for split in bench.splits],
+        "results": Path(results.folder),
+        "output": Path(results.report),
+    }
+
+
+def _checked(bench: Settings, split: Pair, runs: Sequence[str] = ()) -> Pair:
+    """Return the names of a split that the config has, with these runs.
+
+    Raises
+    ------
+    UserError
+        Says which of them the config lacks, or why a run is not part of the split.
+    """
+    if tuple(split) not in bench.splits:
+        named, there = "/".join(split), ["/".join(one) for one in bench.splits]
+        raise UserError(f"--split: there is no split {named!r}{nearest(named, there)}")
+    there = runs_of_split(bench, split)
+    for run in runs:
+        if run not in there:
+            place = dict(zip(PLACE, (*split, run), strict=True))
+            why = [row["reason"] for row in bench.not_applicable if place.items() <= row.items()]
+            because = f" in this split: {why[0]}" if why else nearest(run, there)
+            raise UserError(f"--run: there is no run {run!r}{because}")
+    return tuple(split)

@@ -17,7 +17,7 @@ from mosaicbench.files.runs import (
     write_record,
 )
 from mosaicbench.files.splits import read_split
-from mosaicbench.fitting.adopted import Names, imputed_from, latents_from
+from mosaicbench.fitting.external import Names, imputed_from, latents_from
 from mosaicbench.fitting.record import git_commit, versions
 
 METHOD = "external"
