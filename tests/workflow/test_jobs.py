@@ -1,156 +1,176 @@
-"""Descriptions of jobs of fits: what a rule or a person may write, and one message for each mistake in it."""
+"""Jobs of the workflow: which runs one job fits, what each command is told, and which edited key changes which job."""
 
-import io
 import json
+import re
+from pathlib import Path
 
 import pytest
 
 from mosaicbench import cli
+from mosaicbench.config import settings
 from mosaicbench.errors import UserError
 from mosaicbench.workflow import jobs
+from mosaicbench.workflow.layout import FILES_OF_FIT, Results
 
-RUN = {
-    "dataset": "d",
-    "scenario": "s",
-    "run": "mine",
-    "method": "ridge",
-    "hyperparameters": {},
-    "outputs": ["a", "b"],
+SPLIT = ("simulated", "paired")
+CONFIG = {
+    "datasets": {"simulated": {"cells": 300}},
+    "scenarios": {"paired": {"kind": "paired"}, "unpaired": {"kind": "unpaired"}},
+    "runs": {"mvae": {}, "totalvi": {}, "cca": {}, "linked_cca": {}, "maxfuse": {}, "oracle": {}},
+    "seeds": [3, 5],
+    "tuning": {"trials": 2, "runs": ["cca"]},
 }
-SEEDS = [
-    {"seed": seed, "train": f"{seed}/train.h5mu", "query": f"{seed}/query.h5mu"} for seed in (0, 1)
-]
-JOB = {"runs": [RUN], "seeds": SEEDS, "limits": {"minutes": 5, "memory_mb": 100}}
+WHERE = {"split": SPLIT, "runs": ["mvae"], "seeds": [3]}
 
 
-@pytest.mark.parametrize("given_as", ["text", "file", "stdin"])
-def test_a_description_is_read_wherever_it_is(tmp_path, monkeypatch, given_as):
-    text = json.dumps(JOB)
-    (tmp_path / "job.json").write_text(text)
-    monkeypatch.setattr("sys.stdin", io.StringIO(text))
-    job = jobs.described({"text": text, "file": str(tmp_path / "job.json"), "stdin": "-"}[given_as])
-    assert job == JOB | {"runs": [RUN | {"module": "mosaicbench.methods.linear"}]}
+def bench_of(**more):
+    return settings.load(CONFIG | more)
 
 
-def test_without_limits_there_are_none():
-    assert jobs.described(json.dumps(JOB | {"limits": {"minutes": 5}}))["limits"] == {
-        "minutes": 5,
-        "memory_mb": float("inf"),
+def rules_of(bench):
+    return {run: jobs.fitting(bench, *SPLIT, run) for run in jobs.runs_of_split(bench, SPLIT)}
+
+
+def test_cheap_methods_of_a_small_dataset_are_one_job_and_a_quick_model_has_one_for_all_seeds():
+    bench = bench_of()
+    assert rules_of(bench) == {
+        "mvae": "fit_quick_model",
+        "totalvi": "fit_model",
+        "cca": "fit_cheap",
+        "oracle": "fit_cheap",
+        "cca-tuned": "fit_baseline",
     }
-
-
-def without(entry, key):
-    return {name: value for name, value in entry.items() if name != key}
+    unpaired = ("simulated", "unpaired")
+    assert jobs.cheap_runs(bench, unpaired) == ["linked_cca", "oracle"]
+    assert jobs.fitting(bench, *unpaired, "maxfuse") == "fit_baseline"
 
 
 @pytest.mark.parametrize(
-    ("description", "message"),
+    "more", [{"datasets": {"simulated": {"cells": 20_001}}}, {"keep_imputed": False}]
+)
+def test_of_many_cells_or_where_imputed_values_go_each_cheap_method_has_a_job(more):
+    rules = rules_of(bench_of(**more))
+    assert {rules[run] for run in ("cca", "oracle")} == {"fit_baseline"}
+
+
+def test_a_long_training_has_a_job_for_each_seed():
+    of_epochs = {"max_epochs": 10_000, "batch_size": 128}
+    assert rules_of(bench_of(training=of_epochs))["mvae"] == "fit_model"
+    many = {"simulated": {"cells": 30_000}}
+    assert rules_of(bench_of(datasets=many))["mvae"] == "fit_model"
+    assert (
+        rules_of(bench_of(datasets=many, training={"max_epochs": 2}))["mvae"] == "fit_quick_model"
+    )
+
+
+def digests(bench):
+    """Return the digest of each kind of job of a config."""
+    tuned = {"split": SPLIT, "runs": ["cca-tuned"], "seeds": [3]}
+    named = {
+        "prepare": {"dataset": "simulated"},
+        "split": {"split": SPLIT},
+        "fit": WHERE,
+        "split_inner": {"split": SPLIT, "seeds": [3]},
+        "tune": tuned,
+        "score": {"split": SPLIT},
+        "layout": {},
+        "draw": {},
+    }
+    found = {command: jobs.digest(command, bench, **words) for command, words in named.items()}
+    return found | {"fit of all seeds": jobs.digest("fit", bench, split=SPLIT, runs=["cca"])}
+
+
+@pytest.mark.parametrize(
+    ("more", "changed"),
     [
-        ("absent.json", "not readable as the description of a job.*absent.json"),
-        ('{"runs": [', "not readable as the description of a job"),
-        (JOB | {"seed": 0}, "a job has no key 'seed'; it has limits, runs, seeds"),
-        (
-            JOB | {"limits": {"minuts": 5}},
-            "limits have no key 'minuts'; they have minutes, memory_mb",
-        ),
-        (without(JOB, "seeds"), "a job needs 'seeds'"),
-        (JOB | {"runs": []}, "a job needs 'runs'"),
-        (JOB | {"runs": [without(RUN, "dataset")]}, r"runs\[0\] lacks the key 'dataset'"),
-        (
-            JOB | {"seeds": [SEEDS[0], without(SEEDS[1], "query")]},
-            r"seeds\[1\] lacks the key 'query'",
-        ),
-        (
-            JOB | {"runs": [RUN | {"outputs": ["a"]}]},
-            r"runs\[0\] needs as many outputs as there are seeds, 2",
-        ),
-        (
-            JOB | {"runs": [RUN | {"tuned": ["a"]}]},
-            r"runs\[0\] needs as many files of tuned settings as there are seeds, 2",
-        ),
-        (JOB | {"runs": [RUN | {"method": "rigde"}]}, "'rigde'; did you mean 'ridge'"),
+        ({"metrics": {"groups": ["alignment"]}}, {"score", "draw"}),
+        ({"runs": CONFIG["runs"] | {"mvae": {"latent": 3}}}, {"fit"}),
+        ({"training": {"max_epochs": 3}}, {"fit"}),
+        ({"datasets": {"simulated": {"cells": 400}}}, {"prepare"}),
+        ({"preprocess": {"rna": {"features": 50}}}, {"split"}),
+        ({"tuning": CONFIG["tuning"] | {"trials": 3}}, {"tune"}),
+        ({"limits": {"minutes": 7}}, {"fit", "fit of all seeds", "tune"}),
+        ({"pathvars": {"results": "other"}}, set()),
+        ({"seeds": [3, 5, 7]}, {"split", "score", "fit of all seeds"}),
     ],
 )
-def test_a_wrong_description_ends_in_one_message(description, message):
+def test_an_edited_key_changes_the_jobs_that_depend_on_it(more, changed):
+    before, after = digests(bench_of()), digests(bench_of(**more))
+    differ = {name for name in before if before[name] != after[name]}
+    assert differ - {"draw"} == changed - {"draw"}
+
+
+@pytest.mark.parametrize(
+    ("command", "where", "message"),
+    [
+        (
+            "fit",
+            {"split": ("simulated", "piared")},
+            "no split 'simulated/piared'.*simulated/paired",
+        ),
+        ("fit", {"runs": ["mvea"]}, "no run 'mvea'; did you mean 'mvae'"),
+        (
+            "fit",
+            {"split": ("simulated", "unpaired"), "runs": ["cca"]},
+            "'cca' in this .*: needs paired",
+        ),
+        ("tune", {}, "'mvae' is not tuned"),
+    ],
+)
+def test_a_job_that_the_config_does_not_have_is_refused(command, where, message):
     with pytest.raises(UserError, match=message):
-        jobs.described(description if isinstance(description, str) else json.dumps(description))
+        getattr(jobs, command)(bench_of(), Results("results"), **WHERE | where)
 
 
-def test_a_file_with_anything_else_is_refused(tmp_path):
-    (tmp_path / "runs.json").write_text(json.dumps([RUN]))
-    with pytest.raises(UserError, match="a job is a JSON object"):
-        jobs.described(str(tmp_path / "runs.json"))
+@pytest.fixture
+def recorded_at(tmp_path):
+    bench = bench_of()
+    (tmp_path / "config.json").write_text(json.dumps(bench.recorded()))
+    return bench, ["--config", str(tmp_path / "config.json"), "--split", "/".join(SPLIT)]
 
 
 @pytest.fixture
 def asked(monkeypatch):
-    """Return the keywords with which the command is called, where nothing is fitted."""
+    """Return the keywords with which `fit` is called, where nothing is fitted."""
     calls = []
-    monkeypatch.setattr("mosaicbench.commands.fit.main", lambda **keywords: calls.append(keywords))
-    monkeypatch.setenv("MOSAICBENCH_CHECKPOINT_SECONDS", "7")
+
+    def fit(**keywords):
+        calls.append(keywords)
+        for output in keywords["runs"][0]["outputs"]:
+            Path(output).mkdir(parents=True, exist_ok=True)
+            for file in FILES_OF_FIT:
+                Path(output, file).write_text('{"status": "ok"}')
+
+    monkeypatch.setattr("mosaicbench.commands.fit.main", fit)
     return calls
 
 
-def test_options_describe_a_single_run(asked):
-    files = ["--train", "t", "--query", "q", "--output", "o"]
-    cli.main(
-        [
-            "fit",
-            "--method",
-            "ridge",
-            *files,
-            "--identity",
-            '{"dataset": "d", "seed": 3}',
-            "--max-minutes",
-            "2",
-        ]
-    )
-    names = {"dataset": "d", "scenario": "unnamed", "run": "ridge", "method": "ridge"}
-    run = names | {"module": "mosaicbench.methods.linear", "hyperparameters": {}, "outputs": ["o"]}
-    assert asked == [
-        {
-            "runs": [run],
-            "seeds": [{"seed": 3, "train": "t", "query": "q", "solution": None}],
-            "limits": {"minutes": 2, "memory_mb": float("inf")},
-            "checkpoint_seconds": 7,
-        }
-    ]
-
-
-def test_a_job_of_an_attempt_has_what_is_usable_of_its_grant(asked, tmp_path):
-    outputs = [tmp_path / name for name in ("a", "b")]
-    for output in outputs:
-        output.mkdir()
-        (output / "run.json").write_text('{"status": "ok"}')
-    job = JOB | {"runs": [RUN | {"outputs": list(map(str, outputs))}]}
-    cli.main(
-        [
-            "fit",
-            json.dumps(job),
-            "--attempt",
-            "1",
-            "--granted-mb",
-            "1060",
-            "--granted-minutes",
-            "12",
-        ]
-    )
-    assert asked[0]["usable"] == {"memory_mb": 60, "minutes": 7}
-    assert asked[0]["limits"] == JOB["limits"]
+def test_what_a_rule_runs_can_be_typed(asked, recorded_at, tmp_path, monkeypatch):
+    bench, words = recorded_at
+    monkeypatch.setenv("MOSAICBENCH_CHECKPOINT_SECONDS", "7")
+    settled = jobs.digest("fit", bench, split=SPLIT, runs=["oracle"])
+    grant = ["--attempt", "1", "--granted-mb", "1060", "--granted-minutes", "12"]
+    cli.main(["fit", *words, "--run", "oracle"])
+    listed = tmp_path / "runs/simulated/paired/_cheap.txt"
+    more = ["--settings", settled, "--written", str(listed), *grant]
+    cli.main(["fit", *words, "--run", "oracle", *more])
+    typed, scheduled = asked
+    assert scheduled == typed | {"usable": {"memory_mb": 60, "minutes": 7}}
+    assert typed["checkpoint_seconds"] == 7
+    assert [seed["seed"] for seed in typed["seeds"]] == [3, 5]
+    names = [line.split("  ")[1] for line in listed.read_text().splitlines()]
+    assert names == [f"oracle/seed-{seed}/{file}" for seed in (3, 5) for file in FILES_OF_FIT]
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--method", "ridge", "--train", "t"], "a single run needs --query, --output"),
-        (
-            [],
-            "a single run needs --method, --train, --query, --output; or give the description of a job",
-        ),
-        ([json.dumps(JOB), "--attempt", "1"], "--attempt needs --granted-mb and --granted-minutes"),
+        (["--settings", "0" * 12], "config.json: its settings .* start Snakemake again"),
+        (["--attempt", "1"], "--attempt needs --granted-mb and --granted-minutes"),
     ],
 )
-def test_a_missing_option_is_one_message(asked, options, message):
-    with pytest.raises(SystemExit, match=message):
-        cli.main(["fit", *options])
+def test_another_config_and_a_missing_option_are_one_message(asked, recorded_at, options, message):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["fit", *recorded_at[1], "--run", "mvae", *options])
+    assert re.search(message, str(ended.value))
     assert not asked

@@ -11,8 +11,7 @@ from mosaicbench.catalog import catalog
 from mosaicbench.catalog import search_spaces as spaces
 from mosaicbench.catalog.cards import NO_QUALITY
 from mosaicbench.catalog.search_spaces import TUNED
-from mosaicbench.config import external as elsewhere
-from mosaicbench.config import registry
+from mosaicbench.config import external, registry
 from mosaicbench.config.checking import Mistake, Options, Text, faults, options, refused_together
 from mosaicbench.config.schema import (
     ALL,
@@ -63,7 +62,7 @@ def of_hyperparameters(key: str, method: str, given: dict) -> Iterator[Mistake]:
 def of_run(name: str, stanza: dict, config: dict) -> Iterator[Mistake]:
     """Yield what is wrong with the stanza of a run."""
     key, method = f"runs.{name}", stanza.get("method", name)
-    if elsewhere.is_meant(stanza):
+    if external.is_meant(stanza):
         yield from faults(External, stanza, key)
         for section in ("datasets", "scenarios"):
             yield from unknown(
@@ -270,4 +269,4 @@ def mistakes(config: dict, sound: dict[str, dict], known: dict) -> Iterator[Mist
 
 def method_of(name: str, stanza: dict) -> str:
     """Return the method of a run; of one that was computed elsewhere, what has its place."""
-    return catalog.EXTERNAL if elsewhere.is_meant(stanza) else stanza.get("method", name)
+    return catalog.EXTERNAL if external.is_meant(stanza) else stanza.get("method", name)

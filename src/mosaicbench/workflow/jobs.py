@@ -171,9 +171,7 @@ def fit(
     }
 
 
-def _fitted(
-    bench: Settings, results: Results, split: Pair, run: str, seeds: Sequence[int]
-) -> dict:
+def _fitted(bench: Settings, results: Results, split: Pair, run: str, seeds: Sequence[int]) -> dict:
     """Return the run of a job of fits, with what is to be saved of it and whose settings it takes."""
     asked = bench.runs[run]
     if asked.method == catalog.EXTERNAL:
@@ -304,8 +302,7 @@ def layout(bench: Settings, results: Results) -> dict:
 def tabulate(bench: Settings, results: Results) -> dict:
     """Return the files of all runs, and what `tabulate` has to know of them."""
     scores, features, cells = (
-        [Path(results.run(*place), file) for place in bench.applicable]
-        for file in FILES_OF_SCORES
+        [Path(results.run(*place), file) for place in bench.applicable] for file in FILES_OF_SCORES
     )
     fits = [Path(results.fit(*place, seed)) for place in bench.applicable for seed in bench.seeds]
     cards = catalog.cards("datasets")

@@ -1,4 +1,4 @@
-"""The files that stand for the code of jobs; what an edit repeats is in test_workflow.py."""
+"""The files that list the code of jobs; what an edit repeats is in test_workflow.py."""
 
 import hashlib
 from pathlib import Path
@@ -7,8 +7,8 @@ import pytest
 
 from mosaicbench.catalog import catalog
 from mosaicbench.errors import NotWritten
-from mosaicbench.workflow import sources
-from mosaicbench.workflow.stamps import stamp
+from mosaicbench.workflow import code_hash
+from mosaicbench.workflow.code_hash import stamp
 
 
 def test_it_tells_every_file_of_the_code(tmp_path):
@@ -17,10 +17,10 @@ def test_it_tells_every_file_of_the_code(tmp_path):
         line.split("  ")[::-1]
         for line in Path(stamp(tmp_path / "code", "fit", method)).read_text().splitlines()
     )
-    files = sources.of("mosaicbench.commands.fit", method)
+    files = code_hash.of("mosaicbench.commands.fit", method)
     assert "mosaicbench/methods/mvae.py" in lines
     assert lines == {
-        Path(file).relative_to(sources.ROOT).as_posix(): hashlib.sha256(
+        Path(file).relative_to(code_hash.ROOT).as_posix(): hashlib.sha256(
             Path(file).read_bytes()
         ).hexdigest()
         for file in files
