@@ -28,7 +28,7 @@ FORBIDDEN = {
 }
 # What the imports of a command, its key, may not reach: an edit there repeats none of its jobs.
 SCIENCE = {"methods", "models", "metrics", "fitting", "scoring", "data", "datasets", "tuning"}
-BEYOND = {"cli", "config", "api", "workflow/cluster", "workflow/attempts", "workflow/jobs"}
+BEYOND = {"cli", "config", "api", "workflow/cluster", "workflow/attempts"}
 NAMED = ("files", "workflow", "fitting")  # rooms of which a key names the files
 KEYS = {
     "prepare": SCIENCE - {"data", "datasets"} | {"report", "stats", "figures"},

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from mosaicbench.catalog import listing
 from mosaicbench.commands.arguments import parser
-from mosaicbench.config import recorded
+from mosaicbench.config import jobs, recorded
 from mosaicbench.errors import NotWritten, UserError
-from mosaicbench.workflow import attempts, jobs
+from mosaicbench.workflow import attempts
 from mosaicbench.workflow.layout import Results
 
 # What a disk or a folder can refuse, to whatever command; anything else is a fault of this program, with a traceback.
@@ -102,7 +102,7 @@ def _step(
     Parameters
     ----------
     command
-        A function of :mod:`mosaicbench.workflow.jobs`.
+        A function of :mod:`mosaicbench.config.jobs`.
     config
         ``config.json``, in the folder of the results.
     settings

@@ -134,8 +134,8 @@ def test_what_a_killed_process_left_is_written_over(tmp_path):
 FIT = """
 import json, sys
 from mosaicbench import cli
-from mosaicbench.workflow import jobs
-from mosaicbench.config import recorded
+from mosaicbench.config import jobs
+from mosaicbench.config import jobs, recorded
 recorded.read = lambda path: None
 jobs.fit = lambda *bench, **named: json.loads(sys.argv[1])
 cli.main(["fit", "--split", "small/paired", "--run", "random_latent"])

@@ -1,6 +1,5 @@
 """The workflow as its user runs it: a tiny benchmark to the end, what reruns after an edit, mistakes refused before any job."""
 
-import json
 import os
 import re
 import shutil
@@ -479,7 +478,7 @@ def test_editing_a_shared_part_reruns_every_model_and_no_baseline(benchmark):
         ("workflow/cluster.py", "ATTEMPTS = 3", "ATTEMPTS = 5"),
         ("workflow/cluster.py", '"TIMEOUT": "timeout"', '"TIMEOUT": "crashed"'),
         ("workflow/attempts.py", "killed from outside", "killed by another"),
-        ("workflow/jobs.py", "there is no run", "there is no such run"),
+        ("config/jobs.py", "there is no run", "there is no such run"),
         ("cli.py", "start Snakemake again", "start again"),
     ],
 )

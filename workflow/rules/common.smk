@@ -17,9 +17,9 @@ if SOURCE.is_dir():
     sys.path.insert(0, str(SOURCE))
 try:
     from mosaicbench.catalog import catalog
-    from mosaicbench.config import checking, external, references, schema, settings
+    from mosaicbench.config import checking, external, jobs, references, schema, settings
     from mosaicbench.errors import UserError
-    from mosaicbench.workflow import cluster, code_hash, jobs, layout
+    from mosaicbench.workflow import cluster, code_hash, layout
 except ImportError as error:
     raise WorkflowError(
         f"the Python that runs Snakemake, {sys.executable}, lacks the package mosaicbench or what it needs ({error}); in a"

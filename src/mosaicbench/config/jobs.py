@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mosaicbench.catalog import catalog
+from mosaicbench.config import external
 from mosaicbench.errors import UserError, nearest
 from mosaicbench.files.atomic import write_text
 from mosaicbench.files.identity import digest_of
@@ -202,8 +203,6 @@ def best_settings(bench: Settings, results: Results, split: Pair, run: str, seed
 
 def read_external(bench: Settings, results: Results, *, split: Pair, runs: Sequence[str]) -> dict:
     """Return the files of one external run, by seed."""
-    from mosaicbench.config import external
-
     names, (run,) = _checked(bench, split, runs), runs
     stanza = bench.runs[run].hyperparameters
     files = external.files(run, stanza, *names, bench.seeds)

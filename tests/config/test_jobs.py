@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from mosaicbench import cli
-from mosaicbench.config import settings
+from mosaicbench.config import jobs, settings
 from mosaicbench.errors import UserError
-from mosaicbench.workflow import jobs
 from mosaicbench.workflow.layout import FILES_OF_FIT, Results
 
 SPLIT = ("simulated", "paired")
