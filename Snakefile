@@ -37,7 +37,8 @@ onstart:
 
 
 onsuccess:
-    for alarm in alarms():
-        print(alarm)
+    print(*jobs.alarms(RESULTS), sep="\n", end="")
     if os.path.exists(RESULTS.report):
-        print(f"Done. Open {RESULTS.report}; numbers are in {RESULTS.tables} and {RESULTS.figures}.")
+        print(
+            f"Done. Open {RESULTS.report}; numbers are in {RESULTS.tables} and {RESULTS.figures}."
+        )

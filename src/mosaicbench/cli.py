@@ -94,7 +94,6 @@ def _step(
     command: str,
     config: Path,
     settings: str | None = None,
-    written: Path | None = None,
     **options: object,
 ) -> None:
     """Do one step of a benchmark as its recorded config describes it.
@@ -107,29 +106,29 @@ def _step(
         ``config.json``, in the folder of the results.
     settings
         What :func:`jobs.digest` returned when the job was planned; None does not compare.
-    written
-        A list to write of the files that the step wrote.
     options
         Those that name the job, and keywords of the command itself.
     """
     bench = recorded.read(config)
-    named = {key: options[key] for key in jobs.NAMES if options.get(key) is not None}
-    if settings not in (None, jobs.digest(command, bench, **named)):
+    name = {key: options[key] for key in jobs.NAMES if options.get(key) is not None}
+    if settings not in (None, jobs.digest(command, bench, **name)):
         raise UserError(
             f"{config}: its settings of this job are not those that the job was planned with, since the"
             " config changed in between; start Snakemake again"
         )
-    job = getattr(jobs, command)(bench, Results(config.parent), **named)
+    results = Results(config.parent)
+    job = getattr(jobs, command)(bench, results, **name)
     main = importlib.import_module(f"mosaicbench.commands.{command}").main
     if command == "fit":
         granted = ("attempt", "granted_mb", "granted_minutes", "checkpoint_seconds")
         _fit(main, job, **{key: options[key] for key in granted})
     elif command == "tune":
-        main(**job, python=options["python"])
+        own = options["python"]
+        main(**job, python=None if own == "python" else own)
     else:
         main(**job)
-    if written is not None:
-        jobs.write_list(written, command, job)
+    if command in ("fit", "score") and "runs" not in name:
+        jobs.write_list(command, results, name["split"], job)
 
 
 def _fit(
@@ -156,7 +155,7 @@ def _score_latents(**options: object) -> None:
     """Score embeddings of any origin."""
     if options["truth"] is None:
         raise UserError("embeddings to score need --truth")
-    of_runs = {"config", "split", "runs", "written", "settings"}
+    of_runs = {"config", "split", "runs", "settings"}
     if asked := [f"--{name}" for name in ("split", "runs") if options[name] is not None]:
         raise UserError(f"--latents: embeddings have no {asked[0].removesuffix('s')}")
     score = importlib.import_module("mosaicbench.commands.score_latents").main

@@ -15,7 +15,7 @@ def test_it_tells_every_file_of_the_code(tmp_path):
     method = catalog.module("methods", "mvae")
     lines = dict(
         line.split("  ")[::-1]
-        for line in Path(stamp(tmp_path / "code", "fit", method)).read_text().splitlines()
+        for line in Path(stamp(tmp_path / "code", "fit", [method])).read_text().splitlines()
     )
     files = code_hash.of("mosaicbench.commands.fit", method)
     assert "mosaicbench/methods/mvae.py" in lines
@@ -32,11 +32,11 @@ def test_each_code_has_a_file_of_its_own(tmp_path):
     written = [
         stamp(tmp_path, "fit"),
         stamp(tmp_path, "split"),
-        *(stamp(tmp_path, "fit", method) for method in methods),
+        *(stamp(tmp_path, "fit", [method]) for method in methods),
     ]
-    written.append(stamp(tmp_path, "fit", *methods))
+    written.append(stamp(tmp_path, "fit", methods))
     assert len(set(written)) == 5
-    assert stamp(tmp_path, "fit", *methods[::-1]) == written[-1]
+    assert stamp(tmp_path, "fit", methods[::-1]) == written[-1]
     assert sorted(tmp_path.iterdir()) == sorted(map(Path, written))
 
 

@@ -39,7 +39,7 @@ rule prepare:
     input:
         lambda wildcards: bench.datasets[wildcards.dataset]["inputs"],
         config=ancient(ANY.config),
-        code=code_of_loader,
+        code=code_of("prepare"),
     output:
         ANY.dataset("{dataset}"),
     log:
@@ -49,21 +49,20 @@ rule prepare:
     conda:
         ENVIRONMENT
     params:
-        settings=settings_of("prepare"),
+        job=job_of("prepare"),
     message:
         "Prepare {wildcards.dataset}"
     shell:
-        "python -m mosaicbench prepare --config {input.config:q} --dataset {wildcards.dataset:q}"
-        " --settings {params.settings:q} 2> {log:q}"
+        "python -m mosaicbench prepare --config {input.config:q} {params.job:q} 2> {log:q}"
 
 
 rule split:
     input:
-        config=ancient(ANY.config),
         dataset=ANY.dataset("{dataset}"),
-        code=code_of_command("split"),
+        config=ancient(ANY.config),
+        code=code_of("split"),
     output:
-        expand(f"{SPLIT}/{{file}}", file=layout.FILES_OF_SPLIT, allow_missing=True),
+        [f"{SPLIT}/{file}" for file in layout.FILES_OF_SPLIT],
     log:
         LOGS.at("split", *OF_SPLIT, "seed-{seed}"),
     benchmark:
@@ -73,24 +72,24 @@ rule split:
     conda:
         ENVIRONMENT
     params:
-        seeds="{seed}",
-        settings=settings_of("split"),
+        job=job_of("split"),
     message:
-        "Split {wildcards.dataset}, {wildcards.scenario}, seed {params.seeds}"
+        "Split {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
     shell:
-        "python -m mosaicbench split --config {input.config:q} --split {wildcards.dataset:q}/{wildcards.scenario:q}"
-        " --seed {params.seeds:q} --settings {params.settings:q} 2> {log:q}"
+        "python -m mosaicbench split --config {input.config:q} {params.job:q} 2> {log:q}"
 
 
 # Of a small dataset, a job for all seeds.
 use rule split as split_small with:
     output:
-        [path for file in layout.FILES_OF_SPLIT for path in files_of_splits(file)],
+        expand(
+            f"{SPLIT}/{{file}}", seed=bench.seeds, file=layout.FILES_OF_SPLIT, allow_missing=True
+        ),
     log:
         LOGS.at("split", *OF_SPLIT, "seeds"),
     benchmark:
         RESOURCES.at("split", *OF_SPLIT, "seeds")
     wildcard_constraints:
         dataset=any_of(SMALL),
-    params:
-        seeds=bench.seeds,
+    message:
+        "Split {wildcards.dataset}, {wildcards.scenario}, all seeds"

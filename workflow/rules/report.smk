@@ -1,30 +1,30 @@
 # tables -> figures, report
 
 
+PICTURED = [*bench.projected, *bench.config["report"]["sampled_runs"]]
+
+
 rule layout:
     input:
         files_of_fits(
-            [place for place in bench.applicable if place[2] in bench.projected],
-            "latents.h5ad",
-            "train_latents.h5ad",
-            "imputed.h5mu",
-            "run.json",
+            [place for place in bench.applicable if place[2] in PICTURED],
+            *[file for file in layout.FILES_OF_FIT if file != "history.tsv"],
             seeds=bench.seeds[:1],
         ),
-        files_of_fits(SAMPLED, "run.json", seeds=bench.seeds[:1]),
-        expand(
-            "{split}/{part}.h5mu",
-            split=[ANY.split(*split, bench.seeds[0]) for split in bench.splits],
-            part=["train", "solution"],
-        ),
+        [
+            f"{ANY.split(*split, bench.seeds[0])}/{part}.h5mu"
+            for split in bench.splits
+            for part in ("train", "solution")
+        ],
         config=ancient(ANY.config),
-        code=code_of_command(
-            "layout",
-            *sorted({catalog.module("methods", bench.runs[place[2]].method) for place in SAMPLED}),
-        ),
+        code=code_of("layout"),
     output:
-        expand("{split}/{table}.tsv", split=PROJECTIONS, table=layout.PROJECTIONS),
-        [directory(f"{split}/virtual") for split in PROJECTIONS],
+        [
+            f"{ANY.projection(*split)}/{table}.tsv"
+            for split in bench.splits
+            for table in layout.PROJECTIONS
+        ],
+        [directory(f"{ANY.projection(*split)}/virtual") for split in bench.splits],
     log:
         LOGS.at("layout"),
     benchmark:
@@ -36,11 +36,11 @@ rule layout:
     resources:
         runtime=lambda wildcards, attempt: (10 + 10 * len(bench.splits)) * attempt,
     params:
-        settings=settings_of("layout"),
+        job=job_of("layout"),
     message:
         "Lay out the query cells of all splits"
     shell:
-        "python -m mosaicbench layout --config {input.config:q} --settings {params.settings:q}"
+        "python -m mosaicbench layout --config {input.config:q} {params.job:q}"
         " --threads {threads} 2> {log:q}"
 
 
@@ -50,9 +50,9 @@ rule draw:
         rules.layout.output,
         config=ancient(ANY.config),
         display=of_project("config/display.yaml"),
-        code=code_of_command("draw", *(catalog.module("figures", name) for name in bench.figures)),
+        code=code_of("draw"),
     output:
-        files_of_figures(),
+        [report(file, **about) if about else file for file, about in jobs.reported_figures(bench)],
     log:
         LOGS.at("draw"),
     benchmark:
@@ -64,11 +64,11 @@ rule draw:
     resources:
         runtime=lambda wildcards, attempt: (20 + 5 * len(bench.splits)) * attempt,
     params:
-        settings=settings_of("draw"),
+        job=job_of("draw"),
     message:
         "Draw all figures"
     shell:
-        "python -m mosaicbench draw --config {input.config:q} --settings {params.settings:q} 2> {log:q}"
+        "python -m mosaicbench draw --config {input.config:q} {params.job:q} 2> {log:q}"
 
 
 rule report:
@@ -78,8 +78,7 @@ rule report:
         tables=rules.tabulate.output,
         config=ANY.config,
         display=of_project("config/display.yaml"),
-        code=code_of_command("report"),
-        pages=[*in_package("report/page/*.j2"), *in_package("report/page/assets/*.[cj]s*")],
+        code=code_of("report"),
     output:
         report=ANY.report,
         citations=ANY.citations,

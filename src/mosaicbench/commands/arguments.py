@@ -105,7 +105,6 @@ SEEDS = option(
     "--seed", "those of the config, if left out", type=int, nargs="+", dest="seeds", metavar="N"
 )
 SETTINGS = option("--settings", "digest that the job's settings must have", metavar="DIGEST")
-WRITTEN = path("--written", "a list to write of the files that were written", metavar="FILE")
 APPLYING = (
     path("--output", required=True, metavar="FILE.h5mu"),
     option("--no-imputation", "latents and types only", action="store_false", dest="impute"),
@@ -259,7 +258,6 @@ def commands() -> dict[str, tuple]:
             CONFIG,
             option("--split", type=_split, metavar="DATASET/SCENARIO"),
             option("--run", "all, if left out", nargs="+", dest="runs", metavar="RUN"),
-            WRITTEN,
             SETTINGS,
             "both",
             option("--groups", "groups of metrics", type=GROUPS, nargs="+", metavar="GROUP"),
@@ -297,7 +295,13 @@ def commands() -> dict[str, tuple]:
             "fit --split simulated/paired --run mvae --seed 0",
             CONFIG,
             SPLIT,
-            RUNS,
+            option(
+                "--run",
+                "all baselines and controls that are cheap, if left out",
+                nargs="+",
+                dest="runs",
+                metavar="RUN",
+            ),
             SEEDS,
             option(
                 "--checkpoint-seconds",
@@ -311,7 +315,6 @@ def commands() -> dict[str, tuple]:
             option("--attempt", "1 for the first", type=int, metavar="N"),
             option("--granted-mb", "memory of the whole job", type=float),
             option("--granted-minutes", "wall-clock time of the whole job", type=float),
-            WRITTEN,
             SETTINGS,
         ),
         "read_external": (
@@ -337,7 +340,9 @@ def commands() -> dict[str, tuple]:
             SPLIT,
             RUNS,
             SEEDS,
-            option("--python", "the interpreter of the method's own environment", metavar="FILE"),
+            option(
+                "--python", "that of the method's own environment", default="python", metavar="FILE"
+            ),
             THREADS,
             SETTINGS,
         ),

@@ -8,11 +8,13 @@ whose keywords it changes; the job compares that digest with the config that it 
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
+from os.path import relpath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,13 +23,23 @@ from mosaicbench.config import external
 from mosaicbench.errors import UserError, nearest
 from mosaicbench.files.atomic import write_text
 from mosaicbench.files.identity import digest_of
-from mosaicbench.workflow.layout import FILES_OF_FIT, FILES_OF_SCORES, Results, project_file
+from mosaicbench.workflow.layout import (
+    FILES_OF_FIT,
+    FILES_OF_SCORES,
+    PACKAGE,
+    PARTS_OF_SPLIT,
+    TABLES,
+    Results,
+    environments,
+    project_file,
+)
 
 if TYPE_CHECKING:
     from mosaicbench.config.recorded import Settings
 
 SMALL = 20_000  # cells of a dataset: up to so many, to start a process costs more than its work
 QUICK = 20_000  # steps of a training, each some milliseconds: up to so many, one job fits all seeds
+GROUPS_OF_MEAN = ("alignment", "label_transfer", "imputation")  # of the objective "mean"
 PLACE = ("dataset", "scenario", "run")
 STEPS = ("prepare", "split", "fit", "read_external", "split_inner", "tune", "score")
 STEPS += ("layout", "tabulate", "draw", "report")
@@ -84,26 +96,185 @@ def fitting(bench: Settings, dataset: str, scenario: str, run: str) -> str:
     return "fit_baseline" if costly else "fit_cheap"
 
 
-def write_list(path: Path, command: str, job: dict) -> None:
-    """Write the SHA-256 and the path of each file that `fit` or `score` wrote, relative to the list's folder."""
+# --- what the Snakefile asks of a job: its name, its words, its code and its files ---
+
+
+def named(wildcards: Mapping[str, str]) -> dict:
+    """Return the keywords that name a job, from Snakemake's wildcards."""
+    found: dict = {}
+    if "scenario" in wildcards:
+        found["split"] = (wildcards["dataset"], wildcards["scenario"])
+    elif "dataset" in wildcards:
+        found["dataset"] = wildcards["dataset"]
+    if "run" in wildcards:
+        found["runs"] = [wildcards["run"]]
+    if "seed" in wildcards:
+        found["seeds"] = [int(wildcards["seed"])]
+    return found
+
+
+def words(command: str, bench: Settings, wildcards: Mapping[str, str]) -> list[str]:
+    """Return the words by which the command line is told of a job, the digest of its settings last."""
+    name = named(wildcards)
+    found = ["--dataset", name["dataset"]] if "dataset" in name else []
+    found += ["--split", "/".join(name["split"])] if "split" in name else []
+    found += ["--run", *name.get("runs", ())] if "runs" in name else []
+    found += ["--seed", *map(str, name["seeds"])] if "seeds" in name else []
+    return [*found, "--settings", digest(command, bench, **name)]
+
+
+def digest(command: str, bench: Settings, **name: object) -> str:
+    """Return 12 hexadecimal digits for the keywords of a job, wherever its results are."""
+    keywords = globals()[command](bench, Results("results"), **name)
+    keywords = {key: value for key, value in keywords.items() if key not in OF_PROJECT}
+    text = json.dumps(keywords, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def code(
+    command: str, bench: Settings, wildcards: Mapping[str, str]
+) -> tuple[tuple[str, ...], ...]:
+    """Return the modules that decide a job, its command's own apart, and the other files of the package that it reads."""
+    name, files = named(wildcards), []
+    if command == "prepare":
+        modules = [("datasets", bench.datasets[name["dataset"]]["loader"])]
+        files = ["data/antibody_targets.tsv"]
+        cells = f"data/embedded/{modules[0][1]}.npz"
+        files += [cells, "data/embedded/merged_types.tsv"] if (PACKAGE / cells).is_file() else []
+    elif command in ("fit", "tune"):
+        runs = name.get("runs") or cheap_runs(bench, name["split"])
+        modules = [("methods", bench.runs[run].method) for run in runs]
+        modules += [("metrics", metric) for metric in _judges(bench) if command == "tune"]
+    elif command == "score":
+        cards = catalog.cards("metrics")
+        modules = [
+            ("metrics", metric) for metric in cards if cards[metric]["group"] in bench.groups
+        ]
+    elif command == "layout":
+        sampled = bench.config["report"]["sampled_runs"]
+        modules = [("methods", bench.runs[run].method) for run in sampled]
+    elif command == "draw":
+        modules = [("figures", figure) for figure in bench.figures]
+    else:
+        modules = []
+    if command == "report":
+        pages = [*PACKAGE.glob("report/page/*.j2"), *PACKAGE.glob("report/page/assets/*.[cj]s*")]
+        files = [page.relative_to(PACKAGE).as_posix() for page in pages]
+    return tuple(sorted({catalog.module(*one) for one in modules})), tuple(sorted(files))
+
+
+def _judges(bench: Settings) -> list[str]:
+    """Return the metrics of the objective that trials are compared by."""
+    objective, cards = bench.tuning.get("objective"), catalog.cards("metrics")
+    groups = GROUPS_OF_MEAN if objective == "mean" else ()
+    return [name for name in cards if name == objective or cards[name]["group"] in groups]
+
+
+def files_of_fits(
+    bench: Settings, places: Iterable, *files: str, seeds: Sequence[int]
+) -> list[str]:
+    """Return what a job waits for that reads these files of fits: they, or the list of all files of cheap runs."""
+    results, found = Results("<results>"), {}
+    for *split, run in places:
+        if fitting(bench, *split, run) == "fit_cheap":
+            found[results.cheap_fits(*split)] = None
+        else:
+            folders = [results.fit(*split, run, seed) for seed in seeds]
+            found |= dict.fromkeys(f"{folder}/{file}" for folder, file in product(folders, files))
+    return list(found)
+
+
+def inputs_of_fit(bench: Settings, wildcards: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the files that a job of fits, or of trials, reads."""
+    job = fit(bench, Results("<results>"), **named(wildcards))
+    cards = [catalog.card("methods", run["method"]) for run in job["runs"]]
+    parts = ["train", "query"]
+    parts += ["solution"] if any("solution" in card["inputs"] for card in cards) else []
+    tuned = [file for run in job["runs"] for file in run.get("tuned", ())]
+    return {
+        "splits": [seed[part] for seed, part in product(job["seeds"], parts)],
+        "tuned": sorted(set(tuned)),
+        "environment": [
+            f"{relpath(environments())}/{card['environment']}/.ready"
+            for card in cards
+            if "environment" in card
+        ],
+    }
+
+
+def inputs_of_external(bench: Settings, wildcards: Mapping[str, str]) -> list[str]:
+    """Return the files that a job of an external run reads."""
+    job = read_external(bench, Results("<results>"), **named(wildcards))
+    splits = [f"{seed['split']}/{file}" for seed, file in product(job["seeds"], PARTS_OF_SPLIT)]
+    parts = product(job["seeds"], external.PARTS)
+    return splits + sorted({seed[part] for seed, part in parts if part in seed})
+
+
+def inputs_of_score(bench: Settings, wildcards: Mapping[str, str]) -> list[str]:
+    """Return the files that a job of scores reads."""
+    split, runs = named(wildcards)["split"], named(wildcards).get("runs")
+    places = [(*split, run) for run in runs or runs_of_split(bench, split)]
+    folders = [Results("<results>").split(*split, seed) for seed in bench.seeds]
+    return [
+        *files_of_fits(bench, places, *FILES_OF_FIT, seeds=bench.seeds),
+        *(f"{folder}/{part}.h5mu" for folder, part in product(folders, ("train", "solution"))),
+    ]
+
+
+def reported_tables() -> list[tuple[str, dict]]:
+    """Return each table, and how the report of ``snakemake --report`` shows it: {} of the longest, which it leaves out."""
+    longest = ("scores", "features", "history", "phases")
+    about = {"category": "Tables", "caption": "../report/tables.rst"}
+    return [
+        (
+            Results("<results>").table(name),
+            {} if name in longest else about | {"labels": {"table": f"{name}.tsv"}},
+        )
+        for name in TABLES
+    ]
+
+
+def reported_figures(bench: Settings) -> list[tuple[str, dict]]:
+    """Return each file of a figure, of each split or of all, and how that report shows it: {} of those that it leaves out."""
+    found = []
+    for figure in bench.figures:
+        card = catalog.card("figures", figure)
+        for split in bench.splits if card["per"] == "split" else [()]:
+            path = Results(Results("<results>").figures).at(*split, figure)
+            about = {"category": "Figures", "caption": f"../report/{figure}.rst"}
+            about["subcategory"] = ", ".join(split) or "all datasets"
+            found.append((f"{path}.png", {}))
+            for form, shown in (("svg", "picture"), ("tsv", "table")):
+                labels = {"figure": card["label"], "shown as": shown}
+                found.append((f"{path}.{form}", about | {"labels": labels}))
+    return found
+
+
+def alarms(results: Results) -> list[str]:
+    """Return a line for each control whose scores are not where theory puts them, from the table of sanity checks."""
+    table = Path(results.table("sanity_checks"))
+    if not table.is_file():
+        return []
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file, delimiter="\t") if row["check"] == "control"]
+    line = "ALARM: {dataset}, {scenario}: {run}, {metric}: {message}"
+    return [line.format_map(row) for row in rows]
+
+
+def write_list(command: str, results: Results, split: Pair, job: dict) -> None:
+    """Write the SHA-256 and the path of each file that a job wrote whose rule cannot name them: of all cheap runs, of all scores."""
     if command == "fit":
+        path = Path(results.cheap_fits(*split))
         folders = [Path(output) for run in job["runs"] for output in run["outputs"]]
         files = [folder / file for folder, file in product(folders, FILES_OF_FIT)]
     else:
+        path = Path(results.scores_of_split(*split))
         files = [*job["scores"], *job["features"], *job["cells"]]
     lines = [f"{digest_of(file)}  {file.relative_to(path.parent).as_posix()}\n" for file in files]
     write_text(path, "".join(lines))
 
 
 # --- the keywords of each command ---
-
-
-def digest(command: str, bench: Settings, **named: object) -> str:
-    """Return 12 hexadecimal digits for the keywords of a job, wherever its results are."""
-    keywords = globals()[command](bench, Results("results"), **named)
-    keywords = {key: value for key, value in keywords.items() if key not in OF_PROJECT}
-    text = json.dumps(keywords, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def prepare(bench: Settings, results: Results, *, dataset: str) -> dict:
@@ -152,11 +323,14 @@ def fit(
     results: Results,
     *,
     split: Pair,
-    runs: Sequence[str],
+    runs: Sequence[str] | None = None,
     seeds: Sequence[int] | None = None,
 ) -> dict:
-    """Return how `fit` describes runs, their seeds and limits."""
-    names = _checked(bench, split, runs)
+    """Return how `fit` describes runs, their seeds and limits; by default all cheap runs of a split."""
+    names = _checked(bench, split, runs or ())
+    runs = runs or cheap_runs(bench, names)
+    if not runs:
+        raise UserError("--run: name one; this split has no runs that one job fits together")
     seeds = bench.seeds if seeds is None else list(seeds)
     return {
         "runs": [_fitted(bench, results, names, run, seeds) for run in runs],

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -25,8 +26,10 @@ STATEMENT = re.compile(
 OTHERWISE = re.compile(rf"\b(?:from|import)\b[^\n]*(?:\b{PACKAGE}\b|\\$)", re.MULTILINE)
 
 
-def stamp(folder: str | Path, command: str, *modules: str) -> str:
-    """Return the file that lists the code of a command and of further modules, written where it changed.
+def stamp(
+    folder: str | Path, command: str, modules: Sequence[str] = (), files: Sequence[str] = ()
+) -> str:
+    """Return the file that lists the code of a command and of further modules and files, written where it changed.
 
     The same code gives the same bytes on every machine.
 
@@ -38,14 +41,17 @@ def stamp(folder: str | Path, command: str, *modules: str) -> str:
         A module of ``mosaicbench.commands``.
     modules
         Dotted names, such as that of a method's module.
+    files
+        Other files, by their path in this package.
 
     Raises
     ------
     NotWritten
         When the folder cannot be written to.
     """
-    files = map(Path, of(f"mosaicbench.commands.{command}", *modules))
-    lines = [f"{digest(file)}  {file.relative_to(ROOT).as_posix()}\n" for file in files]
+    read = [Path(file) for file in of(f"mosaicbench.commands.{command}", *modules)]
+    read += [ROOT / PACKAGE / file for file in files]
+    lines = [f"{digest(file)}  {file.relative_to(ROOT).as_posix()}\n" for file in read]
     named = hashlib.sha256(" ".join(sorted(modules)).encode()).hexdigest()[:12]
     path = Path(folder, f"{command}-{named}.txt" if modules else f"{command}.txt")
     if not path.is_file() or path.read_text(encoding="utf-8") != "".join(lines):
