@@ -5,30 +5,22 @@ from snakemake.utils import min_version
 
 min_version("9.21")
 
-# A config named with --configfile stands alone: what it leaves out takes the schema's defaults, not the default benchmark's.
+# A config named with --configfile is used alone: what it leaves out takes the schema's defaults, not the default benchmark's.
 if not workflow.overwrite_configfiles:
 
     configfile:
         "config/config.yaml"
         if os.path.exists("config/config.yaml")
-        else os.path.join(
-            workflow.current_basedir.get_path_or_uri(secret_free=True), "config/config.yaml"
-        )
+        else f"{workflow.current_basedir.get_path_or_uri(secret_free=True)}/config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/cluster.smk"
-include: "workflow/rules/data_helpers.smk"
 include: "workflow/rules/data.smk"
-include: "workflow/rules/peers_helpers.smk"
 include: "workflow/rules/peers.smk"
-include: "workflow/rules/fit_helpers.smk"
-include: "workflow/rules/tune_helpers.smk"
 include: "workflow/rules/tune.smk"
 include: "workflow/rules/fit.smk"
-include: "workflow/rules/score_helpers.smk"
 include: "workflow/rules/score.smk"
-include: "workflow/rules/report_helpers.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -45,9 +37,8 @@ onstart:
 
 
 onsuccess:
-    for alarm in alarms():
-        print(alarm)
+    print(*jobs.alarms(RESULTS), sep="\n", end="")
     if os.path.exists(RESULTS.report):
         print(
-            f"Done. Open {RESULTS.report}; its numbers are in {RESULTS.tables} and {RESULTS.figures}."
+            f"Done. Open {RESULTS.report}; numbers are in {RESULTS.tables} and {RESULTS.figures}."
         )

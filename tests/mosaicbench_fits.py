@@ -13,6 +13,7 @@ from mosaicbench.catalog import catalog
 from mosaicbench.commands import fit
 from mosaicbench.files.runs import draws_of, read_imputed, read_latents, read_record
 from mosaicbench.files.splits import read_split, write_split
+from mosaicbench.tuning.trial import FIT
 
 # A job in a process of its own that forks for no fit: what a wrapped package imports and compiles is there for the next one.
 WITHOUT_FORKS = """
@@ -63,7 +64,7 @@ def fit_one(
     if (
         "jax" in sys.modules and ".peers." in run["module"]
     ):  # its threads do not survive the fork of a fit that needs them
-        subprocess.run([sys.executable, "-m", "mosaicbench", "fit", json.dumps(job)], check=True)
+        subprocess.run([sys.executable, "-c", FIT], input=json.dumps(job), text=True, check=True)
     else:
         fit.main(**job)
     return read_record(output / "run.json")

@@ -11,12 +11,12 @@ from conftest import REPOSITORY
 from importlinter.cli import lint_imports
 
 from mosaicbench.catalog import catalog
-from mosaicbench.workflow import sources
+from mosaicbench.workflow import code_hash
 
 PACKAGE = REPOSITORY / "src/mosaicbench"
 # What the imports of a command, its key, may not reach: an edit there repeats none of its jobs.
 SCIENCE = {"methods", "models", "metrics", "fitting", "scoring", "data", "datasets", "tuning"}
-BEYOND = {"cli", "config", "api", "workflow/cluster", "workflow/attempts", "workflow/jobs"}
+BEYOND = {"cli", "config", "api", "workflow/cluster", "workflow/attempts"}
 NAMED = ("files", "workflow", "fitting")  # rooms of which a key names the files
 KEYS = {
     "prepare": SCIENCE - {"data", "datasets"} | {"report", "stats", "figures"},
@@ -58,7 +58,7 @@ def test_importing_the_package_imports_nothing_else():
 
 def key_of(*modules):
     """Return the rooms and files that a job of these modules depends on, without the commands themselves."""
-    files = [Path(file).relative_to(PACKAGE).with_suffix("") for file in sources.of(*modules)]
+    files = [Path(file).relative_to(PACKAGE).with_suffix("") for file in code_hash.of(*modules)]
     return {file.as_posix() if file.parts[0] in NAMED else file.parts[0] for file in files} - {
         "commands"
     }
@@ -74,7 +74,7 @@ def test_the_key_of_a_command_reaches_only_what_decides_its_files(command):
 
 
 def test_editing_a_metric_cannot_retrain_a_method():
-    fit = set(sources.of("mosaicbench.commands.fit", "mosaicbench.methods.mvae"))
+    fit = set(code_hash.of("mosaicbench.commands.fit", "mosaicbench.methods.mvae"))
     rooms = ("mosaicbench/metrics/", "mosaicbench/report/", "mosaicbench/data/")
     assert not any(room in file for room in rooms for file in fit)
     assert any(file.endswith("models/training.py") for file in fit)
@@ -84,12 +84,12 @@ def test_editing_a_metric_cannot_retrain_a_method():
 def test_a_baseline_does_not_depend_on_what_models_are_made_of():
     assert not any(
         "/models/" in file and not file.endswith("/models/estimators.py")  # how a model is saved
-        for file in sources.of("mosaicbench.commands.fit", "mosaicbench.methods.linear")
+        for file in code_hash.of("mosaicbench.commands.fit", "mosaicbench.methods.linear")
     )
 
 
 def test_sources_follow_imports_inside_functions():
-    assert any(file.endswith("files/runs.py") for file in sources.of("mosaicbench.commands.fit"))
+    assert any(file.endswith("files/runs.py") for file in code_hash.of("mosaicbench.commands.fit"))
 
 
 def imported(tree):
@@ -110,7 +110,7 @@ def test_imports_found_by_their_lines_are_those_of_the_whole_code():
     assert len(files) > 100
     for path in files:
         text = path.read_text()
-        assert imported(sources._import_statements(text)) == imported(ast.parse(text)), path
+        assert imported(code_hash._import_statements(text)) == imported(ast.parse(text)), path
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_imports_found_by_their_lines_are_those_of_the_whole_code():
 )
 def test_an_import_in_another_form_is_found_too(tmp_path, text):
     (tmp_path / "file.py").write_text(text)
-    assert "mosaicbench.errors" in sources._imports(tmp_path / "file.py")
+    assert "mosaicbench.errors" in code_hash._imports(tmp_path / "file.py")
 
 
 def test_nothing_names_a_machine_or_a_registry():

@@ -68,7 +68,7 @@ def code_key(config: Path) -> str:
     """Return the key of the present code for a study, 12 hexadecimal digits; `config` is YAML or a ``results/config.json``."""
     from mosaicbench.catalog import catalog
     from mosaicbench.config import settings
-    from mosaicbench.workflow import sources
+    from mosaicbench.workflow import code_hash
 
     bench = settings.read(config)
     tuning = bench.config.get("tuning") or {}
@@ -89,8 +89,8 @@ def code_key(config: Path) -> str:
     runs = {name: [run.method, run.hyperparameters] for name, run in bench.runs.items()}
     asked = [datasets, bench.scenarios, runs, bench.seeds, bench.preprocess, tuning]
     files = {
-        Path(file).relative_to(sources.ROOT).as_posix(): plain(Path(file))
-        for file in sources.of(*modules)
+        Path(file).relative_to(code_hash.ROOT).as_posix(): plain(Path(file))
+        for file in code_hash.of(*modules)
     }
     return _digest([asked, files])
 
@@ -167,7 +167,7 @@ def keys_at(commit: str) -> dict[str, str]:
 
 def key_of_results(results: Path) -> str:
     """Return the key of the code that made results, "" where the files of code that they name are not the present ones."""
-    from mosaicbench.workflow import sources
+    from mosaicbench.workflow import code_hash
 
     stamps = [
         path for command in COMMANDS for path in (results / "code").glob(f"{command}[-.]*txt")
@@ -177,7 +177,7 @@ def key_of_results(results: Path) -> str:
         for stamp in stamps
         for line in stamp.read_text(encoding="utf-8").splitlines()
     ]
-    present = {name: Path(sources.ROOT, name) for _, name in files}
+    present = {name: Path(code_hash.ROOT, name) for _, name in files}
     same = all(
         present[name].is_file() and _sha256(present[name]) == digest for digest, name in files
     )

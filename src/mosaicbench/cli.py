@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import errno
 import importlib
-import inspect
 import os
 import signal
 import sys
+from pathlib import Path
 
 from mosaicbench.catalog import listing
 from mosaicbench.commands.arguments import parser
+from mosaicbench.config import jobs, recorded
 from mosaicbench.errors import NotWritten, UserError
-from mosaicbench.workflow import attempts, jobs
+from mosaicbench.workflow import attempts
+from mosaicbench.workflow.layout import Results
 
 # What a disk or a folder can refuse, to whatever command; anything else is a fault of this program, with a traceback.
 OF_THE_DISK = {
@@ -60,19 +62,13 @@ def _run(arguments: list[str] | None) -> None:
     try:
         if command == "list":
             listing.main(**options)
-        elif command == "fit":
-            _fit(**options)
-        elif command in ("adopt", "tune"):
-            _do(command, options["job"])
-        elif command == "score":
-            _score(**options)
+        elif command == "score" and options["latents"] is not None:
+            _score_latents(**options)
+        elif command in jobs.STEPS:
+            _step(command, **options)
         elif command == "plan":
             importlib.import_module("mosaicbench.commands.plan").main(
                 **options | {"shapes": dict(options["shapes"])}
-            )
-        elif command == "tabulate":
-            importlib.import_module("mosaicbench.commands.tabulate").main(
-                **jobs.of_tables(**options)
             )
         else:
             importlib.import_module(f"mosaicbench.commands.{command}").main(**options)
@@ -94,31 +90,57 @@ def _run(arguments: list[str] | None) -> None:
         sys.exit(f"mosaicbench {command}: {file}: {error.strerror}; mend that, and run again")
 
 
-def _do(command: str, job: dict) -> None:
-    """Do what a job says: a JSON object with the keywords of a command."""
-    main = importlib.import_module(f"mosaicbench.commands.{command}").main
-    try:
-        inspect.signature(main).bind(**job)
-    except TypeError as error:
+def _step(
+    command: str,
+    config: Path,
+    settings: str | None = None,
+    **options: object,
+) -> None:
+    """Do one step of a benchmark as its recorded config describes it.
+
+    Parameters
+    ----------
+    command
+        A function of :mod:`mosaicbench.config.jobs`.
+    config
+        ``config.json``, in the folder of the results.
+    settings
+        What :func:`jobs.digest` returned when the job was planned; None does not compare.
+    options
+        Those that name the job, and keywords of the command itself.
+    """
+    bench = recorded.read(config)
+    name = {key: options[key] for key in jobs.NAMES if options.get(key) is not None}
+    if settings not in (None, jobs.digest(command, bench, **name)):
         raise UserError(
-            "JOB: {}".format(str(error).replace("keyword-only ", ""))
-        ) from error  # as Python 3.12 and later say
-    jobs.check_inside(command, job)
-    main(**job)
+            f"{config}: its settings of this job are not those that the job was planned with, since the"
+            " config changed in between; start Snakemake again"
+        )
+    results = Results(config.parent)
+    job = getattr(jobs, command)(bench, results, **name)
+    main = importlib.import_module(f"mosaicbench.commands.{command}").main
+    if command == "fit":
+        granted = ("attempt", "granted_mb", "granted_minutes", "checkpoint_seconds")
+        _fit(main, job, **{key: options[key] for key in granted})
+    elif command == "tune":
+        own = options["python"]
+        main(**job, python=None if own == "python" else own)
+    else:
+        main(**job)
+    if command in ("fit", "score") and "runs" not in name:
+        jobs.write_list(command, results, name["split"], job)
 
 
 def _fit(
-    job: str | None,
+    fit: object,
+    job: dict,
     attempt: int | None,
     granted_mb: float | None,
     granted_minutes: float | None,
     checkpoint_seconds: float,
-    **by_hand: object,
 ) -> None:
     """Fit a job; one with a number of an attempt within what it was granted."""
-    job = jobs.of_one_run(**by_hand) if job is None else jobs.described(job)
     job["checkpoint_seconds"] = checkpoint_seconds
-    fit = importlib.import_module("mosaicbench.commands.fit").main
     if attempt is None:
         fit(**job)
     elif granted_mb is None or granted_minutes is None:
@@ -129,30 +151,12 @@ def _fit(
         )
 
 
-def _score(**options: object) -> None:
-    """Score runs of a split, or embeddings that were made elsewhere."""
-    alone = {"latents", "truth", "embedding", "graph", "cell_type", "batch", "output"}
-    elsewhere = options["latents"] is not None
-    needed = (
-        ("latents", "truth")
-        if elsewhere
-        else ("runs", "splits", "groups", "scores", "features", "cells")
-    )
-    if missing := [f"--{name}" for name in needed if options[name] is None]:
-        raise UserError(
-            f"{'embeddings' if elsewhere else 'runs'} to score need {', '.join(missing)}"
-        )
-    taken = {
-        name: value
-        for name, value in options.items()
-        if name == "groups" or (name in alone) == elsewhere
-    }
-    if elsewhere and (
-        others := [
-            f"--{name}" for name in options if name not in taken and options[name] is not None
-        ]
-    ):
-        raise UserError(f"--latents: embeddings that were made elsewhere have no {others[0]}")
-    importlib.import_module(
-        f"mosaicbench.commands.{'score_latents' if elsewhere else 'score'}"
-    ).main(**taken)
+def _score_latents(**options: object) -> None:
+    """Score embeddings of any origin."""
+    if options["truth"] is None:
+        raise UserError("embeddings to score need --truth")
+    of_runs = {"config", "split", "runs", "settings"}
+    if asked := [f"--{name}" for name in ("split", "runs") if options[name] is not None]:
+        raise UserError(f"--latents: embeddings have no {asked[0].removesuffix('s')}")
+    score = importlib.import_module("mosaicbench.commands.score_latents").main
+    score(**{name: value for name, value in options.items() if name not in of_runs})

@@ -88,7 +88,6 @@ def test_its_files_appear_in_the_report(extended):
         "--config",
         "report={umap_runs: []}",
         "save_models=[]",
-        "few_jobs=true",
     ]  # no cells laid out and no model kept: test_workflow.py has them
     place = {
         "folder": extended.root,

@@ -17,16 +17,6 @@ from mosaicbench.commands.user_arguments import FOR_USERS
 from mosaicbench.config import settings
 from mosaicbench.errors import nearest
 
-ADOPTION = {"dataset": "d", "scenario": "s", "run": "r"}
-SEARCH = {
-    "identity": ADOPTION | {"method": "cca", "seed": 0},
-    "of": "cca",
-    "hyperparameters": {},
-    "split": "v",
-    "output": "o",
-}
-SEARCH |= {"trials": 1, "objective": "mean", "seed": 0, "limits": {"minutes": 1, "memory_mb": 1}}
-
 
 def python(*arguments):
     environment = {"PYTHONPATH": str(REPOSITORY / "src"), "PATH": "/usr/bin:/bin"}
@@ -36,25 +26,11 @@ def python(*arguments):
 
 
 def test_a_users_mistake_is_a_message_without_a_traceback(tmp_path):
-    parts = [word for part in ("train", "query", "solution") for word in (f"--{part}", part)]
-    dataset = str(tmp_path / "no.h5mu")
-    done = python(
-        "-m",
-        "mosaicbench",
-        "split",
-        "--dataset",
-        dataset,
-        "--scenario",
-        "s",
-        "--kind",
-        "paired",
-        "--seeds",
-        "0",
-        *parts,
-    )
+    config = str(tmp_path / "config.json")
+    done = python("-m", "mosaicbench", "split", "--config", config, "--split", "d/paired")
     assert done.returncode == 1
     assert done.stderr.startswith("mosaicbench split: ")
-    assert "no.h5mu: no such file" in done.stderr
+    assert f"snakemake --cores 1 {config}" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -64,25 +40,6 @@ def test_a_config_that_is_no_yaml_is_a_message_without_a_traceback(tmp_path):
     assert done.returncode == 2
     assert "my.yaml: not valid YAML" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_an_unknown_method_names_the_nearest():
-    with pytest.raises(SystemExit, match="mosaicbench fit: .*'mvea'; did you mean 'mvae'"):
-        cli.main(
-            [
-                "fit",
-                "--method",
-                "mvea",
-                "--identity",
-                "{}",
-                "--train",
-                "a",
-                "--query",
-                "b",
-                "--output",
-                "c",
-            ]
-        )
 
 
 def test_list_shows_every_card(capsys):
@@ -130,71 +87,6 @@ def test_a_verb_imports_only_what_it_needs(module, absent):
     )
     assert done.returncode == 0, done.stderr
     assert not absent & set(json.loads(done.stdout))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["tune", "nonsense"], "argument JOB: no JSON"),
-        (
-            ["prepare", "--dataset", "x", "--options", "[1]", "--output", "y"],
-            "argument --options: must be an object of JSON",
-        ),
-        (["tune", "{}"], "mosaicbench tune: JOB: missing a required argument: 'identity'"),
-        (
-            ["adopt", '{"sedes": [0]}'],
-            "mosaicbench adopt: JOB: missing a required argument: 'dataset'",
-        ),
-        (
-            ["adopt", json.dumps(ADOPTION | {"seeds": [{"split": "v"}]})],
-            "mosaicbench adopt: seeds[0] lacks the key 'seed'",
-        ),
-        (
-            ["adopt", json.dumps(ADOPTION | {"seeds": [0]})],
-            "mosaicbench adopt: seeds[0] is to be an object",
-        ),
-        (
-            ["adopt", json.dumps(ADOPTION | {"seeds": {}})],
-            "mosaicbench adopt: a job needs 'seeds', a list of at least one",
-        ),
-        (
-            ["tune", json.dumps(SEARCH | {"identity": {"run": "r"}})],
-            "mosaicbench tune: identity lacks the key 'dataset'",
-        ),
-        (
-            ["tune", json.dumps(SEARCH | {"limits": {"minutes": 1}})],
-            "mosaicbench tune: limits lacks the key 'memory_mb'",
-        ),
-    ],
-)
-def test_a_job_that_cannot_be_done_ends_in_one_message(arguments, message, capsys):
-    with pytest.raises(SystemExit) as ended:
-        cli.main(arguments)
-    assert message in f"{ended.value} {capsys.readouterr().err}"
-
-
-def test_a_cut_needs_as_many_files_as_seeds(tmp_path):
-    files = [
-        word
-        for part in ("train", "query", "solution")
-        for word in (f"--{part}", str(tmp_path / part))
-    ]
-    with pytest.raises(SystemExit, match="each needs as many files as there are --seeds"):
-        cli.main(
-            [
-                "split",
-                "--dataset",
-                "d",
-                "--scenario",
-                "s",
-                "--kind",
-                "paired",
-                "--seeds",
-                "0",
-                "1",
-                *files,
-            ]
-        )
 
 
 def test_every_help_has_an_example_that_can_be_typed(monkeypatch):

@@ -1,13 +1,16 @@
 """Configs: what they are settled to, and one message with all mistakes, their keys and the nearest valid names."""
 
 import ast
+import json
 
+import anndata
+import numpy as np
 import pytest
 import yaml
 from conftest import REPOSITORY
 
 from mosaicbench.catalog import catalog
-from mosaicbench.config import schema, settings
+from mosaicbench.config import recorded, schema, settings
 from mosaicbench.data import embedded
 from mosaicbench.data.links import linked
 from mosaicbench.errors import UserError
@@ -164,27 +167,34 @@ def test_a_config_of_one_dataset_gets_every_default():
     assert settings.load(bench.config) == bench
 
 
-def test_with_few_jobs_a_split_scores_all_its_runs_in_one_job_unless_values_of_some_go():
-    scenarios = {
-        "paired": {"kind": "paired", "runs": ["cca", "oracle"]},
-        "unpaired": {"kind": "unpaired"},
+def test_the_recorded_config_is_read_without_a_check_and_may_be_run_again(tmp_path):
+    stanzas = {"runs": {"mvae": {}, "cca": {}}, "tuning": {"runs": ["cca"]}}
+    bench = settings.load(MINIMAL | stanzas)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(bench.recorded()))
+    assert recorded.read(path) == bench == settings.read(path)
+    for text in ("{", "[]", json.dumps(MINIMAL)):
+        path.write_text(text)
+        with pytest.raises(UserError, match=f"{path}: .*snakemake --cores 1 {path}"):
+            recorded.read(path)
+
+
+def test_the_number_of_cells_is_that_of_the_stanza_the_registry_the_loader_or_the_files(tmp_path):
+    file = tmp_path / "mine.h5ad"
+    anndata.AnnData(np.ones((7, 2), dtype=np.float32)).write_h5ad(file)
+    (tmp_path / "mine.mtx").write_text("")
+    paths = {"file": file, "files": {"rna": str(file), "adt": str(file)}}
+    stanzas = {
+        name: {"path": path if name == "files" else str(path)} for name, path in paths.items()
     }
-    few = {
-        "few_jobs": True,
-        "scenarios": scenarios,
-        "runs": {"cca": {}, "linked_cca": {}, "oracle": {}},
+    stanzas |= {
+        "text": {"path": str(tmp_path / "mine.mtx")},
+        "few": {"from": "teaseq_small", "cells": 30},
     }
-    bench = settings.load(MINIMAL | few)
-    assert bench.scored_together == {
-        "_1": (["cca", "oracle"], ["paired"]),
-        "_2": (["linked_cca", "oracle"], ["unpaired"]),
-    }
-    bench = settings.load(MINIMAL | few | {"few_jobs": False})
-    assert {part: runs for part, (runs, _) in bench.scored_together.items()} == {
-        "_controls": ["oracle"],
-        "_1": ["cca"],
-        "_2": ["linked_cca"],
-    }
+    bench = settings.load({"datasets": stanzas | {"simulated": {}, "snareseq_small": {}}})
+    cells = {name: dataset["cells"] for name, dataset in bench.datasets.items()}
+    assert cells.pop("simulated") > 0
+    assert cells == {"file": 7, "files": 14, "text": None, "few": 30, "snareseq_small": 1519}
 
 
 def test_the_budget_reaches_every_trained_run_and_nothing_else():
@@ -302,9 +312,9 @@ def test_every_file_that_a_stanza_names_is_an_input(tmp_path):
 
 
 def test_true_and_false_may_be_texts_as_snakemake_reads_them_from_a_command_line():
-    texts = {"few_jobs": "true", "keep_imputed": "false"}
-    config = settings.load({"datasets": {"simulated": {}}} | texts).config
-    assert (config["few_jobs"], config["keep_imputed"]) == (True, False)
+    for text, value in (("true", True), ("false", False)):
+        config = settings.load(MINIMAL | {"keep_imputed": text}).config
+        assert config["keep_imputed"] is value
 
 
 def test_a_right_combination_passes_and_every_refusal_can_be_asked_before_a_fit():

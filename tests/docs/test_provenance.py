@@ -9,7 +9,7 @@ import pytest
 from conftest import REPOSITORY
 
 from mosaicbench.errors import UserError
-from mosaicbench.workflow import sources
+from mosaicbench.workflow import code_hash
 
 sys.path.insert(0, str(REPOSITORY / "docs/site"))
 
@@ -153,7 +153,7 @@ def test_a_key_is_of_the_settings_and_of_all_code_that_makes_scores(tmp_path, mo
         "metrics/biology.py",
         "report/theme.py",
     ]:
-        path = sources.ROOT / "mosaicbench" / edited
+        path = code_hash.ROOT / "mosaicbench" / edited
         monkeypatch.setattr(
             provenance, "plain", lambda file, path=path: plain(file) + "x" * (file == path)
         )
@@ -182,7 +182,7 @@ def study(tmp_path, monkeypatch):
                 }
             )
         )
-        stamped = sources.ROOT / "mosaicbench/methods/linear.py"
+        stamped = code_hash.ROOT / "mosaicbench/methods/linear.py"
         digest = hashlib.sha256(stamped.read_bytes()).hexdigest()
         (folder / "code/fit-123.txt").write_text(f"{digest}  mosaicbench/methods/linear.py\n")
     keys = {

@@ -129,26 +129,29 @@ def test_what_a_killed_process_left_is_written_over(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-CLI = """
-import sys
+FIT = """
+import json, sys
 from mosaicbench import cli
-cli.main(sys.argv[1:])
+from mosaicbench.config import jobs
+from mosaicbench.config import jobs, recorded
+recorded.read = lambda path: None
+jobs.fit = lambda *bench, **named: json.loads(sys.argv[1])
+cli.main(["fit", "--split", "small/paired", "--run", "random_latent"])
 """
 
 
 def test_a_fit_whose_files_do_not_fit_is_no_row_of_the_method(tmp_path):
     """A full disk is no fault of the method: the run has no row, and is fitted again."""
-    from mosaicbench_fits import fit_one, run_of, seeds_of
+    from mosaicbench_fits import LIMITS, fit_one, run_of, seeds_of
     from mosaicbench_splits import cut_small, small_dataset
 
     split = cut_small(small_dataset(), "paired", tmp_path / "split")
     fit_one(split, tmp_path / "fit", "random_latent")
     before = (tmp_path / "fit/latents.h5ad").stat()
     run = run_of("random_latent", [tmp_path / "fit"])
-    del run["module"]
-    job = json.dumps({"runs": [run], "seeds": seeds_of([split], [0])})
+    job = json.dumps({"runs": [run], "seeds": seeds_of([split], [0]), "limits": LIMITS})
     for _ in range(2):
-        done = under_limit(8_000, CLI, "fit", job)
+        done = under_limit(8_000, FIT, job)
         assert done.returncode == 1
         assert "cannot be written (File too large)" in done.stderr
         assert "Traceback" not in done.stderr

@@ -86,18 +86,24 @@ def test_the_limits_of_the_config_end_a_run_on_any_attempt(split, tmp_path):
     assert attempt(1, split, tmp_path, epochs=LONG, limit_mb=50.0)["status"] == "out_of_memory"
 
 
+ATTEMPT = """
+import json, sys
+from mosaicbench.commands import fit
+from mosaicbench.workflow import attempts
+job, number = json.loads(sys.argv[1]), int(sys.argv[2])
+attempts.fit_within_grant(fit.main, job, attempt=number, granted_mb=9000, granted_minutes=10)
+"""
+
+
 def killed_attempt(number, split, output):
     """Kill an attempt, and all that it started, as a cluster does, as soon as it is under way."""
-    run = run_of("mvae", [output], hyperparameters={"max_epochs": 100000, "patience": 100000})
-    del run["module"]  # the command line finds it
     job = {
-        "runs": [run],
+        "runs": [run_of("mvae", [output], hyperparameters={"max_epochs": LONG, "patience": LONG})],
         "seeds": seeds_of([split], [0]),
         "limits": {"minutes": 5, "memory_mb": 8000},
     }
-    options = ["--attempt", number, "--granted-mb", "9000", "--granted-minutes", "10"]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src"), "SLURM_JOB_ID": "7"}
-    command = [sys.executable, "-m", "mosaicbench", "fit", json.dumps(job), *map(str, options)]
+    command = [sys.executable, "-c", ATTEMPT, json.dumps(job), str(number)]
     process = subprocess.Popen(
         command, env=environment, start_new_session=True, stderr=subprocess.DEVNULL
     )
@@ -134,6 +140,21 @@ def test_a_run_killed_from_outside_each_time_becomes_a_row_that_says_how(
     )
     assert read_latents(tmp_path / "latents.h5ad").n_obs == 0
     assert not (tmp_path / "attempt.json").exists()
+
+
+def test_the_rows_that_a_killed_job_wrote_stay_and_the_others_say_how_it_ended(split, tmp_path):
+    runs = [run_of(method, [tmp_path / method]) for method in ("constant", "train_mean")]
+    limits = {"minutes": 5, "memory_mb": 8000}
+    job = {"runs": runs, "seeds": seeds_of([split], [0]), "limits": limits}
+    granted = {"granted_mb": 9000, "granted_minutes": 10}
+    attempts.fit_within_grant(fit.main, job, attempt=3, **granted)
+    (tmp_path / "train_mean/run.json").unlink()
+    note = {"attempt": 3, "job": None, "memory_mb": 8000, "minutes": 5}
+    (tmp_path / "constant/attempt.json").write_text(json.dumps(note))
+    attempts.fit_within_grant(fit.main, job, attempt=4, **granted)
+    rows = [read_record(tmp_path / run["run"] / "run.json") for run in runs]
+    assert [row["status"] for row in rows] == ["collapsed", "crashed"]
+    assert "killed from outside" in rows[1]["message"]
 
 
 def test_an_attempt_after_another_fault_fits_again(split, tmp_path):

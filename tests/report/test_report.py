@@ -46,7 +46,7 @@ from mosaicbench.report.page.summary import best_runs, fitted_on, leader, leader
 from mosaicbench.report.records import read_audits
 from mosaicbench.report.tables.contract import read_tables
 from mosaicbench.stats.sanity import CHECK_COLUMNS, MARKS
-from mosaicbench.workflow.layout import Jobs, Results
+from mosaicbench.workflow.layout import CHEAP, Jobs, Results
 
 HOSTILE = "<script>alert('&\"')</script>"
 
@@ -623,16 +623,7 @@ def test_a_failed_fit_names_the_log_of_the_job_that_made_it(tmp_path):
     logs = Jobs(tmp_path, "log")
     names = ("pair", "paired", "ridge")
     assert logs.of_fit(*names, 0) == logs.fit(*names, 0)  # none is there
-    for part, text in (
-        ("_baselines_1", "cca: ok\nridge: ok, timeout\n"),
-        ("_controls", "oracle: ok\n"),
-        ("_baselines_2", ""),
-    ):
-        shared = Path(logs.fit_of_runs(*names[:2], part))
-        shared.parent.mkdir(parents=True, exist_ok=True)
-        shared.write_text(text)
-    assert logs.of_fit(*names, 0) == logs.fit_of_runs(*names[:2], "_baselines_1")
-    own = Path(logs.fit_of_seeds(*names))
-    own.parent.mkdir()
-    own.write_text("")
-    assert logs.of_fit(*names, 0) == str(own)
+    for log in (logs.fit(*names[:2], CHEAP), logs.fit(*names)):  # of all cheap runs, of all seeds
+        Path(log).parent.mkdir(parents=True)
+        Path(log).write_text("")
+        assert logs.of_fit(*names, 0) == log

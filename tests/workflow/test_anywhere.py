@@ -29,10 +29,11 @@ TINY = {
         "groups": ["alignment", "imputation"]
     },  # no seconds, no memory: what is left is the same everywhere
     "report": {"umap_runs": []},
-    "keep": [],  # test_workflow.py has cells laid out, and a model kept
+    "save_models": [],  # test_workflow.py has cells laid out, and a model kept
 }
 SCORES = "tables/scores.tsv"  # of all runs; the others are of one run, to save time
-MODEL, CONTROL = (f"runs/simulated/paired/{run}/scores.tsv" for run in TINY["runs"])
+SPLIT = "runs/simulated/paired/_scores.txt"  # the list of scores of all runs of a split
+OF_RUNS = [f"runs/simulated/paired/{run}/scores.tsv" for run in TINY["runs"]]
 GIT = ["git", "-c", "user.name=test", "-c", "user.email=test@example.org"]
 MODULE = """
 configfile: "config.yaml"
@@ -48,7 +49,7 @@ module mosaicbench:
 use rule * from mosaicbench as mosaicbench_*
 
 rule own:
-    input: "results/benchmark/{control}"
+    input: "results/benchmark/{scores}"
     output: "own.txt"
     default_target: True
     shell: 'echo "$OUTER" > {{output}}'
@@ -105,11 +106,12 @@ def test_from_another_folder(home, elsewhere):
         "--cores",
         "2",
     ]
-    snakemake(*there, f"results/{MODEL}", folder=elsewhere)
-    assert scores(elsewhere / "results", MODEL) == scores(home.folder / "results", MODEL)
+    snakemake(*there, f"results/{SPLIT}", folder=elsewhere)
+    for table in OF_RUNS:
+        assert scores(elsewhere / "results", table) == scores(home.folder / "results", table)
     assert {path for path in home.folder.rglob("*") if "__pycache__" not in path.parts} == before
-    assert "Nothing to be done" in snakemake(*there, f"results/{MODEL}", folder=elsewhere)
-    assert "overview_heat" in snakemake(*there, "--dry-run", folder=elsewhere)
+    assert "Nothing to be done" in snakemake(*there, f"results/{SPLIT}", folder=elsewhere)
+    assert "Write the report" in snakemake(*there, "--dry-run", folder=elsewhere)
 
 
 def test_without_a_config_another_folder_gets_the_default_benchmark(home, tmp_path):
@@ -143,12 +145,12 @@ def test_an_environment_of_its_own_stays_in_the_checkout_that_others_run(home, t
 def test_as_a_module_of_another_workflow(home, tmp_path):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(TINY))
     (tmp_path / "Snakefile").write_text(
-        MODULE.format(snakefile=repr(str(home.folder / "Snakefile")), control=CONTROL)
+        MODULE.format(snakefile=repr(str(home.folder / "Snakefile")), scores=SPLIT)
     )
     snakemake("--cores", "2", folder=tmp_path)
-    assert scores(tmp_path / "results/benchmark", CONTROL) == scores(
-        home.folder / "results", CONTROL
-    )
+    for table in OF_RUNS:
+        there = scores(tmp_path / "results/benchmark", table)
+        assert there == scores(home.folder / "results", table)
     assert (tmp_path / "own.txt").read_text() == "kept\n"
     assert not (tmp_path / "results/runs").exists()
     planned = snakemake("--cores", "1", "--dry-run", "mosaicbench_all", folder=tmp_path)
@@ -233,7 +235,11 @@ def test_from_an_installed_package(home, installed, elsewhere):
 def test_jobs_of_an_installed_package_are_lent_nothing_but_the_package(installed):
     """As those are that run with a peer's own environment, or with conda's."""
     project = subprocess.run(
-        [installed / "bin/python", "-c", "from mosaicbench import layout; print(layout.project())"],
+        [
+            installed / "bin/python",
+            "-c",
+            "from mosaicbench.workflow import layout; print(layout.project())",
+        ],
         capture_output=True,
         text=True,
         check=True,
@@ -280,7 +286,7 @@ def test_as_a_module_that_is_read_from_a_repository(home, installed, tmp_path):
     (deployed / "workflow").mkdir(parents=True)
     (deployed / "config.yaml").write_text(yaml.safe_dump(TINY))
     hosted = 'github("owner/mosaicbench", path="workflow/Snakefile", tag="v1")'
-    (deployed / "workflow/Snakefile").write_text(MODULE.format(snakefile=hosted, control=CONTROL))
+    (deployed / "workflow/Snakefile").write_text(MODULE.format(snakefile=hosted, scores=SPLIT))
     told = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.file://{tmp_path}/hosted/.insteadOf"}
     told |= {"GIT_CONFIG_VALUE_0": "https://github.com/", "XDG_CACHE_HOME": str(tmp_path / "cache")}
     python = installed / "bin/python"

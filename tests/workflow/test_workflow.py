@@ -1,6 +1,5 @@
 """The workflow as its user runs it: a tiny benchmark to the end, what reruns after an edit, mistakes refused before any job."""
 
-import json
 import os
 import re
 import shutil
@@ -46,10 +45,12 @@ TINY = {
     "training": {"max_epochs": 2},
     "report": {"umap_runs": ["mvae"], "sampled_runs": ["mmvaepp", "diverges"]},
 }
-TOGETHER = set(TINY["runs"]) - {"oracle", "constant"}  # one job scores them, another the controls
+SPLIT = "pbmc68k_split, paired"
+SCORED = {f"Score all runs on {SPLIT}"}
+CHEAP = f"Fit all cheap runs on {SPLIT}, all seeds"
 
 
-def write_latents_from_elsewhere(path):
+def write_external_latents(path):
     """Write one file for all seeds: all cells under the dataset's own names, a point for each and noise in each modality."""
     random, parts = np.random.default_rng(0), []
     dataset = pbmc68k_split.load(None)
@@ -85,7 +86,7 @@ class Benchmark:
             )
         self.write_config(TINY)
         (folder / "src/sitecustomize.py").write_text(forked.OF_A_COPY)
-        write_latents_from_elsewhere(folder / "mine.h5ad")
+        write_external_latents(folder / "mine.h5ad")
 
     def write_config(self, config):
         (self.folder / "tiny.yaml").write_text(yaml.safe_dump(config))
@@ -242,13 +243,12 @@ def test_an_environment_of_its_own_is_built_for_the_runs_that_need_it(tmp_path):
     assert building in benchmark.planned(TINY | {"runs": runs, "report": {}})
     done = benchmark.snakemake("--dry-run", "--printshellcmds", "--cores", "1")
     commands = re.findall(
-        r"(\S*python) -m mosaicbench fit '(.*)' --threads", done.stdout + done.stderr
+        r"(\S*python) -m mosaicbench fit .* --run (\S+) ", done.stdout + done.stderr
     )
-    pythons = {run["method"]: python for python, job in commands for run in json.loads(job)["runs"]}
     own = ".venvs/multivae/bin/python"
-    assert pythons == {
+    assert {run: python for python, run in commands} == {
         "multivae_mvae": own,
-        "multivae_mopoe": own,
+        "mopoe-theirs": own,
         "mvae": "python",
         "ridge": "python",
     }
@@ -259,10 +259,8 @@ def stages(jobs):
     return {job.split()[0] for job in jobs}
 
 
-def scored(jobs):
-    """Return the runs that are scored, "the controls" among them."""
-    names = [job.removeprefix("Score ").split(" on ")[0] for job in jobs if job.startswith("Score")]
-    return {name for text in names for name in text.split(", ")}
+def of_stage(stage, jobs):
+    return {job for job in jobs if job.startswith(stage)}
 
 
 def test_a_checkout_in_a_folder_of_any_name_writes_nothing_beside_itself(benchmark):
@@ -348,16 +346,14 @@ def test_editing_the_style_of_the_report_writes_it_again_and_nothing_else(benchm
 
 def test_tuning_adds_its_own_jobs_and_repeats_no_other_fit(benchmark):
     tuned = benchmark.planned(TINY | {"tuning": {"trials": 2, "runs": ["cca"]}})
-    split = "pbmc68k_split, paired"
-    expected = {f"Divide the train cells of {split}, seed 0", f"Tune cca-tuned on {split}, seed 0"}
-    expected |= {f"Fit cca-tuned on {split}, all seeds"}
-    assert {
-        job for job in tuned if job.startswith(("Prepare", "Cut", "Divide", "Tune", "Fit"))
-    } == expected
-    assert [job for job in tuned if job.startswith("Draw") and "tuning_trials" in job]
+    assert of_stage(("Prepare", "Split", "Tune", "Fit"), tuned) == {
+        f"Split the train cells of {SPLIT}, seed 0",
+        f"Tune cca-tuned on {SPLIT}, seed 0",
+        f"Fit cca-tuned on {SPLIT}, all seeds",
+    }
     each = benchmark.planned(TINY | {"tuning": {"trials": 2, "runs": ["mvae"], "per_seed": True}})
     assert {job for job in each if job.startswith("Tune")} == {
-        f"Tune mvae-tuned on {split}, seed {seed}" for seed in (0, 1)
+        f"Tune mvae-tuned on {SPLIT}, seed {seed}" for seed in (0, 1)
     }
 
 
@@ -369,8 +365,8 @@ def test_a_sweep_is_drawn_only_where_the_config_has_one(benchmark):
         "series": {"runs": {"mvae": 1, "oracle": 2}},
     }
     planned = benchmark.planned(TINY | {"report": TINY["report"] | {"sweep": sweep}})
-    assert [job for job in planned if job.startswith("Draw") and "sweep" in job]
-    assert not {"Fit", "Score", "Cut"} & stages(planned)
+    assert "Draw" in stages(planned)
+    assert not {"Fit", "Score", "Split"} & stages(planned)
 
 
 def test_scores_are_what_theory_says(benchmark):
@@ -413,7 +409,7 @@ def test_competitors_and_runs_that_generate_keep_their_models(benchmark):
         recommended_run(results)  # two epochs win nothing
 
 
-def test_a_run_from_elsewhere_stands_beside_the_others_and_is_marked(benchmark):
+def test_an_external_run_is_beside_the_others_and_marked(benchmark):
     results = benchmark.folder / "results"
     overview = pd.read_csv(results / "tables/overview.tsv", sep="\t").set_index("run")
     assert 0 < float(overview.loc["mine", "foscttm"].split()[0]) < 0.5
@@ -440,42 +436,33 @@ def test_nothing_reruns_when_nothing_changed_and_a_touch_is_no_change(benchmark)
 def test_editing_a_metric_rescores_and_retrains_nothing(benchmark):
     jobs = benchmark.edited("metrics/alignment.py", lambda text: text + "\nUNUSED = 1\n")
     assert "Score" in stages(jobs)
-    assert not stages(jobs) & {"Fit", "Cut", "Prepare"}
-    assert scored(jobs) == TOGETHER | {"the controls"}
+    assert not stages(jobs) & {"Fit", "Split", "Prepare"}
+    assert of_stage("Score", jobs) == SCORED
 
 
-def test_editing_how_scores_are_written_schedules_no_prepare_no_cut_and_no_fit(benchmark):
+def test_editing_how_scores_are_written_schedules_no_prepare_no_split_and_no_fit(benchmark):
     jobs = benchmark.edited("files/scores.py", lambda text: text + "\nUNUSED = 1\n")
     assert "Score" in stages(jobs)
-    assert not stages(jobs) & {"Fetch", "Prepare", "Cut", "Fit"}
+    assert not stages(jobs) & {"Fetch", "Prepare", "Split", "Fit"}
 
 
 def test_editing_where_things_lie_schedules_nothing_before_tables(benchmark):
-    jobs = benchmark.edited("layout.py", lambda text: text + "\nUNUSED = 1\n")
-    assert not stages(jobs) & {"Fetch", "Prepare", "Cut", "Fit", "Score"}
+    jobs = benchmark.edited("workflow/layout.py", lambda text: text + "\nUNUSED = 1\n")
+    assert not stages(jobs) & {"Fetch", "Prepare", "Split", "Fit", "Score"}
 
 
 def test_editing_a_method_reruns_its_fits_and_their_scores(benchmark):
     jobs = benchmark.edited("methods/mvae.py", lambda text: text + "\nUNUSED = 1\n")
-    fits = {job for job in jobs if job.startswith("Fit")}
-    assert fits == {
-        f"Fit {run} on pbmc68k_split, paired, seed {seed}"
-        for run in ("mvae", "diverges")
-        for seed in (0, 1)
-    }
-    assert scored(jobs) == TOGETHER
+    fits = {f"Fit {run} on {SPLIT}, all seeds" for run in ("mvae", "diverges")}
+    assert of_stage("Fit", jobs) == fits
+    assert of_stage("Score", jobs) == SCORED
 
 
-def test_editing_a_control_reruns_the_controls_and_a_baseline_its_family(benchmark):
-    on = "on pbmc68k_split, paired"
-    for file, those, together in (
-        ("methods/controls.py", ("the controls",), {"the controls"}),
-        ("methods/linear.py", ("cca", "ridge"), TOGETHER),
-    ):
-        jobs = benchmark.edited(file, lambda text: text + "\nUNUSED = 1\n")
-        fits = {job for job in jobs if job.startswith("Fit")}
-        assert fits == {f"Fit {who} {on}, all seeds" for who in those}
-        assert scored(jobs) == together
+@pytest.mark.parametrize("file", ["methods/controls.py", "methods/linear.py"])
+def test_editing_a_cheap_method_reruns_the_cheap_ones(benchmark, file):
+    jobs = benchmark.edited(file, lambda text: text + "\nUNUSED = 1\n")
+    assert of_stage("Fit", jobs) == {CHEAP}
+    assert of_stage("Score", jobs) == SCORED
 
 
 def test_editing_a_shared_part_reruns_every_model_and_no_baseline(benchmark):
@@ -487,11 +474,12 @@ def test_editing_a_shared_part_reruns_every_model_and_no_baseline(benchmark):
 @pytest.mark.parametrize(
     ("file", "before", "after"),
     [
-        ("cluster.py", "OVERHEAD_MB = 1000", "OVERHEAD_MB = 3000"),
-        ("cluster.py", "ATTEMPTS = 3", "ATTEMPTS = 5"),
-        ("cluster.py", '"TIMEOUT": "timeout"', '"TIMEOUT": "crashed"'),
-        ("attempts.py", "killed from outside", "killed by another"),
-        ("jobs.py", "not readable as", "cannot be read as"),
+        ("workflow/cluster.py", "OVERHEAD_MB = 1000", "OVERHEAD_MB = 3000"),
+        ("workflow/cluster.py", "ATTEMPTS = 3", "ATTEMPTS = 5"),
+        ("workflow/cluster.py", '"TIMEOUT": "timeout"', '"TIMEOUT": "crashed"'),
+        ("workflow/attempts.py", "killed from outside", "killed by another"),
+        ("config/jobs.py", "there is no run", "there is no such run"),
+        ("cli.py", "start Snakemake again", "start again"),
     ],
 )
 def test_editing_how_jobs_are_scheduled_repeats_nothing(benchmark, file, before, after):
@@ -500,35 +488,41 @@ def test_editing_how_jobs_are_scheduled_repeats_nothing(benchmark, file, before,
 
 def test_editing_a_loader_reruns_everything_from_there_and_another_loader_nothing(benchmark):
     jobs = benchmark.edited("datasets/pbmc68k_split.py", lambda text: text + "\nUNUSED = 1\n")
-    assert {"Prepare", "Cut", "Fit", "Score"} <= stages(jobs)
+    assert {"Prepare", "Split", "Fit", "Score"} <= stages(jobs)
     assert benchmark.edited("datasets/simulated.py", lambda text: text + "\nUNUSED = 1\n") == set()
 
 
 def test_editing_a_figure_draws_it_and_the_report(benchmark):
     jobs = benchmark.edited("figures/resources.py", lambda text: text + "\nUNUSED = 1\n")
-    draws = [job for job in jobs if job.startswith("Draw")]
-    assert jobs == {*draws, "Write the report"}
-    assert len(draws) == 1
-    assert "resources" in draws[0]
+    assert jobs == {"Draw all figures", "Write the report"}
 
 
-def test_a_hyperparameter_fits_that_run_alone_and_scores_those_of_its_job(benchmark):
-    runs = TINY["runs"] | {"mvae": {"latent": 6}}
-    jobs = benchmark.planned(TINY | {"runs": runs})
-    assert {job.split()[1] for job in jobs if job.startswith("Fit")} == {"mvae"}
-    assert scored(jobs) == TOGETHER
+@pytest.mark.parametrize(
+    ("runs", "fitted"),
+    [
+        ({"mvae": {"latent": 6}}, f"Fit mvae on {SPLIT}, all seeds"),
+        ({"cca": {"latent": 6}}, CHEAP),
+    ],
+)
+def test_a_hyperparameter_repeats_the_fits_of_its_job_and_the_scores_of_the_split(
+    benchmark, runs, fitted
+):
+    jobs = benchmark.planned(TINY | {"runs": TINY["runs"] | runs})
+    assert of_stage("Fit", jobs) == {fitted}
+    assert of_stage("Score", jobs) == SCORED
+    assert not {"Prepare", "Split"} & stages(jobs)
 
 
-def test_another_seed_fits_that_seed_of_models_alone(benchmark):
-    jobs = benchmark.planned(TINY | {"seeds": [0, 1, 2]})
-    fits = {job for job in jobs if job.startswith(("Fit", "Cut"))}
-    assert {job.split()[1] for job in fits if job.endswith("all seeds")} == {
-        "cca",
-        "ridge",
-        "the",
-    }  # short, or the controls
-    assert all(job.endswith(("seed 2", "all seeds")) for job in fits)
-    assert "Prepare" not in stages(jobs)
+def test_a_large_dataset_has_a_job_for_each_seed_cheap_method_and_run_to_score(benchmark):
+    large = {"simulated": {"cells": 30_000}}
+    config = TINY | {"datasets": large, "runs": {"mvae": {}, "cca": {}, "oracle": {}}, "report": {}}
+    on = "simulated, paired"
+    jobs = benchmark.planned(config | {"training": {"max_epochs": 500}})
+    assert of_stage(("Split", "Fit", "Score"), jobs) == {
+        *(f"{what} {on}, seed {seed}" for what in ("Split", "Fit mvae on") for seed in (0, 1)),
+        *(f"Fit {run} on {on}, all seeds" for run in ("cca", "oracle")),
+        *(f"Score {run} on {on}" for run in ("mvae", "cca", "oracle")),
+    }
 
 
 def test_same_seed_gives_identical_scores(benchmark):
@@ -536,7 +530,7 @@ def test_same_seed_gives_identical_scores(benchmark):
     before = read_scores(path / "scores.tsv")
     for seed in (0, 1):
         (path / f"seed-{seed}/latents.h5ad").unlink()
-    target = str((path / "scores.tsv").relative_to(benchmark.folder))
+    target = "results/runs/pbmc68k_split/paired/_scores.txt"
     assert benchmark.snakemake("--cores", "2", target).returncode == 0
     after = read_scores(path / "scores.tsv")
     timed = before["metric"].isin(["fit_seconds", "peak_host_mb"])
@@ -560,28 +554,6 @@ def test_jobs_start_at_any_rate_unless_one_was_asked_for(tmp_path, asked, limite
         "--cores", "1", "results/config.json", *asked, folder=tmp_path, environment=environment
     )
     assert f"limited: {limited}" in done.stdout, done.stderr[-2000:]
-
-
-def test_few_jobs_cut_all_seeds_fit_baselines_together_and_models_by_twos_and_score_all_runs(
-    benchmark,
-):
-    config = TINY | {"pathvars": {"results": "other"}}
-    on_split = "on pbmc68k_split, paired"
-    alone = {f"Fit {run} {on_split}, all seeds" for run in ("cca", "ridge")}
-    alone |= {
-        f"Fit {run} {on_split}, seed {seed}"
-        for run in ("mvae", "mmvaepp", "diverges")
-        for seed in (0, 1)
-    }
-    alone |= {f"Cut pbmc68k_split, paired, seed {seed}" for seed in (0, 1)}
-    alone |= {f"Score {runs} {on_split}" for runs in ("the controls", ", ".join(sorted(TOGETHER)))}
-    together = {
-        f"Fit {runs} {on_split}, all seeds" for runs in ("cca, ridge", "diverges, mmvaepp", "mvae")
-    }
-    together |= {f"Score {', '.join(sorted(TINY['runs']))} {on_split}"}
-    jobs, with_key = (benchmark.planned(config | {"few_jobs": key}) for key in (False, True))
-    assert alone <= jobs
-    assert with_key == jobs - alone | together | {"Cut pbmc68k_split, paired, seed 0 1"}
 
 
 @pytest.mark.parametrize(

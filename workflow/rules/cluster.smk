@@ -13,57 +13,11 @@ def group_on_cluster(wildcards):
     return "report" if on_cluster() else None
 
 
-def gpus_of(runs):
-    """Return a function of the wildcards: one GPU where one of these runs is a model and this machine has one.
-
-    On a cluster the profile asks for them: the submitting machine may have none.
-    """
-
-    def gpus(wildcards):
-        kinds = {catalog.card("methods", bench.runs[run].method)["kind"] for run in runs}
-        return int("model" in kinds and not on_cluster() and finds_gpu())
-
-    return gpus
-
-
-def gpus_here(wildcards):
-    return gpus_of([wildcards.run])(wildcards)
-
-
-@cache
-def finds_gpu():
-    return shutil.which("nvidia-smi") is not None
-
-
-def memory_of_fit(wildcards, attempt):
-    return cluster.requested_mb(bench.limits["memory_mb"], fraction_of_limits(attempt))
-
-
-def memory_of_trial(wildcards, attempt):
-    """All that the limits allow at once: a trial that was stopped for less would count as one that failed."""
-    return cluster.requested_mb(bench.limits["memory_mb"], 1)
-
-
-def minutes_of_fits(fits):
-    """Return a function of the attempt: as long as so many fits take one after the other."""
-
-    def minutes(wildcards, attempt):
-        return cluster.requested_minutes(bench.limits["minutes"] * fits, fraction_of_limits(attempt))
-
-    return minutes
-
-
-def minutes_of(first):
-    """Return a function of the attempt: so many minutes, and as many more each time."""
-
-    def minutes(wildcards, attempt):
-        return first * attempt
-
-    return minutes
-
-
-def fraction_of_limits(attempt):
-    return cluster.fraction_of_limit(attempt) if on_cluster() else 1
+def gpus_of_fit(wildcards):
+    """One GPU for a model where this machine has one. On a cluster the profile asks for it: where jobs come from may have none."""
+    runs = [wildcards.run] if wildcards.get("run") else []
+    kinds = [catalog.card("methods", bench.runs[run].method)["kind"] for run in runs]
+    return int("model" in kinds and not on_cluster() and shutil.which("nvidia-smi") is not None)
 
 
 def number_of_attempt(wildcards, attempt):
@@ -71,21 +25,33 @@ def number_of_attempt(wildcards, attempt):
     return attempt if on_cluster() else cluster.ATTEMPTS
 
 
+def memory_of_fit(wildcards, attempt):
+    return cluster.requested_mb(bench.limits["memory_mb"], number_of_attempt(wildcards, attempt))
+
+
+def minutes_of_fits(wildcards, attempt, fits=None):
+    """As long as all seeds of a run take one after the other; all cheap runs of a split have that of one fit together."""
+    fits = fits or (1 if wildcards.get("seed") or not wildcards.get("run") else len(bench.seeds))
+    return cluster.requested_minutes(
+        bench.limits["minutes"] * fits, number_of_attempt(wildcards, attempt)
+    )
+
+
+def minutes_of_scores(wildcards, attempt):
+    """Two minutes, and two for each run and seed."""
+    split = wildcards.dataset, wildcards.scenario
+    runs = 1 if wildcards.get("run") else len(jobs.runs_of_split(bench, split))
+    return (2 + 2 * runs * len(bench.seeds)) * attempt
+
+
 def check_cluster():
     """Refuse, before anything is submitted, too few attempts, and requests that SLURM would leave pending for ever."""
-    if not on_cluster():
-        return
-    retries = workflow.execution_settings.retries
-    try:
-        if retries < cluster.ATTEMPTS:
-            raise UserError(
-                f"retries is {retries}: fits ask for more memory and time in {cluster.ATTEMPTS} attempts, and one more writes the"
-                f" row of a run that was killed each time; set `retries: {cluster.ATTEMPTS}` in the profile, or more"
-            )
-        if workflow.executor_plugin.name == "slurm":
-            cluster.check_requests(requests(last_attempt=retries + 1), cluster.partitions())
-    except UserError as error:
-        raise WorkflowError(str(error)) from None
+    if on_cluster():
+        retries, executor = workflow.execution_settings.retries, workflow.executor_plugin.name
+        try:
+            cluster.check(workflow.dag, retries, on_slurm=executor == "slurm")
+        except UserError as error:
+            raise WorkflowError(str(error)) from None
 
 
 def start_at_any_rate():
@@ -96,14 +62,14 @@ def start_at_any_rate():
         workflow.scheduler.job_rate_limiter = None
 
 
-def requests(last_attempt):
-    """What every job and group of jobs that is to be submitted asks for on its last attempt."""
-    dag = workflow.dag
-    jobs = {dag.get_job_group(job) or job for job in dag.needrun_jobs() if not job.is_local}
-    found = []
-    for job in jobs:
-        rules = sorted({member.rule.name for member in job}) if job.is_group() else [job.rule.name]
-        first, job.attempt = job.attempt, last_attempt
-        found.append(cluster.request(" with ".join(rules), dict(job.resources.items())))
-        job.attempt = first
-    return found
+def check_environments():
+    """Refuse, before anything is fitted, a run whose environment no Python here can build: there would be no report in the end."""
+    if workflow.deployment_settings.deployment_method:
+        return  # jobs have another Python, of conda or an image
+    dag, build = workflow.dag, runpy.run_path(str(layout.project_file("envs/build.py")))
+    for job in dag.needrun_jobs():
+        if any(fit.input.get("environment") in job.output for fit in dag.depending[job]):
+            try:
+                build["chosen"](job.input[0], build["allowed"](Path(job.input[0]).read_text()))
+            except SystemExit as error:
+                raise WorkflowError(str(error)) from None

@@ -1,11 +1,11 @@
-# What all stages may ask: the checked config, where things lie, and small functions named after what they return.
-import csv
+# What all rules use: the checked config, the paths of files, and small functions named after what they return.
 import json
 import os
 import re
+import runpy
 import shutil
 import sys
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -16,10 +16,9 @@ if SOURCE.is_dir():
     sys.path.insert(0, str(SOURCE))
 try:
     from mosaicbench.catalog import catalog
-    from mosaicbench.workflow import cluster, layout, stamps
-    from mosaicbench.config import external as elsewhere
-    from mosaicbench.config import checking, references, schema, settings
+    from mosaicbench.config import checking, jobs, settings
     from mosaicbench.errors import UserError
+    from mosaicbench.workflow import cluster, code_hash, layout
 except ImportError as error:
     raise WorkflowError(
         f"the Python that runs Snakemake, {sys.executable}, lacks the package mosaicbench or what it needs ({error}); in a"
@@ -52,25 +51,28 @@ os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(2**25))
 os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**29))
 
 ENVIRONMENT = "../../envs/mosaicbench.yaml"
-RESULTS = layout.Results(
-    bench.results
-)  # of this benchmark, for params, where Snakemake fills in no <results>
+RESULTS = layout.Results(bench.results)  # of this benchmark, where Snakemake fills in no <results>
 ANY = layout.Results("<results>")  # of any benchmark, for the files of rules
 RESOURCES, LOGS = ANY.resources, layout.Jobs("<logs>", "log")
 OF_SPLIT = ("{dataset}", "{scenario}")
 OF_RUN = (*OF_SPLIT, "{run}")
-SPLIT = ANY.split(*OF_SPLIT, "{seed}")
-RUN = ANY.run(*OF_RUN)
-FIT = ANY.fit(*OF_RUN, "{seed}")
+SPLIT, INNER = ANY.split(*OF_SPLIT, "{seed}"), ANY.inner_split(*OF_SPLIT, "{seed}")
+# With `keep_imputed: false`, Snakemake deletes imputed values when the last job that reads them is done.
+OUTPUTS_OF_FIT = [
+    path if bench.config["keep_imputed"] or not path.endswith("imputed.h5mu") else temp(path)
+    for path in [f"{ANY.fit(*OF_RUN, '{seed}')}/{file}" for file in layout.FILES_OF_FIT]
+]
+SMALL = [dataset for dataset in bench.datasets if jobs.is_small(bench, dataset)]
+LARGE = [dataset for dataset in bench.datasets if dataset not in SMALL]
+OF_LARGE = [place for place in bench.applicable if place[0] in LARGE]
+PLACES = {rule: [] for rule in jobs.FITTING}  # rule -> dataset, scenario and run of its fits
+for place in bench.applicable:
+    PLACES[jobs.fitting(bench, *place)].append(place)
 
 
 def of_project(file):
     """Relative, as is all code that jobs take as an input: a moved or shared folder is then not taken for a change."""
     return os.path.relpath(layout.project_file(file))
-
-
-def of_package(file):
-    return os.path.relpath(layout.PACKAGE / file)
 
 
 # For --sdm apptainer; without it, nothing is looked for. Snakemake takes no image whose path has a space.
@@ -90,56 +92,7 @@ wildcard_constraints:
     scenario="[^/]+",
     run="[^/]+",
     seed=r"\d+",
-    figure="[a-z0-9_]+",
     file="[^/]+",
-
-
-def files_of_runs(runs):
-    """What the fits of all seeds write, all of the first run first."""
-    return expand(
-        f"{FIT}/{{file}}", run=runs, seed=bench.seeds, file=layout.FILES_OF_FIT, allow_missing=True
-    )
-
-
-def files_of_splits(file):
-    return expand(f"{SPLIT}/{{file}}", seed=bench.seeds, file=file, allow_missing=True)
-
-
-def folders_of_runs(wildcards):
-    return [RESULTS.fit(*names_of_run(wildcards), seed) for seed in bench.seeds]
-
-
-def folders_of_splits(wildcards):
-    return [RESULTS.split(*names_of_split(wildcards), seed) for seed in bench.seeds]
-
-
-def listed(part, runs):
-    return "the controls" if part == layout.CONTROLS else ", ".join(runs)
-
-
-def names_of_split(wildcards):
-    return wildcards.dataset, wildcards.scenario
-
-
-def names_of_run(wildcards):
-    return wildcards.dataset, wildcards.scenario, wildcards.run
-
-
-def method(wildcards):
-    return bench.runs[wildcards.run].method
-
-
-def as_json(value):
-    return json.dumps(value, sort_keys=True)
-
-
-@cache
-def code_of_command(command, *modules):
-    """The file that stands for the code of a command and these modules: it changes when one of them does."""
-    try:
-        return stamps.stamp(RESULTS.code, command, *modules)
-    except UserError as error:
-        raise WorkflowError(str(error)) from None
 
 
 def any_of(names):
@@ -147,10 +100,44 @@ def any_of(names):
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
-def applicable(pattern, **more):
-    """The pattern for every dataset, scenario and run that exists (and every seed, if asked for)."""
-    return [
-        path
-        for dataset, scenario, run in bench.applicable
-        for path in expand(pattern, dataset=dataset, scenario=scenario, run=run, **more)
-    ]
+def only(places):
+    """A pattern of the wildcard `run` that matches behind its dataset and scenario: these places alone."""
+    runs = {}
+    for dataset, scenario, run in places:
+        runs.setdefault(f"/{dataset}/{scenario}/", []).append(run)
+    patterns = [f"(?<={re.escape(split)})(?:{any_of(names)})" for split, names in runs.items()]
+    return "|".join(patterns) or "(?!)"
+
+
+def job_of(command):
+    """Return a function of the wildcards: what a command is told of a job. Where it changes, the job runs again."""
+    return lambda wildcards: jobs.words(command, bench, dict(wildcards.items()))
+
+
+def code_of(command):
+    """Return a function of the wildcards: the file that stands for the code of a job, and changes when it does."""
+    return lambda wildcards: stamp(command, *jobs.code(command, bench, dict(wildcards.items())))
+
+
+@cache
+def stamp(command, modules, files):
+    try:
+        return code_hash.stamp(RESULTS.code, command, modules, files)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def inputs_of(function):
+    """Return a function of the wildcards: the files that one of `jobs` names."""
+    return lambda wildcards: function(bench, dict(wildcards.items()))
+
+
+def files_of_fits(places, *files, seeds=bench.seeds):
+    return jobs.files_of_fits(bench, places, *files, seeds=seeds)
+
+
+def python_of(wildcards):
+    """The Python of a method's own environment, or that of all jobs."""
+    card = catalog.card("methods", bench.runs[wildcards.run].method) if wildcards.get("run") else {}
+    own = layout.environments() / card.get("environment", "")
+    return os.path.relpath(own / "bin/python") if "environment" in card else "python"

@@ -18,52 +18,78 @@ rule fetch:
         "python -m mosaicbench fetch {wildcards.dataset:q} --file {wildcards.file:q} --raw {params.raw:q} 2> {log:q}"
 
 
+# What each job reads of the benchmark. It is `ancient` to most: they run again where their own settings, in params, changed.
+rule record_config:
+    output:
+        ANY.config,
+    log:
+        LOGS.at("record_config"),
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        config=json.dumps(bench.recorded(), sort_keys=True),
+    message:
+        "Record the config, with every default filled in"
+    shell:
+        "printf '%s\\n' {params.config:q} > {output:q} 2> {log:q}"
+
+
 rule prepare:
     input:
-        source_files,
-        code=code_of_loader,
+        lambda wildcards: bench.datasets[wildcards.dataset]["inputs"],
+        config=ancient(ANY.config),
+        code=code_of("prepare"),
     output:
         ANY.dataset("{dataset}"),
     log:
-        LOGS.prepare("{dataset}"),
+        LOGS.at("prepare", "{dataset}"),
     benchmark:
-        RESOURCES.prepare("{dataset}")
+        RESOURCES.at("prepare", "{dataset}")
     conda:
         ENVIRONMENT
     params:
-        loader=loader,
-        options=loader_options,
-        raw=raw_folder,
+        job=job_of("prepare"),
     message:
         "Prepare {wildcards.dataset}"
     shell:
-        "python -m mosaicbench prepare --dataset {wildcards.dataset:q}"
-        " --loader {params.loader:q} --options {params.options:q} {params.raw:q} --output {output:q} 2> {log:q}"
+        "python -m mosaicbench prepare --config {input.config:q} {params.job:q} 2> {log:q}"
 
 
-# A split with one of its seeds, or, with `few_jobs`, with all of them.
 rule split:
     input:
         dataset=ANY.dataset("{dataset}"),
-        code=code_of_command("split"),
+        config=ancient(ANY.config),
+        code=code_of("split"),
     output:
-        train=files_of_cut("train.h5mu"),
-        query=files_of_cut("query.h5mu"),
-        solution=files_of_cut("solution.h5mu"),
-        audit=files_of_cut("audit.tsv"),
+        [f"{SPLIT}/{file}" for file in layout.FILES_OF_SPLIT],
     log:
-        file_of_cut(LOGS),
+        LOGS.at("split", *OF_SPLIT, "seed-{seed}"),
     benchmark:
-        file_of_cut(RESOURCES)
+        RESOURCES.at("split", *OF_SPLIT, "seed-{seed}")
+    wildcard_constraints:
+        dataset=any_of(LARGE),
     conda:
         ENVIRONMENT
     params:
-        kind=scenario_kind,
-        options=cut_options,
-        seeds=bench.seeds if bench.config["few_jobs"] else "{seed}",
+        job=job_of("split"),
     message:
-        "Cut {wildcards.dataset}, {wildcards.scenario}, seed {params.seeds}"
+        "Split {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
     shell:
-        "python -m mosaicbench split --dataset {input.dataset:q} --scenario {wildcards.scenario:q}"
-        " --kind {params.kind:q} --options {params.options:q} --seeds {params.seeds:q}"
-        " --train {output.train:q} --query {output.query:q} --solution {output.solution:q} 2> {log:q}"
+        "python -m mosaicbench split --config {input.config:q} {params.job:q} 2> {log:q}"
+
+
+# Of a small dataset, a job for all seeds.
+use rule split as split_small with:
+    output:
+        expand(
+            f"{SPLIT}/{{file}}", seed=bench.seeds, file=layout.FILES_OF_SPLIT, allow_missing=True
+        ),
+    log:
+        LOGS.at("split", *OF_SPLIT, "seeds"),
+    benchmark:
+        RESOURCES.at("split", *OF_SPLIT, "seeds")
+    wildcard_constraints:
+        dataset=any_of(SMALL),
+    message:
+        "Split {wildcards.dataset}, {wildcards.scenario}, all seeds"

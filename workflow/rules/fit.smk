@@ -1,126 +1,82 @@
 # split -> run
 
-# Where no run is of its kind, a rule is left out: Snakemake looks for every file in the outputs of all rules.
 
-# A rule for models and others for what is short, so that a profile can send models to GPU nodes.
-if fitted_alone("model"):
-
-    rule fit_model:
-        input:
-            environment=environment_of_method,
-            train=f"{SPLIT}/train.h5mu",
-            query=f"{SPLIT}/query.h5mu",
-            tuned=settings_found,
-            code=code_of_method,
-        output:
-            outputs_of_fits(FILES_OF_FIT),
-        log:
-            LOGS.fit(*OF_RUN, "{seed}"),
-        wildcard_constraints:
-            run=any_of(fitted_alone("model")),
-        conda:
-            ENVIRONMENT
-        threads: 1
-        resources:
-            gpu=gpus_here,
-            mem_mb=memory_of_fit,
-            runtime=minutes_of_fits(1),
-            attempt=number_of_attempt,
-        params:
-            python=python_of_method,
-            job=job_of_one_seed,
-        message:
-            "Fit {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
-        shell:
-            "{params.python:q} -m mosaicbench fit {params.job:q} --threads {threads}"
-            " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"
+# Models have rules of their own, so that a profile can send them to GPU nodes. Of a long training, a job per seed.
+rule fit_model:
+    input:
+        unpack(inputs_of(jobs.inputs_of_fit)),
+        config=ancient(ANY.config),
+        code=code_of("fit"),
+    output:
+        OUTPUTS_OF_FIT,
+    log:
+        LOGS.fit(*OF_RUN, "{seed}"),
+    wildcard_constraints:
+        run=only(PLACES["fit_model"]),
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        gpu=gpus_of_fit,
+        mem_mb=memory_of_fit,
+        runtime=minutes_of_fits,
+        attempt=number_of_attempt,
+    params:
+        job=job_of("fit"),
+        python=python_of,
+    message:
+        "Fit {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
+    shell:
+        "{params.python:q} -m mosaicbench fit --config {input.config:q} {params.job:q} --threads {threads}"
+        " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"
 
 
-# Fits that are over before a job of their own would have started: those of all seeds in one, one after the other.
-if fitted_alone("baseline", "control"):
-
-    rule fit_baseline:
-        input:
-            train=files_of_splits("train.h5mu"),
-            query=files_of_splits("query.h5mu"),
-            solution=solutions_if_positive_control,
-            tuned=settings_found,
-            code=code_of_method,
-        output:
-            outputs_of_fits(files_of_runs("{run}")),
-        log:
-            LOGS.fit_of_seeds(*OF_RUN),
-        wildcard_constraints:
-            run=any_of(fitted_alone("baseline", "control")),
-        conda:
-            ENVIRONMENT
-        threads: 1
-        resources:
-            mem_mb=memory_of_fit,
-            runtime=minutes_of_fits(len(bench.seeds)),
-            attempt=number_of_attempt,
-        params:
-            job=job_of_all_seeds,
-        message:
-            "Fit {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, all seeds"
-        shell:
-            "python -m mosaicbench fit {params.job:q} --threads {threads}"
-            " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"
+# Of a training that takes seconds, a job for all seeds: to start it takes as long.
+use rule fit_model as fit_quick_model with:
+    output:
+        expand(OUTPUTS_OF_FIT, seed=bench.seeds, allow_missing=True),
+    log:
+        LOGS.fit(*OF_RUN),
+    wildcard_constraints:
+        run=only(PLACES["fit_quick_model"]),
+    message:
+        "Fit {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, all seeds"
 
 
-# What a user computed with other programs: held to the contracts of all runs, and scored as they are.
-if runs_from_elsewhere():
-
-    rule adopt:
-        input:
-            files_of_splits("train.h5mu"),
-            files_of_splits("query.h5mu"),
-            files_of_splits("solution.h5mu"),
-            files=files_from_elsewhere,
-            code=code_of_command("adopt"),
-        output:
-            files_of_runs("{run}"),
-        log:
-            LOGS.adopt(*OF_RUN),
-        wildcard_constraints:
-            run=any_of(runs_from_elsewhere()),
-        conda:
-            ENVIRONMENT
-        params:
-            job=job_of_adoption,
-        message:
-            "Adopt {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, all seeds"
-        shell:
-            "python -m mosaicbench adopt {params.job:q} 2> {log:q}"
+# A baseline or control of a large dataset, or one that is tuned or wrapped.
+use rule fit_quick_model as fit_baseline with:
+    wildcard_constraints:
+        run=only(PLACES["fit_baseline"]),
 
 
-# Controls are cheap, so they rerun together, as do baselines, and models by twos, with `few_jobs`.
-for part, runs in bench.fitted_together.items():
+# All other baselines and controls of a small dataset and a scenario, with all seeds. Which runs these are differs between
+# splits, and a rule's outputs cannot: the one that is declared lists what was written.
+use rule fit_model as fit_cheap with:
+    output:
+        ANY.cheap_fits(*OF_SPLIT),
+    log:
+        LOGS.fit(*OF_SPLIT, layout.CHEAP),
+    message:
+        "Fit all cheap runs on {wildcards.dataset}, {wildcards.scenario}, all seeds"
 
-    rule:
-        name:
-            f"fit{part}"
-        input:
-            train=files_of_splits("train.h5mu"),
-            query=files_of_splits("query.h5mu"),
-            solution=files_of_splits("solution.h5mu") if read_solution(runs) else [],
-            code=code_of_fits(runs),
-        output:
-            outputs_of_fits(files_of_runs(runs)),
-        log:
-            LOGS.fit_of_runs(*OF_SPLIT, part),
-        conda:
-            ENVIRONMENT
-        threads: 1
-        resources:
-            gpu=gpus_of(runs),
-            mem_mb=memory_of_fit,
-            runtime=minutes_of_fits(len(bench.seeds)),
-            attempt=number_of_attempt,
-        params:
-            job=job_of_runs(runs),
-        message:
-            f"Fit {listed(part, runs)} on {{wildcards.dataset}}, {{wildcards.scenario}}, all seeds"
-        shell:
-            "python -m mosaicbench fit {params.job:q} --threads {threads}"
-            " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"
+
+# An external run: files that a user computed with other programs, held to the contracts of all runs and scored as they are.
+rule read_external:
+    input:
+        inputs_of(jobs.inputs_of_external),
+        config=ancient(ANY.config),
+        code=code_of("read_external"),
+    output:
+        expand(OUTPUTS_OF_FIT, seed=bench.seeds, allow_missing=True),
+    log:
+        LOGS.at("read_external", *OF_RUN),
+    wildcard_constraints:
+        run=only(PLACES["read_external"]),
+    conda:
+        ENVIRONMENT
+    params:
+        job=job_of("read_external"),
+    message:
+        "Read {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, all seeds"
+    shell:
+        "python -m mosaicbench read_external --config {input.config:q} {params.job:q} 2> {log:q}"

@@ -1,5 +1,10 @@
 # pinned packages -> an environment of its own, for methods whose packages do not go with the others
 
+VENVS = os.path.relpath(layout.environments())
+ENVIRONMENTS_OF_PEERS = sorted(
+    {card["environment"] for card in catalog.cards("methods").values() if "environment" in card}
+)
+
 
 rule build_environment:
     input:
@@ -14,7 +19,7 @@ rule build_environment:
     conda:
         ENVIRONMENT
     params:
-        build=of_project("envs/build.py"),  # no input: an environment that stands is not built anew for a change of it
+        build=of_project("envs/build.py"),  # no input: an environment is not built anew for a change of it
         folder=subpath(output[0], parent=True),
     message:
         "Build the environment {wildcards.environment}"

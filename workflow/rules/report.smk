@@ -1,91 +1,84 @@
 # tables -> figures, report
 
 
-# Cells of several splits are laid out together: to import scanpy and umap-learn takes longer than to lay out one.
-for number, splits in enumerate(bench.laid_out_together, start=1):
-
-    rule:
-        name:
-            f"project_{number}"
-        input:
-            files_of_projected_runs(splits),
-            files_of_first_splits(splits, "train.h5mu", "solution.h5mu"),
-            generated=[
-                f"{ANY.fit(*split, run, bench.seeds[0])}/run.json"
-                for split, run in sampled_runs(splits)
-            ],
-            code=code_of_projecting(splits),
-        output:
-            tables_of_projections(splits),
-            [directory(f"{ANY.projection(*split)}/virtual") for split in splits],
-        log:
-            LOGS.at("layout", number),
-        benchmark:
-            RESOURCES.at("layout", number)
-        priority: -1  # beside `tabulate`, which has no other company
-        conda:
-            ENVIRONMENT
-        threads: 1
-        resources:
-            runtime=minutes_of(10 + 10 * len(splits)),
-        params:
-            splits=splits_and_projected_runs(splits),
-            seed=bench.seeds[0],
-            generated=folders_of_generated_runs(splits),
-            projections=projections_folder,
-        message:
-            f"Lay out the query cells of {', '.join('/'.join(split) for split in splits)}"
-        shell:
-            "python -m mosaicbench layout {params.splits:q} --seed {params.seed:q}"
-            " --generate {params.generated:q} --output {params.projections:q} --threads {threads} 2> {log:q}"
+PICTURED = [*bench.projected, *bench.config["report"]["sampled_runs"]]
 
 
-# Figures are drawn together, four or fewer to a job.
-for number, figures in enumerate(bench.drawn_together, start=1):
+rule layout:
+    input:
+        files_of_fits(
+            [place for place in bench.applicable if place[2] in PICTURED],
+            *[file for file in layout.FILES_OF_FIT if file != "history.tsv"],
+            seeds=bench.seeds[:1],
+        ),
+        [
+            f"{ANY.split(*split, bench.seeds[0])}/{part}.h5mu"
+            for split in bench.splits
+            for part in ("train", "solution")
+        ],
+        config=ancient(ANY.config),
+        code=code_of("layout"),
+    output:
+        [
+            f"{ANY.projection(*split)}/{table}.tsv"
+            for split in bench.splits
+            for table in layout.PROJECTIONS
+        ],
+        [directory(f"{ANY.projection(*split)}/virtual") for split in bench.splits],
+    log:
+        LOGS.at("layout"),
+    benchmark:
+        RESOURCES.at("layout", "projections")
+    priority: -1  # beside `tabulate`, which has no other company
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        runtime=lambda wildcards, attempt: (10 + 10 * len(bench.splits)) * attempt,
+    params:
+        job=job_of("layout"),
+    message:
+        "Lay out the query cells of all splits"
+    shell:
+        "python -m mosaicbench layout --config {input.config:q} {params.job:q}"
+        " --threads {threads} 2> {log:q}"
 
-    rule:
-        name:
-            f"draw_{number}"
-        input:
-            rules.tabulate.output,
-            projections=projections_of_figures(figures),
-            display=of_project("config/display.yaml"),
-            code=code_of_command("draw", *(catalog.module("figures", figure) for figure in figures)),
-        output:
-            [file for figure in figures for file in files_of_figure(figure)],
-        log:
-            LOGS.at("draw", number),
-        benchmark:
-            RESOURCES.at("draw", number)
-        group:
-            group_on_cluster
-        conda:
-            ENVIRONMENT
-        resources:
-            runtime=minutes_of(20),
-        params:
-            drawn=figures,
-            tables=subpath(input[0], parent=True),
-            projections=projections_folder,
-            figures=figures_folder,
-            splits=splits_as_words(),
-        message:
-            f"Draw {', '.join(figures)}"
-        shell:
-            "python -m mosaicbench draw --figures {params.drawn:q} --tables {params.tables:q}"
-            " --projections {params.projections:q} --display {input.display:q} --splits {params.splits:q}"
-            " --output {params.figures:q} 2> {log:q}"
+
+rule draw:
+    input:
+        rules.tabulate.output,
+        rules.layout.output,
+        config=ancient(ANY.config),
+        display=of_project("config/display.yaml"),
+        code=code_of("draw"),
+    output:
+        [report(file, **about) if about else file for file, about in jobs.reported_figures(bench)],
+    log:
+        LOGS.at("draw"),
+    benchmark:
+        RESOURCES.at("draw", "figures")
+    group:
+        group_on_cluster
+    conda:
+        ENVIRONMENT
+    resources:
+        runtime=lambda wildcards, attempt: (20 + 5 * len(bench.splits)) * attempt,
+    params:
+        job=job_of("draw"),
+    message:
+        "Draw all figures"
+    shell:
+        "python -m mosaicbench draw --config {input.config:q} {params.job:q} 2> {log:q}"
 
 
 rule report:
     input:
-        figures_of_splits(),
-        applicable(f"{FIT}/run.json", seed=bench.seeds),
+        rules.draw.output,
+        files_of_fits(bench.applicable, "run.json"),
         tables=rules.tabulate.output,
         config=ANY.config,
         display=of_project("config/display.yaml"),
-        code=code_of_command("report"),
-        pages=parts_of_pages(),
+        code=code_of("report"),
     output:
         report=ANY.report,
         citations=ANY.citations,
@@ -97,14 +90,7 @@ rule report:
         group_on_cluster
     conda:
         ENVIRONMENT
-    params:
-        tables=tables_folder,
-        figures=figures_folder,
-        results=subpath(output.report, parent=True),
-        splits=splits_as_words(),
     message:
         "Write the report"
     shell:
-        "python -m mosaicbench report --tables {params.tables:q} --figures {params.figures:q}"
-        " --display {input.display:q} --config {input.config:q} --results {params.results:q}"
-        " --splits {params.splits:q} --output {output.report:q} 2> {log:q}"
+        "python -m mosaicbench report --config {input.config:q} 2> {log:q}"

@@ -1,75 +1,62 @@
 # run + solution -> scores -> tables
 
 
-# Runs are scored together, ten or fewer to a job, or twenty with `few_jobs`: to start it takes longer than to score one.
-for part, (runs, scenarios) in bench.scored_together.items():
-
-    rule:
-        name:
-            f"score{part}"
-        input:
-            files_of_runs(runs),
-            files_of_splits("train.h5mu"),
-            files_of_splits("solution.h5mu"),
-            code=code_of_command("score", *metric_modules()),
-        output:
-            scores=files_of_scores(runs, "scores.tsv"),
-            features=files_of_scores(runs, "features.tsv"),
-            cells=files_of_scores(runs, "cells.npz"),
-        log:
-            LOGS.score(*OF_SPLIT, part),
-        benchmark:
-            RESOURCES.score(*OF_SPLIT, part)
-        wildcard_constraints:
-            scenario=any_of(scenarios),
-        priority: int(not bench.config["keep_imputed"])  # imputed values take much disk until then
-        conda:
-            ENVIRONMENT
-        threads: 1
-        resources:
-            runtime=minutes_of(2 + 2 * len(runs) * len(bench.seeds)),
-        params:
-            runs=folders_of(runs),
-            splits=folders_of_splits,
-            groups=bench.groups,
-        message:
-            f"Score {listed(part, runs)} on {{wildcards.dataset}}, {{wildcards.scenario}}"
-        shell:
-            "python -m mosaicbench score --runs {params.runs:q} --splits {params.splits:q}"
-            " --groups {params.groups:q} --scores {output.scores:q} --features {output.features:q}"
-            " --cells {output.cells:q} --threads {threads} 2> {log:q}"
-
-
-rule record_config:
+rule score:
+    input:
+        inputs_of(jobs.inputs_of_score),
+        config=ancient(ANY.config),
+        code=code_of("score"),
     output:
-        ANY.config,
+        [f"{ANY.run(*OF_RUN)}/{file}" for file in layout.FILES_OF_SCORES],
     log:
-        LOGS.at("record_config"),
-    localrule: True
+        LOGS.at("score", *OF_RUN),
+    benchmark:
+        RESOURCES.at("score", *OF_RUN)
+    wildcard_constraints:
+        run=only(OF_LARGE),
+    priority: int(not bench.config["keep_imputed"])  # imputed values take much disk until then
     conda:
         ENVIRONMENT
+    threads: 1
+    resources:
+        runtime=minutes_of_scores,
     params:
-        config=as_json(bench.config),
+        job=job_of("score"),
     message:
-        "Record the config, with every default filled in"
+        "Score {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}"
     shell:
-        "printf '%s\\n' {params.config:q} > {output:q} 2> {log:q}"
+        "python -m mosaicbench score --config {input.config:q} {params.job:q} --threads {threads} 2> {log:q}"
+
+
+# All runs of a small dataset and a scenario: to start a job takes longer than to score a run. Its output lists its files.
+use rule score as score_small with:
+    output:
+        ANY.scores_of_split(*OF_SPLIT),
+    log:
+        LOGS.at("score", *OF_SPLIT),
+    benchmark:
+        RESOURCES.at("score", *OF_SPLIT)
+    message:
+        "Score all runs on {wildcards.dataset}, {wildcards.scenario}"
 
 
 rule tabulate:
     input:
-        applicable(f"{RUN}/scores.tsv"),
-        applicable(f"{RUN}/features.tsv"),
-        applicable(f"{RUN}/cells.npz"),
-        applicable(f"{FIT}/run.json", seed=bench.seeds),
-        applicable(f"{FIT}/history.tsv", seed=bench.seeds),
-        files_of_tuning(),
+        [f"{ANY.run(*place)}/{file}" for place in OF_LARGE for file in layout.FILES_OF_SCORES],
+        [ANY.scores_of_split(*split) for split in bench.splits if split[0] in SMALL],
+        files_of_fits(bench.applicable, "run.json", "history.tsv"),
+        [
+            f"{ANY.tuning(*place, seed)}/{file}"
+            for place in bench.tuned
+            for seed in bench.tuned_seeds
+            for file in layout.FILES_OF_TUNING
+        ],
         config=ANY.config,
         published=of_project("config/published.yaml"),
         display=of_project("config/display.yaml"),
-        code=code_of_command("tabulate"),
+        code=code_of("tabulate"),
     output:
-        reported_tables([ANY.table(name) for name in layout.TABLES]),
+        [report(file, **about) if about else file for file, about in jobs.reported_tables()],
         directory(ANY.latex),
     log:
         LOGS.at("tabulate"),
@@ -79,11 +66,7 @@ rule tabulate:
         group_on_cluster
     conda:
         ENVIRONMENT
-    params:
-        folder=subpath(output[0], parent=True),
-        results=subpath(output[0], ancestor=2),
     message:
         "Join the scores into tables"
     shell:
-        "python -m mosaicbench tabulate --config {input.config:q} --results {params.results:q}"
-        " --published {input.published:q} --display {input.display:q} --output {params.folder:q} 2> {log:q}"
+        "python -m mosaicbench tabulate --config {input.config:q} 2> {log:q}"

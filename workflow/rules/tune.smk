@@ -5,56 +5,52 @@
 rule split_inner:
     input:
         train=f"{SPLIT}/train.h5mu",
-        code=code_of_command("split_inner"),
+        config=ancient(ANY.config),
+        code=code_of("split_inner"),
     output:
-        train=f"{INNER}/train.h5mu",
-        query=f"{INNER}/query.h5mu",
-        solution=f"{INNER}/solution.h5mu",
+        [f"{INNER}/{file}" for file in layout.PARTS_OF_SPLIT],
     log:
-        LOGS.divide(*OF_SPLIT, "{seed}"),
+        LOGS.at("split_inner", *OF_SPLIT, "seed-{seed}"),
     conda:
         ENVIRONMENT
     params:
-        fraction=bench.tuning.get("fraction"),
-        seed=bench.tuning.get("seed"),
-        by=column_of_split,
+        job=job_of("split_inner"),
     message:
-        "Divide the train cells of {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
+        "Split the train cells of {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
     shell:
-        "python -m mosaicbench split_inner --split {input.train:q} --fraction {params.fraction:q}"
-        " --seed {params.seed:q} {params.by:q} --train {output.train:q} --query {output.query:q}"
-        " --solution {output.solution:q} 2> {log:q}"
+        "python -m mosaicbench split_inner --config {input.config:q} {params.job:q} 2> {log:q}"
 
 
 # All trials of a run on a split. Those that have ended are kept: a job that was killed goes on after them.
 rule tune_model:
     input:
-        environment=environment_of_method,
-        train=f"{INNER}/train.h5mu",
-        query=f"{INNER}/query.h5mu",
-        solution=f"{INNER}/solution.h5mu",
-        code=code_of_tuning,
+        rules.split_inner.output,
+        environment=lambda wildcards: inputs_of(jobs.inputs_of_fit)(wildcards)["environment"],
+        config=ancient(ANY.config),
+        code=code_of("tune"),
     output:
-        expand(f"{TUNING}/{{file}}", file=layout.FILES_OF_TUNING, allow_missing=True),
+        [f"{ANY.tuning(*OF_RUN, '{seed}')}/{file}" for file in layout.FILES_OF_TUNING],
     log:
-        LOGS.tune(*OF_RUN, "{seed}"),
+        LOGS.at("tune", *OF_RUN, "seed-{seed}"),
     wildcard_constraints:
-        run=any_of(runs_tuned_of_kinds("model")),
+        run=only([place for place in bench.tuned if place not in PLACES["fit_baseline"]]),
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        gpu=gpus_here,
-        mem_mb=memory_of_trial,
-        runtime=minutes_of_fits(bench.tuning.get("trials", 0)),
+        gpu=gpus_of_fit,
+        mem_mb=cluster.requested_mb(bench.limits["memory_mb"]),  # a trial that had less would count as failed
+        runtime=partial(minutes_of_fits, fits=bench.tuning.get("trials")),
     params:
-        job=job_of_tuning,
+        job=job_of("tune"),
+        python=python_of,
     message:
         "Tune {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
     shell:
-        "python -m mosaicbench tune {params.job:q} --threads {threads} 2> {log:q}"
+        "python -m mosaicbench tune --config {input.config:q} {params.job:q} --python {params.python:q}"
+        " --threads {threads} 2> {log:q}"
 
 
 use rule tune_model as tune_baseline with:
     wildcard_constraints:
-        run=any_of(runs_tuned_of_kinds("baseline")),
+        run=only([place for place in bench.tuned if place in PLACES["fit_baseline"]]),

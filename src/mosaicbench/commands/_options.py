@@ -66,9 +66,7 @@ def _groups() -> tuple[str, ...]:
     return tuple(sorted({card["group"] for card in catalog.cards("metrics").values()}))
 
 
-DATASETS = _one_of(partial(catalog.names, "datasets"))
 FIGURES = _one_of(partial(catalog.names, "figures"))
 METHODS = _one_of(partial(catalog.names, "methods"))
 GROUPS = _one_of(_groups)
 THREADS = option("--threads", type=int)
-SPLITS = option("--splits", nargs="+", required=True, metavar="DATASET/SCENARIO")

@@ -1,8 +1,7 @@
-"""Fit: one run, or each of many, as one job describes them."""
+"""Fit runs on a split, all seeds of each."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from mosaicbench.files.best import read_best
@@ -24,23 +23,22 @@ def main(
     Parameters
     ----------
     runs
-        Of each: dataset, scenario, run, method; module, the dotted name of the method's module; hyperparameters; and outputs,
-        its folders, one per seed. Where its models are kept, keep: true and the licence of the data;
-        candidate: the one seed whose model is kept, if it can be, until the best run is known. Of a tuned run, tuned:
-        ``best.json`` of each seed, whose hyperparameters are added to its own.
+        Of each: dataset, scenario, run, method; module, the dotted name of the method's module; hyperparameters; outputs, its
+        folders, one per seed. Where models are saved, keep: true, and the licence of the data; candidate: the one seed whose
+        model is saved if it can be, until the best run is known. Of a tuned run, tuned: ``best.json`` of each seed, whose
+        hyperparameters are added to its own.
     seeds
-        Of each: seed; train, query and solution, files of the split. The solution, which only positive controls read, may be
-        left out.
+        Of each: seed; train, query and, for positive controls, solution: files of the split.
     limits
         minutes and memory_mb of each fit. A run that passes one is stopped and gets the status "timeout" or "out_of_memory".
     usable
-        minutes and memory_mb of all fits together; by default the limits, as many times the minutes as there are seeds.
+        minutes of all fits together, and memory_mb of each; by default no more than `limits` say.
     checkpoint_seconds
         Least time between two savings of a training to its run's folder. Where one was killed, the next run with the same data,
         code, hyperparameters and device goes on from there and gives the same result. A run that was stopped at a limit keeps
         its checkpoint, for an attempt with a higher one; limits hold for each attempt.
     failure
-        The status and message of runs that were killed from outside: they are written, and nothing is fitted.
+        The status and message of runs that were killed from outside: nothing is fitted, and those without a record get this one.
 
     Raises
     ------
@@ -49,17 +47,13 @@ def main(
     """
     fits = _fits(runs, seeds)
     if failure is not None:
-        record_failure(fits, failure)
+        record_failure([fit for fit in fits if not fit.record.is_file()], failure)
         return
-    each = Limits(limits["minutes"], limits["memory_mb"])
-    together = (
-        replace(each, minutes=each.minutes * len(seeds)) if usable is None else Limits(**usable)
-    )
-    each = replace(each, memory_mb=together.memory_mb)
+    usable = usable or {"minutes": float("inf"), "memory_mb": limits["memory_mb"]}
     fit_each(
         fits,
-        each,
-        minutes=together.minutes,
+        Limits(limits["minutes"], usable["memory_mb"]),
+        minutes=usable["minutes"],
         checkpoint_seconds=checkpoint_seconds,
     )
 

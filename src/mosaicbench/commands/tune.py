@@ -27,7 +27,7 @@ from mosaicbench.tuning.search import (
     table_of,
 )
 from mosaicbench.tuning.trial import import_for_scores, tried
-from mosaicbench.workflow import sources
+from mosaicbench.workflow import code_hash
 
 
 def main(
@@ -133,7 +133,7 @@ def main(
 def _code(method: str, objective: str) -> list[str]:
     """Return digests of the code of the method's fits, the metrics and the search."""
     metrics = [catalog.module("metrics", name) for name in metrics_of(objective)]
-    files = sources.of("mosaicbench.commands.tune", catalog.module("methods", method), *metrics)
+    files = code_hash.of("mosaicbench.commands.tune", catalog.module("methods", method), *metrics)
     return [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files]
 
 

@@ -1,4 +1,4 @@
-"""Runs that were computed elsewhere: a stanza that names files in the place of a method."""
+"""External runs: a stanza of `runs` that names files and no method."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def is_meant(stanza: dict) -> bool:
 
 
 def why_not(stanza: dict, dataset: str, scenario: str) -> str | None:
-    """Return why such a run is not part of a split, None if it is."""
+    """Return why an external run is not part of a split, None if it is."""
     if not is_meant(stanza):
         return None
     inside = dataset in stanza.get("datasets", [dataset]) and scenario in stanza.get(
         "scenarios", [scenario]
     )
-    return None if inside else "computed elsewhere, for other datasets or scenarios"
+    return None if inside else "an external run, of other datasets or scenarios"
 
 
 def files(
@@ -31,7 +31,7 @@ def files(
 ) -> list[dict[str, str]]:
     """Return, for each seed, "latents" and "imputed" -> the file of a split.
 
-    A path stands for all seeds, or has {seed} in it; {dataset} and {scenario} are filled in, too. A list has a path per seed,
+    A path is that of all seeds, or has {seed} in it; {dataset} and {scenario} are filled in, too. A list has a path per seed,
     in the order of the config's `seeds`.
 
     Raises
@@ -44,7 +44,8 @@ def files(
         paths = stanza.get(key, [])
         if isinstance(paths, list) and key in stanza and len(paths) != len(seeds):
             raise UserError(
-                f"config key runs.{run}.{key}: a list has a file for each of the seeds {_listed(seeds)}, in that order"
+                f"config key runs.{run}.{key}: a list has a file for each of the seeds "
+                f"{', '.join(map(str, seeds))}, in that order"
             )
         for place, seed in enumerate(seeds if key in stanza else ()):
             path = paths[place] if isinstance(paths, list) else paths
@@ -53,11 +54,7 @@ def files(
             if not os.path.isfile(path):  # which also says so of a name that is too long
                 raise UserError(
                     f"config key runs.{run}.{key}: there is no file {path}, for seed {seed} of {dataset}, {scenario} "
-                    f"(relative paths start at {Path.cwd()}); `datasets` and `scenarios` of the run say of which splits it is"
+                    f"(relative paths start at {Path.cwd()}); `datasets` and `scenarios` of the run name its splits"
                 )
             found[place][key] = path
     return found
-
-
-def _listed(seeds: Sequence[int]) -> str:
-    return ", ".join(map(str, seeds))

@@ -18,7 +18,6 @@ from mosaicbench.errors import nearest
 
 ABOUT = ("from", "loader", "labels_from")  # keys of a dataset that its loader does not take
 ENDINGS = (".mtx", ".tsv")
-GROUPS_OF_MEAN = ("alignment", "label_transfer", "imputation")  # of the objective "mean"
 
 
 class External(Options):

@@ -408,8 +408,6 @@ class Config(Strict):
     seeds: Annotated[list[Seed], MinLen(1), AfterValidator(distinct)] = [0, 1, 2]
     """Replicates of the whole experiment: a seed determines split, initialisation and minibatches."""
     training: Training = Training()
-    few_jobs: Flag = False
-    """For small data and few cores: one job cuts a split with all seeds, one fits all its baselines, as one always does with its controls, one fits two of its models, and one scores all its runs, twenty at most."""
     tuning: Tuning | None = None
     preprocess: Preprocess = Preprocess()
     metrics: Metrics = Metrics()

@@ -5,169 +5,18 @@ from __future__ import annotations
 import copy
 import json
 import os
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 
 from mosaicbench.catalog import catalog
 from mosaicbench.catalog.search_spaces import TUNED
-from mosaicbench.config import external as elsewhere
-from mosaicbench.config import references, registry
+from mosaicbench.config import external, references, registry
 from mosaicbench.config.checking import Mistake, faults, read_yaml, refuse
-from mosaicbench.config.schema import ALL, BEST_OF_SPLIT, Config
+from mosaicbench.config.recorded import SETTLED, Run, Settings, settings_of, splits_of
+from mosaicbench.config.schema import ALL, Config
 from mosaicbench.errors import UserError
-from mosaicbench.workflow import together
 
 STANZAS = ("datasets", "scenarios", "runs")  # sections whose keys are names that a person chose
-
-
-@dataclass(frozen=True)
-class Run:
-    """A labelled configuration of a method; `tuned_from` is the run whose other hyperparameters it searches, or ""."""
-
-    name: str
-    method: str
-    hyperparameters: dict
-    tuned_from: str = ""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """A checked config.
-
-    Attributes
-    ----------
-    config
-        The config with every default filled in.
-    datasets
-        id -> loader, options of the loader, the files that it reads, the folder of those that are fetched (or None), and the id
-        of the registry's entry that it is or is made from (or None), and the modalities that its labels come from (or None).
-    scenarios
-        id -> kind and its options.
-    runs
-        id -> method and hyperparameters, the training budget included where the method knows it; of what was computed
-        elsewhere, the stanza.
-    applicable
-        (dataset, scenario, run) of every run that exists.
-    not_applicable
-        dicts of dataset, scenario, run, method and reason for all others.
-    """
-
-    config: dict
-    datasets: dict[str, dict]
-    scenarios: dict[str, dict]
-    runs: dict[str, Run]
-    seeds: list[int]
-    limits: dict
-    preprocess: dict
-    groups: list[str]
-    projected: list[str]
-    applicable: list[tuple[str, str, str]]
-    not_applicable: list[dict]
-
-    @property
-    def results(self) -> str:
-        """The folder of the results."""
-        return self.config["pathvars"].get("results", "results")
-
-    @property
-    def figures(self) -> list[str]:
-        """The figures of this config: some need a key of `report`, or a group of metrics, which their card names."""
-        found, asked = [], self.config["report"] | {"tuning": self.tuning}
-        for figure, card in catalog.cards("figures").items():
-            key, group = card.get("only_with"), card.get("only_with_group")
-            if (key is None or asked[key]) and (group is None or group in self.groups):
-                found.append(figure)
-        return found
-
-    @property
-    def splits(self) -> list[tuple[str, str]]:
-        """Every dataset with every scenario that is not for other datasets."""
-        return _splits(self.datasets, self.scenarios)
-
-    @property
-    def tuning(self) -> dict:
-        """What the config says of tuning, {} where nothing is tuned."""
-        return self.config.get("tuning") or {}
-
-    @cached_property
-    def tuned(self) -> list[tuple[str, str, str]]:
-        """(dataset, scenario, run) of every tuned run that exists."""
-        return [place for place in self.applicable if self.runs[place[2]].tuned_from]
-
-    @property
-    def tuned_seeds(self) -> list[int]:
-        """The seeds on whose train cells settings are searched for."""
-        return self.seeds if self.tuning.get("per_seed") else self.seeds[:1]
-
-    @cached_property
-    def common_controls(self) -> list[str]:
-        """The controls that exist in every split: the jobs of one split fit and score them together."""
-        controls = [
-            name
-            for name, run in self.runs.items()
-            if catalog.card("methods", run.method)["kind"] == "control"
-        ]
-        return [
-            name
-            for name in controls
-            if all((*split, name) in self.applicable for split in self.splits)
-        ]
-
-    @cached_property
-    def fitted_together(self) -> dict[str, list[str]]:
-        """The runs that one job per split fits, by the name of that job's files: controls, all others where the config asks."""
-        few = self.config["few_jobs"]
-        baselines, models = (
-            together.of_kind(kind, self.runs) if few else [] for kind in ("baseline", "model")
-        )
-        return together.fitted(self.common_controls, baselines, models, self.applicable)
-
-    @cached_property
-    def scored_together(self) -> dict[str, together.Scored]:
-        """The runs that one job per split scores, by the name of that job's files."""
-        if self.config["few_jobs"]:
-            return together.scored_by_scenario(self.applicable)
-        return together.scored(self.common_controls, self.applicable)
-
-    @cached_property
-    def laid_out_together(self) -> list[list[tuple[str, str]]]:
-        """The splits, (dataset, scenario), whose cells one job lays out."""
-        return together.laid_out(self.splits)
-
-    @cached_property
-    def drawn_together(self) -> list[list[str]]:
-        """The figures that one job draws."""
-        return together.drawn(self.figures)
-
-    @cached_property
-    def kept(self) -> list[str]:
-        """The runs whose models are kept, with every seed."""
-        named = [name for name in self.config["save_models"] if name != BEST_OF_SPLIT]
-        return list(dict.fromkeys([*named, *self.config["report"]["sampled_runs"]]))
-
-    @cached_property
-    def candidates(self) -> list[str]:
-        """The runs one of which may be the best of a split: they keep the model of the first seed until that is known."""
-        if BEST_OF_SPLIT not in self.config["save_models"]:
-            return []
-        cards = {name: catalog.card("methods", run.method) for name, run in self.runs.items()}
-        return [
-            name
-            for name, card in cards.items()
-            if card["kind"] != "control" and not {"wraps", "external"} & card.keys()
-        ]
-
-    @property
-    def sizes(self) -> list[dict[str, int]]:
-        """Groups of at least three datasets whose stanzas differ in nothing but the number of `cells`: dataset -> cells."""
-        groups: dict[str, dict[str, int]] = {}
-        for name, dataset in self.datasets.items():
-            others = {key: value for key, value in dataset["options"].items() if key != "cells"}
-            if "cells" in dataset["options"]:
-                key = json.dumps([dataset["loader"], others], sort_keys=True, default=str)
-                groups.setdefault(key, {})[name] = dataset["options"]["cells"]
-        return [group for group in groups.values() if len(set(group.values())) > 2]
 
 
 def read(path: Path) -> Settings:
@@ -190,6 +39,8 @@ def load(config: object) -> Settings:
     UserError
         With all mistakes in one message: unknown keys or names (with the nearest valid one), wrong types, missing files.
     """
+    if isinstance(config, dict):
+        config = {key: value for key, value in config.items() if key != SETTLED}
     mistakes = faults(Config, config)
     if not isinstance(config, dict):
         refuse(mistakes)
@@ -215,9 +66,9 @@ def load(config: object) -> Settings:
             config["datasets"][name] = (config["datasets"][name] or {}) | said
     scenarios = config["scenarios"]
     applicable, not_applicable = [], []
-    for dataset, scenario in _splits(datasets, scenarios):
+    for dataset, scenario in splits_of(datasets, scenarios):
         for run in runs.values():
-            reason = _why_not(run, scenarios[scenario]) or elsewhere.why_not(
+            reason = _why_not(run, scenarios[scenario]) or external.why_not(
                 run.hyperparameters, dataset, scenario
             )
             row = {"dataset": dataset, "scenario": scenario, "run": run.name}
@@ -227,7 +78,7 @@ def load(config: object) -> Settings:
                 not_applicable.append(row | {"method": run.method, "reason": reason})
     for dataset, scenario, run in applicable:
         if runs[run].method == catalog.EXTERNAL:  # refuses a file that is not there
-            elsewhere.files(run, runs[run].hyperparameters, dataset, scenario, config["seeds"])
+            external.files(run, runs[run].hyperparameters, dataset, scenario, config["seeds"])
     if config["report"]["umap_runs"] is None:
         cards = {name: catalog.card("methods", run.method) for name, run in runs.items()}
         config["report"]["umap_runs"] = [
@@ -235,19 +86,7 @@ def load(config: object) -> Settings:
             for name, run in runs.items()
             if not run.tuned_from and cards[name]["kind"] == "model"
         ][:4]
-    return Settings(
-        config=config,
-        datasets=datasets,
-        scenarios=scenarios,
-        runs=runs,
-        seeds=config["seeds"],
-        limits=config["limits"],
-        preprocess=config["preprocess"],
-        groups=config["metrics"]["groups"],
-        projected=config["report"]["umap_runs"],
-        applicable=applicable,
-        not_applicable=not_applicable,
-    )
+    return settings_of(config, datasets, runs.values(), applicable, not_applicable)
 
 
 def _completed(config: dict, mistakes: list[Mistake]) -> tuple[dict, dict[str, dict]]:
@@ -311,14 +150,41 @@ def _dataset(name: str, stanza: dict, known: dict, raw: str) -> dict:
         for file, facts in entry["files"].items()
         if not facts.get("optional", False)
     ]
+    loader = registry.loader_of(name, stanza, known)
     return {
-        "loader": registry.loader_of(name, stanza, known),
+        "loader": loader,
         "options": options,
         "inputs": needed or _own_inputs(options),
         "raw": folder,
         "entry": source,
         "labels_from": stanza.get("labels_from", entry.get("labels_from")),
+        "cells": _cells(loader, options, entry),
     }
+
+
+def _cells(loader: str, options: dict, entry: dict) -> int | None:
+    """Return the number of cells at most: as the stanza, the registry or the files' headers say; None where none does."""
+    drawn = catalog.parameters("datasets", loader).get("cells")
+    default = drawn.default if drawn is not None and isinstance(drawn.default, int) else None
+    if stated := options.get("cells") or (entry.get("shape") or {}).get("cells") or default:
+        return stated
+    files = references.named_files(options)["path"]
+    cells = [_cells_in_header(file) for file in files]
+    return sum(cells) if cells and None not in cells else None
+
+
+def _cells_in_header(file: str) -> int | None:
+    """Return the number of cells of an AnnData, MuData or 10x file without reading them; None of another kind."""
+    import h5py
+
+    try:
+        with h5py.File(file) as opened:
+            if "obs" not in opened:
+                return len(opened["matrix/barcodes"])
+            obs = opened["obs"]
+            return len(obs[obs.attrs["_index"]])
+    except (OSError, KeyError, TypeError):
+        return None
 
 
 def _own_inputs(options: dict) -> list[str]:
@@ -354,12 +220,3 @@ def _pairing(stanza: dict) -> tuple[str, str]:
     if stanza["kind"] == "mosaic" and share == 1:
         return "paired", "a mosaic of paired cells only, so paired"
     return stanza["kind"], stanza["kind"]
-
-
-def _splits(datasets: dict, scenarios: dict) -> list[tuple[str, str]]:
-    return [
-        (d, s)
-        for d in datasets
-        for s, stanza in scenarios.items()
-        if d in stanza.get("datasets", datasets)
-    ]

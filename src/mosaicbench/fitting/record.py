@@ -16,7 +16,7 @@ import psutil
 
 from mosaicbench.fitting.job import Fit
 from mosaicbench.fitting.method import hyperparameters_of
-from mosaicbench.workflow import sources
+from mosaicbench.workflow import code_hash
 
 REPORTED_VERSIONS = (
     "mosaicbench",
@@ -49,7 +49,7 @@ def new_record(fit: Fit) -> dict:
 
 def decisive(fit: Fit, method: object) -> dict:
     """Return what decides the result of a training, but for the data: what is asked for, the code, and what computes."""
-    code = sources.of("mosaicbench.fitting.attempt", fit.module)
+    code = code_hash.of("mosaicbench.fitting.attempt", fit.module)
     return {
         "method": [fit.module, fit.identity["method"]],
         "hyperparameters": hyperparameters_of(method),

@@ -6,7 +6,6 @@ No failure of a trial ends the search.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
@@ -23,6 +22,7 @@ from mosaicbench.tuning.objective import metrics_of, value_of
 
 SCORED = ("ok", "collapsed")
 SCORES = "scores.json"
+FIT = "import json, sys; from mosaicbench.commands import fit; fit.main(**json.load(sys.stdin))"
 NO_LIMIT = Limits(float("inf"), float("inf"))
 
 
@@ -81,20 +81,15 @@ def import_for_scores() -> None:
 
 
 def _fit_with(fit: Fit, limits: Limits, python: str) -> None:
+    """Fit with the interpreter of the method's own environment."""
     names = {key: value for key, value in fit.identity.items() if key != "seed"}
-    run = {
-        "module": fit.module,
-        "hyperparameters": fit.hyperparameters,
-        "outputs": [str(fit.output)],
-    }
+    run = names | {"module": fit.module, "hyperparameters": fit.hyperparameters}
     job = {
-        "runs": [names | run],
+        "runs": [run | {"outputs": [str(fit.output)]}],
         "seeds": [{"seed": fit.seed, "train": str(fit.train), "query": str(fit.query)}],
         "limits": {"minutes": limits.minutes, "memory_mb": limits.memory_mb},
     }
-    threads = os.environ.get("OMP_NUM_THREADS", "1")
-    command = [python, "-m", "mosaicbench", "fit", json.dumps(job), "--threads", threads]
-    subprocess.run(command, check=True)
+    subprocess.run([python, "-c", FIT], input=json.dumps(job), text=True, check=True)
 
 
 def _score(fit: Fit, solution: Path, metrics: Sequence[str]) -> None:

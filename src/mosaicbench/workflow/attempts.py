@@ -2,8 +2,8 @@
 
 On one machine the first attempt is granted all that the config's limits allow. On a cluster the attempts ask for a quarter, a
 half, and all of it: a run that needs more than it was granted fails, so that Snakemake tries again; one that needs more than
-the limits becomes a row, as anywhere. A run that was killed from outside each time (by the kernel, the cluster, a person)
-could not write anything: the attempt after the last one writes its row.
+the limits becomes a row, as anywhere. A job that was killed from outside each time (by the kernel, the cluster, a person)
+could not write all its rows: the attempt after the last one writes those that are missing.
 
 Only the command line imports this module, and no fit: so no result depends on it, and an edit here repeats no fit.
 """
@@ -29,8 +29,9 @@ def fit_within_grant(
     Parameters
     ----------
     fit, job
-        ``commands.fit.main``, and its keywords `runs`, `seeds` and `limits`. ``attempt.json`` in the first of the
-        runs' folders says that an attempt is under way, or was when it was killed.
+        ``commands.fit.main``, and its keywords `runs`, `seeds` and `limits`: minutes and memory of each fit. All seeds of one
+        run have as many times the minutes; several runs have them once, together. ``attempt.json`` in the first run's folder
+        says that an attempt is under way, or was when it was killed.
     attempt
         1 for the first.
     granted_mb, granted_minutes
@@ -42,24 +43,25 @@ def fit_within_grant(
         When a run needs more than this attempt was granted but not more than a later one is; and as `fit` does.
     """
     outputs = [Path(output) for run in job["runs"] for output in run["outputs"]]
-    under_way = (
-        outputs[0] / "attempt.json"
-    )  # gone at the end, or before it where another job tried the same runs
+    under_way = outputs[0] / "attempt.json"
     killed = _last_attempt(under_way)
     if attempt > cluster.ATTEMPTS and killed.get("attempt") == attempt - 1:
         fit(**job, failure=_failure_of(killed))
         under_way.unlink(missing_ok=True)
         return
 
+    fits = len(job["seeds"]) if len(job["runs"]) == 1 else 1
     allowed = {
         "memory_mb": job["limits"]["memory_mb"],
-        "minutes": job["limits"]["minutes"] * len(job["seeds"]),
+        "minutes": job["limits"]["minutes"] * fits,
     }
     usable = {
         "memory_mb": min(allowed["memory_mb"], granted_mb - cluster.OVERHEAD_MB),
         "minutes": min(allowed["minutes"], granted_minutes - cluster.OVERHEAD_MINUTES),
     }
     now = {"attempt": attempt, "job": os.environ.get("SLURM_JOB_ID")} | usable
+    for output in outputs:  # a record that is there afterwards was written now
+        (output / "run.json").unlink(missing_ok=True)
     write_text(under_way, json.dumps(now))
     try:
         fit(**job, usable=usable)
@@ -70,47 +72,40 @@ def fit_within_grant(
     out_of_memory = [record for record in records if record["status"] == "out_of_memory"]
     if out_of_memory and now["job"]:
         # Where the kernel killed the fit, the cluster takes the whole job for failed, with this row: the next attempt has it.
-        write_text(
-            under_way,
-            json.dumps(now | {"status": "out_of_memory", "message": out_of_memory[0]["message"]}),
-        )
+        ended = {key: out_of_memory[0][key] for key in ("status", "message")}
+        write_text(under_way, json.dumps(now | ended))
     else:
         under_way.unlink(missing_ok=True)
     limit_of = {"out_of_memory": "memory_mb", "timeout": "minutes"}
-    stopped = [record["status"] for record in records if record["status"] in limit_of]
-    too_little = [
-        status for status in stopped if usable[limit_of[status]] < allowed[limit_of[status]]
-    ]
-    if attempt < cluster.ATTEMPTS and too_little:
-        raise UserError(
-            f"{too_little[0]} with {usable['memory_mb']:g} MB and {usable['minutes']:g} minutes; the next attempt gets more"
-        )
+    for status in (record["status"] for record in records):
+        limit = limit_of.get(status)
+        if attempt < cluster.ATTEMPTS and limit and usable[limit] < allowed[limit]:
+            raise UserError(
+                f"{status} with {usable['memory_mb']:g} MB and {usable['minutes']:g} minutes; the next attempt gets more"
+            )
 
 
 def _last_attempt(under_way: Path) -> dict:
-    """Return what the last attempt wrote of itself, {} where there was none or its note cannot be read."""
+    """Return what the last attempt wrote of itself; {} where there was none, or it was cut short."""
     if not under_way.is_file():
         return {}
     try:
         last = json.loads(under_way.read_text())
-        cut_short = not isinstance(last, dict) or {"attempt", "memory_mb", "minutes", "job"} - set(
-            last
-        )
-    except ValueError:
-        cut_short = True
-    if cut_short:
-        print(f"warning: {under_way} cannot be read, so this attempt starts over", file=sys.stderr)
-        return {}
-    return last
+        if {"attempt", "memory_mb", "minutes", "job"} <= last.keys():
+            return last
+    except (ValueError, AttributeError):
+        pass
+    print(f"warning: {under_way} cannot be read, so this attempt starts over", file=sys.stderr)
+    return {}
 
 
 def _failure_of(killed: dict) -> dict[str, str]:
     """Return the status and message of a run from what ``attempt.json`` says of the last attempt, which was killed."""
     if "status" in killed:
         return {"status": killed["status"], "message": killed["message"]}
-    status, in_slurms_words = cluster.status_of_killed(killed["job"])
+    status, in_words_of_slurm = cluster.status_of_killed(killed["job"])
     message = (
         f"killed from outside, after {cluster.ATTEMPTS - 1} failed attempts; the last had {killed['memory_mb']:g} MB"
-        f" and {killed['minutes']:g} minutes in job {killed['job']}, {in_slurms_words}"
+        f" and {killed['minutes']:g} minutes in job {killed['job']}, {in_words_of_slurm}"
     )
     return {"status": status, "message": message}

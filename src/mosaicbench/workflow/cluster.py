@@ -48,18 +48,18 @@ class Request:
 
 
 def fraction_of_limit(attempt: int) -> float:
-    """Return the share of a run's limits that an attempt is granted: a quarter, a half, then all."""
+    """Return the fraction of a run's limits that an attempt is granted: a quarter, a half, then all."""
     return 0.5 ** max(0, ATTEMPTS - attempt)
 
 
-def requested_mb(limit_mb: float, share: float) -> int:
-    """Return the memory in MB to ask for, so that a run may use `share` of its limit."""
-    return math.ceil(limit_mb * share) + OVERHEAD_MB
+def requested_mb(limit_mb: float, attempt: int = ATTEMPTS) -> int:
+    """Return the memory in MB to ask for, so that a run may use an attempt's fraction of its limit."""
+    return math.ceil(limit_mb * fraction_of_limit(attempt)) + OVERHEAD_MB
 
 
-def requested_minutes(limit_minutes: float, share: float) -> int:
-    """Return the minutes to ask for, so that a run may use `share` of its limit."""
-    return math.ceil(limit_minutes * share) + OVERHEAD_MINUTES
+def requested_minutes(limit_minutes: float, attempt: int = ATTEMPTS) -> int:
+    """Return the minutes to ask for, so that a run may use an attempt's fraction of its limit."""
+    return math.ceil(limit_minutes * fraction_of_limit(attempt)) + OVERHEAD_MINUTES
 
 
 def request(rule: str, resources: dict) -> Request:
@@ -80,6 +80,29 @@ def request(rule: str, resources: dict) -> Request:
         gpus=gpus[0],
         gpu_model=gpus[1],
     )
+
+
+def check(dag: object, retries: int, *, on_slurm: bool) -> None:
+    """Refuse too few attempts, and what jobs and groups of a Snakemake DAG ask of SLURM that it would leave pending for ever.
+
+    Raises
+    ------
+    UserError
+    """
+    if retries < ATTEMPTS:
+        raise UserError(
+            f"retries is {retries}: fits ask for more memory and time in {ATTEMPTS} attempts, and one more writes the row"
+            f" of a run that was killed each time; set `retries: {ATTEMPTS}` in the profile, or more"
+        )
+    asked = []
+    submitted = {dag.get_job_group(job) or job for job in dag.needrun_jobs() if not job.is_local}
+    for job in submitted if on_slurm else ():
+        rules = sorted({member.rule.name for member in job}) if job.is_group() else [job.rule.name]
+        first, job.attempt = job.attempt, retries + 1  # the last attempt asks for most
+        asked.append(request(" with ".join(rules), dict(job.resources.items())))
+        job.attempt = first
+    if asked:
+        check_requests(asked, partitions())
 
 
 def partitions() -> dict[str, Partition]:

@@ -1,4 +1,4 @@
-"""Where everything lies: the files of the project, and what a benchmark writes. No other module builds such a path.
+"""The paths of all files: those of the project, and those that a benchmark writes. No other module builds such a path.
 
 The rules of the workflow ask here for patterns, with Snakemake's wildcards in the place of names, and commands for paths:
 
@@ -19,6 +19,7 @@ PACKAGE = Path(__file__).parents[1]
 INSTALLED = PACKAGE / "_project"  # setup.py copies the project's files here when it builds a wheel
 
 PARTS_OF_SPLIT = ("train.h5mu", "query.h5mu", "solution.h5mu")
+FILES_OF_SPLIT = (*PARTS_OF_SPLIT, "audit.tsv")
 FILES_OF_FIT = ("latents.h5ad", "train_latents.h5ad", "imputed.h5mu", "history.tsv", "run.json")
 FILES_OF_TUNING = ("trials.tsv", "best.json")
 FILES_OF_SCORES = ("scores.tsv", "features.tsv", "cells.npz")
@@ -56,9 +57,8 @@ PROJECTIONS = (
     "virtual_markers",
     "virtual_realism",
     "contents",
-)  # what `project` writes
-# Of logs and expenses that runs of a split share; no run's name begins with an underscore.
-CONTROLS, BASELINES, MODELS = "_controls", "_baselines", "_models"
+)  # what `layout` writes
+CHEAP = "_cheap"  # of the fits and the log that cheap runs of a split share; no run's name begins with "_"
 
 
 def project() -> Path:
@@ -73,7 +73,7 @@ def project_file(name: str) -> Path:
 
 @dataclass(frozen=True)
 class Results:
-    """What lies in a results folder.
+    """The files of a results folder.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class Results:
         return self.at("datasets", f"{dataset}.h5mu")
 
     def split(self, dataset: str, scenario: str, seed: int | str) -> str:
-        """Return the folder of a split: ``PARTS_OF_SPLIT`` and ``audit.tsv``."""
+        """Return the folder of a split: ``FILES_OF_SPLIT``."""
         return self.at("splits", dataset, scenario, f"seed-{seed}")
 
     @property
@@ -108,8 +108,16 @@ class Results:
         """Return the folder of a run's fit of one seed: ``FILES_OF_FIT``."""
         return self.at("runs", dataset, scenario, run, f"seed-{seed}")
 
+    def cheap_fits(self, dataset: str, scenario: str) -> str:
+        """Return the list of files that the fits of a split's cheap runs wrote."""
+        return self.at("runs", dataset, scenario, f"{CHEAP}.txt")
+
+    def scores_of_split(self, dataset: str, scenario: str) -> str:
+        """Return the list of files that the scoring of all runs of a split wrote."""
+        return self.at("runs", dataset, scenario, "_scores.txt")
+
     def inner_split(self, dataset: str, scenario: str, seed: int | str) -> str:
-        """Return the folder of the split that train cells of a split were divided into once more: ``PARTS_OF_SPLIT``."""
+        """Return the folder of the inner split of a split's train cells: ``PARTS_OF_SPLIT``."""
         return self.at("tuning/splits", dataset, scenario, f"seed-{seed}")
 
     def tuning(self, dataset: str, scenario: str, run: str, seed: int | str) -> str:
@@ -186,72 +194,22 @@ class Jobs:
     suffix: str
 
     def at(self, *parts: object) -> str:
-        """Return the file of a job."""
+        """Return the file of a job: that of its rule, then the names of its wildcards."""
         return "/".join(map(str, (self.folder, *parts))) + f".{self.suffix}"
 
-    def fit(self, dataset: str, scenario: str, run: str, seed: int | str) -> str:
-        """Return the file of the fit of one seed."""
-        return self.at("fit", dataset, scenario, run, f"seed-{seed}")
-
-    def fit_of_seeds(self, dataset: str, scenario: str, run: str) -> str:
-        """Return the file of the fit of all seeds of a run."""
-        return self.at("fit", dataset, scenario, run, "seeds")
-
-    def adopt(self, dataset: str, scenario: str, run: str) -> str:
-        """Return the file of the taking in of a run that was computed elsewhere."""
-        return self.at("adopt", dataset, scenario, run)
-
-    def fit_of_runs(self, dataset: str, scenario: str, part: str) -> str:
-        """Return the file of the fits of several runs of a split: ``CONTROLS``, "_baselines_1", "_models_2" and so on."""
-        return self.at("fit", dataset, scenario, part)
+    def fit(self, dataset: str, scenario: str, run: str, seed: int | str = "seeds") -> str:
+        """Return the file of the fit of a seed, or of all seeds; of the run `CHEAP`, that of all cheap runs."""
+        return self.at("fit", dataset, scenario, run, f"seed-{seed}" if seed != "seeds" else seed)
 
     def of_fit(self, dataset: str, scenario: str, run: str, seed: int | str) -> str:
-        """Return the log of the job that fitted a seed of a run: alone, with its other seeds, or with other runs.
-
-        It is the newest one that is there; where none is, as when results were moved, that of a fit alone.
-        """
-        own = [self.fit(dataset, scenario, run, seed), self.fit_of_seeds(dataset, scenario, run)]
-        shared = Path(self.at("fit", dataset, scenario, "_")).parent.glob(f"_*.{self.suffix}")
-        written = [file for file in own if Path(file).is_file()] or [
-            str(file) for file in shared if _tells_of(file, run)
+        """Return the newest log of a job that fitted a seed of a run; of a fit alone where there is none."""
+        possible = [
+            self.fit(dataset, scenario, run, seed),
+            self.fit(dataset, scenario, run),
+            self.fit(dataset, scenario, CHEAP),
         ]
-        return max(written, key=lambda file: Path(file).stat().st_mtime, default=own[0])
-
-    def cut(self, dataset: str, scenario: str, seed: int | str) -> str:
-        """Return the file of the cut of a split."""
-        return self.at("split", dataset, scenario, f"seed-{seed}")
-
-    def cut_of_seeds(self, dataset: str, scenario: str) -> str:
-        """Return the file of the cut of a split with all seeds."""
-        return self.at("split", dataset, scenario, "seeds")
-
-    def divide(self, dataset: str, scenario: str, seed: int | str) -> str:
-        """Return the file of the division of a split's train cells."""
-        return self.at("split_inner", dataset, scenario, f"seed-{seed}")
-
-    def tune(self, dataset: str, scenario: str, run: str, seed: int | str) -> str:
-        """Return the file of the search for a tuned run's settings."""
-        return self.at("tune", dataset, scenario, run, f"seed-{seed}")
-
-    def of_split(self, rule: str, dataset: str, scenario: str) -> str:
-        """Return the file of a rule's job of a split."""
-        return self.at(rule, dataset, scenario)
-
-    def score(self, dataset: str, scenario: str, part: str) -> str:
-        """Return the file of the scoring of a part of a split's runs: ``CONTROLS``, "_1" and so on."""
-        return self.at("score", dataset, scenario, part)
-
-    def prepare(self, dataset: str) -> str:
-        """Return the file of the preparation of a dataset."""
-        return self.at("prepare", dataset)
-
-
-def _tells_of(log: Path, run: str) -> bool:
-    """Return whether a log that runs share has the line with which the fits of this one end."""
-    return any(
-        line.startswith(f"{run}: ")
-        for line in log.read_text(encoding="utf-8", errors="replace").splitlines()
-    )
+        written = [file for file in possible if Path(file).is_file()]
+        return max(written, key=lambda file: Path(file).stat().st_mtime, default=possible[0])
 
 
 def environments() -> Path:

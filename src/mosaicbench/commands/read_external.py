@@ -1,4 +1,4 @@
-"""Adopt: latents and imputed values that were computed elsewhere become a run, held to the contracts of all runs."""
+"""Read an external run: a user's latents and imputed values become a run, held to the contracts of all runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mosaicbench.files.runs import (
     write_record,
 )
 from mosaicbench.files.splits import read_split
-from mosaicbench.fitting.adopted import Names, imputed_from, latents_from
+from mosaicbench.fitting.external import Names, imputed_from, latents_from
 from mosaicbench.fitting.record import git_commit, versions
 
 METHOD = "external"
@@ -48,7 +48,7 @@ def main(*, dataset: str, scenario: str, run: str, seeds: list[dict]) -> None:
     Parameters
     ----------
     dataset, scenario, run
-        What stands in every row about this run.
+        The names of the run in every row.
     seeds
         Of each: seed; split, its folder; output, the run's folder; and latents, imputed or both, the files.
 
@@ -66,10 +66,10 @@ def main(*, dataset: str, scenario: str, run: str, seeds: list[dict]) -> None:
             "seed": entry["seed"],
         }
         files = {part: Path(entry[part]) for part in ("latents", "imputed") if part in entry}
-        _adopt(identity, Path(entry["split"]), files, Path(entry["output"]))
+        _read(identity, Path(entry["split"]), files, Path(entry["output"]))
 
 
-def _adopt(identity: dict, split: Path, files: dict[str, Path], output: Path) -> None:
+def _read(identity: dict, split: Path, files: dict[str, Path], output: Path) -> None:
     train, query, solution = (
         read_split(split / f"{part}.h5mu", part, identity)
         for part in ("train", "query", "solution")

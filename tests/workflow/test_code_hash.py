@@ -1,4 +1,4 @@
-"""The files that stand for the code of jobs; what an edit repeats is in test_workflow.py."""
+"""The files that list the code of jobs; what an edit repeats is in test_workflow.py."""
 
 import hashlib
 from pathlib import Path
@@ -7,20 +7,20 @@ import pytest
 
 from mosaicbench.catalog import catalog
 from mosaicbench.errors import NotWritten
-from mosaicbench.workflow import sources
-from mosaicbench.workflow.stamps import stamp
+from mosaicbench.workflow import code_hash
+from mosaicbench.workflow.code_hash import stamp
 
 
 def test_it_tells_every_file_of_the_code(tmp_path):
     method = catalog.module("methods", "mvae")
     lines = dict(
         line.split("  ")[::-1]
-        for line in Path(stamp(tmp_path / "code", "fit", method)).read_text().splitlines()
+        for line in Path(stamp(tmp_path / "code", "fit", [method])).read_text().splitlines()
     )
-    files = sources.of("mosaicbench.commands.fit", method)
+    files = code_hash.of("mosaicbench.commands.fit", method)
     assert "mosaicbench/methods/mvae.py" in lines
     assert lines == {
-        Path(file).relative_to(sources.ROOT).as_posix(): hashlib.sha256(
+        Path(file).relative_to(code_hash.ROOT).as_posix(): hashlib.sha256(
             Path(file).read_bytes()
         ).hexdigest()
         for file in files
@@ -32,11 +32,11 @@ def test_each_code_has_a_file_of_its_own(tmp_path):
     written = [
         stamp(tmp_path, "fit"),
         stamp(tmp_path, "split"),
-        *(stamp(tmp_path, "fit", method) for method in methods),
+        *(stamp(tmp_path, "fit", [method]) for method in methods),
     ]
-    written.append(stamp(tmp_path, "fit", *methods))
+    written.append(stamp(tmp_path, "fit", methods))
     assert len(set(written)) == 5
-    assert stamp(tmp_path, "fit", *methods[::-1]) == written[-1]
+    assert stamp(tmp_path, "fit", methods[::-1]) == written[-1]
     assert sorted(tmp_path.iterdir()) == sorted(map(Path, written))
 
 

@@ -1,15 +1,20 @@
-"""Which files of this package can change what a module computes: the rerun key of a job.
+"""The code of a job: the files of this package that its modules import, and one small file that changes when they do.
 
-Neither Snakemake's shell rules nor its scripts notice that an imported module changed. So every rule takes as input the files
-of the modules that its job runs, and all they import from this package, read from source text. Standard library only.
+Snakemake does not notice that an imported module changed. So every rule has an input that lists the SHA-256 of each file of
+the modules that its job runs and of all that these import from this package, read from source text: one file and not fifty,
+since Snakemake looks at every input of every job many times. Standard library only.
 """
 
 from __future__ import annotations
 
 import ast
+import hashlib
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+
+from mosaicbench.files.atomic import write_text
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "mosaicbench"
@@ -19,6 +24,45 @@ STATEMENT = re.compile(
     re.MULTILINE,
 )
 OTHERWISE = re.compile(rf"\b(?:from|import)\b[^\n]*(?:\b{PACKAGE}\b|\\$)", re.MULTILINE)
+
+
+def stamp(
+    folder: str | Path, command: str, modules: Sequence[str] = (), files: Sequence[str] = ()
+) -> str:
+    """Return the file that lists the code of a command and of further modules and files, written where it changed.
+
+    The same code gives the same bytes on every machine.
+
+    Parameters
+    ----------
+    folder
+        The folder of such files.
+    command
+        A module of ``mosaicbench.commands``.
+    modules
+        Dotted names, such as that of a method's module.
+    files
+        Other files, by their path in this package.
+
+    Raises
+    ------
+    NotWritten
+        When the folder cannot be written to.
+    """
+    read = [Path(file) for file in of(f"mosaicbench.commands.{command}", *modules)]
+    read += [ROOT / PACKAGE / file for file in files]
+    lines = [f"{digest(file)}  {file.relative_to(ROOT).as_posix()}\n" for file in read]
+    named = hashlib.sha256(" ".join(sorted(modules)).encode()).hexdigest()[:12]
+    path = Path(folder, f"{command}-{named}.txt" if modules else f"{command}.txt")
+    if not path.is_file() or path.read_text(encoding="utf-8") != "".join(lines):
+        write_text(path, "".join(lines))
+    return str(path)
+
+
+@cache
+def digest(file: Path) -> str:
+    """Return the SHA-256 of a file of code, as it was when this process first asked."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def of(*modules: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Runs that were computed elsewhere: their stanzas, their files, and how they stand beside the others."""
+"""External runs: their stanzas, their files, and how they appear beside the others."""
 
 import anndata
 import mudata
@@ -10,7 +10,7 @@ from mosaicbench_splits import cut_small, small_dataset
 
 from mosaicbench.catalog import catalog
 from mosaicbench.catalog.run_metadata import TRAITS, run_metadata_of
-from mosaicbench.commands import adopt, score
+from mosaicbench.commands import read_external, score
 from mosaicbench.config import settings
 from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files.runs import latents_of, read_imputed, read_latents, read_record
@@ -43,11 +43,11 @@ def fitted(split, tmp_path_factory):
     return folder
 
 
-def adopted(split, folder, seed=0, **files):
+def external(split, folder, seed=0, **files):
     entry = {"seed": seed, "split": str(split), "output": str(folder / "mine")} | {
         k: str(v) for k, v in files.items()
     }
-    adopt.main(**IDENTITY, seeds=[entry])
+    read_external.main(**IDENTITY, seeds=[entry])
     return folder / "mine"
 
 
@@ -116,7 +116,7 @@ def test_the_same_latents_and_values_from_elsewhere_have_the_same_scores(
             read_split(split / "query.h5mu", "query").uns["mosaicbench"]
         )
     values.write_h5mu(tmp_path / "a.h5mu")
-    run = adopted(split, tmp_path, latents=latents, imputed=tmp_path / "a.h5mu")
+    run = external(split, tmp_path, latents=latents, imputed=tmp_path / "a.h5mu")
     here, elsewhere = scores_of(fitted, split, tmp_path), scores_of(run, split, tmp_path)
     about = ["metric", "direction", "normalization", "value"]
     expected = here.loc[~here["metric"].isin(["fit_seconds", "peak_host_mb"]), about]
@@ -128,7 +128,7 @@ def test_the_same_latents_and_values_from_elsewhere_have_the_same_scores(
     )
     record = read_record(run / "run.json")
     assert (record["status"], record["seconds"], record["peak_host_mb"]) == ("ok", {}, None)
-    assert record["message"] == adopt.UNKNOWN
+    assert record["message"] == read_external.UNKNOWN
     assert set(record["hyperparameters"]) == {"latents", "imputed"}
 
 
@@ -136,7 +136,7 @@ def test_only_query_cells_are_needed_and_what_follows_is_said(fitted, split, tmp
     names = own_names(split)
     made = as_made_elsewhere(fitted, split, names)
     of_query = made[made.obs["cell"].isin(own_names(split, train=False).values())].copy()
-    run = adopted(split, tmp_path, latents=written(of_query, tmp_path / "a.h5ad"))
+    run = external(split, tmp_path, latents=written(of_query, tmp_path / "a.h5ad"))
     latents = read_latents(run / "latents.h5ad")
     assert set(latents.obs["subset"]) == {"query"}
     assert "no latents of train cells of left" in read_record(run / "run.json")["message"]
@@ -148,7 +148,7 @@ def test_rows_without_a_source_are_joint_and_named_by_the_rows(fitted, split, tm
     source = made.obs["source"].iloc[0]
     joint = made[made.obs["source"] == made.obs["source"].iloc[0]].copy()
     joint = anndata.AnnData(X=joint.X, obs=pd.DataFrame(index=joint.obs["cell"]))
-    run = adopted(split, tmp_path, latents=written(joint, tmp_path / "a.h5ad"))
+    run = external(split, tmp_path, latents=written(joint, tmp_path / "a.h5ad"))
     names, z = latents_of(read_latents(run / "latents.h5ad"), "joint", "query")
     before, expected = latents_of(read_latents(fitted / "latents.h5ad"), source, "query")
     np.testing.assert_array_equal(z[names.get_indexer(before)], expected)
@@ -188,7 +188,7 @@ def test_latents_of_other_cells_are_refused_in_one_sentence(
     made = spoilt(as_made_elsewhere(fitted, split, own_names(split)))
     made.obs_names_make_unique()
     with pytest.raises(ContractError, match=message):
-        adopted(split, tmp_path, latents=written(made, tmp_path / "a.h5ad"))
+        external(split, tmp_path, latents=written(made, tmp_path / "a.h5ad"))
 
 
 def test_names_of_the_split_need_to_say_of_which_split(fitted, split, tmp_path):
@@ -199,19 +199,19 @@ def test_names_of_the_split_need_to_say_of_which_split(fitted, split, tmp_path):
     with pytest.raises(
         ContractError, match="it says seed 1 about itself, and this split is of seed 0"
     ):
-        adopted(split, tmp_path, latents=tmp_path / "b.h5ad")
+        external(split, tmp_path, latents=tmp_path / "b.h5ad")
     del made.uns["mosaicbench"]
     written(made, tmp_path / "c.h5ad")
     with pytest.raises(ContractError, match="say of which split they are"):
-        adopted(split, tmp_path, latents=tmp_path / "c.h5ad")
-    assert adopted(split, tmp_path, latents=path)
+        external(split, tmp_path, latents=tmp_path / "c.h5ad")
+    assert external(split, tmp_path, latents=path)
 
 
-def test_what_an_earlier_fit_kept_is_not_of_what_is_adopted(fitted, split, tmp_path):
+def test_what_an_earlier_fit_kept_is_not_of_an_external_run(fitted, split, tmp_path):
     for kept in ("model",):
         (tmp_path / "mine" / kept).mkdir(parents=True)
         (tmp_path / "mine" / kept / "model.json").write_text("{}")
-    run = adopted(
+    run = external(
         split,
         tmp_path,
         latents=written(as_made_elsewhere(fitted, split, own_names(split)), tmp_path / "a.h5ad"),
@@ -232,19 +232,19 @@ def test_imputed_values_need_every_feature_and_a_direction(split, tmp_path):
     )
     mudata.MuData({f"{source}->{target}": values[:, 1:].copy()}).write_h5mu(tmp_path / "a.h5mu")
     with pytest.raises(ContractError, match="lacks 1 of .* features, such as"):
-        adopted(split, tmp_path, imputed=tmp_path / "a.h5mu")
+        external(split, tmp_path, imputed=tmp_path / "a.h5mu")
     twice = values.copy()
     twice.var_names = [twice.var_names[1], *twice.var_names[1:]]
     mudata.MuData({f"{source}->{target}": twice}).write_h5mu(tmp_path / "c.h5mu")
     with pytest.raises(ContractError, match=f"has the feature '{twice.var_names[0]}' twice"):
-        adopted(split, tmp_path, imputed=tmp_path / "c.h5mu")
+        external(split, tmp_path, imputed=tmp_path / "c.h5mu")
     in_a_layer = anndata.AnnData(obs=values.obs, var=values.var, layers={"counts": values.X})
     mudata.MuData({f"{source}->{target}": in_a_layer}).write_h5mu(tmp_path / "d.h5mu")
     with pytest.raises(ContractError, match="X is empty; put the values there"):
-        adopted(split, tmp_path, imputed=tmp_path / "d.h5mu")
+        external(split, tmp_path, imputed=tmp_path / "d.h5mu")
     mudata.MuData({"proteins": values}).write_h5mu(tmp_path / "b.h5mu")
     with pytest.raises(ContractError, match="'proteins' is no direction"):
-        adopted(split, tmp_path, imputed=tmp_path / "b.h5mu")
+        external(split, tmp_path, imputed=tmp_path / "b.h5mu")
 
 
 # --- in a config ---------------------------------------------------------------------------------------------------------
@@ -273,8 +273,7 @@ def test_a_stanza_names_a_file_for_all_seeds_one_for_each_or_a_pattern():
         splits = [(d, s) for d, s, run in bench.applicable if run == "mine"]
         assert splits == [("simulated", "paired")]
         assert (
-            bench.not_applicable[-1]["reason"]
-            == "computed elsewhere, for other datasets or scenarios"
+            bench.not_applicable[-1]["reason"] == "an external run, of other datasets or scenarios"
         )
 
 
@@ -316,7 +315,14 @@ def test_nothing_is_kept_or_drawn_of_what_has_no_model(more):
 
 def test_it_is_marked_wherever_it_is_named_and_what_is_not_known_is_a_dash_with_its_reason():
     runs = pd.DataFrame(
-        [{"run": "mine", "method": catalog.EXTERNAL, "status": "ok", "message": adopt.UNKNOWN}]
+        [
+            {
+                "run": "mine",
+                "method": catalog.EXTERNAL,
+                "status": "ok",
+                "message": read_external.UNKNOWN,
+            }
+        ]
     )
     run_metadata = run_metadata_of(runs)
     theme = Theme({room: {} for room in ("methods", "runs")}, run_metadata)

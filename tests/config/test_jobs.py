@@ -1,0 +1,175 @@
+"""Jobs of the workflow: which runs one job fits, what each command is told, and which edited key changes which job."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from mosaicbench import cli
+from mosaicbench.config import jobs, settings
+from mosaicbench.errors import UserError
+from mosaicbench.workflow.layout import FILES_OF_FIT, Results
+
+SPLIT = ("simulated", "paired")
+CONFIG = {
+    "datasets": {"simulated": {"cells": 300}},
+    "scenarios": {"paired": {"kind": "paired"}, "unpaired": {"kind": "unpaired"}},
+    "runs": {"mvae": {}, "totalvi": {}, "cca": {}, "linked_cca": {}, "maxfuse": {}, "oracle": {}},
+    "seeds": [3, 5],
+    "tuning": {"trials": 2, "runs": ["cca"]},
+}
+WHERE = {"split": SPLIT, "runs": ["mvae"], "seeds": [3]}
+
+
+def bench_of(**more):
+    return settings.load(CONFIG | more)
+
+
+def rules_of(bench):
+    return {run: jobs.fitting(bench, *SPLIT, run) for run in jobs.runs_of_split(bench, SPLIT)}
+
+
+def test_cheap_methods_of_a_small_dataset_are_one_job_and_a_quick_model_has_one_for_all_seeds():
+    bench = bench_of()
+    assert rules_of(bench) == {
+        "mvae": "fit_quick_model",
+        "totalvi": "fit_model",
+        "cca": "fit_cheap",
+        "oracle": "fit_cheap",
+        "cca-tuned": "fit_baseline",
+    }
+    unpaired = ("simulated", "unpaired")
+    assert jobs.cheap_runs(bench, unpaired) == ["linked_cca", "oracle"]
+    assert jobs.fitting(bench, *unpaired, "maxfuse") == "fit_baseline"
+
+
+@pytest.mark.parametrize(
+    "more", [{"datasets": {"simulated": {"cells": 20_001}}}, {"keep_imputed": False}]
+)
+def test_of_many_cells_or_where_imputed_values_go_each_cheap_method_has_a_job(more):
+    rules = rules_of(bench_of(**more))
+    assert {rules[run] for run in ("cca", "oracle")} == {"fit_baseline"}
+
+
+def test_a_long_training_has_a_job_for_each_seed():
+    of_epochs = {"max_epochs": 10_000, "batch_size": 128}
+    assert rules_of(bench_of(training=of_epochs))["mvae"] == "fit_model"
+    many = {"simulated": {"cells": 30_000}}
+    assert rules_of(bench_of(datasets=many))["mvae"] == "fit_model"
+    assert (
+        rules_of(bench_of(datasets=many, training={"max_epochs": 2}))["mvae"] == "fit_quick_model"
+    )
+
+
+def digests(bench):
+    """Return the digest of each kind of job of a config."""
+    tuned = {"split": SPLIT, "runs": ["cca-tuned"], "seeds": [3]}
+    named = {
+        "prepare": {"dataset": "simulated"},
+        "split": {"split": SPLIT},
+        "fit": WHERE,
+        "split_inner": {"split": SPLIT, "seeds": [3]},
+        "tune": tuned,
+        "score": {"split": SPLIT},
+        "layout": {},
+        "draw": {},
+    }
+    found = {command: jobs.digest(command, bench, **words) for command, words in named.items()}
+    return found | {"fit of all seeds": jobs.digest("fit", bench, split=SPLIT, runs=["cca"])}
+
+
+@pytest.mark.parametrize(
+    ("more", "changed"),
+    [
+        ({"metrics": {"groups": ["alignment"]}}, {"score", "draw"}),
+        ({"runs": CONFIG["runs"] | {"mvae": {"latent": 3}}}, {"fit"}),
+        ({"training": {"max_epochs": 3}}, {"fit"}),
+        ({"datasets": {"simulated": {"cells": 400}}}, {"prepare"}),
+        ({"preprocess": {"rna": {"features": 50}}}, {"split"}),
+        ({"tuning": CONFIG["tuning"] | {"trials": 3}}, {"tune"}),
+        ({"limits": {"minutes": 7}}, {"fit", "fit of all seeds", "tune"}),
+        ({"pathvars": {"results": "other"}}, set()),
+        ({"seeds": [3, 5, 7]}, {"split", "score", "fit of all seeds"}),
+    ],
+)
+def test_an_edited_key_changes_the_jobs_that_depend_on_it(more, changed):
+    before, after = digests(bench_of()), digests(bench_of(**more))
+    differ = {name for name in before if before[name] != after[name]}
+    assert differ - {"draw"} == changed - {"draw"}
+
+
+@pytest.mark.parametrize(
+    ("command", "where", "message"),
+    [
+        (
+            "fit",
+            {"split": ("simulated", "piared")},
+            "no split 'simulated/piared'.*simulated/paired",
+        ),
+        ("fit", {"runs": ["mvea"]}, "no run 'mvea'; did you mean 'mvae'"),
+        (
+            "fit",
+            {"split": ("simulated", "unpaired"), "runs": ["cca"]},
+            "'cca' in this .*: needs paired",
+        ),
+        ("tune", {}, "'mvae' is not tuned"),
+    ],
+)
+def test_a_job_that_the_config_does_not_have_is_refused(command, where, message):
+    with pytest.raises(UserError, match=message):
+        getattr(jobs, command)(bench_of(), Results("results"), **WHERE | where)
+
+
+@pytest.fixture
+def recorded_at(tmp_path):
+    bench = bench_of()
+    (tmp_path / "config.json").write_text(json.dumps(bench.recorded()))
+    return bench, ["--config", str(tmp_path / "config.json"), "--split", "/".join(SPLIT)]
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Return the keywords with which `fit` is called, where nothing is fitted."""
+    calls = []
+
+    def fit(**keywords):
+        calls.append(keywords)
+        for output in keywords["runs"][0]["outputs"]:
+            Path(output).mkdir(parents=True, exist_ok=True)
+            for file in FILES_OF_FIT:
+                Path(output, file).write_text('{"status": "ok"}')
+
+    monkeypatch.setattr("mosaicbench.commands.fit.main", fit)
+    return calls
+
+
+def test_what_a_rule_runs_can_be_typed(asked, recorded_at, tmp_path, monkeypatch):
+    bench, words = recorded_at
+    monkeypatch.setenv("MOSAICBENCH_CHECKPOINT_SECONDS", "7")
+    settled = jobs.digest("fit", bench, split=SPLIT, runs=["oracle"])
+    grant = ["--attempt", "1", "--granted-mb", "1060", "--granted-minutes", "12"]
+    cli.main(["fit", *words, "--run", "oracle"])
+    listed = tmp_path / "runs/simulated/paired/_cheap.txt"
+    more = ["--settings", settled, "--written", str(listed), *grant]
+    cli.main(["fit", *words, "--run", "oracle", *more])
+    typed, scheduled = asked
+    assert scheduled == typed | {"usable": {"memory_mb": 60, "minutes": 7}}
+    assert typed["checkpoint_seconds"] == 7
+    assert [seed["seed"] for seed in typed["seeds"]] == [3, 5]
+    names = [line.split("  ")[1] for line in listed.read_text().splitlines()]
+    assert names == [f"oracle/seed-{seed}/{file}" for seed in (3, 5) for file in FILES_OF_FIT]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--settings", "0" * 12], "config.json: its settings .* start Snakemake again"),
+        (["--attempt", "1"], "--attempt needs --granted-mb and --granted-minutes"),
+    ],
+)
+def test_another_config_and_a_missing_option_are_one_message(asked, recorded_at, options, message):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["fit", *recorded_at[1], "--run", "mvae", *options])
+    assert re.search(message, str(ended.value))
+    assert not asked
