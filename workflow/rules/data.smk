@@ -19,20 +19,17 @@ rule fetch:
 
 
 # What each job reads of the benchmark. It is `ancient` to most: they run again where their own settings, in params, changed.
+# No shell: the text of a large config is longer than a command may be.
 rule record_config:
     output:
         ANY.config,
-    log:
-        LOGS.at("record_config"),
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
-        config=json.dumps(bench.recorded(), sort_keys=True),
+        config=json.dumps(bench.recorded()),
     message:
         "Record the config, with every default filled in"
-    shell:
-        "printf '%s\\n' {params.config:q} > {output:q} 2> {log:q}"
+    run:
+        Path(output[0]).write_text(f"{params.config}\n", encoding="utf-8")
 
 
 rule prepare:
