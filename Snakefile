@@ -31,6 +31,7 @@ rule all:
 
 
 onstart:
+    record_config()
     check_cluster()
     check_environments()
     start_at_any_rate()

@@ -306,7 +306,7 @@ def test_a_mistake_in_a_stanza_is_one_message(stanza, message):
     "more", [{"save_models": ["mine"]}, {"report": {"sampled_runs": ["mine"]}}]
 )
 def test_nothing_is_kept_or_drawn_of_what_has_no_model(more):
-    with pytest.raises(UserError, match="'mine' was computed elsewhere"):
+    with pytest.raises(UserError, match="'mine'"):
         settings.load(config({"latents": "one.h5ad"}, **more))
 
 
@@ -326,11 +326,11 @@ def test_it_is_marked_wherever_it_is_named_and_what_is_not_known_is_a_dash_with_
     )
     run_metadata = run_metadata_of(runs)
     theme = Theme({room: {} for room in ("methods", "runs")}, run_metadata)
-    assert theme.label("runs", "mine") == "mine (elsewhere)"
+    assert theme.label("runs", "mine") == "mine (external)"
     assert run_metadata.competes("mine")
     assert run_metadata.traits("mine") == dict.fromkeys(TRAITS, "unknown")
     assert {
         (cell.text, cell.why)
-        for cell in (made({"run": "mine"}) for _, made in trait_columns(theme))
+        for cell in (column.cell({"run": "mine"}) for column in trait_columns(theme))
     } == {("–", "computed elsewhere, so it cannot be known")}
     assert reason("mine", "fit_seconds", runs, theme) == "computed elsewhere, so it cannot be known"

@@ -8,7 +8,6 @@ from conftest import REPOSITORY
 from made_up_scores import ROSTER, SEEDS, scores_of
 
 from mosaicbench.catalog import catalog
-from mosaicbench.errors import UserError
 from mosaicbench.report.tables import published
 from mosaicbench.stats.means import comparison
 
@@ -139,29 +138,3 @@ def test_the_published_numbers_are_valid_and_complete():
             assert entry["metric"] in catalog.names("metrics")
     invalid = [n for n in found["numbers"] if n["verdict"] == "invalid"]
     assert {n["method"] for n in invalid} == {"scMODAL"}
-
-
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"value": "high"}, r"numbers\.0\.value"),
-        ({"split": "random"}, r"numbers\.0\.split"),
-        ({"colour": "red"}, r"numbers\.0: .*colour"),
-        ({"reference": "nowhere"}, "no reference 'nowhere'"),
-    ],
-)
-def test_a_bad_file_of_published_numbers_is_refused_by_name(tmp_path, changed, message):
-    entry = {key: value for key, value in number(**changed).items() if value is not None}
-    content = {
-        "definitions": {"foscttm": "as ours"},
-        "references": {"r": "somewhere"},
-        "numbers": [entry],
-    }
-    (tmp_path / "published.yaml").write_text(yaml.safe_dump(content))
-    with pytest.raises(UserError, match=r"published\.yaml.*" + message):
-        published.read_published(tmp_path / "published.yaml")
-
-
-def test_a_number_without_a_definition_is_refused():
-    with pytest.raises(UserError, match="'undefined' is defined nowhere"):
-        beside([number(metric="undefined")])

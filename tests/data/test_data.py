@@ -877,7 +877,7 @@ def test_a_split_transcriptome_gives_every_molecule_to_one_side(tmp_path, overla
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cell_type": "tpye"}, "no obs column 'tpye'"),
+        ({"cell_type": "tpye"}, "no column 'tpye'"),
         ({"path": "lognorm.h5ad"}, "no counts"),
     ],
 )

@@ -459,7 +459,7 @@ def test_a_share_of_links_becomes_wrong_and_nothing_else_changes(trimodal):
 def test_what_cannot_be_corrupted_is_refused(trimodal):
     with pytest.raises(UserError, match="corrupted_links: the dataset has no links; give it some"):
         parts_with(trimodal, 0.5)
-    with pytest.raises(UserError, match="corrupted_links: must lie between 0 and 1, found 1.5"):
+    with pytest.raises(UserError, match="corrupted_links: must be between 0 and 1, found 1.5"):
         parts_with(curated(trimodal), 1.5)
     narrow = {
         "rna": ["CD4"],
@@ -467,6 +467,6 @@ def test_what_cannot_be_corrupted_is_refused(trimodal):
         "adt": list(trimodal["adt"].var_names),
     }
     with pytest.raises(
-        UserError, match="linked with every chosen one, no wrong link is left; lower the share"
+        UserError, match="linked with every chosen one, no wrong link is left; lower the fraction"
     ):
         links.corrupted(curated(trimodal), 1.0, narrow, np.random.default_rng(0))

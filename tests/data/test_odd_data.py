@@ -165,5 +165,5 @@ def test_a_modality_of_one_feature_is_refused_where_it_is_read(tmp_path):
     dataset = loaded(
         tmp_path, annotated(np.concatenate([counts(1, scale=9), counts(5, scale=0.02)], axis=1))
     )
-    with pytest.raises(UserError, match=r"qc.rna: only one feature is seen"):
+    with pytest.raises(UserError, match=r"qc.rna: 1 features are seen"):
         curated(dataset, qc={"rna": {"min_cells": 40}})

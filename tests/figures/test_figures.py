@@ -266,7 +266,7 @@ def test_losses_are_in_order_and_named_and_the_start_is_left_out():
     }
     curves |= {
         "discriminator_output_adt_cross_entropy": 1 / epochs,
-        "discriminator_output_adt_said": 0.5 + 0 * epochs,
+        "discriminator_output_adt_top_prediction": 0.5 + 0 * epochs,
     }
     parts = [
         pd.DataFrame({"epoch": epochs, "loss": name, "value": x, "seed": 0})

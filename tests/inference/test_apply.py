@@ -341,8 +341,8 @@ def test_a_metric_of_distances_is_the_same_from_latents_and_from_their_graph(met
 def test_scoring_says_which_option_is_missing(capsys):
     with pytest.raises(SystemExit, match="--truth"):
         cli.main(["score", "--latents", "a.h5ad"])
-    with pytest.raises(SystemExit, match="--runs, --splits"):
-        cli.main(["score"])
+    with pytest.raises(SystemExit, match="nowhere.json"):
+        cli.main(["score", "--config", "nowhere.json"])
 
 
 def test_the_python_of_the_docs_runs(tmp_path, monkeypatch):

@@ -25,7 +25,6 @@ from mosaicbench.metrics.calibration import (
     pit_distance_by_bin,
 )
 from mosaicbench.models.likelihoods import (
-    drawn_lsi,
     drawn_of_counts,
     expected_lsi,
     expected_values,
@@ -292,9 +291,8 @@ def test_the_mean_of_drawn_counts_is_what_is_expected(normalization, peaks):
 
 def test_drawn_peaks_have_the_mean_that_is_expected():
     known, chance = scale("lsi", 6, 30), torch.rand(30, generator=torch.manual_seed(0))
-    found = drawn_lsi(torch.bernoulli(chance.expand(20_000, -1)), known, torch.tensor([4, 1])).mean(
-        0
-    )
+    drawn, columns = torch.bernoulli(chance.expand(20_000, -1)), torch.tensor([4, 1])
+    found = expected_lsi(drawn, known, columns).mean(0)
     np.testing.assert_allclose(found, expected_lsi(chance[None], known)[0, [4, 1]], atol=0.05)
 
 

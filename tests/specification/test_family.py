@@ -222,17 +222,17 @@ def test_mlp_fusion_uses_a_token_for_what_is_absent_and_none_outside_training():
 def test_modality_dropout_always_leaves_one_and_all_are_decoded(model_class):
     model, x = built(model_class, modality_dropout=1.0), values(500)
     model.nets.train()
-    seen = model.seen(["rna", "adt"], 500)
+    seen = model.seen(x)
     assert torch.equal(seen["rna"] ^ seen["adt"], torch.ones(500, 1, dtype=torch.bool))
     assert {"nll_rna", "nll_adt"} <= set(model.loss(x, 1.0))
     torch.manual_seed(3)
     q = model.posterior(x)
     torch.manual_seed(3)
-    shows_rna = model.seen(["rna", "adt"], 500)["rna"][:, 0]
+    shows_rna = model.seen(x)["rna"][:, 0]
     for cells, alone in ((shows_rna, "rna"), (~shows_rna, "adt")):
         torch.testing.assert_close(q.mean[cells], model.posterior(x.only(alone)).mean[cells])
     model.nets.eval()
-    assert model.seen(["rna", "adt"], 500) is None
+    assert model.seen(x) is None
 
 
 @pytest.mark.parametrize("model_class", [PoEVAE, MLPVAE])
@@ -529,7 +529,7 @@ def test_a_label_reaches_the_shared_latent_only():
 def test_supervision_without_any_known_type_says_so():
     split = paired_split(30)
     split.blocks[0].labels[:] = ""
-    with pytest.raises(ValueError, match="none of the train cells has one"):
+    with pytest.raises(ValueError, match="known cell type"):
         SupervisedMVAE(max_epochs=1).fit(split, 0)
 
 
@@ -577,7 +577,7 @@ def test_zeros_for_an_absent_modality_count_the_prior_once_more():
 def test_with_zeros_no_modality_is_ever_dropped_and_no_token_learned(model_class):
     model = built(model_class, absent="zeros", modality_dropout=1.0)
     model.nets.train()
-    assert model.seen(["rna", "adt"], 50) is None
+    assert model.seen(values(50)) is None
     assert not any(token.requires_grad for token in getattr(model, "tokens", {}).values())
 
 
@@ -900,7 +900,7 @@ def test_a_discriminator_learns_without_touching_the_model_and_the_model_trains_
 @pytest.mark.parametrize("modalities", [("rna", "adt"), THREE])
 def test_discriminators_see_as_many_cells_of_every_domain(modalities):
     model = built(OutputAdversarialDMMVAE, modalities)
-    evidence = model.opponents.evidence([values(60, modalities).only(m) for m in modalities], 0.5)
+    evidence = model.opponents.examples([values(60, modalities).only(m) for m in modalities], 0.5)
     assert set(evidence) == {"hidden", "latent", *(f"output_{m}" for m in modalities)}
     for name, (seen, domain) in evidence.items():
         assert len(seen) == len(domain)
@@ -981,15 +981,15 @@ def test_history_and_remarks_say_how_the_discriminators_did():
     history = model.fit(split, 0)
     assert {
         f"discriminator_latent_{column}"
-        for column in ("accuracy", "cross_entropy", "said", "shown")
+        for column in ("accuracy", "cross_entropy", "top_prediction", "top_domain")
     } <= set(history[0])
-    assert history[-1]["discriminator_latent_shown"] == 0.5
-    assert [w for w in model.remarks if "output_rna" in w and "shown one domain only" in w]
+    assert history[-1]["discriminator_latent_top_domain"] == 0.5
+    assert [w for w in model.remarks if "output_rna" in w and "sees one domain only" in w]
     row = {
         "discriminator_latent_accuracy": 0.5,
         "discriminator_latent_cross_entropy": 0.7,
-        "discriminator_latent_said": 1.0,
-        "discriminator_latent_shown": 0.5,
+        "discriminator_latent_top_prediction": 1.0,
+        "discriminator_latent_top_domain": 0.5,
     }
     game = Opponents(
         torch.nn.ModuleDict({"latent": Discriminator(3, 8, 2)}), None, {"latent": 1e-2}
@@ -1001,7 +1001,8 @@ def test_history_and_remarks_say_how_the_discriminators_did():
     assert (
         "won"
         in game.warnings(
-            row | {"discriminator_latent_accuracy": 0.99, "discriminator_latent_said": 0.5}
+            row
+            | {"discriminator_latent_accuracy": 0.99, "discriminator_latent_top_prediction": 0.5}
         )[0]
     )
 

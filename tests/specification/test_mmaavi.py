@@ -302,7 +302,7 @@ def test_the_discriminator_tells_what_there_is_to_tell():
     assert made(paired_split(40), modality_dropout=0.0).opponents is None
     model = made(two_batches(40))
     x = on_device(two_batches(40).blocks[0], CPU, counts=["rna", "atac"], batches=model.batches)
-    _, origin = model._evidence([x], 1.0)["origin"]
+    _, origin = model._examples([x], 1.0)["origin"]
     assert set(origin.tolist()) == set(range(6))
 
 
@@ -345,7 +345,7 @@ def test_steps_hold_a_share_of_labelled_cells_and_every_other_cell_once():
     blocks = [on_device(block, CPU, cell_types=split.cell_types) for block in split.blocks]
     numbered = [replace(x, library_size={"number": torch.arange(x.cells)[:, None]}) for x in blocks]
     parts = [Part(x, torch.arange(x.cells)) for x in numbered]
-    seen, steps = [], list(with_labelled(label_subset, 0.25)(parts, 40))
+    seen, steps = [], list(with_labelled(parts, 40, label_subset, 0.25))
     for minibatches in steps:
         labels = torch.cat([x.labels for x in minibatches])
         assert int((labels >= 0).sum()) == 10
@@ -356,7 +356,7 @@ def test_steps_hold_a_share_of_labelled_cells_and_every_other_cell_once():
     assert len(seen) == len(set(seen)) == sum(int((~own).sum()) for own in label_subset)
     everything = [
         sum(x.cells for x in step)
-        for step in with_labelled([own | True for own in label_subset], 0.25)(parts, 40)
+        for step in with_labelled(parts, 40, [own | True for own in label_subset], 0.25)
     ]
     assert sum(everything) == sum(x.cells for x in numbered)
 
@@ -389,7 +389,7 @@ def test_components_are_the_types_or_more_and_only_types_are_predicted():
 
 
 def test_without_any_label_it_does_not_apply():
-    with pytest.raises(NotApplicable, match="none has one"):
+    with pytest.raises(NotApplicable, match="known cell type"):
         SemiSupervisedMMAAVI(max_epochs=1).fit(few(paired_split(30), 0.0), 0)
 
 

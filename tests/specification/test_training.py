@@ -153,7 +153,9 @@ def test_streamed_cells_are_the_cells_asked_for():
     cells, cpu = split.blocks[0], torch.device("cpu")
     rows = torch.tensor([7, 3, 11])
     resident = on_device(cells, cpu, counts=["rna"], cell_types=split.cell_types)
-    streamed = Streamed(replace(cells, counts={"rna": cells.counts["rna"]}), cpu, split.cell_types)
+    streamed = Streamed(
+        replace(cells, counts={"rna": cells.counts["rna"]}), cpu, {"cell_types": split.cell_types}
+    )
     for taken in (streamed.take(rows), Part(streamed, torch.arange(20).flip(0)).take(19 - rows)):
         expected = resident.take(rows)
         assert set(taken) == set(expected)

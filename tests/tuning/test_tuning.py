@@ -497,7 +497,7 @@ def test_every_run_that_has_something_to_search_has_a_tuned_one_beside_it():
     ("tuning", "message"),
     [
         ({"runs": ["mvea"]}, "tuning.runs: there is no run 'mvea'; did you mean 'mvae'"),
-        ({"runs": ["oracle"]}, "tuning.runs: 'oracle' cannot be tuned: a control"),
+        ({"runs": ["oracle"]}, "tuning.runs: 'oracle' cannot be tuned"),
         ({"runs": ["fixed"]}, "tuning.runs: 'fixed' cannot be tuned: its stanza states all"),
         ({"runs": "every"}, "tuning.runs: should be 'all' or should be a list, found 'every'"),
         ({"runs": []}, "tuning.runs"),
@@ -525,9 +525,7 @@ def test_a_mistake_is_named(tuning, message):
 
 def test_the_name_of_a_tuned_run_is_free():
     runs = CONFIG["runs"] | {"mvae-tuned": {"method": "mvae", "beta": 3}}
-    with pytest.raises(
-        UserError, match="runs.mvae-tuned: the key `tuning` makes a run of this name"
-    ):
+    with pytest.raises(UserError, match="runs.mvae-tuned: tuning makes a run of this name"):
         settings.load(CONFIG | {"runs": runs, "tuning": {}})
 
 

@@ -17,6 +17,7 @@ from test_workflow import Benchmark
 
 from mosaicbench import cli
 from mosaicbench.catalog import catalog
+from mosaicbench.commands import prepare, split
 from mosaicbench.config import registry, settings
 from mosaicbench.data import lock, read
 from mosaicbench.errors import UserError
@@ -42,15 +43,8 @@ class Place:
             {"datasets": {dataset: options}, "registry": str(self.registry)}
         ).datasets[dataset]
         output = self.folder / f"{dataset}.h5mu"
-        words = [
-            "--loader",
-            stanza["loader"],
-            "--options",
-            json.dumps(stanza["options"]),
-            "--raw",
-            str(self.raw / dataset),
-        ]
-        cli.main(["prepare", "--dataset", dataset, *words, "--output", str(output)])
+        raw, loader = self.raw / dataset, {key: stanza[key] for key in ("loader", "options")}
+        prepare.main(dataset=dataset, raw=raw, output=output, **loader)
         return read_dataset(output)
 
 
@@ -231,22 +225,26 @@ def test_every_scenario_of_the_paper_can_be_cut(fetched, dataset, scenario, tmp_
     options = {key: value for key, value in stanza.items() if key not in ("kind", "datasets")} | {
         "preprocess": bench.preprocess
     }
-    words = [f"--{part}={tmp_path / part}.h5mu" for part in ("train", "query", "solution")]
-    words += ["--dataset", str(source), "--scenario", scenario, "--kind", stanza["kind"]]
-    cli.main(["split", *words, "--options", json.dumps(options), "--seeds", "0"])
-    split = {
-        part: read_split(tmp_path / f"{part}.h5mu", part) for part in ("train", "query", "solution")
-    }
-    assert set(split["train"].mod) == set(fetched.truths[dataset].counts)
-    train = {name for cells in split["train"].mod.values() for name in cells.obs_names}
-    assert len(train) + split["solution"].n_obs == len(fetched.truths[dataset].cells)
+    files = {part: tmp_path / f"{part}.h5mu" for part in ("train", "query", "solution")}
+    split.main(
+        dataset=source,
+        scenario=scenario,
+        kind=stanza["kind"],
+        options=options,
+        seeds=[0],
+        **{part: [file] for part, file in files.items()},
+    )
+    parts = {part: read_split(file, part) for part, file in files.items()}
+    assert set(parts["train"].mod) == set(fetched.truths[dataset].counts)
+    train = {name for cells in parts["train"].mod.values() for name in cells.obs_names}
+    assert len(train) + parts["solution"].n_obs == len(fetched.truths[dataset].cells)
     for block in stanza.get("blocks", ()):
         together = set.intersection(
-            *(set(split["train"][modality].obs_names) for modality in block)
+            *(set(parts["train"][modality].obs_names) for modality in block)
         )
         others = [
             cells.obs_names
-            for modality, cells in split["train"].mod.items()
+            for modality, cells in parts["train"].mod.items()
             if modality not in block
         ]
         assert together - set().union(*others)

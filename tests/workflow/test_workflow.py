@@ -250,7 +250,6 @@ def test_an_environment_of_its_own_is_built_for_the_runs_that_need_it(tmp_path):
         "multivae_mvae": own,
         "mopoe-theirs": own,
         "mvae": "python",
-        "ridge": "python",
     }
     assert building not in benchmark.planned(TINY)
 
@@ -423,7 +422,7 @@ def test_an_external_run_is_beside_the_others_and_marked(benchmark):
         "figures/pbmc68k_split/paired/overview_heat.svg",
         "tables/latex/pbmc68k_split/paired.tex",
     ):
-        assert "mine (elsewhere)" in (results / file).read_text(), file
+        assert "mine (external)" in (results / file).read_text(), file
 
 
 def test_nothing_reruns_when_nothing_changed_and_a_touch_is_no_change(benchmark):
@@ -551,7 +550,12 @@ def test_jobs_start_at_any_rate_unless_one_was_asked_for(tmp_path, asked, limite
     (tmp_path / "Snakefile").write_text(f'include: "{REPOSITORY}/Snakefile"\n\n{told}')
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
     done = forked.snakemake(
-        "--cores", "1", "results/config.json", *asked, folder=tmp_path, environment=environment
+        "--cores",
+        "1",
+        "results/datasets/simulated.h5mu",
+        *asked,
+        folder=tmp_path,
+        environment=environment,
     )
     assert f"limited: {limited}" in done.stdout, done.stderr[-2000:]
 
@@ -561,7 +565,7 @@ def test_jobs_start_at_any_rate_unless_one_was_asked_for(tmp_path, asked, limite
     [
         ({"sedes": [0]}, "unknown key 'sedes'; did you mean 'seeds'"),
         ({"runs": {"mvea": {}}}, "there is no method 'mvea'; did you mean 'mvae'"),
-        ({"datasets": {"mine": {"path": "absent.h5mu"}}}, "there is no file absent.h5mu"),
+        ({"datasets": {"mine": {"path": "absent.h5mu"}}}, "absent.h5mu"),
         ({"seeds": "all"}, "seeds: should be a list, found 'all'"),
     ],
 )

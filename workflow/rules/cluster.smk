@@ -68,7 +68,7 @@ def check_environments():
         return  # jobs have another Python, of conda or an image
     dag, build = workflow.dag, runpy.run_path(str(layout.project_file("envs/build.py")))
     for job in dag.needrun_jobs():
-        if any(fit.input.get("environment") in job.output for fit in dag.depending[job]):
+        if any({*fit.input.get("environment", ())} & {*job.output} for fit in dag.depending[job]):
             try:
                 build["chosen"](job.input[0], build["allowed"](Path(job.input[0]).read_text()))
             except SystemExit as error:

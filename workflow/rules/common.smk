@@ -1,5 +1,4 @@
 # What all rules use: the checked config, the paths of files, and small functions named after what they return.
-import json
 import os
 import re
 import runpy
@@ -57,11 +56,6 @@ RESOURCES, LOGS = ANY.resources, layout.Jobs("<logs>", "log")
 OF_SPLIT = ("{dataset}", "{scenario}")
 OF_RUN = (*OF_SPLIT, "{run}")
 SPLIT, INNER = ANY.split(*OF_SPLIT, "{seed}"), ANY.inner_split(*OF_SPLIT, "{seed}")
-# With `keep_imputed: false`, Snakemake deletes imputed values when the last job that reads them is done.
-OUTPUTS_OF_FIT = [
-    path if bench.config["keep_imputed"] or not path.endswith("imputed.h5mu") else temp(path)
-    for path in [f"{ANY.fit(*OF_RUN, '{seed}')}/{file}" for file in layout.FILES_OF_FIT]
-]
 SMALL = [dataset for dataset in bench.datasets if jobs.is_small(bench, dataset)]
 LARGE = [dataset for dataset in bench.datasets if dataset not in SMALL]
 OF_LARGE = [place for place in bench.applicable if place[0] in LARGE]
@@ -95,6 +89,13 @@ wildcard_constraints:
     file="[^/]+",
 
 
+def outputs_of_fit(seeds):
+    """With `keep_imputed: false`, Snakemake deletes imputed values when the last job that reads them is done."""
+    paths = [f"{ANY.fit(*OF_RUN, seed)}/{file}" for seed in seeds for file in layout.FILES_OF_FIT]
+    keep = bench.config["keep_imputed"]
+    return [path if keep or not path.endswith("imputed.h5mu") else temp(path) for path in paths]
+
+
 def any_of(names):
     """A pattern of these names; of nothing at all where there are none."""
     return "|".join(map(re.escape, names)) or "(?!)"
@@ -125,6 +126,19 @@ def stamp(command, modules, files):
         return code_hash.stamp(RESULTS.code, command, modules, files)
     except UserError as error:
         raise WorkflowError(str(error)) from None
+
+
+def record_config():
+    """Write what jobs read of the benchmark. No job does it: to Snakemake, all others would depend on that one alone."""
+    jobs.record(bench, RESULTS)
+
+
+if (
+    not workflow.modifier.is_main_snakefile()
+):  # the workflow that uses this one has its own `onstart`
+    record_config()
+
+stamp("tabulate", (), ())  # refuses, in one message, a results folder that cannot be written to
 
 
 def inputs_of(function):

@@ -18,24 +18,9 @@ rule fetch:
         "python -m mosaicbench fetch {wildcards.dataset:q} --file {wildcards.file:q} --raw {params.raw:q} 2> {log:q}"
 
 
-# What each job reads of the benchmark. It is `ancient` to most: they run again where their own settings, in params, changed.
-# No shell: the text of a large config is longer than a command may be.
-rule record_config:
-    output:
-        ANY.config,
-    localrule: True
-    params:
-        config=json.dumps(bench.recorded()),
-    message:
-        "Record the config, with every default filled in"
-    run:
-        Path(output[0]).write_text(f"{params.config}\n", encoding="utf-8")
-
-
 rule prepare:
     input:
         lambda wildcards: bench.datasets[wildcards.dataset]["inputs"],
-        config=ancient(ANY.config),
         code=code_of("prepare"),
     output:
         ANY.dataset("{dataset}"),
@@ -50,13 +35,12 @@ rule prepare:
     message:
         "Prepare {wildcards.dataset}"
     shell:
-        "python -m mosaicbench prepare --config {input.config:q} {params.job:q} 2> {log:q}"
+        "python -m mosaicbench prepare {params.job:q} 2> {log:q}"
 
 
 rule split:
     input:
         dataset=ANY.dataset("{dataset}"),
-        config=ancient(ANY.config),
         code=code_of("split"),
     output:
         [f"{SPLIT}/{file}" for file in layout.FILES_OF_SPLIT],
@@ -73,7 +57,7 @@ rule split:
     message:
         "Split {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
     shell:
-        "python -m mosaicbench split --config {input.config:q} {params.job:q} 2> {log:q}"
+        "python -m mosaicbench split {params.job:q} 2> {log:q}"
 
 
 # Of a small dataset, a job for all seeds.

@@ -5,10 +5,9 @@
 rule fit_model:
     input:
         unpack(inputs_of(jobs.inputs_of_fit)),
-        config=ancient(ANY.config),
         code=code_of("fit"),
     output:
-        OUTPUTS_OF_FIT,
+        outputs_of_fit(["{seed}"]),
     log:
         LOGS.fit(*OF_RUN, "{seed}"),
     wildcard_constraints:
@@ -27,14 +26,14 @@ rule fit_model:
     message:
         "Fit {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
     shell:
-        "{params.python:q} -m mosaicbench fit --config {input.config:q} {params.job:q} --threads {threads}"
+        "{params.python:q} -m mosaicbench fit {params.job:q} --threads {threads}"
         " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"
 
 
 # Of a training that takes seconds, a job for all seeds: to start it takes as long.
 use rule fit_model as fit_quick_model with:
     output:
-        expand(OUTPUTS_OF_FIT, seed=bench.seeds, allow_missing=True),
+        outputs_of_fit(bench.seeds),
     log:
         LOGS.fit(*OF_RUN),
     wildcard_constraints:
@@ -64,10 +63,9 @@ use rule fit_model as fit_cheap with:
 rule read_external:
     input:
         inputs_of(jobs.inputs_of_external),
-        config=ancient(ANY.config),
         code=code_of("read_external"),
     output:
-        expand(OUTPUTS_OF_FIT, seed=bench.seeds, allow_missing=True),
+        outputs_of_fit(bench.seeds),
     log:
         LOGS.at("read_external", *OF_RUN),
     wildcard_constraints:
@@ -79,4 +77,4 @@ rule read_external:
     message:
         "Read {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, all seeds"
     shell:
-        "python -m mosaicbench read_external --config {input.config:q} {params.job:q} 2> {log:q}"
+        "python -m mosaicbench read_external {params.job:q} 2> {log:q}"

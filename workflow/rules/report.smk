@@ -16,7 +16,6 @@ rule layout:
             for split in bench.splits
             for part in ("train", "solution")
         ],
-        config=ancient(ANY.config),
         code=code_of("layout"),
     output:
         [
@@ -40,15 +39,13 @@ rule layout:
     message:
         "Lay out the query cells of all splits"
     shell:
-        "python -m mosaicbench layout --config {input.config:q} {params.job:q}"
-        " --threads {threads} 2> {log:q}"
+        "python -m mosaicbench layout {params.job:q}" " --threads {threads} 2> {log:q}"
 
 
 rule draw:
     input:
         rules.tabulate.output,
         rules.layout.output,
-        config=ancient(ANY.config),
         display=of_project("config/display.yaml"),
         code=code_of("draw"),
     output:
@@ -68,7 +65,7 @@ rule draw:
     message:
         "Draw all figures"
     shell:
-        "python -m mosaicbench draw --config {input.config:q} {params.job:q} 2> {log:q}"
+        "python -m mosaicbench draw {params.job:q} 2> {log:q}"
 
 
 rule report:
@@ -76,7 +73,6 @@ rule report:
         rules.draw.output,
         files_of_fits(bench.applicable, "run.json"),
         tables=rules.tabulate.output,
-        config=ANY.config,
         display=of_project("config/display.yaml"),
         code=code_of("report"),
     output:
@@ -90,7 +86,9 @@ rule report:
         group_on_cluster
     conda:
         ENVIRONMENT
+    params:
+        job=job_of("report"),
     message:
         "Write the report"
     shell:
-        "python -m mosaicbench report --config {input.config:q} 2> {log:q}"
+        "python -m mosaicbench report {params.job:q} 2> {log:q}"

@@ -4,7 +4,6 @@
 rule score:
     input:
         inputs_of(jobs.inputs_of_score),
-        config=ancient(ANY.config),
         code=code_of("score"),
     output:
         [f"{ANY.run(*OF_RUN)}/{file}" for file in layout.FILES_OF_SCORES],
@@ -25,7 +24,7 @@ rule score:
     message:
         "Score {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}"
     shell:
-        "python -m mosaicbench score --config {input.config:q} {params.job:q} --threads {threads} 2> {log:q}"
+        "python -m mosaicbench score {params.job:q} --threads {threads} 2> {log:q}"
 
 
 # All runs of a small dataset and a scenario: to start a job takes longer than to score a run. Its output lists its files.
@@ -51,7 +50,6 @@ rule tabulate:
             for seed in bench.tuned_seeds
             for file in layout.FILES_OF_TUNING
         ],
-        config=ANY.config,
         published=of_project("config/published.yaml"),
         display=of_project("config/display.yaml"),
         code=code_of("tabulate"),
@@ -66,7 +64,9 @@ rule tabulate:
         group_on_cluster
     conda:
         ENVIRONMENT
+    params:
+        job=job_of("tabulate"),
     message:
         "Join the scores into tables"
     shell:
-        "python -m mosaicbench tabulate --config {input.config:q} 2> {log:q}"
+        "python -m mosaicbench tabulate {params.job:q} 2> {log:q}"

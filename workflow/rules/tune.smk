@@ -5,7 +5,6 @@
 rule split_inner:
     input:
         train=f"{SPLIT}/train.h5mu",
-        config=ancient(ANY.config),
         code=code_of("split_inner"),
     output:
         [f"{INNER}/{file}" for file in layout.PARTS_OF_SPLIT],
@@ -18,7 +17,7 @@ rule split_inner:
     message:
         "Split the train cells of {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
     shell:
-        "python -m mosaicbench split_inner --config {input.config:q} {params.job:q} 2> {log:q}"
+        "python -m mosaicbench split_inner {params.job:q} 2> {log:q}"
 
 
 # All trials of a run on a split. Those that have ended are kept: a job that was killed goes on after them.
@@ -26,7 +25,6 @@ rule tune_model:
     input:
         rules.split_inner.output,
         environment=lambda wildcards: inputs_of(jobs.inputs_of_fit)(wildcards)["environment"],
-        config=ancient(ANY.config),
         code=code_of("tune"),
     output:
         [f"{ANY.tuning(*OF_RUN, '{seed}')}/{file}" for file in layout.FILES_OF_TUNING],
@@ -47,7 +45,7 @@ rule tune_model:
     message:
         "Tune {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
     shell:
-        "python -m mosaicbench tune --config {input.config:q} {params.job:q} --python {params.python:q}"
+        "python -m mosaicbench tune {params.job:q} --python {params.python:q}"
         " --threads {threads} 2> {log:q}"
 
 

@@ -61,6 +61,7 @@ def commands() -> dict[str, tuple]:
             "write the HTML report",
             "report --config results/config.json",
             CONFIG,
+            SETTINGS,
         ),
         "prepare": (
             "turn a source into a dataset",
@@ -144,6 +145,7 @@ def commands() -> dict[str, tuple]:
             "join scores into tables",
             "tabulate --config results/config.json",
             CONFIG,
+            SETTINGS,
         ),
         "draw": (
             "draw figures for every split",

@@ -116,7 +116,8 @@ def named(wildcards: Mapping[str, str]) -> dict:
 def words(command: str, bench: Settings, wildcards: Mapping[str, str]) -> list[str]:
     """Return the words by which the command line is told of a job, the digest of its settings last."""
     name = named(wildcards)
-    found = ["--dataset", name["dataset"]] if "dataset" in name else []
+    found = ["--config", Results(bench.results).config]
+    found += ["--dataset", name["dataset"]] if "dataset" in name else []
     found += ["--split", "/".join(name["split"])] if "split" in name else []
     found += ["--run", *name.get("runs", ())] if "runs" in name else []
     found += ["--seed", *map(str, name["seeds"])] if "seeds" in name else []
@@ -259,6 +260,13 @@ def alarms(results: Results) -> list[str]:
         rows = [row for row in csv.DictReader(file, delimiter="\t") if row["check"] == "control"]
     line = "ALARM: {dataset}, {scenario}: {run}, {metric}: {message}"
     return [line.format_map(row) for row in rows]
+
+
+def record(bench: Settings, results: Results) -> None:
+    """Write the settled config for all jobs to read; a file that says the same is left alone."""
+    path, text = Path(results.config), f"{json.dumps(bench.recorded())}\n"
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
 
 
 def write_list(command: str, results: Results, split: Pair, job: dict) -> None:

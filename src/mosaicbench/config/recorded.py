@@ -183,7 +183,7 @@ def read(path: Path) -> Settings:
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise UserError(
             f"{path}: not the config that a benchmark recorded ({type(error).__name__}: {error}); "
-            f"`snakemake --cores 1 {path}` writes it"
+            "`mosaicbench run` writes it before its first job"
         ) from error
     return settings_of(
         config,

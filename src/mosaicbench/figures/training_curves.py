@@ -31,7 +31,7 @@ CARD = {
 COLUMNS = ["loss", "run", "seed", "epoch", "value"]
 VALIDATION = "validation_loss"
 KEPT = "kept"  # 1 in the epoch with the saved weights
-BESIDE = ("_said", "_shown", KEPT)  # columns of a history that are not curves
+BESIDE = ("_top_prediction", "_top_domain", KEPT)  # columns of a history that are not curves
 WIDTH, HEIGHT = 2.45, 1.9  # inches
 
 
