@@ -22,7 +22,7 @@ class UserError(ValueError):
 
 
 class Diverged(ArithmeticError):
-    """Training met a cost that is not finite; the run becomes a row with the status "diverged"."""
+    """The loss of a training is not finite; the run becomes a row with the status "diverged"."""
 
 
 class NotApplicable(ValueError):
@@ -31,10 +31,6 @@ class NotApplicable(ValueError):
     Raised in `fit`, the run becomes a row with that status; in `embed` or `impute`, that source of latents or that direction
     is left out, and the run's message says why.
     """
-
-
-class FolderTaken(UserError):
-    """Another job has begun to fit into the folder of this one's run, so this one may write nothing there."""
 
 
 class NotWritten(UserError):

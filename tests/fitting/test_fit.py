@@ -21,7 +21,7 @@ from mosaicbench.commands import fit
 from mosaicbench.errors import Diverged, NotApplicable, UserError
 from mosaicbench.files.runs import read_imputed, read_latents, read_record
 from mosaicbench.files.tables import read_table
-from mosaicbench.fitting.job import CHECKPOINT, CLAIM
+from mosaicbench.fitting.job import CHECKPOINT
 from mosaicbench.workflow.layout import FILES_OF_FIT
 
 BY_HAND = {"dataset": "unnamed"}  # a fit that may be of any split and seed
@@ -316,19 +316,3 @@ def wait_for(happens, *, seconds=20):
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.05)
     return value
-
-
-def test_a_job_whose_folder_another_one_has_taken_writes_nothing(paired, tmp_path, monkeypatch):
-    """Another job claims the folder while this one embeds."""
-    from mosaicbench.fitting import outputs as fitting_outputs
-
-    def taken(*arguments):
-        (tmp_path / CLAIM).write_text("another job")
-        return embed(*arguments)
-
-    embed = fitting_outputs.embedded
-    monkeypatch.setattr(fitting_outputs, "embedded", taken)
-    with pytest.raises(UserError, match="could not start"):
-        fit_run(paired, tmp_path, hyperparameters={"max_epochs": 1})
-    assert [path.name for path in tmp_path.iterdir()] == [CLAIM]
-    assert (tmp_path / CLAIM).read_text() == "another job"

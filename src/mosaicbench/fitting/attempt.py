@@ -1,7 +1,7 @@
-"""A method and a split become a run: one fit, or each of many, in a child process under limits of time and memory.
+"""Fit methods on splits, each fit in a child process with limits of time and memory.
 
-However the child ends, every run ends with valid files: one that diverged, crashed, or was stopped has no latents, and a status
-that says why.
+Every run ends with valid files, however the child ends: a run that diverged, crashed or was stopped has no latents, and a
+status that says why.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cache, partial
 
-from mosaicbench.errors import FolderTaken, NotApplicable, NotWritten, UserError
+from mosaicbench.errors import NotApplicable, NotWritten, UserError
 from mosaicbench.fitting.job import Fit, Limits
 from mosaicbench.fitting.meter import Meter
 from mosaicbench.fitting.method import import_for
@@ -30,7 +30,7 @@ from mosaicbench.fitting.outputs import (
 from mosaicbench.fitting.process import Failure, failure_of_exception, run_in_child
 from mosaicbench.fitting.record import decisive, digest, new_record
 
-# A run with one of these statuses keeps its checkpoint: another attempt, with higher limits, may end it.
+# Runs with these statuses keep their checkpoint for another attempt with higher limits.
 KEEPS_CHECKPOINT = ("timeout", "out_of_memory")
 USER_ERROR = 2  # exit status of a child that wrote no run
 
@@ -38,10 +38,10 @@ USER_ERROR = 2  # exit status of a child that wrote no run
 def fit_each(
     fits: Sequence[Fit], limits: Limits, *, minutes: float, checkpoint_seconds: float
 ) -> None:
-    """Fit one after the other, each in a child process of its own: whatever befalls one leaves the others alone.
+    """Fit one after the other, each in a child process, so that no failure reaches another fit.
 
-    What their methods need is imported once, and splits that several read are read once, before the first child is forked; each
-    record has its share of those seconds, and counts all of that memory.
+    Imports, and splits that several fits read, are done once before the first fork; each record counts an equal part of those
+    seconds, and all of that memory.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def fit_each(
     minutes
         Of all fits together.
     checkpoint_seconds
-        Least time between two savings of a training.
+        Least time between two checkpoints of a training.
 
     Raises
     ------
@@ -71,20 +71,18 @@ def fit_each(
 
 
 def record_failure(fits: Sequence[Fit], failure: Failure) -> None:
-    """Write the rows of runs that were killed from outside and could not write any."""
+    """Write the records of runs that were killed from outside."""
     for fit in fits:
-        fit.claim_folder()
         write_failure(fit, new_record(fit) | Meter().account() | failure)
-        fit.release_folder()
 
 
 def _shared(fits: Sequence[Fit]) -> tuple[Parts, dict[str, tuple[float, float]]]:
-    """Import what the methods of several fits need, and read the parts of splits that :func:`.read_shared` names.
+    """Import the methods of several fits and read their common parts of splits.
 
     Returns
     -------
     parts, seconds
-        Of splits; a child has a copy of its own. Phase -> each fit's share of the wall-clock and CPU seconds.
+        As of :func:`.read_shared`; phase -> each fit's part of the wall-clock and CPU seconds.
     """
     parts, seconds = {}, {}
 
@@ -95,7 +93,7 @@ def _shared(fits: Sequence[Fit]) -> tuple[Parts, dict[str, tuple[float, float]]]
     work = {"import": import_methods, "read": lambda: parts.update(read_shared(fits))}
     for phase, do in work.items() if len(fits) > 1 else ():
         wall, cpu = time.monotonic(), time.process_time()
-        with suppress(Exception):  # then each fit says so itself
+        with suppress(Exception):  # each fit will report it
             do()
         spent = time.monotonic() - wall, time.process_time() - cpu
         seconds[phase] = tuple(each / len(fits) for each in spent)
@@ -105,29 +103,25 @@ def _shared(fits: Sequence[Fit]) -> tuple[Parts, dict[str, tuple[float, float]]]
 def _fit_in_child(
     fit: Fit, parts: Parts, meter: Meter, limits: Limits, checkpoint_seconds: float
 ) -> None:
-    fit.claim_folder()
     for earlier in (fit.record, fit.model / "model.json"):
-        earlier.unlink(missing_ok=True)  # what is there afterwards was written now
+        earlier.unlink(missing_ok=True)
     remove_partial(fit.output)
     record = new_record(fit)
     work = partial(_work, fit, record, parts, meter, checkpoint_seconds)
     code, failure = run_in_child(work, meter, limits)
     if code == USER_ERROR:
-        fit.release_folder()
         raise UserError("a run could not start or be written; the log above says why")
     meter.close()
     if failure is not None and not fit.record.is_file():
         write_failure(fit, record | failure | meter.account())
-    fit.check_claim()
     status = json.loads(fit.record.read_text())["status"]
     if status not in KEEPS_CHECKPOINT:
         fit.checkpoint.unlink(missing_ok=True)
-    fit.release_folder()
     print(f"{fit.identity['run']}: {status}", file=sys.stderr)
 
 
 def _work(fit: Fit, record: dict, parts: Parts, meter: Meter, checkpoint_seconds: float) -> None:
-    """Fit and write the run; a method's failure becomes a status, an error of a file or of the user is left to the caller."""
+    """Fit and write the run; a failure of the method becomes a status, a `UserError` an exit status."""
     try:
         _fit(fit, record, parts, meter, checkpoint_seconds)
     except UserError as error:
@@ -138,7 +132,6 @@ def _work(fit: Fit, record: dict, parts: Parts, meter: Meter, checkpoint_seconds
 
 
 def _fit(fit: Fit, record: dict, parts: Parts, meter: Meter, checkpoint_seconds: float) -> None:
-    """Import, read and train; then write what the fit gave."""
     meter.enter("import")
     implementation = import_for(fit.module, fit.identity["method"])
     from mosaicbench.contract import offers
@@ -146,16 +139,16 @@ def _fit(fit: Fit, record: dict, parts: Parts, meter: Meter, checkpoint_seconds:
 
     meter.enter("read")
     fitted = open_split(implementation, fit, parts)
-    record["cells"] = fitted.cells  # also in the row of a fit that fails from here on
+    record["cells"] = fitted.cells  # also of a fit that fails later
     method, split = fitted.method, fitted.split()
 
     meter.enter("fit")
     if offers(method, "save_at"):
-        decides = decisive(fit, method)  # asked now, since files of code may change meanwhile
+        decides = decisive(fit, method)  # now: the code may be edited during the fit
         key = cache(lambda: digest(decides, fit.train))
         method.save_at(fit.checkpoint, key=key, seconds=checkpoint_seconds)
     history = method.fit(split, fit.seed)
-    del split  # as large as the data, dense
+    del split  # dense, as large as the data
     meter.enter(None)
 
     spent = None
@@ -165,10 +158,9 @@ def _fit(fit: Fit, record: dict, parts: Parts, meter: Meter, checkpoint_seconds:
         record["arithmetic"] = method.conditions()
     try:
         record |= write_outputs(meter, fitted, history, fit)
-        fit.check_claim()
         write_record(fit.record, record | meter.account(spent))
-    except (FolderTaken, NotWritten):
-        raise  # no fault of the method: the run has no row, and is fitted again
+    except NotWritten:
+        raise  # no fault of the method: without a record, the run is fitted again
     except Exception as error:
         _end_with(error, fit, record, meter, spent)
 
@@ -176,7 +168,6 @@ def _fit(fit: Fit, record: dict, parts: Parts, meter: Meter, checkpoint_seconds:
 def _end_with(
     error: Exception, fit: Fit, record: dict, meter: Meter, spent: dict[str, float] | None = None
 ) -> None:
-    """Write the row of a run that ended with an exception."""
     meter.enter(None)
     if not isinstance(error, NotApplicable):
         traceback.print_exception(error)

@@ -1,8 +1,7 @@
-"""Latents and imputed values that were computed elsewhere: from a user's file to a run's, each cell found by its name.
+"""Read latents and imputed values of an external run from a user's files, each cell by its name.
 
-A name is that of a row of the split, such as ``query-000012``, or the dataset's own name of the cell, such as its barcode. Names
-of the split are alike in every seed, so a file with such names has to say of which split it is: in ``uns["mosaicbench"]``, as
-the split's own files do.
+A cell has a name in the split, such as ``query-000012``, and one in the dataset, such as its barcode. Names in the split are
+the same for every seed, so a file that uses them must name its split in ``uns["mosaicbench"]``, as the split's files do.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-TRAIN_CELLS = "train_cells"  # of the solution's uns: the dataset's own names of the cells train-000000, train-000001, ...
+TRAIN_CELLS = "train_cells"  # key of the solution's uns: names in the dataset of train-000000, train-000001, ...
 
 
 @dataclass(frozen=True)
@@ -36,9 +35,9 @@ class Names:
     place
         dataset, scenario and seed of the split.
     query
-        Source of latents -> the dataset's own name of each query cell -> its name in the split.
+        Source of latents -> each query cell's name in the dataset -> its name in the split.
     train
-        The same of the train cells that were measured in it.
+        The same of train cells.
     """
 
     place: dict[str, object]
@@ -47,7 +46,7 @@ class Names:
 
     @classmethod
     def of(cls, train: MuData, query: MuData, solution: MuData) -> Names:
-        """Return the names of a split's parts; joint is a source where query cells with all modalities are there."""
+        """Return the names of a split's cells; "joint" is a source if some query cell has all modalities."""
         of_query = {
             m: pd.Series(cells.obs["query_name"].astype(str), cells.obs_names)
             for m, cells in solution.mod.items()
@@ -87,15 +86,15 @@ def latents_from(
     Parameters
     ----------
     path
-        An ``.h5ad``: coordinates in X; ``obs["source"]`` says the modality, or joint, which is what all are without it;
-        ``obs["cell"]``, or else the names of the rows, say the cell.
+        An ``.h5ad``: coordinates in X; ``obs["source"]`` is the modality, or "joint" (the default);
+        ``obs["cell"]`` is the cell, by default the row's name.
     names
         Of the split.
 
     Raises
     ------
     ContractError
-        When a query cell is missing or there twice, a value is not finite, or the file is of another split.
+        When a query cell is missing or occurs twice, a value is not finite, or the file is of another split.
     """
     import anndata
 
@@ -133,7 +132,7 @@ def latents_from(
 def imputed_from(
     path: Path, names: Names, query: MuData
 ) -> tuple[dict[tuple[str, str], tuple[np.ndarray, np.ndarray]], list[str]]:
-    """Return (source, target) -> (names in the split, (cells, features) in the target's value space), and remarks.
+    """Return (source, target) -> (names in the split, (cells, features) in the target's normalization), and remarks.
 
     Parameters
     ----------
@@ -145,7 +144,7 @@ def imputed_from(
     Raises
     ------
     ContractError
-        As of :func:`latents_from`; also when a feature is missing or there twice.
+        As of :func:`latents_from`; also when a feature is missing or occurs twice.
     """
     import mudata
 
@@ -187,7 +186,7 @@ def imputed_from(
 
 
 def _named(every: pd.Series, measured: pd.Index) -> pd.Series:
-    """Return own name -> name in the split of the measured train cells, in their order; an older split has no own names."""
+    """Return name in the dataset -> name in the split, of the measured train cells in order."""
     if not len(every):
         return pd.Series(measured.astype(str), index=measured.astype(str), dtype=object)
     own = pd.Series(every.index, index=every.to_numpy())
@@ -207,7 +206,7 @@ def _split(
     names: Names,
     uns: Mapping,
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return where the query cells and the train cells stand among `cells`, in order, and how many others there are."""
+    """Return the positions of query and train cells among `cells`, in order, and the number of other cells."""
     index = pd.Index(cells)
     if not index.is_unique:
         raise ContractError(f"{path}: {what} has the cell {index[index.duplicated()][0]!r} twice")
@@ -216,29 +215,29 @@ def _split(
     found = [
         index.get_indexer(part.to_numpy() if anonymous else part.index) for part in (query, train)
     ]
-    for part, places, told in zip((query, train), found, ("query", "train"), strict=True):
+    for part, places, subset in zip((query, train), found, ("query", "train"), strict=True):
         lacking = places < 0
-        if lacking.any() and (told == "query" or not lacking.all()):
+        if lacking.any() and (subset == "query" or not lacking.all()):
             first = int(np.argmax(lacking))
             raise ContractError(
-                f"{path}: {what} lacks {lacking.sum()} of {len(part)} {told} cells of this split, such as {part.iloc[first]!r} "
-                f"({part.index[first]!r} in the dataset); name the rows like those of {told}.h5mu, or like the dataset's cells"
-                + ("" if told == "query" else "; all train cells, or none")
+                f"{path}: {what} lacks {lacking.sum()} of {len(part)} {subset} cells of this split, such as {part.iloc[first]!r} "
+                f"({part.index[first]!r} in the dataset); name the rows like those of {subset}.h5mu, or like the dataset's cells"
+                + ("" if subset == "query" else "; all train cells, or none")
             )
     of_train = found[1][found[1] >= 0]
     return found[0], of_train, len(cells) - len(found[0]) - len(of_train)
 
 
 def _check_place(path: Path, uns: Mapping, place: dict[str, object], *, needed: bool) -> None:
-    """Refuse a file that says another split about itself, or, where names are those of a split, none."""
-    told = uns.get(KEY, {})
-    if needed and not set(OF_SPLIT) <= set(told):
+    """Refuse a file of another split, and, if `needed`, one that names no split."""
+    named = uns.get(KEY, {})
+    if needed and not set(OF_SPLIT) <= set(named):
         raise ContractError(
             f"{path}: its cells are named like query-000000, as in every seed; say of which split they are: copy "
             f'uns["{KEY}"] of the query.h5mu that was read, or name the cells as the dataset does'
         )
     for key, wanted in place.items():
-        if key in told and str(told[key]) != str(wanted):
+        if key in named and str(named[key]) != str(wanted):
             raise ContractError(
-                f"{path}: it says {key} {told[key]} about itself, and this split is of {key} {wanted}"
+                f"{path}: its {key} is {named[key]}, but this split's is {wanted}; give the file of this split"
             )

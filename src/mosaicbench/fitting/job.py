@@ -1,18 +1,11 @@
-"""What one fit is asked to do, whose folder it writes, and what it may use meanwhile."""
+"""The description of one fit, and its limits of time and memory."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
-from mosaicbench.errors import FolderTaken
-from mosaicbench.files.atomic import write_text
-
-CLAIM = (
-    ".job"  # in the run's folder while a fit is under way: the ticket of the job whose folder it is
-)
-CHECKPOINT = ".checkpoint.pt"  # in the run's folder; hidden, since it is none of a run's files
+CHECKPOINT = ".checkpoint.pt"  # in the run's folder, hidden
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +15,7 @@ class Fit:
     Attributes
     ----------
     identity
-        dataset, scenario, run, method and seed: what stands in every row about this run.
+        Dataset, scenario, run, method and seed: columns of every row about this run.
     module
         The dotted name of the method's module.
     hyperparameters
@@ -34,13 +27,11 @@ class Fit:
     output
         The run's folder.
     keep
-        Whether the fitted model is kept there; if it cannot be, the run's message says so.
+        Whether the fitted model is saved there; if that fails, the run's message says so.
     candidate
-        Whether it is kept since it may be the best; if it cannot be, nothing is said.
+        Whether it is saved because it may be recommended; if that fails, nothing is said.
     licence
-        Of the data, for a kept model.
-    ticket
-        Tells this job from any other that may write into the same folder.
+        Of the data, for a saved model.
     """
 
     identity: dict
@@ -53,21 +44,20 @@ class Fit:
     keep: bool = False
     candidate: bool = False
     licence: str = ""
-    ticket: str = field(default_factory=lambda: uuid4().hex)
 
     @property
     def seed(self) -> int:
-        """What everything random in the fit depends on."""
+        """The seed of everything random in the fit."""
         return self.identity["seed"]
 
     @property
     def record(self) -> Path:
-        """The file that says what happened."""
+        """The file ``run.json``."""
         return self.output / "run.json"
 
     @property
     def model(self) -> Path:
-        """The folder of the model, where it is kept."""
+        """The folder of the saved model."""
         return self.output / "model"
 
     @property
@@ -75,33 +65,10 @@ class Fit:
         """The file to which a training saves itself."""
         return self.output / CHECKPOINT
 
-    def claim_folder(self) -> None:
-        """Make the run's folder this job's, whoever had it before."""
-        write_text(self.output / CLAIM, self.ticket)
-
-    def check_claim(self) -> None:
-        """Refuse to go on where another job has claimed the folder since.
-
-        Raises
-        ------
-        FolderTaken
-        """
-        claim = self.output / CLAIM
-        if not claim.is_file() or claim.read_text() != self.ticket:
-            raise FolderTaken(
-                f"{self.output}: another job fits this run now, so this one wrote nothing; wait for the other one"
-            )
-
-    def release_folder(self) -> None:
-        """Give the folder up, if it is still this job's."""
-        claim = self.output / CLAIM
-        if claim.is_file() and claim.read_text() == self.ticket:
-            claim.unlink()
-
 
 @dataclass(frozen=True)
 class Limits:
-    """The wall-clock minutes, and the MB of resident memory, beyond which a process is stopped."""
+    """A process is stopped beyond these wall-clock minutes, or MB of resident memory."""
 
     minutes: float
     memory_mb: float

@@ -1,4 +1,4 @@
-"""A fitted method becomes a kept model, and a kept model a method object that embeds and imputes as it did."""
+"""Save a fitted method as a model, and load it: the loaded method embeds and imputes as the fitted one did."""
 
 from __future__ import annotations
 
@@ -18,14 +18,8 @@ if TYPE_CHECKING:
 
     from mosaicbench.files.models import KeptModel
 
-NORMALIZATION = (
-    "mean",
-    "std",
-    "fraction",
-    "accessible",
-    "mean_if_accessible",
-    "loadings",
-)  # arrays of a `contract.Normalization`
+# Arrays of a `contract.Normalization`.
+NORMALIZATION = ("mean", "std", "fraction", "accessible", "mean_if_accessible", "loadings")
 
 
 def keep(
@@ -38,16 +32,16 @@ def keep(
     identity: dict,
     licence: str = "",
 ) -> None:
-    """Write a fitted method, what its split learned from the train cells, and the train cells' latents.
+    """Write a fitted method, the transforms of its split, and the latents of the train cells.
 
     Parameters
     ----------
     implementation
         Its class and card.
     train
-        The train cells that it was fitted to.
+        Its train cells.
     latents
-        (source, subset) -> (names, (cells, latent)), as the run has them.
+        (source, subset) -> (names, (cells, latent)) of the run.
     identity
         dataset, scenario, run, seed.
     licence
@@ -56,14 +50,14 @@ def keep(
     Raises
     ------
     UserError
-        When the method read the solution, or holds what no file of a model can.
+        When the method read the solution, or has an attribute that cannot be saved.
     """
     from mosaicbench.files.models import KeptModel, write_model
     from mosaicbench.files.splits import as_split
 
     if "solution" in implementation.card["inputs"]:
         raise UserError(
-            f"{implementation.card['label']} knows the solution, so it has no model for other cells"
+            f"{implementation.card['label']} reads the solution, so it has no model for other cells"
         )
     state = method.state() if offers(method, "state") else described(_learned(method))
     split = as_split(train, labels=True, links="links" in implementation.card["inputs"])
@@ -87,12 +81,12 @@ def keep(
 
 
 def revived(kept: KeptModel, implementation: Implementation) -> object:
-    """Return the method object of a kept model, as it was when `fit` had returned.
+    """Return the method object of a saved model, in its state after `fit`.
 
     Raises
     ------
     UserError
-        When this version's method is another than the one that was kept.
+        When the model is of another version of the method.
     """
     try:
         method = implementation.create(**kept.facts["hyperparameters"])
@@ -103,14 +97,14 @@ def revived(kept: KeptModel, implementation: Implementation) -> object:
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         written_by = kept.facts["versions"].get("mosaicbench", "an unknown version")
         raise UserError(
-            f"the model of {kept.facts['method']!r} was kept by mosaicbench {written_by} and does not fit this version's "
+            f"the model of {kept.facts['method']!r} was saved by mosaicbench {written_by} and does not fit this version's "
             f"method ({error}); fit it again, or use that version"
         ) from error
     return method
 
 
 def outline(kept: KeptModel) -> Split:
-    """Return the train cells that a model was fitted to as their split without values: every value is 0, and takes no memory."""
+    """Return the split that a model was fitted to, without values: every value is 0 and takes no memory."""
     facts, held = kept.facts["modalities"], kept.split
     features = {name: int(held[f"{name}/mean"].shape[0]) for name in facts}
     uses, blocks = kept.facts["card"]["inputs"], []
@@ -132,13 +126,13 @@ def outline(kept: KeptModel) -> Split:
 
 
 def _learned(method: object) -> dict[str, object]:
-    """Return what a method holds beside its hyperparameters."""
+    """Return the attributes of a method that are no hyperparameters."""
     fields = hyperparameters_of(method)
     return {name: value for name, value in vars(method).items() if name not in fields}
 
 
 def _facts_of(cells: object) -> dict:
-    """Return what is said of a modality: its kind, its value space, what its values were made of, the names of its features."""
+    """Return a modality's kind, normalization, source of values and feature names."""
     kind = cells.uns["kind"]
     values = "counts" if "counts" in cells.layers else {"rna": "lognorm"}.get(kind, "continuous")
     facts = {
@@ -154,7 +148,7 @@ def _facts_of(cells: object) -> dict:
 
 
 def _transform_of(cells: object) -> dict[str, np.ndarray]:
-    """Return what a modality's transform learned from the train cells, and what leads from its counts to values."""
+    """Return the arrays of a modality's transform."""
     from mosaicbench.files.splits import normalization_of
 
     arrays = {"mean": cells.uns["mean"], "std": cells.uns["std"]}
@@ -174,9 +168,9 @@ def _transform_of(cells: object) -> dict[str, np.ndarray]:
 
 
 def _outline_of(split: Split) -> dict[str, np.ndarray]:
-    """Return names, types, batches and observed modalities of the train cells, block after block, and the links."""
+    """Return names, types, batches and measured modalities of the train cells, block by block, and the links."""
     names, types, batches, shown = (
-        np.concatenate(parts) for parts in zip(*map(_told, split.blocks), strict=True)
+        np.concatenate(parts) for parts in zip(*map(_columns, split.blocks), strict=True)
     )
     arrays = {"names": names, "cell_types": types, "batches": batches, "pattern": shown}
     for (first, second), links in split.links.items():
@@ -186,13 +180,12 @@ def _outline_of(split: Split) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _told(block: Cells) -> tuple[np.ndarray, ...]:
+def _columns(block: Cells) -> tuple[np.ndarray, ...]:
     pattern = np.full(len(block), "+".join(block.modalities))
     return block.names.astype(str), block.labels.astype(str), block.batches.astype(str), pattern
 
 
 def _latents_of(latents: dict, split: Split) -> dict[str, np.ndarray]:
-    """Return the train cells' latents of every source, and the types of these cells."""
     types = {
         name: label
         for block in split.blocks
@@ -211,7 +204,7 @@ def _latents_of(latents: dict, split: Split) -> dict[str, np.ndarray]:
 def _patterns(
     held: dict[str, np.ndarray], modalities: list[str]
 ) -> list[tuple[list[str], np.ndarray]]:
-    """Return the modalities of each block, and where its cells stand; the blocks in their order."""
+    """Return the modalities of each block and the positions of its cells."""
     found = dict.fromkeys(held["pattern"].tolist())
     shown = [[name for name in modalities if name in pattern.split("+")] for pattern in found]
     return [

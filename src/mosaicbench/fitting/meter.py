@@ -1,7 +1,7 @@
-"""What a run costs: seconds and memory of each of its phases, measured while it runs, also when it does not end by itself.
+"""Seconds and memory of each phase of a run, measured while it runs.
 
-The process that works says which phase it is in; the one that watches it looks at the memory of its whole tree of processes.
-Both write into memory that they share, so that the watcher can tell what a run had cost when it had to be killed.
+The child process says which phase it is in; its parent looks at the memory of the whole tree of processes. Both write into
+shared memory, so the parent has the measurements even of a run that was killed.
 """
 
 from __future__ import annotations
@@ -32,19 +32,18 @@ def peak_mb_of(who: int) -> float:
 
 
 class Meter:
-    """Costs of one child process, by phase. Make it before the child is forked.
+    """Seconds and memory of one child process, by phase. Make it before the fork.
 
-    Wall-clock seconds; CPU seconds of the child and those of its own children that have ended; GPU seconds are those of a phase
-    in which the child computes on a GPU, busy or not, since nobody else can have it meanwhile. Host memory is the largest
-    resident sum over the tree of processes that was seen, device memory the most that torch had allocated.
+    CPU seconds include those of the child's own children that have ended. GPU seconds are the wall-clock seconds of phases that
+    compute on a GPU, busy or not. Host memory is the largest sum of resident memory over the tree of processes; device memory
+    is the most that torch allocated.
     """
 
     def __init__(self):
         context = multiprocessing.get_context("fork")
         self._phase = context.RawValue("i", BEFORE)
-        self._entered = context.RawArray(
-            "d", 3
-        )  # when the phase began: wall-clock, CPU seconds, most memory until then
+        # When the phase began: wall-clock seconds, CPU seconds, peak memory.
+        self._entered = context.RawArray("d", 3)
         self._measured = {measure: context.RawArray("d", len(PHASES)) for measure in MEASURES}
         self._device = context.RawArray("c", LONGEST_NAME)
         self._children_before = cpu_seconds_of(resource.RUSAGE_CHILDREN)
@@ -52,7 +51,7 @@ class Meter:
     # --- for the child ---
 
     def enter(self, phase: str | None) -> None:
-        """End the phase that the child is in, if any, and begin another; None only ends."""
+        """End the current phase, if any, and begin another; None only ends."""
         torch = _torch_on_gpu()
         cpu = cpu_seconds_of(resource.RUSAGE_SELF) + cpu_seconds_of(resource.RUSAGE_CHILDREN)
         if self._phase.value != BEFORE:
@@ -77,12 +76,12 @@ class Meter:
     # --- for the watcher ---
 
     def credit(self, phase: str, seconds: float, cpu_seconds: float) -> None:
-        """Count what was spent on a phase before the child was forked."""
+        """Add seconds that were spent on a phase before the fork."""
         self._measured["seconds"][PHASES.index(phase)] += seconds
         self._measured["cpu_seconds"][PHASES.index(phase)] += cpu_seconds
 
     def look(self, child: psutil.Process) -> float:
-        """Return the resident memory of the child and all its descendants in MB, and remember it.
+        """Return and record the resident memory of the child and its descendants in MB.
 
         Raises
         ------
@@ -99,7 +98,7 @@ class Meter:
         return used / 2**20
 
     def close(self) -> None:
-        """End the phase of a child that was killed; call it when the child has been waited for."""
+        """End the phase of a child that was killed; call it after the child has been joined."""
         if self._phase.value != BEFORE:
             self._close(cpu_seconds_of(resource.RUSAGE_CHILDREN) - self._children_before)
             self._phase.value = BEFORE
@@ -107,12 +106,12 @@ class Meter:
     # --- for either ---
 
     def account(self, earlier: dict[str, float] | None = None) -> dict:
-        """Return what a run's record says of its costs.
+        """Return the measurements for a run's record.
 
         Parameters
         ----------
         earlier
-            "seconds" and "cpu_seconds" of the training before it was resumed; they count as part of the fit.
+            "seconds" and "cpu_seconds" of the training before it was resumed; they count to the fit.
 
         Returns
         -------

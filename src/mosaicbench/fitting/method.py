@@ -19,14 +19,14 @@ class Implementation:
 
 
 def import_for(module: str, name: str) -> Implementation:
-    """Import what a fit needs, which takes longer than a short one's fit, and return the method."""
+    """Import everything that a fit needs, and return the method."""
     for needed in ("mosaicbench.files.splits", "mosaicbench.files.runs", "mudata"):
         importlib.import_module(needed)
     return implementation(module, name)
 
 
 def implementation(module: str, name: str) -> Implementation:
-    """Import the module of a method and return the class that is in the place of its card, with that card.
+    """Import the module of a method, and return its class and card: classes have the order of their cards.
 
     Parameters
     ----------
@@ -47,5 +47,5 @@ def implementation(module: str, name: str) -> Implementation:
 
 
 def hyperparameters_of(method: object) -> dict:
-    """Return the hyperparameters that a method object really has: its dataclass fields."""
+    """Return the dataclass fields of a method object."""
     return {name: getattr(method, name) for name in method.__dataclass_fields__}

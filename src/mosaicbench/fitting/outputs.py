@@ -1,4 +1,4 @@
-"""What a fit reads and what it writes: a method object and its cells from a split's files, a run's files from both."""
+"""The inputs and outputs of a fit: reads a method's cells from the files of a split, and writes those of a run."""
 
 from __future__ import annotations
 
@@ -27,30 +27,28 @@ if TYPE_CHECKING:
     from mosaicbench.files._h5 import Modalities
     from mosaicbench.files.runs import Draws
 
-# Of each direction: enough for coverage, few enough that draws take no more disk than imputed values. A truth that is like its
-# draws has 40 places among 39 of them, which intervals of 50 % and 90 % and 10 bins divide evenly.
+# Draws per direction: enough for coverage, and no more disk than imputed values take. A true value has 40 possible ranks among
+# 39 draws, which intervals of 50 % and 90 % and 10 bins divide evenly.
 DRAWS, DRAWN_CELLS, DRAWN_FEATURES = 39, 200, 32
 
-SMALL = (
-    2**26
-)  # bytes of files of splits that are read for several fits at once, and stay in memory until the last has ended
+# Bytes: files of splits up to this size are read once for several fits, and stay in memory until the last has ended.
+SMALL = 2**26
 
 Parts = Mapping[Path, "MuData"]  # train or query cells by their file
 
-# Of `files`, only modules of the standard library are imported with this one: a fit that is alone in its job imports the rest
-# once it has forked, since what others import may start threads.
+# Imports of anndata and the like are inside functions: a single fit imports them after its fork, since they may start threads.
 
 
 @dataclass(frozen=True)
 class MethodOnSplit:
-    """A method object, and what it may see.
+    """A method object, and the cells that it may see.
 
     Attributes
     ----------
     gives
-        What its card says that it gives.
+        The outputs of its card.
     shown
-        Whether the method's card uses labels, links and counts.
+        Which of labels, links and counts the method sees.
     """
 
     method: Method
@@ -65,7 +63,7 @@ class MethodOnSplit:
         return {"train": self.train.n_obs, "query": self.query.n_obs}
 
     def shown_cells(self, subset: str, source: str) -> Cells:
-        """Return train or query cells of one modality, or, of the source joint, those that have all; labels of query cells never."""
+        """Return train or query cells of a modality, or of "joint" those with all; query cells have no labels."""
         from mosaicbench.files.splits import as_cells, complete_cells
 
         part, joint = getattr(self, subset), source == "joint"
@@ -81,7 +79,7 @@ class MethodOnSplit:
 
 
 def read_shared(fits: Sequence[Fit]) -> Parts:
-    """Return the train and the query cells that more than one fit reads; none, if their files are not small."""
+    """Return the train and query cells that several fits read; nothing if their files are not small."""
     from mosaicbench.files.splits import read_split
 
     readers = Counter(
@@ -96,7 +94,7 @@ def read_shared(fits: Sequence[Fit]) -> Parts:
 def open_split(
     implementation: Implementation, fit: Fit, parts: Parts = MappingProxyType({})
 ) -> MethodOnSplit:
-    """Make a method object and read what it may see, but for those parts that have been read."""
+    """Make a method object and read the cells that it may see, except those in `parts`."""
     from mosaicbench.files.splits import as_truth, identity_of, read_split
 
     method, uses = implementation.create(**fit.hyperparameters), implementation.card["inputs"]
@@ -116,9 +114,9 @@ def open_split(
 
 
 def _check_pairing(train: MuData, card: dict) -> None:
-    """Refuse a natural scenario whose cells are paired in a way that the method does not handle.
+    """Refuse an `as_measured` split if the method does not handle how its cells are paired.
 
-    What cells share is known only once a dataset is there, so the config could not say it.
+    Only the data show this, so the config could not refuse it.
     """
     from mosaicbench.files._h5 import KEY
 
@@ -135,40 +133,35 @@ def _check_pairing(train: MuData, card: dict) -> None:
 
 
 def _without_partners(fitted: MethodOnSplit) -> list[str]:
-    """Return what the cells of a split do not allow, whatever the method, and why."""
     from mosaicbench.files._h5 import KEY
     from mosaicbench.files.splits import complete_cells
 
-    told = fitted.train.uns[KEY]
-    apart = ", ".join(told.get("without_partners", ()))
-    remarks = (
-        [
+    facts = fitted.train.uns[KEY]
+    apart = ", ".join(facts.get("without_partners", ()))
+    remarks = []
+    if apart:
+        remarks.append(
             f"no query cell has both {apart}: scores that need partners are not applicable between them"
-        ]
-        if apart
-        else []
-    )
-    if "pairing" in told and "joint" in fitted.gives and not len(complete_cells(fitted.query)):
+        )
+    if "pairing" in facts and "joint" in fitted.gives and not len(complete_cells(fitted.query)):
         remarks.append("no joint latents: no query cell has all modalities")
     return remarks
 
 
 def write_outputs(meter: Meter, fitted: MethodOnSplit, history: History, fit: Fit) -> dict:
-    """Embed and impute, write all files of a run but run.json, and return what its record says of how it went.
+    """Embed and impute, write all files of a run but run.json, and return the status for its record.
 
     Parameters
     ----------
     fit
-        What was asked for; where it says so, the model is kept.
+        Its description; with `keep`, the model is saved.
 
     Raises
     ------
     NotApplicable
-        When the method can give nothing of what its card says.
+        When the method can give none of its card's outputs.
     Diverged
-        When it gives values that are not finite.
-    FolderTaken
-        When another job fits this run now.
+        When an output is not finite.
     """
     import numpy as np
 
@@ -182,11 +175,7 @@ def write_outputs(meter: Meter, fitted: MethodOnSplit, history: History, fit: Fi
     imputed, no_values = _impute(fitted) if "impute" in fitted.gives else ({}, [])
     meter.enter("draw" if "draws" in fitted.gives else "write")
     draws = _draw(fitted, imputed, fit.seed) if "draws" in fitted.gives else {}
-    left_out = [
-        *no_latents,
-        *no_values,
-        *_without_partners(fitted),
-    ]  # what the card gives and this split does not allow
+    left_out = [*no_latents, *no_values, *_without_partners(fitted)]
     if left_out and not latents and not imputed:
         raise NotApplicable("; ".join(left_out))
     arrays = [*(array for _, array in [*latents.values(), *imputed.values()]), *private.values()]
@@ -197,7 +186,6 @@ def write_outputs(meter: Meter, fitted: MethodOnSplit, history: History, fit: Fi
         )
 
     meter.enter("write")
-    fit.check_claim()
     _write_files(
         fit,
         latents_table(latents, private, predicted, identity=fit.identity),
@@ -207,7 +195,7 @@ def write_outputs(meter: Meter, fitted: MethodOnSplit, history: History, fit: Fi
     collapsed = bool(latents) and is_collapsed(latents)
     remarks = ["no latent dimension varies over the query cells"] if collapsed else []
     remarks += [*getattr(fitted.method, "remarks", []), *left_out]
-    shutil.rmtree(fit.model, ignore_errors=True)  # that of an earlier fit
+    shutil.rmtree(fit.model, ignore_errors=True)  # of an earlier fit
     if fit.keep or fit.candidate:
         not_kept = _keep(fitted, fit, latents)
         remarks += not_kept if fit.keep else []
@@ -230,7 +218,7 @@ def _write_files(fit: Fit, latents: AnnData, imputed: Modalities, history: Histo
 
 
 def _keep(fitted: MethodOnSplit, fit: Fit, latents: dict) -> list[str]:
-    """Keep the fitted model in the run's folder; return, as a remark, why it cannot be."""
+    """Save the fitted model in the run's folder; return a remark if that is impossible."""
     from mosaicbench.fitting.keeping import keep
 
     try:
@@ -244,21 +232,14 @@ def _keep(fitted: MethodOnSplit, fit: Fit, latents: dict) -> list[str]:
             licence=fit.licence,
         )
     except UserError as reason:
-        return [f"the model was not kept: {reason}"]
+        return [f"the model was not saved: {reason}"]
     return []
 
 
 def write_failure(fit: Fit, record: dict) -> None:
-    """Write the files of a run that gave nothing, and remove what a killed one was writing.
-
-    Raises
-    ------
-    FolderTaken
-        When another job fits this run now.
-    """
+    """Write the files of a run that gave nothing, and remove what a killed one was writing."""
     from mosaicbench.files.runs import imputed_table, latents_table, write_record
 
-    fit.check_claim()
     remove_partial(fit.output)
     latents = latents_table({}, identity=fit.identity)
     values = imputed_table({}, None, identity=fit.identity)
@@ -273,7 +254,7 @@ def remove_partial(output: Path) -> None:
 
 
 def embedded(fitted: MethodOnSplit) -> tuple[dict, list[str]]:
-    """Return (source, subset) -> (names, latents), and why a source is not there though the card gives it."""
+    """Return (source, subset) -> (names, latents), and a remark for each source that the method could not embed."""
     from mosaicbench.files.splits import complete_cells
 
     latents, refused = {}, {}
@@ -295,7 +276,7 @@ def embedded(fitted: MethodOnSplit) -> tuple[dict, list[str]]:
 
 
 def _embed_private(fitted: MethodOnSplit) -> dict[tuple[str, str], np.ndarray]:
-    """Return (modality, subset) -> private latents of the cells that `embedded` embeds, in their order; {} if without width."""
+    """Return (modality, subset) -> private latents, (cells, private); modalities without private dimensions are left out."""
     private = {
         (modality, subset): fitted.method.embed_private(fitted.shown_cells(subset, modality))
         for subset, part in (("train", fitted.train), ("query", fitted.query))
@@ -305,7 +286,6 @@ def _embed_private(fitted: MethodOnSplit) -> dict[tuple[str, str], np.ndarray]:
 
 
 def _predict(fitted: MethodOnSplit, latents: dict) -> dict[tuple[str, str], np.ndarray]:
-    """Return (source, "query") -> the cell types that the method predicts for the query cells that `embedded` embeds."""
     return {
         (source, subset): fitted.method.predict(fitted.shown_cells(subset, source))
         for source, subset in latents
@@ -314,7 +294,7 @@ def _predict(fitted: MethodOnSplit, latents: dict) -> dict[tuple[str, str], np.n
 
 
 def _impute(fitted: MethodOnSplit) -> tuple[dict, list[str]]:
-    """Return (source, target) -> (names, standardised values), and why a direction between two modalities is not there."""
+    """Return (source, target) -> (names, standardised values), and a remark for each direction that the method could not impute."""
     imputed, left_out = {}, []
     for source, target in permutations(fitted.query.mod, 2):
         cells = fitted.shown_cells("query", source)
@@ -326,9 +306,9 @@ def _impute(fitted: MethodOnSplit) -> tuple[dict, list[str]]:
 
 
 def _draw(fitted: MethodOnSplit, imputed: dict, seed: int) -> dict[tuple[str, str], Draws]:
-    """Return (source, target) -> draws of each direction that is imputed, of the same cells and features for every method.
+    """Return (source, target) -> draws for a sample of cells and features, the same for every method.
 
-    The seed of the split decides which cells of a source, and which features of a target, are drawn of.
+    The seed of the split draws the sample.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""A forked child process under limits of time and memory, and why it ended."""
+"""Run a function in a forked child process with limits of time and memory; say why it ended."""
 
 from __future__ import annotations
 
@@ -21,10 +21,8 @@ from mosaicbench.fitting.meter import Meter
 POLL_SECONDS = 0.2
 PR_SET_PDEATHSIG = 1  # prctl(2): the signal that the kernel sends this process when its parent dies
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
-KEPT_BYTES, LARGEST_KEPT = (
-    2**29,
-    2**25,
-)  # freed memory that a fit keeps; the largest array taken from it, as glibc allows
+# Bytes of freed memory that a fit keeps, and the largest array that it takes from them, as glibc allows.
+KEPT_BYTES, LARGEST_KEPT = 2**29, 2**25
 
 Failure = dict[str, str]  # "status" and "message", as a run's record has them
 
@@ -32,10 +30,9 @@ Failure = dict[str, str]  # "status" and "message", as a run's record has them
 def run_in_child(
     work: Callable[[], None], meter: Meter, limits: Limits
 ) -> tuple[int, Failure | None]:
-    """Call `work` in a forked child; return the child's exit status, and the failure of one that did not end well.
+    """Call `work` in a forked child; return its exit status, and its failure or None.
 
-    The child dies with this process, however this one ends. Where no time is left, none is started. Call this from a process in
-    which no library has started threads, as the command line does.
+    The child dies with this process. Call this from a process in which no library has started threads.
     """
     if limits.minutes <= 0:
         return 0, out_of_time(limits)
@@ -53,19 +50,19 @@ def run_in_child(
 
 
 def _work_while_parent_lives(work: Callable[[], None], parent: int) -> None:
-    """Call `work` in this forked child of the process `parent`; die when that one has died."""
+    """Call `work` in this forked child; die when the process `parent` dies."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     else:
         threading.Thread(target=_die_without, args=[parent], daemon=True).start()
-    if os.getppid() != parent:  # it died before the kernel knew what to do then
+    if os.getppid() != parent:  # it died before the call above
         os._exit(1)
     _keep_freed_memory()
     work()
 
 
 def _keep_freed_memory() -> None:
-    """Let a training step use the memory of the step before, instead of giving it back and asking anew, where glibc is used."""
+    """Let a training step reuse the memory of the step before, where glibc is used."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
@@ -73,14 +70,14 @@ def _keep_freed_memory() -> None:
 
 
 def _die_without(parent: int) -> None:
-    """End this process soon after `parent` has ended; for systems whose kernel does not."""
+    """End this process soon after `parent` has ended, where the kernel does not."""
     while os.getppid() == parent:
         time.sleep(POLL_SECONDS)
     os._exit(1)
 
 
 def watch(child: multiprocessing.Process, meter: Meter, limits: Limits) -> Failure | None:
-    """Wait for the child; return why it has to be stopped, None if it ended by itself."""
+    """Wait for the child; return the failure if a limit stops it, else None."""
     process, deadline = psutil.Process(child.pid), time.monotonic() + 60 * limits.minutes
     while child.is_alive():
         child.join(POLL_SECONDS)
@@ -98,7 +95,7 @@ def watch(child: multiprocessing.Process, meter: Meter, limits: Limits) -> Failu
 
 
 def out_of_time(limits: Limits) -> Failure:
-    """Return the status and the message of a run whose minutes are over."""
+    """Return the failure of a run that used up its minutes."""
     message = (
         f"stopped after {round(max(0.0, limits.minutes), 2):g} minutes (config key limits: minutes)"
     )
@@ -106,7 +103,7 @@ def out_of_time(limits: Limits) -> Failure:
 
 
 def failure_of_exit(code: int) -> Failure | None:
-    """Return the status and the message of a run whose process ended with this code; None where it ended well."""
+    """Return the failure of a run from the exit status of its process; None for 0."""
     if code == -signal.SIGKILL:
         message = (
             "killed by the operating system, which does this when the machine's memory is full"
@@ -120,7 +117,7 @@ def failure_of_exit(code: int) -> Failure | None:
 
 
 def failure_of_exception(error: Exception) -> Failure:
-    """Return the status and the message of a run that ended with an exception."""
+    """Return the failure of a run that ended with an exception."""
     if isinstance(error, NotApplicable):
         return {"status": "not_applicable", "message": str(error)}
     status = "diverged" if isinstance(error, Diverged) else "crashed"

@@ -1,4 +1,4 @@
-"""What is known of a fit before it starts: its record so far, and what decides its result."""
+"""The record of a fit before it starts, and everything that decides its result."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ REPORTED_VERSIONS = (
 
 
 def new_record(fit: Fit) -> dict:
-    """Return a record that says everything known before the run."""
+    """Return the record of a run that has not started."""
     return fit.identity | {
         "status": "crashed",
         "message": "",
@@ -48,7 +48,7 @@ def new_record(fit: Fit) -> dict:
 
 
 def decisive(fit: Fit, method: object) -> dict:
-    """Return what decides the result of a training, but for the data: what is asked for, the code, and what computes."""
+    """Return everything but the data that decides the result of a training: settings, code, versions, machine."""
     code = code_hash.of("mosaicbench.fitting.attempt", fit.module)
     return {
         "method": [fit.module, fit.identity["method"]],
@@ -63,7 +63,7 @@ def decisive(fit: Fit, method: object) -> dict:
 
 
 def digest(decides: dict, *data: Path) -> str:
-    """Return a digest of what `decisive` returned and of the files of data."""
+    """Return a digest of :func:`decisive` and of files of data."""
     sha256 = hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode())
     for path in data:
         with path.open("rb") as stream:
@@ -72,13 +72,12 @@ def digest(decides: dict, *data: Path) -> str:
 
 
 def threads() -> int:
-    """Return the number of threads that this process computes with."""
+    """Return the number of threads of this process."""
     return int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count()
 
 
 @cache
 def _hardware() -> dict:
-    """Return what this machine is: its processor, how many cores it shows, and its memory in MB."""
     described = Path("/proc/cpuinfo")
     lines = described.read_text().splitlines() if described.exists() else []
     models = [line for line in lines if line.startswith("model name")]
@@ -94,7 +93,7 @@ def _hardware() -> dict:
 
 @cache
 def versions() -> dict[str, str]:
-    """Return the versions of Python, of this package and of those that decide numbers."""
+    """Return the versions of Python, this package and the packages that decide numbers."""
     found = {"python": ".".join(map(str, sys.version_info[:3]))}
     for name in REPORTED_VERSIONS:
         try:
@@ -106,7 +105,7 @@ def versions() -> dict[str, str]:
 
 @cache
 def git_commit() -> str:
-    """Return the commit of a checkout; "unknown" for an installed package, whatever repository its environment lies in."""
+    """Return the commit of a checkout; "unknown" for an installed package."""
     git = ["git", "-C", str(Path(__file__).parent)]
     of_this_file = [*git, "ls-files", "--error-unmatch", Path(__file__).name]
     command = [*git, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
