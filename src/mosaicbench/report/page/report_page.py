@@ -10,6 +10,7 @@ import yaml
 
 from mosaicbench.report.page import failures, overall, reference_sections, summary
 from mosaicbench.report.page.embedded_figures import embedded_figures
+from mosaicbench.report.page.failures import REMEDIES
 from mosaicbench.report.page.recommendations import recommendations
 from mosaicbench.report.page.render import render, sentence
 from mosaicbench.report.page.split import CIRCULAR, split_section
@@ -61,7 +62,6 @@ def report_page(
     """
     runs, checks = tables["runs"], tables["sanity_checks"]
     places = [tuple(split.split("/")) for split in splits]
-    best_rows = summary.best_runs(tables, theme)
     drawn = {place: embedded_figures(figures, figure_cards, *place) for place in [(), *places]}
     sections = [
         split_section(number, place, tables, drawn[place], theme, config, (audits or {}).get(place))
@@ -76,11 +76,10 @@ def report_page(
         most_splits=MOST_SEEDS,
         facts=summary.facts(runs, places, theme),
         leaders=summary.leaders(tables["overall"], theme),
-        winners=summary.winners(best_rows, places, theme),
+        winners=summary.winners(tables, places, theme),
         distances=summary.verdicts(tables["distances"], theme),
-        packages=summary.packages(runs, best_rows, places, theme),
         controls=summary.controls(tables["overall"], theme),
-        troubles=summary.troubles(runs, theme) + _not_drawn(drawn),
+        troubles=summary.troubles(runs, theme),
         figures_of_all=drawn[()],
         scoreboards=overall.scoreboards(tables["overall"], checks, theme),
         groups=GROUPS,
@@ -90,7 +89,7 @@ def report_page(
         ranks=overall.ranks(tables["ranks"], checks, theme),
         splits=sections,
         unsuccessful=failures.unsuccessful_runs(runs, config, theme),
-        remedies=failures.remedies(runs),
+        remedies={key: text for key, text in REMEDIES.items() if key in set(runs["status"])},
         alarms=failures.alarms(checks, theme),
         sanity_checks=failures.sanity_checks(checks, theme),
         published=reference_sections.published(tables["published"], theme),
@@ -103,13 +102,3 @@ def report_page(
         marks=MARKS if checks["check"].isin(list(MARKS)).any() else {},
         signs={"not_given": NOT_GIVEN, "cross": CROSS, "fewer": FEWER, "circular": CIRCULAR},
     )
-
-
-def _not_drawn(drawn: Mapping[tuple[str, ...], list[dict]]) -> list[str]:
-    return [
-        f"figure not drawn: {figure['label']}, {', '.join(place) or 'all datasets'} "
-        f"({figure['reason']})"
-        for place, figures in drawn.items()
-        for figure in figures
-        if figure["reason"]
-    ]

@@ -13,10 +13,8 @@ from mosaicbench.report.page.cells import (
     interval,
     label_column,
     number_cell,
-    number_column,
     run_column,
     table,
-    text_column,
     text_of,
     with_arrow,
 )
@@ -80,31 +78,30 @@ def _gain_columns(theme: Theme) -> list[Column]:
         Column("Dataset", dataset, choices=True),
         label_column(theme, "scenario"),
         Column("Score", lambda row: with_arrow(row["metric"], theme), choices=True),
-        number_column("Defaults", "default"),
-        number_column("Tuned", "tuned"),
-        number_column("Difference", "effect", "+z.3f", about=difference, descending=True),
+        Column("Defaults", "default", "z.3f"),
+        Column("Tuned", "tuned", "z.3f"),
+        Column("Difference", "effect", "+z.3f", about=difference, descending=True),
         Column("95 % interval", gap, about=about),
         Column("Better", lambda row: BETTER[row["better"]], choices=True),
         Column("Seeds", lambda row: str(int(row["seeds"]))),
     ]
 
 
-def _settings(found: pd.DataFrame, theme: Theme) -> Grid | None:
+def _settings(chosen: pd.DataFrame, theme: Theme) -> Grid | None:
     """Return a row per run and hyperparameter, a column per search."""
     keys = ["scenario", "run", "hyperparameter"]
-    searches = found[["dataset", "seed"]].drop_duplicates().sort_values("seed", kind="stable")
+    searches = chosen[["dataset", "seed"]].drop_duplicates().sort_values("seed", kind="stable")
     several = searches["seed"].nunique() > 1
-    settings = found.groupby(keys, sort=False)
+    settings = chosen.groupby(keys, sort=False)
     rows = settings[["default", "agree"]].first().assign(places=settings.size()).reset_index()
-    values = found.set_index([*keys, "dataset", "seed"])["found"]
+    values = chosen.set_index([*keys, "dataset", "seed"])["found"]
 
     def column(dataset: str, seed: int) -> Column:
         def cell(row: dict) -> Cell | str:
             return _value(values.get((*(row[key] for key in keys), dataset, seed)))
 
-        return Column(
-            theme.label("datasets", dataset) + (f", seed {seed}" if several else ""), cell
-        )
+        seeds = f", seed {seed}" if several else ""
+        return Column(theme.label("datasets", dataset) + seeds, cell)
 
     def agreement(row: dict) -> str:
         return AGREE[text_of(row, "agree")] if row["places"] > 1 else "one dataset"
@@ -112,7 +109,7 @@ def _settings(found: pd.DataFrame, theme: Theme) -> Grid | None:
     columns = [
         run_column(theme, choices=True),
         label_column(theme, "scenario"),
-        text_column("Hyperparameter", "hyperparameter", choices=True),
+        Column("Hyperparameter", "hyperparameter", choices=True),
         Column("Default", lambda row: _value(row["default"])),
         *(column(*search) for search in searches.itertuples(index=False, name=None)),
         Column("Agreement", agreement, choices=True),
@@ -129,14 +126,14 @@ def _value(value: object) -> Cell | str:
         return shown(value)
 
 
-def _proposals(found: pd.DataFrame, theme: Theme) -> Grid | None:
+def _proposals(proposals: pd.DataFrame, theme: Theme) -> Grid | None:
     about = "of the objective, on inner query cells"
     columns = [
         run_column(theme, "against"),
         label_column(theme, "scenario"),
-        text_column("Settings", "settings", words=True),
-        number_column("Mean gain", "mean_gain", "+.3f", about=about, descending=True),
-        number_column("Least gain", "least_gain", "+.3f"),
+        Column("Settings", "settings", words=True),
+        Column("Mean gain", "mean_gain", "+.3f", about=about, descending=True),
+        Column("Least gain", "least_gain", "+.3f"),
         Column("Datasets", lambda row: str(row["datasets"])),
     ]
-    return table("Settings that beat the defaults on every dataset", columns, found)
+    return table("Settings that beat the defaults on every dataset", columns, proposals)
