@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mosaicbench.figures._panels import DASHED, legend_of_runs, name_split, nothing
+from mosaicbench.figures._panels import DASHED, grid, legend_of_runs, name_split, nothing
 from mosaicbench.report.page.cells import ARROWS
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats.common import BY_DISTANCE, DISTANCES
@@ -44,8 +44,7 @@ def distances(
     of_scores = {score: rows for score, rows in of_scores.items() if len(rows)}
     if not of_scores:
         return nothing("No run of this split has a score by both distances.", COLUMNS)
-    figure = Figure(figsize=(SIDE * len(of_scores) + 2.2, SIDE + 0.4), layout="constrained")
-    panels = figure.subplots(1, len(of_scores), squeeze=False)[0]
+    figure, (panels,) = grid(SIDE * len(of_scores) + 2.2, SIDE + 0.4, 1, len(of_scores))
     for axes, (score, rows) in zip(panels, of_scores.items(), strict=True):
         values = rows[list(DISTANCES)].to_numpy()
         edge = 0.06 * np.ptp(values) or 0.01
@@ -56,8 +55,9 @@ def distances(
             axes.plot([row.euclidean], [row.cosine], zorder=2, alpha=0.9, **look)
         axes.set(xlim=ends, ylim=ends, aspect="equal", xlabel="Euclidean", ylabel="cosine")
         axes.grid()
-        arrow = ARROWS[theme.run_metadata.better(score)]
-        axes.set_title(f"{theme.label('metrics', score)} {arrow}")
+        axes.set_title(
+            f"{theme.label('metrics', score)} {ARROWS[theme.run_metadata.better(score)]}"
+        )
     drawn = pd.concat(of_scores.values(), ignore_index=True)[COLUMNS]
     legend_of_runs(figure, theme, drawn["run"])
     name_split(figure, theme, runs)

@@ -13,16 +13,16 @@ from matplotlib.patches import Rectangle
 
 from mosaicbench.figures._panels import (
     DASHED,
+    OF_DIRECTION,
     ROW,
     Part,
     cloud,
-    directions_of,
     head,
     name_split,
     nothing,
-    panels_of_directions,
-    shape,
+    rows_of_directions,
     shortened,
+    size_of_directions,
     stacked,
     wrapped,
     write_absence,
@@ -54,7 +54,6 @@ CARD = {
 }
 METRIC = "imputation_pearson_per_feature"
 QUANTILES = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
-OF_DIRECTION = ["direction", "normalization"]
 OF_FEATURES = [*OF_DIRECTION, "run", *QUANTILES, "features", "undefined", "seeds", "shown"]
 OF_CELLS = ["place", "feature", "seed", "cell", "measured", "imputed", "r"]
 COLUMNS = ["panel", *OF_FEATURES, *OF_CELLS]
@@ -91,40 +90,33 @@ def imputation(
 
 
 def _correlations(values: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Part:
-    rows, directions = theme.order("runs", values["run"]), directions_of(values, theme)
-    keys = product(directions.itertuples(index=False, name=None), rows)
-    drawn = pd.DataFrame([_quantiles(values, *direction, run) for direction, run in keys])
-    absent = [absence(runs, run) for run in drawn["run"]]
-    drawn = drawn.assign(panel="features", shown=np.where(drawn["features"] == 0, absent, ""))
-
     def draw(room: SubFigure) -> pd.DataFrame:
         head(room, "Pearson r of every feature, all seeds")
-        panels = panels_of_directions(room, directions, rows, "Pearson r of a feature", theme)
-        low, high = drawn["q05"].min(), drawn["q95"].max()
-        panels[0].set_xlim(np.fmin(low, 0) - 0.05, np.fmax(high, 0.05) + 0.05)
-        for axes in panels:
-            axes.grid(axis="x")
-            axes.axvline(0, **DASHED)
-        places = product(panels, range(len(rows)))
-        for (axes, row), summary in zip(places, drawn.to_dict("records"), strict=True):
+        drawn = []
+        rows = rows_of_directions(room, values, "Pearson r of a feature", theme)
+        for axes, row, names, of_run in rows:
+            means = of_run.groupby("feature")["value"].mean()
+            summary = {name: means.quantile(q) for name, q in QUANTILES.items()} | {
+                "features": means.count(),
+                "undefined": means.isna().sum(),
+                "seeds": of_run["seed"].nunique(),
+                "shown": "" if means.count() else absence(runs, names["run"]),
+            }
             if summary["shown"]:
                 write_absence(axes, row, summary["shown"])
             else:
-                _box(axes, row, summary, theme.colour(summary["run"]))
+                _box(axes, row, summary, theme.colour(names["run"]))
+            drawn.append({"panel": "features"} | names | summary)
+            if row == 0:
+                axes.grid(axis="x")
+                axes.axvline(0, **DASHED)
+        drawn = pd.DataFrame(drawn)
+        low, high = drawn["q05"].min(), drawn["q95"].max()
+        axes.set_xlim(np.fmin(low, 0) - 0.05, np.fmax(high, 0.05) + 0.05)
         return drawn
 
-    lines, columns = shape(len(directions))
-    return (1.4 + 2.7 * columns, 0.2 + lines * (0.75 + ROW * len(rows))), draw
-
-
-def _quantiles(values: pd.DataFrame, direction: str, normalization: str, run: str) -> dict:
-    """Return quantiles over features of the mean over seeds."""
-    named = {"direction": direction, "normalization": normalization, "run": run}
-    rows = values[(values[[*named]] == [*named.values()]).all(axis=1)]
-    means = rows.groupby("feature")["value"].mean()
-    quantiles = {name: means.quantile(q) for name, q in QUANTILES.items()}
-    counts = {"features": means.count(), "undefined": means.isna().sum()}
-    return named | quantiles | counts | {"seeds": rows["seed"].nunique()}
+    width, height = size_of_directions(values, ROW, 0.75)
+    return (width, 0.2 + height), draw
 
 
 def _box(axes: Axes, row: int, summary: dict, colour: str) -> None:

@@ -15,7 +15,10 @@ from mosaicbench.figures._panels import (
     ROW,
     better,
     dot,
+    grid,
+    handle,
     label_rows,
+    legend_below,
     mark_interval,
     mark_seeds,
     name_split,
@@ -68,8 +71,7 @@ def scores_by_run(
     width = 1.7 + 1.75 * len(metrics)
     columns = min(len(legend), int(width / LEGEND_COLUMN))
     height = 1.2 + ROW * len(rows) + LEGEND_ROW * (-(-len(legend) // columns) - 1)
-    figure = Figure(figsize=(width, height), layout="constrained")
-    panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
+    figure, (panels,) = grid(width, height, 1, len(metrics), sharey=True)
     drawn = []
     for axes, metric in zip(panels, metrics, strict=True):
         chance = theme.run_metadata.chance(metric)
@@ -92,8 +94,7 @@ def scores_by_run(
         axes.set_title(wrapped(theme.label("metrics", metric)), **OVER_ROWS)
         axes.set_xlabel(better(theme, metric, "← better", "better →"), color=QUIET, fontsize=7)
     name_split(figure, theme, runs)
-    look = {"ncols": columns, "handletextpad": 0.4, "columnspacing": 1.4}
-    figure.legend(handles=legend, loc="outside lower center", **look)
+    legend_below(figure, legend, columns, handletextpad=0.4, columnspacing=1.4)
     return figure, pd.DataFrame(drawn, columns=COLUMNS)
 
 
@@ -118,7 +119,7 @@ def _legend() -> list[Line2D]:
     return [
         dot("seed", QUIET, size=2.6),
         *(dot(f"mean ({kind})", QUIET, size=4.6, marker=mark) for kind, mark in MARKERS.items()),
-        Line2D([], [], color=QUIET, linewidth=1.4, label="95 % interval"),
+        handle("95 % interval", color=QUIET, linewidth=1.4),
         dot("best, without controls", QUIET, size=9, marker="*", mec=INK),
-        Line2D([], [], label="chance", **DASHED),
+        handle("chance", **DASHED),
     ]

@@ -38,7 +38,6 @@ SAVED = {  # kind of picture -> keywords of `savefig`: no date, no software; lig
     "png": {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 3}},
 }
 NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-NOT_DRAWN = "not_drawn"  # the only column of the table of a figure that could not be drawn
 STYLE = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#BBBBBB",
@@ -139,29 +138,24 @@ class Theme:
     # --- order ---
 
     def order(self, room: str, names: Iterable[str]) -> list[str]:
-        """Return the distinct names in display order: runs by kind, unlisted names last, sorted."""
-        distinct = list(dict.fromkeys(names))
-        if room == "runs":
-            return self._order_of_runs(distinct)
-        listed = list(self.display[room])
+        """Return the distinct names in display order: unlisted names last, sorted.
 
-        def place(name: str) -> tuple[int, str]:
+        Runs are ordered by kind, then by method, ablations after their method.
+        """
+        names, run_metadata = dict.fromkeys(names), self.run_metadata
+        listed = list(self.display[room])
+        if room == "runs":
+            methods = self.order("methods", map(run_metadata.method, names))
+
+        def place(name: str) -> tuple:
+            if room == "runs":
+                kind = KINDS.index(run_metadata.kind(name))
+                method = methods.index(run_metadata.method(name))
+                return kind, method, run_metadata.is_ablation(name), name
             entry = self._start_of_loss(name) if room == "losses" else name
             return listed.index(entry) if entry in listed else len(listed), name
 
-        return sorted(distinct, key=place)
-
-    def _order_of_runs(self, runs: list[str]) -> list[str]:
-        """Return runs by kind, then by method, ablations after their method."""
-        run_metadata = self.run_metadata
-        methods = self.order("methods", map(run_metadata.method, runs))
-
-        def place(run: str) -> tuple:
-            kind = KINDS.index(run_metadata.kind(run))
-            method = methods.index(run_metadata.method(run))
-            return kind, method, run_metadata.is_ablation(run), run
-
-        return sorted(runs, key=place)
+        return sorted(names, key=place)
 
     def directions(self, names: Iterable[str]) -> list[str]:
         """Return distinct directions in the order of their sources, then targets."""
@@ -264,7 +258,7 @@ def not_drawn(label: str, error: Exception) -> tuple[Figure, pd.DataFrame]:
     """Return a note with the reason, and its table, for a figure that could not be drawn."""
     reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
     note = empty(f"This figure could not be drawn ({reason}).", title=label)
-    return note, pd.DataFrame({NOT_DRAWN: [reason]})
+    return note, pd.DataFrame({"not_drawn": [reason]})
 
 
 def save(figure: Figure, drawn: pd.DataFrame, stem: Path) -> None:
@@ -314,10 +308,6 @@ def _shaded(colours: list[str]) -> list[str]:
 def _read_display(path: str | Path) -> dict[str, dict]:
     try:
         display = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-    except FileNotFoundError as error:
-        raise UserError(
-            f"{path}: no such file; `config/display.yaml` holds labels, colours and order"
-        ) from error
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not valid YAML ({error})") from error
     rooms = (*NAMED, "colours")

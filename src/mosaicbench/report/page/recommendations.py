@@ -40,7 +40,8 @@ def recommendations(table: pd.DataFrame, theme: Theme) -> Grid | None:
         if not row["run"]:
             return Cell(sentence("why_none", row=row, theme=theme), sort="")
         if row["question"] == SPEED:
-            return Cell(NOT_GIVEN, why="no score: the fastest run of this split's other rows")
+            why = "no score: the fastest of the runs in the other rows of this split"
+            return Cell(NOT_GIVEN, why=why)
         text = mean_with_interval(row["metric"], row["mean"], row["low"], row["high"])
         return number_cell(row["mean"], f"{theme.label('metrics', row['metric'])} {text}")
 

@@ -217,17 +217,11 @@ def provenance(runs: pd.DataFrame, records: Sequence[Mapping]) -> dict[str, obje
 
 def _machines(records: Sequence[Mapping]) -> Grid | None:
     """Return a row per distinct machine, with its number of fits."""
-
-    def column(name: str, label: str) -> Column:
-        def cell(row: dict) -> Cell:
-            return Cell(row[name], why="not in the records" if row[name] == NOT_GIVEN else "")
-
-        return Column(label, cell)
-
     rows = [{**record, **(record.get("hardware") or {})} for record in records]
     machines = pd.DataFrame(rows, columns=list(HARDWARE), dtype=object)
     memory = [NOT_GIVEN if pd.isna(mb) else f"{mb / 1024:.0f} GiB" for mb in machines["memory_mb"]]
-    machines = machines.assign(memory_mb=memory).fillna(NOT_GIVEN).astype(str)
-    fits = machines.value_counts(sort=False).rename("fits").reset_index()
-    columns = [column(name, label) for name, label in HARDWARE.items()]
+    machines = machines.assign(memory_mb=memory).astype(object)
+    machines = machines.where(machines.notna(), NOT_GIVEN).astype(str)
+    fits = machines.groupby(list(HARDWARE), sort=False).size().rename("fits").reset_index()
+    columns = [Column(label, name) for name, label in HARDWARE.items()]
     return table("Machines", [*columns, Column("Fits", "fits", ".0f", descending=True)], fits)

@@ -63,6 +63,8 @@ def report_page(
     runs, checks = tables["runs"], tables["sanity_checks"]
     places = [tuple(split.split("/")) for split in splits]
     drawn = {place: embedded_figures(figures, figure_cards, *place) for place in [(), *places]}
+    competes = theme.run_metadata.competes
+    controls = [run for run in runs["run"].unique() if not competes(run)]
     sections = [
         split_section(number, place, tables, drawn[place], theme, config, (audits or {}).get(place))
         for number, place in enumerate(places)
@@ -78,7 +80,7 @@ def report_page(
         leaders=summary.leaders(tables["overall"], theme),
         winners=summary.winners(tables, places, theme),
         distances=summary.verdicts(tables["distances"], theme),
-        controls=summary.controls(tables["overall"], theme),
+        controls=theme.labels("runs", controls),
         troubles=summary.troubles(runs, theme),
         figures_of_all=drawn[()],
         scoreboards=overall.scoreboards(tables["overall"], checks, theme),

@@ -33,8 +33,8 @@ from mosaicbench.report.page.summary import endings
 from mosaicbench.report.tables.contract import of_split
 from mosaicbench.report.tables.text import CROSS, NOT_GIVEN, absence, mean_with_sd
 from mosaicbench.report.theme import Theme
-from mosaicbench.stats.common import CONTESTS, HEADLINE, LEVEL, TABLED
-from mosaicbench.stats.paired import BEST, MOST_SEEDS
+from mosaicbench.stats.common import HEADLINE, TABLED
+from mosaicbench.stats.paired import MOST_SEEDS
 from mosaicbench.stats.sanity import signs_of
 
 CIRCULAR = "↻"  # marks a label score if cell types were derived from a modality that methods see
@@ -69,7 +69,6 @@ def split_section(
         "headline": headline,
         "families": families,
         "tests": _tests(tables["paired_tests"], title, theme),
-        "first_two": first_two(tables["paired_tests"], theme),
         "figures": figures,
     }
 
@@ -207,26 +206,6 @@ def _tests(paired: pd.DataFrame, title: str, theme: Theme) -> Grid | None:
         Column("Note", "note", words=True),
     ]
     return table(f"Paired tests, {title}", columns, rows)
-
-
-def first_two(paired: pd.DataFrame, theme: Theme) -> list[str]:
-    """Return a sentence per headline score: its first two runs and whether tests separate them.
-
-    Parameters
-    ----------
-    paired
-        The paired tests of one split.
-    """
-    with_best = paired[paired["role"].astype(str).str.startswith(BEST)].dropna(subset="effect")
-    facts = {"apart": 1 - LEVEL, "most": MOST_SEEDS, "p": _p, "theme": theme}
-    sentences = []
-    for metric in CONTESTS:
-        of_metric = with_best[with_best["metric"] == metric]
-        if len(of_metric):
-            size, is_ahead = of_metric["effect"].abs(), of_metric["better"] == of_metric["run"]
-            second = of_metric.loc[size.where(is_ahead, -size).idxmax()]
-            sentences.append(sentence("first_two", test=second, **facts))
-    return sentences
 
 
 def _p(p: float) -> str:

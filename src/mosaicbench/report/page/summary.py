@@ -15,8 +15,6 @@ from mosaicbench.report.page.cells import (
     behind_mean,
     in_words,
     many,
-    number_cell,
-    run_cell,
     split_columns,
     table,
     with_arrow,
@@ -31,7 +29,6 @@ from mosaicbench.stats.common import (
     DISTANCE,
     DISTANCES,
     FAILED,
-    GROUPS,
     RUN,
     SPLIT,
 )
@@ -166,32 +163,7 @@ def winners(tables: Mapping[str, pd.DataFrame], splits: list[Split], theme: Them
     return table("The best run of each score and split", columns, rows)
 
 
-# --- controls and failures -----------------------------------------------------------------------
-
-
-def controls(overall: pd.DataFrame, theme: Theme) -> Grid | None:
-    """Return each control's score in every question and scenario, and what the control is."""
-
-    def column(scenario: str, question: str, scores: pd.Series) -> Column:
-        def cell(row: dict) -> Cell:
-            if row["run"] not in scores.index:
-                return Cell(NOT_GIVEN, why="not applicable in this scenario")
-            return number_cell(scores[row["run"]], why="it does not answer this question")
-
-        head = f"{in_words(question)}, {theme.label('scenarios', scenario)}"
-        return Column(head, cell, descending=True)
-
-    def summary(row: dict) -> str:
-        return theme.run_metadata.card(row["run"]).get("summary", "")
-
-    columns = [Column("Control", lambda row: run_cell(row["run"], theme))]
-    for scenario, lines in by_scenario(overall, theme):
-        scores = lines[lines["of_seeds"] > 0].set_index("run")
-        columns += [column(scenario, question, scores[question]) for question in GROUPS]
-    columns.append(Column("What it is", summary, words=True))
-    runs = theme.order("runs", overall["run"])
-    runs = [run for run in runs if not theme.run_metadata.competes(run)]
-    return table("Scores of the controls", columns, pd.DataFrame({"run": runs}))
+# --- distances and failures -----------------------------------------------------------------------
 
 
 def verdicts(by_distance: pd.DataFrame, theme: Theme) -> list[str]:

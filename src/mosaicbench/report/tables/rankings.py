@@ -10,7 +10,7 @@ import pandas as pd
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.report.tables.contract import RANKING_COLUMNS
 from mosaicbench.report.tables.text import FEWER, absence, counted, mean_with_interval
-from mosaicbench.stats.common import ALL, FAILED, NO_INTERVAL, RESOURCES, RUN, SPLIT, joined
+from mosaicbench.stats.common import ALL, FAILED, NO_INTERVAL, RESOURCES, RUN, SPLIT
 from mosaicbench.stats.means import SUMMARY, best, signed_means
 from mosaicbench.stats.overall import RANKS, SCORES
 from mosaicbench.stats.paired import tied_with_best
@@ -47,17 +47,16 @@ def rankings(tables: Mapping[str, pd.DataFrame], run_metadata: RunMetadata) -> p
     headline, overall, runs = (tables[name] for name in ("headline", "overall", "runs"))
     everywhere = pd.concat([runs, runs.assign(dataset=ALL)])
     known = identities(everywhere, run_metadata).drop(columns="seeds")
-    parts = [
-        _of_scores(overall),
-        _of_metrics(headline, tables["paired_tests"], run_metadata),
-        _over_datasets(headline, tables["ranks"], overall, run_metadata),
-    ]
-    columns = [*RANKING_COLUMNS, "absent", "fewer"]
-    filled = []
-    for part in parts:
-        every = part[[*SPLIT, "metric"]].drop_duplicates().merge(known, on=SPLIT)
-        filled.append(every.merge(part, on=[*RUN, "metric"], how="left").reindex(columns=columns))
-    table = joined(filled, columns)
+    ranked = pd.concat(
+        [
+            _of_scores(overall),
+            _of_metrics(headline, tables["paired_tests"], run_metadata),
+            _over_datasets(headline, tables["ranks"], overall, run_metadata),
+        ]
+    )
+    every = ranked[[*SPLIT, "metric"]].drop_duplicates().merge(known, on=SPLIT)
+    table = every.merge(ranked, on=[*RUN, "metric"], how="left")
+    table = table.reindex(columns=[*RANKING_COLUMNS, "absent", "fewer"])
     has, metrics = table["mean"].notna(), table["metric"]
     values = table[["metric", "mean", "low", "high"]].itertuples(index=False)
     texts = pd.Series([mean_with_interval(*value) for value in values], dtype=object)
@@ -118,28 +117,22 @@ def _of_metrics(
 
 def _of_scores(overall: pd.DataFrame) -> pd.DataFrame:
     """Return the ranks of every run in the overall score and in each of its groups."""
-    parts, splits = [], [overall[column] for column in SPLIT]
+    of_score = overall[["low", "high", "interval"]].assign(fewer=~overall["complete"])
+    parts = []
     for metric, rank in zip(SCORES, ("rank", *RANKS), strict=True):
-        place = overall[rank]
-        ranked = place.groupby(splits).transform("count")
-        is_best = (place == 1) & (ranked > 1)
         part = overall[[*RUN, "seeds"]].assign(
-            metric=metric,
-            mean=overall[metric],
-            rank=place,
-            ranked=ranked,
-            best=is_best,
-            level=is_best,
-            interval=NO_INTERVAL,
+            metric=metric, mean=overall[metric], rank=overall[rank], interval=NO_INTERVAL
         )
-        if metric == "score":
-            part = part.assign(**overall[["low", "high", "interval"]], fewer=~overall["complete"])
-            low = overall[["low", "score"]].min(axis=1).where(place == 1)
-            low_of_best = low.groupby(splits).transform("min")
-            reaches = np.fmax(overall["high"], overall["score"]) >= low_of_best
-            part["level"] = reaches & place.notna() & (ranked > 1)
-        parts.append(part[part["mean"].groupby(splits).transform("count") > 0])
-    table = pd.concat(parts)
+        parts.append(part.assign(**of_score) if metric == "score" else part)
+    table = pd.concat(parts, ignore_index=True)
+    keys = [table[column] for column in [*SPLIT, "metric"]]
+    ranked, is_first = table["rank"].groupby(keys).transform("count"), table["rank"] == 1
+    low = table[["low", "mean"]].min(axis=1).where(is_first)
+    reaches = np.fmax(table["high"], table["mean"]) >= low.groupby(keys).transform("min")
+    is_compared = table["rank"].notna() & (ranked > 1)
+    table = table.assign(ranked=ranked, best=is_first & is_compared, level=reaches & is_compared)[
+        table["mean"].groupby(keys).transform("count") > 0
+    ]
     return table.iloc[np.argsort(table.groupby(SPLIT, sort=False).ngroup(), kind="stable")]
 
 
