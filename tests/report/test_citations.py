@@ -44,7 +44,7 @@ def test_what_was_used_is_cited_once_and_nothing_else():
     unused = ("Sutter", "k-nearest", 'B{\\"u}ttner, Maren', "PyTorch", "cited =", "package =")
     assert not [words for words in (*unused, "Shuffled}") if words in text]
     last = text.splitlines()[-1]
-    assert last.startswith("% Without a paper")
+    assert last.startswith("% Without a verified paper")
     assert "Shuffled" in last and "package unheard-of 1.0" in last
     keys = re.findall(r"^@\w+\{([^,]+), .*\}$", text, re.MULTILINE)
     assert len(keys) == len(set(keys)) == text.count("\n@")

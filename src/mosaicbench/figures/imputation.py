@@ -28,7 +28,6 @@ from mosaicbench.figures._panels import (
     write_absence,
     write_beside,
 )
-from mosaicbench.report.projections import MEASURED
 from mosaicbench.report.tables.text import NOT_GIVEN, absence
 from mosaicbench.report.theme import FAINT, INK, QUIET, Theme
 
@@ -134,14 +133,15 @@ def _box(axes: Axes, row: int, summary: dict, colour: str) -> None:
 
 
 def _of_features(values: pd.DataFrame, theme: Theme) -> list[tuple[str, str, pd.DataFrame]]:
-    """Return (direction, place, rows): directions in display order, then from best to worst."""
+    """Return (direction, title, rows): directions in display order, then from best to worst."""
     groups = dict(tuple(values.groupby(["direction", "place"])))
     keys = product(theme.directions(values["direction"]), PLACES)
-    return [(*key, groups[key]) for key in keys if key in groups]
-
-
-def _title(place: str, values: pd.DataFrame) -> str:
-    return f"{place}: {shortened(values['feature'].iloc[0], most=22)}"
+    features = []
+    for direction, place in [key for key in keys if key in groups]:
+        rows = groups[direction, place]
+        name = shortened(rows["feature"].iloc[0], most=22)
+        features.append((direction, f"{place}: {name}", rows))
+    return features
 
 
 def _cells(values: pd.DataFrame) -> str:
@@ -159,18 +159,16 @@ def _scatters(values: pd.DataFrame, theme: Theme) -> Part:
     def draw(room: SubFigure) -> pd.DataFrame:
         head(room, f"Imputed against measured values, {_cells(values)}")
         panels = room.subplots(lines, blocks * len(columns), squeeze=False)
-        of_block = np.split(panels, blocks, axis=1)
-        places = [axes for block in of_block for axes in block]  # a line of a block per feature
-        for axes in np.ravel(places[len(rows) :]):
+        places = np.concatenate(np.split(panels, blocks, axis=1))  # a line of a block per feature
+        for axes in places[len(rows) :].ravel():
             axes.set_visible(False)
-        for number, (direction, place, of_feature) in enumerate(rows):
+        for number, (direction, title, of_feature) in enumerate(rows):
             for axes, run in zip(places[number], columns, strict=True):
                 _scatter(axes, of_feature, run, theme)
                 axes.tick_params(labelsize=6, labelleft=run == columns[0])
                 if number % lines == 0:
                     axes.set_title(wrapped(theme.label("runs", run), width=16))
-            label = f"{theme.direction(direction)}\n{_title(place, of_feature)}"
-            places[number][0].set_ylabel(label, fontsize=7)
+            places[number, 0].set_ylabel(f"{theme.direction(direction)}\n{title}", fontsize=7)
         room.supxlabel("measured", fontsize=8)
         room.supylabel("imputed", fontsize=8)
         return values.assign(panel="cells")
@@ -183,8 +181,8 @@ def _scatter(axes: Axes, of_feature: pd.DataFrame, run: str, theme: Theme) -> No
     both = of_feature[["measured", "imputed"]].to_numpy()
     low, high = both.min(), both.max()
     edge = 0.05 * (high - low or 1)
-    points = of_feature[of_feature["run"] == run]
-    axes.set(xlim=(low - edge, high + edge), ylim=(low - edge, high + edge))
+    points, limits = of_feature[of_feature["run"] == run], (low - edge, high + edge)
+    axes.set(xlim=limits, ylim=limits)
     axes.axline((low, low), slope=1, zorder=0, **DASHED)
     cloud(axes, points["measured"], points["imputed"], theme.colour(run), points=len(points))
     text = f"r = {points['r'].iloc[0]:z.2f}" if len(points) else NOT_GIVEN
@@ -192,34 +190,34 @@ def _scatter(axes: Axes, of_feature: pd.DataFrame, run: str, theme: Theme) -> No
 
 
 def _histograms(values: pd.DataFrame, theme: Theme) -> Part:
-    rows = [MEASURED, *theme.order("runs", values["run"])]
-    directions = theme.directions(values["direction"])
+    rows, directions = theme.order("runs", values["run"]), theme.directions(values["direction"])
+    names = ["measured", *[theme.label("runs", run) for run in rows]]
 
     def draw(room: SubFigure) -> pd.DataFrame:
         head(room, f"Distributions of these values, {_cells(values)}")
         panels = room.subplots(len(directions), len(PLACES), squeeze=False, sharey=True)
-        for direction, place, of_feature in _of_features(values, theme):
-            axes = panels[directions.index(direction), PLACES.index(place)]
+        for direction, title, of_feature in _of_features(values, theme):
+            place = PLACES.index(of_feature["place"].iloc[0])
+            axes = panels[directions.index(direction), place]
             bins = np.histogram_bin_edges(of_feature[["measured", "imputed"]].to_numpy(), BINS)
             measured = of_feature.drop_duplicates("cell")["measured"]
-            for row, run in enumerate(rows):
+            _histogram(axes, 0, measured, bins, QUIET, ground=measured)
+            for row, run in enumerate(rows, start=1):
                 imputed = of_feature.loc[of_feature["run"] == run, "imputed"]
-                x, colour = (measured, QUIET) if run == MEASURED else (imputed, theme.colour(run))
-                _histogram(axes, row, x, bins, colour, ground=measured)
-            axes.set_title(_title(place, of_feature), fontweight="normal")
-            axes.set_ylim(len(rows) - 0.85, -1)
+                _histogram(axes, row, imputed, bins, theme.colour(run), ground=measured)
+            axes.set_title(title, fontweight="normal")
+            axes.set_ylim(len(names) - 0.85, -1)
             axes.spines["left"].set_visible(False)
         for (first, middle, last), direction in zip(panels, directions, strict=True):
             first.tick_params(axis="y", length=0)
-            labels = ["measured", *[theme.label("runs", run) for run in rows[1:]]]
-            first.set_yticks(range(len(rows)), labels)
+            first.set_yticks(range(len(names)), names)
             first.set_ylabel(theme.direction(direction), fontweight="bold")
             middle.set_xlabel("value")
             for axes in (middle, last):
                 axes.yaxis.set_visible(False)
         return pd.DataFrame()
 
-    return (7.4, 0.5 + len(directions) * (0.7 + BAR_ROW * len(rows))), draw
+    return (7.4, 0.5 + len(directions) * (0.7 + BAR_ROW * len(names))), draw
 
 
 def _histogram(

@@ -86,25 +86,21 @@ def scores_by_run(
                 write_absence(axes, row, text)
                 drawn.append(named | {"seeds": 0, "best": False, "shown": text})
                 continue
+            mean, colour = summary[metric, run], theme.colour(run)
             seeds = means[(means["metric"] == metric) & (means["run"] == run)]
-            _mark(axes, row, run, summary[metric, run], seeds["value"], theme)
-            values = seeds[["seed", "value"]].to_dict("records")
-            drawn += [named | value | summary[metric, run] | {"shown": ""} for value in values]
+            mark_interval(axes, row, mean["low"], mean["high"], colour)
+            mark_seeds(axes, row, seeds["value"], colour)
+            star = {"marker": "*", "ms": 10, "mfc": colour, "mec": INK, "mew": 0.7}
+            look = star if mean["best"] else theme.marker(run, size=4.6)
+            axes.plot([mean["mean"]], [row], zorder=4, **look)
+            for value in seeds[["seed", "value"]].to_dict("records"):
+                drawn.append(named | value | mean | {"shown": ""})
         _limit(axes, *theme.run_metadata.bounds(metric))
         axes.set_title(wrapped(theme.label("metrics", metric)), **OVER_ROWS)
         axes.set_xlabel(better(theme, metric, "← better", "better →"), color=QUIET, fontsize=7)
     name_split(figure, theme, runs)
     legend_below(figure, legend, columns, handletextpad=0.4, columnspacing=1.4)
     return figure, pd.DataFrame(drawn, columns=COLUMNS)
-
-
-def _mark(axes: Axes, row: int, run: str, mean: dict, seeds: pd.Series, theme: Theme) -> None:
-    colour = theme.colour(run)
-    mark_interval(axes, row, mean["low"], mean["high"], colour)
-    mark_seeds(axes, row, seeds, colour)
-    star = {"marker": "*", "ms": 10, "mfc": colour, "mec": INK, "mew": 0.7}
-    look = star if mean["best"] else theme.marker(run, size=4.6)
-    axes.plot([mean["mean"]], [row], zorder=4, **look)
 
 
 def _limit(axes: Axes, least: float, most: float) -> None:

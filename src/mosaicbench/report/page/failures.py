@@ -88,9 +88,9 @@ def unsuccessful_runs(runs: pd.DataFrame, config: Mapping, theme: Theme) -> Grid
         return logs.of_fit(*(row[name] for name in RUN), row["seeds"].split(", ")[0])
 
     ended = runs[runs["status"].isin(order)]
-    fits = ended.groupby([*RUN, "status", "message"], sort=False)["seed"]
-    seeds = fits.agg(lambda seeds: ", ".join(seeds.dropna().map(str)) or NOT_GIVEN)
-    rows = seeds.rename("seeds").reset_index()
+    seeds = ended["seed"].astype(str).replace("<NA>", NOT_GIVEN)
+    fits = ended.assign(seeds=seeds).groupby([*RUN, "status", "message"], sort=False)
+    rows = fits["seeds"].agg(", ".join).reset_index()
     columns = [
         run_column(theme),
         *split_columns(theme),
