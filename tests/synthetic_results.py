@@ -129,7 +129,10 @@ def made_record(
     base = {"model": 20.0, "baseline": 0.8, "control": 0.004}[kind]
     fit = base * float(np.exp(random.normal(0, 0.2)))
     failed = status == "diverged"
-    messages = {"diverged": "loss is not finite in epoch 3", "collapsed": "no dimension varies"}
+    messages = {
+        "diverged": "loss is not finite in epoch 3",
+        "collapsed": "no latent dimension varies",
+    }
     return {
         "dataset": dataset,
         "scenario": scenario,
@@ -310,7 +313,7 @@ def synthetic(folder: Path) -> SimpleNamespace:
             found.not_applicable.append(place | absent)
             continue
         found.places.append(place)
-        records = [made_record(**place, seed=seed, random=random) for seed in SEEDS]
+        records = [made_record(*place.values(), seed, random) for seed in SEEDS]
         scores = pd.concat([made_scores(record, random) for record in records])
         features = joined([made_features(record, random) for record in records], FEATURE_COLUMNS)
         write_run(found, folder / "runs" / dataset / scenario / run, records, scores, features)
