@@ -46,11 +46,8 @@ def calibration(
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw the PIT histograms of one split.
 
-    Returns
-    -------
-    tuple
-        The figure, and a row per direction, run and bin: the bin's fraction of the measured
-        values, and the run's coverage.
+    Return the figure, and a row per direction, run and bin: the bin's fraction of the measured
+    values, and the run's coverage.
     """
     counts = features[features["metric"] == HISTOGRAM]
     if counts.empty:
@@ -85,7 +82,6 @@ def calibration(
 
 
 def _bars(axes: Axes, row: int, fractions: np.ndarray, colour: str) -> None:
-    """Draw a histogram that rises from a row's lower edge, and the height of a calibrated one."""
     edges, heights = np.linspace(0, 1, len(fractions) + 1), TALLEST * fractions / fractions.max()
     floor = row + 0.42  # rows count downwards
     look = {"facecolor": colour, "edgecolor": "white", "linewidth": 0.4, "alpha": 0.75}

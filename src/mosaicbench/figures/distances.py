@@ -33,11 +33,8 @@ def distances(
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw the scores of one split by either distance.
 
-    Returns
-    -------
-    tuple
-        The figure, and a row per score and run drawn, with its place among models and baselines by
-        each distance.
+    Return the figure, and a row per score and run drawn, with its place among models and baselines by
+    each distance.
     """
     means = headline.pivot(index="run", columns="metric", values="mean")
     of_scores = {score: _both(means, score, theme) for score in SCORES}
@@ -65,7 +62,6 @@ def distances(
 
 
 def _both(means: pd.DataFrame, score: str, theme: Theme) -> pd.DataFrame:
-    """Return a row per model and baseline with a score by every distance, and its places."""
     forms = BY_DISTANCE[score]
     rows = means.reindex(columns=list(forms.values())).set_axis(list(forms), axis=1).dropna()
     competing = filter(theme.run_metadata.competes, theme.order("runs", rows.index))

@@ -68,11 +68,8 @@ def imputation(
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw how one split's features are imputed.
 
-    Returns
-    -------
-    tuple
-        The figure, and the rows of its panels: "features" has the quantiles of a direction and
-        run, "cells" the values of the scatters, which the histograms show too.
+    Return the figure, and the rows of its panels: "features" has the quantiles of a direction and
+    run, "cells" the values of the scatters, which the histograms show too.
     """
     correlations = features[features["metric"] == METRIC]
     parts = [_correlations(correlations, runs, theme)] if len(correlations) else []
@@ -177,7 +174,6 @@ def _scatters(values: pd.DataFrame, theme: Theme) -> Part:
 
 
 def _scatter(axes: Axes, of_feature: pd.DataFrame, run: str, theme: Theme) -> None:
-    """Draw one run's values of a feature, on the axes that all runs' values of it need."""
     both = of_feature[["measured", "imputed"]].to_numpy()
     low, high = both.min(), both.max()
     edge = 0.05 * (high - low or 1)
@@ -223,7 +219,6 @@ def _histograms(values: pd.DataFrame, theme: Theme) -> Part:
 def _histogram(
     axes: Axes, row: int, values: pd.Series, bins: np.ndarray, colour: str, *, ground: pd.Series
 ) -> None:
-    """Draw a histogram that rises from a row's line, before the measured one in grey."""
     if values.empty:
         write_absence(axes, row, NOT_GIVEN)
         return

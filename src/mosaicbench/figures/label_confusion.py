@@ -35,10 +35,7 @@ def label_confusion(
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw the confusion matrices of one split.
 
-    Returns
-    -------
-    tuple
-        The figure, and a row per run, direction, type and transferred type that occurs.
+    Return the figure, and a row per run, direction, type and transferred type that occurs.
     """
     if transfers.empty:
         return nothing("No run with a layout transfers cell types.", COLUMNS)
@@ -77,7 +74,6 @@ def label_confusion(
 
 
 def _matrix(axes: Axes, transfers: pd.DataFrame, types: list[str]) -> None:
-    """Draw one matrix, or a dash if the run gives none."""
     axes.tick_params(length=0, labelcolor=INK)
     axes.spines[:].set_visible(True)
     middle = {"ha": "center", "va": "center"}

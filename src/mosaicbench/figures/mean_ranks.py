@@ -51,10 +51,7 @@ COLUMNS = [
 def mean_ranks(*, ranks: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
     """Draw the mean ranks of every scenario, one panel per headline score.
 
-    Returns
-    -------
-    tuple
-        The figure, and the rows drawn.
+    Return the figure, and the rows drawn.
     """
     drawn = ranks[ranks["metric"].isin(HEADLINE) & (ranks["ranked"].astype(float) > 1)]
     if drawn.empty:

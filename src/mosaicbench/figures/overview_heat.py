@@ -86,11 +86,8 @@ def overview_heat(
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw the scaled means of one split.
 
-    Returns
-    -------
-    tuple
-        The figure, and a row per score and run: the mean, both ends of the scale and what they
-        are, the scaled mean.
+    Return the figure, and a row per score and run: the mean, both ends of the scale and what they
+    are, the scaled mean.
     """
     summary = headline(scores)
     rows = theme.order("runs", runs["run"])
@@ -122,7 +119,6 @@ def overview_heat(
 
 
 def _scores(overall: pd.DataFrame, rows: list[str]) -> list[pd.DataFrame]:
-    """Return the overall score of every run, and its groups."""
     lines, parts = overall.set_index("run"), []
     is_ranked = lines["rank"].notna().sum() > 1
     for name in SCORES:
@@ -220,7 +216,6 @@ def _dot(axes: Axes, column: NamedTuple, row: int, answer: str) -> None:
 
 
 def _value(axes: Axes, column: NamedTuple, row: int, cell: dict, colour: str) -> None:
-    """Draw one value: a coloured cell, a bar, or the sign of a missing one."""
     middle, scaled = column.left + column.width / 2, cell["scaled"]
     if np.isnan(cell["mean"]):
         text = cell["shown"] if column.name == "score" else cell["shown"].split()[0]
@@ -240,7 +235,6 @@ def _value(axes: Axes, column: NamedTuple, row: int, cell: dict, colour: str) ->
 
 
 def _headings(axes: Axes, columns: pd.DataFrame, theme: Theme) -> None:
-    """Write each column's name at a slant, and each family's below its columns."""
     over = {"transform": axes.get_xaxis_transform()}
     inch = 1 / (ROW * (axes.get_ylim()[0] + 0.5))  # as a fraction of the axes
     slanted = {"rotation": 50, "rotation_mode": "anchor", "ha": "left", "fontsize": 6.3}

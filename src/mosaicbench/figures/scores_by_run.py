@@ -55,11 +55,8 @@ def scores_by_run(
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw the headline scores of one split.
 
-    Returns
-    -------
-    tuple
-        The figure, and a row per metric, run and seed drawn; `shown` is the sign of a missing
-        value.
+    Return the figure, and a row per metric, run and seed drawn; `shown` is the sign of a missing
+    value.
     """
     means = seed_means(scores).dropna(subset="value")
     metrics = [metric for metric in CONTESTS if metric in set(means["metric"])]

@@ -39,10 +39,7 @@ PATTERNS = ("-", (0, (5, 1.5)), (0, (1, 1)))
 def sweep(*, sweep: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
     """Draw the table of a sweep, a row of panels per series or split.
 
-    Returns
-    -------
-    tuple
-        The figure, and the table that it shows.
+    Return the figure, and the table that it shows.
     """
     if sweep["value"].isna().all():
         return empty("No run of the sweep has a score to draw."), sweep
@@ -82,7 +79,6 @@ def sweep(*, sweep: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Fig
 
 
 def _ordered(run_of: dict[str, str], theme: Theme) -> list[tuple[str, str]]:
-    """Return each line with the run that colours it, in display order."""
     order = theme.order("runs", run_of.values())
     return sorted(run_of.items(), key=lambda item: order.index(item[1]))
 
@@ -98,7 +94,6 @@ def _strokes(run_of: dict[str, str], theme: Theme) -> dict[str, dict]:
 
 
 def _panel(axes: Axes, table: pd.DataFrame, strokes: dict[str, dict], theme: Theme) -> None:
-    """Draw one metric and direction."""
     values = np.array(sorted(table["x"].dropna().unique()))
     log = bool(table["log"].iloc[0])
     places = _places(values, log=log)
@@ -125,7 +120,6 @@ def _panel(axes: Axes, table: pd.DataFrame, strokes: dict[str, dict], theme: The
 
 
 def _line(axes: Axes, rows: pd.DataFrame, stroke: dict) -> None:
-    """Draw the means, intervals and seeds of one line at their places `at`."""
     look = {"color": stroke["color"], "linewidth": 1.3, "zorder": 3}
     means = rows.drop_duplicates("x").sort_values("x")
     axes.plot(means["at"], means["mean"], **look | stroke)
@@ -138,7 +132,6 @@ def _line(axes: Axes, rows: pd.DataFrame, stroke: dict) -> None:
 
 
 def _places(values: np.ndarray, *, log: bool) -> np.ndarray:
-    """Return the places of the sorted values on the axis."""
     places = np.log(values) if log else values.astype(float)
     crowded = len(values) > 2 and np.diff(places).min() < CROWDED * np.ptp(places)
     return np.arange(len(values), dtype=float) if crowded else places

@@ -31,10 +31,7 @@ AXES = {"trials": "trials", "cpu_hours": "CPU hours of fits"}
 def tuning_trials(*, trials: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
     """Draw a row of two panels per split.
 
-    Returns
-    -------
-    tuple
-        The figure, and the table that it shows: the trials of the first seed of each split.
+    Return the figure, and the table that it shows: the trials of the first seed of each split.
     """
     is_first = trials["seed"] == trials.groupby(SPLIT)["seed"].transform("first")
     shown = trials[is_first].assign(trials=lambda table: table["trial"] + 1)
@@ -60,7 +57,6 @@ def tuning_trials(*, trials: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.Dat
 
 
 def _panel(axes: Axes, table: pd.DataFrame, column: str, runs: list[str], theme: Theme) -> None:
-    """Draw the searches of one split."""
     axes.grid(axis="y")
     if column == "cpu_hours" and (table[column] > 0).any():
         axes.set_xscale("log")

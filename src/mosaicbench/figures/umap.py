@@ -108,10 +108,7 @@ def umap(
         Draw measured and imputed values instead, coloured by "cell_type", or by "leiden", the
         clusters of the latents.
 
-    Returns
-    -------
-    tuple
-        The figure, and the points drawn.
+    Return the figure, and the points drawn.
     """
     if imputed_by:
         return _imputed(imputed_layout[OF_IMPUTED], projection, runs, imputed_by, theme)
@@ -137,7 +134,6 @@ def _palette(
 
 
 def _layouts(drawn: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Figure:
-    """Return the figure of these points: a row of panels per run, a column per property."""
     rows = theme.order("runs", drawn["run"])
     columns = [column for column in TITLES if drawn[column].nunique() > 1] or ["leiden"]
     keys = {column: _palette(column, drawn[column], drawn[column], theme) for column in columns}

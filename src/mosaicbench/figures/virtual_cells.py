@@ -43,10 +43,7 @@ def virtual_cells(
     virtual_markers
         Means of standardised values.
 
-    Returns
-    -------
-    tuple
-        The figure, and the markers drawn.
+    Return the figure, and the markers drawn.
     """
     runs = theme.order("runs", virtual_cells["run"].unique())
     if not runs:

@@ -78,7 +78,6 @@ def bibtex(
 
 
 def _itself(records: Sequence[Mapping]) -> str:
-    """Return the entry of this package, with its version and the commits of the fits."""
     commits = distinct((str(record["git_commit"]) for record in records), none="")
     note = f"Version {__version__}" + (f", commit {commits}" if commits else "")
     entry = next(entry["text"] for entry in references() if entry.get("package") == ITSELF)

@@ -44,8 +44,6 @@ def recommended(
         "scores", "sanity_checks" and "runs" of `tabulate`.
     cells
         The scores of single cells of every run.
-    run_metadata
-        Which runs compete, and which way a metric is better.
     sizes
         (dataset, scenario) -> numbers of train and query cells.
 
@@ -88,7 +86,6 @@ def recommended(
 def _questions(
     scores: pd.DataFrame, cells: list[CellScores]
 ) -> Iterator[tuple[dict[str, str], pd.DataFrame, list[CellScores]]]:
-    """Yield question and direction, and their scores and scores of single cells, of one split."""
     for question, metric in METRICS.items():
         of_question = scores[scores["metric"].isin([metric, BARS[question], FLOOR])]
         if question != IMPUTATION:
@@ -113,7 +110,6 @@ def _answer(
     run_metadata: RunMetadata,
     size: tuple[int, int] | None,
 ) -> dict | None:
-    """Return the answer in one split; None if fewer than two competing runs have the score."""
     metric, summary = METRICS[question], headline(scores)
     of_metric = summary[summary["metric"] == metric]
     runs = list(run_metadata.competing(of_metric)["run"])

@@ -17,12 +17,7 @@ from mosaicbench.workflow.layout import Results
 def read_records(results: Results, runs: pd.DataFrame) -> list[dict]:
     """Return the ``run.json`` of every run and seed of a table, in its order.
 
-    Parameters
-    ----------
-    results
-        The results folder.
-    runs
-        Columns ``contract.RUN_COLUMNS``; runs that do not apply have no record.
+    Runs that do not apply have no record.
 
     Raises
     ------

@@ -74,15 +74,7 @@ STYLE = {
 
 @dataclass(frozen=True)
 class Theme:
-    """Labels, colours and order of everything that a table or a figure shows.
-
-    Attributes
-    ----------
-    display
-        The contents of ``display.yaml``.
-    run_metadata
-        Every run, metric and dataset with its card.
-    """
+    """Labels, colours and order, from ``display.yaml`` and the cards of runs, metrics, datasets."""
 
     display: Mapping[str, dict]
     run_metadata: RunMetadata
@@ -90,9 +82,9 @@ class Theme:
     # --- labels ---
 
     def label(self, room: str, name: str) -> str:
-        """Return the name of an id for readers: from display.yaml, else from its card, else the id.
+        """Return the label of an id: from display.yaml, else from its card, else the id.
 
-        Marks follow the labels of this project's own methods and their runs, and of external runs.
+        Marks follow the labels of this project's own methods and of external runs.
         """
         label = self._unmarked(room, name)
         if room in ("methods", "runs") and self.run_metadata.is_own(name):
@@ -164,7 +156,6 @@ class Theme:
         return sorted(distinct, key=lambda name: [places.index(part) for part in name.split("->")])
 
     def _start_of_loss(self, name: str) -> str | None:
-        """Return the longest listed loss with which a loss's name starts."""
         starts = [start for start in self.display["losses"] if f"{name}_".startswith(f"{start}_")]
         return max(starts, key=len, default=None)
 
@@ -221,19 +212,12 @@ class Theme:
 
 
 def read_theme(display: str | Path, runs: pd.DataFrame) -> Theme:
-    """Read display.yaml and the cards.
-
-    Parameters
-    ----------
-    display
-        Path of ``display.yaml``.
-    runs
-        The table of runs, with the method of each.
+    """Read ``display.yaml``, and the cards of a table of runs.
 
     Raises
     ------
     UserError
-        If the file is absent, is not YAML, or has an unknown key.
+        If the file is not YAML or has an unknown key.
     """
     return Theme(display=_read_display(display), run_metadata=run_metadata_of(runs))
 
@@ -299,7 +283,6 @@ def _settle(figure: Figure) -> None:
 
 
 def _shaded(colours: list[str]) -> list[str]:
-    """Return the colours, then paler and darker ones of the same hues."""
     paler = [to_hex(0.45 * np.array(to_rgb(colour)) + 0.55) for colour in colours]
     darker = [to_hex(0.5 * np.array(to_rgb(colour))) for colour in colours]
     return [*colours, *paler, *darker]

@@ -28,8 +28,6 @@ class Cell:
 
     Attributes
     ----------
-    text
-        What it says.
     sort
         Its sort key; None sorts by the text. An empty key stays last in both directions.
     why
@@ -39,7 +37,7 @@ class Cell:
     mark
         A CSS class.
     colour
-        The colour of a run's dot.
+        That of a run's dot.
     """
 
     text: str
@@ -62,17 +60,15 @@ class Column:
 
     Attributes
     ----------
-    label
-        Its heading.
     cell
-        What it shows of a record: the key of a text or number, or a function of the record that
-        returns a cell or a text.
+        The record's key of a text or number, or a function of the record that returns a cell or a
+        text.
     form
         The format of a number.
     why
         The reason for a missing number, or a function of the record that returns it.
     about
-        An explanation, shown on hover over the heading.
+        An explanation of the heading, shown on hover.
     descending
         Whether the first click sorts from the largest down.
     choices
@@ -110,8 +106,6 @@ class Grid:
     ----------
     label
         Its title, for screen readers.
-    columns
-        Its columns.
     sections
         Heading -> (run or "", cells) of each row; rows sort within their section. Without headings,
         one section "".

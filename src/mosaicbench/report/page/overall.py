@@ -39,7 +39,6 @@ def scoreboards(overall: pd.DataFrame, sanity_checks: pd.DataFrame, theme: Theme
 
 
 def _signed(rows: pd.DataFrame, sanity_checks: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows with the `signs` of their runs."""
     signs = signs_of(sanity_checks)
     return rows.assign(signs=[signs.get(tuple(names), "") for names in rows[RUN].to_numpy()])
 

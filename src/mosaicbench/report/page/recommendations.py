@@ -23,13 +23,7 @@ NEEDED = (
 
 
 def recommendations(table: pd.DataFrame, theme: Theme) -> Grid | None:
-    """Return a row per split and question; None if no question has two runs to compare.
-
-    Parameters
-    ----------
-    table
-        Columns ``contract.RECOMMENDATION_COLUMNS``.
-    """
+    """Return a row per split and question; None if no question has two runs to compare."""
 
     def take(row: dict) -> Cell:
         if not row["run"]:

@@ -110,7 +110,6 @@ def methods(runs: pd.DataFrame, records: Sequence[Mapping], theme: Theme) -> lis
 
 
 def _hyperparameters(method: str, runs: list[str], records: Sequence[Mapping]) -> Grid | None:
-    """Return a method's hyperparameters, a column per run; None without a record of them."""
     used: dict[str, dict[str, dict[str, None]]] = {}  # name -> run -> its distinct values
     for run in runs:
         for record in records:
@@ -216,7 +215,6 @@ def provenance(runs: pd.DataFrame, records: Sequence[Mapping]) -> dict[str, obje
 
 
 def _machines(records: Sequence[Mapping]) -> Grid | None:
-    """Return a row per distinct machine, with its number of fits."""
     rows = [{**record, **(record.get("hardware") or {})} for record in records]
     machines = pd.DataFrame(rows, columns=list(HARDWARE), dtype=object)
     memory = [NOT_GIVEN if pd.isna(mb) else f"{mb / 1024:.0f} GiB" for mb in machines["memory_mb"]]

@@ -45,8 +45,6 @@ def report_page(
         The output folder of ``draw``; the report shows every figure in it.
     figure_cards
         figure -> card, in the order of the report.
-    theme
-        Labels, colours and order.
     config
         The configuration, shown in full; `title` and `question` head the page.
     splits

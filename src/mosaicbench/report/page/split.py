@@ -170,7 +170,6 @@ def _scores(
 
 
 def _tests(paired: pd.DataFrame, title: str, theme: Theme) -> Grid | None:
-    """Return the paired tests of the headline scores, on these cells and on new ones."""
     rows = paired[paired["metric"].isin(HEADLINE)]
     against = rows.groupby("metric")["against"].transform(lambda names: pd.factorize(names)[0])
     runs = rows["run"].map(theme.order("runs", rows["run"]).index)

@@ -167,13 +167,7 @@ def winners(tables: Mapping[str, pd.DataFrame], splits: list[Split], theme: Them
 
 
 def verdicts(by_distance: pd.DataFrame, theme: Theme) -> list[str]:
-    """Return a sentence per score: in which splits another distance has another best run.
-
-    Parameters
-    ----------
-    by_distance
-        Columns ``distances.DISTANCE_COLUMNS``.
-    """
+    """Return a sentence per score: in which splits another distance has another best run."""
     order = sorted(DISTANCES, key=lambda distance: distance != DISTANCE)
     return [
         sentence("verdict", score=score, rows=rows, order=order, theme=theme)

@@ -27,15 +27,7 @@ BETTER = {"tuned": "tuned", "default": "defaults", "neither": "not separable"}
 
 
 def tuning(tables: Mapping[str, pd.DataFrame], config: Mapping, theme: Theme) -> dict | None:
-    """Return the parts of the section; None if nothing was tuned.
-
-    Parameters
-    ----------
-    tables
-        Tables from ``contract.read_tables``.
-    config
-        The recorded config.
-    """
+    """Return the parts of the section; None if nothing was tuned."""
     trials = tables["trials"]
     if trials.empty:
         return None
@@ -88,7 +80,6 @@ def _gain_columns(theme: Theme) -> list[Column]:
 
 
 def _settings(chosen: pd.DataFrame, theme: Theme) -> Grid | None:
-    """Return a row per run and hyperparameter, a column per search."""
     keys = ["scenario", "run", "hyperparameter"]
     searches = chosen[["dataset", "seed"]].drop_duplicates().sort_values("seed", kind="stable")
     several = searches["seed"].nunique() > 1

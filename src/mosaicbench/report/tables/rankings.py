@@ -24,12 +24,7 @@ def rankings(tables: Mapping[str, pd.DataFrame], run_metadata: RunMetadata) -> p
     Scores are the metrics of quality, resources, and the overall score with its groups. A run
     without a value keeps its row, which says why.
 
-    Parameters
-    ----------
-    tables
-        "headline", "overall", "ranks", "runs" and "paired_tests" of `tabulate`.
-    run_metadata
-        Which runs compete, and the cards of runs and metrics.
+    `tables` are "headline", "overall", "ranks", "runs" and "paired_tests" of `tabulate`.
 
     Returns
     -------
@@ -99,7 +94,6 @@ def identities(runs: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFrame:
 def _of_metrics(
     headline: pd.DataFrame, paired_tests: pd.DataFrame, run_metadata: RunMetadata
 ) -> pd.DataFrame:
-    """Return the ranks of the runs of every split in each of its metrics."""
     metrics = [*run_metadata.qualities(headline["metric"]), *RESOURCES]
     summary = headline[headline["metric"].isin(metrics)]
     keys = [summary[column] for column in [*SPLIT, "metric"]]
@@ -116,7 +110,6 @@ def _of_metrics(
 
 
 def _of_scores(overall: pd.DataFrame) -> pd.DataFrame:
-    """Return the ranks of every run in the overall score and in each of its groups."""
     of_score = overall[["low", "high", "interval"]].assign(fewer=~overall["complete"])
     parts = []
     for metric, rank in zip(SCORES, ("rank", *RANKS), strict=True):
@@ -139,7 +132,6 @@ def _of_scores(overall: pd.DataFrame) -> pd.DataFrame:
 def _over_datasets(
     headline: pd.DataFrame, ranks: pd.DataFrame, overall: pd.DataFrame, run_metadata: RunMetadata
 ) -> pd.DataFrame:
-    """Return the ranks of the runs over the datasets of a scenario, in every ranked metric."""
     of, keys = ["scenario", "metric"], ["scenario", "metric", "run"]
     scenarios = list(overall.loc[overall["dataset"] == ALL, "scenario"].unique())
     is_ranked = headline["metric"].map(run_metadata.is_quality)
