@@ -84,7 +84,7 @@ def test_every_entry_of_the_file_is_asked_for_by_somebody():
 
 
 def test_the_paper_of_a_card_is_that_of_its_doi():
-    """The year and the first author that a card says stand in the entry of its DOI."""
+    """The entry of a DOI has the year and the first author of its card."""
     known = {entry.get("doi", "").lower(): entry["text"] for entry in citations.references()}
     for name, card in catalog.cards("methods").items():
         entry = known.get(card["doi"].lower())

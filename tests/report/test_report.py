@@ -361,13 +361,10 @@ def test_report_says_what_both_sides_share_and_what_balances_the_design(results,
     folder = Results(tmp_path)
     write_table(f"{folder.split('pair', 'paired', 0)}/audit.tsv", audit)
     audits = read_audits(folder, results.tables["runs"])
-    config = {"scenarios": {"paired": {}, "unpaired": {"split": {"by": "donor"}}}}
-    page = html.unescape(page_of(results, config=config, audits=audits))
+    page = html.unescape(page_of(results, audits=audits))
     section = sections_of(page)["split-1"]
-    assert "2 of 2 groups of batch" in section and "No scenario here holds groups out" in section
-    label = results.theme.label("scenarios", "unpaired")
-    assert "4 of 4 groups of donor" in section
-    assert f"Scenarios that hold groups out: {label}." in section
+    assert "2 of 2 groups of batch" in section and "4 of 4 groups of donor" in section
+    assert "<code>split: {by: donor}</code>" in section
     assert page.count("so scores say nothing about a new donor") == 1  # only of the audited split
     assert "Hidden cell types balance" in section
 

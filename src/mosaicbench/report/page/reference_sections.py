@@ -31,32 +31,18 @@ def published(numbers: pd.DataFrame, theme: Theme) -> dict[str, Grid | None]:
     rows = numbers.astype(object).where(numbers.notna(), "")
     agree = rows["comparable"].astype(str) == "True"
 
-    def dataset(row: dict) -> str:
-        label = theme.label("datasets", row["dataset"])
-        return ", ".join(filter(None, [label, row["condition"]]))
+    def column(label: str, macro: str, **look: object) -> Column:
+        return Column(label, lambda row: sentence(macro, row=row, theme=theme), **look)
 
     def score(row: dict) -> Cell:
         labels = f" ({row['labels']})" if row["labels"] else ""
         return Cell(row["metric"] + labels, about=row["definition"])
 
-    def direction(row: dict) -> str:
-        name = row["direction"]
-        return theme.direction(name) if "->" in name else name
-
     def value(row: dict) -> Cell:
-        text = f"{row['value']:g}{_number(' to {:g}', row['value_to'])}"
-        text += _number(" ± {:g}", row["sd"]) + _number(" (read to ±{:g})", row["precision"])
-        return Cell(text, sort=row["value"])
+        return Cell(sentence("their_value", row=row), sort=row["value"])
 
     def cells(row: dict) -> Cell:
-        return Cell(_number("{:,.0f}", row["n"]), sort=row["n"])
-
-    def ours(row: dict) -> str:
-        return f"{row['ours']:.3f}{_number(' ± {:.3f}', row['ours_sd'])}"
-
-    def our_run(row: dict) -> str:
-        another = " (another method)" if row["same_method"] == "no" else ""
-        return theme.label("runs", row["run"]) + another
+        return Cell("" if row["n"] == "" else f"{row['n']:,.0f}", sort=row["n"])
 
     def remark(row: dict) -> Cell:
         if row["verdict"] == "invalid":
@@ -64,16 +50,16 @@ def published(numbers: pd.DataFrame, theme: Theme) -> dict[str, Grid | None]:
         return Cell(row["remark"])
 
     theirs = [
-        Column("Dataset", dataset, choices=True),
+        column("Dataset", "their_dataset", choices=True),
         Column("Method", "method", choices=True),
         Column("Score", score, choices=True),
-        Column("Direction", direction),
+        column("Direction", "their_direction"),
         Column("Published", value, descending=True),
         Column("n", cells, descending=True),
     ]
     beside = [
-        Column("Ours", ours),
-        Column("Run", our_run),
+        column("Ours", "our_value"),
+        column("Run", "our_run"),
         Column("Scenario", lambda row: theme.label("scenarios", row["our_scenario"]), choices=True),
     ]
     differing = Column(
@@ -84,10 +70,6 @@ def published(numbers: pd.DataFrame, theme: Theme) -> dict[str, Grid | None]:
         "beside": table("Published numbers beside ours", [*theirs, *beside, remarks], rows[agree]),
         "apart": table(f"Published numbers {apart}", [*theirs, differing, remarks], rows[~agree]),
     }
-
-
-def _number(form: str, value: object) -> str:
-    return "" if value == "" else form.format(value)
 
 
 # --- methods, metrics, datasets ------------------------------------------------------------------

@@ -13,9 +13,8 @@ from mosaicbench.report.page.embedded_figures import embedded_figures
 from mosaicbench.report.page.failures import REMEDIES
 from mosaicbench.report.page.recommendations import recommendations
 from mosaicbench.report.page.render import render, sentence
-from mosaicbench.report.page.split import CIRCULAR, split_section
+from mosaicbench.report.page.split import split_section
 from mosaicbench.report.page.tuning import tuning
-from mosaicbench.report.tables.text import CROSS, FEWER, NOT_GIVEN
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats.common import GROUPS, TABLED
 from mosaicbench.stats.paired import MOST_SEEDS
@@ -60,13 +59,13 @@ def report_page(
     """
     runs, checks = tables["runs"], tables["sanity_checks"]
     places = [tuple(split.split("/")) for split in splits]
-    drawn = {place: embedded_figures(figures, figure_cards, *place) for place in [(), *places]}
     competes = theme.run_metadata.competes
     controls = [run for run in runs["run"].unique() if not competes(run)]
-    sections = [
-        split_section(number, place, tables, drawn[place], theme, config, (audits or {}).get(place))
-        for number, place in enumerate(places)
-    ]
+    sections = []
+    for number, place in enumerate(places):
+        drawn = embedded_figures(figures, figure_cards, *place)
+        audit = (audits or {}).get(place)
+        sections.append(split_section(number, place, tables, drawn, theme, config, audit))
     return render(
         "report.html.j2",
         title=config.get("title", "mosaicbench"),
@@ -80,7 +79,7 @@ def report_page(
         distances=summary.verdicts(tables["distances"], theme),
         controls=theme.labels("runs", controls),
         troubles=summary.troubles(runs, theme),
-        figures_of_all=drawn[()],
+        figures_of_all=embedded_figures(figures, figure_cards),
         scoreboards=overall.scoreboards(tables["overall"], checks, theme),
         groups=GROUPS,
         headline_metrics=TABLED,
@@ -100,5 +99,4 @@ def report_page(
         provenance=reference_sections.provenance(runs, records),
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
         marks=MARKS if checks["check"].isin(list(MARKS)).any() else {},
-        signs={"not_given": NOT_GIVEN, "cross": CROSS, "fewer": FEWER, "circular": CIRCULAR},
     )

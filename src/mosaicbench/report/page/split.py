@@ -63,7 +63,7 @@ def split_section(
     return {
         "anchor": f"split-{number + 1}",
         "title": title,
-        "design": notes(audit, place[0], config.get("scenarios") or {}, theme),
+        "design": notes(audit),
         "statuses": endings(tables["runs"]),
         "circular": " and ".join(theme.label("modalities", name) for name in origin),
         "headline": headline,
@@ -73,28 +73,17 @@ def split_section(
     }
 
 
-def notes(
-    audit: pd.DataFrame | None, dataset: str, scenarios: Mapping[str, Mapping], theme: Theme
-) -> list[str]:
-    """Return what a reader of the scores must know of the split's design, a sentence each.
-
-    `scenarios` are the config's, some of which may hold whole groups out.
-    """
+def notes(audit: pd.DataFrame | None) -> list[str]:
+    """Return what a reader of the scores must know of the split's design, a sentence each."""
     if audit is None:
         return []
     sentences = []
     for row in audit[audit["role"].isin(["division", "design"])].to_dict("records"):
         if match := ON_BOTH_SIDES.fullmatch(row["what"]):
             shared, several, column = match.groups()
-            apart = [
-                theme.label("scenarios", name)
-                for name, stanza in scenarios.items()
-                if (stanza.get("split") or {}).get("by") == column
-                and dataset in stanza.get("datasets", [dataset])
-            ]
             if int(shared):
                 facts = {"shared": shared, "several": several, "column": column}
-                sentences.append(sentence("shared_groups", **facts, apart=apart))
+                sentences.append(sentence("shared_groups", **facts))
         elif row["role"] == "design":
             name = "balanced" if row["modality"] == "-" else "design"
             sentences.append(sentence(name, row=row))
