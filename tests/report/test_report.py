@@ -63,6 +63,9 @@ def page_of(results, tables=None, **changed) -> str:
         "config": {},
         "splits": results.splits,
         "records": [],
+        "audits": {},
+        "registered": {},
+        "citations": "",
     }
     return report_page(**facts | changed)
 

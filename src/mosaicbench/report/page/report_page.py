@@ -30,9 +30,9 @@ def report_page(
     config: Mapping,
     splits: list[str],
     records: Sequence[Mapping],
-    audits: Mapping[tuple[str, str], pd.DataFrame] | None = None,
-    registered: Mapping[str, Mapping] | None = None,
-    citations: str = "",
+    audits: Mapping[tuple[str, str], pd.DataFrame],
+    registered: Mapping[str, Mapping],
+    citations: str,
 ) -> str:
     """Return the report as HTML; all text from files and names is escaped.
 
@@ -63,8 +63,7 @@ def report_page(
     controls = [run for run in runs["run"].unique() if not competes(run)]
     sections = []
     for number, place in enumerate(places):
-        drawn = embedded_figures(figures, figure_cards, *place)
-        audit = (audits or {}).get(place)
+        drawn, audit = embedded_figures(figures, figure_cards, *place), audits.get(place)
         sections.append(split_section(number, place, tables, drawn, theme, config, audit))
     return render(
         "report.html.j2",
@@ -94,7 +93,7 @@ def report_page(
         published=reference_sections.published(tables["published"], theme),
         methods=reference_sections.methods(runs, records, theme),
         metrics=reference_sections.metrics(tables["scores"], theme),
-        datasets=reference_sections.datasets(runs, config, theme, registered or {}),
+        datasets=reference_sections.datasets(runs, config, theme, registered),
         citations=citations,
         provenance=reference_sections.provenance(runs, records),
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
