@@ -136,7 +136,7 @@ def test_the_section_has_all_parts_and_is_absent_without_tuning(searches, made_u
     per_seed = tuning(tables, {"tuning": stanza | {"per_seed": True}}, theme)
     assert "other seeds" not in per_seed["searches"]
     assert section["verdict"].endswith("tuned 1, defaults 0, not separable 1.")
-    assert [len(section[name]) for name in ("gains", "settings", "proposals")] == [3, 2, 1]
+    assert [len(section[name]) for name in ("gains", "settings", "proposals")] == [3, 4, 1]
     assert tuning(tables_of([], made_up, theme.run_metadata), {}, theme) is None
 
 

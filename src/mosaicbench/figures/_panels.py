@@ -51,11 +51,7 @@ def grid(
 def stacked(parts: Sequence[Part]) -> tuple[Figure, pd.DataFrame]:
     """Return a figure with parts below each other, and the rows that they drew.
 
-    Parameters
-    ----------
-    parts
-        Width and height of each part in inches, and the function that draws into its subfigure and
-        returns the rows drawn.
+    A part is its width and height in inches, and a function that draws into a subfigure.
     """
     widths, heights = zip(*(size for size, _ in parts), strict=True)
     figure = Figure(figsize=(max(widths), sum(heights) + 0.3), layout="constrained")

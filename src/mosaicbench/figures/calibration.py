@@ -46,7 +46,7 @@ def calibration(
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw the PIT histograms of one split.
 
-    Return the figure, and a row per direction, run and bin: the bin's fraction of the measured
+    The table has a row per direction, run and bin: the bin's fraction of the measured
     values, and the run's coverage.
     """
     counts = features[features["metric"] == HISTOGRAM]

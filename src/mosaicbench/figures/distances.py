@@ -33,7 +33,7 @@ def distances(
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw the scores of one split by either distance.
 
-    Return the figure, and a row per score and run drawn, with its place among models and baselines by
+    The table has a row per score and run drawn, with its place among models and baselines by
     each distance.
     """
     means = headline.pivot(index="run", columns="metric", values="mean")

@@ -68,7 +68,7 @@ def imputation(
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw how one split's features are imputed.
 
-    Return the figure, and the rows of its panels: "features" has the quantiles of a direction and
+    Of the table, the panel "features" has the quantiles of a direction and
     run, "cells" the values of the scatters, which the histograms show too.
     """
     correlations = features[features["metric"] == METRIC]

@@ -35,7 +35,7 @@ def label_confusion(
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw the confusion matrices of one split.
 
-    Return the figure, and a row per run, direction, type and transferred type that occurs.
+    The table has a row per run, direction, type and transferred type that occurs.
     """
     if transfers.empty:
         return nothing("No run with a layout transfers cell types.", COLUMNS)

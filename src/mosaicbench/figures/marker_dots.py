@@ -47,7 +47,7 @@ def marker_dots(
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw the markers of one split.
 
-    Return the figure, and a row per dot.
+    The table has a row per dot.
     """
     if markers.empty:
         return nothing("No run with a layout has clusters with markers.", COLUMNS)

@@ -49,10 +49,7 @@ COLUMNS = [
 
 
 def mean_ranks(*, ranks: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
-    """Draw the mean ranks of every scenario, one panel per headline score.
-
-    Return the figure, and the rows drawn.
-    """
+    """Draw the mean ranks of every scenario, one panel per headline score."""
     drawn = ranks[ranks["metric"].isin(HEADLINE) & (ranks["ranked"].astype(float) > 1)]
     if drawn.empty:
         return nothing("No run can be ranked against another in any scenario.", COLUMNS)

@@ -86,7 +86,7 @@ def overview_heat(
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw the scaled means of one split.
 
-    Return the figure, and a row per score and run: the mean, both ends of the scale and what they
+    The table has a row per score and run: the mean, both ends of the scale and what they
     are, the scaled mean.
     """
     summary = headline(scores)

@@ -57,7 +57,7 @@ def resources(
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw time and memory of the runs of one split, and their scores against them.
 
-    Return the figure, and a row per resource, run and seed of the top, and per score, resource and
+    The table has a row per resource, run and seed of the top, and per score, resource and
     run of the bottom.
     """
     values = seed_means(scores).dropna(subset="value")

@@ -55,7 +55,7 @@ def scores_by_run(
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw the headline scores of one split.
 
-    Return the figure, and a row per metric, run and seed drawn; `shown` is the sign of a missing
+    The table has a row per metric, run and seed drawn; `shown` is the sign of a missing
     value.
     """
     means = seed_means(scores).dropna(subset="value")

@@ -37,10 +37,7 @@ PATTERNS = ("-", (0, (5, 1.5)), (0, (1, 1)))
 
 
 def sweep(*, sweep: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
-    """Draw the table of a sweep, a row of panels per series or split.
-
-    Return the figure, and the table that it shows.
-    """
+    """Draw the table of a sweep, a row of panels per series or split."""
     if sweep["value"].isna().all():
         return empty("No run of the sweep has a score to draw."), sweep
     columns = {

@@ -47,7 +47,7 @@ def training_curves(
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw the histories of the trained runs of one split.
 
-    Return the figure, and a row per loss, run, seed and epoch.
+    The table has a row per loss, run, seed and epoch.
     """
     is_drawn = ~history["loss"].astype(str).str.endswith(BESIDE)
     drawn = history[is_drawn].dropna(subset="value")[COLUMNS].reset_index(drop=True)

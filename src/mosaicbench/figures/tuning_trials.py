@@ -31,7 +31,7 @@ AXES = {"trials": "trials", "cpu_hours": "CPU hours of fits"}
 def tuning_trials(*, trials: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
     """Draw a row of two panels per split.
 
-    Return the figure, and the table that it shows: the trials of the first seed of each split.
+    The table has the trials of the first seed of each split.
     """
     is_first = trials["seed"] == trials.groupby(SPLIT)["seed"].transform("first")
     shown = trials[is_first].assign(trials=lambda table: table["trial"] + 1)

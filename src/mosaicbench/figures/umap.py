@@ -98,17 +98,13 @@ def umap(
 
     Parameters
     ----------
-    projection
-        Layouts of latents, with clusters, of all cells that are drawn anywhere.
     imputed_layout
-        Layouts of measured and imputed values, of fewer cells.
+        Layouts of measured and imputed values, of fewer cells than `projection`.
     joint
         Draw the joint latents instead of those of single modalities.
     imputed_by
         Draw measured and imputed values instead, coloured by "cell_type", or by "leiden", the
         clusters of the latents.
-
-    Return the figure, and the points drawn.
     """
     if imputed_by:
         return _imputed(imputed_layout[OF_IMPUTED], projection, runs, imputed_by, theme)

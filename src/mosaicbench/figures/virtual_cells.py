@@ -36,15 +36,7 @@ def virtual_cells(
     virtual_realism: pd.DataFrame,
     theme: Theme,
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw the virtual cells of one split, a row of panels per run.
-
-    Parameters
-    ----------
-    virtual_markers
-        Means of standardised values.
-
-    Return the figure, and the markers drawn.
-    """
+    """Draw the virtual cells of one split, a row of panels per run."""
     runs = theme.order("runs", virtual_cells["run"].unique())
     if not runs:
         return empty("No run for virtual cells has a model."), virtual_markers

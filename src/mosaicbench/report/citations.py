@@ -38,9 +38,9 @@ def bibtex(
         Tables of these names; cited are methods with a fit that ended well, and metrics with a
         value.
     records
-        ``run.json`` of its fits, for versions of packages; without records, no package is cited.
+        ``run.json`` of its fits, for versions of packages.
     citations
-        dataset -> its paper in the registry; a dataset without one is the user's own.
+        dataset -> its paper in the registry.
 
     Returns
     -------

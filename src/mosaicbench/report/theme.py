@@ -246,10 +246,7 @@ def not_drawn(label: str, error: Exception) -> tuple[Figure, pd.DataFrame]:
 
 
 def save(figure: Figure, drawn: pd.DataFrame, stem: Path) -> None:
-    """Write ``stem.svg``, ``stem.png`` and ``stem.tsv``; the same figure gives the same bytes.
-
-    A stem may hold a dot. If a picture cannot be made, nothing is written.
-    """
+    """Write ``stem.svg``, ``stem.png`` and ``stem.tsv``; the same figure gives the same bytes."""
     _settle(figure)
     pictures = {}
     for kind, options in SAVED.items():

@@ -113,10 +113,7 @@ def _columns(datasets: list[str], theme: Theme) -> list[Column]:
 
 
 def _missing_in_words(missing: object, datasets: int, theme: Theme) -> str:
-    """Return the table's "d: foscttm, nmi; e: seed 2 diverged" in words.
-
-    It names a group instead of all its metrics, and no dataset if all miss the same.
-    """
+    """Return "d: foscttm, nmi; e: seed 2 diverged" in words, short if all miss the same."""
     if not isinstance(missing, str) or not missing:
         return ""
     words: dict[str, str] = {}

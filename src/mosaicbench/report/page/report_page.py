@@ -45,11 +45,11 @@ def report_page(
     figure_cards
         figure -> card, in the order of the report.
     config
-        The configuration, shown in full; `title` and `question` head the page.
+        The configuration; `title` and `question` head the page.
     splits
         "dataset/scenario" in the order of the report.
     records
-        The ``run.json`` of the runs: hyperparameters, versions, commits and machines.
+        The ``run.json`` of the runs.
     audits
         (dataset, scenario) -> the ``audit.tsv`` of one seed, for notes on the split's design.
     registered

@@ -14,6 +14,7 @@ from mosaicbench.report.page.cells import (
     label_column,
     number_cell,
     run_column,
+    split_columns,
     table,
     text_of,
     with_arrow,
@@ -79,33 +80,22 @@ def _gain_columns(theme: Theme) -> list[Column]:
     ]
 
 
-def _settings(chosen: pd.DataFrame, theme: Theme) -> Grid | None:
-    keys = ["scenario", "run", "hyperparameter"]
-    searches = chosen[["dataset", "seed"]].drop_duplicates().sort_values("seed", kind="stable")
-    several = searches["seed"].nunique() > 1
-    settings = chosen.groupby(keys, sort=False)
-    rows = settings[["default", "agree"]].first().assign(places=settings.size()).reset_index()
-    values = chosen.set_index([*keys, "dataset", "seed"])["found"]
-
-    def column(dataset: str, seed: int) -> Column:
-        def cell(row: dict) -> Cell | str:
-            return _value(values.get((*(row[key] for key in keys), dataset, seed)))
-
-        seeds = f", seed {seed}" if several else ""
-        return Column(theme.label("datasets", dataset) + seeds, cell)
+def _settings(settings: pd.DataFrame, theme: Theme) -> Grid | None:
+    searches = settings.groupby(["scenario", "run", "hyperparameter"])["seed"].transform("size")
 
     def agreement(row: dict) -> str:
-        return AGREE[text_of(row, "agree")] if row["places"] > 1 else "one dataset"
+        return AGREE[text_of(row, "agree")] if row["searches"] > 1 else "one dataset"
 
     columns = [
         run_column(theme, choices=True),
-        label_column(theme, "scenario"),
+        *split_columns(theme),
+        Column("Seed", lambda row: str(row["seed"])),
         Column("Hyperparameter", "hyperparameter", choices=True),
         Column("Default", lambda row: _value(row["default"])),
-        *(column(*search) for search in searches.itertuples(index=False, name=None)),
+        Column("Best", lambda row: _value(row["found"])),
         Column("Agreement", agreement, choices=True),
     ]
-    return table("Best settings", columns, rows)
+    return table("Best settings", columns, settings.assign(searches=searches))
 
 
 def _value(value: object) -> Cell | str:

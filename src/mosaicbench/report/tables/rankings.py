@@ -21,8 +21,7 @@ OVERALL = "overall"  # the group of the overall score and of its groups
 def rankings(tables: Mapping[str, pd.DataFrame], run_metadata: RunMetadata) -> pd.DataFrame:
     """Return a row per run and score of every split, and of every scenario with several datasets.
 
-    Scores are the metrics of quality, resources, and the overall score with its groups. A run
-    without a value keeps its row, which says why.
+    Scores are the metrics of quality, resources, and the overall score with its groups.
 
     `tables` are "headline", "overall", "ranks", "runs" and "paired_tests" of `tabulate`.
 
