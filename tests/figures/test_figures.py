@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from mosaicbench.catalog.run_metadata import RunMetadata
-from mosaicbench.figures._panels import label_rows
 from mosaicbench.figures.imputation import imputation
 from mosaicbench.figures.label_confusion import label_confusion
 from mosaicbench.figures.marker_dots import marker_dots
@@ -300,19 +299,6 @@ def _resources_of_many() -> Figure:
     scores, runs = _scores_of_many(("foscttm",), step=0.01), runs_table(MANY)
     tables = {"scores": scores, "overall": overall_scores(scores, runs), "runs": runs}
     return resources(**tables, theme=theme_of(MANY))[0]
-
-
-def test_rows_are_named_once_and_panels_beside_have_no_ticks_to_lay_out():
-    figure = Figure()
-    panels = figure.subplots(2, 3, sharex=True, sharey=True)
-    for axes in panels.ravel():
-        label_rows(axes, theme_of(MANY), list(MANY))
-    assert [axes.yaxis.get_visible() for axes in panels.ravel()] == [True, False, False] * 2
-    for axes in panels[:, 0]:
-        assert [label.get_text() for label in axes.get_yticklabels()] == [
-            theme_of(MANY).label("runs", run) for run in MANY
-        ]
-        assert all(label.get_visible() for label in axes.get_yticklabels())
 
 
 @pytest.mark.parametrize(

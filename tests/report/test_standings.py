@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from mosaicbench.catalog import catalog
-from mosaicbench.catalog.run_metadata import TRAITS, RunMetadata
+from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.report import latex, theme
 from mosaicbench.report.tables.contract import (
     RANKING_COLUMNS,
@@ -150,16 +150,6 @@ def test_over_datasets_only_runs_of_all_of_them_have_a_mean_and_ranks_come_with_
     assert whole.loc["mvae", ["rank", "rank_low", "rank_high"]].tolist() == [1, 1, 1]
     assert whole.loc["mvae", "best"] and not whole.loc["cca", "best"]
     assert set(_rankings(("d_1",))["dataset"]) == {"d_1"}
-
-
-def test_traits_say_what_a_run_uses():
-    rows = _of("d_1", "foscttm")
-    assert rows.loc["cca", list(TRAITS)].to_dict() == {
-        "transductive": "yes",
-        "takes_labels": "no",
-        "takes_links": "no",
-        "takes_pairs": "yes",
-    }
 
 
 def test_latex_escapes_bolds_dashes_and_crosses():

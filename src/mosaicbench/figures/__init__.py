@@ -2,6 +2,6 @@
 
 Its parameters are the tables that its card lists under `needs` (of ``report.tables.contract`` and
 ``report.projections``: the rows of one split if the card says ``"per": "split"``), and the theme.
-It returns a ``matplotlib.figure.Figure`` and the table of what is drawn. If there is nothing to
-draw, the figure says why and the table is empty.
+It returns a figure and the table of what is drawn. If there is nothing to draw, the figure says why
+and the table is empty.
 """

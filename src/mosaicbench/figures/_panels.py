@@ -137,7 +137,7 @@ def rows_of_directions(
 
 
 def label_rows(axes: Axes, theme: Theme, runs: list[str]) -> None:
-    """Give each run a row, the first on top, with a line between models, baselines and controls.
+    """Give each run a row, with a line between models, baselines and controls.
 
     A panel that shares its rows with one to its left has no axis: hidden ticks cost layout time.
     """

@@ -195,10 +195,7 @@ def _imputed(
 
 
 def _clusters(drawn: pd.DataFrame, projection: pd.DataFrame) -> list[object]:
-    """Return the cluster of each imputed cell in its run's joint latents, else in its source's.
-
-    Measured cells have "".
-    """
+    """Return the cluster of each imputed cell in its run's joint latents, or in its source's."""
     with_joint = set(projection.loc[projection["source"] == "joint", "run"])
     source = drawn["direction"].str.split("->").str[0].mask(drawn["run"].isin(with_joint), "joint")
     clusters = projection.set_index(["run", "source", "cell"])["leiden"].to_dict()

@@ -22,7 +22,7 @@ def read_records(results: Results, runs: pd.DataFrame) -> list[dict]:
     Raises
     ------
     errors.ContractError
-        If a record is absent or broken, or is of another run or seed.
+        If a record is absent, broken or of another run or seed.
     """
     fits = runs.loc[runs["status"] != "not_applicable", [*RUN, "seed"]]
     return [

@@ -1,4 +1,4 @@
-"""Tables of the page: their columns, what a cell says, what it sorts by, and why it is empty."""
+"""Tables of the page: their columns and cells."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Cell:
 
     @property
     def key(self) -> float | str | None:
-        """The sort key for the page's script: dashes and crosses have an empty one."""
+        """The sort key for the page's script; that of a dash or cross is empty."""
         is_missing = self.sort is None and self.text.startswith((NOT_GIVEN, CROSS))
         return "" if is_missing else self.sort
 

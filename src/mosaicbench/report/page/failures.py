@@ -1,4 +1,4 @@
-"""Why a run has no score, what to do about it, and which scores not to read as results."""
+"""Why a run has no score, what to do about it, and findings of the sanity checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first lines of the report: which run to take for each question, and the evidence."""
+"""The first section of the report: which run to take for each question."""
 
 from __future__ import annotations
 

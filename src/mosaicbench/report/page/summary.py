@@ -61,10 +61,9 @@ def facts(runs: pd.DataFrame, splits: list[Split], theme: Theme) -> dict[str, st
 
 
 def fitted_on(records: Sequence[Mapping], history: pd.DataFrame, theme: Theme) -> str:
-    """Return which runs hold train cells out for early stopping, and which fit all.
+    """Return which runs hold train cells out for early stopping; "" if all do alike.
 
-    The result is "" if all do alike. A run that holds none out has the loss of the fitted cells as
-    its validation loss.
+    A run that holds no cell out has the loss of the fitted cells as its validation loss.
     """
     losses = history.pivot_table(
         index=[*RUN, "seed", "epoch"], columns="loss", values="value"

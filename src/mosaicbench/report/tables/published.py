@@ -46,9 +46,8 @@ def beside_ours(
     -------
     pandas.DataFrame
         Columns ``contract.PUBLISHED_COLUMNS``. If `comparable`, `run` is our run of the same
-        method, or else our best model or baseline; `same_method` says which, and `our_scenario` is
-        its scenario. Otherwise `ours` is NA, `differs` names what does not agree and `reason` says
-        how. `remark` is the file's own.
+        method, or else (`same_method` "no") our best model or baseline, in `our_scenario`.
+        Otherwise `ours` is NA, `differs` names what does not agree and `reason` says how.
     """
     rows = []
     for number in published["numbers"]:

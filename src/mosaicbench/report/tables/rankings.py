@@ -31,12 +31,11 @@ def rankings(tables: Mapping[str, pd.DataFrame], run_metadata: RunMetadata) -> p
         Columns ``contract.RANKING_COLUMNS``. In a split, `rank` is the place of the mean among the
         `ranked` models and baselines, 1 is best. Over datasets, ``ALL``, `mean` is that of runs
         with a value in each dataset, without an interval, and `rank` the mean rank over datasets
-        and seeds with its interval. `level` marks the `best` run and those that tie with it: by
-        ``paired.tied_with_best`` in a metric; in the overall score if its interval reaches that of the
-        best; over datasets if its mean rank is within the critical difference. `shown` is the mean
-        with its interval, "–" for not applicable or not given, "✗ diverged" for a run that failed
-        with every seed, "†" for a mean over fewer directions, or an overall score of fewer
-        metrics, than another run gave.
+        and seeds with its interval. `level` marks the `best` run and those that tie with it: in a
+        metric by ``paired.tied_with_best``, in the overall score if the intervals meet, over
+        datasets if the mean rank is within the critical difference. `shown` is the mean with its
+        interval, or the sign of a missing value; "†" marks a mean over fewer directions, or an
+        overall score of fewer metrics, than another run gave.
     """
     headline, overall, runs = (tables[name] for name in ("headline", "overall", "runs"))
     everywhere = pd.concat([runs, runs.assign(dataset=ALL)])
