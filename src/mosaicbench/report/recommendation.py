@@ -50,8 +50,8 @@ def recommended(
     Returns
     -------
     pandas.DataFrame
-        Columns ``contract.RECOMMENDATION_COLUMNS``. `run` has the best mean of the allowed runs, ""
-        if there is none; `signs` are its marks. `beaten` is the trivial control, with its value.
+        Columns ``contract.RECOMMENDATION_COLUMNS``. `run` has the best mean of the allowed runs, or
+        is ""; `signs` are its marks. `beaten` is the trivial control, with its value.
         `barred` are the runs that checks name; if no run is recommended, `nearest` is the best of
         the others in that score. `tied_with` are runs that the paired tests do not separate from
         it; `detectable` is the smallest difference that the design detects on these cells (median
