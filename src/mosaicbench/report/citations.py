@@ -1,6 +1,6 @@
 """BibTeX of the methods, metrics, datasets and packages that a benchmark used.
 
-``references.bib`` holds verified entries; of any other paper, only the card's words are printed.
+``references.bib`` holds verified entries; of other papers, only the card's words are printed.
 """
 
 from __future__ import annotations

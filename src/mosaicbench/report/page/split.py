@@ -54,7 +54,7 @@ def split_section(
 ) -> dict:
     """Return the section of one split (dataset, scenario).
 
-    `number` counts the splits from 0; `audit` is the ``audit.tsv`` of one seed, None without one.
+    `number` counts the splits from 0; `audit` is the ``audit.tsv`` of one seed.
     """
     tables = {name: of_split(tables[name], *place) for name in TABLES}
     title = theme.split(*place)

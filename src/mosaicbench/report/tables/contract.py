@@ -1,4 +1,4 @@
-"""The tables of ``tabulate`` that figures and the report read, and their columns."""
+"""The tables of ``tabulate`` for figures and the report, and their columns."""
 
 from __future__ import annotations
 
