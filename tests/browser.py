@@ -1,8 +1,7 @@
-"""A real browser, driven over a pipe by the DevTools protocol: no package is needed, and no port is opened."""
+"""A real browser, driven over a pipe by the DevTools protocol, without a package or a port."""
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import select
@@ -25,14 +24,14 @@ PATIENCE = 60  # seconds
 
 
 def chromium() -> str | None:
-    """Return the path of a Chromium, None where there is none."""
+    """Return the path of a Chromium, None without one."""
     return next(
         filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
     )
 
 
 class Browser:
-    """One page of a headless Chromium, with all that it asked of the network and said on its console."""
+    """One page of a headless Chromium, with its requests and the messages on its console."""
 
     def __enter__(self) -> Browser:
         self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
@@ -99,7 +98,7 @@ class Browser:
             time.sleep(0.02)
 
     def click(self, element: str) -> None:
-        """Press and release the mouse over what an expression names; again where the page moved on under the mouse."""
+        """Click on what an expression names, again if the page moved under the mouse."""
         self.run(
             f"window.heard = false, ({element}).addEventListener('click', () => (window.heard = true), {{once: true}}), 0"
         )
@@ -128,10 +127,6 @@ class Browser:
     def write(self, text: str) -> None:
         """Write where the focus is."""
         self.call("Input.insertText", text=text)
-
-    def picture(self, path: Path) -> None:
-        """Save what is seen as PNG."""
-        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
 
     def call(self, method: str, **parameters: object) -> dict:
         """Send a command and return its answer; what happens meanwhile is noted."""

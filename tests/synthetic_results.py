@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import permutations
+from itertools import permutations, product
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,7 +23,7 @@ from mosaicbench.files.scores import (
     write_cells,
     write_scores,
 )
-from mosaicbench.files.tables import write_table
+from mosaicbench.files.tables import write_table, write_tables
 from mosaicbench.files.trials import write_trials
 from mosaicbench.report import projections, theme
 from mosaicbench.report.tables.contract import read_tables
@@ -107,18 +107,12 @@ METRICS = {
 }
 
 
+LONG = ["metric", "direction", "normalization", "value"]
+
+
 def status_of(dataset: str, scenario: str, run: str, seed: int) -> str:
-    if (dataset, scenario, run) == ("pair", "unpaired", "mmvaepp") or (
-        dataset,
-        scenario,
-        run,
-        seed,
-    ) == (
-        "triple",
-        "paired",
-        "vae_mlp",
-        2,
-    ):
+    lost = ("pair", "unpaired", "mmvaepp"), ("triple", "paired", "vae_mlp", 2)
+    if (dataset, scenario, run) in lost or (dataset, scenario, run, seed) in lost:
         return "diverged"
     return "collapsed" if run == "constant" else "ok"
 
@@ -135,6 +129,10 @@ def made_record(
     base = {"model": 20.0, "baseline": 0.8, "control": 0.004}[kind]
     fit = base * float(np.exp(random.normal(0, 0.2)))
     failed = status == "diverged"
+    messages = {
+        "diverged": "loss is not finite in epoch 3",
+        "collapsed": "no latent dimension varies",
+    }
     return {
         "dataset": dataset,
         "scenario": scenario,
@@ -142,10 +140,7 @@ def made_record(
         "method": METHODS[run],
         "seed": seed,
         "status": status,
-        "message": {
-            "diverged": "loss is not finite in epoch 3",
-            "collapsed": "no latent dimension varies",
-        }.get(status, ""),
+        "message": messages.get(status, ""),
         "hyperparameters": {},
         "seconds": {} if failed else {"read": 1.5, "fit": fit},
         "peak_host_mb": None if failed else 900 + 300 * (kind == "model") + random.normal(0, 5),
@@ -159,135 +154,75 @@ def made_record(
 
 def made_scores(record: dict, random: np.random.Generator) -> pd.DataFrame:
     if record["status"] == "diverged":
-        rows = [("status", "run", "-", np.nan)]
-        return identified(
-            pd.DataFrame(rows, columns=["metric", "direction", "normalization", "value"]), record
-        )
+        return identified([("status", "run", "-", np.nan)], record)
     _, skill, single, imputes = KNOWN[record["method"]]
-    rows = [
-        ("fit_seconds", "run", "-", record["seconds"]["fit"]),
-        ("peak_host_mb", "run", "-", record["peak_host_mb"]),
-    ]
+    of_run = {"fit_seconds": record["seconds"]["fit"], "peak_host_mb": record["peak_host_mb"]}
+    rows = [(name, "run", "-", value) for name, value in of_run.items()]
+
+    def near(value: float) -> float:
+        return float(np.clip(value + random.normal(0, 0.02), -1, 1))
+
     for source, target in permutations(MODALITIES[record["dataset"]], 2):
-        direction = f"{source}->{target}"
-
-        def near(value: float) -> float:
-            return float(np.clip(value + random.normal(0, 0.02), -1, 1))
-
+        of_latents, of_values = {}, {}
         if single:
-            rows.append(
-                (
-                    "foscttm",
-                    direction,
-                    "-",
-                    0.5 * (1 - skill) + abs(random.normal(0, 0.01)) * (skill < 1),
-                )
-            )
-            rows.append(("recall_at_10", direction, "-", near(0.02 + 0.4 * skill)))
-            rows.append(("label_transfer_accuracy", direction, "-", near(0.2 + 0.7 * skill)))
-            rows += [
-                (f"{metric}_cosine", direction, "-", 0.9 * value)
-                for metric, _, _, value in (rows[-3], rows[-1])
-            ]
+            noise = abs(random.normal(0, 0.01)) * (skill < 1)
+            of_latents = {
+                "foscttm": 0.5 * (1 - skill) + noise,
+                "recall_at_10": near(0.02 + 0.4 * skill),
+                "label_transfer_accuracy": near(0.2 + 0.7 * skill),
+            }
+            for name in ("foscttm", "label_transfer_accuracy"):
+                of_latents[f"{name}_cosine"] = 0.9 * of_latents[name]
         if imputes:
-            rows.append(
-                (
-                    "imputation_pearson_per_feature",
-                    direction,
-                    NORMALIZATIONS[target],
-                    1.0 if skill == 1 else near(0.6 * skill),
-                )
-            )
-            rows.append(
-                (
-                    "imputation_pearson_per_cell",
-                    direction,
-                    NORMALIZATIONS[target],
-                    1.0 if skill == 1 else near(0.5 + 0.4 * skill),
-                )
-            )
-            rows.append(
-                (
-                    "imputation_skill",
-                    direction,
-                    NORMALIZATIONS[target],
-                    1.0 if skill == 1 else near(0.5 * skill),
-                )
-            )
-            rows += [
-                ("coverage_50", direction, NORMALIZATIONS[target], 0.5 * skill),
-                ("coverage_90", direction, NORMALIZATIONS[target], 0.9),
-            ]
+            expected = {"pearson_per_feature": 0.6 * skill, "pearson_per_cell": 0.5 + 0.4 * skill}
+            for name, value in (expected | {"skill": 0.5 * skill}).items():
+                of_values[f"imputation_{name}"] = 1.0 if skill == 1 else near(value)
+            of_values |= {"coverage_50": 0.5 * skill, "coverage_90": 0.9}
+        direction, normalization = f"{source}->{target}", NORMALIZATIONS[target]
+        rows += [(name, direction, "-", value) for name, value in of_latents.items()]
+        rows += [(name, direction, normalization, value) for name, value in of_values.items()]
     if single:
         rows.append(("active_units", "joint", "-", float(round(20 * skill))))
-    return identified(
-        pd.DataFrame(rows, columns=["metric", "direction", "normalization", "value"]), record
-    )
+    return identified(rows, record)
+
+
+def identified(rows: list[tuple], record: dict) -> pd.DataFrame:
+    names = {key: record[key] for key in ("dataset", "scenario", "run", "seed", "status")}
+    return pd.DataFrame(rows, columns=LONG).assign(**names)[SCORE_COLUMNS]
 
 
 def made_features(record: dict, random: np.random.Generator) -> pd.DataFrame:
     _, skill, _, imputes = KNOWN[record["method"]]
-    parts = [pd.DataFrame(columns=["metric", "direction", "normalization", "feature", "value"])]
+    parts = []
     for source, target in permutations(MODALITIES[record["dataset"]], 2):
         if imputes and record["status"] != "diverged":
             values = np.clip(random.normal(0.6 * skill, 0.2, 30), -1, 1)
             values[:3] = np.nan
-            bins = [f"{low / 10:.1f} to {(low + 1) / 10:.1f}" for low in range(10)]
+            r = {"metric": "imputation_pearson_per_feature", "value": values}
+            r["feature"] = [f"f{number}" for number in range(30)]
+            bins = {"metric": "pit_histogram"}
+            bins["feature"] = [f"{low / 10:.1f} to {(low + 1) / 10:.1f}" for low in range(10)]
+            # a method that knows less is overconfident
+            bins["value"] = [50 + 10 * abs(low - 4.5) * (1 - skill) for low in range(10)]
             named = {"direction": f"{source}->{target}", "normalization": NORMALIZATIONS[target]}
-            values_of_bins = [
-                50 + 10 * abs(low - 4.5) * (1 - skill) for low in range(10)
-            ]  # a method that knows less is too sure
-            parts.append(
-                pd.DataFrame(
-                    named | {"metric": "pit_histogram", "feature": bins, "value": values_of_bins}
-                )
-            )
-            parts.append(
-                pd.DataFrame(
-                    {
-                        "metric": "imputation_pearson_per_feature",
-                        "direction": f"{source}->{target}",
-                        "normalization": NORMALIZATIONS[target],
-                    }
-                    | {"feature": [f"f{number}" for number in range(30)], "value": values}
-                )
-            )
-    table = pd.concat(parts[1:] or parts, ignore_index=True)
-    return table.assign(**{key: record[key] for key in ("dataset", "scenario", "run", "seed")})[
-        FEATURE_COLUMNS
-    ]
+            parts += [pd.DataFrame(bins | named), pd.DataFrame(r | named)]
+    names = {key: record[key] for key in ("dataset", "scenario", "run", "seed")}
+    return joined([part.assign(**names) for part in parts], FEATURE_COLUMNS)
 
 
 def made_cells(
     records: list[dict], scores: pd.DataFrame, random: np.random.Generator
 ) -> CellScores:
     """Return scores of 30 cells per seed whose means are the run's scores."""
-    values = {}
-    of_cells = scores["metric"].isin(
-        ["foscttm", "label_transfer_accuracy", "imputation_pearson_per_cell"]
-    )
-    for row in scores[of_cells].itertuples():
+    values, cells = {}, {}
+    metrics = ["foscttm", "label_transfer_accuracy", "imputation_pearson_per_cell"]
+    for row in scores[scores["metric"].isin(metrics)].itertuples():
         noise = random.normal(0, 0.05, 30)
-        values[row.seed, row.metric, row.direction, row.normalization] = (
-            row.value + noise - noise.mean()
-        )
-    first = records[0]
-    return CellScores(
-        dataset=first["dataset"],
-        scenario=first["scenario"],
-        run=first["run"],
-        cells={
-            seed: np.array([f"cell-{30 * seed + i}" for i in range(30)])
-            for seed in {key[0] for key in values}
-        },
-        values=values,
-    )
-
-
-def identified(table: pd.DataFrame, record: dict) -> pd.DataFrame:
-    return table.assign(
-        **{key: record[key] for key in ("dataset", "scenario", "run", "seed", "status")}
-    )[SCORE_COLUMNS]
+        key = row.seed, row.metric, row.direction, row.normalization
+        values[key] = row.value + noise - noise.mean()
+        cells[row.seed] = np.array([f"cell-{30 * row.seed + i}" for i in range(30)])
+    place = {key: records[0][key] for key in ("dataset", "scenario", "run")}
+    return CellScores(**place, cells=cells, values=values)
 
 
 def made_projections(
@@ -297,116 +232,61 @@ def made_projections(
     random: np.random.Generator,
     name: Callable[[str], str] = str,
 ) -> dict[str, pd.DataFrame]:
-    """Return what `project` gathers of the cells of one split: every table of their contract.
+    """Return what `layout` writes of the cells of one split: every table of their contract.
 
-    `name` says what cell types, features, batches and cells are called instead of "type 1", "f1", "b" and "c1".
+    `name` turns "type 1", "f1", "b" and "c1" into names of cell types, features, batches and cells.
     """
     cells, modalities = 60, MODALITIES[dataset]
     types = np.array([name(f"type {t}") for t in random.integers(0, 5, cells)], dtype=object)
-    names = [name(f"c{cell}") for cell in range(cells)]
-    contract = projections.COLUMNS
-    found: dict[str, list] = {name: [] for name in contract}
+    zero, one = name("type 0"), name("type 1")
+    of_cells = {"cell": [name(f"c{cell}") for cell in range(cells)], "cell_type": types}
+    found: dict[str, list] = {name: [] for name in projections.COLUMNS}
+
+    def add(table: str, **columns: object) -> None:
+        found[table].append(pd.DataFrame(columns))
+
+    def place() -> dict[str, np.ndarray]:
+        return {"x": random.normal(0, 1, cells), "y": random.normal(0, 1, cells)}
+
     for run in runs:
         for source in ("joint", *modalities):
-            xy = {"x": random.normal(0, 1, cells), "y": random.normal(0, 1, cells)}
-            named = {
-                "run": run,
-                "source": source,
-                "modality": source,
-                "cell": names,
-                "cell_type": types,
-                "batch": name("b"),
-            }
-            found["projection"].append(
-                pd.DataFrame(named | {"leiden": random.integers(0, 3, cells)} | xy)
-            )
+            named = {"run": run, "source": source, "modality": source, "batch": name("b")}
+            clusters = random.integers(0, 3, cells)
+            add("projection", **named, **of_cells, **place(), leiden=clusters)
         for modality in modalities:
             if NORMALIZATIONS[modality] != "lsi":
-                named = {
-                    "run": run,
-                    "modality": modality,
-                    "normalization": NORMALIZATIONS[modality],
-                    "cells": 20,
-                    "cell_type": name("type 1"),
-                }
-                dots = [(leiden, marks) for leiden in range(3) for marks in range(3)]
+                leiden, marks = np.repeat(range(3), 3), np.tile(range(3), 3)
+                named = {"run": run, "modality": modality, "leiden": leiden, "marks": marks}
+                named |= {"normalization": NORMALIZATIONS[modality], "cells": 20, "cell_type": one}
                 values = {"mean": random.random(9), "above": random.random(9), "share": 0.8}
-                values |= {
-                    "feature": [name(f"f{marks}") for _, marks in dots],
-                    "marks": [marks for _, marks in dots],
-                }
-                found["markers"].append(
-                    pd.DataFrame(named | values | {"leiden": [leiden for leiden, _ in dots]})
-                )
+                add("markers", **named, **values, feature=[name(f"f{mark}") for mark in marks])
         for source, target in permutations(modalities, 2):
-            zero, one = name("type 0"), name("type 1")
-            carried = {"cell_type": [zero, zero, one], "transferred": [zero, one, one]}
-            direction = f"{source}->{target}"
-            found["transfers"].append(
-                pd.DataFrame(carried | {"run": run, "direction": direction, "cells": [9, 3, 12]})
-            )
-            for place, r in (("best", 0.9), ("median", 0.5), ("worst", -0.1)):
-                named = {
-                    "run": run,
-                    "direction": direction,
-                    "normalization": NORMALIZATIONS[target],
-                    "feature": name(f"{place} feature"),
-                }
-                values = {
-                    "cell": names,
-                    "measured": random.random(cells),
-                    "imputed": random.random(cells),
-                }
-                found["imputed_values"].append(
-                    pd.DataFrame(named | {"place": place, "r": r} | values)
-                )
-            named = {
-                "run": run,
-                "direction": direction,
-                "modality": target,
-                "cell": names,
-                "cell_type": types,
-            }
-            found["imputed_layout"].append(
-                pd.DataFrame(named | {"x": random.random(cells), "y": random.random(cells)})
-            )
+            named = {"run": run, "direction": f"{source}->{target}"}
+            types_of = {"cell_type": [zero, zero, one], "transferred": [zero, one, one]}
+            add("transfers", **named, **types_of, cells=[9, 3, 12])
+            add("imputed_layout", **named, **of_cells, **place(), modality=target)
+            for extreme, r in (("best", 0.9), ("median", 0.5), ("worst", -0.1)):
+                of_feature = {"feature": name(f"{extreme} feature"), "place": extreme, "r": r}
+                of_feature |= {"normalization": NORMALIZATIONS[target], "cell": of_cells["cell"]}
+                values = {"measured": random.random(cells), "imputed": random.random(cells)}
+                add("imputed_values", **named, **of_feature, **values)
     for modality in modalities:
-        named = {
-            "run": "measured",
-            "direction": "measured",
-            "modality": modality,
-            "cell": names,
-            "cell_type": types,
-        }
-        found["imputed_layout"].append(
-            pd.DataFrame(named | {"x": random.random(cells), "y": random.random(cells)})
-        )
+        named = {"run": "measured", "direction": "measured", "modality": modality}
+        add("imputed_layout", **named, **of_cells, **place())
     for run in runs[:1]:
         origin = np.repeat(["real", "generated"], cells // 2)
-        xy = {"x": random.normal(0, 1, cells), "y": random.normal(0, 1, cells)}
-        named = {"run": run, "origin": origin, "cell": names, "cell_type": types}
-        found["virtual_cells"].append(pd.DataFrame(named | xy))
+        add("virtual_cells", run=run, origin=origin, **of_cells, **place())
         for modality in modalities:
-            named = {
-                "run": run,
-                "modality": modality,
-                "marker_of": name("type 1"),
-                "feature": name("f1"),
-            }
+            named = {"run": run, "modality": modality}
             kinds = sorted(set(types))
-            means = {
-                "cell_type": kinds,
-                "real": random.random(len(kinds)),
-                "generated": random.random(len(kinds)),
-            }
-            found["virtual_markers"].append(pd.DataFrame(named | means))
-            found["virtual_realism"].append(
-                pd.DataFrame([{"run": run, "modality": modality, "realism_auc": 0.9}])
-            )
+            means = {"real": random.random(len(kinds)), "generated": random.random(len(kinds))}
+            marker = {"marker_of": one, "feature": name("f1"), "cell_type": kinds}
+            add("virtual_markers", **named, **marker, **means)
+            add("virtual_realism", **named, realism_auc=[0.9])
     split = {"dataset": dataset, "scenario": scenario, "seed": 0}
     return {
-        name: joined([part.assign(**split) for part in found[name]], columns)
-        for name, columns in contract.items()
+        table: joined([part.assign(**split) for part in found[table]], columns)
+        for table, columns in projections.COLUMNS.items()
     }
 
 
@@ -414,99 +294,76 @@ def made_history(record: dict) -> pd.DataFrame:
     epochs = np.arange(1, 11)
     if KNOWN[record["method"]][0] != "model" or record["status"] == "diverged":
         return pd.DataFrame(columns=["epoch", "loss"])
-    losses = {
-        "loss": 100 / epochs,
-        "nll_rna": 90 / epochs,
-        "kl": 10 / epochs,
-        "validation_loss": 110 / epochs,
-    }
-    losses |= {"kept": (epochs == 10).astype(float)}
-    return pd.DataFrame({"epoch": epochs, "progress": epochs / 10} | losses)
+    heights = {"loss": 100, "nll_rna": 90, "kl": 10, "validation_loss": 110}
+    losses = {name: height / epochs for name, height in heights.items()}
+    saved = (epochs == 10).astype(float)
+    return pd.DataFrame({"epoch": epochs, "progress": epochs / 10, "kept": saved} | losses)
 
 
 def synthetic(folder: Path) -> SimpleNamespace:
     """Write the files that a benchmark leaves; the same bytes every time."""
     random = np.random.default_rng(0)
-    found = SimpleNamespace(
-        scores=[],
-        records=[],
-        features=[],
-        cells=[],
-        histories=[],
-        not_applicable=[],
-        folder=folder,
-        places=[],
-        seeds=SEEDS,
-    )
-    found.splits = [f"{dataset}/{scenario}" for dataset in MODALITIES for scenario in SCENARIOS]
-    for dataset, scenario, run in (
-        (d, s, r) for d in MODALITIES for s in SCENARIOS for r in METHODS
-    ):
+    lists = ("scores", "records", "features", "cells", "histories", "not_applicable", "places")
+    found = SimpleNamespace(folder=folder, seeds=SEEDS, **{name: [] for name in lists})
+    found.splits = [f"{dataset}/{scenario}" for dataset, scenario in product(MODALITIES, SCENARIOS)]
+    for dataset, scenario, run in product(MODALITIES, SCENARIOS, METHODS):
+        place = {"dataset": dataset, "scenario": scenario, "run": run}
         if not applies(scenario, run):
-            reason = "needs paired cells"
-            found.not_applicable.append(
-                {
-                    "dataset": dataset,
-                    "scenario": scenario,
-                    "run": run,
-                    "method": METHODS[run],
-                    "reason": reason,
-                }
-            )
+            absent = {"method": METHODS[run], "reason": "needs paired cells"}
+            found.not_applicable.append(place | absent)
             continue
-        here = folder / "runs" / dataset / scenario / run
-        found.places.append({"dataset": dataset, "scenario": scenario, "run": run})
-        records = [made_record(dataset, scenario, run, seed, random) for seed in SEEDS]
-        for record in records:
-            write_record(here / f"seed-{record['seed']}" / "run.json", record)
-            found.records.append(here / f"seed-{record['seed']}" / "run.json")
-            write_table(here / f"seed-{record['seed']}" / "history.tsv", made_history(record))
-            found.histories.append(here / f"seed-{record['seed']}" / "history.tsv")
+        found.places.append(place)
+        records = [made_record(*place.values(), seed, random) for seed in SEEDS]
         scores = pd.concat([made_scores(record, random) for record in records])
-        write_scores(here / "scores.tsv", scores)
-        parts = [made_features(record, random) for record in records]
-        write_table(here / "features.tsv", joined(parts, FEATURE_COLUMNS))
-        write_cells(here / "cells.npz", made_cells(records, scores, np.random.default_rng(1)))
-        found.cells.append(here / "cells.npz")
-        found.scores.append(here / "scores.tsv")
-        found.features.append(here / "features.tsv")
+        features = joined([made_features(record, random) for record in records], FEATURE_COLUMNS)
+        write_run(found, folder / "runs" / dataset / scenario / run, records, scores, features)
     for split in [*found.splits, "nowhere/paired"]:
         dataset, scenario = split.split("/")
         runs = ["vae_poe", "mvae", "mmvaepp"] if dataset in MODALITIES else []
         runs = [run for run in runs if status_of(dataset, scenario, run, 0) == "ok"]
-        projected = made_projections(
-            dataset if runs else next(iter(MODALITIES)), scenario, runs, random
-        )
-        for name, table in projected.items():
-            write_table(
-                folder / "projections" / split / f"{name}.tsv", table if runs else table.iloc[:0]
-            )
+        of_split = made_projections(dataset if runs else "pair", scenario, runs, random)
+        tables = {name: table if runs else table.iloc[:0] for name, table in of_split.items()}
+        write_tables(folder / "projections" / split, tables)
     return found
 
 
+def write_run(
+    found: SimpleNamespace,
+    here: Path,
+    records: list[dict],
+    scores: pd.DataFrame,
+    features: pd.DataFrame,
+) -> None:
+    """Write the files of all seeds of a run, and add their paths to `found`."""
+    for record in records:
+        of_seed = here / f"seed-{record['seed']}"
+        write_record(of_seed / "run.json", record)
+        write_table(of_seed / "history.tsv", made_history(record))
+        found.records.append(of_seed / "run.json")
+        found.histories.append(of_seed / "history.tsv")
+    write_scores(here / "scores.tsv", scores)
+    write_table(here / "features.tsv", features)
+    write_cells(here / "cells.npz", made_cells(records, scores, np.random.default_rng(1)))
+    found.scores.append(here / "scores.tsv")
+    found.features.append(here / "features.tsv")
+    found.cells.append(here / "cells.npz")
+
+
 def cards(room: str) -> dict[str, dict]:
-    """Return made-up cards, so that these tests know which method is a control and what chance is."""
+    """Return made-up cards, which say which method is a control and what chance is."""
+    if room == "datasets":
+        return {"pair": {"label": "Pair", "licence": "none"}}
+    made = {}
     if room == "methods":
-        return {
-            name: {"label": name.upper(), "kind": kind, "summary": f"About {name}."}
-            for name, (kind, *_) in KNOWN.items()
-        }
-    if room == "metrics":
+        for name, (kind, *_) in KNOWN.items():
+            made[name] = {"label": name.upper(), "kind": kind, "summary": f"About {name}."}
+    elif room == "metrics":
         keys = ("group", "best", "better", "chance")
-        return {
-            name: {
-                "label": catalog.card("metrics", name)["label"],
-                "definition": f"What {name} is.",
-                "doi": "10.1/x",
-            }
-            | dict(zip(keys, values, strict=True))
-            for name, values in METRICS.items()
-        }
-    return (
-        {"pair": {"label": "Pair", "licence": "none"}}
-        if room == "datasets"
-        else catalog.cards(room)
-    )
+        for name, values in METRICS.items():
+            label = catalog.card("metrics", name)["label"]
+            made[name] = {"label": label, "definition": f"What {name} is.", "doi": "10.1/x"}
+            made[name] |= dict(zip(keys, values, strict=True))
+    return made or catalog.cards(room)
 
 
 ALL_CARDS = {room: cards(room) for room in ("methods", "metrics", "datasets")}
@@ -551,28 +408,18 @@ def tabulate_results(found: SimpleNamespace, output: Path) -> None:
 
 
 def made_search(folder: Path, dataset: str) -> tuple[dict, Path]:
-    """Write what a search for the settings of an ablation leaves, as if it were a tuned run; return whose it is, and where."""
+    """Write a search for settings, with an ablation as the tuned run; return its place and folder."""
     place = {"dataset": dataset, "scenario": "paired", "run": "mvae-beta4", "seed": 0}
     output = folder / "tuning" / dataset
     facts = {"status": "ok", "seconds": 2.0, "cpu_seconds": 1.5, "message": ""}
-    settings = [(0.40, 1.0), (0.52, 4.0), (None, 9.0)]
     trials = [
         facts | {"trial": n, "objective": value, "beta": beta}
-        for n, (value, beta) in enumerate(settings)
+        for n, (value, beta) in enumerate([(0.40, 1.0), (0.52, 4.0), (None, 9.0)])
     ]
     write_trials(output / "trials.tsv", trials, ["beta"])
-    best = place | {
-        "of": "mvae",
-        "method": "mvae",
-        "metric": "mean",
-        "trials": 3,
-        "ended": 2,
-        "best_trial": 1,
-    }
-    write_best(
-        output / "best.json",
-        best | {"best": 0.52, "default": 0.4, "hyperparameters": {"beta": 4.0}},
-    )
+    best = place | {"of": "mvae", "method": "mvae", "metric": "mean", "trials": 3, "ended": 2}
+    best |= {"best_trial": 1, "best": 0.52, "default": 0.4, "hyperparameters": {"beta": 4.0}}
+    write_best(output / "best.json", best)
     return place, output
 
 

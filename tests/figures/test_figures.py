@@ -1,6 +1,6 @@
-"""What single figures draw, on tables small enough to know the answer; nothing of a large figure is cut, no labels overlap."""
+"""What single figures draw of small tables; nothing of a large figure is cut, no labels overlap."""
 
-from itertools import combinations
+from itertools import chain, combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from mosaicbench.catalog.run_metadata import RunMetadata
-from mosaicbench.figures._panels import label_rows
 from mosaicbench.figures.imputation import imputation
 from mosaicbench.figures.label_confusion import label_confusion
 from mosaicbench.figures.marker_dots import marker_dots
@@ -21,7 +20,7 @@ from mosaicbench.figures.training_curves import training_curves
 from mosaicbench.figures.umap import umap
 from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS
 from mosaicbench.report import projections, theme
-from mosaicbench.report.tables.contract import HISTORY_COLUMNS, RUN_COLUMNS, checked_runs
+from mosaicbench.report.tables.contract import HISTORY_COLUMNS, checked_runs
 from mosaicbench.stats.overall import overall
 
 DISPLAY = Path(__file__).parents[2] / "config/display.yaml"
@@ -65,37 +64,27 @@ THEME = theme_of({name: name for name in KINDS})
 
 
 def overall_scores(scores: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    return overall(
-        scores, runs, RunMetadata(CARDS, dict(zip(runs["run"], runs["method"], strict=True)))
-    )
+    methods = dict(zip(runs["run"], runs["method"], strict=True))
+    return overall(scores, runs, RunMetadata(CARDS, methods))
 
 
-def runs_table(methods: dict[str, str], *, status: dict[str, str] | None = None) -> pd.DataFrame:
-    found = {run: (status or {}).get(run, "ok") for run in methods}
+def runs_table(methods: dict[str, str], *, failed: str = "") -> pd.DataFrame:
+    rows = [(run, method, seed, "ok") for run, method in methods.items() for seed in (0, 1)]
+    table = pd.DataFrame(rows, columns=["run", "method", "seed", "status"]).assign(**SPLIT)
+    status = table["status"].mask(table["run"] == failed, "out_of_memory")
+    return checked_runs(table.assign(status=status))
+
+
+def scores_table(values: dict[str, dict[str, float]]) -> pd.DataFrame:
+    """Return scores from metric -> run -> mean of two seeds."""
     rows = [
-        SPLIT | {"run": r, "method": m, "seed": s, "status": found[r]}
-        for r, m in methods.items()
-        for s in (0, 1)
-    ]
-    return checked_runs(pd.DataFrame(rows).reindex(columns=RUN_COLUMNS))
-
-
-def scores_table(values: dict[tuple[str, str], float]) -> pd.DataFrame:
-    """Return scores from (run, metric) -> mean of two seeds."""
-    rows = [
-        SPLIT
-        | {
-            "run": run,
-            "seed": seed,
-            "metric": metric,
-            "direction": "x",
-            "normalization": "-",
-            "value": value + 0.001 * (seed - 0.5),
-        }
-        for (run, metric), value in values.items()
+        (metric, run, seed, value + 0.001 * (seed - 0.5))
+        for metric, of_runs in values.items()
+        for run, value in of_runs.items()
         for seed in (0, 1)
     ]
-    return pd.DataFrame(rows).assign(status="ok")[SCORE_COLUMNS]
+    table = pd.DataFrame(rows, columns=["metric", "run", "seed", "value"]).assign(**SPLIT)
+    return table.assign(direction="x", normalization="-", status="ok")[SCORE_COLUMNS]
 
 
 def of_cells(name: str, **columns: object) -> pd.DataFrame:
@@ -105,87 +94,54 @@ def of_cells(name: str, **columns: object) -> pd.DataFrame:
 RUNS = runs_table({name: name for name in KINDS})
 SCORES = scores_table(
     {
-        ("mvae", "foscttm"): 0.1,
-        ("mmvaepp", "foscttm"): 0.2,
-        ("cca", "foscttm"): 0.3,
-        ("oracle", "foscttm"): 0.0,
-    }
-    | {
-        ("random_latent", "foscttm"): 0.5,
-        ("mvae", "recall_at_10"): 0.4,
-        ("oracle", "recall_at_10"): 1.0,
-    }
-    | {
-        ("random_latent", "recall_at_10"): 0.2,
-        ("mvae", "modality_mixing"): 0.1,
-        ("oracle", "modality_mixing"): 0.5,
-    }
-    | {
-        ("random_latent", "modality_mixing"): 0.6,
-        ("mvae", "fit_seconds"): 10.0,
-        ("mmvaepp", "fit_seconds"): 20.0,
-    }
-    | {
-        ("cca", "fit_seconds"): 1.0,
-        ("oracle", "fit_seconds"): 0.1,
-        ("mmvaepp", "recall_at_10"): 0.3,
+        "foscttm": {"mvae": 0.1, "mmvaepp": 0.2, "cca": 0.3, "oracle": 0.0, "random_latent": 0.5},
+        "recall_at_10": {"mvae": 0.4, "mmvaepp": 0.3, "oracle": 1.0, "random_latent": 0.2},
+        "modality_mixing": {"mvae": 0.1, "oracle": 0.5, "random_latent": 0.6},
+        "fit_seconds": {"mvae": 10.0, "mmvaepp": 20.0, "cca": 1.0, "oracle": 0.1},
     }
 )
 OVERALL = overall_scores(SCORES, RUNS)
 
 
-def test_overview_scales_ranks_and_leaves_white_what_has_no_scale():
-    status = {"mmvaepp": "diverged"}
-    failed = SCORES[SCORES["run"] != "mmvaepp"]
-    runs = runs_table({name: name for name in KINDS}, status=status)
-    figure, drawn = overview_heat(
-        scores=failed, overall=overall_scores(failed, runs), runs=runs, theme=THEME
+def overview_of(scores: pd.DataFrame, runs: pd.DataFrame = RUNS) -> tuple[Figure, pd.DataFrame]:
+    return overview_heat(
+        scores=scores, overall=overall_scores(scores, runs), runs=runs, theme=THEME
     )
+
+
+def test_overview_scales_ranks_and_leaves_white_what_has_no_scale():
+    runs = runs_table({name: name for name in KINDS}, failed="mmvaepp")
+    figure, drawn = overview_of(SCORES[SCORES["run"] != "mmvaepp"], runs)
     cells = drawn.set_index(["metric", "run"])
     assert cells.loc[("recall_at_10", "mvae"), "scaled"] == pytest.approx((0.4 - 0.2) / (1 - 0.2))
+    # the control that knows nothing beats the oracle in mixing
     assert cells.loc[("modality_mixing", "mvae"), "mean"] == pytest.approx(0.1)
-    assert np.isnan(
-        cells.loc[("modality_mixing", "mvae"), "scaled"]
-    )  # the control that knows nothing beats the oracle
-    assert cells.loc[("foscttm", "mmvaepp"), "shown"] == "✗ diverged"
+    assert np.isnan(cells.loc[("modality_mixing", "mvae"), "scaled"])
+    assert cells.loc[("foscttm", "mmvaepp"), "shown"] == "✗ out_of_memory"
     assert np.isnan(cells.loc[("foscttm", "mmvaepp"), "mean"])
     assert cells.loc[("recall_at_10", "cca"), "shown"] == "–"
-    assert np.isnan(
-        cells.loc[("score", "mvae"), "rank"]
-    )  # the others failed or lack recall: it is the first of one
+    assert np.isnan(cells.loc[("score", "mvae"), "rank"])  # no other run has all scores
     texts = [text.get_text() for text in figure.findobj(Text)]
-    assert "✗ diverged" in texts
-    assert any("2 seeds" in text for text in texts)
-
-
-def test_overview_leaves_out_a_leading_zero_and_no_other():
-    values = {"mvae": -10.25, "mmvaepp": -0.25, "cca": 0.25, "oracle": 10.0}
-    scores = scores_table({(run, "recall_at_10"): value for run, value in values.items()})
-    _, drawn = overview_heat(
-        scores=scores, overall=overall_scores(scores, RUNS), runs=RUNS, theme=THEME
-    )
-    shown = drawn[drawn["metric"] == "recall_at_10"].set_index("run")["shown"]
-    assert shown[list(values)].to_list() == ["-10.250", "-.250", ".250", "10.000"]
-
-
-def test_overview_prints_the_place_among_those_that_are_ranked():
-    figure, drawn = overview_heat(scores=SCORES, overall=OVERALL, runs=RUNS, theme=THEME)
+    assert "✗ out_of_memory" in texts and any("2 seeds" in text for text in texts)
+    figure, drawn = overview_of(SCORES)
     places = drawn[drawn["metric"] == "score"].set_index("run")["rank"]
     assert places.dropna().to_dict() == {"mvae": 1, "mmvaepp": 2}
     assert sum(text.get_text().endswith("#1") for text in figure.findobj(Text)) == 1
 
 
-def test_no_other_run_beats_the_front_in_score_and_loss():
+def test_overview_leaves_out_a_leading_zero_and_no_other():
+    values = {"mvae": -10.25, "mmvaepp": -0.25, "cca": 0.25, "oracle": 10.0}
+    _, drawn = overview_of(scores_table({"recall_at_10": values}))
+    shown = drawn[drawn["metric"] == "recall_at_10"].set_index("run")["shown"]
+    assert shown[list(values)].to_list() == ["-10.250", "-.250", ".250", "10.000"]
+
+
+def test_no_other_run_beats_the_front_in_score_and_resource():
     figure, drawn = resources(overall=OVERALL, scores=SCORES, runs=RUNS, theme=THEME)
-    of_alignment = drawn[
-        (drawn["score"] == "alignment") & (drawn["metric"] == "fit_seconds")
-    ].set_index("run")
-    assert of_alignment["front"].to_dict() == {
-        "mvae": True,
-        "mmvaepp": False,
-    }  # CCA lacks recall; controls are ends of the scale
-    overall = drawn[drawn["score"] == "score"]
-    assert set(overall["run"]) == {"mvae", "mmvaepp"}
+    of_alignment = drawn[(drawn["score"] == "alignment") & (drawn["metric"] == "fit_seconds")]
+    fronts = of_alignment.set_index("run")["front"].to_dict()
+    assert fronts == {"mvae": True, "mmvaepp": False}  # CCA lacks recall, controls are not drawn
+    assert set(drawn.loc[drawn["score"] == "score", "run"]) == {"mvae", "mmvaepp"}
     assert len(figure.axes) == 3
 
 
@@ -197,182 +153,112 @@ def test_confusion_shares_are_of_the_true_type():
 
 
 def test_dots_are_scaled_from_the_lowest_to_the_highest_cluster():
-    values = {
-        "leiden": [0, 1, 2],
-        "mean": [1.0, 3.0, 2.0],
-        "above": [0.1, 0.9, 0.5],
-        "cells": 10,
-        "cell_type": "t",
-        "share": 1.0,
-    }
-    table = of_cells(
-        "markers",
-        run="mvae",
-        modality="rna",
-        normalization="lognorm",
-        feature="CD3D",
-        marks=1,
-        **values,
-    )
+    values = {"leiden": [0, 1, 2], "mean": [1.0, 3.0, 2.0], "above": [0.1, 0.9, 0.5]}
+    named = {"run": "mvae", "modality": "rna", "normalization": "lognorm", "feature": "CD3D"}
+    facts = {"marks": 1, "cells": 10, "cell_type": "t", "share": 1.0}
+    table = of_cells("markers", **named, **values, **facts)
     _, drawn = marker_dots(markers=table, runs=RUNS, theme=THEME)
     assert drawn["scaled"].tolist() == [0.0, 1.0, 0.5]
 
 
-def _imputed(runs: list[str], cells: int = 50) -> pd.DataFrame:
-    random = np.random.default_rng(0)
-    parts = []
-    for run in runs:
-        for direction, place in (
-            (d, p) for d in ("rna->adt", "adt->rna") for p in ("best", "median", "worst")
-        ):
-            values = {
-                "measured": random.random(cells),
-                "imputed": random.random(cells),
-                "cell": [f"c{i}" for i in range(cells)],
-            }
-            named = {
-                "direction": direction,
-                "normalization": "clr",
-                "feature": f"{place} feature",
-                "place": place,
-                "r": 0.5,
-            }
-            parts.append(of_cells("imputed_values", run=run, **named, **values))
-    return pd.concat(parts, ignore_index=True)
-
-
 def test_a_direction_that_a_run_does_not_impute_is_a_dash():
-    values = _imputed(["mvae", "mmvaepp"])
-    values = values[(values["run"] != "mvae") | (values["direction"] == "rna->adt")]
-    figure, drawn = imputation(
-        features=pd.DataFrame(columns=FEATURE_COLUMNS),
-        imputed_values=values,
-        runs=RUNS,
-        theme=THEME,
-    )
+    random, parts = np.random.default_rng(0), []
+    directions = ("mvae", "rna->adt"), ("mmvaepp", "rna->adt"), ("mmvaepp", "adt->rna")
+    for (run, direction), place in product(directions, ("best", "median", "worst")):
+        named = {"run": run, "direction": direction, "normalization": "clr", "place": place}
+        cells = {"cell": [f"c{i}" for i in range(50)], "feature": f"{place} feature", "r": 0.5}
+        both = {"measured": random.random(50), "imputed": random.random(50)}
+        parts.append(of_cells("imputed_values", **named, **cells, **both))
+    values, features = pd.concat(parts), pd.DataFrame(columns=FEATURE_COLUMNS)
+    figure, drawn = imputation(features=features, imputed_values=values, runs=RUNS, theme=THEME)
     shown = [text.get_text() for axes in figure.axes for text in axes.texts]
     assert shown.count("–") == 6  # of three scatters, and of three histograms
     assert shown.count("r = 0.50") == 9
     assert len(drawn) == len(values)
 
 
+def curves_of(epochs: np.ndarray, **curves: np.ndarray) -> tuple[Figure, pd.DataFrame]:
+    """Draw the losses of one run and seed."""
+    history = pd.DataFrame({"epoch": epochs} | curves).melt("epoch", var_name="loss")
+    history = history.assign(**SPLIT, run="mvae", seed=0)[HISTORY_COLUMNS]
+    return training_curves(history=history, runs=RUNS, theme=THEME)
+
+
 def test_losses_are_in_order_and_named_and_the_start_is_left_out():
     epochs = np.arange(1, 101)
-    curves = {
-        "kl": epochs / 10,
-        "nll_rna": 1000 / epochs,
-        "validation_loss": 1100 / epochs,
-        "loss": 1010 / epochs,
-    }
-    curves |= {
-        "discriminator_output_adt_cross_entropy": 1 / epochs,
-        "discriminator_output_adt_top_prediction": 0.5 + 0 * epochs,
-    }
-    parts = [
-        pd.DataFrame({"epoch": epochs, "loss": name, "value": x, "seed": 0})
-        for name, x in curves.items()
-    ]
-    history = pd.concat(parts).assign(**SPLIT, run="mvae")[HISTORY_COLUMNS]
-    figure, drawn = training_curves(history=history, runs=RUNS, theme=THEME)
+    curves = {"kl": epochs / 10, "nll_rna": 1000 / epochs, "validation_loss": 1100 / epochs}
+    curves["loss"] = 1010 / epochs
+    curves["discriminator_output_adt_cross_entropy"] = 1 / epochs
+    curves["discriminator_output_adt_top_prediction"] = 0.5 + 0 * epochs
+    figure, drawn = curves_of(epochs, **curves)
     titles = [axes.get_title(loc="left") for axes in figure.axes if axes.get_visible()]
-    assert titles == [
-        "Loss, train cells",
-        "Loss, validation cells",
-        "−log likelihood, RNA",
-        "KL divergence",
-        "Discriminator, output\nADT cross entropy",  # a line more, not cut
-    ]
+    labels = [THEME.loss(name) for name in THEME.order("losses", drawn["loss"])]
+    assert [title.replace("\n", " ") for title in titles] == labels  # broken, not cut
+    assert labels[:2] == ["Loss, train cells", "Loss, validation cells"]
     assert figure.axes[0].get_ylim()[1] < 200
     assert len(drawn) == 500
 
 
-def test_the_epoch_whose_weights_were_kept_is_marked_though_another_loss_less():
+def test_the_epoch_with_the_saved_weights_is_marked_though_another_has_a_lower_loss():
     epochs = np.arange(1, 11)
-    curves = {"validation_loss": 10.0 + epochs, "kept": (epochs == 7).astype(float)}
-    parts = [
-        pd.DataFrame({"epoch": epochs, "loss": name, "value": x, "seed": 0})
-        for name, x in curves.items()
-    ]
-    history = pd.concat(parts).assign(**SPLIT, run="mvae")[HISTORY_COLUMNS]
-    figure, drawn = training_curves(history=history, runs=RUNS, theme=THEME)
+    saved = (epochs == 7).astype(float)
+    figure, drawn = curves_of(epochs, validation_loss=10.0 + epochs, kept=saved)
     assert [line.get_xydata().tolist() for line in figure.axes[0].lines[1:]] == [[[7, 17]]]
     assert set(drawn["loss"]) == {"validation_loss"}
 
 
 def _layout(sources: tuple[str, ...], types: list[str]) -> pd.DataFrame:
-    random = np.random.default_rng(0)
+    random, parts = np.random.default_rng(0), []
     cells = len(types)
-    parts = []
+    named = {"run": "mvae", "cell": [f"c{i}" for i in range(cells)], "batch": "b"}
     for source in sources:
-        named = {
-            "run": "mvae",
-            "source": source,
-            "modality": source,
-            "cell": [f"c{i}" for i in range(cells)],
-            "batch": "b",
-        }
-        place = {
-            "leiden": random.integers(0, 9, cells),
-            "x": random.random(cells),
-            "y": random.random(cells),
-        }
-        parts.append(of_cells("projection", **named, **place, cell_type=types))
+        place = {"x": random.random(cells), "y": random.random(cells), "cell_type": types}
+        clusters = random.integers(0, 9, cells)
+        of_source = {"source": source, "modality": source, "leiden": clusters}
+        parts.append(of_cells("projection", **named, **of_source, **place))
     return pd.concat(parts, ignore_index=True)
+
+
+def legends_of(figure: Figure) -> dict[str, dict[str, str]]:
+    """Return title -> label -> colour of every legend of a panel."""
+    legends = [axes.get_legend() for axes in figure.axes if axes.get_legend()]
+    found = {}
+    for legend in legends:
+        entries = zip(legend.get_texts(), legend.legend_handles, strict=True)
+        colours = {text.get_text(): handle.get_color() for text, handle in entries}
+        found[legend.get_title().get_text()] = colours
+    return found
 
 
 def test_a_type_has_one_colour_in_every_figure_and_one_batch_no_column():
     layout = _layout(("rna", "adt"), ["a", "b", "c", ""] * 20)
     figure, _ = umap(projection=layout, imputed_layout=layout[:0], runs=RUNS, theme=THEME)
-    legends = {
-        axes.get_legend().get_title().get_text(): axes.get_legend()
-        for axes in figure.axes
-        if axes.get_legend()
-    }
+    legends = legends_of(figure)
     assert set(legends) == {"Modality", "Cell type", "Leiden cluster"}
-    two = {
-        "run": ["measured", "mvae"],
-        "direction": ["measured", "rna->adt"],
-        "cell": "c2",
-        "cell_type": "c",
-    }
-    few = of_cells("imputed_layout", **two, modality="adt", x=0.0, y=0.0)
-    other, _ = umap(
+    assert "unknown" in legends["Cell type"]
+    named = {"run": ["measured", "mvae"], "direction": ["measured", "rna->adt"]}
+    cell = {"cell": "c2", "cell_type": "c", "modality": "adt", "x": 0.0, "y": 0.0}
+    few = of_cells("imputed_layout", **named, **cell)
+    figure, _ = umap(
         imputed_layout=few, projection=layout, runs=RUNS, imputed_by="cell_type", theme=THEME
     )
-    alone = next(axes.get_legend() for axes in other.axes if axes.get_legend())
-
-    def colours(legend: object) -> dict[str, str]:
-        return {
-            t.get_text(): h.get_color()
-            for t, h in zip(legend.get_texts(), legend.legend_handles, strict=True)
-        }
-
-    assert colours(alone) == {"c": colours(legends["Cell type"])["c"]}
-    assert "unknown_labels" in colours(legends["Cell type"])
+    assert legends_of(figure) == {"Cell type": {"c": legends["Cell type"]["c"]}}
 
 
-@pytest.mark.parametrize(
-    ("sources", "latent"), [(("joint", "rna", "adt"), "joint"), (("rna", "adt"), "rna")]
-)
-def test_imputed_cells_have_the_colour_of_their_cluster_in_the_latents(sources, latent):
+@pytest.mark.parametrize("sources", [("joint", "rna", "adt"), ("rna", "adt")])
+def test_imputed_cells_have_the_colour_of_their_cluster_in_the_latents(sources):
     layout = _layout(sources, ["a", "b"] * 10)
-    where = {"run": ["measured", "mvae"] * 20, "direction": ["measured", "rna->adt"] * 20}
-    names = {
-        "cell": np.repeat([f"c{i}" for i in range(20)], 2),
-        "cell_type": np.repeat(["a", "b"] * 10, 2),
-    }
-    points = of_cells("imputed_layout", **where, **names, modality="adt", x=0.0, y=0.0)
+    named = {"run": ["measured", "mvae"] * 20, "direction": ["measured", "rna->adt"] * 20}
+    cells = {"cell": np.repeat([f"c{i}" for i in range(20)], 2), "cell_type": "a"}
+    points = of_cells("imputed_layout", **named, **cells, modality="adt", x=0.0, y=0.0)
     figure, drawn = umap(
         imputed_layout=points, projection=layout, runs=RUNS, imputed_by="leiden", theme=THEME
     )
-    clusters = layout[layout["source"] == latent].set_index("cell")["leiden"]
+    clusters = layout[layout["source"] == sources[0]].set_index("cell")["leiden"]
     imputed = drawn[drawn["run"] == "mvae"]
     assert list(imputed["leiden"]) == list(clusters[imputed["cell"]])
     assert set(drawn.loc[drawn["run"] == "measured", "leiden"]) == {""}
-    legend = next(axes.get_legend() for axes in figure.axes if axes.get_legend())
-    assert {text.get_text() for text in legend.get_texts()} == {
-        str(cluster) for cluster in clusters
-    }
+    assert set(legends_of(figure)["Leiden cluster"]) == set(clusters.astype(str))
 
 
 MANY = {f"run-{i}": "mvae" for i in range(22)} | {
@@ -382,64 +268,37 @@ MANY = {f"run-{i}": "mvae" for i in range(22)} | {
 }
 
 
-def _overview_of_many() -> object:
-    metrics = [name for names in FAMILIES.values() for name in names]
-    scores = scores_table(
-        {(run, metric): 0.5 for run in MANY for metric in (*metrics, "fit_seconds", "peak_host_mb")}
-    )
-    runs = runs_table(MANY, status={"run-3": "out_of_memory"})
-    scores = scores[scores["run"] != "run-3"]
-    return overview_heat(
-        scores=scores, overall=overall_scores(scores, runs), runs=runs, theme=theme_of(MANY)
-    )[0]
+def _scores_of_many(metrics: tuple[str, ...], step: float = 0.0) -> pd.DataFrame:
+    values = {run: 0.3 + step * place for place, run in enumerate(MANY)}
+    return scores_table(dict.fromkeys((*metrics, "fit_seconds", "peak_host_mb"), values))
 
 
-def _confusion_of_many() -> object:
+def _overview_of_many() -> Figure:
+    scores = _scores_of_many(tuple(chain(*FAMILIES.values())))
+    scores, runs = scores[scores["run"] != "run-3"], runs_table(MANY, failed="run-3")
+    tables = {"scores": scores, "overall": overall_scores(scores, runs), "runs": runs}
+    return overview_heat(**tables, theme=theme_of(MANY))[0]
+
+
+def _confusion_of_many() -> Figure:
     types = [f"{LONG} {i}" for i in range(30)]
+    same = {"cell_type": types, "transferred": types, "cells": 1000}
     parts = [
-        of_cells(
-            "transfers",
-            run=run,
-            direction=direction,
-            cell_type=types,
-            transferred=types,
-            cells=1000,
-        )
-        for run in list(MANY)[:4]
-        for direction in ("rna->adt", "adt->rna")
+        of_cells("transfers", run=run, direction=direction, **same)
+        for run, direction in product(list(MANY)[:4], ("rna->adt", "adt->rna"))
     ]
     return label_confusion(transfers=pd.concat(parts), runs=RUNS, theme=theme_of(MANY))[0]
 
 
-def _umap_of_many() -> object:
+def _umap_of_many() -> Figure:
     layout = _layout(("rna", "adt"), [f"{LONG} {i}" for i in range(40)])
     return umap(projection=layout, imputed_layout=layout[:0], runs=RUNS, theme=THEME)[0]
 
 
-def _resources_of_many() -> object:
-    scores = scores_table(
-        {
-            (r, m): 0.3 + 0.01 * i
-            for i, r in enumerate(MANY)
-            for m in ("foscttm", "fit_seconds", "peak_host_mb")
-        }
-    )
-    runs = runs_table(MANY)
-    library_size = overall_scores(scores, runs)
-    return resources(overall=library_size, scores=scores, runs=runs, theme=theme_of(MANY))[0]
-
-
-def test_rows_are_named_once_and_panels_beside_have_no_ticks_to_lay_out():
-    figure = Figure()
-    panels = figure.subplots(2, 3, sharex=True, sharey=True)
-    for axes in panels.ravel():
-        label_rows(axes, theme_of(MANY), list(MANY))
-    assert [axes.yaxis.get_visible() for axes in panels.ravel()] == [True, False, False] * 2
-    for axes in panels[:, 0]:
-        assert [label.get_text() for label in axes.get_yticklabels()] == [
-            theme_of(MANY).label("runs", run) for run in MANY
-        ]
-        assert all(label.get_visible() for label in axes.get_yticklabels())
+def _resources_of_many() -> Figure:
+    scores, runs = _scores_of_many(("foscttm",), step=0.01), runs_table(MANY)
+    tables = {"scores": scores, "overall": overall_scores(scores, runs), "runs": runs}
+    return resources(**tables, theme=theme_of(MANY))[0]
 
 
 @pytest.mark.parametrize(

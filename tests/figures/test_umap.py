@@ -14,20 +14,20 @@ from mosaicbench.commands._umap import NEIGHBORS, Neighbourhood
 
 @pytest.fixture(scope="module")
 def clouds():
-    """Three clouds of different sizes, (rows, dims), and whose each row is."""
+    """Three clouds of different sizes, (rows, dims), and the cloud of each row."""
     rng = np.random.default_rng(0)
-    whose = np.repeat([0, 1, 2], [80, 60, 40])
-    return rng.normal(size=(180, 6)) + 12 * np.eye(6)[whose], whose
+    cloud_of = np.repeat([0, 1, 2], [80, 60, 40])
+    return rng.normal(size=(180, 6)) + 12 * np.eye(6)[cloud_of], cloud_of
 
 
 def test_clouds_stay_apart_and_are_the_clusters(clouds):
-    z, whose = clouds
+    z, cloud_of = clouds
     found = Neighbourhood.of(z)
     xy = found.layout(0)
-    centres = np.array([xy[whose == cloud].mean(axis=0) for cloud in range(3)])
-    assert (((xy[:, None] - centres) ** 2).sum(-1).argmin(1) == whose).all()
+    centres = np.array([xy[cloud_of == cloud].mean(axis=0) for cloud in range(3)])
+    assert (((xy[:, None] - centres) ** 2).sum(-1).argmin(1) == cloud_of).all()
     clusters = found.clusters(0)
-    assert all(len(set(whose[clusters == cluster])) == 1 for cluster in set(clusters))
+    assert all(len(set(cloud_of[clusters == cluster])) == 1 for cluster in set(clusters))
     assert (np.diff(np.bincount(clusters)) <= 0).all()  # the largest is called 0
 
 

@@ -1,4 +1,4 @@
-"""The pages in a real browser: they stand alone, fit a phone, and their tables sort, filter and give reasons."""
+"""The report in a browser: it fits a phone, and its tables sort, filter and give reasons."""
 
 import pytest
 import synthetic_results
@@ -41,9 +41,8 @@ def window():
         yield browser
 
 
-@pytest.mark.parametrize("width", [DESKTOP, PHONE])
-@pytest.mark.parametrize("dark", [False, True])
-def test_a_page_stands_alone_and_fits_its_window(pages, window, width, dark):
+@pytest.mark.parametrize(("width", "dark"), [(DESKTOP, False), (PHONE, True)])
+def test_a_page_requests_nothing_and_fits_its_window(pages, window, width, dark):
     window.open(pages / "report.html", width=width, dark=dark)
     window.run("document.querySelectorAll('details').forEach(details => { details.open = true; })")
     window.run("document.querySelectorAll('img').forEach(image => { image.loading = 'eager'; })")

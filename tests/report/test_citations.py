@@ -44,7 +44,7 @@ def test_what_was_used_is_cited_once_and_nothing_else():
     unused = ("Sutter", "k-nearest", 'B{\\"u}ttner, Maren', "PyTorch", "cited =", "package =")
     assert not [words for words in (*unused, "Shuffled}") if words in text]
     last = text.splitlines()[-1]
-    assert last.startswith("% Without a paper")
+    assert last.startswith("% Without a verified paper")
     assert "Shuffled" in last and "package unheard-of 1.0" in last
     keys = re.findall(r"^@\w+\{([^,]+), .*\}$", text, re.MULTILINE)
     assert len(keys) == len(set(keys)) == text.count("\n@")
@@ -84,7 +84,7 @@ def test_every_entry_of_the_file_is_asked_for_by_somebody():
 
 
 def test_the_paper_of_a_card_is_that_of_its_doi():
-    """The year and the first author that a card says stand in the entry of its DOI."""
+    """The entry of a DOI has the year and the first author of its card."""
     known = {entry.get("doi", "").lower(): entry["text"] for entry in citations.references()}
     for name, card in catalog.cards("methods").items():
         entry = known.get(card["doi"].lower())

@@ -1,11 +1,10 @@
-"""The report of a benchmark: it needs no network, holds every run and every reason, and escapes what it is given."""
+"""The report: it needs no network, holds every run and every reason, and escapes what it is given."""
 
 import base64
 import hashlib
 import html
 import io
 import re
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,12 +20,11 @@ from synthetic_results import (
     cards,
     draw_figure,
     identified,
-    made_cells,
-    made_history,
     made_record,
     made_scores,
     tabulate_results,
     write_report,
+    write_run,
 )
 
 from mosaicbench.catalog import catalog
@@ -34,208 +32,151 @@ from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.commands import report
 from mosaicbench.data.audit import audit_table
 from mosaicbench.data.normalize import Learned
-from mosaicbench.files.runs import read_record, write_record
-from mosaicbench.files.scores import FEATURE_COLUMNS, write_cells, write_scores
+from mosaicbench.files.runs import read_record
+from mosaicbench.files.scores import FEATURE_COLUMNS
 from mosaicbench.files.tables import write_table
-from mosaicbench.report import theme
 from mosaicbench.report.page import embedded_figures, reference_sections, render
 from mosaicbench.report.page.failures import REMEDIES
 from mosaicbench.report.page.report_page import report_page
 from mosaicbench.report.page.split import CIRCULAR, LABEL_GROUPS
-from mosaicbench.report.page.summary import best_runs, fitted_on, leader, leaders, packages
+from mosaicbench.report.page.summary import fitted_on, leader, leaders
 from mosaicbench.report.records import read_audits
 from mosaicbench.report.tables.contract import read_tables
+from mosaicbench.report.theme import Theme
 from mosaicbench.stats.sanity import CHECK_COLUMNS, MARKS
 from mosaicbench.workflow.layout import CHEAP, Jobs, Results
 
 HOSTILE = "<script>alert('&\"')</script>"
 
 
-def _sections(page: str) -> dict[str, str]:
+def sections_of(page: str) -> dict[str, str]:
     return dict(re.findall(r'<section id="([a-z0-9-]+)">(.*?)</section>', page, flags=re.DOTALL))
 
 
-def _outside(page: str) -> str:
-    """Return a page without its pictures."""
-    return re.sub(r"src='data:image/[^']+'", "src='data:'", page)
+def page_of(results, tables=None, **changed) -> str:
+    """Return the page of the results without figures and records, with changed tables or facts."""
+    facts = {
+        "tables": results.tables | (tables or {}),
+        "figures": results.folder / "nowhere",
+        "figure_cards": {},
+        "theme": results.theme,
+        "config": {},
+        "splits": results.splits,
+        "records": [],
+        "audits": {},
+        "registered": {},
+        "citations": "",
+    }
+    return report_page(**facts | changed)
 
 
-def test_report_needs_no_network_and_is_light(results):
-    outside = _outside(results.html)
+def findings(*rows: tuple) -> dict[str, pd.DataFrame]:
+    """Return findings of checks in the first split, from (run, check, metric, message)."""
+    rows = [("pair", "paired", *row[:3], "0, 1, 2", row[3]) for row in rows]
+    return {"sanity_checks": pd.DataFrame(rows, columns=CHECK_COLUMNS)}
+
+
+def test_report_needs_no_network_and_runs_only_its_own_script(results):
+    outside = re.sub(r"src='data:image/[^']+'", "src='data:'", results.html)
     assert not re.search(r"(src|url|@import)\s*[=(]?\s*[\"']?\s*(https?:)?//", outside)
-    assert set(re.findall(r"https?://[a-z.]+/", outside)) == {
-        "https://doi.org/"
-    }  # links, which nobody follows by itself
+    assert set(re.findall(r"https?://[a-z.]+/", outside)) == {"https://doi.org/"}
     assert "default-src 'none'" in outside
     assert set(re.findall(r"<img [^>]*src='(.{5})", results.html)) == {"data:"}
     assert len(results.html) < 12_000_000
-
-
-def test_the_script_of_the_page_is_the_one_that_its_policy_names(results):
     (script,) = re.findall(r"<script>(.*?)</script>", results.html, flags=re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'" in results.html
 
 
-def test_the_vendored_script_is_the_one_whose_sum_and_version_are_stated(results):
+def test_the_vendored_script_has_the_stated_sum_and_version(results):
     assets = Path(render.__file__).parent / "assets"
-    said = (assets / "README.md").read_text()
-    assert hashlib.sha256((assets / "sortable.min.js").read_bytes()).hexdigest() in said
-    version = re.search(r"`sortable-tablesort` ([0-9.]+)", said).group(1)
+    stated = (assets / "README.md").read_text()
+    assert hashlib.sha256((assets / "sortable.min.js").read_bytes()).hexdigest() in stated
+    version = re.search(r"`sortable-tablesort` ([0-9.]+)", stated).group(1)
     assert f"sortable-tablesort {version} by" in results.html
     assert "public domain" in (assets / "sortable.LICENSE.txt").read_text()
 
 
-def test_every_figure_that_was_drawn_is_shown_with_caption_rows_and_alternative(results):
-    drawn = [
-        path.relative_to(results.folder) for path in (results.folder / "figures").rglob("*.svg")
-    ]
+def test_every_drawn_figure_is_shown_with_caption_rows_and_alternative(results):
+    folder = results.folder
+    drawn = [path.relative_to(folder) for path in (folder / "figures").rglob("*.svg")]
     assert {path.stem for path in drawn} == set(FIGURES)
-    assert results.html.count("<img ") == len(drawn)
-    assert all(
-        re.findall(r'<img [^>]*alt="[^"]{10,}"', figure)
-        for figure in re.findall(r"<img [^>]*>", results.html)
-    )
+    assert len(re.findall(r'<img [^>]*alt="[^"]{10,}"', results.html)) == len(drawn)
     for path in drawn:
         assert f'<a href="{path.with_suffix(".tsv")}">' in results.html
     for name in FIGURES:
-        caption = re.sub(
-            "`(.*?)`", r"<code>\1</code>", str(escape(catalog.card("figures", name)["caption"]))
-        )
+        caption = str(escape(catalog.card("figures", name)["caption"]))
+        caption = re.sub("`(.*?)`", r"<code>\1</code>", caption)
         assert results.html.count(caption) == sum(path.stem == name for path in drawn)
 
 
-def test_a_picture_is_an_svg_unless_it_is_heavy_and_a_full_page_says_where_it_is(
-    tmp_path, monkeypatch
-):
+def test_a_picture_is_an_svg_unless_it_is_heavy(tmp_path, monkeypatch):
     monkeypatch.setattr(embedded_figures, "LARGEST_SVG", 1000)
     red = np.zeros((20, 30, 3), dtype=np.uint8) + np.array([200, 30, 40], dtype=np.uint8)
-    for name in ("heavy", "light"):
-        Image.fromarray(red).save(tmp_path / f"{name}.png")
+    Image.fromarray(red).save(tmp_path / "heavy.png")
     (tmp_path / "heavy.svg").write_text("<svg>" + "<path/>" * 1000 + "</svg>")
     (tmp_path / "light.svg").write_text(
         "<?xml version='1.0'?><svg><!-- no --><text fill='#123'>100%\n&amp; more</text></svg>"
     )
-    cards = {name: {"label": name, "caption": ""} for name in ("heavy", "light", "not_drawn")}
-    heavy, light = embedded_figures.EmbeddedFigures(tmp_path, cards).of()
+    names = {name: {"label": name, "caption": ""} for name in ("heavy", "light", "not_drawn")}
+    heavy, light = embedded_figures.embedded_figures(tmp_path, names)
     head, content = heavy["uri"].split(",")
     assert head == "data:image/png;base64"
-    np.testing.assert_array_equal(
-        np.asarray(Image.open(io.BytesIO(base64.b64decode(content))).convert("RGB")), red
-    )
-    assert light["uri"] == (
-        "data:image/svg+xml;charset=utf-8,<svg><text fill=&#39;%23123&#39;>100%25 &amp;amp; more</text></svg>"
-    )
-    monkeypatch.setattr(embedded_figures, "LARGEST_TOTAL", len(heavy["uri"]))
-    assert [
-        picture["uri"] is None for picture in embedded_figures.EmbeddedFigures(tmp_path, cards).of()
-    ] == [False, True]
+    shown = Image.open(io.BytesIO(base64.b64decode(content))).convert("RGB")
+    np.testing.assert_array_equal(np.asarray(shown), red)
+    text = "<svg><text fill=&#39;%23123&#39;>100%25 &amp;amp; more</text></svg>"
+    assert light["uri"] == f"data:image/svg+xml;charset=utf-8,{text}"
 
 
 def test_report_holds_every_run_every_reason_and_the_best_in_bold(results):
-    sections = _sections(results.html)
+    sections = sections_of(results.html)
     for place in range(len(results.splits)):
         headline = sections[f"split-{place + 1}"].split("</table>")[0]
         assert re.findall(r'data-run="([^"]+)"', headline) == results.theme.order("runs", METHODS)
-    for text in (
-        "✗ diverged",
-        "0123456789ab",
-        "2.13.0",
-        "About ridge.",
-        'href="https://doi.org/10.1/x"',
-    ):
+    for text in ("✗ diverged", "0123456789ab", "2.13.0", "About ridge.", "https://doi.org/10.1/x"):
         assert text in results.html
-    for text in (
-        "loss is not finite in epoch 3",
-        "needs paired cells",
-        "logs/fit/pair/unpaired/mmvaepp/seed-0.log",
-    ):
+    log = "logs/fit/pair/unpaired/mmvaepp/seed-0.log"
+    for text in ("not finite in epoch 3", "needs paired cells", log, REMEDIES["diverged"][:20]):
         assert text in sections["absent"]
-    assert REMEDIES["diverged"][:20] in sections["absent"]
     row = re.search(r'<tr data-run="oracle">.*?</tr>', sections["split-1"], flags=re.DOTALL).group()
     assert 'class="best"' not in row
     assert 'class="best"' in sections["split-1"]
 
 
 def test_a_dash_and_a_cross_say_why_and_sort_after_every_number(results):
-    sections = _sections(results.html)
+    sections = sections_of(results.html)
 
     def cells(split: int, run: str) -> list[str]:
-        row = re.search(
-            rf'<tr data-run="{run}">(.*?)</tr>', sections[f"split-{split}"], flags=re.DOTALL
-        ).group(1)
+        row = rf'<tr data-run="{run}">(.*?)</tr>'
+        row = re.search(row, sections[f"split-{split}"], flags=re.DOTALL).group(1)
         return re.findall(r"<td[^>]*>.*?</td>", row)
 
     assert results.splits[1] == "pair/unpaired"
     diverged, absent = cells(2, "mmvaepp")[2], cells(2, "cca")[2]
-    assert 'data-sort=""' in diverged
+    assert 'data-sort=""' in diverged and ">✗ diverged<" in diverged
     assert 'title="diverged: loss is not finite in epoch 3 (seeds 0, 1, 2)"' in diverged
-    assert ">✗ diverged<" in diverged
     assert 'data-sort=""' in absent
     assert 'title="not applicable: needs paired cells"' in absent
     assert "not given by this method" in cells(1, "ridge")[2]
-    assert (
-        "not given by this method" in cells(1, "constant")[6]
-    )  # that it collapsed is not the reason
-    mean = (
-        results.tables["headline"]
-        .set_index(["dataset", "scenario", "run", "metric"])
-        .loc["pair", "paired", "mvae", "foscttm"]
-    )
-    assert f'data-sort="{mean["mean"]}"' in cells(1, "mvae")[2]
+    assert "not given by this method" in cells(1, "constant")[6]  # not because it collapsed
+    headline = results.tables["headline"].set_index(["dataset", "scenario", "run", "metric"])
+    mean = headline.loc[("pair", "paired", "mvae", "foscttm"), "mean"]
+    assert f'data-sort="{mean}"' in cells(1, "mvae")[2]
 
 
 def test_summary_says_who_leads_which_controls_were_run_and_what_failed(results):
-    summary = _sections(results.html)["summary"]
-    overall = (
-        results.tables["overall"]
-        .query("dataset == '(all)' and scenario == 'paired'")
-        .set_index("run")
-    )
-    leader = overall["rank"].idxmin()
+    summary = sections_of(results.html)["summary"]
+    overall = results.tables["overall"].query("dataset == '(all)' and scenario == 'paired'")
+    overall = overall.set_index("run")
     may_win = overall["rank"].notna() & overall["may_win"]
-    said = (
-        f"(model) has the highest overall score of {may_win.sum()} runs that answer every question"
+    first = overall.loc[may_win, "rank"].idxmin()
+    assert (
+        f"{first.upper()} (model) has the highest overall score of {may_win.sum()} run" in summary
     )
-    assert f"{leader.upper()} {said}" in summary
     assert "ORACLE" in summary
     assert "4 fits diverged: VAE_MLP, MMVAEPP" in summary
-    differ = results.tables["distances"].query("metric == 'foscttm'")["differs"]
-    said = (
-        f"differs in {differ.sum()} of {len(differ)} splits"
-        if differ.any()
-        else f"is the same in all {len(differ)} splits"
-    )
-    assert f"FOSCTTM: by Euclidean and cosine distance the best run {said}; " in summary
+    assert "FOSCTTM: by Euclidean and cosine distance the best run" in summary
     assert "collapsed:" not in summary  # a control is meant to
-
-
-def test_summary_says_plainly_where_a_wrapped_package_is_best(results):
-    places = [tuple(split.split("/")) for split in results.splits]
-    best = best_runs(results.tables, results.theme)
-    assert packages(results.tables["runs"], best, places, results.theme) == ""  # none took part
-
-    def said(*wrapped):
-        methods = {
-            name: card | ({"wraps": {}} if name in wrapped else {})
-            for name, card in ALL_CARDS["methods"].items()
-        }
-        theme = replace(
-            results.theme, run_metadata=RunMetadata(ALL_CARDS | {"methods": methods}, METHODS)
-        )
-        return packages(results.tables["runs"], best, places, theme)
-
-    contests = len(best[["dataset", "scenario", "metric"]].drop_duplicates())
-    winner = best["run"].mode()[0]
-    won = best[best["run"] == winner]
-    assert said(winner).startswith(
-        f"Wrapped packages have the best mean in {len(won)} of these {contests}: {winner.upper()}"
-    )
-    assert said(winner).count(f"{winner.upper()} in ") == len(
-        won[["dataset", "scenario"]].drop_duplicates()
-    )
-    loser = next(run for run in METHODS if run not in set(best["run"]))
-    assert said(loser) == f"No wrapped package has the best mean in any of these {contests}."
 
 
 @pytest.mark.parametrize(
@@ -245,18 +186,15 @@ def test_summary_says_plainly_where_a_wrapped_package_is_best(results):
         ((0.1, 0.0, 0.2), "no interval reaches the leader"),
     ],
 )
-def test_a_leader_is_apart_only_where_no_interval_reaches_it(results, second, words):
+def test_a_leader_is_apart_only_if_no_interval_reaches_it(results, second, words):
     rows = [("mvae", 1.0, 0.7, 0.6, 0.8), ("pca_joint", 2.0, *second)]
     ranked = pd.DataFrame(rows, columns=["run", "rank", "score", "low", "high"])
-    ranked.loc[1, "high"] = max(second)
     ranked["not_above"] = ["alignment, imputation", ""]
-    said = html.unescape(leader(ranked, results.theme))
-    assert words in said
-    assert "The best baseline is PCA_JOINT" in said
-    assert (
-        "It is no better than knowing each cell's type (in alignment) and than the mean of each cell's type"
-        in said
-    )
+    text = html.unescape(leader(ranked, results.theme))
+    assert words in text
+    assert "The best baseline is PCA_JOINT" in text
+    below = "knowing each cell's type (in alignment) and than the mean of each cell's type"
+    assert below in text
 
 
 def test_a_run_that_may_not_win_leads_nothing_and_is_named(results):
@@ -264,106 +202,79 @@ def test_a_run_that_may_not_win_leads_nothing_and_is_named(results):
     of_all = overall[(overall["dataset"] == "(all)") & (overall["scenario"] == "paired")]
     first = of_all.loc[of_all["rank"] == 1, "run"].iloc[0]
     barred = overall.assign(may_win=overall["may_win"] & (overall["run"] != first))
-    said = {entry["scenario"].lower(): entry["words"] for entry in leaders(barred, results.theme)}[
-        "paired"
-    ]
-    assert not said.startswith(results.theme.label("runs", first))
-    assert (
-        f"Not called the best, whatever their score: {results.theme.label('runs', first)}" in said
-    )
+    entries = {entry["scenario"]: entry["words"] for entry in leaders(barred, results.theme)}
+    label = results.theme.label("runs", first)
+    assert not entries["Paired"].startswith(label)
+    assert f"Never called the best: {label}" in entries["Paired"]
     nobody = leaders(overall.assign(may_win=False), results.theme)
     assert all(entry["words"].startswith("None leads") for entry in nobody)
 
 
-def test_a_mark_of_a_check_stands_beside_the_name_wherever_a_run_is_ranked(results, tmp_path):
+def test_marks_of_checks_are_beside_the_run_and_the_score(results):
     check, sign = next(iter(MARKS.items()))
-    rows = [(*split.split("/"), "mvae", check, "all", "0", "why") for split in results.splits]
-    tables = results.tables | {"sanity_checks": pd.DataFrame(rows, columns=CHECK_COLUMNS)}
-    given = {
-        "figures": tmp_path,
-        "figure_cards": {},
-        "theme": results.theme,
-        "config": {},
-        "splits": results.splits,
-        "records": [],
-    }
-    page = report_page(tables=tables, **given)
-    named = f"{results.theme.label('runs', 'mvae')} {sign}"
-    assert f"{sign} {check}: a check gave this mark" in page
+    tables = findings(
+        ("mvae", check, "all", "why"),
+        ("mvae", "chance", "foscttm", "no better than guessing"),
+        ("oracle", "control", "foscttm", "0.500, but has to be best"),
+    )
+    page = page_of(results, tables)
     for name in ("overall", "ranks", "split-1"):
-        assert named in _sections(page)[name], name
+        assert f"{results.theme.label('runs', 'mvae')} {sign}" in sections_of(page)[name], name
+    assert f"{sign} {check}: a sanity check gave this mark" in page
     assert sign not in results.html
+    assert re.search(r'title="no better than guessing">[^<]* ≈<', page)
+    assert "no better than guessing" in sections_of(page)["sanity-checks"]
+    head = page[: page.index("<section")]
+    assert "Do not trust these results yet" in head
+    assert "0.500, but has to be best" in head
+    assert "no better than guessing" not in head
 
 
 def test_the_report_says_who_fits_a_part_of_the_train_cells(results):
-    rows = [
-        ("pair", "paired", run, 0, epoch, loss, epoch + gap * (loss != "loss"))
-        for run, gap in (("mvae", 1), ("vae_poe", 0))
-        for epoch in (1, 2)
-        for loss in ("loss", "validation_loss")
-    ]
-    history = pd.DataFrame(
-        rows, columns=["dataset", "scenario", "run", "seed", "epoch", "loss", "value"]
-    )
+    rows = [("mvae", 1, 1.0, 2.0), ("mvae", 2, 1.0, 3.0), ("vae_poe", 1, 1.0, 1.0)]
+    history = pd.DataFrame(rows, columns=["run", "epoch", "loss", "validation_loss"])
+    history = history.melt(["run", "epoch"], var_name="loss_", value_name="value")
+    history = history.rename(columns={"loss_": "loss"}).assign(dataset="d", scenario="s", seed=0)
+    settings = {"mvae": 0.1, "vae_poe": 0.1, "oracle": 0.1, "cca": None}
     records = [
-        {"run": run, "hyperparameters": {"validation": 0.1}}
-        for run in ("mvae", "vae_poe", "oracle")
+        {"run": run, "hyperparameters": {"validation": fraction}}
+        for run, fraction in settings.items()
     ]
-    records.append({"run": "cca", "hyperparameters": {}})
-    said = fitted_on(records, history, results.theme)
-    assert (
-        said
-        == "MVAE fit 90 % of the train cells, the others tell when to stop; VAE_POE, CCA fit all."
-    )
+    text = fitted_on(records, history, results.theme)
+    assert text.startswith("MVAE fit 90 % of the train cells")
+    assert text.endswith("VAE_POE, CCA fit all train cells.")
     assert fitted_on(records[1:], history, results.theme) == ""
 
 
 def test_hyperparameters_are_those_of_the_records(results):
     records = [read_record(path) for path in results.records]
     for record in records:
-        record["hyperparameters"] = {
-            "beta": 4.0 if record["run"] == "mvae-beta4" else 1.0,
-            "novel": record["seed"],
-        }
-    described = {
-        about["id"]: about
-        for about in reference_sections.methods(results.tables["runs"], records, results.theme)
-    }
-    shown = described["mvae"]["hyperparameters"]
-    assert [column.label for column in shown.columns] == [
-        "Hyperparameter",
-        "Default",
-        "mvae",
-        "mvae-beta4",
-    ]
-    rows = {row.cells[0].text: [cell.text for cell in row.cells[1:]] for row in shown.sections[""]}
+        beta = 4.0 if record["run"] == "mvae-beta4" else 1.0
+        record["hyperparameters"] = {"beta": beta, "novel": record["seed"]}
+    methods = reference_sections.methods(results.tables["runs"], records, results.theme)
+    (shown,) = [method["hyperparameters"] for method in methods if method["id"] == "mvae"]
+    labels = [column.label for column in shown.columns]
+    assert labels == ["Hyperparameter", "Default", "mvae", "mvae-beta4"]
+    texts = [[cell.text for cell in cells] for _, cells in shown.sections[""]]
+    rows = {name: values for name, *values in texts}
     assert rows["beta"] == ["1.0", "1.0", "4.0"]
     assert rows["novel"] == ["–", "0, 1, 2", "0, 1, 2"]
     assert rows["learning_rate"][1:] == ["–", "–"]
 
 
-def test_datasets_whose_files_nothing_can_verify_say_so(results):
-    config = {
-        "datasets": {
-            "pair": {"from": "teaseq"},
-            "cll": None,
-            "hao_citeseq": {},
-            "mine": {"path": "teaseq"},
-        }
-    }
-    registered = report._registered(config)
+def test_the_registry_describes_datasets_and_unverified_files(results):
+    stanzas = {"pair": {"from": "teaseq"}, "cll": None, "mine": {"path": "teaseq"}}
+    registered = report._registered({"datasets": stanzas | {"hao_citeseq": {}}})
     assert set(registered) == {"pair", "cll", "hao_citeseq"}
     assert registered["cll"]["unverified"] == ["CLL_data.RData", "sample_metadata.txt"]
     assert not registered["hao_citeseq"]["unverified"]  # the lengths are known
-    described = reference_sections.datasets(results.tables["runs"], {}, results.theme, registered)
+    runs = results.tables["runs"]
+    described = reference_sections.datasets(runs, {}, results.theme, registered)
     facts = {about["id"]: about["facts"].get("unverified", "") for about in described}
-    assert facts["pair"].startswith("no checksum and no length is public of GSM5123951")
-    assert not any(fact for name, fact in facts.items() if name != "pair")
-
-
-def test_a_dataset_without_a_card_is_described_by_the_registry(results):
+    assert "GSM5123951" in facts.pop("pair")
+    assert not any(facts.values())
     registered = report._registered({"datasets": {"teaseq_small": None}})
-    runs = results.tables["runs"].assign(dataset="teaseq_small")
+    runs = runs.assign(dataset="teaseq_small")
     (described,) = reference_sections.datasets(runs, {}, results.theme, registered)
     assert set(described["facts"]) == {"summary", "labels", "licence", "citation"}
     assert described["facts"]["citation"].startswith("Swanson et al. 2021")
@@ -371,258 +282,126 @@ def test_a_dataset_without_a_card_is_described_by_the_registry(results):
 
 def test_provenance_names_every_machine_and_every_commit(results):
     records = [read_record(path) for path in results.records[:3]]
-    records[0] |= {
-        "hardware": {"cpu": "Some CPU", "cores": 8, "memory_mb": 16384},
-        "git_commit": "another",
-    }
-    records[0]["arithmetic"] = {"tf32": False}
-    found = reference_sections.provenance(results.tables["runs"], records)
-    assert found["commits"] == 2
-    assert found["facts"]["Code (commit)"] == "another (1 fit), 0123456789ab (2 fits)"
-    assert found["facts"]["Training computed with"] == "tf32 False"
-    machines = [[cell.text for cell in row.cells] for row in found["machines"].sections[""]]
-    assert machines == [
-        ["Some CPU", "8", "16 GiB", "cpu", "1", "1"],
-        ["–", "–", "–", "cpu", "1", "2"],
-    ]
+    hardware = {"cpu": "Some CPU", "cores": 8, "memory_mb": 16384}
+    records[0] |= {"hardware": hardware, "git_commit": "another", "arithmetic": {"tf32": False}}
+    facts = reference_sections.provenance(results.tables["runs"], records)
+    assert facts["commits"] == 2
+    assert facts["facts"]["Code (commit)"] == "another (1 fit), 0123456789ab (2 fits)"
+    assert facts["facts"]["Training computed with"] == "tf32 False"
+    machines = [[cell.text for cell in cells] for _, cells in facts["machines"].sections[""]]
+    known, unknown = ["Some CPU", "8", "16 GiB"], ["–", "–", "–"]
+    assert machines == [[*known, "cpu", "1", "1"], [*unknown, "cpu", "1", "2"]]
 
 
-def test_report_escapes_what_it_is_given(results, tmp_path):
-    def hostile(table: pd.DataFrame) -> pd.DataFrame:
-        return table.assign(
-            **{
-                c: table[c].replace({"mvae": HOSTILE})
-                for c in ("run", "method", "dataset")
-                if c in table
-            }
-        )
-
-    read = {name: hostile(table) for name, table in results.tables.items()}
-    read["runs"] = read["runs"].assign(message=HOSTILE, device=HOSTILE)
-    read["sanity_checks"] = pd.DataFrame(
-        [["pair", "paired", *[HOSTILE] * 5]], columns=CHECK_COLUMNS
-    )
-    read["published"] = read["published"].assign(method=HOSTILE, remark=HOSTILE)
-    record = read_record(results.records[0]) | {
-        "device": HOSTILE,
-        "hyperparameters": {HOSTILE: HOSTILE},
-    }
-    page = report_page(
-        tables=read,
-        figures=tmp_path,
-        figure_cards={},
-        theme=theme.Theme(
-            display=results.theme.display,
-            run_metadata=RunMetadata(ALL_CARDS, METHODS | {HOSTILE: HOSTILE}),
-        ),
-        config={"title": HOSTILE, "key": HOSTILE},
-        splits=results.splits,
-        records=[record],
-    )
+def test_report_escapes_what_it_is_given(results):
+    tables = {}
+    for name, table in results.tables.items():
+        columns = [column for column in ("run", "method", "dataset") if column in table]
+        tables[name] = table.assign(**table[columns].replace({"mvae": HOSTILE}))
+    tables["runs"] = tables["runs"].assign(message=HOSTILE, device=HOSTILE)
+    tables |= findings((HOSTILE, *[HOSTILE] * 3))
+    tables["published"] = tables["published"].assign(method=HOSTILE, remark=HOSTILE)
+    record = read_record(results.records[0])
+    record |= {"device": HOSTILE, "hyperparameters": {HOSTILE: HOSTILE}}
+    run_metadata = RunMetadata(ALL_CARDS, METHODS | {HOSTILE: HOSTILE})
+    theme = Theme(display=results.theme.display, run_metadata=run_metadata)
+    config = {"title": HOSTILE, "key": HOSTILE}
+    page = page_of(results, tables, theme=theme, config=config, records=[record])
     assert page.count("<script") == 1  # the page's own
     assert page.count("&lt;script&gt;") > 10
     assert HOSTILE not in page
 
 
-def test_report_shows_overall_scores_ranks_tests_gates_and_published_numbers(results):
-    sections = _sections(results.html)
+def test_report_shows_overall_scores_ranks_tests_checks_and_published_numbers(results):
+    sections = sections_of(results.html)
     assert {"overall", "ranks", "sanity-checks", "published", "split-1"} <= set(sections)
-    bodies = re.findall(
-        r"<tbody>(.*?)</tbody>", sections["overall"].split("</table>")[0], flags=re.DOTALL
+    overall = sections["overall"]
+    complete, incomplete, controls = re.findall(
+        r"<tbody>(.*?)</tbody>", overall.split("</table>")[0], flags=re.DOTALL
     )
-    complete, incomplete, controls = bodies
-    assert "MVAE" in complete
-    assert "VAE_MLP" not in complete
-    assert "RIDGE" not in complete
-    assert "VAE_MLP" in incomplete
-    missing = re.search(r"Missing: (.*?)</p>", sections["overall"], flags=re.DOTALL).group(1)
+    assert "MVAE" in complete and "RIDGE" not in complete
+    assert "VAE_MLP" in incomplete and "VAE_MLP" not in complete and "†" in incomplete
+    assert "ORACLE" in controls
+    missing = re.search(r"Missing: (.*?)</p>", overall, flags=re.DOTALL).group(1)
     assert "VAE_MLP (triple: seed 2 diverged)" in missing
     assert "RIDGE (alignment, Label transfer accuracy)" in missing
-    assert "†" in incomplete
-    assert "ORACLE" in controls
-    assert "Not applicable: CCA, PROCRUSTES" in sections["overall"]
-    assert (
-        "t over seeds, of these datasets; it says nothing about other datasets"
-        in sections["overall"]
-    )
-    assert "<img" in sections["ranks"]
-    assert "no value for triple seed 2" in sections["ranks"]
-    assert "Paired tests" in sections["split-1"]
-    assert "p (Holm)" in sections["split-1"]
-    assert "***" not in results.html
-    assert "None agrees with a result here" in sections["published"]
+    assert "Not applicable: CCA, PROCRUSTES" in overall
+    assert "t over seeds, of these datasets; it says nothing about other datasets" in overall
+    assert "<img" in sections["ranks"] and "no value for triple seed 2" in sections["ranks"]
+    assert "Paired tests" in sections["split-1"] and "p (Holm)" in sections["split-1"]
+    assert "No published number is comparable" in sections["published"]
     assert "the protein file was loaded as both modalities" in sections["published"]
     assert sections["published"].count("UniVI") >= 10
 
 
-def test_report_marks_what_cannot_be_told_from_chance(results, tmp_path):
-    row = {
-        "dataset": "pair",
-        "scenario": "paired",
-        "run": "mvae",
-        "check": "chance",
-        "metric": "foscttm",
-        "seeds": "0, 1, 2",
-    }
-    control = row | {
-        "run": "oracle",
-        "check": "control",
-        "metric": "foscttm",
-        "message": "0.500, but has to be best",
-    }
-    sanity_checks = pd.DataFrame(
-        [row | {"message": "no better than guessing"}, control], columns=CHECK_COLUMNS
-    )
-    page = report_page(
-        tables=results.tables | {"sanity_checks": sanity_checks},
-        figures=tmp_path,
-        figure_cards={},
-        theme=results.theme,
-        config={},
-        splits=results.splits,
-        records=[],
-    )
-    assert len(re.findall(r'title="no better than guessing">[^<]* ≈<', page)) == 1
-    assert "no better than guessing" in _sections(page)["sanity-checks"]
-    head = page[: page.index("<section")]
-    assert "Do not trust these results yet: a control is not where theory puts it." in head
-    assert "0.500, but has to be best" in head
-    assert "no better than guessing" not in head
-    assert "in 2 places:" in page
-
-
-@pytest.mark.parametrize("origin", [["rna", "adt"], [], None])
-def test_report_marks_label_scores_that_are_circular(results, tmp_path, origin):
-    page = report_page(
-        tables=results.tables,
-        figures=tmp_path,
-        figure_cards={},
-        theme=results.theme,
-        config={"datasets": {"pair": {} if origin is None else {"labels_from": origin}}},
-        splits=results.splits,
-        records=[],
-    )
-    sections = _sections(page)
-    of_pair = [
-        text
-        for text in (sections[f"split-{i + 1}"] for i in range(len(results.splits)))
-        if CIRCULAR in text
+@pytest.mark.parametrize(
+    ("stanza", "fact"),
+    [
+        ({"labels_from": ["rna", "adt"]}, ["RNA, ADT"]),
+        ({"labels_from": []}, ["none of the modalities"]),
+        ({}, []),
+    ],
+)
+def test_report_marks_label_scores_that_are_circular(results, stanza, fact):
+    sections = sections_of(page_of(results, config={"datasets": {"pair": stanza}}))
+    marked = [
+        set(re.findall(rf">([^<>]*)\xa0{CIRCULAR}<", sections[f"split-{place + 1}"]))
+        for place in range(len(results.splits))
     ]
-    assert len(of_pair) == (
-        sum(split.startswith("pair/") for split in results.splits) if origin else 0
-    )
-    marked = {label for text in of_pair for label in re.findall(rf">([^<>]*)\xa0{CIRCULAR}<", text)}
-    groups = {
-        name: results.theme.run_metadata.group(name)
-        for name in results.tables["headline"]["metric"].unique()
-    }
-    label_subset = {name for name, group in groups.items() if group in LABEL_GROUPS}
-    assert len(marked) == (len(label_subset) if origin else 0) > (0 if origin else -1)
-    expected = {None: "", (): "none of the modalities", ("rna", "adt"): "RNA, ADT"}[
-        None if origin is None else tuple(origin)
-    ]
-    found = re.findall(r"<dt>labels from</dt><dd>([^<]*)</dd>", sections["datasets"])
-    assert found == ([] if origin is None else [expected])
+    metrics = results.tables["headline"]["metric"].unique()
+    is_label = [results.theme.run_metadata.group(name) in LABEL_GROUPS for name in metrics]
+    for split, labels in zip(results.splits, marked, strict=True):
+        is_circular = split.startswith("pair/") and stanza.get("labels_from")
+        assert len(labels) == (sum(is_label) if is_circular else 0)
+    assert re.findall(r"<dt>labels from</dt><dd>([^<]*)</dd>", sections["datasets"]) == fact
 
 
-def _page_with_audit(results, tmp_path, scenarios):
-    obs = pd.DataFrame(
-        {"batch": list("xy" * 10), "donor": list("abcd" * 5)}, index=[f"c{i}" for i in range(20)]
-    )
-    in_query = np.arange(20) < 6
-    others = [
-        (
-            "-",
-            Learned(
-                "hidden cell types balance which cells are measured in what",
-                obs.index[6:],
-                "design",
-            ),
-        )
-    ]
-    audit = audit_table(obs.iloc[:20], in_query, {}, stratified=True, others=others)
-    lies = Results(tmp_path / "results")
-    write_table(f"{lies.split('pair', 'paired', 0)}/audit.tsv", audit)
-    return report_page(
-        tables=results.tables,
-        figures=tmp_path,
-        figure_cards={},
-        theme=results.theme,
-        config={"scenarios": scenarios},
-        splits=results.splits,
-        records=[],
-        audits=read_audits(lies, results.tables["runs"]),
-    )
-
-
-def test_report_says_which_groups_both_sides_share_and_which_scenario_holds_them_out(
-    results, tmp_path
-):
-    page = _page_with_audit(
-        results, tmp_path, {"paired": {}, "unpaired": {"split": {"by": "donor"}}}
-    )
-    section = html.unescape(_sections(page)["split-1"])
-    assert (
-        "share 2 of 2 groups of batch, so scores say nothing about a new batch. No scenario here holds them out"
-        in section
-    )
-    label = results.theme.label("scenarios", "unpaired")
-    words = "share 4 of 4 groups of donor, so scores say nothing about a new donor. Scenarios that hold them out:"
-    assert f"{words} {label}." in section
-    assert (
-        page.count("so scores say nothing about a new donor") == 1
-    )  # only of the split with an audit
-
-
-def test_report_says_that_hidden_types_balance_the_design(results, tmp_path):
-    section = _sections(_page_with_audit(results, tmp_path, {}))["split-1"]
-    assert "is balanced by cell types that methods do not see" in section
+def test_report_says_what_both_sides_share_and_what_balances_the_design(results, tmp_path):
+    names = [f"c{i}" for i in range(20)]
+    obs = pd.DataFrame({"batch": list("xy" * 10), "donor": list("abcd" * 5)}, index=names)
+    others = [("-", Learned("hidden cell types balance the design", obs.index[6:], "design"))]
+    audit = audit_table(obs, np.arange(20) < 6, {}, stratified=True, others=others)
+    folder = Results(tmp_path)
+    write_table(f"{folder.split('pair', 'paired', 0)}/audit.tsv", audit)
+    audits = read_audits(folder, results.tables["runs"])
+    page = html.unescape(page_of(results, audits=audits))
+    section = sections_of(page)["split-1"]
+    assert "2 of 2 groups of batch" in section and "4 of 4 groups of donor" in section
+    assert "<code>split: {by: donor}</code>" in section
+    assert page.count("so scores say nothing about a new donor") == 1  # only of the audited split
+    assert "Hidden cell types balance" in section
 
 
 @pytest.mark.parametrize("status", ["ok", "crashed"])
 def test_report_of_one_seed_of_one_run(tmp_path, monkeypatch, status):
     """The least that can be reported: no interval, no rank, no test, or nothing but a failure."""
     monkeypatch.setattr(catalog, "cards", cards)
-    record = made_record("pair", "paired", "mvae", 0, np.random.default_rng(0)) | {"status": status}
-    scores = made_scores(record, np.random.default_rng(0))
+    random = np.random.default_rng(0)
+    place = {"dataset": "pair", "scenario": "paired", "run": "mvae"}
+    record = made_record(**place, seed=0, random=random) | {"status": status}
+    scores = made_scores(record, random)
     if status == "crashed":
-        scores = identified(
-            pd.DataFrame(
-                [("status", "run", "-", np.nan)],
-                columns=["metric", "direction", "normalization", "value"],
-            ),
-            record,
-        )
-    where = tmp_path / "runs/pair/paired/mvae/seed-0/run.json"
-    write_record(where, record)
-    write_scores(tmp_path / "scores.tsv", scores)
-    write_cells(tmp_path / "cells.npz", made_cells([record], scores, np.random.default_rng(0)))
-    write_table(tmp_path / "features.tsv", pd.DataFrame(columns=FEATURE_COLUMNS))
-    found = SimpleNamespace(
-        folder=tmp_path, splits=["pair/paired"], not_applicable=[], records=[where]
-    )
-    found.places, found.seeds = [{"dataset": "pair", "scenario": "paired", "run": "mvae"}], [0]
-    found.histories = [where.with_name("history.tsv")]
-    write_table(found.histories[0], made_history(record | {"status": "diverged"}))
-    found.scores, found.cells, found.features = (
-        [tmp_path / name] for name in ("scores.tsv", "cells.npz", "features.tsv")
-    )
+        scores = identified([("status", "run", "-", np.nan)], record)
+    lists = ("scores", "records", "features", "cells", "histories", "not_applicable")
+    found = SimpleNamespace(folder=tmp_path, splits=["pair/paired"], places=[place], seeds=[0])
+    vars(found).update({name: [] for name in lists})
+    features = pd.DataFrame(columns=FEATURE_COLUMNS)
+    write_run(found, tmp_path / "runs/pair/paired/mvae", [record], scores, features)
     tabulate_results(found, tmp_path / "tables")
     for figure in ("mean_ranks", "scores_by_run", "overview_heat"):
         draw_figure(found, figure, tmp_path / "figures")
     write_report(found, tmp_path / "report.html")
-    page = (tmp_path / "report.html").read_text()
-    assert ("✗ crashed" in page) == (status == "crashed")
-    read = read_tables(tmp_path / "tables")
-    assert read["paired_tests"].empty
-    assert read["ranks"]["rank"].isna().all()
-    assert len(read["overall"]) == 1
+    assert ("✗ crashed" in (tmp_path / "report.html").read_text()) == (status == "crashed")
+    tables = read_tables(tmp_path / "tables")
+    assert tables["paired_tests"].empty
+    assert tables["ranks"]["rank"].isna().all()
+    assert len(tables["overall"]) == 1
 
 
 def test_a_failed_fit_names_the_log_of_the_job_that_made_it(tmp_path):
     logs = Jobs(tmp_path, "log")
     names = ("pair", "paired", "ridge")
-    assert logs.of_fit(*names, 0) == logs.fit(*names, 0)  # none is there
+    assert logs.of_fit(*names, 0) == logs.fit(*names, 0)  # no log exists
     for log in (logs.fit(*names[:2], CHEAP), logs.fit(*names)):  # of all cheap runs, of all seeds
         Path(log).parent.mkdir(parents=True)
         Path(log).write_text("")

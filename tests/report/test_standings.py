@@ -1,16 +1,17 @@
-"""Who stands where, and its LaTeX: means, ranks, what is missing and what failed, and that a document of it can be set."""
+"""Rankings and their LaTeX: means, ranks, what is missing, what failed."""
 
 import re
 import shutil
 import subprocess
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from mosaicbench.catalog.run_metadata import TRAITS, RunMetadata
-from mosaicbench.files.scores import SCORE_COLUMNS
+from mosaicbench.catalog import catalog
+from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.report import latex, theme
 from mosaicbench.report.tables.contract import (
     RANKING_COLUMNS,
@@ -40,24 +41,7 @@ CARDS = {
         name: {"label": name, "kind": kind, "inputs": ("pairs",), "transductive": name == "cca"}
         for name, kind in KINDS.items()
     },
-    "metrics": {
-        "foscttm": {
-            "label": "FOSCTTM",
-            "better": "lower",
-            "best": 0.0,
-            "chance": 0.5,
-            "group": "alignment",
-        },
-        "imputation_skill": {
-            "label": "skill",
-            "better": "higher",
-            "best": 1.0,
-            "chance": 0.0,
-            "group": "imputation",
-        },
-        "fit_seconds": {"label": "seconds", "better": "lower", "group": "resources"},
-        "label_floor": {"label": "floor", "better": "lower", "group": "reference"},
-    },
+    "metrics": catalog.cards("metrics"),
     "datasets": {},
 }
 ROSTER = RunMetadata(cards=CARDS, methods=METHODS)
@@ -71,52 +55,29 @@ VALUES = {
 
 
 def _results(datasets: tuple[str, ...] = ("d_1", "e")) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return scores and runs of two seeds; the run with the odd name diverged, mmvaepp does not apply to the last dataset."""
+    """Return scores and runs of two seeds.
+
+    The run with the odd name diverged; mmvaepp does not apply to the last dataset.
+    """
     scores, runs = [], []
-    for dataset in datasets:
-        for run in KINDS:
-            absent = run == "mmvaepp" and dataset != datasets[0]
-            status = "not_applicable" if absent else "diverged" if "&" in run else "ok"
-            for seed in (0, 1):
-                named = {"dataset": dataset, "scenario": "paired", "run": run, "seed": seed}
-                runs.append(
-                    named
-                    | {"method": METHODS[run], "status": status, "seed": None if absent else seed}
-                )
-                if status != "ok":
-                    continue
-                for metric, value in zip(("foscttm", "imputation_skill"), VALUES[run], strict=True):
-                    if value is not None:
-                        spread = 0.0 if value in (0.0, 1.0) else 0.01 * (seed - 0.5)
-                        scores.append(
-                            named
-                            | {
-                                "metric": metric,
-                                "direction": "a->b",
-                                "normalization": "-",
-                                "value": value + spread,
-                            }
-                        )
-                scores.append(
-                    named
-                    | {
-                        "metric": "fit_seconds",
-                        "direction": "run",
-                        "normalization": "-",
-                        "value": 3.0 + seed,
-                    }
-                )
-                scores.append(
-                    named
-                    | {
-                        "metric": "label_floor",
-                        "direction": "run",
-                        "normalization": "-",
-                        "value": 0.1,
-                    }
-                )
-    scores = checked_scores(pd.DataFrame(scores).assign(status="ok")[SCORE_COLUMNS])
-    return scores, checked_runs(pd.DataFrame(runs).reindex(columns=RUN_COLUMNS))
+    for dataset, run, seed in product(datasets, KINDS, (0, 1)):
+        is_absent = run == "mmvaepp" and dataset != datasets[0]
+        status = "not_applicable" if is_absent else "diverged" if "&" in run else "ok"
+        runs.append((dataset, run, METHODS[run], status, None if is_absent else seed))
+        if status == "ok":
+            values = dict(zip(("foscttm", "imputation_skill"), VALUES[run], strict=True))
+            for metric, value in values.items():
+                if value is not None:
+                    spread = 0.0 if value in (0.0, 1.0) else 0.01 * (seed - 0.5)
+                    scores.append((dataset, run, seed, metric, "a->b", value + spread))
+            scores.append((dataset, run, seed, "fit_seconds", "run", 3.0 + seed))
+            scores.append((dataset, run, seed, "label_floor", "run", 0.1))
+    scores = pd.DataFrame(
+        scores, columns=["dataset", "run", "seed", "metric", "direction", "value"]
+    ).assign(scenario="paired", normalization="-", status="ok")
+    runs = pd.DataFrame(runs, columns=["dataset", "run", "method", "status", "seed"])
+    runs = runs.assign(scenario="paired").reindex(columns=RUN_COLUMNS)
+    return checked_scores(scores), checked_runs(runs)
 
 
 def _rankings(datasets: tuple[str, ...] = ("d_1", "e")) -> pd.DataFrame:
@@ -189,16 +150,6 @@ def test_over_datasets_only_runs_of_all_of_them_have_a_mean_and_ranks_come_with_
     assert whole.loc["mvae", ["rank", "rank_low", "rank_high"]].tolist() == [1, 1, 1]
     assert whole.loc["mvae", "best"] and not whole.loc["cca", "best"]
     assert set(_rankings(("d_1",))["dataset"]) == {"d_1"}
-
-
-def test_traits_say_what_a_run_uses():
-    rows = _of("d_1", "foscttm")
-    assert rows.loc["cca", list(TRAITS)].to_dict() == {
-        "transductive": "yes",
-        "takes_labels": "no",
-        "takes_links": "no",
-        "takes_pairs": "yes",
-    }
 
 
 def test_latex_escapes_bolds_dashes_and_crosses():

@@ -22,15 +22,9 @@ def search(dataset, objectives, best, **searched):
     trials = pd.DataFrame({"trial": range(len(objectives)), "objective": objectives} | searched)
     trials = trials.assign(status="ok", seconds=2.0, cpu_seconds=1800.0, message="")
     chosen = {name: values[best] for name, values in searched.items()} if best else {}
-    said = {
-        "dataset": dataset,
-        "scenario": "paired",
-        "run": "mvae-tuned",
-        "seed": 0,
-        "of": "mvae",
-        "hyperparameters": chosen,
-    }
-    return said, trials[[*COLUMNS, *searched]]
+    place = {"dataset": dataset, "scenario": "paired", "run": "mvae-tuned", "seed": 0}
+    best_json = place | {"of": "mvae", "hyperparameters": chosen}
+    return best_json, trials[[*COLUMNS, *searched]]
 
 
 @pytest.fixture
@@ -47,20 +41,14 @@ def searches():
 def scores(values):
     """Return a table of FOSCTTM: (dataset, run) -> a value for each seed."""
     rows = [
-        {
-            "dataset": dataset,
-            "scenario": "paired",
-            "run": run,
-            "seed": seed,
-            "metric": "foscttm",
-            "direction": direction,
-        }
-        | {"normalization": "-", "value": value, "status": "ok"}
+        (dataset, run, seed, value, direction)
         for (dataset, run), of_seeds in values.items()
         for seed, value in enumerate(of_seeds)
         for direction in ("a->b", "b->a")
     ]
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows, columns=["dataset", "run", "seed", "value", "direction"])
+    same = {"scenario": "paired", "metric": "foscttm", "normalization": "-", "status": "ok"}
+    return table.assign(**same)
 
 
 @pytest.fixture
@@ -138,18 +126,17 @@ def tables_of(searches, table, run_metadata):
     return found | {"tuning_proposals": proposals(trials, TUNED)}
 
 
-def test_the_section_says_all_of_it_and_is_absent_without_tuning(searches, made_up, theme):
-    asked = {"fraction": 0.25, "objective": "foscttm", "per_seed": False}
+def test_the_section_has_all_parts_and_is_absent_without_tuning(searches, made_up, theme):
+    stanza = {"fraction": 0.25, "objective": "foscttm", "per_seed": False}
     tables = tables_of(searches, made_up, theme.run_metadata)
-    section = tuning(tables, {"tuning": asked}, theme)
-    assert "most query cells of the other seeds" in section["told"]
-    assert (
-        "other seeds" not in tuning(tables, {"tuning": asked | {"per_seed": True}}, theme)["told"]
-    )
-    assert "2 searches of at most 4 trials each, 4 CPU hours" in section["told"]
-    assert "FOSCTTM on 25% of the train cells; 1 trials failed" in section["told"]
-    assert section["verdict"].endswith("tuned 1, defaults 0, not told apart 1.")
-    assert (len(section["gains"]), len(section["settings"]), len(section["proposals"])) == (3, 2, 1)
+    section = tuning(tables, {"tuning": stanza}, theme)
+    assert "2 searches of at most 4 trials each, 4 CPU hours" in section["searches"]
+    assert "FOSCTTM on 25% of the train cells; 1 trials failed" in section["searches"]
+    assert "other seeds" in section["searches"]
+    per_seed = tuning(tables, {"tuning": stanza | {"per_seed": True}}, theme)
+    assert "other seeds" not in per_seed["searches"]
+    assert section["verdict"].endswith("tuned 1, defaults 0, not separable 1.")
+    assert [len(section[name]) for name in ("gains", "settings", "proposals")] == [3, 4, 1]
     assert tuning(tables_of([], made_up, theme.run_metadata), {}, theme) is None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from textwrap import fill
 
 import numpy as np
@@ -25,7 +25,9 @@ ROW = 0.24  # inches
 DASHED = {"color": QUIET, "linewidth": 0.9, "linestyle": (0, (3, 2))}  # at chance
 OVER_ROWS = {"y": 1.0}  # of a title: rows have no ticks above, so matplotlib need not look for them
 FLOOR = 0.01  # the least value on a logarithmic axis
+PLAIN = FuncFormatter(lambda value, place: f"{value:,.0f}" if value >= 1 else f"{value:g}")
 LONGEST_KEY = 32  # names
+OF_DIRECTION = ["direction", "normalization"]
 
 Part = tuple[tuple[float, float], Callable[[SubFigure], pd.DataFrame]]  # of a stacked figure
 
@@ -38,14 +40,18 @@ def nothing(sentence: str, columns: Sequence[str]) -> tuple[Figure, pd.DataFrame
     return empty(sentence), pd.DataFrame(columns=columns)
 
 
+def grid(
+    width: float, height: float, rows: int, columns: int, **look: object
+) -> tuple[Figure, np.ndarray]:
+    """Return a figure of so many inches, and its (rows, columns) panels; `look` as in `subplots`."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **look)
+
+
 def stacked(parts: Sequence[Part]) -> tuple[Figure, pd.DataFrame]:
     """Return a figure with parts below each other, and the rows that they drew.
 
-    Parameters
-    ----------
-    parts
-        Width and height of each part in inches, and the function that draws into its subfigure and
-        returns the rows drawn.
+    A part is its width and height in inches, and a function that draws into a subfigure.
     """
     widths, heights = zip(*(size for size, _ in parts), strict=True)
     figure = Figure(figsize=(max(widths), sum(heights) + 0.3), layout="constrained")
@@ -86,41 +92,52 @@ def shape(panels: int) -> tuple[int, int]:
     return math.ceil(panels / columns), columns
 
 
+def legend_below(figure: Figure, handles: Sequence[Line2D], columns: int, **look: object) -> None:
+    """Add a legend in so many columns below a figure."""
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, **look)
+
+
 # --- directions of imputation --------------------------------------------------------------------
 
 
-def panels_of_directions(
-    room: Figure | SubFigure, directions: pd.DataFrame, rows: list[str], label: str, theme: Theme
-) -> list[Axes]:
-    """Return a panel per direction and normalization, with a row per run; `label` names x."""
-    lines, columns = shape(len(directions))
+def size_of_directions(values: pd.DataFrame, row: float, above: float) -> tuple[float, float]:
+    """Return the inches that :func:`rows_of_directions` needs; `row` and `above` are of a panel."""
+    lines, columns = shape(len(values[OF_DIRECTION].drop_duplicates()))
+    return 1.4 + 2.7 * columns, lines * (above + row * values["run"].nunique())
+
+
+def rows_of_directions(
+    room: Figure | SubFigure, values: pd.DataFrame, label: str, theme: Theme
+) -> Iterator[tuple[Axes, int, dict[str, str], pd.DataFrame]]:
+    """Yield a row per direction and run: its panel, its place there, its names and its values.
+
+    A panel shows one direction and normalization; `label` names its x axis.
+    """
+    rows = theme.order("runs", values["run"])
+    named = values[OF_DIRECTION].drop_duplicates().sort_values("normalization")
+    order = theme.directions(named["direction"])
+    named = named.sort_values("direction", key=lambda names: names.map(order.index), kind="stable")
+    lines, columns = shape(len(named))
     panels = room.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    used = list(panels[: len(directions)])
-    for axes in panels[len(directions) :]:
+    for axes in panels[len(named) :]:
         axes.set_visible(False)
-    for axes, (direction, normalization) in zip(
-        used, directions.itertuples(index=False), strict=True
-    ):
-        label_rows(axes, theme, rows)
-        axes.set_title(f"{theme.direction(direction)}  ({normalization})", **OVER_ROWS)
-    for axes in used[-columns:]:
+    for axes in panels[: len(named)][-columns:]:
         axes.set_xlabel(label)
         axes.tick_params(labelbottom=True)
-    return used
-
-
-def directions_of(values: pd.DataFrame, theme: Theme) -> pd.DataFrame:
-    """Return the distinct directions and normalizations of a table in display order."""
-    found = values[["direction", "normalization"]].drop_duplicates().sort_values("normalization")
-    order = theme.directions(found["direction"])
-    return found.sort_values("direction", key=lambda names: names.map(order.index), kind="stable")
+    for axes, names in zip(panels, named.to_dict("records"), strict=False):
+        label_rows(axes, theme, rows)
+        title = f"{theme.direction(names['direction'])}  ({names['normalization']})"
+        axes.set_title(title, **OVER_ROWS)
+        of_direction = values[(values[OF_DIRECTION] == [*names.values()]).all(axis=1)]
+        for row, run in enumerate(rows):
+            yield axes, row, names | {"run": run}, of_direction[of_direction["run"] == run]
 
 
 # --- rows of runs --------------------------------------------------------------------------------
 
 
 def label_rows(axes: Axes, theme: Theme, runs: list[str]) -> None:
-    """Give each run a row, the first on top, with a line between models, baselines and controls.
+    """Give each run a row, with a line between models, baselines and controls.
 
     A panel that shares its rows with one to its left has no axis: hidden ticks cost layout time.
     """
@@ -156,6 +173,11 @@ def mark_interval(axes: Axes, row: int, low: float, high: float, colour: str) ->
         axes.plot([low, high], [row, row], **look)
 
 
+def mark_failed(axes: Axes, x: pd.Series, **look: object) -> None:
+    """Draw crosses at the lower edge."""
+    axes.plot(x, [0.02] * len(x), "x", ms=4, transform=axes.get_xaxis_transform(), **look)
+
+
 def write_beside(axes: Axes, row: float, text: str, **look: object) -> None:
     """Write a text at the right of a row."""
     look = {"va": "center", "color": QUIET, "fontsize": 6} | look
@@ -172,13 +194,8 @@ def better(theme: Theme, metric: str, lower: str, higher: str) -> str:
 
 def plain_log(axes: Axes) -> None:
     """Write the numbers of a logarithmic axis in full, only at its larger ticks."""
-    axes.xaxis.set_major_formatter(plain_numbers())
+    axes.xaxis.set_major_formatter(PLAIN)
     axes.xaxis.set_minor_formatter(NullFormatter())
-
-
-def plain_numbers() -> FuncFormatter:
-    """Return the formatter for full numbers on a logarithmic axis."""
-    return FuncFormatter(lambda value, place: f"{value:,.0f}" if value >= 1 else f"{value:g}")
 
 
 def measured_resources(table: pd.DataFrame, column: str) -> list[str]:
@@ -201,6 +218,11 @@ def cloud(axes: Axes, x: pd.Series, y: pd.Series, colours: object, *, points: in
     axes.scatter(x, y, c=colours, s=size, linewidths=0, alpha=0.8, rasterized=True)
 
 
+def shuffled(points: pd.DataFrame) -> pd.DataFrame:
+    """Return points in random order, so that no group covers another."""
+    return points.iloc[np.random.default_rng(0).permutation(len(points))]
+
+
 # --- text and legends ----------------------------------------------------------------------------
 
 
@@ -220,20 +242,23 @@ def shortened(name: str, *, most: int = 28) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
+def handle(label: str, **look: object) -> Line2D:
+    """Return a line of a legend."""
+    return Line2D([], [], label=label, **look)
+
+
 def dot(label: str, colour: str, *, size: float = 4, **look: object) -> Line2D:
     """Return a legend's dot."""
     point = {"marker": "o", "linestyle": "none", "color": colour, "ms": size}
-    return Line2D([], [], label=label, **point | look)
+    return handle(label, **point | look)
 
 
 def legend_of_runs(
     room: Figure | SubFigure, theme: Theme, runs: Iterable[str], *more: Line2D
 ) -> None:
     """Add a legend of runs in display order, and of `more`, at the right."""
-    handles = [
-        Line2D([], [], label=theme.label("runs", run), **theme.marker(run, size=5))
-        for run in theme.order("runs", runs)
-    ]
+    runs = theme.order("runs", runs)
+    handles = [handle(theme.label("runs", run), **theme.marker(run, size=5)) for run in runs]
     legend = room.legend(handles=[*handles, *more], loc="outside right upper", handletextpad=0.3)
     legend.set_alignment("left")
 
@@ -252,7 +277,7 @@ def key(axes: Axes, palette: dict[str, str], labels: dict[str, str], title: str)
     axes.axis("off")
     handles = [dot(shortened(labels[name]), palette[name]) for name in [*palette][:LONGEST_KEY]]
     if (rest := len(palette) - LONGEST_KEY) > 0:
-        handles.append(Line2D([], [], linestyle="none", label=f"and {rest} more"))
+        handles.append(handle(f"and {rest} more", linestyle="none"))
     legend = axes.legend(
         handles=handles,
         title=title,

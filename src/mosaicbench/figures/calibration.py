@@ -9,11 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from mosaicbench.figures._panels import (
-    directions_of,
     name_split,
     nothing,
-    panels_of_directions,
-    shape,
+    rows_of_directions,
+    size_of_directions,
     write_absence,
     write_beside,
 )
@@ -47,11 +46,8 @@ def calibration(
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw the PIT histograms of one split.
 
-    Returns
-    -------
-    tuple
-        The figure, and a row per direction, run and bin: the bin's fraction of the measured
-        values, and the run's coverage.
+    The table has a row per direction, run and bin: the bin's fraction of the measured
+    values, and the run's coverage.
     """
     counts = features[features["metric"] == HISTOGRAM]
     if counts.empty:
@@ -60,41 +56,32 @@ def calibration(
             "scored.",
             COLUMNS,
         )
-    rows, directions = theme.order("runs", counts["run"]), directions_of(counts, theme)
-    lines, columns = shape(len(directions))
-    size = 1.4 + 2.7 * columns, lines * (0.8 + ROW * len(rows))
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Figure(figsize=size_of_directions(counts, ROW, 0.8), layout="constrained")
+    means = scores.groupby(["direction", "run", "metric"])["value"].mean().unstack()
+    means = means.reindex(columns=COVERAGE)
     drawn = []
-    panels = panels_of_directions(figure, directions, rows, "rank among the draws (PIT)", theme)
-    for axes, named in zip(panels, directions.to_dict("records"), strict=True):
+    rows = rows_of_directions(figure, counts, "rank among the draws (PIT)", theme)
+    for axes, row, names, of_run in rows:
         axes.set_xlim(0, 1)
-        of_direction = counts[counts["direction"] == named["direction"]]
-        covered = scores[scores["direction"] == named["direction"]]
-        means = covered.groupby(["run", "metric"])["value"].mean().unstack()
-        means = means.reindex(index=rows, columns=COVERAGE)
-        for row, run in enumerate(rows):
-            table = _fractions(of_direction[of_direction["run"] == run])
-            if table.empty:
-                text = absence(runs, run)
-                write_absence(axes, row, text)
-                table = pd.DataFrame({"shown": [text]})
-            else:
-                _bars(axes, row, table["share"].to_numpy(), theme.colour(run))
-                _write_coverage(axes, row, means.loc[run])
-                table = table.assign(**means.loc[run], shown="")
-            drawn.append(table.assign(**named, run=run))
+        by_bin = of_run.groupby("feature")["value"].sum()
+        table = (by_bin / by_bin.sum()).rename("share").rename_axis("bin").reset_index()
+        if table.empty:
+            text = absence(runs, names["run"])
+            write_absence(axes, row, text)
+            table = pd.DataFrame({"shown": [text]})
+        else:
+            covered = means.loc[names["direction"], names["run"]]
+            _bars(axes, row, table["share"].to_numpy(), theme.colour(names["run"]))
+            percent = 100 * covered.dropna()
+            texts = [f"{name[-2:]} %: {value:.0f}" for name, value in percent.items()]
+            write_beside(axes, row, "\n".join(texts))
+            table = table.assign(seeds=of_run["seed"].nunique(), **covered, shown="")
+        drawn.append(table.assign(**names))
     name_split(figure, theme, runs)
     return figure, pd.concat(drawn, ignore_index=True).reindex(columns=COLUMNS)
 
 
-def _fractions(counts: pd.DataFrame) -> pd.DataFrame:
-    by_bin = counts.groupby("feature", sort=True)["value"].sum()
-    table = pd.DataFrame({"bin": by_bin.index, "share": by_bin.to_numpy()})
-    return table.assign(share=table["share"] / table["share"].sum(), seeds=counts["seed"].nunique())
-
-
 def _bars(axes: Axes, row: int, fractions: np.ndarray, colour: str) -> None:
-    """Draw a histogram that rises from a row's lower edge, and the height of a calibrated one."""
     edges, heights = np.linspace(0, 1, len(fractions) + 1), TALLEST * fractions / fractions.max()
     floor = row + 0.42  # rows count downwards
     look = {"facecolor": colour, "edgecolor": "white", "linewidth": 0.4, "alpha": 0.75}
@@ -103,8 +90,3 @@ def _bars(axes: Axes, row: int, fractions: np.ndarray, colour: str) -> None:
         axes.add_artist(Rectangle((low, floor), width, -height, **look))
     level = floor - TALLEST / len(fractions) / fractions.max()
     axes.plot([0, 1], [level, level], color=INK, linewidth=0.7, linestyle=(0, (3, 2)), zorder=4)
-
-
-def _write_coverage(axes: Axes, row: int, means: pd.Series) -> None:
-    percent = 100 * means.rename(lambda name: name.removeprefix("coverage_")).dropna()
-    write_beside(axes, row, "\n".join(f"{name} %: {value:.0f}" for name, value in percent.items()))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mosaicbench.figures._panels import DASHED, legend_of_runs, name_split, nothing
+from mosaicbench.figures._panels import DASHED, grid, legend_of_runs, name_split, nothing
 from mosaicbench.report.page.cells import ARROWS
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats.common import BY_DISTANCE, DISTANCES
@@ -33,19 +33,15 @@ def distances(
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw the scores of one split by either distance.
 
-    Returns
-    -------
-    tuple
-        The figure, and a row per score and run drawn, with its place among models and baselines by
-        each distance.
+    The table has a row per score and run drawn, with its place among models and baselines by
+    each distance.
     """
     means = headline.pivot(index="run", columns="metric", values="mean")
     of_scores = {score: _both(means, score, theme) for score in SCORES}
     of_scores = {score: rows for score, rows in of_scores.items() if len(rows)}
     if not of_scores:
         return nothing("No run of this split has a score by both distances.", COLUMNS)
-    figure = Figure(figsize=(SIDE * len(of_scores) + 2.2, SIDE + 0.4), layout="constrained")
-    panels = figure.subplots(1, len(of_scores), squeeze=False)[0]
+    figure, (panels,) = grid(SIDE * len(of_scores) + 2.2, SIDE + 0.4, 1, len(of_scores))
     for axes, (score, rows) in zip(panels, of_scores.items(), strict=True):
         values = rows[list(DISTANCES)].to_numpy()
         edge = 0.06 * np.ptp(values) or 0.01
@@ -56,8 +52,9 @@ def distances(
             axes.plot([row.euclidean], [row.cosine], zorder=2, alpha=0.9, **look)
         axes.set(xlim=ends, ylim=ends, aspect="equal", xlabel="Euclidean", ylabel="cosine")
         axes.grid()
-        arrow = ARROWS[theme.run_metadata.better(score)]
-        axes.set_title(f"{theme.label('metrics', score)} {arrow}")
+        axes.set_title(
+            f"{theme.label('metrics', score)} {ARROWS[theme.run_metadata.better(score)]}"
+        )
     drawn = pd.concat(of_scores.values(), ignore_index=True)[COLUMNS]
     legend_of_runs(figure, theme, drawn["run"])
     name_split(figure, theme, runs)
@@ -65,7 +62,6 @@ def distances(
 
 
 def _both(means: pd.DataFrame, score: str, theme: Theme) -> pd.DataFrame:
-    """Return a row per model and baseline with a score by every distance, and its places."""
     forms = BY_DISTANCE[score]
     rows = means.reindex(columns=list(forms.values())).set_axis(list(forms), axis=1).dropna()
     competing = filter(theme.run_metadata.competes, theme.order("runs", rows.index))

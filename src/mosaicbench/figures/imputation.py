@@ -13,22 +13,21 @@ from matplotlib.patches import Rectangle
 
 from mosaicbench.figures._panels import (
     DASHED,
+    OF_DIRECTION,
     ROW,
     Part,
     cloud,
-    directions_of,
     head,
     name_split,
     nothing,
-    panels_of_directions,
-    shape,
+    rows_of_directions,
     shortened,
+    size_of_directions,
     stacked,
     wrapped,
     write_absence,
     write_beside,
 )
-from mosaicbench.report.projections import MEASURED
 from mosaicbench.report.tables.text import NOT_GIVEN, absence
 from mosaicbench.report.theme import FAINT, INK, QUIET, Theme
 
@@ -54,7 +53,6 @@ CARD = {
 }
 METRIC = "imputation_pearson_per_feature"
 QUANTILES = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
-OF_DIRECTION = ["direction", "normalization"]
 OF_FEATURES = [*OF_DIRECTION, "run", *QUANTILES, "features", "undefined", "seeds", "shown"]
 OF_CELLS = ["place", "feature", "seed", "cell", "measured", "imputed", "r"]
 COLUMNS = ["panel", *OF_FEATURES, *OF_CELLS]
@@ -70,11 +68,8 @@ def imputation(
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw how one split's features are imputed.
 
-    Returns
-    -------
-    tuple
-        The figure, and the rows of its panels: "features" has the quantiles of a direction and
-        run, "cells" the values of the scatters, which the histograms show too.
+    Of the table, the panel "features" has the quantiles of a direction and
+    run, "cells" the values of the scatters, which the histograms show too.
     """
     correlations = features[features["metric"] == METRIC]
     parts = [_correlations(correlations, runs, theme)] if len(correlations) else []
@@ -91,40 +86,33 @@ def imputation(
 
 
 def _correlations(values: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Part:
-    rows, directions = theme.order("runs", values["run"]), directions_of(values, theme)
-    keys = product(directions.itertuples(index=False, name=None), rows)
-    drawn = pd.DataFrame([_quantiles(values, *direction, run) for direction, run in keys])
-    absent = [absence(runs, run) for run in drawn["run"]]
-    drawn = drawn.assign(panel="features", shown=np.where(drawn["features"] == 0, absent, ""))
-
     def draw(room: SubFigure) -> pd.DataFrame:
         head(room, "Pearson r of every feature, all seeds")
-        panels = panels_of_directions(room, directions, rows, "Pearson r of a feature", theme)
-        low, high = drawn["q05"].min(), drawn["q95"].max()
-        panels[0].set_xlim(np.fmin(low, 0) - 0.05, np.fmax(high, 0.05) + 0.05)
-        for axes in panels:
-            axes.grid(axis="x")
-            axes.axvline(0, **DASHED)
-        places = product(panels, range(len(rows)))
-        for (axes, row), summary in zip(places, drawn.to_dict("records"), strict=True):
+        drawn = []
+        rows = rows_of_directions(room, values, "Pearson r of a feature", theme)
+        for axes, row, names, of_run in rows:
+            means = of_run.groupby("feature")["value"].mean()
+            summary = {name: means.quantile(q) for name, q in QUANTILES.items()} | {
+                "features": means.count(),
+                "undefined": means.isna().sum(),
+                "seeds": of_run["seed"].nunique(),
+                "shown": "" if means.count() else absence(runs, names["run"]),
+            }
             if summary["shown"]:
                 write_absence(axes, row, summary["shown"])
             else:
-                _box(axes, row, summary, theme.colour(summary["run"]))
+                _box(axes, row, summary, theme.colour(names["run"]))
+            drawn.append({"panel": "features"} | names | summary)
+            if row == 0:
+                axes.grid(axis="x")
+                axes.axvline(0, **DASHED)
+        drawn = pd.DataFrame(drawn)
+        low, high = drawn["q05"].min(), drawn["q95"].max()
+        axes.set_xlim(np.fmin(low, 0) - 0.05, np.fmax(high, 0.05) + 0.05)
         return drawn
 
-    lines, columns = shape(len(directions))
-    return (1.4 + 2.7 * columns, 0.2 + lines * (0.75 + ROW * len(rows))), draw
-
-
-def _quantiles(values: pd.DataFrame, direction: str, normalization: str, run: str) -> dict:
-    """Return quantiles over features of the mean over seeds."""
-    named = {"direction": direction, "normalization": normalization, "run": run}
-    rows = values[(values[[*named]] == [*named.values()]).all(axis=1)]
-    means = rows.groupby("feature")["value"].mean()
-    quantiles = {name: means.quantile(q) for name, q in QUANTILES.items()}
-    counts = {"features": means.count(), "undefined": means.isna().sum()}
-    return named | quantiles | counts | {"seeds": rows["seed"].nunique()}
+    width, height = size_of_directions(values, ROW, 0.75)
+    return (width, 0.2 + height), draw
 
 
 def _box(axes: Axes, row: int, summary: dict, colour: str) -> None:
@@ -142,14 +130,15 @@ def _box(axes: Axes, row: int, summary: dict, colour: str) -> None:
 
 
 def _of_features(values: pd.DataFrame, theme: Theme) -> list[tuple[str, str, pd.DataFrame]]:
-    """Return (direction, place, rows): directions in display order, then from best to worst."""
+    """Return (direction, title, rows): directions in display order, then from best to worst."""
     groups = dict(tuple(values.groupby(["direction", "place"])))
     keys = product(theme.directions(values["direction"]), PLACES)
-    return [(*key, groups[key]) for key in keys if key in groups]
-
-
-def _title(place: str, values: pd.DataFrame) -> str:
-    return f"{place}: {shortened(values['feature'].iloc[0], most=22)}"
+    features = []
+    for direction, place in [key for key in keys if key in groups]:
+        rows = groups[direction, place]
+        name = shortened(rows["feature"].iloc[0], most=22)
+        features.append((direction, f"{place}: {name}", rows))
+    return features
 
 
 def _cells(values: pd.DataFrame) -> str:
@@ -167,18 +156,16 @@ def _scatters(values: pd.DataFrame, theme: Theme) -> Part:
     def draw(room: SubFigure) -> pd.DataFrame:
         head(room, f"Imputed against measured values, {_cells(values)}")
         panels = room.subplots(lines, blocks * len(columns), squeeze=False)
-        of_block = np.split(panels, blocks, axis=1)
-        places = [axes for block in of_block for axes in block]  # a line of a block per feature
-        for axes in np.ravel(places[len(rows) :]):
+        places = np.concatenate(np.split(panels, blocks, axis=1))  # a line of a block per feature
+        for axes in places[len(rows) :].ravel():
             axes.set_visible(False)
-        for number, (direction, place, of_feature) in enumerate(rows):
+        for number, (direction, title, of_feature) in enumerate(rows):
             for axes, run in zip(places[number], columns, strict=True):
                 _scatter(axes, of_feature, run, theme)
                 axes.tick_params(labelsize=6, labelleft=run == columns[0])
                 if number % lines == 0:
                     axes.set_title(wrapped(theme.label("runs", run), width=16))
-            label = f"{theme.direction(direction)}\n{_title(place, of_feature)}"
-            places[number][0].set_ylabel(label, fontsize=7)
+            places[number, 0].set_ylabel(f"{theme.direction(direction)}\n{title}", fontsize=7)
         room.supxlabel("measured", fontsize=8)
         room.supylabel("imputed", fontsize=8)
         return values.assign(panel="cells")
@@ -187,12 +174,11 @@ def _scatters(values: pd.DataFrame, theme: Theme) -> Part:
 
 
 def _scatter(axes: Axes, of_feature: pd.DataFrame, run: str, theme: Theme) -> None:
-    """Draw one run's values of a feature, on the axes that all runs' values of it need."""
     both = of_feature[["measured", "imputed"]].to_numpy()
     low, high = both.min(), both.max()
     edge = 0.05 * (high - low or 1)
-    points = of_feature[of_feature["run"] == run]
-    axes.set(xlim=(low - edge, high + edge), ylim=(low - edge, high + edge))
+    points, limits = of_feature[of_feature["run"] == run], (low - edge, high + edge)
+    axes.set(xlim=limits, ylim=limits)
     axes.axline((low, low), slope=1, zorder=0, **DASHED)
     cloud(axes, points["measured"], points["imputed"], theme.colour(run), points=len(points))
     text = f"r = {points['r'].iloc[0]:z.2f}" if len(points) else NOT_GIVEN
@@ -200,40 +186,39 @@ def _scatter(axes: Axes, of_feature: pd.DataFrame, run: str, theme: Theme) -> No
 
 
 def _histograms(values: pd.DataFrame, theme: Theme) -> Part:
-    rows = [MEASURED, *theme.order("runs", values["run"])]
-    directions = theme.directions(values["direction"])
+    rows, directions = theme.order("runs", values["run"]), theme.directions(values["direction"])
+    names = ["measured", *[theme.label("runs", run) for run in rows]]
 
     def draw(room: SubFigure) -> pd.DataFrame:
         head(room, f"Distributions of these values, {_cells(values)}")
         panels = room.subplots(len(directions), len(PLACES), squeeze=False, sharey=True)
-        for direction, place, of_feature in _of_features(values, theme):
-            axes = panels[directions.index(direction), PLACES.index(place)]
+        for direction, title, of_feature in _of_features(values, theme):
+            place = PLACES.index(of_feature["place"].iloc[0])
+            axes = panels[directions.index(direction), place]
             bins = np.histogram_bin_edges(of_feature[["measured", "imputed"]].to_numpy(), BINS)
             measured = of_feature.drop_duplicates("cell")["measured"]
-            for row, run in enumerate(rows):
+            _histogram(axes, 0, measured, bins, QUIET, ground=measured)
+            for row, run in enumerate(rows, start=1):
                 imputed = of_feature.loc[of_feature["run"] == run, "imputed"]
-                x, colour = (measured, QUIET) if run == MEASURED else (imputed, theme.colour(run))
-                _histogram(axes, row, x, bins, colour, ground=measured)
-            axes.set_title(_title(place, of_feature), fontweight="normal")
-            axes.set_ylim(len(rows) - 0.85, -1)
+                _histogram(axes, row, imputed, bins, theme.colour(run), ground=measured)
+            axes.set_title(title, fontweight="normal")
+            axes.set_ylim(len(names) - 0.85, -1)
             axes.spines["left"].set_visible(False)
         for (first, middle, last), direction in zip(panels, directions, strict=True):
             first.tick_params(axis="y", length=0)
-            labels = ["measured", *[theme.label("runs", run) for run in rows[1:]]]
-            first.set_yticks(range(len(rows)), labels)
+            first.set_yticks(range(len(names)), names)
             first.set_ylabel(theme.direction(direction), fontweight="bold")
             middle.set_xlabel("value")
             for axes in (middle, last):
                 axes.yaxis.set_visible(False)
         return pd.DataFrame()
 
-    return (7.4, 0.5 + len(directions) * (0.7 + BAR_ROW * len(rows))), draw
+    return (7.4, 0.5 + len(directions) * (0.7 + BAR_ROW * len(names))), draw
 
 
 def _histogram(
     axes: Axes, row: int, values: pd.Series, bins: np.ndarray, colour: str, *, ground: pd.Series
 ) -> None:
-    """Draw a histogram that rises from a row's line, before the measured one in grey."""
     if values.empty:
         write_absence(axes, row, NOT_GIVEN)
         return

@@ -8,7 +8,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mosaicbench.figures._panels import colour_bar, name_cells, nothing, shortened, wrapped
+from mosaicbench.figures._panels import colour_bar, grid, name_cells, nothing, shortened, wrapped
 from mosaicbench.report.tables.text import NOT_GIVEN
 from mosaicbench.report.theme import INK, QUIET, Theme
 
@@ -35,10 +35,7 @@ def label_confusion(
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw the confusion matrices of one split.
 
-    Returns
-    -------
-    tuple
-        The figure, and a row per run, direction, type and transferred type that occurs.
+    The table has a row per run, direction, type and transferred type that occurs.
     """
     if transfers.empty:
         return nothing("No run with a layout transfers cell types.", COLUMNS)
@@ -48,10 +45,7 @@ def label_confusion(
     types = sorted({*drawn["cell_type"], *drawn["transferred"]})
     side = max(CELL, 1.3 / len(types)) * len(types)
     size = 2.6 + (side + 0.12) * len(columns), 1.6 + (side + 0.25) * len(directions)
-    figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(
-        len(directions), len(columns), squeeze=False, sharex=True, sharey="row"
-    )
+    figure, panels = grid(*size, len(directions), len(columns), sharex=True, sharey="row")
     names = [shortened(name, most=24) for name in types]
     ticks = {"ticks": range(len(types)), "fontsize": 6}
     for axes_of_direction, direction in zip(panels, directions, strict=True):
@@ -80,7 +74,6 @@ def label_confusion(
 
 
 def _matrix(axes: Axes, transfers: pd.DataFrame, types: list[str]) -> None:
-    """Draw one matrix, or a dash if the run gives none."""
     axes.tick_params(length=0, labelcolor=INK)
     axes.spines[:].set_visible(True)
     middle = {"ha": "center", "va": "center"}

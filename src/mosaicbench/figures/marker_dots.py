@@ -8,7 +8,15 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mosaicbench.figures._panels import colour_bar, dot, name_cells, nothing, shortened, wrapped
+from mosaicbench.figures._panels import (
+    colour_bar,
+    dot,
+    grid,
+    name_cells,
+    nothing,
+    shortened,
+    wrapped,
+)
 from mosaicbench.report.projections import COLUMNS as OF_CELLS
 from mosaicbench.report.theme import FAINT, INK, QUIET, Theme
 
@@ -39,10 +47,7 @@ def marker_dots(
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw the markers of one split.
 
-    Returns
-    -------
-    tuple
-        The figure, and a row per dot.
+    The table has a row per dot.
     """
     if markers.empty:
         return nothing("No run with a layout has clusters with markers.", COLUMNS)
@@ -56,10 +61,9 @@ def marker_dots(
     features = drawn.groupby(["modality", "run"])["feature"].nunique().groupby("modality").max()
     heights = list(DOT * clusters[rows] + 0.95)
     widths = list(DOT * features[modalities] + 1.5)
-    figure = Figure(figsize=(sum(widths) + 0.5, sum(heights) + 0.9), layout="constrained")
-    panels = figure.subplots(
-        len(rows), len(modalities), squeeze=False, height_ratios=heights, width_ratios=widths
-    )
+    ratios = {"height_ratios": heights, "width_ratios": widths}
+    size = sum(widths) + 0.5, sum(heights) + 0.9
+    figure, panels = grid(*size, len(rows), len(modalities), **ratios)
     for axes_of_run, run in zip(panels, rows, strict=True):
         for axes, modality, width in zip(axes_of_run, modalities, widths, strict=True):
             dots = drawn[(drawn["run"] == run) & (drawn["modality"] == modality)]

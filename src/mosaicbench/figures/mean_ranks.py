@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from mosaicbench.figures._panels import (
     OVER_ROWS,
     ROW,
+    grid,
     label_rows,
     mark_interval,
     nothing,
@@ -48,13 +49,7 @@ COLUMNS = [
 
 
 def mean_ranks(*, ranks: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
-    """Draw the mean ranks of every scenario, one panel per headline score.
-
-    Returns
-    -------
-    tuple
-        The figure, and the rows drawn.
-    """
+    """Draw the mean ranks of every scenario, one panel per headline score."""
     drawn = ranks[ranks["metric"].isin(HEADLINE) & (ranks["ranked"].astype(float) > 1)]
     if drawn.empty:
         return nothing("No run can be ranked against another in any scenario.", COLUMNS)
@@ -64,10 +59,9 @@ def mean_ranks(*, ranks: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFra
         name: theme.order("runs", drawn.loc[drawn["scenario"] == name, "run"]) for name in scenarios
     }
     heights = [0.9 + ROW * len(rows_of[name]) for name in scenarios]
-    figure = Figure(figsize=(1.6 + 1.75 * len(metrics), sum(heights) + 0.2), layout="constrained")
-    panels = figure.subplots(
-        len(scenarios), len(metrics), sharey="row", squeeze=False, height_ratios=heights
-    )
+    size = 1.6 + 1.75 * len(metrics), sum(heights) + 0.2
+    shared = {"sharey": "row", "height_ratios": heights}
+    figure, panels = grid(*size, len(scenarios), len(metrics), **shared)
     for axes_of_scenario, scenario in zip(panels, scenarios, strict=True):
         of_scenario = drawn[drawn["scenario"] == scenario]
         for axes, metric in zip(axes_of_scenario, metrics, strict=True):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mosaicbench.catalog.run_metadata import TRAITS
+from mosaicbench.catalog.run_metadata import RESOURCES, TRAITS
 from mosaicbench.figures._panels import (
     FLOOR,
     colour_bar,
@@ -75,18 +76,9 @@ COLUMNS = [
 ]
 COLOURS = colormaps["YlGnBu"]
 DARKEST = 0.92  # of the colours, so that white text is legible on all of them
-HEAT, BAR, RANK, DOT, GAP, ROW = 0.41, 0.82, 0.18, 0.2, 0.16, 0.25  # inches
-
-
-@dataclass(frozen=True)
-class _Column:
-    """A column of the picture: its content, its left edge and width in inches."""
-
-    family: str
-    name: str
-    kind: str
-    left: float
-    width: float
+RANK, GAP, ROW = 0.18, 0.16, 0.25  # inches
+WIDTHS = {"inputs": 0.2, "score": 0.82, "resources": 0.82}  # inches, of the columns of a family
+HEAT = 0.41  # inches, of the columns of other families
 
 
 def overview_heat(
@@ -94,32 +86,30 @@ def overview_heat(
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw the scaled means of one split.
 
-    Returns
-    -------
-    tuple
-        The figure, and a row per score and run: the mean, both ends of the scale and what they
-        are, the scaled mean.
+    The table has a row per score and run: the mean, both ends of the scale and what they
+    are, the scaled mean.
     """
     summary = headline(scores)
-    scored = set(summary["metric"])
-    families = {
-        name: [metric for metric in metrics if metric in scored]
-        for name, metrics in FAMILIES.items()
-    }
     rows = theme.order("runs", runs["run"])
+    families = {
+        family: [metric for metric in metrics if metric in set(summary["metric"])]
+        for family, metrics in FAMILIES.items()
+    }
     if not any(families.values()):
         return nothing("No run of this split has a score to draw.", COLUMNS)
     families["resources"] = measured_resources(summary, "mean")
-    parts = _scores(overall)
+    parts = _scores(overall, rows)
     for family, names in families.items():
         for name in names:
-            means = summary[summary["metric"] == name].set_index("run")
-            cells = _resource(means, name) if family == "resources" else _scaled(means, name, theme)
-            parts.append(cells.assign(family=family, metric=name))
-    absent = [absence(runs, run) for run in rows]
-    drawn = pd.concat([_filled(part, rows, absent) for part in parts]).reset_index(names="run")
-    drawn = drawn.reindex(columns=COLUMNS)
-    columns = _columns(families, drawn)
+            cells = _of_metric(summary[summary["metric"] == name].set_index("run"), name, theme)
+            parts.append(cells.reindex(rows).assign(family=family, metric=name))
+    drawn = pd.concat(parts).reset_index(names="run").reindex(columns=COLUMNS)
+    absent = drawn["run"].map({run: absence(runs, run) for run in rows})
+    seeds = drawn["seeds"].fillna(0).astype(int)
+    drawn = drawn.assign(shown=drawn["shown"].fillna(absent), seeds=seeds)
+    has_mean = drawn.groupby("metric")["mean"].count() > 0
+    scaled = [name for name in SCORES if has_mean[name]]
+    columns = _columns({"inputs": TRAITS, "score": scaled} | families)
     figure = _picture(columns, drawn, rows, theme)
     name_split(figure, theme, runs)
     return figure, drawn
@@ -128,8 +118,7 @@ def overview_heat(
 # --- values --------------------------------------------------------------------------------------
 
 
-def _scores(overall: pd.DataFrame) -> list[pd.DataFrame]:
-    """Return the overall score of every run, and its groups."""
+def _scores(overall: pd.DataFrame, rows: list[str]) -> list[pd.DataFrame]:
     lines, parts = overall.set_index("run"), []
     is_ranked = lines["rank"].notna().sum() > 1
     for name in SCORES:
@@ -138,66 +127,51 @@ def _scores(overall: pd.DataFrame) -> list[pd.DataFrame]:
         texts = means[name].map("{:z.2f}".format) + lacks.map({True: FEWER, False: ""})
         cells = means[["seeds"]].assign(mean=means[name], scaled=means[name], shown=texts)
         cells["rank"] = means["rank"] if name == "score" and is_ranked else np.nan
-        parts.append(cells.reindex(lines.index).assign(family="score", metric=name))
+        parts.append(cells.reindex(rows).assign(family="score", metric=name))
     return parts
 
 
-def _scaled(means: pd.DataFrame, metric: str, theme: Theme) -> pd.DataFrame:
-    """Return a metric's mean of every run, and its place on the scale from 0 to 1."""
+def _of_metric(means: pd.DataFrame, metric: str, theme: Theme) -> pd.DataFrame:
+    """Return a metric's mean of every run, its text, and its place on a scale from 0 to 1.
+
+    A resource has its place between the least and the most, on a logarithmic scale.
+    """
+    texts = means["mean"].map(partial(number, metric))
+    if metric in RESOURCES:
+        logs = np.log10(means["mean"].clip(lower=FLOOR))
+        scaled = (logs - logs.min()) / (logs.max() - logs.min() or 1)
+        return means.assign(scaled=scaled, shown=texts)
     scale = ends(means["mean"], metric, theme.run_metadata)
     width = scale["one"] - scale["zero"]
     has_scale = width * theme.run_metadata.sign(metric) > 0
     scaled = (means["mean"] - scale["zero"]) / (width if has_scale else np.nan)
-    texts = means["mean"].map(partial(number, metric))
     texts = texts.str.replace(r"^(-?)0\.", r"\1.", regex=True)
     texts = texts.where(means["directions"] == means["of_directions"], texts + FEWER)
-    return means[["mean", "sd", "seeds"]].assign(scaled=scaled, shown=texts, **scale)
-
-
-def _resource(means: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return a resource of every run; `scaled` is its place between the least and the most."""
-    logs = np.log10(means["mean"].clip(lower=FLOOR))
-    scaled = (logs - logs.min()) / (logs.max() - logs.min() or 1)
-    texts = means["mean"].map(partial(number, metric))
-    return means[["mean", "sd", "seeds"]].assign(scaled=scaled, shown=texts)
-
-
-def _filled(part: pd.DataFrame, rows: list[str], absent: list[str]) -> pd.DataFrame:
-    """Return the rows of all runs, with the sign of a missing value."""
-    names = part[["family", "metric"]].iloc[0]
-    part = part.reindex(rows).assign(**names)
-    shown = part["shown"].where(part["shown"].notna(), absent)
-    return part.assign(shown=shown, seeds=part["seeds"].fillna(0).astype(int))
+    return means.assign(scaled=scaled, shown=texts, **scale)
 
 
 # --- picture -------------------------------------------------------------------------------------
 
 
-def _columns(families: dict[str, list[str]], drawn: pd.DataFrame) -> list[_Column]:
-    has_mean = drawn.groupby("metric")["mean"].count() > 0
-    blocks = [("inputs", TRAITS, "dot"), ("score", [s for s in SCORES if has_mean[s]], "bar")]
-    blocks += [
-        (family, names, "bar" if family == "resources" else "heat")
-        for family, names in families.items()
-    ]
-    widths = {"dot": DOT, "bar": BAR, "heat": HEAT}
+def _columns(families: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Return family, name, left edge and width in inches of every column of the picture."""
     columns, left = [], 0.1
-    for family, names, kind in blocks:
+    for family, names in families.items():
         for name in names:
-            width = widths[kind] + (RANK if name == "score" else 0)
-            columns.append(_Column(family, name, kind, left, width))
+            width = WIDTHS.get(family, HEAT) + (RANK if name == "score" else 0)
+            columns.append((family, name, left, width))
             left += width
         left += GAP if names else 0
-    return columns
+    return pd.DataFrame(columns, columns=["family", "name", "left", "width"])
 
 
-def _picture(columns: list[_Column], drawn: pd.DataFrame, rows: list[str], theme: Theme) -> Figure:
-    width, top = columns[-1].left + columns[-1].width, 1.35
+def _picture(columns: pd.DataFrame, drawn: pd.DataFrame, rows: list[str], theme: Theme) -> Figure:
+    width, top = columns["left"].iloc[-1] + columns["width"].iloc[-1], 1.35
     size = rcParams["ytick.labelsize"]
     names = max(1.5, 0.2 + max(inches(theme.label("runs", run), size) for run in rows))
     height = ROW * len(rows)
-    figure = Figure(figsize=(names + width + 0.25, height + top + 0.75))
-    wide, high = figure.get_size_inches()
+    wide, high = names + width + 0.25, height + top + 0.75
+    figure = Figure(figsize=(wide, high))
     axes = figure.add_axes((names / wide, 0.55 / high, width / wide, height / high))
     axes.spines[:].set_visible(False)
     axes.set_xlim(0, width)
@@ -207,9 +181,9 @@ def _picture(columns: list[_Column], drawn: pd.DataFrame, rows: list[str], theme
     for row in range(1, len(rows), 2):
         axes.axhspan(row - 0.5, row + 0.5, color="#F7F7F7", zorder=0)
     cells = {(cell["metric"], cell["run"]): cell for cell in drawn.to_dict("records")}
-    for column in columns:
+    for column in columns.itertuples():
         for row, run in enumerate(rows):
-            if column.kind == "dot":
+            if column.family == "inputs":
                 _dot(axes, column, row, theme.run_metadata.traits(run)[column.name])
             else:
                 _value(axes, column, row, cells[column.name, run], theme.colour(run))
@@ -232,7 +206,7 @@ def _box(axes: Axes, left: float, row: float, size: tuple[float, float], **look:
     axes.add_artist(Rectangle((left, row - height / 2), width, height, edgecolor="none", **look))
 
 
-def _dot(axes: Axes, column: _Column, row: int, answer: str) -> None:
+def _dot(axes: Axes, column: NamedTuple, row: int, answer: str) -> None:
     middle = column.left + column.width / 2
     if answer == "unknown":
         _write(axes, middle, row, NOT_GIVEN, color=QUIET)
@@ -241,46 +215,43 @@ def _dot(axes: Axes, column: _Column, row: int, answer: str) -> None:
         axes.plot([middle], [row], "o", ms=4.2, mfc=face, mec=edge, mew=0.7)
 
 
-def _value(axes: Axes, column: _Column, row: int, cell: dict, colour: str) -> None:
-    """Draw one value: a coloured cell, a bar, or the sign of a missing one."""
+def _value(axes: Axes, column: NamedTuple, row: int, cell: dict, colour: str) -> None:
     middle, scaled = column.left + column.width / 2, cell["scaled"]
     if np.isnan(cell["mean"]):
         text = cell["shown"] if column.name == "score" else cell["shown"].split()[0]
         _write(axes, middle, row, text, color=QUIET)
-    elif column.kind == "heat":
-        face = "white" if np.isnan(scaled) else COLOURS(np.clip(scaled, 0, 1) * DARKEST)
-        _box(axes, column.left + 0.03, row, (column.width - 0.06, 0.84), facecolor=face)
-        _write(axes, middle, row, cell["shown"], color="white" if scaled >= 0.55 else INK)
-    else:
-        is_score = column.family == "score"
-        full, part = 0.45, np.clip(scaled, 0, 1) if is_score else 0.04 + 0.96 * scaled
+    elif column.family in WIDTHS:
+        full, part, face = 0.45, 0.04 + 0.96 * scaled, "#A9A9A9"
+        if column.family == "score":
+            part, face = np.clip(scaled, 0, 1), colour
         _box(axes, column.left, row, (full, 0.72), facecolor=FAINT, alpha=0.6)
-        face = colour if is_score else "#A9A9A9"
         _box(axes, column.left, row, (full * part, 0.72), facecolor=face, alpha=0.75)
         place = "" if np.isnan(cell["rank"]) else f" #{int(cell['rank'])}"
         _write(axes, column.left + full + 0.04, row, cell["shown"] + place, ha="left")
+    else:
+        face = "white" if np.isnan(scaled) else COLOURS(np.clip(scaled, 0, 1) * DARKEST)
+        _box(axes, column.left + 0.03, row, (column.width - 0.06, 0.84), facecolor=face)
+        _write(axes, middle, row, cell["shown"], color="white" if scaled >= 0.55 else INK)
 
 
-def _headings(axes: Axes, columns: list[_Column], theme: Theme) -> None:
-    """Write each column's name at a slant, and each family's below its columns."""
-    over = axes.get_xaxis_transform()
-    per_inch = 1 / (ROW * (axes.get_ylim()[0] + 0.5))  # axes fraction of an inch
+def _headings(axes: Axes, columns: pd.DataFrame, theme: Theme) -> None:
+    over = {"transform": axes.get_xaxis_transform()}
+    inch = 1 / (ROW * (axes.get_ylim()[0] + 0.5))  # as a fraction of the axes
     slanted = {"rotation": 50, "rotation_mode": "anchor", "ha": "left", "fontsize": 6.3}
-    for column in columns:
-        if column.kind == "dot":
+    for column in columns.itertuples():
+        middle = column.left + (0.2 if column.width > HEAT else column.width / 2)
+        if column.family == "inputs":
             label = column.name.removeprefix("takes_")
         elif column.family == "score":
             label = theme.label("groups", column.name)
         else:
             label = theme.metric_of(column.family, column.name)
-        middle = column.left + (0.2 if column.kind == "bar" else column.width / 2)
-        _write(axes, middle, 1 + 0.06 * per_inch, label, transform=over, **slanted)
-    named, y = {"inputs": "Inputs", "score": "Scaled scores"}, -0.07 * per_inch
-    head = {"va": "top", "fontsize": 7, "fontweight": "bold", "transform": over}
-    line = {"color": QUIET, "linewidth": 1.2, "transform": over, "clip_on": False}
-    for family in dict.fromkeys(column.family for column in columns):
-        members = [column for column in columns if column.family == family]
-        left, right = members[0].left, members[-1].left + members[-1].width
-        axes.plot([left + 0.02, right - 0.04], [y, y], **line)
+        _write(axes, middle, 1 + 0.06 * inch, label, **over, **slanted)
+    named, y = {"inputs": "Inputs", "score": "Scaled scores"}, -0.07 * inch
+    for family, members in columns.groupby("family", sort=False):
+        left, right = members["left"].min(), (members["left"] + members["width"]).max()
+        line = {"color": QUIET, "linewidth": 1.2, "clip_on": False}
+        axes.plot([left + 0.02, right - 0.04], [y, y], **over, **line)
         label = named.get(family) or theme.label("groups", family)
-        _write(axes, (left + right) / 2, y - 0.05 * per_inch, label, **head)
+        look = {"va": "top", "fontsize": 7, "fontweight": "bold"}
+        _write(axes, (left + right) / 2, y - 0.05 * inch, label, **over, **look)

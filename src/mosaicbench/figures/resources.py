@@ -6,9 +6,7 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
 from mosaicbench.figures._panels import (
@@ -16,6 +14,7 @@ from mosaicbench.figures._panels import (
     OVER_ROWS,
     ROW,
     Part,
+    handle,
     head,
     label_rows,
     legend_of_runs,
@@ -49,7 +48,7 @@ CARD = {
     "per": "split",
 }
 COLUMNS = ["metric", "run", "seed", "value", "mean", "seeds", "shown", "score", "scaled", "front"]
-SIDE = (2.6, 1.9)  # inches
+WIDTH, HEIGHT = 2.6, 1.9  # inches
 FRONT = "#BBBBBB"
 
 
@@ -58,11 +57,8 @@ def resources(
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw time and memory of the runs of one split, and their scores against them.
 
-    Returns
-    -------
-    tuple
-        The figure, and a row per resource, run and seed of the top, and per score, resource and
-        run of the bottom.
+    The table has a row per resource, run and seed of the top, and per score, resource and
+    run of the bottom.
     """
     values = seed_means(scores).dropna(subset="value")
     measured = measured_resources(values, "value")
@@ -74,11 +70,10 @@ def resources(
     parts = [_of_fits(values, measured, runs, theme)]
     complete = overall.assign(score=overall["score"].where(overall["complete"]))
     scaled = theme.run_metadata.competing(complete).set_index("run")
-    means = values.drop_duplicates(["metric", "run"]).set_index(["metric", "run"])["mean"]
-    names = [name for name in SCORES if scaled[name].notna().any()]
     pairs = [
-        _pairs(scaled[name], means[resource], theme).assign(score=name, metric=resource)
-        for name, resource in product(names, measured)
+        _pairs(scaled[name], of_runs.mean()[resource], theme).assign(score=name, metric=resource)
+        for name, resource in product(SCORES, measured)
+        if scaled[name].notna().any()
     ]
     if any(map(len, pairs)):
         parts.append(_against(pd.concat(pairs, ignore_index=True), theme))
@@ -113,17 +108,13 @@ def _of_fits(values: pd.DataFrame, measured: list[str], runs: pd.DataFrame, them
                     axes.plot([max(mean, FLOOR)], [row], zorder=4, **theme.marker(run, size=4.6))
                     write_beside(axes, row, text, color=INK, fontsize=6.5)
                 drawn.append(seeds.assign(shown=text))
-            _mark_decades(axes)
+            # at least one whole decade
+            low, high = axes.get_xlim()
+            axes.set_xlim(min(low, 10 ** np.floor(np.log10(high / 10))), high * 1.3)
+            plain_log(axes)
         return pd.concat(drawn)
 
     return (1.6 + 2.5 * len(measured), 0.8 + ROW * len(rows)), draw
-
-
-def _mark_decades(axes: Axes) -> None:
-    """Show at least one whole decade, with plain numbers."""
-    low, high = axes.get_xlim()
-    axes.set_xlim(min(low, 10 ** np.floor(np.log10(high / 10))), high * 1.3)
-    plain_log(axes)
 
 
 def _against(drawn: pd.DataFrame, theme: Theme) -> Part:
@@ -147,23 +138,20 @@ def _against(drawn: pd.DataFrame, theme: Theme) -> Part:
             axes.set_xlabel(theme.label("metrics", resource))
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             plain_log(axes)
-        line = Line2D([], [], color=FRONT, label="not beaten in both")
-        legend_of_runs(room, theme, drawn["run"], line)
+        front = handle("not beaten in both", color=FRONT)
+        legend_of_runs(room, theme, drawn["run"], front)
         return drawn
 
-    return (SIDE[0] * len(measured) + 2.0, 0.5 + SIDE[1] * len(names)), draw
+    return (WIDTH * len(measured) + 2.0, 0.5 + HEIGHT * len(names)), draw
 
 
 def _pairs(scores: pd.Series, means: pd.Series, theme: Theme) -> pd.DataFrame:
     """Return a row per run with both a score and a resource, and whether it is on the front."""
     pairs = pd.DataFrame({"scaled": scores, "mean": means}).dropna()
     pairs = pairs.loc[theme.order("runs", pairs.index)]
-    front = [_is_unbeaten(pairs, run) for run in pairs.index]
+    front = []
+    for scaled, used in pairs.itertuples(index=False):
+        as_good = (pairs["scaled"] >= scaled) & (pairs["mean"] <= used)
+        is_better = (pairs["scaled"] > scaled) | (pairs["mean"] < used)
+        front.append(not (as_good & is_better).any())
     return pairs.assign(front=front).rename_axis("run").reset_index()
-
-
-def _is_unbeaten(pairs: pd.DataFrame, run: str) -> bool:
-    scaled, used = pairs.loc[run]
-    as_good = (pairs["scaled"] >= scaled) & (pairs["mean"] <= used)
-    is_better = (pairs["scaled"] > scaled) | (pairs["mean"] < used)
-    return not bool((as_good & is_better).any())

@@ -15,7 +15,10 @@ from mosaicbench.figures._panels import (
     ROW,
     better,
     dot,
+    grid,
+    handle,
     label_rows,
+    legend_below,
     mark_interval,
     mark_seeds,
     name_split,
@@ -52,11 +55,8 @@ def scores_by_run(
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw the headline scores of one split.
 
-    Returns
-    -------
-    tuple
-        The figure, and a row per metric, run and seed drawn; `shown` is the sign of a missing
-        value.
+    The table has a row per metric, run and seed drawn; `shown` is the sign of a missing
+    value.
     """
     means = seed_means(scores).dropna(subset="value")
     metrics = [metric for metric in CONTESTS if metric in set(means["metric"])]
@@ -68,8 +68,7 @@ def scores_by_run(
     width = 1.7 + 1.75 * len(metrics)
     columns = min(len(legend), int(width / LEGEND_COLUMN))
     height = 1.2 + ROW * len(rows) + LEGEND_ROW * (-(-len(legend) // columns) - 1)
-    figure = Figure(figsize=(width, height), layout="constrained")
-    panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
+    figure, (panels,) = grid(width, height, 1, len(metrics), sharey=True)
     drawn = []
     for axes, metric in zip(panels, metrics, strict=True):
         chance = theme.run_metadata.chance(metric)
@@ -84,26 +83,21 @@ def scores_by_run(
                 write_absence(axes, row, text)
                 drawn.append(named | {"seeds": 0, "best": False, "shown": text})
                 continue
+            mean, colour = summary[metric, run], theme.colour(run)
             seeds = means[(means["metric"] == metric) & (means["run"] == run)]
-            _mark(axes, row, run, summary[metric, run], seeds["value"], theme)
-            values = seeds[["seed", "value"]].to_dict("records")
-            drawn += [named | value | summary[metric, run] | {"shown": ""} for value in values]
+            mark_interval(axes, row, mean["low"], mean["high"], colour)
+            mark_seeds(axes, row, seeds["value"], colour)
+            star = {"marker": "*", "ms": 10, "mfc": colour, "mec": INK, "mew": 0.7}
+            look = star if mean["best"] else theme.marker(run, size=4.6)
+            axes.plot([mean["mean"]], [row], zorder=4, **look)
+            for value in seeds[["seed", "value"]].to_dict("records"):
+                drawn.append(named | value | mean | {"shown": ""})
         _limit(axes, *theme.run_metadata.bounds(metric))
         axes.set_title(wrapped(theme.label("metrics", metric)), **OVER_ROWS)
         axes.set_xlabel(better(theme, metric, "← better", "better →"), color=QUIET, fontsize=7)
     name_split(figure, theme, runs)
-    look = {"ncols": columns, "handletextpad": 0.4, "columnspacing": 1.4}
-    figure.legend(handles=legend, loc="outside lower center", **look)
+    legend_below(figure, legend, columns, handletextpad=0.4, columnspacing=1.4)
     return figure, pd.DataFrame(drawn, columns=COLUMNS)
-
-
-def _mark(axes: Axes, row: int, run: str, mean: dict, seeds: pd.Series, theme: Theme) -> None:
-    colour = theme.colour(run)
-    mark_interval(axes, row, mean["low"], mean["high"], colour)
-    mark_seeds(axes, row, seeds, colour)
-    star = {"marker": "*", "ms": 10, "mfc": colour, "mec": INK, "mew": 0.7}
-    look = star if mean["best"] else theme.marker(run, size=4.6)
-    axes.plot([mean["mean"]], [row], zorder=4, **look)
 
 
 def _limit(axes: Axes, least: float, most: float) -> None:
@@ -118,7 +112,7 @@ def _legend() -> list[Line2D]:
     return [
         dot("seed", QUIET, size=2.6),
         *(dot(f"mean ({kind})", QUIET, size=4.6, marker=mark) for kind, mark in MARKERS.items()),
-        Line2D([], [], color=QUIET, linewidth=1.4, label="95 % interval"),
+        handle("95 % interval", color=QUIET, linewidth=1.4),
         dot("best, without controls", QUIET, size=9, marker="*", mec=INK),
-        Line2D([], [], label="chance", **DASHED),
+        handle("chance", **DASHED),
     ]

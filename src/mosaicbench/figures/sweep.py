@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from mosaicbench.figures._panels import DASHED, better, dot
+from mosaicbench.figures._panels import DASHED, better, dot, grid, handle, legend_below, mark_failed
 from mosaicbench.report.theme import QUIET, Theme, empty
 from mosaicbench.stats.common import FAILED
 from mosaicbench.stats.sweep import OVER_DIRECTIONS
@@ -38,13 +37,7 @@ PATTERNS = ("-", (0, (5, 1.5)), (0, (1, 1)))
 
 
 def sweep(*, sweep: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
-    """Draw the table of a sweep, a row of panels per series or split.
-
-    Returns
-    -------
-    tuple
-        The figure, and the table that it shows.
-    """
+    """Draw the table of a sweep, a row of panels per series or split."""
     if sweep["value"].isna().all():
         return empty("No run of the sweep has a score to draw."), sweep
     columns = {
@@ -52,11 +45,11 @@ def sweep(*, sweep: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Fig
         for panel, rows in sweep.groupby("panel", sort=False)
     }
     widest = max(map(len, columns.values()))
-    figure = Figure(figsize=(0.6 + 2.5 * widest, 0.9 + 2.3 * len(columns)), layout="constrained")
-    grid = figure.subplots(len(columns), widest, squeeze=False)
+    size = 0.6 + 2.5 * widest, 0.9 + 2.3 * len(columns)
+    figure, panels = grid(*size, len(columns), widest)
     run_of = dict(zip(sweep["line"], sweep["run"], strict=True))
     strokes = _strokes(run_of, theme)
-    for axes_of_panel, (panel, of_panel) in zip(grid, columns.items(), strict=True):
+    for axes_of_panel, (panel, of_panel) in zip(panels, columns.items(), strict=True):
         rows = sweep[sweep["panel"] == panel]
         for axes, (metric, direction) in zip(axes_of_panel, of_panel, strict=False):
             chosen = rows[(rows["metric"] == metric) & (rows["direction"] == direction)]
@@ -71,43 +64,33 @@ def sweep(*, sweep: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Fig
         above = 8 + LINE_OF_TITLE * (1 + max(title.count("\n") for title in titles))
         look = {"textcoords": "offset points", "color": QUIET, "va": "bottom"}
         axes_of_panel[0].annotate(panel, (0, 1), (0, above), xycoords="axes fraction", **look)
-    handles = [
-        Line2D(
-            [],
-            [],
-            label=theme.label("runs", line) if run == line else line,
-            linewidth=1.3,
-            **strokes[line],
-        )
-        for line, run in _ordered(run_of, theme)
-    ]
+    handles = []
+    for name, run in _ordered(run_of, theme):
+        label = theme.label("runs", name) if run == name else name
+        handles.append(handle(label, linewidth=1.3, **strokes[name]))
     handles += [dot("seed", QUIET), dot("collapsed or failed", QUIET, marker="x")]
-    handles.append(Line2D([], [], label="chance", **DASHED))
-    beside = min(len(handles), max(2, int(figure.get_figwidth() / 1.8)))
-    figure.legend(handles=handles, loc="outside lower center", ncols=beside, handletextpad=0.5)
+    handles.append(handle("chance", **DASHED))
+    beside = min(len(handles), max(2, int(size[0] / 1.8)))
+    legend_below(figure, handles, beside, handletextpad=0.5)
     return figure, sweep
 
 
 def _ordered(run_of: dict[str, str], theme: Theme) -> list[tuple[str, str]]:
-    """Return each line with the run that colours it, in display order."""
     order = theme.order("runs", run_of.values())
     return sorted(run_of.items(), key=lambda item: order.index(item[1]))
 
 
 def _strokes(run_of: dict[str, str], theme: Theme) -> dict[str, dict]:
     """Return line -> its look: its run's colour, broken if another line has that colour already."""
-    seen: dict[str, int] = {}
-    strokes = {}
+    strokes: dict[str, dict] = {}
     for line, run in _ordered(run_of, theme):
         colour = theme.colour(run)
-        place = seen.setdefault(colour, 0)
-        strokes[line] = {"color": colour, "linestyle": PATTERNS[place % len(PATTERNS)]}
-        seen[colour] += 1
+        before = sum(stroke["color"] == colour for stroke in strokes.values())
+        strokes[line] = {"color": colour, "linestyle": PATTERNS[before % len(PATTERNS)]}
     return strokes
 
 
 def _panel(axes: Axes, table: pd.DataFrame, strokes: dict[str, dict], theme: Theme) -> None:
-    """Draw one metric and direction."""
     values = np.array(sorted(table["x"].dropna().unique()))
     log = bool(table["log"].iloc[0])
     places = _places(values, log=log)
@@ -134,23 +117,18 @@ def _panel(axes: Axes, table: pd.DataFrame, strokes: dict[str, dict], theme: The
 
 
 def _line(axes: Axes, rows: pd.DataFrame, stroke: dict) -> None:
-    """Draw the means, intervals and seeds of one line at their places `at`."""
-    colour = stroke["color"]
+    look = {"color": stroke["color"], "linewidth": 1.3, "zorder": 3}
     means = rows.drop_duplicates("x").sort_values("x")
-    axes.plot(means["at"], means["mean"], linewidth=1.3, zorder=3, **stroke)
-    interval = {"color": colour, "linewidth": 1.3, "zorder": 3}
-    axes.vlines(means["at"], means["low"], means["high"], **interval)
-    look = {"color": colour, "zorder": 4}
+    axes.plot(means["at"], means["mean"], **look | stroke)
+    axes.vlines(means["at"], means["low"], means["high"], **look)
+    look = {"color": stroke["color"], "zorder": 4}
     for status, sign, size in (("ok", "o", 2.6), ("collapsed", "x", 4)):
         seeds = rows[rows["status"] == status]
         axes.plot(seeds["at"], seeds["value"], sign, ms=size, alpha=0.8, **look)
-    failed = rows.loc[rows["status"].isin(FAILED), "at"]
-    edge = axes.get_xaxis_transform()
-    axes.plot(failed, [0.02] * len(failed), "x", ms=4, transform=edge, **look)
+    mark_failed(axes, rows.loc[rows["status"].isin(FAILED), "at"], **look)
 
 
 def _places(values: np.ndarray, *, log: bool) -> np.ndarray:
-    """Return the places of the sorted values on the axis."""
     places = np.log(values) if log else values.astype(float)
     crowded = len(values) > 2 and np.diff(places).min() < CROWDED * np.ptp(places)
     return np.arange(len(values), dtype=float) if crowded else places

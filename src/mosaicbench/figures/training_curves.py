@@ -9,9 +9,16 @@ import pandas as pd
 from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from mosaicbench.figures._panels import inches, name_split, shape, wrapped
+from mosaicbench.figures._panels import (
+    grid,
+    handle,
+    inches,
+    legend_below,
+    name_split,
+    shape,
+    wrapped,
+)
 from mosaicbench.report.theme import Theme, empty
 
 CARD = {
@@ -40,10 +47,7 @@ def training_curves(
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw the histories of the trained runs of one split.
 
-    Returns
-    -------
-    tuple
-        The figure, and a row per loss, run, seed and epoch.
+    The table has a row per loss, run, seed and epoch.
     """
     is_drawn = ~history["loss"].astype(str).str.endswith(BESIDE)
     drawn = history[is_drawn].dropna(subset="value")[COLUMNS].reset_index(drop=True)
@@ -57,8 +61,8 @@ def training_curves(
     widest = 0.55 + max(inches(name, rcParams["legend.fontsize"]) for name in named.values())
     beside = min(4, len(named), max(1, int(WIDTH * columns / widest)))
     height = 0.4 + HEIGHT * lines + 0.17 * math.ceil(len(named) / beside)
-    figure = Figure(figsize=(WIDTH * columns, height), layout="constrained")
-    panels = figure.subplots(lines, columns, squeeze=False).ravel()
+    figure, panels = grid(WIDTH * columns, height, lines, columns)
+    panels = panels.ravel()
     for axes, loss in zip(panels, losses, strict=False):
         of_loss = drawn[drawn["loss"] == loss]
         curves = dict(tuple(of_loss.groupby(["run", "seed"])))
@@ -74,10 +78,8 @@ def training_curves(
         axes.set_xlabel("epoch")
     for axes in panels[len(losses) :]:
         axes.set_visible(False)
-    handles = [
-        Line2D([], [], linewidth=1.6, label=name, **theme.line(run)) for run, name in named.items()
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=beside)
+    handles = [handle(name, linewidth=1.6, **theme.line(run)) for run, name in named.items()]
+    legend_below(figure, handles, beside)
     name_split(figure, theme, runs)
     return figure, drawn
 

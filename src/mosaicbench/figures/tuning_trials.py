@@ -5,10 +5,9 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from mosaicbench.figures._panels import dot, plain_numbers
+from mosaicbench.figures._panels import PLAIN, dot, grid, handle, legend_below, mark_failed
 from mosaicbench.report.theme import QUIET, Theme, empty
 from mosaicbench.stats.common import SPLIT
 
@@ -32,10 +31,7 @@ AXES = {"trials": "trials", "cpu_hours": "CPU hours of fits"}
 def tuning_trials(*, trials: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
     """Draw a row of two panels per split.
 
-    Returns
-    -------
-    tuple
-        The figure, and the table that it shows: the trials of the first seed of each split.
+    The table has the trials of the first seed of each split.
     """
     is_first = trials["seed"] == trials.groupby(SPLIT)["seed"].transform("first")
     shown = trials[is_first].assign(trials=lambda table: table["trial"] + 1)
@@ -43,31 +39,28 @@ def tuning_trials(*, trials: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.Dat
         return empty("No trial has an objective to draw."), shown
     splits = list(shown.groupby(SPLIT, sort=False))
     runs = theme.order("runs", shown["run"])
-    figure = Figure(figsize=(7.2, 0.6 + 2.1 * len(splits)), layout="constrained")
-    grid = figure.subplots(len(splits), 2, squeeze=False, sharey="row")
-    for row, (split, table) in zip(grid, splits, strict=True):
+    figure, panels = grid(7.2, 0.6 + 2.1 * len(splits), len(splits), 2, sharey="row")
+    for row, (split, table) in zip(panels, splits, strict=True):
         for axes, column in zip(row, AXES, strict=True):
             _panel(axes, table, column, runs, theme)
         row[0].set_title(theme.split(*split))
         row[0].set_ylabel("best objective so far")
-    for axes, label in zip(grid[-1], AXES.values(), strict=True):
+    for axes, label in zip(panels[-1], AXES.values(), strict=True):
         axes.set_xlabel(label)
     handles = [
-        Line2D([], [], label=theme.label("runs", run), linewidth=1.3, color=theme.colour(run))
-        for run in runs
+        handle(theme.label("runs", run), linewidth=1.3, color=theme.colour(run)) for run in runs
     ]
     handles += [dot("defaults", QUIET, mfc="white"), dot("chosen settings", QUIET)]
     handles.append(dot("failed", QUIET, marker="x"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    legend_below(figure, handles, 4)
     return figure, shown
 
 
 def _panel(axes: Axes, table: pd.DataFrame, column: str, runs: list[str], theme: Theme) -> None:
-    """Draw the searches of one split."""
     axes.grid(axis="y")
     if column == "cpu_hours" and (table[column] > 0).any():
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(plain_numbers())
+        axes.xaxis.set_major_formatter(PLAIN)
     elif column == "trials":
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     for run in runs:
@@ -79,5 +72,4 @@ def _panel(axes: Axes, table: pd.DataFrame, column: str, runs: list[str], theme:
         axes.plot(first[column], first["objective"], "o", ms=4, mfc="white", mec=colour, zorder=3)
         best = ended.nlargest(1, "objective")
         axes.plot(best[column], best["objective"], "o", ms=4, color=colour, zorder=4)
-        edge = {"transform": axes.get_xaxis_transform(), "zorder": 4}
-        axes.plot(failed[column], [0.02] * len(failed), "x", ms=4, color=colour, **edge)
+        mark_failed(axes, failed[column], color=colour, zorder=4)

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mosaicbench.figures._panels import bare, cloud, key, lines_of_key, name_cells, nothing, wrapped
+from mosaicbench.figures._panels import (
+    bare,
+    cloud,
+    grid,
+    key,
+    lines_of_key,
+    name_cells,
+    nothing,
+    shuffled,
+    wrapped,
+)
 from mosaicbench.report.projections import MEASURED
 from mosaicbench.report.theme import FAINT, SPARE, Theme
 
@@ -70,7 +79,8 @@ TITLES = {
     "batch": "Batch",
     "leiden": "Leiden cluster",
 }
-WIDTH, NARROW = 1.95, 1.6  # inches: of a panel, of a panel of imputed values
+ROOMS = {"modality": "modalities", "cell_type": "cell_types"}  # of display.yaml
+WIDTH, NARROW, KEY = 1.95, 1.6, 1.5  # inches: of a panel, of one of imputed values, of its legend
 LINE = 0.135  # inches, of a legend
 UNKNOWN = "unknown"  # the name of a missing label
 
@@ -88,20 +98,13 @@ def umap(
 
     Parameters
     ----------
-    projection
-        Layouts of latents, with clusters, of all cells that are drawn anywhere.
     imputed_layout
-        Layouts of measured and imputed values, of fewer cells.
+        Layouts of measured and imputed values, of fewer cells than `projection`.
     joint
         Draw the joint latents instead of those of single modalities.
     imputed_by
         Draw measured and imputed values instead, coloured by "cell_type", or by "leiden", the
         clusters of the latents.
-
-    Returns
-    -------
-    tuple
-        The figure, and the points drawn.
     """
     if imputed_by:
         return _imputed(imputed_layout[OF_IMPUTED], projection, runs, imputed_by, theme)
@@ -117,31 +120,25 @@ def _palette(
     column: str, names: pd.Series, every: Iterable[str], theme: Theme
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Return colours and labels of the names, a missing one last; colours are those in `every`."""
-    rooms = {"modality": "modalities", "cell_type": "cell_types"}
-    palette = theme.palette(rooms.get(column, column), {*every} - {""})
+    palette = theme.palette(ROOMS.get(column, column), {*every} - {""}) | {"": SPARE}
     present = set(names)
     palette = {name: colour for name, colour in palette.items() if name in present}
-    labels = {name: str(name) for name in palette}
+    labels = {name: str(name) or UNKNOWN for name in palette}
     if column == "modality":
         labels = {name: theme.label("modalities", name) for name in palette}
-    if "" in present:
-        palette[""], labels[""] = SPARE, UNKNOWN
     return palette, labels
 
 
 def _layouts(drawn: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Figure:
-    """Return the figure of these points: a row of panels per run, a column per property."""
     rows = theme.order("runs", drawn["run"])
     columns = [column for column in TITLES if drawn[column].nunique() > 1] or ["leiden"]
     keys = {column: _palette(column, drawn[column], drawn[column], theme) for column in columns}
     legend = LINE * max(lines_of_key(*of_column) for of_column in keys.values()) + 0.1
     heights = [*[WIDTH * 0.92] * len(rows), legend]
-    figure = Figure(figsize=(0.5 + WIDTH * len(columns), 0.6 + sum(heights)), layout="constrained")
-    panels = figure.subplots(len(heights), len(columns), squeeze=False, height_ratios=heights)
+    size = 0.5 + WIDTH * len(columns), 0.6 + sum(heights)
+    figure, panels = grid(*size, len(heights), len(columns), height_ratios=heights)
     for axes_of_run, run in zip(panels, rows, strict=False):
-        points = drawn[drawn["run"] == run]
-        # shuffled, so that no group covers another
-        points = points.iloc[np.random.default_rng(0).permutation(len(points))]
+        points = shuffled(drawn[drawn["run"] == run])
         for axes, (column, (palette, _)) in zip(axes_of_run, keys.items(), strict=True):
             bare(axes)
             colours = points[column].map(palette).tolist()
@@ -167,20 +164,18 @@ def _imputed(
         return nothing("No run with a layout imputes a modality.", list(drawn))
     columns = [MEASURED, *theme.order("runs", imputed["run"])]
     rows = theme.directions(imputed["direction"])
-    if by == "cell_type":
-        palette, labels = _palette(by, drawn[by], [*drawn[by], *projection[by]], theme)
-    else:
-        palette, labels = _palette(by, imputed[by], imputed[by], theme)
-
+    named = drawn if by == "cell_type" else imputed
+    every = [*drawn[by], *projection[by]] if by == "cell_type" else imputed[by]
+    palette, labels = _palette(by, named[by], every, theme)
     height = max(NARROW * len(rows), LINE * lines_of_key(palette, labels))
-    size = 0.3 + NARROW * len(columns) + 1.5, 0.7 + height
+    size = 0.3 + NARROW * len(columns) + KEY, 0.7 + height
     figure = Figure(figsize=size, layout="constrained")
-    widths = [*[NARROW] * len(columns), 1.5]
-    grid = figure.add_gridspec(len(rows), len(widths), width_ratios=widths)
+    widths = [*[NARROW] * len(columns), KEY]
+    cells = figure.add_gridspec(len(rows), len(widths), width_ratios=widths)
     for row, direction in enumerate(rows):
         ground = measured[measured["modality"] == direction.split("->")[1]]
         for column, run in enumerate(columns):
-            axes = figure.add_subplot(grid[row, column])
+            axes = figure.add_subplot(cells[row, column])
             bare(axes)
             if row == 0:
                 label = MEASURED if run == MEASURED else theme.label("runs", run)
@@ -194,16 +189,13 @@ def _imputed(
             is_grey = run == MEASURED and by == "leiden"
             colours = FAINT if is_grey else points[by].map(palette).tolist()
             cloud(axes, points["x"], points["y"], colours, points=len(ground))
-    key(figure.add_subplot(grid[:, -1]), palette, labels, TITLES[by])
+    key(figure.add_subplot(cells[:, -1]), palette, labels, TITLES[by])
     name_cells(figure, theme, runs, drawn, imputed["cell"].nunique())
     return figure, drawn
 
 
 def _clusters(drawn: pd.DataFrame, projection: pd.DataFrame) -> list[object]:
-    """Return the cluster of each imputed cell in its run's joint latents, else in its source's.
-
-    Measured cells have "".
-    """
+    """Return the cluster of each imputed cell in its run's joint latents, or in its source's."""
     with_joint = set(projection.loc[projection["source"] == "joint", "run"])
     source = drawn["direction"].str.split("->").str[0].mask(drawn["run"].isin(with_joint), "joint")
     clusters = projection.set_index(["run", "source", "cell"])["leiden"].to_dict()

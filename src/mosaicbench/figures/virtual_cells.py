@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mosaicbench.figures._panels import bare, cloud, dot
+from mosaicbench.figures._panels import bare, cloud, dot, grid, legend_below, shuffled
 from mosaicbench.report.theme import FAINT, QUIET, SPARE, Theme, empty
 
 CARD = {
@@ -37,23 +36,11 @@ def virtual_cells(
     virtual_realism: pd.DataFrame,
     theme: Theme,
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw the virtual cells of one split, a row of panels per run.
-
-    Parameters
-    ----------
-    virtual_markers
-        Means of standardised values.
-
-    Returns
-    -------
-    tuple
-        The figure, and the markers drawn.
-    """
+    """Draw the virtual cells of one split, a row of panels per run."""
     runs = theme.order("runs", virtual_cells["run"].unique())
     if not runs:
         return empty("No run for virtual cells has a model."), virtual_markers
-    figure = Figure(figsize=(9.6, 3.4 * len(runs)), layout="constrained")
-    rows = figure.subplots(len(runs), 3, squeeze=False)
+    figure, rows = grid(9.6, 3.4 * len(runs), len(runs), 3)
     types = theme.palette("cell_types", set(virtual_cells["cell_type"]) - {""})
     for run, (by_origin, by_type, of_markers) in zip(runs, rows, strict=True):
         cells = virtual_cells[virtual_cells["run"] == run]
@@ -67,16 +54,14 @@ def virtual_cells(
         _markers(of_markers, virtual_markers[virtual_markers["run"] == run], theme)
     if types:
         dots = [dot(name, colour) for name, colour in types.items()]
-        figure.legend(handles=dots, loc="outside lower center", ncols=min(len(dots), 6))
+        legend_below(figure, dots, min(len(dots), 6))
     return figure, virtual_markers
 
 
 def _origins(axes: Axes, cells: pd.DataFrame) -> None:
-    # shuffled, so that neither origin covers the other
-    shuffled = cells.iloc[np.random.default_rng(0).permutation(len(cells))]
+    points = shuffled(cells)
     bare(axes)
-    colours = shuffled["origin"].map(ORIGINS).tolist()
-    cloud(axes, shuffled["x"], shuffled["y"], colours, points=len(cells))
+    cloud(axes, points["x"], points["y"], points["origin"].map(ORIGINS).tolist(), points=len(cells))
     for name, colour in zip(("real", "virtual"), ORIGINS.values(), strict=True):
         axes.plot([], [], "o", ms=4, color=colour, label=name)
     axes.legend(loc="best")

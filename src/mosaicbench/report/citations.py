@@ -1,12 +1,12 @@
 """BibTeX of the methods, metrics, datasets and packages that a benchmark used.
 
-``references.bib`` holds verified entries; of any other paper, only the card's words are printed.
+``references.bib`` holds verified entries; of other papers, only the card's words are printed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -38,9 +38,9 @@ def bibtex(
         Tables of these names; cited are methods with a fit that ended well, and metrics with a
         value.
     records
-        ``run.json`` of its fits, for versions of packages; without records, no package is cited.
+        ``run.json`` of its fits, for versions of packages.
     citations
-        dataset -> its paper in the registry; a dataset without one is the user's own.
+        dataset -> its paper in the registry.
 
     Returns
     -------
@@ -59,42 +59,32 @@ def bibtex(
         *_of_datasets(done["dataset"].unique(), citations),
         *_of_packages(methods.values(), records),
     ]
-    table = pd.DataFrame(cited, columns=["heading", "entry", "reason"]).drop_duplicates()
-    without = table.loc[table["entry"] == "", "reason"].unique()
-    table = table[table["entry"] != ""]
-    keys = table["entry"].str.partition(",")[0]
-    entries = table.groupby(keys, sort=False).agg(
-        heading=("heading", "first"),
-        entry=("entry", "first"),
-        reason=("reason", lambda reasons: "; ".join(reasons.unique())),
-    )
+    entries: dict[str, tuple[str, str, dict[str, None]]] = {}  # key -> heading, entry, reasons
+    for heading, entry, reason in cited:
+        if entry:
+            entries.setdefault(entry.partition(",")[0], (heading, entry, {}))[2][reason] = None
     parts = []
-    for heading, rows in entries.groupby("heading", sort=False):
-        parts.append(f"% {heading}")
-        parts += [f"% {row.reason}\n{row.entry}" for row in rows.itertuples()]
-    if len(without):
+    for heading, entry, reasons in entries.values():
+        if f"% {heading}" not in parts:
+            parts.append(f"% {heading}")
+        parts.append(f"% {'; '.join(reasons)}\n{entry}")
+    without = dict.fromkeys(reason for _, entry, reason in cited if not entry)
+    if without:
         parts.append(f"% Without a verified paper: {', '.join(without)}.")
     return "\n\n".join(parts) + "\n"
 
 
 def _itself(records: Sequence[Mapping]) -> str:
-    """Return the entry of this package, with its version and the commits of the fits."""
     commits = distinct((str(record["git_commit"]) for record in records), none="")
     note = f"Version {__version__}" + (f", commit {commits}" if commits else "")
     entry = next(entry["text"] for entry in references() if entry.get("package") == ITSELF)
     return f"{entry[:-1]}, version = {{{__version__}}}, note = {{{note}}}}}"
 
 
-def _of_cards(heading: str, cards: Mapping[str, Mapping]) -> list[Citation]:
-    labels = {name: card.get("label", name) for name, card in cards.items()}
-    return [
-        (
-            heading,
-            _of_doi(card.get("doi"), card.get("paper") or f"defines {labels[name]}"),
-            labels[name],
-        )
-        for name, card in cards.items()
-    ]
+def _of_cards(heading: str, cards: Mapping[str, Mapping]) -> Iterator[Citation]:
+    for name, card in cards.items():
+        label = card.get("label", name)
+        yield heading, _of_doi(card.get("doi"), card.get("paper") or f"defines {label}"), label
 
 
 def _of_doi(doi: str | None, paper: str) -> str:
@@ -109,22 +99,19 @@ def _of_doi(doi: str | None, paper: str) -> str:
     return f"@misc{{doi_{key}, doi = {{{doi}}}, note = {{{note}}}}}"
 
 
-def _of_datasets(names: Iterable[str], citations: Mapping[str, str]) -> list[Citation]:
-    cited = []
+def _of_datasets(names: Iterable[str], citations: Mapping[str, str]) -> Iterator[Citation]:
     for name in names:
         citation = citations.get(name, "")
         papers = [entry["text"] for entry in references() if entry.get("cited", "\0") in citation]
         dois = re.findall(r"doi:(10\.\S+?)(?=[,;]|\s|$)", citation)
         papers += [_of_doi(doi, citation) for doi in dois]
-        cited += [("datasets", entry, f"dataset {name}: {citation}") for entry in papers]
+        for entry in papers:
+            yield "datasets", entry, f"dataset {name}: {citation}"
         if not papers:
-            cited.append(
-                ("datasets", "", f"dataset {name}" + (f" ({citation})" if citation else ""))
-            )
-    return cited
+            yield "datasets", "", f"dataset {name}" + (f" ({citation})" if citation else "")
 
 
-def _of_packages(methods: Iterable[Mapping], records: Sequence[Mapping]) -> list[Citation]:
+def _of_packages(methods: Iterable[Mapping], records: Sequence[Mapping]) -> Iterator[Citation]:
     # Every benchmark used Snakemake, which no record names.
     versions: dict[str, list[str]] = {"snakemake": []} if records else {}
     for record in records:
@@ -135,12 +122,9 @@ def _of_packages(methods: Iterable[Mapping], records: Sequence[Mapping]) -> list
         if package := card.get("wraps"):
             versions.setdefault(package["package"], []).append(package["version"])
     entries = {entry["package"]: entry["text"] for entry in references() if "package" in entry}
-    cited = []
     for name, of_package in versions.items():
         words = f"{name} {distinct(of_package, none='')}".strip()
-        entry = entries.get(name, "")
-        cited.append(("packages", entry, words if entry else f"package {words}"))
-    return cited
+        yield "packages", entries.get(name, ""), words if name in entries else f"package {words}"
 
 
 @cache

@@ -33,13 +33,7 @@ def latex_tables(rankings: pd.DataFrame, theme: Theme) -> str:
     """Return the tables of one split or scenario, one per group of at most :data:`WIDEST` scores.
 
     A cell has the mean and its interval, bold for the best run and for all that tie with it.
-
-    Parameters
-    ----------
-    rankings
-        The rows of one dataset and scenario, columns ``contract.RANKING_COLUMNS``.
-    theme
-        Labels and order.
+    `rankings` are the rows of one dataset and scenario, columns ``contract.RANKING_COLUMNS``.
     """
     tables = ["% needs \\usepackage{booktabs,graphicx}"]
     for group, of_group in rankings.groupby("group", sort=False):

@@ -51,43 +51,23 @@ COLUMNS = {
     "virtual_realism": [*WHOSE, "modality", "realism_auc"],
 }
 VIRTUAL = ("virtual_cells", "virtual_markers", "virtual_realism")
-NUMBERS = {
-    "seed",
-    "leiden",
-    "x",
-    "y",
-    "cells",
-    "share",
-    "marks",
-    "mean",
-    "above",
-    "r",
-    "measured",
-    "imputed",
-    "real",
-    "generated",
-    "realism_auc",
-}
 MEASURED = "measured"  # the run and direction of measured values
 
 
 def read_projection(
     folder: str | Path, name: str, split: dict[str, str] | None = None
 ) -> pd.DataFrame:
-    """Read one table of a split, names as text; `split` is the expected dataset and scenario.
+    """Read one table of a split; `split` is the expected dataset and scenario.
 
     Raises
     ------
     files.ContractError
-        If it is absent, has other columns, is of another split, or was changed.
+        If it is absent, is of another split, or was changed.
     """
-    path = Path(folder) / f"{name}.tsv"
+    path = Path(folder, f"{name}.tsv")
     check_contents(Path(folder), [name], "layout")
-    table = read_table(path, COLUMNS[name])
+    table = read_table(path)
     for key, expected in (split or {}).items():
         for value in table[key].unique():
             check_place(path, {key: value}, {key: expected})
-    texts = [column for column in table if column not in NUMBERS]
-    return table.assign(
-        **{c: table[c].astype(object).where(table[c].notna(), "").map(str) for c in texts}
-    )
+    return table

@@ -44,16 +44,14 @@ def recommended(
         "scores", "sanity_checks" and "runs" of `tabulate`.
     cells
         The scores of single cells of every run.
-    run_metadata
-        Which runs compete, and which way a metric is better.
     sizes
         (dataset, scenario) -> numbers of train and query cells.
 
     Returns
     -------
     pandas.DataFrame
-        Columns ``contract.RECOMMENDATION_COLUMNS``. `run` has the best mean of the allowed runs, ""
-        if there is none; `signs` are its marks. `beaten` is the trivial control, with its value.
+        Columns ``contract.RECOMMENDATION_COLUMNS``. `run` has the best mean of the allowed runs, or
+        is ""; `signs` are its marks. `beaten` is the trivial control, with its value.
         `barred` are the runs that checks name; if no run is recommended, `nearest` is the best of
         the others in that score. `tied_with` are runs that the paired tests do not separate from
         it; `detectable` is the smallest difference that the design detects on these cells (median
@@ -63,49 +61,40 @@ def recommended(
         seeds that ended well. The row of speed has the fastest run of the other rows.
     """
     ended = tables["runs"][tables["runs"]["status"].isin(["ok", "collapsed"])]
-    used = ended.groupby(RUN)[RESOURCES].mean().astype(float).to_dict("index")
+    used = ended.groupby(RUN)[RESOURCES].mean().astype(float)
     barred, signs = named_by_checks(tables["sanity_checks"]), signs_of(tables["sanity_checks"])
     cells, rows = list(cells), []
     for split, scores in tables["scores"].groupby(SPLIT, sort=False):
         names = dict(zip(SPLIT, split, strict=True))
         of_split = [run for run in cells if (run.dataset, run.scenario) == split]
-        answers = []
-        for question, direction, of_question, values in _questions(scores, of_split):
-            answer = _answer(
-                question, of_question, values, barred.get(split, ()), run_metadata, sizes
-            )
+        named = set()
+        for place, of_question, values in _questions(scores, of_split):
+            facts = (barred.get(split, ()), run_metadata, sizes.get(split))
+            answer = _answer(place["question"], of_question, values, *facts)
             if answer is not None:
-                place = (*split, answer["run"])
-                answer |= names | {"question": question, "direction": direction}
-                answers.append(answer | {"signs": signs.get(place, "")} | used.get(place, {}))
-        rows += answers
-        named = ", ".join(f"{row['run']}, {row['tied_with']}" for row in answers)
-        timed = {
-            run: used[*split, run] for run in sorted(named.split(", ")) if (*split, run) in used
-        }
-        timed = {run: spent for run, spent in timed.items() if pd.notna(spent["seconds"])}
-        if timed:
-            run = min(timed, key=lambda name: timed[name]["seconds"])
+                named |= {answer["run"], *answer["tied_with"].split(", ")}
+                answer["signs"] = signs.get((*split, answer["run"]), "")
+                rows.append(names | place | answer)
+        seconds = used["seconds"].reindex([(*split, run) for run in sorted(named)]).dropna()
+        if len(seconds):
             speed = {"question": SPEED, "direction": ALL_DIRECTIONS, "metric": "seconds"}
-            rows.append(names | speed | {"run": run} | timed[run])
-    return checked_recommendations(pd.DataFrame(rows, columns=RECOMMENDATION_COLUMNS))
-
-
-# --- evidence ------------------------------------------------------------------------------------
+            rows.append(names | speed | {"run": seconds.idxmin()[-1]})
+    table = pd.DataFrame(rows, columns=RECOMMENDATION_COLUMNS).drop(columns=RESOURCES)
+    return checked_recommendations(table.merge(used.reset_index(), on=RUN, how="left"))
 
 
 def _questions(
     scores: pd.DataFrame, cells: list[CellScores]
-) -> Iterator[tuple[str, str, pd.DataFrame, list[CellScores]]]:
-    """Yield question, direction, and their scores and scores of single cells, of one split."""
+) -> Iterator[tuple[dict[str, str], pd.DataFrame, list[CellScores]]]:
     for question, metric in METRICS.items():
         of_question = scores[scores["metric"].isin([metric, BARS[question], FLOOR])]
         if question != IMPUTATION:
-            yield question, ALL_DIRECTIONS, of_question, cells
+            yield {"question": question, "direction": ALL_DIRECTIONS}, of_question, cells
             continue
         for direction in scores.loc[scores["metric"] == metric, "direction"].unique():
             of_direction = of_question[of_question["direction"] == direction]
-            yield question, direction, of_direction, [_in(direction, run) for run in cells]
+            of_cells = [_in(direction, run) for run in cells]
+            yield {"question": question, "direction": direction}, of_direction, of_cells
 
 
 def _in(direction: str, run: CellScores) -> CellScores:
@@ -119,56 +108,55 @@ def _answer(
     cells: list[CellScores],
     barred: Iterable[str],
     run_metadata: RunMetadata,
-    sizes: Mapping[tuple[str, str], tuple[int, int]],
+    size: tuple[int, int] | None,
 ) -> dict | None:
-    """Return the answer in one split; None if fewer than two competing runs have the score."""
     metric, summary = METRICS[question], headline(scores)
     of_metric = summary[summary["metric"] == metric]
-    runs = [run for run in of_metric["run"] if run_metadata.competes(run)]
+    runs = list(run_metadata.competing(of_metric)["run"])
     if len(runs) < 2:
         return None
     scores_of_metric = scores[scores["metric"] == metric]
+    sizes = {tuple(scores[SPLIT].iloc[0]): size} if size else {}
 
-    def tests_of(runs: list[str]) -> pd.DataFrame:
+    def with_best(runs: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return all paired tests of these runs, and those with the best by run."""
         chosen = scores_of_metric[scores_of_metric["run"].isin(runs)]
-        return paired_tests(chosen, cells, run_metadata, sizes=sizes)
+        tests = paired_tests(chosen, cells, run_metadata, sizes=sizes)
+        is_best = tests["role"].astype(str).str.startswith(BEST)
+        return tests, tests[is_best].set_index("run")
 
-    bar = _bar(question, summary, run_metadata)
-    with_best = _with_best(tests_of(runs))
+    bar, (_, tests) = _bar(question, summary, run_metadata), with_best(runs)
     row = {
         "metric": metric,
         "run": "",
         "tied_with": "",
-        "cells": sizes.get(tuple(scores[SPLIT].iloc[0]), (np.nan, np.nan))[1],
+        "cells": size[1] if size else np.nan,
         "barred": ", ".join(run for run in runs if run in barred),
-        "detectable": with_best["detectable"].median(),
-        "detectable_new": with_best["detectable_new"].median(),
+        "detectable": tests["detectable"].median(),
+        "detectable_new": tests["detectable_new"].median(),
         **bar,
     }
     means = summary[summary["metric"] == bar["beaten_metric"]].set_index("run")["mean"]
     gains = run_metadata.sign(bar["beaten_metric"]) * (means - bar["beaten_value"])
     unnamed = [run for run in runs if run not in barred]
-    allowed = [
-        run for run in unnamed if np.isnan(bar["beaten_value"]) or gains.get(run, np.nan) > 0
-    ]
+    gains = gains.reindex(unnamed)
+    allowed = unnamed if np.isnan(bar["beaten_value"]) else list(gains.index[gains > 0])
     summary = headline(scores_of_metric[scores_of_metric["run"].isin(allowed)])
     signed = signed_means(summary, run_metadata)
     if signed.isna().all():
-        near = gains.reindex(unnamed).dropna()
-        if near.empty:
+        if gains.isna().all():
             return row
-        return row | {"nearest": near.idxmax(), "nearest_value": means[near.idxmax()]}
+        return row | {"nearest": gains.idxmax(), "nearest_value": means[gains.idxmax()]}
     winner = summary.loc[signed.idxmax()]
-    tests = tests_of(allowed)
+    tests, of_best = with_best(allowed)
     level_runs = summary.loc[tied_with_best(summary, tests, run_metadata), "run"]
     others = [run for run in level_runs if run != winner["run"]]
-    needed = _with_best(tests).loc[others, "seeds_needed"].max(skipna=False) if others else np.nan
-    taken = {key: winner[key] for key in ("run", "mean", "low", "high", "seeds")}
-    return row | taken | {"tied_with": ", ".join(others), "seeds_needed": needed}
-
-
-def _with_best(tests: pd.DataFrame) -> pd.DataFrame:
-    return tests[tests["role"].astype(str).str.startswith(BEST)].set_index("run")
+    needed = of_best.loc[others, "seeds_needed"].max(skipna=False) if others else np.nan
+    return row | {
+        **winner[["run", "mean", "low", "high", "seeds"]],
+        "tied_with": ", ".join(others),
+        "seeds_needed": needed,
+    }
 
 
 def _bar(question: str, summary: pd.DataFrame, run_metadata: RunMetadata) -> dict[str, object]:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from mosaicbench.files.identity import check_place
 from mosaicbench.files.runs import read_record
 from mosaicbench.files.tables import read_table
 from mosaicbench.report.tables.text import distinct
@@ -18,17 +17,12 @@ from mosaicbench.workflow.layout import Results
 def read_records(results: Results, runs: pd.DataFrame) -> list[dict]:
     """Return the ``run.json`` of every run and seed of a table, in its order.
 
-    Parameters
-    ----------
-    results
-        The results folder.
-    runs
-        Columns ``contract.RUN_COLUMNS``; runs that do not apply have no record.
+    Runs that do not apply have no record.
 
     Raises
     ------
     errors.ContractError
-        If a record is absent or broken, or is of another run or seed.
+        If a record is absent, broken or of another run or seed.
     """
     fits = runs.loc[runs["status"] != "not_applicable", [*RUN, "seed"]]
     return [
@@ -40,22 +34,15 @@ def read_audits(results: Results, runs: pd.DataFrame) -> dict[tuple[str, str], p
     """Return (dataset, scenario) -> the ``audit.tsv`` of its first seed, for splits with one."""
     first = runs.dropna(subset="seed").groupby(SPLIT, sort=False)["seed"].min()
     paths = {split: Path(results.split(*split, seed), "audit.tsv") for split, seed in first.items()}
-    audits = {split: read_table(path) for split, path in paths.items() if path.is_file()}
-    for split, audit in audits.items():
-        for key, expected in zip(SPLIT, split, strict=True):
-            for name in audit[key].unique() if key in audit else ():
-                check_place(paths[split], {key: name}, {key: expected})
-    return audits
+    return {split: read_table(path) for split, path in paths.items() if path.is_file()}
 
 
 def circumstances(records: Sequence[Mapping]) -> dict[str, str]:
     """Return commit, device, machine and versions of a benchmark's fits."""
     values: dict[str, list[str]] = {}
     for record in records:
-        facts = {
-            "commit": record["git_commit"],
-            "device": record["device"],
-            "threads": record["threads"],
+        facts = {"commit": record["git_commit"]} | {
+            key: record[key] for key in ("device", "threads")
         }
         for part in ("hardware", "arithmetic", "versions"):
             facts |= record.get(part) or {}

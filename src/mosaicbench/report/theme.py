@@ -38,7 +38,6 @@ SAVED = {  # kind of picture -> keywords of `savefig`: no date, no software; lig
     "png": {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 3}},
 }
 NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-NOT_DRAWN = "not_drawn"  # the only column of the table of a figure that could not be drawn
 STYLE = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#BBBBBB",
@@ -75,15 +74,7 @@ STYLE = {
 
 @dataclass(frozen=True)
 class Theme:
-    """Labels, colours and order of everything that a table or a figure shows.
-
-    Attributes
-    ----------
-    display
-        The contents of ``display.yaml``.
-    run_metadata
-        Every run, metric and dataset with its card.
-    """
+    """Labels, colours and order, from ``display.yaml`` and the cards of runs, metrics, datasets."""
 
     display: Mapping[str, dict]
     run_metadata: RunMetadata
@@ -91,9 +82,9 @@ class Theme:
     # --- labels ---
 
     def label(self, room: str, name: str) -> str:
-        """Return the name of an id for readers: from display.yaml, else from its card, else the id.
+        """Return the label of an id: from display.yaml, else from its card, else the id.
 
-        Marks follow the labels of this project's own methods and their runs, and of external runs.
+        Marks follow the labels of this project's own methods and of external runs.
         """
         label = self._unmarked(room, name)
         if room in ("methods", "runs") and self.run_metadata.is_own(name):
@@ -139,29 +130,24 @@ class Theme:
     # --- order ---
 
     def order(self, room: str, names: Iterable[str]) -> list[str]:
-        """Return the distinct names in display order: runs by kind, unlisted names last, sorted."""
-        distinct = list(dict.fromkeys(names))
-        if room == "runs":
-            return self._order_of_runs(distinct)
-        listed = list(self.display[room])
+        """Return the distinct names in display order: unlisted names last, sorted.
 
-        def place(name: str) -> tuple[int, str]:
+        Runs are ordered by kind, then by method, ablations after their method.
+        """
+        names, run_metadata = dict.fromkeys(names), self.run_metadata
+        listed = list(self.display[room])
+        if room == "runs":
+            methods = self.order("methods", map(run_metadata.method, names))
+
+        def place(name: str) -> tuple:
+            if room == "runs":
+                kind = KINDS.index(run_metadata.kind(name))
+                method = methods.index(run_metadata.method(name))
+                return kind, method, run_metadata.is_ablation(name), name
             entry = self._start_of_loss(name) if room == "losses" else name
             return listed.index(entry) if entry in listed else len(listed), name
 
-        return sorted(distinct, key=place)
-
-    def _order_of_runs(self, runs: list[str]) -> list[str]:
-        """Return runs by kind, then by method, ablations after their method."""
-        run_metadata = self.run_metadata
-        methods = self.order("methods", map(run_metadata.method, runs))
-
-        def place(run: str) -> tuple:
-            kind = KINDS.index(run_metadata.kind(run))
-            method = methods.index(run_metadata.method(run))
-            return kind, method, run_metadata.is_ablation(run), run
-
-        return sorted(runs, key=place)
+        return sorted(names, key=place)
 
     def directions(self, names: Iterable[str]) -> list[str]:
         """Return distinct directions in the order of their sources, then targets."""
@@ -170,7 +156,6 @@ class Theme:
         return sorted(distinct, key=lambda name: [places.index(part) for part in name.split("->")])
 
     def _start_of_loss(self, name: str) -> str | None:
-        """Return the longest listed loss with which a loss's name starts."""
         starts = [start for start in self.display["losses"] if f"{name}_".startswith(f"{start}_")]
         return max(starts, key=len, default=None)
 
@@ -227,19 +212,12 @@ class Theme:
 
 
 def read_theme(display: str | Path, runs: pd.DataFrame) -> Theme:
-    """Read display.yaml and the cards.
-
-    Parameters
-    ----------
-    display
-        Path of ``display.yaml``.
-    runs
-        The table of runs, with the method of each.
+    """Read ``display.yaml``, and the cards of a table of runs.
 
     Raises
     ------
     UserError
-        If the file is absent, is not YAML, or has an unknown key.
+        If the file is not YAML or has an unknown key.
     """
     return Theme(display=_read_display(display), run_metadata=run_metadata_of(runs))
 
@@ -264,14 +242,11 @@ def not_drawn(label: str, error: Exception) -> tuple[Figure, pd.DataFrame]:
     """Return a note with the reason, and its table, for a figure that could not be drawn."""
     reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
     note = empty(f"This figure could not be drawn ({reason}).", title=label)
-    return note, pd.DataFrame({NOT_DRAWN: [reason]})
+    return note, pd.DataFrame({"not_drawn": [reason]})
 
 
 def save(figure: Figure, drawn: pd.DataFrame, stem: Path) -> None:
-    """Write ``stem.svg``, ``stem.png`` and ``stem.tsv``; the same figure gives the same bytes.
-
-    A stem may hold a dot. If a picture cannot be made, nothing is written.
-    """
+    """Write ``stem.svg``, ``stem.png`` and ``stem.tsv``; the same figure gives the same bytes."""
     _settle(figure)
     pictures = {}
     for kind, options in SAVED.items():
@@ -305,7 +280,6 @@ def _settle(figure: Figure) -> None:
 
 
 def _shaded(colours: list[str]) -> list[str]:
-    """Return the colours, then paler and darker ones of the same hues."""
     paler = [to_hex(0.45 * np.array(to_rgb(colour)) + 0.55) for colour in colours]
     darker = [to_hex(0.5 * np.array(to_rgb(colour))) for colour in colours]
     return [*colours, *paler, *darker]
@@ -314,10 +288,6 @@ def _shaded(colours: list[str]) -> list[str]:
 def _read_display(path: str | Path) -> dict[str, dict]:
     try:
         display = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-    except FileNotFoundError as error:
-        raise UserError(
-            f"{path}: no such file; `config/display.yaml` holds labels, colours and order"
-        ) from error
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not valid YAML ({error})") from error
     rooms = (*NAMED, "colours")

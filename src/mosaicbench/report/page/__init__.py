@@ -1,1 +1,1 @@
-"""The pages: the report of a benchmark, and two benchmarks side by side."""
+"""The report as one HTML page."""

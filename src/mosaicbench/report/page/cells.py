@@ -1,4 +1,4 @@
-"""Tables of the page: their columns, what a cell says, what it sorts by, and why it is empty."""
+"""Tables of the page: their columns and cells."""
 
 from __future__ import annotations
 
@@ -22,17 +22,12 @@ TRAITS = {
 EXTERNAL = "unknown: the run was computed outside the benchmark"
 
 
-# --- tables --------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Cell:
     """One cell.
 
     Attributes
     ----------
-    text
-        What it says.
     sort
         Its sort key; None sorts by the text. An empty key stays last in both directions.
     why
@@ -42,7 +37,7 @@ class Cell:
     mark
         A CSS class.
     colour
-        The colour of a run's dot.
+        That of a run's dot.
     """
 
     text: str
@@ -53,11 +48,10 @@ class Cell:
     colour: str = ""
 
     @property
-    def key(self) -> str | None:
-        """The sort key for the page's script: dashes and crosses have an empty one."""
-        if self.sort is not None:
-            return str(self.sort)
-        return "" if self.text == NOT_GIVEN or self.text.startswith(CROSS) else None
+    def key(self) -> float | str | None:
+        """The sort key for the page's script; that of a dash or cross is empty."""
+        is_missing = self.sort is None and self.text.startswith((NOT_GIVEN, CROSS))
+        return "" if is_missing else self.sort
 
 
 @dataclass(frozen=True)
@@ -66,12 +60,15 @@ class Column:
 
     Attributes
     ----------
-    label
-        Its heading.
     cell
-        Makes the cell of a record; a text is a plain cell.
+        The record's key of a text or number, or a function of the record that returns a cell or a
+        text.
+    form
+        The format of a number.
+    why
+        The reason for a missing number, or a function of the record that returns it.
     about
-        An explanation, shown on hover over the heading.
+        An explanation of the heading, shown on hover.
     descending
         Whether the first click sorts from the largest down.
     choices
@@ -81,19 +78,24 @@ class Column:
     """
 
     label: str
-    cell: Callable[[dict], Cell | str]
+    cell: str | Callable[[dict], Cell | str]
+    form: str = ""
+    why: str | Callable[[dict], str] = ""
     about: str = ""
     descending: bool = False
     choices: bool = False
     words: bool = False
 
-
-@dataclass(frozen=True)
-class Row:
-    """One row, and the run that it is about, if any."""
-
-    cells: list[Cell]
-    run: str
+    def of(self, row: dict) -> Cell:
+        """Return the cell of a record."""
+        if callable(self.cell):
+            cell = self.cell(row)
+        elif self.form:
+            why = self.why(row) if callable(self.why) else self.why
+            cell = number_cell(row[self.cell], format(row[self.cell], self.form), why=why)
+        else:
+            cell = text_of(row, self.cell)
+        return Cell(cell) if isinstance(cell, str) else cell
 
 
 @dataclass(frozen=True)
@@ -104,15 +106,14 @@ class Grid:
     ----------
     label
         Its title, for screen readers.
-    columns
-        Its columns.
     sections
-        Heading -> rows; rows sort within their section. Without headings, one section "".
+        Heading -> (run or "", cells) of each row; rows sort within their section. Without headings,
+        one section "".
     """
 
     label: str
     columns: list[Column]
-    sections: dict[str, list[Row]]
+    sections: dict[str, list[tuple[str, list[Cell]]]]
 
     def __len__(self) -> int:
         return sum(map(len, self.sections.values()))
@@ -123,17 +124,12 @@ def table(
 ) -> Grid | None:
     """Return a table of records, or of heading -> records; None if there is no record."""
     sections = rows if isinstance(rows, Mapping) else {"": rows}
-    filled = {
-        heading: [_row(record, columns) for record in records.to_dict("records")]
-        for heading, records in sections.items()
-    }
+    filled: dict[str, list[tuple[str, list[Cell]]]] = {}
+    for heading, records in sections.items():
+        filled[heading] = []
+        for row in records.to_dict("records"):
+            filled[heading].append((row.get("run", ""), [column.of(row) for column in columns]))
     return Grid(label, columns, filled) if any(filled.values()) else None
-
-
-def _row(record: dict, columns: list[Column]) -> Row:
-    made = [column.cell(record) for column in columns]
-    cells = [Cell(cell) if isinstance(cell, str) else cell for cell in made]
-    return Row(cells, str(record.get("run", "")))
 
 
 # --- columns -------------------------------------------------------------------------------------
@@ -146,9 +142,8 @@ def run_column(theme: Theme, key: str = "run", **look: object) -> Column:
 
 def label_column(theme: Theme, key: str, head: str = "") -> Column:
     """Return the column of a "dataset", a "scenario" or a "metric"."""
-    return Column(
-        head or key.capitalize(), lambda row: theme.label(f"{key}s", row[key]), choices=True
-    )
+    head = head or key.capitalize()
+    return Column(head, lambda row: theme.label(f"{key}s", row[key]), choices=True)
 
 
 def split_columns(theme: Theme) -> list[Column]:
@@ -156,34 +151,13 @@ def split_columns(theme: Theme) -> list[Column]:
     return [label_column(theme, "dataset"), label_column(theme, "scenario")]
 
 
-def number_column(
-    label: str,
-    key: str,
-    form: str = "z.3f",
-    *,
-    why: str | Callable[[dict], str] = "",
-    **look: object,
-) -> Column:
-    """Return the column of a number; `why` gives the reason for a missing one."""
+def interval_column(*, decimals: int = 3) -> Column:
+    """Return the column of a 95 % interval, which sorts by its lower end."""
 
     def cell(row: dict) -> Cell:
-        return number_cell(row[key], f"{row[key]:{form}}", why=why(row) if callable(why) else why)
+        return number_cell(row["low"], interval(row["low"], row["high"], decimals=decimals))
 
-    return Column(label, cell, **look)
-
-
-def interval_column(
-    label: str, low: str = "low", high: str = "high", *, decimals: int = 3
-) -> Column:
-    """Return the column of an interval, which sorts by its lower end."""
-    return Column(
-        label, lambda row: number_cell(row[low], interval(row[low], row[high], decimals=decimals))
-    )
-
-
-def text_column(label: str, key: str, **look: object) -> Column:
-    """Return the column of a text."""
-    return Column(label, lambda row: text_of(row, key), **look)
+    return Column("95 % interval", cell)
 
 
 def trait_columns(theme: Theme) -> list[Column]:
@@ -207,9 +181,8 @@ def trait_columns(theme: Theme) -> list[Column]:
 def run_cell(run: str, theme: Theme, signs: str = "") -> Cell:
     """Return the cell that names a run, with its colour and the signs of the sanity checks."""
     meaning = "; ".join(check for check, sign in MARKS.items() if sign in signs)
-    return Cell(
-        f"{theme.label('runs', run)} {signs}".strip(), colour=theme.colour(run), why=meaning
-    )
+    text = f"{theme.label('runs', run)} {signs}".strip()
+    return Cell(text, colour=theme.colour(run), why=meaning)
 
 
 def number_cell(value: float, text: str = "", *, why: str = "", about: str = "") -> Cell:

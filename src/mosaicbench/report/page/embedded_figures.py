@@ -10,9 +10,6 @@ from pathlib import Path
 
 from PIL import Image
 
-from mosaicbench.files.tables import read_table
-from mosaicbench.report.theme import NOT_DRAWN
-
 LARGEST_SVG = 150_000  # bytes; a heavier one becomes a PNG if that is lighter
 COLOURS = 256
 
@@ -20,47 +17,20 @@ COLOURS = 256
 def embedded_figures(folder: Path, cards: Mapping[str, dict], *place: str) -> list[dict]:
     """Return every figure that was drawn for a split (dataset, scenario), or, without one, for all.
 
-    Parameters
-    ----------
-    folder
-        The output of ``draw``.
-    cards
-        figure -> card, in the order of the page.
-
-    Returns
-    -------
-    list of dict
-        name, label, caption; `uri`, safe between single quotes; `svg` and `tsv`, the files beside
-        the page; `reason`, why it could not be drawn, else "".
+    `folder` is the output of ``draw``; `cards` are in the order of the page. Each figure has name,
+    label, caption, `tsv`, its file, and `uri`, safe between single quotes.
     """
     figures = []
     for name, card in cards.items():
         stem = folder.joinpath(*place, name)
-        paths = {kind: stem.with_name(f"{name}.{kind}") for kind in ("svg", "png", "tsv")}
-        if paths["svg"].is_file():
-            figures.append(
-                {
-                    "name": name,
-                    "label": card["label"],
-                    "caption": card["caption"],
-                    "svg": str(paths["svg"].relative_to(folder.parent)),
-                    "tsv": str(paths["tsv"].relative_to(folder.parent)),
-                    "reason": _reason(paths["tsv"]),
-                    "uri": _uri(paths["svg"], paths["png"]),
-                }
-            )
+        svg, png, tsv = (stem.with_name(f"{name}.{kind}") for kind in ("svg", "png", "tsv"))
+        if svg.is_file():
+            uri = _svg_uri(svg)
+            if len(uri) > LARGEST_SVG:
+                uri = min(uri, _png_uri(png), key=len)
+            of_card = {"name": name, "label": card["label"], "caption": card["caption"]}
+            figures.append(of_card | {"tsv": str(tsv.relative_to(folder.parent)), "uri": uri})
     return figures
-
-
-def _reason(numbers: Path) -> str:
-    """Return why a figure could not be drawn: its table then holds the reason."""
-    table = read_table(numbers)
-    return table[NOT_DRAWN].iloc[0] if NOT_DRAWN in table else ""
-
-
-def _uri(svg: Path, png: Path) -> str:
-    uri = _svg_uri(svg)
-    return uri if len(uri) <= LARGEST_SVG else min(uri, _png_uri(png), key=len)
 
 
 def _svg_uri(path: Path) -> str:

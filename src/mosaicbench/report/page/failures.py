@@ -1,4 +1,4 @@
-"""Why a run has no score, what to do about it, and which scores not to read as results."""
+"""Why a run has no score, what to do about it, and findings of the sanity checks."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from mosaicbench.report.page.cells import (
     Cell,
     Column,
     Grid,
-    arranged,
     in_words,
     run_cell,
     run_column,
     split_columns,
     table,
-    text_column,
 )
 from mosaicbench.report.tables.text import NOT_GIVEN
 from mosaicbench.report.theme import Theme
@@ -70,8 +68,7 @@ def messages(run: str, runs: pd.DataFrame) -> str:
     sentences = []
     for (status, message), group in unsuccessful.groupby(["status", "message"], sort=False):
         words = ": ".join(filter(None, [in_words(status), message]))
-        seeds = ", ".join(group["seed"].dropna().map(str))
-        if seeds:
+        if seeds := ", ".join(group["seed"].dropna().map(str)):
             words += f" (seed{'s' if ',' in seeds else ''} {seeds})"
         sentences.append(words)
     return "; ".join(sentences)
@@ -90,33 +87,28 @@ def unsuccessful_runs(runs: pd.DataFrame, config: Mapping, theme: Theme) -> Grid
             return NOT_GIVEN
         return logs.of_fit(*(row[name] for name in RUN), row["seeds"].split(", ")[0])
 
-    ended = runs[runs["status"].isin(order)].astype({"seed": str}).replace({"seed": {"<NA>": ""}})
-    seeds = ended.groupby([*RUN, "status", "message"], sort=False)["seed"].agg(", ".join)
-    rows = seeds.replace("", NOT_GIVEN).rename("seeds").reset_index()
+    ended = runs[runs["status"].isin(order)]
+    seeds = ended["seed"].astype(str).replace("<NA>", NOT_GIVEN)
+    fits = ended.assign(seeds=seeds).groupby([*RUN, "status", "message"], sort=False)
+    rows = fits["seeds"].agg(", ".join).reset_index()
     columns = [
         run_column(theme),
         *split_columns(theme),
         Column("Status", status, choices=True),
-        text_column("Seeds", "seeds"),
+        Column("Seeds", "seeds"),
         Column("Message", lambda row: row["message"] or NOT_GIVEN, words=True),
         Column("Log", log, words=True),
     ]
-    rows = arranged(rows, rows["status"].map(order.index))
+    rows = rows.sort_values("status", key=lambda names: names.map(order.index), kind="stable")
     return table("Failed, collapsed, not applicable", columns, rows)
-
-
-def remedies(runs: pd.DataFrame) -> dict[str, str]:
-    """Return status -> what to do, for the statuses that occur."""
-    statuses = set(runs["status"])
-    return {status: remedy for status, remedy in REMEDIES.items() if status in statuses}
 
 
 def sanity_checks(findings: pd.DataFrame, theme: Theme) -> Grid | None:
     """Return a row per run and check, however many scores it concerns; None without findings."""
     keys = [*RUN, "check"]
     rows = [
-        [*names, sanity.in_words(found, lambda metric: _score(metric, theme))]
-        for names, found in findings.groupby(keys, sort=False)
+        [*names, sanity.in_words(of_check, lambda metric: _score(metric, theme))]
+        for names, of_check in findings.groupby(keys, sort=False)
     ]
 
     def run(row: dict) -> Cell | str:
@@ -125,20 +117,19 @@ def sanity_checks(findings: pd.DataFrame, theme: Theme) -> Grid | None:
     columns = [
         Column("Run", run),
         *split_columns(theme),
-        text_column("Check", "check", choices=True),
-        text_column("Finding", "finding", words=True),
+        Column("Check", "check", choices=True),
+        Column("Finding", "finding", words=True),
     ]
     rows = pd.DataFrame(rows, columns=[*keys, "finding"])
     return table("Findings of the sanity checks", columns, rows)
 
 
-def alarms(table: pd.DataFrame, theme: Theme) -> list[str]:
+def alarms(findings: pd.DataFrame, theme: Theme) -> list[str]:
     """Return a sentence per control's score that contradicts theory: run, metric, split, value."""
     return [
         f"{theme.label('runs', row.run)}, {_score(row.metric, theme)}, "
-        f"{theme.label('datasets', row.dataset)}, {theme.label('scenarios', row.scenario)}: "
-        f"{row.message}"
-        for row in table[table["check"] == CONTROL].itertuples()
+        f"{theme.split(row.dataset, row.scenario)}: {row.message}"
+        for row in findings[findings["check"] == CONTROL].itertuples()
     ]
 
 

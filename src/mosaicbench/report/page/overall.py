@@ -15,37 +15,32 @@ from mosaicbench.report.page.cells import (
     interval_column,
     label_column,
     number_cell,
-    number_column,
     run_column,
     table,
-    text_column,
     text_of,
     trait_columns,
 )
 from mosaicbench.report.page.summary import by_scenario
 from mosaicbench.report.tables.text import FEWER
 from mosaicbench.report.theme import Theme
-from mosaicbench.stats.common import ALL, HEADLINE, NO_INTERVAL
+from mosaicbench.stats.common import ALL, HEADLINE, NO_INTERVAL, RUN
 from mosaicbench.stats.overall import GROUPS, RANKS
 from mosaicbench.stats.sanity import signs_of
 
 
 def scoreboards(overall: pd.DataFrame, sanity_checks: pd.DataFrame, theme: Theme) -> list[dict]:
     """Return a board per scenario: ranked runs, incomplete ones, controls, and what is missing."""
-    signs = signs_of(sanity_checks)
     boards = []
-    for scenario, lines in by_scenario(overall, theme):
-        lines = lines.assign(
-            signs=[signs.get(names, "") for names in _names(lines, lines["dataset"])]
-        )
+    for scenario, lines in by_scenario(_signed(overall, sanity_checks), theme):
         of_scenario = overall[overall["scenario"] == scenario]
         by_dataset = of_scenario.pivot(index="run", columns="dataset", values="score")
         boards.append(_board(scenario, lines, by_dataset, theme))
     return boards
 
 
-def _names(rows: pd.DataFrame, datasets: pd.Series) -> zip:
-    return zip(datasets, rows["scenario"], rows["run"], strict=True)
+def _signed(rows: pd.DataFrame, sanity_checks: pd.DataFrame) -> pd.DataFrame:
+    signs = signs_of(sanity_checks)
+    return rows.assign(signs=[signs.get(tuple(names), "") for names in rows[RUN].to_numpy()])
 
 
 def _board(scenario: str, lines: pd.DataFrame, by_dataset: pd.DataFrame, theme: Theme) -> dict:
@@ -64,10 +59,9 @@ def _board(scenario: str, lines: pd.DataFrame, by_dataset: pd.DataFrame, theme: 
     if several:
         one = theme.label("datasets", together[0])
         title += f", {f'mean over {len(together)} datasets' if len(together) > 1 else one}"
+    ranked = ran[ran["competes"] & complete].sort_values("rank", kind="stable")
     sections = {
-        "Every question answered": ran[ran["competes"] & complete].sort_values(
-            "rank", kind="stable"
-        ),
+        "Every question answered": ranked,
         "Some questions unanswered: ranked only in the others": incomplete,
         "Controls": ran[~ran["competes"]],
     }
@@ -96,36 +90,30 @@ def _columns(datasets: list[str], theme: Theme) -> list[Column]:
 
     columns = [
         run_column(theme),
-        number_column("Rank", "rank", ".0f", why=unranked),
+        Column("Rank", "rank", ".0f", unranked),
         Column("Overall ↑", score, descending=True),
-        interval_column("95 % interval"),
+        interval_column(),
     ]
     for (name, metrics), rank in zip(GROUPS.items(), RANKS, strict=True):
         label, about = in_words(name).capitalize(), theme.labels("metrics", metrics)
         columns += [
-            number_column(f"{label} ↑", name, why=reason, about=about, descending=True),
-            number_column("Rank in it", rank, ".0f", why=reason),
+            Column(f"{label} ↑", name, "z.3f", reason, about, descending=True),
+            Column("Rank in it", rank, ".0f", reason),
         ]
     for name in datasets:
         label, why = theme.label("datasets", name), "not applicable, or without a score"
-        columns.append(number_column(label, f"in {name}", why=why, descending=True))
+        columns.append(Column(label, f"in {name}", "z.3f", why, descending=True))
+    about = "how many of the scores that make up the overall score"
     return [
         *columns,
-        Column(
-            "Scores",
-            lambda row: f"{row['metrics']}/{row['of_metrics']}",
-            about="how many of the scores that make up the overall score",
-        ),
+        Column("Scores", lambda row: f"{row['metrics']}/{row['of_metrics']}", about=about),
         Column("Seeds", lambda row: f"{row['seeds']}/{row['of_seeds']}"),
         *trait_columns(theme),
     ]
 
 
 def _missing_in_words(missing: object, datasets: int, theme: Theme) -> str:
-    """Return the table's "d: foscttm, nmi; e: seed 2 diverged" in words.
-
-    It names a group instead of all its metrics, and no dataset if all miss the same.
-    """
+    """Return "d: foscttm, nmi; e: seed 2 diverged" in words, short if all miss the same."""
     if not isinstance(missing, str) or not missing:
         return ""
     words: dict[str, str] = {}
@@ -149,11 +137,10 @@ def _in_groups(names: list[str], theme: Theme) -> str:
 
 def ranks(table_of_ranks: pd.DataFrame, sanity_checks: pd.DataFrame, theme: Theme) -> Grid | None:
     """Return a row per scenario, headline score and run, the first rank first."""
-    rows, signs = table_of_ranks[table_of_ranks["metric"].isin(HEADLINE)], signs_of(sanity_checks)
+    rows = table_of_ranks[table_of_ranks["metric"].isin(HEADLINE)]
+    rows = _signed(rows.assign(dataset=ALL), sanity_checks)
     scenarios = theme.order("scenarios", rows["scenario"])
     places = rows["scenario"].map(scenarios.index), rows["metric"].map(HEADLINE.index)
-    rows = arranged(rows, *places, rows["rank"])
-    rows = rows.assign(signs=[signs.get(names, "") for names in _names(rows, [ALL] * len(rows))])
 
     def rank(row: dict) -> Cell:
         text = f"{row['rank']:.2f} of {row['ranked']:.0f}"
@@ -164,8 +151,8 @@ def ranks(table_of_ranks: pd.DataFrame, sanity_checks: pd.DataFrame, theme: Them
         label_column(theme, "scenario"),
         label_column(theme, "metric", "Score"),
         Column("Mean rank", rank),
-        interval_column("95 % interval", decimals=2),
+        interval_column(decimals=2),
         Column("Datasets x seeds", lambda row: f"{row['blocks']:.0f}/{row['of_blocks']:.0f}"),
-        text_column("Note", "note", words=True),
+        Column("Note", "note", words=True),
     ]
-    return table("Mean ranks", columns, rows)
+    return table("Mean ranks", columns, arranged(rows, *places, rows["rank"]))

@@ -1,18 +1,10 @@
-"""The first lines of the report: which run to take for each question, and the evidence."""
+"""The first section of the report: which run to take for each question."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from mosaicbench.report.page.cells import (
-    Cell,
-    Column,
-    Grid,
-    number_cell,
-    number_column,
-    run_cell,
-    split_columns,
-)
+from mosaicbench.report.page.cells import Cell, Column, Grid, number_cell, run_cell, split_columns
 from mosaicbench.report.page.cells import table as html_table
 from mosaicbench.report.page.render import sentence
 from mosaicbench.report.recommendation import SPEED
@@ -31,54 +23,43 @@ NEEDED = (
 
 
 def recommendations(table: pd.DataFrame, theme: Theme) -> Grid | None:
-    """Return a row per split and question; None if no question has two runs to compare.
-
-    Parameters
-    ----------
-    table
-        Columns ``contract.RECOMMENDATION_COLUMNS``.
-    """
+    """Return a row per split and question; None if no question has two runs to compare."""
 
     def take(row: dict) -> Cell:
-        return (
-            run_cell(row["run"], theme, row["signs"]) if row["run"] else Cell("none", mark="warn")
-        )
+        if not row["run"]:
+            return Cell("none", mark="warn")
+        return run_cell(row["run"], theme, row["signs"])
 
     def score(row: dict) -> Cell:
         if not row["run"]:
             return Cell(sentence("why_none", row=row, theme=theme), sort="")
         if row["question"] == SPEED:
             why = "no score: the fastest of the runs in the other rows of this split"
-            return Cell(NOT_GIVEN, sort="", why=why)
+            return Cell(NOT_GIVEN, why=why)
         text = mean_with_interval(row["metric"], row["mean"], row["low"], row["high"])
         return number_cell(row["mean"], f"{theme.label('metrics', row['metric'])} {text}")
-
-    def beats(row: dict) -> str:
-        return sentence("bar", row=row, theme=theme) or NOT_GIVEN
-
-    def others(row: dict) -> str:
-        return sentence("runs", names=row["tied_with"], theme=theme) or NOT_GIVEN
 
     def more_splits(row: dict) -> Cell | str:
         more = row["seeds_needed"] - row["seeds"]
         why = sentence("decided_by", row=row, most=MOST_SEEDS)
         return number_cell(more, f"{max(1, more):.0f}", why=why) if row["tied_with"] else NOT_GIVEN
 
-    def question(row: dict) -> str:
-        return sentence("question_of", row=row, theme=theme)
+    def column(label: str, macro: str, **look: object) -> Column:
+        return Column(label, lambda row: sentence(macro, row=row, theme=theme) or NOT_GIVEN, **look)
 
+    detectable = {"form": "z.3f", "about": DETECTABLE}
     beyond = f"{NEEDED}, beyond the present number"
     columns = [
         *split_columns(theme),
-        Column("Question", question, choices=True),
+        column("Question", "question_of", choices=True),
         Column("Take", take),
         Column("Score", score),
-        Column("Beats", beats, words=True),
-        Column("Not separable from", others, words=True),
-        number_column("Detectable, these cells", "detectable", about=DETECTABLE),
-        number_column("Detectable, new cells", "detectable_new", about=DETECTABLE),
+        column("Beats", "bar", words=True),
+        column("Not separable from", "ties", words=True),
+        Column("Detectable, these cells", "detectable", **detectable),
+        Column("Detectable, new cells", "detectable_new", **detectable),
         Column("More splits to decide", more_splits, about=beyond),
-        number_column("Seconds of a fit", "seconds", ".3g", why="not measured"),
-        number_column("MB of a fit", "peak_host_mb", ".0f", why="not measured"),
+        Column("Seconds of a fit", "seconds", ".3g", why="not measured"),
+        Column("MB of a fit", "peak_host_mb", ".0f", why="not measured"),
     ]
     return html_table("Which run to take", columns, table)

@@ -9,16 +9,7 @@ import pandas as pd
 
 from mosaicbench.catalog import catalog
 from mosaicbench.catalog.cards import NO_QUALITY
-from mosaicbench.report.page.cells import (
-    Cell,
-    Column,
-    Grid,
-    arranged,
-    in_words,
-    number_column,
-    table,
-    text_column,
-)
+from mosaicbench.report.page.cells import Cell, Column, Grid, in_words, table
 from mosaicbench.report.page.render import sentence
 from mosaicbench.report.tables.text import NOT_GIVEN, distinct
 from mosaicbench.report.theme import Theme
@@ -40,68 +31,45 @@ def published(numbers: pd.DataFrame, theme: Theme) -> dict[str, Grid | None]:
     rows = numbers.astype(object).where(numbers.notna(), "")
     agree = rows["comparable"].astype(str) == "True"
 
-    def dataset(row: dict) -> str:
-        label = theme.label("datasets", row["dataset"])
-        return ", ".join(filter(None, [label, row["condition"]]))
+    def column(label: str, macro: str, **look: object) -> Column:
+        return Column(label, lambda row: sentence(macro, row=row, theme=theme), **look)
 
     def score(row: dict) -> Cell:
         labels = f" ({row['labels']})" if row["labels"] else ""
         return Cell(row["metric"] + labels, about=row["definition"])
 
-    def direction(row: dict) -> str:
-        name = row["direction"]
-        return theme.direction(name) if "->" in name else name
-
     def value(row: dict) -> Cell:
-        text = f"{row['value']:g}{_number(' to {:g}', row['value_to'])}"
-        text += _number(" ± {:g}", row["sd"]) + _number(" (read to ±{:g})", row["precision"])
-        return Cell(text, sort=row["value"])
+        return Cell(sentence("their_value", row=row), sort=row["value"])
 
-    def our_run(row: dict) -> str:
-        another = " (another method)" if row["same_method"] == "no" else ""
-        return theme.label("runs", row["run"]) + another
+    def cells(row: dict) -> Cell:
+        return Cell("" if row["n"] == "" else f"{row['n']:,.0f}", sort=row["n"])
 
     def remark(row: dict) -> Cell:
-        is_invalid = row["verdict"] == "invalid"
-        text = f"Invalid: {row['remark']}" if is_invalid else row["remark"]
-        return Cell(text, mark="warn" if is_invalid else "")
+        if row["verdict"] == "invalid":
+            return Cell(f"Invalid: {row['remark']}", mark="warn")
+        return Cell(row["remark"])
 
     theirs = [
-        Column("Dataset", dataset, choices=True),
-        text_column("Method", "method", choices=True),
+        column("Dataset", "their_dataset", choices=True),
+        Column("Method", "method", choices=True),
         Column("Score", score, choices=True),
-        Column("Direction", direction),
+        column("Direction", "their_direction"),
         Column("Published", value, descending=True),
-        Column(
-            "n",
-            lambda row: Cell(_number("{:,.0f}", row["n"]), sort=row["n"]),
-            descending=True,
-        ),
+        Column("n", cells, descending=True),
     ]
-    ours = [
-        Column(
-            "Ours",
-            lambda row: f"{row['ours']:.3f}{_number(' ± {:.3f}', row['ours_sd'])}",
-        ),
-        Column("Run", our_run),
+    beside = [
+        column("Ours", "our_value"),
+        column("Run", "our_run"),
         Column("Scenario", lambda row: theme.label("scenarios", row["our_scenario"]), choices=True),
     ]
     differing = Column(
         "Does not agree in", lambda row: Cell(row["differs"], why=row["reason"]), words=True
     )
-    remarks = Column("Remark", remark, words=True)
+    remarks, apart = Column("Remark", remark, words=True), "that are not comparable"
     return {
-        "beside": table("Published numbers beside ours", [*theirs, *ours, remarks], rows[agree]),
-        "apart": table(
-            "Published numbers that are not comparable",
-            [*theirs, differing, remarks],
-            rows[~agree].drop(columns="run"),
-        ),
+        "beside": table("Published numbers beside ours", [*theirs, *beside, remarks], rows[agree]),
+        "apart": table(f"Published numbers {apart}", [*theirs, differing, remarks], rows[~agree]),
     }
-
-
-def _number(form: str, value: object) -> str:
-    return "" if value == "" else form.format(value)
 
 
 # --- methods, metrics, datasets ------------------------------------------------------------------
@@ -109,52 +77,45 @@ def _number(form: str, value: object) -> str:
 
 def methods(runs: pd.DataFrame, records: Sequence[Mapping], theme: Theme) -> list[dict]:
     """Return every method that ran: its card, and the hyperparameters of its runs' records."""
-    used = pd.DataFrame(
-        [
-            (record["run"], name, json.dumps(value))
-            for record in records
-            for name, value in record["hyperparameters"].items()
-        ],
-        columns=["run", "name", "value"],
-    ).drop_duplicates()
-    run_metadata = theme.run_metadata
-    runs = pd.Series(theme.order("runs", runs["run"]), dtype=object)
+    of_method: dict[str, list[str]] = {}
+    for run in theme.order("runs", runs["run"]):
+        of_method.setdefault(theme.run_metadata.method(run), []).append(run)
     return [
         {
             "id": method,
-            "runs": list(names),
-            "card": run_metadata.card(names.iloc[0]),
-            "hyperparameters": _used(method, used[used["run"].isin(names)], list(names)),
+            "runs": names,
+            "card": theme.run_metadata.card(names[0]),
+            "hyperparameters": _hyperparameters(method, names, records),
         }
-        for method, names in runs.groupby(runs.map(run_metadata.method), sort=False)
+        for method, names in of_method.items()
     ]
 
 
-def _used(method: str, used: pd.DataFrame, runs: list[str]) -> Grid | None:
-    """Return a method's hyperparameters, a column per run; None without a record of them."""
-    if used.empty:
+def _hyperparameters(method: str, runs: list[str], records: Sequence[Mapping]) -> Grid | None:
+    used: dict[str, dict[str, dict[str, None]]] = {}  # name -> run -> its distinct values
+    for run in runs:
+        for record in records:
+            for name, value in record["hyperparameters"].items() if record["run"] == run else ():
+                used.setdefault(name, {}).setdefault(run, {})[json.dumps(value)] = None
+    if not used:
         return None
     known = catalog.hyperparameters(method) if method in catalog.names("methods") else {}
     defaults = {name: json.dumps(one.default) for name, one in known.items()}
-    values = used.groupby(["name", "run"], sort=False)["value"].agg(", ".join)
 
     def column(run: str) -> Column:
         def cell(row: dict) -> Cell:
-            value = values.get((row["name"], run))
-            if value is None:
+            values = used.get(row["name"], {}).get(run)
+            if values is None:
                 return Cell(NOT_GIVEN, why="the records of this run do not have it")
+            value = ", ".join(values)
             return Cell(value, mark="" if value == row["default"] else "best")
 
         return Column(run, cell)
 
-    names = dict.fromkeys([*defaults, *arranged(used, used["run"].map(runs.index))["name"]])
-    rows = [(name, defaults.get(name, NOT_GIVEN)) for name in names]
-    columns = [text_column("Hyperparameter", "name"), text_column("Default", "default")]
-    return table(
-        f"Hyperparameters of {method}",
-        columns + [column(run) for run in runs],
-        pd.DataFrame(rows, columns=["name", "default"]),
-    )
+    rows = pd.DataFrame({"name": list(dict.fromkeys([*defaults, *used]))})
+    rows["default"] = rows["name"].map(defaults).fillna(NOT_GIVEN)
+    columns = [Column("Hyperparameter", "name"), Column("Default", "default"), *map(column, runs)]
+    return table(f"Hyperparameters of {method}", columns, rows)
 
 
 def metrics(scores: pd.DataFrame, theme: Theme) -> dict[str, list[str]]:
@@ -209,9 +170,12 @@ def _text(value: object) -> str:
 
 def provenance(runs: pd.DataFrame, records: Sequence[Mapping]) -> dict[str, object]:
     """Return facts, versions and machines; a fact that differs between fits lists each value."""
-    seeds = ", ".join(map(str, sorted(runs["seed"].dropna().astype(int).unique())))
+    seeds = sorted(runs["seed"].dropna().unique())
     commits = [str(record["git_commit"]) for record in records]
-    facts = {"Seeds": seeds or NOT_GIVEN, "Code (commit)": distinct(commits)}
+    facts = {
+        "Seeds": ", ".join(map(str, seeds)) or NOT_GIVEN,
+        "Code (commit)": distinct(commits),
+    }
     trained = [record["arithmetic"] for record in records if record.get("arithmetic")]
     if trained:
         facts["Training computed with"] = distinct(
@@ -219,43 +183,25 @@ def provenance(runs: pd.DataFrame, records: Sequence[Mapping]) -> dict[str, obje
             for arithmetic in trained
         )
     versions = pd.DataFrame([record["versions"] for record in records], dtype=object)
-    packages = [(name, distinct(versions[name].dropna().map(str))) for name in sorted(versions)]
-    columns = [
-        text_column("Package", "package"),
-        text_column("Version of the runs", "version", words=True),
-    ]
+    of_packages = pd.Series(
+        {name: distinct(versions[name].dropna().map(str)) for name in sorted(versions)},
+        dtype=object,
+    )
+    columns = [Column("Package", "index"), Column("Version of the runs", "version", words=True)]
     return {
         "facts": facts,
         "commits": len(set(commits)),
-        "versions": table(
-            "Versions", columns, pd.DataFrame(packages, columns=["package", "version"])
-        ),
+        "versions": table("Versions", columns, of_packages.rename("version").reset_index()),
         "machines": _machines(records),
     }
 
 
 def _machines(records: Sequence[Mapping]) -> Grid | None:
-    """Return a row per distinct machine, with its number of fits."""
-
-    def column(name: str, label: str) -> Column:
-        def cell(row: dict) -> Cell:
-            return Cell(row[name], why="not in the records" if row[name] == NOT_GIVEN else "")
-
-        return Column(label, cell)
-
-    machines = []
-    for record in records:
-        facts = {"device": record["device"], "threads": record["threads"]}
-        facts |= record.get("hardware") or {}
-        machines.append([_fact(name, facts.get(name)) for name in HARDWARE])
-    names = list(HARDWARE)
-    fits = pd.DataFrame(machines, columns=names).groupby(names, sort=False).size()
-    columns = [column(name, label) for name, label in HARDWARE.items()]
-    columns.append(number_column("Fits", "fits", ".0f", descending=True))
-    return table("Machines", columns, fits.rename("fits").reset_index())
-
-
-def _fact(name: str, value: object) -> str:
-    if value in (None, ""):
-        return NOT_GIVEN
-    return f"{value / 1024:.0f} GiB" if name == "memory_mb" else str(value)
+    rows = [{**record, **(record.get("hardware") or {})} for record in records]
+    machines = pd.DataFrame(rows, columns=list(HARDWARE), dtype=object)
+    memory = [NOT_GIVEN if pd.isna(mb) else f"{mb / 1024:.0f} GiB" for mb in machines["memory_mb"]]
+    machines = machines.assign(memory_mb=memory).astype(object)
+    machines = machines.where(machines.notna(), NOT_GIVEN).astype(str)
+    fits = machines.groupby(list(HARDWARE), sort=False).size().rename("fits").reset_index()
+    columns = [Column(label, name) for name, label in HARDWARE.items()]
+    return table("Machines", [*columns, Column("Fits", "fits", ".0f", descending=True)], fits)

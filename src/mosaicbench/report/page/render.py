@@ -34,13 +34,6 @@ def render(template: str, **context: object) -> str:
     """Return a page; all values of the context are escaped.
 
     The page's policy lets the browser run its own script and load only what is inside the page.
-
-    Parameters
-    ----------
-    template
-        A file of this folder.
-    context
-        The template's variables.
     """
     scripts = [(ASSETS / name).read_text("utf-8") for name in ("sortable.min.js", "page.js")]
     script = "\n".join(map(str.strip, scripts))

@@ -10,11 +10,11 @@ import yaml
 
 from mosaicbench.report.page import failures, overall, reference_sections, summary
 from mosaicbench.report.page.embedded_figures import embedded_figures
+from mosaicbench.report.page.failures import REMEDIES
 from mosaicbench.report.page.recommendations import recommendations
 from mosaicbench.report.page.render import render, sentence
-from mosaicbench.report.page.split import CIRCULAR, split_section
+from mosaicbench.report.page.split import split_section
 from mosaicbench.report.page.tuning import tuning
-from mosaicbench.report.tables.text import CROSS, FEWER, NOT_GIVEN
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats.common import GROUPS, TABLED
 from mosaicbench.stats.paired import MOST_SEEDS
@@ -30,9 +30,9 @@ def report_page(
     config: Mapping,
     splits: list[str],
     records: Sequence[Mapping],
-    audits: Mapping[tuple[str, str], pd.DataFrame] | None = None,
-    registered: Mapping[str, Mapping] | None = None,
-    citations: str = "",
+    audits: Mapping[tuple[str, str], pd.DataFrame],
+    registered: Mapping[str, Mapping],
+    citations: str,
 ) -> str:
     """Return the report as HTML; all text from files and names is escaped.
 
@@ -44,14 +44,12 @@ def report_page(
         The output folder of ``draw``; the report shows every figure in it.
     figure_cards
         figure -> card, in the order of the report.
-    theme
-        Labels, colours and order.
     config
-        The configuration, shown in full; `title` and `question` head the page.
+        The configuration; `title` and `question` head the page.
     splits
         "dataset/scenario" in the order of the report.
     records
-        The ``run.json`` of the runs: hyperparameters, versions, commits and machines.
+        The ``run.json`` of the runs.
     audits
         (dataset, scenario) -> the ``audit.tsv`` of one seed, for notes on the split's design.
     registered
@@ -61,12 +59,12 @@ def report_page(
     """
     runs, checks = tables["runs"], tables["sanity_checks"]
     places = [tuple(split.split("/")) for split in splits]
-    best_rows = summary.best_runs(tables, theme)
-    drawn = {place: embedded_figures(figures, figure_cards, *place) for place in [(), *places]}
-    sections = [
-        split_section(number, place, tables, drawn[place], theme, config, (audits or {}).get(place))
-        for number, place in enumerate(places)
-    ]
+    competes = theme.run_metadata.competes
+    controls = [run for run in runs["run"].unique() if not competes(run)]
+    sections = []
+    for number, place in enumerate(places):
+        drawn, audit = embedded_figures(figures, figure_cards, *place), audits.get(place)
+        sections.append(split_section(number, place, tables, drawn, theme, config, audit))
     return render(
         "report.html.j2",
         title=config.get("title", "mosaicbench"),
@@ -76,12 +74,11 @@ def report_page(
         most_splits=MOST_SEEDS,
         facts=summary.facts(runs, places, theme),
         leaders=summary.leaders(tables["overall"], theme),
-        winners=summary.winners(best_rows, places, theme),
+        winners=summary.winners(tables, places, theme),
         distances=summary.verdicts(tables["distances"], theme),
-        packages=summary.packages(runs, best_rows, places, theme),
-        controls=summary.controls(tables["overall"], theme),
-        troubles=summary.troubles(runs, theme) + _not_drawn(drawn),
-        figures_of_all=drawn[()],
+        controls=theme.labels("runs", controls),
+        troubles=summary.troubles(runs, theme),
+        figures_of_all=embedded_figures(figures, figure_cards),
         scoreboards=overall.scoreboards(tables["overall"], checks, theme),
         groups=GROUPS,
         headline_metrics=TABLED,
@@ -90,26 +87,15 @@ def report_page(
         ranks=overall.ranks(tables["ranks"], checks, theme),
         splits=sections,
         unsuccessful=failures.unsuccessful_runs(runs, config, theme),
-        remedies=failures.remedies(runs),
+        remedies={key: text for key, text in REMEDIES.items() if key in set(runs["status"])},
         alarms=failures.alarms(checks, theme),
         sanity_checks=failures.sanity_checks(checks, theme),
         published=reference_sections.published(tables["published"], theme),
         methods=reference_sections.methods(runs, records, theme),
         metrics=reference_sections.metrics(tables["scores"], theme),
-        datasets=reference_sections.datasets(runs, config, theme, registered or {}),
+        datasets=reference_sections.datasets(runs, config, theme, registered),
         citations=citations,
         provenance=reference_sections.provenance(runs, records),
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
         marks=MARKS if checks["check"].isin(list(MARKS)).any() else {},
-        signs={"not_given": NOT_GIVEN, "cross": CROSS, "fewer": FEWER, "circular": CIRCULAR},
     )
-
-
-def _not_drawn(drawn: Mapping[tuple[str, ...], list[dict]]) -> list[str]:
-    return [
-        f"figure not drawn: {figure['label']}, {', '.join(place) or 'all datasets'} "
-        f"({figure['reason']})"
-        for place, figures in drawn.items()
-        for figure in figures
-        if figure["reason"]
-    ]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 import numpy as np
@@ -20,10 +19,8 @@ from mosaicbench.report.page.cells import (
     interval,
     label_column,
     number_cell,
-    number_column,
     run_column,
     table,
-    text_column,
     text_of,
     trait_columns,
     with_arrow,
@@ -36,13 +33,13 @@ from mosaicbench.report.page.summary import endings
 from mosaicbench.report.tables.contract import of_split
 from mosaicbench.report.tables.text import CROSS, NOT_GIVEN, absence, mean_with_sd
 from mosaicbench.report.theme import Theme
-from mosaicbench.stats.common import CONTESTS, HEADLINE, LEVEL, TABLED
-from mosaicbench.stats.paired import BEST, MOST_SEEDS, decisive, tied_with_best
+from mosaicbench.stats.common import HEADLINE, TABLED
+from mosaicbench.stats.paired import MOST_SEEDS
 from mosaicbench.stats.sanity import signs_of
 
 CIRCULAR = "↻"  # marks a label score if cell types were derived from a modality that methods see
 LABEL_GROUPS = ("label_transfer", "label_prediction", "biology")
-TABLES = ("headline", "runs", "overview", "sanity_checks", "paired_tests")
+TABLES = ("headline", "runs", "overview", "rankings", "sanity_checks", "paired_tests")
 ON_BOTH_SIDES = re.compile(r"(\d+) of (\d+) groups of (\w+) are on both sides")  # data/audit.py
 
 
@@ -57,7 +54,7 @@ def split_section(
 ) -> dict:
     """Return the section of one split (dataset, scenario).
 
-    `number` counts the splits from 0; `audit` is the ``audit.tsv`` of one seed, None without one.
+    `number` counts the splits from 0; `audit` is the ``audit.tsv`` of one seed.
     """
     tables = {name: of_split(tables[name], *place) for name in TABLES}
     title = theme.split(*place)
@@ -66,39 +63,27 @@ def split_section(
     return {
         "anchor": f"split-{number + 1}",
         "title": title,
-        "design": notes(audit, place[0], config.get("scenarios") or {}, theme),
+        "design": notes(audit),
         "statuses": endings(tables["runs"]),
         "circular": " and ".join(theme.label("modalities", name) for name in origin),
         "headline": headline,
         "families": families,
         "tests": _tests(tables["paired_tests"], title, theme),
-        "first_two": first_two(tables["paired_tests"], theme),
         "figures": figures,
     }
 
 
-def notes(
-    audit: pd.DataFrame | None, dataset: str, scenarios: Mapping[str, Mapping], theme: Theme
-) -> list[str]:
-    """Return what a reader of the scores must know of the split's design, a sentence each.
-
-    `scenarios` are the config's, some of which may hold whole groups out.
-    """
+def notes(audit: pd.DataFrame | None) -> list[str]:
+    """Return what a reader of the scores must know of the split's design, a sentence each."""
     if audit is None:
         return []
     sentences = []
     for row in audit[audit["role"].isin(["division", "design"])].to_dict("records"):
         if match := ON_BOTH_SIDES.fullmatch(row["what"]):
             shared, several, column = match.groups()
-            apart = [
-                theme.label("scenarios", name)
-                for name, stanza in scenarios.items()
-                if (stanza.get("split") or {}).get("by") == column
-                and dataset in stanza.get("datasets", [dataset])
-            ]
             if int(shared):
                 facts = {"shared": shared, "several": several, "column": column}
-                sentences.append(sentence("shared_groups", **facts, apart=apart))
+                sentences.append(sentence("shared_groups", **facts))
         elif row["role"] == "design":
             name = "balanced" if row["modality"] == "-" else "design"
             sentences.append(sentence(name, row=row))
@@ -117,43 +102,38 @@ def _scores(
     """
     runs, checks = tables["runs"], tables["sanity_checks"]
     signs = {run: sign for (*_, run), sign in signs_of(checks).items()}
-    order = theme.order("runs", runs["run"])
-    rows = tables["overview"].set_index("run", drop=False).loc[order]
+    rows = tables["overview"].set_index("run", drop=False).loc[theme.order("runs", runs["run"])]
     rows = rows.assign(
-        signs=[signs.get(run, "") for run in order], absent=[absence(runs, run) for run in order]
+        signs=rows["run"].map(signs).fillna(""), absent=[absence(runs, run) for run in rows["run"]]
     )
-    summary = tables["headline"].set_index(["run", "metric"])
-    lines = summary.to_dict("index")
-    is_tied = tied_with_best(tables["headline"], tables["paired_tests"], theme.run_metadata)
-    tied = set(summary.index[is_tied.to_numpy(dtype=bool)])
-    at_chance = checks[checks["check"] == "chance"].set_index(["run", "metric"])["message"]
+    key = ["run", "metric"]
+    lines = tables["headline"].set_index(key).to_dict("index")
+    tied = tables["rankings"].set_index(key)["level"]
+    at_chance = checks[checks["check"] == "chance"].set_index(key)["message"]
 
-    def absent(row: dict, metric: str) -> Cell:
-        why = reason(row["run"], metric, runs, theme)
-        mark = "warn" if row["absent"].startswith(CROSS) else ""
-        return Cell(row["absent"], sort="", why=why, mark=mark)
-
-    def any_cell(row: dict, metric: str) -> Cell:
-        line = lines.get((row["run"], metric))
-        if line is None:
-            return absent(row, metric)
-        return number_cell(line["mean"], mean_with_sd(metric, line), about=behind_mean(line))
-
-    def headline_cell(row: dict, metric: str) -> Cell:
+    def score(row: dict, metric: str) -> Cell:
         key = row["run"], metric
-        cell = any_cell(row, metric)
         if key not in lines:
-            return cell
-        if key in at_chance.index:
-            cell = replace(cell, text=f"{cell.text} ≈", why=at_chance[key], mark="faint")
-        return replace(cell, mark="best") if key in tied else cell
+            mark = "warn" if row["absent"].startswith(CROSS) else ""
+            return Cell(row["absent"], why=reason(*key, runs, theme), mark=mark)
+        text, about = mean_with_sd(metric, lines[key]), behind_mean(lines[key])
+        why, mark = "", "best" if tied.get(key) else ""
+        if key in at_chance:
+            text, why, mark = f"{text} ≈", at_chance[key], mark or "faint"
+        return Cell(text, lines[key]["mean"], why, about, mark)
 
-    def columns(metrics: Iterable[str], cell: Callable[[dict, str], Cell]) -> list[Column]:
-        first = [
-            run_column(theme),
-            Column("Kind", lambda row: theme.run_metadata.kind(row["run"]), choices=True),
-        ]
-        return first + [_of_metric(metric, cell, theme, circular=circular) for metric in metrics]
+    def column(metric: str) -> Column:
+        is_circular = circular and theme.run_metadata.group(metric) in LABEL_GROUPS
+        return Column(
+            with_arrow(metric, theme) + (f"\N{NO-BREAK SPACE}{CIRCULAR}" if is_circular else ""),
+            partial(score, metric=metric),
+            about=theme.run_metadata.metric(metric).get("definition", ""),
+            descending=theme.run_metadata.better(metric) != "lower",
+        )
+
+    def columns(metrics: Iterable[str]) -> list[Column]:
+        kind = Column("Kind", lambda row: theme.run_metadata.kind(row["run"]), choices=True)
+        return [run_column(theme), kind, *map(column, metrics)]
 
     def status(row: dict) -> Cell:
         if row["status"] == "ok":
@@ -161,48 +141,24 @@ def _scores(
         why = messages(row["run"], runs)
         return Cell(in_words(row["status"]), sort=row["status"], why=why, mark="warn")
 
-    about = "how many of the seeds that ran gave scores"
-    headline = table(
-        f"Headline scores, {title}",
-        [
-            *columns(TABLED, headline_cell),
-            *trait_columns(theme),
-            Column("Seeds", lambda row: row["seeds"], about=about),
-            Column("Status", status, choices=True),
-        ],
-        rows,
-    )
+    seeds = Column("Seeds", "seeds", about="how many of the seeds that ran gave scores")
+    last = [*trait_columns(theme), seeds, Column("Status", status, choices=True)]
+    headline = table(f"Headline scores, {title}", [*columns(TABLED), *last], rows)
     families = []
-    scored = theme.order("metrics", summary.index.unique("metric"))
+    scored = theme.order("metrics", tables["headline"]["metric"])
     for group, metrics in in_groups(scored, theme).items():
         given = {run for run, metric in lines if metric in metrics}
         shown = rows[rows["run"].isin(given) | (rows["absent"] != NOT_GIVEN)]
         label = in_words(group).capitalize()
-        grid = table(f"{label}, {title}", columns(metrics, any_cell), shown.drop(columns="signs"))
+        grid = table(f"{label}, {title}", columns(metrics), shown)
         families.append({"label": label, "count": len(metrics), "grid": grid})
     return headline, families
-
-
-def _of_metric(
-    metric: str, cell: Callable[[dict, str], Cell], theme: Theme, *, circular: bool
-) -> Column:
-    """Return the column of a metric; the first click sorts from the best value on."""
-    card = theme.run_metadata.metric(metric)
-    is_circular = circular and theme.run_metadata.group(metric) in LABEL_GROUPS
-    sign = f"\N{NO-BREAK SPACE}{CIRCULAR}" if is_circular else ""
-    return Column(
-        with_arrow(metric, theme) + sign,
-        partial(cell, metric=metric),
-        about=card.get("definition", ""),
-        descending=theme.run_metadata.better(metric) != "lower",
-    )
 
 
 # --- paired tests --------------------------------------------------------------------------------
 
 
 def _tests(paired: pd.DataFrame, title: str, theme: Theme) -> Grid | None:
-    """Return the paired tests of the headline scores, on these cells and on new ones."""
     rows = paired[paired["metric"].isin(HEADLINE)]
     against = rows.groupby("metric")["against"].transform(lambda names: pd.factorize(names)[0])
     runs = rows["run"].map(theme.order("runs", rows["run"]).index)
@@ -224,49 +180,20 @@ def _tests(paired: pd.DataFrame, title: str, theme: Theme) -> Grid | None:
         run_column(theme),
         label_column(theme, "metric", "Score"),
         Column("Against", reference, choices=True),
-        number_column("Effect", "effect", "+z.3f", about=about, descending=True),
+        Column("Effect", "effect", "+z.3f", about=about, descending=True),
         Column("Better", lambda row: "yes" if row["better"] == row["run"] else "no"),
-        Column("Splits", lambda row: f"{row['seeds']:.0f}"),
-        number_column("Cells", "cells", ".0f", why=no_cells, about="distinct query cells"),
+        Column("Splits", "seeds", ".0f"),
+        Column("Cells", "cells", ".0f", no_cells, "distinct query cells"),
         Column("95 %, these cells", lambda row: interval(row["low"], row["high"])),
         p_value("p (Holm), these cells", "p_holm"),
         Column("95 %, new cells", lambda row: interval(row["low_new"], row["high_new"])),
         p_value("p (Holm), new cells", "p_new_holm"),
-        number_column("Detectable, these cells", "detectable", about=DETECTABLE),
-        number_column("Detectable, new cells", "detectable_new", about=DETECTABLE),
-        number_column("Splits for it", "seeds_needed", ".0f", why=few, about=NEEDED),
-        text_column("Note", "note", words=True),
+        Column("Detectable, these cells", "detectable", "z.3f", about=DETECTABLE),
+        Column("Detectable, new cells", "detectable_new", "z.3f", about=DETECTABLE),
+        Column("Splits for it", "seeds_needed", ".0f", few, NEEDED),
+        Column("Note", "note", words=True),
     ]
     return table(f"Paired tests, {title}", columns, rows)
-
-
-def first_two(paired: pd.DataFrame, theme: Theme) -> list[str]:
-    """Return a sentence per headline score: its first two runs and whether tests separate them.
-
-    Parameters
-    ----------
-    paired
-        The paired tests of one split.
-    """
-    with_best = paired[paired["role"].astype(str).str.startswith(BEST)].dropna(subset="effect")
-    sentences = []
-    for metric in CONTESTS:
-        of_metric = with_best[with_best["metric"] == metric]
-        if len(of_metric):
-            size, is_ahead = of_metric["effect"].abs(), of_metric["better"] == of_metric["run"]
-            second = of_metric.loc[size.where(is_ahead, -size).idxmax()]
-            order = ["run", "against"] if second["better"] == second["run"] else ["against", "run"]
-            facts = {
-                "test": second,
-                "order": [theme.label("runs", run) for run in second[order]],
-                "score": theme.label("metrics", metric),
-                "decided": decisive(second.to_frame().T).iloc[0] < 1 - LEVEL,
-                "apart": 1 - LEVEL,
-                "most": MOST_SEEDS,
-                "p": _p,
-            }
-            sentences.append(sentence("first_two", **facts))
-    return sentences
 
 
 def _p(p: float) -> str:

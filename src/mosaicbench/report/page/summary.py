@@ -15,8 +15,6 @@ from mosaicbench.report.page.cells import (
     behind_mean,
     in_words,
     many,
-    number_cell,
-    run_cell,
     split_columns,
     table,
     with_arrow,
@@ -31,7 +29,6 @@ from mosaicbench.stats.common import (
     DISTANCE,
     DISTANCES,
     FAILED,
-    GROUPS,
     RUN,
     SPLIT,
 )
@@ -53,7 +50,7 @@ def facts(runs: pd.DataFrame, splits: list[Split], theme: Theme) -> dict[str, st
     fits = runs[runs["status"] != "not_applicable"]
     kinds = [theme.run_metadata.kind(run) for run in runs["run"].unique()]
     per_kind = ", ".join(many(kinds.count(kind), kind) for kind in KINDS if kind in kinds)
-    seeds = sorted(fits["seed"].dropna().astype(int).unique())
+    seeds = sorted(fits["seed"].dropna().unique())
     return {
         "Datasets": theme.labels("datasets", (dataset for dataset, _ in splits)),
         "Scenarios": theme.labels("scenarios", (scenario for _, scenario in splits)),
@@ -64,15 +61,14 @@ def facts(runs: pd.DataFrame, splits: list[Split], theme: Theme) -> dict[str, st
 
 
 def fitted_on(records: Sequence[Mapping], history: pd.DataFrame, theme: Theme) -> str:
-    """Return which runs hold train cells out for early stopping, and which fit all.
+    """Return which runs hold train cells out for early stopping; "" if all do alike.
 
-    The result is "" if all do alike. A run that holds none out has the loss of the fitted cells as
-    its validation loss.
+    A run that holds no cell out has the loss of the fitted cells as its validation loss.
     """
     losses = history.pivot_table(
         index=[*RUN, "seed", "epoch"], columns="loss", values="value"
     ).reindex(columns=["loss", "validation_loss"])
-    is_validated = (losses["validation_loss"] - losses["loss"]).abs() > 0
+    is_validated = losses["validation_loss"].sub(losses["loss"]).abs() > 0
     validated = set(losses.index[is_validated].get_level_values("run"))
     held_out: dict[float, set[str]] = {}
     for record in records:
@@ -81,16 +77,15 @@ def fitted_on(records: Sequence[Mapping], history: pd.DataFrame, theme: Theme) -
             fraction = record["hyperparameters"].get("validation") if run in validated else 0
             held_out.setdefault(float(fraction or 0), set()).add(run)
     fractions = sorted(held_out.items(), reverse=True)
-    named = [(fraction, theme.labels("runs", runs)) for fraction, runs in fractions]
-    return sentence("fitted_on", fractions=named) if len(named) > 1 else ""
+    return sentence("fitted_on", fractions=fractions, theme=theme) if len(fractions) > 1 else ""
 
 
 def endings(runs: pd.DataFrame) -> str:
     """Return how fits ended and how many runs are not applicable: "6 ok, 1 diverged"."""
     counts = runs["status"].value_counts()
     words = [f"{counts[status]} {in_words(status)}" for status in STATUSES[:-1] if status in counts]
-    if absent := counts.get("not_applicable", 0):
-        words.append(f"and {many(int(absent), 'run')} not applicable")
+    if absent := counts.get("not_applicable"):
+        words.append(f"and {many(absent, 'run')} not applicable")
     return ", ".join(words)
 
 
@@ -137,26 +132,15 @@ def leader(ranked: pd.DataFrame, theme: Theme) -> str:
     )
 
 
-def best_runs(tables: Mapping[str, pd.DataFrame], theme: Theme) -> pd.DataFrame:
-    """Return the rows of the best runs in each headline score of each split.
-
-    Runs that a sanity check names do not count.
-    """
+def winners(tables: Mapping[str, pd.DataFrame], splits: list[Split], theme: Theme) -> Grid | None:
+    """Return the best runs of each split that no sanity check names, a column per headline score."""
     barred, summary = named_by_checks(tables["sanity_checks"]), tables["headline"]
     summary = summary[summary["metric"].isin(CONTESTS)]
-    may_win = [
-        run not in barred.get((dataset, scenario), ())
-        for dataset, scenario, run in summary[RUN].itertuples(index=False)
-    ]
-    summary = summary.loc[may_win]
-    return summary[best(summary, theme.run_metadata)]
-
-
-def winners(best_rows: pd.DataFrame, splits: list[Split], theme: Theme) -> Grid | None:
-    """Return the best runs of each split, a column per headline score."""
+    is_barred = [run in barred.get(tuple(split), ()) for *split, run in summary[RUN].to_numpy()]
+    summary = summary[~pd.Series(is_barred, index=summary.index, dtype=bool)]
+    best_rows = summary[best(summary, theme.run_metadata)]
     if best_rows.empty:
         return None
-    no_contest = "fewer than two runs, without controls, have this score in this split"
 
     def column(metric: str) -> Column:
         of_metric = best_rows[best_rows["metric"] == metric]
@@ -164,7 +148,8 @@ def winners(best_rows: pd.DataFrame, splits: list[Split], theme: Theme) -> Grid 
         def cell(row: dict) -> Cell:
             lines = of_split(of_metric, row["dataset"], row["scenario"])
             if lines.empty:
-                return Cell(NOT_GIVEN, why=no_contest)
+                why = "fewer than two runs, without controls, have this score in this split"
+                return Cell(NOT_GIVEN, why=why)
             first = lines.iloc[0]
             names = theme.labels("runs", lines["run"])
             return Cell(f"{names} {number(metric, first['mean'])}", about=behind_mean(first))
@@ -177,59 +162,11 @@ def winners(best_rows: pd.DataFrame, splits: list[Split], theme: Theme) -> Grid 
     return table("The best run of each score and split", columns, rows)
 
 
-def packages(runs: pd.DataFrame, best_rows: pd.DataFrame, splits: list[Split], theme: Theme) -> str:
-    """Return in which scores a wrapped package is the best; "" if no package took part."""
-    wrapped = {run for run in runs["run"] if "wraps" in theme.run_metadata.card(run)}
-    if not wrapped or best_rows.empty:
-        return ""
-    won = best_rows[best_rows["run"].isin(wrapped)]
-    wins = []
-    for split in splits:
-        here = of_split(won, *split)
-        for run in theme.order("runs", here["run"]):
-            metrics = set(here.loc[here["run"] == run, "metric"])
-            names = [theme.label("metrics", name) for name in CONTESTS if name in metrics]
-            wins.append((theme.label("runs", run), ", ".join(names), theme.split(*split)))
-    counts = [len(rows.drop_duplicates([*SPLIT, "metric"])) for rows in (won, best_rows)]
-    return sentence("packages", wins=wins, won=counts[0], contests=counts[1])
-
-
-# --- controls and failures -----------------------------------------------------------------------
-
-
-def controls(overall: pd.DataFrame, theme: Theme) -> Grid | None:
-    """Return each control's score in every question and scenario, and what the control is."""
-
-    def column(scenario: str, question: str, scores: pd.Series) -> Column:
-        def cell(row: dict) -> Cell:
-            if row["run"] not in scores.index:
-                return Cell(NOT_GIVEN, why="not applicable in this scenario")
-            return number_cell(scores[row["run"]], why="it does not answer this question")
-
-        head = f"{in_words(question)}, {theme.label('scenarios', scenario)}"
-        return Column(head, cell, descending=True)
-
-    def summary(row: dict) -> str:
-        return theme.run_metadata.card(row["run"]).get("summary", "")
-
-    columns = [Column("Control", lambda row: run_cell(row["run"], theme))]
-    for scenario, lines in by_scenario(overall, theme):
-        scores = lines[lines["of_seeds"] > 0].set_index("run")
-        columns += [column(scenario, question, scores[question]) for question in GROUPS]
-    columns.append(Column("What it is", summary, words=True))
-    runs = pd.Series(theme.order("runs", overall["run"]), dtype=object)
-    is_control = ~runs.map(theme.run_metadata.competes).astype(bool)
-    return table("Scores of the controls", columns, runs[is_control].to_frame("run"))
+# --- distances and failures -----------------------------------------------------------------------
 
 
 def verdicts(by_distance: pd.DataFrame, theme: Theme) -> list[str]:
-    """Return a sentence per score: in which splits another distance has another best run.
-
-    Parameters
-    ----------
-    by_distance
-        Columns ``distances.DISTANCE_COLUMNS``.
-    """
+    """Return a sentence per score: in which splits another distance has another best run."""
     order = sorted(DISTANCES, key=lambda distance: distance != DISTANCE)
     return [
         sentence("verdict", score=score, rows=rows, order=order, theme=theme)

@@ -13,10 +13,9 @@ from mosaicbench.report.page.cells import (
     interval,
     label_column,
     number_cell,
-    number_column,
     run_column,
+    split_columns,
     table,
-    text_column,
     text_of,
     with_arrow,
 )
@@ -29,15 +28,7 @@ BETTER = {"tuned": "tuned", "default": "defaults", "neither": "not separable"}
 
 
 def tuning(tables: Mapping[str, pd.DataFrame], config: Mapping, theme: Theme) -> dict | None:
-    """Return the parts of the section; None if nothing was tuned.
-
-    Parameters
-    ----------
-    tables
-        Tables from ``contract.read_tables``.
-    config
-        The recorded config.
-    """
+    """Return the parts of the section; None if nothing was tuned."""
     trials = tables["trials"]
     if trials.empty:
         return None
@@ -80,44 +71,31 @@ def _gain_columns(theme: Theme) -> list[Column]:
         Column("Dataset", dataset, choices=True),
         label_column(theme, "scenario"),
         Column("Score", lambda row: with_arrow(row["metric"], theme), choices=True),
-        number_column("Defaults", "default"),
-        number_column("Tuned", "tuned"),
-        number_column("Difference", "effect", "+z.3f", about=difference, descending=True),
+        Column("Defaults", "default", "z.3f"),
+        Column("Tuned", "tuned", "z.3f"),
+        Column("Difference", "effect", "+z.3f", about=difference, descending=True),
         Column("95 % interval", gap, about=about),
         Column("Better", lambda row: BETTER[row["better"]], choices=True),
         Column("Seeds", lambda row: str(int(row["seeds"]))),
     ]
 
 
-def _settings(found: pd.DataFrame, theme: Theme) -> Grid | None:
-    """Return a row per run and hyperparameter, a column per search."""
-    keys = ["scenario", "run", "hyperparameter"]
-    searches = found[["dataset", "seed"]].drop_duplicates().sort_values("seed", kind="stable")
-    several = searches["seed"].nunique() > 1
-    settings = found.groupby(keys, sort=False)
-    rows = settings[["default", "agree"]].first().assign(places=settings.size()).reset_index()
-    values = found.set_index([*keys, "dataset", "seed"])["found"]
-
-    def column(dataset: str, seed: int) -> Column:
-        def cell(row: dict) -> Cell | str:
-            return _value(values.get((*(row[key] for key in keys), dataset, seed)))
-
-        return Column(
-            theme.label("datasets", dataset) + (f", seed {seed}" if several else ""), cell
-        )
+def _settings(settings: pd.DataFrame, theme: Theme) -> Grid | None:
+    searches = settings.groupby(["scenario", "run", "hyperparameter"])["seed"].transform("size")
 
     def agreement(row: dict) -> str:
-        return AGREE[text_of(row, "agree")] if row["places"] > 1 else "one dataset"
+        return AGREE[text_of(row, "agree")] if row["searches"] > 1 else "one dataset"
 
     columns = [
         run_column(theme, choices=True),
-        label_column(theme, "scenario"),
-        text_column("Hyperparameter", "hyperparameter", choices=True),
+        *split_columns(theme),
+        Column("Seed", lambda row: str(row["seed"])),
+        Column("Hyperparameter", "hyperparameter", choices=True),
         Column("Default", lambda row: _value(row["default"])),
-        *(column(*search) for search in searches.itertuples(index=False, name=None)),
+        Column("Best", lambda row: _value(row["found"])),
         Column("Agreement", agreement, choices=True),
     ]
-    return table("Best settings", columns, rows)
+    return table("Best settings", columns, settings.assign(searches=searches))
 
 
 def _value(value: object) -> Cell | str:
@@ -129,14 +107,14 @@ def _value(value: object) -> Cell | str:
         return shown(value)
 
 
-def _proposals(found: pd.DataFrame, theme: Theme) -> Grid | None:
+def _proposals(proposals: pd.DataFrame, theme: Theme) -> Grid | None:
     about = "of the objective, on inner query cells"
     columns = [
         run_column(theme, "against"),
         label_column(theme, "scenario"),
-        text_column("Settings", "settings", words=True),
-        number_column("Mean gain", "mean_gain", "+.3f", about=about, descending=True),
-        number_column("Least gain", "least_gain", "+.3f"),
+        Column("Settings", "settings", words=True),
+        Column("Mean gain", "mean_gain", "+.3f", about=about, descending=True),
+        Column("Least gain", "least_gain", "+.3f"),
         Column("Datasets", lambda row: str(row["datasets"])),
     ]
-    return table("Settings that beat the defaults on every dataset", columns, found)
+    return table("Settings that beat the defaults on every dataset", columns, proposals)

@@ -1,4 +1,4 @@
-"""The tables of ``tabulate`` that figures and the report read, and their columns."""
+"""The tables of ``tabulate`` for figures and the report, and their columns."""
 
 from __future__ import annotations
 
@@ -8,22 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from mosaicbench.catalog.run_metadata import TRAITS
-from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS
+from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.files.tables import check_contents, read_table
 from mosaicbench.stats.common import RUN, SPLIT, TABLED
-from mosaicbench.stats.distances import DISTANCE_COLUMNS
-from mosaicbench.stats.means import COMPARISON_COLUMNS, HEADLINE_COLUMNS
-from mosaicbench.stats.overall import OVERALL_COLUMNS
-from mosaicbench.stats.paired import PAIRED_COLUMNS
-from mosaicbench.stats.ranks import RANK_COLUMNS
-from mosaicbench.stats.sanity import CHECK_COLUMNS
-from mosaicbench.stats.sweep import SWEEP_COLUMNS
-from mosaicbench.stats.tuning import (
-    GAIN_COLUMNS,
-    PROPOSAL_COLUMNS,
-    SETTING_COLUMNS,
-    TRIAL_COLUMNS,
-)
 
 RUN_COLUMNS = [
     *RUN,
@@ -126,28 +113,28 @@ RECOMMENDATION_COLUMNS = [
     "peak_host_mb",
 ]
 HISTORY_COLUMNS = [*RUN, "seed", "epoch", "loss", "value"]
-TABLES = {  # in the folder of `tabulate`, beside resources, phases and scaling
-    "scores": SCORE_COLUMNS,
-    "features": FEATURE_COLUMNS,
-    "runs": RUN_COLUMNS,
-    "comparison": COMPARISON_COLUMNS,
-    "headline": HEADLINE_COLUMNS,
-    "overview": OVERVIEW_COLUMNS,
-    "paired_tests": PAIRED_COLUMNS,
-    "ranks": RANK_COLUMNS,
-    "overall": [*OVERALL_COLUMNS, "may_win"],
-    "sanity_checks": CHECK_COLUMNS,
-    "distances": DISTANCE_COLUMNS,
-    "published": PUBLISHED_COLUMNS,
-    "history": HISTORY_COLUMNS,
-    "rankings": RANKING_COLUMNS,
-    "sweep": SWEEP_COLUMNS,
-    "recommendations": RECOMMENDATION_COLUMNS,
-    "trials": TRIAL_COLUMNS,
-    "tuning_gains": GAIN_COLUMNS,
-    "tuning_settings": SETTING_COLUMNS,
-    "tuning_proposals": PROPOSAL_COLUMNS,
-}
+TABLES = (  # in the folder of `tabulate`, beside resources, phases and scaling
+    "scores",
+    "features",
+    "runs",
+    "comparison",
+    "headline",
+    "overview",
+    "paired_tests",
+    "ranks",
+    "overall",
+    "sanity_checks",
+    "distances",
+    "published",
+    "history",
+    "rankings",
+    "sweep",
+    "recommendations",
+    "trials",
+    "tuning_gains",
+    "tuning_settings",
+    "tuning_proposals",
+)
 TRUTHS = {  # table -> its columns of True and False
     "overall": ["complete", "may_win"],
     "rankings": ["best", "level"],
@@ -155,19 +142,18 @@ TRUTHS = {  # table -> its columns of True and False
 }
 
 
-def read_tables(
-    folder: str | Path, names: Iterable[str] = tuple(TABLES)
-) -> dict[str, pd.DataFrame]:
+def read_tables(folder: str | Path, names: Iterable[str] = TABLES) -> dict[str, pd.DataFrame]:
     """Read the named tables, by default all of :data:`TABLES`.
 
     Raises
     ------
     errors.ContractError
-        If a table is absent, has other columns, or was changed since ``tabulate`` wrote it.
+        If a table is absent, or was changed since ``tabulate`` wrote it.
     """
     check_contents(Path(folder), names, "tabulate")
-    tables = {name: read_table(Path(folder) / f"{name}.tsv", TABLES[name]) for name in names}
-    for name, table in tables.items():
+    tables = {}
+    for name in names:
+        table = read_table(Path(folder) / f"{name}.tsv")
         truths = {column: table[column].astype(str) == "True" for column in TRUTHS.get(name, ())}
         tables[name] = CHECKED.get(name, pd.DataFrame)(table.assign(**truths))
     return tables

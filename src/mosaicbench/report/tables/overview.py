@@ -15,19 +15,9 @@ from mosaicbench.stats.means import headline
 def overview(scores: pd.DataFrame, runs: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFrame:
     """Return a row per run of each split, with a formatted column per headline metric and distance.
 
-    Parameters
-    ----------
-    scores, runs
-        Columns ``files.scores.SCORE_COLUMNS`` and ``contract.RUN_COLUMNS``.
-    run_metadata
-        The kind of a run, and its inputs.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``contract.OVERVIEW_COLUMNS``: "0.123 ± 0.004" is the mean and standard deviation
-        over seeds, "–" not applicable or not given, "✗ diverged" a run that failed with every
-        seed, "†" a mean over fewer directions than another run gave.
+    Columns ``contract.OVERVIEW_COLUMNS``: "0.123 ± 0.004" is the mean and standard deviation over
+    seeds, "–" not applicable or not given, "✗ diverged" a run that failed with every seed, "†" a
+    mean over fewer directions than another run gave.
     """
     means = headline(scores)
     means = means[means["metric"].isin(TABLED)]

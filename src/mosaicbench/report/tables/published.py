@@ -37,20 +37,17 @@ def beside_ours(
     published
         The contents of ``published.yaml``.
     comparison
-        Our means by direction, of ``summary.comparison``.
+        Our means by direction, of ``means.comparison``.
     kinds
-        scenario -> its kind ("paired"), in the order of the config. Of several scenarios of a
-        kind, the one named like its kind counts, else the first.
-    run_metadata
-        Which runs compete, and what a metric is.
+        scenario -> its kind, in the order of the config. Of several scenarios of a kind, the one
+        named like its kind counts, else the first.
 
     Returns
     -------
     pandas.DataFrame
         Columns ``contract.PUBLISHED_COLUMNS``. If `comparable`, `run` is our run of the same
-        method, or else our best model or baseline; `same_method` says which, and `our_scenario` is
-        its scenario. Otherwise `ours` is NA, `differs` names what does not agree and `reason` says
-        how. `remark` is the file's own.
+        method, or else (`same_method` "no") our best model or baseline, in `our_scenario`.
+        Otherwise `ours` is NA, `differs` names what does not agree and `reason` says how.
     """
     rows = []
     for number in published["numbers"]:
@@ -72,7 +69,6 @@ def beside_ours(
 def _ours(
     number: Mapping, comparison: pd.DataFrame, kinds: Mapping[str, str], run_metadata: RunMetadata
 ) -> tuple[dict[str, object], dict[str, str]]:
-    """Return our value, if comparable, and all that does not agree: what -> why."""
     metric, kind = number["metric"], number["scenario"]
     of_dataset = comparison[comparison["dataset"] == number["dataset"]]
     of_kind = of_dataset[of_dataset["scenario"].map(kinds) == kind]

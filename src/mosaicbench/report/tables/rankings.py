@@ -10,7 +10,7 @@ import pandas as pd
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.report.tables.contract import RANKING_COLUMNS
 from mosaicbench.report.tables.text import FEWER, absence, counted, mean_with_interval
-from mosaicbench.stats.common import ALL, FAILED, NO_INTERVAL, RESOURCES, RUN, SPLIT, joined
+from mosaicbench.stats.common import ALL, FAILED, NO_INTERVAL, RESOURCES, RUN, SPLIT
 from mosaicbench.stats.means import SUMMARY, best, signed_means
 from mosaicbench.stats.overall import RANKS, SCORES
 from mosaicbench.stats.paired import tied_with_best
@@ -21,15 +21,9 @@ OVERALL = "overall"  # the group of the overall score and of its groups
 def rankings(tables: Mapping[str, pd.DataFrame], run_metadata: RunMetadata) -> pd.DataFrame:
     """Return a row per run and score of every split, and of every scenario with several datasets.
 
-    Scores are the metrics of quality, resources, and the overall score with its groups. A run
-    without a value keeps its row, which says why.
+    Scores are the metrics of quality, resources, and the overall score with its groups.
 
-    Parameters
-    ----------
-    tables
-        "headline", "overall", "ranks", "runs" and "paired_tests" of `tabulate`.
-    run_metadata
-        Which runs compete, and the cards of runs and metrics.
+    `tables` are "headline", "overall", "ranks", "runs" and "paired_tests" of `tabulate`.
 
     Returns
     -------
@@ -37,27 +31,25 @@ def rankings(tables: Mapping[str, pd.DataFrame], run_metadata: RunMetadata) -> p
         Columns ``contract.RANKING_COLUMNS``. In a split, `rank` is the place of the mean among the
         `ranked` models and baselines, 1 is best. Over datasets, ``ALL``, `mean` is that of runs
         with a value in each dataset, without an interval, and `rank` the mean rank over datasets
-        and seeds with its interval. `level` marks the `best` run and those that tie with it: by
-        ``paired.tied_with_best`` in a metric; in the overall score if its interval reaches that of the
-        best; over datasets if its mean rank is within the critical difference. `shown` is the mean
-        with its interval, "–" for not applicable or not given, "✗ diverged" for a run that failed
-        with every seed, "†" for a mean over fewer directions, or an overall score of fewer
-        metrics, than another run gave.
+        and seeds with its interval. `level` marks the `best` run and those that tie with it: in a
+        metric by ``paired.tied_with_best``, in the overall score if the intervals meet, over
+        datasets if the mean rank is within the critical difference. `shown` is the mean with its
+        interval, or the sign of a missing value; "†" marks a mean over fewer directions, or an
+        overall score of fewer metrics, than another run gave.
     """
     headline, overall, runs = (tables[name] for name in ("headline", "overall", "runs"))
     everywhere = pd.concat([runs, runs.assign(dataset=ALL)])
     known = identities(everywhere, run_metadata).drop(columns="seeds")
-    parts = [
-        _of_scores(overall),
-        _of_metrics(headline, tables["paired_tests"], run_metadata),
-        _over_datasets(headline, tables["ranks"], overall, run_metadata),
-    ]
-    columns = [*RANKING_COLUMNS, "absent", "fewer"]
-    filled = []
-    for part in parts:
-        every = part[[*SPLIT, "metric"]].drop_duplicates().merge(known, on=SPLIT)
-        filled.append(every.merge(part, on=[*RUN, "metric"], how="left").reindex(columns=columns))
-    table = joined(filled, columns)
+    ranked = pd.concat(
+        [
+            _of_scores(overall),
+            _of_metrics(headline, tables["paired_tests"], run_metadata),
+            _over_datasets(headline, tables["ranks"], overall, run_metadata),
+        ]
+    )
+    every = ranked[[*SPLIT, "metric"]].drop_duplicates().merge(known, on=SPLIT)
+    table = every.merge(ranked, on=[*RUN, "metric"], how="left")
+    table = table.reindex(columns=[*RANKING_COLUMNS, "absent", "fewer"])
     has, metrics = table["mean"].notna(), table["metric"]
     values = table[["metric", "mean", "low", "high"]].itertuples(index=False)
     texts = pd.Series([mean_with_interval(*value) for value in values], dtype=object)
@@ -100,7 +92,6 @@ def identities(runs: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFrame:
 def _of_metrics(
     headline: pd.DataFrame, paired_tests: pd.DataFrame, run_metadata: RunMetadata
 ) -> pd.DataFrame:
-    """Return the ranks of the runs of every split in each of its metrics."""
     metrics = [*run_metadata.qualities(headline["metric"]), *RESOURCES]
     summary = headline[headline["metric"].isin(metrics)]
     keys = [summary[column] for column in [*SPLIT, "metric"]]
@@ -117,36 +108,28 @@ def _of_metrics(
 
 
 def _of_scores(overall: pd.DataFrame) -> pd.DataFrame:
-    """Return the ranks of every run in the overall score and in each of its groups."""
-    parts, splits = [], [overall[column] for column in SPLIT]
+    of_score = overall[["low", "high", "interval"]].assign(fewer=~overall["complete"])
+    parts = []
     for metric, rank in zip(SCORES, ("rank", *RANKS), strict=True):
-        place = overall[rank]
-        ranked = place.groupby(splits).transform("count")
-        is_best = (place == 1) & (ranked > 1)
         part = overall[[*RUN, "seeds"]].assign(
-            metric=metric,
-            mean=overall[metric],
-            rank=place,
-            ranked=ranked,
-            best=is_best,
-            level=is_best,
-            interval=NO_INTERVAL,
+            metric=metric, mean=overall[metric], rank=overall[rank], interval=NO_INTERVAL
         )
-        if metric == "score":
-            part = part.assign(**overall[["low", "high", "interval"]], fewer=~overall["complete"])
-            low = overall[["low", "score"]].min(axis=1).where(place == 1)
-            low_of_best = low.groupby(splits).transform("min")
-            reaches = np.fmax(overall["high"], overall["score"]) >= low_of_best
-            part["level"] = reaches & place.notna() & (ranked > 1)
-        parts.append(part[part["mean"].groupby(splits).transform("count") > 0])
-    table = pd.concat(parts)
+        parts.append(part.assign(**of_score) if metric == "score" else part)
+    table = pd.concat(parts, ignore_index=True)
+    keys = [table[column] for column in [*SPLIT, "metric"]]
+    ranked, is_first = table["rank"].groupby(keys).transform("count"), table["rank"] == 1
+    low = table[["low", "mean"]].min(axis=1).where(is_first)
+    reaches = np.fmax(table["high"], table["mean"]) >= low.groupby(keys).transform("min")
+    is_compared = table["rank"].notna() & (ranked > 1)
+    table = table.assign(ranked=ranked, best=is_first & is_compared, level=reaches & is_compared)[
+        table["mean"].groupby(keys).transform("count") > 0
+    ]
     return table.iloc[np.argsort(table.groupby(SPLIT, sort=False).ngroup(), kind="stable")]
 
 
 def _over_datasets(
     headline: pd.DataFrame, ranks: pd.DataFrame, overall: pd.DataFrame, run_metadata: RunMetadata
 ) -> pd.DataFrame:
-    """Return the ranks of the runs over the datasets of a scenario, in every ranked metric."""
     of, keys = ["scenario", "metric"], ["scenario", "metric", "run"]
     scenarios = list(overall.loc[overall["dataset"] == ALL, "scenario"].unique())
     is_ranked = headline["metric"].map(run_metadata.is_quality)
