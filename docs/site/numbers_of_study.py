@@ -162,7 +162,7 @@ def _values(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         values = seed_means(tables["scores"]).assign(direction="mean", x=np.nan)
         values = values[values["metric"].isin(CONTESTS)].assign(data=values["dataset"])
     history = tables["history"]
-    kept = history[(history["cost"] == "kept") & (history["value"] == 1)]
+    kept = history[(history["loss"] == "kept") & (history["value"] == 1)]
     values = values.dropna(subset="value").merge(
         kept[["dataset", "scenario", "run", "seed", "epoch"]], how="left"
     )
