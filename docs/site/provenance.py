@@ -204,8 +204,10 @@ def restamp(old: Path, new: Path) -> None:
     UserError
         If a score differs, except for the group `resources`.
     """
-    if differing := sorted(scores(old) ^ scores(new)):
+    before, after = scores(old), scores(new)
+    if differing := sorted(before ^ after):
         raise UserError(f"{old} and {new}: other scores, first {' '.join(differing[0])}")
+    print(f"{len(after):,} scores are equal")
     compared, present, rows = methods_of(new / "config.json"), keys(), read(MARKS)
     for row in rows:
         config = row["config"] or ALL
