@@ -143,7 +143,7 @@ def bench_gaussian(benchmark, measure, splits, method):
 
 @pytest.mark.benchmark(group=GAUSSIAN)
 def bench_matrix_products(benchmark, measure, splits):
-    """What vae_poe's layers cost at least: one product forward, two backward, of every minibatch."""
+    """The least work of vae_poe's layers: one product forward, two backward, for every minibatch."""
     import torch
 
     fitted = _train("vae_poe", splits[RNA_ADT])
@@ -169,7 +169,7 @@ def _scvi():
 
 
 def _as_counts(split):
-    """The split's train cells as scvi-tools wants them."""
+    """The split's train cells for scvi-tools."""
     import anndata
     import mudata
 
