@@ -28,15 +28,15 @@ RUNS = 8
 # Variance of each run's initialisations in units of that of query cells, weight of train cells, whether skewed.
 DESIGNS = {
     "query cells alone": (np.zeros(RUNS), 0.0, False),
-    "initialisations as much": (np.ones(RUNS), 0.0, False),
-    "initialisations four times as much": (np.full(RUNS, 4.0), 0.0, False),
-    "initialisations of every other run twice as much": (
+    "starts as much": (np.ones(RUNS), 0.0, False),
+    "starts four times as much": (np.full(RUNS, 4.0), 0.0, False),
+    "starts of every other run twice as much": (
         np.tile([0.0, 2.0], RUNS // 2),
         0.0,
         False,
     ),
-    "initialisations as much, skewed": (np.ones(RUNS), 0.0, True),
-    "train cells half as much, initialisations as much": (np.ones(RUNS), 0.5, False),
+    "starts as much, skewed": (np.ones(RUNS), 0.0, True),
+    "train cells half as much, starts as much": (np.ones(RUNS), 0.5, False),
     "one run eight times as much": (np.array([*[0.3] * (RUNS - 1), 8.0]), 0.0, False),
 }
 
@@ -225,7 +225,8 @@ def designs(rng: np.random.Generator, repeats: int) -> None:
         found = design(rng, regime, splits, query, repeats, cells=cells)
         t, covered, width, differs, power = found["these"]
         t_new, covered_new, _, differs_new, power_new = found["new"]
-        name = regime if cells else f"{regime}; no scores of cells"
+        name = regime.replace("starts", "initialisations")
+        name += "" if cells else "; no scores of cells"
         row = {"what differs between splits": name, "splits": splits, "query cells": query}
         row["coverage, these cells (t over splits)"] = f"{covered:.3f} ({t:.3f})"
         row["coverage, new cells (t over splits)"] = f"{covered_new:.3f} ({t_new:.3f})"

@@ -283,10 +283,10 @@ def test_the_detectable_difference_is_found_in_four_of_five_benchmarks():
     ("regime", "splits", "cells"),
     [
         ("query cells alone", 3, True),
-        ("initialisations as much", 3, True),
-        ("initialisations as much, skewed", 3, True),
-        ("initialisations as much", 10, True),
-        ("initialisations as much", 3, False),
+        ("starts as much", 3, True),
+        ("starts as much, skewed", 3, True),
+        ("starts as much", 10, True),
+        ("starts as much", 3, False),
     ],
 )
 def test_intervals_hold_the_truth_and_equal_runs_are_rarely_told_apart(regime, splits, cells):
