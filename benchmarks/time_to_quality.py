@@ -245,7 +245,7 @@ def _reached(curves: pd.DataFrame, theirs: pd.DataFrame, score: str) -> dict[str
     """Return a run's final score, and the seconds until it first has the final score of another."""
     sign = -1 if score == "foscttm" else 1
     ends, levels = (some[some["end"] == 1].set_index("seed") for some in (curves, theirs))
-    wanted = sign * levels[score] - np.nan_to_num(levels[score].std())  # of one seed there is none
+    wanted = sign * levels[score] - np.nan_to_num(levels[score].std())  # one seed has no deviation
     there = curves[sign * curves[score] >= curves["seed"].map(wanted)]
     seconds = there.groupby("seed")["cpu_seconds"].min().reindex(ends.index, fill_value=np.inf)
     return {
