@@ -31,10 +31,10 @@ docs: $(READY)
 provenance: $(READY)
 	$(BIN)/python docs/site/provenance.py $(ARGS)
 
-# Mark pages as current after a change that leaves all scores equal. First record that the scores of two runs of a benchmark are
-# equal: `make provenance ARGS="compare OLD_RESULTS NEW_RESULTS"`.
+# Keep pages current after a change that leaves all scores equal: `make restamp ARGS="OLD_RESULTS NEW_RESULTS"` compares the scores
+# of a benchmark before and after it.
 restamp: $(READY)
-	$(BIN)/python docs/site/provenance.py restamp
+	$(BIN)/python docs/site/provenance.py restamp $(ARGS)
 
 # Packages of wrapped methods; this project's own methods do not need them.
 peers: $(PEERS)

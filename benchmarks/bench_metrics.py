@@ -12,7 +12,7 @@ def bench_foscttm(measure, latents):
     first, second, _ = latents
 
     def both_directions():
-        # without what the round before remembered
+        # clears the cache of the previous round
         _nearest._counted = _nearest.remembered(6)(_nearest.counts_both_ways)
         return (foscttm(first, second) + foscttm(second, first)) / 2
 

@@ -1,8 +1,8 @@
-"""How often intervals hold the truth, and how often tests of equals say otherwise, where the truth is known.
+"""How often intervals contain the truth, and how often tests call equal runs different, in simulations.
 
     python benchmarks/interval_coverage.py [--repeats 4000]
 
-Prints the tables of docs/statistics.md; with 4,000 repeats (1,000 of whole designs) in about five minutes.
+Prints the tables of docs/statistics.md and docs/benchmarks; 4,000 repeats (1,000 of designs) take about five minutes.
 """
 
 from __future__ import annotations
@@ -25,30 +25,26 @@ REGIMES = {  # standard deviation of seeds, and of cells within a seed
     "cells differ, skewed": (0.0, 1.0),
 }
 RUNS = 8
-DESIGNS = {  # variance of starts and the like for each run, in units of what query cells explain; weight of train cells; skewed
+# Variance of each run's initialisations in units of that of query cells, weight of train cells, whether skewed.
+DESIGNS = {
     "query cells alone": (np.zeros(RUNS), 0.0, False),
     "starts as much": (np.ones(RUNS), 0.0, False),
     "starts four times as much": (np.full(RUNS, 4.0), 0.0, False),
     "starts of every other run twice as much": (
-        np.where(np.arange(RUNS) % 2, 2.0, 0.0),
+        np.tile([0.0, 2.0], RUNS // 2),
         0.0,
         False,
     ),
     "starts as much, skewed": (np.ones(RUNS), 0.0, True),
     "train cells half as much, starts as much": (np.ones(RUNS), 0.5, False),
-    "one run eight times as much": (np.where(np.arange(RUNS) == RUNS - 1, 8.0, 0.3), 0.0, False),
+    "one run eight times as much": (np.array([*[0.3] * (RUNS - 1), 8.0]), 0.0, False),
 }
 
 
-def table(title: str, head: list[str], rows: list[list[object]]) -> None:
-    """Print a table in Markdown; fractions with three decimals."""
+def show(title: str, rows: list[dict[str, object]]) -> None:
+    """Print a table as TSV; fractions with three decimals."""
     print(f"\n{title}\n")
-    cells = [
-        [f"{value:.3f}" if isinstance(value, float) else str(value) for value in row]
-        for row in rows
-    ]
-    for line in [head, ["---"] * len(head), *cells]:
-        print(f"| {' | '.join(line)} |")
+    print(pd.DataFrame(rows).to_csv(sep="\t", index=False, float_format="%.3f"), end="")
 
 
 def seeds_of(
@@ -56,11 +52,8 @@ def seeds_of(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and variance over the cells of every seed, each (repeats, seeds); the true mean is 0."""
     of_seeds, of_cells = REGIMES[regime]
-    noise = (
-        rng.exponential(size=(repeats, seeds, CELLS)) - 1
-        if "skewed" in regime
-        else rng.normal(size=(repeats, seeds, CELLS))
-    )
+    shape = (repeats, seeds, CELLS)
+    noise = rng.exponential(size=shape) - 1 if "skewed" in regime else rng.normal(size=shape)
     x = of_seeds * rng.normal(size=(repeats, seeds, 1)) + of_cells * noise
     return x.mean(-1), x.var(-1, ddof=1)
 
@@ -86,51 +79,36 @@ def halves(means: np.ndarray, variances: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def coverage(rng: np.random.Generator, repeats: int) -> None:
-    """Print how often 95 % intervals of one mean hold it, and how often two equal benchmarks are called different."""
+    """Print how often 95 % intervals of one mean contain it, and how often two equal benchmarks are called different."""
     rows = []
-    for regime in REGIMES:
-        for seeds in (3, 5, 10):
-            means, variances = seeds_of(rng, repeats, seeds, regime)
-            low, high = percentile_bootstrap(rng, means, variances)
-            over_seeds, over_cells = halves(means, variances)
-            centre = np.abs(means.mean(1))
-            held = [
-                (low <= 0) & (high >= 0),
-                centre <= over_seeds,
-                centre <= np.maximum(over_seeds, over_cells),
-            ]
-            rows.append([regime, seeds, *(float(x.mean()) for x in held)])
-    head = [
-        "",
-        "seeds",
-        "percentile bootstrap",
-        "t over seeds",
-        "the wider of t over seeds and over cells",
-    ]
-    table("Coverage of 95 % intervals", head, rows)
+    for regime, seeds in product(REGIMES, (3, 5, 10)):
+        means, variances = seeds_of(rng, repeats, seeds, regime)
+        low, high = percentile_bootstrap(rng, means, variances)
+        over_seeds, over_cells = halves(means, variances)
+        centre = np.abs(means.mean(1))
+        contained = {
+            "percentile bootstrap": (low <= 0) & (high >= 0),
+            "t over seeds": centre <= over_seeds,
+            "the wider of t over seeds and over cells": centre
+            <= np.maximum(over_seeds, over_cells),
+        }
+        fractions = {name: float(one.mean()) for name, one in contained.items()}
+        rows.append({"what differs": regime, "seeds": seeds} | fractions)
+    show("Coverage of 95 % intervals", rows)
 
     rows = []
     for of_split, seeds in product((0.0, 1.0), (3, 5, 10)):
-        shared = of_split * rng.normal(size=(repeats, seeds))  # what the split does to both
-        sides = [shared + rng.normal(size=(repeats, seeds)) for _ in "ab"]
-        (low_a, high_a), (low_b, high_b) = (
-            percentile_bootstrap(rng, x, np.zeros_like(x)) for x in sides
-        )
-        apart = float(np.mean((low_a > high_b) | (low_b > high_a)))
-        p = stats.ttest_rel(*sides, axis=1).pvalue
-        rows.append(
-            ["half of it" if of_split else "nothing", seeds, apart, float(np.mean(p < 0.05))]
-        )
-    table(
-        "Two equal benchmarks called different",
-        [
-            "what the splits explain",
-            "seeds",
-            "bootstrap intervals do not meet",
-            "paired t over seeds",
-        ],
-        rows,
-    )
+        shared = of_split * rng.normal(size=(repeats, seeds))  # the split's effect on both
+        a, b = (shared + rng.normal(size=(repeats, seeds)) for _ in "ab")
+        low_a, high_a = percentile_bootstrap(rng, a, np.zeros_like(a))
+        low_b, high_b = percentile_bootstrap(rng, b, np.zeros_like(b))
+        row = {"variance that the splits explain": "half of it" if of_split else "nothing"}
+        row |= {"seeds": seeds}
+        apart = (low_a > high_b) | (low_b > high_a)
+        row |= {"bootstrap intervals do not overlap": float(apart.mean())}
+        is_significant = stats.ttest_rel(a, b, axis=1).pvalue < 0.05
+        rows.append(row | {"paired t over seeds": float(is_significant.mean())})
+    show("Two equal benchmarks called different", rows)
 
 
 # --- differences between runs -------------------------------------------------------------------------------------------
@@ -139,11 +117,11 @@ def coverage(rng: np.random.Generator, repeats: int) -> None:
 def simulated_splits(
     rng: np.random.Generator, regime: str, splits: int, query: int, *, of_these_cells: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the scores of equal runs on the query cells of splits of one dataset, and what of them is of these cells alone.
+    """Return the scores of equal runs on the query cells of splits of one dataset, and their true means on these cells.
 
-    A cell's score has what all runs share, what is of the kind of run (every other run is of one kind, so that they correlate),
-    and what is of one run; a fit adds noise of its own to every cell, a start moves all cells of a split, and train cells move
-    them by what they have in common. Query cells are a fifth of the dataset.
+    A cell's score is the sum of effects of the cell on all runs, on every other run (so that runs correlate) and on one run,
+    noise of a fit, an effect of the initialisation on all cells of a split, and an effect of the train cells. Query cells
+    are a fifth of the dataset.
 
     Parameters
     ----------
@@ -161,12 +139,10 @@ def simulated_splits(
     """
     starts, train, is_skewed = DESIGNS[regime]
     cells = 5 * query
-    own = rng.exponential(size=(cells, RUNS)) - 1 if is_skewed else rng.normal(size=(cells, RUNS))
-    kept = (
-        rng.normal(size=(cells, 1))
-        + 0.7 * rng.normal(size=(cells, 2))[:, np.arange(RUNS) % 2]
-        + 0.7 * own
-    )  # (cells, runs)
+    shape = (cells, RUNS)
+    own = rng.exponential(size=shape) - 1 if is_skewed else rng.normal(size=shape)
+    kept = rng.normal(size=(cells, 1)) + 0.7 * own  # (cells, runs)
+    kept += 0.7 * rng.normal(size=(cells, 2))[:, np.arange(RUNS) % 2]
     pushed = train * 0.7 * rng.normal(size=(cells, RUNS))
     if of_these_cells:
         kept, pushed = kept - kept.mean(0), pushed - pushed.mean(0)
@@ -199,96 +175,70 @@ def design(
     repeats: int,
     *,
     cells: bool = True,
-) -> dict:
-    """Return how often intervals hold the truth, how often any of equal runs is told from the best, and the power.
+) -> dict[str, tuple[float, ...]]:
+    """Return coverage of intervals, how often any of equal runs differs significantly from the best, and power.
 
     Returns
     -------
     dict
-        For "these" and "new" cells: (coverage of t over splits, coverage, width as a share of that of t over splits, runs told
-        from the best that was picked, power at the median smallest detectable difference).
+        For "these" and "new" cells: (coverage of t over splits, coverage, width relative to t over splits, fraction of
+        benchmarks in which a run differs from the best, power at the median smallest detectable difference).
     """
     found = {}
     for target, ratio in (("these", 0.0), ("new", 0.25)):
-        held_by_t, held, widths, picked, errors, least, critical = [], [], [], [], [], [], []
+        factor, picked, rows = variance_factor(splits, ratio), [], []
         for _ in range(repeats):
             scores, _ = simulated_splits(
                 rng, regime, splits, query, of_these_cells=target == "these"
             )
-            freedom = np.full(RUNS - 1, splits - 1.0)
             best = int(scores.mean((0, 1)).argmax())
             for against in (RUNS - 1, best):
                 effects, between, within = compared(scores, against)
                 within = within if cells else np.full(RUNS - 1, np.nan)
+                freedom = np.full(RUNS - 1, splits - 1.0)
                 variances, degrees = moderated(between, within, freedom, 0.25)
-                standard = np.sqrt(variances * variance_factor(splits, ratio))
+                standard = np.sqrt(variances * factor)
                 p = 2 * stats.t.sf(np.abs(effects) / standard, degrees)
                 if against == best:
                     picked.append((holm(pd.Series(p), picked=True) < 0.05).any())
                 if against == RUNS - 1:
                     half = stats.t.ppf(0.975, degrees) * standard
-                    plain = stats.t.ppf(0.975, splits - 1) * np.sqrt(
-                        between * variance_factor(splits, ratio)
-                    )
-                    held_by_t += list(np.abs(effects) <= plain)
-                    held += list(np.abs(effects) <= half)
-                    widths += list(half / plain)
-                    errors += list(effects)
-                    least += list(detectable(standard, degrees, RUNS - 1))
-                    critical += list(stats.t.ppf(1 - 0.025 / (RUNS - 1), degrees) * standard)
-        power = np.mean(np.array(errors) + np.median(least) > np.array(critical))
-        found[target] = tuple(
-            map(
-                float,
-                (np.mean(held_by_t), np.mean(held), np.median(widths), np.mean(picked), power),
-            )
-        )
+                    plain = stats.t.ppf(0.975, splits - 1) * np.sqrt(between * factor)
+                    least = detectable(standard, degrees, RUNS - 1)
+                    critical = stats.t.ppf(1 - 0.025 / (RUNS - 1), degrees) * standard
+                    rows.append(np.stack([effects, half, plain, least, critical]))
+        effects, half, plain, least, critical = np.concatenate(rows, axis=1)
+        covered = [np.mean(np.abs(effects) <= plain), np.mean(np.abs(effects) <= half)]
+        power = np.mean(effects + np.median(least) > critical)
+        values = (*covered, np.median(half / plain), np.mean(picked), power)
+        found[target] = tuple(map(float, values))
     return found
 
 
 def designs(rng: np.random.Generator, repeats: int) -> None:
-    """Print how well the variance model of paired tests does, in designs as they are."""
-    rows = []
-    cases = [
-        (regime, splits, query, True)
-        for regime in DESIGNS
-        for splits, query in ((3, 100), (3, 300), (10, 100))
-    ]
+    """Print how well the variance model of paired tests does in realistic designs."""
+    sizes = ((3, 100), (3, 300), (10, 100))
+    cases = [(regime, *size, True) for regime, size in product(DESIGNS, sizes)]
     cases += [(regime, 3, 100, False) for regime in list(DESIGNS)[:4]]
+    rows = []
     for regime, splits, query, cells in cases:
         found = design(rng, regime, splits, query, repeats, cells=cells)
-        (t, held, width, told, power), (t_new, held_new, _, told_new, power_new) = (
-            found["these"],
-            found["new"],
-        )
-        rows.append([regime + ("" if cells else "; no scores of cells"), splits, query])
-        rows[-1] += [f"{a:.3f} ({b:.3f})" for a, b in ((held, t), (held_new, t_new))]
-        rows[-1] += [
-            f"{width:.2f}",
-            *(f"{a:.3f}, {b:.3f}" for a, b in ((told, told_new), (power, power_new))),
-        ]
-    head = [
-        "what differs between splits",
-        "splits",
-        "query cells",
-        "coverage, these cells (t over splits)",
-    ]
-    head += [
-        "coverage, new cells (t over splits)",
-        "width against t",
-        "told from the picked best, these and new cells",
-    ]
-    table(
-        f"Differences between {RUNS} equal runs",
-        [*head, "power at the detectable difference, these and new cells"],
-        rows,
-    )
+        t, covered, width, differs, power = found["these"]
+        t_new, covered_new, _, differs_new, power_new = found["new"]
+        name = regime.replace("starts", "initialisations")
+        name += "" if cells else "; no scores of cells"
+        row = {"what differs between splits": name, "splits": splits, "query cells": query}
+        row["coverage, these cells (t over splits)"] = f"{covered:.3f} ({t:.3f})"
+        row["coverage, new cells (t over splits)"] = f"{covered_new:.3f} ({t_new:.3f})"
+        row["width against t"] = f"{width:.2f}"
+        row["differ from the best, these and new cells"] = f"{differs:.3f}, {differs_new:.3f}"
+        power = f"{power:.3f}, {power_new:.3f}"
+        rows.append(row | {"power at the detectable difference, these and new cells": power})
+    show(f"Differences between {RUNS} equal runs", rows)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=4000)
     repeats = parser.parse_args().repeats
     coverage(np.random.default_rng(0), repeats)

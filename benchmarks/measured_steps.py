@@ -11,12 +11,15 @@ from pathlib import Path
 
 import yaml
 
+from mosaicbench.config import jobs, settings
+from mosaicbench.workflow.layout import Results
+
 REPOSITORY = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What a step took: CPU and wall-clock seconds, and the peak of its resident memory in GB."""
+    """CPU and wall-clock seconds of a step, and its peak resident memory in GB."""
 
     cpu_seconds: float
     seconds: float
@@ -24,13 +27,10 @@ class Usage:
 
 
 def record(folder: Path, config: dict) -> None:
-    """Write a config to a folder, and record it there as the workflow does."""
+    """Write a config to a folder, and record it there as the workflow does when it starts."""
     file = folder / "config.yaml"
     file.write_text(yaml.safe_dump(config))
-    snakemake = [sys.executable, "-m", "snakemake", "results/config.json", "--cores", "1"]
-    place = ["--snakefile", REPOSITORY / "Snakefile", "--directory", folder, "--configfile", file]
-    command = [*snakemake, *place, "--quiet", "all"]
-    subprocess.run(command, check=True, env=environment())
+    jobs.record(settings.read(file), Results(folder / "results"))
 
 
 def step(folder: Path, *arguments: str) -> Usage:

@@ -1,10 +1,10 @@
-"""Write what a benchmark run measured as ``docs/benchmarks/VERSION.tsv`` and ``.svg``: each number as a ratio within its group.
+"""Write the results of `make bench` to ``docs/benchmarks/VERSION.tsv`` and ``.svg``, as ratios within groups.
 
     python benchmarks/summary.py results/bench.json
 
-A group holds what does the same work: this package's code, and a peer's or the bare limit, measured in the same process on the
-same data. CPU seconds are the least of the rounds; the rate is work (cells, features, jobs) per CPU second; the ratio is the
-rate over that of the group's peer or limit, so above 1 is faster.
+A group does the same work with this package's code and with a peer's or at the machine's limit, in one process on the same
+data. CPU seconds are the minimum of the rounds; the rate is work (cells, features, jobs) per CPU second; the ratio is the rate
+divided by that of the peer or limit, so above 1 is faster.
 """
 
 from __future__ import annotations
@@ -25,41 +25,28 @@ COLOURS = {"peer": "#0072b2", "limit": "#999999"}
 def main(measured: Path) -> None:
     """Write the table and the picture."""
     found = json.loads(measured.read_text())
-    table = tabulated(found["benchmarks"])
-    table["machine"] = found["machine_info"]["cpu"].get(
-        "brand_raw", found["machine_info"]["machine"]
-    )
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    table.to_csv(
-        FOLDER / f"{__version__}.tsv", sep="\t", index=False, na_rep="NA", float_format="%.4g"
-    )
-    drawn(table).savefig(FOLDER / f"{__version__}.svg", metadata={"Date": None})
+    table, machine = tabulated(found["benchmarks"]), found["machine_info"]
+    table["machine"] = machine["cpu"].get("brand_raw", machine["machine"])
+    path = FOLDER / __version__
+    table.to_csv(f"{path}.tsv", sep="\t", index=False, na_rep="NA", float_format="%.4g")
+    drawn(table).savefig(f"{path}.svg", metadata={"Date": None})
     print(table.drop(columns="machine").to_string(index=False))
 
 
 def tabulated(benchmarks: list[dict]) -> pd.DataFrame:
-    """Return a row per measured thing: group, who, role, threads, parameters, cpu_seconds, rate, unit, against, ratio, goal."""
+    """Return a row per measurement: group, who, role, threads, parameters, cpu_seconds, rate, unit, against, ratio, goal."""
     rows = []
     for one in benchmarks:
-        what = one["extra_info"]
-        seconds = one["stats"]["min"]
-        row = {
-            "group": one["group"],
-            "who": what.get("who", "mosaicbench"),
-            "role": what["role"],
-            "threads": what["threads"],
-        }
-        row |= {
-            "parameters": what.get("parameters"),
-            "cpu_seconds": seconds,
-            "rate": what["size"] / seconds,
-        }
-        rows.append(row | {"unit": f"{what['unit']} / CPU s", "goal": what["goal"]})
+        info, seconds = one["extra_info"], one["stats"]["min"]
+        row = {"group": one["group"], "who": info.get("who", "mosaicbench"), "role": info["role"]}
+        row |= {"threads": info["threads"], "parameters": info.get("parameters")}
+        row |= {"cpu_seconds": seconds, "rate": info["size"] / seconds}
+        rows.append(row | {"unit": f"{info['unit']} / CPU s", "goal": info["goal"]})
     table = pd.DataFrame(rows)
     references = table[table["role"] != "ours"].groupby("group").first()
     table["against"] = table["group"].map(references["who"])
     table["ratio"] = table["rate"] / table["group"].map(references["rate"])
-    return table[[name for name in table if name != "goal"] + ["goal"]]
+    return table[[*table.columns.drop("goal"), "goal"]]
 
 
 def drawn(table: pd.DataFrame):

@@ -1,38 +1,29 @@
-"""CPU seconds of training until a score of query cells is reached: this package's VAE beside totalVI and MultiVI.
+"""CPU seconds of training until a score of query cells is reached: this package's VAE, totalVI and MultiVI.
 
     OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 python benchmarks/time_to_quality.py bmmc_cite_small snareseq_small --seeds 0 1 2
 
-A dataset is one inside the package, or the path of a file that ``mosaicbench prepare`` wrote. Of RNA and protein the package is
-totalVI, of RNA and ATAC MultiVI. For each seed all are trained on the same train cells of the scenario `paired`, with all its
+A dataset is one of the package's, or a file that ``mosaicbench prepare`` wrote. The reference package is totalVI for RNA and
+protein, MultiVI for RNA and ATAC. For each seed, all are trained on the same train cells of the scenario `paired` with all its
 genes, one after the other in one process. Weights are copied after epochs 1, 2, 3, 4, 5, 7, 9, 12, ... and at the end, and
-scored when training is over. Seconds are those of the process, user and system, since the call of `fit`, validation included;
-imports, copies and scores are left out. A score after an epoch is that of the weights then; the last one is of what `fit`
-leaves: ours the weights of the least validation cost, the packages their last.
+scored after training. Seconds are user and system time since the call of `fit`, with validation, without imports, copies and
+scores. The last score is that of the fitted model: ours has the weights of the lowest validation loss, the packages their last.
 
 Scores are of query cells, by the same functions for all (`scoring.scorer.ask`):
 
-types       share of query cells whose type is that of most of their 15 nearest train cells, in joint latents
-map         mean average precision of query cells among each other, in joint latents
-foscttm     of latents of RNA alone and of ATAC alone, mean of both directions; totalVI embeds no protein alone
-r_*         mean r per feature of values of that modality, imputed from the other one alone
-nats_rna    -log p(RNA counts of a cell), summed over genes, mean over cells: under the decoder, at the posterior's mean given
-            all modalities and at the cell's depth. The decoder is a negative binomial, of MultiVI one with more zeros; the
-            depth is the cell's total, of MultiVI what it encodes from the cell
-nats_atac   the same of whether peaks are open, Bernoulli; each model has its own depth
+types       label transfer accuracy by the 15 nearest train cells, in joint latents
+map         mean average precision among query cells, in joint latents
+foscttm     of latents of RNA and of ATAC, mean of both directions; totalVI embeds no protein alone
+r_*         mean r per feature of values of that modality, imputed from the other one
 
-Joint latents are posterior means given all modalities. The nats are the part of a validation cost that compares: bounds do not,
-since the divergence depends on the latent, and totalVI's proteins have a background that is latent, too. Values that are not
-counts (`vae_poe`, defaults) have no such nats.
+Joint latents are posterior means given all modalities. totalVI is trained as in its tutorial, and as this project wraps it:
+half of the cells are repeated without proteins, so that it learns to impute from RNA alone. `vae_poe` is trained with its
+defaults, with counts and the package's width, latent and minibatch, the latter also with its largest number of epochs and its
+patience, and with a larger learning rate and minibatch.
 
-totalVI is trained as in its tutorial, on cells with proteins, and once more as this project wraps it: it imputes from RNA alone
-only if it is shown cells without proteins, so a half of the cells are shown again that way. Beside the defaults of `vae_poe`
-stand those with counts and the package's width, latent and minibatch, these once more with its largest number of epochs and
-its patience, and the defaults with a larger learning rate and minibatch, which are reported, not recommended.
-
-Two levels are asked for, by seed: the package's score at its end, and ours, each short of it by its standard deviation over the
-seeds. Seconds to a level are those of the first copy that reaches it. The table has medians over seeds, the least and the most;
-a seed that never gets there counts as infinite, NA in the table. ``results/time_to_quality/NAME-SEED.tsv`` keeps every copy's
-scores; the table and the figure are of all files there: ``docs/benchmarks/time_to_quality.tsv`` and ``.svg``.
+Two levels are used for each seed: the final score of the package and ours, each minus its standard deviation over seeds.
+Seconds to a level are those of the first copy that reaches it. The table has medians over seeds, minimum and maximum; a seed
+that never reaches the level counts as infinite, NA in the table. ``results/time_to_quality/NAME-SEED.tsv`` has the scores of
+every copy; ``docs/benchmarks/time_to_quality.tsv`` and ``.svg`` are made of all files there.
 """
 
 from __future__ import annotations
@@ -52,7 +43,6 @@ import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback
-from scvi.distributions import NegativeBinomial
 
 from mosaicbench.contract import Cells, Split
 from mosaicbench.data import embedded
@@ -63,18 +53,9 @@ from mosaicbench.files.splits import as_cells, as_split, said_of_cells, unstanda
 from mosaicbench.methods.fusion import PoEVAE
 from mosaicbench.metrics._nearest import transfer
 from mosaicbench.models import training
-from mosaicbench.models.minibatch import on_device
 from mosaicbench.peers import _scvi
-from mosaicbench.peers._scvi import (
-    Batches,
-    dense,
-    in_pieces,
-    inferring,
-    scvi_apart,
-    trained,
-)
 from mosaicbench.peers.multivi import MultiVI
-from mosaicbench.peers.totalvi import MEASURED, TotalVI
+from mosaicbench.peers.totalvi import TotalVI
 from mosaicbench.scoring.collect import values_of
 from mosaicbench.scoring.scorer import ask
 
@@ -82,43 +63,12 @@ REPOSITORY = Path(__file__).parents[1]
 CURVES = REPOSITORY / "results/time_to_quality"
 DRAWN = REPOSITORY / "docs/benchmarks/time_to_quality"
 ALL_GENES = {"rna": {"features": 10**6}}
-HELD = [
-    "dataset",
-    "run",
-    "role",
-    "seed",
-    "parameters",
-    "epoch",
-    "end",
-    "cpu_seconds",
-]  # columns that are no scores
-FALLING = ("nats", "foscttm")  # scores that are better where they are lower
-COPIED = (
-    1,
-    2,
-    3,
-    4,
-    5,
-    7,
-    9,
-    12,
-    16,
-    21,
-    28,
-    37,
-    49,
-    65,
-    87,
-    116,
-    155,
-    207,
-    276,
-    368,
-)  # epochs: each a third later
+NO_SCORES = ["dataset", "run", "role", "seed", "parameters", "epoch", "end", "cpu_seconds"]
+COPIED = {1, 2, 3, 4, 5, 7, 9, 12, 16, 21, 28, 37, 49, 65, 87, 116, 155, 207, 276, 368}  # epochs
 
 
 class Copies(Callback):
-    """CPU seconds of a training so far, and its weights, after the epochs of COPIED; what it takes to copy them is left out.
+    """Copies of a training's weights after the epochs of COPIED; the time of copying is excluded.
 
     Attributes
     ----------
@@ -135,7 +85,7 @@ class Copies(Callback):
         return time.process_time() - self.began
 
     def before_epoch(self, nets: torch.nn.Module) -> None:
-        """Copy what the epochs before have left, if their number is one of those."""
+        """Copy the weights if the number of finished epochs is in COPIED."""
         seconds = self.seconds
         if self.done in COPIED:
             self.taken.append((self.done, seconds, copy.deepcopy(nets.state_dict())))
@@ -143,65 +93,34 @@ class Copies(Callback):
         self.began += self.seconds - seconds
 
     def on_train_epoch_start(self, trainer: object, plan: object) -> None:
-        """Do so in a training of scvi-tools."""
+        """Copy weights in a training of scvi-tools."""
         self.before_epoch(plan.module)
 
 
-class PairedTotalVI(TotalVI):
-    """totalVI as its tutorial trains it, on cells with RNA and proteins; from RNA alone it can do nothing then."""
-
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
-        """Train on the cells of a split in which all were measured."""
-        (cells,) = train.blocks
-        self.rna, self.adt, self.scale = "rna", "adt", train.normalizations["adt"]
-        with scvi_apart(seed):
-            from anndata import AnnData
-            from scvi.model import TOTALVI
-
-            data = AnnData(cells.counts["rna"], obsm={"proteins": cells.counts["adt"].toarray()})
-            data.obs["batch"] = [f"{name}{MEASURED}" for name in cells.batches]
-            TOTALVI.setup_anndata(data, protein_expression_obsm_key="proteins", batch_key="batch")
-            model = TOTALVI(data)
-            history = trained(model, max_epochs=self.epochs)
-            coded = model.adata_manager.get_state_registry("batch").categorical_mapping
-        self.batches, self.module = Batches(cells.batches, list(coded)), model.module
-        return history
-
-    def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Refuse."""
-        raise NotApplicable("no train cell lacked proteins")
-
-
 def runs(modalities: tuple[str, ...], peaks: int) -> dict[str, object]:
-    """Return name -> method of what is trained on these modalities: packages first."""
-    defaults = {"vae_poe": {}, "vae_poe, learning rate .003": {"learning_rate": 0.003}}
-    defaults["vae_poe, learning rate .003, minibatch 256"] = {
-        "learning_rate": 0.003,
-        "batch_size": 256,
-    }
+    """Return name -> method to train on these modalities, packages first."""
     if "adt" in modalities:
-        packages = {"totalVI": PairedTotalVI(), "totalVI, a half shown again": TotalVI()}
-        widths, longer = (
-            {"hidden": 256, "latent": 20, "batch_size": 256},
-            {"max_epochs": 400, "patience": 45},
-        )
+        methods = {"totalVI": TotalVI(without=0), "totalVI, a half shown again": TotalVI()}
+        size = {"hidden": 256, "latent": 20, "batch_size": 256}
+        longer = {"max_epochs": 400, "patience": 45}
     else:
-        packages = {"MultiVI": MultiVI()}
+        methods = {"MultiVI": MultiVI()}
         hidden = min(128, int(np.sqrt(peaks)))
-        widths, longer = (
-            {"hidden": hidden, "latent": int(np.sqrt(hidden))},
-            {"max_epochs": 500, "patience": 50},
-        )
-    defaults["vae_poe, counts"] = widths | {"likelihood": "counts"}
-    defaults["vae_poe, counts, longer"] = widths | {"likelihood": "counts"} | longer
-    return packages | {
-        name: PoEVAE(**hyperparameters) for name, hyperparameters in defaults.items()
+        size = {"hidden": hidden, "latent": int(np.sqrt(hidden))}
+        longer = {"max_epochs": 500, "patience": 50}
+    fast, counts = {"learning_rate": 0.003}, size | {"likelihood": "counts"}
+    return methods | {
+        "vae_poe": PoEVAE(),
+        "vae_poe, learning rate .003": PoEVAE(**fast),
+        "vae_poe, learning rate .003, minibatch 256": PoEVAE(**fast, batch_size=256),
+        "vae_poe, counts": PoEVAE(**counts),
+        "vae_poe, counts, longer": PoEVAE(**counts, **longer),
     }
 
 
 @dataclass(frozen=True)
-class Cut:
-    """What is trained on, and what is scored.
+class Task:
+    """Train cells and query cells of a seed.
 
     Attributes
     ----------
@@ -220,26 +139,20 @@ class Cut:
     solution: object
 
     @classmethod
-    def of(cls, dataset: object, name: str, seed: int) -> Cut:
-        """Cut a dataset's cells by seed."""
-        split = {
-            "dataset_name": name,
-            "scenario": "paired",
-            "kind": "paired",
-            "seed": seed,
-            "preprocess": ALL_GENES,
-        }
-        parts = make_split(dataset, **split)
+    def of(cls, dataset: object, name: str, seed: int) -> Task:
+        """Split a dataset's cells by seed."""
+        place = {"dataset_name": name, "scenario": "paired", "kind": "paired", "seed": seed}
+        parts = make_split(dataset, **place, preprocess={"rna": {"features": 10**6}})
         train, query, solution = (parts[part] for part in ("train", "query", "solution"))
         names = pd.Index(solution["rna"].obs["query_name"].astype(str))
-        split = as_split(train, labels=False)
         (block,) = as_split(train, labels=True).blocks
         cells = as_cells(query, list(query.mod), names, counts=True)
-        return cls(split, block, cells, said_of_cells(solution, "cell_type"), solution)
+        labels = said_of_cells(solution, "cell_type")
+        return cls(as_split(train, labels=False), block, cells, labels, solution)
 
 
 def fitted(method: object, split: Split, seed: int) -> Copies:
-    """Fit a method and return the copies that were taken, the last of them of what it left."""
+    """Fit a method and return the copies, the last one of the fitted model."""
     module, copies = sys.modules[type(method).__module__], Copies()
     if isinstance(method, PoEVAE):
         rules = method.rules()
@@ -262,153 +175,77 @@ def nets_of(method: object) -> torch.nn.Module:
     return method.nets if isinstance(method, PoEVAE) else method.module
 
 
-def scores_of(method: object, split: Cut) -> dict[str, float]:
-    """Return the scores of query cells by name, but for those that are not defined."""
-    joint, reference = method.embed(split.query), method.embed(split.train)
-    transferred = transfer(reference, split.train.labels, joint)
+def scores_of(method: object, task: Task) -> dict[str, float]:
+    """Return the scores of query cells by name, without undefined ones."""
+    query = task.query
+    joint, reference = method.embed(query), method.embed(task.train)
+    transferred = transfer(reference, task.train.labels, joint)
     scores = {
-        "types": ask("label_transfer_accuracy", transferred=transferred, labels=split.labels),
-        "map": ask("mean_average_precision", latent=joint, labels=split.labels),
+        "types": ask("label_transfer_accuracy", transferred=transferred, labels=task.labels),
+        "map": ask("mean_average_precision", latent=joint, labels=task.labels),
     }
-    if "atac" in split.query.modalities:
-        alone = {
-            modality: method.embed(split.query.only(modality))
-            for modality in split.query.modalities
-        }
-        both = [
-            ask("foscttm", latent_a=alone[a], latent_b=alone[b]) for a, b in permutations(alone, 2)
-        ]
+    if "atac" in query.modalities:
+        a, b = (method.embed(query.only(modality)) for modality in query.modalities)
+        both = [ask("foscttm", latent_a=x, latent_b=y) for x, y in ((a, b), (b, a))]
         scores["foscttm"] = float(np.mean(both))
-    for source, target in [("rna", "adt"), ("rna", "atac"), ("atac", "rna")]:
-        if {source, target} <= set(split.query.modalities):
-            with suppress(NotApplicable):
-                imputed = unstandardised_values(
-                    split.solution[target], method.impute(split.query.only(source), target)
-                )
-                truth = values_of(split.solution[target])
-                scores[f"r_{target}"] = ask(
-                    "imputation_pearson_per_feature", truth=truth, imputed=imputed
-                )
-    return scores | nats_of(method, split.query)
-
-
-@inferring()
-def nats_of(method: object, cells: Cells) -> dict[str, float]:
-    """Return -log p of a cell's RNA, and of its open peaks, given the posterior's mean; nothing where values are no counts."""
-    if isinstance(method, PoEVAE):
-        if method.likelihood != "counts":
-            return {}
-        x = on_device(cells, training.device(), counts=cells.modalities)
-        z = method.posterior(x).mean
-        nats = [{m: method.decoders[m].nll(z, x, m) for m in cells.modalities if m != "adt"}]
-    else:
-        of = _nats_of_multivi if isinstance(method, MultiVI) else _nats_of_totalvi
-        nats = [of(method, few) for few in in_pieces(cells)]
-    return {f"nats_{m}": float(torch.cat([few[m] for few in nats]).mean()) for m in nats[0]}
-
-
-def _nats_of_totalvi(method: TotalVI, cells: Cells) -> dict[str, torch.Tensor]:
-    x, batch = dense(cells.counts["rna"]), method.batches.of(cells.batches, MEASURED)
-    given = {
-        "library_gene": x.sum(1, keepdim=True),
-        "batch_index": batch,
-        "label": torch.zeros_like(batch),
-    }
-    rna = method.module.generative(z=method._z(cells), **given)["px_"]
-    return {"rna": -NegativeBinomial(mu=rna["rate"], theta=rna["r"]).log_prob(x).sum(1)}
-
-
-def _nats_of_multivi(method: MultiVI, cells: Cells) -> dict[str, torch.Tensor]:
-    q, (batches, suffix) = method._posterior(cells), method.batches["rna"]
-    batch = batches.of(cells.batches, suffix)
-    means = {
-        "z": q["qz_m"],
-        "qz_m": q["qz_m"],
-        "use_z_mean": True,
-        "libsize_expr": q["libsize_expr"],
-    }
-    p = method.module.generative(**means, batch_index=batch, label=torch.zeros_like(batch))
-    x, peaks = (dense(cells.counts[modality]) for modality in ("rna", "atac"))
-    return {
-        "rna": method.module.get_reconstruction_loss_expression(
-            x, p["px_rate"], p["px_r"], p["px_dropout"]
-        ),
-        "atac": method.module.get_reconstruction_loss_accessibility(
-            peaks, p["p"], q["libsize_acc"]
-        ),
-    }
+    for source, target in permutations(query.modalities, 2):
+        with suppress(NotApplicable):
+            values = method.impute(query.only(source), target)
+            imputed = unstandardised_values(task.solution[target], values)
+            truth = values_of(task.solution[target])
+            r = ask("imputation_pearson_per_feature", truth=truth, imputed=imputed)
+            scores[f"r_{target}"] = r
+    return scores
 
 
 def curves_of(name: str, dataset: object, seed: int) -> pd.DataFrame:
     """Return a row for each run and copy of one seed, with its scores."""
-    rows, split = [], Cut.of(dataset, name, seed)
-    peaks = (
-        len(split.split.normalizations["atac"].share) if "atac" in split.split.normalizations else 0
-    )
-    for method in runs(
-        split.split.modalities, peaks
-    ).values():  # what is imported and compiled at a first call
-        _warmed(method, split.split)
-    for run, method in runs(split.split.modalities, peaks).items():
-        copies, nets = fitted(method, split.split, seed), nets_of(method)
-        held = {
-            "dataset": name,
-            "run": run,
-            "role": "ours" if isinstance(method, PoEVAE) else "package",
-            "seed": seed,
-        }
-        held["parameters"] = sum(parameter.numel() for parameter in nets.parameters())
+    rows, task = [], Task.of(dataset, name, seed)
+    fitted_transforms = task.split.normalizations
+    peaks = len(fitted_transforms["atac"].fraction) if "atac" in fitted_transforms else 0
+    for method in runs(task.split.modalities, peaks).values():
+        # imports and compiles before the clock starts
+        setattr(method, "max_epochs" if isinstance(method, PoEVAE) else "epochs", 1)
+        method.fit(task.split, 0)
+    for run, method in runs(task.split.modalities, peaks).items():
+        copies, nets = fitted(method, task.split, seed), nets_of(method)
+        role = "ours" if isinstance(method, PoEVAE) else "package"
+        row = {"dataset": name, "run": run, "role": role, "seed": seed}
+        row["parameters"] = sum(parameter.numel() for parameter in nets.parameters())
         for place, (epoch, seconds, weights) in enumerate(copies.taken, 1):
             nets.load_state_dict(weights)
-            ended = {"epoch": epoch, "end": int(place == len(copies.taken)), "cpu_seconds": seconds}
-            rows.append(held | ended | scores_of(method, split))
+            row |= {"epoch": epoch, "end": int(place == len(copies.taken)), "cpu_seconds": seconds}
+            rows.append(row | scores_of(method, task))
         print(rows[-1], flush=True)
     return pd.DataFrame(rows)
-
-
-def _warmed(method: object, split: Split) -> None:
-    """Train for an epoch."""
-    setattr(method, "max_epochs" if isinstance(method, PoEVAE) else "epochs", 1)
-    method.fit(split, 0)
 
 
 def levels_reached(curves: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each dataset, score, run of ours and level: when the run, and the package, first reach it."""
     rows = []
     for name, of_dataset in curves.groupby("dataset", sort=False):
-        for score in of_dataset.columns.drop(HELD):
+        for score in of_dataset.columns.drop(NO_SCORES):
             measured = of_dataset[of_dataset[score].notna()]
-            by_run = {
-                role: dict(list(some.groupby("run", sort=False)))
-                for role, some in measured.groupby("role")
-            }
-            if len(by_run) < 2:
-                continue
-            package, of_package = next(iter(by_run["package"].items()))
-            for run, of_run in by_run["ours"].items():
-                for whose, theirs in [("package's", of_package), ("ours", of_run)]:
-                    row = {
-                        "dataset": name,
-                        "score": score,
-                        "run": run,
-                        "package": package,
-                        "level": whose,
-                    }
-                    for side, one in [("run", of_run), ("package", of_package)]:
-                        row |= {
-                            f"{side}_{what}": value
-                            for what, value in _reached(one, theirs, score).items()
-                        }
+            packages = measured.loc[measured["role"] == "package", "run"].unique()
+            ours = measured.loc[measured["role"] == "ours", "run"].unique()
+            for run in ours if len(packages) else []:
+                sides = {"run": run, "package": packages[0]}
+                parts = {side: measured[measured["run"] == one] for side, one in sides.items()}
+                for level, side in (("package's", "package"), ("ours", "run")):
+                    row = {"dataset": name, "score": score, **sides, "level": level}
+                    for one, part in parts.items():
+                        found = _reached(part, parts[side], score)
+                        row |= {f"{one}_{key}": value for key, value in found.items()}
                     rows.append(row)
     table = pd.DataFrame(rows).replace(np.inf, np.nan)
     return table.assign(ratio=table["package_seconds"] / table["run_seconds"])
 
 
 def _reached(curves: pd.DataFrame, theirs: pd.DataFrame, score: str) -> dict[str, float]:
-    """Return what a run comes to, and seconds until it first has the score that another has at its end."""
-    sign = -1 if score.startswith(FALLING) else 1
+    """Return a run's final score, and the seconds until it first has the final score of another."""
+    sign = -1 if score == "foscttm" else 1
     ends, levels = (some[some["end"] == 1].set_index("seed") for some in (curves, theirs))
-    wanted = sign * levels[score] - np.nan_to_num(levels[score].std())  # of one seed there is none
+    wanted = sign * levels[score] - np.nan_to_num(levels[score].std())  # one seed has no deviation
     there = curves[sign * curves[score] >= curves["seed"].map(wanted)]
     seconds = there.groupby("seed")["cpu_seconds"].min().reindex(ends.index, fill_value=np.inf)
     return {
@@ -430,12 +267,12 @@ def drawn(curves: pd.DataFrame):
     datasets = {
         name: some.dropna(axis=1, how="all") for name, some in curves.groupby("dataset", sort=False)
     }
-    widest = max(len(some.columns.drop(HELD)) for some in datasets.values())
+    widest = max(len(some.columns.drop(NO_SCORES)) for some in datasets.values())
     colours = {run: f"C{place}" for place, run in enumerate(curves["run"].unique())}
     figure = Figure(figsize=(2.3 * widest, 2.4 * len(datasets) + 0.6), layout="constrained")
     grid = figure.subplots(len(datasets), widest, squeeze=False)
     for (name, some), panels in zip(datasets.items(), grid, strict=True):
-        scores = list(some.columns.drop(HELD))
+        scores = list(some.columns.drop(NO_SCORES))
         for axes, score in zip(panels, scores, strict=False):
             for run, one in some[some[score].notna()].groupby("run", sort=False):
                 _draw_line(axes, one, score, run, colours[run])
@@ -443,8 +280,6 @@ def drawn(curves: pd.DataFrame):
             axes.set_title(f"{name}: {score}", fontsize=8)
             axes.tick_params(labelsize=7)
             axes.spines[["top", "right"]].set_visible(False)
-            if score.startswith("nats"):
-                axes.set_yscale("log")
         for axes in panels[len(scores) :]:
             axes.set_axis_off()
         panels[0].set_ylabel("score of query cells", fontsize=8)

@@ -1,4 +1,4 @@
-"""A copy of the project in a folder, into which tests write files as an author would."""
+"""A copy of the project in a folder, into which tests write files like an author."""
 
 from __future__ import annotations
 
@@ -30,17 +30,15 @@ LOOPS = REPOSITORY / "src/mosaicbench/metrics"
 
 @cache
 def compile_loops() -> None:
-    """Have the loops of the scores compiled in this checkout, so that no copy of it has to: that takes 12 s each time."""
+    """Compile the loops of the scores once in this checkout; a copy would need 12 s each time."""
     with (LOOPS / "_nearest.py").open() as lock:
-        fcntl.flock(
-            lock, fcntl.LOCK_EX
-        )  # of the tests' processes, one compiles and the others wait
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one process of the tests compiles, the others wait
         environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
         subprocess.run([sys.executable, "-c", COMPILE], env=environment, check=True)
 
 
 def lend_loops(package: Path) -> None:
-    """Give compiled loops to a package that was installed from this checkout; they hold for sources of the same age."""
+    """Copy compiled loops to a package installed from this checkout; they are valid for sources of the same age."""
     compile_loops()
     shutil.copystat(LOOPS / "_nearest.py", package / "metrics/_nearest.py")
     for loop in LOOPS.glob("__pycache__/*.nb[ci]"):
@@ -48,7 +46,7 @@ def lend_loops(package: Path) -> None:
 
 
 class Overlay:
-    """The copy; without bytecode, so that each test writes and reads its own, and with loops that were compiled."""
+    """The copy, with compiled loops and without bytecode, so that each test uses its own."""
 
     def __init__(self, folder: Path, parts: tuple[str, ...] = PARTS) -> None:
         self.root = folder
@@ -70,7 +68,7 @@ class Overlay:
         return file
 
     def run(self, *command: str) -> subprocess.CompletedProcess:
-        """Run a Python module in the copy, with the copy's package and no other."""
+        """Run a Python module in the copy, with the copy's package."""
         paths = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         environment = os.environ | {"PYTHONPATH": str(self.root / "src"), "PATH": paths}
         return forked.run(*command, folder=self.root, environment=environment)

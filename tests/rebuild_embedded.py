@@ -3,9 +3,8 @@
     mosaicbench fetch covid_citeseq bmmc_cite_starter teaseq_matilda snareseq_cortex
     python tests/rebuild_embedded.py [--raw resources/raw] [--check]
 
-Each raw file must have the bytes and the sha256 of the registry. With --check nothing is written: the exit status is 1 where a
-rebuilt file is not the one in the package. The compressor is part of Python (liblzma): should another release of it pack the
-same arrays otherwise, that is said, and the arrays are compared.
+Each raw file must have the registry's sha256. With --check nothing is written, and the exit status is 1 if a rebuilt file
+differs from the package's. If another release of Python's liblzma compresses the same arrays differently, the arrays are compared.
 """
 
 from __future__ import annotations
@@ -44,9 +43,9 @@ EPOCH = (
     0,
     0,
     0,
-)  # the earliest time that a zip archive can state: no clock has a part in the bytes
-# name -> the dataset of the registry that it is made of, options of its loader, and the quality that is asked of its cells and
-# features; labels take no part. SNARE-seq: of 3,537 nuclei in the first four batches 1,519 see at least 80 genes and 80 peaks.
+)  # the earliest time of a zip archive: the bytes do not depend on a clock
+# name -> its dataset of the registry, options of its loader, and quality control, without labels. SNARE-seq: 1,519 of the 3,537
+# nuclei of the first four batches have at least 80 genes and 80 peaks.
 RECIPES = {
     "covid_citeseq_small": ("covid_citeseq", {}, {}),
     "bmmc_cite_small": ("bmmc_cite_starter", {}, {}),
@@ -57,31 +56,28 @@ RECIPES = {
         {"rna": {"min_features": 80}, "atac": {"min_features": 80, "min_cells": 5}},
     ),
 }
-# name -> how many cells, and the column of groups of which each gives its share of them: at random, always the same
+# name -> number of random cells, always the same, and the column of groups that contribute in proportion
 DRAWN = {"covid_citeseq_small": (3000, "sample")}
 
 
 def rebuilt(name: str, raw: Path) -> bytes:
-    """Return the bytes of an embedded dataset, from the folder `raw` of the fetched files of all datasets.
+    """Return the bytes of an embedded dataset, from the folder `raw` of fetched files.
 
     Raises
     ------
     UserError
-        When a raw file is absent, or is not the one that the registry states.
+        If a raw file is absent or differs from the registry's.
     """
     source, options, quality = RECIPES[name]
     stanzas = registry.load()
     for file in registry.raw_files(stanzas, source):
         _check(raw / source / file.name, file.digests["sha256"])
     load = importlib.import_module(catalog.module("datasets", stanzas[source]["loader"])).load
-    own = inspect.signature(
+    named = inspect.signature(
         load
-    ).parameters  # the other options curate: published types stay as they are
-    whole: MuData = load(
-        raw / source,
-        **{key: value for key, value in stanzas[source]["options"].items() if key in own},
-        **options,
-    )
+    ).parameters  # not the options of curation: types stay as published
+    given = {key: value for key, value in stanzas[source]["options"].items() if key in named}
+    whole: MuData = load(raw / source, **given, **options)
     if name in DRAWN:
         cells, column = DRAWN[name]
         groups = np.asarray(whole.obs[column], dtype=object)
@@ -95,13 +91,11 @@ def _check(path: Path, expected: str) -> None:
         raise UserError(f"{path}: absent; run `mosaicbench fetch {path.parent.name}`")
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != expected:
-        raise UserError(
-            f"{path}: sha256 {found}, but the registry states {expected}; fetch it again"
-        )
+        raise UserError(f"{path}: sha256 {found}, the registry has {expected}; fetch it again")
 
 
 def same_arrays(first: bytes, second: bytes) -> bool:
-    """Return whether two archives hold the same arrays, however these were compressed."""
+    """Return whether two archives have the same arrays, with any compression."""
     a, b = (np.load(io.BytesIO(whole), allow_pickle=False) for whole in (first, second))
     return sorted(a.files) == sorted(b.files) and all(
         a[key].dtype == b[key].dtype and np.array_equal(a[key], b[key]) for key in a.files
@@ -117,21 +111,18 @@ def main() -> int:
     parser.add_argument(
         "--check", action="store_true", help="write nothing, compare with the package"
     )
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     differing = 0
     for name in RECIPES:
-        whole, path = rebuilt(name, asked.raw), FOLDER / f"{name}.npz"
-        told = f"{name}: {len(whole):,} bytes, sha256 {hashlib.sha256(whole).hexdigest()}"
-        if not asked.check:
+        whole, path = rebuilt(name, arguments.raw), FOLDER / f"{name}.npz"
+        result = ""
+        if not arguments.check:
             path.write_bytes(whole)
-        elif (there := path.read_bytes()) != whole:
-            differing += not same_arrays(there, whole)
-            told += (
-                ": the same arrays, packed otherwise"
-                if same_arrays(there, whole)
-                else ": NOT what the package holds"
-            )
-        print(told)
+        elif path.read_bytes() != whole:
+            same = same_arrays(path.read_bytes(), whole)
+            differing += not same
+            result = ": same arrays, other compression" if same else ": DIFFERS from the package"
+        print(f"{name}: {len(whole):,} bytes, sha256 {hashlib.sha256(whole).hexdigest()}{result}")
     return int(differing > 0)
 
 
@@ -141,7 +132,7 @@ def pack(dataset: MuData) -> bytes:
     Raises
     ------
     ValueError
-        When a modality holds no counts, or a link is negative.
+        If a modality has no counts, or a link is negative.
     """
     kinds = {modality: cells.uns["kind"] for modality, cells in dataset.mod.items()}
     members = {
@@ -171,7 +162,7 @@ def pack(dataset: MuData) -> bytes:
 
 
 def packed(members: dict[str, np.ndarray]) -> bytes:
-    """Return an archive of `members`, the same for the same arrays, whatever the time and the order they are given in."""
+    """Return an archive of `members`; its bytes depend on the arrays only."""
     whole = io.BytesIO()
     with zipfile.ZipFile(whole, "w") as archive:
         for name in sorted(members):
@@ -191,7 +182,7 @@ def counts_packed(name: str, counts: sparse.spmatrix | np.ndarray) -> dict[str, 
     Raises
     ------
     ValueError
-        When a value is no count.
+        If a value is no count.
     """
     by_feature = sparse.csc_matrix(counts)
     by_feature.sum_duplicates()
@@ -209,24 +200,14 @@ def counts_packed(name: str, counts: sparse.spmatrix | np.ndarray) -> dict[str, 
 
 
 def text_packed(lines: Sequence[str]) -> np.ndarray:
-    """Return names as UTF-8, a line each.
-
-    Raises
-    ------
-    ValueError
-        When a name holds the end of a line.
-    """
-    if any("\n" in line for line in lines):
-        raise ValueError("a name holds the end of a line")
+    """Return names as UTF-8, a line each."""
     return np.frombuffer("\n".join(lines).encode(), dtype=np.uint8)
 
 
 def _narrow(values: np.ndarray) -> np.ndarray:
-    """Return whole numbers of at least 0 in the narrowest little-endian type that holds them."""
-    top = int(values.max(initial=0))
-    return values.astype(
-        next(kind for kind in ("<u1", "<u2", "<u4", "<u8") if top <= np.iinfo(kind).max)
-    )
+    """Return whole numbers of at least 0 in the narrowest little-endian type."""
+    top, kinds = int(values.max(initial=0)), ("<u1", "<u2", "<u4", "<u8")
+    return values.astype(next(kind for kind in kinds if top <= np.iinfo(kind).max))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""One embedding scored by multibench-sc (scMultiBench) and by this project, and what makes two scores of a name differ.
+"""One embedding scored by multibench-sc (scMultiBench) and by this project, and the reasons for differences.
 
     python benchmarks/scmultibench/run.py ours FOLDER          # with mosaicbench: makes the embedding and scores it
     OTHER/python benchmarks/scmultibench/run.py theirs FOLDER  # with multibench-sc 0.4.0, in an environment of its own
     python benchmarks/scmultibench/run.py compare FOLDER       # prints the table of docs/metrics.md
 
-The embedding is 20 principal components of both modalities of bmmc_cite_small, two donors; cells without a type are left out.
-`theirs` first scores it as that package does, then puts our choices in the place of its own, one at a time.
+The embedding is 20 principal components of both modalities of bmmc_cite_small (two donors, cells with a type). `theirs` scores
+it with that package unchanged, then with our choices, one at a time.
 """
 
 import json
@@ -30,7 +30,6 @@ NAMES = {  # our metric -> theirs
 
 def ours(folder: Path) -> None:
     """Write the embedding with our clusters and neighbours, and our scores of it."""
-    import pandas as pd
     from sklearn.decomposition import PCA
 
     from mosaicbench.data import embedded
@@ -43,48 +42,40 @@ def ours(folder: Path) -> None:
     standardised = []
     for cells in dataset.mod.values():
         counts = cells.layers["counts"].toarray()
-        x = np.log1p(
-            counts
-            / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-            * np.median(counts.sum(axis=1))
-        )
+        sizes = counts.sum(axis=1, keepdims=True)
+        x = np.log1p(counts / np.maximum(sizes, 1) * np.median(sizes))
         x = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-12)
         standardised.append(x / np.sqrt(x.shape[1]))
     z = PCA(20, random_state=0).fit_transform(np.hstack(standardised)).astype(np.float64)
-    obs = pd.DataFrame(
-        {key: dataset.obs[key].astype(str).to_numpy() for key in ("cell_type", "batch")},
-        index=dataset.obs_names,
-    )
+    obs = dataset.obs[["cell_type", "batch"]].astype(str)
     scores = scores_of_embeddings({"joint": (obs.index, z)}, obs, groups=["biology", "mixing"])
+    values = scores.set_index("metric")["value"].to_dict()
+    (folder / "ours.json").write_text(json.dumps(values))
     distances, nearest = neighbors(z, 90)
+    types, batches = (obs[key].to_numpy(str) for key in obs)
     number = obs["cell_type"].nunique()
-    known = {"types": obs["cell_type"].to_numpy(str), "batches": obs["batch"].to_numpy(str)}
-    known |= {"clusters": clusters_of(z, number), "more_clusters": clusters_of(z, 2 * number)}
-    np.savez(folder / "embedding.npz", z=z, distances=distances, nearest=nearest, **known)
-    (folder / "ours.json").write_text(
-        json.dumps(dict(zip(scores["metric"], scores["value"], strict=True)))
-    )
+    clusters, more_clusters = clusters_of(z, number), clusters_of(z, 2 * number)
+    arrays = {"z": z, "distances": distances, "nearest": nearest, "types": types}
+    arrays |= {"batches": batches, "clusters": clusters, "more_clusters": more_clusters}
+    np.savez(folder / "embedding.npz", **arrays)
 
 
 def theirs(folder: Path) -> None:
-    """Write their scores, as they are and with our choices in the place of theirs."""
+    """Write their scores, unchanged and with our choices."""
     from multibench.eval.scib import compute
 
+    def scored(clusters: np.ndarray | None, **chosen: object) -> dict[str, float]:
+        return compute(z, types, clusters, batches, **chosen)["Value"].to_dict()
+
     with np.load(folder / "embedding.npz") as file:
-        z, types, batches, clusters = (file[key] for key in ("z", "types", "batches", "clusters"))
-        distances, nearest, more_clusters = (
-            file["distances"],
-            file["nearest"],
-            file["more_clusters"],
-        )
-    steps = {"as it is": compute(z, types, None, batches, group="all")["Value"].to_dict()}
-    steps["with our clusters"] = compute(
-        z, types, clusters, batches, group="clustering", only={"ARI", "NMI"}
-    )["Value"].to_dict()
-    steps["best of our two clusterings"] = {"iF1": _best_f1(types, [clusters, more_clusters])}
-    steps["of types, not of clusters"] = compute(z, types, types, batches, only={"ASW", "iASW"})[
-        "Value"
-    ].to_dict()
+        arrays = dict(file)
+    z, types, batches, clusters = (arrays[key] for key in ("z", "types", "batches", "clusters"))
+    distances, nearest = arrays["distances"], arrays["nearest"]
+    steps = {"as it is": scored(None, group="all")}
+    steps["with our clusters"] = scored(clusters, group="clustering", only={"ARI", "NMI"})
+    both = [clusters, arrays["more_clusters"]]
+    steps["best of our two clusterings"] = {"iF1": _best_f1(types, both)}
+    steps["of types, not of clusters"] = scored(types, only={"ASW", "iASW"})
     steps["with our neighbours"] = {
         "GC": _connectivity(z, types, nearest[:, 1:15]),
         "cLISI": _lisi(distances, nearest, types, of_types=True),
@@ -95,20 +86,16 @@ def theirs(folder: Path) -> None:
 
 
 def _best_f1(types: np.ndarray, clusterings: list[np.ndarray]) -> float:
-    """Return the F1 score of the best cluster for a type, the mean over types; the package has one clustering."""
+    """Return the F1 score of the best cluster for a type, mean over types; the package has one clustering."""
     from sklearn.metrics import f1_score
 
-    candidates = [
-        clusters == cluster for clusters in clusterings for cluster in np.unique(clusters)
-    ]
-    return float(
-        np.mean(
-            [
-                max(f1_score(types == name, members) for members in candidates)
-                for name in np.unique(types)
-            ]
-        )
-    )
+    best = []
+    for name in np.unique(types):
+        scores = []
+        for clusters in clusterings:
+            scores += [f1_score(types == name, clusters == one) for one in np.unique(clusters)]
+        best.append(max(scores))
+    return float(np.mean(best))
 
 
 def _connectivity(z: np.ndarray, types: np.ndarray, nearest: np.ndarray) -> float:

@@ -1,7 +1,7 @@
-"""What MkDocs calls while it builds the site: pages from cards, pages of files outside of ``docs``, and links to both.
+"""Hooks of the site's build: pages from cards, pages of files outside of ``docs``, and links to both.
 
-A link that leaves ``docs`` leads to a page if it names Markdown (README.md is the first page), else to a copy of the file: the
-site holds all that it speaks of and needs no network.
+A link that leaves ``docs`` leads to a page if it names Markdown (README.md is the first page), otherwise to a copy of the file,
+so the site needs no network.
 """
 
 from __future__ import annotations
@@ -19,70 +19,57 @@ import pages  # noqa: E402
 from mkdocs.structure.files import File  # noqa: E402
 
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#|/)([^)#\s]+)(#[^)\s]*)?(?=\))")
-README, DOCS, CLAIMS = "README.md", REPOSITORY / "docs", "claims"
-origins: dict[
-    str, str
-] = {}  # page of the site -> the file of the repository that it is made of, where that lies outside of docs
+README, DOCS, CLAIMS = "README.md", REPOSITORY / "docs", "results/claims.md"
+origins: dict[str, str] = {}  # page of the site -> its file outside of docs
 
 
 def on_config(config):
-    """Add the pages of methods and studies to the contents, and under "More" those that mkdocs.yml does not place."""
-    entries = [{heading: [{label: f"methods/{name}.md"} for label, name in of_heading.items()]}
-               for heading, of_heading in pages.methods().items()]  # fmt: skip
+    """Add the pages of methods and studies to the navigation."""
+    groups = pages.methods().items()
+    methods = [{heading: _entries(names)} for heading, names in groups]
+    studies = sorted(f"results/{path.name}" for path in DOCS.glob("results/*.md"))
+    studies.remove(CLAIMS)
     for section in config["nav"]:
-        if "Methods" in section:
-            section["Methods"] += entries
-    for section in config["nav"]:
-        if "Results" in section:
-            section["Results"] += [
-                f"results/{path.name}"
-                for path in sorted((DOCS / "results").glob("*.md"))
-                if path.stem != CLAIMS
-            ]
-    named = set(re.findall(r"[\w/]+\.md", str(config["nav"])))
-    if others := sorted(path.name for path in DOCS.glob("*.md") if path.name not in named):
-        config["nav"].append({"More": others})
+        section.get("Methods", []).extend(methods)
+        section.get("Results", []).extend(studies)
     return config
 
 
+def _entries(names: dict[str, str]) -> list[dict[str, str]]:
+    return [{label: f"methods/{name}.md"} for label, name in names.items()]
+
+
 def on_files(files, config):
-    """Add what is made and what is copied."""
-    for of_heading in pages.methods().values():
-        for name in of_heading.values():
-            files.append(
-                File.generated(config, f"methods/{name}.md", content=pages.of_method(name))
-            )
+    """Add generated pages, and copies of linked files outside of ``docs``."""
+
+    def add(place: str, content: str) -> None:
+        files.append(File.generated(config, place, content=content))
+
+    for names in pages.methods().values():
+        for name in names.values():
+            add(f"methods/{name}.md", pages.of_method(name))
             if drawn := pages.picture(name):
-                files.append(File.generated(config, f"methods/{name}.svg", content=drawn))
-    for file in list(files):
-        if file.src_uri.endswith(".ipynb"):
-            made = pages.notebook(Path(file.abs_src_path))
-            files.append(
-                File.generated(config, file.src_uri.replace(".ipynb", ".md"), content=made)
-            )
+                add(f"methods/{name}.svg", drawn)
+    for path in DOCS.glob("*.ipynb"):
+        add(f"{path.stem}.md", pages.notebook(path))
+    add("published_data.md", pages.published_data())
     waiting, seen = [README], set()
-    files.append(File.generated(config, "published_data.md", content=pages.published_data()))
     for path in DOCS.rglob("*.md"):
         waiting += _left(path.relative_to(REPOSITORY).as_posix(), path.read_text(encoding="utf-8"))
     while waiting:
         source = waiting.pop()
-        if source in seen:
+        path, place = REPOSITORY / source, _place(source)
+        if source in seen or not path.exists():  # the build reports a broken link
             continue
         seen.add(source)
-        path, place = REPOSITORY / source, _place(source)
-        if not path.exists():
-            continue  # the link leads nowhere, and the build says so
         if path.is_dir():
-            files.append(File.generated(config, place, content=pages.listing(source)))
-            waiting += [
-                file.relative_to(REPOSITORY).as_posix()
-                for file in path.iterdir()
-                if DOCS not in path.parents
-            ]
+            add(place, pages.listing(source))
+            inside = path.iterdir() if DOCS not in path.parents else ()
+            waiting += [file.relative_to(REPOSITORY).as_posix() for file in inside]
         elif source.endswith(".md"):
             origins[place] = source
             text = path.read_text(encoding="utf-8")
-            files.append(File.generated(config, place, content=text))
+            add(place, text)
             waiting += _left(source, text)
         else:
             files.append(File.generated(config, place, abs_src_path=str(path)))
@@ -90,44 +77,38 @@ def on_files(files, config):
 
 
 def on_page_markdown(markdown, page, config, files):
-    """Lead links that leave ``docs`` to where their files lie on the site."""
+    """Fill in captions and published numbers, and point links to pages and copies on the site."""
     here = page.file.src_uri
-    if here == f"results/{CLAIMS}.md":
+    if here == CLAIMS:
         markdown = markdown.replace(pages.PUBLISHED, pages.published_numbers())
     if here in ("methods.md", "peers.md"):
-        markdown = re.sub(
-            r"^\| `(\w+)` \|", r"| [`\1`](methods/\1.md) |", markdown, flags=re.MULTILINE
-        )
+        row = re.compile(r"^\| `(\w+)` \|", flags=re.MULTILINE)
+        markdown = row.sub(r"| [`\1`](methods/\1.md) |", markdown)
     markdown = re.sub(r"<!-- caption (\w+) -->", lambda match: pages.caption(match[1]), markdown)
     source = origins.get(here, f"docs/{here}")
 
-    def led(match: re.Match) -> str:
+    def on_site(match: re.Match) -> str:
         target = _target(source, match[1])
         inside = target.startswith("docs/") and not (REPOSITORY / target).is_dir()
         place = target.removeprefix("docs/") if inside else _place(target)
         place = place.replace(".ipynb", ".md")
         return posixpath.relpath(place, posixpath.dirname(here) or ".") + (match[2] or "")
 
-    return LINK.sub(led, markdown)
+    return LINK.sub(on_site, markdown)
 
 
 def _left(source: str, text: str) -> list[str]:
-    """Return what a file links to that MkDocs does not see by itself: files outside of ``docs``, and folders."""
+    """Return the targets of a file's links that MkDocs does not find: files outside of ``docs``, and folders."""
     targets = [_target(source, match[1]) for match in LINK.finditer(text)]
-    return [
-        target
-        for target in targets
-        if not target.startswith("docs/") or (REPOSITORY / target).is_dir()
-    ]
+    return [x for x in targets if not x.startswith("docs/") or (REPOSITORY / x).is_dir()]
 
 
 def _target(source: str, link: str) -> str:
-    """Return the path in the repository that a link of one of its files names."""
     return posixpath.normpath(posixpath.join(posixpath.dirname(source), link))
 
 
 def _place(source: str) -> str:
-    """Return where a file of the repository lies on the site."""
+    """Return the place of a file of the repository on the site."""
     if source == README:
         return "index.md"
     if (REPOSITORY / source).is_dir():

@@ -1,6 +1,6 @@
-"""Pages that are made when the site is built, from cards and from files that lie outside of this folder; none is kept.
+"""Pages made when the site is built, from cards and from files outside of this folder; none is kept.
 
-A page of a method: what its card says, its equation as its file says it, its paths as a picture, and its defaults.
+A page of a method has its card, the equation of its file, a picture of its paths, and its defaults.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from pathlib import Path
 
 import drawing
 import yaml
+from blocks import table
 
 from mosaicbench.catalog import catalog
 from mosaicbench.catalog import search_spaces as spaces
+from mosaicbench.catalog.cards import INPUTS, OUTPUTS, SCENARIOS
 
 REPOSITORY = Path(__file__).parents[2]
-EVIDENCE = {  # method -> the section of originals.md that holds it against the authors' code
+ORIGINALS = {  # method -> the section of originals.md that compares it with the authors' code
     "mvae": "mvae-mmvae-mopoe",
     "mmvae": "mvae-mmvae-mopoe",
     "mopoe": "mvae-mmvae-mopoe",
@@ -31,11 +33,11 @@ EVIDENCE = {  # method -> the section of originals.md that holds it against the 
 PUBLISHED = "<!-- published -->"
 PUBLISHED_DATA = """# Published data
 
-`mosaicbench fetch NAME` brings the files of a dataset from their publishers, resumes where it was cut off, tries mirrors, and
-holds each file to its checksum where one is known; the workflow does the same by itself. `mosaicbench fetch --list` says what
-is there, what is missing, how large it is, and which files were seen by whom. Without internet: fetch the files elsewhere, and
-name their folder in `MOSAICBENCH_MIRROR`, as `DATASET/FILE`. [Data](datasets.md) says how each format becomes a split. The
-benchmark on 10x Multiome, Hao CITE-seq and TEA-seq:
+`mosaicbench fetch NAME` downloads the files of a dataset from their publishers, resumes interrupted downloads, tries mirrors,
+and verifies checksums; the workflow does the same. `mosaicbench fetch --list` lists present and missing files, their sizes, and
+how they were verified. Without internet, fetch the files elsewhere, and name their folder, with files `DATASET/FILE`, in
+`MOSAICBENCH_MIRROR`. [Data formats](datasets.md) explains the way from a file to a split. The benchmark on 10x Multiome, Hao
+CITE-seq and TEA-seq:
 
 ```sh
 mosaicbench plan config/paper.yaml
@@ -46,7 +48,7 @@ The registry, `config/datasets.yaml`:"""
 HEADINGS = {
     "model": "Models",
     "baseline": "Baselines",
-    "peer": "Packages of others",
+    "peer": "Wrapped packages",
     "control": "Controls",
 }
 
@@ -68,29 +70,23 @@ def of_method(name: str) -> str:
         doi = f" [doi:{card['doi']}](https://doi.org/{card['doi']})" if card["doi"] else ""
         parts.append(f"*{card['paper']}*{doi}")
     if package := card.get("wraps"):
-        parts.append(
-            f"Runs the package {package['package']} {package['version']} ({package['licence']})."
-        )
-    parts += ["## When to take it", _text(card["advice"])] if "advice" in card else []
-    parts += ["## What it takes and gives", _capabilities(card)]
+        version = f"{package['package']} {package['version']} ({package['licence']})"
+        parts.append(f"Runs the package {version}.")
+    if "advice" in card:
+        parts += ["## When to use it", _linked(card["advice"])]
+    parts += ["## Scenarios, inputs and outputs", _capabilities(card)]
     if "paths" in card:
-        parts += [
-            "## Paths",
-            f"![Paths of {card['label']}]({name}.svg)",
-            "Drawn for two modalities:",
-        ]
-        parts.append("\n".join(f"- *{word}*: {drawing.WORDS[word]}." for word in card["paths"]))
+        image = f"![Paths of {card['label']}]({name}.svg)"
+        words = "\n".join(f"- *{word}*: {drawing.WORDS[word]}." for word in card["paths"])
+        parts += ["## Paths", image, "Drawn for two modalities:", words]
     if equation := _equation(name):
-        parts += ["## Equation", "As the file of the method has it:", f"```text\n{equation}\n```"]
+        parts += ["## Equation", f"From the file of the method:\n\n```text\n{equation}\n```"]
     parts += ["## Defaults", _defaults(name)]
-    parts += (
-        ["## What differs from the original", _text(card["deviates"])] if card["deviates"] else []
-    )
-    if name in EVIDENCE:
-        parts += [
-            "## RunData",
-            f"[Held against the authors' own code](../originals.md#{EVIDENCE[name]}).",
-        ]
+    if card["deviates"]:
+        parts += ["## Differences from the original", _linked(card["deviates"])]
+    if name in ORIGINALS:
+        link = f"[Comparison with the authors' code](../originals.md#{ORIGINALS[name]})."
+        parts += ["## Evidence", link]
     return "\n\n".join(parts) + "\n"
 
 
@@ -119,124 +115,89 @@ def listing(folder: str) -> str:
 
 
 def caption(figure: str) -> str:
-    """Return what the card of a figure says of it."""
+    """Return the caption of a figure's card."""
     return f"*{catalog.card('figures', figure)['caption']}*"
 
 
 def published_data() -> str:
-    """Return the page of the datasets that the registry knows, which `mosaicbench fetch` brings."""
+    """Return the page of the registry's datasets, which `mosaicbench fetch` downloads."""
     rows = []
-    for name, stanza in yaml.safe_load(
-        (REPOSITORY / "config/datasets.yaml").read_text(encoding="utf-8")
-    ).items():
-        shape = ", ".join(
-            f"{key} {value:,}"
-            for key, value in (stanza.get("shape") or {}).items()
-            if value is not None
+    for name, stanza in _config("datasets").items():
+        shape = (stanza.get("shape") or {}).items()
+        sizes = ", ".join(f"{key} {value:,}" for key, value in shape if value is not None)
+        files = (stanza.get("files") or {}).values()
+        verified = sum(bool(file.get("md5") or file.get("sha256")) for file in files)
+        listed = (
+            f"{len(files)}, {verified} with a checksum"
+            if files
+            else "none: in a package, or simulated"
         )
-        known = [
-            bool(file.get("md5") or file.get("sha256"))
-            for file in (stanza.get("files") or {}).values()
-        ]
-        files = (
-            f"{len(known)}, of which {sum(known)} with a checksum"
-            if known
-            else "none: inside a package, or drawn"
-        )
-        rows.append(
-            [
-                f"`{name}`",
-                *(str(stanza.get(key, "")) for key in ("summary", "labels", "licence", "citation")),
-                shape,
-                files,
-            ]
-        )
-    header = [
-        "id",
-        "what it is",
-        "where its labels come from",
-        "licence",
-        "citation",
-        "size",
-        "files",
-    ]
-    return f"{PUBLISHED_DATA}\n\n{_table(header, rows)}\n"
+        texts = [stanza.get(key, "") for key in ("summary", "labels", "licence", "citation")]
+        rows.append([f"`{name}`", *texts, sizes, listed])
+    header = ["id", "content", "source of labels", "licence", "citation", "size", "files"]
+    return f"{PUBLISHED_DATA}\n\n{table(header, rows)}\n"
 
 
 def published_numbers() -> str:
     """Return the published numbers as tables, one per definition, each number with its verdict."""
-    published = yaml.safe_load((REPOSITORY / "config/published.yaml").read_text(encoding="utf-8"))
-    parts = []
+    published, parts = _config("published"), []
+    header = [
+        "dataset",
+        "scenario",
+        "method",
+        "direction",
+        "value",
+        "split",
+        "verdict",
+        "reason",
+        "source",
+    ]
     for metric in dict.fromkeys(number["metric"] for number in published["numbers"]):
-        lines = [number for number in published["numbers"] if number["metric"] == metric]
+        rows = []
+        for number in published["numbers"]:
+            if number["metric"] == metric:
+                cells = {**number, "value": _value(number)}
+                source = published["references"][number["reference"]]
+                rows.append([*(cells[key] for key in header[:-1]), source])
         card = catalog.card("metrics", metric) if metric in catalog.names("metrics") else {}
         definition = published["definitions"].get(metric) or card.get("definition", "")
-        rows = [
-            [number["dataset"], number["scenario"], number["method"], number["direction"], _value(number), number["split"],
-             number["verdict"], number["reason"], published["references"][number["reference"]]]
-            for number in lines
-        ]  # fmt: skip
-        header = [
-            "dataset",
-            "scenario",
-            "method",
-            "direction",
-            "value",
-            "split",
-            "verdict",
-            "why",
-            "from",
-        ]
-        parts.append(f"### `{metric}`\n\n{definition}\n\n{_table(header, rows)}")
+        parts.append(f"### `{metric}`\n\n{definition}\n\n{table(header, rows)}")
     return "\n\n".join(parts)
 
 
+def _config(name: str) -> dict:
+    return yaml.safe_load((REPOSITORY / f"config/{name}.yaml").read_text(encoding="utf-8"))
+
+
 def _value(number: dict) -> str:
-    to = f" to {number['value_to']:g}" if number.get("value_to") is not None else ""
+    last = f" to {number['value_to']:g}" if number.get("value_to") is not None else ""
     sd = f" ± {number['sd']:g}" if number.get("sd") is not None else ""
-    return f"{number['value']:g}{to}{sd}"
-
-
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(
-        "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in line) + " |"
-        for line in lines
-    )
+    return f"{number['value']:g}{last}{sd}"
 
 
 def _capabilities(card: dict) -> str:
-    from mosaicbench.catalog.cards import INPUTS, OUTPUTS, SCENARIOS
-
     rows = []
     for key, words in (("scenarios", SCENARIOS), ("inputs", INPUTS), ("outputs", OUTPUTS)):
-        rows += [f"| {key} | {word} | {words[word]} |" for word in card[key]] or [
-            f"| {key} | nothing | |"
-        ]
-    return "\n".join(["| | word | what it says |", "|---|---|---|", *rows])
+        rows += [[key, word, words[word]] for word in card[key]] or [[key, "none", ""]]
+    return table(["", "word", "meaning"], rows)
 
 
 def _defaults(name: str) -> str:
-    """Return the table of a method's hyperparameters, and over which values a search goes."""
-    space = catalog.card("methods", name).get("space", {})
-    rows = [
-        f"| `{key}` | `{json.dumps(value.default)}` | {spaces.in_words(space[key]) if key in space else ''} |"
-        for key, value in catalog.hyperparameters(name).items()
-    ]
-    return (
-        "\n".join(["| hyperparameter | default | when tuned |", "|---|---|---|", *rows])
-        if rows
-        else "It has none."
-    )
+    """Return the table of a method's hyperparameters and their search ranges."""
+    space, rows = catalog.card("methods", name).get("space", {}), []
+    for key, value in catalog.hyperparameters(name).items():
+        searched = spaces.in_words(space[key]) if key in space else ""
+        rows.append([f"`{key}`", f"`{json.dumps(value.default)}`", searched])
+    return table(["hyperparameter", "default", "when tuned"], rows) if rows else "None."
 
 
 def _equation(name: str) -> str:
-    """Return the docstrings of a method's file and class, each without its first line and what it says of parameters."""
+    """Return the docstrings of a method's file and class, each without its first line and its attributes."""
     texts = [text.partition("Attributes\n---")[0] for text in catalog.documentation(name)]
     bodies = [text.partition("\n")[2].strip("\n") for text in texts]
     return "\n\n".join(filter(None, bodies))
 
 
-def _text(words: str) -> str:
-    """Return a text of a card, in which the names of files of the documentation become links."""
-    return re.sub(r"\bdocs/([\w/]+\.md)", r"[\1](../\1)", words)
+def _linked(text: str) -> str:
+    """Return a card's text with the names of pages as links."""
+    return re.sub(r"\bdocs/([\w/]+\.md)", r"[\1](../\1)", text)

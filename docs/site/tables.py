@@ -8,6 +8,8 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+from blocks import replaced, table
+
 from mosaicbench.catalog import catalog
 from mosaicbench.catalog import search_spaces as spaces
 
@@ -17,7 +19,6 @@ COLUMNS = {
     "peers": ("label", "kind", "package", "licence", "citation", "summary", "tuned over"),
     "metrics": ("label", "group", "best", "chance", "definition", "fooled by"),
 }
-BAR = r"\|"  # in a cell of a table, which a bar alone would end
 FOOLS = {  # property that a metric lacks -> the input that it scores better than it should
     "collapse_is_not_rewarded": "a collapse",
     "noise_never_improves": "noise",
@@ -27,57 +28,49 @@ FOOLS = {  # property that a metric lacks -> the input that it scores better tha
 
 
 def with_fresh_tables(text: str) -> str:
-    """Return a page with new content between its markers ``<!-- TABLE -->`` and ``<!-- /TABLE -->``."""
-    for table in [*COLUMNS, "imports"]:
-        if f"<!-- {table} -->" in text:
-            before, rest = text.split(f"<!-- {table} -->", 1)
-            after = rest.split(f"<!-- /{table} -->", 1)[1]
-            lines = [f"{before}<!-- {table} -->", *markdown(table), f"<!-- /{table} -->{after}"]
-            text = "\n".join(lines)
+    """Return a page with new tables between its marks."""
+    for name in [*COLUMNS, "imports"]:
+        if f"<!-- {name} -->" in text:
+            text = replaced(text, name, f"\n{markdown(name)}\n")
     return text
 
 
-def markdown(table: str) -> list[str]:
-    """Return the lines of a table."""
-    if table == "imports":
-        header, rows = ["level", "rooms"], layers()
-    else:
-        header = ["id", *COLUMNS[table]]
-        rows = [(f"`{name}`", *map(card.get, header[1:])) for name, card in listed(table).items()]
-    lines = [" | ".join(str(cell).replace("|", BAR) for cell in row) for row in [header, *rows]]
-    lines = [f"| {line} |" for line in lines]
-    return [lines[0], "|---" * len(header) + "|", *lines[1:]]
+def markdown(name: str) -> str:
+    """Return a table of cards, or of imports."""
+    if name == "imports":
+        return table(["level", "rooms"], layers())
+    columns = COLUMNS[name]
+    rows = [[f"`{id}`", *map(card.get, columns)] for id, card in listed(name).items()]
+    return table(["id", *columns], rows)
 
 
-def layers() -> list[tuple[int, str]]:
-    """Return (level, rooms), the highest first, as pyproject.toml states them for import-linter."""
+def layers() -> list[list[object]]:
+    """Return (level, rooms), the highest first, as in pyproject.toml's contract for import-linter."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
-    (contract,) = [
-        one for one in project["tool"]["importlinter"]["contracts"] if one["type"] == "layers"
-    ]
-    rooms = [", ".join(layer.split(" | ")) for layer in contract["layers"]]
-    return list(zip(range(len(rooms) - 1, -1, -1), rooms, strict=True))
+    contracts = project["tool"]["importlinter"]["contracts"]
+    (contract,) = [one for one in contracts if one["type"] == "layers"]
+    rooms = [layer.replace(" | ", ", ") for layer in reversed(contract["layers"])]
+    return [[level, of_level] for level, of_level in enumerate(rooms)][::-1]
 
 
-def listed(table: str) -> dict[str, dict]:
-    """Return the cards of a table; peers are the methods that wrap a package."""
-    if table == "metrics":
-        return {name: card | _in_words(card) for name, card in catalog.cards("metrics").items()}
+def listed(name: str) -> dict[str, dict]:
+    """Return the cards of a table, with its columns; peers are the methods that wrap a package."""
+    if name == "metrics":
+        return {id: card | _of_metric(card) for id, card in catalog.cards("metrics").items()}
     methods = {}
-    for name, card in catalog.cards("methods").items():
-        if ("wraps" in card) == (table == "peers"):
+    for id, card in catalog.cards("methods").items():
+        if ("wraps" in card) == (name == "peers"):
             space = card.get("space", {})
             tuned = "; ".join(f"`{key}` {spaces.in_words(values)}" for key, values in space.items())
-            methods[name] = card | {"tuned over": tuned} | _of_package(card)
+            methods[id] = card | {"tuned over": tuned} | _of_package(card)
     return methods
 
 
-def _in_words(card: dict) -> dict[str, str]:
-    """Return the ends of a metric, and what fools it, as cells of a table."""
+def _of_metric(card: dict) -> dict[str, str]:
     ends = {end: "" if card[end] is None else f"{card[end]:g}" for end in ("best", "chance")}
     why = card.get("exempt_from", {})
-    fooled = "; ".join(f"{what} ({why[name]})" for name, what in FOOLS.items() if name in why)
-    return ends | {"fooled by": fooled}
+    fooled = [f"{what} ({why[name]})" for name, what in FOOLS.items() if name in why]
+    return ends | {"fooled by": "; ".join(fooled)}
 
 
 def _of_package(card: dict) -> dict[str, str]:

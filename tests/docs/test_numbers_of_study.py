@@ -1,4 +1,4 @@
-"""The numbers of studies: means, differences and epochs of a table, and the sentences of pages and cards that quote them."""
+"""The numbers of studies: means, differences and epochs, and the sentences of pages and cards that quote them."""
 
 import re
 import sys
@@ -14,43 +14,28 @@ from mosaicbench.stats.common import half_width
 
 sys.path.insert(0, str(REPOSITORY / "docs/site"))
 
-import gallery  # noqa: E402
 from numbers_of_study import COLUMNS, PAGES, numbers  # noqa: E402
 
-STANZAS = {
-    "mmvae": None,
-    "mmvae-last": {"weights": "last"},
-    "mmvaepp": None,
-    "mmvaepp-last": {"weights": "last"},
-}
-STANZAS = {run: {"method": run.split("-")[0], **(stanza or {})} for run, stanza in STANZAS.items()}
+STANZAS = {}
+for method in ("mmvae", "mmvaepp"):
+    STANZAS |= {method: None, f"{method}-last": {"method": method, "weights": "last"}}
 QUOTED = re.compile(r"(?<![\w.])[-+−]?\d\.\d{2,3}(?!\d)")
 
 
 def made(*, swept):
-    """Return scores of two draws of two sizes, of which only the sweep says that they belong together."""
+    """Return scores of three draws of two sizes; only the sweep has the size."""
     random = np.random.default_rng(0)
-    places = [(f"gp-{x}-{draw}", x) for x in (20, 100) for draw in (1, 2, 3)]
-    rows = [
-        (dataset, "paired", run, 0, x, random.random()) for dataset, x in places for run in STANZAS
-    ]
-    scores = pd.DataFrame(rows, columns=["dataset", "scenario", "run", "seed", "x", "value"])
-    scores = scores.assign(
-        metric="foscttm",
-        direction="mean",
-        normalization="",
-        status="ok",
-        panel="Processes",
-        line=scores["run"],
-    )
-    history = scores[["dataset", "scenario", "run", "seed"]].assign(
-        cost="kept", epoch=np.arange(len(scores)), value=1.0
-    )
-    return {
-        "scores": scores.drop(columns="x"),
-        "sweep": scores if swept else scores[:0],
-        "history": history,
-    }
+    rows = []
+    for x in (20, 100):
+        for draw in (1, 2, 3):
+            place = (f"gp-{x}-{draw}", "paired")
+            rows += [(*place, run, 0, x, random.random()) for run in STANZAS]
+    keys = ["dataset", "scenario", "run", "seed"]
+    scores = pd.DataFrame(rows, columns=[*keys, "x", "value"]).assign(metric="foscttm", status="ok")
+    scores = scores.assign(direction="mean", normalization="", panel="GP", line=scores["run"])
+    history = scores[keys].assign(loss="kept", epoch=np.arange(len(scores)), value=1.0)
+    sweep = scores if swept else scores[:0]
+    return {"scores": scores.drop(columns="x"), "sweep": sweep, "history": history}
 
 
 def test_a_sweep_is_a_mean_over_its_draws_and_compares_methods_of_equal_settings():
@@ -88,7 +73,7 @@ def test_without_a_sweep_a_run_is_compared_with_the_first_of_its_method():
 
 @pytest.mark.parametrize("page", ["private_variation", "departures", "vaeomics"])
 def test_what_a_page_says_before_its_tables_is_in_its_table_of_numbers(page):
-    text = (PAGES / f"{page}.md").read_text(encoding="utf-8").split(gallery.BEGIN)[0]
+    text = (PAGES / f"{page}.md").read_text(encoding="utf-8").split("<!-- measured -->")[0]
     known = quotable(page) | (quotable("annealing") if page == "private_variation" else set())
     quoted = QUOTED.findall(re.sub(r"`[^`]*`", "", text))
     assert quoted and not [number for number in quoted if number.lstrip("+-−") not in known]

@@ -1,4 +1,4 @@
-"""Provenance: each page says which code made its numbers, and only equal scores let code change without making a page old."""
+"""Provenance: each page states which code made its numbers; only equal scores keep a page current when code changes."""
 
 import hashlib
 import json
@@ -15,76 +15,48 @@ sys.path.insert(0, str(REPOSITORY / "docs/site"))
 
 import provenance  # noqa: E402
 
-NUMBERS = {
+OUTSIDE = {
     "../originals.md",
     "../performance.md",
-}  # pages outside of docs/results with numbers that were measured
-SCORES = "dataset\tscenario\trun\tseed\tmetric\tdirection\tspace\tvalue\tstatus\n{}".format
+}  # pages with measured numbers outside of docs/results
+SCORES = "dataset\tscenario\trun\tseed\tmetric\tdirection\tnormalization\tvalue\tstatus\n{}".format
 LINES = [
     "a\tpaired\tcca\t0\tfoscttm\t\t\t0.1\tok\n",
     "a\tpaired\tcca\t1\tfoscttm\t\t\t0.30000000000000004\tok\n",
 ]
 
 
-@pytest.fixture(scope="module")
-def present():
-    return provenance.keys()
-
-
-def test_every_page_of_results_has_a_mark():
-    pages = {page.name for page in (REPOSITORY / "docs/results").glob("*.md")} | NUMBERS
+def test_every_page_of_results_has_a_fresh_mark():
+    present = provenance.keys()
     rows = {row["page"]: row for row in provenance.read(provenance.MARKS)}
-    add = "python docs/site/provenance.py mark PAGE --commit COMMIT"
-    assert set(rows) == pages, (
-        f"docs/results/provenance.tsv needs a row for each page; add one: {add}"
-    )
+    pages = {page.name for page in (REPOSITORY / "docs/results").glob("*.md")} | OUTSIDE
+    assert set(rows) == pages, "python docs/site/provenance.py mark PAGE --commit COMMIT"
     for page, row in rows.items():
         text = (provenance.MARKS.parent / page).read_text()
-        assert row["date"] or "<!-- measured -->" not in text, (
-            f"{page} has numbers of no day; {add}"
-        )
+        assert row["date"] or "<!-- measured -->" not in text, page
         assert not row["config"] or (REPOSITORY / row["config"]).is_file(), page
-
-
-def test_a_page_says_that_it_is_older_than_the_current_code_exactly_where_it_is(present):
-    for row in provenance.read(provenance.MARKS):
-        text = (provenance.MARKS.parent / row["page"]).read_text()
-        said = re.findall(f"{provenance.BEGIN}\n(.*)\n{provenance.END}", text)
-        older = (
-            bool(row["date"])
-            and provenance.last_key(row) != present[row["config"] or provenance.ALL]
-        )
-        told = f"docs/results/{row['page']}: its mark is not that of provenance.tsv and the current code; run: make provenance"
-        assert said == [provenance.sentence(row, present)], told
-        assert (provenance.OLDER in said[0]) == older, told
+        found = re.findall(f"{provenance.BEGIN}\n(.*)\n{provenance.END}", text)
+        assert found == [provenance.sentence(row, present)], f"{page}: run: make provenance"
 
 
 def test_a_mark_follows_the_keys():
-    row = dict.fromkeys(provenance.COLUMNS, "") | {
-        "page": "x.md",
-        "config": "c",
-        "date": "2026-01-02",
-        "commit": "012",
-    }
-    row |= {"code_key": "aaa", "note": "Typed."}
-    said = "Numbers of 2026-01-02; commit `012`; key of the code `aaa`: "
-    said += "[of the current code](../studies.md#how-old-the-numbers-are). Typed."
-    assert provenance.sentence(row, {"c": "aaa"}) == said
-    assert f"[**{provenance.OLDER}**](" in provenance.sentence(row, {"c": "bbb"})
-    restamped = provenance.sentence(row | {"restamped_keys": "bbb"}, {"c": "bbb"})
-    assert "`aaa`; equal scores under `bbb`: [of the current code](" in restamped
-    assert provenance.OLDER in provenance.sentence(row | {"restamped_keys": "bbb"}, {"c": "aaa"})
-    unknown = provenance.sentence(row | {"commit": "", "code_key": ""}, {"c": "aaa"})
-    assert (
-        "commit not recorded; key of the code not recorded" in unknown
-        and provenance.OLDER in unknown
+    row = dict.fromkeys(provenance.COLUMNS, "")
+    row |= {"page": "x.md", "config": "c", "date": "2026-01-02", "commit": "012", "code_key": "aaa"}
+    mark = provenance.sentence(row | {"note": "Typed."}, {"c": "aaa"})
+    assert mark == (
+        "Numbers of 2026-01-02; commit `012`; key of the code `aaa`: "
+        "[of the current code](../studies.md#how-old-the-numbers-are). Typed."
     )
-    once = provenance.marked("# X\n\nText.\n", said)
-    assert once.startswith(f"# X\n\n{provenance.BEGIN}\n{said}\n") and once.endswith("\n\nText.\n")
-    assert provenance.marked(once, said) == once
+    restamped, unknown = row | {"restamped_keys": "bbb"}, row | {"commit": "", "code_key": ""}
+    assert "equal scores under `bbb`" in provenance.sentence(restamped, {"c": "bbb"})
+    for one, present in ((row, "bbb"), (restamped, "aaa"), (unknown, "aaa")):
+        assert provenance.OLDER in provenance.sentence(one, {"c": present})
+    once = provenance.marked("# X\n\nText.\n", mark)
+    assert once == f"# X\n\n{provenance.BEGIN}\n{mark}\n{provenance.END}\n\nText.\n"
+    assert provenance.marked(once, mark) == once
 
 
-def test_comments_formatting_and_prose_are_no_code(tmp_path):
+def test_comments_formatting_and_prose_are_not_code(tmp_path):
     def key(code):
         path = tmp_path / hashlib.sha256(code.encode()).hexdigest()
         path.write_text(code)
@@ -93,37 +65,20 @@ def test_comments_formatting_and_prose_are_no_code(tmp_path):
     code = 'CARDS = {"x": {"label": "A", "outputs": ("joint",), "definition": "of a"}}\n'
     code += "\n\ndef f(x):\n    return x + 1\n"
     same = '"""New."""\nCARDS = {\n    "x": {"label": "B", "outputs": ("joint",), "definition": "b"}}\n'
-    same += "def f(x):\n"
-    same += '    "What."\n    return (x  # why\n            + 1)\n'
+    same += 'def f(x):\n    "What."\n    return (x  # why\n            + 1)\n'
     assert key(code) == key(same)
-    for old, new in {
-        "+ 1": "+ 1.0",
-        '"joint",': '"single",',
-        "(x)": "(x, y=None)",
-        "return x": "return -x",
-        '"x": {': '"y": {',
-    }.items():
-        assert old in code and key(code) != key(code.replace(old, new)), old
+    changes = {"+ 1": "+ 1.0", '"joint",': '"single",', "(x)": "(x, y=None)", '"x": {': '"y": {'}
+    for old, new in changes.items():
+        assert key(code) != key(code.replace(old, new)), old
     assert key('d = {"label": 1}') != key('d = {"label": 2}')
-    assert (
-        len(
-            {
-                key("x = None"),
-                key("x = 0"),
-                key("x = []"),
-                key("x = ''"),
-                key("x = False"),
-                key("x = b''"),
-            }
-        )
-        == 6
-    )
+    values = ("None", "0", "[]", "''", "False", "b''")
+    assert len({key(f"x = {value}") for value in values}) == len(values)
 
 
-def test_a_key_is_of_the_settings_and_of_all_code_that_makes_scores(tmp_path, monkeypatch):
+def test_a_key_depends_on_settings_and_on_all_code_that_makes_scores(tmp_path, monkeypatch):
     config = tmp_path / "config.yaml"
-    text = "datasets: {simulated: }\nscenarios: {paired: {kind: paired}}\nruns: {cca: , mvae: }\nseeds: [0]\n"
-    text += "metrics: {groups: [alignment]}\n"
+    text = "datasets: {simulated: }\nscenarios: {paired: {kind: paired}}\n"
+    text += "runs: {cca: , mvae: }\nseeds: [0]\nmetrics: {groups: [alignment]}\n"
 
     def key(text):
         config.write_text(text)
@@ -131,135 +86,80 @@ def test_a_key_is_of_the_settings_and_of_all_code_that_makes_scores(tmp_path, mo
 
     before = key(text)
     assert key("# a comment\n" + text) == before == key(text + "report: {umap_runs: [cca]}\n")
-    for old, new in {
-        "[0]": "[1]",
-        "cca: ": "cca: {latent: 3}",
-        "mvae": "mopoe",
-        "simulated: ": "simulated: {cells: 99}",
-    }.items():
+    changes = {"[0]": "[1]", "cca: ": "cca: {latent: 3}", "simulated: ": "simulated: {cells: 99}"}
+    for old, new in changes.items():
         assert key(text.replace(old, new)) != before, new
     plain = provenance.plain
-    counted = {
-        "methods/linear.py",
-        "metrics/alignment.py",
-        "models/training.py",
-        "data/normalize.py",
-        "datasets/simulated.py",
-    }
-    counted |= {"metrics/_nearest.py"}
-    for edited in [
-        *counted,
-        "methods/mopoe.py",
-        "metrics/biology.py",
-        "report/theme.py",
-    ]:
+    counted = {"methods/linear.py", "metrics/alignment.py", "metrics/_nearest.py"}
+    counted |= {"models/training.py", "data/normalize.py", "datasets/simulated.py"}
+    for edited in [*counted, "methods/mopoe.py", "metrics/biology.py", "report/theme.py"]:
         path = code_hash.ROOT / "mosaicbench" / edited
+        assert path.is_file()
         monkeypatch.setattr(
             provenance, "plain", lambda file, path=path: plain(file) + "x" * (file == path)
         )
-        assert path.is_file() and (key(text) != before) == (edited in counted), edited
+        assert (key(text) != before) == (edited in counted), edited
 
 
 @pytest.fixture
 def study(tmp_path, monkeypatch):
-    """Two results of a made-up benchmark with equal scores, pages of the old code, and the tables."""
+    """Return a folder with results before and after a change, with equal scores, and four pages."""
+    config = {"datasets": {"simulated": None}, "scenarios": {"paired": {"kind": "paired"}}}
     for name, lines in {"old": LINES, "new": LINES[::-1]}.items():
-        folder = tmp_path / name
-        for part in ("tables", "runs", "code"):
-            (folder / part).mkdir(parents=True)
-        (folder / "tables/scores.tsv").write_text(
-            SCORES(
-                "".join(lines) + f"a\tpaired\tcca\t0\tfit_seconds\t\t\t{len(name)}.5{name}\tok\n"
-            )
-        )
-        (folder / "runs/run.json").write_text(json.dumps({"git_commit": name}))
-        (folder / "config.json").write_text(
-            json.dumps(
-                {
-                    "datasets": {"simulated": None},
-                    "scenarios": {"paired": {"kind": "paired"}},
-                    "runs": {"cca": None},
-                }
-            )
-        )
-        stamped = code_hash.ROOT / "mosaicbench/methods/linear.py"
-        digest = hashlib.sha256(stamped.read_bytes()).hexdigest()
-        (folder / "code/fit-123.txt").write_text(f"{digest}  mosaicbench/methods/linear.py\n")
-    keys = {
-        "config/studies/multivae.yaml": "m{}",
-        "config/config.yaml": "c{}",
-        "config/studies/none.yaml": "same",
-        "all": "all{}",
-    }
-    monkeypatch.setattr(
-        provenance, "keys", lambda: {name: key.format(2) for name, key in keys.items()}
-    )
-    monkeypatch.setattr(
-        provenance,
-        "keys_at",
-        lambda commit: (
-            {name: key.format(1) for name, key in keys.items()} if commit == "old" else {}
-        ),
-    )
+        (tmp_path / name / "tables").mkdir(parents=True)
+        seconds = f"a\tpaired\tcca\t0\tfit_seconds\t\t\t{len(lines)}.5{name}\tok\n"
+        (tmp_path / name / "tables/scores.tsv").write_text(SCORES("".join(lines) + seconds))
+        (tmp_path / name / "config.json").write_text(json.dumps(config | {"runs": {"cca": None}}))
+    present = {"config/config.yaml": "c2", "config/studies/multivae.yaml": "m2", "all": "all2"}
+    monkeypatch.setattr(provenance, "keys", lambda: present)
     monkeypatch.setattr(provenance, "MARKS", tmp_path / "provenance.tsv")
-    monkeypatch.setattr(provenance, "EQUAL", tmp_path / "equal_scores.tsv")
     monkeypatch.setattr(
-        provenance, "methods_of", lambda config: ["mvae"] if "multivae" in str(config) else ["cca"]
+        provenance, "methods_of", lambda config: ["mvae" if "multivae" in str(config) else "cca"]
     )
-    rows = {
-        "a.md": ("config/config.yaml", "c1"),
-        "b.md": ("config/config.yaml", "c0"),
-        "c.md": ("config/studies/multivae.yaml", "m1"),
-    }
-    rows["d.md"] = ("config/studies/none.yaml", "same")
-    for page, (config, key) in rows.items():
-        (tmp_path / page).write_text("# A\n\nText.\n")
-        provenance.mark(page, "old", key, "2026-01-02", tmp_path / "provenance.tsv")
-        table = provenance.read(provenance.MARKS)
-        table[-1]["config"] = config
-        provenance.write(provenance.MARKS, table, provenance.COLUMNS)
+    rows = []
+    for page, config, key, is_current in (
+        ("current.md", "config/config.yaml", "c1", True),
+        ("older.md", "config/config.yaml", "c0", False),
+        ("not_compared.md", "config/studies/multivae.yaml", "m1", True),
+        ("unchanged.md", "config/config.yaml", "c2", True),
+    ):
+        row = {"page": page, "config": config, "date": "2026-01-02", "code_key": key}
+        rows.append(dict.fromkeys(provenance.COLUMNS, "") | row)
+        before = {config: key if is_current else "other"}
+        text = provenance.marked("# A\n\nText.\n", provenance.sentence(rows[-1], before))
+        (tmp_path / page).write_text(text)
+    provenance.write(provenance.MARKS, rows)
     return tmp_path
 
 
-def test_restamp_asks_for_equal_scores_and_then_makes_pages_of_the_old_code_current(study, capsys):
-    with pytest.raises(
-        UserError, match="no comparison of scores ends at the present code, all2; make one: python"
-    ):
-        provenance.restamp()
-    provenance.compare(study / "old", study / "new")
-    (row,) = provenance.read(provenance.EQUAL)
-    assert (row["old_key"], row["new_key"], row["rows"], row["methods"]) == (
-        "all1",
-        "all2",
-        "2",
-        "cca",
-    )
-    provenance.restamp()
+def test_equal_scores_keep_current_pages_current_if_their_methods_took_part(study, capsys):
+    provenance.restamp(study / "old", study / "new")
     restamped = {row["page"]: row["restamped_keys"] for row in provenance.read(provenance.MARKS)}
-    assert restamped == {"a.md": "c2", "b.md": "", "c.md": "", "d.md": ""}
-    assert "c.md: not compared: mvae" in capsys.readouterr().out
-    older = {page.name: provenance.OLDER in page.read_text() for page in study.glob("*.md")}
-    assert older == {"a.md": False, "b.md": True, "c.md": True, "d.md": False}
-    provenance.write(provenance.EQUAL, [row | {"old_key": "all0"}], provenance.EQUAL_COLUMNS)
-    with pytest.raises(UserError, match="no comparison"):
-        provenance.restamp()
+    assert restamped == {
+        "current.md": "c2",
+        "older.md": "",
+        "not_compared.md": "",
+        "unchanged.md": "",
+    }
+    assert "not_compared.md: not compared: mvae" in capsys.readouterr().out
+    older = {page.name for page in study.glob("*.md") if provenance.OLDER in page.read_text()}
+    assert older == {"older.md", "not_compared.md"}
 
 
 @pytest.mark.parametrize("value", ["0.30000000000000001", "NA"])
 def test_scores_that_differ_in_the_last_digit_are_not_equal(study, value):
     scores = study / "new/tables/scores.tsv"
     scores.write_text(scores.read_text().replace("0.30000000000000004", value))
-    with pytest.raises(UserError, match="not the same scores, first a paired cca 1 foscttm"):
-        provenance.compare(study / "old", study / "new")
-    assert not provenance.EQUAL.exists()
+    before = provenance.MARKS.read_text()
+    with pytest.raises(UserError, match="first a paired cca 1 foscttm"):
+        provenance.restamp(study / "old", study / "new")
+    assert provenance.MARKS.read_text() == before
 
 
-def test_results_of_other_code_are_not_compared(study):
-    stamp = study / "new/code/fit-123.txt"
-    stamp.write_text("0" * 64 + "  mosaicbench/methods/linear.py\n")
-    with pytest.raises(UserError, match="other code than the present"):
-        provenance.compare(study / "old", study / "new")
-    stamp.write_text((study / "old/code/fit-123.txt").read_text())
-    with pytest.raises(UserError, match="'new', which is not one commit"):
-        provenance.compare(study / "new", study / "old")
-    assert not provenance.EQUAL.exists()
+def test_results_have_the_present_key_unless_their_code_has_changed(study):
+    (study / "new/code").mkdir()
+    stamp, file = study / "new/code/fit-123.txt", "mosaicbench/methods/linear.py"
+    stamp.write_text(f"{code_hash.digest(code_hash.ROOT / file)}  {file}\n")
+    assert provenance.key_of_results(study / "new") != ""
+    stamp.write_text(f"{'0' * 64}  {file}\n")
+    assert provenance.key_of_results(study / "new") == ""

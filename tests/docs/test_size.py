@@ -1,4 +1,4 @@
-"""README's figure of scores against the number of cells, and its sentence: both of one table, and the table of a study."""
+"""README's figure of scores against the number of cells, and its sentence, from the table of a study."""
 
 import sys
 
@@ -8,41 +8,12 @@ import pytest
 from conftest import REPOSITORY
 from submitted_results import submitted
 
-from mosaicbench.errors import UserError
 from mosaicbench.files.tables import read_table
 from mosaicbench.report.theme import read_theme
 
 sys.path.insert(0, str(REPOSITORY / "docs/site"))
 
 import size  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def theme():
-    return read_theme(REPOSITORY / "config/display.yaml", pd.DataFrame(columns=["run", "method"]))
-
-
-def made(few, many):
-    """A table of two sizes: metric -> run -> mean, with the same runs in both."""
-    rows = []
-    for cells, scores in ((500, few), (30_534, many)):
-        for (metric, direction), means in scores.items():
-            for run, mean in means.items():
-                rows.append(
-                    [
-                        cells,
-                        run,
-                        metric,
-                        direction,
-                        mean,
-                        mean - 0.01,
-                        mean + 0.01,
-                        3,
-                        "0123456789ab",
-                    ]
-                )
-    return pd.DataFrame(rows, columns=size.COLUMNS)
-
 
 TRANSFER, FOSCTTM, SKILL = size.PANELS
 FEW = {
@@ -57,79 +28,60 @@ MANY = {
 }
 
 
+@pytest.fixture(scope="module")
+def theme():
+    return read_theme(REPOSITORY / "config/display.yaml", pd.DataFrame(columns=["run", "method"]))
+
+
+def made():
+    """Return a table of two sizes, with the same runs in both."""
+    rows = []
+    for cells, scores in ((500, FEW), (30_534, MANY)):
+        for place, means in scores.items():
+            for run, mean in means.items():
+                rows.append([cells, run, *place, mean, mean - 0.01, mean + 0.01, 3, "012"])
+    return pd.DataFrame(rows, columns=size.COLUMNS)
+
+
 def test_the_readmes_sentence_is_that_of_the_committed_table(theme):
-    table = read_table(size.TABLE)
-    assert list(table) == size.COLUMNS
     text = size.README.read_text(encoding="utf-8")
-    assert text == size.refreshed(text, size.sentence(table, theme)), (
-        "run: python docs/site/size.py"
-    )
+    fresh = size.refreshed(text, size.sentence(read_table(size.TABLE), theme))
+    assert text == fresh, "run: python docs/site/size.py"
     assert f"]({size.FIGURE.relative_to(REPOSITORY)})" in text
 
 
-def test_the_sentence_says_who_leads_at_both_ends_and_leaves_controls_out(theme):
-    said = size.sentence(made(FEW, MANY), theme)
-    assert "label transfer 0.730 (Joint PCA) / 0.690 (MMVAE), 0.830 (CCA) / 0.906 (MMVAE);" in said
-    assert "FOSCTTM 0.080 (CCA) / 0.070 (MMVAE), 0.040 (CCA) / 0.050 (MMVAE);" in said
+def test_the_sentence_names_the_best_of_both_kinds_without_controls(theme):
+    sentence = size.sentence(made(), theme)
+    assert "of 500 and of 30,534 cells: " in sentence
     assert (
-        "skill of imputed proteins 0.250 (Ridge) / 0.280 (VAE (PoE)), 0.360 (Ridge) / 0.410 (VAE (PoE))."
-        in said
+        "label transfer 0.730 (Joint PCA) / 0.690 (MMVAE), 0.830 (CCA) / 0.906 (MMVAE);" in sentence
     )
-    assert "of 500 and of 30,534 cells" in said
-    assert "A linear method is first in 1 and in 1 of these 3 scores." in said
-    behind = {FOSCTTM: {"cca": 0.09, "mmvae": 0.05}}
-    assert "first in 0 and in 1 of these 1 scores." in size.sentence(
-        made(behind, {FOSCTTM: MANY[FOSCTTM]}), theme
-    )
+    assert "FOSCTTM 0.080 (CCA) / 0.070 (MMVAE), 0.040 (CCA) / 0.050 (MMVAE);" in sentence
+    assert "A linear method is first in 1 and in 1 of these 3 scores." in sentence
 
 
-def test_the_figure_has_a_line_per_run_but_no_control_beside_the_mean_of_a_type(theme):
-    figure = size.drawn(made(FEW, MANY), theme)
-    transfer, _, skill = figure.axes
-    assert [len(axes.lines) for axes in figure.axes] == [
-        7,
-        7,
-        7,
-    ]  # one for each run of the legend, empty where it has no score
-    assert sum(len(line.get_xdata()) == 2 for line in transfer.lines) == 3
-    assert sum(len(line.get_xdata()) == 2 for line in skill.lines) == 4
-    assert transfer.get_xscale() == "log"
-    labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert not {theme.label("runs", run) for run in ("oracle", "random_latent")} & set(labels)
-    assert {"deep", "linear", "neither"} < set(labels)
+def test_the_figure_has_a_line_per_run_without_controls(theme):
+    figure = size.drawn(made(), theme)
+    lengths = [sum(len(line.get_xdata()) == 2 for line in axes.lines) for axes in figure.axes]
+    assert lengths == [3, 2, 4]  # with the mean of a cell's type, and nearest neighbours
+    labels = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert {"deep", "linear", "neither"} < labels
+    assert not {theme.label("runs", run) for run in ("oracle", "random_latent")} & labels
 
 
-def test_a_readme_without_both_marks_is_refused():
-    with pytest.raises(UserError, match="needs <!-- size --> and <!-- /size --> once each"):
-        size.refreshed("no marks", "a sentence")
-    text = "a\n\n*<!-- size -->old<!-- /size -->*\n\nb\n"
-    once = size.refreshed(text, "new " * 60)
-    assert once.startswith("a\n\n*<!-- size -->new new") and once.endswith("<!-- /size -->*\n\nb\n")
-    assert size.refreshed(once, "new " * 60) == once
-    assert max(map(len, once.splitlines())) <= size.WIDTH + 2
-
-
-def test_the_table_is_taken_from_the_tables_of_a_study(tmp_path, monkeypatch):
+def test_the_table_comes_from_the_tables_of_a_study(tmp_path, monkeypatch):
     with submitted(tmp_path / "mine") as folder:
-        runs = size.read_tables(size.Results(folder).tables)["runs"]
-        scores = size.read_tables(size.Results(folder).tables)["scores"]
-        means = scores[scores["metric"] == "foscttm"].groupby(size.RUN)["value"].mean()
-        sweep = runs[[*size.RUN, "seed"]].merge(means.rename("mean").reset_index(), on=size.RUN)
-        sweep = sweep.assign(
-            x=np.where(sweep["dataset"] == sweep["dataset"].iloc[0], 500.0, 1000.0),
-            metric="foscttm",
-        )
-        sweep = sweep.assign(
-            direction="mean", low=sweep["mean"] - 1, high=sweep["mean"] + 1, value=sweep["mean"]
-        )
-        known = size.read_tables
-        monkeypatch.setattr(size, "read_tables", lambda place: known(place) | {"sweep": sweep})
+        tables = size.read_tables(size.Results(folder).tables)
+        scores = tables["scores"][tables["scores"]["metric"] == "foscttm"]
+        means = scores.groupby(size.RUN)["value"].mean().rename("mean").reset_index()
+        sweep = tables["runs"][[*size.RUN, "seed"]].merge(means, on=size.RUN)
+        sweep = sweep.assign(x=np.where(sweep["dataset"] == sweep["dataset"].iloc[0], 500.0, 1e3))
+        sweep = sweep.assign(metric="foscttm", direction="mean", value=sweep["mean"])
+        sweep = sweep.assign(low=sweep["mean"] - 1, high=sweep["mean"] + 1)
+        monkeypatch.setattr(size, "read_tables", lambda place: tables | {"sweep": sweep})
         found = size.taken(folder)
     assert list(found) == size.COLUMNS
     assert set(found["commit"]) == {"0123456789ab"}
     assert set(found["cells"]) <= {500, 1000} and (found["seeds"] == 3).all()
-    assert (
-        not found.duplicated(["cells", "run", "metric", "direction"]).any()
-        or len(set(runs["scenario"])) > 1
-    )
-    np.testing.assert_allclose(sorted(set(found["mean"])), sorted(set(means.dropna().round(4))))
+    expected = sorted(set(means["mean"].dropna().round(4)))
+    np.testing.assert_allclose(sorted(set(found["mean"])), expected)
