@@ -16,7 +16,7 @@ from typing import Annotated
 import numpy as np
 import torch
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.errors import Diverged, NotApplicable
 from mosaicbench.methods._pairs import paired_cells
 from mosaicbench.peers._package import apart, modalities_of, need
@@ -74,7 +74,7 @@ class Matilda:
     batch_size: Annotated[int, "at least 2"] = 64
     learning_rate: Annotated[float, "above 0"] = 0.02
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Train on the cells that have all modalities and a type; the package keeps no history."""
         need(CARD["wraps"])
         self.order = modalities_of(train, "Matilda", NAMES)

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.models.likelihoods import expected_lsi, expected_values
 from mosaicbench.models.training import device, seeded
 from mosaicbench.peers._package import apart, history, modalities_of, need, table
@@ -83,7 +83,7 @@ class Midas:
     learning_rate: Annotated[float, "above 0"] = 1e-4
     chromosomes: Annotated[int, "at least 1"] = 23
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Train on all cells, whatever was measured in them."""
         need(CARD["wraps"])
         self.layers = {m: layer for layer, m in modalities_of(train, "MIDAS", NAMES).items()}

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mosaicbench.contract import Cells, Normalization, Split
+from mosaicbench.contract import Cells, History, Normalization, Split
 from mosaicbench.models.likelihoods import expected_lsi, expected_values
 from mosaicbench.peers._package import before_standardising, modalities_of, need, table
 from mosaicbench.peers._scvi import (
@@ -88,7 +88,7 @@ class Multigrate(Blockwise):
     batch_size: Annotated[int, "at least 2"] = 256
     learning_rate: Annotated[float, "above 0"] = 5e-4
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Train on all cells, whatever was measured in them."""
         need(CARD["wraps"])
         kinds = {kind: kind for kind in LOSSES}  # RNA first, as the package wants it

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 from torch.nn.functional import softplus
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.errors import Diverged
 from mosaicbench.models.likelihoods import GaussianDecoder
 from mosaicbench.models.minibatch import Minibatch, by_pieces
@@ -114,7 +114,7 @@ class MultiVae:
         """Return the keywords of the package's configuration that are this model's alone."""
         raise NotImplementedError
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Train the package's model; return its history."""
         need(CARDS["multivae_mvae"]["wraps"])
         with apart(seed, silent=True), seeded(seed), _unchecked():

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.models.likelihoods import expected_lsi, expected_of_mixture
 from mosaicbench.peers._package import modalities_of, need, table
@@ -76,7 +76,7 @@ class MultiVI(Blockwise):
     hidden: Annotated[int, "at least 1"] | None = None
     epochs: Annotated[int, "at least 1"] = 500
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Train on all cells, whatever was measured in them."""
         need(CARD["wraps"])
         names = {"rna": "lognorm", "atac": "lsi", "protein": "clr"}  # the package's -> kind

@@ -21,7 +21,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.methods._pairs import paired_cells
 from mosaicbench.models.likelihoods import expected_lsi
@@ -96,7 +96,7 @@ class ScButterfly(Blockwise):
     batch_size: Annotated[int, "at least 2"] = 64
     learning_rate: Annotated[float, "above 0"] = 1e-3
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Train on paired cells; the history is that of the epochs of all parts together."""
         need(CARD["wraps"])
         self.rna = modality_of(train, "lognorm")

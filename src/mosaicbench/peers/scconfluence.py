@@ -17,7 +17,7 @@ import torch
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
-from mosaicbench.contract import Cells, Normalization, Split
+from mosaicbench.contract import Cells, History, Normalization, Split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.models.likelihoods import expected_lsi, expected_of_mixture
 from mosaicbench.models.linked import linked, one_modality_each
@@ -102,7 +102,7 @@ class ScConfluence(Blockwise):
     batch_size: Annotated[int, "at least 2"] = 512
     learning_rate: Annotated[float, "above 0"] = 3e-3
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Train on cells of one modality each."""
         need(CARD["wraps"])
         shown = one_modality_each(train, seed)

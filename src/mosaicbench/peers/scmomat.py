@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.errors import Diverged, NotApplicable
 from mosaicbench.models.training import device
 from mosaicbench.peers._package import apart, need, need_counts
@@ -91,7 +91,7 @@ class ScMoMaT:
     association: Annotated[float, "at least 0"] = 1e-3
     smallest: Annotated[int, "at least 10"] = 50
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Factorise the counts of all train cells."""
         need(CARD["wraps"])
         need_counts(train, "scMoMaT")

@@ -14,7 +14,7 @@ from typing import Annotated
 import numpy as np
 import torch
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.models.likelihoods import expected_lsi
 from mosaicbench.peers._package import apart, before_standardising, history, need, need_counts
 from mosaicbench.peers._scvi import Batches, Blockwise
@@ -75,7 +75,7 @@ class ScVaeit(Blockwise):
     batch_size: Annotated[int, "at least 2"] = 64
     learning_rate: Annotated[float, "above 0"] = 3e-4
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Train on all cells, whatever was measured in them."""
         need(CARD["wraps"])
         need_counts(train, "scVAEIT")

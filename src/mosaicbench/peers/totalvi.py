@@ -14,7 +14,7 @@ from typing import Annotated
 import numpy as np
 import torch
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.methods._pairs import paired_cells
 from mosaicbench.models.likelihoods import expected_of_mixture
@@ -74,7 +74,7 @@ class TotalVI(Blockwise):
     epochs: Annotated[int, "at least 1"] | None = None
     without: Annotated[float, "at least 0 and at most 1"] = 0.5
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Train on the cells in which RNA was measured; some of them must have proteins."""
         need(CARD["wraps"])
         self.rna, self.adt = modality_of(train, "lognorm"), modality_of(train, "clr")

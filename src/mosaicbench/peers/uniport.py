@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from sklearn.preprocessing import MinMaxScaler
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.models.linked import linked, one_modality_each
 from mosaicbench.models.training import device
@@ -67,7 +67,7 @@ class UniPort:
     lambda_kl: Annotated[float, "at least 0"] = 0.5
     lambda_ot: Annotated[float, "at least 0"] = 1.0
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Train on cells of one modality each; the package keeps no history."""
         need(CARD["wraps"])
         shown = one_modality_each(train, seed)

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 import numpy as np
 import torch
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.methods._pairs import paired_cells
 from mosaicbench.models.minibatch import Minibatch, by_pieces
 from mosaicbench.models.training import device, seeded
@@ -99,7 +99,7 @@ class UniVI:
     weight_decay: Annotated[float, "at least 0"] = 1e-4
     validation: Annotated[float, "at least 0 and below 1"] = 0.1
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Train the package's model; return its history."""
         need(CARD["wraps"])
         with apart(seed, silent=True), seeded(seed):
