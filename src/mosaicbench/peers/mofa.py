@@ -59,7 +59,9 @@ class MOFA:
         values, cells = {}, sum(map(len, train.blocks))
         for m, width in train.features.items():
             gaps = [np.full((len(block), width), np.nan) for block in train.blocks]
-            parts = [block.values.get(m, gap) for block, gap in zip(train.blocks, gaps, strict=True)]
+            parts = [
+                block.values.get(m, gap) for block, gap in zip(train.blocks, gaps, strict=True)
+            ]
             values[m] = np.concatenate(parts, dtype=np.float64)
         with apart(seed):
             from mofapy2.run.entry_point import entry_point
