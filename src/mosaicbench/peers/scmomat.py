@@ -9,17 +9,16 @@ that were not measured have no term. Reference: Zhang et al. 2023.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from itertools import chain
+from typing import Annotated
 
 import numpy as np
+from scipy import sparse
 
 from mosaicbench.contract import Cells, History, Split
 from mosaicbench.errors import Diverged, NotApplicable
 from mosaicbench.models.training import device
-from mosaicbench.peers._package import apart, need, need_counts
-
-if TYPE_CHECKING:
-    from scipy import sparse
+from mosaicbench.peers._package import apart, lsi_of, need, need_counts
 
 CARD = {
     "label": "scMoMaT",
@@ -34,13 +33,11 @@ CARD = {
     "those that reconstruct it best with all else held and the association that is common to all batches. The neighbour graph "
     "in which the package then corrects for batches is not a latent, and is left out. As in the package, peaks are binary and "
     "other counts become ranks within their feature, here among all train cells instead of those of a batch. A batch of fewer "
-    "than `smallest` cells joins the largest with the same modalities measured.",
-    "space": {
-        "factors": {"int": [15, 40], "log": True},
-        "association": {"float": [0.0003, 0.01], "log": True},
-    },
+    "than 50 cells joins the largest with the same modalities measured.",
+    "space": ("factors", "association"),
 }
 
+SMALLEST = 50  # cells of a batch; the package needs at least 10
 STEPS = 300  # of the projected gradient for a cell's factors
 
 
@@ -76,30 +73,22 @@ class ScMoMaT:
         Dimensions of the latent, the package's K; it advises 20 to 30.
     iterations
         Of the package's training; each uses a tenth of the cells and features.
-    learning_rate
-        Of Adam.
     association
         Weight of the part of the factors' association that depends on the batch, the package's
         lambda.
-    smallest
-        Fewest cells of a batch; the package needs at least 10.
     """
 
-    factors: Annotated[int, "at least 2"] = 30
+    factors: Annotated[int, "at least 2", {"int": [15, 40], "log": True}] = 30
     iterations: Annotated[int, "at least 1"] = 4000
-    learning_rate: Annotated[float, "above 0"] = 1e-2
-    association: Annotated[float, "at least 0"] = 1e-3
-    smallest: Annotated[int, "at least 10"] = 50
+    association: Annotated[float, "at least 0", {"float": [0.0003, 0.01], "log": True}] = 1e-3
 
     def fit(self, train: Split, seed: int) -> History:
         """Factorise the counts of all train cells."""
         need(CARD["wraps"])
         need_counts(train, "scMoMaT")
-        ranked = [
-            m for m, normalization in train.normalizations.items() if normalization.kind != "lsi"
-        ]
+        ranked = set(train.modalities) - lsi_of(train)
         self.ranks = {m: Ranks(train.observing(m).counts[m]) for m in ranked}
-        batches = [part for block in train.blocks for part in _by_batch(block, self.smallest)]
+        batches = list(chain.from_iterable(map(_by_batch, train.blocks)))
         if min(map(len, batches)) < 10:
             raise NotApplicable("scMoMaT needs at least 10 cells of every set of modalities")
         interval = max(1, self.iterations // 40)
@@ -114,7 +103,6 @@ class ScMoMaT:
                 counts | {"nbatches": len(batches)},
                 K=self.factors,
                 interval=interval,
-                lr=self.learning_rate,
                 lamb=self.association,
                 seed=seed,
                 device=device(),
@@ -161,12 +149,12 @@ class ScMoMaT:
         return (counts.toarray() > 0).astype(np.float64)
 
 
-def _by_batch(block: Cells, smallest: int) -> list[Cells]:
-    """Return a block's cells by batch; batches below `smallest` cells join the largest."""
+def _by_batch(block: Cells) -> list[Cells]:
+    """Return a block's cells by batch; batches below `SMALLEST` cells join the largest."""
     batches = block.batches.astype(str)
     names, sizes = np.unique(batches, return_counts=True)
     largest = names[sizes.argmax()]
-    kept = names[sizes >= smallest] if sizes.max() >= smallest else [largest]
+    kept = names[sizes >= SMALLEST] if sizes.max() >= SMALLEST else [largest]
     joined = np.where(np.isin(batches, kept), batches, largest)
     return [block.take(joined == name) for name in kept]
 

@@ -58,7 +58,7 @@ data <- RunSPCA(
   data, assay = "RNA", features = rownames(rna), graph = "wsnn", npcs = given$components[1], seed.use = given$seed[1],
   verbose = FALSE
 )
-give("loadings", Loadings(data, "spca"))
+answer <- unname(Loadings(data, "spca"))
 """
 
 
@@ -89,17 +89,17 @@ class SeuratSPCA:
                 most = min(self.components, len(cells) - 1, x.shape[1])
                 x = PCA(most, random_state=seed).fit_transform(x)
             components[f"part{i}"] = x
-        answer = run_r(
-            CARD["wraps"],
+        loadings = run_r(
+            CARD["wraps"]["package"],
             SCRIPT,
-            seed,
+            seed=seed,
             rna=cells.values[self.rna],
             components=min(self.components, min(cells.values[self.rna].shape) - 1),
             neighbors=min(self.neighbors, len(cells) - 2),
             candidates=min(CANDIDATES, len(cells) - 2),
             **components,
         )
-        self.loadings = answer["loadings"].astype(np.float32)  # (genes, latent)
+        self.loadings = loadings.astype(np.float32)  # (genes, latent)
         return []
 
     def embed(self, cells: Cells) -> np.ndarray:

@@ -60,6 +60,7 @@ RECIPES = {
     },
 }
 WIDTHS = {"wide": [512, 256, 128], "narrow": [128, 64]}  # of encoders; decoders mirror them
+BATCH_SIZE = 256
 WIDE = 500  # least features of a wide modality: thousands of genes, not proteins or LSI
 
 
@@ -74,18 +75,14 @@ class UniVI:
         those of the guide, for Multiome if a modality is LSI, else for CITE-seq.
     latent
         Dimensions of the latent.
-    epochs, early_stopping
-        Most epochs; epochs without a better validation loss before stopping.
-    batch_size
-        Cells of a minibatch, at most all.
+    epochs
+        Most epochs; it stops after 50 without a better loss of the validation cells.
     """
 
     beta: Annotated[float, "at least 0", {"float": [0.3, 5.0], "log": True}] | None = None
     gamma: Annotated[float, "at least 0", {"float": [1.0, 20.0], "log": True}] | None = None
     latent: Annotated[int, "at least 1", {"int": [10, 60], "log": True}] = 30
     epochs: Annotated[int, "at least 1"] = 400
-    early_stopping: Annotated[int, "at least 1"] = 50
-    batch_size: Annotated[int, "at least 1"] = 256
 
     def fit(self, train: Split, seed: int) -> History:
         """Train the package's model; return its history."""
@@ -100,7 +97,7 @@ class UniVI:
             chosen, validating = split_off(cells, seed)
             tables = {m: AnnData(x) for m, x in chosen.values.items()}
             validation_tables = {m: AnnData(x) for m, x in validating.values.items()}
-            size = min(self.batch_size, len(chosen))
+            size = min(BATCH_SIZE, len(chosen))
             self.model = UniVIMultiModalVAE(config, loss_mode="v1", v1_recon="avg")
             trainer = UniVITrainer(
                 self.model,
@@ -112,7 +109,7 @@ class UniVI:
                     weight_decay=1e-4,
                     device=str(device()),
                     early_stopping=True,
-                    patience=self.early_stopping,
+                    patience=50,
                     best_epoch_warmup=max(config.kl_anneal_end, config.align_anneal_end),
                 ),
             )
