@@ -28,8 +28,8 @@ TEXTS = ("paper", "doi", "summary", "deviates")  # empty by default
 def of_file(file: str, stem: str, assigned: dict[str, object]) -> dict[str, object]:
     """Return id -> card of a file: its ``CARDS``, or its ``CARD`` under the name of the file.
 
-    A card of ``CARDS`` with ``"like": "mvae"`` takes the keys that it leaves out from that card,
-    which comes before it.
+    A card of ``CARDS`` with ``"like": "mvae"`` takes the keys that it leaves out from that card
+    above it.
 
     Parameters
     ----------
@@ -43,14 +43,11 @@ def of_file(file: str, stem: str, assigned: dict[str, object]) -> dict[str, obje
     Raises
     ------
     UserError
-        When CARDS is no dict, or `like` names no card before it.
+        If `like` names no card above it.
     """
-    cards = assigned.get("CARDS", {stem: assigned.get("CARD")})
-    if not isinstance(cards, dict):
-        raise UserError(f"{file}: CARDS has to be a dict of cards, id -> dict, found {cards!r}")
     complete: dict[str, object] = {}
-    for name, card in cards.items():
-        other = card.get("like") if isinstance(card, dict) else None
+    for name, card in assigned.get("CARDS", {stem: assigned.get("CARD")}).items():
+        other = (card or {}).get("like")
         if other is not None and other not in complete:
             hint = nearest(other, complete)
             raise UserError(f"{file}: CARDS, {name}, key 'like': no card {other!r} above it{hint}")
