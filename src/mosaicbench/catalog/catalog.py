@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -95,8 +96,8 @@ def _card_of_method(name: str, where: str, card: dict) -> dict:
     functions = {function.name for function in _functions(name)}
     whole = card_defaults.whole(card, functions)
     contract.check_method(where, whole, functions)
+    known = hyperparameters(name)
     if "space" in card:
-        known = hyperparameters(name)
         whole["space"] = {key: known[key].space if key in known else {} for key in card["space"]}
         defaults = {key: one.default for key, one in known.items()}
         if fault := spaces.fault(whole["space"], defaults):
@@ -309,6 +310,7 @@ def _fields(path: Path, definition: ast.ClassDef) -> dict[str, Hyperparameter]:
                 if isinstance(values, ast.Dict):
                     annotation = annotation.replace(f", {ast.unparse(values)}", "")
                     space = ast.literal_eval(values)
+            annotation = re.sub(r"Annotated\[(\w+)\]", r"\1", annotation)  # it had a range alone
             fields[name] = Hyperparameter(annotation, _literal(node.value, what), space)
     return fields
 
