@@ -66,9 +66,9 @@ from mosaicbench.models import training
 from mosaicbench.models.minibatch import on_device
 from mosaicbench.peers import _scvi
 from mosaicbench.peers._scvi import (
+    AT_ONCE,
     Batches,
     dense,
-    in_pieces,
     inferring,
     scvi_apart,
     trained,
@@ -153,7 +153,7 @@ class PairedTotalVI(TotalVI):
     def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
         """Train on the cells of a split in which all were measured."""
         (cells,) = train.blocks
-        self.rna, self.adt, self.scale = "rna", "adt", train.normalizations["adt"]
+        self.rna, self.adt, self.normalization = "rna", "adt", train.normalizations["adt"]
         with scvi_apart(seed):
             from anndata import AnnData
             from scvi.model import TOTALVI
@@ -303,7 +303,9 @@ def nats_of(method: object, cells: Cells) -> dict[str, float]:
         nats = [{m: method.decoders[m].nll(z, x, m) for m in cells.modalities if m != "adt"}]
     else:
         of = _nats_of_multivi if isinstance(method, MultiVI) else _nats_of_totalvi
-        nats = [of(method, few) for few in in_pieces(cells)]
+        rows = np.arange(len(cells))
+        pieces = np.split(rows, rows[AT_ONCE::AT_ONCE])
+        nats = [of(method, cells.take(few)) for few in pieces]
     return {f"nats_{m}": float(torch.cat([few[m] for few in nats]).mean()) for m in nats[0]}
 
 
