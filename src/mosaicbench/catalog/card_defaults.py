@@ -33,10 +33,8 @@ def of_file(file: str, stem: str, assigned: dict[str, object]) -> dict[str, obje
 
     Parameters
     ----------
-    file
-        For the message.
-    stem
-        The file's name without its ending.
+    file, stem
+        The file for the message, and its name without the ending.
     assigned
         The values of CARD and CARDS, if the file has them.
 
@@ -58,17 +56,10 @@ def of_file(file: str, stem: str, assigned: dict[str, object]) -> dict[str, obje
 def whole(card: dict, functions: Collection[str]) -> dict:
     """Return a method's card with default values of `outputs`, `tested_for` and texts.
 
-    The outputs are those that the class has functions for, without `joint` for methods of unpaired
-    scenarios alone. A model or baseline is tested for `aligns` and `imputes` if it has the outputs,
-    a model also for `generates` if it has the function, and for `random`. A wrapped package or
-    control is tested for nothing.
-
-    Parameters
-    ----------
-    card
-        As its file has it.
-    functions
-        The names of the functions that the method's class has.
+    The outputs are those that the class has `functions` for, without `joint` for methods of unpaired
+    scenarios alone. A model or baseline is tested for `aligns` and `imputes` if it has the outputs, a
+    model also for `random`, and for `generates` if it has the function. A wrapped package or control is
+    tested for nothing.
     """
     outputs = [word for word, part in PARTS_OF.items() if part in functions]
     if set(card["scenarios"]) == {"unpaired"} and "joint" in outputs:

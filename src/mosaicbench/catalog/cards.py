@@ -1,6 +1,5 @@
 """The keys of each kind of card, the words of their values, and the check of a card.
 
-A card is a literal dict at the top of a file, which the workflow reads without importing it.
 Standard library only.
 """
 
@@ -215,8 +214,6 @@ def check(room: str, file: str, card: object) -> None:
         "methods", "metrics", "datasets" or "figures".
     file
         The card's file, for the message.
-    card
-        The value of CARD.
 
     Raises
     ------
@@ -256,8 +253,6 @@ def check_method(file: str, card: dict, functions: set[str]) -> None:
         For the message.
     card
         As ``card_defaults.whole`` returns it.
-    functions
-        The names of the functions of the class and its bases.
 
     Raises
     ------
@@ -295,14 +290,8 @@ def variants(card: dict, defaults: dict[str, object]) -> dict[str, tuple[dict, d
                 "variants": {"umap": {"label": "..."},
                              "umap_joint": {"label": "...", "keywords": {"joint": True}}}}
 
-    The card of a variant is the common card, updated with what the variant states.
-
-    Parameters
-    ----------
-    card
-        The value of CARD.
-    defaults
-        The function's keywords that a variant may leave out.
+    The card of a variant is the common card, updated with what the variant states. `defaults` are
+    keywords that a variant may leave out.
     """
     forms = {}
     for name, differs in card["variants"].items():

@@ -1,14 +1,10 @@
 """The methods, metrics, datasets and figures: cards and hyperparameters, read as source text.
 
-A file with a ``CARD`` *is* the method, metric, dataset or figure of its name:
-``methods/scmodal.py`` is method ``scmodal``. A file of several has ``CARDS``, id -> card, in the
-order of its classes: the last class belongs to the last card. A card is a literal dict. A method's
-hyperparameters are the annotated fields of its dataclass and of the base classes in this package,
-so the workflow knows them without importing torch. A file is checked when its card is first read.
-Standard library only.
-
-A figure of several forms is one function: its card has ``variants``, whose names are its ids (see
-``cards.variants``).
+A file with a ``CARD`` *is* the method, metric, dataset or figure of its name. A file of several has
+``CARDS``, id -> card, in the order of its classes: the last class belongs to the last card. A
+method's hyperparameters are the annotated fields of its dataclass and of the base classes in this
+package, so the workflow knows them without importing torch. A file is checked when its card is
+first read. Standard library only.
 """
 
 from __future__ import annotations
@@ -36,11 +32,7 @@ FUNCTIONS = {"datasets": "load", "data": "curated"}  # other functions are named
 
 @dataclass(frozen=True)
 class Hyperparameter:
-    """A keyword of a method: annotation, default, and the values to search, {} without any.
-
-    A range to search is a dict in the annotation,
-    ``Annotated[int, "at least 1", {"int": [8, 64], "log": True}]``.
-    """
+    """A keyword of a method: annotation, default, and the range to search, {} without any."""
 
     annotation: str
     default: object
@@ -71,8 +63,7 @@ def card(room: str, name: str) -> dict:
     Raises
     ------
     UserError
-        If there is no such id, or its file is wrong: with the file, the key and the nearest valid
-        word.
+        If there is no such id, or its file is wrong: with file, key and nearest valid word.
     """
     if (room, name) == ("methods", EXTERNAL):
         return contract.CARD_OF_EXTERNAL
@@ -92,7 +83,6 @@ def card(room: str, name: str) -> dict:
 
 
 def _card_of_method(name: str, where: str, card: dict) -> dict:
-    """Return a method's card with default values, and ranges in ``space``."""
     functions = {function.name for function in _functions(name)}
     whole = card_defaults.whole(card, functions)
     contract.check_method(where, whole, functions)
@@ -146,8 +136,7 @@ def refusals(method: str) -> tuple[ast.FunctionDef, ...]:
 def parameters(room: str, name: str, beside: str = "") -> dict[str, Hyperparameter]:
     """Return the parameters of the function of an id, without the keywords of a variant.
 
-    The function of a metric or figure is named like the id, that of a dataset is ``load``; `beside`
-    asks for a further one, as in :func:`stands_beside`.
+    `beside` asks for a further function, as in :func:`stands_beside`.
 
     Raises
     ------
@@ -270,7 +259,6 @@ def _definition(path: Path, name: str) -> tuple[Path, ast.ClassDef] | None:
 
 @cache
 def _functions(method: str) -> tuple[ast.FunctionDef, ...]:
-    """Return the functions of a method's bases in this package, then those of its class."""
     nodes = chain.from_iterable(definition.body for _, definition in _lineage(method))
     return tuple(node for node in nodes if isinstance(node, ast.FunctionDef))
 
@@ -289,7 +277,6 @@ def _function(path: Path, name: str) -> ast.FunctionDef:
 
 
 def _defaults(function: ast.FunctionDef) -> dict[str, object]:
-    """Return parameter -> default, of those with one."""
     arguments = function.args
     with_default = arguments.args[len(arguments.args) - len(arguments.defaults) :]
     pairs = [*zip(with_default, arguments.defaults, strict=True)]

@@ -24,7 +24,7 @@ class RunMetadata:
     Attributes
     ----------
     cards
-        room -> id -> card, for "methods", "metrics" and "datasets"; a method without a card is a model.
+        room -> id -> card; a method without a card is a model.
     methods
         run -> method; other runs are named like their method.
     """

@@ -7,9 +7,8 @@ A method's card names them, and the annotation of each has its range::
     latent: Annotated[int, "at least 1", {"int": [8, 64], "log": True}] = 20
     dropout: Annotated[float, "at least 0 and below 1", {"float": [0.0, 0.5]}] = 0.2
 
-The catalogue joins both to hyperparameter -> range. `int` and `float` hold both ends of a range;
-with `log`, the search takes steps of equal ratio. `choice` holds the values. A default has to be in
-its range; a default of None, which leaves the value to the method, need not. Standard library only.
+`int` and `float` hold both ends; with `log`, the search takes steps of equal ratio. `choice` holds
+the values. A default, unless None, is in its range. Standard library only.
 """
 
 from __future__ import annotations
@@ -24,14 +23,9 @@ KINDS = {"int", "float", "choice"}
 
 
 def fault(space: Space, defaults: Mapping[str, object]) -> str:
-    """Return what is wrong with a space, "" if nothing is.
+    """Return what is wrong with a space, hyperparameter -> range, "" if nothing is.
 
-    Parameters
-    ----------
-    space
-        Of a card.
-    defaults
-        hyperparameter -> default, of all that the method has.
+    `defaults`: hyperparameter -> default, of all that the method has.
     """
     for name, values in space.items():
         if name not in defaults:

@@ -127,8 +127,8 @@ def history(**columns: Sequence[float]) -> History:
 def apart(seed: int, *, silent: bool = False) -> Iterator[None]:
     """Run a package in a temporary folder, with global generators that start at `seed`.
 
-    Its output goes to the standard error, a run's log; with `silent`, what it writes to the
-    standard error is dropped. Generators, environment, loggers and working directory are restored.
+    Its output goes to the standard error, a run's log; with `silent`, its own standard error is
+    dropped. Generators, environment, loggers and working directory are restored.
     """
     python, arrays = random.getstate(), np.random.get_state()  # noqa: NPY002
     disabled = logging.root.manager.disable

@@ -1,7 +1,6 @@
-"""What wrapped R packages share: one start of Rscript on a script, numbers in and numbers out.
+"""What wrapped R packages share: one start of Rscript on a script, matrices in and a matrix out.
 
-The script reads the list `given`, matrices by name, a single number as a 1 x 1 matrix, and sets
-`answer`, a matrix without names. Numbers travel as 64-bit floats, without rounding.
+Numbers travel as 64-bit floats, without rounding.
 """
 
 from __future__ import annotations
@@ -41,9 +40,9 @@ def run_r(package: str, script: str, **given: np.ndarray | float) -> np.ndarray:
     package
         The R package that the script needs.
     script
-        R's lines. They read the list `given` and set `answer`.
+        R's lines. They read the list `given`, and set `answer`, a matrix without names.
     given
-        name -> (rows, columns), or one number; `seed` is that of R's generator.
+        name -> (rows, columns), or one number, 1 x 1 in R; `seed` is that of R's generator.
 
     Raises
     ------

@@ -51,12 +51,8 @@ def trained(model, **options: object) -> History:
 class Batches:
     """Codes of batches; a batch without train cells is read as the largest.
 
-    Parameters
-    ----------
-    names
-        (cells,) batches of the train cells.
-    coded
-        The package's names of batches, in the order of its codes.
+    `names`: (cells,) batches of the train cells; `coded`: the package's names, in the order of its
+    codes.
     """
 
     def __init__(self, names: np.ndarray, coded: list[str]):
@@ -91,10 +87,7 @@ def all_of(blocks: list[Cells], part: str) -> np.ndarray:
 def code_of(groups: list[tuple[frozenset[str], int]], observed: frozenset[str]) -> int | None:
     """Return the code of the group with exactly `observed` measured, else of the first with more.
 
-    Parameters
-    ----------
-    groups
-        Modalities measured in a group of train cells, and its code, from the largest group on.
+    `groups`: modalities measured in a group of train cells, and its code, from the largest on.
     """
     more = [(modalities != observed, code) for modalities, code in groups if observed <= modalities]
     return min(more, key=lambda one: one[0])[1] if more else None
@@ -112,15 +105,8 @@ def protein_counts(
 ) -> list[tuple[Tensor, NegativeBinomial]]:
     """Return weights and parts of the mixture of background and foreground counts of proteins.
 
-    The log-normal rate of the background is integrated out.
-
-    Parameters
-    ----------
-    py
-        Output of a protein decoder of scvi-tools: `back_alpha` and `back_beta` (moments of the log
-        rate), `fore_scale`, `mixing` (logit of the background) and `r`.
-    efficiency
-        Factor of a batch.
+    The log-normal rate of the background is integrated out. `py` is the output of a protein decoder of
+    scvi-tools; its `mixing` is the logit of the background. `efficiency`: factor of a batch.
     """
     nodes, weights = np.polynomial.hermite.hermgauss(QUADRATURE)
     background = torch.sigmoid(py["mixing"])
@@ -148,12 +134,7 @@ def side_by_side(
 ) -> np.ndarray:
     """Return `read(cells, modality)` of all modalities, 0 if not measured, (cells, features).
 
-    Parameters
-    ----------
-    widths
-        modality -> features, in the order of the columns.
-    read
-        Returns (cells, features) of a measured modality.
+    `widths`: modality -> features, in the order of the columns.
     """
     parts = [
         read(cells, m) if m in cells.values else np.zeros((len(cells), width))

@@ -51,8 +51,7 @@ class GLUE(Blockwise):
     components
         Principal components that encoders of RNA and proteins read.
     epochs
-        Most epochs of each of the two stages, pretraining and alignment; None leaves them, and
-        with them all patience, to the package's rules.
+        Most epochs of both pretraining and alignment; None leaves them and all patience to the package.
     """
 
     latent: Annotated[int, "at least 1", {"int": [20, 100], "log": True}] = 50

@@ -1,10 +1,10 @@
-"""MIDAS: a product of experts of modalities and batch; its latent has a biology c and a technology u.
+"""MIDAS: a product of experts of modalities and batch, with a biological and a technical latent.
 
     q(c, u | x, s) = p(c, u) q(c, u | s) prod over measured m of q(c, u | x_m)
     counts ~ Poisson,   peak open ~ Bernoulli
 
-A cell's experts are drawn to each other, which needs cells of several modalities. The model opposes
-discriminators that guess the batch from c. Reference: He et al. 2024.
+A cell's experts are drawn to each other. The model opposes discriminators that guess the batch from
+the biological c. Reference: He et al. 2024.
 """
 
 from __future__ import annotations
@@ -66,11 +66,10 @@ class Midas:
     biological
         Dimensions of c; u has 2.
     epochs
-        In each, every batch gives as many minibatches as the largest fills. At first c depends on
-        the batch, and that alone brings the modalities of several batches together: FOSCTTM after
-        a few epochs is too good.
+        In each, every batch gives as many minibatches as the largest fills. At first c depends on the
+        batch: FOSCTTM after a few epochs is too good.
     learning_rate
-        Of AdamW, for the model and for the discriminators; minibatches have 256 cells.
+        Of AdamW, for the model and for the discriminators.
     """
 
     biological: Annotated[int, "at least 1", {"int": [16, 64], "log": True}] = 32

@@ -3,9 +3,8 @@
     x_m = W_m z + e_m,   z ~ N(0, I),   e_m ~ N(0, 1 / tau_m)
     W_m ~ spike and slab with a precision per modality and factor
 
-A new cell's factors are the means of the same variational posterior, given the learnt weights and
-precisions and its observed values; they solve a small linear system. Reference: Argelaguet et al.
-2020.
+A new cell's factors are the means of the same variational posterior, with the learnt weights and
+precisions. Reference: Argelaguet et al. 2020.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class Moscot(Moved):
     components
         Most principal components of a modality, and of the linked features.
     cells
-        Most cells of a modality, drawn by the seed: time and memory grow with their square.
+        Most cells of a modality: time and memory grow with their square.
     iterations, sinkhorn
         Most steps of the solver, and of the projection within each.
     """

@@ -76,7 +76,7 @@ class Multigrate(Blockwise):
     latent
         Dimensions of z.
     alignment
-        Weight of the discrepancy; 0 leaves it out. The documentation takes 500 and advises tuning.
+        Weight of the discrepancy; 0 leaves it out. The documentation advises tuning.
     kl
         Weight of the divergence from the prior, after its warm-up in the first third of the epochs.
     epochs
@@ -144,7 +144,6 @@ class Multigrate(Blockwise):
         return " + ".join(modality for modality in self.order if modality in block.values)
 
     def _sizes(self, block: Cells) -> np.ndarray:
-        """Return each cell's number of RNA counts, 1 without any, (cells,)."""
         rna = self.order[0]
         if self.normalizations[rna].kind != "lognorm" or rna not in block.values:
             return np.ones(len(block))

@@ -1,7 +1,6 @@
 """MVAE, MMVAE and MoPoE of the package `multivae`, with the networks of this project's methods.
 
-Encoders, decoders with learned standard deviations, and the width of the latent are the same: a
-difference in scores comes from the bounds, not from the networks.
+A difference in scores comes from the bounds, not from the networks.
 """
 
 from __future__ import annotations
@@ -82,10 +81,10 @@ class MultiVae:
     latent, hidden
         Dimensions of the latent; width of the one hidden layer of every encoder and decoder.
     spread
-        Standard deviation of the decoders' Normals: "learned", one per feature, or "fixed" at 1,
-        the package's default.
+        Standard deviation of the decoders' Normals: "learned", one per feature, or "fixed" at 1, the
+        package's default.
     epochs, learning_rate
-        Of the package's trainer, which uses Adam on minibatches of 64 cells.
+        Of the package's trainer, which uses Adam.
     """
 
     latent: Annotated[int, "at least 1", {"int": [8, 64], "log": True}] = 20
@@ -183,10 +182,9 @@ class MultiVae:
 
 
 def _load_torchvision() -> None:
-    """Import torchvision, which multivae needs, also if its compiled part does not load.
+    """Import torchvision, which multivae needs, also beside another build of torch.
 
-    The compiled part is made for one build of torch. Beside another build the import fails because
-    two operators are absent. Nothing here uses them, so they are only declared.
+    The import then fails for want of two compiled operators, which nothing here uses.
     """
     try:
         import torchvision  # noqa: F401

@@ -196,8 +196,8 @@ class ScButterfly(Blockwise):
 def _trainer(*, peaks: bool) -> ModuleType:
     """Import the package's model of RNA and peaks, or of RNA and proteins.
 
-    Two functions of episcanpy that prepare peaks are imported and not used here; episcanpy fails
-    beside anndata 0.12, so an empty module replaces it. Without a GPU, calls of one are skipped.
+    The package imports episcanpy, which fails beside anndata 0.12 and is not used here: an empty module
+    replaces it. Without a GPU, calls of one are skipped.
     """
     for name in ("episcanpy", "episcanpy.api"):
         sys.modules.setdefault(name, ModuleType(name))

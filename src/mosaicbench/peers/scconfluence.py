@@ -185,7 +185,6 @@ class ScConfluence(Blockwise):
         return x.astype(np.float32)
 
     def _read(self, cells: Cells, modality: str) -> np.ndarray:
-        """Return what the encoder reads, (cells, components or features)."""
         values = self._values(cells, modality)
         if modality not in self.pca:
             return values

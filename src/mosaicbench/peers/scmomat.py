@@ -44,8 +44,7 @@ STEPS = 300  # of the projected gradient for a cell's factors
 class Ranks:
     """Quantile normalisation of counts by ranks among the train cells: values at most 1.
 
-    They have the same distribution in every feature. The package's preprocessing does it with one
-    matrix; here other cells can follow.
+    The package's preprocessing, but other cells can follow.
     """
 
     def __init__(self, counts: sparse.csr_matrix):
@@ -74,8 +73,7 @@ class ScMoMaT:
     iterations
         Of the package's training; each uses a tenth of the cells and features.
     association
-        Weight of the part of the factors' association that depends on the batch, the package's
-        lambda.
+        Weight of the batch's part in the factors' association, the package's lambda.
     """
 
     factors: Annotated[int, "at least 2", {"int": [15, 40], "log": True}] = 30
@@ -142,7 +140,6 @@ class ScMoMaT:
         return (factors * _on_simplex(quadratic, linear)).astype(np.float32)
 
     def _prepared(self, cells: Cells, modality: str) -> np.ndarray:
-        """Return the values that are factorised, (cells, features), each cell by itself."""
         counts = cells.counts[modality]
         if modality in self.ranks:
             return self.ranks[modality].of(counts)

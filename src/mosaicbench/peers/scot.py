@@ -53,8 +53,7 @@ class SCOT(Moved):
     epsilon
         Weight of the entropy, in units of the longest path.
     cells
-        Most cells of a modality, drawn by the seed: time grows with their cube, memory with their
-        square (32 MB at 1,000).
+        Most cells of a modality: time grows with their cube, memory with their square.
     iterations, sinkhorn
         Most steps of the solver, and of the projection within each.
     """

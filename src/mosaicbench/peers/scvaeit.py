@@ -121,8 +121,6 @@ class ScVaeit(Blockwise):
         return (decoded - normalization.mean) / normalization.std
 
     def _read(self, cells: Cells) -> np.ndarray:
-        """Return all modalities side by side, 0 if not measured, (cells, features)."""
-
         def of(few: Cells, modality: str) -> np.ndarray:
             normalization = self.normalizations[modality]
             if normalization.kind == "lsi":
@@ -156,7 +154,6 @@ class ScVaeit(Blockwise):
         }
 
     def _decoded(self, cells: Cells) -> np.ndarray:
-        """Return the expected values of all features at the posterior means, (cells, features)."""
         import tensorflow as tf
 
         q = self._posterior(cells)

@@ -106,7 +106,6 @@ class WNN:
         return np.concatenate(weighted, axis=1)
 
     def _represented(self, cells: Cells, modality: str) -> np.ndarray:
-        """Return components of unit length, (cells, components)."""
         x = cells.values[modality]
         x = self.pca[modality].transform(x) if modality in self.pca else x
         return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
