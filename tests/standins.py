@@ -99,6 +99,7 @@ def hao(folder: Path, *, cells: int = 320, chemistry: str = "3P") -> Truth:
         "celltype.l1": [str(name).split()[0] for name in types],
         "celltype.l2": fine,
         "celltype.l3": fine,
+        "Batch": "Batch1",
     }
     table = pd.DataFrame(columns, index=names).sample(frac=1, random_state=0)
     _gzip(folder / f"GSE164378_sc.meta.data_{chemistry}.csv.gz", table.to_csv().encode())

@@ -13,7 +13,6 @@ from itertools import chain
 from typing import Annotated
 
 import numpy as np
-from scipy import sparse
 
 from mosaicbench.contract import Cells, History, Split
 from mosaicbench.errors import Diverged, NotApplicable
@@ -41,27 +40,6 @@ SMALLEST = 50  # cells of a batch; the package needs at least 10
 STEPS = 300  # of the projected gradient for a cell's factors
 
 
-class Ranks:
-    """Quantile normalisation of counts by ranks among the train cells: values at most 1.
-
-    The package's preprocessing, but other cells can follow.
-    """
-
-    def __init__(self, counts: sparse.csr_matrix):
-        self.ordered = np.sort(counts.toarray(), axis=0)  # (train cells, features)
-        quantiles = np.log1p(self.ordered).mean(axis=1, dtype=np.float64)
-        self.quantiles = quantiles / max(quantiles.max(), 1e-12)
-
-    def of(self, counts: sparse.csr_matrix) -> np.ndarray:
-        """Return the values of cells, (cells, features); ties take their mean rank."""
-        x, last = counts.toarray(), len(self.quantiles) - 1
-        ranks = np.empty(x.shape, dtype=np.int64)
-        for feature, (ordered, column) in enumerate(zip(self.ordered.T, x.T, strict=True)):
-            below, up_to = (np.searchsorted(ordered, column, side) for side in ("left", "right"))
-            ranks[:, feature] = (below + up_to + 1) // 2 - 1
-        return self.quantiles[np.clip(ranks, 0, last)]
-
-
 @dataclass(kw_only=True)
 class ScMoMaT:
     """The options that the package's description recommends.
@@ -85,7 +63,11 @@ class ScMoMaT:
         need(CARD["wraps"])
         need_counts(train, "scMoMaT")
         ranked = set(train.modalities) - lsi_of(train)
-        self.ranks = {m: Ranks(train.observing(m).counts[m]) for m in ranked}
+        self.ordered, self.quantiles = {}, {}
+        for m in ranked:
+            self.ordered[m] = np.sort(train.observing(m).counts[m].toarray(), axis=0)
+            quantiles = np.log1p(self.ordered[m]).mean(axis=1, dtype=np.float64)
+            self.quantiles[m] = quantiles / max(quantiles.max(), 1e-12)
         batches = list(chain.from_iterable(map(_by_batch, train.blocks)))
         if min(map(len, batches)) < 10:
             raise NotApplicable("scMoMaT needs at least 10 cells of every set of modalities")
@@ -113,11 +95,10 @@ class ScMoMaT:
         for m in train.modalities:
             having = [number for number, x in enumerate(batches) if m in x.values]
             sizes = np.array([len(batches[number]) for number in having], dtype=np.float64)
-            scales = [float(model.scales[m][number]) for number in having]
-            scale = np.average(scales, weights=sizes)
+            scale = np.average([float(model.scales[m][i]) for i in having], weights=sizes)
             basis = scale * shared @ model.softmax(model.C_feats[m].detach()).T
             self.bases[m] = basis.cpu().numpy().astype(np.float64)  # (factors, features)
-            offsets = [model.b_feats[m][number].cpu().numpy().ravel() for number in having]
+            offsets = [model.b_feats[m][i].cpu().numpy().ravel() for i in having]
             self.offsets[m] = np.average(offsets, axis=0, weights=sizes)  # (features,)
         steps = sorted({1, *range(interval, self.iterations + 1, interval)})
         return [
@@ -140,10 +121,17 @@ class ScMoMaT:
         return (factors * _on_simplex(quadratic, linear)).astype(np.float32)
 
     def _prepared(self, cells: Cells, modality: str) -> np.ndarray:
-        counts = cells.counts[modality]
-        if modality in self.ranks:
-            return self.ranks[modality].of(counts)
-        return (counts.toarray() > 0).astype(np.float64)
+        """Return open peaks, or quantiles by rank among the train cells, (cells, features)."""
+        x = cells.counts[modality].toarray()
+        if modality not in self.ordered:
+            return (x > 0).astype(np.float64)
+        ranks = np.empty(x.shape, dtype=np.int64)
+        for feature, ordered in enumerate(self.ordered[modality].T):
+            below = np.searchsorted(ordered, x[:, feature], "left")
+            up_to = np.searchsorted(ordered, x[:, feature], "right")
+            ranks[:, feature] = (below + up_to + 1) // 2 - 1  # ties take their mean rank
+        quantiles = self.quantiles[modality]
+        return quantiles[np.clip(ranks, 0, len(quantiles) - 1)]
 
 
 def _by_batch(block: Cells) -> list[Cells]:

@@ -38,16 +38,11 @@ CARD = {
     "space": ("beta", "gamma", "latent"),
 }
 
-# recommendations of the user guide; the first epoch, and the last, in which a weight rises from 0
+# recommendations of the user guide; a weight rises from 0 from the first to the last of two epochs
 RECIPES = {
     "citeseq": {
         "beta": 1.5,
         "gamma": 5.0,
-        "decoder_dropout": 0.0,
-        "kl_anneal_start": 0,
-        "kl_anneal_end": 0,
-        "align_anneal_start": 0,
-        "align_anneal_end": 0,
     },
     "multiome": {
         "beta": 1.25,
