@@ -177,7 +177,6 @@ def _called(entry: _Entry, beside: str) -> str:
 
 @cache
 def _entries(room: str) -> dict[str, _Entry]:
-    """Return every id of a room, sorted as if each had a file."""
     entries: dict[str, _Entry] = {}
     folders = [(PACKAGE / folder).rglob("[!_]*.py") for folder in FOLDERS.get(room, (room,))]
     for path in sorted(chain.from_iterable(folders)):
@@ -264,7 +263,6 @@ def _functions(method: str) -> tuple[ast.FunctionDef, ...]:
 
 
 def _public(path: Path, kind: type) -> dict[str, ast.AST]:
-    """Return name -> public class or function of a file, in its order."""
     nodes = [node for node in _tree(path).body if isinstance(node, kind)]
     return {node.name: node for node in nodes if not node.name.startswith("_")}
 

@@ -143,8 +143,8 @@ def _typed(cells: Cells) -> Cells:
 def _minibatch(sizes: np.ndarray) -> int:
     """Return the smallest size, at least the package's, whose last minibatch has several cells.
 
-    The first model learns from all cells; the second from as many of each type as the type of middle
-    size has; types of that size count once. `sizes`: cells of each type.
+    The second model learns from as many cells of each type as the type of middle size has; types of
+    that size count once. `sizes`: cells of each type.
     """
     middle = int(np.sort(sizes)[(len(sizes) - 1) // 2])
     balanced = middle * (1 + int((sizes != middle).sum()))

@@ -50,6 +50,8 @@ class MaxFuse(Moved):
 
     Attributes
     ----------
+    latent
+        Most dimensions of the latent.
     graph_neighbors
         Of the graphs within a modality.
     smoothing

@@ -165,7 +165,6 @@ class Midas:
         return self.net(inputs)
 
     def _expected(self, decoded: Tensor, target: str) -> Tensor:
-        """Return expected values given log rates or chances of open peaks, (cells, features)."""
         normalization = self.normalizations[target]
         if normalization.kind == "lsi":
             return expected_lsi(decoded, normalization)

@@ -102,7 +102,7 @@ class Moscot(Moved):
         return [features.of(drawn[m], m).astype(np.float64) for m in pair]
 
     def _plan(self, within: list[np.ndarray], between: list[np.ndarray]) -> np.ndarray:
-        """Return the coupling of source and target, (cells, cells); not finite if there is none."""
+        """Return the coupling of source and target, (cells, cells), NaN without a solution."""
         from anndata import AnnData
         from moscot.problems.cross_modality import TranslationProblem
 

@@ -125,7 +125,6 @@ class Multigrate(Blockwise):
         return history
 
     def _data(self, train: Split):
-        """Return one table of all train cells and modalities, zero if not measured."""
         from scipy import sparse
 
         blocks = train.blocks
@@ -170,7 +169,6 @@ class Multigrate(Blockwise):
         return side_by_side(cells, self.widths, self._read)
 
     def _read(self, cells: Cells, modality: str) -> np.ndarray:
-        """Return counts of RNA, log-normalised peaks or CLR of proteins, (cells, features)."""
         normalization = self.normalizations[modality]
         if normalization.kind == "clr":
             # at least 0: the package reads a cell with a sum of 0 or less as not measured

@@ -119,14 +119,14 @@ class MultiVae:
                 )
 
             chosen, validating = split_off(train.observing(*train.modalities), seed)
-            features = dict(train.features)
+            self.features = dict(train.features)
             config = getattr(models, f"{self.model_name}Config")(
-                n_modalities=len(features),
+                n_modalities=len(self.features),
                 latent_dim=self.latent,
-                input_dims={m: (width,) for m, width in features.items()},
+                input_dims={m: (width,) for m, width in self.features.items()},
                 **{key: getattr(self, name) for key, name in self.options.items()},
             )
-            networks = _networks(features, self.hidden, self.latent)
+            networks = _networks(self.features, self.hidden, self.latent)
             model = getattr(models, self.model_name)(config, **networks)
             if self.spread == "learned":
                 for modality, decoder in networks["decoders"].items():
@@ -168,10 +168,17 @@ class MultiVae:
         return by_pieces(imputed, cells, device())
 
     def _inputs(self, x: Minibatch) -> dict[str, object]:
+        """Return the observed modalities, and zeros for the others, which the package ignores."""
         from multivae.data import MultimodalBaseDataset
 
         observed = dict(x.items())
-        return {"inputs": MultimodalBaseDataset(observed), "cond_mod": list(observed)}
+        of_device = next(iter(observed.values())).device
+        absent = {
+            m: torch.zeros(x.cells, width, device=of_device)
+            for m, width in self.features.items()
+            if m not in observed
+        }
+        return {"inputs": MultimodalBaseDataset(observed | absent), "cond_mod": list(observed)}
 
 
 def _load_torchvision() -> None:

@@ -70,7 +70,7 @@ class MultiVI(Blockwise):
         Dimensions of z and of the networks. None: for the networks the square root of the number of
         peaks (of genes without ATAC), at most 128; for z the square root of that.
     epochs
-        Most epochs; it stops after 50 without a better reconstruction of the validation cells.
+        Most epochs; it stops after 50 without a better loss of the validation cells.
     """
 
     latent: Annotated[int, "at least 1", {"int": [10, 40], "log": True}] | None = None
@@ -106,7 +106,6 @@ class MultiVI(Blockwise):
         return history
 
     def _data(self, train: Split):
-        """Return all train cells, with rows of zeros where a modality is absent."""
         from mudata import MuData
         from scipy import sparse
 

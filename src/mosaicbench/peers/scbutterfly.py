@@ -77,7 +77,7 @@ class ScButterfly(Blockwise):
     latent
         Dimensions of z.
     noise
-        Fraction of an RNA cell's values that are hidden from its encoder in a training step.
+        Fraction of an RNA cell's values that a training step hides from the encoder.
     discriminator
         Weight of the discriminators' cross-entropy.
     pretraining, epochs

@@ -3,8 +3,7 @@
     loss = NLL of each + w_transport <P, |z_a - z_b|> + w_sinkhorn S(z_a, z_b)
     P = partial transport by linked features
 
-P moves a fraction `mass` of a minibatch's cells; S is an unbalanced Sinkhorn divergence. Reference:
-Samaran et al. 2024.
+S is an unbalanced Sinkhorn divergence. Reference: Samaran et al. 2024.
 """
 
 from __future__ import annotations
@@ -81,7 +80,7 @@ class ScConfluence(Blockwise):
     Attributes
     ----------
     latent
-        Dimensions of z; the package takes at most as many as a modality has features.
+        Most dimensions of z.
     reach
         Distance from which the Sinkhorn divergence drops mass instead of moving it.
     transport, sinkhorn
@@ -156,7 +155,6 @@ class ScConfluence(Blockwise):
         return rows
 
     def _learn_inputs(self, cells: Cells, modality: str, seed: int) -> None:
-        """Learn IDF and means of open peaks, and the components of RNA or peaks."""
         kind = self.normalizations[modality].kind
         if kind == "lsi":
             times = np.maximum(np.asarray((cells.counts[modality] > 0).sum(0)).ravel(), 1)
@@ -168,7 +166,6 @@ class ScConfluence(Blockwise):
             self.pca[modality] = pca(values, COMPONENTS, seed).fit(values)
 
     def _table(self, cells: Cells, modality: str, names: np.ndarray):
-        """Return train cells as the package wants them; it keeps the order of numbered batches."""
         numbers = np.searchsorted(names, cells.batches.astype(str))
         data = table(self._values(cells, modality), cells.names, modality, batch=numbers)
         data.obsm["read"] = self._read(cells, modality)

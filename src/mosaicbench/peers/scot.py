@@ -81,7 +81,6 @@ class SCOT(Moved):
                 self.moved[m] = self._transported(lengths, m, first) @ places[first]
 
     def _paths(self, x: np.ndarray) -> np.ndarray:
-        """Return lengths of shortest paths between cells, at most 1, (cells, cells)."""
         k = max(1, min(self.graph_neighbors, len(x) // 5))
         graph = kneighbors_graph(x, k, mode="connectivity", metric="correlation")
         paths = shortest_path(graph, directed=False, unweighted=True)

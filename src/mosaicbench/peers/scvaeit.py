@@ -55,8 +55,7 @@ class ScVaeit(Blockwise):
     unobserved
         Weight of masked features; observed ones have 1 minus it.
     kl
-        Weight of the divergence of the posterior given the rest from that given all observed
-        features.
+        Weight of the divergence of the posterior given the rest from that given all features.
     epochs
         There is no early stopping: the package would also write every epoch to the disk.
     """

@@ -62,7 +62,7 @@ class TotalVI(Blockwise):
     latent
         Dimensions of z.
     epochs
-        Most epochs; it stops after 45 without a better ELBO of the validation cells. None takes the
+        Most epochs; it stops after 45 without a better ELBO of the validation cells. None: the
         package's rule, at most 400.
     without
         Fraction of the paired cells that is given a second time, without proteins.

@@ -3,8 +3,7 @@
     loss = 1/2 mean_m { - log p(x_m | z_m) } + 1/2 mean_{m != n} { - log p(x_n | z_m) }
            + beta mean_m KL(q_m || p) + gamma mean_{m != n} KL(q_m || q_n)
 
-A cell's joint latent is the mean of its posteriors, weighted by precision. Source: the package's
-README and user guide.
+A joint latent is the mean of the posteriors, weighted by precision. Source: the package's guide.
 """
 
 from __future__ import annotations
@@ -40,10 +39,7 @@ CARD = {
 
 # recommendations of the user guide; a weight rises from 0 from the first to the last of two epochs
 RECIPES = {
-    "citeseq": {
-        "beta": 1.5,
-        "gamma": 5.0,
-    },
+    "citeseq": {"beta": 1.5, "gamma": 5.0},
     "multiome": {
         "beta": 1.25,
         "gamma": 4.35,

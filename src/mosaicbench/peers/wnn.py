@@ -47,8 +47,7 @@ class WNN:
     components
         Principal components of a modality, except LSI.
     neighbors
-        Of each cell in a modality's graph; also the number of train cells by each modality that a
-        cell takes its weights from.
+        Of each cell in a modality's graph; a cell takes the weights of as many train cells.
     bandwidth_neighbors
         muon's `n_bandwidth_neighbors`.
     """
