@@ -121,7 +121,7 @@ def teaseq(
     wells
         Well -> what its files' names begin with, before "_tea".
     suffix
-        How the well stands behind a barcode in the table of types.
+        How a barcode ends with the well in the table of types.
     """
     truths, rows = [], []
     all_types, all_counts = _simulated(cells * len(wells), ("rna", "atac", "adt"), seed=3)
@@ -300,7 +300,7 @@ def mirrored(folder: Path) -> dict[str, Truth]:
 def registered(mirror: Path, address: str, path: Path) -> None:
     """Write a registry like the project's own, with the stand-ins' addresses, lengths and checksums.
 
-    A length or checksum stands in it exactly where the project's own states one.
+    It has a length or checksum exactly where the project's own has one.
     """
     entries = {}
     for folder in sorted(mirror.iterdir()):

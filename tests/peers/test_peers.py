@@ -323,7 +323,8 @@ def test_in_its_own_environment(name, tmp_path):
     split = cut_small(dataset, kind_of(name), tmp_path / "split")
     few = poisoned(split, tmp_path / "few")
     query = read_split(few / "query.h5mu", "query")
-    write_split(few / "query.h5mu", query[query.obs_names[4:9]].copy())
+    names = np.concatenate([cells.obs_names[4:9] for cells in query.mod.values()])
+    write_split(few / "query.h5mu", query[np.unique(names)].copy())
     splits = [split, poisoned(split, tmp_path / "poisoned"), few]
     folders = [tmp_path / f"run-{number}" for number in range(3)]
     python = python_of(name)
@@ -333,8 +334,8 @@ def test_in_its_own_environment(name, tmp_path):
     whole, of_few = by_source(folders[0]), by_source(folders[2])
     assert set(whole) == set(of_few) == expected
     for what, cells in of_few.items():
-        same = whole[what][cells.obs_names].X
-        np.testing.assert_allclose(cells.X, same, atol=1e-4, err_msg=what)
+        assert len(cells) == 5
+        np.testing.assert_allclose(cells.X, whole[what].X[4:9], atol=1e-4, err_msg=what)
     # matilda and uniPort keep no history
     assert len(read_table(folders[0] / "history.tsv")) == hyperparameters.get("epochs", 0)
     wraps = catalog.card("methods", name)["wraps"]
