@@ -1,6 +1,6 @@
-"""What this project's methods and the package multivae's pay for the same cells, with the same weights and the same draws.
+"""Losses and gradients of this project's methods and multivae's, for the same weights and draws.
 
-Run by the Python of multivae's own environment. Prints JSON: what is compared -> [ours, theirs].
+Run by the Python of multivae's environment. Prints JSON: quantity -> [ours, theirs].
 """
 
 import json
@@ -98,7 +98,8 @@ for objective in ("iwae", "dreg"):
     compare(f"mmvae {objective}", ours, own, other * len(FEATURES) / CELLS)
 del compared["mmvae dreg: loss"]  # a surrogate, whose gradient alone means something
 
-# Here each cell draws its subset. Posteriors are made as narrow as points, and every cell stands in each subset's part once.
+# Our cells draw their subsets. Posteriors are as narrow as points, and each subset's part has every
+# cell once.
 ours, theirs = pair(mopoe.MoPoE(latent=LATENT), MoPoE, MoPoEConfig, narrow=-20.0)
 encode = ours.encode
 ours.encode = lambda x: {m: Normal(q.mean, q.stddev * math.exp(-10)) for m, q in encode(x).items()}

@@ -105,8 +105,8 @@ def assert_same_outputs(first, second):
 
 def _outputs(folder):
     latents, imputed = read_latents(folder / "latents.h5ad"), read_imputed(folder / "imputed.h5mu")
-    draws = {f"draws of {direction}": draws_of(imputed, direction) for direction in imputed.mod}
     values = {direction: cells.X for direction, cells in imputed.mod.items()}
-    return latents.X, values | {
-        name: found.values for name, found in draws.items() if found is not None
-    }
+    for direction in imputed.mod:
+        if (draws := draws_of(imputed, direction)) is not None:
+            values[f"draws of {direction}"] = draws.values
+    return latents.X, values

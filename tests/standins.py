@@ -8,7 +8,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,44 +55,23 @@ class Truth:
 def multiome(folder: Path, *, cells: int = 260) -> Truth:
     """Write an ARC file with some bad nuclei, and SCENT's table, which lacks some cells and has some that the file lacks."""
     rng, (types, counts) = np.random.default_rng(1), _simulated(cells, ("rna", "atac"), seed=1)
-    counts = {
-        "rna": 50 * counts["rna"],
-        "atac": 400 * counts["atac"],
-    }  # as deep as the real one, for the same quality control
+    counts = {"rna": 50 * counts["rna"], "atac": 400 * counts["atac"]}  # as deep as the real one
     counts["rna"][:5, 0] += np.round(0.6 * counts["rna"][:5].sum(1))  # mitochondrial
-    barcodes = _barcodes(cells, rng)
-    _write_arc(
-        folder / "pbmc_granulocyte_sorted_10k_filtered_feature_bc_matrix.h5",
-        counts,
-        [f"{b}-1" for b in barcodes],
-        rng,
-    )
+    barcodes = [f"{barcode}-1" for barcode in _barcodes(cells, rng)]
+    file = folder / "pbmc_granulocyte_sorted_10k_filtered_feature_bc_matrix.h5"
+    _write_arc(file, counts, barcodes, rng)
     listed = np.sort(rng.choice(cells, cells - 20, replace=False))
-    others = [f"{barcode}-1" for barcode in _barcodes(15, rng)]
-    names = [f"{barcodes[i]}-1" for i in listed] + others
-    table = pd.DataFrame(
-        {"nCount_RNA": np.arange(len(names), dtype=float)}, index=pd.Index(names, dtype=object)
-    )
-    rdata.write_rds(
-        folder / "pbmc_multimodal.meta.rds",
-        table.assign(**{"predicted.id": [*types[listed], *["NK"] * 15]}),
-    )
+    names = [barcodes[i] for i in listed] + [f"{barcode}-1" for barcode in _barcodes(15, rng)]
+    table = pd.DataFrame({"nCount_RNA": 1.0}, index=pd.Index(names, dtype=object))
+    table["predicted.id"] = [*types[listed], *["NK"] * 15]
+    rdata.write_rds(folder / "pbmc_multimodal.meta.rds", table)
     known = np.full(cells, "", dtype=object)
     known[listed] = types[listed]
-    rna, atac, mito = (
-        counts["rna"].sum(1),
-        counts["atac"].sum(1),
-        counts["rna"][:, :MITOCHONDRIAL].sum(1),
-    )
-    good = (rna >= 1000) & (rna <= 25000) & (mito <= 0.2 * rna) & (atac >= 5000) & (atac <= 70000)
-    kept = np.flatnonzero(good)
-    cells_kept = [f"{barcodes[i]}-1" for i in kept]
-    return Truth(
-        cells_kept,
-        list(known[kept]),
-        ["all"] * len(kept),
-        {kind: matrix[kept] for kind, matrix in counts.items()},
-    )
+    rna, atac = counts["rna"].sum(1), counts["atac"].sum(1)
+    mitochondrial = counts["rna"][:, :MITOCHONDRIAL].sum(1)
+    good = (rna >= 1000) & (rna <= 25000) & (atac >= 5000) & (atac <= 70000)
+    rows = np.flatnonzero(good & (mitochondrial <= 0.2 * rna))
+    return _truth(barcodes, known, ["all"] * cells, counts, rows)
 
 
 def hao(folder: Path, *, cells: int = 320, chemistry: str = "3P") -> Truth:
@@ -105,42 +83,27 @@ def hao(folder: Path, *, cells: int = 320, chemistry: str = "3P") -> Truth:
     donors = np.array([f"P{i % 8 + 1}" for i in range(cells)])
     genes = [f"GENE{i}" for i in range(counts["rna"].shape[1])]
     genes[5] = "GENE4.1"  # Seurat's mark of a duplicated symbol
-    for kind, sample, features in (
-        ("RNA", rna, genes),
-        ("ADT", adt, PROTEINS[: counts["adt"].shape[1]]),
-    ):
-        stem = f"{sample}_{kind}_{chemistry}"
+    for kind, sample, features in (("RNA", rna, genes), ("ADT", adt, PROTEINS)):
+        stem, x = f"{sample}_{kind}_{chemistry}", counts[kind.lower()].T.astype(int)
         matrix = io.BytesIO()
-        mmwrite(matrix, sparse.coo_matrix(counts[kind.lower()].T.astype(int)), field="integer")
+        mmwrite(matrix, sparse.coo_matrix(x), field="integer")
         _gzip(folder / f"{stem}-matrix.mtx.gz", matrix.getvalue())
-        _gzip(folder / f"{stem}-barcodes.tsv.gz", "".join(f"{name}\n" for name in names).encode())
-        _gzip(
-            folder / f"{stem}-features.tsv.gz", "".join(f"{name}\n" for name in features).encode()
-        )
+        for part, lines in (("barcodes", names), ("features", features)):
+            text = "".join(f"{line}\n" for line in lines)
+            _gzip(folder / f"{stem}-{part}.tsv.gz", text.encode())
     fine = np.where(doublet, "Doublet", types)
     columns = {
-        "nCount_RNA": counts["rna"].sum(1),
         "lane": [name.split("_")[0] for name in names],
         "donor": donors,
         "time": "0",
-    }
-    columns |= {
         "celltype.l1": [str(name).split()[0] for name in types],
         "celltype.l2": fine,
         "celltype.l3": fine,
         "Batch": "Batch1",
     }
-    table = pd.DataFrame(columns, index=pd.Index(names, dtype=object)).sample(
-        frac=1, random_state=0
-    )
+    table = pd.DataFrame(columns, index=names).sample(frac=1, random_state=0)
     _gzip(folder / f"GSE164378_sc.meta.data_{chemistry}.csv.gz", table.to_csv().encode())
-    kept = {kind: matrix[~doublet] for kind, matrix in counts.items()}
-    return Truth(
-        [n for n, d in zip(names, doublet, strict=True) if not d],
-        list(types[~doublet]),
-        list(donors[~doublet]),
-        kept,
-    )
+    return _truth(names, types, donors, counts, np.flatnonzero(~doublet))
 
 
 def teaseq(
@@ -158,57 +121,40 @@ def teaseq(
     wells
         Well -> what its files' names begin with, before "_tea".
     suffix
-        How the well stands behind a barcode in the table of types.
+        How a barcode ends with the well in the table of types.
     """
     truths, rows = [], []
     all_types, all_counts = _simulated(cells * len(wells), ("rna", "atac", "adt"), seed=3)
     for order, (well, stem) in enumerate(wells.items()):
-        rng, own = np.random.default_rng(3 + order), slice(cells * order, cells * (order + 1))
-        types, counts = (
-            all_types[own].copy(),
-            {kind: matrix[own] for kind, matrix in all_counts.items()},
-        )
+        rng, of_well = np.random.default_rng(3 + order), slice(cells * order, cells * (order + 1))
+        types = all_types[of_well].copy()
+        counts = {kind: matrix[of_well] for kind, matrix in all_counts.items()}
         barcodes, empty = _barcodes(cells, rng), _barcodes(400, rng)
         names = [f"{barcode}-1" for barcode in barcodes]
         of_arc, of_adt = ("fulldepth", "fulldepth") if well == "W1" else ("200M", "48M")
         file = folder / f"{stem}_tea_{of_arc}_cellranger-arc_filtered_feature_bc_matrix.h5"
         _write_arc(file, {kind: counts[kind] for kind in ("rna", "atac")}, names, rng)
-        droplets = np.concatenate(
-            [counts["adt"], rng.poisson(0.05, (400, counts["adt"].shape[1]))]
-        ).astype(int)
-        table = pd.DataFrame(droplets, columns=PROTEINS[: droplets.shape[1]])
+        noise = rng.poisson(0.05, (400, len(PROTEINS)))
+        droplets = np.concatenate([counts["adt"], noise]).astype(int)
+        table = pd.DataFrame(droplets, columns=PROTEINS)
         table.insert(0, "total", droplets.sum(1))
         table.insert(0, "cell_barcode", [*barcodes, *empty])
         table = table.drop(index=LOST).sample(frac=1, random_state=0)
         _gzip(folder / f"{stem}_tea_{of_adt}_adt_counts.csv.gz", table.to_csv(index=False).encode())
         types[rng.choice(cells, cells // 8, replace=False)] = ""
-        rows += [
-            (barcode + suffix.format(number=well[1:]), kind)
-            for barcode, kind in zip(barcodes, types, strict=True)
-            if kind
-        ]
-        keep = np.arange(cells) != LOST
-        kept = {kind: matrix[keep] for kind, matrix in counts.items()}
-        labels = list(types[keep]) if label_subset else [""] * (cells - 1)
-        truths.append(
-            Truth(
-                [f"{well}_{names[i]}" for i in np.flatnonzero(keep)],
-                labels,
-                [well] * (cells - 1),
-                kept,
-            )
-        )
+        end = suffix.format(number=well[1:])
+        rows += [(f"{b}{end}", kind) for b, kind in zip(barcodes, types, strict=True) if kind]
+        known = types if label_subset else np.full(cells, "")
+        kept, cell_names = np.arange(cells) != LOST, [f"{well}_{name}" for name in names]
+        truths.append(_truth(cell_names, known, [well] * cells, counts, np.flatnonzero(kept)))
     if label_subset:
         table = pd.DataFrame(rows, columns=["barcode", "seurat_pbmc_cell_type"])
         table["predicted.celltype.l2"] = table["seurat_pbmc_cell_type"]
-        with zipfile.ZipFile(folder / "elife-63632-fig4-data2-v1.zip", "w") as archive:
-            archive.writestr(
-                "elife-63632-fig4-data2-v1/Figure4_SourceData2_TypeLabelsUMAP.csv",
-                table.to_csv(index=False),
-            )
-            archive.writestr(
-                "__MACOSX/elife-63632-fig4-data2-v1/._Figure4_SourceData2_TypeLabelsUMAP.csv", ""
-            )
+        stem = "elife-63632-fig4-data2-v1"
+        with zipfile.ZipFile(folder / f"{stem}.zip", "w") as archive:
+            name = f"{stem}/Figure4_SourceData2_TypeLabelsUMAP.csv"
+            archive.writestr(name, table.to_csv(index=False))
+            archive.writestr(f"__MACOSX/{name.replace('/', '/._')}", "")
     kinds = ("rna", "atac", "adt") if len(wells) == 1 else ("rna", "adt")
     return Truth(
         sum((truth.cells for truth in truths), []),
@@ -222,33 +168,21 @@ def neurips(folder: Path, *, kind: str, cells: int = 150) -> Truth:
     """Write one packed h5ad with both modalities side by side, counts in a layer and normalised values in X."""
     rng, (types, counts) = np.random.default_rng(6), _simulated(cells, ("rna", kind), seed=6)
     batches = [f"s{i % 2 + 1}d{i % 3 + 1}" for i in range(cells)]
-    names = [
-        f"{barcode}-1-{batch}"
-        for barcode, batch in zip(_barcodes(cells, rng), batches, strict=True)
-    ]
-    features = {"rna": [f"GENE{i}" for i in range(counts["rna"].shape[1])], "adt": PROTEINS}
-    features["atac"] = [
-        f"chr1-{1000 * i + 1}-{1000 * i + 900}" for i in range(counts[kind].shape[1])
-    ]
+    barcodes = _barcodes(cells, rng)
+    names = [f"{barcode}-1-{batch}" for barcode, batch in zip(barcodes, batches, strict=True)]
+    genes, others = counts["rna"].shape[1], counts[kind].shape[1]
+    peaks = [f"chr1-{1000 * i + 1}-{1000 * i + 900}" for i in range(others)]
+    features = [f"GENE{i}" for i in range(genes)] + (PROTEINS if kind == "adt" else peaks)
     both = sparse.csr_matrix(np.concatenate([counts["rna"], counts[kind]], axis=1))
-    types_of = ["GEX"] * counts["rna"].shape[1] + [kind.upper()] * counts[kind].shape[1]
-    var = pd.DataFrame(
-        {"feature_types": pd.Categorical(types_of)},
-        index=features["rna"] + features[kind][: counts[kind].shape[1]],
-    )
-    site = pd.Categorical([batch[:2] for batch in batches])
-    obs = pd.DataFrame(
-        {"cell_type": pd.Categorical(types), "batch": pd.Categorical(batches), "Site": site},
-        index=names,
-    )
-    with tempfile.TemporaryDirectory() as temporary:
-        file = Path(temporary) / "x.h5ad"
-        anndata.AnnData(both.log1p(), obs=obs, var=var, layers={"counts": both}).write_h5ad(file)
-        stem = {"adt": "cite", "atac": "multiome"}[kind]
-        _gzip(
-            folder / f"GSE194122_openproblems_neurips2021_{stem}_BMMC_processed.h5ad.gz",
-            file.read_bytes(),
-        )
+    types_of = pd.Categorical(["GEX"] * genes + [kind.upper()] * others)
+    var = pd.DataFrame({"feature_types": types_of}, index=features)
+    columns = {"cell_type": types, "batch": batches, "Site": [batch[:2] for batch in batches]}
+    obs = pd.DataFrame(columns, index=names, dtype="category")
+    stem = {"adt": "cite", "atac": "multiome"}[kind]
+    file = folder / f"GSE194122_openproblems_neurips2021_{stem}_BMMC_processed.h5ad"
+    anndata.AnnData(both.log1p(), obs=obs, var=var, layers={"counts": both}).write_h5ad(file)
+    _gzip(folder / f"{file.name}.gz", file.read_bytes())
+    file.unlink()
     return Truth(names, list(types), batches, counts)
 
 
@@ -277,27 +211,23 @@ def cll(folder: Path, *, patients: int = 20) -> tuple[dict[str, pd.DataFrame], d
     """
     rng, names = np.random.default_rng(8), [f"H{i:03d}" for i in range(patients)]
     sizes = {"Drugs": 5, "Methylation": 9, "mRNA": 12, "Mutations": 4}
-    values = {name: rng.standard_normal((n, patients)) for name, n in sizes.items()}
-    tables = {
-        name: pd.DataFrame(x, [f"{name}{j}" for j in range(len(x))], names)
-        for name, x in values.items()
-    }
-    tables["Mutations"] = (
-        (tables["Mutations"] > 0).astype(float).rename(index={"Mutations0": "IGHV"})
-    )
+    tables = {}
+    for name, n in sizes.items():
+        features = [f"{name}{j}" for j in range(n)]
+        tables[name] = pd.DataFrame(rng.standard_normal((n, patients)), features, names)
+    mutations = (tables["Mutations"] > 0).astype(float)
+    tables["Mutations"] = mutations.rename(index={"Mutations0": "IGHV"})
     tables["mRNA"][list(NOT_SEQUENCED)] = np.nan
     tables["Methylation"].iloc[4, 5] = np.nan
-    rdata.write_rda(
-        folder / "CLL_data.RData", {"CLL_data": tables}, constructor_dict={pd.DataFrame: _r_matrix}
-    )
-    status = dict(
-        zip(names, rng.choice(["0", "1", "NA"], patients, p=[0.4, 0.4, 0.2]), strict=True)
-    )
-    shuffled = pd.DataFrame(
-        {"sample": names, "Gender": "m", "IGHV": [status[name] for name in names]}
-    ).iloc[::-1]
-    shuffled.to_csv(folder / "sample_metadata.txt", sep="\t", index=False)
-    return tables, dict(reversed(status.items()))
+    _write_rda(folder / "CLL_data.RData", {"CLL_data": tables})
+    status = rng.choice(["0", "1", "NA"], patients, p=[0.4, 0.4, 0.2])
+    clinical = pd.DataFrame({"sample": names, "Gender": "m", "IGHV": status}).iloc[::-1]
+    clinical.to_csv(folder / "sample_metadata.txt", sep="\t", index=False)
+    return tables, dict(zip(clinical["sample"], clinical["IGHV"], strict=True))
+
+
+def _write_rda(path: Path, content: dict) -> None:
+    rdata.write_rda(path, content, constructor_dict={pd.DataFrame: _r_matrix})
 
 
 def _r_matrix(table: pd.DataFrame, converter: object) -> object:
@@ -317,49 +247,31 @@ def breast_tcga(folder: Path) -> dict[str, dict]:
         ("data.test", 7, ("mirna", "mrna")),
     ):
         index = [f"{part[5:7].upper()}{i:02d}" for i in range(tumours)]
-        tables = {
-            n: pd.DataFrame(rng.standard_normal((tumours, 6)), index, [f"{n}{j}" for j in range(6)])
-            for n in names
-        }
-        content[part] = tables | {
-            "subtype": np.array([("Basal", "Her2", "LumA")[i % 3] for i in range(tumours)])
-        }
-    rdata.write_rda(
-        folder / "breast.TCGA.rda",
-        {"breast.TCGA": content},
-        constructor_dict={pd.DataFrame: _r_matrix},
-    )
+        content[part] = {}
+        for name in names:
+            features = [f"{name}{j}" for j in range(6)]
+            x = rng.standard_normal((tumours, 6))
+            content[part][name] = pd.DataFrame(x, index, features)
+        content[part]["subtype"] = np.resize(["Basal", "Her2", "LumA"], tumours)
+    _write_rda(folder / "breast.TCGA.rda", {"breast.TCGA": content})
     return content
 
 
 def tcga_brca(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, str]]:
     """Write Xena's tables; return expression and methylated shares, features x samples, and sample -> status as written."""
-    rng, names = (
-        np.random.default_rng(9),
-        np.array([f"TCGA-A{i % 3}-A{i:03d}-0{1 + 5 * (i % 9 == 0)}" for i in range(24)]),
-    )
-    expression = pd.DataFrame(
-        np.abs(rng.normal(8, 2, (15, 20))), [f"GENE{j}" for j in range(15)], names[:20]
-    )
-    shares = pd.DataFrame(
-        rng.beta(0.5, 0.5, (30, 19)), [f"cg{j:08d}" for j in range(30)], names[5:]
-    )
+    rng = np.random.default_rng(9)
+    names = [f"TCGA-A{i % 3}-A{i:03d}-0{1 + 5 * (i % 9 == 0)}" for i in range(24)]
+    genes, sites = [f"GENE{j}" for j in range(15)], [f"cg{j:08d}" for j in range(30)]
+    expression = pd.DataFrame(np.abs(rng.normal(8, 2, (15, 20))), genes, names[:20])
+    shares = pd.DataFrame(rng.beta(0.5, 0.5, (30, 19)), sites, names[5:])
     shares.iloc[3] = np.nan
     shares.iloc[7, 2] = np.nan
     for file, table in (("HiSeqV2.gz", expression), ("HumanMethylation450.gz", shares)):
         table.to_csv(folder / file, sep="\t", index_label="sample", na_rep="NA", compression="gzip")
-    status = dict(
-        zip(
-            names,
-            rng.choice(["Positive", "Negative", "Indeterminate", ""], len(names)),
-            strict=True,
-        )
-    )
-    table = pd.DataFrame(
-        {"sampleID": list(status), "AGE": 50, "ER_Status_nature2012": list(status.values())}
-    )
+    status = rng.choice(["Positive", "Negative", "Indeterminate", ""], len(names))
+    table = pd.DataFrame({"sampleID": names, "AGE": 50, "ER_Status_nature2012": status})
     table.to_csv(folder / "BRCA_clinicalMatrix", sep="\t", index=False)
-    return expression, shares, status
+    return expression, shares, dict(zip(names, status, strict=True))
 
 
 def mirrored(folder: Path) -> dict[str, Truth]:
@@ -388,53 +300,45 @@ def mirrored(folder: Path) -> dict[str, Truth]:
 def registered(mirror: Path, address: str, path: Path) -> None:
     """Write a registry like the project's own, with the stand-ins' addresses, lengths and checksums.
 
-    A length or checksum stands in it exactly where the project's own states one.
+    It has a length or checksum exactly where the project's own has one.
     """
     entries = {}
-    for dataset in sorted(folder.name for folder in mirror.iterdir()):
-        stanza = registry.load()[dataset]
-        files = {
-            name: facts for name, facts in stanza["files"].items() if not facts.get("optional")
-        }
-        entries[dataset] = stanza | {
-            "files": {
-                name: _facts(mirror / dataset / name, address, known)
-                for name, known in files.items()
-            }
-        }
+    for folder in sorted(mirror.iterdir()):
+        stanza, files = registry.load()[folder.name], {}
+        for name, known in stanza["files"].items():
+            if not known.get("optional"):
+                files[name] = _facts(folder / name, address, known)
+        entries[folder.name] = stanza | {"files": files}
     path.write_text(yaml.safe_dump(entries, sort_keys=False))
 
 
 def _facts(file: Path, address: str, known: dict) -> dict:
     content = file.read_bytes()
-    facts = {
-        "url": f"{address}/{file.parent.name}/{file.name}",
-        "bytes": None if known["bytes"] is None else len(content),
-    }
-    return facts | {
-        kind: hashlib.new(kind, content).hexdigest() for kind in ("md5", "sha256") if kind in known
-    }
+    facts = {"url": f"{address}/{file.parent.name}/{file.name}", "bytes": known["bytes"]}
+    if known["bytes"] is not None:
+        facts["bytes"] = len(content)
+    for kind in {"md5", "sha256"} & known.keys():
+        facts[kind] = hashlib.new(kind, content).hexdigest()
+    return facts
 
 
 def _simulated(
     cells: int, modalities: tuple[str, ...], *, seed: int
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return (cells,) types, and modality -> counts."""
-    sizes = {"n_rna": 300, "n_atac": 500, "n_adt": len(PROTEINS)}
-    whole = simulated.load(
-        None,
-        cells=cells,
-        modalities=modalities,
-        cell_types=len(TYPES),
-        batches=1,
-        seed=seed,
-        **sizes,
-    )
+    sizes = {"n_rna": 300, "n_atac": 500, "n_adt": len(PROTEINS), "cell_types": len(TYPES)}
+    whole = simulated.load(None, cells=cells, modalities=modalities, batches=1, seed=seed, **sizes)
     _, types = np.unique(np.asarray(whole.obs["cell_type"], dtype=str), return_inverse=True)
-    counts = {
-        kind: whole[kind].layers["counts"].toarray().astype(np.float32) for kind in modalities
-    }
+    counts = {kind: cells.layers["counts"].toarray() for kind, cells in whole.mod.items()}
+    counts = {kind: matrix.astype(np.float32) for kind, matrix in counts.items()}
     return np.array(TYPES, dtype=object)[types], counts
+
+
+def _truth(
+    names: list[str], types: np.ndarray, batches: list[str], counts: dict, rows: np.ndarray
+) -> Truth:
+    cells, known, batch = ([column[i] for i in rows] for column in (names, types, batches))
+    return Truth(cells, known, batch, {kind: matrix[rows] for kind, matrix in counts.items()})
 
 
 def _barcodes(n: int, rng: np.random.Generator) -> list[str]:
@@ -451,12 +355,12 @@ def _write_arc(
     """Write Cell Ranger ARC's HDF5, with a duplicated gene name and two peaks on contigs, which the counts do not have."""
     genes, peaks = counts["rna"].shape[1], counts["atac"].shape[1]
     contigs = rng.poisson(1.0, (len(barcodes), len(CONTIGS)))
-    matrix = sparse.csr_matrix(
-        np.concatenate([counts["rna"], counts["atac"], contigs], axis=1).astype(np.int32)
-    )
-    places = [
-        f"chr{i % 22 + 1}:{10_000 + 5_000 * i}-{10_900 + 5_000 * i}" for i in range(peaks)
-    ] + CONTIGS
+    whole = np.concatenate([counts["rna"], counts["atac"], contigs], axis=1)
+    matrix = sparse.csr_matrix(whole.astype(np.int32))
+    starts = [(f"chr{i % 22 + 1}", 5_000 * i) for i in range(max(genes, peaks))]
+    places = [f"{chrom}:{start + 10_000}-{start + 10_900}" for chrom, start in starts[:peaks]]
+    spans = [f"{chrom}:{start + 9_000}-{start + 9_001}" for chrom, start in starts[:genes]]
+    places += CONTIGS
     symbols = [f"GENE{i}" for i in range(genes)]
     symbols[:MITOCHONDRIAL] = ["MT-ND1", "MT-CO1"]
     symbols[9] = symbols[8]
@@ -465,19 +369,14 @@ def _write_arc(
         "name": symbols + places,
         "feature_type": ["Gene Expression"] * genes + ["Peaks"] * len(places),
         "genome": ["GRCh38"] * (genes + len(places)),
-        "interval": [
-            f"chr{i % 22 + 1}:{9_000 + 5_000 * i}-{9_001 + 5_000 * i}" for i in range(genes)
-        ]
-        + places,
+        "interval": spans + places,
     }
     with h5py.File(path, "w") as file:
         group = file.create_group("matrix")
         group["barcodes"] = np.array(barcodes, dtype="S")
         group["data"], group["indices"] = matrix.data, matrix.indices.astype(np.int64)
-        group["indptr"], group["shape"] = (
-            matrix.indptr.astype(np.int64),
-            np.array(matrix.shape[::-1], dtype=np.int32),
-        )
+        group["indptr"] = matrix.indptr.astype(np.int64)
+        group["shape"] = np.array(matrix.shape[::-1], dtype=np.int32)
         table = group.create_group("features")
         table["_all_tag_keys"] = np.array(["genome", "interval"], dtype="S")
         for key, texts in features.items():

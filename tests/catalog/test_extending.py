@@ -34,11 +34,8 @@ def extended(tmp_path_factory):
 
 def test_every_block_of_the_page_is_a_file_or_a_command():
     assert PAGE.count("```") == 2 * (len(FILES) + 1)
-    assert {path.split("/")[-2] for path in FILES if path.endswith(".py")} == {
-        "methods",
-        "metrics",
-        "datasets",
-    }
+    rooms = {path.split("/")[-2] for path in FILES if path.endswith(".py")}
+    assert rooms == {"methods", "metrics", "datasets"}
     assert {path.split("/")[-1].removesuffix(".py") for path in FILES} >= {*METHODS, METRIC}
 
 
@@ -51,16 +48,10 @@ def test_it_is_one_page_and_its_links_lead_somewhere():
 
 def test_its_words_are_those_of_cards():
     rows = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| (.+) \|$", PAGE, flags=re.MULTILINE))
-    known = {
-        "kind": cards.KIND,
-        "scenarios": cards.SCENARIOS,
-        "inputs": cards.INPUTS,
-        "outputs": cards.OUTPUTS,
-        "tested_for": cards.TESTED_FOR,
-    }
-    assert {key: re.findall(r"`(\w+)`", words) for key, words in rows.items()} == {
-        key: list(w) for key, w in known.items()
-    }
+    keys = ("kind", "scenarios", "inputs", "outputs", "tested_for")
+    assert list(rows) == list(keys)
+    for key, words in rows.items():
+        assert re.findall(r"`(\w+)`", words) == list(getattr(cards, key.upper())), key
 
 
 @pytest.mark.workflow
@@ -68,14 +59,8 @@ def test_its_words_are_those_of_cards():
 def test_the_common_tests_hold_for_its_files(extended, tests):
     words = re.fullmatch(r'(.*?)(?: -k "?(.+?)"?)?', tests)
     chosen = ["-k", words[2]] if words[2] else []
-    done = extended.run(
-        "pytest",
-        "-q",
-        "--no-header",
-        *("-p", "no:cacheprovider", "-p", "no:xdist"),
-        *words[1].split(),
-        *chosen,
-    )
+    options = ["-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    done = extended.run("pytest", *options, *words[1].split(), *chosen)
     assert done.returncode == 0, done.stdout[-5000:]
     assert int(re.search(r"(\d+) passed", done.stdout)[1]) > 5
     assert "skipped" not in done.stdout or not chosen
@@ -84,16 +69,11 @@ def test_the_common_tests_hold_for_its_files(extended, tests):
 @pytest.mark.workflow
 def test_its_files_appear_in_the_report(extended):
     extended.write("src/sitecustomize.py", forked.OF_A_COPY)
-    fewer = [
-        "--config",
-        "report={umap_runs: []}",
-        "save_models=[]",
-    ]  # no cells laid out and no model kept: test_workflow.py has them
-    place = {
-        "folder": extended.root,
-        "environment": os.environ | {"PYTHONPATH": str(extended.root / "src")},
-    }
-    done = forked.snakemake("--cores", "1", "--configfile", "toy.yaml", *fewer, **place)
+    # no UMAP and no saved model: test_workflow.py has them
+    fewer = ["--config", "report={umap_runs: []}", "save_models=[]"]
+    environment = os.environ | {"PYTHONPATH": str(extended.root / "src")}
+    options = ["--cores", "1", "--configfile", "toy.yaml", *fewer]
+    done = forked.snakemake(*options, folder=extended.root, environment=environment)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     results = extended.root / "results"
     runs = [run for run in yaml.safe_load(FILES["toy.yaml"])["runs"] if run.startswith(METHODS)]
@@ -111,5 +91,5 @@ def test_its_files_appear_in_the_report(extended):
     for label in ("Shared components", "Cross VAE", "Partner distance", "Two modalities"):
         assert label in report, label
     tables = [sys.executable, "docs/site/tables.py"]
-    subprocess.run(tables, cwd=extended.root, env=place["environment"], check=True)
+    subprocess.run(tables, cwd=extended.root, env=environment, check=True)
     assert "Shared components" in (extended.root / "docs/methods.md").read_text()

@@ -19,11 +19,11 @@ METRICS = {
         "group": "imputation",
         "better": "higher",
         "best": 1,
-        "chance": "varies",
+        "chance": None,
         "bounds": [None, 1.0],
     },
     "label_floor": {"group": "reference", "better": "lower"},
-    "active_units": {"group": "sanity", "better": None, "chance": True},
+    "active_units": {"group": "sanity", "better": None},
 }
 METHODS = {
     "mvae": {"kind": "model", "inputs": ["pairs"]},

@@ -1,4 +1,4 @@
-"""Every wrapped package that is installed here, on a small split: it does what its card says, and leaves no trace."""
+"""Every installed package, on a small split: it does what its card says, and leaves no trace."""
 
 import importlib
 import json
@@ -28,164 +28,138 @@ from mosaicbench.commands import fit
 from mosaicbench.contract import Cells, Split
 from mosaicbench.data.split import make_split
 from mosaicbench.datasets import simulated
-from mosaicbench.errors import NotApplicable
-from mosaicbench.files.runs import read_imputed, read_latents, read_record
-from mosaicbench.files.splits import as_cells, as_split, complete_cells, space_values, write_split
+from mosaicbench.errors import Diverged, NotApplicable
+from mosaicbench.files.runs import read_imputed, read_latents
+from mosaicbench.files.splits import (
+    as_cells,
+    as_split,
+    complete_cells,
+    read_split,
+    space_values,
+    write_split,
+)
 from mosaicbench.files.tables import read_table
 from mosaicbench.fitting import attempt
 from mosaicbench.peers import _package
 
 FEATURES = {"n_rna": 60, "n_atac": 80, "n_adt": 14}
-# peer -> hyperparameters that make it quick, the modalities of its split, and what it gives of a paired query
-EVERYTHING = {"joint", "rna", "atac", "rna->atac", "atac->rna"}
+RNA_ATAC = {"rna", "atac", "rna->atac", "atac->rna"}
+RNA_ADT = {"rna", "adt", "rna->adt", "adt->rna"}
+# peer -> quick hyperparameters, modalities of its split, and its outputs for a paired query
 PEERS = {
-    "glue": ({"epochs": 2, "latent": 8, "hidden": 16}, ("rna", "atac"), EVERYTHING - {"joint"}),
-    "moscot": (
-        {"iterations": 5, "sinkhorn": 100, "epsilon": 0.05},
-        ("rna", "adt"),
-        {"rna", "adt", "rna->adt", "adt->rna"},
-    ),
-    "mofa": ({"iterations": 30}, ("rna", "atac"), EVERYTHING),
-    "multivi": ({"epochs": 2, "latent": 4, "hidden": 16}, ("rna", "atac"), EVERYTHING),
+    "glue": ({"epochs": 2, "latent": 8, "hidden": 16}, ("rna", "atac"), RNA_ATAC),
+    "moscot": ({"iterations": 5, "sinkhorn": 100, "epsilon": 0.05}, ("rna", "adt"), RNA_ADT),
+    "mofa": ({"iterations": 30}, ("rna", "atac"), RNA_ATAC | {"joint"}),
+    "multivi": ({"epochs": 2, "latent": 4, "hidden": 16}, ("rna", "atac"), RNA_ATAC | {"joint"}),
     "totalvi": ({"epochs": 2}, ("rna", "adt"), {"joint", "rna", "rna->adt"}),
     "scmomat": ({"iterations": 20, "factors": 6}, ("rna", "atac"), {"joint", "rna", "atac"}),
-    "scot": ({"iterations": 10, "sinkhorn": 50}, ("rna", "atac"), EVERYTHING - {"joint"}),
+    "scot": ({"iterations": 10, "sinkhorn": 50}, ("rna", "atac"), RNA_ATAC),
     "seurat_spca": ({"components": 10}, ("rna", "adt"), {"joint", "rna"}),
-    "univi": ({"epochs": 2}, ("rna", "adt"), {"joint", "rna", "adt", "rna->adt", "adt->rna"}),
+    "univi": ({"epochs": 2}, ("rna", "adt"), RNA_ADT | {"joint"}),
     "wnn": ({}, ("rna", "adt"), {"joint"}),
 }
-COMPILES = {"wnn"}  # peers that spend 20 s of compilation on every fit: fitted as seldom as can be
-TWO_ONLY = set()  # peers that refuse three modalities
-# The same of peers in environments of their own, where only the command line reaches them.
-APART = {
-    name: ({"epochs": 2}, ("rna", "adt"), {"joint", "rna", "adt", "rna->adt", "adt->rna"})
-    for name in (
-        "midas",
-        "multigrate",
-        "multivae_mvae",
-        "multivae_mmvae",
-        "multivae_mopoe",
-        "scvaeit",
-    )
-} | {
+# The same of peers in environments of their own.
+VAES = ("midas", "multigrate", "multivae_mvae", "multivae_mmvae", "multivae_mopoe", "scvaeit")
+APART = {name: ({"epochs": 2}, ("rna", "adt"), RNA_ADT | {"joint"}) for name in VAES} | {
     "matilda": ({}, ("rna", "adt"), {"joint"}),
-    "scbutterfly": ({"epochs": 2, "pretraining": 2}, ("rna", "atac"), EVERYTHING - {"joint"}),
-    "scconfluence": ({"epochs": 2}, ("rna", "adt"), {"rna", "adt", "rna->adt", "adt->rna"}),
-    "uniport": ({"iterations": 40}, ("rna", "adt"), {"rna", "adt", "rna->adt", "adt->rna"}),
+    "scbutterfly": ({"epochs": 2, "pretraining": 2}, ("rna", "atac"), RNA_ATAC),
+    "scconfluence": ({"epochs": 2}, ("rna", "adt"), RNA_ADT),
+    "uniport": ({"iterations": 40}, ("rna", "adt"), RNA_ADT),
 }
 
 
-def peers():
-    """Return the peers, those without their package as tests that are skipped."""
-    found = []
-    for name in PEERS:
-        wraps = catalog.card("methods", name)["wraps"]
-        absent = why_absent(wraps)
-        found.append(pytest.param(name, marks=pytest.mark.skipif(bool(absent), reason=absent)))
-    return found
+def why_absent(name: str) -> str:
+    """Return why the package of a peer cannot be tested, "" if it can."""
+    card = catalog.card("methods", name)
+    if "environment" in card:
+        return "" if python_of(name).exists() else "its environment is not built (make peers)"
+    package, module = card["wraps"]["package"], card["wraps"]["module"]
+    installed = version_in_r(package) if module == "R" else find_spec(module)
+    return "" if installed else f"{package} is not installed (make peers)"
 
 
-def why_absent(wraps: dict[str, str]) -> str:
-    """Return "" where the package that a card wraps is installed, and else what to say of it."""
-    if wraps["module"] == "R":
-        return (
-            ""
-            if version_in_r(wraps["package"])
-            else f"R or its package {wraps['package']} is not installed"
-        )
-    return (
-        ""
-        if find_spec(wraps["module"])
-        else f"the package {wraps['package']} is not installed (make peers)"
-    )
+def python_of(name: str) -> Path:
+    return REPOSITORY / f".venvs/{catalog.card('methods', name)['environment']}/bin/python"
+
+
+def installed(names) -> list:
+    """Return the peers as parameters; those without their package are skipped."""
+    skips = {
+        name: pytest.mark.skipif(bool(why_absent(name)), reason=why_absent(name)) for name in names
+    }
+    return [pytest.param(name, marks=mark) for name, mark in skips.items()]
 
 
 @cache
 def version_in_r(package: str) -> str:
-    """Return the version of an R package, "" where it or R is not installed."""
+    """Return the version of an R package, "" if it or R is not installed."""
     if not shutil.which("Rscript"):
         return ""
-    asked = [
-        "Rscript",
-        "-e",
-        f'if (nzchar(system.file(package = "{package}"))) cat(as.character(packageVersion("{package}")))',
-    ]
-    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    query = (
+        f'if (nzchar(system.file(package = "{package}"))) cat(format(packageVersion("{package}")))'
+    )
+    command = ["Rscript", "-e", query]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def small(modalities: tuple[str, ...]):
+    return simulated.load(None, cells=220, modalities=modalities, cell_types=3, **FEATURES)
 
 
 @pytest.fixture(scope="module")
 def parts():
     """Return (modalities, kind) -> train and query cells with counts, of three types."""
-    made = {}
 
+    @cache
     def of(modalities: tuple[str, ...], kind: str) -> tuple[Split, object]:
-        if (modalities, kind) not in made:
-            dataset = simulated.load(
-                None, cells=220, modalities=modalities, cell_types=3, **FEATURES
-            )
-            blocks = (
-                {"blocks": [list(modalities), *([m] for m in modalities)]}
-                if kind == "mosaic"
-                else {}
-            )
-            split = make_split(
-                dataset, dataset_name="d", scenario=kind, kind=kind, seed=0, **blocks
-            )
-            train = as_split(split["train"], labels=True)
-            counted = {m: split["train"][m].n_vars for m in modalities}
-            links = {
-                (first, second): sparse.csr_matrix(
-                    np.eye(counted[first], counted[second], dtype=np.int8)
-                )
-                for first, second in permutations(modalities, 2)
-            }
-            made[modalities, kind] = replace(train, links=links), split["query"]
-        return made[modalities, kind]
+        alone = [[modality] for modality in modalities]
+        blocks = {"blocks": [list(modalities), *alone]} if kind == "mosaic" else {}
+        names = {"dataset_name": "d", "scenario": kind, "kind": kind}
+        split = make_split(small(modalities), **names, seed=0, **blocks)
+        counted, links = {m: split["train"][m].n_vars for m in modalities}, {}
+        for a, b in permutations(modalities, 2):
+            links[a, b] = sparse.csr_matrix(np.eye(counted[a], counted[b], dtype=np.int8))
+        return replace(as_split(split["train"], labels=True), links=links), split["query"]
 
     return of
 
 
 def outputs(name: str, instance, query, rows: slice = slice(None)) -> dict[str, np.ndarray]:
-    """Return source -> latents and "rna->adt" -> values of the query cells at `rows`: everything that a peer gives."""
+    """Return source -> latents and "rna->adt" -> values of the query cells at `rows`."""
 
     def cells(*modalities: str) -> Cells:
         names = complete_cells(query) if len(modalities) > 1 else query[modalities[0]].obs_names
         return as_cells(query, list(modalities), names[rows], counts=True)
 
-    gives = catalog.card("methods", name)["outputs"]
-    asked = {m: (instance.embed, (m,)) for m in query.mod if "single" in gives}
-    if "joint" in gives and len(complete_cells(query)):
-        asked["joint"] = (instance.embed, tuple(query.mod))
-    for source, target in permutations(query.mod, 2) if "impute" in gives else ():
-        asked[f"{source}->{target}"] = (
-            lambda few, target=target: instance.impute(few, target),
-            (source,),
-        )
-    found = {}
-    for what, (give, modalities) in asked.items():
+    words, results = catalog.card("methods", name)["outputs"], {}
+    sources = [(m,) for m in query.mod] if "single" in words else []
+    if "joint" in words and len(complete_cells(query)):
+        sources.append(tuple(query.mod))
+    directions = list(permutations(query.mod, 2)) if "impute" in words else []
+    for modalities in sources:
         try:
-            found[what] = give(cells(*modalities))
+            what = modalities[0] if len(modalities) == 1 else "joint"
+            results[what] = instance.embed(cells(*modalities))
         except NotApplicable:
             continue
-    return found
+    for source, target in directions:
+        try:
+            results[f"{source}->{target}"] = instance.impute(cells(source), target)
+        except NotApplicable:
+            continue
+    return results
 
 
-def fitted(name: str, train: Split, seed: int = 0):
+def fitted(name: str, train: Split):
     """Return the peer, fitted briefly, and its history."""
     instance = catalog.method_class(name)(**PEERS[name][0])
-    return instance, instance.fit(train, seed)
+    return instance, instance.fit(train, 0)
 
 
 def process() -> tuple:
     """Return what a package could change for those that come after it."""
-    arrays = np.random.get_state()[1].tolist()  # noqa: NPY002
-    return (
-        random.getstate(),
-        arrays,
-        torch.get_rng_state().tolist(),
-        dict(os.environ),
-        torch.get_num_threads(),
-    )
+    generators = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    return *generators, torch.get_rng_state().tolist(), dict(os.environ), torch.get_num_threads()
 
 
 def kind_of(name: str) -> str:
@@ -194,40 +168,38 @@ def kind_of(name: str) -> str:
 
 @pytest.fixture(scope="module", autouse=True)
 def _same_distances():
-    """Give muon's descents between the same cells one distance, not each its own, for which all is compiled anew: 20 s."""
+    """Give muon's descents between the same cells one distance: each new one compiles for 20 s."""
     if not find_spec("pynndescent"):
         yield
         return
     from pynndescent import NNDescent
 
-    made, known = NNDescent._set_distance_func, {}
+    set_distance, known = NNDescent._set_distance_func, {}
 
-    def known_or_made(self):
-        made(self)
+    def set_known(self):
+        set_distance(self)
         content = [x.tobytes() if isinstance(x, np.ndarray) else x for x in self._dist_args]
         self._distance_func = known.setdefault((self.metric, *content), self._distance_func)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(NNDescent, "_set_distance_func", known_or_made)
+        patch.setattr(NNDescent, "_set_distance_func", set_known)
         yield
 
 
 @pytest.fixture(scope="module")
 def once(parts):
-    """Return name -> (fitted peer, its history, what it gives of the query, the query), fitted once for all tests."""
-    made = {}
+    """Return name -> fitted peer, history, outputs, query, fitted once for all tests."""
 
+    @cache
     def of(name: str):
-        if name not in made:
-            train, query = parts(PEERS[name][1], kind_of(name))
-            instance, history = fitted(name, train)
-            made[name] = instance, history, outputs(name, instance, query), query
-        return made[name]
+        train, query = parts(PEERS[name][1], kind_of(name))
+        instance, history = fitted(name, train)
+        return instance, history, outputs(name, instance, query), query
 
     return of
 
 
-@pytest.mark.parametrize("name", peers())
+@pytest.mark.parametrize("name", installed(PEERS))
 def test_the_installed_version_is_the_pinned_one(name):
     wraps = catalog.card("methods", name)["wraps"]
     if wraps["module"] == "R":
@@ -236,75 +208,63 @@ def test_the_installed_version_is_the_pinned_one(name):
         assert version(wraps["package"]) == pins(CONSTRAINTS)[name_of(wraps["package"])]
 
 
-@pytest.mark.parametrize("name", peers())
-def test_gives_what_it_is_known_to_give(name, once):
-    _, history, found, query = once(name)
-    assert set(found) == PEERS[name][2]
-    for what, array in found.items():
+@pytest.mark.parametrize("name", installed(PEERS))
+def test_gives_the_outputs_of_its_card(name, once):
+    _, history, results, query = once(name)
+    assert set(results) == PEERS[name][2]
+    for what, array in results.items():
         assert np.isfinite(array).all(), what
         if "->" in what:
             source, target = what.split("->")
             assert array.shape == (query[source].n_obs, space_values(query[target]).shape[1])
         else:
-            assert len(array) == (
-                len(complete_cells(query)) if what == "joint" else query[what].n_obs
-            )
+            cells = complete_cells(query) if what == "joint" else query[what]
+            assert len(array) == len(cells)
             assert array.std(0).max() > 0
-    assert len({array.shape[1] for what, array in found.items() if "->" not in what}) <= 1
+    assert len({array.shape[1] for what, array in results.items() if "->" not in what}) <= 1
     assert all({"epoch", "loss"} <= set(row) for row in history)
     assert history or catalog.card("methods", name)["kind"] == "baseline"
 
 
-@pytest.mark.parametrize("name", peers())
+@pytest.mark.parametrize("name", installed(PEERS))
 def test_same_seed_same_result_without_labels_and_without_a_trace(
     name, once, parts, capfd, tmp_path, monkeypatch
 ):
-    _, history, found, query = once(name)
+    _, history, results, query = once(name)
     train, _ = parts(PEERS[name][1], kind_of(name))
     train = replace(train, blocks=tuple(replace(block, labels=None) for block in train.blocks))
     monkeypatch.chdir(tmp_path)
     capfd.readouterr()
     before = process()
     again, history_again = fitted(name, train)
-    found_again = outputs(name, again, query)
+    results_again = outputs(name, again, query)
     assert process() == before
     assert capfd.readouterr().out == ""
     assert not list(tmp_path.iterdir())
     assert history == history_again
-    for what, array in found_again.items():
-        np.testing.assert_array_equal(array, found[what], err_msg=what)
+    for what, array in results_again.items():
+        np.testing.assert_array_equal(array, results[what], err_msg=what)
 
 
-@pytest.mark.parametrize("name", peers())
+@pytest.mark.parametrize("name", installed(PEERS))
 def test_a_query_cell_does_not_depend_on_the_others(name, once):
-    instance, _, found, query = once(name)
+    instance, _, results, query = once(name)
     for rows in (slice(4, 9), slice(4, 5)):
         for what, array in outputs(name, instance, query, rows).items():
-            np.testing.assert_allclose(array, found[what][rows], atol=1e-4, err_msg=what)
+            np.testing.assert_allclose(array, results[what][rows], atol=1e-4, err_msg=what)
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        pytest.param(*p.values, kind, marks=p.marks)
-        for p in peers()
-        for kind in catalog.card("methods", p.values[0])["scenarios"]
-    ],
-)
-def test_serves_every_scenario_that_its_card_names(name, kind, once, parts):
-    if kind != kind_of(name):
+@pytest.mark.parametrize("name", installed(PEERS))
+def test_serves_every_scenario_of_its_card(name, parts):
+    for kind in catalog.card("methods", name)["scenarios"][1:]:
         train, query = parts(PEERS[name][1], kind)
-        instance, _ = fitted(name, train)
-        found = outputs(name, instance, query)
-        assert set(found) >= PEERS[name][2] - {"joint"}
-        assert all(np.isfinite(array).all() for array in found.values())
+        results = outputs(name, fitted(name, train)[0], query)
+        assert set(results) >= PEERS[name][2] - {"joint"}
+        assert all(np.isfinite(array).all() for array in results.values())
 
 
-@pytest.mark.parametrize(
-    "name", [p for p in peers() if p.values[0] in {"mofa", "multivi", "totalvi", "univi"}]
-)
-def test_what_cells_of_one_modality_change_in_a_mosaic(name, parts):
-    """UniVI learns from cells that show everything, the others from all."""
+@pytest.mark.parametrize("name", installed(["mofa", "multivi", "totalvi", "univi"]))
+def test_cells_of_one_modality_change_all_but_univi(name, parts):
     train, query = parts(PEERS[name][1], "mosaic")
     alone = replace(train, blocks=(train.observing(*train.modalities),))
     of_all, of_paired = (outputs(name, fitted(name, split)[0], query) for split in (train, alone))
@@ -312,182 +272,146 @@ def test_what_cells_of_one_modality_change_in_a_mosaic(name, parts):
     assert all(same) if name == "univi" else not any(same)
 
 
-@pytest.mark.parametrize("name", [p for p in peers() if p.values[0] not in COMPILES])
-def test_three_modalities_are_served_or_refused(name, parts):
+@pytest.mark.parametrize("name", installed(set(PEERS) - {"wnn"}))  # it compiles for 20 s
+def test_three_modalities_are_served(name, parts):
     train, query = parts(("rna", "atac", "adt"), kind_of(name))
-    if name in TWO_ONLY:
-        with pytest.raises(NotApplicable, match="modalities"):
-            fitted(name, train)
-    else:
-        found = outputs(name, fitted(name, train)[0], query)
-        assert found
-        assert all(np.isfinite(array).all() for array in found.values())
+    results = outputs(name, fitted(name, train)[0], query)
+    assert results
+    assert all(np.isfinite(array).all() for array in results.values())
 
 
 def test_every_wrapped_package_is_tested():
-    elsewhere = {
-        "linked_harmony",
-        "maxfuse",
-    }  # installed with the benchmark; never installed by it (test_links, test_scmodal)
-    wrapped = {name for name, card in catalog.cards("methods").items() if "wraps" in card}
-    assert set(PEERS) | set(APART) == wrapped - elsewhere
-    assert set(APART) == {
-        name for name in wrapped if "environment" in catalog.card("methods", name)
-    }
-
-
-def python_of(name: str) -> Path:
-    return REPOSITORY / f".venvs/{catalog.card('methods', name)['environment']}/bin/python"
-
-
-def peers_apart():
-    """Return the peers with environments of their own, those that are not built as tests that are skipped."""
-    reason = "its environment is not built (make peers)"
-    return [
-        pytest.param(name, marks=pytest.mark.skipif(not python_of(name).exists(), reason=reason))
-        for name in APART
-    ]
-
-
-@pytest.mark.parametrize("name", peers_apart())
-def test_in_its_own_environment(name, tmp_path):
-    """With the same seed and few of the query cells, it gives the same of them; its version is the card's."""
-    hyperparameters, modalities, gives = APART[name]
-    dataset = simulated.load(None, cells=220, modalities=modalities, cell_types=3, **FEATURES)
-    dataset = linked(dataset, tmp_path / "links.tsv")
-    split = make_split(dataset, dataset_name="d", scenario="paired", kind="paired", seed=0)
-    for part in ("train", "query"):
-        write_split(tmp_path / f"{part}.h5mu", split[part])
-    names = split["query"].obs_names[4:9]
-    write_split(tmp_path / "few.h5mu", split["query"][names].copy())
-    identity = json.dumps(
-        {"dataset": "d", "scenario": "paired", "run": name, "method": name, "seed": 0}
-    )
-    made = {}
-    for part in ("query", "few"):
-        words = [
-            "--identity",
-            identity,
-            "--hyperparameters",
-            json.dumps(hyperparameters),
-            "--threads",
-            "1",
-        ]
-        words += ["--train", "train.h5mu", "--query", f"{part}.h5mu", "--output", part]
-        command = [str(python_of(name)), "-m", "mosaicbench", "fit", "--method", name, *words]
-        environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stdout == ""
-        record = read_record(tmp_path / part / "run.json")
-        assert record["status"] == "ok", record["message"]
-        latents = read_latents(tmp_path / part / "latents.h5ad")
-        latents = latents[latents.obs["subset"] == "query"]
-        made[part] = {
-            source: latents[rows.index]
-            for source, rows in latents.obs.groupby("source", observed=True)
-        }
-        made[part] |= read_imputed(tmp_path / part / "imputed.h5mu").mod
-    assert {path.name for path in tmp_path.iterdir()} == {
-        "links.tsv",
-        "train.h5mu",
-        "query.h5mu",
-        "few.h5mu",
-        "query",
-        "few",
-    }
-    assert set(made["query"]) == set(made["few"]) == gives
-    for what, of_few in made["few"].items():
-        assert of_few.shape == (5, made["query"][what].n_vars)
-        np.testing.assert_allclose(of_few.X, made["query"][what].X[4:9], atol=1e-4, err_msg=what)
-    history = read_table(tmp_path / "query/history.tsv")
-    assert len(history) == hyperparameters.get(
-        "epochs", 0
-    )  # uniPort counts minibatches and keeps no history
-    wraps = catalog.card("methods", name)["wraps"]
-    asking = f"from importlib.metadata import version; print(version('{wraps['package']}'))"
-    installed = subprocess.run(
-        [str(python_of(name)), "-c", asking], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    assert installed == wraps["version"]
+    elsewhere = {"linked_harmony", "maxfuse"}  # test_links, test_scmodal
+    cards = {n: card for n, card in catalog.cards("methods").items() if "wraps" in card}
+    assert set(PEERS) | set(APART) == set(cards) - elsewhere
+    assert set(APART) == {name for name, card in cards.items() if "environment" in card}
 
 
 def nearest(x, n_neighbors, metric, metric_kwds, **_):
-    """Find neighbours one by one, which muon searches by a descent that takes 20 s to compile."""
+    """Find neighbours one by one; muon's search by a descent takes 20 s to compile."""
     known = tuple(metric_kwds.values())
-    distances = cdist(
-        x, x, metric if isinstance(metric, str) else lambda a, b: metric(a, b, *known)
-    )
+    distance = metric if isinstance(metric, str) else lambda a, b: metric(a, b, *known)
+    distances = cdist(x, x, distance)
     places = distances.argsort(axis=1, kind="stable")[:, :n_neighbors]
     return places, np.take_along_axis(distances, places, axis=1), None
 
 
-@pytest.mark.parametrize("name", [*peers(), *peers_apart()])
+@pytest.mark.parametrize("name", installed(PEERS))
 def test_poisoned_solution_changes_nothing(name, tmp_path, monkeypatch):
-    """Without a fork, so that what a package has imported and compiled for the tests above is there."""
-    hyperparameters, modalities, _ = (PEERS | APART)[name]
-    dataset = linked(
-        simulated.load(None, cells=220, modalities=modalities, cell_types=3, **FEATURES),
-        tmp_path / "links.tsv",
-    )
+    """Without a fork, so that the imported and compiled packages are there."""
+    hyperparameters, modalities, _ = PEERS[name]
+    dataset = linked(small(modalities), tmp_path / "links.tsv")
     split = cut_small(dataset, kind_of(name), tmp_path / "split")
-    splits, folders = (
-        [split, poisoned(split, tmp_path / "poisoned")],
-        [tmp_path / "clean", tmp_path / "dirty"],
-    )
-    if name in APART:
-        fit_apart(splits, folders, name, kind_of(name), hyperparameters, python_of(name))
-    else:
-        if name == "wnn":
-            import muon
+    splits = [split, poisoned(split, tmp_path / "poisoned")]
+    folders = [tmp_path / "clean", tmp_path / "dirty"]
+    if name == "wnn":
+        import muon
 
-            module = importlib.import_module(
-                muon.pp.neighbors.__module__
-            )  # which one that is, muon's versions differ in
-            monkeypatch.setattr(module, "nearest_neighbors", nearest)
-        monkeypatch.setattr(
-            attempt, "run_in_child", lambda work, meter, limits: (work() or 0, None)
-        )
-        run = run_of(name, folders, hyperparameters=hyperparameters, scenario=kind_of(name))
-        fit.main(runs=[run], seeds=seeds_of(splits, [0, 0]), limits=LIMITS)
+        module = importlib.import_module(muon.pp.neighbors.__module__)  # it differs by version
+        monkeypatch.setattr(module, "nearest_neighbors", nearest)
+    monkeypatch.setattr(attempt, "run_in_child", lambda work, meter, limits: (work() or 0, None))
+    run = run_of(name, folders, hyperparameters=hyperparameters, scenario=kind_of(name))
+    fit.main(runs=[run], seeds=seeds_of(splits, [0, 0]), limits=LIMITS)
     assert_same_outputs(*folders)
 
 
-@pytest.mark.skipif(
-    not python_of("multivae_mvae").exists(),
-    reason="multivae's environment is not built (make peers)",
-)
-def test_our_bounds_are_those_of_multivae():
-    """The same weights, cells and draws loss the same, with the same gradient; but for the one expert that differs."""
-    command = [str(python_of("multivae_mvae")), str(REPOSITORY / "tests/bounds_of_multivae.py")]
+@pytest.mark.parametrize("name", installed(APART))
+def test_in_its_own_environment(name, tmp_path):
+    """Neither a poisoned solution nor the other query cells change anything."""
+    hyperparameters, modalities, expected = APART[name]
+    dataset = linked(small(modalities), tmp_path / "links.tsv")
+    split = cut_small(dataset, kind_of(name), tmp_path / "split")
+    few = poisoned(split, tmp_path / "few")
+    query = read_split(few / "query.h5mu", "query")
+    names = np.concatenate([cells.obs_names[4:9] for cells in query.mod.values()])
+    write_split(few / "query.h5mu", query[np.unique(names)].copy())
+    splits = [split, poisoned(split, tmp_path / "poisoned"), few]
+    folders = [tmp_path / f"run-{number}" for number in range(3)]
+    python = python_of(name)
+    records = fit_apart(splits, folders, name, kind_of(name), hyperparameters, python)
+    assert [record["status"] for record in records] == ["ok"] * 3, records[0]["message"]
+    assert_same_outputs(*folders[:2])
+    whole, of_few = by_source(folders[0]), by_source(folders[2])
+    assert set(whole) == set(of_few) == expected
+    for what, cells in of_few.items():
+        assert len(cells) == 5
+        np.testing.assert_allclose(cells.X, whole[what].X[4:9], atol=1e-4, err_msg=what)
+    # matilda and uniPort keep no history
+    assert len(read_table(folders[0] / "history.tsv")) == hyperparameters.get("epochs", 0)
+    wraps = catalog.card("methods", name)["wraps"]
+    query = f"from importlib.metadata import version; print(version('{wraps['package']}'))"
+    done = subprocess.run([python, "-c", query], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == wraps["version"]
+
+
+def by_source(folder: Path) -> dict:
+    """Return source -> latents and "rna->adt" -> values of the query cells of a run."""
+    latents = read_latents(folder / "latents.h5ad")
+    latents = latents[latents.obs["subset"] == "query"]
+    groups = latents.obs.groupby("source", observed=True)
+    tables = {source: latents[rows.index] for source, rows in groups}
+    return tables | dict(read_imputed(folder / "imputed.h5mu").mod)
+
+
+@pytest.mark.parametrize("_", installed(["multivae_mvae"]))
+def test_our_bounds_are_those_of_multivae(_):
+    """Same weights, cells and draws give the same loss and gradient, but for one expert."""
+    command = [python_of("multivae_mvae"), REPOSITORY / "tests/bounds_of_multivae.py"]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     compared = json.loads(done.stdout)
-    assert {what.split(":")[0] for what in compared} >= {
-        "mvae",
-        "mmvae iwae",
-        "mmvae dreg",
-        "mopoe",
-    }
+    names = {what.split(":")[0] for what in compared}
+    assert names >= {"mvae", "mmvae iwae", "mmvae dreg", "mopoe"}
     for what, (ours, theirs) in compared.items():
         same = ours == pytest.approx(theirs, rel=1e-4)
         assert same == (not what.startswith("mopoe with the prior's expert")), what
 
 
 def test_an_absent_package_is_named_with_its_remedy():
-    with pytest.raises(
-        NotApplicable, match=r"the package nowhere is not installed; `make peers` installs 1\.0"
-    ):
+    with pytest.raises(NotApplicable, match=r"package nowhere .* `make peers` installs 1\.0"):
         _package.need({"package": "nowhere", "module": "nowhere_at_all", "version": "1.0"})
 
 
+def test_modalities_are_found_by_the_kind_of_their_counts(parts):
+    train, _ = parts(("rna", "atac", "adt"), "paired")
+    names = {"protein": "clr", "rna": "lognorm", "peaks": "lsi"}
+    expected = {"protein": "adt", "rna": "rna", "peaks": "atac"}
+    assert _package.by_name(train, "It", names) == expected
+    assert _package.lsi_of(train) == {"atac"}
+    twice = train.normalizations | {"adt": train.normalizations["rna"]}
+    with pytest.raises(NotApplicable, match="one modality of RNA, not rna and adt"):
+        _package.by_kind(replace(train, normalizations=twice))
+    del twice["adt"]
+    with pytest.raises(NotApplicable, match="It needs counts; adt has none"):
+        _package.by_name(replace(train, normalizations=twice), "It", names)
+
+
+def test_a_history_has_a_row_for_each_epoch_and_finite_losses():
+    rows = _package.history(loss=[3, 2], validation_loss=[5.0, 4.0])
+    assert rows[1] == {"epoch": 2, "loss": 2.0, "validation_loss": 4.0}
+    with pytest.raises(Diverged):
+        _package.history(loss=[3, np.nan])
+
+
+def test_apart_restores_the_process(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    before = process()
+    with _package.apart(3, silent=True):
+        first = random.random(), np.random.random(), torch.rand(1).item()  # noqa: NPY002
+        os.environ["ADDED"] = "1"
+        Path("file").touch()
+        print("printed")
+    assert process() == before
+    assert not list(tmp_path.iterdir())
+    assert capfd.readouterr() == ("", "printed\n")
+    with _package.apart(3):
+        assert first == (random.random(), np.random.random(), torch.rand(1).item())  # noqa: NPY002
+
+
 def test_factors_of_train_cells_are_those_that_mofa_ended_with(parts, monkeypatch):
-    network = pytest.importorskip(
-        "mofapy2.core.BayesNet", reason="the package mofapy2 is not installed (make peers)"
-    ).BayesNet
+    reason = "mofapy2 is not installed (make peers)"
+    network = pytest.importorskip("mofapy2.core.BayesNet", reason=reason).BayesNet
     ended, stats = [], network.getTrainingStats
 
     def kept(model):
@@ -501,34 +425,27 @@ def test_factors_of_train_cells_are_those_that_mofa_ended_with(parts, monkeypatc
     np.testing.assert_allclose(instance.embed(train.observing("rna", "adt")), ended[0], atol=0.02)
 
 
-def test_factors_of_scmomat_have_a_mean_of_one(once):
-    """With as many factors as it takes by default, those that sum to 1 vary by less than a collapsed latent may."""
-    pytest.importorskip("scmomat", reason="the package scmomat is not installed (make peers)")
-    _, _, found, _ = once("scmomat")
-    for what, factors in found.items():
+@pytest.mark.parametrize("name", installed(["scmomat"]))
+def test_factors_of_scmomat_have_a_mean_of_one(name, once):
+    """By default it has many; if they summed to 1, they would vary less than a collapsed latent."""
+    for what, factors in once(name)[2].items():
         np.testing.assert_allclose(factors.mean(axis=1), 1, rtol=1e-5, err_msg=what)
 
 
-def test_scot_finds_the_same_tree_in_other_coordinates():
-    """Three branches of unlike lengths, measured in two rotated spaces: no pair is told, the shape tells them."""
-    pytest.importorskip("ot", reason="the package POT is not installed (make peers)")
-    random = np.random.default_rng(0)
-    branch = np.repeat([0, 1, 2], [120, 60, 30])
-    place = np.concatenate([np.linspace(0.05, size / 30, size) for size in (120, 60, 30)])
-    tree = np.eye(3)[branch] * place[:, None]
-    spaces = {m: np.linalg.qr(random.standard_normal((8, 8)))[0][:3] for m in ("left", "right")}
-    splits = {
-        m: (tree @ axes + 0.02 * random.standard_normal((210, 8))).astype(np.float32)
-        for m, axes in spaces.items()
-    }
-    blocks = tuple(
-        Cells(names=np.array([f"{m} {i}" for i in range(210)], dtype=object), values={m: splits[m]})
-        for m in splits
-    )
-    scot = catalog.method_class("scot")
-    instance = scot(graph_neighbors=10, epsilon=5e-3, iterations=30, sinkhorn=200, neighbors=3)
-    instance.fit(Split(blocks, dict.fromkeys(splits, 8)), 0)
+@pytest.mark.parametrize("_", installed(["scot"]))
+def test_scot_finds_the_same_tree_in_other_coordinates(_):
+    """Three branches of unequal lengths, in two rotated spaces: the shape alone shows the pairs."""
+    random, lengths = np.random.default_rng(0), (120, 60, 30)
+    place = np.concatenate([np.linspace(0.05, size / 30, size) for size in lengths])
+    tree, blocks = np.eye(3)[np.repeat([0, 1, 2], lengths)] * place[:, None], []
+    axes = {m: np.linalg.qr(random.standard_normal((8, 8)))[0][:3] for m in ("left", "right")}
+    for m, rotation in axes.items():
+        x = (tree @ rotation + 0.02 * random.standard_normal((210, 8))).astype(np.float32)
+        names = np.array([f"{m} {i}" for i in range(210)], dtype=object)
+        blocks.append(Cells(names=names, values={m: x}))
+    options = {"graph_neighbors": 10, "iterations": 30, "sinkhorn": 200, "neighbors": 3}
+    instance = catalog.method_class("scot")(epsilon=5e-3, **options)
+    instance.fit(Split(tuple(blocks), dict.fromkeys(axes, 8)), 0)
     left, right = (instance.embed(block) for block in blocks)
-    distance = ((left[:, None] - right[None]) ** 2).sum(-1)
-    closer = (distance < np.diag(distance)[:, None]).mean()
-    assert closer < 0.15
+    distance = cdist(left, right)
+    assert (distance < np.diag(distance)[:, None]).mean() < 0.15

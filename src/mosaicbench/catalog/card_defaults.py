@@ -28,29 +28,24 @@ TEXTS = ("paper", "doi", "summary", "deviates")  # empty by default
 def of_file(file: str, stem: str, assigned: dict[str, object]) -> dict[str, object]:
     """Return id -> card of a file: its ``CARDS``, or its ``CARD`` under the name of the file.
 
-    A card of ``CARDS`` with ``"like": "mvae"`` takes the keys that it leaves out from that card,
-    which comes before it.
+    A card of ``CARDS`` with ``"like": "mvae"`` takes the keys that it leaves out from that card
+    above it.
 
     Parameters
     ----------
-    file
-        For the message.
-    stem
-        The file's name without its ending.
+    file, stem
+        The file for the message, and its name without the ending.
     assigned
         The values of CARD and CARDS, if the file has them.
 
     Raises
     ------
     UserError
-        When CARDS is no dict, or `like` names no card before it.
+        If `like` names no card above it.
     """
-    cards = assigned.get("CARDS", {stem: assigned.get("CARD")})
-    if not isinstance(cards, dict):
-        raise UserError(f"{file}: CARDS has to be a dict of cards, id -> dict, found {cards!r}")
     complete: dict[str, object] = {}
-    for name, card in cards.items():
-        other = card.get("like") if isinstance(card, dict) else None
+    for name, card in assigned.get("CARDS", {stem: assigned.get("CARD")}).items():
+        other = (card or {}).get("like")
         if other is not None and other not in complete:
             hint = nearest(other, complete)
             raise UserError(f"{file}: CARDS, {name}, key 'like': no card {other!r} above it{hint}")
@@ -61,17 +56,10 @@ def of_file(file: str, stem: str, assigned: dict[str, object]) -> dict[str, obje
 def whole(card: dict, functions: Collection[str]) -> dict:
     """Return a method's card with default values of `outputs`, `tested_for` and texts.
 
-    The outputs are those that the class has functions for, without `joint` for methods of unpaired
-    scenarios alone. A model or baseline is tested for `aligns` and `imputes` if it has the outputs,
-    a model also for `generates` if it has the function, and for `random`. A wrapped package or
-    control is tested for nothing.
-
-    Parameters
-    ----------
-    card
-        As its file has it.
-    functions
-        The names of the functions that the method's class has.
+    The outputs are those that the class has `functions` for, without `joint` for methods of unpaired
+    scenarios alone. A model or baseline is tested for `aligns` and `imputes` if it has the outputs, a
+    model also for `random`, and for `generates` if it has the function. A wrapped package or control is
+    tested for nothing.
     """
     outputs = [word for word, part in PARTS_OF.items() if part in functions]
     if set(card["scenarios"]) == {"unpaired"} and "joint" in outputs:

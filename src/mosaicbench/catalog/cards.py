@@ -1,15 +1,14 @@
 """The keys of each kind of card, the words of their values, and the check of a card.
 
-A card is a literal dict at the top of a file, which the workflow reads without importing it.
 Standard library only.
 """
 
 from __future__ import annotations
 
-from mosaicbench.catalog.card_defaults import NEEDED_BY
+from mosaicbench.catalog.card_defaults import NEEDED_BY, PARTS_OF
 from mosaicbench.errors import UserError, nearest
 
-# Words of a method's card, and what each of them says.
+# Words of a method's card, and their meanings.
 KIND = {
     "model": "trains a neural network; models are compared with each other",
     "baseline": "an established or simple answer that models should beat",
@@ -185,7 +184,7 @@ OPTIONAL = {
         "in_house": (bool, "for a method of this project alone; tables and figures mark it"),
         "wraps": (dict, "package, module, version and licence of a wrapped package"),
         "environment": (str, "a file of envs/peers"),
-        "space": (dict, "the hyperparameters to search, see search_spaces.py"),
+        "space": (WORDS, "the hyperparameters to search, see search_spaces.py"),
     },
     "metrics": {
         "best": (NUMBER, "the value of a perfect answer"),
@@ -215,16 +214,14 @@ def check(room: str, file: str, card: object) -> None:
         "methods", "metrics", "datasets" or "figures".
     file
         The card's file, for the message.
-    card
-        The value of CARD.
 
     Raises
     ------
     UserError
         At the first mistake, with the file, the key and the nearest valid word.
     """
-    if not isinstance(card, dict):
-        raise UserError(f"{file}: CARD has to be a dict, found {card!r}")
+    if card is None:
+        raise UserError(f"{file}: no CARD and no CARDS; start the name of a helper file with '_'")
     keys = REQUIRED[room] | OPTIONAL[room]
     for key in REQUIRED[room]:
         if key not in card:
@@ -237,26 +234,36 @@ def check(room: str, file: str, card: object) -> None:
         if not isinstance(value, kind):
             comma = "; one word in brackets needs a comma: ('paired',)" if kind is WORDS else ""
             raise UserError(f"{where}: expected {_expected(kind, words)}, found {value!r}{comma}")
-        for word in [value] if kind is str else value if isinstance(words, dict) else []:
-            if isinstance(words, dict) and word not in words:
-                raise UserError(f"{where}: there is no word {word!r}{nearest(word, words)}")
+        if isinstance(words, dict):
+            for word in [value] if kind is str else value:
+                if word not in words:
+                    raise UserError(f"{where}: there is no word {word!r}{nearest(word, words)}")
 
 
 def _expected(kind: object, words: dict[str, str] | str) -> str:
     return f"{EXPECTED[kind]}: {words if isinstance(words, str) else ', '.join(words)}"
 
 
-def check_method(file: str, card: dict) -> None:
-    """Refuse a method's card, as ``card_defaults.whole`` returns it, with keys that contradict each other.
+def check_method(file: str, card: dict, functions: set[str]) -> None:
+    """Refuse a method's card whose keys contradict each other or the functions of its class.
+
+    Parameters
+    ----------
+    file
+        For the message.
+    card
+        As ``card_defaults.whole`` returns it.
 
     Raises
     ------
     UserError
+        At the first mistake, with the file and the key.
     """
     for key in ("scenarios", "outputs"):
         if not card[key]:
             raise UserError(f"{file}: CARD, key {key!r}: the tuple is empty; name at least one")
-    if "solution" in card["inputs"] and card["kind"] != "control":
+    reveals = "solution" in card["inputs"]
+    if reveals and card["kind"] != "control":
         raise UserError(
             f"{file}: CARD, key 'inputs': only a method of kind 'control' may see the solution"
         )
@@ -265,28 +272,30 @@ def check_method(file: str, card: dict) -> None:
             raise UserError(
                 f"{file}: CARD, key 'tested_for': {aim!r} needs {NEEDED_BY[aim]!r} in 'outputs'"
             )
+    needed = {PARTS_OF[word]: f"output {word!r}" for word in card["outputs"]}
+    needed |= {"fit": "every method"} | ({"reveal": "input 'solution'"} if reveals else {})
+    if "generates" in card["tested_for"]:
+        needed["generate"] = "'generates'"
+    for part, what in needed.items():
+        if part not in functions:
+            raise UserError(f"{file}: the class lacks `{part}`: {what} needs it")
 
 
 def variants(card: dict, defaults: dict[str, object]) -> dict[str, tuple[dict, dict]]:
     """Return id -> (card, keywords of the function) of each form of a figure.
 
-    A card with ``variants`` describes these figures, and not one with the name of its file::
+    A card with ``variants`` describes these figures, and none with the name of its file::
 
         CARD = {"needs": ["projection"],
-                "variants": {"umap": {"label": "..."}, "umap_joint": {"label": "...", "keywords": {"joint": True}}}}
+                "variants": {"umap": {"label": "..."},
+                             "umap_joint": {"label": "...", "keywords": {"joint": True}}}}
 
-    The card of a variant is the common card, updated with what the variant states.
-
-    Parameters
-    ----------
-    card
-        The value of CARD.
-    defaults
-        The function's keywords that a variant may leave out.
+    The card of a variant is the common card, updated with what the variant states. `defaults` are
+    keywords that a variant may leave out.
     """
-    common = {key: value for key, value in card.items() if key != "variants"}
-    found = {}
+    forms = {}
     for name, differs in card["variants"].items():
-        stated = common | differs
-        found[name] = (stated, defaults | stated.pop("keywords", {}))
-    return found
+        stated = card | differs
+        del stated["variants"]
+        forms[name] = (stated, defaults | stated.pop("keywords", {}))
+    return forms

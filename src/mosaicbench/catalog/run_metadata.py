@@ -24,7 +24,7 @@ class RunMetadata:
     Attributes
     ----------
     cards
-        room -> id -> card, for "methods", "metrics" and "datasets"; a method without a card is a model.
+        room -> id -> card; a method without a card is a model.
     methods
         run -> method; other runs are named like their method.
     """
@@ -75,10 +75,10 @@ class RunMetadata:
         """Return "yes" or "no" for each of :data:`TRAITS`, "unknown" for external runs."""
         if self.is_external(run):
             return dict.fromkeys(TRAITS, "unknown")
-        inputs = self.card(run).get("inputs", ())
-        given = {name: name.removeprefix("takes_") in inputs for name in TRAITS}
-        given["transductive"] = bool(self.card(run).get("transductive", False))
-        return {name: "yes" if given[name] else "no" for name in TRAITS}
+        card = self.card(run)
+        given = [f"takes_{word}" for word in card.get("inputs", ())]
+        given += ["transductive"] if card.get("transductive") else []
+        return {name: "yes" if name in given else "no" for name in TRAITS}
 
     # --- metrics ---
 
@@ -101,11 +101,15 @@ class RunMetadata:
 
     def chance(self, name: str) -> float:
         """Return the score of guessing, NaN if the card states none."""
-        return _number(self.metric(name).get("chance"))
+        return self._number(name, "chance")
 
     def best(self, name: str) -> float:
         """Return the best possible value, NaN if the card states none."""
-        return _number(self.metric(name).get("best"))
+        return self._number(name, "best")
+
+    def _number(self, name: str, key: str) -> float:
+        value = self.metric(name).get(key)
+        return math.nan if value is None else float(value)
 
     def bounds(self, name: str) -> tuple[float, float]:
         """Return the lowest and the highest possible value, infinite if the card states none."""
@@ -126,7 +130,3 @@ def run_metadata_of(runs: pd.DataFrame) -> RunMetadata:
     cards = {room: catalog.cards(room) for room in ("methods", "metrics", "datasets")}
     cards["methods"] |= {catalog.EXTERNAL: catalog.card("methods", catalog.EXTERNAL)}
     return RunMetadata(cards=cards, methods=dict(zip(runs["run"], runs["method"], strict=True)))
-
-
-def _number(value: object) -> float:
-    return float(value) if type(value) in (int, float) else math.nan

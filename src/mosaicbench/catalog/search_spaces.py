@@ -1,4 +1,4 @@
-"""Search spaces: which hyperparameters of a method are searched in tuning, and over which values.
+"""Search spaces: the hyperparameters that tuning searches, and their ranges.
 
 A method's card names them, and the annotation of each has its range::
 
@@ -7,9 +7,8 @@ A method's card names them, and the annotation of each has its range::
     latent: Annotated[int, "at least 1", {"int": [8, 64], "log": True}] = 20
     dropout: Annotated[float, "at least 0 and below 1", {"float": [0.0, 0.5]}] = 0.2
 
-The catalogue joins both to hyperparameter -> range. A card may also hold that dict itself. `int` and `float` hold both ends of a
-range; with `log`, the search takes steps of equal ratio. `choice` holds the values. A default has to be in its range; a default
-of None, which leaves the value to the method, need not. Standard library only.
+`int` and `float` hold both ends; with `log`, the search takes steps of equal ratio. `choice` holds
+the values. A default, unless None, is in its range. Standard library only.
 """
 
 from __future__ import annotations
@@ -20,49 +19,32 @@ from mosaicbench.errors import nearest
 
 Space = Mapping[str, Mapping[str, object]]
 TUNED = "-tuned"  # ends the name of a run with searched hyperparameters
-NUMBERS = {"int": int, "float": (int, float)}
+KINDS = {"int", "float", "choice"}
 
 
 def fault(space: Space, defaults: Mapping[str, object]) -> str:
-    """Return what is wrong with a space, "" if nothing is.
+    """Return what is wrong with a space, hyperparameter -> range, "" if nothing is.
 
-    Parameters
-    ----------
-    space
-        Of a card.
-    defaults
-        hyperparameter -> default, of all that the method has.
+    `defaults`: hyperparameter -> default, of all that the method has.
     """
     for name, values in space.items():
         if name not in defaults:
             return f"the method has no hyperparameter {name!r}{nearest(name, defaults)}"
-        if not _is_range(values):
+        if len(KINDS & values.keys()) != 1:
             expected = '{"int": [8, 64]}, {"float": [0.1, 10], "log": True} or {"choice": [1, 2]}'
-            return f"{name}: expected such as {expected}, found {values!r}"
+            return f"{name}: expected in its annotation such as {expected}, found {values!r}"
         default = defaults[name]
         if default is not None and not holds(values, default):
             return f"{name}: the default, {default!r}, is not in the space: {in_words(values)}"
     return ""
 
 
-def _is_range(values: object) -> bool:
-    kinds = [kind for kind in values if kind != "log"] if isinstance(values, dict) else []
-    if len(kinds) != 1 or not isinstance(values[kinds[0]], list) or len(values[kinds[0]]) < 2:
-        return False
-    if kinds == ["choice"]:
-        return "log" not in values
-    low, high = values[kinds[0]]
-    numbers = NUMBERS.get(kinds[0], ())
-    return isinstance(low, numbers) and isinstance(high, numbers) and low < high
-
-
 def holds(values: Mapping[str, object], value: object) -> bool:
     """Return whether a value is one of those to search."""
     if "choice" in values:
         return value in values["choice"]
-    kind = "int" if "int" in values else "float"
-    low, high = values[kind]
-    return isinstance(value, NUMBERS[kind]) and not isinstance(value, bool) and low <= value <= high
+    low, high = values.get("int") or values["float"]
+    return low <= value <= high
 
 
 def free(space: Space, given: Mapping[str, object]) -> dict:

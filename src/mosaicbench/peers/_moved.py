@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.decomposition import PCA
 
 from mosaicbench.contract import Cells, Split
 from mosaicbench.methods.linked import LinksBaseline, mean_of_nearest, nearest
@@ -21,20 +20,14 @@ class Moved(LinksBaseline):
         for modality in shown.modalities:
             x = shown.observing(modality)
             cells[modality] = x.take(np.sort(random.permutation(len(x))[:most]))
-        self.index_places({m: x.values[m] for m, x in cells.items()})
+        self.index_places(cells)
         return cells
 
-    def index_places(self, values: dict[str, np.ndarray]) -> None:
-        """Index the train cells that have places by their values, modality -> (cells, features)."""
-        self.near = {modality: nearest(x, self.neighbors) for modality, x in values.items()}
+    def index_places(self, cells: dict[str, Cells]) -> None:
+        """Index the train cells that have places by their values."""
+        self.near = {m: nearest(x.values[m], self.neighbors) for m, x in cells.items()}
 
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the mean place of the nearest train cells that have one, (cells, latent)."""
         (modality,) = cells.modalities
         return mean_of_nearest(self.near[modality], cells.values[modality], self.moved[modality])
-
-
-def components(x: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """Return the leading principal components of (cells, features), (cells, components)."""
-    pca = PCA(min(most, *(size - 1 for size in x.shape)), random_state=seed)
-    return pca.fit_transform(x).astype(np.float64)

@@ -12,15 +12,18 @@ from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from importlib.util import find_spec
 from io import StringIO
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import numpy as np
 import torch
 from sklearn.decomposition import PCA
 
-from mosaicbench.contract import Cells, Normalization, Split
+from mosaicbench.contract import Cells, History, Normalization, Split
 from mosaicbench.errors import Diverged, NotApplicable
 
 KINDS = {"lognorm": "RNA", "clr": "proteins", "lsi": "ATAC"}  # kind of a normalization -> assay
+VALIDATION = 0.1  # fraction of the train cells
+TARGET = 1e4  # counts of a cell before the logarithm, of peaks
 
 
 def need(wraps: dict[str, str]) -> None:
@@ -37,41 +40,45 @@ def need_counts(train: Split, label: str) -> None:
         raise NotApplicable(f"{label} needs counts; {' and '.join(without)} has none")
 
 
-def modality_of(train: Split, kind: str) -> str | None:
-    """Return the modality whose normalization is of this kind, None if there is none.
+def by_kind(train: Split) -> dict[str, str]:
+    """Return kind of a normalization -> modality, of the modalities with counts.
 
     Raises
     ------
     NotApplicable
-        If there are several.
+        If two modalities are of one kind.
     """
-    found = [m for m, normalization in train.normalizations.items() if normalization.kind == kind]
-    if len(found) > 1:
-        raise NotApplicable(
-            f"it takes one modality of {KINDS[kind]}, this dataset has {' and '.join(found)}"
-        )
-    return found[0] if found else None
+    modalities: dict[str, str] = {}
+    for modality, normalization in train.normalizations.items():
+        other = modalities.setdefault(normalization.kind, modality)
+        if other != modality:
+            assay = KINDS[normalization.kind]
+            raise NotApplicable(f"it takes one modality of {assay}, not {other} and {modality}")
+    return modalities
 
 
-def modalities_of(train: Split, label: str, kinds: dict[str, str]) -> dict[str, str]:
+def by_name(train: Split, label: str, kinds: dict[str, str]) -> dict[str, str]:
     """Return the package's name -> modality, in the order of `kinds`: name -> kind.
 
     Raises
     ------
     NotApplicable
-        If a modality of the split is of none of the kinds, or several are of one.
+        If a modality has no counts, or two are of one kind.
     """
-    found = {name: modality_of(train, kind) for name, kind in kinds.items()}
-    if not set(train.modalities) <= set(found.values()):
-        assays = " or ".join(KINDS[kind] for kind in kinds.values())
-        raise NotApplicable(f"{label} needs every modality to have counts of {assays}")
-    return {name: modality for name, modality in found.items() if modality is not None}
+    need_counts(train, label)
+    modalities = by_kind(train)
+    return {name: modalities[kind] for name, kind in kinds.items() if kind in modalities}
 
 
-def split_off(cells: Cells, fraction: float, seed: int) -> tuple[Cells, Cells]:
-    """Return the cells to train on, and a `fraction`, drawn by the seed, to validate on."""
+def lsi_of(train: Split) -> set[str]:
+    """Return the modalities whose values are LSI."""
+    return {m for m, normalization in train.normalizations.items() if normalization.kind == "lsi"}
+
+
+def split_off(cells: Cells, seed: int) -> tuple[Cells, Cells]:
+    """Return the cells to train on, and a tenth, drawn by the seed, to validate on."""
     order = np.random.default_rng(seed).permutation(len(cells))
-    count = int(fraction * len(cells))
+    count = int(VALIDATION * len(cells))
     return cells.take(order[count:]), cells.take(order[:count])
 
 
@@ -85,8 +92,8 @@ def table(x, names: np.ndarray, modality: str, **obs: Sequence):
 
 
 def pca(x: np.ndarray, most: int, seed: int) -> PCA:
-    """Return at most `most` principal components, fewer than cells or features."""
-    return PCA(min(most, *(size - 1 for size in x.shape)), random_state=seed).fit(x)
+    """Return an estimator of at most `most` principal components, fewer than cells or features."""
+    return PCA(min(most, *(size - 1 for size in x.shape)), random_state=seed)
 
 
 def before_standardising(cells: Cells, modality: str, normalization: Normalization) -> np.ndarray:
@@ -94,56 +101,53 @@ def before_standardising(cells: Cells, modality: str, normalization: Normalizati
     return np.maximum(cells.values[modality] * normalization.std + normalization.mean, 0)
 
 
-def history(**columns: Sequence[float]) -> list[dict[str, float]]:
-    """Return the rows of a history from its columns, such as loss; empty columns are left out.
+def log_normalised(cells: Cells, modality: str) -> np.ndarray:
+    """Return the logarithm of 1 plus counts per 10,000, (cells, counted features)."""
+    counts = cells.counts[modality].toarray().astype(np.float32)
+    return np.log1p(TARGET * counts / np.maximum(cells.library_size[modality], 1)[:, None])
+
+
+def history(**columns: Sequence[float]) -> History:
+    """Return the rows of a history from its columns, such as loss.
 
     Raises
     ------
     Diverged
         If a loss is not finite.
     """
-    filled = {name: [float(x) for x in column] for name, column in columns.items() if len(column)}
-    if not np.isfinite(filled["loss"]).all():
+    rows = []
+    for epoch, values in enumerate(zip(*columns.values(), strict=False), 1):
+        rows.append({"epoch": epoch, **dict(zip(columns, map(float, values), strict=True))})
+    if not np.isfinite([row["loss"] for row in rows]).all():
         raise Diverged("the loss was not finite")
-    return [
-        {"epoch": epoch, **dict(zip(filled, row, strict=True))}
-        for epoch, row in enumerate(zip(*filled.values(), strict=False), 1)
-    ]
+    return rows
 
 
 @contextmanager
 def apart(seed: int, *, silent: bool = False) -> Iterator[None]:
     """Run a package in a temporary folder, with global generators that start at `seed`.
 
-    Its output goes to the standard error, a run's log; with `silent`, what it writes to the
-    standard error is dropped. Afterwards generators, environment, settings of cuDNN, loggers and
-    working directory are what they were.
+    Its output goes to the standard error, a run's log; with `silent`, its own standard error is
+    dropped. Generators, environment, loggers and working directory are restored.
     """
-    python, arrays, tensors = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
-    on_device = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    environment, disabled = dict(os.environ), logging.root.manager.disable
-    deterministic, timed = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 (packages draw from it)
-    torch.manual_seed(seed)
-    logging.disable(logging.WARNING)
-    try:
-        with (
-            TemporaryDirectory() as folder,
-            chdir(folder),
-            redirect_stdout(sys.stderr),
-            redirect_stderr(StringIO() if silent else sys.stderr),
-            warnings.catch_warnings(),
-        ):
-            warnings.simplefilter("ignore")
+    python, arrays = random.getstate(), np.random.get_state()  # noqa: NPY002
+    disabled = logging.root.manager.disable
+    with (
+        torch.random.fork_rng(),
+        patch.dict(os.environ),
+        TemporaryDirectory() as folder,
+        chdir(folder),
+        redirect_stdout(sys.stderr),
+        redirect_stderr(StringIO() if silent else sys.stderr),
+        warnings.catch_warnings(action="ignore"),
+    ):
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002 (packages draw from it)
+        torch.manual_seed(seed)
+        logging.disable(logging.WARNING)
+        try:
             yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(arrays)  # noqa: NPY002
-        torch.set_rng_state(tensors)
-        if on_device:
-            torch.cuda.set_rng_state_all(on_device)
-        os.environ.clear()
-        os.environ.update(environment)
-        logging.disable(disabled)
-        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = deterministic, timed
+        finally:
+            random.setstate(python)
+            np.random.set_state(arrays)  # noqa: NPY002
+            logging.disable(disabled)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.distributions import NegativeBinomial
 
-from mosaicbench.contract import Cells, Normalization
+from mosaicbench.contract import Cells, History, Normalization
 from mosaicbench.peers._package import apart, history
 
 if TYPE_CHECKING:
@@ -39,28 +39,20 @@ def scvi_apart(seed: int) -> Iterator[None]:
             scvi.settings.seed = before
 
 
-def trained(model, **options: object) -> list[dict[str, float]]:
+def trained(model, **options: object) -> History:
     """Train a model of scvi-tools with these options, else the package's; return its history."""
     model.train(enable_progress_bar=False, **options)
     columns = {"loss": "elbo_train", "validation_loss": "elbo_validation"}
     return history(
-        **{
-            name: model.history[column].iloc[:, 0].to_numpy()
-            for name, column in columns.items()
-            if column in model.history
-        }
+        **{name: model.history[column].iloc[:, 0].to_numpy() for name, column in columns.items()}
     )
 
 
 class Batches:
     """Codes of batches; a batch without train cells is read as the largest.
 
-    Parameters
-    ----------
-    names
-        (cells,) batches of the train cells.
-    coded
-        The package's names of batches, in the order of its codes.
+    `names`: (cells,) batches of the train cells; `coded`: the package's names, in the order of its
+    codes.
     """
 
     def __init__(self, names: np.ndarray, coded: list[str]):
@@ -74,12 +66,38 @@ class Batches:
         return torch.tensor([self.codes.get(f"{name}{suffix}", largest) for name in names])[:, None]
 
 
+def measured(modalities: tuple[str, ...]) -> str:
+    """Return how the name of a batch goes on with the modalities that were measured."""
+    return f" with {' + '.join(modalities)}"
+
+
+def batches_with(blocks: list[Cells]) -> list[str]:
+    """Return the batches of the cells of all blocks, with the modalities that were measured."""
+    names = []
+    for block in blocks:
+        names += [f"{name}{measured(block.modalities)}" for name in block.batches]
+    return names
+
+
+def all_of(blocks: list[Cells], part: str) -> np.ndarray:
+    """Return the "names" or "batches" of the cells of all blocks, (cells,)."""
+    return np.concatenate([getattr(block, part) for block in blocks])
+
+
+def code_of(groups: list[tuple[frozenset[str], int]], observed: frozenset[str]) -> int | None:
+    """Return the code of the group with exactly `observed` measured, else of the first with more.
+
+    `groups`: modalities measured in a group of train cells, and its code, from the largest on.
+    """
+    more = [(modalities != observed, code) for modalities, code in groups if observed <= modalities]
+    return min(more, key=lambda one: one[0])[1] if more else None
+
+
 def negative_binomial(mean: Tensor, inverse_dispersion: Tensor) -> NegativeBinomial:
     """Return the distribution with these parameters, both (cells, features)."""
     r = inverse_dispersion.expand_as(mean)
-    return NegativeBinomial(
-        r, logits=torch.log(mean + 1e-8) - torch.log(r + 1e-8), validate_args=False
-    )
+    logits = torch.log(mean + 1e-8) - torch.log(r + 1e-8)
+    return NegativeBinomial(r, logits=logits, validate_args=False)
 
 
 def protein_counts(
@@ -87,25 +105,17 @@ def protein_counts(
 ) -> list[tuple[Tensor, NegativeBinomial]]:
     """Return weights and parts of the mixture of background and foreground counts of proteins.
 
-    The log-normal rate of the background is integrated out.
-
-    Parameters
-    ----------
-    py
-        Output of a protein decoder of scvi-tools: `back_alpha` and `back_beta` (moments of the log
-        rate), `fore_scale`, `mixing` (logit of the background) and `r`.
-    efficiency
-        Factor of a batch.
+    The log-normal rate of the background is integrated out. `py` is the output of a protein decoder of
+    scvi-tools; its `mixing` is the logit of the background. `efficiency`: factor of a batch.
     """
     nodes, weights = np.polynomial.hermite.hermgauss(QUADRATURE)
     background = torch.sigmoid(py["mixing"])
     parts = []
     for node, weight in zip(np.sqrt(2) * nodes, weights / np.sqrt(np.pi), strict=True):
         rate = torch.exp(py["back_alpha"] + py["back_beta"] * node) * efficiency
+        foreground = negative_binomial(rate * py["fore_scale"], py["r"])
         parts.append((weight * background, negative_binomial(rate, py["r"])))
-        parts.append(
-            (weight * (1 - background), negative_binomial(rate * py["fore_scale"], py["r"]))
-        )
+        parts.append((weight * (1 - background), foreground))
     return parts
 
 
@@ -119,6 +129,20 @@ def dense(counts: sparse.csr_matrix) -> Tensor:
     return torch.as_tensor(counts.toarray(), dtype=torch.float32)
 
 
+def side_by_side(
+    cells: Cells, widths: dict[str, int], read: Callable[[Cells, str], np.ndarray]
+) -> np.ndarray:
+    """Return `read(cells, modality)` of all modalities, 0 if not measured, (cells, features).
+
+    `widths`: modality -> features, in the order of the columns.
+    """
+    parts = [
+        read(cells, m) if m in cells.values else np.zeros((len(cells), width))
+        for m, width in widths.items()
+    ]
+    return np.concatenate(parts, axis=1).astype(np.float32)
+
+
 @contextmanager
 def inferring() -> Iterator[None]:
     """Restore torch's generators afterwards: a module draws samples even if only means are used."""
@@ -126,38 +150,18 @@ def inferring() -> Iterator[None]:
         yield
 
 
-def in_pieces(cells: Cells) -> list[Cells]:
-    """Return the cells in blocks of at most `AT_ONCE`."""
-    rows = np.arange(len(cells))
-    return [cells.take(rows[i : i + AT_ONCE]) for i in range(0, len(cells), AT_ONCE)]
-
-
 def piecewise(function: Callable[[Cells], Tensor | np.ndarray], cells: Cells) -> np.ndarray:
-    """Return function(block) of all cells, block by block, (cells, ...)."""
-    return np.concatenate(
-        [torch.as_tensor(function(few)).cpu().numpy() for few in in_pieces(cells)]
-    )
+    """Return function(block) of all cells, in blocks of at most `AT_ONCE`, (cells, ...)."""
+    parts, rows = [], np.arange(len(cells))
+    for few in np.split(rows, rows[AT_ONCE::AT_ONCE]):
+        parts.append(torch.as_tensor(function(cells.take(few))).cpu().numpy())
+    return np.concatenate(parts)
 
 
 def standardised(x: Tensor, normalization: Normalization) -> Tensor:
     """Return values in the units of the train cells' standard deviations, (cells, features)."""
-    mean, std = (
-        torch.as_tensor(part, dtype=x.dtype, device=x.device)
-        for part in (normalization.mean, normalization.std)
-    )
-    return (x - mean) / std
-
-
-def code_of(groups: list[tuple[frozenset[str], int]], observed: frozenset[str]) -> int | None:
-    """Return the code of the group with exactly `observed` measured, else of the first with more.
-
-    Parameters
-    ----------
-    groups
-        Modalities measured in a group of train cells, and its code, from the largest group on.
-    """
-    more = [(measured != observed, code) for measured, code in groups if observed <= measured]
-    return min(more, key=lambda one: one[0])[1] if more else None
+    mean = torch.as_tensor(normalization.mean, dtype=x.dtype, device=x.device)
+    return (x - mean) / torch.as_tensor(normalization.std, dtype=x.dtype, device=x.device)
 
 
 class Blockwise:

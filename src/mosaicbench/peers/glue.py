@@ -12,12 +12,13 @@ from typing import Annotated
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.models.likelihoods import expected_values
 from mosaicbench.models.linked import one_modality_each
-from mosaicbench.peers._package import apart, need, need_counts, pca, table
+from mosaicbench.peers._package import apart, lsi_of, need, need_counts, pca, table
 from mosaicbench.peers._scvi import AT_ONCE, median_total
 
 CARD = {
@@ -32,13 +33,11 @@ CARD = {
     "scglue. Imputes by decoding counts, which the package calls experimental.",
     "deviates": "The graph has the split's links, each of weight 1, and a loop per feature. Encoders of RNA and proteins read "
     "principal components of the split's values, that of ATAC its LSI. The model gets no batches. If a modality has fewer than "
-    "`balance_from` train cells, the weights that balance cell types are left out: they are not finite on little data.",
-    "space": {
-        "latent": {"int": [20, 100], "log": True},
-        "hidden": {"int": [128, 512], "log": True},
-        "components": {"int": [50, 200], "log": True},
-    },
+    "300 train cells, the weights that balance cell types are left out: they are not finite on little data.",
+    "space": ("latent", "hidden", "components"),
 }
+
+BALANCED = 300  # train cells of every modality, from which on cell types are balanced
 
 
 @dataclass(kw_only=True)
@@ -52,19 +51,15 @@ class GLUE:
     components
         Principal components that encoders of RNA and proteins read.
     epochs
-        Most epochs of each of the two stages, pretraining and alignment; None leaves them, and
-        with them all patience, to the package's rules.
-    balance_from
-        Cell types are balanced if every modality has at least so many train cells.
+        Most epochs of both pretraining and alignment; None leaves them and all patience to the package.
     """
 
-    latent: Annotated[int, "at least 1"] = 50
-    hidden: Annotated[int, "at least 1"] = 256
-    components: Annotated[int, "at least 1"] = 100
+    latent: Annotated[int, "at least 1", {"int": [20, 100], "log": True}] = 50
+    hidden: Annotated[int, "at least 1", {"int": [128, 512], "log": True}] = 256
+    components: Annotated[int, "at least 1", {"int": [50, 200], "log": True}] = 100
     epochs: Annotated[int, "at least 1"] | None = None
-    balance_from: Annotated[int, "at least 0"] = 300
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Train on cells of one modality each, and on the graph of linked features."""
         need(CARD["wraps"])
         need_counts(train, "GLUE")
@@ -76,74 +71,69 @@ class GLUE:
         cells = {m: shown.observing(m) for m in train.modalities}
         self.normalizations, history = train.normalizations, []
         self.pca = {
-            m: pca(x.values[m], self.components, seed)
+            m: pca(x.values[m], self.components, seed).fit(x.values[m])
             for m, x in cells.items()
-            if train.normalizations[m].kind != "lsi"
+            if m not in lsi_of(train)
         }
         with apart(seed):
             from scglue import config
             from scglue.models import SCGLUEModel, fit_SCGLUE
             from scglue.models.scglue import SCGLUETrainer
+            from scglue.utils import AUTO
 
             class Recorder(SCGLUETrainer):
                 def report_metrics(self, train_state, val_state) -> None:
                     losses = {
                         "loss": train_state.metrics["vae_loss"],
                         "discriminator": train_state.metrics["dsc_loss"],
+                        "validation_loss": val_state.metrics["vae_loss"],
                     }
-                    if val_state is not None:
-                        losses["validation_loss"] = val_state.metrics["vae_loss"]
                     row = {name: float(x) for name, x in losses.items()}
                     history.append({"epoch": len(history) + 1} | row)
 
             class Model(SCGLUEModel):
                 TRAINER_TYPE = Recorder
 
-            workers = config.GRAPH_SHUFFLE_NUM_WORKERS
             config.GRAPH_SHUFFLE_NUM_WORKERS = 0  # no process beside this one
-            try:
-                graph = _graph(train)
-                epochs = {} if self.epochs is None else {"max_epochs": self.epochs}
-                model = fit_SCGLUE(
-                    {m: self._data(x, m) for m, x in cells.items()},
-                    graph,
-                    model=Model,
-                    skip_balance=min(map(len, cells.values())) < self.balance_from,
-                    init_kws={"latent_dim": self.latent, "h_dim": self.hidden, "random_seed": seed},
-                    fit_kws={"directory": "glue"} | epochs,
-                )
-                features = torch.as_tensor(model.encode_graph(graph))
-            finally:
-                config.GRAPH_SHUFFLE_NUM_WORKERS = workers
+            graph = _graph(train)
+            model = fit_SCGLUE(
+                {m: self._data(x, m) for m, x in cells.items()},
+                graph,
+                model=Model,
+                skip_balance=min(map(len, cells.values())) < BALANCED,
+                init_kws={"latent_dim": self.latent, "h_dim": self.hidden, "random_seed": seed},
+                fit_kws={"directory": "glue", "max_epochs": self.epochs or AUTO},
+            )
+            features = torch.as_tensor(model.encode_graph(graph))
         self.network = model.net.eval()
         self.features = {
             m: features[getattr(model.net, f"{m}_idx").cpu()].to(model.net.device) for m in cells
         }
         return history
 
+    def _z(self, cells: Cells) -> Tensor:
+        (modality,) = cells.modalities
+        x = torch.as_tensor(self._read(cells, modality), device=self.network.device)
+        return self.network.x2u[modality](x[:, :0], x)[0].mean
+
     @torch.inference_mode()
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the posterior means of cells of one modality, (cells, latent)."""
-        return self._u(cells).cpu().numpy()
+        return self._z(cells).cpu().numpy()
 
     @torch.inference_mode()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return expected values in cells with the median total, (cells, features), standardised."""
         normalization, parts = self.normalizations[target], []
-        for u in self._u(cells).split(AT_ONCE):
+        for z in self._z(cells).split(AT_ONCE):
             counts = self.network.u2x[target](
-                u,
+                z,
                 self.features[target],
-                torch.zeros(len(u), dtype=torch.long, device=u.device),
-                torch.full((len(u), 1), median_total(normalization), device=u.device),
+                torch.zeros(len(z), dtype=torch.long, device=z.device),
+                torch.full((len(z), 1), median_total(normalization), device=z.device),
             )
             parts.append(expected_values(counts, normalization).cpu().numpy())
         return np.concatenate(parts)
-
-    def _u(self, cells: Cells) -> torch.Tensor:
-        (modality,) = cells.modalities
-        x = torch.as_tensor(self._read(cells, modality), device=self.network.device)
-        return self.network.x2u[modality](x[:, :0], x)[0].mean
 
     def _read(self, cells: Cells, modality: str) -> np.ndarray:
         x = cells.values[modality]

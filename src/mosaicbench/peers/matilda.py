@@ -16,10 +16,10 @@ from typing import Annotated
 import numpy as np
 import torch
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.errors import Diverged, NotApplicable
 from mosaicbench.methods._pairs import paired_cells
-from mosaicbench.peers._package import apart, modalities_of, need
+from mosaicbench.peers._package import apart, by_name, need
 from mosaicbench.peers._scvi import inferring, piecewise
 
 CARD = {
@@ -44,14 +44,12 @@ CARD = {
     "are the split's, and ATAC is read as counts of peaks: the documentation sums them to genes. Train cells without counts in "
     "a modality are left out. A minibatch is larger by a cell or two if one cell would be left over: the package fails with "
     "one.",
-    "space": {
-        "latent": {"int": [20, 200], "log": True},
-        "learning_rate": {"float": [0.002, 0.05], "log": True},
-    },
+    "space": ("latent", "learning_rate"),
 }
 
 NAMES = {"rna": "lognorm", "adt": "clr", "atac": "lsi"}  # the package's name -> kind
-MODES = {("rna", "adt"): "CITEseq", ("rna", "atac"): "SHAREseq", ("rna", "adt", "atac"): "TEAseq"}
+HIDDEN = {"rna": 185, "adt": 30, "atac": 185}  # widths of the networks
+BATCH_SIZE = 64
 
 
 @dataclass(kw_only=True)
@@ -65,20 +63,19 @@ class Matilda:
     passes
         Epochs of the first model and of the second; the second half of the latter has a tenth of
         the rate.
-    batch_size, learning_rate
+    learning_rate
         Of Adam.
     """
 
-    latent: Annotated[int, "at least 1"] = 100
+    latent: Annotated[int, "at least 1", {"int": [20, 200], "log": True}] = 100
     passes: Annotated[int, "at least 2"] = 30
-    batch_size: Annotated[int, "at least 2"] = 64
-    learning_rate: Annotated[float, "above 0"] = 0.02
+    learning_rate: Annotated[float, "above 0", {"float": [0.002, 0.05], "log": True}] = 0.02
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Train on the cells that have all modalities and a type; the package keeps no history."""
         need(CARD["wraps"])
-        self.order = modalities_of(train, "Matilda", NAMES)
-        if tuple(self.order) not in MODES:
+        self.order = by_name(train, "Matilda", NAMES)
+        if "rna" not in self.order or len(self.order) < 2:
             raise NotApplicable("Matilda needs counts of RNA, and of proteins, ATAC or both")
         cells = _typed(paired_cells(train, *self.order.values()))
         types, codes, sizes = np.unique(
@@ -86,32 +83,29 @@ class Matilda:
         )
         if len(types) < 2:
             raise NotApplicable("Matilda needs cells of at least two types with all modalities")
-        self.level = {m: float(cells.counts[m].sum() / len(cells)) for m in self.order.values()}
+        counts = {name: cells.counts[m] for name, m in self.order.items()}
+        self.level = {name: float(x.sum() / len(cells)) for name, x in counts.items()}
+        hidden = {f"hidden_{name}": HIDDEN[name] for name in counts}
+        features = {f"nfeatures_{name}": x.shape[1] for name, x in counts.items()}
         with apart(seed, silent=True):
             import matilda
             from anndata import AnnData
             from matilda.learn import model as networks
 
             trained = matilda.train(
-                **{
-                    name: AnnData(cells.counts[m].astype(np.float32))
-                    for name, m in self.order.items()
-                },
+                **{name: AnnData(x.astype(np.float32)) for name, x in counts.items()},
+                **hidden,
                 labels=[f"type {code:06}" for code in codes],
                 z_dim=self.latent,
                 epochs=self.passes,
-                batch_size=_minibatch(self.batch_size, sizes),
+                batch_size=_minibatch(sizes),
                 lr=self.learning_rate,
                 seed=seed,
                 out_dir="matilda",
             )
             weights = torch.load(trained.model_path, weights_only=True)["state_dict"]
-            widths = {}
-            for name, layer in self._layers().items():
-                widths[f"nfeatures_{name}"] = cells.counts[self.order[name]].shape[1]
-                widths[f"hidden_{name}"] = weights[f"encoder.{layer}.0.weight"].shape[0]
-            network = getattr(networks, f"CiteAutoencoder_{MODES[tuple(self.order)]}")
-            self.model = network(**widths, z_dim=self.latent, classify_dim=len(types))
+            network = getattr(networks, f"CiteAutoencoder_{trained.mode}")
+            self.model = network(**features, **hidden, z_dim=self.latent, classify_dim=len(types))
             self.model.load_state_dict(weights)
         if not all(torch.isfinite(weight).all() for weight in weights.values()):
             raise Diverged("a weight was not finite")
@@ -125,40 +119,35 @@ class Matilda:
             raise NotApplicable("Matilda embeds cells in which all modalities were measured")
 
         def mean(few: Cells) -> torch.Tensor:
-            x = np.concatenate([self._read(few, m) for m in self.order.values()], axis=1)
+            x = np.concatenate([self._read(few, name) for name in self.order], axis=1)
             return self.model(torch.as_tensor(x))[2]
 
         return piecewise(mean, cells)
 
-    def _layers(self) -> dict[str, str]:
-        """Return the package's name of each modality -> that of its layer of the encoder."""
-        if len(self.order) == 3:
-            return {name: f"encoder_{name}" for name in self.order}
-        return {name: f"encoder_modality{place}" for place, name in enumerate(self.order, 1)}
-
-    def _read(self, cells: Cells, modality: str) -> np.ndarray:
+    def _read(self, cells: Cells, name: str) -> np.ndarray:
         """Return log counts at the mean total, standardised by cell, (cells, counted features)."""
-        counts = cells.counts[modality].toarray().astype(np.float64)
+        counts = cells.counts[self.order[name]].toarray().astype(np.float64)
         totals = np.maximum(counts.sum(1, keepdims=True), 1)
-        x = np.log2(1 + counts / totals * self.level[modality])
+        x = np.log2(1 + counts / totals * self.level[name])
         spread = x.std(1, ddof=1, keepdims=True)
         return ((x - x.mean(1, keepdims=True)) / np.where(spread > 0, spread, 1)).astype(np.float32)
 
 
 def _typed(cells: Cells) -> Cells:
-    """Return the cells with a known type and a count in every modality."""
     if cells.labels is None:
         raise NotApplicable("Matilda learns from cell types; the train cells have no labels")
     counted = [np.asarray(x.sum(1)).ravel() > 0 for x in cells.counts.values()]
     return cells.take(np.flatnonzero(np.all([cells.labels != "", *counted], axis=0)))
 
 
-def _minibatch(wanted: int, sizes: np.ndarray) -> int:
-    """Return the smallest size from `wanted` on whose last minibatch has more than one cell.
+def _minibatch(sizes: np.ndarray) -> int:
+    """Return the smallest size, at least the package's, whose last minibatch has several cells.
 
-    The first model learns from all cells; the second from as many cells of each type as the type of
-    middle size has, where types of that size count once. `sizes`: cells of each type.
+    The second model learns from as many cells of each type as the type of middle size has; types of
+    that size count once. `sizes`: cells of each type.
     """
     middle = int(np.sort(sizes)[(len(sizes) - 1) // 2])
     balanced = middle * (1 + int((sizes != middle).sum()))
-    return next(size for size in count(wanted) if sizes.sum() % size != 1 and balanced % size != 1)
+    return next(
+        size for size in count(BATCH_SIZE) if sizes.sum() % size != 1 and balanced % size != 1
+    )

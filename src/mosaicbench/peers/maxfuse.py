@@ -35,13 +35,7 @@ CARD = {
     "deviates": "MaxFuse embeds only the cells that it was run on, the train cells. Any cell, also a train cell, takes the mean "
     "embedding of the `neighbors` nearest train cells of its modality, by the split's values. Imputes the mean of the nearest "
     "train cells.",
-    "space": {
-        "latent": {"int": [10, 50], "log": True},
-        "graph_neighbors": {"int": [8, 30], "log": True},
-        "smoothing": {"float": [0.3, 1.0]},
-        "components": {"int": [15, 60], "log": True},
-        "filtered": {"float": [0.0, 0.5]},
-    },
+    "space": ("latent", "graph_neighbors", "smoothing", "components", "filtered"),
 }
 
 INSTALL = (
@@ -56,6 +50,8 @@ class MaxFuse(Moved):
 
     Attributes
     ----------
+    latent
+        Most dimensions of the latent.
     graph_neighbors
         Of the graphs within a modality.
     smoothing
@@ -66,10 +62,11 @@ class MaxFuse(Moved):
         Fraction of the initial pivots that is dropped.
     """
 
-    graph_neighbors: Annotated[int, "at least 1"] = 15
-    smoothing: Annotated[float, "at least 0 and at most 1"] = 0.7
-    components: Annotated[int, "at least 1"] = 30
-    filtered: Annotated[float, "at least 0 and at most 1"] = 0.3
+    latent: Annotated[int, "at least 1", {"int": [10, 50], "log": True}] = 20
+    graph_neighbors: Annotated[int, "at least 1", {"int": [8, 30], "log": True}] = 15
+    smoothing: Annotated[float, "at least 0 and at most 1", {"float": [0.3, 1.0]}] = 0.7
+    components: Annotated[int, "at least 1", {"int": [15, 60], "log": True}] = 30
+    filtered: Annotated[float, "at least 0 and at most 1", {"float": [0.0, 0.5]}] = 0.3
 
     def align(self, shown: Split, seed: int) -> None:
         """Run MaxFuse on the train cells; the modality with fewer cells is its first."""
@@ -86,13 +83,7 @@ class MaxFuse(Moved):
         pair = sorted(cells, key=lambda m: len(cells[m]))
         shared = [features.of(cells[m], m) for m in pair]
         active = [cells[m].values[m] for m in pair]
-        of_shared, of_active = (
-            {
-                f"svd_components{side}": min(self.components, min(x.shape) - 1)
-                for side, x in enumerate(arrays, 1)
-            }
-            for arrays in (shared, active)
-        )
+        of_shared, of_active = self._components(shared), self._components(active)
         fusor = Fusor(
             shared_arr1=shared[0],
             shared_arr2=shared[1],
@@ -123,4 +114,8 @@ class MaxFuse(Moved):
         embedded = fusor.get_embedding(*active)
         width = min(self.latent, *(np.shape(z)[1] for z in embedded))
         self.moved = {m: np.asarray(z)[:, :width] for m, z in zip(pair, embedded, strict=True)}
-        self.index_places(dict(zip(pair, active, strict=True)))
+        self.index_places(cells)
+
+    def _components(self, sides: list[np.ndarray]) -> dict[str, int]:
+        sizes = [min(self.components, min(x.shape) - 1) for x in sides]
+        return {"svd_components1": sizes[0], "svd_components2": sizes[1]}

@@ -3,9 +3,8 @@
     x_m = W_m z + e_m,   z ~ N(0, I),   e_m ~ N(0, 1 / tau_m)
     W_m ~ spike and slab with a precision per modality and factor
 
-A new cell's factors are the means of the same variational posterior, given the learnt weights and
-precisions and its observed values; they solve a small linear system. Reference: Argelaguet et al.
-2020.
+A new cell's factors are the means of the same variational posterior, with the learnt weights and
+precisions. Reference: Argelaguet et al. 2020.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Annotated
 
 import numpy as np
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.peers._package import apart, need
 
 CARD = {
@@ -30,10 +29,7 @@ CARD = {
     "deviates": "The package embeds only the cells that it was run on. Factors of any cell, also of a train cell, solve the "
     "package's update of the factors, with weights and precisions held, from any subset of modalities. ATAC is its LSI. In a "
     "mosaic, values that were not measured are missing.",
-    "space": {
-        "factors": {"int": [5, 40], "log": True},
-        "convergence": {"choice": ["fast", "medium", "slow"]},
-    },
+    "space": ("factors", "convergence"),
 }
 
 
@@ -52,15 +48,20 @@ class MOFA:
         change.
     """
 
-    factors: Annotated[int, "at least 1"] = 10
+    factors: Annotated[int, "at least 1", {"int": [5, 40], "log": True}] = 10
     iterations: Annotated[int, "at least 1"] = 1000
-    convergence: str = "fast"
+    convergence: Annotated[str, {"choice": ["fast", "medium", "slow"]}] = "fast"
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Fit on all train cells; values that were not measured are missing."""
         need(CARD["wraps"])
-        values = _with_gaps(train)
-        cells = sum(map(len, train.blocks))
+        values, cells = {}, sum(map(len, train.blocks))
+        for m, width in train.features.items():
+            gaps = [np.full((len(block), width), np.nan) for block in train.blocks]
+            parts = [
+                block.values.get(m, gap) for block, gap in zip(train.blocks, gaps, strict=True)
+            ]
+            values[m] = np.concatenate(parts, dtype=np.float64)
         with apart(seed):
             from mofapy2.run.entry_point import entry_point
 
@@ -103,14 +104,3 @@ class MOFA:
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return factors times weights, (cells, features), standardised."""
         return self.embed(cells) @ self.weights[target].T + self.mean[target]
-
-
-def _with_gaps(train: Split) -> dict[str, np.ndarray]:
-    """Return modality -> values of all train cells, (cells, features); NaN if not measured."""
-    values = {}
-    for m, width in train.features.items():
-        values[m] = np.concatenate(
-            [block.values.get(m, np.full((len(block), width), np.nan)) for block in train.blocks],
-            dtype=np.float64,
-        )
-    return values

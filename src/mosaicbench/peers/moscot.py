@@ -17,8 +17,8 @@ import numpy as np
 from mosaicbench.contract import Cells, Split
 from mosaicbench.errors import Diverged, NotApplicable
 from mosaicbench.models.linked import linked
-from mosaicbench.peers._moved import Moved, components
-from mosaicbench.peers._package import apart, need
+from mosaicbench.peers._moved import Moved
+from mosaicbench.peers._package import apart, need, pca
 
 CARD = {
     "label": "moscot",
@@ -39,10 +39,7 @@ CARD = {
     "deviates": "Cells of both modalities are compared by principal components of the split's linked features; without links, "
     "the transport is not fused. At most `cells` train cells of a modality take part. Any cell, also a train cell, takes the "
     "mean place of its `neighbors` nearest cells that did.",
-    "space": {
-        "alpha": {"float": [0.1, 0.9]},
-        "epsilon": {"float": [0.0005, 0.1], "log": True},
-    },
+    "space": ("alpha", "epsilon"),
 }
 
 
@@ -59,13 +56,13 @@ class Moscot(Moved):
     components
         Most principal components of a modality, and of the linked features.
     cells
-        Most cells of a modality, drawn by the seed: time and memory grow with their square.
+        Most cells of a modality: time and memory grow with their square.
     iterations, sinkhorn
         Most steps of the solver, and of the projection within each.
     """
 
-    alpha: Annotated[float, "above 0 and at most 1"] = 0.7
-    epsilon: Annotated[float, "above 0"] = 5e-3
+    alpha: Annotated[float, "above 0 and at most 1", {"float": [0.1, 0.9]}] = 0.7
+    epsilon: Annotated[float, "above 0", {"float": [0.0005, 0.1], "log": True}] = 5e-3
     components: Annotated[int, "at least 1"] = 50
     cells: Annotated[int, "at least 1"] = 4000
     iterations: Annotated[int, "at least 1"] = 100
@@ -75,7 +72,10 @@ class Moscot(Moved):
         """Move the drawn train cells of every modality to the first one's principal components."""
         need(CARD["wraps"])
         drawn = self.drawn(shown, self.cells, seed)
-        within = {m: components(x.values[m], self.components, seed) for m, x in drawn.items()}
+        within = {}
+        for m, x in drawn.items():
+            components = pca(x.values[m], self.components, seed).fit_transform(x.values[m])
+            within[m] = components.astype(np.float64)
         first, *others = shown.modalities
         places = within[first][:, : self.latent]
         self.moved, self.remarks = {first: places}, []
@@ -102,7 +102,7 @@ class Moscot(Moved):
         return [features.of(drawn[m], m).astype(np.float64) for m in pair]
 
     def _plan(self, within: list[np.ndarray], between: list[np.ndarray]) -> np.ndarray:
-        """Return the coupling of source and target, (cells, cells); not finite if there is none."""
+        """Return the coupling of source and target, (cells, cells), NaN without a solution."""
         from anndata import AnnData
         from moscot.problems.cross_modality import TranslationProblem
 

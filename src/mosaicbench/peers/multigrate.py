@@ -9,7 +9,6 @@ modalities measured. Reference: Litinetskaya et al. 2022.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -17,16 +16,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mosaicbench.contract import Cells, Normalization, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.models.likelihoods import expected_lsi, expected_values
-from mosaicbench.peers._package import before_standardising, modalities_of, need, table
+from mosaicbench.peers._package import (
+    before_standardising,
+    by_name,
+    log_normalised,
+    lsi_of,
+    need,
+    table,
+)
 from mosaicbench.peers._scvi import (
     Batches,
     Blockwise,
+    all_of,
     code_of,
     median_total,
     negative_binomial,
     scvi_apart,
+    side_by_side,
     standardised,
     trained,
 )
@@ -52,15 +60,11 @@ CARD = {
     "with exactly its observed modalities, else of the largest group with more. Latents are the posterior's mean; the package "
     "draws from it. Decoded peaks are log-normalised: a decoded value over the peak's mean in cells in which it is open is read "
     "as its chance to be open.",
-    "space": {
-        "latent": {"int": [8, 64], "log": True},
-        "alignment": {"float": [50.0, 5000.0], "log": True},
-        "kl": {"float": [1e-06, 0.001], "log": True},
-    },
+    "space": ("latent", "alignment", "kl"),
 }
 
 LOSSES = {"lognorm": "nb", "clr": "mse", "lsi": "mse"}  # kind -> what the documentation recommends
-TARGET = 1e4  # counts of a cell before the logarithm, of peaks
+KINDS = {kind: kind for kind in LOSSES}  # in the package's order, RNA first
 
 
 @dataclass(kw_only=True)
@@ -72,30 +76,29 @@ class Multigrate(Blockwise):
     latent
         Dimensions of z.
     alignment
-        Weight of the discrepancy; 0 leaves it out. The documentation takes 500 and advises tuning.
+        Weight of the discrepancy; 0 leaves it out. The documentation advises tuning.
     kl
         Weight of the divergence from the prior, after its warm-up in the first third of the epochs.
     epochs
         Most epochs; it stops after 10 without a better reconstruction of the validation cells.
-    batch_size, learning_rate
-        Of AdamW.
     """
 
-    latent: Annotated[int, "at least 1"] = 16
-    alignment: Annotated[float, "at least 0"] = 500.0
-    kl: Annotated[float, "at least 0"] = 1e-5
+    latent: Annotated[int, "at least 1", {"int": [8, 64], "log": True}] = 16
+    alignment: Annotated[float, "at least 0", {"float": [50.0, 5000.0], "log": True}] = 500.0
+    kl: Annotated[float, "at least 0", {"float": [1e-06, 0.001], "log": True}] = 1e-5
     epochs: Annotated[int, "at least 1"] = 200
-    batch_size: Annotated[int, "at least 2"] = 256
-    learning_rate: Annotated[float, "above 0"] = 5e-4
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Train on all cells, whatever was measured in them."""
         need(CARD["wraps"])
-        kinds = {kind: kind for kind in LOSSES}  # RNA first, as the package wants it
-        self.order = list(modalities_of(train, "Multigrate", kinds).values())
+        self.order = list(by_name(train, "Multigrate", KINDS).values())
         self.normalizations = train.normalizations
-        self.levels = {
-            m: _level(train, m) for m in self.order if self.normalizations[m].kind == "lsi"
+        self.widths = {m: len(self.normalizations[m].fraction) for m in self.order}
+        self.levels = {m: self._level(train, m) for m in lsi_of(train)}
+        aligned = {
+            "integrate_on": "measured",
+            "alignment_type": "marginal",
+            "modality_alignment": "MMD",
         }
         with scvi_apart(seed):
             from multigrate.model import MultiVAE
@@ -104,11 +107,6 @@ class Multigrate(Blockwise):
             MultiVAE.setup_anndata(
                 data, size_factor_key="size", categorical_covariate_keys=["measured", "batch"]
             )
-            aligned = {
-                "integrate_on": "measured",
-                "alignment_type": "marginal",
-                "modality_alignment": "MMD",
-            }
             model = MultiVAE(
                 data,
                 losses=[LOSSES[self.normalizations[m].kind] for m in self.order],
@@ -116,48 +114,39 @@ class Multigrate(Blockwise):
                 loss_coefs={"integ": self.alignment, "kl": self.kl},
                 **aligned if self.alignment else {},
             )
-            history = trained(
-                model, max_epochs=self.epochs, lr=self.learning_rate, batch_size=self.batch_size
-            )
+            history = trained(model, max_epochs=self.epochs)
             coded = model.adata_manager.get_state_registry("extra_categorical_covs")["mappings"]
-        names = np.concatenate([block.batches for block in train.blocks])
-        self.batches, self.module = Batches(names, list(coded["batch"])), model.module
-        codes = {name: code for code, name in enumerate(coded["measured"])}
-        sizes = Counter()
-        for block in train.blocks:
-            sizes[frozenset(block.modalities)] += len(block)
+        self.batches = Batches(all_of(train.blocks, "batches"), list(coded["batch"]))
+        self.module, codes = model.module, list(coded["measured"])
         self.groups = [
-            (measured, codes[self._group(measured)]) for measured, _ in sizes.most_common()
+            (frozenset(block.modalities), codes.index(self._group(block)))
+            for block in sorted(train.blocks, key=len, reverse=True)
         ]
         return history
 
     def _data(self, train: Split):
-        """Return one table of all train cells and modalities, zero if not measured."""
         from scipy import sparse
 
         blocks = train.blocks
         data = table(
             sparse.vstack([sparse.csr_matrix(self._x(block)) for block in blocks], format="csr"),
-            np.concatenate([block.names for block in blocks]),
+            all_of(blocks, "names"),
             "feature",
-            measured=np.repeat(
-                [self._group(block.modalities) for block in blocks], list(map(len, blocks))
-            ),
-            batch=np.concatenate([block.batches for block in blocks]).astype(str),
+            measured=np.repeat([self._group(block) for block in blocks], list(map(len, blocks))),
+            batch=all_of(blocks, "batches").astype(str),
             size=np.concatenate([self._sizes(block) for block in blocks]),
         )
-        data.uns["modality_lengths"] = [len(self.normalizations[m].fraction) for m in self.order]
+        data.uns["modality_lengths"] = list(self.widths.values())
         return data
 
-    def _group(self, modalities: frozenset[str] | tuple[str, ...]) -> str:
-        return " + ".join(modality for modality in self.order if modality in modalities)
+    def _group(self, block: Cells) -> str:
+        return " + ".join(modality for modality in self.order if modality in block.values)
 
     def _sizes(self, block: Cells) -> np.ndarray:
-        """Return each cell's number of RNA counts, 1 without any, (cells,)."""
-        for m in block.modalities:
-            if self.normalizations[m].kind == "lognorm":
-                return np.maximum(np.asarray(block.counts[m].sum(1)).ravel(), 1.0)
-        return np.ones(len(block))
+        rna = self.order[0]
+        if self.normalizations[rna].kind != "lognorm" or rna not in block.values:
+            return np.ones(len(block))
+        return np.maximum(np.asarray(block.counts[rna].sum(1)).ravel(), 1.0)
 
     def _code(self, observed: frozenset[str]) -> int:
         code = code_of(self.groups, observed)
@@ -177,14 +166,23 @@ class Multigrate(Blockwise):
         )["mu"]
 
     def _x(self, cells: Cells) -> np.ndarray:
-        parts = []
-        for m in self.order:
-            if m in cells.values:
-                parts.append(_read(cells, m, self.normalizations[m]))
-            else:
-                width = len(self.normalizations[m].fraction)
-                parts.append(np.zeros((len(cells), width), dtype=np.float32))
-        return np.concatenate(parts, axis=1)
+        return side_by_side(cells, self.widths, self._read)
+
+    def _read(self, cells: Cells, modality: str) -> np.ndarray:
+        normalization = self.normalizations[modality]
+        if normalization.kind == "clr":
+            # at least 0: the package reads a cell with a sum of 0 or less as not measured
+            return before_standardising(cells, modality, normalization)
+        if normalization.kind == "lsi":
+            return log_normalised(cells, modality)
+        return cells.counts[modality].toarray()
+
+    def _level(self, train: Split, peaks: str) -> np.ndarray:
+        """Return the mean of each peak over the train cells in which it is open, (peaks,)."""
+        blocks = [block for block in train.blocks if peaks in block.values]
+        total = sum(self._read(block, peaks).astype(np.float32).sum(0) for block in blocks)
+        times = sum(np.asarray((block.counts[peaks] > 0).sum(0)).ravel() for block in blocks)
+        return np.where(times > 0, total / np.maximum(times, 1), 1.0).astype(np.float32)
 
     def _expected(self, cells: Cells, target: str) -> Tensor:
         normalization, place = self.normalizations[target], self.order.index(target)
@@ -201,23 +199,3 @@ class Multigrate(Blockwise):
             level = torch.as_tensor(self.levels[target], device=decoded.device)
             return expected_lsi((decoded / level).clamp(0, 1), normalization)
         return standardised(decoded, normalization)
-
-
-def _read(cells: Cells, modality: str, normalization: Normalization) -> np.ndarray:
-    """Return counts of RNA, log-normalised peaks or CLR of proteins, (cells, counted features)."""
-    if normalization.kind == "clr":
-        # at least 0: the package reads a cell with a sum of 0 or less as not measured
-        return before_standardising(cells, modality, normalization).astype(np.float32)
-    counts = cells.counts[modality].toarray().astype(np.float32)
-    if normalization.kind == "lognorm":
-        return counts
-    totals = np.maximum(cells.library_size[modality], 1)[:, None]
-    return np.log1p(TARGET * counts / totals).astype(np.float32)
-
-
-def _level(train: Split, modality: str) -> np.ndarray:
-    """Return the mean of each peak's `_read` over the train cells in which it is open, (peaks,)."""
-    blocks = [block for block in train.blocks if modality in block.values]
-    total = sum(_read(block, modality, train.normalizations[modality]).sum(0) for block in blocks)
-    times = sum(np.asarray((block.counts[modality] > 0).sum(0)).ravel() for block in blocks)
-    return np.where(times > 0, total / np.maximum(times, 1), 1.0).astype(np.float32)

@@ -1,13 +1,10 @@
 """MVAE, MMVAE and MoPoE of the package `multivae`, with the networks of this project's methods.
 
-Encoders, decoders with learned standard deviations, and the width of the latent are the same: a
-difference in scores comes from the bounds, not from the networks.
+A difference in scores comes from the bounds, not from the networks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -17,13 +14,13 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 from torch.nn.functional import softplus
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.errors import Diverged
 from mosaicbench.models.likelihoods import GaussianDecoder
 from mosaicbench.models.minibatch import Minibatch, by_pieces
 from mosaicbench.models.networks import mlp
 from mosaicbench.models.training import device, seeded
-from mosaicbench.peers._package import apart, need, split_off
+from mosaicbench.peers._package import apart, history, need, split_off
 
 CARDS = {
     "multivae_mvae": {
@@ -45,11 +42,7 @@ CARDS = {
         "(`spread: fixed` is the package's sd of 1). A tenth of the train cells decides which epoch is kept; the package does not "
         "stop early. "
         "The posterior's sd is the exponential of half a linear output, here a softplus.",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "beta": {"float": [0.03, 10.0], "log": True},
-        },
+        "space": ("latent", "learning_rate", "beta"),
     },
     "multivae_mmvae": {
         "like": "multivae_mvae",
@@ -61,11 +54,7 @@ CARDS = {
         "(`spread: fixed` is the package's sd of 1). A tenth of the train cells decides which epoch is kept; the package does not "
         "stop early. "
         "The joint latent is the mean of the modalities'.",
-        "space": {
-            "latent": {"int": [8, 64], "log": True},
-            "learning_rate": {"float": [0.0003, 0.003], "log": True},
-            "samples": {"int": [5, 20], "log": True},
-        },
+        "space": ("latent", "learning_rate", "samples"),
     },
     "multivae_mopoe": {
         "like": "multivae_mvae",
@@ -92,75 +81,75 @@ class MultiVae:
     latent, hidden
         Dimensions of the latent; width of the one hidden layer of every encoder and decoder.
     spread
-        Standard deviation of the decoders' Normals: "learned", one per feature, or "fixed" at 1,
-        the package's default.
-    epochs, batch_size, learning_rate
+        Standard deviation of the decoders' Normals: "learned", one per feature, or "fixed" at 1, the
+        package's default.
+    epochs, learning_rate
         Of the package's trainer, which uses Adam.
-    validation
-        Fraction of the train cells that decides which epoch is kept.
     """
 
-    latent: Annotated[int, "at least 1"] = 20
+    latent: Annotated[int, "at least 1", {"int": [8, 64], "log": True}] = 20
     hidden: Annotated[int, "at least 1"] = 128
     spread: Literal["learned", "fixed"] = "learned"
     epochs: Annotated[int, "at least 1"] = 100
-    batch_size: Annotated[int, "at least 1"] = 64
-    learning_rate: Annotated[float, "above 0"] = 1e-3
-    validation: Annotated[float, "at least 0 and below 1"] = 0.1
+    learning_rate: Annotated[float, "above 0", {"float": [0.0003, 0.003], "log": True}] = 1e-3
 
     model_name = ""  # the package's name of the model
+    options = {}  # keyword of the package's configuration -> hyperparameter
 
-    def options(self) -> dict[str, object]:
-        """Return the keywords of the package's configuration that are this model's alone."""
-        raise NotImplementedError
-
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Train the package's model; return its history."""
         need(CARDS["multivae_mvae"]["wraps"])
-        with apart(seed, silent=True), seeded(seed), _unchecked():
+        losses, validation_losses = [], []
+        with apart(seed, silent=True), seeded(seed):
+            Distribution.set_default_validate_args(False)  # the package looks for NaN in the loss
             _load_torchvision()
             from multivae import models
             from multivae.data import MultimodalBaseDataset
             from multivae.trainers import BaseTrainer, BaseTrainerConfig
+            from multivae.trainers.base.callbacks import TrainingCallback
 
-            chosen, validating = split_off(
-                train.observing(*train.modalities), self.validation, seed
-            )
+            class Recorder(TrainingCallback):
+                def on_log(self, config: object, logs: dict[str, float], **others: object) -> None:
+                    losses.append(logs["train_epoch_loss"])
+                    validation_losses.append(logs["eval_epoch_loss"])
+
+            def dataset(cells: Cells) -> MultimodalBaseDataset:
+                return MultimodalBaseDataset(
+                    {modality: torch.as_tensor(x) for modality, x in cells.values.items()}
+                )
+
+            chosen, validating = split_off(train.observing(*train.modalities), seed)
             self.features = dict(train.features)
             config = getattr(models, f"{self.model_name}Config")(
                 n_modalities=len(self.features),
                 latent_dim=self.latent,
                 input_dims={m: (width,) for m, width in self.features.items()},
-                **self.options(),
+                **{key: getattr(self, name) for key, name in self.options.items()},
             )
             networks = _networks(self.features, self.hidden, self.latent)
             model = getattr(models, self.model_name)(config, **networks)
             if self.spread == "learned":
                 for modality, decoder in networks["decoders"].items():
                     model.recon_log_probs[modality] = decoder.log_likelihood
-            recorder = _recorder()
             trainer = BaseTrainer(
                 model,
-                train_dataset=MultimodalBaseDataset(_tensors(chosen)),
-                eval_dataset=MultimodalBaseDataset(_tensors(validating))
-                if len(validating)
-                else None,
+                train_dataset=dataset(chosen),
+                eval_dataset=dataset(validating),
                 training_config=BaseTrainerConfig(
                     output_dir=".",
                     num_epochs=self.epochs,
                     learning_rate=self.learning_rate,
-                    per_device_train_batch_size=self.batch_size,
                     per_device_eval_batch_size=1024,
                     seed=seed,
                 ),
-                callbacks=[recorder],
+                callbacks=[Recorder()],
             )
             try:
                 trainer.train()
             except ArithmeticError as error:  # the package's, of a loss that is not finite
                 raise Diverged(str(error)) from error
         self.model = trainer._best_model.eval()  # otherwise the package only writes it to a file
-        return recorder.rows
+        return history(loss=losses, validation_loss=validation_losses)
 
     @torch.no_grad()
     def embed(self, cells: Cells) -> np.ndarray:
@@ -192,25 +181,10 @@ class MultiVae:
         return {"inputs": MultimodalBaseDataset(observed | absent), "cond_mod": list(observed)}
 
 
-@contextmanager
-def _unchecked() -> Iterator[None]:
-    """Switch off checks of torch's distributions: the package looks for NaN in the loss."""
-    Distribution.set_default_validate_args(False)
-    try:
-        yield
-    finally:
-        Distribution.set_default_validate_args(__debug__)
-
-
-def _tensors(cells: Cells) -> dict[str, Tensor]:
-    return {modality: torch.as_tensor(x) for modality, x in cells.values.items()}
-
-
 def _load_torchvision() -> None:
-    """Import torchvision, which multivae needs, also if its compiled part does not load.
+    """Import torchvision, which multivae needs, also beside another build of torch.
 
-    The compiled part is made for one build of torch. Beside another build the import fails because
-    two operators are absent. Nothing here uses them, so they are only declared.
+    The import then fails for want of two compiled operators, which nothing here uses.
     """
     try:
         import torchvision  # noqa: F401
@@ -248,29 +222,10 @@ def _networks(
             sd = softplus(self.own.spread) + self.own.smallest_sd
             return Normal(mean, sd, validate_args=False).log_prob(x)
 
-    encoders = {modality: Encoder(width) for modality, width in features.items()}
     return {
-        "encoders": encoders,
+        "encoders": {modality: Encoder(width) for modality, width in features.items()},
         "decoders": {modality: Decoder(width) for modality, width in features.items()},
     }
-
-
-def _recorder():
-    from multivae.trainers.base.callbacks import TrainingCallback
-
-    class Recorder(TrainingCallback):
-        def __init__(self):
-            self.rows = []
-
-        def on_log(
-            self, training_config: object, logs: dict[str, float], **of_trainer: object
-        ) -> None:
-            row = {"epoch": of_trainer["global_step"], "loss": float(logs["train_epoch_loss"])}
-            if "eval_epoch_loss" in logs:
-                row["validation_loss"] = float(logs["eval_epoch_loss"])
-            self.rows.append(row)
-
-    return Recorder()
 
 
 @dataclass(kw_only=True)
@@ -287,19 +242,18 @@ class MultiVaeMVAE(MultiVae):
         Epochs over which it rises from 0.
     """
 
-    beta: Annotated[float, "at least 0"] = 1.0
+    beta: Annotated[float, "at least 0", {"float": [0.03, 10.0], "log": True}] = 1.0
     warmup: Annotated[int, "at least 0"] = 10
 
     model_name = "MVAE"
-
-    def options(self) -> dict[str, object]:
-        """Return the weight of the divergence and its warm-up."""
-        return {"beta": self.beta, "warmup": self.warmup}
+    options = {"beta": "beta", "warmup": "warmup"}
 
 
 @dataclass(kw_only=True)
 class MultiVaeMMVAE(MultiVae):
     """The package's MMVAE: importance weighted, Laplace posteriors, a prior with a learned width.
+
+    Gradients are doubly reparameterised.
 
     This project's `mmvae` with `objective: dreg` is `posterior: normal, learn_prior: false` here.
 
@@ -309,27 +263,20 @@ class MultiVaeMMVAE(MultiVae):
         Distribution of posteriors and prior.
     learn_prior
         Whether the prior's width is learned.
-    objective
-        "dreg", importance weighted with doubly reparameterised gradients, or "iwae".
     samples
         Draws per expert.
     """
 
     posterior: Literal["laplace_with_softmax", "normal"] = "laplace_with_softmax"
     learn_prior: bool = True
-    objective: Literal["dreg", "iwae"] = "dreg"
-    samples: Annotated[int, "at least 1"] = 10
+    samples: Annotated[int, "at least 1", {"int": [5, 20], "log": True}] = 10
 
     model_name = "MMVAE"
-
-    def options(self) -> dict[str, object]:
-        """Return the draws, the distributions and the bound."""
-        return {
-            "K": self.samples,
-            "prior_and_posterior_dist": self.posterior,
-            "learn_prior": self.learn_prior,
-            "loss": f"{self.objective}_looser",
-        }
+    options = {
+        "K": "samples",
+        "prior_and_posterior_dist": "posterior",
+        "learn_prior": "learn_prior",
+    }
 
 
 @dataclass(kw_only=True)
@@ -344,10 +291,7 @@ class MultiVaeMoPoE(MultiVae):
         Weight of the divergence from the prior.
     """
 
-    beta: Annotated[float, "at least 0"] = 1.0
+    beta: Annotated[float, "at least 0", {"float": [0.03, 10.0], "log": True}] = 1.0
 
     model_name = "MoPoE"
-
-    def options(self) -> dict[str, object]:
-        """Return the weight of the divergence."""
-        return {"beta": self.beta}
+    options = {"beta": "beta"}

@@ -9,7 +9,6 @@ Reference: Ashuach et al. 2023.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -17,18 +16,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.models.likelihoods import expected_lsi, expected_of_mixture
-from mosaicbench.peers._package import modalities_of, need, table
+from mosaicbench.peers._package import by_name, need, table
 from mosaicbench.peers._scvi import (
     Batches,
     Blockwise,
+    all_of,
+    batches_with,
     dense,
-    in_pieces,
     inferring,
+    measured,
     median_total,
     negative_binomial,
+    piecewise,
     protein_counts,
     scvi_apart,
     trained,
@@ -52,11 +54,10 @@ CARD = {
     "deviates": "The measured modalities of a cell are part of its batch, as in the package's tutorial. Imputed values are "
     "decoded with a batch of train cells in which the target was measured, with the median total of RNA and the median depth "
     "factor of ATAC. Query cells take the posterior's mean; a batch without train cells is read as the largest.",
-    "space": {
-        "latent": {"int": [10, 40], "log": True},
-        "hidden": {"int": [64, 256], "log": True},
-    },
+    "space": ("latent", "hidden"),
 }
+
+NAMES = {"rna": "lognorm", "atac": "lsi", "protein": "clr"}  # the package's name -> kind
 
 
 @dataclass(kw_only=True)
@@ -69,18 +70,17 @@ class MultiVI(Blockwise):
         Dimensions of z and of the networks. None: for the networks the square root of the number of
         peaks (of genes without ATAC), at most 128; for z the square root of that.
     epochs
-        Most epochs; it stops after 50 without a better reconstruction of the validation cells.
+        Most epochs; it stops after 50 without a better loss of the validation cells.
     """
 
-    latent: Annotated[int, "at least 1"] | None = None
-    hidden: Annotated[int, "at least 1"] | None = None
+    latent: Annotated[int, "at least 1", {"int": [10, 40], "log": True}] | None = None
+    hidden: Annotated[int, "at least 1", {"int": [64, 256], "log": True}] | None = None
     epochs: Annotated[int, "at least 1"] = 500
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Train on all cells, whatever was measured in them."""
         need(CARD["wraps"])
-        names = {"rna": "lognorm", "atac": "lsi", "protein": "clr"}  # the package's -> kind
-        self.layers = modalities_of(train, "MultiVI", names)
+        self.layers = by_name(train, "MultiVI", NAMES)
         if "rna" not in self.layers:
             raise NotApplicable("MultiVI needs counts of RNA, and of ATAC or proteins")
         self.normalizations = train.normalizations
@@ -94,17 +94,22 @@ class MultiVI(Blockwise):
             history = trained(model, max_epochs=self.epochs)
             coded = list(model.adata_manager.get_state_registry("batch").categorical_mapping)
         self.module = model.module
-        self.batches = {m: _decoding(train, m, coded) for m in train.modalities}
-        self.depth = self._median_depth(train) if "atac" in self.layers else None
+        self.batches = {}  # modality -> batches with which it is decoded, and how their names end
+        for m in train.modalities:
+            largest = max((block for block in train.blocks if m in block.values), key=len)
+            self.batches[m] = Batches(largest.batches, coded), measured(largest.modalities)
+        if "atac" in self.layers:
+            atac = train.observing(self.layers["atac"])
+            with inferring():
+                depths = piecewise(lambda few: self._posterior(few)["libsize_acc"], atac)
+            self.depth = torch.as_tensor(depths).median()
         return history
 
     def _data(self, train: Split):
-        """Return all train cells, with rows of zeros where a modality is absent."""
         from mudata import MuData
         from scipy import sparse
 
-        names = np.concatenate([block.names for block in train.blocks])
-        modalities = {}
+        names, modalities = all_of(train.blocks, "names"), {}
         for layer, modality in self.layers.items():
             width = len(train.normalizations[modality].fraction)
             parts = [
@@ -114,21 +119,8 @@ class MultiVI(Blockwise):
             x = sparse.vstack(parts, format="csr").astype(np.float32)
             modalities[layer] = table(x.toarray() if layer == "protein" else x, names, layer)
         data = MuData(modalities)
-        data.obs["batch"] = [
-            f"{name}{_measured(block)}" for block in train.blocks for name in block.batches
-        ]
+        data.obs["batch"] = batches_with(train.blocks)
         return data
-
-    @inferring()
-    def _median_depth(self, train: Split) -> Tensor:
-        atac = self.layers["atac"]
-        depths = [
-            self._posterior(few)["libsize_acc"]
-            for block in train.blocks
-            if atac in block.values
-            for few in in_pieces(block.only(atac))
-        ]
-        return torch.cat(depths).median()
 
     def _z(self, cells: Cells) -> Tensor:
         return self._posterior(cells)["qz_m"]
@@ -175,21 +167,3 @@ class MultiVI(Blockwise):
             decoded["px_scale"] * median_total(normalization), decoded["px_r"]
         )
         return expected_of_mixture([(torch.sigmoid(-decoded["px_dropout"]), counts)], normalization)
-
-
-def _decoding(train: Split, target: str, coded: list[str]) -> tuple[Batches, str]:
-    """Return the batches, and the suffix of their names, with which `target` is decoded.
-
-    They are those of the commonest set of modalities that has the target.
-    """
-    sizes, batches = Counter(), {}
-    for block in train.blocks:
-        if target in block.values:
-            sizes[_measured(block)] += len(block)
-            batches.setdefault(_measured(block), []).append(block.batches)
-    suffix = max(sizes, key=sizes.get)
-    return Batches(np.concatenate(batches[suffix]), coded), suffix
-
-
-def _measured(block: Cells) -> str:
-    return f" with {' + '.join(block.modalities)}"

@@ -9,8 +9,6 @@ Each modality's autoencoder is trained alone first. Reference: Cao et al. 2024, 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Annotated
@@ -20,12 +18,21 @@ import numpy as np
 import torch
 from scipy import sparse
 from torch import Tensor
+from torch.utils.data import DataLoader
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.methods._pairs import paired_cells
 from mosaicbench.models.likelihoods import expected_lsi
-from mosaicbench.peers._package import apart, before_standardising, history, modality_of, need
+from mosaicbench.peers._package import (
+    apart,
+    before_standardising,
+    by_kind,
+    history,
+    lsi_of,
+    need,
+    need_counts,
+)
 from mosaicbench.peers._scvi import Blockwise
 
 CARD = {
@@ -52,20 +59,13 @@ CARD = {
     "open is read as its chance to be open; early in training this is above 1, and is not clipped. A fifth of the paired train "
     "cells decides when to stop, the package's default. Without a GPU the package's calls of one are skipped, and data are read "
     "in one process. It is installed without episcanpy, which is not used.",
-    "space": {
-        "latent": {"int": [32, 256], "log": True},
-        "noise": {"float": [0.1, 0.7]},
-        "discriminator": {"float": [0.1, 10.0], "log": True},
-    },
+    "space": ("latent", "noise", "discriminator"),
 }
 
 CODE = 128  # width of the encoders' codes
 RUNS = 22  # of peaks; the tutorial's chromosomes
 PER_RUN = 32  # width of the layer between a run's peaks and the code
 VALIDATION = 0.2  # fraction of the paired cells
-PARTS = ["translator"] + [  # with a learning rate
-    f"{side}_{part}" for side in "RA" for part in ("encoder", "decoder", "translator")
-]
 
 
 @dataclass(kw_only=True)
@@ -77,48 +77,64 @@ class ScButterfly(Blockwise):
     latent
         Dimensions of z.
     noise
-        Fraction of an RNA cell's values that are hidden from its encoder in a training step.
+        Fraction of an RNA cell's values that a training step hides from the encoder.
     discriminator
         Weight of the discriminators' cross-entropy.
-    pretraining, epochs, patience
-        Most epochs of each autoencoder alone, and of all together; epochs without a better
-        validation loss before either stops.
-    batch_size, learning_rate
-        Of Adam.
+    pretraining, epochs
+        Most epochs of each autoencoder alone, and of all together; either stops after 50 without a
+        better validation loss.
     """
 
-    latent: Annotated[int, "at least 1"] = 128
-    noise: Annotated[float, "at least 0 and below 1"] = 0.5
-    discriminator: Annotated[float, "at least 0"] = 1.0
+    latent: Annotated[int, "at least 1", {"int": [32, 256], "log": True}] = 128
+    noise: Annotated[float, "at least 0 and below 1", {"float": [0.1, 0.7]}] = 0.5
+    discriminator: Annotated[float, "at least 0", {"float": [0.1, 10.0], "log": True}] = 1.0
     pretraining: Annotated[int, "at least 1"] = 100
     epochs: Annotated[int, "at least 1"] = 200
-    patience: Annotated[int, "at least 1"] = 50
-    batch_size: Annotated[int, "at least 2"] = 64
-    learning_rate: Annotated[float, "above 0"] = 1e-3
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Train on paired cells; the history is that of the epochs of all parts together."""
         need(CARD["wraps"])
-        self.rna = modality_of(train, "lognorm")
+        need_counts(train, "scButterfly")
+        self.rna = by_kind(train).get("lognorm")
         others = [modality for modality in train.modalities if modality != self.rna]
-        counted = self.rna is not None and all(m in train.normalizations for m in others)
-        if not counted or len(others) != 1:
+        if self.rna is None or len(others) != 1:
             raise NotApplicable(
                 "scButterfly translates between two modalities: counts of RNA, and of ATAC or proteins"
             )
-        (self.other,) = others
+        (self.other,), self.normalizations = others, train.normalizations
         cells = paired_cells(train, self.rna, self.other)
-        self.normalizations = train.normalizations
-        if self._has_peaks:
+        genes, features = (len(self.normalizations[m].fraction) for m in (self.rna, self.other))
+        kl_rna, kl_other, runs, width = 20 / genes, 1 / 150, [], CODE
+        if self.other in lsi_of(train):
             self._weigh_peaks(cells)
+            runs = list(map(len, np.array_split(np.arange(features), min(RUNS, features))))
+            kl_other, width = 20 / features, PER_RUN * len(runs)
         order = np.random.default_rng(seed).permutation(len(cells)).tolist()
-        count = max(int(VALIDATION * len(cells)), 1)
-        widths = [len(self.normalizations[m].fraction) for m in (self.rna, self.other)]
-        kl_rna, kl_other = 20 / widths[0], 20 / widths[1] if self._has_peaks else 1 / 150
+        count, losses = max(int(VALIDATION * len(cells)), 1), {}
         with apart(seed, silent=True):
-            trainer = _trainer(peaks=self._has_peaks)
-            model = trainer.Model(**self._configured(cells, *widths))
-            with _patched(trainer) as losses:
+            from anndata import AnnData
+
+            def keep(*histories: object) -> None:
+                losses.update(loss=histories[8], validation_loss=histories[11])
+
+            trainer = _trainer(peaks=bool(runs))
+            model = trainer.Model(
+                RNA_data=AnnData(self._read(cells, self.rna)),
+                ATAC_data=AnnData(self._read(cells, self.other)),
+                chrom_list=runs,
+                logging_path=None,
+                R_encoder_dim_list=[genes, 256, CODE],
+                R_decoder_dim_list=[CODE, 256, genes],
+                A_encoder_dim_list=[features, width, CODE],
+                A_decoder_dim_list=[CODE, width, features],
+                translator_embed_dim=self.latent,
+                # the package's default is one list for both, which each model makes longer
+                discriminator_dim_list_R=[CODE],
+                discriminator_dim_list_A=[CODE],
+                R_noise_rate=self.noise,
+            )
+            # The package starts processes in every epoch and draws its losses as figures.
+            with patch.multiple(trainer, DataLoader=_in_this_process, record_loss_log=keep):
                 model.train(
                     loss_weight=[1, 2, self.discriminator, kl_rna, kl_other, kl_rna + kl_other],
                     train_id_r=order[count:],
@@ -128,10 +144,7 @@ class ScButterfly(Blockwise):
                     R2R_pretrain_epoch=self.pretraining,
                     A2A_pretrain_epoch=self.pretraining,
                     translator_epoch=self.epochs,
-                    patience=self.patience,
-                    batch_size=self.batch_size,
                     seed=seed,
-                    **{f"{part}_lr": self.learning_rate for part in PARTS},
                 )
         model.set_eval()
         self.encoders = {self.rna: model.RNA_encoder, self.other: model.ATAC_encoder}
@@ -149,33 +162,6 @@ class ScButterfly(Blockwise):
             accessible = decoded / torch.as_tensor(self.mean_if_accessible)
             return expected_lsi(accessible, normalization)
         return (decoded.numpy() - normalization.mean) / normalization.std
-
-    @property
-    def _has_peaks(self) -> bool:
-        return self.normalizations[self.other].kind == "lsi"
-
-    def _configured(self, cells: Cells, genes: int, features: int) -> dict[str, object]:
-        from anndata import AnnData
-
-        runs = []
-        if self._has_peaks:
-            runs = list(map(len, np.array_split(np.arange(features), min(RUNS, features))))
-        between = PER_RUN * len(runs) or CODE
-        return {
-            "RNA_data": AnnData(self._read(cells, self.rna)),
-            "ATAC_data": AnnData(self._read(cells, self.other)),
-            "chrom_list": runs,
-            "logging_path": None,
-            "R_encoder_dim_list": [genes, 256, CODE],
-            "R_decoder_dim_list": [CODE, 256, genes],
-            "A_encoder_dim_list": [features, between, CODE],
-            "A_decoder_dim_list": [CODE, between, features],
-            "translator_embed_dim": self.latent,
-            # the package's default is one list for both, which each model makes longer
-            "discriminator_dim_list_R": [CODE],
-            "discriminator_dim_list_A": [CODE],
-            "R_noise_rate": self.noise,
-        }
 
     def _weigh_peaks(self, cells: Cells) -> None:
         """Learn factors of peaks' frequencies within a cell, and means if open, (peaks,) both."""
@@ -210,39 +196,17 @@ class ScButterfly(Blockwise):
 def _trainer(*, peaks: bool) -> ModuleType:
     """Import the package's model of RNA and peaks, or of RNA and proteins.
 
-    The package imports two functions of episcanpy that prepare peaks, and episcanpy fails beside
-    anndata 0.12. Nothing here uses them: an empty module replaces it during the import.
+    The package imports episcanpy, which fails beside anndata 0.12 and is not used here: an empty module
+    replaces it. Without a GPU, calls of one are skipped.
     """
-    absent = [name for name in ("episcanpy", "episcanpy.api") if name not in sys.modules]
-    sys.modules.update({name: ModuleType(name) for name in absent})
-    try:
-        from scButterfly import train_model, train_model_cite
-    finally:
-        for name in absent:
-            del sys.modules[name]
+    for name in ("episcanpy", "episcanpy.api"):
+        sys.modules.setdefault(name, ModuleType(name))
+    from scButterfly import train_model, train_model_cite
+
+    if not torch.cuda.is_available():
+        torch.Tensor.cuda = lambda tensor: tensor
     return train_model if peaks else train_model_cite
 
 
-@contextmanager
-def _patched(trainer: ModuleType) -> Iterator[dict[str, list[float]]]:
-    """Let the package train without a GPU and in one process, and yield a dict for its losses.
-
-    Otherwise it calls a GPU also without one, starts processes in every epoch, and draws its losses
-    as figures.
-    """
-    from torch.utils.data import DataLoader
-
-    losses = {}
-
-    def loader(*arguments: object, **options: object) -> DataLoader:
-        return DataLoader(*arguments, **options | {"num_workers": 0})
-
-    def keep(*histories: object) -> None:
-        losses.update(loss=histories[8], validation_loss=histories[11])
-
-    with ExitStack() as patches:
-        patches.enter_context(patch.object(trainer, "DataLoader", loader))
-        patches.enter_context(patch.object(trainer, "record_loss_log", keep))
-        if not torch.cuda.is_available():
-            patches.enter_context(patch.object(torch.Tensor, "cuda", lambda tensor: tensor))
-        yield losses
+def _in_this_process(*arguments: object, **options: object) -> DataLoader:
+    return DataLoader(*arguments, **options | {"num_workers": 0})

@@ -9,17 +9,15 @@ that were not measured have no term. Reference: Zhang et al. 2023.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from itertools import chain
+from typing import Annotated
 
 import numpy as np
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.errors import Diverged, NotApplicable
 from mosaicbench.models.training import device
-from mosaicbench.peers._package import apart, need, need_counts
-
-if TYPE_CHECKING:
-    from scipy import sparse
+from mosaicbench.peers._package import apart, lsi_of, need, need_counts
 
 CARD = {
     "label": "scMoMaT",
@@ -34,36 +32,12 @@ CARD = {
     "those that reconstruct it best with all else held and the association that is common to all batches. The neighbour graph "
     "in which the package then corrects for batches is not a latent, and is left out. As in the package, peaks are binary and "
     "other counts become ranks within their feature, here among all train cells instead of those of a batch. A batch of fewer "
-    "than `smallest` cells joins the largest with the same modalities measured.",
-    "space": {
-        "factors": {"int": [15, 40], "log": True},
-        "association": {"float": [0.0003, 0.01], "log": True},
-    },
+    "than 50 cells joins the largest with the same modalities measured.",
+    "space": ("factors", "association"),
 }
 
+SMALLEST = 50  # cells of a batch; the package needs at least 10
 STEPS = 300  # of the projected gradient for a cell's factors
-
-
-class Ranks:
-    """Quantile normalisation of counts by ranks among the train cells: values at most 1.
-
-    They have the same distribution in every feature. The package's preprocessing does it with one
-    matrix; here other cells can follow.
-    """
-
-    def __init__(self, counts: sparse.csr_matrix):
-        self.ordered = np.sort(counts.toarray(), axis=0)  # (train cells, features)
-        quantiles = np.log1p(self.ordered).mean(axis=1, dtype=np.float64)
-        self.quantiles = quantiles / max(quantiles.max(), 1e-12)
-
-    def of(self, counts: sparse.csr_matrix) -> np.ndarray:
-        """Return the values of cells, (cells, features); ties take their mean rank."""
-        x, last = counts.toarray(), len(self.quantiles) - 1
-        ranks = np.empty(x.shape, dtype=np.int64)
-        for feature, (ordered, column) in enumerate(zip(self.ordered.T, x.T, strict=True)):
-            below, up_to = (np.searchsorted(ordered, column, side) for side in ("left", "right"))
-            ranks[:, feature] = (below + up_to + 1) // 2 - 1
-        return self.quantiles[np.clip(ranks, 0, last)]
 
 
 @dataclass(kw_only=True)
@@ -76,30 +50,25 @@ class ScMoMaT:
         Dimensions of the latent, the package's K; it advises 20 to 30.
     iterations
         Of the package's training; each uses a tenth of the cells and features.
-    learning_rate
-        Of Adam.
     association
-        Weight of the part of the factors' association that depends on the batch, the package's
-        lambda.
-    smallest
-        Fewest cells of a batch; the package needs at least 10.
+        Weight of the batch's part in the factors' association, the package's lambda.
     """
 
-    factors: Annotated[int, "at least 2"] = 30
+    factors: Annotated[int, "at least 2", {"int": [15, 40], "log": True}] = 30
     iterations: Annotated[int, "at least 1"] = 4000
-    learning_rate: Annotated[float, "above 0"] = 1e-2
-    association: Annotated[float, "at least 0"] = 1e-3
-    smallest: Annotated[int, "at least 10"] = 50
+    association: Annotated[float, "at least 0", {"float": [0.0003, 0.01], "log": True}] = 1e-3
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Factorise the counts of all train cells."""
         need(CARD["wraps"])
         need_counts(train, "scMoMaT")
-        ranked = [
-            m for m, normalization in train.normalizations.items() if normalization.kind != "lsi"
-        ]
-        self.ranks = {m: Ranks(train.observing(m).counts[m]) for m in ranked}
-        batches = [part for block in train.blocks for part in _by_batch(block, self.smallest)]
+        ranked = set(train.modalities) - lsi_of(train)
+        self.ordered, self.quantiles = {}, {}
+        for m in ranked:
+            self.ordered[m] = np.sort(train.observing(m).counts[m].toarray(), axis=0)
+            quantiles = np.log1p(self.ordered[m]).mean(axis=1, dtype=np.float64)
+            self.quantiles[m] = quantiles / max(quantiles.max(), 1e-12)
+        batches = list(chain.from_iterable(map(_by_batch, train.blocks)))
         if min(map(len, batches)) < 10:
             raise NotApplicable("scMoMaT needs at least 10 cells of every set of modalities")
         interval = max(1, self.iterations // 40)
@@ -114,7 +83,6 @@ class ScMoMaT:
                 counts | {"nbatches": len(batches)},
                 K=self.factors,
                 interval=interval,
-                lr=self.learning_rate,
                 lamb=self.association,
                 seed=seed,
                 device=device(),
@@ -127,11 +95,10 @@ class ScMoMaT:
         for m in train.modalities:
             having = [number for number, x in enumerate(batches) if m in x.values]
             sizes = np.array([len(batches[number]) for number in having], dtype=np.float64)
-            scales = [float(model.scales[m][number]) for number in having]
-            scale = np.average(scales, weights=sizes)
+            scale = np.average([float(model.scales[m][i]) for i in having], weights=sizes)
             basis = scale * shared @ model.softmax(model.C_feats[m].detach()).T
             self.bases[m] = basis.cpu().numpy().astype(np.float64)  # (factors, features)
-            offsets = [model.b_feats[m][number].cpu().numpy().ravel() for number in having]
+            offsets = [model.b_feats[m][i].cpu().numpy().ravel() for i in having]
             self.offsets[m] = np.average(offsets, axis=0, weights=sizes)  # (features,)
         steps = sorted({1, *range(interval, self.iterations + 1, interval)})
         return [
@@ -154,19 +121,25 @@ class ScMoMaT:
         return (factors * _on_simplex(quadratic, linear)).astype(np.float32)
 
     def _prepared(self, cells: Cells, modality: str) -> np.ndarray:
-        """Return the values that are factorised, (cells, features), each cell by itself."""
-        counts = cells.counts[modality]
-        if modality in self.ranks:
-            return self.ranks[modality].of(counts)
-        return (counts.toarray() > 0).astype(np.float64)
+        """Return open peaks, or quantiles by rank among the train cells, (cells, features)."""
+        x = cells.counts[modality].toarray()
+        if modality not in self.ordered:
+            return (x > 0).astype(np.float64)
+        ranks = np.empty(x.shape, dtype=np.int64)
+        for feature, ordered in enumerate(self.ordered[modality].T):
+            below = np.searchsorted(ordered, x[:, feature], "left")
+            up_to = np.searchsorted(ordered, x[:, feature], "right")
+            ranks[:, feature] = (below + up_to + 1) // 2 - 1  # ties take their mean rank
+        quantiles = self.quantiles[modality]
+        return quantiles[np.clip(ranks, 0, len(quantiles) - 1)]
 
 
-def _by_batch(block: Cells, smallest: int) -> list[Cells]:
-    """Return a block's cells by batch; batches below `smallest` cells join the largest."""
+def _by_batch(block: Cells) -> list[Cells]:
+    """Return a block's cells by batch; batches below `SMALLEST` cells join the largest."""
     batches = block.batches.astype(str)
     names, sizes = np.unique(batches, return_counts=True)
     largest = names[sizes.argmax()]
-    kept = names[sizes >= smallest] if sizes.max() >= smallest else [largest]
+    kept = names[sizes >= SMALLEST] if sizes.max() >= SMALLEST else [largest]
     joined = np.where(np.isin(batches, kept), batches, largest)
     return [block.take(joined == name) for name in kept]
 

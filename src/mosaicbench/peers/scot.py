@@ -19,8 +19,8 @@ from sklearn.neighbors import kneighbors_graph
 
 from mosaicbench.contract import Split
 from mosaicbench.errors import Diverged
-from mosaicbench.peers._moved import Moved, components
-from mosaicbench.peers._package import apart, need
+from mosaicbench.peers._moved import Moved
+from mosaicbench.peers._package import apart, need, pca
 
 CARD = {
     "label": "SCOT",
@@ -35,10 +35,7 @@ CARD = {
     "deviates": "The steps of SCOT with the solver of POT, without its search for the best `graph_neighbors` and `epsilon`. "
     "At most `cells` train cells of a modality take part. Any cell, also a train cell, takes the mean place of its `neighbors` "
     "nearest cells that did. If no transport is found, `epsilon` is doubled, as SCOT advises.",
-    "space": {
-        "graph_neighbors": {"int": [20, 100], "log": True},
-        "epsilon": {"float": [0.0005, 0.1], "log": True},
-    },
+    "space": ("graph_neighbors", "epsilon"),
 }
 
 TRIES = 8  # values of epsilon
@@ -56,14 +53,13 @@ class SCOT(Moved):
     epsilon
         Weight of the entropy, in units of the longest path.
     cells
-        Most cells of a modality, drawn by the seed: time grows with their cube, memory with their
-        square (32 MB at 1,000).
+        Most cells of a modality: time grows with their cube, memory with their square.
     iterations, sinkhorn
         Most steps of the solver, and of the projection within each.
     """
 
-    graph_neighbors: Annotated[int, "at least 1"] = 50
-    epsilon: Annotated[float, "above 0"] = 1e-3
+    graph_neighbors: Annotated[int, "at least 1", {"int": [20, 100], "log": True}] = 50
+    epsilon: Annotated[float, "above 0", {"float": [0.0005, 0.1], "log": True}] = 1e-3
     cells: Annotated[int, "at least 1"] = 1000
     iterations: Annotated[int, "at least 1"] = 100
     sinkhorn: Annotated[int, "at least 1"] = 1000
@@ -72,18 +68,19 @@ class SCOT(Moved):
         """Move the drawn train cells of every modality to the first one's principal components."""
         need(CARD["wraps"])
         cells = self.drawn(shown, self.cells, seed)
-        drawn = {m: components(x.values[m], self.latent, seed) for m, x in cells.items()}
+        places, lengths, self.remarks = {}, {}, []
+        for m, x in cells.items():
+            components = pca(x.values[m], self.latent, seed).fit_transform(x.values[m])
+            places[m] = components.astype(np.float64)
+            lengths[m] = self._paths(places[m])
         first, *others = shown.modalities
-        lengths = {m: self._paths(x) for m, x in drawn.items()}
-        self.remarks = []
         with apart(seed):
             os.environ.update({f"POT_BACKEND_DISABLE_{library}": "1" for library in UNUSED})
-            self.moved = {first: drawn[first]}
+            self.moved = {first: places[first]}
             for m in others:
-                self.moved[m] = self._transported(lengths, m, first) @ drawn[first]
+                self.moved[m] = self._transported(lengths, m, first) @ places[first]
 
     def _paths(self, x: np.ndarray) -> np.ndarray:
-        """Return lengths of shortest paths between cells, at most 1, (cells, cells)."""
         k = max(1, min(self.graph_neighbors, len(x) // 5))
         graph = kneighbors_graph(x, k, mode="connectivity", metric="correlation")
         paths = shortest_path(graph, directed=False, unweighted=True)

@@ -14,10 +14,10 @@ from typing import Annotated
 import numpy as np
 import torch
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.models.likelihoods import expected_lsi
 from mosaicbench.peers._package import apart, before_standardising, history, need, need_counts
-from mosaicbench.peers._scvi import Batches, Blockwise
+from mosaicbench.peers._scvi import Batches, Blockwise, all_of, side_by_side
 
 CARD = {
     "label": "scVAEIT",
@@ -35,16 +35,13 @@ CARD = {
     "chromosomes. Proteins are read as CLR; the documentation takes the logarithm of fractions. The weight of a modality is "
     "inverse to its number of features: the documentation wants likelihoods of one order. A batch without train cells is read "
     "as the largest. It is installed without Jupyter, which its metadata asks for.",
-    "space": {
-        "latent": {"int": [8, 64], "log": True},
-        "unobserved": {"float": [0.3, 0.95]},
-        "kl": {"float": [0.2, 10.0], "log": True},
-    },
+    "space": ("latent", "unobserved", "kl"),
 }
 
 # kind -> likelihood, width of the first and last layer, width of the mask's embedding, as in the
 # documentation's example of three modalities; there the peaks of each of 22 chromosomes have 16 and 2
 BLOCKS = {"lognorm": ("NB", 256, 32), "clr": ("NB", 128, 16), "lsi": ("Bernoulli", 352, 44)}
+HIDDEN = 256  # width of the layer between those of the modalities and z
 
 
 @dataclass(kw_only=True)
@@ -53,58 +50,50 @@ class ScVaeit(Blockwise):
 
     Attributes
     ----------
-    latent, hidden
-        Dimensions of z; width of the layer between those of the modalities and z.
+    latent
+        Dimensions of z.
     unobserved
         Weight of masked features; observed ones have 1 minus it.
     kl
-        Weight of the divergence of the posterior given the rest from that given all observed
-        features.
-    masked
-        Chance that a feature is masked, in the half of the cells in which single features are.
-    epochs, batch_size, learning_rate
-        Of AdamW. There is no early stopping: the package would also write every epoch to the disk.
+        Weight of the divergence of the posterior given the rest from that given all features.
+    epochs
+        There is no early stopping: the package would also write every epoch to the disk.
     """
 
-    latent: Annotated[int, "at least 1"] = 32
-    hidden: Annotated[int, "at least 1"] = 256
-    unobserved: Annotated[float, "at least 0 and at most 1"] = 0.667
-    kl: Annotated[float, "at least 0"] = 2.0
-    masked: Annotated[float, "at least 0 and below 1"] = 0.2
+    latent: Annotated[int, "at least 1", {"int": [8, 64], "log": True}] = 32
+    unobserved: Annotated[float, "at least 0 and at most 1", {"float": [0.3, 0.95]}] = 0.667
+    kl: Annotated[float, "at least 0", {"float": [0.2, 10.0], "log": True}] = 2.0
     epochs: Annotated[int, "at least 1"] = 300
-    batch_size: Annotated[int, "at least 2"] = 64
-    learning_rate: Annotated[float, "above 0"] = 3e-4
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Train on all cells, whatever was measured in them."""
         need(CARD["wraps"])
         need_counts(train, "scVAEIT")
-        self.normalizations, self.order = train.normalizations, list(train.modalities)
-        self.widths = [len(self.normalizations[m].fraction) for m in self.order]
-        blocks = [BLOCKS[self.normalizations[m].kind] for m in self.order]
+        self.normalizations = train.normalizations
+        self.widths = {m: len(self.normalizations[m].fraction) for m in train.modalities}
+        blocks = [BLOCKS[self.normalizations[m].kind] for m in train.modalities]
         likelihoods, layers, embeddings = zip(*blocks, strict=True)
-        weights = 1 / np.array(self.widths)
+        widths, names = np.array(list(self.widths.values())), np.array(train.modalities)
         config = {
-            "dim_input_arr": np.array(self.widths),
-            "dim_block": np.array(self.widths),
+            "dim_input_arr": widths,
+            "dim_block": widths,
             "dist_block": list(likelihoods),
             "dim_block_enc": np.array(layers),
             "dim_block_dec": np.array(layers),
             "dim_block_embed": np.array(embeddings),
-            "block_names": np.array(self.order),
-            "uni_block_names": np.array(self.order),
-            "dimensions": [self.hidden],
+            "block_names": names,
+            "uni_block_names": names,
+            "dimensions": [HIDDEN],
             "dim_latent": self.latent,
             "beta_unobs": self.unobserved,
             "beta_kl": self.kl,
-            "beta_modal": weights / weights.sum(),
-            "p_feat": self.masked,
-            "p_modal": np.full(len(self.order), 1 / len(self.order)),
+            "beta_modal": 1 / widths / (1 / widths).sum(),
+            "p_modal": np.full(len(names), 1 / len(names)),
         }
         x = np.concatenate([self._read(block) for block in train.blocks])
         masks = np.stack([self._mask(block.modalities) for block in train.blocks])
-        of_cells = np.repeat(np.arange(len(train.blocks)), [len(block) for block in train.blocks])
-        batches = np.concatenate([block.batches for block in train.blocks]).astype(str)
+        of_cells = np.repeat(np.arange(len(masks)), list(map(len, train.blocks)))
+        batches = all_of(train.blocks, "batches").astype(str)
         with apart(seed):
             import tensorflow as tf
             from scVAEIT import VAEIT
@@ -115,9 +104,7 @@ class ScVaeit(Blockwise):
                 tf.config.threading.set_intra_op_parallelism_threads(threads)
                 tf.config.threading.set_inter_op_parallelism_threads(threads)
             model = VAEIT(config, x, masks, of_cells, batches[:, None])
-            losses = model.train(
-                num_epoch=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate
-            )
+            losses = model.train(num_epoch=self.epochs)
         rows = history(loss=losses["train"]["total"])
         self.model, self.batches = model.vae, Batches(batches, list(model.cat_enc.categories_[0]))
         return rows
@@ -126,29 +113,25 @@ class ScVaeit(Blockwise):
         return self._posterior(cells)["mean"].numpy()
 
     def _expected(self, cells: Cells, target: str) -> torch.Tensor | np.ndarray:
-        place, normalization = self.order.index(target), self.normalizations[target]
-        decoded = self._decoded(**self._posterior(cells))
-        decoded = np.split(decoded, np.cumsum(self.widths)[:-1], axis=1)[place]
+        normalization, decoded = self.normalizations[target], self._decoded(cells)
+        decoded = decoded[:, np.repeat(list(self.widths), list(self.widths.values())) == target]
         if normalization.kind == "lsi":
             return expected_lsi(torch.as_tensor(decoded), normalization)
         return (decoded - normalization.mean) / normalization.std
 
     def _read(self, cells: Cells) -> np.ndarray:
-        """Return all modalities side by side, 0 if not measured, (cells, features)."""
-        parts = []
-        for m, width in zip(self.order, self.widths, strict=True):
-            if m not in cells.values:
-                parts.append(np.zeros((len(cells), width)))
-            elif self.normalizations[m].kind == "lsi":
-                parts.append((cells.counts[m] > 0).toarray())
-            else:
-                parts.append(before_standardising(cells, m, self.normalizations[m]))
-        return np.concatenate(parts, axis=1).astype(np.float32)
+        def of(few: Cells, modality: str) -> np.ndarray:
+            normalization = self.normalizations[modality]
+            if normalization.kind == "lsi":
+                return (few.counts[modality] > 0).toarray()
+            return before_standardising(few, modality, normalization)
+
+        return side_by_side(cells, self.widths, of)
 
     def _mask(self, observed: tuple[str, ...]) -> np.ndarray:
         """Return the package's mask, (features,): 0 in observed modalities, -1 in others."""
-        of_modalities = [0.0 if m in observed else -1.0 for m in self.order]
-        return np.repeat(of_modalities, self.widths).astype(np.float32)
+        of_modalities = [0.0 if m in observed else -1.0 for m in self.widths]
+        return np.repeat(of_modalities, list(self.widths.values())).astype(np.float32)
 
     def _posterior(self, cells: Cells) -> dict[str, object]:
         import tensorflow as tf
@@ -169,12 +152,19 @@ class ScVaeit(Blockwise):
             "skipped": tf.zeros_like(skipped),
         }
 
-    def _decoded(self, *, x, hidden, batches, mean, skipped) -> np.ndarray:
-        """Return the expected values of all features at the posterior means, (cells, features)."""
+    def _decoded(self, cells: Cells) -> np.ndarray:
         import tensorflow as tf
 
-        everything = tf.ones_like(x, dtype=tf.bool)
-        z = mean[:, None]  # one draw of the posterior, at its mean
+        q = self._posterior(cells)
+        everything = tf.ones_like(q["x"], dtype=tf.bool)
+        z = q["mean"][:, None]  # one draw of the posterior, at its mean
         return self.model.decoder(
-            x, hidden, everything, batches, z, skipped, training=False, return_prob=False
+            q["x"],
+            q["hidden"],
+            everything,
+            q["batches"],
+            z,
+            q["skipped"],
+            training=False,
+            return_prob=False,
         )[:, 0].numpy()

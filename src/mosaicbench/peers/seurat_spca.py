@@ -14,9 +14,9 @@ from typing import Annotated
 import numpy as np
 from sklearn.decomposition import PCA
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.errors import NotApplicable
-from mosaicbench.peers._package import modality_of
+from mosaicbench.peers._package import by_kind, lsi_of
 from mosaicbench.peers._r import run_r
 
 CARD = {
@@ -32,11 +32,10 @@ CARD = {
     "deviates": "Seurat then corrects a query by anchors between it and the reference, so that a cell depends on the other query "
     "cells; here each is projected by itself. The joint latent of a cell is that of its RNA, as in Seurat's mapping. Values are "
     "the split's, with its features.",
-    "space": {
-        "components": {"int": [20, 100], "log": True},
-        "neighbors": {"int": [10, 50], "log": True},
-    },
+    "space": ("components", "neighbors"),
 }
+
+CANDIDATES = 200  # Seurat's `knn.range`: cells that the neighbours are chosen from
 
 SCRIPT = """
 suppressMessages(library(Seurat))
@@ -59,7 +58,7 @@ data <- RunSPCA(
   data, assay = "RNA", features = rownames(rna), graph = "wsnn", npcs = given$components[1], seed.use = given$seed[1],
   verbose = FALSE
 )
-give("loadings", Loadings(data, "spca"))
+answer <- unname(Loadings(data, "spca"))
 """
 
 
@@ -71,36 +70,36 @@ class SeuratSPCA:
     ----------
     components
         Principal components of a modality, except LSI, and dimensions of the latent.
-    neighbors, candidates
-        Seurat's `k.nn` and `knn.range`: neighbours of a cell in the weighted graph, and the number
-        that they are chosen from.
+    neighbors
+        Seurat's `k.nn`: neighbours of a cell in the weighted graph.
     """
 
-    components: Annotated[int, "at least 1"] = 50
-    neighbors: Annotated[int, "at least 1"] = 20
-    candidates: Annotated[int, "at least 1"] = 200
+    components: Annotated[int, "at least 1", {"int": [20, 100], "log": True}] = 50
+    neighbors: Annotated[int, "at least 1", {"int": [10, 50], "log": True}] = 20
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Run Seurat on the train cells with every modality, and keep the loadings of RNA."""
-        self.rna = modality_of(train, "lognorm")
+        self.rna = by_kind(train).get("lognorm")
         if self.rna is None or len(train.modalities) < 2:
             raise NotApplicable("Seurat's supervised components need RNA and another modality")
         cells = train.observing(*train.modalities)
-        components = {
-            f"part{i}": self._components(train, cells, m, seed)
-            for i, m in enumerate(train.modalities)
-        }
-        answer = run_r(
-            CARD["wraps"],
+        components = {}
+        for i, (m, x) in enumerate(cells.values.items()):
+            if m not in lsi_of(train):
+                most = min(self.components, len(cells) - 1, x.shape[1])
+                x = PCA(most, random_state=seed).fit_transform(x)
+            components[f"part{i}"] = x
+        loadings = run_r(
+            CARD["wraps"]["package"],
             SCRIPT,
-            seed,
+            seed=seed,
             rna=cells.values[self.rna],
             components=min(self.components, min(cells.values[self.rna].shape) - 1),
             neighbors=min(self.neighbors, len(cells) - 2),
-            candidates=min(self.candidates, len(cells) - 2),
+            candidates=min(CANDIDATES, len(cells) - 2),
             **components,
         )
-        self.loadings = answer["loadings"].astype(np.float32)  # (genes, latent)
+        self.loadings = loadings.astype(np.float32)  # (genes, latent)
         return []
 
     def embed(self, cells: Cells) -> np.ndarray:
@@ -108,11 +107,3 @@ class SeuratSPCA:
         if self.rna not in cells.values:
             raise NotApplicable("Seurat's supervised components need RNA; these cells have none")
         return cells.values[self.rna] @ self.loadings
-
-    def _components(self, train: Split, cells: Cells, modality: str, seed: int) -> np.ndarray:
-        """Return the components in which Seurat searches neighbours, (cells, components)."""
-        x, normalization = cells.values[modality], train.normalizations.get(modality)
-        if normalization is not None and normalization.kind == "lsi":
-            return x
-        most = min(self.components, len(cells) - 1, x.shape[1])
-        return PCA(most, random_state=seed).fit_transform(x)

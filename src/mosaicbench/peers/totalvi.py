@@ -14,14 +14,15 @@ from typing import Annotated
 import numpy as np
 import torch
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.methods._pairs import paired_cells
 from mosaicbench.models.likelihoods import expected_of_mixture
-from mosaicbench.peers._package import modality_of, need
+from mosaicbench.peers._package import by_kind, need
 from mosaicbench.peers._scvi import (
     Batches,
     Blockwise,
+    all_of,
     dense,
     protein_counts,
     scvi_apart,
@@ -46,10 +47,7 @@ CARD = {
     "deviates": "The package wants train cells without proteins: a fraction `without` of the train cells is given a second time, "
     "in a batch without proteins. Of a mosaic, the cells with RNA; those without proteins are in such a batch, too. Query cells "
     "take the posterior's mean; a batch without train cells is read as the largest.",
-    "space": {
-        "latent": {"int": [10, 50], "log": True},
-        "without": {"float": [0.2, 0.8]},
-    },
+    "space": ("latent", "without"),
 }
 
 MEASURED, ABSENT = " with proteins", " without proteins"
@@ -64,32 +62,29 @@ class TotalVI(Blockwise):
     latent
         Dimensions of z.
     epochs
-        Most epochs; it stops after 45 without a better ELBO of the validation cells. None takes the
+        Most epochs; it stops after 45 without a better ELBO of the validation cells. None: the
         package's rule, at most 400.
     without
         Fraction of the paired cells that is given a second time, without proteins.
     """
 
-    latent: Annotated[int, "at least 1"] = 20
+    latent: Annotated[int, "at least 1", {"int": [10, 50], "log": True}] = 20
     epochs: Annotated[int, "at least 1"] | None = None
-    without: Annotated[float, "at least 0 and at most 1"] = 0.5
+    without: Annotated[float, "at least 0 and at most 1", {"float": [0.2, 0.8]}] = 0.5
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Train on the cells in which RNA was measured; some of them must have proteins."""
         need(CARD["wraps"])
-        self.rna, self.adt = modality_of(train, "lognorm"), modality_of(train, "clr")
-        if self.rna is None or self.adt is None:
+        modalities = by_kind(train)
+        if not {"lognorm", "clr"} <= modalities.keys():
             raise NotApplicable("totalVI needs counts of RNA and of proteins")
+        self.rna, self.adt = modalities["lognorm"], modalities["clr"]
         self.normalization = train.normalizations[self.adt]
         cells = paired_cells(train, self.rna, self.adt)
         count = max(1, round(self.without * len(cells)))
         again = np.random.default_rng(seed).permutation(len(cells))[:count]
-        without = [cells.take(again)]
-        without += [
-            block
-            for block in train.blocks
-            if self.rna in block.values and self.adt not in block.values
-        ]
+        unmeasured = [x for x in train.blocks if self.rna in x.values and self.adt not in x.values]
+        without = [cells.take(again), *unmeasured]
         with scvi_apart(seed):
             from anndata import AnnData
             from scipy import sparse
@@ -101,8 +96,9 @@ class TotalVI(Blockwise):
             )
             data.obsm["proteins"] = np.zeros((data.n_obs, proteins.shape[1]), dtype=proteins.dtype)
             data.obsm["proteins"][: len(cells)] = proteins
-            data.obs["batch"] = [f"{name}{MEASURED}" for name in cells.batches] + [
-                f"{name}{ABSENT}" for x in without for name in x.batches
+            data.obs["batch"] = [
+                *(f"{name}{MEASURED}" for name in cells.batches),
+                *(f"{name}{ABSENT}" for name in all_of(without, "batches")),
             ]
             TOTALVI.setup_anndata(data, protein_expression_obsm_key="proteins", batch_key="batch")
             model = TOTALVI(data, n_latent=self.latent)
@@ -129,11 +125,9 @@ class TotalVI(Blockwise):
             raise NotApplicable("totalVI has no encoder of cells without RNA")
         if other := set(cells.modalities) - {self.rna, self.adt}:
             raise NotApplicable(f"totalVI has no encoder of {' and '.join(sorted(other))}")
-        x, measured = dense(cells.counts[self.rna]), self.adt in cells.values
-        y = (
-            dense(cells.counts[self.adt])
-            if measured
-            else torch.zeros(len(cells), len(self.normalization.fraction))
-        )
-        batch = self.batches.of(cells.batches, MEASURED if measured else ABSENT)
+        if self.adt in cells.values:
+            y, suffix = dense(cells.counts[self.adt]), MEASURED
+        else:
+            y, suffix = torch.zeros(len(cells), len(self.normalization.fraction)), ABSENT
+        x, batch = dense(cells.counts[self.rna]), self.batches.of(cells.batches, suffix)
         return self.module.inference(x=x, y=y, batch_index=batch, panel_index=batch)["qz"].loc

@@ -3,23 +3,22 @@
     loss = 1/2 mean_m { - log p(x_m | z_m) } + 1/2 mean_{m != n} { - log p(x_n | z_m) }
            + beta mean_m KL(q_m || p) + gamma mean_{m != n} KL(q_m || q_n)
 
-A cell's joint latent is the mean of its posteriors, weighted by precision. Source: the package's
-README and user guide.
+A joint latent is the mean of the posteriors, weighted by precision. Source: the package's guide.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 import torch
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.methods._pairs import paired_cells
 from mosaicbench.models.minibatch import Minibatch, by_pieces
 from mosaicbench.models.training import device, seeded
-from mosaicbench.peers._package import apart, history, need, split_off
+from mosaicbench.peers._package import apart, history, lsi_of, need, split_off
 
 CARD = {
     "label": "UniVI",
@@ -35,24 +34,12 @@ CARD = {
     "in the guide (log-normalised RNA, CLR of protein, LSI of ATAC, each standardised), but features are chosen, and LSI is as "
     "wide, as for every other method. A tenth of the train cells decides when to stop. A minibatch has at most all train cells. "
     "Of a mosaic, the train cells with all modalities.",
-    "space": {
-        "beta": {"float": [0.3, 5.0], "log": True},
-        "gamma": {"float": [1.0, 20.0], "log": True},
-        "latent": {"int": [10, 60], "log": True},
-    },
+    "space": ("beta", "gamma", "latent"),
 }
 
-# recommendations of the user guide; the first epoch, and the last, in which a weight rises from 0
+# recommendations of the user guide; a weight rises from 0 from the first to the last of two epochs
 RECIPES = {
-    "citeseq": {
-        "beta": 1.5,
-        "gamma": 5.0,
-        "decoder_dropout": 0.0,
-        "kl_anneal_start": 0,
-        "kl_anneal_end": 0,
-        "align_anneal_start": 0,
-        "align_anneal_end": 0,
-    },
+    "citeseq": {"beta": 1.5, "gamma": 5.0},
     "multiome": {
         "beta": 1.25,
         "gamma": 4.35,
@@ -64,6 +51,7 @@ RECIPES = {
     },
 }
 WIDTHS = {"wide": [512, 256, 128], "narrow": [128, 64]}  # of encoders; decoders mirror them
+BATCH_SIZE = 256
 WIDE = 500  # least features of a wide modality: thousands of genes, not proteins or LSI
 
 
@@ -73,33 +61,21 @@ class UniVI:
 
     Attributes
     ----------
-    recipe
-        "citeseq", "multiome", or "auto": multiome if a modality is LSI.
     beta, gamma
         Weights of the divergence from the prior and between the modalities' posteriors; None takes
-        the recipe's.
+        those of the guide, for Multiome if a modality is LSI, else for CITE-seq.
     latent
         Dimensions of the latent.
-    epochs, early_stopping
-        Most epochs; epochs without a better validation loss before stopping.
-    batch_size, learning_rate, weight_decay
-        Of Adam.
-    validation
-        Fraction of the train cells that decides when to stop; the best epoch's weights are kept.
+    epochs
+        Most epochs; it stops after 50 without a better loss of the validation cells.
     """
 
-    recipe: Literal["auto", "citeseq", "multiome"] = "auto"
-    beta: Annotated[float, "at least 0"] | None = None
-    gamma: Annotated[float, "at least 0"] | None = None
-    latent: Annotated[int, "at least 1"] = 30
+    beta: Annotated[float, "at least 0", {"float": [0.3, 5.0], "log": True}] | None = None
+    gamma: Annotated[float, "at least 0", {"float": [1.0, 20.0], "log": True}] | None = None
+    latent: Annotated[int, "at least 1", {"int": [10, 60], "log": True}] = 30
     epochs: Annotated[int, "at least 1"] = 400
-    early_stopping: Annotated[int, "at least 1"] = 50
-    batch_size: Annotated[int, "at least 1"] = 256
-    learning_rate: Annotated[float, "above 0"] = 1e-3
-    weight_decay: Annotated[float, "at least 0"] = 1e-4
-    validation: Annotated[float, "at least 0 and below 1"] = 0.1
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Train the package's model; return its history."""
         need(CARD["wraps"])
         with apart(seed, silent=True), seeded(seed):
@@ -109,24 +85,22 @@ class UniVI:
 
             config = self._configured(train)
             cells = paired_cells(train, *train.modalities)
-            chosen, validating = split_off(cells, self.validation, seed)
-            tables, validation_tables = (
-                {m: AnnData(x) for m, x in part.values.items()} for part in (chosen, validating)
-            )
-            size = min(self.batch_size, len(chosen))
+            chosen, validating = split_off(cells, seed)
+            tables = {m: AnnData(x) for m, x in chosen.values.items()}
+            validation_tables = {m: AnnData(x) for m, x in validating.values.items()}
+            size = min(BATCH_SIZE, len(chosen))
             self.model = UniVIMultiModalVAE(config, loss_mode="v1", v1_recon="avg")
             trainer = UniVITrainer(
                 self.model,
                 make_loader(tables, batch_size=size, shuffle=True, drop_last=True, seed=seed),
-                make_loader(validation_tables, batch_size=1024) if len(validating) else None,
+                make_loader(validation_tables, batch_size=1024),
                 TrainingConfig(
                     n_epochs=self.epochs,
                     batch_size=size,
-                    lr=self.learning_rate,
-                    weight_decay=self.weight_decay,
+                    weight_decay=1e-4,
                     device=str(device()),
                     early_stopping=True,
-                    patience=self.early_stopping,
+                    patience=50,
                     best_epoch_warmup=max(config.kl_anneal_end, config.align_anneal_end),
                 ),
             )
@@ -137,13 +111,10 @@ class UniVI:
     def _configured(self, train: Split):
         from univi import ModalityConfig, UniVIConfig
 
-        kinds = {normalization.kind for normalization in train.normalizations.values()}
-        name = self.recipe
-        if name == "auto":
-            name = "multiome" if "lsi" in kinds else "citeseq"
-        weights = {"beta": self.beta, "gamma": self.gamma}
-        weights = {key: value for key, value in weights.items() if value is not None}
-        modalities = []
+        recipe, modalities = dict(RECIPES["multiome" if lsi_of(train) else "citeseq"]), []
+        for name in ("beta", "gamma"):
+            if getattr(self, name) is not None:
+                recipe[name] = getattr(self, name)
         for modality, features in train.features.items():
             widths = WIDTHS["wide" if features >= WIDE else "narrow"]
             modalities.append(
@@ -153,7 +124,7 @@ class UniVI:
             latent_dim=self.latent,
             modalities=modalities,
             encoder_dropout=0.1,
-            **RECIPES[name] | weights,
+            **recipe,
         )
 
     @torch.no_grad()
@@ -169,5 +140,4 @@ class UniVI:
         )
 
     def _mean(self, x: Minibatch) -> torch.Tensor:
-        mean, *_ = self.model.encode_fused(dict(x.items()))
-        return mean
+        return self.model.encode_fused(dict(x.items()))[0]

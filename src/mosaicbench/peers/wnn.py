@@ -14,9 +14,9 @@ from typing import Annotated
 import numpy as np
 from sklearn.decomposition import PCA
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.methods.linked import nearest
-from mosaicbench.peers._package import apart, need
+from mosaicbench.peers._package import apart, lsi_of, need
 
 CARD = {
     "label": "WNN",
@@ -32,12 +32,10 @@ CARD = {
     "also a train cell, takes the mean weights of its nearest train cells, equally many by each modality. The joint latent is "
     "the modalities' principal components, of unit length, each times the root of its weight, side by side: between two cells "
     "of like weights, its squared distance is the weighted sum of those within the modalities.",
-    "space": {
-        "components": {"int": [20, 100], "log": True},
-        "neighbors": {"int": [10, 50], "log": True},
-        "bandwidth_neighbors": {"int": [10, 40], "log": True},
-    },
+    "space": ("components", "neighbors", "bandwidth_neighbors"),
 }
+
+CANDIDATES = 200  # muon's `n_multineighbors`
 
 
 @dataclass(kw_only=True)
@@ -49,25 +47,20 @@ class WNN:
     components
         Principal components of a modality, except LSI.
     neighbors
-        Of each cell in a modality's graph; also the number of train cells by each modality that a
-        cell takes its weights from.
-    bandwidth_neighbors, candidates
-        muon's `n_bandwidth_neighbors` and `n_multineighbors`.
+        Of each cell in a modality's graph; a cell takes the weights of as many train cells.
+    bandwidth_neighbors
+        muon's `n_bandwidth_neighbors`.
     """
 
-    components: Annotated[int, "at least 1"] = 50
-    neighbors: Annotated[int, "at least 1"] = 15
-    bandwidth_neighbors: Annotated[int, "at least 1"] = 20
-    candidates: Annotated[int, "at least 1"] = 200
+    components: Annotated[int, "at least 1", {"int": [20, 100], "log": True}] = 50
+    neighbors: Annotated[int, "at least 1", {"int": [10, 50], "log": True}] = 15
+    bandwidth_neighbors: Annotated[int, "at least 1", {"int": [10, 40], "log": True}] = 20
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Run muon on the train cells with every modality measured, and keep their weights."""
         need(CARD["wraps"])
         cells = train.observing(*train.modalities)
-        lsi = {
-            m for m, normalization in train.normalizations.items() if normalization.kind == "lsi"
-        }
-        most = min(self.components, len(cells) - 1)
+        lsi, most = lsi_of(train), min(self.components, len(cells) - 1)
         self.pca = {
             m: PCA(min(most, width), random_state=seed).fit(cells.values[m])
             for m, width in train.features.items()
@@ -92,7 +85,7 @@ class WNN:
             muon.pp.neighbors(
                 data,
                 n_bandwidth_neighbors=min(self.bandwidth_neighbors, len(cells) - 1),
-                n_multineighbors=min(self.candidates, len(cells) - 2),
+                n_multineighbors=min(CANDIDATES, len(cells) - 2),
                 random_state=seed,
             )
             self.weights = np.stack(
@@ -112,7 +105,6 @@ class WNN:
         return np.concatenate(weighted, axis=1)
 
     def _represented(self, cells: Cells, modality: str) -> np.ndarray:
-        """Return components of unit length, (cells, components)."""
         x = cells.values[modality]
         x = self.pca[modality].transform(x) if modality in self.pca else x
         return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
