@@ -13,7 +13,7 @@ from conftest import REPOSITORY
 from mosaicbench import cli
 from mosaicbench.catalog import catalog
 from mosaicbench.commands import arguments
-from mosaicbench.commands.user_arguments import FOR_USERS
+from mosaicbench.commands.arguments import FOR_USERS
 from mosaicbench.config import settings
 from mosaicbench.errors import nearest
 
