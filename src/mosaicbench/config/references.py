@@ -128,11 +128,10 @@ def of_report(report: dict, config: dict, methods: dict[str, str]) -> Iterator[M
     runs["reference_run"] = () if reference is None else (reference,)
     for key, names in runs.items():
         yield from unknown(f"report.{key}", "run", names, config["runs"])
-    for name in report["sampled_runs"]:
-        if name in methods:
-            if "generates" not in catalog.card("methods", methods[name]).get("tested_for", ()):
-                wrong = f"{name!r} cannot draw virtual cells; take a run of a VAE of this project"
-                yield "report.sampled_runs", wrong
+    for name in methods.keys() & {*report["sampled_runs"]}:
+        if "generates" not in catalog.card("methods", methods[name]).get("tested_for", ()):
+            wrong = f"{name!r} cannot draw virtual cells; take a run of a VAE of this project"
+            yield "report.sampled_runs", wrong
     if report["sweep"] is not None:
         yield from of_sweep(report["sweep"], config)
 
