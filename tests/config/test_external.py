@@ -9,16 +9,12 @@ from mosaicbench_fits import fit_one
 from mosaicbench_splits import cut_small, small_dataset
 
 from mosaicbench.catalog import catalog
-from mosaicbench.catalog.run_metadata import TRAITS, run_metadata_of
 from mosaicbench.commands import read_external, score
 from mosaicbench.config import settings
 from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files.runs import latents_of, read_imputed, read_latents, read_record
 from mosaicbench.files.scores import read_scores
 from mosaicbench.files.splits import feature_names, read_split
-from mosaicbench.report.page.cells import trait_columns
-from mosaicbench.report.page.failures import reason
-from mosaicbench.report.theme import Theme
 
 GROUPS = ["alignment", "label_transfer", "imputation", "resources"]
 IDENTITY = {"dataset": "small", "scenario": "paired", "run": "mine"}
@@ -207,20 +203,6 @@ def test_names_of_the_split_need_to_say_of_which_split(fitted, split, tmp_path):
     assert external(split, tmp_path, latents=path)
 
 
-def test_what_an_earlier_fit_kept_is_not_of_an_external_run(fitted, split, tmp_path):
-    for kept in ("model",):
-        (tmp_path / "mine" / kept).mkdir(parents=True)
-        (tmp_path / "mine" / kept / "model.json").write_text("{}")
-    run = external(
-        split,
-        tmp_path,
-        latents=written(as_made_elsewhere(fitted, split, own_names(split)), tmp_path / "a.h5ad"),
-    )
-    assert not {"model"} & {path.name for path in run.iterdir()}
-    assert "foscttm" in set(scores_of(run, split, tmp_path)["metric"])
-
-
-@pytest.mark.filterwarnings("ignore:Variable names are not unique")
 def test_imputed_values_need_every_feature_and_a_direction(split, tmp_path):
     query = read_split(split / "query.h5mu", "query")
     source, target = list(query.mod)
@@ -233,15 +215,6 @@ def test_imputed_values_need_every_feature_and_a_direction(split, tmp_path):
     mudata.MuData({f"{source}->{target}": values[:, 1:].copy()}).write_h5mu(tmp_path / "a.h5mu")
     with pytest.raises(ContractError, match="lacks 1 of .* features, such as"):
         external(split, tmp_path, imputed=tmp_path / "a.h5mu")
-    twice = values.copy()
-    twice.var_names = [twice.var_names[1], *twice.var_names[1:]]
-    mudata.MuData({f"{source}->{target}": twice}).write_h5mu(tmp_path / "c.h5mu")
-    with pytest.raises(ContractError, match=f"has the feature '{twice.var_names[0]}' twice"):
-        external(split, tmp_path, imputed=tmp_path / "c.h5mu")
-    in_a_layer = anndata.AnnData(obs=values.obs, var=values.var, layers={"counts": values.X})
-    mudata.MuData({f"{source}->{target}": in_a_layer}).write_h5mu(tmp_path / "d.h5mu")
-    with pytest.raises(ContractError, match="X is empty; put the values there"):
-        external(split, tmp_path, imputed=tmp_path / "d.h5mu")
     mudata.MuData({"proteins": values}).write_h5mu(tmp_path / "b.h5mu")
     with pytest.raises(ContractError, match="'proteins' is no direction"):
         external(split, tmp_path, imputed=tmp_path / "b.h5mu")
@@ -308,29 +281,3 @@ def test_a_mistake_in_a_stanza_is_one_message(stanza, message):
 def test_nothing_is_kept_or_drawn_of_what_has_no_model(more):
     with pytest.raises(UserError, match="'mine'"):
         settings.load(config({"latents": "one.h5ad"}, **more))
-
-
-# --- in the report -------------------------------------------------------------------------------------------------------
-
-
-def test_it_is_marked_wherever_it_is_named_and_what_is_not_known_is_a_dash_with_its_reason():
-    runs = pd.DataFrame(
-        [
-            {
-                "run": "mine",
-                "method": catalog.EXTERNAL,
-                "status": "ok",
-                "message": read_external.UNKNOWN,
-            }
-        ]
-    )
-    run_metadata = run_metadata_of(runs)
-    theme = Theme({room: {} for room in ("methods", "runs")}, run_metadata)
-    assert theme.label("runs", "mine") == "mine (external)"
-    assert run_metadata.competes("mine")
-    assert run_metadata.traits("mine") == dict.fromkeys(TRAITS, "unknown")
-    assert {
-        (cell.text, cell.why)
-        for cell in (column.cell({"run": "mine"}) for column in trait_columns(theme))
-    } == {("–", "computed elsewhere, so it cannot be known")}
-    assert reason("mine", "fit_seconds", runs, theme) == "computed elsewhere, so it cannot be known"

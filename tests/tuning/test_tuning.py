@@ -13,7 +13,6 @@ from conftest import REPOSITORY
 from mosaicbench_fits import LIMITS, run_of, seeds_of
 from mosaicbench_splits import cut_small, small_dataset
 
-from mosaicbench.catalog import catalog
 from mosaicbench.catalog import search_spaces as spaces
 from mosaicbench.commands import fit, tune
 from mosaicbench.commands import split_inner as divide
@@ -151,14 +150,6 @@ def test_groups_stay_whole_where_the_scenario_splits_by_them(simulation, capsys)
     assert "same donor" in capsys.readouterr().err
 
 
-def test_a_column_that_is_not_there_is_refused_with_those_that_are(simulation):
-    with pytest.raises(
-        UserError,
-        match=r"--by: the train cells of \w+ have no column 'nocol'; there are .*cell_type",
-    ):
-        inner_split(train_of(simulation, "paired"), fraction=0.25, seed=0, by="nocol")
-
-
 def test_another_seed_of_the_search_or_of_the_split_divides_otherwise(simulation):
     train = train_of(simulation, "paired")
     chosen = [
@@ -241,11 +232,6 @@ def test_after_the_random_trials_the_search_stays_near_what_was_good(tmp_path):
     done = searched(tmp_path, RANDOM + 20)
     far = [abs(math.log(trial.params["latent"] / 40)) for trial in done[1:]]
     assert np.mean(far[RANDOM:]) < 0.7 * np.mean(far[:RANDOM])
-
-
-def test_settings_are_drawn_once_as_long_as_there_are_others(tmp_path):
-    done = searched(tmp_path, 6, space={"latent": {"int": [1, 6]}}, defaults={"latent": 4})
-    assert sorted(trial.params["latent"] for trial in done) == [1, 2, 3, 4, 5, 6]
 
 
 def test_the_best_is_the_earliest_of_equals_and_the_defaults_where_all_failed(tmp_path):
@@ -409,30 +395,6 @@ def test_failures_are_trials(job, monkeypatch):
     )  # no setting would make it applicable
 
 
-def test_nothing_left_to_search_is_said(job):
-    stated = dict.fromkeys(catalog.card("methods", "cca")["space"], 20)
-    with pytest.raises(UserError, match="nothing to search"):
-        tune.main(**job | {"hyperparameters": stated})
-
-
-def test_a_file_of_settings_is_held_to_its_place(tmp_path):
-    best = dict.fromkeys(KEYS, 0) | {
-        "dataset": "d",
-        "scenario": "s",
-        "run": "r-tuned",
-        "hyperparameters": {"latent": 8},
-    }
-    write_best(tmp_path / "best.json", best)
-    assert read_best(tmp_path / "best.json", {"dataset": "d", "run": "r-tuned"}) == best
-    with pytest.raises(ContractError, match="is of run r-tuned, but run q-tuned belongs here"):
-        read_best(tmp_path / "best.json", {"run": "q-tuned"})
-    (tmp_path / "best.json").write_text(json.dumps(best)[:-9])
-    with pytest.raises(ContractError, match="not valid JSON"):
-        read_best(tmp_path / "best.json")
-    with pytest.raises(ContractError, match="mosaicbench tune"):
-        read_best(tmp_path / "absent.json")
-
-
 # --- tuned runs in a benchmark ---
 
 CONFIG = {
@@ -521,12 +483,6 @@ def test_every_run_that_has_something_to_search_has_a_tuned_one_beside_it():
 def test_a_mistake_is_named(tuning, message):
     with pytest.raises(UserError, match=message):
         bench_with(**tuning)
-
-
-def test_the_name_of_a_tuned_run_is_free():
-    runs = CONFIG["runs"] | {"mvae-tuned": {"method": "mvae", "beta": 3}}
-    with pytest.raises(UserError, match="runs.mvae-tuned: tuning makes a run of this name"):
-        settings.load(CONFIG | {"runs": runs, "tuning": {}})
 
 
 def test_a_fit_takes_the_settings_that_were_found(split, tmp_path, monkeypatch):
