@@ -104,7 +104,7 @@ def test_without_a_command_all_are_shown_those_for_users_first(capsys):
 def test_a_shell_completes_commands_and_names(shell, capsys):
     cli.main(["completion", shell])
     script = capsys.readouterr().out
-    assert all(name in script for name in ("integrate", "--min-fraction", "mmvaepp"))
+    assert all(name in script for name in ("integrate", "min-fraction", "mmvaepp"))
 
 
 @pytest.mark.parametrize("typed", ["fetsh", "FETCH"])

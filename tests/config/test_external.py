@@ -48,11 +48,8 @@ def external(split, folder, seed=0, **files):
 
 
 def scores_of(run, split, folder):
-    files = {
-        "scores": [folder / "scores.tsv"],
-        "features": [folder / "features.tsv"],
-        "cells": [folder / "cells.npz"],
-    }
+    names = {"scores": "scores.tsv", "features": "features.tsv", "cells": "cells.npz"}
+    files = {part: [folder / name] for part, name in names.items()}
     score.main(runs=[run], splits=[split], groups=GROUPS, **files)
     return read_scores(folder / "scores.tsv")
 
@@ -63,11 +60,9 @@ def own_names(split, *, train=True):
     names = {
         row: own for cells in solution.mod.values() for own, row in cells.obs["query_name"].items()
     }
-    return (
-        names | {f"train-{place:06d}": own for place, own in enumerate(solution.uns["train_cells"])}
-        if train
-        else names
-    )
+    if train:
+        names |= {f"train-{n:06d}": own for n, own in enumerate(solution.uns["train_cells"])}
+    return names
 
 
 def as_made_elsewhere(fitted, split, names=None, **changes):
