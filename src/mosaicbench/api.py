@@ -118,7 +118,7 @@ def score(
     Returns
     -------
     pandas.DataFrame
-        Columns metric, direction (a modality, or an ordered pair of them), value.
+        Columns metric, direction (a modality, or an ordered pair), value.
 
     Raises
     ------

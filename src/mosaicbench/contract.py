@@ -22,7 +22,7 @@ History = list[dict[str, float]]
 
 @dataclass(frozen=True)
 class Cells:
-    """A block of cells that share what was observed.
+    """Cells with the same observed modalities.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Cells:
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """The modalities observed in these cells."""
+        """The observed modalities."""
         return tuple(self.values)
 
     def only(self, *modalities: str) -> Cells:
@@ -75,7 +75,7 @@ class Cells:
         )
 
     def take(self, rows: np.ndarray) -> Cells:
-        """Return the cells at `rows` (integer positions or a boolean mask)."""
+        """Return the cells at `rows`, positions or a mask."""
         parts = {}
         for name, part in vars(self).items():
             if isinstance(part, dict):
@@ -87,7 +87,7 @@ class Cells:
 
 @dataclass(frozen=True)
 class Normalization:
-    """How counts of one modality become its values, learned from train cells.
+    """How counts become values, learned from train cells of one modality.
 
     Attributes
     ----------
@@ -102,7 +102,7 @@ class Normalization:
     accessible
         (counted features,) fraction of the cells with any count.
     mean_if_accessible
-        (peaks,) mean TF-IDF of a peak over the cells where it is accessible; LSI only.
+        (peaks,) mean TF-IDF over the cells where a peak is accessible; LSI only.
     loadings
         (peaks, components); LSI only.
     """
@@ -119,16 +119,16 @@ class Normalization:
 
 @dataclass(frozen=True)
 class Split:
-    """The train cells of a split, as blocks that share what was observed.
+    """The train cells of a split, one block per pattern of observed modalities.
 
     Attributes
     ----------
     blocks
-        One per pattern of observed modalities.
+        The cells.
     features
         modality -> number of features.
     normalizations
-        modality -> how its counts become values; only of modalities with counts.
+        modality -> its normalization, if it has counts.
     links
         (modality, modality), in both orders -> (counted features, counted features) 1, -1 or 0,
         sparse: features of the same gene. Empty unless links are an input.

@@ -8,9 +8,7 @@ import pytest
 from conftest import REPOSITORY
 
 from mosaicbench import cli
-from mosaicbench.catalog import catalog
 from mosaicbench.config import settings
-from mosaicbench.files.tables import read_table
 from mosaicbench.report.tables.contract import HISTORY_COLUMNS, PHASE_COLUMNS
 from mosaicbench.workflow import resources
 from mosaicbench.workflow.layout import Results
@@ -102,12 +100,6 @@ def test_the_shipped_table_plans_the_default_and_the_paper_benchmark(capsys):
         assert re.search(r"^disk +\S+ GB; \S+ GB are free", text, re.MULTILINE)
         assert re.search(r"^memory +\S+ GB in the largest job", text, re.MULTILINE)
     assert 0.1 < hours["config.yaml"] < 10 < 1000 < hours["paper.yaml"] < 10_000
-
-
-def test_the_shipped_table_has_methods_of_the_project():
-    table = read_table(REPOSITORY / "config/resources.tsv", resources.COLUMNS)
-    assert {"score", "other"} <= set(table["work"]) <= {"score", "other", *catalog.names("methods")}
-    assert not table.isna().any(axis=None)
 
 
 def test_a_dataset_of_unknown_size_asks_for_it(tmp_path, capsys):

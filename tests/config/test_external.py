@@ -267,12 +267,3 @@ def test_a_mistake_in_a_stanza_is_one_message(stanza, message):
     with pytest.raises(UserError) as raised:
         settings.load(config(stanza))
     assert message in str(raised.value)
-
-
-@pytest.mark.usefixtures("there")
-@pytest.mark.parametrize(
-    "more", [{"save_models": ["mine"]}, {"report": {"sampled_runs": ["mine"]}}]
-)
-def test_nothing_is_kept_or_drawn_of_what_has_no_model(more):
-    with pytest.raises(UserError, match="'mine'"):
-        settings.load(config({"latents": "one.h5ad"}, **more))

@@ -19,23 +19,18 @@ from mosaicbench.files.dataset import links_between
 MINIMAL = {"datasets": {"simulated": {}}}
 
 
-def test_the_default_config_needs_no_download_and_settles_every_run():
+def test_the_default_config_needs_no_download_and_every_split_has_a_model_that_applies():
     bench = settings.read(REPOSITORY / "config/config.yaml")
     assert all(dataset["raw"] is None for dataset in bench.datasets.values())
     assert len(bench.seeds) >= 3
-    assert len(bench.applicable) + len(bench.not_applicable) == len(bench.splits) * len(bench.runs)
-
-
-def test_every_split_of_the_default_benchmark_has_a_model_with_the_inputs_that_it_needs():
-    bench = settings.read(REPOSITORY / "config/config.yaml")
     cards = catalog.cards("methods")
-    for split in bench.splits:
-        runs = [run for *place, run in bench.applicable if tuple(place) == split]
+    for dataset, scenario in bench.splits:
+        runs = bench.runs_of_splits[dataset, scenario]
         models = [run for run in runs if cards[run]["kind"] == "model"]
-        assert models, split
-        if bench.scenarios[split[1]]["kind"] == "unpaired":
-            assert all("links" in cards[run]["inputs"] for run in models), split
-            cells = linked(embedded.load(split[0]))
+        assert models, (dataset, scenario)
+        if bench.scenarios[scenario]["kind"] == "unpaired":
+            assert all("links" in cards[run]["inputs"] for run in models)
+            cells = linked(embedded.load(dataset))
             assert links_between(cells, *cells.mod).nnz > 5
 
 
@@ -228,9 +223,8 @@ def test_every_file_that_a_stanza_names_is_an_input(tmp_path):
     folder.mkdir()
     for name in ("matrix.mtx.gz", "barcodes.tsv.gz", "features.tsv.gz", "notes.txt"):
         (folder / name).touch()
-    named = {
-        name: str(tmp_path / name) for name in ("adt.csv", "labels.tsv", "links.tsv", "genes.gtf")
-    }
+    names = ("adt.csv", "labels.tsv", "links.tsv", "genes.gtf")
+    named = {name: str(tmp_path / name) for name in names}
     for path in named.values():
         open(path, "w").close()
     stanza = {
@@ -242,13 +236,7 @@ def test_every_file_that_a_stanza_names_is_an_input(tmp_path):
     }
     inputs = settings.load({"datasets": {"mine": stanza}}).datasets["mine"]["inputs"]
     parts = [str(folder / name) for name in ("barcodes.tsv.gz", "features.tsv.gz", "matrix.mtx.gz")]
-    assert inputs == [
-        *parts,
-        named["adt.csv"],
-        named["labels.tsv"],
-        named["links.tsv"],
-        named["genes.gtf"],
-    ]
+    assert inputs == [*parts, *named.values()]
     (tmp_path / "links.tsv").unlink()
     with pytest.raises(UserError, match=r"config key datasets\.mine\.links: .*links.tsv"):
         settings.load({"datasets": {"mine": stanza}})
@@ -262,9 +250,7 @@ def test_true_and_false_may_be_texts_as_snakemake_reads_them_from_a_command_line
 
 def test_a_right_combination_passes_and_every_refusal_can_be_asked_before_a_fit():
     own = {"method": "contrastive_vae", "components": None, "linear_path": "none"}
-    assert settings.load(MINIMAL | {"runs": {"own": own, "mmvae": {"objective": "iwae"}}}).runs[
-        "own"
-    ]
+    assert settings.load(MINIMAL | {"runs": {"own": own, "mmvae": {"objective": "iwae"}}}).runs
     for method in catalog.names("methods"):
         for function in catalog.refusals(method):
             loaded = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}

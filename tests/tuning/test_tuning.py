@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import re
 import subprocess
 import sys
 
@@ -378,13 +377,6 @@ def bench_with(**tuning):
     return settings.load(CONFIG | {"tuning": tuning})
 
 
-def test_without_the_key_nothing_is_tuned():
-    bench = settings.load(CONFIG)
-    assert "tuning" not in bench.config
-    assert (list(bench.runs), bench.tuned, bench.tuning) == (list(CONFIG["runs"]), [], {})
-    assert list(settings.load(CONFIG | {"tuning": None}).runs) == list(CONFIG["runs"])
-
-
 def test_every_run_that_has_something_to_search_has_a_tuned_one_beside_it():
     plain, bench = settings.load(CONFIG), bench_with()
     assert list(bench.runs) == [*plain.runs, "mvae-tuned", "cca-tuned", "scmodal-tuned"]
@@ -442,9 +434,3 @@ def test_a_fit_takes_the_settings_that_were_found(split, tmp_path, monkeypatch):
     assert [one.hyperparameters for one in fits] == [
         {"components": 11, "latent": latent} for latent in (7, 9)
     ]
-
-
-def test_the_rules_of_tuning_read_train_cells_of_splits_and_nothing_else():
-    text = (REPOSITORY / "workflow/rules/tune.smk").read_text()
-    assert set(re.findall(r"\{SPLIT\}/(\w+)", text)) == {"train"}
-    assert not re.search(r"RESULTS\.split|ANY\.split|ANY\.dataset", text)

@@ -109,14 +109,14 @@ def main(
     results, output
         The results folder, and the folder of the tables.
     places, seeds
-        Expected dataset, scenario and run of each of `scores`, and the seeds of every run.
+        dataset, scenario and run of each of `scores`, and the seeds of every run.
     simulated
         Simulated datasets, which do not count in ranks and scores over datasets.
     sizes
         Groups of datasets that differ only in their number of cells, dataset -> cells, for
         ``scaling.tsv``.
     searches
-        For each search for settings: expected dataset, scenario, run and seed, and its folder.
+        For each search for settings: dataset, scenario, run and seed, and its folder.
 
     Raises
     ------

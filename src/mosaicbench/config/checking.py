@@ -120,9 +120,9 @@ def faults(kind: Any, content: object, place: str = "") -> list[Mistake]:
     Parameters
     ----------
     kind
-        A model, or a type made of models.
+        A model, or a type of models.
     content
-        As YAML gives it.
+        From YAML.
     place
         The key of `content` in its file.
     """

@@ -102,7 +102,7 @@ def fitting(bench: Settings, dataset: str, scenario: str, run: str) -> str:
 
 
 def named(wildcards: Mapping[str, str]) -> dict:
-    """Return the keywords that name a job, from Snakemake's wildcards."""
+    """Return a job's names from Snakemake's wildcards."""
     names: dict = {}
     if "scenario" in wildcards:
         names["split"] = (wildcards["dataset"], wildcards["scenario"])
@@ -116,7 +116,7 @@ def named(wildcards: Mapping[str, str]) -> dict:
 
 
 def words(command: str, bench: Settings, wildcards: Mapping[str, str]) -> list[str]:
-    """Return the arguments of the command line for a job, the digest of its settings last."""
+    """Return the arguments of the command line for a job."""
     found = ["--config", Results(bench.results).config]
     if "scenario" in wildcards:
         found += ["--split", f"{wildcards['dataset']}/{wildcards['scenario']}"]
@@ -139,7 +139,7 @@ def digest(command: str, bench: Settings, **name: object) -> str:
 def code(
     command: str, bench: Settings, wildcards: Mapping[str, str]
 ) -> tuple[tuple[str, ...], ...]:
-    """Return the modules that a job runs besides its command's, and the package's files it reads."""
+    """Return the modules and files of the package that a job uses besides its command."""
     name, cards = named(wildcards), catalog.cards("metrics")
     runs, metrics, modules, files = [], [], [], []
     if command == "prepare":
@@ -171,7 +171,7 @@ def code(
 def files_of_fits(
     bench: Settings, places: Iterable, *files: str, seeds: Sequence[int]
 ) -> list[str]:
-    """Return these files of the fits; for cheap runs, the list of all their files instead."""
+    """Return these files of the fits; of cheap runs, the list of all their files."""
     found = []
     for *split, run in places:
         if fitting(bench, *split, run) == "fit_cheap":
@@ -183,7 +183,7 @@ def files_of_fits(
 
 
 def inputs_of_fit(bench: Settings, wildcards: Mapping[str, str]) -> dict[str, list[str]]:
-    """Return the files that a job of fits, or of trials, reads."""
+    """Return the input files of fits or trials."""
     job = fit(bench, ANY, **named(wildcards))
     cards = [catalog.card("methods", run["method"]) for run in job["runs"]]
     parts = PARTS if any("solution" in card["inputs"] for card in cards) else PARTS[:2]
@@ -200,7 +200,7 @@ def inputs_of_fit(bench: Settings, wildcards: Mapping[str, str]) -> dict[str, li
 
 
 def inputs_of_external(bench: Settings, wildcards: Mapping[str, str]) -> list[str]:
-    """Return the files that a job of an external run reads."""
+    """Return the input files of an external run."""
     seeds = read_external(bench, ANY, **named(wildcards))["seeds"]
     splits = [f"{seed['split']}/{file}" for seed, file in product(seeds, PARTS_OF_SPLIT)]
     parts = product(seeds, external.PARTS)
@@ -208,7 +208,7 @@ def inputs_of_external(bench: Settings, wildcards: Mapping[str, str]) -> list[st
 
 
 def inputs_of_score(bench: Settings, wildcards: Mapping[str, str]) -> list[str]:
-    """Return the files that a job of scores reads."""
+    """Return the input files of scores."""
     name = named(wildcards)
     split, runs = name["split"], name.get("runs") or runs_of_split(bench, name["split"])
     parts = product(bench.seeds, ("train", "solution"))
@@ -263,7 +263,7 @@ def record(bench: Settings, results: Results) -> None:
 
 
 def write_list(command: str, results: Results, split: Pair, job: dict) -> None:
-    """Write the SHA-256 and path of each file of a job of several runs: its rule cannot name them."""
+    """Write SHA-256 and path of the files of a job of several runs, as its rule cannot."""
     if command == "fit":
         path = Path(results.cheap_fits(*split))
         folders = [output for run in job["runs"] for output in run["outputs"]]
@@ -279,7 +279,7 @@ def write_list(command: str, results: Results, split: Pair, job: dict) -> None:
 
 
 def prepare(bench: Settings, results: Results, *, dataset: str) -> dict:
-    """Return the loader of a dataset with its options, and the file to write."""
+    """Return a dataset's loader, options and file."""
     if dataset not in bench.datasets:
         raise UserError(f"there is no dataset {dataset!r}{nearest(dataset, bench.datasets)}")
     settled = bench.datasets[dataset]
@@ -295,7 +295,7 @@ def prepare(bench: Settings, results: Results, *, dataset: str) -> dict:
 def split(
     bench: Settings, results: Results, *, split: Pair, seeds: Sequence[int] | None = None
 ) -> dict:
-    """Return the options of a scenario, and the files to write for each seed."""
+    """Return the options of a scenario, and the files of each seed."""
     _check(bench, split)
     dataset, scenario = split
     stanza, seeds = bench.scenarios[scenario], seeds or bench.seeds
@@ -382,7 +382,7 @@ def read_external(bench: Settings, results: Results, *, split: Pair, runs: Seque
 
 
 def split_inner(bench: Settings, results: Results, *, split: Pair, seeds: Sequence[int]) -> dict:
-    """Return the train cells of one seed, and the files of their inner split."""
+    """Return the inner split of one seed."""
     _check(bench, split)
     (seed,) = seeds
     folder = results.inner_split(*split, seed)
@@ -402,7 +402,7 @@ def tune(
     runs: Sequence[str],
     seeds: Sequence[int],
 ) -> dict:
-    """Return the search for the settings of one tuned run and seed."""
+    """Return the search for one tuned run and seed."""
     _check(bench, split, runs)
     (run,), (seed,) = runs, seeds
     settled = bench.runs[run]
@@ -426,7 +426,7 @@ def score(
     runs: Sequence[str] | None = None,
     groups: Sequence[str] | None = None,
 ) -> dict:
-    """Return the folders to read and the files to write, of some runs or of all."""
+    """Return the folders and files of some runs or of all."""
     _check(bench, split, runs)
     runs = [(*split, run) for run in runs or runs_of_split(bench, split)]
     return {
@@ -521,7 +521,7 @@ def _files_of_scores(results: Results, places: Iterable) -> dict[str, list[Path]
 
 
 def _check(bench: Settings, split: Pair, runs: Sequence[str] | None = None) -> None:
-    """Refuse a split that the config lacks, and runs that are no part of it, with the reason."""
+    """Refuse an unknown split, and runs that are no part of it."""
     if tuple(split) not in bench.splits:
         name, there = "/".join(split), ["/".join(one) for one in bench.splits]
         raise UserError(f"--split: there is no split {name!r}{nearest(name, there)}")
