@@ -86,7 +86,7 @@ def recommended_run(results: Path, split: str | None = None) -> Path:
     chosen = found.get(split) if split else next(iter(found.values()), None)
     if chosen is None:
         raise UserError(
-            f"{results}: no recommended run{f' of {split}' if split else ''} has a saved model; "
+            f"{results}: no recommended run{f' of {split}' if split else ''} kept a model; "
             f"splits with one: {names or 'none'}; name a run's folder, or add `save_models: [best]` "
             "to the config and run the benchmark again"
         )

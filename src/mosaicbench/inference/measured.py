@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 FIRST = 2000  # cells that show which matrix has the values that a model reads
+WHOLE = ("uns", "obsm", "obsp")  # parts of a MuData beside its modalities
 LAYERS = tuple(dict.fromkeys(chain(*VALUES.values())))  # that a model may read; not velocity's
 
 
@@ -69,26 +70,12 @@ class Measured:
 
 @dataclass(frozen=True)
 class OwnCells:
-    """The user's cells: modalities, the table of all cells, and their file or MuData."""
+    """The user's cells: modalities, obs and other parts of all cells, and their file."""
 
     modalities: dict[str, Measured]
     obs: pd.DataFrame
+    whole: dict[str, dict] = field(default_factory=dict)
     file: h5py.File | None = None
-    held: MuData | None = None
-
-    def of_all(self, part: str) -> dict:
-        """Return obsm, obsp or uns of all cells, from the MuData beside its modalities."""
-        from anndata.io import read_elem
-
-        if self.file is not None:
-            found = read_elem(self.file[part]) if "mod" in self.file and part in self.file else {}
-        else:
-            found = {} if self.held is None else dict(getattr(self.held, part))
-        return {  # obsm also has a mask of cells for each modality
-            name: values
-            for name, values in found.items()
-            if part == "uns" or name not in self.modalities
-        }
 
 
 def opened(cells: Path | MuData | AnnData) -> OwnCells:
@@ -104,7 +91,8 @@ def opened(cells: Path | MuData | AnnData) -> OwnCells:
     """
     if not isinstance(cells, str | Path):
         if hasattr(cells, "mod"):
-            return OwnCells(_in_memory(cells.mod), cells.obs, held=cells)
+            whole = {part: dict(getattr(cells, part)) for part in WHOLE}
+            return OwnCells(_in_memory(cells.mod), cells.obs, whole)
         return OwnCells(_in_memory({"cells": cells}), cells.obs)
     path = Path(cells)
     if not path.is_file():
@@ -120,12 +108,15 @@ def opened(cells: Path | MuData | AnnData) -> OwnCells:
     from anndata.io import read_elem
 
     try:
-        file, groups = h5py.File(path), {"cells": "/"}
+        file, groups, whole = h5py.File(path), {"cells": "/"}, {}
         if path.suffix == ".h5mu":
             groups = {name: f"mod/{name}" for name in file["mod"]}
+            whole = {part: read_elem(file[part]) for part in WHOLE if part in file}
         modalities = {name: _on_disk(file, group) for name, group in groups.items()}
-        return OwnCells(modalities, read_elem(file["obs"]), file)
-    except (OSError, KeyError) as error:
+        return OwnCells(modalities, read_elem(file["obs"]), whole, file)
+    except (MemoryError, UserError):
+        raise
+    except Exception as error:  # anndata raises many kinds
         raise UserError(
             f"{path}: cannot be read as {path.suffix}, it is truncated or of another kind ({error})"
         ) from error

@@ -92,14 +92,17 @@ def _modality(measured: object, applied: Applied, ours: str | None) -> AnnData:
 
 def _as_they_were(whole: MuData, own: OwnCells, names: pd.Index) -> None:
     """Add the user's uns, and obsm and obsp in the order of the new rows if none is new."""
-    whole.uns.update(deepcopy(own.of_all("uns")))
+    whole.uns.update(deepcopy(own.whole.get("uns", {})))
     rows = names.get_indexer(whole.obs_names)
     if (rows < 0).any():
         return
-    for name, values in own.of_all("obsm").items():
-        whole.obsm[name] = values.iloc[rows] if isinstance(values, pd.DataFrame) else values[rows]
-    for name, values in own.of_all("obsp").items():
-        whole.obsp[name] = (values.tocsr() if sparse.issparse(values) else values)[rows][:, rows]
+    for name, values in own.whole.get("obsm", {}).items():
+        if name not in own.modalities:  # else a mask of cells
+            is_table = isinstance(values, pd.DataFrame)
+            whole.obsm[name] = values.iloc[rows] if is_table else values[rows]
+    for name, values in own.whole.get("obsp", {}).items():
+        values = values.tocsr() if sparse.issparse(values) else values
+        whole.obsp[name] = values[rows][:, rows]
 
 
 def _as_columns(types: pd.DataFrame) -> dict[str, object]:
