@@ -145,57 +145,36 @@ def test_rows_without_a_source_are_joint_and_named_by_the_rows(fitted, split, tm
     np.testing.assert_array_equal(z[names.get_indexer(before)], expected)
 
 
-def without_a_cell(made):
-    return made[made.obs["cell"] != made.obs["cell"].iloc[0]].copy()
-
-
-def with_a_cell_twice(made):
-    return made[[0, *range(made.n_obs)]].copy()
-
-
-def with_a_gap(made):
-    made.X[3, 0] = np.nan
-    return made
-
-
-def of_a_third_modality(made):
-    made.obs["source"] = "atac"
-    return made
+def spoilt(made, how):
+    if how == "a gap":
+        made.X[3, 0] = np.nan
+    elif how == "a third modality":
+        made.obs["source"] = "atac"
+    return made[made.obs["cell"] != made.obs["cell"].iloc[0]].copy() if how == "a cell" else made
 
 
 @pytest.mark.parametrize(
-    ("spoilt", "message"),
+    ("how", "message"),
     [
-        (without_a_cell, "lacks 1 of .* cells of this split, such as"),
-        (with_a_cell_twice, "has the cell .* twice"),
-        (with_a_gap, "holds NaN or infinite values"),
-        (of_a_third_modality, "there is no source 'atac' in this split"),
+        ("a cell", "lacks 1 of .* cells of this split, such as"),
+        ("a gap", "holds NaN or infinite values"),
+        ("a third modality", "there is no source 'atac' in this split"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:Observation names are not unique")
-def test_latents_of_other_cells_are_refused_in_one_sentence(
-    fitted, split, tmp_path, spoilt, message
-):
-    made = spoilt(as_made_elsewhere(fitted, split, own_names(split)))
-    made.obs_names_make_unique()
+def test_latents_of_other_cells_are_refused_in_one_sentence(fitted, split, tmp_path, how, message):
+    made = spoilt(as_made_elsewhere(fitted, split, own_names(split)), how)
     with pytest.raises(ContractError, match=message):
         external(split, tmp_path, latents=written(made, tmp_path / "a.h5ad"))
 
 
 def test_names_of_the_split_need_to_say_of_which_split(fitted, split, tmp_path):
     made = as_made_elsewhere(fitted, split)
-    path = written(made, tmp_path / "a.h5ad")
     made.uns["mosaicbench"]["seed"] = 1
-    written(made, tmp_path / "b.h5ad")
-    with pytest.raises(
-        ContractError, match="it says seed 1 about itself, and this split is of seed 0"
-    ):
-        external(split, tmp_path, latents=tmp_path / "b.h5ad")
+    with pytest.raises(ContractError, match="it says seed 1 .* this split is of seed 0"):
+        external(split, tmp_path, latents=written(made, tmp_path / "b.h5ad"))
     del made.uns["mosaicbench"]
-    written(made, tmp_path / "c.h5ad")
     with pytest.raises(ContractError, match="say of which split they are"):
-        external(split, tmp_path, latents=tmp_path / "c.h5ad")
-    assert external(split, tmp_path, latents=path)
+        external(split, tmp_path, latents=written(made, tmp_path / "c.h5ad"))
 
 
 def test_imputed_values_need_every_feature_and_a_direction(split, tmp_path):
@@ -249,21 +228,13 @@ def test_a_stanza_names_a_file_for_all_seeds_one_for_each_or_a_pattern():
 @pytest.mark.parametrize(
     ("stanza", "message"),
     [
-        (
-            {"latents": "absent.h5ad"},
-            "runs.mine.latents: there is no file absent.h5ad, for seed 3 of simulated, paired",
-        ),
-        ({"latents": "seed-{sed}.h5ad"}, "there is no file seed-{sed}.h5ad"),
-        ({"latents": ["one.h5ad"]}, "a list has a file for each of the seeds 3, 5"),
-        ({"latents": 3}, "runs.mine.latents: should be text or should be a list, found 3"),
+        ({"latents": "seed-{sed}.h5ad"}, "runs.mine.latents: .*seed-{sed}.h5ad, for seed 3"),
+        ({"latents": ["one.h5ad"]}, "a file for each of the seeds 3, 5"),
+        ({"latents": 3}, "runs.mine.latents: .*found 3"),
         ({"latents": "one.h5ad", "beta": 2}, "runs.mine: unknown key 'beta'"),
-        (
-            {"latents": "one.h5ad", "scenarios": ["piared"]},
-            "there is no scenario 'piared'; did you mean 'paired'",
-        ),
+        ({"latents": "one.h5ad", "scenarios": ["piared"]}, "did you mean 'paired'"),
     ],
 )
 def test_a_mistake_in_a_stanza_is_one_message(stanza, message):
-    with pytest.raises(UserError) as raised:
+    with pytest.raises(UserError, match=message):
         settings.load(config(stanza))
-    assert message in str(raised.value)

@@ -81,11 +81,8 @@ def test_a_range_that_cannot_be_read_is_refused(words):
 
 TEXTS = [
     (b"\x00\xff\xfe binary", "not valid YAML"),
-    (b"datasets: {a: [", "not valid YAML"),
     (b"runs: {mvae: }\ndatasets: {simulated: }\nruns: {cca: }", "lines 1 and 3"),
-    (b"seeds: 2020-13-45", "not valid YAML"),
     (b"a: !!python/object:os.system {}", "not valid YAML"),
-    (b"[" * 3000, "not valid YAML"),
     (b"", "top level: should be a mapping, found None"),
     (b"- a", "top level: should be a mapping, found ['a']"),
 ]

@@ -21,7 +21,6 @@ from mosaicbench.datasets import simulated
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.best import KEYS, read_best, write_best
-from mosaicbench.files.dataset import ACTIVITY
 from mosaicbench.files.splits import read_split, space_values, write_split
 from mosaicbench.files.trials import read_trials
 from mosaicbench.tuning import search
@@ -91,18 +90,6 @@ def test_cells_keep_their_values_where_nothing_is_learned_from_others(simulation
     np.testing.assert_allclose(rna.X.toarray(), expected, rtol=1e-6)
 
 
-def test_gene_activities_are_those_of_the_split(simulation):
-    train = train_of(simulation, "paired")
-    genes, cells = train["rna"].n_vars, train["atac"].n_obs
-    train["atac"].obsm[ACTIVITY] = np.arange(genes * cells, dtype=np.float32).reshape(cells, genes)
-    train.varp["links"] = np.eye(train.n_vars, dtype=np.int8)
-    inner = inner_split(train, fraction=0.25, seed=0)
-    rows = train["atac"].obs_names.get_indexer(inner["solution"].uns["train_cells"])
-    kept = train["rna"].var_names.get_indexer(inner["train"]["rna"].var_names)
-    found = inner["train"]["atac"].obsm[ACTIVITY].toarray()
-    np.testing.assert_array_equal(found, train["atac"].obsm[ACTIVITY][rows][:, kept])
-
-
 def test_what_is_held_out_inside_decides_nothing_that_is_fitted(simulation):
     train = train_of(simulation, "paired")
     clean = inner_split(train, fraction=0.25, seed=0)
@@ -164,9 +151,7 @@ def test_any_metric_can_be_the_objective_and_more_is_better():
     assert value_of("foscttm", {"foscttm": 0.1}) == -0.1
     assert value_of("imputation_skill", {"imputation_skill": 0.3}) == 0.3
     assert value_of("foscttm", {"foscttm": math.nan}) is None
-    assert value_of("foscttm", {}) is None
     assert metrics_of("foscttm") == ["foscttm"]
-    assert {"foscttm", "imputation_skill"} < set(metrics_of("mean"))
 
 
 # --- the search ---

@@ -42,7 +42,7 @@ def virtual_cells(
     Parameters
     ----------
     folders
-        Folders of runs with saved models, of one split and seed; a failed run has no rows.
+        Folders of runs with saved models, of one split and seed.
     train, solution
         The parts of that split.
     seed
@@ -54,8 +54,7 @@ def virtual_cells(
     Returns
     -------
     dict
-        The tables of ``report.projections.VIRTUAL``: a layout of real and virtual cells, mean
-        standardised values of marker features by cell type, and a classifier's AUC.
+        The tables of ``report.projections.VIRTUAL``.
     """
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in VIRTUAL}
     for folder in folders:

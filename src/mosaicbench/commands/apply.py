@@ -31,9 +31,8 @@ def main(
     cells
         ``.h5mu``, ``.h5ad`` or 10x ``.h5`` with some of the model's modalities.
     output
-        ``.h5mu``: the cells with ``obsm["X_mosaicbench"]`` in every modality and of all of them,
-        types with the fraction of neighbours that agree, and a modality per imputed direction, as
-        "rna->atac".
+        ``.h5mu``: the cells with ``obsm["X_mosaicbench"]``, types with the fraction of neighbours
+        that agree, and a modality per imputed direction, as "rna->atac".
     impute
         Whether to impute the modalities that cells lack.
     min_fraction

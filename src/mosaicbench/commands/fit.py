@@ -35,12 +35,11 @@ def main(
     usable
         minutes of all fits together, and memory_mb of each; by default those of `limits`.
     checkpoint_seconds
-        Least time between two checkpoints. A killed run with the same data, code, hyperparameters
-        and device continues from there with the same result; so does a run that was stopped at a
-        limit. Limits are of each attempt.
+        Least time between two checkpoints. A killed or stopped run with the same data, code,
+        hyperparameters and device continues from there with the same result; limits are of each
+        attempt.
     failure
-        Status and message of runs that were killed from outside: nothing is fitted, and those
-        without a record get this one.
+        Status and message of a killed job: nothing is fitted; runs without a record get this one.
 
     Raises
     ------

@@ -57,8 +57,7 @@ Pair = tuple[str, str]  # dataset and scenario of a split
 def is_small(bench: Settings, dataset: str) -> bool:
     """Return whether one job splits all seeds, fits all cheap methods, or scores all runs.
 
-    With ``keep_imputed: false`` no dataset is small: Snakemake deletes only files that a rule names,
-    and a job of several runs names none.
+    With ``keep_imputed: false`` none is: Snakemake deletes only files that a rule names.
     """
     cells = bench.datasets[dataset]["cells"]
     return bench.config["keep_imputed"] and cells is not None and cells <= SMALL

@@ -38,11 +38,10 @@ class Settings:
     config
         The config with every default.
     datasets
-        id -> loader and its options; inputs, the files that it reads; raw, the folder of fetched
-        files; entry, the id in the registry; labels_from, the modalities that its labels come from;
-        cells, their number. The last four may be None.
+        id -> loader, options; inputs, its files; and, or None, raw, the folder of fetched files;
+        entry, the id in the registry; labels_from, the origin of its labels; cells, their number.
     runs
-        id -> method and hyperparameters with the training budget; of an external run, its stanza.
+        id -> method and hyperparameters with the budget; of an external run, its stanza.
     applicable
         (dataset, scenario, run) of every run that takes part.
     not_applicable
@@ -113,7 +112,7 @@ class Settings:
 
     @cached_property
     def candidates(self) -> list[str]:
-        """The runs of which one may be the best of a split: the first seed saves its model."""
+        """The possible best runs of a split: the first seed saves its model."""
         if BEST_OF_SPLIT not in self.config["save_models"]:
             return []
         cards = {name: catalog.card("methods", run.method) for name, run in self.runs.items()}
@@ -125,7 +124,7 @@ class Settings:
 
     @property
     def sizes(self) -> list[dict[str, int]]:
-        """Groups of at least three datasets that differ only in `cells`: dataset -> cells."""
+        """Groups of three or more datasets that differ only in `cells`: dataset -> cells."""
         groups: dict[str, dict[str, int]] = {}
         for name, dataset in self.datasets.items():
             others = {key: value for key, value in dataset["options"].items() if key != "cells"}
@@ -135,7 +134,7 @@ class Settings:
         return [group for group in groups.values() if len(set(group.values())) > 2]
 
     def recorded(self) -> dict:
-        """Return the content of ``config.json``: the config with all defaults, and settings."""
+        """Return the content of ``config.json``."""
         return self.config | {
             SETTLED: {
                 "datasets": self.datasets,

@@ -2,9 +2,8 @@
 
 The first trial has the defaults, ten have random settings, and the others follow the tree-structured
 Parzen estimator (Bergstra et al. 2011). Random settings depend only on the seed and the space, so
-every dataset tries the same ones. Settings depend on the seed, the trial's number and earlier trials,
-and the journal has each trial as soon as it ends: an interrupted search continues as if it had not
-been.
+every dataset tries the same ones. Settings depend only on the seed and earlier trials, which the
+journal keeps: an interrupted search continues without a difference.
 
 No trial stops early by its validation loss: that sum has weights (beta, of a discriminator) that are
 searched themselves, so it cannot compare two trials.
