@@ -1,4 +1,4 @@
-"""The Python API: ``import mosaicbench as mb``, then ``mb.integrate``, ``mb.apply``, ``mb.score``."""
+"""The Python API: ``import mosaicbench as mb``; ``mb.integrate``, ``mb.apply``, ``mb.score``."""
 
 from __future__ import annotations
 

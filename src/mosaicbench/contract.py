@@ -223,13 +223,13 @@ class Method(Protocol):
     - The seed decides everything random; global generators stay as they are.
     - The outputs of a cell do not depend on the other cells in the call, except of controls.
     - It changes none of its arguments.
-    - It raises :class:`.errors.NotApplicable` if it cannot do the task, :class:`.errors.Diverged` if
-      training meets values that are not finite. Any exception becomes the status of the run.
+    - It raises :class:`.errors.NotApplicable` if it cannot do the task, :class:`.errors.Diverged`
+      if training meets values that are not finite. Any exception becomes the run's status.
     """
 
     # Optional: sentences for the user about this fit; they become the run's message.
     remarks: list[str]
-    # Optional, with `save_at`: a models.checkpoint.Checkpoint; its `resumed_after` and `spent` are recorded.
+    # Optional, with `save_at`: a models.checkpoint.Checkpoint.
     checkpoint: object | None
 
     def fit(self, train: Split, seed: int) -> History:

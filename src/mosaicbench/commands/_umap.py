@@ -46,7 +46,7 @@ class Neighbourhood:
         return cls(rows)
 
     def layout(self, seed: int) -> np.ndarray:
-        """Return coordinates, (rows, 2): principal components if there are fewer than ``FEWEST``."""
+        """Return coordinates, (rows, 2): principal components if fewer than ``FEWEST``."""
         import scanpy
 
         if self.rows.n_obs < FEWEST:

@@ -48,8 +48,8 @@ def virtual_cells(
     seed
         Of the drawn cells.
     output
-        The folder for ``{run}.h5mu``: normalized values, and ``obs["cell_type"]``, the type with the
-        most similar mean profile of real cells.
+        The folder for ``{run}.h5mu``: normalized values, and ``obs["cell_type"]``, the type with
+        the most similar mean profile of real cells.
 
     Returns
     -------

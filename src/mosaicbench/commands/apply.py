@@ -57,7 +57,8 @@ def main(
 def recommended_run(results: Path, split: str | None = None) -> Path:
     """Return the folder of a saved fit of the run with the best overall score, controls aside.
 
-    A run that fails a sanity check, or beats the trivial control in no question, is not recommended.
+    A run that fails a sanity check, or beats the trivial control in no question, is not
+    recommended.
 
     Parameters
     ----------
@@ -86,8 +87,8 @@ def recommended_run(results: Path, split: str | None = None) -> Path:
     if chosen is None:
         raise UserError(
             f"{results}: no recommended run{f' of {split}' if split else ''} kept a model; "
-            f"splits with one: {names or 'none'}; name a run's folder, or add `save_models: [best]` "
-            "to the config and run the benchmark again"
+            f"splits with one: {names or 'none'}; name a run's folder, or set "
+            "`save_models: [best]` in the config and run the benchmark again"
         )
     return chosen
 

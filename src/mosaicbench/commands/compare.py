@@ -62,10 +62,10 @@ def compared(a: pd.DataFrame, b: pd.DataFrame, run_metadata: RunMetadata) -> pd.
     Returns
     -------
     pandas.DataFrame
-        Columns ``COLUMNS``; `difference` is b less a with its 95 % t interval over `seeds`. `change`
-        is "better", "worse" or "differs" (of a metric without a better direction) where the interval
-        excludes 0, else "within"; "no test" with fewer than two seeds in both; "same" where no seed
-        differs; "only in A" and "only in B".
+        Columns ``COLUMNS``; `difference` is b less a with its 95 % t interval over `seeds`.
+        `change` is "better", "worse" or "differs" (of a metric without a better direction) where
+        the interval excludes 0, else "within"; "no test" with fewer than two seeds in both; "same"
+        where no seed differs; "only in A" and "only in B".
     """
     parts = [*KEYS, "direction", "normalization", "seed"]
     sides = [side.loc[side["value"].notna(), [*parts, "value"]] for side in (a, b)]
@@ -99,7 +99,7 @@ def _tables(folder: Path) -> dict[str, pd.DataFrame]:
     results = Results(folder)
     if not Path(results.table("scores")).is_file():
         raise UserError(
-            f"{folder}: has no tables/scores.tsv; name the results folder of a benchmark that ran to the end"
+            f"{folder}: has no tables/scores.tsv; name the results folder of a complete benchmark"
         )
     return {
         "scores": checked_scores(read_table(results.table("scores"), SCORE_COLUMNS)),

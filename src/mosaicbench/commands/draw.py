@@ -24,7 +24,7 @@ def main(
     splits: list[str],
     output: Path,
 ) -> None:
-    """Write ``output/{dataset}/{scenario}/{figure}.{svg,png,tsv}``, or ``output/{figure}.*`` for all.
+    """Write ``{dataset}/{scenario}/{figure}.{svg,png,tsv}``, or ``{figure}.*`` of all splits.
 
     A figure that fails becomes a note with the reason; the traceback goes to the log.
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-MOST_CELLS = 2000  # laid out; more cannot be told apart in a figure of a few centimetres
+MOST_CELLS = 2000  # laid out; more would overlap in a figure of a few centimetres
 MOST_IMPUTED = 500  # drawn with their imputed values
 COMPONENTS = 50
 DECIMALS = 4
@@ -146,7 +146,7 @@ def _lay_out(
 
 
 def _layouts(latents: _Latents, cells: pd.Index, seed: int) -> pd.DataFrame:
-    """Return coordinates and clusters: of joint latents, and of all modalities' latents together."""
+    """Return coordinates and clusters of joint latents, and of all modalities' latents together."""
     parts = []
     for is_joint in (True, False):
         z, tables = [], []
@@ -180,9 +180,9 @@ def _markers(layouts: pd.DataFrame, truth: MuData) -> list[pd.DataFrame]:
     """Return measured means of the marker features of clusters, for modalities with named features.
 
     Clusters are those of the joint latents, else of the modality's. A cluster's markers have the
-    highest t against all other cells (variance overestimated, as in scanpy). `above` is the fraction
-    of its cells above 0 (log-normalised values) or above the mean of all cells; `share` is the
-    fraction of its most frequent cell type.
+    highest t against all other cells (variance overestimated, as in scanpy). `above` is the
+    fraction of its cells above 0 (log-normalised values) or above the mean of all cells; `share` is
+    the fraction of its most frequent cell type.
     """
     parts = []
     for modality, measured in truth.mod.items():
@@ -239,7 +239,7 @@ def _marking(x: np.ndarray, leiden: np.ndarray, clusters: pd.Index) -> dict[int,
 
 
 def _transfers(latents: _Latents, train: MuData) -> list[pd.DataFrame]:
-    """Return how many query cells of each type got which type from another modality's train cells."""
+    """Return types of query cells and, from another modality's train cells, transferred types."""
     from mosaicbench.metrics._nearest import transfer
 
     parts, modalities = [], [source for source in latents.sources if source != "joint"]

@@ -106,12 +106,9 @@ class _Run:
     ) -> None:
         """Score one seed; a failed run becomes one row with its status."""
         record = read_record(folder / "run.json", identity_of(solution) | self.whose)
-        print(
-            f"scoring {record['run']} on {record['dataset']}, {record['scenario']}, seed {record['seed']}",
-            file=sys.stderr,
-        )
         self.whose = {key: record[key] for key in ("dataset", "scenario", "run")}
-        seed = record["seed"]
+        seed, place = record["seed"], f"{record['dataset']}, {record['scenario']}"
+        print(f"scoring {record['run']} on {place}, seed {seed}", file=sys.stderr)
         if record["status"] in ("ok", "collapsed"):
             read = {"latents": read_latents(folder / "latents.h5ad", record)}
             read |= {"imputed": read_imputed(folder / "imputed.h5mu", record)}

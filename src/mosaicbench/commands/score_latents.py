@@ -39,15 +39,15 @@ def main(
     Parameters
     ----------
     latents
-        An ``.h5ad`` per source with its name; "joint" is compared with no other. A cell has the same
-        name in all.
+        An ``.h5ad`` per source with its name; "joint" is compared with no other. A cell has the
+        same name in all.
     truth
         ``.h5mu`` or ``.h5ad`` with types and batches in ``obs``.
     embedding
         The key of ``obsm`` of the coordinates; by default they are ``X``.
     graph
-        The key of ``obsp`` of a graph of neighbours, for the metrics of graphs. Some need a graph of
-        distances.
+        The key of ``obsp`` of a graph of neighbours, for the metrics of graphs. Some need a graph
+        of distances.
     cell_type, batch
         Columns of that ``obs``; without one, the metrics that need it are left out.
     groups

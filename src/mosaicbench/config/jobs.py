@@ -1,9 +1,9 @@
 """The jobs of the workflow: which runs one job fits, and the keywords of each command.
 
-A function named like a command returns the keywords of ``commands.{command}.main`` from the recorded
-config and from the names of a job: a split, runs, seeds. The Snakefile puts :func:`digest` of them
-into a rule's params, so an edited key of the config repeats only the jobs whose keywords it changes;
-the job compares that digest with the config that it reads.
+A function named like a command returns the keywords of ``commands.{command}.main`` from the
+recorded config and from the names of a job: a split, runs, seeds. The Snakefile puts :func:`digest`
+of them into a rule's params, so an edited key of the config repeats only the jobs whose keywords it
+changes; the job compares that digest with the config that it reads.
 """
 
 from __future__ import annotations

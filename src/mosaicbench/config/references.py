@@ -1,4 +1,4 @@
-"""Mistakes in the names of a config: datasets, scenarios, runs, methods, metrics, loaders, files."""
+"""Mistakes in the names of a config: datasets, scenarios, runs, methods, metrics, files."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ class RawFile(File):
 
 
 def load(path: str | Path = REGISTRY) -> dict[str, dict]:
-    """Read and check a registry: dataset id -> stanza, with ``options`` and ``files`` if it lacks them.
+    """Read and check a registry: dataset id -> stanza, always with ``options`` and ``files``.
 
     Raises
     ------
@@ -168,7 +168,7 @@ def _place(known: dict) -> object:
 
 
 def loader_of(name: str, stanza: dict, known: dict[str, dict]) -> str | None:
-    """Return the loader of a dataset: that of its stanza, else of its entry; None if neither has one."""
+    """Return the loader of a dataset's stanza, else of its entry, else None."""
     if "loader" in stanza or "path" in stanza:
         return stanza.get("loader", "own_files")
     return known.get(stanza.get("from", name), {}).get("loader")

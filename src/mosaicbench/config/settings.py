@@ -86,7 +86,7 @@ def load(config: object) -> Settings:
 
 
 def _completed(config: dict, mistakes: list[Mistake]) -> tuple[dict, dict[str, dict]]:
-    """Return a config with defaults, also instead of wrong values, and the stanzas of right types."""
+    """Return a config with defaults, also for wrong values, and the stanzas of right types."""
 
     def is_sound(key: str) -> bool:
         return not any(f"{wrong}.".startswith(f"{key}.") for wrong, _ in mistakes)

@@ -1,4 +1,4 @@
-"""The user's cells through a saved model, a few thousand at a time: latents, types, imputed values."""
+"""The user's cells through a saved model, in chunks: latents, types, imputed values."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Applied:
     types
         source -> table of cell_type and agreement; only where train cells have types.
     imputed
-        direction, as "rna->atac" -> names of the cells, and values of the target, (cells, features).
+        direction, as "rna->atac" -> names of the cells, and values, (cells, features).
     remarks
         What the model could not give, and why.
     """

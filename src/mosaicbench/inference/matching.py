@@ -86,8 +86,8 @@ def matched(
 ) -> dict[str, Matched]:
     """Return the model's modalities that the user's cells have, in the model's order.
 
-    A modality matches the model's of its name, otherwise the one with which it shares most features.
-    It is left out without a shared feature, or if another has that name.
+    A modality matches the model's of its name, otherwise the one with which it shares most
+    features. It is left out without a shared feature, or if another has that name.
 
     Raises
     ------

@@ -79,7 +79,7 @@ class OwnCells:
 
 
 def opened(cells: Path | MuData | AnnData) -> OwnCells:
-    """Return cells of an ``.h5mu``, ``.h5ad`` or 10x ``.h5``, or in memory; values are not read yet.
+    """Return cells of an ``.h5mu``, ``.h5ad`` or 10x ``.h5``, or in memory, without values yet.
 
     The one modality of an ``.h5ad`` or an AnnData is called "cells": a model recognises it by its
     features.

@@ -46,7 +46,7 @@ class Model:
         Raises
         ------
         UserError
-            When there is none, or this version cannot use it.
+            When the folder has no model, or this version cannot use it.
         """
         kept = read_model(Path(folder))
         return cls(kept, revived(kept, implementation(kept.facts["module"], kept.facts["method"])))

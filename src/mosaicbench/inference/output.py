@@ -62,7 +62,7 @@ def table(kept: KeptModel, own: OwnCells, applied: Applied, *, values: bool) -> 
 
 
 def write(path: Path, kept: KeptModel, own: OwnCells, applied: Applied) -> None:
-    """Write that table; copy values from file to file and imputed ones in chunks, to save memory."""
+    """Write that table; copy values from file to file, imputed ones in chunks, to save memory."""
     with atomic(path) as temporary:
         with quiet_mudata():
             table(kept, own, applied, values=False).write_h5mu(temporary)

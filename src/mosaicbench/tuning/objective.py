@@ -1,9 +1,10 @@
 """The objective of a trial: one number from its scores on the inner query, more is better.
 
-``mean`` is the overall score of the benchmark without its controls: every metric of alignment, label
-transfer and imputation is scaled from 0 (chance, or the worst value if the card has no chance) to 1
-(the best value), then averaged within groups and over groups. Groups and metrics without a score of
-the method are left out; an undefined score counts 0. Any other metric can be the objective.
+``mean`` is the overall score of the benchmark without its controls: every metric of alignment,
+label transfer and imputation is scaled from 0 (chance, or the worst value if the card has no
+chance) to 1 (the best value), then averaged within groups and over groups. Groups and metrics
+without a score of the method are left out; an undefined score counts 0. Any other metric can be the
+objective.
 """
 
 from __future__ import annotations
