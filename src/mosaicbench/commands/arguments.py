@@ -315,8 +315,6 @@ def commands() -> dict[str, tuple]:
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
-    """Shows defaults, except empty ones and those of flags."""
-
     def _get_help_string(self, action: argparse.Action) -> str:
         if action.default in (None, False, True, argparse.SUPPRESS, [], {}):
             return action.help or ""
@@ -324,8 +322,6 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Names the nearest command to an unknown one."""
-
     def error(self, message: str) -> None:
         if unknown := re.match(r"argument COMMAND: invalid choice: '(.*?)'", message):
             name = unknown[1]

@@ -131,7 +131,6 @@ def _bring(file: RawFile, raw: Path, *, mirror: Path | None, offline: bool) -> N
 def _brought(
     file: RawFile, path: Path, record: dict | None, *, mirror: Path | None, offline: bool
 ) -> tuple[str, dict]:
-    """Return the origin of the file, and its facts."""
     verify, refused = partial(_verified, file, record), []
     for source in _in_mirror(file, mirror):
         try:
@@ -212,7 +211,6 @@ def _listed(entries: dict[str, dict], names: list[str], raw: Path) -> list[str]:
 
 
 def _state(file: RawFile, path: Path, record: dict | None) -> str:
-    """Return the state of a file, without reading it."""
     if path.is_file():
         if record is None:
             return "unchecked"

@@ -60,7 +60,6 @@ def main(
 
 
 def _fits(runs: list[dict], seeds: list[dict]) -> list[Fit]:
-    """Return the fits, all seeds of the first run first."""
     return [
         Fit(
             identity={key: run[key] for key in ("dataset", "scenario", "run", "method")}

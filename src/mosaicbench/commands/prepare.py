@@ -97,7 +97,6 @@ def _passed_on(caught: list[warnings.WarningMessage]) -> list[str]:
 
 
 def _described(dataset: object, dropped: dict[str, int], notes: dict) -> list[str]:
-    """Return a summary of a dataset for the log, in lines."""
     known = [name for name in dataset.obs["cell_type"] if name != ""]
     batches = len(set(dataset.obs["batch"]))
     lines = [f"{len(set(known))} cell types in {len(known)} labelled cells, {batches} batches"]

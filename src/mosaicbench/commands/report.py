@@ -94,7 +94,6 @@ def main(
 
 
 def _ordered(names: tuple[str, ...]) -> list[str]:
-    """Return figures in the order of :data:`ORDER`, then the others."""
     others = [name for name in sorted(names) if name not in ORDER]
     return [*(name for name in ORDER if name in names), *others]
 

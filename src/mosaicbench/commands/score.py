@@ -79,7 +79,6 @@ def main(
 
 
 def _raise(errors: list[Exception]) -> None:
-    """Raise faults of this program, else the user's mistakes in one message."""
     mistakes = [error for error in errors if isinstance(error, UserError)]
     faults = [error for error in errors if error not in mistakes]
     if faults:

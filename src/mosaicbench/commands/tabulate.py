@@ -217,7 +217,6 @@ def _runs(
 
 
 def _history(records: Iterable[dict], histories: list[Path]) -> pd.DataFrame:
-    """Return the losses of every epoch, long."""
     parts = []
     for record, path in zip(records, histories, strict=True):
         losses = read_history(path).drop(columns="progress", errors="ignore")

@@ -158,7 +158,6 @@ def _too_few(
     there: np.ndarray,
     min_fraction: float,
 ) -> str:
-    """Return the message about missing features, with a guess at the cause."""
     lower = {name.lower() for name in given}
     anyhow = sum(name.lower() in lower for name in wanted)
     hint = "they are of another panel, set of peaks or genome: count the model's features here"

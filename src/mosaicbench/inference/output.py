@@ -176,7 +176,6 @@ def _copy_values(source: h5py.Group, place: h5py.Group) -> None:
 
 
 def _fill(kept: KeptModel, place: h5py.Group, direction: str, x: object) -> None:
-    """Write imputed values, and counts where they are defined."""
     target = direction.split("->")[1]
     layers = {"X": place}
     if _has_counts(kept.facts["modalities"][target]):
