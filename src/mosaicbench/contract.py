@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # One dict per epoch: name of a loss -> value; [] of a method without epochs.
 History = list[dict[str, float]]
+BY_MODALITY = ("values", "counts", "library_size", "gene_activity")  # parts of `Cells`, dicts
 
 
 @dataclass(frozen=True)

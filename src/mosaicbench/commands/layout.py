@@ -170,8 +170,8 @@ def _rows(folder: Path, names: pd.Index, wanted: pd.Series) -> np.ndarray:
     rows = names.get_indexer(wanted.astype(str))
     if np.any(rows < 0):
         raise ContractError(
-            f"{folder}: {(rows < 0).sum()} of the solution's cells are missing; was the split made "
-            "again? Delete the folder."
+            f"{folder}: {(rows < 0).sum()} of the solution's cells are not among its rows; was the "
+            "split made again? Delete the folder."
         )
     return rows
 
