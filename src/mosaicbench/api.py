@@ -1,4 +1,4 @@
-"""The Python API: ``import mosaicbench as mb``, then ``mb.integrate``, ``mb.apply``, ``mb.score``."""
+"""The Python API: ``import mosaicbench as mb``; ``mb.integrate``, ``mb.apply``, ``mb.score``."""
 
 from __future__ import annotations
 
@@ -26,58 +26,58 @@ def integrate(
     impute: bool = True,
     **options: object,
 ) -> MuData:
-    """Fit a method to cells in memory and return a copy of them with what it gives.
+    """Fit a method to cells in memory; return a copy with latents, types and imputed values.
 
     Parameters
     ----------
     mdata
-        Cells with raw counts in ``layers["counts"]`` or ``X``; the method is fitted to those that have every modality.
+        Cells with raw counts in ``layers["counts"]`` or ``X``; the method is fitted to those with
+        every modality.
     method, seed, hyperparameters
-        Its id, what everything random depends on, and what differs from its defaults.
+        The method's id, the random seed, and changes to its defaults.
     keep
-        A folder for the model, to be given to :func:`apply`.
+        A folder to save the model in, for :func:`apply`.
     impute
-        Whether modalities that cells lack are imputed.
+        Whether to impute the modalities that cells lack.
     **options
         As in a stanza of the config's `datasets`: cell_type, batch, values, kinds.
 
     Returns
     -------
     MuData
-        With ``obsm["X_mosaicbench"]`` of all cells and in every modality, ``obs["mosaicbench_cell_type"]`` and
-        ``obs["mosaicbench_agreement"]`` where cell types are given, and a modality per imputed direction, as "rna->atac".
+        With ``obsm["X_mosaicbench"]`` of all cells and in every modality,
+        ``obs["mosaicbench_cell_type"]`` and ``obs["mosaicbench_agreement"]`` where cell types are
+        given, and a modality per imputed direction, as "rna->atac".
 
     Raises
     ------
     errors.UserError
         When the method is unknown, or cannot be fitted to these cells.
     """
-    from mosaicbench.inference.asked import method_asked
     from mosaicbench.inference.training import trained
 
-    given = {} if hyperparameters is None else hyperparameters
-    implementation = method_asked(method, given, seed)
     folder = None if keep is None else Path(keep)
-    return trained(
-        mdata, implementation, hyperparameters=given, seed=seed, folder=folder, **options
-    ).apply(mdata, impute=impute)
+    model = trained(
+        mdata, method, hyperparameters=hyperparameters or {}, seed=seed, folder=folder, **options
+    )
+    return model.apply(mdata, impute=impute)
 
 
 def apply(
     model: str | Path, mdata: MuData | AnnData, *, impute: bool = True, min_fraction: float = 0.5
 ) -> MuData:
-    """Return a copy of cells in memory with what a kept model gives of them, as :func:`integrate` does.
+    """Return a copy of cells in memory with the output of a saved model, as :func:`integrate`.
 
     Parameters
     ----------
     model
-        The folder of a model, or of a run that kept it.
+        The folder of a model, or of a run that saved it.
     mdata
         Cells with some of its modalities.
     impute
-        Whether modalities that cells lack are imputed.
+        Whether to impute the modalities that cells lack.
     min_fraction
-        Share of a modality's features that must be there.
+        Fraction of a modality's features that the cells must have.
 
     Raises
     ------
@@ -98,26 +98,27 @@ def score(
     batch: str = "batch",
     groups: Collection[str] | None = None,
 ) -> pd.DataFrame:
-    """Return scores of embeddings, wherever they were made.
+    """Return scores of embeddings of any origin.
 
     Parameters
     ----------
     mdata
-        Cells whose ``obs`` has what is known of them.
+        Cells with types and batches in ``obs``.
     embeddings
-        A key of ``obsm`` of the modalities; or modality, or "joint", -> (its cells, latent) in the order of its rows.
+        A key of ``obsm`` of the modalities; or modality, or "joint", -> (cells, latent).
     graph
-        A key of ``obsp`` of the modalities, or of all cells: metrics that read graphs are asked of it, in the place of
+        A key of ``obsp`` of the modalities or of all cells: metrics of graphs score it, instead of
         embeddings.
     cell_type, batch
-        Columns of ``mdata.obs``; one that is not there leaves out the metrics that need it.
+        Columns of ``mdata.obs``; without one, the metrics that need it are left out.
     groups
-        Of metrics, as `mosaicbench list metrics` names them; by default alignment, label_transfer, biology and mixing.
+        Of metrics (`mosaicbench list metrics`); by default alignment, label_transfer, biology and
+        mixing.
 
     Returns
     -------
     pandas.DataFrame
-        Columns metric, direction (a modality, or an ordered pair of them), value.
+        Columns metric, direction (a modality, or an ordered pair), value.
 
     Raises
     ------
@@ -142,7 +143,7 @@ def score(
         }
         if not graphs:
             raise UserError(
-                f"neither a modality nor all cells have obsp[{graph!r}]; run scanpy.pp.neighbors first"
+                f"neither a modality nor all cells have obsp[{graph!r}]; run scanpy.pp.neighbors"
             )
         return scores_of_graphs(graphs, obs, groups=groups)
     if isinstance(embeddings, str):
@@ -153,11 +154,12 @@ def score(
         }
     if not embeddings:
         raise UserError(
-            "no modality has such an embedding; give the key of obsm, or the coordinates of each modality"
+            "no modality has such an embedding; give a key of obsm, or coordinates by modality"
         )
     if unknown := sorted(set(embeddings) - {*mdata.mod, "joint"}):
         raise UserError(
-            f"embeddings: there is no modality {unknown[0]!r}; there are {', '.join(mdata.mod)}, and joint"
+            f"embeddings: there is no modality {unknown[0]!r}; there are {', '.join(mdata.mod)}, "
+            "and joint"
         )
     named = {
         name: ((mdata if name == "joint" else mdata[name]).obs_names.astype(str), z)

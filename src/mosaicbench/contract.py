@@ -1,6 +1,7 @@
-"""What a method meets: `Split` and `Cells`, plain arrays grouped by what was observed; `Truth`, for positive controls; `Method`.
+"""The contract of methods: `Split`, `Cells`, `Truth` (for positive controls) and `Method`.
 
-A modality that was not measured in a cell is absent from the dicts of that cell's block; there are no masks and no zeros for it.
+A modality that was not measured in a cell is absent from the dicts of that cell's block; there are
+no masks and no zeros for it.
 """
 
 from __future__ import annotations
@@ -17,17 +18,12 @@ if TYPE_CHECKING:
 
 # One dict per epoch: name of a loss -> value; [] of a method without epochs.
 History = list[dict[str, float]]
-BY_MODALITY = (
-    "values",
-    "counts",
-    "library_size",
-    "gene_activity",
-)  # parts of `Cells` that are dicts
+BY_MODALITY = ("values", "counts", "library_size", "gene_activity")  # parts of `Cells`, dicts
 
 
 @dataclass(frozen=True)
 class Cells:
-    """A block of cells that share what was observed.
+    """Cells with the same observed modalities.
 
     Attributes
     ----------
@@ -36,16 +32,17 @@ class Cells:
     values
         modality -> (cells, features) float32, standardised with the train cells' mean and sd.
     labels
-        (cells,) cell types, "" if unknown; None unless the card uses labels.
+        (cells,) cell types, "" if unknown; None unless the card's inputs have labels.
     batches
         (cells,) batch names.
     counts
-        modality -> (cells, counted features) raw counts, sparse: the features of `values`, but for LSI its peaks. Only of
-        modalities with counts; of query cells only if the card uses counts.
+        modality -> (cells, counted features) raw counts, sparse: the features of `values`, but for
+        LSI its peaks. Only of modalities with counts; of query cells only if an input.
     library_size
-        modality -> (cells,) counts of the whole modality, also of features that were not chosen.
+        modality -> (cells,) counts of the whole modality, with features that were not chosen.
     gene_activity
-        modality -> (cells, genes) counts of all ATAC features linked with each chosen gene, sparse; only if the card uses links.
+        modality -> (cells, genes) counts of all ATAC features linked with each chosen gene, sparse;
+        only if links are an input.
     """
 
     names: np.ndarray
@@ -61,11 +58,11 @@ class Cells:
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """The modalities observed in these cells."""
+        """The observed modalities."""
         return tuple(self.values)
 
     def only(self, *modalities: str) -> Cells:
-        """Return the same cells as if nothing but `modalities` had been measured in them."""
+        """Return the same cells as if only `modalities` had been measured."""
 
         def of(part: dict) -> dict:
             return {m: part[m] for m in modalities if m in part}
@@ -79,26 +76,19 @@ class Cells:
         )
 
     def take(self, rows: np.ndarray) -> Cells:
-        """Return the cells at `rows` (integer positions or a boolean mask)."""
-
-        def of(part: dict) -> dict:
-            return {m: x[rows] for m, x in part.items()}
-
-        labels, batches = (None if x is None else x[rows] for x in (self.labels, self.batches))
-        return Cells(
-            self.names[rows],
-            of(self.values),
-            labels,
-            batches,
-            of(self.counts),
-            of(self.library_size),
-            of(self.gene_activity),
-        )
+        """Return the cells at `rows`, positions or a mask."""
+        parts = {}
+        for name, part in vars(self).items():
+            if isinstance(part, dict):
+                parts[name] = {m: x[rows] for m, x in part.items()}
+            else:
+                parts[name] = None if part is None else part[rows]
+        return Cells(**parts)
 
 
 @dataclass(frozen=True)
 class Normalization:
-    """How counts of one modality become its values, learned from train cells.
+    """How counts become values, learned from train cells of one modality.
 
     Attributes
     ----------
@@ -113,7 +103,7 @@ class Normalization:
     accessible
         (counted features,) fraction of the cells with any count.
     mean_if_accessible
-        (peaks,) mean TF-IDF of a peak over the cells where it is accessible; LSI only.
+        (peaks,) mean TF-IDF over the cells where a peak is accessible; LSI only.
     loadings
         (peaks, components); LSI only.
     """
@@ -130,19 +120,19 @@ class Normalization:
 
 @dataclass(frozen=True)
 class Split:
-    """The train cells of a split, as blocks that share what was observed.
+    """The train cells of a split, one block per pattern of observed modalities.
 
     Attributes
     ----------
     blocks
-        One per pattern of observed modalities.
+        The cells.
     features
         modality -> number of features.
     normalizations
-        modality -> how its counts become values; only of modalities with counts.
+        modality -> its normalization, if it has counts.
     links
-        (modality, modality) -> (counted features of the one, of the other) 1, -1 or 0, sparse: features of the same gene. Both
-        orders of a pair with links; empty unless the card uses links.
+        (modality, modality), in both orders -> (counted features, counted features) 1, -1 or 0,
+        sparse: features of the same gene. Empty unless links are an input.
     """
 
     blocks: tuple[Cells, ...]
@@ -166,7 +156,7 @@ class Split:
         return tuple(sorted(map(str, _names(block.batches for block in self.blocks))))
 
     def observing(self, *modalities: str) -> Cells:
-        """Return every cell with all of `modalities`, with only those; ValueError if there is no such cell."""
+        """Return every cell with all of `modalities`, with only those; ValueError without any."""
         parts = [
             block.only(*modalities) for block in self.blocks if set(modalities) <= set(block.values)
         ]
@@ -183,20 +173,18 @@ def concatenate(parts: list[Cells]) -> Cells:
     """Join blocks with the same modalities."""
     from scipy import sparse
 
-    first = parts[0]
+    first, joined = parts[0], {}
     if len(parts) == 1:
         return first
-
-    def joined(name: str) -> object:
-        found = [getattr(part, name) for part in parts]
-        if name not in BY_MODALITY:
-            return None if found[0] is None else np.concatenate(found)
-        columns = {m: [part[m] for part in found] for m in found[0]}
-        if name in ("counts", "gene_activity"):
-            return {m: sparse.vstack(x, format="csr") for m, x in columns.items()}
-        return {m: np.concatenate(x) for m, x in columns.items()}
-
-    return Cells(**{name: joined(name) for name in ("names", "labels", "batches", *BY_MODALITY)})
+    for name, part in vars(first).items():
+        all_parts = [getattr(one, name) for one in parts]
+        if isinstance(part, dict):
+            stack = sparse.vstack if name in ("counts", "gene_activity") else np.concatenate
+            columns = {m: [one[m] for one in all_parts] for m in part}
+            joined[name] = {m: stack(column) for m, column in columns.items()}
+        else:
+            joined[name] = None if part is None else np.concatenate(all_parts)
+    return Cells(**joined)
 
 
 @dataclass(frozen=True)
@@ -225,70 +213,71 @@ class Truth:
 
 
 class Method(Protocol):
-    """What the class of a method offers: a dataclass whose fields are its hyperparameters.
+    """The class of a method: a dataclass with its hyperparameters as fields.
 
-    It is the last public class of its file; of a file with CARDS, the last ones are the methods, in the order of their cards.
-    `fit` is mandatory. The others decide the outputs: `embed` latents, `embed_private` private latents, `impute` imputed values,
-    `draw` draws of them, `predict` cell types. The input "solution" needs `reveal`. :func:`offers` says which parts a method
-    has. Order of calls: ``Method(**hyperparameters)``, `reveal`, `save_at`, `fit`, then the others.
+    It is the last public class of its file; in a file with CARDS, the last ones are the methods, in
+    the order of their cards. `fit` is mandatory. The others decide the outputs: `embed` latents,
+    `embed_private` private latents, `impute` imputed values, `draw` draws of them, `predict` cell
+    types. The input "solution" needs `reveal`. Order of calls: ``Method(**hyperparameters)``,
+    `reveal`, `save_at`, `fit`, then the others.
 
     - The seed decides everything random; global generators stay as they are.
     - The outputs of a cell do not depend on the other cells in the call, except of controls.
     - It changes none of its arguments.
-    - It raises :class:`.errors.NotApplicable` if it cannot do what is asked, :class:`.errors.Diverged` if training meets values
-      that are not finite. Any exception becomes the status of the run.
+    - It raises :class:`.errors.NotApplicable` if it cannot do the task, :class:`.errors.Diverged`
+      if training meets values that are not finite. Any exception becomes the run's status.
     """
 
     # Optional: sentences for the user about this fit; they become the run's message.
     remarks: list[str]
-    # Optional, with `save_at`: a models.checkpoint.Checkpoint; its `resumed_after` and `spent` are recorded.
+    # Optional, with `save_at`: a models.checkpoint.Checkpoint.
     checkpoint: object | None
 
     def fit(self, train: Split, seed: int) -> History:
         """Train, and return one dict per epoch: name of a loss -> value."""
 
     def embed(self, cells: Cells) -> np.ndarray:
-        """Return latents, (cells, latent), given all modalities of `cells` or one; all are compared by Euclidean distance."""
+        """Return latents, (cells, latent), from all modalities of `cells` or one; Euclidean."""
 
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return expected values of modality `target`, (cells, features) standardised, given the one other of `cells`."""
+        """Return expected values of `target`, (cells, features) standardised, from another one."""
 
     def draw(
         self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int
     ) -> np.ndarray:
-        """Return draws of measured values of `target`, (cells, features, draws) standardised, at positions `features`.
+        """Return draws of `target`, (cells, features, draws) standardised, at positions `features`.
 
-        A draw has the spread of the method's predictive distribution, measurement noise included.
+        Draws are from the method's predictive distribution, with measurement noise.
         """
 
     def embed_private(self, cells: Cells) -> np.ndarray:
-        """Return private latents of the one modality of `cells`, (cells, private latent), which may have width 0."""
+        """Return private latents of the one modality of `cells`, (cells, private >= 0)."""
 
     def predict(self, cells: Cells) -> np.ndarray:
-        """Return a cell type of the train cells for each cell, (cells,)."""
+        """Return a cell type for each cell, (cells,)."""
 
     def reveal(self, truth: Truth) -> None:
         """Receive the solution before `fit`; only controls do."""
 
     def generate(self, cells: int, seed: int) -> dict[str, np.ndarray]:
-        """Draw `cells` virtual cells from the prior, modality -> (cells, features) standardised; rows correspond."""
+        """Draw virtual cells from the prior, modality -> (cells, features) standardised."""
 
     def save_at(self, path: Path, *, key: Callable[[], str], seconds: float) -> None:
-        """Let `fit` save its training to `path` every `seconds`, and continue from a file there that has the same `key`.
+        """Let `fit` save to `path` every `seconds`, and continue from a file with the same `key`.
 
-        It comes with `checkpoint` and `conditions`.
+        It needs `checkpoint` and `conditions`.
         """
 
     def conditions(self) -> dict[str, object]:
-        """Return what training computes with, for the record: the device, the precision."""
+        """Return the device and precision of training, for the record."""
 
     def state(self) -> dict[str, np.ndarray]:
-        """Return all that `fit` learned, arrays by name; plain values, arrays and scikit-learn's estimators need no `state`."""
+        """Return all that `fit` learned, unless it is values, arrays or scikit-learn estimators."""
 
     def load(self, state: dict[str, np.ndarray], train: Split) -> None:
-        """Restore the result of `state`, instead of `fit`; `train` is as in `fit`, but every value is 0."""
+        """Restore the result of `state`, instead of `fit`; all values in `train` are 0."""
 
 
 def offers(method: object, part: str) -> bool:
-    """Return whether a method, or its class, has this part of the contract, such as "generate"."""
+    """Return whether a method or class has this part of the contract, such as "generate"."""
     return getattr(method, part, None) is not None

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def nearest(name: str, known: Iterable[object]) -> str:
-    """Return how a message about an unknown name goes on: with the nearest valid one, or with all that there are."""
+    """Return the end of a message about an unknown name: the nearest valid one, or all."""
     names = list(map(str, known))
     small = {each.lower(): each for each in reversed(names)}
     close = difflib.get_close_matches(str(name).lower(), small, n=1, cutoff=0.5)
@@ -15,9 +15,9 @@ def nearest(name: str, known: Iterable[object]) -> str:
 
 
 class UserError(ValueError):
-    """A mistake that its maker can mend: says what is wrong, in which file or key, and what to do.
+    """A user's mistake; the message has the file or key, and the remedy.
 
-    The command line prints the message alone, without a traceback, and exits with status 1.
+    The command line prints only the message, and exits with status 1.
     """
 
 
@@ -26,16 +26,16 @@ class Diverged(ArithmeticError):
 
 
 class NotApplicable(ValueError):
-    """A method needs what this split lacks, as only the data could tell, or cannot do what it was asked for.
+    """A method needs what this split lacks, as only the data showed, or cannot do a task.
 
-    Raised in `fit`, the run becomes a row with that status; in `embed` or `impute`, that source of latents or that direction
-    is left out, and the run's message says why.
+    Raised in `fit`, the run becomes a row with that status; in `embed` or `impute`, that source or
+    direction is left out, and the run's message has the reason.
     """
 
 
 class NotWritten(UserError):
-    """The disk did not take a file: it is full, or may not be written to; what was there before is left as it was."""
+    """The disk refused a file, as full or read-only; the earlier file is unchanged."""
 
 
 class ContractError(UserError):
-    """A file is absent, truncated, or not what its place in the workflow says."""
+    """A file is absent, truncated, or of another kind or run than its place."""

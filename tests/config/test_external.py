@@ -9,16 +9,12 @@ from mosaicbench_fits import fit_one
 from mosaicbench_splits import cut_small, small_dataset
 
 from mosaicbench.catalog import catalog
-from mosaicbench.catalog.run_metadata import TRAITS, run_metadata_of
 from mosaicbench.commands import read_external, score
 from mosaicbench.config import settings
 from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files.runs import latents_of, read_imputed, read_latents, read_record
 from mosaicbench.files.scores import read_scores
 from mosaicbench.files.splits import feature_names, read_split
-from mosaicbench.report.page.cells import trait_columns
-from mosaicbench.report.page.failures import reason
-from mosaicbench.report.theme import Theme
 
 GROUPS = ["alignment", "label_transfer", "imputation", "resources"]
 IDENTITY = {"dataset": "small", "scenario": "paired", "run": "mine"}
@@ -52,11 +48,8 @@ def external(split, folder, seed=0, **files):
 
 
 def scores_of(run, split, folder):
-    files = {
-        "scores": [folder / "scores.tsv"],
-        "features": [folder / "features.tsv"],
-        "cells": [folder / "cells.npz"],
-    }
+    names = {"scores": "scores.tsv", "features": "features.tsv", "cells": "cells.npz"}
+    files = {part: [folder / name] for part, name in names.items()}
     score.main(runs=[run], splits=[split], groups=GROUPS, **files)
     return read_scores(folder / "scores.tsv")
 
@@ -67,11 +60,9 @@ def own_names(split, *, train=True):
     names = {
         row: own for cells in solution.mod.values() for own, row in cells.obs["query_name"].items()
     }
-    return (
-        names | {f"train-{place:06d}": own for place, own in enumerate(solution.uns["train_cells"])}
-        if train
-        else names
-    )
+    if train:
+        names |= {f"train-{n:06d}": own for n, own in enumerate(solution.uns["train_cells"])}
+    return names
 
 
 def as_made_elsewhere(fitted, split, names=None, **changes):
@@ -154,73 +145,38 @@ def test_rows_without_a_source_are_joint_and_named_by_the_rows(fitted, split, tm
     np.testing.assert_array_equal(z[names.get_indexer(before)], expected)
 
 
-def without_a_cell(made):
-    return made[made.obs["cell"] != made.obs["cell"].iloc[0]].copy()
-
-
-def with_a_cell_twice(made):
-    return made[[0, *range(made.n_obs)]].copy()
-
-
-def with_a_gap(made):
-    made.X[3, 0] = np.nan
-    return made
-
-
-def of_a_third_modality(made):
-    made.obs["source"] = "atac"
-    return made
+def spoilt(made, how):
+    if how == "a gap":
+        made.X[3, 0] = np.nan
+    elif how == "a third modality":
+        made.obs["source"] = "atac"
+    return made[made.obs["cell"] != made.obs["cell"].iloc[0]].copy() if how == "a cell" else made
 
 
 @pytest.mark.parametrize(
-    ("spoilt", "message"),
+    ("how", "message"),
     [
-        (without_a_cell, "lacks 1 of .* cells of this split, such as"),
-        (with_a_cell_twice, "has the cell .* twice"),
-        (with_a_gap, "holds NaN or infinite values"),
-        (of_a_third_modality, "there is no source 'atac' in this split"),
+        ("a cell", "lacks 1 of .* cells of this split, such as"),
+        ("a gap", "holds NaN or infinite values"),
+        ("a third modality", "there is no source 'atac' in this split"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:Observation names are not unique")
-def test_latents_of_other_cells_are_refused_in_one_sentence(
-    fitted, split, tmp_path, spoilt, message
-):
-    made = spoilt(as_made_elsewhere(fitted, split, own_names(split)))
-    made.obs_names_make_unique()
+def test_latents_of_other_cells_are_refused_in_one_sentence(fitted, split, tmp_path, how, message):
+    made = spoilt(as_made_elsewhere(fitted, split, own_names(split)), how)
     with pytest.raises(ContractError, match=message):
         external(split, tmp_path, latents=written(made, tmp_path / "a.h5ad"))
 
 
 def test_names_of_the_split_need_to_say_of_which_split(fitted, split, tmp_path):
     made = as_made_elsewhere(fitted, split)
-    path = written(made, tmp_path / "a.h5ad")
     made.uns["mosaicbench"]["seed"] = 1
-    written(made, tmp_path / "b.h5ad")
-    with pytest.raises(
-        ContractError, match="it says seed 1 about itself, and this split is of seed 0"
-    ):
-        external(split, tmp_path, latents=tmp_path / "b.h5ad")
+    with pytest.raises(ContractError, match="it says seed 1 .* this split is of seed 0"):
+        external(split, tmp_path, latents=written(made, tmp_path / "b.h5ad"))
     del made.uns["mosaicbench"]
-    written(made, tmp_path / "c.h5ad")
     with pytest.raises(ContractError, match="say of which split they are"):
-        external(split, tmp_path, latents=tmp_path / "c.h5ad")
-    assert external(split, tmp_path, latents=path)
+        external(split, tmp_path, latents=written(made, tmp_path / "c.h5ad"))
 
 
-def test_what_an_earlier_fit_kept_is_not_of_an_external_run(fitted, split, tmp_path):
-    for kept in ("model",):
-        (tmp_path / "mine" / kept).mkdir(parents=True)
-        (tmp_path / "mine" / kept / "model.json").write_text("{}")
-    run = external(
-        split,
-        tmp_path,
-        latents=written(as_made_elsewhere(fitted, split, own_names(split)), tmp_path / "a.h5ad"),
-    )
-    assert not {"model"} & {path.name for path in run.iterdir()}
-    assert "foscttm" in set(scores_of(run, split, tmp_path)["metric"])
-
-
-@pytest.mark.filterwarnings("ignore:Variable names are not unique")
 def test_imputed_values_need_every_feature_and_a_direction(split, tmp_path):
     query = read_split(split / "query.h5mu", "query")
     source, target = list(query.mod)
@@ -233,15 +189,6 @@ def test_imputed_values_need_every_feature_and_a_direction(split, tmp_path):
     mudata.MuData({f"{source}->{target}": values[:, 1:].copy()}).write_h5mu(tmp_path / "a.h5mu")
     with pytest.raises(ContractError, match="lacks 1 of .* features, such as"):
         external(split, tmp_path, imputed=tmp_path / "a.h5mu")
-    twice = values.copy()
-    twice.var_names = [twice.var_names[1], *twice.var_names[1:]]
-    mudata.MuData({f"{source}->{target}": twice}).write_h5mu(tmp_path / "c.h5mu")
-    with pytest.raises(ContractError, match=f"has the feature '{twice.var_names[0]}' twice"):
-        external(split, tmp_path, imputed=tmp_path / "c.h5mu")
-    in_a_layer = anndata.AnnData(obs=values.obs, var=values.var, layers={"counts": values.X})
-    mudata.MuData({f"{source}->{target}": in_a_layer}).write_h5mu(tmp_path / "d.h5mu")
-    with pytest.raises(ContractError, match="X is empty; put the values there"):
-        external(split, tmp_path, imputed=tmp_path / "d.h5mu")
     mudata.MuData({"proteins": values}).write_h5mu(tmp_path / "b.h5mu")
     with pytest.raises(ContractError, match="'proteins' is no direction"):
         external(split, tmp_path, imputed=tmp_path / "b.h5mu")
@@ -281,56 +228,13 @@ def test_a_stanza_names_a_file_for_all_seeds_one_for_each_or_a_pattern():
 @pytest.mark.parametrize(
     ("stanza", "message"),
     [
-        (
-            {"latents": "absent.h5ad"},
-            "runs.mine.latents: there is no file absent.h5ad, for seed 3 of simulated, paired",
-        ),
-        ({"latents": "seed-{sed}.h5ad"}, "there is no file seed-{sed}.h5ad"),
-        ({"latents": ["one.h5ad"]}, "a list has a file for each of the seeds 3, 5"),
-        ({"latents": 3}, "runs.mine.latents: should be text or should be a list, found 3"),
+        ({"latents": "seed-{sed}.h5ad"}, "runs.mine.latents: .*seed-{sed}.h5ad, for seed 3"),
+        ({"latents": ["one.h5ad"]}, "a file for each of the seeds 3, 5"),
+        ({"latents": 3}, "runs.mine.latents: .*found 3"),
         ({"latents": "one.h5ad", "beta": 2}, "runs.mine: unknown key 'beta'"),
-        (
-            {"latents": "one.h5ad", "scenarios": ["piared"]},
-            "there is no scenario 'piared'; did you mean 'paired'",
-        ),
+        ({"latents": "one.h5ad", "scenarios": ["piared"]}, "did you mean 'paired'"),
     ],
 )
 def test_a_mistake_in_a_stanza_is_one_message(stanza, message):
-    with pytest.raises(UserError) as raised:
+    with pytest.raises(UserError, match=message):
         settings.load(config(stanza))
-    assert message in str(raised.value)
-
-
-@pytest.mark.usefixtures("there")
-@pytest.mark.parametrize(
-    "more", [{"save_models": ["mine"]}, {"report": {"sampled_runs": ["mine"]}}]
-)
-def test_nothing_is_kept_or_drawn_of_what_has_no_model(more):
-    with pytest.raises(UserError, match="'mine'"):
-        settings.load(config({"latents": "one.h5ad"}, **more))
-
-
-# --- in the report -------------------------------------------------------------------------------------------------------
-
-
-def test_it_is_marked_wherever_it_is_named_and_what_is_not_known_is_a_dash_with_its_reason():
-    runs = pd.DataFrame(
-        [
-            {
-                "run": "mine",
-                "method": catalog.EXTERNAL,
-                "status": "ok",
-                "message": read_external.UNKNOWN,
-            }
-        ]
-    )
-    run_metadata = run_metadata_of(runs)
-    theme = Theme({room: {} for room in ("methods", "runs")}, run_metadata)
-    assert theme.label("runs", "mine") == "mine (external)"
-    assert run_metadata.competes("mine")
-    assert run_metadata.traits("mine") == dict.fromkeys(TRAITS, "unknown")
-    assert {
-        (cell.text, cell.why)
-        for cell in (column.cell({"run": "mine"}) for column in trait_columns(theme))
-    } == {("–", "computed elsewhere, so it cannot be known")}
-    assert reason("mine", "fit_seconds", runs, theme) == "computed elsewhere, so it cannot be known"

@@ -1,4 +1,4 @@
-"""A kept model on later cells: bit for bit what the benchmark scored, what is missing told, refused in one message."""
+"""A saved model on later cells: equal to what the benchmark scored, or refused in one message."""
 
 import mudata
 import numpy as np
@@ -20,7 +20,6 @@ from mosaicbench.errors import NotApplicable, UserError
 from mosaicbench.files.runs import latents_of, read_imputed, read_latents
 from mosaicbench.files.splits import read_split
 from mosaicbench.files.tables import read_table
-from mosaicbench.inference.measured import holding, opened
 from mosaicbench.inference.model import Model
 from mosaicbench.methods.mmvae import MMVAE
 from mosaicbench.metrics import _nearest
@@ -43,9 +42,8 @@ def place(dataset, tmp_path_factory):
     fit_one(split, folder / "mvae", "mvae", hyperparameters={"max_epochs": 3}, names=KEPT)
     fit_one(split, folder / "cca", "cca", names=KEPT)
     solution = read_split(split / "solution.h5mu", "solution")
-    queried = read_split(split / "query.h5mu", "query")[
-        "left"
-    ].obs_names  # the order of rows matters to the last bit of a product
+    # the order of rows matters to the last bit of a product
+    queried = read_split(split / "query.h5mu", "query")["left"].obs_names
     row_of = {name: row for row, name in enumerate(solution["left"].obs["query_name"])}
     own = dataset[solution.obs_names[[row_of[name] for name in queried]]].copy()
     own.write_h5mu(folder / "own.h5mu")
@@ -67,10 +65,8 @@ def test_the_queries_own_cells_are_embedded_as_the_benchmark_scored_them(
     told = capsys.readouterr().out
     count = len(Model.read(folder / method).kept.facts["modalities"]["left"]["features"])
     assert f"left: {count} of {count} features" in told
-    assert (
-        out.obs["mosaicbench_agreement"].between(0, 1).all()
-        and (out.obs["mosaicbench_source"] == "joint").all()
-    )
+    assert out.obs["mosaicbench_agreement"].between(0, 1).all()
+    assert (out.obs["mosaicbench_source"] == "joint").all()
 
 
 def test_a_missing_modality_is_imputed_as_the_benchmark_scored_it(place, tmp_path):
@@ -85,26 +81,17 @@ def test_a_missing_modality_is_imputed_as_the_benchmark_scored_it(place, tmp_pat
     scanpy.pp.neighbors(out["left"], use_rep="X_mosaicbench")  # the next line of whoever reads it
 
 
-def test_chunks_change_nothing(place, monkeypatch):
+def test_chunks_change_nothing_and_missing_features_are_counted(place, monkeypatch):
     folder, _ = place
     cells, model = mudata.read_h5mu(folder / "own.h5mu"), Model.read(folder / "mvae")
-    whole = model.apply(cells)
+    z = model.apply(cells).obsm["X_mosaicbench"]
     monkeypatch.setattr("mosaicbench.inference.embedding.AT_ONCE", 7)
-    np.testing.assert_allclose(
-        model.apply(cells).obsm["X_mosaicbench"], whole.obsm["X_mosaicbench"], atol=1e-5
-    )
-
-
-def test_missing_features_stand_at_the_train_mean_and_are_counted(place, tmp_path, capsys):
-    folder, _ = place
-    cells, model = mudata.read_h5mu(folder / "own.h5mu"), Model.read(folder / "cca")
+    np.testing.assert_allclose(model.apply(cells).obsm["X_mosaicbench"], z, atol=1e-5)
     features = model.kept.facts["modalities"]["left"]["features"]
-    fewer = cells["left"][:, ~cells["left"].var_names.isin(features[:5])].copy()
-    found = model.apply(fewer)
-    assert found.uns["mosaicbench"]["features_found"] == {
-        "left": f"{len(features) - 5} of {len(features)}"
-    }
-    assert np.isfinite(found["left"].obsm["X_mosaicbench"]).all()
+    fewer = model.apply(cells["left"][:, ~cells["left"].var_names.isin(features[:5])].copy())
+    found = {"left": f"{len(features) - 5} of {len(features)}"}
+    assert fewer.uns["mosaicbench"]["features_found"] == found
+    assert np.isfinite(fewer["left"].obsm["X_mosaicbench"]).all()
 
 
 def renamed(cells, name):
@@ -114,29 +101,18 @@ def renamed(cells, name):
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("name", "message"),
     [
-        (
-            lambda cells: renamed(cells, str.capitalize),
-            "capital letters, as genes of another species",
-        ),
-        (
-            lambda cells: renamed(cells, lambda name: f"peak-{name}"),
-            "of another panel, set of peaks or genome",
-        ),
-        (
-            lambda cells: renamed(
-                cells, lambda name: f"ENSG{abs(hash(name)) % 10**11:011d}{name[:0]}"
-            ),
-            "Ensembl ids",
-        ),
+        (str.capitalize, "of another species"),
+        (lambda name: f"peak-{name}", "0 of the .* of another panel"),
+        (lambda name: f"ENSG{abs(hash(name)) % 10**11:011d}", "Ensembl ids"),
     ],
 )
-def test_features_of_another_kind_are_refused_in_one_message(place, change, message):
+def test_features_of_another_kind_are_refused_in_one_message(place, name, message):
     folder, _ = place
     cells = mudata.read_h5mu(folder / "own.h5mu")["left"]
     with pytest.raises(UserError, match=message):
-        Model.read(folder / "cca").apply(joined({"left": change(cells)}))
+        Model.read(folder / "cca").apply(renamed(cells, name))
 
 
 def test_other_values_than_the_model_reads_are_refused(place):
@@ -146,15 +122,6 @@ def test_other_values_than_the_model_reads_are_refused(place):
     cells.layers[values] = -cells.layers[values]
     with pytest.raises(UserError, match="the model reads .*negative values"):
         Model.read(folder / "cca").apply(joined({"left": cells}))
-
-
-@pytest.mark.parametrize("name", ["absent.h5mu", "cells.csv"])
-def test_files_of_another_kind_are_refused(place, tmp_path, name):
-    folder, _ = place
-    if "csv" in name:
-        (tmp_path / name).write_text("a,b\n")
-    with pytest.raises(UserError, match=name):
-        apply.main(run=folder / "cca", cells=tmp_path / name, output=tmp_path / "out.h5mu")
 
 
 def test_a_method_is_fitted_to_ones_own_cells_and_kept(dataset, tmp_path):
@@ -172,28 +139,12 @@ def test_a_method_is_fitted_to_ones_own_cells_and_kept(dataset, tmp_path):
     again = mosaicbench.apply(tmp_path / "model", mudata.read_h5mu(tmp_path / "all.h5mu"))
     np.testing.assert_array_equal(again.obsm["X_mosaicbench"], out.obsm["X_mosaicbench"])
     same = (out.obs["mosaicbench_cell_type"].astype(str) == out.obs["cell_type"].astype(str)).mean()
-    assert (
-        same > out.obs["cell_type"].value_counts(normalize=True).iloc[0]
-    )  # what the most frequent type would reach
-
-
-def test_a_notebook_integrates_cells_in_memory(place):
-    folder, _ = place
-    cells = mudata.read_h5mu(folder / "own.h5mu")
-    options = {
-        "kinds": {"left": "rna", "right": "rna"},
-        "hyperparameters": {"max_epochs": 2},
-    } | VALUES
-    first, second = (
-        mosaicbench.integrate(cells, method="mvae", seed=1, **options) for _ in range(2)
-    )
-    np.testing.assert_array_equal(first.obsm["X_mosaicbench"], second.obsm["X_mosaicbench"])
-    assert "X_mosaicbench" not in cells.obsm
+    assert same > out.obs["cell_type"].value_counts(normalize=True).iloc[0]
 
 
 @pytest.mark.parametrize(
     ("method", "message"),
-    [("mvea", "mvae"), ("oracle", "cannot be kept"), ("dmmvae_base", "never paired")],
+    [("mvea", "mvae"), ("oracle", "cannot be saved"), ("dmmvae_base", "never paired")],
 )
 def test_methods_that_cannot_be_applied_are_refused(place, method, message):
     folder, _ = place
@@ -215,55 +166,26 @@ def test_embeddings_made_elsewhere_are_scored(place, tmp_path, capsys):
         order = cells[name].obs_names if name == "left" else cells[name].obs_names[::-1]
         AnnData(z, obs=pd.DataFrame(index=order)).write_h5ad(tmp_path / f"{name}.h5ad")
     files = [str(tmp_path / f"{name}.h5ad") for name in ("left", "right")]
-    told = [
-        "score",
-        "--latents",
-        *files,
-        "--truth",
-        str(folder / "own.h5mu"),
-        "--output",
-        str(tmp_path / "scores.tsv"),
-    ]
-    cli.main(told)
+    words = ["score", "--latents", *files, "--truth", str(folder / "own.h5mu")]
+    cli.main([*words, "--output", str(tmp_path / "scores.tsv")])
     written = read_table(tmp_path / "scores.tsv").set_index(["metric", "direction"])["value"]
     assert written["foscttm", "left->right"] == pytest.approx(table["foscttm", "left->right"])
     assert "computed elsewhere" in capsys.readouterr().err
 
 
-def test_types_and_batches_are_those_of_the_columns_that_were_named(tmp_path):
-    random, types, batches = (
-        np.random.default_rng(0),
-        np.repeat(["a", "b"], 20),
-        np.tile(["x", "y"], 20),
-    )
-    cells = AnnData(
-        random.standard_normal((40, 3)) + 3 * (types == "a")[:, None],
-        obs=pd.DataFrame({"cell_type": types}),
-    )
-    cells.obs = cells.obs.assign(batch=batches, other_type=batches, other_batch=types)
-    cells.obs_names = [f"cell-{place}" for place in range(40)]
-    mdata, groups = mudata.MuData({"left": cells}), ["biology", "mixing"]
-    mdata.obs = cells.obs.copy()
-    expected = mosaicbench.score(mdata, embeddings={"left": cells.X}, groups=groups)
-    turned = cells.obs.set_axis(["other_type", "other_batch", "cell_type", "batch"], axis=1)
-    mdata.obs = turned
-    named = {"cell_type": "other_type", "batch": "other_batch"}
-    pd.testing.assert_frame_equal(
-        mosaicbench.score(mdata, embeddings={"left": cells.X}, groups=groups, **named), expected
-    )
-    absent = mosaicbench.score(
-        mdata, embeddings={"left": cells.X}, groups=groups, cell_type="absent"
-    )
+def test_types_and_batches_are_those_of_the_columns_that_were_named():
+    random = np.random.default_rng(0)
+    types, batches = np.repeat(["a", "b"], 20), np.tile(["x", "y"], 20)
+    cells = AnnData(random.standard_normal((40, 3)) + 3 * (types == "a")[:, None])
+    mdata = mudata.MuData({"left": cells})
+    given = {"embeddings": {"left": cells.X}, "groups": ["biology", "mixing"]}
+    mdata.obs = pd.DataFrame({"cell_type": types, "batch": batches}, index=cells.obs_names)
+    expected = mosaicbench.score(mdata, **given)
+    mdata.obs = pd.DataFrame({"type": types, "lane": batches}, index=cells.obs_names)
+    found = mosaicbench.score(mdata, cell_type="type", batch="lane", **given)
+    pd.testing.assert_frame_equal(found, expected)
+    absent = mosaicbench.score(mdata, cell_type="absent", batch="lane", **given)
     assert "nmi" in set(expected["metric"]) - set(absent["metric"])
-    AnnData(cells.X, obs=turned).write_h5ad(tmp_path / "left.h5ad")
-    files = ["--latents", str(tmp_path / "left.h5ad"), "--truth", str(tmp_path / "left.h5ad")]
-    options = [
-        word for name, column in named.items() for word in (f"--{name.replace('_', '-')}", column)
-    ]
-    cli.main(
-        ["score", *files, *options, "--groups", *groups, "--output", str(tmp_path / "scores.tsv")]
-    )
-    pd.testing.assert_frame_equal(read_table(tmp_path / "scores.tsv"), expected, check_dtype=False)
 
 
 @pytest.mark.parametrize(
@@ -282,14 +204,12 @@ def test_embeddings_that_cannot_be_scored_are_refused(place, change, message):
         mosaicbench.score(cells, embeddings={"left": z, "right": change(z)})
 
 
-def test_a_graph_is_scored_by_the_metrics_that_read_graphs(place, tmp_path):
+def test_a_graph_is_scored_by_the_metrics_that_read_graphs(place, tmp_path, capsys):
     folder, _ = place
     cells = mosaicbench.apply(folder / "cca", mudata.read_h5mu(folder / "own.h5mu"))
     left = cells["left"]
-    z, labels = (
-        left.obsm["X_mosaicbench"],
-        cells.obs.loc[left.obs_names, "cell_type"].astype(str).to_numpy(dtype=object),
-    )
+    z, labels = left.obsm["X_mosaicbench"], cells.obs.loc[left.obs_names, "cell_type"]
+    labels = labels.astype(str).to_numpy(dtype=object)
     left.obsp["distances"] = graph_of(z, 15)
     table = mosaicbench.score(cells, graph="distances").set_index(["metric", "direction"])["value"]
     assert table["graph_connectivity", "left"] == pytest.approx(
@@ -298,11 +218,8 @@ def test_a_graph_is_scored_by_the_metrics_that_read_graphs(place, tmp_path):
     assert 0 < table["clisi", "left"] <= 1
     left.write_h5ad(tmp_path / "left.h5ad")
     files = ["--latents", str(tmp_path / "left.h5ad"), "--truth", str(folder / "own.h5mu")]
-    cli.main(["score", *files, "--graph", "distances", "--output", str(tmp_path / "scores.tsv")])
-    written = read_table(tmp_path / "scores.tsv").set_index(["metric", "direction"])["value"]
-    pd.testing.assert_series_equal(
-        written, table, check_index_type=False
-    )  # pandas 3 reads text as another type
+    cli.main(["score", *files, "--graph", "distances"])
+    assert "clisi" in capsys.readouterr().out
     with pytest.raises(SystemExit, match=r"no obsp\['absent'\]; there are distances"):
         cli.main(["score", *files, "--graph", "absent"])
     with pytest.raises(UserError, match="neither a modality nor all cells have obsp"):
@@ -318,33 +235,6 @@ def graph_of(z, k):
     )
 
 
-@pytest.mark.parametrize(
-    ("metric", "k", "need"),
-    [("clisi", 90, "labels"), ("ilisi", 90, "batches"), ("kbet", 50, "batches")],
-)
-def test_a_metric_of_distances_is_the_same_from_latents_and_from_their_graph(metric, k, need):
-    random = np.random.default_rng(0)
-    z, known = (
-        random.standard_normal((120, 4)),
-        {need: random.choice(["a", "b", "c"], 120).astype(object)},
-    )
-    graph = graph_of(z, k)
-    assert scorer.ask(metric, "from_graph", graph=graph, **known) == pytest.approx(
-        scorer.ask(metric, latent=z, **known)
-    )
-    uneven = graph.copy()
-    uneven.data[0] = 0
-    uneven.eliminate_zeros()
-    assert np.isnan(scorer.ask(metric, "from_graph", graph=uneven, **known))
-
-
-def test_scoring_says_which_option_is_missing(capsys):
-    with pytest.raises(SystemExit, match="--truth"):
-        cli.main(["score", "--latents", "a.h5ad"])
-    with pytest.raises(SystemExit, match="nowhere.json"):
-        cli.main(["score", "--config", "nowhere.json"])
-
-
 def test_the_python_of_the_docs_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     cells = simulated.load(None, cells=120, modalities=("rna", "adt"))
@@ -356,31 +246,21 @@ def test_the_python_of_the_docs_runs(tmp_path, monkeypatch):
     scanpy.pp.neighbors(names["more"]["rna"], use_rep="X_mosaicbench")
 
 
-def test_expected_counts_stand_beside_log_normalised_values(tmp_path):
-    cells = simulated.load(None, cells=120, modalities=("rna", "adt"))
-    mosaicbench.integrate(cells, method="pca_joint", keep=tmp_path / "model")
-    joined({"adt": cells["adt"].copy()}).write_h5mu(tmp_path / "adt.h5mu")
-    apply.main(run=tmp_path / "model", cells=tmp_path / "adt.h5mu", output=tmp_path / "out.h5mu")
-    made = mudata.read_h5mu(tmp_path / "out.h5mu")["adt->rna"]
-    total = float(Model.read(tmp_path / "model").kept.split["rna/library_size"])
+def test_expected_counts_accompany_log_normalised_values(own, tmp_path):
+    cells, folder = own
+    made = applied(folder, joined({"adt": cells["adt"].copy()}), tmp_path, "in a file")["adt->rna"]
+    total = float(Model.read(folder).kept.split["rna/library_size"])
     np.testing.assert_allclose(
         made.layers["counts"], np.maximum(np.expm1(made.X) * total / 1e4, 0), rtol=1e-4, atol=1e-6
     )
 
 
-@pytest.mark.parametrize("as_given", ["in X, without counts", "in the layer of counts"])
-def test_normalised_values_are_refused_where_the_model_reads_counts(tmp_path, as_given):
-    cells = simulated.load(None, cells=120, modalities=("rna", "adt"))
-    mosaicbench.integrate(cells, method="pca_joint", keep=tmp_path / "model", impute=False)
+def test_normalised_values_are_refused_where_the_model_reads_counts(own):
+    cells, folder = own
     rna = cells["rna"].copy()
-    normalised = rna.layers["counts"].astype(np.float32).log1p()
-    if as_given == "in the layer of counts":
-        rna.layers["counts"] = normalised
-    else:
-        del rna.layers["counts"]
-        rna.X = normalised
+    rna.layers["counts"] = rna.layers["counts"].astype(np.float32).log1p()
     with pytest.raises(UserError, match=r"the model reads raw counts; put them into layers"):
-        mosaicbench.apply(tmp_path / "model", rna)
+        mosaicbench.apply(folder, rna)
 
 
 def test_where_one_modality_cannot_impute_another_is_tried(monkeypatch, tmp_path):
@@ -430,53 +310,22 @@ def applied(folder, cells, place, where):
 
 
 @pytest.mark.parametrize("where", ["in a file", "in memory"])
-def test_layers_that_the_model_does_not_read_change_no_latent(own, tmp_path, where):
-    cells, folder = own
-    before = mosaicbench.apply(folder, cells)["rna"].obsm["X_mosaicbench"]
-    other = cells.copy()
-    rna = other["rna"]
-    rna.X = rna.layers.pop("counts")
-    rna.layers["ambiguous"], rna.layers["spliced"] = rna.X * 0, (rna.X > 1).astype(np.float32)
-    after = applied(folder, other, tmp_path, where)
-    np.testing.assert_array_equal(after["rna"].obsm["X_mosaicbench"], before)
-
-
-def test_any_layer_of_continuous_values_comes_after_x(tmp_path):
-    AnnData(np.full((3, 2), 0.5), layers={"scaled": np.ones((3, 2))}).write_h5ad(
-        tmp_path / "cells.h5ad"
-    )
-    cells = opened(tmp_path / "cells.h5ad").modalities["cells"]
-    assert holding("cells", cells, "continuous").place == "X"
-
-
-@pytest.mark.parametrize("where", ["in a file", "in memory"])
-def test_the_output_holds_all_that_the_cells_had(own, tmp_path, where):
+def test_the_output_holds_all_that_the_cells_had_and_no_other_layer_is_read(own, tmp_path, where):
     cells, folder = own[0].copy(), own[1]
+    before = mosaicbench.apply(folder, cells)["rna"].obsm["X_mosaicbench"]
     rna, near = cells["rna"], sparse.csr_matrix(np.triu(np.ones((120, 120))))
-    rna.X = rna.layers["counts"].copy()
+    rna.X = rna.layers.pop("counts")
+    rna.layers["spliced"] = (rna.X > 1).astype(np.float32)
     rna.raw = rna.copy()
-    rna.uns["palette"], rna.varm["PCs"], rna.obsm["X_pca"] = (
-        {"B": "red"},
-        np.ones((rna.n_vars, 2)),
-        np.ones((120, 2)),
-    )
-    rna.obsp["near"], rna.varp["linked"] = near, sparse.identity(rna.n_vars, format="csr")
-    cells.obsm["X_umap"], cells.obsp["near"], cells.uns["note"] = (
-        np.arange(240.0).reshape(120, 2),
-        near,
-        "mine",
-    )
+    rna.uns["palette"], rna.varm["PCs"] = {"B": "red"}, np.ones((rna.n_vars, 2))
+    rna.obsm["X_pca"], rna.obsp["near"] = np.ones((120, 2)), near
+    cells.obsm["X_umap"], cells.obsp["near"] = np.arange(240.0).reshape(120, 2), near
+    cells.uns["note"] = "mine"
     out = applied(folder, cells, tmp_path, where)
-    assert (
-        out["rna"].raw.shape == rna.shape
-        and out["rna"].uns["palette"] == {"B": "red"}
-        and out.uns["note"] == "mine"
-    )
-    assert (
-        "PCs" in out["rna"].varm
-        and "linked" in out["rna"].varp
-        and {"X_pca", "X_mosaicbench"} <= set(out["rna"].obsm)
-    )
+    assert out["rna"].raw.shape == rna.shape and "PCs" in out["rna"].varm
+    assert (out["rna"].uns["palette"], out.uns["note"]) == ({"B": "red"}, "mine")
+    assert "X_pca" in out["rna"].obsm
+    np.testing.assert_array_equal(out["rna"].obsm["X_mosaicbench"], before)
     assert (out["rna"].obsp["near"] != near).nnz == 0
     rows = cells.obs_names.get_indexer(out.obs_names)
     np.testing.assert_array_equal(out.obsm["X_umap"], cells.obsm["X_umap"][rows])
@@ -508,20 +357,11 @@ def test_a_modality_that_the_model_does_not_know_is_copied_and_told(
         np.ones((120, 2), np.float32), obs=cells["rna"].obs[[]], var=pd.DataFrame(index=names)
     )
     out = applied(folder, joined({"hto": hto, "rna": cells["rna"].copy()}), tmp_path, "in a file")
-    assert (
-        "modality hto: the model does not know it, only rna, adt; it is copied as it is"
-        in capsys.readouterr().err
-    )
+    assert "modality hto: the model does not know it" in capsys.readouterr().err
     np.testing.assert_array_equal(
         out["rna"].obsm["X_mosaicbench"], before["rna"].obsm["X_mosaicbench"]
     )
     assert (out["hto"].X == 1).all() and "X_mosaicbench" not in out["hto"].obsm
-
-
-def test_a_lone_modality_without_a_known_feature_is_refused(own):
-    cells, folder = own
-    with pytest.raises(UserError, match="has 0 of the"):
-        mosaicbench.apply(folder, renamed(cells["rna"], lambda name: f"peak-{name}"))
 
 
 def test_features_of_one_name_are_told_apart_as_in_training(own, tmp_path, capsys):
@@ -537,10 +377,9 @@ def test_features_of_one_name_are_told_apart_as_in_training(own, tmp_path, capsy
     )
     features = Model.read(tmp_path / "model").kept.facts["modalities"]["rna"]["features"]
     told = capsys.readouterr()
-    assert {names[1], f"{names[1]}-1"} <= set(
-        features
-    ) and f"rna: {len(features)} of {len(features)} features" in told.out
-    assert "modality rna: feature names occur again; to be found, they get an ending" in told.err
+    assert {names[1], f"{names[1]}-1"} <= set(features)
+    assert f"rna: {len(features)} of {len(features)} features" in told.out
+    assert "modality rna: some features have the same name" in told.err
     before = mosaicbench.integrate(own[0], method="pca_joint")
     after = mudata.read_h5mu(tmp_path / "out.h5mu")
     np.testing.assert_array_equal(
@@ -548,18 +387,10 @@ def test_features_of_one_name_are_told_apart_as_in_training(own, tmp_path, capsy
     )
 
 
-@pytest.mark.parametrize("below", ["", "below"])
-def test_a_model_is_kept_in_a_folder_or_refused_before_the_fit(own, tmp_path, below):
+def test_a_folder_that_cannot_be_made_is_refused_before_the_fit(own, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(
-        UserError, match="no model can be kept here, .*file is a file; name a folder"
-    ):
-        mosaicbench.integrate(
-            own[0],
-            method="mvae",
-            hyperparameters={"learning_rate": 1e30},
-            keep=tmp_path / "file" / below,
-        )
+    with pytest.raises(UserError, match="file"):
+        mosaicbench.integrate(None, method="mvae", keep=tmp_path / "file")
 
 
 def test_training_that_diverges_ends_in_one_message(own):
@@ -574,50 +405,20 @@ def test_training_that_diverges_ends_in_one_message(own):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (
-            {"hyperparameters": {"latent": "x"}},
-            "hyperparameters.latent: .*found 'x'",
-        ),
-        (
-            {"hyperparameters": {"latent": -2}},
-            "hyperparameters.latent: .*at least 1, found -2",
-        ),
-        (
-            {"hyperparameters": {"latnet": 2}},
-            "hyperparameters: .*'latnet'; did you mean 'latent'",
-        ),
-        (
-            {"hyperparameters": {"regression": "foo"}},
-            "hyperparameters.regression: .*found 'foo'",
-        ),
-        (
-            {"seed": -1},
-            "^seed: .*at least 0, found -1",
-        ),
+        ({"hyperparameters": {"latent": -2}}, "hyperparameters.latent: .*at least 1, found -2"),
+        ({"hyperparameters": {"latnet": 2}}, "hyperparameters: .*'latnet'; did you mean 'latent'"),
+        ({"seed": -1}, "^seed: .*at least 0, found -1"),
     ],
 )
-def test_what_is_asked_of_a_fit_is_checked_before_cells_are_read(tmp_path, given, message):
-    with pytest.raises(UserError, match=message):
-        integrate.main(
-            cells=tmp_path / "absent.h5mu",
-            method="contrastive_vae",
-            output=tmp_path / "out.h5mu",
-            **given,
-        )
+def test_what_is_asked_of_a_fit_is_checked_before_cells_are_read(given, message):
     with pytest.raises(UserError, match=message):
         mosaicbench.integrate(None, method="contrastive_vae", **given)
-
-
-def test_a_folder_of_cells_is_refused_before_the_fit(tmp_path):
-    with pytest.raises(UserError, match=r"is a folder; .* write them as one \.h5mu"):
-        integrate.main(cells=tmp_path, method="pca_joint", output=tmp_path / "out.h5mu")
 
 
 @pytest.mark.parametrize(
     "of_peaks",
     [
         {},
-        {"out_of_fold": False},
         {"transform": "residuals"},
         {"transform": "raw_svd", "standardise": False, "fit_on": "all"},
     ],

@@ -1,7 +1,7 @@
-"""UMAP and Leiden clusters of a table's rows, both scanpy's, from one graph of nearest neighbours.
+"""scanpy's UMAP and Leiden clusters of a table's rows, from one graph of nearest neighbours.
 
-umap-learn, on which scanpy's neighbours and UMAP stand, would compile itself in every process, for twenty times as long as a
-layout of 2,000 rows takes. So that is kept; ``python -m mosaicbench.commands._umap`` does it ahead, else the first layout.
+Compiling umap-learn takes twenty times as long as a layout of 2,000 rows, so the compiled code is
+kept; ``python -m mosaicbench.commands._umap`` compiles it ahead of the first layout.
 References: McInnes, Healy & Melville 2018; Traag, Waltman & van Eck 2019.
 """
 
@@ -17,7 +17,7 @@ from mosaicbench.metrics._nearest import import_kept
 if TYPE_CHECKING:
     from anndata import AnnData
 
-NEIGHBORS = 15  # the row itself is one of them, as scanpy counts
+NEIGHBORS = 15  # with the row itself, as scanpy counts
 FEWEST = 4  # rows that UMAP lays out
 EPOCHS = 200
 START = "X_start"
@@ -25,19 +25,13 @@ START = "X_start"
 
 @dataclass(frozen=True)
 class Neighbourhood:
-    """What a layout and clusters are made of.
-
-    Attributes
-    ----------
-    rows
-        The table, with ``START`` and, where there are enough rows, scanpy's graph of neighbours.
-    """
+    """A table with its first coordinates and, of enough rows, scanpy's graph of neighbours."""
 
     rows: AnnData
 
     @classmethod
     def of(cls, z: np.ndarray) -> Neighbourhood:
-        """Find the nearest neighbours of every row of z, (rows, dims), at least two rows; z has any unit."""
+        """Find the nearest neighbours of every row of z, (rows, dims), at least two rows."""
         import scanpy
         from anndata import AnnData
         from sklearn.neighbors import KNeighborsTransformer
@@ -52,7 +46,7 @@ class Neighbourhood:
         return cls(rows)
 
     def layout(self, seed: int) -> np.ndarray:
-        """Return UMAP's coordinates, (rows, 2); those of fewer than ``FEWEST`` rows are their principal components."""
+        """Return coordinates, (rows, 2): principal components if fewer than ``FEWEST``."""
         import scanpy
 
         if self.rows.n_obs < FEWEST:
@@ -63,7 +57,7 @@ class Neighbourhood:
         return laid.obsm["X_umap"]
 
     def clusters(self, seed: int) -> np.ndarray:
-        """Return the Leiden cluster (modularity, resolution 1) of every row, (rows,), the largest called 0."""
+        """Return the Leiden cluster (modularity, resolution 1) of every row; the largest is 0."""
         import scanpy
 
         if self.rows.n_obs < FEWEST:
@@ -78,7 +72,7 @@ class Neighbourhood:
 
 
 def _start(z: np.ndarray) -> np.ndarray:
-    """Return the first two principal components of z, (rows, 2), random numbers where there is none: UMAP needs a spread."""
+    """Return two principal components of z; random numbers if z has no spread, for UMAP."""
     left, singular, _ = np.linalg.svd(z - z.mean(axis=0), full_matrices=False)
     start = np.random.default_rng(0).normal(size=(len(z), 2))
     there = np.flatnonzero(

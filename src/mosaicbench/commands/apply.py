@@ -1,4 +1,4 @@
-"""Apply: a kept model embeds cells that come later, gives them types, and imputes what was not measured."""
+"""Apply: a saved model embeds later cells, gives them types, and imputes what they lack."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from mosaicbench.errors import UserError
 from mosaicbench.files.models import is_kept
 from mosaicbench.files.tables import read_table
+from mosaicbench.inference.embedding import Applied
 from mosaicbench.inference.model import Model
 from mosaicbench.workflow.layout import Results
 
@@ -21,23 +22,23 @@ def main(
     min_fraction: float = 0.5,
     split: str | None = None,
 ) -> None:
-    """Write the user's cells with what the model of a run gives of them.
+    """Write the user's cells with latents, types and imputed values of a saved model.
 
     Parameters
     ----------
     run
-        The folder of a run whose model was kept, or of a model; or a results folder, of which :func:`recommended_run` is taken.
+        The folder of a run or model; or a results folder, for its :func:`recommended_run`.
     cells
         ``.h5mu``, ``.h5ad`` or 10x ``.h5`` with some of the model's modalities.
     output
-        ``.h5mu``: the cells with ``obsm["X_mosaicbench"]`` in every modality and of all of them, types with the share of
-        agreeing neighbours, and a modality per imputed direction, as "rna->atac".
+        ``.h5mu``: the cells with ``obsm["X_mosaicbench"]``, types with the fraction of neighbours
+        that agree, and a modality per imputed direction, as "rna->atac".
     impute
-        Whether modalities that cells lack are imputed.
+        Whether to impute the modalities that cells lack.
     min_fraction
-        Share of a modality's features that must be there.
+        Fraction of a modality's features that the cells must have.
     split
-        "DATASET/SCENARIO", in which the recommended run is looked for; not needed where the results folder has one only.
+        "DATASET/SCENARIO" of the recommended run, in a results folder of several.
 
     Raises
     ------
@@ -48,60 +49,63 @@ def main(
     if Path(Results(run).table("overall")).is_file():
         run = recommended_run(run, split)
         print(f"the model of {run}")
-    tell(Model.read(run).apply_to_file(cells, output, impute=impute, min_fraction=min_fraction))
+    print_matches(
+        Model.read(run).apply_to_file(cells, output, impute=impute, min_fraction=min_fraction)
+    )
 
 
 def recommended_run(results: Path, split: str | None = None) -> Path:
-    """Return the folder of the fit with a model of the run with the best overall score, controls aside.
+    """Return the folder of a saved fit of the run with the best overall score, controls aside.
 
-    A run that a check names, or that is above the trivial control in no question, is not recommended.
+    A run that fails a sanity check, or beats the trivial control in no question, is not
+    recommended.
 
     Parameters
     ----------
     split
-        "DATASET/SCENARIO"; not needed where only one has such a run.
+        "DATASET/SCENARIO"; needed if several have such a run.
 
     Raises
     ------
     UserError
-        When no such run has a model, or several splits have one and none is named.
+        When no such run has a model, or several splits have one and `split` is None.
     """
-    lies = Results(results)
-    table = read_table(lies.table("overall"))
+    place = Results(results)
+    table = read_table(place.table("overall"))
     table = table[(table["kind"] != "control") & table["score"].notna()]
     table = table[table["may_win"].astype(str) == "True"]
     table = table.sort_values(["complete", "score"], ascending=False, kind="stable")
     found: dict[str, Path] = {}
-    for names in table[["dataset", "scenario", "run"]].to_numpy():
-        for fit in sorted(Path(lies.run(*names)).glob("seed-*")):
+    for dataset, scenario, run in table[["dataset", "scenario", "run"]].to_numpy():
+        for fit in sorted(Path(place.run(dataset, scenario, run)).glob("seed-*")):
             if is_kept(fit):
-                found.setdefault("/".join(names[:2]), fit)
+                found.setdefault(f"{dataset}/{scenario}", fit)
+    names = ", ".join(found)
     if split is None and len(found) > 1:
-        raise UserError(f"{results}: name one of its splits with --split: {', '.join(found)}")
+        raise UserError(f"{results}: name one of its splits with --split: {names}")
     chosen = found.get(split) if split else next(iter(found.values()), None)
     if chosen is None:
         raise UserError(
-            f"{results}: no recommended run{f' of {split}' if split else ''} kept a model; splits that have one:"
-            f" {', '.join(found) or 'none'}; where the report recommends none, name a run's folder; for its model, say `keep: [best]` in the config and run the"
-            " benchmark again"
+            f"{results}: no recommended run{f' of {split}' if split else ''} kept a model; "
+            f"splits with one: {names or 'none'}; name a run's folder, or set "
+            "`save_models: [best]` in the config and run the benchmark again"
         )
     return chosen
 
 
 def check_output(output: Path, cells: Path) -> None:
-    """Refuse an output of another kind, and one that would take the place of the cells that are read."""
+    """Refuse an output of another kind, or the file of the cells."""
     if output.suffix != ".h5mu":
         raise UserError(f"--output {output}: name an .h5mu file")
     if output.resolve() == cells.resolve():
         raise UserError(f"--output {output}: is the file of the cells; name another")
 
 
-def tell(applied: object) -> None:
-    """Say how much of the model's features was found, and what was left out."""
-    for modality, matched in applied.matched.items():
-        called = "" if matched.theirs == modality else f" (here {matched.theirs})"
-        print(
-            f"{modality}{called}: {matched.found.sum()} of {len(matched.found)} features, {len(matched.names)} cells"
-        )
+def print_matches(applied: Applied) -> None:
+    """Print how many of the model's features were found, and what was left out."""
+    for modality, match in applied.matched.items():
+        theirs = "" if match.theirs == modality else f" (here {match.theirs})"
+        found = f"{match.found.sum()} of {len(match.found)} features"
+        print(f"{modality}{theirs}: {found}, {len(match.names)} cells")
     for remark in applied.remarks:
         print(f"remark: {remark}", file=sys.stderr)

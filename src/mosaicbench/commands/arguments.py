@@ -3,14 +3,44 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from mosaicbench import __version__
-from mosaicbench.commands._options import FIGURES, GROUPS, THREADS, option, path
-from mosaicbench.commands.user_arguments import FOR_USERS, user_commands
+from mosaicbench.catalog import catalog
 from mosaicbench.errors import nearest
+from mosaicbench.workflow import layout
+
+Argument = tuple[str, dict]  # name, keywords of ``ArgumentParser.add_argument``
+
+
+def option(name: str, what: str | None = None, **more: object) -> Argument:
+    """Return an argument, or an option with a value."""
+    return name, {"help": what, **more}
+
+
+def flag(name: str, what: str, **more: object) -> Argument:
+    """Return an option without a value."""
+    return option(name, what, action="store_true", **more)
+
+
+def path(name: str, what: str | None = None, **more: object) -> Argument:
+    """Return an argument that is a file or a folder."""
+    return option(name, what, type=Path, **more)
+
+
+def _json_object(text: str) -> dict:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"no JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError('must be an object of JSON, such as {"key": 1}')
+    return value
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -20,29 +50,170 @@ def _split(text: str) -> tuple[str, str]:
     return dataset, scenario
 
 
+def _shape(text: str) -> tuple[str, tuple[int, int]]:
+    found = re.fullmatch(r"(.+)=(\d+),(\d+)", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"expected NAME=CELLS,FEATURES, found {text!r}")
+    return found[1], (int(found[2]), int(found[3]))
+
+
+def _one_of(names: Callable[[], tuple[str, ...]]) -> Callable[[str], str]:
+    """Return a type that refuses other words; it reads the cards only when a word is given."""
+
+    def checked(text: str) -> str:
+        if text not in names():
+            raise argparse.ArgumentTypeError(f"there is no {text!r}{nearest(text, names())}")
+        return text
+
+    return checked
+
+
+def _groups() -> tuple[str, ...]:
+    return tuple(sorted({card["group"] for card in catalog.cards("metrics").values()}))
+
+
+FOR_USERS = ("run", "plan", "fetch", "list", "integrate", "apply", "score", "compare")
+FOR_USERS += ("report", "completion")  # in the order of the help; all others are workflow steps
+THREADS = option("--threads", type=int)
 CONFIG = path("--config", "the recorded config", default=Path("results/config.json"))
-SPLIT = option("--split", required=True, type=_split, metavar="DATASET/SCENARIO")
-RUNS = option("--run", required=True, nargs="+", dest="runs", metavar="RUN")
-SEEDS = option(
-    "--seed", "those of the config, if left out", type=int, nargs="+", dest="seeds", metavar="N"
-)
 SETTINGS = option("--settings", "digest that the job's settings must have", metavar="DIGEST")
+OF_SPLIT = {"type": _split, "metavar": "DATASET/SCENARIO"}
+OF_RUNS = {"nargs": "+", "dest": "runs", "metavar": "RUN"}
+SPLIT = option("--split", required=True, **OF_SPLIT)
+RUNS = option("--run", required=True, **OF_RUNS)
+SEEDS = option("--seed", "all, if left out", type=int, nargs="+", dest="seeds", metavar="N")
+APPLYING = (
+    path("--output", required=True, metavar="FILE.h5mu"),
+    option("--no-imputation", "latents and types only", action="store_false", dest="impute"),
+    option(
+        "--min-fraction",
+        "fraction of a modality's features that the cells must have",
+        type=float,
+        default=0.5,
+    ),
+    THREADS,
+)
 
 
 def commands() -> dict[str, tuple]:
-    """Return each command: what it does, an example, and its arguments; a text among these is the title of those after it."""
-    often = float(os.environ.get("MOSAICBENCH_CHECKPOINT_SECONDS") or 60)
-    return user_commands() | {
+    """Return command -> its purpose, an example, its arguments, and titles above groups of them."""
+    mirror = os.environ.get("MOSAICBENCH_MIRROR")
+    registry = os.environ.get("MOSAICBENCH_REGISTRY") or layout.project_file("config/datasets.yaml")
+    checkpoints = float(os.environ.get("MOSAICBENCH_CHECKPOINT_SECONDS") or 60)
+    return {
+        "run": (
+            "run the workflow in the working directory",
+            "run --configfile my.yaml --cores 4",
+            option("arguments", "Snakemake's own, such as: -- --dry-run", nargs="*"),
+            path("--configfile", "default: config/config.yaml, else the default benchmark"),
+            option("--cores", default="all"),
+        ),
+        "plan": (
+            "estimate a benchmark's hours, memory and disk before it runs",
+            "plan my.yaml",
+            path("config", nargs="?", default=layout.project_file("config/config.yaml")),
+            path(
+                "--table",
+                "tables/resources.tsv of a finished benchmark",
+                default=layout.project_file("config/resources.tsv"),
+            ),
+            option(
+                "--shape",
+                "the size of a dataset that no file states; may be repeated",
+                type=_shape,
+                action="append",
+                dest="shapes",
+                default=[],
+                metavar="NAME=CELLS,FEATURES",
+            ),
+        ),
+        "fetch": (
+            "bring a dataset's files from their publishers or from a mirror, and verify them",
+            "fetch pbmc10k_citeseq",
+            option("datasets", "ids of the registry", nargs="*"),
+            flag("--list", "show what is there and what is missing; fetch nothing", dest="show"),
+            option(
+                "--file",
+                "this file only; may be repeated",
+                action="append",
+                dest="files",
+                default=[],
+                metavar="NAME",
+            ),
+            flag("--optional", "also files that the dataset can be prepared without"),
+            flag("--offline", "never touch the network"),
+            path(
+                "--mirror",
+                "look first for DATASET/FILE or FILE in this folder ($MOSAICBENCH_MIRROR)",
+                default=mirror and Path(mirror),
+            ),
+            path("--raw", "where the files go", default=Path("resources/raw")),
+            path(
+                "--registry",
+                "the registry ($MOSAICBENCH_REGISTRY)",
+                dest="known",
+                default=Path(registry),
+            ),
+        ),
+        "list": (
+            "show methods, metrics, datasets and figures",
+            "list methods",
+            option("room", "all, if left out", nargs="?", choices=catalog.ROOMS),
+        ),
+        "integrate": (
+            "fit a method to your own cells, without a benchmark, and embed them",
+            "integrate cells.h5mu --method mvae --output latents.h5mu",
+            path("cells", ".h5mu or 10x .h5"),
+            option(
+                "--method",
+                "a method's id; `mosaicbench list methods` shows all",
+                type=_one_of(partial(catalog.names, "methods")),
+                required=True,
+            ),
+            option("--seed", type=int, default=0),
+            option("--hyperparameters", type=_json_object, default={}, metavar="JSON"),
+            path("--model", "a folder to save the model in, for `mosaicbench apply`"),
+            option("--cell-type", "the obs column of cell types"),
+            option("--batch", "the obs column of batches"),
+            option("--values", "counts, or lognorm of RNA without counts", default="counts"),
+            option(
+                "--kinds",
+                "modality -> rna, atac, adt or continuous",
+                type=_json_object,
+                metavar="JSON",
+            ),
+            *APPLYING,
+        ),
+        "apply": (
+            "embed your own cells with a saved model, give them types, impute what they lack",
+            "apply results/runs/teaseq_small/paired/mvae/seed-0 cells.h5mu --output mine.h5mu",
+            path("run", "the folder of a run, of a model, or of results (their best run)"),
+            path("cells", ".h5mu, .h5ad or 10x .h5 with some of the model's modalities"),
+            option("--split", "with a results folder of several", metavar="DATASET/SCENARIO"),
+            *APPLYING,
+        ),
+        "compare": (
+            "compare the scores of two results folders",
+            "compare results/studies/size results/again",
+            path("a", "a results folder"),
+            path("b", "another"),
+            path("--output", "also write every score", metavar="FILE.tsv"),
+        ),
+        "completion": (
+            "print a script for completion with the Tab key",
+            "completion bash",
+            option("shell", choices=("bash", "zsh", "tcsh")),
+        ),
         "score": (
             "score runs of a split on all their seeds, or any embeddings",
             "score --latents rna.h5ad adt.h5ad --truth cells.h5mu",
             "embeddings of any origin",
             path("--latents", "one per source, named after it", nargs="+", metavar="FILE.h5ad"),
-            path("--truth", ".h5mu or .h5ad whose obs has types and batches", metavar="FILE"),
+            path("--truth", ".h5mu or .h5ad whose obs has types and batches"),
             option("--embedding", "of obsm (default: X)", metavar="KEY"),
             option(
                 "--graph",
-                "of obsp, such as distances or connectivities of scanpy: score this graph, not coordinates",
+                "of obsp: score this graph of neighbours, not coordinates",
                 metavar="KEY",
             ),
             option("--cell-type", default="cell_type", metavar="COLUMN"),
@@ -50,19 +221,14 @@ def commands() -> dict[str, tuple]:
             path("--output", metavar="FILE.tsv"),
             "runs of a benchmark",
             CONFIG,
-            option("--split", type=_split, metavar="DATASET/SCENARIO"),
-            option("--run", "all, if left out", nargs="+", dest="runs", metavar="RUN"),
+            option("--split", **OF_SPLIT),
+            option("--run", "all, if left out", **OF_RUNS),
             SETTINGS,
             "both",
-            option("--groups", "groups of metrics", type=GROUPS, nargs="+", metavar="GROUP"),
+            option("--groups", "groups of metrics", type=_one_of(_groups), nargs="+"),
             THREADS,
         ),
-        "report": (
-            "write the HTML report",
-            "report --config results/config.json",
-            CONFIG,
-            SETTINGS,
-        ),
+        "report": ("write the HTML report", "report", CONFIG, SETTINGS),
         "prepare": (
             "turn a source into a dataset",
             "prepare --dataset simulated",
@@ -83,30 +249,23 @@ def commands() -> dict[str, tuple]:
             "fit --split simulated/paired --run mvae --seed 0",
             CONFIG,
             SPLIT,
-            option(
-                "--run",
-                "all baselines and controls that are cheap, if left out",
-                nargs="+",
-                dest="runs",
-                metavar="RUN",
-            ),
+            option("--run", "all cheap baselines and controls, if left out", **OF_RUNS),
             SEEDS,
             option(
                 "--checkpoint-seconds",
-                "least time between two savings of a training ($MOSAICBENCH_CHECKPOINT_SECONDS)",
+                "least time between two checkpoints ($MOSAICBENCH_CHECKPOINT_SECONDS)",
                 type=float,
-                default=often,
-                metavar="S",
+                default=checkpoints,
             ),
             THREADS,
             "what a job of the workflow was granted",
-            option("--attempt", "1 for the first", type=int, metavar="N"),
+            option("--attempt", "1 for the first", type=int),
             option("--granted-mb", "memory of the whole job", type=float),
             option("--granted-minutes", "wall-clock time of the whole job", type=float),
             SETTINGS,
         ),
         "read_external": (
-            "turn the files of an external run into a run like any other, each cell found by its name",
+            "turn the files of an external run into a run like any other",
             "read_external --split simulated/paired --run mine",
             CONFIG,
             SPLIT,
@@ -128,48 +287,41 @@ def commands() -> dict[str, tuple]:
             SPLIT,
             RUNS,
             SEEDS,
-            option(
-                "--python", "that of the method's own environment", default="python", metavar="FILE"
-            ),
+            option("--python", "that of the method's own environment", default="python"),
             THREADS,
             SETTINGS,
         ),
         "layout": (
-            "lay out runs' cells in two dimensions, and gather what else pictures of cells need",
-            "layout --config results/config.json",
+            "lay out cells in two dimensions and make the other tables of cells",
+            "layout --threads 2",
             CONFIG,
             THREADS,
             SETTINGS,
         ),
-        "tabulate": (
-            "join scores into tables",
-            "tabulate --config results/config.json",
-            CONFIG,
-            SETTINGS,
-        ),
+        "tabulate": ("join scores into tables", "tabulate", CONFIG, SETTINGS),
         "draw": (
             "draw figures for every split",
             "draw --figures umap",
             CONFIG,
-            option("--figures", "all, if left out", type=FIGURES, nargs="+", metavar="FIGURE"),
+            option(
+                "--figures",
+                "all, if left out",
+                type=_one_of(partial(catalog.names, "figures")),
+                nargs="+",
+            ),
             SETTINGS,
         ),
     }
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
-    """Shows the defaults that say something."""
-
     def _get_help_string(self, action: argparse.Action) -> str:
-        silent = (None, False, True, argparse.SUPPRESS)
-        if action.default in silent or action.default in ([], {}):
+        if action.default in (None, False, True, argparse.SUPPRESS, [], {}):
             return action.help or ""
         return f"{action.help or ''} (default: %(default)s)".lstrip()
 
 
 class _Parser(argparse.ArgumentParser):
-    """Names the nearest command for one that there is not."""
-
     def error(self, message: str) -> None:
         if unknown := re.match(r"argument COMMAND: invalid choice: '(.*?)'", message):
             name = unknown[1]
@@ -178,16 +330,20 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return what reads the command line; it imports no command."""
+    """Return the parser of the command line; it imports no command."""
     table = commands()
-    users = {name: table[name] for name in FOR_USERS}
-    steps = {name: one for name, one in table.items() if name not in FOR_USERS}
+    listed = [
+        "commands:",
+        *(_line(name, table) for name in FOR_USERS),
+        "",
+        "steps of the workflow:",
+    ]
+    listed += [_line(name, table) for name in table if name not in FOR_USERS]
     whole = _Parser(
         prog="mosaicbench",
         usage="mosaicbench COMMAND ...",
         description="A benchmark of multimodal VAEs for single-cell data.",
-        epilog=f"{_listed('commands', users)}\n{_listed('steps of the workflow', steps)}\n"
-        "example:\n  mosaicbench run --configfile my.yaml",
+        epilog="\n".join([*listed, "", "example:\n  mosaicbench run --configfile my.yaml"]),
         formatter_class=_Help,
     )
     whole.add_argument("--version", action="version", version=__version__)
@@ -214,6 +370,5 @@ def parser() -> argparse.ArgumentParser:
     return whole
 
 
-def _listed(title: str, table: dict[str, tuple]) -> str:
-    lines = [f"  {name:<11} {what}" for name, (what, *_) in table.items()]
-    return "\n".join([f"{title}:", *lines, ""])
+def _line(name: str, table: dict[str, tuple]) -> str:
+    return f"  {name:<11} {table[name][0]}"

@@ -21,19 +21,19 @@ BEYOND = ("better", "worse", "differs")
 
 
 def main(*, a: Path, b: Path, output: Path | None) -> None:
-    """Print the scores that differ beyond chance between two results folders; with `output`, write every score there.
+    """Print the scores that differ beyond chance; with `output`, write every score there.
 
     Parameters
     ----------
     a, b
-        Results folders of benchmarks that ran to the end.
+        Results folders of complete benchmarks.
     output
         A ``.tsv``, or None.
 
     Raises
     ------
     UserError
-        When a folder is not one of results.
+        When a folder has no results.
     """
     first, second = _tables(a), _tables(b)
     run_metadata = run_metadata_of(pd.concat([first["runs"], second["runs"]]))
@@ -50,23 +50,22 @@ def main(*, a: Path, b: Path, output: Path | None) -> None:
 
 
 def compared(a: pd.DataFrame, b: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFrame:
-    """Return one row per score of two benchmarks: both means, and the difference over the seeds and directions of both.
-
-    A seed is the same split in both, so differences are taken seed by seed.
+    """Return one row per score of two benchmarks, with the paired difference over seeds.
 
     Parameters
     ----------
     a, b
-        Columns ``files.scores.SCORE_COLUMNS``.
-    roster
-        Which way a metric is better.
+        Columns ``files.scores.SCORE_COLUMNS``; a seed is the same split in both.
+    run_metadata
+        With the better direction of each metric.
 
     Returns
     -------
     pandas.DataFrame
-        Columns ``COLUMNS``; `difference` is b less a with its 95 % t interval over `seeds`. `change` is "better", "worse" or
-        "differs" (of a metric of which neither side is better) where the interval excludes 0, else "within"; "no test" with
-        fewer than two seeds in both; "same" where no seed differs; "only in A" and "only in B".
+        Columns ``COLUMNS``; `difference` is b less a with its 95 % t interval over `seeds`.
+        `change` is "better", "worse" or "differs" (of a metric without a better direction) where
+        the interval excludes 0, else "within"; "no test" with fewer than two seeds in both; "same"
+        where no seed differs; "only in A" and "only in B".
     """
     parts = [*KEYS, "direction", "normalization", "seed"]
     sides = [side.loc[side["value"].notna(), [*parts, "value"]] for side in (a, b)]
@@ -100,7 +99,7 @@ def _tables(folder: Path) -> dict[str, pd.DataFrame]:
     results = Results(folder)
     if not Path(results.table("scores")).is_file():
         raise UserError(
-            f"{folder}: has no tables/scores.tsv; name the results folder of a benchmark that ran to the end"
+            f"{folder}: has no tables/scores.tsv; name the results folder of a complete benchmark"
         )
     return {
         "scores": checked_scores(read_table(results.table("scores"), SCORE_COLUMNS)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
 from pathlib import Path
 
 import shtab
@@ -13,23 +12,16 @@ from mosaicbench.config import registry
 
 
 def main(*, shell: str) -> None:
-    """Print the script for "bash", "zsh" or "tcsh"; it knows the methods and datasets of today."""
+    """Print the script for "bash", "zsh" or "tcsh", with today's methods and datasets."""
     whole = parser()
     (commands,) = whole._subparsers._group_actions
-    commands.help = (
-        "a command"  # the help lists them itself; without this, shtab would leave them out
-    )
+    commands.help = "a command"  # shtab leaves out what the help hides
     for command in commands.choices.values():
-        _name_values(command)
+        for action in command._actions:
+            if action.type is Path:
+                action.complete = shtab.FILE
+            elif action.dest == "method":
+                action.choices = catalog.names("methods")
+            elif action.dest == "datasets":
+                action.choices = list(registry.load())
     print(shtab.complete(whole, shell))
-
-
-def _name_values(command: ArgumentParser) -> None:
-    """Say which arguments of a command are files, and which are names that are known."""
-    for action in command._actions:
-        if action.type is Path or action.metavar == "FILE":
-            action.complete = shtab.FILE
-        elif action.metavar == "METHOD":
-            action.choices = catalog.names("methods")
-        elif action.metavar == "DATASET":
-            action.choices = list(registry.load())

@@ -30,27 +30,26 @@ def main(
     Parameters
     ----------
     datasets
-        Ids of the registry; with `show`, an empty list means all.
+        Ids of the registry; with `show`, [] for all.
     raw
         The folder of raw data; a dataset's files go to ``raw/{dataset}``.
     known
         The registry's file.
     files
-        Bring these files only; empty for all that the dataset needs.
+        Only these files; [] for all that the dataset needs.
     optional
-        Bring also the files that the dataset can be prepared without.
+        Also the files that the dataset can be prepared without.
     offline
         Never touch the network.
     mirror
-        A local folder to look into first: ``{dataset}/{file}`` in it, or ``{file}`` where the name
-        is unambiguous.
+        A folder to look first for ``{dataset}/{file}``, or ``{file}`` if that is unambiguous.
     show
         Change nothing; print what is there and what is missing.
 
     Raises
     ------
     UserError
-        When a dataset or file is unknown, or a file could not be brought: one message for all of them.
+        When a dataset or file is unknown, or with all files that could not be brought.
     """
     entries = registry.load(known)
     if mirror is not None and not mirror.is_dir():
@@ -86,10 +85,12 @@ def _wanted(
     entries: dict[str, dict], dataset: str, files: list[str], *, optional: bool
 ) -> list[RawFile]:
     every = registry.raw_files(entries, dataset)
-    if unknown := sorted(set(files) - {file.name for file in every}):
-        raise UserError(
-            f"dataset {dataset} has no file {unknown[0]!r}; it has {', '.join(file.name for file in every) or 'none'}"
-        )
+    names = [file.name for file in every]
+    for name in files:
+        if name not in names:
+            raise UserError(
+                f"dataset {dataset} has no file {name!r}; it has {', '.join(names) or 'none'}"
+            )
     if not every:
         print(f"{dataset}: nothing to fetch", file=sys.stderr)
     return [
@@ -100,11 +101,11 @@ def _wanted(
 
 
 def _bring(file: RawFile, raw: Path, *, mirror: Path | None, offline: bool) -> None:
-    """Give the right file its final name, with a record of it, or raise a UserError."""
+    """Give the right file its final name and a record, or raise a UserError."""
     path = raw / file.dataset / file.name
     record = lock.read(raw).get(file.dataset, {}).get(file.name)
     if record is not None and not _agrees(file, record):
-        record = None  # of a file that the registry no longer means
+        record = None  # of an earlier version of the file
     if path.is_file():
         if record is not None and lock.is_unchanged(path, record):
             print(f"{path}: is there", file=sys.stderr)
@@ -130,7 +131,6 @@ def _bring(file: RawFile, raw: Path, *, mirror: Path | None, offline: bool) -> N
 def _brought(
     file: RawFile, path: Path, record: dict | None, *, mirror: Path | None, offline: bool
 ) -> tuple[str, dict]:
-    """Return where the file came from, and its facts."""
     verify, refused = partial(_verified, file, record), []
     for source in _in_mirror(file, mirror):
         try:
@@ -173,7 +173,7 @@ def _verified(file: RawFile, record: dict | None, path: Path) -> dict:
 
 
 def _agrees(file: RawFile, record: dict) -> bool:
-    """Return whether a record is of the file that the registry means today."""
+    """Return whether a record agrees with the registry."""
     known = file.digests | ({} if file.bytes is None else {"bytes": file.bytes})
     return all(record[key] == value for key, value in known.items())
 
@@ -193,7 +193,7 @@ def _size(mb: float | None) -> str:
 
 
 def _listed(entries: dict[str, dict], names: list[str], raw: Path) -> list[str]:
-    """Return a line for every dataset and file, and what is known of its address and checksum."""
+    """Return lines for every dataset and file, with the evidence for its bytes."""
     records, lines = lock.read(raw), []
     for dataset in names:
         stanza = entries[dataset]
@@ -211,7 +211,6 @@ def _listed(entries: dict[str, dict], names: list[str], raw: Path) -> list[str]:
 
 
 def _state(file: RawFile, path: Path, record: dict | None) -> str:
-    """Return one word, without reading the file."""
     if path.is_file():
         if record is None:
             return "unchecked"

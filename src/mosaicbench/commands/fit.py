@@ -23,22 +23,23 @@ def main(
     Parameters
     ----------
     runs
-        Of each: dataset, scenario, run, method; module, the dotted name of the method's module; hyperparameters; outputs, its
-        folders, one per seed. Where models are saved, keep: true, and the licence of the data; candidate: the one seed whose
-        model is saved if it can be, until the best run is known. Of a tuned run, tuned: ``best.json`` of each seed, whose
-        hyperparameters are added to its own.
+        Of each: dataset, scenario, run, method; module, the dotted name of the method's module;
+        hyperparameters; outputs, its folders, one per seed. To save models, keep: true, and the
+        data's licence; candidate: the one seed that saves its model until the best run is known. Of
+        a tuned run, tuned: ``best.json`` of each seed.
     seeds
         Of each: seed; train, query and, for positive controls, solution: files of the split.
     limits
-        minutes and memory_mb of each fit. A run that passes one is stopped and gets the status "timeout" or "out_of_memory".
+        minutes and memory_mb of each fit; a run beyond one gets the status "timeout" or
+        "out_of_memory".
     usable
-        minutes of all fits together, and memory_mb of each; by default no more than `limits` say.
+        minutes of all fits together, and memory_mb of each; by default those of `limits`.
     checkpoint_seconds
-        Least time between two savings of a training to its run's folder. Where one was killed, the next run with the same data,
-        code, hyperparameters and device goes on from there and gives the same result. A run that was stopped at a limit keeps
-        its checkpoint, for an attempt with a higher one; limits hold for each attempt.
+        Least time between two checkpoints. A killed or stopped run with the same data, code,
+        hyperparameters and device continues from there with the same result; limits are of each
+        attempt.
     failure
-        The status and message of runs that were killed from outside: nothing is fitted, and those without a record get this one.
+        Status and message of a killed job: nothing is fitted; runs without a record get this one.
 
     Raises
     ------
@@ -59,7 +60,6 @@ def main(
 
 
 def _fits(runs: list[dict], seeds: list[dict]) -> list[Fit]:
-    """Return what each seed of each run asks for, all seeds of the first run first."""
     return [
         Fit(
             identity={key: run[key] for key in ("dataset", "scenario", "run", "method")}
@@ -80,7 +80,7 @@ def _fits(runs: list[dict], seeds: list[dict]) -> list[Fit]:
 
 
 def _tuned(run: dict, place: int) -> dict:
-    """Return the settings that were found for a tuned run's seed at a place in their order, {} for any other run."""
+    """Return the best settings of a tuned run's seed, {} for any other run."""
     if "tuned" not in run:
         return {}
     return read_best(

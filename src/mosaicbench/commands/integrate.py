@@ -1,12 +1,11 @@
-"""Integrate: fit a method to one's own cells, without a benchmark, and show it these cells."""
+"""Integrate: fit a method to the user's cells, without a benchmark, and embed them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from mosaicbench.commands.apply import check_output, tell
+from mosaicbench.commands.apply import check_output, print_matches
 from mosaicbench.errors import UserError
-from mosaicbench.inference.asked import method_asked
 from mosaicbench.inference.training import trained
 
 
@@ -18,29 +17,26 @@ def main(
     seed: int = 0,
     hyperparameters: dict | None = None,
     model: Path | None = None,
-    cell_type: str | None = None,
-    batch: str | None = None,
-    values: str = "counts",
-    kinds: dict[str, str] | None = None,
     impute: bool = True,
     min_fraction: float = 0.5,
+    **options: object,
 ) -> None:
-    """Write the cells with what the method gives of them, as `mosaicbench apply` does.
+    """Write the cells with latents, types and imputed values, as `mosaicbench apply` does.
 
     Parameters
     ----------
     cells
-        ``.h5mu`` or 10x ``.h5``; the method is fitted to the cells that have every modality, and shown all of them.
+        ``.h5mu`` or 10x ``.h5``; the method is fitted to the cells with every modality.
     method, seed, hyperparameters
-        Its id, what everything random depends on, and what differs from its defaults.
+        The method's id, the random seed, and changes to its defaults.
     output
         ``.h5mu``.
     model
-        A folder to keep the model in, for `mosaicbench apply`.
-    cell_type, batch, values, kinds
-        As in a stanza of the config's `datasets`.
+        A folder to save the model in, for `mosaicbench apply`.
     impute, min_fraction
-        As of `mosaicbench apply`.
+        As in `mosaicbench apply`.
+    **options
+        As in a stanza of the config's `datasets`: cell_type, batch, values, kinds.
 
     Raises
     ------
@@ -49,13 +45,8 @@ def main(
     """
     check_output(output, cells)
     if cells.is_dir():
-        raise UserError(
-            f"{cells}: is a folder; read it in Python, split it into modalities, and write them as one .h5mu"
-        )
-    given = {} if hyperparameters is None else hyperparameters
-    implementation = method_asked(method, given, seed)
-    options = {"cell_type": cell_type, "batch": batch, "values": values, "kinds": kinds}
+        raise UserError(f"{cells}: is a folder; write its modalities in Python as one .h5mu")
     fitted = trained(
-        cells, implementation, hyperparameters=given, seed=seed, folder=model, **options
+        cells, method, hyperparameters=hyperparameters or {}, seed=seed, folder=model, **options
     )
-    tell(fitted.apply_to_file(cells, output, impute=impute, min_fraction=min_fraction))
+    print_matches(fitted.apply_to_file(cells, output, impute=impute, min_fraction=min_fraction))

@@ -1,6 +1,6 @@
-"""Project chosen runs onto what pictures of cells show: layouts, markers of clusters, carried labels, imputed and virtual cells.
+"""Layout: the tables of figures of cells: UMAP, clusters and markers, transferred labels, values.
 
-Everything is worked out for the same random cells of the split, so that the pictures of two runs can be laid side by side.
+All runs of a split show the same random cells, so that their figures can be compared.
 """
 
 from __future__ import annotations
@@ -36,204 +36,196 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-MOST_CELLS = (
-    2000  # laid out, once per modality; more cannot be told apart in a picture of a few centimetres
-)
+MOST_CELLS = 2000  # laid out; more would overlap in a figure of a few centimetres
 MOST_IMPUTED = 500  # drawn with their imputed values
 COMPONENTS = 50
 DECIMALS = 4
 MARKERS = 2  # per cluster
-SMALLEST = 5  # cells of a cluster that has markers
+SMALLEST = 5  # cells of a cluster with markers
 NEIGHBORS = 15  # of label transfer, as in label_transfer_accuracy
 
 
 @dataclass(frozen=True)
 class _Imputed:
-    """What a run imputed in one direction: Pearson's r of each feature over all cells with a truth, and the values of some."""
+    """A run's values of a direction: each feature's Pearson r over all cells, values of some."""
 
     r: np.ndarray
     cells: pd.Index
     values: np.ndarray
 
 
+@dataclass(frozen=True)
+class _Latents:
+    """The latents of a run, and the solution."""
+
+    folder: Path
+    latents: AnnData
+    truth: MuData
+
+    @property
+    def sources(self) -> list[str]:
+        """The sources with query cells: joint, modalities in the solution's order."""
+        query = set(self.latents.obs.loc[self.latents.obs["subset"] == "query", "source"])
+        return [source for source in ("joint", *self.truth.mod) if source in query]
+
+    def cells(self, source: str) -> pd.DataFrame:
+        """Return the table of a source's query cells; for joint, the first modality's."""
+        if source == "joint":
+            return next(iter(self.truth.mod.values())).obs.loc[complete_cells(self.truth)]
+        return self.truth[source].obs
+
+    def of(self, source: str) -> np.ndarray:
+        """Return the latents of all query cells in the order of :meth:`cells`."""
+        names, z = latents_of(self.latents, source, "query")
+        return z[_rows(self.folder, names, self.cells(source)["query_name"])]
+
+
 def main(
     *, splits: list[list[Path]], seed: int, output: Path, generate: Sequence[Path] = ()
 ) -> None:
-    """Write every table of ``report.projections.COLUMNS`` as ``.tsv``; a run without what a table shows has no rows in it.
+    """Write every table of ``report.projections.COLUMNS`` as ``.tsv``.
 
     Parameters
     ----------
     splits
-        For each split its folder, and after it the folders of runs on it, of the same seed.
+        For each split its folder, then the folders of runs on it, of the same seed.
     seed
         Of the choice of cells, of UMAP and of Leiden clustering.
     output
-        A folder. It holds a split's tables in DATASET/SCENARIO, and virtual cells in a folder ``virtual`` beside them.
+        The folder for a split's tables in DATASET/SCENARIO, and virtual cells in ``virtual`` there.
     generate
-        Folders of runs on any of these splits from whose models virtual cells are drawn.
+        Folders of runs on any of these splits with models that draw virtual cells.
     """
     for split, *runs in splits:
-        _project(split, runs, seed, Path(output), generate)
+        _lay_out(split, runs, seed, output, generate)
 
 
-def _project(
+def _lay_out(
     split_folder: Path, runs: list[Path], seed: int, output: Path, generate: Sequence[Path]
 ) -> None:
-    """Write the tables of one split."""
     truth = read_split(split_folder / "solution.h5mu", "solution")
     split = identity_of(truth)
-    learned = read_split(split_folder / "train.h5mu", "train", split)
-    cells = np.sort(np.random.default_rng(seed).permutation(len(truth.obs_names))[:MOST_CELLS])
-    few = np.sort(np.random.default_rng(seed).permutation(len(truth.obs_names))[:MOST_IMPUTED])
-    found: dict[str, list[pd.DataFrame]] = {name: [] for name in COLUMNS}
-    of_split = [
-        folder for folder in generate if split.items() <= read_record(folder / "run.json").items()
-    ]
+    train = read_split(split_folder / "train.h5mu", "train", split)
+    order = truth.obs_names[np.random.default_rng(seed).permutation(truth.n_obs)]
+    cells, few = order[:MOST_CELLS], order[:MOST_IMPUTED]
+    parts: dict[str, list[pd.DataFrame]] = {name: [] for name in COLUMNS}
     imputed: dict[tuple[str, str], _Imputed] = {}
     for folder in runs:
         record = read_record(folder / "run.json", split)
         if record["status"] not in ("ok", "collapsed"):
             continue
-        print(f"projecting {record['run']}", file=sys.stderr)
-        latents = read_latents(folder / "latents.h5ad", record)
-        layouts = _layouts(folder, latents, truth, cells, seed)
-        parts = {"projection": [layouts], "markers": _markers(layouts, truth)}
-        parts["transfers"] = _transfers(folder, latents, learned, truth)
-        for name, tables in parts.items():
-            found[name] += [table.assign(run=record["run"]) for table in tables]
+        print(f"laying out {record['run']}", file=sys.stderr)
+        latents = _Latents(folder, read_latents(folder / "latents.h5ad", record), truth)
+        layouts = _layouts(latents, cells, seed)
+        of_run = {
+            "projection": [layouts],
+            "markers": _markers(layouts, truth),
+            "transfers": _transfers(latents, train),
+        }
+        for name, tables in of_run.items():
+            parts[name] += [table.assign(run=record["run"]) for table in tables]
         for direction, values in read_imputed(folder / "imputed.h5mu", record).mod.items():
-            if (own := _imputed(folder, direction, values, truth, few)) is not None:
-                imputed[(record["run"], direction)] = own
-    found["imputed_values"] += _extreme_features(imputed, truth)
-    found["imputed_layout"] += _imputed_layouts(imputed, truth, few, seed)
+            if (drawn := _imputed(folder, direction, values, truth, few)) is not None:
+                imputed[record["run"], direction] = drawn
+    parts["imputed_values"] = _extreme_features(imputed, truth)
+    parts["imputed_layout"] = _imputed_layouts(imputed, truth, few, seed)
     folder = output / split["dataset"] / split["scenario"]
     make_folder(folder / "virtual")
     tables = {
-        name: joined([part.assign(**split) for part in parts], COLUMNS[name])
-        for name, parts in found.items()
+        name: joined([part.assign(**split) for part in of_table], COLUMNS[name])
+        for name, of_table in parts.items()
     }
-    tables |= virtual_cells(of_split, learned, truth, seed, folder / "virtual")
+    sampled = [
+        folder for folder in generate if split.items() <= read_record(folder / "run.json").items()
+    ]
+    tables |= virtual_cells(sampled, train, truth, seed, folder / "virtual")
     write_tables(folder, tables)
 
 
-# --- latents -------------------------------------------------------------------------------------------------------------
+# --- latents ---
 
 
-def _layouts(
-    folder: Path, latents: AnnData, truth: MuData, cells: np.ndarray, seed: int
-) -> pd.DataFrame:
-    """Return coordinates and clusters: one layout of the joint latents, one of all modalities' latents together."""
-    there = set(latents.obs.loc[latents.obs["subset"] == "query", "source"])
+def _layouts(latents: _Latents, cells: pd.Index, seed: int) -> pd.DataFrame:
+    """Return coordinates and clusters of joint latents, and of all modalities' latents together."""
     parts = []
-    for sources in (["joint"], list(truth.mod)):
-        sources = [
-            source
-            for source in sources
-            if source in there and _chosen(truth, source, cells).sum() > 1
-        ]
-        if sources:
-            latents_of_chosen = [
-                _latents(folder, latents, source, truth)[_chosen(truth, source, cells)]
-                for source in sources
-            ]
-            z = np.concatenate(latents_of_chosen)
-            neighbourhood = Neighbourhood.of(z)
+    for is_joint in (True, False):
+        z, tables = [], []
+        for source in latents.sources:
+            obs = latents.cells(source)
+            chosen = obs.index.isin(cells)
+            if (source == "joint") == is_joint and chosen.sum() > 1:
+                z.append(latents.of(source)[chosen])
+                table = obs.loc[chosen, ["cell_type", "batch"]].astype(str)
+                table = table.rename_axis("cell").reset_index()
+                tables.append(table.assign(source=source, modality=source))
+        if z:
+            neighbourhood = Neighbourhood.of(np.concatenate(z))
             x, y = neighbourhood.layout(seed).round(DECIMALS).T
-            named = pd.concat(
-                [_cells(truth, source, cells) for source in sources], ignore_index=True
-            )
-            parts.append(named.assign(leiden=neighbourhood.clusters(seed), x=x, y=y))
+            table = pd.concat(tables, ignore_index=True)
+            parts.append(table.assign(leiden=neighbourhood.clusters(seed), x=x, y=y))
     return joined(parts, COLUMNS["projection"][len(WHOSE) :])
-
-
-def _cells(truth: MuData, source: str, cells: np.ndarray) -> pd.DataFrame:
-    known = _known(truth, source)[_chosen(truth, source, cells)]
-    named = {"source": source, "modality": source, "cell": known.index.to_numpy()}
-    return pd.DataFrame(
-        named | {column: known[column].astype(str).to_numpy() for column in ("cell_type", "batch")}
-    )
-
-
-def _known(truth: MuData, source: str) -> pd.DataFrame:
-    """Return what is known of a source's query cells; those of joint latents are called as the first modality calls them."""
-    if source == "joint":
-        return next(iter(truth.mod.values())).obs.loc[complete_cells(truth)]
-    return truth[source].obs
-
-
-def _chosen(truth: MuData, source: str, cells: np.ndarray) -> np.ndarray:
-    """Return a mask of a source's query cells: those at the places `cells` among all."""
-    return _known(truth, source).index.isin(truth.obs_names[cells])
-
-
-def _latents(folder: Path, latents: AnnData, source: str, truth: MuData) -> np.ndarray:
-    """Return the latents of all query cells in the solution's order."""
-    names, z = latents_of(latents, source, "query")
-    return z[_rows(folder, names, _known(truth, source)["query_name"])]
 
 
 def _rows(folder: Path, names: pd.Index, wanted: pd.Series) -> np.ndarray:
     rows = names.get_indexer(wanted.astype(str))
     if np.any(rows < 0):
         raise ContractError(
-            f"{folder}: {(rows < 0).sum()} of the solution's cells are not among its rows; was the split cut again? "
-            "Delete the folder."
+            f"{folder}: {(rows < 0).sum()} of the solution's cells are not among its rows; was the "
+            "split made again? Delete the folder."
         )
     return rows
 
 
 def _markers(layouts: pd.DataFrame, truth: MuData) -> list[pd.DataFrame]:
-    """Return measured means of the clusters' marker features, of modalities whose features have names.
+    """Return measured means of the marker features of clusters, for modalities with named features.
 
-    Clusters are those of the joint latents, else of the modality's own. A cluster's markers are the features with the highest t
-    against all other cells (the variance overestimated, as scanpy's default). `above` is the share of a cluster's cells above
-    0, of other than log-normalised values above the mean of all cells; `share` is that of its most frequent cell type.
+    Clusters are those of the joint latents, else of the modality's. A cluster's markers have the
+    highest t against all other cells (variance overestimated, as in scanpy). `above` is the
+    fraction of its cells above 0 (log-normalised values) or above the mean of all cells; `share` is
+    the fraction of its most frequent cell type.
     """
     parts = []
     for modality, measured in truth.mod.items():
-        if measured.uns["normalization"] == "lsi":
-            continue
         source = "joint" if "joint" in set(layouts["source"]) else modality
         of_source = layouts[layouts["source"] == source]
         sizes = of_source["leiden"].value_counts().sort_index()
         clusters = sizes.index[sizes >= SMALLEST]
-        if len(clusters) > 1:
-            x = space_values(measured[of_source["cell"].to_list()])
-            features = feature_names(measured)
-            marked = _marking(x, of_source["leiden"].to_numpy(), clusters)
-            floor = 0 if measured.uns["normalization"] == "lognorm" else x.mean(axis=0)
-            columns = list(marked)
-            for cluster in clusters:
-                own = (of_source["leiden"] == cluster).to_numpy()
-                types = of_source.loc[own, "cell_type"]
-                types = types[types != ""].value_counts()
-                named = {
-                    "modality": modality,
-                    "normalization": measured.uns["normalization"],
-                    "leiden": cluster,
-                }
-                named |= {"cells": own.sum(), "cell_type": types.index[0] if len(types) else ""}
-                values = {
-                    "share": types.iloc[0] / own.sum() if len(types) else np.nan,
-                    "feature": [features[column] for column in columns],
-                    "marks": list(marked.values()),
-                    "mean": x[own][:, columns].mean(axis=0),
-                    "above": (x[own] > floor)[:, columns].mean(axis=0),
-                }
-                parts.append(pd.DataFrame(named | values))
+        normalization = measured.uns["normalization"]
+        if normalization == "lsi" or len(clusters) < 2:
+            continue
+        x = space_values(measured[of_source["cell"].to_list()])
+        marked = _marking(x, of_source["leiden"].to_numpy(), clusters)
+        floor = 0 if normalization == "lognorm" else x.mean(axis=0)
+        columns, features = list(marked), feature_names(measured)
+        for cluster in clusters:
+            inside = (of_source["leiden"] == cluster).to_numpy()
+            types = of_source.loc[inside, "cell_type"]
+            types = types[types != ""].value_counts()
+            table = {
+                "modality": modality,
+                "normalization": normalization,
+                "leiden": cluster,
+                "cells": inside.sum(),
+                "cell_type": types.index[0] if len(types) else "",
+                "share": types.iloc[0] / inside.sum() if len(types) else np.nan,
+                "feature": [features[column] for column in columns],
+                "marks": list(marked.values()),
+                "mean": x[inside][:, columns].mean(axis=0),
+                "above": (x[inside] > floor)[:, columns].mean(axis=0),
+            }
+            parts.append(pd.DataFrame(table))
     return parts
 
 
 def _marking(x: np.ndarray, leiden: np.ndarray, clusters: pd.Index) -> dict[int, int]:
-    """Return column of a marker -> the cluster that it marks, cluster by cluster; the first that takes a marker keeps it."""
+    """Return column of a marker -> its cluster; the first cluster with a marker keeps it."""
     import anndata
     import scanpy
 
-    obs = pd.DataFrame(
-        {"leiden": pd.Categorical(leiden.astype(str))}, index=[str(row) for row in range(len(x))]
-    )
     rows = anndata.AnnData(
-        x, obs=obs, var=pd.DataFrame(index=[str(column) for column in range(x.shape[1])])
+        x,
+        obs=pd.DataFrame({"leiden": pd.Categorical(leiden.astype(str))}).rename(index=str),
+        var=pd.DataFrame(index=pd.RangeIndex(x.shape[1]).astype(str)),
     )
     scanpy.tl.rank_genes_groups(
         rows, "leiden", groups=[str(c) for c in clusters], method="t-test_overestim_var"
@@ -246,112 +238,106 @@ def _marking(x: np.ndarray, leiden: np.ndarray, clusters: pd.Index) -> dict[int,
     return marked
 
 
-def _transfers(
-    folder: Path, latents: AnnData, learned: MuData, truth: MuData
-) -> list[pd.DataFrame]:
-    """Return how many query cells of each type took which type from train cells of another modality."""
+def _transfers(latents: _Latents, train: MuData) -> list[pd.DataFrame]:
+    """Return types of query cells and, from another modality's train cells, transferred types."""
     from mosaicbench.metrics._nearest import transfer
 
-    parts = []
-    query = set(latents.obs.loc[latents.obs["subset"] == "query", "source"])
-    for source, target in permutations(
-        [modality for modality in truth.mod if modality in query], 2
-    ):
-        names, reference = latents_of(latents, source, "train")
-        labels = learned[source].obs["cell_type"].reindex(names).astype(str).to_numpy(dtype=object)
-        if not np.any(labels != ""):
-            continue
-        types = truth[target].obs["cell_type"].astype(str).to_numpy()
-        carried = transfer(reference, labels, _latents(folder, latents, target, truth), k=NEIGHBORS)
-        counts = pd.DataFrame({"cell_type": types, "transferred": carried})[
-            types != ""
-        ].value_counts(sort=False)
-        parts.append(counts.rename("cells").reset_index().assign(direction=f"{source}->{target}"))
+    parts, modalities = [], [source for source in latents.sources if source != "joint"]
+    for source, target in permutations(modalities, 2):
+        names, reference = latents_of(latents.latents, source, "train")
+        labels = train[source].obs["cell_type"].reindex(names).astype(str).to_numpy(dtype=object)
+        if np.any(labels != ""):
+            types = latents.cells(target)["cell_type"].astype(str).to_numpy()
+            carried = transfer(reference, labels, latents.of(target), k=NEIGHBORS)
+            pairs = pd.DataFrame({"cell_type": types, "transferred": carried})[types != ""]
+            counts = pairs.value_counts(sort=False).rename("cells").reset_index()
+            parts.append(counts.assign(direction=f"{source}->{target}"))
     return parts
 
 
-# --- imputed values ------------------------------------------------------------------------------------------------------
+# --- imputed values ---
 
 
 def _imputed(
-    folder: Path, direction: str, values: AnnData, truth: MuData, few: np.ndarray
+    folder: Path, direction: str, values: AnnData, truth: MuData, few: pd.Index
 ) -> _Imputed | None:
-    """Return what is drawn of one direction, of the cells that were measured in both modalities; None without any."""
+    """Return the values of cells measured in both modalities; None without two of them."""
     source, target = (truth[modality] for modality in direction.split("->"))
     both = source.obs_names[source.obs_names.isin(target.obs_names)]
     if len(both) < 2:
         return None
     rows = _rows(folder, pd.Index(values.obs_names), source.obs.loc[both, "query_name"])
-    x, shown = np.asarray(values.X)[rows], both.isin(truth.obs_names[few])
-    return _Imputed(
-        r=pearson_columns(space_values(target[both]), x), cells=both[shown], values=x[shown]
-    )
+    x, shown = np.asarray(values.X)[rows], both.isin(few)
+    return _Imputed(pearson_columns(space_values(target[both]), x), both[shown], x[shown])
 
 
 def _extreme_features(
     imputed: dict[tuple[str, str], _Imputed], truth: MuData
 ) -> list[pd.DataFrame]:
-    """Return measured beside imputed values of the features with the best, median and worst mean r over the runs."""
+    """Return measured and imputed values of the features with the best, median and worst mean r."""
     parts = []
     for direction in dict.fromkeys(direction for _, direction in imputed):
-        runs = [name for name, own in imputed if own == direction]
-        mean = np.mean([imputed[(name, direction)].r for name in runs], axis=0)
-        ranked = [
-            column for column in np.argsort(-mean, kind="stable") if not np.isnan(mean[column])
-        ]
-        if not ranked:
+        of_runs = {run: drawn for (run, other), drawn in imputed.items() if other == direction}
+        mean = np.mean([drawn.r for drawn in of_runs.values()], axis=0)
+        ranked = np.argsort(-mean, kind="stable")
+        ranked = ranked[~np.isnan(mean[ranked])]
+        if not len(ranked):
             continue
         target = truth[direction.split("->")[1]]
         features = feature_names(target)
         places = {"best": ranked[0], "median": ranked[len(ranked) // 2], "worst": ranked[-1]}
-        for name in runs:
-            own = imputed[(name, direction)]
-            measured = space_values(target[own.cells])
+        for run, drawn in of_runs.items():
+            measured = space_values(target[drawn.cells])
             for place, column in places.items():
-                named = {
-                    "run": name,
+                table = {
+                    "run": run,
                     "direction": direction,
                     "normalization": target.uns["normalization"],
                     "feature": features[column],
-                }
-                values = {
+                    "place": place,
+                    "r": drawn.r[column],
+                    "cell": drawn.cells,
                     "measured": measured[:, column].round(DECIMALS),
-                    "imputed": own.values[:, column].round(DECIMALS),
+                    "imputed": drawn.values[:, column].round(DECIMALS),
                 }
-                values |= {"cell": own.cells}
-                parts.append(pd.DataFrame(named | {"place": place, "r": own.r[column]} | values))
+                parts.append(pd.DataFrame(table))
     return parts
 
 
 def _imputed_layouts(
-    imputed: dict[tuple[str, str], _Imputed], truth: MuData, few: np.ndarray, seed: int
+    imputed: dict[tuple[str, str], _Imputed], truth: MuData, few: pd.Index, seed: int
 ) -> list[pd.DataFrame]:
-    """Return one layout per imputed modality, of its measured values and all values imputed for the same cells.
+    """Return one layout per imputed modality, of measured values and all runs' imputed values.
 
-    Both are laid out on the first principal components of the measured values, which are centred and not standardised.
+    Both are projected on the first principal components of the measured values.
     """
     parts = []
-    for modality in truth.mod:
-        keys = [key for key in imputed if key[1].split("->")[1] == modality]
-        if not keys:
+    for modality, target in truth.mod.items():
+        cells = target.obs_names[target.obs_names.isin(few)]
+        drawn = {
+            key: (values.cells, values.values)
+            for key, values in imputed.items()
+            if key[1].split("->")[1] == modality
+        }
+        if not drawn or len(cells) < 2:
             continue
-        cells = truth[modality].obs_names[truth[modality].obs_names.isin(truth.obs_names[few])]
-        if len(cells) < 2:
-            continue
-        measured = space_values(truth[modality][cells])
+        measured = space_values(target[cells])
         centre = measured.mean(axis=0)
-        axes = np.linalg.svd(measured - centre, full_matrices=False)[2][
-            :COMPONENTS
-        ].T  # (features, components)
-        stacked = {(MEASURED, MEASURED): measured} | {key: imputed[key].values for key in keys}
-        projected = np.concatenate([(x - centre) @ axes for x in stacked.values()])
+        axes = np.linalg.svd(measured - centre, full_matrices=False)[2]
+        axes = axes[:COMPONENTS].T  # (features, components)
+        drawn = {(MEASURED, MEASURED): (cells, measured)} | drawn
+        projected = np.concatenate([(x - centre) @ axes for _, x in drawn.values()])
         xy = Neighbourhood.of(projected).layout(seed).round(DECIMALS)
-        ends = np.cumsum([len(x) for x in stacked.values()])[:-1]
-        for (name, direction), own in zip(stacked, np.split(xy, ends), strict=True):
-            known = truth[modality].obs.loc[
-                cells if name == MEASURED else imputed[name, direction].cells
-            ]
-            named = {"run": name, "modality": modality, "direction": direction}
-            named |= {"cell": known.index, "cell_type": known["cell_type"].astype(str)}
-            parts.append(pd.DataFrame(named | {"x": own[:, 0], "y": own[:, 1]}))
+        ends = np.cumsum([len(x) for _, x in drawn.values()])[:-1]
+        for (key, (names, _)), x in zip(drawn.items(), np.split(xy, ends), strict=True):
+            table = {
+                "run": key[0],
+                "modality": modality,
+                "direction": key[1],
+                "cell": names,
+                "cell_type": target.obs.loc[names, "cell_type"].astype(str).to_numpy(),
+                "x": x[:, 0],
+                "y": x[:, 1],
+            }
+            parts.append(pd.DataFrame(table))
     return parts

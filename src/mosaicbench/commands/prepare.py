@@ -36,16 +36,15 @@ def main(
     loader
         The file of ``mosaicbench.datasets`` that reads it.
     options
-        Keywords of the loader, and of ``data.labels_qc.curated`` (labels, unknown_labels,
-        dropped_types, qc, cells, links, gtf, upstream) unless the loader has a keyword of that
-        name itself.
+        Keywords of the loader and of ``data.labels_qc.curated``; the loader's come first.
     output
         The file to write.
     raw
-        The folder of fetched files, for a loader that reads it; its files must be unchanged.
+        The folder of fetched files, which must be unchanged; None for other loaders.
     """
-    if loader not in catalog.names("datasets"):
-        there = ", ".join(catalog.names("datasets"))
+    loaders = catalog.names("datasets")
+    if loader not in loaders:
+        there = ", ".join(loaders)
         raise UserError(f"dataset {dataset}: unknown loader {loader!r}; there are {there}")
     load = importlib.import_module(catalog.module("datasets", loader)).load
     own, every = inspect.signature(load).parameters, inspect.signature(curated).parameters
@@ -88,7 +87,7 @@ def main(
 
 
 def _passed_on(caught: list[warnings.WarningMessage]) -> list[str]:
-    """Return the texts of warnings about data; emit all others again."""
+    """Return the texts of data warnings; emit all others again."""
     for warning in caught:
         if not issubclass(warning.category, DataWarning):
             warnings.warn_explicit(
@@ -98,7 +97,6 @@ def _passed_on(caught: list[warnings.WarningMessage]) -> list[str]:
 
 
 def _described(dataset: object, dropped: dict[str, int], notes: dict) -> list[str]:
-    """Return what a person should know of a dataset, a line each."""
     known = [name for name in dataset.obs["cell_type"] if name != ""]
     batches = len(set(dataset.obs["batch"]))
     lines = [f"{len(set(known))} cell types in {len(known)} labelled cells, {batches} batches"]

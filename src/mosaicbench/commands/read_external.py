@@ -1,4 +1,4 @@
-"""Read an external run: a user's latents and imputed values become a run, held to the contracts of all runs."""
+"""Read an external run: a user's latents and imputed values become a run like any other."""
 
 from __future__ import annotations
 
@@ -25,17 +25,9 @@ UNKNOWN = (
     "computed elsewhere: whether it has seen the query cells, and what it took, cannot be known"
 )
 NOT_MEASURED = {
-    "seconds": {},
-    "cpu_seconds": {},
-    "gpu_seconds": {},
-    "host_mb": {},
-    "device_mb": {},
-    "peak_host_mb": None,
-}
-NOT_MEASURED |= {
-    "peak_device_mb": None,
+    **dict.fromkeys(("seconds", "cpu_seconds", "gpu_seconds", "host_mb", "device_mb"), {}),
+    **dict.fromkeys(("peak_host_mb", "peak_device_mb", "threads")),
     "device": "",
-    "threads": None,
     "hardware": {},
     "arithmetic": {},
     "resumed_after": [],
@@ -48,24 +40,19 @@ def main(*, dataset: str, scenario: str, run: str, seeds: list[dict]) -> None:
     Parameters
     ----------
     dataset, scenario, run
-        The names of the run in every row.
+        The run's names.
     seeds
-        Of each: seed; split, its folder; output, the run's folder; and latents, imputed or both, the files.
+        Of each: seed; split and output, folders; and latents, imputed or both, the files.
 
     Raises
     ------
     UserError
-        When a file is not about the query cells of its split, one row each, with finite values.
+        When a file has not one row of finite values for each query cell.
     """
+    names = {"dataset": dataset, "scenario": scenario, "run": run, "method": METHOD}
     for entry in seeds:
-        identity = {
-            "dataset": dataset,
-            "scenario": scenario,
-            "run": run,
-            "method": METHOD,
-            "seed": entry["seed"],
-        }
         files = {part: Path(entry[part]) for part in ("latents", "imputed") if part in entry}
+        identity = names | {"seed": entry["seed"]}
         _read(identity, Path(entry["split"]), files, Path(entry["output"]))
 
 
@@ -78,12 +65,9 @@ def _read(identity: dict, split: Path, files: dict[str, Path], output: Path) -> 
     latents, remarks = latents_from(files["latents"], names) if "latents" in files else ({}, [])
     imputed, more = imputed_from(files["imputed"], names, query) if "imputed" in files else ({}, [])
     collapsed = bool(latents) and is_collapsed(latents)
-    remarks = [
-        UNKNOWN,
-        *(["no latent dimension varies over the query cells"] if collapsed else []),
-        *remarks,
-        *more,
-    ]
+    if collapsed:
+        remarks = ["no latent dimension varies over the query cells", *remarks]
+    remarks = [UNKNOWN, *remarks, *more]
     for remark in remarks[1:]:
         print(f"remark: {identity['run']}, seed {identity['seed']}: {remark}", file=sys.stderr)
 
@@ -92,14 +76,14 @@ def _read(identity: dict, split: Path, files: dict[str, Path], output: Path) -> 
     write_latents(output / "latents.h5ad", latents_table(latents, identity=identity))
     write_imputed(output / "imputed.h5mu", imputed_values(imputed, query, identity=identity))
     write_history(output / "history.tsv", [])
-    facts = {part: {"file": str(path), "sha256": digest_of(path)} for part, path in files.items()}
     record = {
         "status": "collapsed" if collapsed else "ok",
         "message": "; ".join(remarks),
-        "hyperparameters": facts,
+        "hyperparameters": {
+            part: {"file": str(path), "sha256": digest_of(path)} for part, path in files.items()
+        },
+        "cells": {"train": train.n_obs, "query": query.n_obs},
+        "versions": versions(),
+        "git_commit": git_commit(),
     }
-    record |= {"cells": {"train": train.n_obs, "query": query.n_obs}}
-    write_record(
-        output / "run.json",
-        identity | NOT_MEASURED | record | {"versions": versions(), "git_commit": git_commit()},
-    )
+    write_record(output / "run.json", identity | NOT_MEASURED | record)

@@ -15,12 +15,7 @@ from mosaicbench.report.tables.contract import read_tables
 from mosaicbench.report.theme import read_theme
 from mosaicbench.workflow.layout import Results
 
-FACTS = (
-    "summary",
-    "labels",
-    "licence",
-    "citation",
-)  # of the registry, for a dataset without a card
+FACTS = ("summary", "labels", "licence", "citation")  # for a dataset without a card
 ORDER = (
     "sweep",
     "tuning_trials",
@@ -57,22 +52,22 @@ def main(
     Parameters
     ----------
     tables, figures
-        The folders that ``tabulate`` and ``draw`` wrote; every figure that is there is shown.
+        The folders of ``tabulate`` and ``draw``; the page shows every figure there.
     display
-        ``display.yaml``; the figures stand in the order of :data:`ORDER`.
+        ``display.yaml``.
     config
-        The configuration, or its path; `title` and `question` head the page where it has them.
+        The config, or its path.
     splits
         "dataset/scenario" in the order of the report.
     output
-        ``report.html``; ``citations.bib`` is written beside it.
+        ``report.html``, with ``citations.bib`` beside it.
     results
-        The results folder, in which every ``run.json`` says the hyperparameters, versions and machines; None leaves them out.
+        The results folder, for ``run.json`` and ``audit.tsv``; None leaves them out.
 
     Raises
     ------
     UserError
-        When a file is absent or not what its place says.
+        When a file is absent or of another kind than its place.
     """
     contents = read_tables(tables)
     config = config if isinstance(config, dict) else read_config(config)
@@ -99,14 +94,12 @@ def main(
 
 
 def _ordered(names: tuple[str, ...]) -> list[str]:
-    """Return figures in the order of the report, those that :data:`ORDER` does not list last."""
-    return sorted(
-        names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name)
-    )
+    others = [name for name in sorted(names) if name not in ORDER]
+    return [*(name for name in ORDER if name in names), *others]
 
 
 def _registered(config: dict) -> dict[str, dict]:
-    """Return dataset -> what the registry says of it, and which of its files have neither a checksum nor a length there."""
+    """Return dataset -> facts of the registry, and its files without checksum and length."""
     known, found = registry.load(config.get("registry") or registry.REGISTRY), {}
     for name, stanza in (config.get("datasets") or {}).items():
         entry = (stanza or {}).get("from", name)

@@ -1,4 +1,4 @@
-"""Run: the workflow from wherever it is installed, in the folder that one stands in."""
+"""Run: the installed workflow in the working directory."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ def main(*, configfile: Path | None, cores: str, arguments: list[str]) -> None:
     Parameters
     ----------
     configfile
-        A config; None takes ``config/config.yaml`` of the working directory where there is one, else the default benchmark.
+        A config; None for ``config/config.yaml`` here, else the default benchmark.
     cores
-        How many, or "all".
+        A number, or "all".
     arguments
-        Handed on to Snakemake.
+        Further ones for Snakemake.
 
     Raises
     ------
     UserError
-        When there is no such config.
+        When the config is missing.
     """
     command = [
         sys.executable,

@@ -1,4 +1,4 @@
-"""Score runs on all their seeds: align what each gave with the solution, and let every metric that applies say its number."""
+"""Score runs on all their seeds: compare their outputs with the solution by every metric."""
 
 from __future__ import annotations
 
@@ -38,24 +38,24 @@ def main(
     features: Sequence[Path],
     cells: Sequence[Path],
 ) -> None:
-    """Write `scores`, `features` and `cells` of each run from its folders, one per seed, and those of the same seeds' splits.
+    """Write `scores`, `features` and `cells` of each run.
 
     Parameters
     ----------
     runs
-        Folders, in the order of the seeds; all of the first run first.
+        Folders of all seeds of the first run, then of the next.
     splits
-        Folders, in the order of the seeds; every run is of the same split.
+        Folders of one split, in the order of the seeds.
     groups
-        The groups of metrics to ask.
+        The groups of metrics.
     scores, features, cells
         The files to write, one per run.
 
     Raises
     ------
     UserError
-        When a file breaks its contract, or a run's rows are not the solution's cells. A run that cannot be scored costs no
-        other its scores: those are written before this is raised.
+        When a file breaks its contract, or a run's rows are not the solution's cells; all other
+        runs are written first.
     """
     found, failed = [_Run() for _ in scores], {}
     folders = np.reshape(runs, (len(scores), len(splits)))
@@ -79,7 +79,6 @@ def main(
 
 
 def _raise(errors: list[Exception]) -> None:
-    """Raise what kept runs from being scored: faults of this program, else the user's mistakes, all in one message."""
     mistakes = [error for error in errors if isinstance(error, UserError)]
     faults = [error for error in errors if error not in mistakes]
     if faults:
@@ -104,14 +103,11 @@ class _Run:
         solution: MuData,
         groups: Sequence[str],
     ) -> None:
-        """Score one seed; a run that failed is one row that says so."""
+        """Score one seed; a failed run becomes one row with its status."""
         record = read_record(folder / "run.json", identity_of(solution) | self.whose)
-        print(
-            f"scoring {record['run']} on {record['dataset']}, {record['scenario']}, seed {record['seed']}",
-            file=sys.stderr,
-        )
         self.whose = {key: record[key] for key in ("dataset", "scenario", "run")}
-        seed = record["seed"]
+        seed, place = record["seed"], f"{record['dataset']}, {record['scenario']}"
+        print(f"scoring {record['run']} on {place}, seed {seed}", file=sys.stderr)
         if record["status"] in ("ok", "collapsed"):
             read = {"latents": read_latents(folder / "latents.h5ad", record)}
             read |= {"imputed": read_imputed(folder / "imputed.h5mu", record)}
@@ -134,7 +130,7 @@ class _Run:
         self.features.append(found.features.assign(**self.whose, seed=seed)[FEATURE_COLUMNS])
 
     def write(self, scores: Path, features: Path, cells: Path) -> None:
-        """Write the scores, those of single features, and those of single cells."""
+        """Write the scores, also of single features and cells."""
         write_scores(scores, pd.concat(self.scores, ignore_index=True))
         write_table(features, pd.concat(self.features, ignore_index=True))
         write_cells(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from mosaicbench.data.split import make_split
-from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.dataset import read_dataset
 from mosaicbench.files.splits import write_split
@@ -30,23 +29,18 @@ def main(
     dataset
         The dataset's file.
     scenario, kind, seeds
-        Name and kind of the scenario; the seeds, each of which draws a division.
+        Name and kind of the scenario, and the seeds, one per split.
     options
-        Further keywords of ``data.split.make_split`` (query_fraction, split, preprocess) and of the
-        kind of scenario.
+        Further keywords of ``data.split.make_split``.
     train, query, solution
-        The files to write, one per seed; ``audit.tsv`` goes to the folder of train: from which
-        cells each transform, choice of features and label comes.
+        The files to write, one per seed; ``audit.tsv`` beside train states the cells from which
+        each transform, choice of features and label comes.
 
     Raises
     ------
     UserError
-        When there are not as many files as seeds, or the dataset cannot be split so.
+        When the dataset cannot be split so.
     """
-    if not len(seeds) == len(train) == len(query) == len(solution):
-        raise UserError(
-            "--train, --query and --solution: each needs as many files as there are --seeds"
-        )
     whole = read_dataset(dataset)
     name = str(whole.uns[KEY]["dataset"])
     for seed, *paths in zip(seeds, train, query, solution, strict=True):

@@ -1,4 +1,4 @@
-"""Tabulate: the scores and records of all runs become tables, and what the numbers can bear is worked out."""
+"""Tabulate: the scores and records of all runs become tables, with statistics and checks."""
 
 from __future__ import annotations
 
@@ -83,66 +83,61 @@ def main(
     sizes: Sequence[dict[str, int]] = (),
     searches: Sequence[tuple[dict, Path]] = (),
 ) -> None:
-    """Write every table of ``contract.TABLES`` as ``.tsv`` into a folder, and three more: expenses, phases and scaling.
+    """Write every table of ``layout.TABLES`` as ``.tsv``, and rankings as LaTeX.
 
-    The standings are also written as LaTeX: ``latex/{dataset}/{scenario}.tex``, and ``latex/all_datasets/{scenario}.tex``.
-
-    A gate that finds something also warns on stderr, once per run. In ``runs.tsv``, seconds are sums over a record's phases.
+    LaTeX goes to ``latex/{dataset}/{scenario}.tex`` and ``latex/all_datasets/{scenario}.tex``.
+    Findings of sanity checks also go to stderr. In ``runs.tsv``, seconds are sums over phases.
 
     Parameters
     ----------
-    scores, records, features, cells, histories
-        ``scores.tsv``, ``features.tsv`` and ``cells.npz`` of every run, ``run.json`` and ``history.tsv`` of every run and seed,
-        the last two in the same order.
+    scores, features, cells
+        ``scores.tsv``, ``features.tsv`` and ``cells.npz`` of every run.
+    records, histories
+        ``run.json`` and ``history.tsv`` of every run and seed.
     not_applicable
-        One dict per run that does not exist in a split: dataset, scenario, run, method, reason.
+        dataset, scenario, run, method and reason of each run that is no part of a split.
     methods
-        run -> method, in the order in which the tables list the runs.
+        run -> method, in the order of runs in the tables.
     kinds
         scenario -> its kind.
     reference
-        The run that every other is tested against; None is the best baseline of each score.
+        The run against which every other is tested; None for the best baseline of each score.
     sweep
-        The config's ``report: sweep``, None without one.
-    published
-        ``published.yaml``.
-    display
-        ``display.yaml``.
-    results
-        The results folder, in which jobs wrote what they took.
-    output
-        The folder.
+        The config's ``report: sweep``, or None.
+    published, display
+        ``published.yaml`` and ``display.yaml``.
+    results, output
+        The results folder, and the folder of the tables.
     places, seeds
-        Whose the files should be: dataset, scenario and run of each of `scores`, in their order, and the seeds of every run.
+        dataset, scenario and run of each of `scores`, and the seeds of every run.
     simulated
-        The datasets that are simulated: no part of ranks and scores over datasets.
+        Simulated datasets, which do not count in ranks and scores over datasets.
     sizes
-        Groups of datasets that differ in nothing but their number of cells, dataset -> cells: ``scaling.tsv`` says how
-        expenses grow over them.
+        Groups of datasets that differ only in their number of cells, dataset -> cells, for
+        ``scaling.tsv``.
     searches
-        Of each search for a tuned run's settings: whose it should be (dataset, scenario, run, seed), and its folder.
+        For each search for settings: dataset, scenario, run and seed, and its folder.
 
     Raises
     ------
     UserError
-        When a file is of another run or seed than its place, or was cut short; when a record's method is not the one that its
-        run has now, or the published numbers break their schema.
+        When a file is truncated or of another run or seed than its place, the method of a run has
+        changed, or the published numbers break their schema.
     """
     fits = [place | {"seed": seed} for place in places for seed in seeds]
     read = {path: read_record(path, place) for path, place in zip(records, fits, strict=True)}
     all_runs = checked_runs(_runs(read, not_applicable, methods))
     order = _order(all_runs, methods)
     all_runs = _sorted(all_runs, order)
-    cell_scores = [read_cells(*each) for each in zip(cells, places, strict=True)]
-    own_scores = [read_scores(*each) for each in zip(scores, places, strict=True)]
-    all_scores = _sorted(checked_scores(joined(own_scores, SCORE_COLUMNS)), order)
-    all_features = joined(
-        [read_features(*each) for each in zip(features, places, strict=True)], FEATURE_COLUMNS
-    )
+    cell_scores = list(map(read_cells, cells, places))
+    all_scores = joined(list(map(read_scores, scores, places)), SCORE_COLUMNS)
+    all_scores = _sorted(checked_scores(all_scores), order)
+    all_features = joined(list(map(read_features, features, places)), FEATURE_COLUMNS)
     run_metadata = run_metadata_of(all_runs)
     widths, sizes_of_splits = over_cells(cell_scores), _sizes_of_splits(read.values(), cell_scores)
     means = with_cells(comparison(all_scores), widths)
     of_scores = sanity_checks(all_scores, cell_scores, run_metadata, sizes_of_splits)
+    of_splits = faults_of_splits(_audits(Results(results), fits))
     tables = {
         "scores": all_scores,
         "features": _sorted(all_features, order),
@@ -155,24 +150,22 @@ def main(
         ),
         "ranks": ranks(all_scores, run_metadata, simulated),
         "overall": overall(all_scores, all_runs, run_metadata, simulated),
-        "sanity_checks": joined(
-            [of_scores, faults_of_splits(_audits(Results(results), fits))], CHECK_COLUMNS
-        ),
+        "sanity_checks": joined([of_scores, of_splits], CHECK_COLUMNS),
         "history": _sorted(_history(read.values(), histories), order),
         "sweep": sweep_table(sweep, all_scores, means),
         "published": beside_ours(read_published(published), means, kinds, run_metadata),
         "phases": _sorted(_phases(read.values()), order),
     }
-    found = [
+    done = [
         (read_best(folder / "best.json", place), read_trials(folder / "trials.tsv"))
         for place, folder in searches
     ]
-    tuned = {best["run"]: best["of"] for best, _ in found}
-    trials = trials_table(found)
+    tuned = {best["run"]: best["of"] for best, _ in done}
+    trials = trials_table(done)
     tables |= {
         "trials": trials,
         "tuning_gains": gains(all_scores, tuned, run_metadata),
-        "tuning_settings": settings(found),
+        "tuning_settings": settings(done),
         "tuning_proposals": proposals(trials, tuned),
         "distances": verdicts_by_distance(tables["headline"], run_metadata),
         "rankings": rankings(tables, run_metadata),
@@ -195,13 +188,11 @@ def main(
 
 
 def _audits(results: Results, fits: Iterable[Mapping]) -> Iterable[pd.DataFrame]:
-    """Yield the ``audit.tsv`` of each split of these fits, once, where there is one."""
-    for path in dict.fromkeys(
-        Path(results.split(fit["dataset"], fit["scenario"], fit["seed"]), "audit.tsv")
-        for fit in fits
-    ):
-        if path.is_file():
-            yield read_table(path)
+    """Yield each ``audit.tsv`` of the splits of these fits."""
+    splits = [results.split(fit["dataset"], fit["scenario"], fit["seed"]) for fit in fits]
+    for split in dict.fromkeys(splits):
+        if Path(split, "audit.tsv").is_file():
+            yield read_table(Path(split, "audit.tsv"))
 
 
 def _runs(
@@ -211,8 +202,8 @@ def _runs(
     for path, record in records.items():
         if record["method"] != methods.get(record["run"], record["method"]):
             raise UserError(
-                f"{path}: run {record['run']!r} was fitted with method {record['method']!r}, the configuration now says "
-                f"{methods[record['run']]!r}; delete the run's folder and run again"
+                f"{path}: run {record['run']!r} was fitted with method {record['method']!r}, its "
+                f"method is now {methods[record['run']]!r}; delete the run's folder and run again"
             )
         spent = {
             measure: round(sum(record[measure].values()), 3) if record[measure] else None
@@ -226,7 +217,6 @@ def _runs(
 
 
 def _history(records: Iterable[dict], histories: list[Path]) -> pd.DataFrame:
-    """Return the losses of every epoch, long; a run that is not trained has none."""
     parts = []
     for record, path in zip(records, histories, strict=True):
         losses = read_history(path).drop(columns="progress", errors="ignore")
@@ -236,7 +226,7 @@ def _history(records: Iterable[dict], histories: list[Path]) -> pd.DataFrame:
 
 
 def _phases(records: Iterable[dict]) -> pd.DataFrame:
-    """Return a row for every run, seed and phase that it entered: its expenses, with the numbers of cells of its split."""
+    """Return seconds and memory of every run, seed and phase, with the split's cells."""
     rows = []
     for record in records:
         names = {column: record[column] for column in (*RUN, "method", "seed")}
@@ -253,9 +243,9 @@ def _phases(records: Iterable[dict]) -> pd.DataFrame:
 def _sizes_of_splits(
     records: Iterable[dict], cells: Iterable[CellScores]
 ) -> dict[tuple[str, str], tuple[int, int]]:
-    """Return (dataset, scenario) -> the most train and query cells of any of its fits.
+    """Return (dataset, scenario) -> the largest numbers of train and query cells of its fits.
 
-    A query that names no cell across modalities has a row for each of them; the cells that are scored count once.
+    A query without pairs has a row per modality of a cell, so scored cells count where possible.
     """
     scored: dict[tuple[str, str], int] = {}
     for run in cells:
@@ -271,21 +261,14 @@ def _sizes_of_splits(
 
 
 def _order(runs: pd.DataFrame, methods: dict[str, str]) -> dict[str, pd.Index]:
-    """Return column -> names in order: datasets and scenarios as they first appear, runs as `methods` lists them."""
-    names = {
-        "dataset": runs["dataset"],
-        "scenario": runs["scenario"],
-        "run": [*methods, *runs["run"]],
-    }
+    """Return column -> names in order: datasets and scenarios by appearance, runs by `methods`."""
+    names = {"dataset": runs["dataset"], "scenario": runs["scenario"]}
+    names["run"] = [*methods, *runs["run"]]
     return {column: pd.Index(of_column).unique() for column, of_column in names.items()}
 
 
 def _sorted(table: pd.DataFrame, order: dict[str, pd.Index]) -> pd.DataFrame:
-    return table.sort_values(
-        [*order, "seed"],
-        key=lambda column: (
-            order[column.name].get_indexer(column) if column.name in order else column
-        ),
-        kind="stable",
-        ignore_index=True,
-    )
+    def places(column: pd.Series) -> object:
+        return order[column.name].get_indexer(column) if column.name in order else column
+
+    return table.sort_values([*order, "seed"], key=places, kind="stable", ignore_index=True)

@@ -1,4 +1,4 @@
-"""Tune: search the settings of a run that do best on an inner split."""
+"""Tune: search for the best settings of a run on an inner split."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 
 from mosaicbench.catalog import catalog
 from mosaicbench.catalog import search_spaces as spaces
-from mosaicbench.errors import UserError
 from mosaicbench.files.best import write_best
 from mosaicbench.files.trials import write_trials
 from mosaicbench.fitting.job import Fit, Limits
@@ -45,22 +44,19 @@ def main(
 ) -> None:
     """Write ``trials.tsv`` and ``best.json``.
 
-    A journal in a hidden folder keeps finished trials. After a kill, a search with the same data,
-    code and settings goes on after them; one with more trials adds to them.
+    A journal in a hidden folder keeps finished trials. A search with the same data, code and
+    settings continues after them, also with more trials.
 
     Parameters
     ----------
     identity
-        dataset, scenario, run, method and seed of the tuned run; the seed is that of the split and
-        of every fit.
+        dataset, scenario, run, method and seed of the tuned run.
     of
-        The run that is tuned.
+        The run with the defaults.
     hyperparameters
-        Of the run's stanza: these stay as they are; the rest of the method's space is searched.
-    split
-        The folder of the inner split.
-    output
-        The folder to write into.
+        Fixed ones; the rest of the method's space is searched.
+    split, output
+        The folder of the inner split, and the folder to write into.
     trials
         Number of fits, with that of the defaults.
     objective
@@ -75,26 +71,24 @@ def main(
     Raises
     ------
     UserError
-        If no hyperparameter is left to search, or a file breaks its contract.
+        If a file breaks its contract.
     """
     method = identity["method"]
-    space = spaces.free(catalog.card("methods", method).get("space", {}), hyperparameters)
-    if not space:
-        raise UserError(
-            f"method {method!r} has nothing to search: its card has no space, or the run states all of it"
-        )
+    space = spaces.free(catalog.card("methods", method)["space"], hyperparameters)
     known = catalog.hyperparameters(method)
     defaults = {name: known[name].default for name in space}
-    parts = {part: Path(split) / f"{part}.h5mu" for part in ("train", "query", "solution")}
-    asked = {
+    parts = {part: split / f"{part}.h5mu" for part in ("train", "query", "solution")}
+    decisive = {
         "identity": identity,
         "hyperparameters": hyperparameters,
         "space": space,
         "objective": objective,
         "seed": seed,
+        "limits": limits,
+        "versions": versions(),
+        "code": _code(method, objective),
     }
-    asked |= {"limits": limits, "versions": versions(), "code": _code(method, objective)}
-    study = opened(output, digest(asked, *parts.values()))
+    study = opened(output, digest(decisive, *parts.values()))
     fit = Fit(
         identity=identity,
         module=catalog.module("methods", method),
@@ -102,7 +96,7 @@ def main(
         train=parts["train"],
         query=parts["query"],
         solution=None,
-        output=Path(output) / FOLDER / "fit",
+        output=output / FOLDER / "fit",
     )
     if python is None:
         with suppress(Exception):  # each trial then records the error
@@ -116,18 +110,26 @@ def main(
         keep(study, space, defaults | settings, *judged)
         shutil.rmtree(fit.output, ignore_errors=True)
         done = study.trials
-        _tell(done, trials)
+        _print(done, trials)
         if done[0].user_attrs["status"] == "not_applicable":
             break  # no setting makes it applicable
     best = best_of(done)
-    found = {key: identity[key] for key in ("dataset", "scenario", "seed", "run", "method")} | {
-        "of": of,
-        "metric": objective,
-    }
-    found |= {"trials": len(done), "ended": sum(trial.value is not None for trial in done)}
-    found |= {"best_trial": best.number, "best": best.value, "default": done[0].value}
-    write_trials(Path(output) / "trials.tsv", table_of(study)[: len(done)], list(space))
-    write_best(Path(output) / "best.json", found | {"hyperparameters": settings_of(best)})
+    names = {key: identity[key] for key in ("dataset", "scenario", "seed", "run", "method")}
+    write_trials(output / "trials.tsv", table_of(study)[: len(done)], list(space))
+    write_best(
+        output / "best.json",
+        names
+        | {
+            "of": of,
+            "metric": objective,
+            "trials": len(done),
+            "ended": sum(trial.value is not None for trial in done),
+            "best_trial": best.number,
+            "best": best.value,
+            "default": done[0].value,
+            "hyperparameters": settings_of(best),
+        },
+    )
 
 
 def _code(method: str, objective: str) -> list[str]:
@@ -137,9 +139,9 @@ def _code(method: str, objective: str) -> list[str]:
     return [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files]
 
 
-def _tell(done: list, of: int) -> None:
+def _print(done: list, of: int) -> None:
     trial, best = done[-1], best_of(done)
     value = "no score" if trial.value is None else f"objective {trial.value:.4f}"
     leads = "" if best.value is None else f"; best {best.value:.4f}, trial {best.number + 1}"
-    said = f"{trial.user_attrs['status']}, {value}, {trial.user_attrs['seconds']:.1f} s"
-    print(f"trial {len(done)} of {of}: {said}{leads}", file=sys.stderr, flush=True)
+    outcome = f"{trial.user_attrs['status']}, {value}, {trial.user_attrs['seconds']:.1f} s"
+    print(f"trial {len(done)} of {of}: {outcome}{leads}", file=sys.stderr, flush=True)

@@ -1,1 +1,1 @@
-"""From the config that a person wrote to the jobs of the benchmark."""
+"""From a user's config to the jobs of the benchmark."""

@@ -54,7 +54,7 @@ Mistake = tuple[str, str]  # the key, and what is wrong with it
 
 
 class Strict(BaseModel):
-    """A mapping with these keys alone and values of the type that YAML gave them: "3" is no number."""
+    """A mapping with these keys alone and without conversions: "3" is no number."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -75,17 +75,16 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     """A safe loader that refuses a mapping with the same key twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        """Return the mapping, with the keys of a merge (``<<``)."""
+        """Return the mapping."""
         lines: dict[str, int] = {}
         for key, _ in node.value:
-            line = key.start_mark.line + 1
-            if key.value in lines and key.value != "<<":
+            line, name = key.start_mark.line + 1, str(key.value)
+            if name in lines and name != "<<":
                 raise yaml.YAMLError(
-                    f"the key {key.value!r} is twice in one mapping, in lines {lines[key.value]} and "
-                    f"{line}; rename or remove one"
+                    f"the key {name!r} is twice in one mapping, in lines {lines[name]} and {line}; "
+                    "rename or remove one"
                 )
-            if isinstance(key, yaml.ScalarNode):
-                lines[key.value] = line
+            lines[name] = line
         return super().construct_mapping(node, deep)
 
 
@@ -108,7 +107,7 @@ def read_yaml(path: Path) -> object:
 
 
 def refuse(mistakes: Iterable[Mistake], what: str = "config key") -> None:
-    """Raise one UserError with all mistakes, if there are any; `what` is written before each key."""
+    """Raise one UserError with all mistakes, if any, with `what` before each key."""
     lines = list(dict.fromkeys(f"{what} {key}: {wrong}".lstrip() for key, wrong in mistakes))
     if lines:
         counted = [f"{len(lines)} mistakes:"] if len(lines) > 1 else []
@@ -121,9 +120,9 @@ def faults(kind: Any, content: object, place: str = "") -> list[Mistake]:
     Parameters
     ----------
     kind
-        A model, or a type made of models.
+        A model, or a type of models.
     content
-        As YAML gives it.
+        From YAML.
     place
         The key of `content` in its file.
     """
@@ -132,16 +131,17 @@ def faults(kind: Any, content: object, place: str = "") -> list[Mistake]:
     except ValidationError as error:
         found: dict[tuple, list[str]] = {}
         for one in error.errors(include_url=False):
-            fault, loc = one["type"], one["loc"]
-            keys = _keys(content, loc)
-            if fault == "missing":
-                found[loc] = [_key_at(place, keys), "", f"the key {loc[-1]!r} is missing"]
-            elif fault == "extra_forbidden":
-                hint = nearest(loc[-1], _names(kind, keys[:-1]))
-                found[loc] = [_key_at(place, keys[:-1]), "", f"unknown key {loc[-1]!r}{hint}"]
-            else:  # of a union, each type has an error of its own
+            loc, keys = one["loc"], _keys(content, one["loc"])
+            if one["type"] == "missing":
+                wrong, value = f"the key {loc[-1]!r} is missing", ""
+            elif one["type"] == "extra_forbidden":
+                keys = keys[:-1]
+                wrong, value = f"unknown key {loc[-1]!r}{nearest(loc[-1], _names(kind, keys))}", ""
+            else:  # each type of a union has an error of its own
                 wrong, value = _of_value(one)
-                found.setdefault(tuple(keys), [_key_at(place, keys), value]).append(wrong)
+                loc = tuple(keys)
+            key = ".".join(map(str, [place, *keys] if place else keys)) or "top level"
+            found.setdefault(loc, [key, value]).append(wrong)
         return [
             (key, " or ".join(dict.fromkeys(wrong)) + value)
             for key, value, *wrong in found.values()
@@ -149,13 +149,8 @@ def faults(kind: Any, content: object, place: str = "") -> list[Mistake]:
     return []
 
 
-def _key_at(place: str, keys: Iterable[object]) -> str:
-    """Return how messages name a key, such as "runs.mvae.beta"."""
-    return ".".join(map(str, [place, *keys] if place else keys)) or "top level"
-
-
 def _keys(content: object, loc: tuple) -> list:
-    """Return the keys on the way to a mistake, without pydantic's names of types."""
+    """Return the keys that lead to a mistake, without pydantic's names of types."""
     keys = []
     for part in loc[: -2 if loc[-1:] == ("[key]",) else None]:
         in_list = isinstance(content, list) and isinstance(part, int) and part < len(content)
@@ -166,7 +161,7 @@ def _keys(content: object, loc: tuple) -> list:
 
 
 def _names(kind: Any, keys: list) -> list[str]:
-    """Return the keys that a model may have, or the model inside of it at `keys`."""
+    """Return the possible keys of a model, or of the model inside it at `keys`."""
     if hasattr(kind, "model_fields"):
         if not keys:
             return [field.alias or name for name, field in kind.model_fields.items()]
@@ -177,7 +172,7 @@ def _names(kind: Any, keys: list) -> list[str]:
 
 
 def _of_value(error: dict) -> tuple[str, str]:
-    """Return what a value should be, and what was found."""
+    """Return the expected and the found value in words."""
     value, kind, context = error["input"], error["type"], error.get("ctx", {})
     if kind == "value_error":
         return str(context["error"]), ""
@@ -223,10 +218,7 @@ class _Ranged:
         for part in parts[1].split(" and "):
             word, _, number = part.rpartition(" ")
             if word not in BOUNDS:
-                raise UserError(
-                    f"{parts[1]!r} is no range; write such as 'at least 0 and below 1' "
-                    f"(words: {', '.join(BOUNDS)})"
-                )
+                raise UserError(f"{parts[1]!r} is no range; use {', '.join(BOUNDS)} and a number")
             bounds.append(BOUNDS[word](float(number)))
         return Annotated[(parts[0], *bounds)]
 
@@ -266,7 +258,7 @@ def refused_together(refusals: tuple[ast.FunctionDef, ...], values: dict) -> Ite
     Parameters
     ----------
     refusals
-        As ``catalog.refusals`` returns them; one that needs more than the values is left to the fit.
+        Of ``catalog.refusals``; one that needs more than the values is left to the fit.
     values
         All hyperparameters.
     """

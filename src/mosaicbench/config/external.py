@@ -18,12 +18,10 @@ def is_meant(stanza: dict) -> bool:
 
 def why_not(stanza: dict, dataset: str, scenario: str) -> str | None:
     """Return why an external run is not part of a split, None if it is."""
-    if not is_meant(stanza):
-        return None
-    inside = dataset in stanza.get("datasets", [dataset]) and scenario in stanza.get(
-        "scenarios", [scenario]
-    )
-    return None if inside else "an external run, of other datasets or scenarios"
+    for key, name in (("datasets", dataset), ("scenarios", scenario)):
+        if is_meant(stanza) and name not in stanza.get(key, [name]):
+            return "an external run, of other datasets or scenarios"
+    return None
 
 
 def files(
@@ -31,30 +29,30 @@ def files(
 ) -> list[dict[str, str]]:
     """Return, for each seed, "latents" and "imputed" -> the file of a split.
 
-    A path is that of all seeds, or has {seed} in it; {dataset} and {scenario} are filled in, too. A list has a path per seed,
-    in the order of the config's `seeds`.
+    A path may have {dataset}, {scenario} and {seed} in it. A list has a path per seed, in the order
+    of the config's `seeds`.
 
     Raises
     ------
     UserError
-        When a file is not there, or a list is not as long as there are seeds.
+        When a file is missing, or a list has not one path per seed.
     """
     found: list[dict[str, str]] = [{} for _ in seeds]
-    for key in PARTS:
-        paths = stanza.get(key, [])
-        if isinstance(paths, list) and key in stanza and len(paths) != len(seeds):
+    for key in stanza.keys() & set(PARTS):
+        paths = stanza[key] if isinstance(stanza[key], list) else [stanza[key]] * len(seeds)
+        if len(paths) != len(seeds):
             raise UserError(
                 f"config key runs.{run}.{key}: a list has a file for each of the seeds "
                 f"{', '.join(map(str, seeds))}, in that order"
             )
-        for place, seed in enumerate(seeds if key in stanza else ()):
-            path = paths[place] if isinstance(paths, list) else paths
+        for files_of_seed, seed, path in zip(found, seeds, paths, strict=True):
             for name, value in (("dataset", dataset), ("scenario", scenario), ("seed", seed)):
                 path = path.replace(f"{{{name}}}", str(value))
-            if not os.path.isfile(path):  # which also says so of a name that is too long
+            if not os.path.isfile(path):
                 raise UserError(
-                    f"config key runs.{run}.{key}: there is no file {path}, for seed {seed} of {dataset}, {scenario} "
-                    f"(relative paths start at {Path.cwd()}); `datasets` and `scenarios` of the run name its splits"
+                    f"config key runs.{run}.{key}: there is no file {path}, for seed {seed} of "
+                    f"{dataset}, {scenario} (relative paths start at {Path.cwd()}); `datasets` and "
+                    "`scenarios` of the run name its splits"
                 )
-            found[place][key] = path
+            files_of_seed[key] = path
     return found

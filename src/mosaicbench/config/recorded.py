@@ -1,6 +1,6 @@
-"""The settled config of a benchmark: what the Snakefile schedules by, and what each job reads from ``results/config.json``.
+"""The settings of a benchmark, as each job reads them from ``results/config.json``.
 
-Without pydantic: a job that runs in a wrapped package's own Python reads the recorded config, too.
+Without pydantic: the Python of a wrapped package reads the recorded config, too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SETTLED = "settled"  # the key of ``config.json`` that no person writes
 
 @dataclass(frozen=True)
 class Run:
-    """A labelled configuration of a method; `tuned_from` is the run whose other hyperparameters it searches, or ""."""
+    """A labelled configuration of a method; of a tuned run, `tuned_from` names the original."""
 
     name: str
     method: str
@@ -36,19 +36,16 @@ class Settings:
     Attributes
     ----------
     config
-        The config with every default filled in.
+        The config with every default.
     datasets
-        id -> loader; options of the loader; inputs, the files that it reads; raw, the folder of those that are fetched; entry,
-        the id in the registry of what it is or is made from; labels_from, the modalities that its labels come from; cells, their
-        number. The last four may be None.
-    scenarios
-        id -> kind and its options.
+        id -> loader, options; inputs, its files; and, or None, raw, the folder of fetched files;
+        entry, the id in the registry; labels_from, the origin of its labels; cells, their number.
     runs
-        id -> method and hyperparameters, the training budget included where the method has one; of an external run, its stanza.
+        id -> method and hyperparameters with the budget; of an external run, its stanza.
     applicable
         (dataset, scenario, run) of every run that takes part.
     not_applicable
-        dicts of dataset, scenario, run, method and reason for all others.
+        dataset, scenario, run, method and reason of all others.
     """
 
     config: dict
@@ -70,17 +67,18 @@ class Settings:
 
     @property
     def figures(self) -> list[str]:
-        """The figures of this config: some need a key of `report`, or a group of metrics, which their card names."""
-        found, asked = [], self.config["report"] | {"tuning": self.tuning}
-        for figure, card in catalog.cards("figures").items():
-            key, group = card.get("only_with"), card.get("only_with_group")
-            if (key is None or asked[key]) and (group is None or group in self.groups):
-                found.append(figure)
-        return found
+        """The figures; the cards of some name a key of `report`, or a group of metrics."""
+        keys = self.config["report"] | {"tuning": self.tuning}
+        return [
+            figure
+            for figure, card in catalog.cards("figures").items()
+            if keys.get(card.get("only_with"), True)
+            and card.get("only_with_group", self.groups[0]) in self.groups
+        ]
 
     @cached_property
     def splits(self) -> list[tuple[str, str]]:
-        """Every dataset with every scenario that is not for other datasets."""
+        """(dataset, scenario) of every split."""
         return splits_of(self.datasets, self.scenarios)
 
     @cached_property
@@ -93,7 +91,7 @@ class Settings:
 
     @property
     def tuning(self) -> dict:
-        """What the config says of tuning, {} where nothing is tuned."""
+        """The config's section `tuning`, {} without one."""
         return self.config.get("tuning") or {}
 
     @cached_property
@@ -103,18 +101,18 @@ class Settings:
 
     @property
     def tuned_seeds(self) -> list[int]:
-        """The seeds on whose train cells settings are searched for."""
+        """The seeds with a search for settings."""
         return self.seeds if self.tuning.get("per_seed") else self.seeds[:1]
 
     @cached_property
     def kept(self) -> list[str]:
-        """The runs whose models are kept, with every seed."""
-        named = [name for name in self.config["save_models"] if name != BEST_OF_SPLIT]
-        return list(dict.fromkeys([*named, *self.config["report"]["sampled_runs"]]))
+        """The runs that save their models, of every seed."""
+        names = [*self.config["save_models"], *self.config["report"]["sampled_runs"]]
+        return [name for name in dict.fromkeys(names) if name != BEST_OF_SPLIT]
 
     @cached_property
     def candidates(self) -> list[str]:
-        """The runs one of which may be the best of a split: they keep the model of the first seed until that is known."""
+        """The possible best runs of a split: the first seed saves its model."""
         if BEST_OF_SPLIT not in self.config["save_models"]:
             return []
         cards = {name: catalog.card("methods", run.method) for name, run in self.runs.items()}
@@ -126,7 +124,7 @@ class Settings:
 
     @property
     def sizes(self) -> list[dict[str, int]]:
-        """Groups of at least three datasets whose stanzas differ in nothing but the number of `cells`: dataset -> cells."""
+        """Groups of three or more datasets that differ only in `cells`: dataset -> cells."""
         groups: dict[str, dict[str, int]] = {}
         for name, dataset in self.datasets.items():
             others = {key: value for key, value in dataset["options"].items() if key != "cells"}
@@ -136,14 +134,15 @@ class Settings:
         return [group for group in groups.values() if len(set(group.values())) > 2]
 
     def recorded(self) -> dict:
-        """Return what ``config.json`` holds: the config with all defaults, and what was settled from it."""
-        settled = {
-            "datasets": self.datasets,
-            "runs": [asdict(run) for run in self.runs.values()],
-            "applicable": self.applicable,
-            "not_applicable": self.not_applicable,
+        """Return the content of ``config.json``."""
+        return self.config | {
+            SETTLED: {
+                "datasets": self.datasets,
+                "runs": [asdict(run) for run in self.runs.values()],
+                "applicable": self.applicable,
+                "not_applicable": self.not_applicable,
+            }
         }
-        return self.config | {SETTLED: settled}
 
 
 def settings_of(
@@ -153,7 +152,7 @@ def settings_of(
     applicable: list[tuple[str, str, str]],
     not_applicable: list[dict],
 ) -> Settings:
-    """Return the settings of a complete config and of what was settled from it."""
+    """Return the settings of a complete config."""
     return Settings(
         config=config,
         datasets=datasets,
@@ -170,19 +169,19 @@ def settings_of(
 
 
 def read(path: Path) -> Settings:
-    """Read ``config.json``, which the workflow wrote, without checking the config again.
+    """Read ``config.json`` without checking the config again.
 
     Raises
     ------
     UserError
-        When there is no such file, or the workflow did not write it.
+        When the file is missing, or the workflow did not write it.
     """
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
         settled = config.pop(SETTLED)
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise UserError(
-            f"{path}: not the config that a benchmark recorded ({type(error).__name__}: {error}); "
+            f"{path}: not the recorded config of a benchmark ({type(error).__name__}: {error}); "
             "`mosaicbench run` writes it before its first job"
         ) from error
     return settings_of(
@@ -195,8 +194,7 @@ def read(path: Path) -> Settings:
 
 
 def splits_of(datasets: Iterable[str], scenarios: dict[str, dict]) -> list[tuple[str, str]]:
-    """Return (dataset, scenario) of each pair that the scenario does not leave out."""
-    datasets = list(datasets)
+    """Return (dataset, scenario) of each pair that the scenario includes."""
     return [
         (dataset, scenario)
         for dataset, scenario in product(datasets, scenarios)

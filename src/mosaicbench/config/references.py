@@ -1,10 +1,9 @@
-"""Names in a config: of its own datasets, scenarios and runs, and of methods, metrics, loaders and files."""
+"""Mistakes in the names of a config: datasets, scenarios, runs, methods, metrics, files."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from functools import cache
 from pathlib import Path
 
 from mosaicbench.catalog import catalog
@@ -21,7 +20,7 @@ ENDINGS = (".mtx", ".tsv")
 
 
 class External(Options):
-    """A run that was computed elsewhere: its files, and the splits that they belong to."""
+    """An external run: its files and its splits."""
 
     latents: Text | list[Text] = LEFT_OUT
     imputed: Text | list[Text] = LEFT_OUT
@@ -36,17 +35,13 @@ def unknown(key: str, noun: str, names: Iterable[str], known: Iterable[str]) -> 
             yield key, f"there is no {noun} {name!r}{nearest(name, known)}"
 
 
-@cache
-def _hyperparameters(method: str) -> type[Options]:
-    return options(method, catalog.hyperparameters(method))
-
-
 def of_hyperparameters(key: str, method: str, given: dict) -> Iterator[Mistake]:
     """Yield mistakes in single hyperparameters of a method, or else in their combination."""
-    wrong = faults(_hyperparameters(method), given, key)
+    known = catalog.hyperparameters(method)
+    wrong = faults(options(method, known), given, key)
     yield from wrong
     if not wrong:
-        defaults = {name: one.default for name, one in catalog.hyperparameters(method).items()}
+        defaults = {name: one.default for name, one in known.items()}
         for why in refused_together(catalog.refusals(method), defaults | given):
             yield key, why
 
@@ -96,7 +91,7 @@ def parameters_of(loader: str) -> dict[str, catalog.Hyperparameter]:
 
 
 def named_files(options: dict) -> dict[str, list[str]]:
-    """Return key -> the files that a dataset's stanza names: data, and tables of labels, links and genes."""
+    """Return key -> the files that a dataset's stanza names there."""
     path = options.get("path", [])
     data: list[str] = []
     for files in path.values() if isinstance(path, dict) else [path]:
@@ -119,22 +114,22 @@ def of_files(key: str, options: dict) -> Iterator[Mistake]:
         yield f"{key}.path", "it names no file"
     for part, files in named.items():
         for file in files:
-            if part == "path" and os.path.isdir(file):  # unlike Path, it accepts too long a name
+            if part == "path" and os.path.isdir(file):
                 if not parts_of_folder(Path(file)):
                     yield f"{key}.path", f"the folder {file} has no matrix.mtx and no .tsv files"
             elif not os.path.isfile(file):
-                start = Path.cwd()
-                yield f"{key}.{part}", f"no file {file} (relative paths start at {start})"
+                yield f"{key}.{part}", f"no file {file} (relative paths start at {Path.cwd()})"
 
 
 def of_report(report: dict, config: dict, methods: dict[str, str]) -> Iterator[Mistake]:
-    """Yield mistakes in the runs and the sweep of a report; `methods` are those of runs without mistakes."""
-    for key in ("umap_runs", "sampled_runs", "reference_run"):
-        names = [report[key]] if isinstance(report[key], str) else report[key] or []
+    """Yield mistakes in the runs and the sweep of a report; `methods` are those of correct runs."""
+    reference = report["reference_run"]
+    runs = {"umap_runs": report["umap_runs"] or (), "sampled_runs": report["sampled_runs"]}
+    runs["reference_run"] = () if reference is None else (reference,)
+    for key, names in runs.items():
         yield from unknown(f"report.{key}", "run", names, config["runs"])
-    for name in report["sampled_runs"]:
-        card = catalog.card("methods", methods[name]) if name in methods else None
-        if card and "generates" not in card.get("tested_for", ()):
+    for name in methods.keys() & {*report["sampled_runs"]}:
+        if "generates" not in catalog.card("methods", methods[name]).get("tested_for", ()):
             wrong = f"{name!r} cannot draw virtual cells; take a run of a VAE of this project"
             yield "report.sampled_runs", wrong
     if report["sweep"] is not None:
@@ -152,8 +147,8 @@ def of_sweep(sweep: dict, config: dict) -> Iterator[Mistake]:
             yield f"{key}.metrics", wrong
     sections = [config[section] for section in ("datasets", "scenarios", "runs")]
     for name, values in sweep["series"].items():
-        known = next((one for one in sections if set(values) & set(one)), sections[0])
         place = f"{key}.series.{name}"
+        known = next((one for one in sections if values.keys() & one.keys()), sections[0])
         yield from unknown(place, "dataset, scenario or run as the others are,", values, known)
         if sweep["log"] and min(values.values()) <= 0:
             yield place, f"a logarithmic axis has no place for {min(values.values())}"
@@ -161,11 +156,10 @@ def of_sweep(sweep: dict, config: dict) -> Iterator[Mistake]:
 
 def of_saved(names: list[str], config: dict, methods: dict[str, str]) -> Iterator[Mistake]:
     """Yield runs that have no model to save."""
-    names = [name for name in names if name != BEST_OF_SPLIT]
-    yield from unknown("save_models", "run", names, config["runs"])
-    for name in names:
-        card = catalog.card("methods", methods[name]) if name in methods else {}
-        if "external" in card or card.get("kind") == "control":
+    yield from unknown("save_models", "run", {*names} - {BEST_OF_SPLIT}, config["runs"])
+    for name in methods.keys() & {*names}:
+        card = catalog.card("methods", methods[name])
+        if "external" in card or card["kind"] == "control":
             yield "save_models", f"{name!r} is a control or external run, which has no model"
 
 
@@ -173,8 +167,8 @@ def of_tuning(tuning: dict, config: dict, methods: dict[str, str]) -> Iterator[M
     """Yield runs and an objective that cannot be tuned."""
     objective, cards = tuning["objective"], catalog.cards("metrics")
     yield from unknown("tuning.objective", "metric", [objective], [MEAN, *cards])
-    card = cards.get(objective, {"better": "", "group": ""})
-    if card["better"] == "nearer" or card["group"] in NO_QUALITY:
+    card = cards.get(objective, {})
+    if card.get("better") == "nearer" or card.get("group") in NO_QUALITY:
         wrong = f"a larger or smaller {objective!r} is no better result; take another metric"
         yield "tuning.objective", wrong
     why_not = {run: why_untuned(m, config["runs"][run] or {}) for run, m in methods.items()}
@@ -207,7 +201,7 @@ def mistakes(config: dict, sound: dict[str, dict], known: dict) -> Iterator[Mist
     config
         With all default values.
     sound
-        "datasets", "scenarios" and "runs" -> the stanzas whose types and ranges are right.
+        "datasets", "scenarios" and "runs" -> the stanzas with right types and ranges.
     known
         The registry.
     """
@@ -224,9 +218,10 @@ def mistakes(config: dict, sound: dict[str, dict], known: dict) -> Iterator[Mist
         if not any(name in one.get("datasets", [name]) for one in scenarios.values()):
             wrong = "each scenario names other datasets; add it to one, or leave it out"
             yield f"datasets.{name}", wrong
-    methods = {name: method_of(name, stanza or {}) for name, stanza in sound["runs"].items()}
-    there = (*catalog.names("methods"), catalog.EXTERNAL)
-    methods = {name: method for name, method in methods.items() if method in there}
+    there, methods = (*catalog.names("methods"), catalog.EXTERNAL), {}
+    for name, stanza in sound["runs"].items():
+        if (method := method_of(name, stanza or {})) in there:
+            methods[name] = method
     yield from of_report(config["report"], config, methods)
     yield from of_saved(config["save_models"], config, methods)
     if config.get("tuning"):

@@ -1,4 +1,4 @@
-"""The registry: which datasets exist, where to get each of their files, and how to recognise it."""
+"""The registry of datasets: where to get each file, and how to verify it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
 
 class Package(Strict, frozen=True):
-    """A file in the wheel of a Python package: name and version for pip, path of the file, digest and length of the wheel."""
+    """A file in the wheel of a Python package: its path, the wheel's digest and length."""
 
     name: FileName
     version: Version
@@ -36,26 +36,26 @@ class Package(Strict, frozen=True):
 
 
 class File(Strict):
-    """How to get a file, and how to recognise it.
+    """How to get and verify a file.
 
     Attributes
     ----------
     url, mirrors
-        The publisher's address, and further ones in the order in which to try them.
+        The publisher's address, and others in the order of trials.
     package
-        The package that has it, instead of an address.
+        The package with the file, instead of an address.
     bytes
-        Its length, None if no source states it.
+        Its length, None if unknown.
     about_mb
-        Its rough length in MB, for a file of unknown length.
+        Its rough length, if unknown.
     md5, sha256
         Hexadecimal digests that are public.
     optional
         Whether the dataset can be prepared without it.
     proven
-        When and how its bytes were found to have this length and checksum.
+        When and how length and checksum were verified.
     sources
-        Who else publishes the address, the length or the checksum.
+        Other publishers of the address, length or checksum.
     """
 
     url: Url = LEFT_OUT
@@ -77,7 +77,7 @@ class File(Strict):
 
 
 class Entry(Strict):
-    """What a dataset is, and its files."""
+    """A dataset and its files."""
 
     summary: str = LEFT_OUT
     loader: str | None
@@ -96,14 +96,14 @@ Entries = Annotated[dict[FileName, Entry], MinLen(1)]
 
 
 class RawFile(File):
-    """One file of a dataset, with `about_mb` for known lengths, too.
+    """One file of a dataset, with `about_mb` also for known lengths.
 
     Attributes
     ----------
     dataset, name
-        The dataset's id, and the name that the publisher gave the file.
+        The dataset's id, and the publisher's name of the file.
     twins
-        dataset -> md5 (None if unknown) of another file with the same name, easily mistaken for it.
+        dataset -> md5 (None if unknown) of its different file with the same name.
     """
 
     dataset: str
@@ -112,14 +112,13 @@ class RawFile(File):
 
     @property
     def urls(self) -> list[str]:
-        """The addresses in the order in which to try them; empty for a file of a package."""
+        """The addresses in the order of trials; empty for a file of a package."""
         return [self.url, *self.mirrors] if self.url else []
 
     @property
     def digests(self) -> dict[str, str]:
         """Hexadecimal digests by "md5" or "sha256"; empty if none is public."""
-        known = {"md5": self.md5, "sha256": self.sha256}
-        return {kind: digest for kind, digest in known.items() if digest}
+        return {kind: digest for kind in ("md5", "sha256") if (digest := getattr(self, kind))}
 
     @property
     def origin(self) -> str:
@@ -128,7 +127,7 @@ class RawFile(File):
 
 
 def load(path: str | Path = REGISTRY) -> dict[str, dict]:
-    """Read and check a registry: dataset id -> stanza, with ``options`` and ``files`` if it lacks them.
+    """Read and check a registry: dataset id -> stanza, always with ``options`` and ``files``.
 
     Raises
     ------
@@ -169,7 +168,7 @@ def _place(known: dict) -> object:
 
 
 def loader_of(name: str, stanza: dict, known: dict[str, dict]) -> str | None:
-    """Return the loader of a dataset: that of its stanza, else of its entry; None if neither has one."""
+    """Return the loader of a dataset's stanza, else of its entry, else None."""
     if "loader" in stanza or "path" in stanza:
         return stanza.get("loader", "own_files")
     return known.get(stanza.get("from", name), {}).get("loader")

@@ -1,4 +1,4 @@
-"""The keys of a config: types, ranges and defaults. config/README.md explains them with examples.
+"""The keys of a config: types, ranges and defaults. config/README.md has examples.
 
 The text below a key is its description in the JSON schema for editors.
 """
@@ -63,7 +63,7 @@ WITHOUT_MOSAIC = {
 
 
 def _as_given(value: object, check: Callable) -> object:
-    """Check a number, and keep a whole one whole for the record."""
+    """Check a number without converting it, so that the record has it as given."""
     check(value)
     return value
 
@@ -77,7 +77,7 @@ def distinct(values: list) -> list:
 
 
 def _truth(value: object) -> object:
-    """Return a truth value for its text, which Snakemake makes of ``--config keep_imputed=true``."""
+    """Convert the text of ``snakemake --config keep_imputed=true``."""
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
 
 

@@ -1,4 +1,4 @@
-"""From the config a person wrote to the jobs of the benchmark: checked, completed, and settled before anything runs."""
+"""From a user's config to settings: checked, completed, and settled before any job runs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import copy
 import json
 import os
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from mosaicbench.catalog import catalog
@@ -16,28 +17,23 @@ from mosaicbench.config.recorded import SETTLED, Run, Settings, settings_of, spl
 from mosaicbench.config.schema import ALL, Config
 from mosaicbench.errors import UserError
 
-STANZAS = ("datasets", "scenarios", "runs")  # sections whose keys are names that a person chose
+STANZAS = ("datasets", "scenarios", "runs")  # sections with names that the user chose as keys
 
 
 def read(path: Path) -> Settings:
-    """Load the config that a ``.yaml`` file holds, or ``results/config.json``."""
-    if path.suffix != ".json":
-        return load(read_yaml(path))
-    try:
-        return load(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UserError(
-            f"{path}: not readable as JSON ({error}); the workflow writes it anew where it is deleted"
-        ) from error
+    """Load the config of a YAML file, or ``results/config.json``."""
+    is_json = path.suffix == ".json"
+    return load(json.loads(path.read_text(encoding="utf-8")) if is_json else read_yaml(path))
 
 
 def load(config: object) -> Settings:
-    """Check `config` and return what the benchmark is made of.
+    """Check `config` and return the settings of its benchmark.
 
     Raises
     ------
     UserError
-        With all mistakes in one message: unknown keys or names (with the nearest valid one), wrong types, missing files.
+        With all mistakes in one message: unknown keys or names (with the nearest valid one), wrong
+        types, missing files.
     """
     if isinstance(config, dict):
         config = {key: value for key, value in config.items() if key != SETTLED}
@@ -62,8 +58,9 @@ def load(config: object) -> Settings:
     }
     for name, dataset in datasets.items():
         if dataset["labels_from"] is not None:
-            said = {"labels_from": dataset["labels_from"]}
-            config["datasets"][name] = (config["datasets"][name] or {}) | said
+            config["datasets"][name] = (config["datasets"][name] or {}) | {
+                "labels_from": dataset["labels_from"]
+            }
     scenarios = config["scenarios"]
     applicable, not_applicable = [], []
     for dataset, scenario in splits_of(datasets, scenarios):
@@ -72,32 +69,34 @@ def load(config: object) -> Settings:
                 run.hyperparameters, dataset, scenario
             )
             row = {"dataset": dataset, "scenario": scenario, "run": run.name}
-            if reason is None:
-                applicable.append(tuple(row.values()))
-            else:
+            if reason is not None:
                 not_applicable.append(row | {"method": run.method, "reason": reason})
-    for dataset, scenario, run in applicable:
-        if runs[run].method == catalog.EXTERNAL:  # refuses a file that is not there
-            external.files(run, runs[run].hyperparameters, dataset, scenario, config["seeds"])
+                continue
+            applicable.append(tuple(row.values()))
+            if run.method == catalog.EXTERNAL:  # refuses a missing file
+                external.files(run.name, run.hyperparameters, dataset, scenario, config["seeds"])
     if config["report"]["umap_runs"] is None:
-        cards = {name: catalog.card("methods", run.method) for name, run in runs.items()}
-        config["report"]["umap_runs"] = [
-            name
-            for name, run in runs.items()
-            if not run.tuned_from and cards[name]["kind"] == "model"
-        ][:4]
+        models = [
+            run.name
+            for run in runs.values()
+            if not run.tuned_from and catalog.card("methods", run.method)["kind"] == "model"
+        ]
+        config["report"]["umap_runs"] = models[:4]
     return settings_of(config, datasets, runs.values(), applicable, not_applicable)
 
 
 def _completed(config: dict, mistakes: list[Mistake]) -> tuple[dict, dict[str, dict]]:
-    """Return a config with its defaults, those also for what is wrong, and the stanzas that are right as far as types tell."""
+    """Return a config with defaults, also for wrong values, and the stanzas of right types."""
 
     def is_sound(key: str) -> bool:
         return not any(f"{wrong}.".startswith(f"{key}.") for wrong, _ in mistakes)
 
     config = copy.deepcopy(config)
-    chosen = {key: value for key, value in config.items() if key not in STANZAS and is_sound(key)}
-    chosen = {key: value for key, value in chosen.items() if key in Config.model_fields}
+    chosen = {
+        key: config[key]
+        for key in Config.model_fields
+        if key in config and key not in STANZAS and is_sound(key)
+    }
     model = Config.model_validate({"datasets": {"any": None}} | chosen)
     complete = model.model_dump(exclude=set(STANZAS)) | {
         key: chosen.get(key, {}) for key in ("preprocess", "pathvars")
@@ -118,15 +117,14 @@ def _run(name: str, stanza: dict, config: dict) -> Run:
     if method == catalog.EXTERNAL:
         return Run(name, method, stanza)
     given = {key: value for key, value in stanza.items() if key != "method"}
-    known = catalog.hyperparameters(method)
-    if "wraps" in catalog.card("methods", method):  # its documentation says how long to train it
+    if "wraps" in catalog.card("methods", method):  # the package's authors set its budget
         return Run(name, method, given)
+    known = catalog.hyperparameters(method)
     budget = {key: value for key, value in config["training"].items() if key in known}
     return Run(name, method, budget | given)
 
 
 def _tuned(tuning: dict | None, runs: dict[str, Run]) -> list[str]:
-    """Return the runs that are tuned, in the order of the runs."""
     if not tuning:
         return []
     if tuning["runs"] != ALL:
@@ -139,17 +137,14 @@ def _tuned(tuning: dict | None, runs: dict[str, Run]) -> list[str]:
 
 
 def _dataset(name: str, stanza: dict, known: dict, raw: str) -> dict:
-    """Return the loader, its options, and the files it reads; a stanza completes or overrides the registry's entry."""
+    """Return a dataset of ``Settings``; its stanza overrides the registry's entry."""
     source = stanza.get("from", name if "path" not in stanza else None)
     source = source if source in known else None
-    entry = {"options": {}, "files": {}} if source is None else known[source]
+    entry = known.get(source, {"options": {}, "files": {}})
     given = {key: value for key, value in stanza.items() if key not in references.ABOUT}
     options, folder = entry["options"] | given, f"{raw}/{source}" if entry["files"] else None
-    needed = [
-        f"{folder}/{file}"
-        for file, facts in entry["files"].items()
-        if not facts.get("optional", False)
-    ]
+    files = entry["files"].items()
+    needed = [f"{folder}/{file}" for file, facts in files if not facts.get("optional")]
     loader = registry.loader_of(name, stanza, known)
     return {
         "loader": loader,
@@ -163,18 +158,17 @@ def _dataset(name: str, stanza: dict, known: dict, raw: str) -> dict:
 
 
 def _cells(loader: str, options: dict, entry: dict) -> int | None:
-    """Return the number of cells at most: as the stanza, the registry or the files' headers say; None where none does."""
-    drawn = catalog.parameters("datasets", loader).get("cells")
-    default = drawn.default if drawn is not None and isinstance(drawn.default, int) else None
-    if stated := options.get("cells") or (entry.get("shape") or {}).get("cells") or default:
+    """Return the largest number of cells by the stanza, the registry, the loader or the files."""
+    parameter = catalog.parameters("datasets", loader).get("cells")
+    drawn = parameter and parameter.default  # of simulated data
+    if stated := options.get("cells") or (entry.get("shape") or {}).get("cells") or drawn:
         return stated
-    files = references.named_files(options)["path"]
-    cells = [_cells_in_header(file) for file in files]
+    cells = [_cells_in_header(file) for file in references.named_files(options)["path"]]
     return sum(cells) if cells and None not in cells else None
 
 
 def _cells_in_header(file: str) -> int | None:
-    """Return the number of cells of an AnnData, MuData or 10x file without reading them; None of another kind."""
+    """Return the number of cells of an AnnData, MuData or 10x file, None for another kind."""
     import h5py
 
     try:
@@ -188,17 +182,15 @@ def _cells_in_header(file: str) -> int | None:
 
 
 def _own_inputs(options: dict) -> list[str]:
-    """Return the files that a stanza names; of a folder, its parts."""
-    return [
-        part
-        for files in references.named_files(options).values()
-        for file in files
-        for part in (references.parts_of_folder(Path(file)) if os.path.isdir(file) else [file])
-    ]
+    """Return the files that a stanza names; for a folder, its parts."""
+    inputs = []
+    for file in chain(*references.named_files(options).values()):
+        inputs += references.parts_of_folder(Path(file)) if os.path.isdir(file) else [file]
+    return inputs
 
 
 def _why_not(run: Run, stanza: dict) -> str | None:
-    """Return why a run does not apply to a scenario, None if it does; a tuned run applies where the one that it tunes does."""
+    """Return why a run does not apply to a scenario, None if it does."""
     scenarios = catalog.card("methods", run.method)["scenarios"]
     kind, described = _pairing(stanza)
     if kind != "as_measured" and kind not in scenarios:
@@ -209,14 +201,15 @@ def _why_not(run: Run, stanza: dict) -> str | None:
 
 
 def _pairing(stanza: dict) -> tuple[str, str]:
-    """Return the kind that decides which methods apply, and how to say it: a mosaic of one-modality blocks has no pair.
+    """Return the kind that decides which methods apply, and its description.
 
-    What kind the cells of a natural scenario amount to is known once the dataset is prepared: a fit that does not apply says
-    so.
+    A mosaic may have no pair, or nothing else. A scenario as measured is unknown before the dataset
+    is prepared: a fit that does not apply says so.
     """
-    blocks, share = stanza.get("blocks", [[1, 2]]), stanza.get("paired_fraction")
-    if stanza["kind"] == "mosaic" and (share == 0 or all(len(block) == 1 for block in blocks)):
-        return "unpaired", "a mosaic without a paired cell, so unpaired"
-    if stanza["kind"] == "mosaic" and share == 1:
-        return "paired", "a mosaic of paired cells only, so paired"
-    return stanza["kind"], stanza["kind"]
+    kind, fraction = stanza["kind"], stanza.get("paired_fraction")
+    if kind == "mosaic":
+        if fraction == 0 or all(len(block) == 1 for block in stanza.get("blocks", [[1, 2]])):
+            return "unpaired", "a mosaic without a paired cell, so unpaired"
+        if fraction == 1:
+            return "paired", "a mosaic of paired cells only, so paired"
+    return kind, kind

@@ -1,1 +1,1 @@
-"""A kept model meets cells that come later: they are matched, transformed, embedded, imputed and given types."""
+"""A saved model and later cells: match, transform, embed, impute, transfer types."""

@@ -1,9 +1,10 @@
-"""Cells of one's own through a kept model, a few thousand at a time: latents, types, and values of what was not measured."""
+"""The user's cells through a saved model, in chunks: latents, types, imputed values."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -13,24 +14,23 @@ from mosaicbench.errors import NotApplicable, UserError
 from mosaicbench.files.models import KeptModel
 from mosaicbench.inference.matching import Matched
 from mosaicbench.inference.measured import OwnCells, chunks
-from mosaicbench.inference.types import types_of
+from mosaicbench.metrics._nearest import transfer_with_fraction
 
-AT_ONCE = (
-    4 * 4096
-)  # cells; models compute on 4,096 of them at a time, so that results do not depend on this number
+AT_ONCE = 4 * 4096  # cells; models compute on 4,096 at a time, so results do not depend on it
 JOINT = "joint"
+K = 15  # nearest train cells that vote for a type
 
-Allocate = Callable[
-    [str, tuple[int, int]], object
-]  # direction, shape -> what takes values by assignment to a slice
+Allocate = Callable[[str, tuple[int, int]], object]  # direction, shape -> an array to fill
 
 
 @dataclass
 class Applied:
-    """What a model gives of the user's cells.
+    """The output of a model for the user's cells.
 
     Attributes
     ----------
+    matched
+        modality -> its match in the user's cells.
     names
         source of latents -> names of its cells.
     latents
@@ -38,18 +38,16 @@ class Applied:
     types
         source -> table of cell_type and agreement; only where train cells have types.
     imputed
-        direction, as "rna->atac" -> names of the cells, and values in the target's value space, (cells, features).
-    matched
-        modality -> what was found of it.
+        direction, as "rna->atac" -> names of the cells, and values, (cells, features).
     remarks
         What the model could not give, and why.
     """
 
+    matched: dict[str, Matched]
     names: dict[str, pd.Index] = field(default_factory=dict)
     latents: dict[str, np.ndarray] = field(default_factory=dict)
     types: dict[str, pd.DataFrame] = field(default_factory=dict)
     imputed: dict[str, tuple[pd.Index, object]] = field(default_factory=dict)
-    matched: dict[str, Matched] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
 
@@ -61,7 +59,7 @@ def embedded(
     *,
     impute: Allocate | None,
 ) -> Applied:
-    """Embed every cell from each of its modalities and from all together, give it a type, and impute what it lacks.
+    """Embed every cell from each of its modalities and from all, give it a type, impute the rest.
 
     Parameters
     ----------
@@ -70,138 +68,112 @@ def embedded(
     own, found
         The user's cells, and the model's modalities in them.
     impute
-        Makes the place for the values of a direction; None imputes nothing.
+        Returns the array for the values of a direction; None imputes nothing.
 
     Raises
     ------
     UserError
         When the model can give nothing of such cells.
     """
-    applied, gives = Applied(matched=found), kept.facts["card"]["outputs"]
-    batches = _batches(own, found)
-    for source, modalities in _sources(gives, list(kept.facts["modalities"]), found).items():
-        names = _names_of(found, modalities)
-        if len(names):
-            _embed(applied, kept, method, source, modalities, names, batches)
-    if impute is not None and "impute" in gives:
-        taken: dict[str, pd.Index] = {}  # target -> cells that another modality has imputed
-        for source, matched in found.items():
-            for target in kept.facts["modalities"]:
-                observed = found[target].names if target in found else pd.Index([])
-                done = observed.union(taken.get(target, pd.Index([])), sort=False)
-                names = matched.names[~matched.names.isin(done)]
-                if source != target and len(names):
-                    _impute(applied, kept, method, (source, target), names, batches, impute)
-                if (
-                    f"{source}->{target}" in applied.imputed
-                ):  # else another modality may still be able to
-                    taken[target] = names.union(taken.get(target, pd.Index([])), sort=False)
+    applied, outputs = Applied(found), kept.facts["card"]["outputs"]
+    known = list(kept.facts["modalities"])
+    model = _Model(kept, method, _batches(own, found), applied)
+    sources = {modality: [modality] for modality in found} if "single" in outputs else {}
+    if JOINT in outputs and len(found) == len(known):
+        sources[JOINT] = list(found)
+    for source, modalities in sources.items():
+        model.embed(source, modalities)
+    if impute is not None and "impute" in outputs:
+        nothing = pd.Index([])
+        done = {target: found[target].names if target in found else nothing for target in known}
+        for source, target in product(found, known):
+            names = found[source].names[~found[source].names.isin(done[target])]
+            # where it cannot, the next modality may
+            if source != target and len(names) and model.impute(source, target, names, impute):
+                done[target] = done[target].union(names, sort=False)
     if not applied.latents and not applied.imputed:
-        needs = " and ".join(kept.facts["modalities"])
-        why = f"it needs {needs} of the same cells, and these have {', '.join(found)}"
-        if not {"joint", "single"} & set(gives):
-            why = "it only imputes, and no cell lacks one of its modalities, or imputing was not asked for"
+        why = f"it needs {' and '.join(known)} of the same cells, and these have {', '.join(found)}"
+        if not {JOINT, "single"} & set(outputs):
+            why = "it only imputes, and no cell lacks one of its modalities, or imputing is off"
         reasons = "; ".join(applied.remarks) or why
         raise UserError(f"the model gives nothing of these cells: {reasons}")
     return applied
 
 
-def _sources(
-    gives: list[str], modalities: list[str], found: dict[str, Matched]
-) -> dict[str, list[str]]:
-    """Return source of latents -> the modalities that it is made of, as a run of the benchmark has them."""
-    sources = {modality: [modality] for modality in found} if "single" in gives else {}
-    if JOINT in gives and len(found) == len(modalities):
-        sources[JOINT] = list(found)
-    return sources
+@dataclass
+class _Model:
+    """A model that adds to what was applied."""
 
+    kept: KeptModel
+    method: object
+    batches: pd.Series
+    applied: Applied
 
-def _names_of(found: dict[str, Matched], modalities: list[str]) -> pd.Index:
-    """Return the cells in which all of `modalities` were measured, in the first one's order."""
-    names = found[modalities[0]].names
-    for modality in modalities[1:]:
-        names = names[names.isin(found[modality].names)]
-    return names
+    def cells(self, modalities: list[str], names: pd.Index) -> Cells:
+        values = {}
+        for modality in modalities:
+            match = self.applied.matched[modality]
+            values[modality] = match.values(match.names.get_indexer(names))
+        batches = self.batches.reindex(names).fillna("").to_numpy(dtype=object)
+        return Cells(names=np.asarray(names, dtype=object), values=values, batches=batches)
 
+    def embed(self, source: str, modalities: list[str]) -> None:
+        """Add the latents and types of the cells with all of `modalities`."""
+        matched = [self.applied.matched[modality].names for modality in modalities]
+        names = matched[0]
+        for others in matched[1:]:
+            names = names[names.isin(others)]
+        if not len(names):
+            return
+        latents = []
+        try:
+            for rows in chunks(len(names), AT_ONCE):
+                z = self.method.embed(self.cells(modalities, names[rows]))
+                latents.append(np.asarray(z, dtype=np.float32))
+        except NotApplicable as reason:
+            self.applied.remarks.append(f"no latents of {source}: {reason}")
+            return
+        except KeyError as error:
+            raise UserError(
+                f"the method reads {error} of cells, such as gene activities, which a saved model "
+                "cannot make"
+            ) from error
+        self.applied.names[source] = names
+        self.applied.latents[source] = np.concatenate(latents)
+        types = self.kept.split.get(f"latents/{source}/cell_types")
+        if types is not None and np.any(types != ""):
+            tables = [self._types(source, types, z) for z in latents]
+            self.applied.types[source] = pd.concat(tables).set_axis(names, axis=0)
 
-def _cells(
-    found: dict[str, Matched], modalities: list[str], names: pd.Index, batches: pd.Series
-) -> Cells:
-    values = {
-        modality: found[modality].values(found[modality].names.get_indexer(names))
-        for modality in modalities
-    }
-    return Cells(
-        names=np.asarray(names, dtype=object),
-        values=values,
-        batches=batches.reindex(names).fillna("").to_numpy(dtype=object),
-    )
+    def _types(self, source: str, known: np.ndarray, latents: np.ndarray) -> pd.DataFrame:
+        """Return each cell's type, and the fraction of its nearest train cells that have it."""
+        train = self.kept.split[f"latents/{source}"]
+        types, fraction = transfer_with_fraction(train, known, latents, ks=[K])[K]
+        return pd.DataFrame({"cell_type": types, "agreement": fraction.astype(np.float32)})
 
-
-def _embed(
-    applied: Applied,
-    kept: KeptModel,
-    method: object,
-    source: str,
-    modalities: list[str],
-    names: pd.Index,
-    batches: pd.Series,
-) -> None:
-    """Add the latents and types of one source."""
-    latents, tables = [], []
-    try:
-        for rows in chunks(len(names), AT_ONCE):
-            z = np.asarray(
-                method.embed(_cells(applied.matched, modalities, names[rows], batches)),
-                dtype=np.float32,
-            )
-            latents.append(z)
-            if (types := types_of(kept.split, source, z)) is not None:
-                tables.append(types)
-    except NotApplicable as reason:
-        applied.remarks.append(f"no latents of {source}: {reason}")
-        return
-    except KeyError as error:
-        raise UserError(
-            f"the method reads {error} of cells, such as gene activities, which a kept model cannot make"
-        ) from error
-    applied.names[source], applied.latents[source] = names, np.concatenate(latents)
-    if tables:
-        applied.types[source] = pd.concat(tables).set_axis(names, axis=0)
-
-
-def _impute(
-    applied: Applied,
-    kept: KeptModel,
-    method: object,
-    direction: tuple[str, str],
-    names: pd.Index,
-    batches: pd.Series,
-    allocate: Allocate,
-) -> None:
-    """Add the values of one direction, in the target's value space."""
-    source, target = direction
-    mean, std = (kept.split[f"{target}/{moment}"] for moment in ("mean", "std"))
-    place = None
-    try:
-        for rows in chunks(len(names), AT_ONCE):
-            x = method.impute(_cells(applied.matched, [source], names[rows], batches), target)
-            if place is None:
-                place = allocate(f"{source}->{target}", (len(names), x.shape[1]))
-            place[rows[0] : rows[-1] + 1] = (x * std + mean).astype(np.float32)
-    except NotApplicable as reason:
-        applied.remarks.append(f"no {source}->{target}: {reason}")
-        return
-    applied.imputed[f"{source}->{target}"] = (names, place)
+    def impute(self, source: str, target: str, names: pd.Index, allocate: Allocate) -> bool:
+        """Add the values of one direction, not standardised; return whether that was possible."""
+        mean, std = (self.kept.split[f"{target}/{moment}"] for moment in ("mean", "std"))
+        direction, place = f"{source}->{target}", None
+        try:
+            for rows in chunks(len(names), AT_ONCE):
+                x = self.method.impute(self.cells([source], names[rows]), target)
+                if place is None:
+                    place = allocate(direction, (len(names), x.shape[1]))
+                place[rows[0] : rows[-1] + 1] = (x * std + mean).astype(np.float32)
+        except NotApplicable as reason:
+            self.applied.remarks.append(f"no {direction}: {reason}")
+            return False
+        self.applied.imputed[direction] = (names, place)
+        return True
 
 
 def _batches(own: OwnCells, found: dict[str, Matched]) -> pd.Series:
-    """Return the batch of each cell, by its name: the column "batch" of a modality or of all cells, "" where there is none."""
-    tables = [own.obs, *(own.modalities[matched.theirs].obs for matched in found.values())]
-    parts = [
-        table["batch"].astype(str).set_axis(table.index.astype(str))
-        for table in tables
-        if "batch" in table
-    ]
-    together = pd.concat(parts) if parts else pd.Series(dtype=object)
+    """Return the column "batch" of all cells or of a modality, by the cell's name."""
+    tables = [own.obs, *(own.modalities[match.theirs].obs for match in found.values())]
+    parts = [pd.Series(dtype=object)]
+    for table in tables:
+        if "batch" in table:
+            parts.append(table["batch"].astype(str).set_axis(table.index.astype(str)))
+    together = pd.concat(parts)
     return together[~together.index.duplicated()]

@@ -1,4 +1,4 @@
-"""The user's cells with what a model gives of them, as scanpy and muon expect it."""
+"""The user's cells with a model's latents, types and imputed values, for scanpy and muon."""
 
 from __future__ import annotations
 
@@ -27,35 +27,27 @@ COPIED = 4096  # rows of imputed values that are held in memory at a time
 
 
 def table(kept: KeptModel, own: OwnCells, applied: Applied, *, values: bool) -> MuData:
-    """Return the user's cells with latents, types and imputed modalities.
+    """Return the user's cells with latents, types and imputed modalities; `values` fills these in.
 
-    Parameters
-    ----------
-    values
-        Whether values are in it, too: those in memory and those imputed; without them, they are filled in later.
+    A modality gets the model's name.
     """
     import mudata
 
-    theirs = {matched.theirs: ours for ours, matched in applied.matched.items()}
-    named = {
-        theirs.get(name, name): name for name in own.modalities
-    }  # an .h5ad gets the model's name of its modality
-    modalities = {
-        ours: _modality(own.modalities[name], applied, theirs.get(name))
-        for ours, name in named.items()
-    }
-    modalities |= {
-        name: _imputed(kept, name, *given, values=values) for name, given in applied.imputed.items()
-    }
+    ours = {match.theirs: name for name, match in applied.matched.items()}
+    modalities = {}
+    for name, measured in own.modalities.items():
+        modalities[ours.get(name, name)] = _modality(measured, applied, ours.get(name))
+    for direction, (names, x) in applied.imputed.items():
+        modalities[direction] = _imputed(kept, direction, names, x if values else None)
     with quiet_mudata():
         whole = mudata.MuData(modalities)
     obs = own.obs.set_axis(own.obs.index.astype(str))
     whole.obs = obs.reindex(whole.obs_names)
     _as_they_were(whole, own, obs.index)
     _of_all_cells(whole, applied)
-    shares = {
-        ours: f"{matched.found.sum()} of {len(matched.found)}"
-        for ours, matched in applied.matched.items()
+    fractions = {
+        name: f"{match.found.sum()} of {len(match.found)}"
+        for name, match in applied.matched.items()
     }
     whole.uns[KEY] = {
         "noun": "applied",
@@ -63,22 +55,22 @@ def table(kept: KeptModel, own: OwnCells, applied: Applied, *, values: bool) -> 
         "versions": kept.facts["versions"],
         "trained_on": {key: str(value) for key, value in kept.facts["identity"].items()},
         "licence": kept.facts["licence"],
-        "features_found": shares,
+        "features_found": fractions,
         "remarks": "; ".join(applied.remarks),
     }
     return whole
 
 
 def write(path: Path, kept: KeptModel, own: OwnCells, applied: Applied) -> None:
-    """Write that table; values that lie in a file are copied from it, and imputed ones row by row, never all in memory."""
+    """Write that table; copy values from file to file, imputed ones in chunks, to save memory."""
     with atomic(path) as temporary:
         with quiet_mudata():
             table(kept, own, applied, values=False).write_h5mu(temporary)
         with h5py.File(temporary, "r+") as file:
-            called = {matched.theirs: ours for ours, matched in applied.matched.items()}
+            ours = {match.theirs: name for name, match in applied.matched.items()}
             for name, measured in own.modalities.items():
                 if measured.group is not None:
-                    _copy_values(own.file[measured.group], file[f"mod/{called.get(name, name)}"])
+                    _copy_values(own.file[measured.group], file[f"mod/{ours.get(name, name)}"])
             for direction, (_, x) in applied.imputed.items():
                 _fill(kept, file[f"mod/{direction}"], direction, x)
 
@@ -99,15 +91,18 @@ def _modality(measured: object, applied: Applied, ours: str | None) -> AnnData:
 
 
 def _as_they_were(whole: MuData, own: OwnCells, names: pd.Index) -> None:
-    """Give all cells their uns, and obsm and obsp in the order of their new rows, unless a row is of an unknown cell."""
-    whole.uns.update(deepcopy(own.of_all("uns")))
+    """Add the user's uns, and obsm and obsp in the order of the new rows if none is new."""
+    whole.uns.update(deepcopy(own.whole.get("uns", {})))
     rows = names.get_indexer(whole.obs_names)
     if (rows < 0).any():
         return
-    for name, values in own.of_all("obsm").items():
-        whole.obsm[name] = values.iloc[rows] if isinstance(values, pd.DataFrame) else values[rows]
-    for name, values in own.of_all("obsp").items():
-        whole.obsp[name] = (values.tocsr() if sparse.issparse(values) else values)[rows][:, rows]
+    for name, values in own.whole.get("obsm", {}).items():
+        if name not in own.modalities:  # else a mask of cells
+            is_table = isinstance(values, pd.DataFrame)
+            whole.obsm[name] = values.iloc[rows] if is_table else values[rows]
+    for name, values in own.whole.get("obsp", {}).items():
+        values = values.tocsr() if sparse.issparse(values) else values
+        whole.obsp[name] = values[rows][:, rows]
 
 
 def _as_columns(types: pd.DataFrame) -> dict[str, object]:
@@ -117,45 +112,40 @@ def _as_columns(types: pd.DataFrame) -> dict[str, object]:
     }
 
 
-def _imputed(
-    kept: KeptModel, direction: str, names: pd.Index, x: object, *, values: bool
-) -> AnnData:
+def _imputed(kept: KeptModel, direction: str, names: pd.Index, x: object | None) -> AnnData:
     from anndata import AnnData
 
-    facts, target = kept.facts["modalities"][direction.split("->")[1]], direction.split("->")[1]
-    features = facts["features"]
+    target = direction.split("->")[1]
+    facts, features = kept.facts["modalities"][target], kept.facts["modalities"][target]["features"]
     if facts["normalization"] == "lsi":
-        features = [
-            f"LSI_{component + 2}" for component in range(len(kept.split[f"{target}/mean"]))
-        ]
-    uns = {"normalization": facts["normalization"], "imputed": direction}
+        width = len(kept.split[f"{target}/mean"])
+        features = [f"LSI_{component + 2}" for component in range(width)]
     cells = AnnData(
-        X=x if values else None,
+        X=x,
         obs=pd.DataFrame(index=names),
         var=pd.DataFrame(index=features),
-        uns=uns,
+        uns={"normalization": facts["normalization"], "imputed": direction},
     )
-    if values and _has_counts(facts):
+    if x is not None and _has_counts(facts):
         cells.layers["counts"] = _counts(kept, target, x)
     return cells
 
 
 def _has_counts(facts: dict) -> bool:
-    """Return whether values lead back to counts: log-normalised ones of counts do, at a total that is given."""
     return facts["normalization"] == "lognorm" and facts["values"] == "counts"
 
 
 def _counts(kept: KeptModel, target: str, x: np.ndarray) -> np.ndarray:
-    """Return expected counts of cells with the median total of the train cells."""
+    """Return expected counts of cells with the median library size of the train cells."""
     library_size = np.full(len(x), float(kept.split[f"{target}/library_size"]))
     return np.maximum(counts_from_lognorm(x, library_size), 0).astype(np.float32)
 
 
 def _of_all_cells(whole: MuData, applied: Applied) -> None:
-    """Add latents and types of all cells: from all modalities where a cell has them, else from the first that it has."""
-    order = [JOINT, *(source for source in applied.latents if source != JOINT)]
+    """Add a cell's joint latents and type, else those of its first modality."""
+    order = sorted(applied.latents, key=lambda source: source != JOINT)
     source_of = pd.Series("", index=whole.obs_names, dtype=object)
-    for source in reversed([name for name in order if name in applied.latents]):
+    for source in reversed(order):
         source_of[applied.names[source]] = source
     if applied.latents and (source_of != "").all():
         width = next(iter(applied.latents.values())).shape[1]
@@ -174,11 +164,10 @@ def _of_all_cells(whole: MuData, applied: Applied) -> None:
 
 
 def _copy_values(source: h5py.Group, place: h5py.Group) -> None:
-    """Copy matrices, and what else belongs to cells and features, from file to file; what the model gave stays."""
+    """Copy matrices and annotations from file to file, except those that the model added."""
     for name in ("X", "layers", "raw"):
         if name in source:
-            if name in place:
-                del place[name]
+            place.pop(name, None)
             source.copy(source[name], place, name)
     for part in ("obsm", "varm", "obsp", "varp", "uns"):
         for name in source.get(part, ()):
@@ -187,14 +176,12 @@ def _copy_values(source: h5py.Group, place: h5py.Group) -> None:
 
 
 def _fill(kept: KeptModel, place: h5py.Group, direction: str, x: object) -> None:
-    """Write imputed values, and counts where they are defined."""
     target = direction.split("->")[1]
-    layers = {"X": place} | (
-        {"counts": place["layers"]} if _has_counts(kept.facts["modalities"][target]) else {}
-    )
+    layers = {"X": place}
+    if _has_counts(kept.facts["modalities"][target]):
+        layers["counts"] = place["layers"]
     for name, group in layers.items():
-        if name in group:
-            del group[name]
+        group.pop(name, None)
         written = group.create_dataset(name, shape=x.shape, dtype="float32")
         written.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
         for first in range(0, x.shape[0], COPIED):

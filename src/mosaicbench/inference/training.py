@@ -1,4 +1,4 @@
-"""A model of one's own cells, without a benchmark: fitted to all of them, and kept."""
+"""A model of the user's cells, without a benchmark: fitted to all of them, and saved."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mosaicbench.catalog import catalog
+from mosaicbench.config.checking import faults, refuse
+from mosaicbench.config.references import of_hyperparameters
+from mosaicbench.config.schema import Seed
 from mosaicbench.data.split import all_cells
 from mosaicbench.errors import Diverged, NotApplicable, UserError
-from mosaicbench.files._h5 import quiet_mudata
+from mosaicbench.files._h5 import KEY, quiet_mudata
+from mosaicbench.files.atomic import make_folder
 from mosaicbench.files.splits import as_cells, as_split, complete_cells
 from mosaicbench.fitting.keeping import keep
-from mosaicbench.fitting.method import Implementation
+from mosaicbench.fitting.method import Implementation, implementation
 from mosaicbench.inference.model import Model
 
 if TYPE_CHECKING:
@@ -21,7 +26,7 @@ if TYPE_CHECKING:
 
 def trained(
     cells: Path | MuData,
-    implementation: Implementation,
+    method: str,
     *,
     hyperparameters: dict,
     seed: int,
@@ -33,85 +38,59 @@ def trained(
     Parameters
     ----------
     cells
-        An ``.h5mu``, a 10x ``.h5`` or a Matrix Market folder; or a MuData.
-    implementation
-        The method.
+        An ``.h5mu`` or 10x ``.h5``; or a MuData.
+    method
+        Its id.
     folder
-        Where the model is kept; None keeps it nowhere.
+        Where to save the model; None saves it nowhere.
     **options
         Of ``datasets/own_files.py``: cell_type, batch, values, kinds.
 
     Raises
     ------
     UserError
-        When the cells cannot be read, or the method cannot be fitted to them.
+        When the method, a hyperparameter or the seed is wrong (before cells are read), the cells
+        cannot be read, or the method cannot be fitted to them.
     """
-    if folder is None:
-        with tempfile.TemporaryDirectory() as place:
-            return trained(
-                cells,
-                implementation,
-                hyperparameters=hyperparameters,
-                seed=seed,
-                folder=Path(place),
-                **options,
-            )
-    if files := [
-        place for place in (folder, *folder.parents) if place.exists() and not place.is_dir()
-    ]:
-        raise UserError(f"{folder}: no model can be kept here, {files[0]} is a file; name a folder")
-    if "solution" in implementation.card["inputs"] or "wraps" in implementation.card:
-        raise UserError(
-            f"{implementation.card['label']} cannot be kept for other cells; take one of mosaicbench's own methods"
-        )
-    if "paired" not in implementation.card["scenarios"]:
-        raise UserError(
-            f"{implementation.card['label']} is for cells that are never paired; take a method that handles paired cells"
-        )
-    dataset = _dataset(cells, options)
+    card = catalog.card("methods", method)  # refuses an unknown method
+    mistakes = [*of_hyperparameters("hyperparameters", method, hyperparameters)]
+    refuse([*mistakes, *faults(Seed, seed, "seed")], what="")
+    label = card["label"]
+    if "solution" in card["inputs"] or "wraps" in card:
+        raise UserError(f"{label} cannot be saved for other cells; take a method of mosaicbench")
+    if "paired" not in card["scenarios"]:
+        raise UserError(f"{label} is for cells that are never paired; take a method for pairs")
+    if folder is not None:
+        make_folder(folder)
     train = all_cells(
-        dataset,
+        _dataset(cells, options),
         dataset_name=cells.name if isinstance(cells, Path) else "cells in memory",
         seed=seed,
     )
-    if (kind := train.uns["mosaicbench"]["kind"]) not in implementation.card["scenarios"]:
+    if (kind := train.uns[KEY]["kind"]) not in card["scenarios"]:
         raise UserError(
-            f"{implementation.card['label']} does not handle these cells, which are {kind}: not every cell is in every modality; take "
-            "a method that does (docs/methods.md), or give only the cells that are in every modality"
+            f"{label} does not handle these cells, which are {kind}: not every cell is in every "
+            "modality; take another method (docs/methods.md), or give only complete cells"
         )
-    shown = {word: word in implementation.card["inputs"] for word in ("labels", "links", "counts")}
+    implemented = implementation(catalog.module("methods", method), method)
+    fitted = implemented.create(**hyperparameters)
+    inputs = {name: name in card["inputs"] for name in ("labels", "links", "counts")}
     try:
-        method = implementation.create(**hyperparameters)
-    except TypeError as error:
-        raise UserError(
-            f"hyperparameters: {error}; `mosaicbench list methods` names the methods"
-        ) from error
-    try:
-        method.fit(as_split(train, labels=shown["labels"], links=shown["links"]), seed)
+        fitted.fit(as_split(train, labels=inputs["labels"], links=inputs["links"]), seed)
     except NotApplicable as reason:
-        raise UserError(
-            f"{implementation.card['label']} cannot be fitted to these cells: {reason}"
-        ) from reason
+        raise UserError(f"{label} cannot be fitted to these cells: {reason}") from reason
     except Diverged as reason:
-        change = (
-            "a smaller learning_rate"
-            if hasattr(method, "learning_rate")
-            else "other hyperparameters"
-        )
+        smaller = hasattr(fitted, "learning_rate")
+        change = "a smaller learning_rate" if smaller else "other hyperparameters"
         raise UserError(
-            f"{implementation.card['label']}: training diverged ({reason}); give {change}, or another seed"
+            f"{label}: training diverged ({reason}); give {change}, or another seed"
         ) from reason
-    identity = train.uns["mosaicbench"] | {"run": implementation.name}
-    keep(
-        folder,
-        method,
-        implementation,
-        train,
-        _latents(method, implementation, train, shown),
-        identity=identity,
-        licence="the user's",
-    )
-    return Model.read(folder)
+    latents = _latents(fitted, implemented, train, inputs)
+    identity = train.uns[KEY] | {"run": method}
+    with tempfile.TemporaryDirectory() as place:
+        folder = folder or Path(place)
+        keep(folder, fitted, implemented, train, latents, identity=identity, licence="the user's")
+        return Model.read(folder)
 
 
 def _dataset(cells: Path | MuData, options: dict) -> MuData:
@@ -125,16 +104,15 @@ def _dataset(cells: Path | MuData, options: dict) -> MuData:
 
 
 def _latents(
-    method: object, implementation: Implementation, train: MuData, shown: dict[str, bool]
+    method: object, implemented: Implementation, train: MuData, inputs: dict[str, bool]
 ) -> dict:
     """Return (source, "train") -> (names, latents), as a run of the benchmark has them."""
-    gives, latents = implementation.card["outputs"], {}
-    sources = {modality: [modality] for modality in train.mod} if "single" in gives else {}
-    if "joint" in gives and len(complete_cells(train)):
-        sources["joint"] = list(train.mod)
-    for source, modalities in sources.items():
-        names = complete_cells(train) if source == "joint" else None
-        of_source = as_cells(train, modalities, names, **shown)
+    outputs, complete, latents = implemented.card["outputs"], complete_cells(train), {}
+    sources = {m: ([m], None) for m in train.mod} if "single" in outputs else {}
+    if "joint" in outputs and len(complete):
+        sources["joint"] = (list(train.mod), complete)
+    for source, (modalities, names) in sources.items():
+        of_source = as_cells(train, modalities, names, **inputs)
         try:
             latents[source, "train"] = (of_source.names, method.embed(of_source))
         except NotApplicable:  # the model will say so of any cells

@@ -1,10 +1,10 @@
 """The objective of a trial: one number from its scores on the inner query, more is better.
 
-``mean`` is the overall score of the benchmark without its controls. Every metric of alignment,
-label transfer and imputation is scaled from 0 (chance, or the worst value if the card states no
-chance) to 1 (the best value); the objective is the mean over groups of the mean of each group.
-Groups and metrics that the method does not take part in are left out; an undefined score counts 0.
-Any other metric can be the objective, signed so that more is better.
+``mean`` is the overall score of the benchmark without its controls: every metric of alignment,
+label transfer and imputation is scaled from 0 (chance, or the worst value if the card has no
+chance) to 1 (the best value), then averaged within groups and over groups. Groups and metrics
+without a score of the method are left out; an undefined score counts 0. Any other metric can be the
+objective.
 """
 
 from __future__ import annotations
@@ -27,13 +27,12 @@ def metrics_of(objective: str) -> list[str]:
 
 
 def value_of(objective: str, scores: Mapping[str, float]) -> float | None:
-    """Return the objective of a trial, None if its scores do not define it.
+    """Return the objective of a trial, None if undefined.
 
     Parameters
     ----------
     scores
-        metric -> mean over directions, NaN if undefined, without metrics that the method does not
-        take part in.
+        metric -> mean over directions, NaN if undefined; without those that do not apply.
     """
     if objective != MEAN:
         value = scores.get(objective, math.nan)

@@ -2,12 +2,11 @@
 
 The first trial has the defaults, ten have random settings, and the others follow the
 tree-structured Parzen estimator (Bergstra et al. 2011). Random settings depend only on the seed and
-the space, so every dataset tries the same ones: a setting that beats the defaults on all datasets
-is seen. The settings of a trial depend on the seed, its number and the trials before it, and the
-journal has each trial as soon as it ends: an interrupted search goes on without a difference.
+the space, so every dataset tries the same ones. Settings depend only on the seed and earlier
+trials, which the journal keeps: an interrupted search continues without a difference.
 
-No trial is stopped early by its validation loss: the weights in that sum are searched themselves
-(beta, the weight of a discriminator), so two trials cannot be compared by it.
+No trial stops early by its validation loss: that sum has weights (beta, of a discriminator) that
+are searched themselves, so it cannot compare two trials.
 """
 
 from __future__ import annotations
@@ -31,17 +30,9 @@ FOLDER = ".trials"  # hidden: Snakemake removes the outputs that it knows before
 
 
 def opened(folder: Path, key: str) -> optuna.Study:
-    """Return the search of this key in a folder's journal, a new one if there is none.
-
-    Parameters
-    ----------
-    folder
-        Of the tuning.
-    key
-        A digest of everything that decides a trial.
-    """
+    """Return the search with this key, a digest of all that decides it, in a folder's journal."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    file = Path(folder) / FOLDER / "journal.log"
+    file = folder / FOLDER / "journal.log"
     file.parent.mkdir(parents=True, exist_ok=True)
     storage = JournalStorage(JournalFileBackend(str(file)))
     return optuna.create_study(
@@ -52,7 +43,7 @@ def opened(folder: Path, key: str) -> optuna.Study:
 def next_settings(
     trials: Sequence[FrozenTrial], space: spaces.Space, defaults: dict, seed: int
 ) -> dict:
-    """Return the hyperparameters of the next trial that differ from the run's; {} for the first.
+    """Return the settings of the next trial that differ from the run's; {} for the first.
 
     Parameters
     ----------
@@ -61,7 +52,7 @@ def next_settings(
     space
         hyperparameter -> the values to search.
     defaults
-        The run's values of these hyperparameters.
+        The run's values of these.
     seed
         Of the search.
     """
@@ -73,9 +64,8 @@ def next_settings(
         entropy = np.random.SeedSequence([seed, len(trials), attempt])
         state = int(entropy.generate_state(1)[0])
         at_random = len(trials) <= RANDOM
-        samplers = optuna.samplers
-        sampler = samplers.RandomSampler(state) if at_random else samplers.TPESampler(seed=state)
-        study = optuna.create_study(direction="maximize", sampler=sampler)
+        kind = optuna.samplers.RandomSampler if at_random else optuna.samplers.TPESampler
+        study = optuna.create_study(direction="maximize", sampler=kind(seed=state))
         study.add_trials([] if at_random else trials)
         chosen = study.ask(fixed_distributions=_distributions(space)).params
         if chosen not in earlier:
@@ -86,12 +76,12 @@ def next_settings(
 def keep(
     study: optuna.Study, space: spaces.Space, values: dict, objective: float | None, outcome: dict
 ) -> None:
-    """Write a trial; the search avoids one without an objective like the worst.
+    """Write a trial; the search treats one without an objective as the worst.
 
     Parameters
     ----------
     values
-        Of all hyperparameters that are searched. None, as a default may be, is left out.
+        Of all hyperparameters in the search; None is left out.
     outcome
         The trial's other columns of trials.tsv.
     """
@@ -109,7 +99,7 @@ def keep(
 
 
 def settings_of(trial: FrozenTrial) -> dict:
-    """Return the hyperparameters of a trial that differ from the run's."""
+    """Return the settings of a trial that differ from the run's."""
     return trial.params if trial.number else {}
 
 

@@ -34,7 +34,7 @@ def tried(
     limits: Limits,
     python: str | None,
 ) -> tuple[float | None, dict]:
-    """Fit with some settings; return the objective, if defined, and the other columns of trials.tsv.
+    """Fit with some settings; return the objective, if defined, and other columns of trials.tsv.
 
     Parameters
     ----------
@@ -45,11 +45,11 @@ def tried(
     solution
         Of the inner split; the fit never reads it.
     objective
-        As of ``objective.value_of``.
+        As in ``objective.value_of``.
     limits
         Of the fit.
     python
-        The interpreter of the method's environment; None fits with this one.
+        The interpreter of the method's environment; None for this one.
     """
     fit = replace(fit, hyperparameters=fit.hyperparameters | settings)
     if python is None:
@@ -81,7 +81,6 @@ def import_for_scores() -> None:
 
 
 def _fit_with(fit: Fit, limits: Limits, python: str) -> None:
-    """Fit with the interpreter of the method's own environment."""
     names = {key: value for key, value in fit.identity.items() if key != "seed"}
     run = names | {"module": fit.module, "hyperparameters": fit.hyperparameters}
     job = {
