@@ -540,7 +540,7 @@ def _page_with_audit(results, tmp_path, scenarios):
             ),
         )
     ]
-    audit = audit_table(obs.iloc[:20], in_query, {}, stratified=True, others=others)
+    audit = audit_table(obs.iloc[:20], in_query, others, stratified=True)
     lies = Results(tmp_path / "results")
     write_table(f"{lies.split('pair', 'paired', 0)}/audit.tsv", audit)
     return report_page(

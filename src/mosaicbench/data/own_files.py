@@ -85,8 +85,6 @@ def _of_one_modality(
 ) -> AnnData:
     if isinstance(names, str):
         return _of_one_file(folder / names, modality, kinds)
-    if not names:
-        raise UserError(f"path: modality {modality!r} has an empty list of files")
     return _of_batches(
         modality, {name: _of_one_file(folder / name, modality, kinds) for name in names}
     )
@@ -114,7 +112,6 @@ def _of_one_file(file: Path, modality: str, kinds: dict[str, str]) -> AnnData:
 
 
 def _of_batches(modality: str, parts: dict[str, AnnData]) -> AnnData:
-    """Return the cells of all files of a modality, with their common features and `FILE`."""
     import anndata
 
     file_of: dict[str, str] = {}
@@ -239,12 +236,7 @@ def measurement(
     """Return a modality's values in the order of `names`, of all cells; `scale`: what they are."""
     if kind == "continuous":
         scale = kind
-    elif scale == "continuous":
-        raise UserError(
-            f"values: modality {modality!r} is of kind {kind!r}; "
-            f"say kinds: {{{modality}: continuous}}"
-        )
-    if scale == "lognorm" and kind != "rna":
+    elif scale == "lognorm" and kind != "rna":
         raise UserError(
             f"values: lognorm is possible for RNA only, but modality {modality!r} is of kind "
             f'{kind!r}; give its counts, and say values: {{the RNA modality: "lognorm"}}'
@@ -266,9 +258,6 @@ def measurement(
 
 
 def _matrix_of(modality: str, cells: AnnData, scale: str) -> tuple[sparse.csr_matrix, pd.DataFrame]:
-    """Return the first matrix that holds what `scale` says, and the table of its features."""
-    if scale not in REMEDIES:
-        raise UserError(f"values: {scale!r} is neither counts nor lognorm")
     places = {f'layers["{scale}"]': (cells.layers.get(scale), cells.var), "X": (cells.X, cells.var)}
     if cells.raw is not None:
         places["raw.X"] = (cells.raw.X, cells.raw.var)
@@ -305,7 +294,6 @@ def _fault(scale: str, matrix: sparse.csr_matrix) -> str:
 def _without_total(
     modality: str, matrix: sparse.csr_matrix, table: pd.DataFrame
 ) -> tuple[sparse.csr_matrix, pd.DataFrame]:
-    """Return proteins without a feature `total` that is the sum of the others in every cell."""
     is_total = table.index.astype(str).str.lower() == "total"
     if is_total.sum() != 1 or len(table) < 3:
         return matrix, table
@@ -320,7 +308,6 @@ def _without_total(
 
 
 def _annotation(var: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns of var that a dataset keeps, under its names for them."""
     ours = {theirs: name for theirs, name in ALIASES.items() if name not in var}
     table = var.rename(columns=ours)
     if "chrom" not in table and "interval" in table:

@@ -106,15 +106,8 @@ def tenx_h5(path: str | Path) -> dict[str, AnnData]:
 
 
 def _tenx(file: Path) -> AnnData:
-    import h5py
     import scanpy
 
-    with h5py.File(file) as content:
-        if "matrix" not in content:
-            raise UserError(
-                f"path: {file}: no group 'matrix'; this is not a feature-barcode matrix of "
-                "Cell Ranger 3 or later"
-            )
     with quiet_mudata():
         cells = scanpy.read_10x_h5(file, gex_only=False)
     if "interval" in cells.var:
@@ -308,15 +301,10 @@ def _annotated(file: Path) -> AnnData | MuData:
 
     with h5py.File(file) as content:
         is_mudata = "mod" in content
-    if is_mudata and file.suffix != ".h5mu":
+    if is_mudata != (file.suffix == ".h5mu"):
         raise UserError(
-            f"path: {file}: holds a MuData, of several modalities; name it .h5mu, and give it as "
-            "path: FILE.h5mu"
-        )
-    if not is_mudata and file.suffix == ".h5mu":
-        raise UserError(
-            f"path: {file}: holds no MuData; if it is an AnnData, name it .h5ad, and give it as "
-            "path: {MODALITY: FILE}"
+            f"path: {file}: holds {'a' if is_mudata else 'no'} MuData; name a MuData .h5mu and give "
+            "it as path: FILE.h5mu, an AnnData .h5ad and give it as path: {MODALITY: FILE}"
         )
     with quiet_mudata():
         return mudata.read_h5mu(file) if is_mudata else anndata.read_h5ad(file)
@@ -366,23 +354,11 @@ def rda_list(path: Path, name: str) -> dict:
     """Read the list `name` of an ``.rda`` or ``.RData`` file."""
     import rdata
 
-    content = opened(path, rdata.read_rda)
-    if not isinstance(content.get(name), dict):
-        raise UserError(f"{path}: expected a list {name}; this is another file")
-    return content[name]
+    return opened(path, rdata.read_rda)[name]
 
 
-def r_matrix(content: dict, name: str, path: Path) -> pd.DataFrame:
-    """Return a matrix of a list of an R file as a table with texts as names of rows and columns.
-
-    Raises
-    ------
-    UserError
-        When the list has no such matrix, or the matrix does not name its rows and columns.
-    """
-    matrix = content.get(name)
-    if not hasattr(matrix, "to_pandas") or not set(matrix.dims) <= set(matrix.indexes):
-        raise UserError(f"{path}: no matrix {name} that names its rows and columns")
+def r_matrix(matrix: Any) -> pd.DataFrame:
+    """Return a matrix of an R file as a table with texts as names of rows and columns."""
     table = matrix.to_pandas()
     return pd.DataFrame(table.to_numpy(), table.index.astype(str), table.columns.astype(str))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import pandas as pd
 
 from mosaicbench.data.assemble import assembled, continuous
-from mosaicbench.data.read import check_columns, r_matrix, raw_file, rda_list, text_table
+from mosaicbench.data.read import r_matrix, raw_file, rda_list, text_table
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -55,14 +55,12 @@ def load(
     Raises
     ------
     UserError
-        When a file is absent or of another layout.
+        When a file is absent, or no patient is measured in all modalities.
     """
     path = raw_file(raw, "CLL_data.RData")
     content = rda_list(path, "CLL_data")
-    tables = {modality: r_matrix(content, MATRICES[modality], path).T for modality in modalities}
-    clinical_path = raw_file(raw, "sample_metadata.txt")
-    clinical = text_table(clinical_path, sep="\t")
-    check_columns(clinical_path, clinical, "sample", "IGHV")
+    tables = {modality: r_matrix(content[MATRICES[modality]]).T for modality in modalities}
+    clinical = text_table(raw_file(raw, "sample_metadata.txt"), sep="\t")
     status = clinical.set_index("sample")["IGHV"].str.removesuffix(".0").map(STATUS).dropna()
     patients = pd.Index(status.index, name=None)
     for table in tables.values():

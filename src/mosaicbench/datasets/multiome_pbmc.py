@@ -19,7 +19,6 @@ from mosaicbench.data.read import (
     rds_table,
     tenx_h5,
 )
-from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -54,7 +53,7 @@ def load(raw: Path, *, cell_type: str = "predicted.id") -> MuData:
     Raises
     ------
     UserError
-        When a file is absent or unreadable, or the files are not of the same cells.
+        When a file is absent or unreadable, or the labels are of other cells.
     """
     of_simba = (Path(raw) / OF_SIMBA.format("rna")).is_file()
     modalities = _of_simba(raw) if of_simba else _of_ten_x(raw)
@@ -84,10 +83,6 @@ def _of_simba(raw: Path) -> dict[str, AnnData]:
     for kind, cells in modalities.items():
         cells.obs_names = cells.obs_names.str.removesuffix(f"_{kind}")
     rna, atac = modalities.values()
-    if not rna.obs_names.equals(atac.obs_names):
-        raise UserError(
-            f"{raw}: the files of RNA and ATAC do not name the same cells in the same order"
-        )
     rna.var = rna.var[["gene_ids"]]
     atac.var = coordinates(atac.var_names).set_axis(atac.var_names, axis=0)
     return modalities

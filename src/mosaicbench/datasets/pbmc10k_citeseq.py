@@ -11,7 +11,6 @@ from scipy import sparse
 
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.read import labels_joined, opened, raw_file, text_table
-from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -37,16 +36,11 @@ def load(raw: Path) -> MuData:
     Raises
     ------
     UserError
-        When a file is absent or unreadable, or they are not of the same cells.
+        When a file is absent or unreadable, or the labels are of other cells.
     """
     rna, adt = (
         opened(raw_file(raw, f"pbmc10k_harmo_{name}.csv.gz"), _table) for name in ("rna", "pro")
     )
-    if list(rna.columns) != list(adt.columns):
-        raise UserError(
-            f"{raw}: pbmc10k_harmo_rna.csv.gz and pbmc10k_harmo_pro.csv.gz do not name the same "
-            "cells in one order"
-        )
     path = raw_file(raw, "truth_10X10k.csv")
     types, matched = labels_joined(
         rna.columns, text_table(path), barcode="Barcode", column="trueType", where=path

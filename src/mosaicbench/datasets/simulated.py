@@ -105,11 +105,7 @@ def load(
         )
 
     rng = np.random.default_rng([seed, 0])
-    proportions = 0.8 ** np.arange(cell_types)
-    types = rng.choice(cell_types, size=cells, p=proportions / proportions.sum())
-    centres = 1.8 * rng.standard_normal((cell_types, shared))
-    s = centres[types] + rng.standard_normal((cells, shared))  # (cells, shared)
-    s = (s - s.mean(axis=0)) / s.std(axis=0)
+    types, s = typed_factors(cells, cell_types, shared, rng)
     batch = rng.integers(batches, size=cells)
 
     usual = {"rna": n_rna, "atac": n_atac, "adt": n_adt}
@@ -119,10 +115,8 @@ def load(
         features = usual[modality] + further.get(modality, 0)
         stream = np.random.default_rng([seed, STREAMS[modality]])
         w = stream.standard_normal((cells, private))  # (cells, private)
-        of_shared, of_private = (
-            loadings(shared, features, stream),
-            loadings(private, features, stream),
-        )
+        of_shared = loadings(shared, features, stream)
+        of_private = loadings(private, features, stream)
         if modality in further:
             of_shared[:, usual[modality] :] = 0
             of_private[:, : usual[modality]] = 0
@@ -150,6 +144,17 @@ def load(
     return dataset
 
 
+def typed_factors(
+    cells: int, cell_types: int, shared: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return cell types of unequal size, and standardised factors around their centres."""
+    proportions = 0.8 ** np.arange(cell_types)
+    types = rng.choice(cell_types, size=cells, p=proportions / proportions.sum())
+    centres = 1.8 * rng.standard_normal((cell_types, shared))
+    s = centres[types] + rng.standard_normal((cells, shared))  # (cells, shared)
+    return types, (s - s.mean(axis=0)) / s.std(axis=0)
+
+
 def loadings(factors: int, features: int, rng: np.random.Generator) -> np.ndarray:
     """Return (factors, features) effects on the log rate; each factor moves about a fifth of the features."""
     return 0.8 * rng.standard_normal((factors, features)) * (rng.random((factors, features)) < 0.2)
@@ -161,7 +166,6 @@ def _log_rate(
     batch: np.ndarray,
     rows: slice,
 ) -> np.ndarray:
-    """Return the log rates of some cells, (rows, features)."""
     return sum(f[rows] @ loadings for f, loadings in factors) + effect[batch[rows]]
 
 

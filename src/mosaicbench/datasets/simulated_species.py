@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 
 from mosaicbench.data.assemble import Measurement, assembled
-from mosaicbench.datasets.simulated import loadings, negative_binomial, normalised
+from mosaicbench.datasets.simulated import (
+    loadings,
+    negative_binomial,
+    normalised,
+    typed_factors,
+)
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -64,11 +69,7 @@ def load(
         ``obsm["shared_factors"]`` (cells, 6).
     """
     random, shared, private = np.random.default_rng(seed), 6, 3
-    proportions = 0.8 ** np.arange(cell_types)
-    types = random.choice(cell_types, size=cells, p=proportions / proportions.sum())
-    centres = 1.8 * random.standard_normal((cell_types, shared))
-    s = centres[types] + random.standard_normal((cells, shared))
-    s = (s - s.mean(axis=0)) / s.std(axis=0)
+    types, s = typed_factors(cells, cell_types, shared, random)
     common, base = loadings(shared, orthologues, random), 1.5 * random.standard_normal(orthologues)
     measured = {}
     for species in SPECIES:

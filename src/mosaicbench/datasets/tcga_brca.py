@@ -59,7 +59,7 @@ def load(
     """
     path = raw_file(raw, "BRCA_clinicalMatrix")
     clinical = text_table(path, sep="\t")
-    check_columns(path, clinical, "sampleID", cell_type)
+    check_columns(path, clinical, cell_type)
     status = clinical.set_index("sampleID")[cell_type]
     files = {"rna": raw_file(raw, "HiSeqV2.gz"), "methylation": raw_file(raw, methylation_of)}
     samples = pd.Index(status.index[status.isin(STATUSES)])

@@ -125,13 +125,9 @@ def _labels(path: Path) -> pd.DataFrame:
 
 def _table_in_archive(path: Path) -> pd.DataFrame:
     with zipfile.ZipFile(path) as archive:
-        members = [name for name in archive.namelist() if "__MACOSX" not in name]
-        names = [name for name in members if name.endswith(TABLE)]
-        if len(names) != 1:
-            raise UserError(
-                f"{path}: no file {TABLE} in this archive, which holds {', '.join(members)}"
-            )
-        with archive.open(names[0]) as file:
+        names = [name for name in archive.namelist() if "__MACOSX" not in name]
+        (name,) = (name for name in names if name.endswith(TABLE))
+        with archive.open(name) as file:
             return pd.read_csv(file, dtype=str, keep_default_na=False)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from mosaicbench.errors import ContractError
 from mosaicbench.files.tables import read_table, write_table
 
 # Then a column per hyperparameter.
@@ -22,16 +21,5 @@ def write_trials(
 
 
 def read_trials(path: Path) -> pd.DataFrame:
-    """Read trials.
-
-    Raises
-    ------
-    ContractError
-        When the file is absent, or its first columns are not `COLUMNS`.
-    """
-    table = read_table(path)
-    if list(table.columns[: len(COLUMNS)]) != COLUMNS:
-        raise ContractError(
-            f"{path}: its columns should begin with {', '.join(COLUMNS)}; delete it and run again"
-        )
-    return table
+    """Read trials."""
+    return read_table(path)
