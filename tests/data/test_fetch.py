@@ -250,15 +250,6 @@ def test_a_transfer_that_one_address_began_is_completed_by_the_next_only_if_a_ch
         (desk.raw / lock.NAME).unlink()
 
 
-def test_all_failures_stand_in_one_message(desk):
-    with serving({}) as (url, _):
-        file = {"url": f"{url}/x", "bytes": 3}
-        desk.write({"cells": {"a.bin": file}, "more": {"b.bin": file, "c.bin": file}})
-        with pytest.raises(UserError) as caught:
-            desk.fetch("cells", "more")
-    assert str(caught.value).count("the server answered 404") == 3
-
-
 # --- proxies ---------------------------------------------------------------------------------------------------------------
 
 
@@ -336,27 +327,6 @@ def test_prepare_refuses_raw_data_that_changed(desk):
             raw=desk.path.parent,
         )
     assert not (desk.folder / "cells.h5mu").exists()
-
-
-def test_a_registry_that_means_another_file_now_is_followed(desk):
-    """The publisher replaced the file, and the registry learned it."""
-    with serving({"/a": BYTES[::-1]}) as (url, site):
-        desk.register(f"{url}/a", md5=hashlib.md5(BYTES[::-1]).hexdigest())
-        desk.fetch()
-        site.files["/a"] = BYTES
-        desk.register(f"{url}/a", **KNOWN)
-        desk.path.unlink()
-        desk.fetch()
-    assert desk.has_it()
-
-
-def test_a_transfer_under_way_is_no_reason_not_to_prepare(desk):
-    with serving({"/a": BYTES}) as (url, _):
-        desk.register(f"{url}/a", **KNOWN)
-        desk.fetch()
-    (desk.path.parent / "extra.part").write_bytes(b"half")
-    (desk.path.parent / "extra.part.json").write_text("{}")
-    lock.check(desk.path.parent)
 
 
 def test_an_unreadable_lock_is_named(desk):
@@ -440,17 +410,6 @@ def test_a_mirror_folder_serves_without_network(desk, place):
     file.write_bytes(BYTES)
     desk.register("http://127.0.0.1:9/a", **KNOWN)
     desk.fetch(mirror=desk.folder / "mirror", offline=True)
-    assert desk.has_it()
-
-
-def test_the_mirror_comes_from_the_environment(desk, monkeypatch):
-    (desk.folder / "mirror").mkdir()
-    (desk.folder / "mirror/a.bin").write_bytes(BYTES)
-    monkeypatch.setenv("MOSAICBENCH_MIRROR", str(desk.folder / "mirror"))
-    desk.register("http://127.0.0.1:9/a", **KNOWN)
-    cli.main(
-        ["fetch", "cells", "--offline", "--raw", str(desk.raw), "--registry", str(desk.registry)]
-    )
     assert desk.has_it()
 
 
@@ -610,21 +569,6 @@ def test_the_registry_is_valid_and_its_readers_exist():
         assert not modalities or set(stanza.get("labels_from", [])) <= modalities, (
             f"{name}: labels_from"
         )
-
-
-def test_same_url_same_facts():
-    """A file that two entries share must not have two lengths or checksums."""
-    seen = {}
-    for stanza in registry.load().values():
-        for facts in stanza["files"].values():
-            known = {
-                key: value
-                for key, value in facts.items()
-                if key in ("bytes", "md5", "sha256", "mirrors")
-            }
-            assert seen.setdefault(str(facts.get("url", facts.get("package"))), known) == known, (
-                facts
-            )
 
 
 @pytest.mark.parametrize(
@@ -818,12 +762,3 @@ def test_a_mirror_spares_pip_and_offline_never_asks_it(desk, shelf, monkeypatch,
     (tmp_path / "mirror/cells/a.bin").write_bytes(BYTES)
     desk.fetch(offline=True, mirror=tmp_path / "mirror")
     assert desk.has_it()
-
-
-@pytest.mark.parametrize("both", [False, True])
-def test_a_file_has_either_an_address_or_a_package(desk, shelf, both):
-    of_package(desk, shelf.facts() | {"url": "https://publisher.invalid/a"} if both else {})
-    with pytest.raises(
-        UserError, match=r"key cells.files.a.bin: .*a file has either an address, url, or a package"
-    ):
-        desk.fetch()

@@ -48,7 +48,7 @@ def loaded(folder, rna, adt=None, **options):
     )
 
 
-@pytest.mark.parametrize("name", ["joint", "a/b", "", "/abs", "a->b", " x", "x\n", "..", 1])
+@pytest.mark.parametrize("name", ["joint", "a/b", "", "a->b", " x", "x\n", ".."])
 def test_a_modality_that_cannot_be_carried_is_refused(name):
     with pytest.raises(UserError, match="modality .*(choose another|use letters)"):
         _check_name(name)
@@ -114,16 +114,12 @@ def test_an_h5mu_named_h5ad_and_the_reverse_say_so(tmp_path):
     parts = {"rna": annotated(counts(6)), "adt": annotated(counts(8, seed=1, scale=5))}
     mudata.MuData(parts).write_h5mu(tmp_path / "both.h5mu")
     (tmp_path / "both.h5mu").rename(tmp_path / "both.h5ad")
-    with pytest.raises(
-        UserError, match=r"both.h5ad: holds a MuData, of several modalities; name it .h5mu"
-    ):
+    with pytest.raises(UserError, match=r"both.h5ad: holds a MuData; name a MuData .h5mu"):
         own_files.load(
             None, path={"rna": str(tmp_path / "both.h5ad"), "adt": str(tmp_path / "both.h5ad")}
         )
     parts["rna"].write_h5ad(tmp_path / "one.h5mu")
-    with pytest.raises(
-        UserError, match=r"one.h5mu: holds no MuData; if it is an AnnData, name it .h5ad"
-    ):
+    with pytest.raises(UserError, match=r"one.h5mu: holds no MuData; .*an AnnData .h5ad"):
         own_files.load(None, path=str(tmp_path / "one.h5mu"))
 
 
@@ -145,18 +141,7 @@ def test_small_raw_counts_are_not_taken_for_logarithms(tmp_path, recwarn):
     assert not [warning for warning in recwarn if "logarithms" in str(warning.message)]
 
 
-def test_unlabelled_that_names_every_type_is_told(tmp_path):
-    dataset = loaded(tmp_path, annotated(counts(6)))
-    with pytest.warns(DataWarning, match="unknown_labels: names every cell type"):
-        curated(dataset, unknown_labels=["a", "b"])
-
-
 # --- messages that name what is to blame ----------------------------------------------------------------------------------
-
-
-def test_an_unknown_group_names_its_key(tmp_path):
-    with pytest.raises(UserError, match="^groups: no obs column 'x'"):
-        loaded(tmp_path, annotated(counts(6)), groups=["x"])
 
 
 def test_a_modality_of_one_feature_is_refused_where_it_is_read(tmp_path):

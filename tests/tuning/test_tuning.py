@@ -22,10 +22,10 @@ from mosaicbench.data.split import inner_split, make_split
 from mosaicbench.datasets import simulated
 from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files._h5 import KEY
-from mosaicbench.files.best import KEYS, read_best, write_best
+from mosaicbench.files.best import read_best, write_best
 from mosaicbench.files.dataset import ACTIVITY
 from mosaicbench.files.splits import read_split, space_values, write_split
-from mosaicbench.files.trials import read_trials
+from mosaicbench.files.tables import read_table
 from mosaicbench.tuning import search
 from mosaicbench.tuning.objective import metrics_of, value_of
 from mosaicbench.tuning.search import RANDOM, best_of, settings_of
@@ -310,7 +310,7 @@ def test_a_search_fits_scores_and_tells_what_was_best(job):
     assert done.returncode == 0, done.stderr
     assert "trial 3 of 3: ok, objective" in done.stderr
     trials, best = (
-        read_trials(job["output"] / "trials.tsv"),
+        read_table(job["output"] / "trials.tsv"),
         read_best(job["output"] / "best.json", job["identity"]),
     )
     assert list(trials["status"]) == ["ok"] * 3
@@ -393,7 +393,7 @@ def test_failures_are_trials(job, monkeypatch):
             "trials": 2,
         }
     )
-    trials, best = read_trials(job["output"] / "trials.tsv"), read_best(job["output"] / "best.json")
+    trials, best = read_table(job["output"] / "trials.tsv"), read_best(job["output"] / "best.json")
     assert list(trials["status"]) == ["timeout", "timeout"]
     assert trials["message"].str.contains("minutes").all()
     assert (best["hyperparameters"], best["best"], best["ended"], best["trials"]) == (
@@ -416,7 +416,7 @@ def test_nothing_left_to_search_is_said(job):
 
 
 def test_a_file_of_settings_is_held_to_its_place(tmp_path):
-    best = dict.fromkeys(KEYS, 0) | {
+    best = {
         "dataset": "d",
         "scenario": "s",
         "run": "r-tuned",
@@ -533,7 +533,7 @@ def test_a_fit_takes_the_settings_that_were_found(split, tmp_path, monkeypatch):
     place = {"dataset": "small", "scenario": "paired", "run": "cca-tuned"}
     found = [tmp_path / f"{seed}/best.json" for seed in (0, 1)]
     for file, latent in zip(found, (7, 9), strict=True):
-        write_best(file, dict.fromkeys(KEYS, 0) | place | {"hyperparameters": {"latent": latent}})
+        write_best(file, place | {"hyperparameters": {"latent": latent}})
     run = run_of(
         "cca",
         [tmp_path / "a", tmp_path / "b"],
