@@ -254,15 +254,7 @@ def _ranks(dense: np.ndarray) -> np.ndarray:
 
 
 def check_labels(types: np.ndarray, where: str) -> None:
-    """Refuse that no cell has a label, and warn if most have none.
-
-    Parameters
-    ----------
-    types
-        (cells,) types, "" where unknown.
-    where
-        The key that asked for them, for messages.
-    """
+    """Refuse that no cell has a label, and warn if most have none; `where` is the key, for messages."""
     missing = int(np.sum(types == ""))
     if missing == len(types):
         raise UserError(

@@ -1,8 +1,7 @@
 """The lock: what was fetched; later downloads and the readers of the files are compared with it.
 
-``resources/raw/lock.json`` holds, for every fetched file, its length, digests and address, and the
-time stamp that it had then. A file of unchanged length and time stamp counts as unchanged; any
-other is read again and compared.
+``resources/raw/lock.json`` holds, for every fetched file, its length, digests, address and time
+stamp. A file of unchanged length and time stamp counts as unchanged; any other is read again.
 """
 
 from __future__ import annotations
@@ -55,13 +54,7 @@ def is_unchanged(path: Path, record: dict) -> bool:
 
 
 def check(folder: Path) -> None:
-    """Refuse a dataset's folder in which a file is not what was fetched.
-
-    Raises
-    ------
-    UserError
-        When a file has no record, or differs from it.
-    """
+    """Refuse a dataset's folder in which a file is not what was fetched."""
     records = read(folder.parent).get(folder.name, {})
     for path in sorted(folder.glob("[!.]*")):
         if path.name.endswith((".part", ".part.json")):

@@ -50,7 +50,7 @@ def read_modalities(
     Parameters
     ----------
     folder
-        Where relative paths start.
+        Folder that relative paths start from.
     path, kinds
         As of ``datasets.own_files.load``.
     """
@@ -148,8 +148,7 @@ def file_of_each_cell(names: pd.Index, files: dict[str, pd.Series]) -> np.ndarra
     names
         (cells,) of all modalities.
     files
-        modality -> its column `FILE`, by cell, of modalities that have one. A cell in none of them
-        is in file "1".
+        modality -> its column `FILE`, by cell. A cell in none of them is in file "1".
 
     Raises
     ------
@@ -182,11 +181,6 @@ def column_of_cells(
         What a table is of, for messages -> the table, a row per cell by name.
     cells
         (cells,) unique names.
-
-    Raises
-    ------
-    UserError
-        When no table has the column.
     """
     having = {where: table[name] for where, table in tables.items() if name in table.columns}
     if name is not None and not having:

@@ -51,11 +51,6 @@ def load(
     modalities
         Which modalities to take; a feature without a value in any of their patients is dropped.
         Mutations are 0 or 1; IGHV status, one of them, is left out: it is the label.
-
-    Raises
-    ------
-    UserError
-        When a file is absent, or no patient is measured in all modalities.
     """
     path = raw_file(raw, "CLL_data.RData")
     content = rda_list(path, "CLL_data")

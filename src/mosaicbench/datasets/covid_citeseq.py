@@ -46,11 +46,6 @@ def load(raw: Path, *, cell_type: str = "mergedcelltype", batch: str = "Batch") 
         Folder of liu_demo.h5ad.
     cell_type, batch
         Columns of its ``obs``; a batch is B1, B2 or B3.
-
-    Raises
-    ------
-    UserError
-        When the file is absent or unreadable, or lacks the column.
     """
     path = raw_file(raw, "liu_demo.h5ad")
     whole = annotated(path)

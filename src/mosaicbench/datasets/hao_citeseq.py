@@ -39,11 +39,6 @@ def load(
         Column of the metadata: 8, 31 or more cell types.
     batch
         Column of the metadata: donor, time, lane or Batch.
-
-    Raises
-    ------
-    UserError
-        When a file is absent or unreadable, a column is absent, or the metadata are of other cells.
     """
     modalities = {
         kind: mex(*(raw_file(raw, f"GSM*_{kind.upper()}_*-{part}.gz") for part in PARTS))

@@ -49,11 +49,6 @@ def load(raw: Path, *, cell_type: str = "predicted.id") -> MuData:
         SCENT's table of labels.
     cell_type
         Column of that table. Cells that it does not list are unlabelled; without the table all are.
-
-    Raises
-    ------
-    UserError
-        When a file is absent or unreadable, or the labels are of other cells.
     """
     of_simba = (Path(raw) / OF_SIMBA.format("rna")).is_file()
     modalities = _of_simba(raw) if of_simba else _of_ten_x(raw)

@@ -36,11 +36,6 @@ def load(raw: Path, *, cell_type: str = "cell_type", batch: str = "batch") -> Mu
         Folder of the packed ``.h5ad``, which is unpacked to a temporary file while it is read.
     cell_type, batch
         Columns of ``obs``; a batch is a donor at a site, such as s1d1.
-
-    Raises
-    ------
-    UserError
-        When the file is absent or unreadable, or has not the column.
     """
     path = raw_file(raw, "GSE194122_openproblems_neurips2021_*_BMMC_processed.h5ad.gz")
     whole = opened(path, _unpacked)

@@ -32,11 +32,6 @@ def load(raw: Path) -> MuData:
     raw
         Folder of pbmc10k_harmo_rna.csv.gz, pbmc10k_harmo_pro.csv.gz (features x cells) and
         truth_10X10k.csv.
-
-    Raises
-    ------
-    UserError
-        When a file is absent or unreadable, or the labels are of other cells.
     """
     rna, adt = (
         opened(raw_file(raw, f"pbmc10k_harmo_{name}.csv.gz"), _table) for name in ("rna", "pro")

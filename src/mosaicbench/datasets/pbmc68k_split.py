@@ -36,18 +36,14 @@ def stratified_half(means: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def load(raw: Path | None, *, seed: Annotated[int, "at least 0"] = 0) -> MuData:
     """Return 700 cells with modalities ``left`` and ``right``, two disjoint halves of the genes.
 
+    Values are the natural log of 1 + counts per 10,000, which their publisher rounded to three decimals.
+
     Parameters
     ----------
     raw
         Not used: the data are part of scanpy.
     seed
         Draws each gene's half.
-
-    Returns
-    -------
-    MuData
-        Log-normalised values (natural log of 1 + counts per 10,000), which their publisher rounded
-        to three decimals.
     """
     import scanpy
 

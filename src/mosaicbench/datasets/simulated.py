@@ -1,18 +1,17 @@
 """Cells with known shared and private factors, measured as RNA, ATAC and surface-protein counts.
 
 A cell has shared factors s, drawn around the centre of its type, and for each modality private
-factors w_m, independent of everything else. The rate of feature j of modality m in a cell of batch b
-is
+factors w_m. The rate of feature j of modality m in a cell of batch b is
 
     log r_mj = base_mj + s . A_mj + w_m . B_mj + effect_mjb
 
 and the counts are: rna, negative binomial around library size x normalised rate; atac, Poisson
 around depth x normalised rate; adt, negative binomial around depth x (own rate + ambient
-background). Every stream of random numbers belongs to one
-modality, so leaving a modality out changes nothing in the others.
+background). Each modality has its own stream of random numbers, so leaving one out changes nothing
+in the others.
 
-With `private_features` a modality's features fall into two kinds instead: its usual ones follow the
-shared factors alone, and as many more as are asked for follow the private factors alone.
+With `private_features`, a modality's usual features follow the shared factors alone, and as many
+further ones as this key says follow the private factors alone.
 """
 
 from __future__ import annotations
@@ -68,12 +67,12 @@ def load(
     Parameters
     ----------
     raw
-        Not used: nothing is read.
+        Not used.
     cells, n_rna, n_atac, n_adt
         Numbers of cells and of features per modality (features that no cell shows are dropped).
     fragments
-        Counts of ATAC in a cell of usual depth; 0.06 for each peak by default. Cells of a 10x
-        Multiome have some 12,000 in their peaks, nuclei of SNARE-seq some 120.
+        Counts of ATAC in a cell of usual depth; 0.06 for each peak by default. Cells of a 10x Multiome
+        have some 12,000 in their peaks, nuclei of SNARE-seq some 120.
     modalities
         Which of "rna", "atac", "adt" to measure.
     cell_types, batches
@@ -81,8 +80,7 @@ def load(
     shared, private
         Numbers of shared factors, and of private factors of each modality.
     private_features
-        modality -> number of further features that private factors alone drive; shared ones alone
-        then drive the others.
+        modality -> number of further features that private factors alone drive.
     seed
         Draws everything.
 
@@ -90,13 +88,7 @@ def load(
     -------
     MuData
         ``obsm["shared_factors"]`` (cells, shared), and in every modality ``obsm["private_factors"]``
-        (cells, private) and ``var["shared_driven"]``: whether any shared factor drives the
-        feature.
-
-    Raises
-    ------
-    UserError
-        When `private_features` names no modality.
+        (cells, private) and ``var["shared_driven"]``: whether any shared factor drives the feature.
     """
     further = {} if private_features is None else private_features
     if unknown := sorted(set(further) - set(modalities)):

@@ -41,11 +41,6 @@ def load(
         Column of meta_c1.csv: "cluster (remapped)", or "Ident" for 23 types.
     batches
         The libraries to take, such as 09A; all twelve if left out.
-
-    Raises
-    ------
-    UserError
-        When a file is absent or unreadable, or a column or batch is absent.
     """
     cells = text_table(raw_file(raw, "meta_c1.csv"), index_col=0)
     check_columns("cell_type: meta_c1.csv", cells, cell_type)

@@ -57,11 +57,6 @@ def load(
         neighbours in order of mean expression.
     seed
         Draws the genes and the molecules.
-
-    Raises
-    ------
-    UserError
-        When the file or the column is absent, or its values are no counts.
     """
     source, types = _published(raw) if path is None else _own(raw, path, cell_type)
     counts = sparse.csc_matrix(source.layers.get("counts", source.X), dtype=np.float32)

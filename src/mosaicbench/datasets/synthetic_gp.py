@@ -1,11 +1,11 @@
 """Gaussian processes, a toy for shared/private VAEs: two modalities of few latent factors.
 
 A cell has factors s (shared), w_first and w_second (private), each uniform on [-2, 2]. Every feature
-is one draw of a function of one block of factors from a Gaussian process with mean 0 and covariance
-exp(-|u - v|^2 / 2): some of s, the others of the modality's own w. Features are standardised over
-the cells, and noise is added. The more private features a modality has, the less its likelihood
-depends on the shared ones. Every stream of random numbers belongs to one modality, and features are
-drawn one by one, so that more private features change nothing in the others.
+is one draw of a function of s, or of the modality's own w, from a Gaussian process with mean 0 and
+covariance exp(-|u - v|^2 / 2). Features are standardised over the cells, and noise is added. The
+more private features a modality has, the less its likelihood depends on the shared ones. Each
+modality has its own stream of random numbers, and features are drawn one by one, so that more
+private features change nothing in the others.
 """
 
 from __future__ import annotations
@@ -71,11 +71,6 @@ def load(
     MuData
         ``obsm["shared_factors"]`` (cells, shared), and in every modality ``obsm["private_factors"]``
         (cells, private) and ``var["shared_driven"]``.
-
-    Raises
-    ------
-    UserError
-        When a modality is unknown.
     """
     given = {} if private_features is None else private_features
     if unknown := sorted(set(given) - set(STREAMS)):

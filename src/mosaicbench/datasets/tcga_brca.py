@@ -51,11 +51,6 @@ def load(
     -------
     MuData
         Methylation as log(x / (1 - x)). A feature without a value in any sample is dropped.
-
-    Raises
-    ------
-    UserError
-        When a file is absent or of another layout, or no sample is left.
     """
     path = raw_file(raw, "BRCA_clinicalMatrix")
     clinical = text_table(path, sep="\t")

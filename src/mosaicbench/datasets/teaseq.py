@@ -56,12 +56,6 @@ def load(
     cell_type
         Column of the labels, or predicted.celltype.l2. Cells that are not in the table are
         unlabelled.
-
-    Raises
-    ------
-    UserError
-        When a file is absent or unreadable, wells differ in genes or antibodies, or the labels are
-        of other cells.
     """
     parts = {well: _well(raw, well) for well in wells}
     table = _labels(Path(raw) / LABELS) if (Path(raw) / LABELS).is_file() else None

@@ -33,11 +33,6 @@ def load(raw: Path) -> MuData:
     raw
         Folder of train_rna.h5, train_adt.h5 and train_cty.csv; its lines are in the order of the
         cells.
-
-    Raises
-    ------
-    UserError
-        When a file is absent or unreadable.
     """
     measured = {}
     for kind in ("rna", "adt"):

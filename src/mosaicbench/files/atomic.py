@@ -35,13 +35,8 @@ def make_folder(path: Path) -> None:
 def atomic(path: str | Path, *, size: int = 0) -> Iterator[Path]:
     """Give a temporary path beside `path`, and rename it to `path` if the block ends without error.
 
-    The next attempt overwrites what a killed process left.
-
-    Parameters
-    ----------
-    size
-        Approximate bytes to be written. Nothing is begun if there is no room for them: HDF5 can
-        crash the process when the disk stops taking its file.
+    The next attempt overwrites what a killed process left. `size` is approximately what will be written,
+    in bytes: without room for it nothing is begun, since HDF5 can crash the process on a full disk.
 
     Raises
     ------

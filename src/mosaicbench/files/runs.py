@@ -75,17 +75,16 @@ def latents_table(
     *,
     identity: Mapping | None = None,
 ) -> AnnData:
-    """Stack latents into one table.
+    """Stack latents into one table; an empty dict gives a table without rows.
 
     Parameters
     ----------
     latents
-        (source, subset) -> (names, (cells, latent)); an empty dict gives a table without rows.
+        (source, subset) -> (names, (cells, latent)).
     private
         (source, subset) -> (cells, private) of the sources with private latents, of one width.
     predicted
-        (source, subset) -> (cells,) cell types that the method predicts, of the sources that have
-        them.
+        (source, subset) -> (cells,) cell types that the method predicts.
     identity
         Dataset, scenario, run and seed.
     """

@@ -33,8 +33,7 @@ class CellScores:
     dataset, scenario, run
         Identity of the run.
     cells
-        seed -> (cells,) names of the query cells, in the solution's order, which is the same for
-        every run of the split.
+        seed -> (cells,) names of the query cells, in the solution's order.
     values
         (seed, metric, direction, normalization) -> (cells,) float32, NaN where a cell has no score.
     """

@@ -97,13 +97,8 @@ def feature_names(cells: AnnData) -> list[str]:
 def standardised_values(cells: AnnData, rows: np.ndarray | None = None) -> np.ndarray:
     """Return normalized values less the train cells' mean, over their std, clipped to +-10.
 
-    Where the split's preprocessing does not standardise, the std is 1 and nothing is clipped.
-
-    Parameters
-    ----------
-    rows
-        Positions of cells, all by default. They become dense a few thousand at a time: for a
-        million cells the result alone takes gigabytes, and each step would take as much again.
+    Where the split's preprocessing does not standardise, the std is 1 and nothing is clipped. Cells
+    (those at the positions `rows`, all by default) become dense a few thousand at a time.
     """
     matrix = _matrix_of(cells)
     rows = np.arange(cells.n_obs) if rows is None else rows
