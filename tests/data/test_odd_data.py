@@ -1,6 +1,5 @@
 """Data with odd names or that lie: refused or warned about by name and with what to do, or carried intact to tables."""
 
-import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +14,6 @@ from mosaicbench.datasets import own_files
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import read_dataset
 from mosaicbench.files.tables import read_table, write_table
-from mosaicbench.inference.measured import opened as shown
 
 CELLS = 60
 
@@ -79,33 +77,7 @@ def test_a_cell_called_na_in_a_csv_keeps_its_name(tmp_path):
     assert list(read.csv_counts(tmp_path / "rna.csv", index="cell").obs_names) == ["NA", "null"]
 
 
-def test_links_of_modalities_with_a_hyphen_are_told(tmp_path, capsys):
-    parts = {"rna-5p": annotated(counts(6), names=["CD3E", "CD4", "CD8A", "CD19", "MS4A1", "LYZ"])}
-    parts |= {
-        "adt-b": annotated(
-            counts(8, seed=1, scale=5), names=["CD3", "CD4", "CD8", "CD19", "CD20", "x", "y", "z"]
-        )
-    }
-    options = {"path": written(tmp_path, parts), "kinds": {"rna-5p": "rna", "adt-b": "adt"}}
-    prepare.main(dataset="hyphens", loader="own_files", options=options, output=tmp_path / "x.h5mu")
-    assert "links rna-5p-adt-b" in capsys.readouterr().err
-
-
 # --- files of another kind ----------------------------------------------------------------------
-
-
-def test_an_unknown_encoding_is_one_message(tmp_path):
-    path = written(
-        tmp_path, {"rna": annotated(counts(6)), "adt": annotated(counts(8, seed=1, scale=5))}
-    )
-    with h5py.File(path["rna"], "r+") as file:
-        file["X"].attrs["encoding-type"] = "of tomorrow"
-    with pytest.raises(UserError, match=r"0.h5ad: cannot be read.*of tomorrow"):
-        own_files.load(None, path=path)
-    with h5py.File(path["adt"], "r+") as file:
-        file["obs"].attrs["encoding-type"] = "of tomorrow"
-    with pytest.raises(UserError, match=r"1.h5ad: cannot be read as .h5ad.*of tomorrow"):
-        shown(path["adt"])
 
 
 def test_an_h5mu_named_h5ad_and_the_reverse_say_so(tmp_path):
