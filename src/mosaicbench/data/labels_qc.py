@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
+THRESHOLDS = ("min_features", "max_features", "min_counts", "max_counts", "max_mito")
 OTHERS = "other"  # the type of all cells that are not of the type of `association`
 
 
@@ -177,11 +178,14 @@ def _kept(
     min_cells = {}
     _check_modalities("qc", qc, dataset)
     for modality, thresholds in qc.items():
-        check_options(_failing, thresholds, f"qc.{modality}", others=["min_cells"])
-        of_cells = dict(thresholds)
-        min_cells[modality] = of_cells.pop("min_cells", 1)
+        if unknown := sorted({*thresholds} - {*THRESHOLDS, "min_cells"}):
+            raise UserError(
+                f"qc.{modality}: unknown option {unknown[0]!r}; there are "
+                f"{', '.join(THRESHOLDS)}, min_cells"
+            )
+        min_cells[modality] = thresholds.get("min_cells", 1)
         measured = np.flatnonzero(measured_in(dataset)[modality])
-        for reason, failing in _failing(dataset[modality], modality, **of_cells).items():
+        for reason, failing in _failing(dataset[modality], modality, thresholds).items():
             keep[measured[failing]] = False
             dropped[reason] = int(failing.sum())
     if not keep.any():
@@ -207,45 +211,37 @@ def _check_modalities(key: str, given: dict, dataset: MuData) -> None:
         raise UserError(f"{key}: no modality {unknown[0]!r}; there are {', '.join(dataset.mod)}")
 
 
-def _failing(
-    cells: AnnData,
-    modality: str,
-    *,
-    min_features: int | None = None,
-    max_features: int | None = None,
-    min_counts: int | None = None,
-    max_counts: int | None = None,
-    max_mito: float | None = None,
-) -> dict[str, np.ndarray]:
-    of_counts = {"min_counts": min_counts, "max_counts": max_counts, "max_mito": max_mito}
-    wanted = [name for name, threshold in of_counts.items() if threshold is not None]
-    if wanted and cells.uns["values"] != "counts":
-        raise UserError(
-            f"qc.{modality}.{wanted[0]}: this modality has no counts; use min_features or "
-            "max_features"
-        )
+def _failing(cells: AnnData, modality: str, thresholds: dict) -> dict[str, np.ndarray]:
+    """Return reason -> (cells,) mask of those that do not meet a threshold."""
     values = source_values(cells)
-    features = np.diff(values.indptr)
-    counts = np.asarray(values.sum(axis=1), dtype=np.float64).ravel()
     genes = cells.var_names.str.upper().str.startswith("MT-")
-    if max_mito is not None and not genes.any():
-        raise UserError(
-            f"qc.{modality}.max_mito: no gene's name begins with MT-, so there is no mitochondrial "
-            "fraction"
-        )
-    of_mito = np.asarray(values[:, genes].sum(axis=1), dtype=np.float64).ravel()
-    thresholds = {
-        "min_features": (min_features, np.less, features),
-        "max_features": (max_features, np.greater, features),
-        "min_counts": (min_counts, np.less, counts),
-        "max_counts": (max_counts, np.greater, counts),
-        "max_mito": (max_mito, np.greater, of_mito / np.maximum(counts, 1)),
+    counts, of_mito = (
+        np.asarray(part.sum(axis=1), dtype=np.float64).ravel()
+        for part in (values, values[:, genes])
+    )
+    measures = {
+        "features": np.diff(values.indptr),
+        "counts": counts,
+        "mito": of_mito / np.maximum(counts, 1),
     }
-    return {
-        f"{modality} {name} {threshold}": fails(measure, threshold)
-        for name, (threshold, fails, measure) in thresholds.items()
-        if threshold is not None
-    }
+    failing = {}
+    for name in THRESHOLDS:
+        if (threshold := thresholds.get(name)) is None:
+            continue
+        side, what = name.split("_")
+        if what != "features" and cells.uns["values"] != "counts":
+            raise UserError(
+                f"qc.{modality}.{name}: this modality has no counts; use min_features or "
+                "max_features"
+            )
+        if what == "mito" and not genes.any():
+            raise UserError(
+                f"qc.{modality}.{name}: no gene's name begins with MT-, so there is no "
+                "mitochondrial fraction"
+            )
+        fails = np.less if side == "min" else np.greater
+        failing[f"{modality} {name} {threshold}"] = fails(measures[what], threshold)
+    return failing
 
 
 def _subset(dataset: MuData, keep: np.ndarray, min_cells: dict[str, int]) -> MuData:

@@ -299,10 +299,12 @@ def _looked_up(cells: AnnData, genes: pd.DataFrame, gtf: Path) -> pd.DataFrame:
     ids = cells.var["gene_ids"] if "gene_ids" in cells.var else cells.var_names.to_series()
     ids = ids.astype(str).str.replace(r"\.\d+$", "", regex=True)
     by_id, by_name = (
-        genes.drop_duplicates(key).set_index(key)[[*PLACE, "strand"]].reindex(names)
+        genes.drop_duplicates(key)
+        .set_index(key)[[*PLACE, "strand"]]
+        .reindex(names)
+        .reset_index(drop=True)
         for key, names in (("id", ids), ("name", cells.var_names))
     )
-    by_id, by_name = by_id.reset_index(drop=True), by_name.reset_index(drop=True)
     found = by_id.where(by_id["chrom"].notna(), by_name)
     known = int(found["chrom"].notna().sum())
     if known < 0.5 * len(found):
@@ -315,28 +317,24 @@ def _looked_up(cells: AnnData, genes: pd.DataFrame, gtf: Path) -> pd.DataFrame:
 
 
 def _gtf_genes(file: Path) -> pd.DataFrame:
+    columns = {"chrom": str, "type": str, "start": int, "end": int, "strand": str, "about": str}
     blocks = pd.read_csv(
         file,
         sep="\t",
         comment="#",
         header=None,
         usecols=[0, 2, 3, 4, 6, 8],
-        dtype={0: str, 2: str, 6: str, 8: str},
+        names=list(columns),
+        dtype=columns,
         chunksize=200_000,
     )
-    lines = pd.concat([block[block[2] == "gene"] for block in blocks])
-    described = lines[8].str
-    identifier = described.extract(r'gene_id "([^"]+)"', expand=False)
-    name = described.extract(r'gene_name "([^"]+)"', expand=False)
-    return pd.DataFrame(
-        {
-            "chrom": lines[0].to_numpy(dtype=object),
-            "start": lines[3].to_numpy(dtype=np.int64) - 1,
-            "end": lines[4].to_numpy(dtype=np.int64),
-            "strand": lines[6].to_numpy(dtype=object),
-            "id": identifier.str.replace(r"\.\d+$", "", regex=True).to_numpy(dtype=object),
-            "name": name.fillna(identifier).to_numpy(dtype=object),
-        }
+    genes = pd.concat([block[block["type"] == "gene"] for block in blocks], ignore_index=True)
+    identifier = genes["about"].str.extract(r'gene_id "([^"]+)"', expand=False)
+    name = genes["about"].str.extract(r'gene_name "([^"]+)"', expand=False)
+    return genes[["chrom", "start", "end", "strand"]].assign(
+        start=genes["start"] - 1,
+        id=identifier.str.replace(r"\.\d+$", "", regex=True),
+        name=name.fillna(identifier),
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import write_text
+from mosaicbench.files.identity import read_json
 
 NAME = "lock.json"
 
@@ -29,12 +30,9 @@ def digests(path: Path) -> dict[str, str]:
 def read(raw: Path) -> dict[str, dict[str, dict]]:
     """Return dataset -> file -> record of all that was fetched into the folder `raw`."""
     path = raw / NAME
-    try:
-        return json.loads(path.read_text()) if path.is_file() else {}
-    except ValueError as error:
-        raise UserError(
-            f"{path}: not valid JSON ({error}); restore it, or delete it to verify every file anew"
-        ) from error
+    if not path.is_file():
+        return {}
+    return read_json(path, "", "restore it, or delete it to verify every file anew")
 
 
 def write(raw: Path, dataset: str, name: str, record: dict) -> None:

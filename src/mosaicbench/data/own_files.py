@@ -305,7 +305,7 @@ def _annotation(var: pd.DataFrame) -> pd.DataFrame:
     ours = {theirs: name for theirs, name in ALIASES.items() if name not in var}
     table = var.rename(columns=ours)
     if "chrom" not in table and "interval" in table:
-        table = table.assign(**read.coordinates(table["interval"]).set_axis(table.index, axis=0))
+        table = read.with_coordinates(table, table["interval"])
     table = table[[column for column in ANNOTATION if column in table]].copy()
     for column in table:
         if column in ("start", "end"):

@@ -94,7 +94,7 @@ def _tenx(file: Path) -> AnnData:
     with quiet_mudata():
         cells = scanpy.read_10x_h5(file, gex_only=False)
     if "interval" in cells.var:
-        cells.var = _with_coordinates(cells.var, cells.var["interval"])
+        cells.var = with_coordinates(cells.var, cells.var["interval"])
     return cells
 
 
@@ -180,7 +180,7 @@ def _feature_table(rows: pd.DataFrame) -> pd.DataFrame:
     if types is not None:
         table["feature_types"] = rows[types].to_numpy()
     if rows.shape[1] >= 6:
-        table = _with_coordinates(
+        table = with_coordinates(
             table, rows[3].where(rows[4] != "") + ":" + rows[4] + "-" + rows[5]
         )
     return table
@@ -196,7 +196,8 @@ def coordinates(names: Sequence[str]) -> pd.DataFrame:
     return ends.assign(chrom=parts["chrom"].fillna("").astype(object))[["chrom", "start", "end"]]
 
 
-def _with_coordinates(frame: pd.DataFrame, intervals: Sequence[str]) -> pd.DataFrame:
+def with_coordinates(frame: pd.DataFrame, intervals: Sequence[str]) -> pd.DataFrame:
+    """Return a table of features with the :func:`coordinates` of their intervals."""
     return frame.assign(**coordinates(intervals).set_axis(frame.index, axis=0))
 
 

@@ -458,30 +458,30 @@ def _audited(
     dataset: MuData, division: Division, measured: Measured, transformed: dict[str, Transformed]
 ) -> list[tuple[str, Learned]]:
     """Return, for the audit, modality ("-" for all) and what was designed, compared or learned."""
+    designs: list[tuple[str, Learned]] = []
+
+    def note(modality: str, what: str, cells: pd.Index) -> None:
+        designs.append((modality, Learned(what, cells, "design")))
+
     names = dataset.obs_names
     of_train = names[division.train]
-    entries = []
     if measured.balanced:
-        entries.append(
-            ("-", "hidden cell types balance which cells are measured in what", of_train)
-        )
+        note("-", "hidden cell types balance which cells are measured in what", of_train)
     for modality, (types, cells) in measured.left_out.items():
         what = f"train cells of these types are left out: {', '.join(types)}"
-        entries.append((modality, what, of_train[cells]))
+        note(modality, what, of_train[cells])
     if len(several := patterns(division.has)) > 1:
         for pattern, rows in several:
-            entries.append(("-", f"cells measured in {'+'.join(pattern)}", names[rows]))
+            note("-", f"cells measured in {'+'.join(pattern)}", names[rows])
         if not division.used.all():
-            left_out = names[~division.used]
-            entries.append(("-", "cells without all modalities are left out", left_out))
+            note("-", "cells without all modalities are left out", names[~division.used])
         else:
             drawn_from = names[with_partners(division.has)]
-            entries.append(("-", "cells that a random query is drawn from", drawn_from))
-    designs = [(modality, Learned(what, cells, "design")) for modality, what, cells in entries]
+            note("-", "cells that a random query is drawn from", drawn_from)
     designs += [(modality, each.variation) for modality, each in transformed.items()]
     for modality, cells in dataset.mod.items():
         if "chosen" in cells.uns:
-            designs.append((modality, Learned(cells.uns["chosen"], cells.obs_names, "design")))
+            note(modality, cells.uns["chosen"], cells.obs_names)
     for modality, each in transformed.items():
         designs += [(modality, entry) for entry in each.log]
     return designs

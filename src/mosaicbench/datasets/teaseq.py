@@ -131,7 +131,4 @@ def _types(
     if table is None:
         return np.full(len(names), "", dtype=object), 0
     own = table[table["well"] == well.lstrip("W")]
-    if own.empty:
-        ends = ", ".join(sorted(set(table["well"].dropna())))
-        raise UserError(f"{path}: no barcode ends in the number of well {well}; they end in {ends}")
     return labels_joined(names, own, barcode="cell", column=column, suffix="-1", where=path)

@@ -43,7 +43,7 @@ from mosaicbench.files._h5 import (
 )
 from mosaicbench.files.atomic import write_text
 from mosaicbench.files.identity import check_place, read_json
-from mosaicbench.files.splits import feature_names, unstandardised_values
+from mosaicbench.files.splits import unstandardised_values, values_table
 from mosaicbench.files.tables import read_table, write_table
 
 if TYPE_CHECKING:
@@ -90,13 +90,12 @@ def latents_table(
     """
     import anndata
 
-    columns = ["cell", "source", "subset"]
-    tables = [pd.DataFrame(columns=columns, dtype=object)]
-    for (source, subset), (names, _) in latents.items():
-        tables.append(
-            pd.DataFrame({"cell": names, "source": source, "subset": subset}, dtype=object)
-        )
-    obs = pd.concat(tables, ignore_index=True)
+    tables = [
+        pd.DataFrame({"cell": names, "source": source, "subset": subset}, dtype=object)
+        for (source, subset), (names, _) in latents.items()
+    ]
+    empty = pd.DataFrame(columns=["cell", "source", "subset"], dtype=object)
+    obs = pd.concat([empty, *tables], ignore_index=True)
     x = np.concatenate([z for _, z in latents.values()]) if latents else np.zeros((0, 1))
     obs.index = obs.index.astype(str)
     table = anndata.AnnData(
@@ -272,16 +271,10 @@ def imputed_values(
     identity
         Dataset, scenario, run and seed.
     """
-    import anndata
-
-    directions = {}
-    for (source, target), (names, x) in imputed.items():
-        directions[f"{source}->{target}"] = anndata.AnnData(
-            X=x,
-            obs=pd.DataFrame(index=pd.Index(names).astype(str)),
-            var=pd.DataFrame(index=feature_names(query[target])),
-            uns={"normalization": query[target].uns["normalization"]},
-        )
+    directions = {
+        f"{source}->{target}": values_table(query[target], names, x)
+        for (source, target), (names, x) in imputed.items()
+    }
     return Modalities(directions, {KEY: _noun("imputed", identity)})
 
 

@@ -7,7 +7,7 @@ query. ``audit.tsv`` beside them says what was learned from how many cells.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -114,6 +114,18 @@ def standardised_values(cells: AnnData, rows: np.ndarray | None = None) -> np.nd
 def unstandardised_values(cells: AnnData, x: np.ndarray) -> np.ndarray:
     """Take standardised values (rows, features) back to the normalization that `cells` declares."""
     return (x * cells.uns["std"] + cells.uns["mean"]).astype(np.float32)
+
+
+def values_table(cells: AnnData, names: Sequence[str], x: np.ndarray) -> AnnData:
+    """Return values (names, features) in the normalization that `cells` declares as a table."""
+    import anndata
+
+    return anndata.AnnData(
+        X=x,
+        obs=pd.DataFrame(index=pd.Index(names).astype(str)),
+        var=pd.DataFrame(index=feature_names(cells)),
+        uns={"normalization": cells.uns["normalization"]},
+    )
 
 
 def complete_cells(part: MuData) -> pd.Index:

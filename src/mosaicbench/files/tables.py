@@ -89,12 +89,7 @@ def read_table(path: str | Path, columns: list[str] | None = None) -> pd.DataFra
         table = pd.read_csv(path, sep="\t", dtype=kinds, na_values=missing, keep_default_na=False)
     except FileNotFoundError as error:
         raise ContractError(f"{path}: no such file") from error
-    except (
-        pd.errors.EmptyDataError,
-        pd.errors.ParserError,
-        UnicodeDecodeError,
-        csv.Error,
-    ) as error:
+    except (ValueError, csv.Error) as error:
         raise ContractError(f"{path}: not a readable tab-separated table ({error})") from error
     if columns is not None and list(table.columns) != columns:
         raise ContractError(f"{path}: expected the columns {columns}, found {list(table.columns)}")
