@@ -66,7 +66,7 @@ def assembled(
     *,
     cells: Sequence[str],
     cell_type: Sequence[str],
-    batch: Sequence[str],
+    batch: Sequence[str] | None = None,
     groups: dict[str, Sequence[str]] | None = None,
     labels: str | None = None,
 ) -> MuData:
@@ -78,7 +78,7 @@ def assembled(
         modality -> its measurement, rows in the order of `cells`. CSR float32 values are not copied
         unless a feature is dropped.
     cells, cell_type, batch
-        (cells,) names, labels ("" = unknown) and batches.
+        (cells,) names, labels ("" = unknown) and batches, by default "all".
     groups
         Further columns of ``obs`` that a scenario may split by: column -> (cells,) names, such as donors.
     labels
@@ -96,6 +96,7 @@ def assembled(
     types = pd.Series([str(name) for name in cell_type], index=index, dtype=object)
     check_measured(modalities, types, labels)
     dataset = joined(modalities)
+    batch = ["all"] * len(index) if batch is None else batch
     for column, names in {"cell_type": types, "batch": batch, **(groups or {})}.items():
         dataset.obs[column] = categorical(names)
     return dataset

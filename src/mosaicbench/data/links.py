@@ -60,7 +60,7 @@ def linked(
     if table is not None:
         pair, links = user_links(table, dataset)
         return with_links(dataset, {pair: (links, f"table {table.name}")})
-    found = {}
+    links_of = {}
     kinds = {modality: cells.uns["kind"] for modality, cells in dataset.mod.items()}
     for rna in (modality for modality, kind in kinds.items() if kind == "rna"):
         for modality, kind in kinds.items():
@@ -73,26 +73,28 @@ def linked(
             else:
                 continue
             if len(links[0]):
-                found[rna, modality] = links, origin
-    return with_links(dataset, found) if found else dataset
+                links_of[rna, modality] = links, origin
+    return with_links(dataset, links_of) if links_of else dataset
 
 
-def with_links(dataset: MuData, found: dict[tuple[str, str], tuple[Links, str]]) -> MuData:
+def with_links(dataset: MuData, links_of: dict[tuple[str, str], tuple[Links, str]]) -> MuData:
     """Return the dataset with these links instead of any others.
 
     Parameters
     ----------
     dataset
         Any modalities.
-    found
+    links_of
         (first, second modality) -> ((positions in first, positions in second, signs), origin).
     """
     start = feature_offsets(dataset)
-    rows = np.concatenate([links[0] + start[first] for (first, _), (links, _) in found.items()])
-    columns = np.concatenate([links[1] + start[other] for (_, other), (links, _) in found.items()])
-    signs = np.concatenate([links[2] for links, _ in found.values()]).astype(np.int8)
+    rows = np.concatenate([links[0] + start[first] for (first, _), (links, _) in links_of.items()])
+    columns = np.concatenate(
+        [links[1] + start[other] for (_, other), (links, _) in links_of.items()]
+    )
+    signs = np.concatenate([links[2] for links, _ in links_of.values()]).astype(np.int8)
     linked_set = _with_half(dataset, rows, columns, signs)
-    linked_set.uns[LINKS] = {"-".join(pair): origin for pair, (_, origin) in found.items()}
+    linked_set.uns[LINKS] = {"-".join(pair): origin for pair, (_, origin) in links_of.items()}
     return linked_set
 
 
@@ -305,15 +307,15 @@ def _looked_up(cells: AnnData, genes: pd.DataFrame, gtf: Path) -> pd.DataFrame:
         .reset_index(drop=True)
         for key, names in (("id", ids), ("name", cells.var_names))
     )
-    found = by_id.where(by_id["chrom"].notna(), by_name)
-    known = int(found["chrom"].notna().sum())
-    if known < 0.5 * len(found):
+    places = by_id.where(by_id["chrom"].notna(), by_name)
+    placed = int(places["chrom"].notna().sum())
+    if placed < 0.5 * len(places):
         warn(
-            f"gtf: only {known} of {len(found)} genes are in {gtf}; is it the annotation that the "
+            f"gtf: only {placed} of {len(places)} genes are in {gtf}; is it the annotation that the "
             "genes were counted with?"
         )
-    found = found.fillna({"chrom": "", "start": -1, "end": -1, "strand": ""})
-    return found.astype({"start": np.int64, "end": np.int64})
+    places = places.fillna({"chrom": "", "start": -1, "end": -1, "strand": ""})
+    return places.astype({"start": np.int64, "end": np.int64})
 
 
 def _gtf_genes(file: Path) -> pd.DataFrame:

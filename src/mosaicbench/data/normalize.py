@@ -151,9 +151,9 @@ class Preprocessing:
         if fit_on == ALL:
             log = [replace(entry, role="fit on all") for entry in log]
         out_of_fold = isinstance(steps, Lsi) and fit_on != ALL
-        shown = steps.of_train(train, log) if out_of_fold else steps.transform(train)
+        table = steps.of_train(train, log) if out_of_fold else steps.transform(train)
         mean, std = learned(
-            log, "mean and standard deviation", lambda cells: moments(_normalized(cells)), shown
+            log, "mean and standard deviation", lambda cells: moments(_normalized(cells)), table
         )
         if not standardise:
             std = np.ones_like(std)
@@ -161,8 +161,8 @@ class Preprocessing:
             std = np.full_like(std, np.sqrt(np.mean(std**2)))
         given = {"standardise": standardise, "fit_on": fit_on} | options
         fitted = cls(steps, mean, std, tuple(log), standardise)
-        shown.uns["preprocess"] = {key: given[key] for key in given if key in KEPT_OPTIONS}
-        return fitted, fitted._with_moments(shown)
+        table.uns["preprocess"] = {key: given[key] for key in given if key in KEPT_OPTIONS}
+        return fitted, fitted._with_moments(table)
 
     def transform(self, cells: AnnData) -> AnnData:
         """Return the normalized `cells`, under their own names and without any other column.
@@ -214,7 +214,7 @@ class LogNormalised:
         chosen = source_values(cells)[:, self.columns]
         if cells.uns["values"] == "counts":
             chosen = _per_cell(chosen, cells).log1p()
-        return _shown(cells, self.columns, self.normalization, chosen)
+        return _normalized_table(cells, self.columns, self.normalization, chosen)
 
 
 @dataclass(frozen=True)
@@ -299,20 +299,20 @@ class Lsi:
     def transform(self, cells: AnnData) -> AnnData:
         """Return the TF-IDF of the chosen peaks (sparse) with LSI coordinates, (cells, components)."""
         x = self._transformed(cells)
-        shown = _shown(cells, self.columns, self.normalization, x)
-        shown.obsm["X_lsi"] = np.asarray(x @ self.loadings, dtype=np.float32)
-        shown.varm["LSI"] = self.loadings.copy()
-        shown.var["depth"] = self.depth
-        shown.var["weight"] = self.weight
-        shown.uns["transform"] = self.values
-        return shown
+        table = _normalized_table(cells, self.columns, self.normalization, x)
+        table.obsm["X_lsi"] = np.asarray(x @ self.loadings, dtype=np.float32)
+        table.varm["LSI"] = self.loadings.copy()
+        table.var["depth"] = self.depth
+        table.var["weight"] = self.weight
+        table.uns["transform"] = self.values
+        return table
 
     def of_train(self, train: AnnData, log: list[Learned]) -> AnnData:
         """Return :meth:`transform` of the train cells, with out-of-fold coordinates if wanted."""
-        shown = self.transform(train)
+        table = self.transform(train)
         if self.out_of_fold:
-            shown.obsm["X_lsi"] = learned(log, "out-of-fold coordinates", self._out_of_fold, train)
-        return shown
+            table.obsm["X_lsi"] = learned(log, "out-of-fold coordinates", self._out_of_fold, train)
+        return table
 
     def _decomposed(self, train: AnnData, components: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the loadings from the second component on, and the mean cell's part in the first."""
@@ -373,7 +373,7 @@ class Clr:
         counts = source_values(cells).toarray()
         geometric_mean = np.exp(np.log1p(counts).mean(axis=1, keepdims=True))  # (cells, 1)
         x = np.log1p(counts / geometric_mean).astype(np.float32)
-        return _shown(cells, self.columns, self.normalization, x)
+        return _normalized_table(cells, self.columns, self.normalization, x)
 
 
 @dataclass(frozen=True)
@@ -399,7 +399,7 @@ class Continuous:
     def transform(self, cells: AnnData) -> AnnData:
         """Return the values of the chosen features, dense float32."""
         x = source_values(cells)[:, self.columns].toarray()
-        return _shown(cells, self.columns, self.normalization, x)
+        return _normalized_table(cells, self.columns, self.normalization, x)
 
 
 KINDS = {"rna": LogNormalised, "atac": Lsi, "adt": Clr, "continuous": Continuous}
@@ -532,22 +532,22 @@ def _right_singular(x: sparse.csr_matrix, components: int) -> np.ndarray:
     return svd.components_.astype(np.float32)
 
 
-def _shown(
+def _normalized_table(
     cells: AnnData, columns: np.ndarray, normalization: str, x: np.ndarray | sparse.csr_matrix
 ) -> AnnData:
     """Return `cells` with values `x` of the chosen `columns`, and counts and totals if there are any."""
     from anndata import AnnData
 
-    shown = AnnData(
+    table = AnnData(
         X=x,
         obs=pd.DataFrame(index=cells.obs_names.copy()),
         var=pd.DataFrame(index=cells.var_names[columns]),
         uns={"kind": cells.uns["kind"], "normalization": normalization},
     )
     if cells.uns["values"] == "counts":
-        shown.layers["counts"] = source_values(cells)[:, columns]
-        shown.obs["total"] = _library_size(cells).astype(np.float32)
-    return shown
+        table.layers["counts"] = source_values(cells)[:, columns]
+        table.obs["total"] = _library_size(cells).astype(np.float32)
+    return table
 
 
 def _per_cell(chosen: sparse.csr_matrix, cells: AnnData) -> sparse.csr_matrix:

@@ -155,7 +155,7 @@ def file_of_each_cell(names: pd.Index, files: dict[str, pd.Series]) -> np.ndarra
     UserError
         When modalities disagree about a cell: then their lists are in different orders.
     """
-    numbers, differing = _first_said(files, names)
+    numbers, differing = _first_texts(files, names)
     for modality, cells in differing.items():
         if len(cells):
             raise UserError(
@@ -190,7 +190,7 @@ def column_of_cells(
         raise UserError(
             f"{key}: no obs column {name!r}; there are {', '.join(there) or 'none'}{hint}"
         )
-    texts, differing = _first_said(having, cells)
+    texts, differing = _first_texts(having, cells)
     for where, others in differing.items():
         if len(others):
             warn(
@@ -200,7 +200,7 @@ def column_of_cells(
     return texts
 
 
-def _first_said(
+def _first_texts(
     columns: dict[str, pd.Series], cells: pd.Index
 ) -> tuple[pd.Series, dict[str, pd.Index]]:
     """Return the first text of any column for each cell, and column -> cells where it differs."""

@@ -335,12 +335,12 @@ def _transform(
     if options.get("fit_on") == ALL:
         everywhere = np.flatnonzero(division.used & division.has[modality])
         fit_to = _rows(dataset, modality, row_of[everywhere])
-    fitted, shown = Preprocessing.fit_transform(observed, fit_to, **options)
-    shown.obs_names = pd.Index([f"train-{number:06d}" for number in measured.train[modality]])
+    fitted, visible = Preprocessing.fit_transform(observed, fit_to, **options)
+    visible.obs_names = pd.Index([f"train-{number:06d}" for number in measured.train[modality]])
     if by is not None:  # so that train cells can be split in the same way once more
-        shown.obs[by] = categorical(dataset.obs[by].iloc[train])
-    shown.obs["cell_type"] = categorical(types[train])
-    shown.obs["batch"] = categorical(dataset.obs["batch"].iloc[train])
+        visible.obs[by] = categorical(dataset.obs[by].iloc[train])
+    visible.obs["cell_type"] = categorical(types[train])
+    visible.obs["batch"] = categorical(dataset.obs["batch"].iloc[train])
     labelled = observed.obs_names[types[train] != ""]
 
     within = np.flatnonzero(division.has[modality][division.query])
@@ -353,7 +353,7 @@ def _transform(
     else:
         rows, prefix = rng.permutation(len(held)), f"{modality}-query"
         numbers = np.arange(len(held))
-    varied = variation(shown, solution)
+    varied = variation(visible, solution)
     query = solution[rows].copy()
     query.obs_names = pd.Index([f"{prefix}-{number:06d}" for number in numbers])
     query.obs["batch"] = categorical(dataset.obs["batch"].iloc[held[rows]])
@@ -366,7 +366,7 @@ def _transform(
     for column in ("cell_type", "batch"):
         solution.obs[column] = categorical(dataset.obs[column].iloc[held])
     return Transformed(
-        parts={"train": shown, "query": query, "solution": solution},
+        parts={"train": visible, "query": query, "solution": solution},
         places={"train": row_of[train], "query": row_of[held[rows]], "solution": row_of[held]},
         log=[*fitted.log, Learned("cell types shown", labelled, "label")],
         variation=Learned(varied, dataset.obs_names[held], "scale"),

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
+from mudata import MuData
 
 from mosaicbench.data.assemble import assembled, continuous
 from mosaicbench.data.read import r_matrix, raw_file, rda_list
-
-if TYPE_CHECKING:
-    from mudata import MuData
 
 CARD = {
     "label": "breast.TCGA",

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import pandas as pd
+from mudata import MuData
 
 from mosaicbench.data.assemble import assembled, continuous
 from mosaicbench.data.read import r_matrix, raw_file, rda_list, text_table
 from mosaicbench.errors import UserError
-
-if TYPE_CHECKING:
-    from mudata import MuData
 
 CARD = {
     "label": "CLL",
@@ -72,7 +70,6 @@ def load(
         measured,
         cells=patients,
         cell_type=status.loc[patients],
-        batch=["all"] * len(patients),
     )
     listed = set().union(*(table.index for table in tables.values()))
     dataset.uns["cells_dropped"] = len(listed) - len(patients)

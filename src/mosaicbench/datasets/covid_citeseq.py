@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from mudata import MuData
 
 from mosaicbench.data.assemble import assembled
 from mosaicbench.data.read import annotated, measured_by_type, obs_columns, raw_file
-
-if TYPE_CHECKING:
-    from mudata import MuData
 
 CARD = {
     "label": "COVID-19 CITE-seq PBMC",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+
+from mudata import MuData
 
 from mosaicbench.data.assemble import assembled
 from mosaicbench.data.read import PARTS, labels_joined, measurement, mex, raw_file, text_table
-
-if TYPE_CHECKING:
-    from mudata import MuData
 
 CARD = {
     "label": "Hao CITE-seq PBMC",

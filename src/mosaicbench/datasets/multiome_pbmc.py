@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
+from mudata import MuData
 
 from mosaicbench.data.assemble import assembled
 from mosaicbench.data.read import (
@@ -19,10 +20,6 @@ from mosaicbench.data.read import (
     rds_table,
     tenx_h5,
 )
-
-if TYPE_CHECKING:
-    from anndata import AnnData
-    from mudata import MuData
 
 CARD = {
     "label": "10x Multiome PBMC",
@@ -62,7 +59,6 @@ def load(raw: Path, *, cell_type: str = "predicted.id") -> MuData:
         {kind: measurement(modalities[kind], kind, names) for kind in ("rna", "atac")},
         cells=names,
         cell_type=types,
-        batch=["all"] * len(names),
     )
     dataset.uns["labels_matched"] = matched
     return dataset

@@ -6,14 +6,12 @@ import gzip
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from anndata import AnnData
+from mudata import MuData
 
 from mosaicbench.data.assemble import assembled
 from mosaicbench.data.read import annotated, measured_by_type, obs_columns, opened, raw_file
-
-if TYPE_CHECKING:
-    from anndata import AnnData
-    from mudata import MuData
 
 CARD = {
     "label": "NeurIPS 2021 BMMC",

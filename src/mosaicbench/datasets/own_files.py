@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import pandas as pd
+from mudata import MuData
 
 from mosaicbench.data.assemble import assembled
 from mosaicbench.data.own_files import (
@@ -18,9 +19,6 @@ from mosaicbench.data.own_files import (
     read_modalities,
 )
 from mosaicbench.errors import UserError
-
-if TYPE_CHECKING:
-    from mudata import MuData
 
 CARD = {
     "label": "Own files",

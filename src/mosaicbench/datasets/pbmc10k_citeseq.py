@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from mudata import MuData
 from scipy import sparse
 
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.read import labels_joined, opened, raw_file, text_table
-
-if TYPE_CHECKING:
-    from mudata import MuData
 
 CARD = {
     "label": "PBMC 10k CITE-seq",
@@ -47,7 +44,6 @@ def load(raw: Path) -> MuData:
         },
         cells=rna.columns,
         cell_type=["" if name == "unknown" else name for name in types],
-        batch=["all"] * rna.shape[1],
     )
     dataset.uns["labels_matched"] = matched
     return dataset

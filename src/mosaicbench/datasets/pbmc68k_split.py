@@ -7,14 +7,12 @@ on real cells, without a network.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
+from mudata import MuData
 
 from mosaicbench.data.assemble import Measurement, assembled
-
-if TYPE_CHECKING:
-    from mudata import MuData
 
 CARD = {
     "label": "PBMC 68k, split",

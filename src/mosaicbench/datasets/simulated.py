@@ -19,17 +19,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
+from mudata import MuData
 from scipy import sparse
 
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.errors import UserError
-
-if TYPE_CHECKING:
-    from mudata import MuData
 
 CARD = {
     "label": "Simulated",
@@ -118,7 +116,7 @@ def load(
         measured[modality] = Measurement(
             measure[modality](log_rate, (cells, features), stream), names, modality
         )
-        private_factors[modality] = w.astype(np.float32)
+        private_factors[modality] = w
         driven[modality] = pd.Series(np.any(of_shared != 0, axis=0), index=names)
 
     dataset = assembled(
@@ -127,12 +125,17 @@ def load(
         cell_type=[f"type-{label:02d}" for label in types],
         batch=[f"batch-{label:02d}" for label in batch],
     )
+    return with_truth(dataset, s, private_factors, driven)
+
+
+def with_truth(
+    dataset: MuData, s: np.ndarray, private: dict[str, np.ndarray], driven: dict[str, pd.Series]
+) -> MuData:
+    """Add shared factors, and each modality's private factors and features that shared ones drive."""
     dataset.obsm["shared_factors"] = s.astype(np.float32)
-    for modality, w in private_factors.items():
-        dataset[modality].obsm["private_factors"] = w
-        dataset[modality].var["shared_driven"] = (
-            driven[modality].loc[dataset[modality].var_names].to_numpy()
-        )
+    for modality, cells in dataset.mod.items():
+        cells.obsm["private_factors"] = private[modality].astype(np.float32)
+        cells.var["shared_driven"] = driven[modality].loc[cells.var_names].to_numpy()
     return dataset
 
 

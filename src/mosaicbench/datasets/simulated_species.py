@@ -10,9 +10,10 @@ one cell in both species: this is the truth.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
+from mudata import MuData
 
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.datasets.simulated import (
@@ -21,9 +22,6 @@ from mosaicbench.datasets.simulated import (
     normalised,
     typed_factors,
 )
-
-if TYPE_CHECKING:
-    from mudata import MuData
 
 CARD = {
     "label": "Simulated species",
@@ -89,7 +87,6 @@ def load(
         measured,
         cells=[f"cell-{cell:06d}" for cell in range(cells)],
         cell_type=[f"type-{label:02d}" for label in types],
-        batch=["all"] * cells,
     )
     dataset.obsm["shared_factors"] = s.astype(np.float32)
     return dataset

@@ -11,15 +11,15 @@ private features change nothing in the others.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
+import pandas as pd
+from mudata import MuData
 
 from mosaicbench.data.assemble import Measurement, assembled
+from mosaicbench.datasets.simulated import with_truth
 from mosaicbench.errors import UserError
-
-if TYPE_CHECKING:
-    from mudata import MuData
 
 CARD = {
     "label": "Gaussian processes",
@@ -92,25 +92,18 @@ def load(
         x += (
             noise * np.random.default_rng([seed, stream, 1]).standard_normal(x.T.shape).T
         )  # (cells, features)
-        driven[modality] = np.arange(x.shape[1]) < shared_features
-        names = [
-            f"{modality}-{'shared' if of else 'private'}-{j:04d}"
-            for j, of in enumerate(driven[modality])
-        ]
+        of_s = np.arange(x.shape[1]) < shared_features
+        names = [f"{modality}-{'shared' if of else 'private'}-{j:04d}" for j, of in enumerate(of_s)]
+        driven[modality] = pd.Series(of_s, index=names)
         measured[modality] = Measurement(x, names, "continuous", "continuous")
-        factors[modality] = w.astype(np.float32)
+        factors[modality] = w
 
     dataset = assembled(
         measured,
         cells=[f"cell-{cell:06d}" for cell in range(cells)],
         cell_type=np.where(s[:, 0] > 0, "positive", "negative"),
-        batch=["all"] * cells,
     )
-    dataset.obsm["shared_factors"] = s.astype(np.float32)
-    for modality, w in factors.items():
-        dataset[modality].obsm["private_factors"] = w
-        dataset[modality].var["shared_driven"] = driven[modality]
-    return dataset
+    return with_truth(dataset, s, factors, driven)
 
 
 def _root(factors: np.ndarray) -> np.ndarray:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from mudata import MuData
 
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.read import check_columns, opened, raw_file, text_table
 from mosaicbench.errors import UserError
-
-if TYPE_CHECKING:
-    from mudata import MuData
 
 CARD = {
     "label": "TCGA BRCA",
@@ -74,9 +71,7 @@ def load(
             fractions = np.clip(values, SMALLEST, 1 - SMALLEST)
             values = np.log(fractions / (1 - fractions))
         measured[modality] = Measurement(values, names, "continuous", "continuous")
-    return assembled(
-        measured, cells=samples, cell_type=status.loc[samples], batch=["all"] * len(samples)
-    )
+    return assembled(measured, cells=samples, cell_type=status.loc[samples])
 
 
 def _features(file: Path, samples: pd.Index) -> tuple[np.ndarray, list[str]]:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from mudata import MuData
 from scipy import sparse
 
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.read import opened, raw_file, text_table
-
-if TYPE_CHECKING:
-    from mudata import MuData
 
 CARD = {
     "label": "TEA-seq, Matilda's copy",
@@ -39,7 +36,7 @@ def load(raw: Path) -> MuData:
         path = raw_file(raw, f"train_{kind}.h5")
         cells, measured[kind] = opened(path, lambda file, kind=kind: _matrix(file, kind))
     types = text_table(raw_file(raw, "train_cty.csv"))["x"]
-    return assembled(measured, cells=cells, cell_type=types, batch=["all"] * len(types))
+    return assembled(measured, cells=cells, cell_type=types)
 
 
 def _matrix(path: Path, kind: str) -> tuple[list[str], Measurement]:
