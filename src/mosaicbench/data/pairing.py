@@ -104,6 +104,10 @@ def mosaic(
             "blocks: [[rna, adt], [rna, atac]]"
         )
     if blocks is None:
+        if fractions is not None:
+            raise UserError(
+                "fractions: these are the sizes of blocks; give blocks too, or leave them out"
+            )
         if not 0 <= paired_fraction <= 1:
             raise UserError(f"paired_fraction: must be between 0 and 1, found {paired_fraction}")
         design = [tuple(modalities), *((modality,) for modality in modalities)]
