@@ -23,6 +23,11 @@ def cut_small(dataset, kind: str, folder: Path, seed: int = 0, **options) -> Pat
     return folder
 
 
+def cut(dataset, kind: str = "paired", seed: int = 0, **options) -> dict:
+    """Return a split of any dataset, called d/s."""
+    return make_split(dataset, dataset_name="d", scenario="s", kind=kind, seed=seed, **options)
+
+
 def linked(dataset, table: Path):
     """Return a dataset in which the features of its first two modalities are linked one by one, by a table that is written."""
     (first, cells), (second, others), *_ = dataset.mod.items()

@@ -47,14 +47,6 @@ def file(tmp_path):
     return path
 
 
-def rewritten(file, change):
-    """Write the file anew after a change."""
-    with pytest.warns(UserWarning, match="not unique"):
-        whole = anndata.read_h5ad(file)
-    changed = change(whole)
-    changed.write_h5ad(file)
-
-
 def test_one_matrix_becomes_two_modalities_of_the_same_cells(file):
     whole = covid_citeseq.load(file.parent)
     with pytest.warns(UserWarning, match="not unique"):
@@ -87,27 +79,6 @@ def test_what_is_prepared_keeps_controls_and_links_names_with_their_targets(file
         made, "rna", "adt"
     ).toarray()  # CD14 with CD14, CD3E with CD3, the control with nothing
     assert linked.tolist() == [[0, 0, 1], [0, 0, 0], [1, 0, 0], [0, 0, 0]]
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (
-            lambda whole: _without(whole, "Donor"),
-            "obs: no column 'Donor'; there are cohort",
-        ),
-        (lambda whole: _without(whole, "mergedcelltype"), "no column 'mergedcelltype'"),
-    ],
-)
-def test_another_file_is_refused(file, change, message):
-    rewritten(file, change)
-    with pytest.raises(UserError, match=message):
-        covid_citeseq.load(file.parent)
-
-
-def _without(whole, column):
-    del whole.obs[column]
-    return whole
 
 
 def test_an_absent_file_is_named(tmp_path):

@@ -1,12 +1,11 @@
 """Real cells inside the package, and the small sets they are made of: what is there, and that it is what the registry says."""
 
-import hashlib
-
 import numpy as np
 import pytest
 import rebuild_embedded
 import yaml
 from faulty_server import serving
+from mosaicbench_splits import cut
 from scipy import sparse, stats
 
 from mosaicbench.commands import fetch, prepare
@@ -14,8 +13,6 @@ from mosaicbench.config import registry
 from mosaicbench.data import embedded
 from mosaicbench.data.labels_qc import curated
 from mosaicbench.data.normalize import Preprocessing
-from mosaicbench.data.split import make_split
-from mosaicbench.datasets import covid_citeseq
 from mosaicbench.files.dataset import links_between, read_dataset
 
 # name -> cells, features, types after merging, types as published, cells without a merged label
@@ -89,50 +86,8 @@ def test_every_merged_type_was_published():
         assert rows["published"].is_unique
 
 
-def test_together_they_are_small_and_their_origin_stands_beside_them():
-    files = {path.name: path.stat().st_size for path in embedded.FOLDER.iterdir()}
-    assert sum(files.values()) < 4_000_000
-    readme = (embedded.FOLDER / "README.md").read_text()
-    for name in SETS:
-        assert hashlib.sha256((embedded.FOLDER / f"{name}.npz").read_bytes()).hexdigest() in readme
-    assert {name for name in files if name.startswith("LICENSE.")} == {
-        "LICENSE.M3",
-        "LICENSE.openproblems",
-        "LICENSE.scMoMaT",
-        "LICENSE.Matilda",
-    }
-    assert all(licence in readme for licence in files if licence.startswith("LICENSE."))
-
-
-def test_each_sample_gives_its_share_and_names_of_both_modalities_stay_apart(published):
-    """3,000 of 30,534 cells: no sample is off its share by a cell; CD14 the gene is not CD14 the protein."""
-    whole = covid_citeseq.load(published("covid_citeseq"))
-    small = embedded.load("covid_citeseq_small", cell_type="published")
-    shares = whole.obs["sample"].value_counts() * 3000 / whole.n_obs
-    assert ((small.obs["sample"].value_counts() - shares).abs() < 1).all()
-    both = set(small["rna"].var_names) & set(small["adt"].var_names)
-    assert len(both) == 23
-    kept = whole.obs_names.get_indexer(small.obs_names)
-    for modality in ("rna", "adt"):
-        found = small[modality][:, "CD14"].layers["counts"].toarray()
-        assert np.array_equal(found, whole[modality][kept, "CD14"].layers["counts"].toarray())
-    assert (
-        whole["rna"][:, "CD14"].layers["counts"].sum()
-        != whole["adt"][:, "CD14"].layers["counts"].sum()
-    )
-    for column in ("cell_type", "batch", "donor", "sample", "condition"):
-        assert list(small.obs[column]) == list(whole.obs[column].iloc[kept])
-
-
 def test_a_donor_can_be_held_out_and_the_audit_says_who_chose_the_genes():
-    parts = make_split(
-        embedded.load("covid_citeseq_small"),
-        dataset_name="d",
-        scenario="s",
-        kind="paired",
-        seed=3,
-        split={"by": "donor"},
-    )
+    parts = cut(embedded.load("covid_citeseq_small"), seed=3, split={"by": "donor"})
     assert len(set(parts["train"]["rna"].obs["donor"])) == 42
     audit = parts["solution"].uns["audit"]
     (row,) = audit[(audit["role"] == "design") & (audit["modality"] == "rna")].to_dict("records")

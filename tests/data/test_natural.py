@@ -18,11 +18,9 @@ from mosaicbench.datasets import own_files, simulated
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import read_dataset
 from mosaicbench.files.splits import as_split, as_truth, read_split
-from mosaicbench.methods.controls import Oracle, RandomLatent
-from mosaicbench.methods.mvae import MVAE
+from mosaicbench.methods.controls import Oracle
 from mosaicbench.scoring.run_data import RunData
 from mosaicbench.scoring.scorer import score as scores_of
-from mosaicbench.stats.means import headline
 
 SPANS = {  # modality -> the cells, of 360, that its file holds
     "apart": {"rna": (0, 120), "atac": (120, 240), "adt": (240, 360)},
@@ -177,14 +175,6 @@ def test_paired_takes_cells_with_all_modalities_and_the_audit_says_who_is_left_o
     assert sum(blocks.values()) == 360 - 36
 
 
-@pytest.mark.parametrize("kind", ["paired", "mosaic"])
-def test_a_kind_that_needs_shared_cells_names_dataset_key_and_remedy(simulation, tmp_path, kind):
-    dataset = own_files.load(None, path=files_of(simulation, tmp_path, SPANS["apart"]))
-    message = f"scenarios.{kind}.kind: {kind} needs cells .* dataset 'mine' has none; no cell has two .*datasets.mine.path"
-    with pytest.raises(UserError, match=message):
-        parts_of(dataset, kind, **({"paired_fraction": 0.5} if kind == "mosaic" else {}))
-
-
 def test_held_out_groups_are_whole_whatever_their_cells_have(simulation, tmp_path):
     dataset = own_files.load(None, path=files_of(simulation, tmp_path, SPANS["in part"]))
     dataset.obs["donor"] = pd.Categorical(np.where(np.arange(dataset.n_obs) % 3, "one", "other"))
@@ -237,15 +227,6 @@ def test_a_column_comes_from_whichever_table_says_something_of_a_cell():
     tables["adt"].loc["a"] = "other"
     with pytest.warns(DataWarning, match="cell_type: adt says another 't' of 1 cells"):
         assert list(column_of_cells("cell_type", "t", tables, cells=pd.Index(["a"]))) == ["x"]
-
-
-def test_names_that_agree_by_chance_are_warned_about(simulation, tmp_path):
-    spans = {"rna": (0, 200), "adt": (195, 360)}
-    with pytest.warns(
-        DataWarning,
-        match="only 5 of 360 cells .* no barcode means different cells in two files: put the sample",
-    ):
-        own_files.load(None, path=files_of(simulation, tmp_path, spans))
 
 
 def test_patterns_are_told_apart_most_modalities_first():
@@ -304,28 +285,6 @@ def test_scores_that_need_partners_are_of_cells_that_have_them(own):
     assert name != "in part" or len(joint) == 12
 
 
-def test_mixing_without_partners_compares_as_many_cells_of_each_type(simulation, tmp_path):
-    spans = {"rna": (0, 240), "adt": (240, 360)}
-    parts = parts_of(
-        own_files.load(None, path=files_of(simulation, tmp_path, spans), cell_type="type")
-    )
-    gives = ("joint", "single")
-    perfect, nothing = (
-        scores_of(evidence(parts, method, gives), GROUPS).scores
-        for method in (Oracle(), RandomLatent())
-    )
-    perfect, nothing = (
-        table.set_index(["metric", "direction"])["value"] for table in (perfect, nothing)
-    )
-    assert perfect["modality_mixing", "rna->adt"] == pytest.approx(0.5, abs=0.1)
-    assert perfect["modality_mixing", "rna->adt"] == perfect["modality_mixing", "adt->rna"]
-    assert (
-        perfect["label_transfer_accuracy", "rna->adt"]
-        == 1
-        > nothing["label_transfer_accuracy", "rna->adt"] + 0.3
-    )
-
-
 def test_matched_cells_are_as_many_of_each_type_whichever_modality_comes_first():
     from mosaicbench.scoring.metric_inputs import matched_by_type
 
@@ -358,30 +317,6 @@ def test_types_are_matched_only_where_both_modalities_show_some(of_rna, of_adt):
         assert np.isfinite(values["modality_mixing", direction]) and np.isfinite(
             values["modality_probe", direction]
         )
-
-
-def test_a_direction_without_partners_is_no_direction_of_a_mean():
-    rows = [
-        ("foscttm", d, v, s)
-        for d, v, s in (("rna->adt", 0.1, "ok"), ("rna->atac", np.nan, "not_applicable"))
-    ]
-    scores = pd.DataFrame(rows, columns=["metric", "direction", "value", "status"])
-    scores = scores.assign(dataset="d", scenario="s", run="r", seed=0, normalization="-")
-    assert headline(scores)[["mean", "directions", "of_directions"]].to_numpy().tolist() == [
-        [0.1, 1, 1]
-    ]
-    assert headline(scores.iloc[1:]).empty
-
-
-def test_a_model_trains_on_what_there_is(simulation, tmp_path):
-    spans = {"rna": (0, 240), "adt": (120, 360)}
-    parts = parts_of(
-        own_files.load(None, path=files_of(simulation, tmp_path, spans), cell_type="type")
-    )
-    found = scores_of(evidence(parts, MVAE(max_epochs=3, hidden=16, latent=4)), GROUPS)
-    values = found.scores.set_index(["metric", "direction"])["value"]
-    assert np.isfinite(values["foscttm", "rna->adt"])
-    assert not found.without_partners
 
 
 # --- through the commands ------------------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """Data with odd names or that lie: refused or warned about by name and with what to do, or carried intact to tables."""
 
-import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +14,6 @@ from mosaicbench.datasets import own_files
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import read_dataset
 from mosaicbench.files.tables import read_table, write_table
-from mosaicbench.inference.measured import opened as shown
 
 CELLS = 60
 
@@ -48,7 +46,7 @@ def loaded(folder, rna, adt=None, **options):
     )
 
 
-@pytest.mark.parametrize("name", ["joint", "a/b", "", "/abs", "a->b", " x", "x\n", "..", 1])
+@pytest.mark.parametrize("name", ["joint", "a/b", "", "a->b", " x", "x\n", ".."])
 def test_a_modality_that_cannot_be_carried_is_refused(name):
     with pytest.raises(UserError, match="modality .*(choose another|use letters)"):
         _check_name(name)
@@ -79,33 +77,7 @@ def test_a_cell_called_na_in_a_csv_keeps_its_name(tmp_path):
     assert list(read.csv_counts(tmp_path / "rna.csv", index="cell").obs_names) == ["NA", "null"]
 
 
-def test_links_of_modalities_with_a_hyphen_are_told(tmp_path, capsys):
-    parts = {"rna-5p": annotated(counts(6), names=["CD3E", "CD4", "CD8A", "CD19", "MS4A1", "LYZ"])}
-    parts |= {
-        "adt-b": annotated(
-            counts(8, seed=1, scale=5), names=["CD3", "CD4", "CD8", "CD19", "CD20", "x", "y", "z"]
-        )
-    }
-    options = {"path": written(tmp_path, parts), "kinds": {"rna-5p": "rna", "adt-b": "adt"}}
-    prepare.main(dataset="hyphens", loader="own_files", options=options, output=tmp_path / "x.h5mu")
-    assert "links rna-5p-adt-b" in capsys.readouterr().err
-
-
 # --- files of another kind ----------------------------------------------------------------------
-
-
-def test_an_unknown_encoding_is_one_message(tmp_path):
-    path = written(
-        tmp_path, {"rna": annotated(counts(6)), "adt": annotated(counts(8, seed=1, scale=5))}
-    )
-    with h5py.File(path["rna"], "r+") as file:
-        file["X"].attrs["encoding-type"] = "of tomorrow"
-    with pytest.raises(UserError, match=r"0.h5ad: cannot be read.*of tomorrow"):
-        own_files.load(None, path=path)
-    with h5py.File(path["adt"], "r+") as file:
-        file["obs"].attrs["encoding-type"] = "of tomorrow"
-    with pytest.raises(UserError, match=r"1.h5ad: cannot be read as .h5ad.*of tomorrow"):
-        shown(path["adt"])
 
 
 def test_an_h5mu_named_h5ad_and_the_reverse_say_so(tmp_path):
@@ -114,16 +86,12 @@ def test_an_h5mu_named_h5ad_and_the_reverse_say_so(tmp_path):
     parts = {"rna": annotated(counts(6)), "adt": annotated(counts(8, seed=1, scale=5))}
     mudata.MuData(parts).write_h5mu(tmp_path / "both.h5mu")
     (tmp_path / "both.h5mu").rename(tmp_path / "both.h5ad")
-    with pytest.raises(
-        UserError, match=r"both.h5ad: holds a MuData, of several modalities; name it .h5mu"
-    ):
+    with pytest.raises(UserError, match=r"both.h5ad: holds a MuData; name a MuData .h5mu"):
         own_files.load(
             None, path={"rna": str(tmp_path / "both.h5ad"), "adt": str(tmp_path / "both.h5ad")}
         )
     parts["rna"].write_h5ad(tmp_path / "one.h5mu")
-    with pytest.raises(
-        UserError, match=r"one.h5mu: holds no MuData; if it is an AnnData, name it .h5ad"
-    ):
+    with pytest.raises(UserError, match=r"one.h5mu: holds no MuData; .*an AnnData .h5ad"):
         own_files.load(None, path=str(tmp_path / "one.h5mu"))
 
 
@@ -145,18 +113,7 @@ def test_small_raw_counts_are_not_taken_for_logarithms(tmp_path, recwarn):
     assert not [warning for warning in recwarn if "logarithms" in str(warning.message)]
 
 
-def test_unlabelled_that_names_every_type_is_told(tmp_path):
-    dataset = loaded(tmp_path, annotated(counts(6)))
-    with pytest.warns(DataWarning, match="unknown_labels: names every cell type"):
-        curated(dataset, unknown_labels=["a", "b"])
-
-
 # --- messages that name what is to blame ----------------------------------------------------------------------------------
-
-
-def test_an_unknown_group_names_its_key(tmp_path):
-    with pytest.raises(UserError, match="^groups: no obs column 'x'"):
-        loaded(tmp_path, annotated(counts(6)), groups=["x"])
 
 
 def test_a_modality_of_one_feature_is_refused_where_it_is_read(tmp_path):

@@ -1,18 +1,14 @@
 """Whole splits: query values of another scale than train values, and transforms that query cells had a part in, are found."""
 
-from collections import defaultdict
-
 import numpy as np
 import pytest
-from made_up_scores import ROSTER
+from mosaicbench_splits import cut
 
 from mosaicbench.data import embedded
-from mosaicbench.data.normalize import KINDS, OF_ALL_KINDS
-from mosaicbench.data.split import inner_split, make_split
+from mosaicbench.data.normalize import KINDS
+from mosaicbench.data.split import inner_split
 from mosaicbench.errors import UserError
 from mosaicbench.files.splits import space_values
-from mosaicbench.report.page.failures import sanity_checks
-from mosaicbench.report.theme import Theme
 from mosaicbench.stats.sanity import EVERY_RUN, faults_of_splits
 
 RNA = {"rna": {"features": 300}}
@@ -24,10 +20,7 @@ def nuclei():
 
 
 def parts_with(dataset, **options):
-    preprocess = RNA | ({"atac": options} if options else {})
-    return make_split(
-        dataset, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=preprocess
-    )
+    return cut(dataset, preprocess=RNA | ({"atac": options} if options else {}))
 
 
 def faults_with(dataset, **options):
@@ -45,17 +38,13 @@ def test_peaks_in_sample_are_of_another_scale_and_out_of_fold_they_are_not(nucle
 def test_a_batch_of_another_depth_is_of_another_scale(nuclei):
     """Proteins whose query counts have a hundredth of the spread, as of another protocol."""
     dataset = embedded.load("bmmc_cite_small")
-    clean = make_split(
-        dataset, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=RNA
-    )
+    clean = cut(dataset, preprocess=RNA)
     assert len(faults_of_splits([clean["solution"].uns["audit"]])) == 0
     rows = dataset.obs_names.isin(clean["solution"].obs_names)
     counts = dataset["adt"].layers["counts"].toarray()
     counts[rows] = counts[rows].mean(axis=0).round()
     dataset["adt"].layers["counts"] = type(dataset["adt"].layers["counts"])(counts)
-    other = make_split(
-        dataset, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=RNA
-    )
+    other = cut(dataset, preprocess=RNA)
     assert list(faults_of_splits([other["solution"].uns["audit"]])["check"]) == ["scale"]
 
 
@@ -75,19 +64,6 @@ def test_a_transform_of_all_cells_is_a_leak_that_is_named(nuclei):
     assert np.abs(gram - np.diag(np.diag(gram))).max() < 1e-3 * np.diag(gram).max()
 
 
-def test_findings_of_a_split_have_a_row_in_the_report(nuclei):
-    found = faults_of_splits([parts_with(nuclei, out_of_fold=False)["solution"].uns["audit"]])
-    ((row,),) = sanity_checks(
-        found, Theme(display=defaultdict(dict), run_metadata=ROSTER)
-    ).sections.values()
-    assert EVERY_RUN in str(row)
-    assert "query values of atac" in str(row)
-
-
-def test_no_audit_no_finding():
-    assert len(faults_of_splits([])) == 0
-
-
 def test_an_inner_split_has_the_transforms_of_its_split(nuclei):
     options = {"transform": "residuals", "out_of_fold": False, "standardise": False}
     inner = inner_split(parts_with(nuclei, **options)["train"], fraction=0.2, seed=0)
@@ -97,26 +73,10 @@ def test_an_inner_split_has_the_transforms_of_its_split(nuclei):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_options_of_every_kind_are_told(kind, nuclei):
-    with pytest.raises(
-        UserError, match=f"unknown option 'nothing'; there are .*{', '.join(OF_ALL_KINDS)}"
-    ):
-        make_split(
-            nuclei,
-            dataset_name="d",
-            scenario="s",
-            kind="paired",
-            seed=0,
-            preprocess={kind: {"nothing": 1}},
-        )
-    with pytest.raises(
-        UserError, match=f"preprocess.{kind}: fit_on is 'train' or 'all', found 'query'"
-    ):
-        make_split(
-            nuclei,
-            dataset_name="d",
-            scenario="s",
-            kind="paired",
-            seed=0,
-            preprocess={kind: {"fit_on": "query"}},
-        )
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"nothing": 1}, "unknown option 'nothing'"), ({"fit_on": "query"}, "fit_on is .*'query'")],
+)
+def test_wrong_options_of_a_kind_are_refused(kind, options, message, nuclei):
+    with pytest.raises(UserError, match=f"preprocess.{kind}: {message}"):
+        cut(nuclei, preprocess={kind: options})

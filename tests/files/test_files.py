@@ -31,8 +31,6 @@ from mosaicbench.files.scores import SCORE_COLUMNS, read_scores, write_scores
 from mosaicbench.files.splits import (
     as_split,
     read_split,
-    space_values,
-    unstandardised_values,
     write_split,
 )
 
@@ -153,30 +151,6 @@ def test_misaligned_rows_are_refused(written, dataset):
         write_dataset(written / "dataset.h5mu", shuffled)
 
 
-def _set(thing, modality, change):
-    change(thing[modality])
-    return thing
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda cells: cells.layers["lognorm"].data.__setitem__(0, np.nan), "NaN"),
-        (lambda cells: cells.uns.__setitem__("values", "counts"), r'no layers\["counts"\]'),
-        (lambda cells: cells.uns.__setitem__("kind", "protein"), "rna.*atac.*adt"),
-        (
-            lambda cells: setattr(cells, "var_names", ["g"] * cells.n_vars),
-            "duplicated feature names",
-        ),
-    ],
-)
-def test_a_broken_dataset_is_not_written(tmp_path, dataset, change, message):
-    broken = _set(dataset.copy(), "left", change)
-    with pytest.raises(UserError, match=message):
-        write_dataset(tmp_path / "dataset.h5mu", broken)
-    assert not list(tmp_path.iterdir())
-
-
 def test_fractional_or_negative_counts_are_refused_with_the_remedy(tmp_path, dataset):
     broken = dataset.copy()
     broken["left"].layers["counts"] = broken["left"].layers["lognorm"]
@@ -242,13 +216,8 @@ def test_latents_of_train_cells_lie_in_a_file_of_their_own_and_are_read_with_the
 
 
 def test_records_and_scores_know_their_words(tmp_path):
-    with pytest.raises(UserError, match="unknown status 'fine'"):
-        write_record(tmp_path / "run.json", RECORD | {"status": "fine"})
     with pytest.raises(UserError, match="lacks"):
         write_record(tmp_path / "run.json", {"status": "ok"})
-    twice = pd.DataFrame([SCORE, SCORE], columns=SCORE_COLUMNS)
-    with pytest.raises(UserError, match="twice"):
-        write_scores(tmp_path / "scores.tsv", twice)
     (tmp_path / "scores.tsv").write_text("a\tb\n1\t2\n")
     with pytest.raises(UserError, match=r"scores\.tsv: expected the columns"):
         read_scores(tmp_path / "scores.tsv")
@@ -274,11 +243,3 @@ def test_blocks_are_cut_by_what_was_observed(tmp_path, dataset):
     x = split.blocks[0].values["left"]
     assert x.dtype == np.float32
     np.testing.assert_allclose(x.mean(0), 0, atol=0.2)
-
-
-def test_standardising_there_and_back(split):
-    cells = read_split(split / "solution.h5mu", "solution")["left"]
-    restored = unstandardised_values(
-        cells, (space_values(cells) - cells.uns["mean"]) / cells.uns["std"]
-    )
-    np.testing.assert_allclose(restored, space_values(cells), atol=1e-5)

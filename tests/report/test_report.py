@@ -360,7 +360,7 @@ def test_report_says_what_both_sides_share_and_what_balances_the_design(results,
     names = [f"c{i}" for i in range(20)]
     obs = pd.DataFrame({"batch": list("xy" * 10), "donor": list("abcd" * 5)}, index=names)
     others = [("-", Learned("hidden cell types balance the design", obs.index[6:], "design"))]
-    audit = audit_table(obs, np.arange(20) < 6, {}, stratified=True, others=others)
+    audit = audit_table(obs, np.arange(20) < 6, others, stratified=True)
     folder = Results(tmp_path)
     write_table(f"{folder.split('pair', 'paired', 0)}/audit.tsv", audit)
     audits = read_audits(folder, results.tables["runs"])

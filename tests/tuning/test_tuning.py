@@ -20,9 +20,9 @@ from mosaicbench.data.split import inner_split, make_split
 from mosaicbench.datasets import simulated
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
-from mosaicbench.files.best import KEYS, read_best, write_best
+from mosaicbench.files.best import read_best, write_best
 from mosaicbench.files.splits import read_split, space_values, write_split
-from mosaicbench.files.trials import read_trials
+from mosaicbench.files.tables import read_table
 from mosaicbench.tuning import search
 from mosaicbench.tuning.objective import metrics_of, value_of
 from mosaicbench.tuning.search import RANDOM, best_of, settings_of
@@ -254,7 +254,7 @@ def test_a_search_fits_scores_and_tells_what_was_best(job):
     )
     assert done.returncode == 0, done.stderr
     assert "trial 3 of 3: ok, objective" in done.stderr
-    trials = read_trials(job["output"] / "trials.tsv")
+    trials = read_table(job["output"] / "trials.tsv")
     best = read_best(job["output"] / "best.json", job["identity"])
     assert list(trials["status"]) == ["ok"] * 3
     assert list(trials.columns[-1:]) == ["latent"]  # what the run states stays as it is
@@ -328,7 +328,7 @@ def test_a_killed_search_goes_on_and_ends_as_if_it_had_not_been(job, monkeypatch
 
 def test_failures_are_trials(job, monkeypatch):
     tune.main(**job | {"limits": {"minutes": 0, "memory_mb": 8000}, "trials": 2})
-    trials, best = read_trials(job["output"] / "trials.tsv"), read_best(job["output"] / "best.json")
+    trials, best = read_table(job["output"] / "trials.tsv"), read_best(job["output"] / "best.json")
     assert list(trials["status"]) == ["timeout", "timeout"]
     assert trials["message"].str.contains("minutes").all()
     expected = {"hyperparameters": {}, "best": None, "ended": 0, "trials": 2}
@@ -401,7 +401,7 @@ def test_a_fit_takes_the_settings_that_were_found(split, tmp_path, monkeypatch):
     place = {"dataset": "small", "scenario": "paired", "run": "cca-tuned"}
     found = [tmp_path / f"{seed}/best.json" for seed in (0, 1)]
     for file, latent in zip(found, (7, 9), strict=True):
-        write_best(file, dict.fromkeys(KEYS, 0) | place | {"hyperparameters": {"latent": latent}})
+        write_best(file, place | {"hyperparameters": {"latent": latent}})
     run = run_of(
         "cca",
         [tmp_path / "a", tmp_path / "b"],

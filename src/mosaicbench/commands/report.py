@@ -7,7 +7,7 @@ from pathlib import Path
 from mosaicbench.catalog import catalog
 from mosaicbench.config import registry
 from mosaicbench.files.atomic import write_text
-from mosaicbench.files.config import read_config
+from mosaicbench.files.identity import read_json
 from mosaicbench.report.citations import bibtex
 from mosaicbench.report.page.report_page import report_page
 from mosaicbench.report.records import read_audits, read_records
@@ -70,7 +70,11 @@ def main(
         When a file is absent or of another kind than its place.
     """
     contents = read_tables(tables)
-    config = config if isinstance(config, dict) else read_config(config)
+    config = (
+        config
+        if isinstance(config, dict)
+        else read_json(config, "run the benchmark to its end first", "run the workflow again")
+    )
     records = [] if results is None else read_records(Results(results), contents["runs"])
     registered = _registered(config)
     papers = {name: facts.get("citation", "") for name, facts in registered.items()}

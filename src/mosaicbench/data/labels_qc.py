@@ -5,9 +5,8 @@ learned from any cell.
 
 `association` makes a dataset by design: the features that tell one cell type from the rest, beside
 a chosen number of those that tell least, as Märtens and Yau (2024) study private variation on real
-data. What is relevant to a binary label stays the same while ever more irrelevant features join it.
-The features are chosen with the label and all cells, query cells included: this makes the dataset,
-as a simulation would, and is no preprocessing. Scores of that label on such data say how methods
+data. The features are chosen with the label and all cells, query cells included: this makes the
+dataset, as a simulation would, and is no preprocessing. Scores of that label say how methods
 compare, not how well the label can be predicted.
 """
 
@@ -31,7 +30,8 @@ from mosaicbench.data.assemble import (
     seen_in,
     source_values,
 )
-from mosaicbench.data.checks import check_labels, warn
+from mosaicbench.data.checks import check_labels
+from mosaicbench.data.normalize import TARGET_SUM
 from mosaicbench.data.read import labels_joined, read_table
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import LINKS, measured_in
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
+THRESHOLDS = ("min_features", "max_features", "min_counts", "max_counts", "max_mito")
 OTHERS = "other"  # the type of all cells that are not of the type of `association`
-TARGET_SUM = 1e4  # counts per cell after normalization
 
 
 def curated(
@@ -67,31 +67,30 @@ def curated(
     raw
         Folder that relative paths start from; None for the working directory.
     labels
-        ``path`` of a .tsv, .csv or .rds table, its columns ``barcode`` (by default the first
-        column, or R's row names) and ``column``; ``suffix``, an ending to add to its barcodes;
-        ``remove``, an ending to take off first.
+        ``path`` of a .tsv, .csv or .rds table, its columns ``barcode`` (by default the first column, or
+        R's row names) and ``column``; ``suffix``, an ending to add to its barcodes; ``remove``, an
+        ending to take off first.
     unknown_labels
-        Cell types that mean "unknown"; their cells stay, without a label. A name that does not
-        occur is refused: a misspelt one would silently become a cell type.
+        Cell types that mean "unknown"; their cells stay, without a label.
     dropped_types
         Cell types whose cells are dropped, such as doublets.
     qc
         modality -> thresholds a cell must meet: ``min_features``, ``max_features`` (genes, peaks or
-        proteins seen), ``min_counts``, ``max_counts`` (their sum), ``max_mito`` (fraction of counts
-        in genes called MT-, between 0 and 1); and ``min_cells``, in how many of the kept cells a
-        feature must be seen (default 1).
+        proteins seen), ``min_counts``, ``max_counts`` (their sum), ``max_mito`` (fraction of counts in
+        genes called MT-, between 0 and 1); and ``min_cells``, in how many of the kept cells a feature
+        must be seen (default 1).
     association
-        ``cell_type``: the type that is told from all others, which are then called "other"
-        (unlabelled cells stay so); ``relevant``, ``irrelevant``: modality -> number of the most,
-        and of the least, associated features, which ``var`` marks in ``relevant``. Their RNA counts
-        become log-normalised values, with each cell's total over all genes. A modality under
-        neither key keeps all its features.
+        ``cell_type``: the type that is compared with all others, which are then called "other"
+        (unlabelled cells stay so); ``relevant``, ``irrelevant``: modality -> number of the most, and of
+        the least, associated features, which ``var`` marks in ``relevant``. Their RNA counts become
+        log-normalised values, with each cell's total over all genes. A modality under neither key keeps
+        all its features.
     cells
         At most so many cells are kept, of those that passed, drawn at random, always the same.
     links
-        True: peaks and proteins are linked to genes as far as coordinates and antibody names are
-        known; links of the loader stay if nothing can be linked. A path: a table with the columns
-        `modality modality sign`. False: none.
+        True: peaks and proteins are linked to genes as far as coordinates and antibody names allow;
+        links of the loader stay if nothing can be linked. A path: a table with the columns `modality
+        modality sign`. False: no links.
     gtf
         Gene annotation, for peak links where the data have no gene coordinates.
     upstream
@@ -100,8 +99,8 @@ def curated(
     Returns
     -------
     MuData
-        ``uns["curation"]``: ``dropped`` (reason -> cells that it applies to; a cell may have
-        several), ``labels_matched``.
+        ``uns["curation"]``: ``dropped`` (reason -> cells that it applies to; a cell may have several),
+        ``labels_matched``.
 
     Raises
     ------
@@ -116,13 +115,7 @@ def curated(
         types, notes["labels_matched"] = _joined_labels(dataset.obs_names, folder, **labels)
     _check_types("unknown_labels", unknown_labels, types)
     _check_types("dropped_types", dropped_types, types)
-    any_known = bool(np.any(types != ""))
     types = np.where(np.isin(types.astype(str), [str(name) for name in unknown_labels]), "", types)
-    if any_known and not np.any(types != ""):
-        warn(
-            "unknown_labels: names every cell type, so no cell has a label; leave out those that "
-            "are known"
-        )
     keep, min_cells = _kept(dataset, types, dropped_types, qc or {}, cells, notes["dropped"])
     dataset = rewrapped(dataset)
     dataset.obs["cell_type"] = categorical(types)
@@ -177,7 +170,7 @@ def _kept(
     cells: int | None,
     dropped: dict[str, int],
 ) -> tuple[np.ndarray, dict[str, int]]:
-    """Return a mask of the cells to keep and each modality's min_cells; count the others by reason."""
+    """Return a mask of the cells to keep, and the min_cells of each modality; count others by reason."""
     keep = np.ones(dataset.n_obs, dtype=bool)
     for name in dropped_types:
         keep &= types != str(name)
@@ -185,11 +178,14 @@ def _kept(
     min_cells = {}
     _check_modalities("qc", qc, dataset)
     for modality, thresholds in qc.items():
-        check_options(_failing, thresholds, f"qc.{modality}", others=["min_cells"])
-        of_cells = dict(thresholds)
-        min_cells[modality] = of_cells.pop("min_cells", 1)
+        if unknown := sorted({*thresholds} - {*THRESHOLDS, "min_cells"}):
+            raise UserError(
+                f"qc.{modality}: unknown option {unknown[0]!r}; there are "
+                f"{', '.join(THRESHOLDS)}, min_cells"
+            )
+        min_cells[modality] = thresholds.get("min_cells", 1)
         measured = np.flatnonzero(measured_in(dataset)[modality])
-        for reason, failing in _failing(dataset[modality], modality, **of_cells).items():
+        for reason, failing in _failing(dataset[modality], modality, thresholds).items():
             keep[measured[failing]] = False
             dropped[reason] = int(failing.sum())
     if not keep.any():
@@ -215,71 +211,47 @@ def _check_modalities(key: str, given: dict, dataset: MuData) -> None:
         raise UserError(f"{key}: no modality {unknown[0]!r}; there are {', '.join(dataset.mod)}")
 
 
-def _failing(
-    cells: AnnData,
-    modality: str,
-    *,
-    min_features: int | None = None,
-    max_features: int | None = None,
-    min_counts: int | None = None,
-    max_counts: int | None = None,
-    max_mito: float | None = None,
-) -> dict[str, np.ndarray]:
+def _failing(cells: AnnData, modality: str, thresholds: dict) -> dict[str, np.ndarray]:
     """Return reason -> (cells,) mask of those that do not meet a threshold."""
-    of_counts = {"min_counts": min_counts, "max_counts": max_counts, "max_mito": max_mito}
-    wanted = [name for name, threshold in of_counts.items() if threshold is not None]
-    if wanted and cells.uns["values"] != "counts":
-        raise UserError(
-            f"qc.{modality}.{wanted[0]}: this modality has no counts; use min_features or "
-            "max_features"
-        )
     values = source_values(cells)
-    features = np.diff(values.indptr)
-    counts = np.asarray(values.sum(axis=1), dtype=np.float64).ravel()
-    mito = None if max_mito is None else _mitochondrial(cells, modality, values, counts)
-    thresholds = {
-        "min_features": (min_features, np.less, features),
-        "max_features": (max_features, np.greater, features),
-        "min_counts": (min_counts, np.less, counts),
-        "max_counts": (max_counts, np.greater, counts),
-        "max_mito": (max_mito, np.greater, mito),
-    }
-    return {
-        f"{modality} {name} {threshold}": fails(measure, threshold)
-        for name, (threshold, fails, measure) in thresholds.items()
-        if threshold is not None
-    }
-
-
-def _mitochondrial(
-    cells: AnnData, modality: str, values: sparse.csr_matrix, counts: np.ndarray
-) -> np.ndarray:
-    """Return the fraction of each cell's counts in genes called MT-."""
     genes = cells.var_names.str.upper().str.startswith("MT-")
-    if not genes.any():
-        raise UserError(
-            f"qc.{modality}.max_mito: no gene's name begins with MT-, so there is no mitochondrial "
-            "fraction"
-        )
-    return np.asarray(values[:, genes].sum(axis=1), dtype=np.float64).ravel() / np.maximum(
-        counts, 1
+    counts, of_mito = (
+        np.asarray(part.sum(axis=1), dtype=np.float64).ravel()
+        for part in (values, values[:, genes])
     )
+    measures = {
+        "features": np.diff(values.indptr),
+        "counts": counts,
+        "mito": of_mito / np.maximum(counts, 1),
+    }
+    failing = {}
+    for name in THRESHOLDS:
+        if (threshold := thresholds.get(name)) is None:
+            continue
+        side, what = name.split("_")
+        if what != "features" and cells.uns["values"] != "counts":
+            raise UserError(
+                f"qc.{modality}.{name}: this modality has no counts; use min_features or "
+                "max_features"
+            )
+        if what == "mito" and not genes.any():
+            raise UserError(
+                f"qc.{modality}.{name}: no gene's name begins with MT-, so there is no "
+                "mitochondrial fraction"
+            )
+        fails = np.less if side == "min" else np.greater
+        failing[f"{modality} {name} {threshold}"] = fails(measures[what], threshold)
+    return failing
 
 
 def _subset(dataset: MuData, keep: np.ndarray, min_cells: dict[str, int]) -> MuData:
-    """Return the kept cells, without the features that too few of them show."""
     modalities = {}
     in_modality = measured_in(dataset)
     for modality, cells in dataset.mod.items():
         kept = cells[keep[in_modality[modality]]].copy()
-        if not kept.n_obs:
-            raise UserError(
-                f"qc: no cell of modality {modality!r} is left; loosen the thresholds, or leave "
-                "the modality out"
-            )
         least = min_cells.get(modality, 1)
         columns = seen_in(source_values(kept)) >= least
-        if columns.sum() < min(2, kept.n_vars):
+        if columns.sum() < 2:
             raise UserError(
                 f"qc.{modality}: {columns.sum()} features are seen in at least {least} of the "
                 f"{kept.n_obs} cells kept, and methods need two; loosen min_cells or the thresholds"
@@ -306,11 +278,10 @@ def _by_association(
     types, wanted = np.asarray(dataset.obs["cell_type"], dtype=object), str(cell_type)
     _check_types("association.cell_type", [wanted], types)
     relevant, irrelevant = relevant or {}, irrelevant or {}
-    _check_modalities("association.relevant", relevant, dataset)
-    _check_modalities("association.irrelevant", irrelevant, dataset)
+    _check_modalities("association", relevant | irrelevant, dataset)
     two = np.where((types == wanted) | (types == ""), types, OTHERS)
     modalities = dict(dataset.mod)
-    for modality in {**relevant, **irrelevant}:
+    for modality in relevant | irrelevant:
         most, least = int(relevant.get(modality, 0)), int(irrelevant.get(modality, 0))
         features = modalities[modality].n_vars
         if not 0 < most + least <= features:
@@ -326,7 +297,6 @@ def _by_association(
 
 
 def _associated(cells: AnnData, types: np.ndarray, wanted: str, most: int, least: int) -> AnnData:
-    """Return a modality's most and least associated features, in the order of the dataset."""
     from sklearn.feature_selection import r_regression
 
     compared = source_values(cells)

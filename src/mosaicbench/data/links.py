@@ -2,15 +2,14 @@
 
 A dataset and every part of a split hold them in ``varp["links"]`` of the MuData: features x features
 over all modalities in order, symmetric, 1 or -1 where linked (negative: the more of one, the less
-of the other). Subsetting features subsets links.
+of the other).
 
 - Peak to gene: the peak overlaps the gene's body or the 2,000 bases upstream of its start, on the
-  gene's strand. Where only Cell Ranger ARC's intervals are known, which are the span of a gene's
-  start sites without strand, that span and the same distance on both sides count. Chromosome,
-  start, end are half-open, as in BED.
-- Protein to gene: ``antibody_targets.tsv``, compiled for the panels in use: a line per target with
-  its names and the genes that make the epitope. Clones of one target ("CD4-1", "CD4-2") share its
-  line, isotype controls have none. A protein called like a gene of the dataset is linked to it.
+  gene's strand. Of Cell Ranger ARC's intervals, which span a gene's start sites without strand, the
+  same distance on both sides counts. Start and end are half-open, as in BED.
+- Protein to gene: ``antibody_targets.tsv`` has a line per target with its names and the genes that
+  make the epitope. Clones of one target ("CD4-1", "CD4-2") share its line, isotype controls have
+  none. A protein called like a gene of the dataset is linked to it.
 - Or the user's table with the columns `modality modality sign`.
 """
 
@@ -49,24 +48,19 @@ def linked(
     Parameters
     ----------
     dataset
-        Modalities with ``uns["kind"]`` and, as far as known, ``var`` columns chrom, start, end,
-        strand, gene_ids.
+        Modalities with ``uns["kind"]`` and, where known, ``var`` columns chrom, start, end, strand,
+        gene_ids; returned itself where nothing can be linked.
     table
         The user's links; nothing else is linked then.
     gtf
         Gene annotation, instead of the gene coordinates of the dataset.
     upstream
         Bases before a gene's start that still count as the gene.
-
-    Returns
-    -------
-    MuData
-        `dataset` itself where nothing could be linked.
     """
     if table is not None:
         pair, links = user_links(table, dataset)
         return with_links(dataset, {pair: (links, f"table {table.name}")})
-    found = {}
+    links_of = {}
     kinds = {modality: cells.uns["kind"] for modality, cells in dataset.mod.items()}
     for rna in (modality for modality, kind in kinds.items() if kind == "rna"):
         for modality, kind in kinds.items():
@@ -79,31 +73,32 @@ def linked(
             else:
                 continue
             if len(links[0]):
-                found[rna, modality] = links, origin
-    return with_links(dataset, found) if found else dataset
+                links_of[rna, modality] = links, origin
+    return with_links(dataset, links_of) if links_of else dataset
 
 
-def with_links(dataset: MuData, found: dict[tuple[str, str], tuple[Links, str]]) -> MuData:
+def with_links(dataset: MuData, links_of: dict[tuple[str, str], tuple[Links, str]]) -> MuData:
     """Return the dataset with these links instead of any others.
 
     Parameters
     ----------
     dataset
         Any modalities.
-    found
+    links_of
         (first, second modality) -> ((positions in first, positions in second, signs), origin).
     """
     start = feature_offsets(dataset)
-    rows = np.concatenate([links[0] + start[first] for (first, _), (links, _) in found.items()])
-    columns = np.concatenate([links[1] + start[other] for (_, other), (links, _) in found.items()])
-    signs = np.concatenate([links[2] for links, _ in found.values()]).astype(np.int8)
+    rows = np.concatenate([links[0] + start[first] for (first, _), (links, _) in links_of.items()])
+    columns = np.concatenate(
+        [links[1] + start[other] for (_, other), (links, _) in links_of.items()]
+    )
+    signs = np.concatenate([links[2] for links, _ in links_of.values()]).astype(np.int8)
     linked_set = _with_half(dataset, rows, columns, signs)
-    linked_set.uns[LINKS] = {"-".join(pair): origin for pair, (_, origin) in found.items()}
+    linked_set.uns[LINKS] = {"-".join(pair): origin for pair, (_, origin) in links_of.items()}
     return linked_set
 
 
 def _with_half(dataset: MuData, rows: np.ndarray, columns: np.ndarray, signs: np.ndarray) -> MuData:
-    """Return the dataset with links at these positions among all features, and their transposes."""
     half = sparse.csr_matrix((signs, (rows, columns)), shape=(dataset.n_vars, dataset.n_vars))
     changed = rewrapped(dataset)
     changed.varp[LINKS] = sparse.csr_matrix(half + half.T)
@@ -126,8 +121,8 @@ def corrupted(
 ) -> MuData:
     """Return the dataset with a fraction of its links replaced by wrong ones.
 
-    A link keeps its sign and one end, the protein or the peak, and gets another gene, drawn from
-    those chosen, with which that end is not linked.
+    A link keeps its sign and one end, the protein or the peak, and gets another gene, drawn from those
+    chosen, with which that end is not linked.
 
     Parameters
     ----------
@@ -136,16 +131,14 @@ def corrupted(
     fraction
         Of the links of chosen features, between 0 and 1, for each pair of modalities.
     chosen
-        modality -> names of the features among which to draw, and whose links to replace. Other
-        links stay as they are.
+        modality -> names of the features among which to draw, and whose links to replace.
     rng
         Draws which links, and what they become.
 
     Raises
     ------
     UserError
-        When the fraction is not between 0 and 1, the dataset has no links, or no wrong link is left
-        to draw.
+        When the fraction is not between 0 and 1, the dataset has no links, or no wrong link is left.
     """
     if not 0 <= fraction <= 1:
         raise UserError(f"corrupted_links: must be between 0 and 1, found {fraction}")
@@ -167,10 +160,7 @@ def corrupted(
 def _partly_wrong(
     links: sparse.coo_matrix, among: np.ndarray, fraction: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return the rows of `links`, a fraction of those in `among` replaced by others of them.
-
-    No column keeps or gets a row with which it was linked before.
-    """
+    """Return the rows of `links`, a fraction of those in `among` replaced by unlinked ones of them."""
     rows, columns = links.row.astype(np.int64), links.col
     taken = set(zip(rows.tolist(), columns.tolist(), strict=True))
     candidates = np.flatnonzero(np.isin(rows, among))
@@ -190,7 +180,7 @@ def _partly_wrong(
 
 
 def gene_activity(counts: sparse.csr_matrix, links: sparse.csr_matrix) -> sparse.csr_matrix:
-    """Return the signed sum of the counts in the peaks linked to each gene.
+    """Return the signed sum of the counts in the peaks linked to each gene, (cells, genes) float32.
 
     Parameters
     ----------
@@ -198,11 +188,6 @@ def gene_activity(counts: sparse.csr_matrix, links: sparse.csr_matrix) -> sparse
         (cells, peaks).
     links
         (genes, peaks), as :func:`.files.links_between` returns them.
-
-    Returns
-    -------
-    csr_matrix
-        (cells, genes) float32; a gene without peaks is 0 in every cell.
     """
     return sparse.csr_matrix(counts @ links.T.astype(np.float32), dtype=np.float32)
 
@@ -223,18 +208,16 @@ def peak_links(genes: pd.DataFrame, peaks: pd.DataFrame, *, upstream: int = 2000
     strand = genes["strand"].to_numpy() if "strand" in genes else np.full(len(genes), "")
     starts = genes["start"].to_numpy() - np.where(strand == "-", 0, upstream)
     ends = genes["end"].to_numpy() + np.where(strand == "+", 0, upstream)
-    near = _placed(genes).assign(
-        start=lambda known: starts[known.index], end=lambda known: ends[known.index]
-    )
-    found = bioframe.overlap(
+    near = _placed(genes)
+    near = near.assign(start=starts[near.index], end=ends[near.index])
+    pairs = bioframe.overlap(
         near, _placed(peaks), how="inner", return_input=False, return_index=True
     )
-    rows, columns = (found[side].to_numpy(dtype=np.int64) for side in ("index", "index_"))
+    rows, columns = (pairs[side].to_numpy(dtype=np.int64) for side in ("index", "index_"))
     return rows, columns, np.ones(len(rows), dtype=np.int8)
 
 
 def _placed(features: pd.DataFrame) -> pd.DataFrame:
-    """Return known chrom, start, end, with positions as index; "chr1" becomes "1"."""
     table = features.reset_index(drop=True)[["chrom", "start", "end"]]
     table = table.assign(chrom=table["chrom"].astype(str).str.removeprefix("chr"))
     return table[(table["chrom"] != "") & (table["start"] >= 0)]
@@ -282,13 +265,7 @@ def user_links(path: Path, dataset: MuData) -> tuple[tuple[str, str], Links]:
     )
     known = (first >= 0) & (second >= 0) & ~table.duplicated(columns[:2]).to_numpy()
     if not known.any():
-        named = ", ".join(table.columns[:2] + ": " + table.iloc[0, :2]) if len(table) else "nothing"
-        raise UserError(f"links: no line of {path} names two features of the dataset ({named}, …)")
-    if known.mean() < 0.5:
-        warn(
-            f"links: only {known.sum()} of {len(table)} lines of {path} name two features of the "
-            "dataset"
-        )
+        raise UserError(f"links: no line of {path} names two features of the dataset")
     return (columns[0], columns[1]), (first[known], second[known], signs[known].astype(np.int8))
 
 
@@ -321,48 +298,45 @@ def _gene_coordinates(cells: AnnData, gtf: Path | None) -> pd.DataFrame | None:
 
 
 def _looked_up(cells: AnnData, genes: pd.DataFrame, gtf: Path) -> pd.DataFrame:
-    """Return the places of genes by their ids without version, else by their names."""
     ids = cells.var["gene_ids"] if "gene_ids" in cells.var else cells.var_names.to_series()
     ids = ids.astype(str).str.replace(r"\.\d+$", "", regex=True)
     by_id, by_name = (
-        genes.drop_duplicates(key).set_index(key)[[*PLACE, "strand"]].reindex(names)
+        genes.drop_duplicates(key)
+        .set_index(key)[[*PLACE, "strand"]]
+        .reindex(names)
+        .reset_index(drop=True)
         for key, names in (("id", ids), ("name", cells.var_names))
     )
-    by_id, by_name = by_id.reset_index(drop=True), by_name.reset_index(drop=True)
-    found = by_id.where(by_id["chrom"].notna(), by_name)
-    known = int(found["chrom"].notna().sum())
-    if known < 0.5 * len(found):
+    places = by_id.where(by_id["chrom"].notna(), by_name)
+    placed = int(places["chrom"].notna().sum())
+    if placed < 0.5 * len(places):
         warn(
-            f"gtf: only {known} of {len(found)} genes are in {gtf}; is it the annotation that the "
+            f"gtf: only {placed} of {len(places)} genes are in {gtf}; is it the annotation that the "
             "genes were counted with?"
         )
-    found = found.fillna({"chrom": "", "start": -1, "end": -1, "strand": ""})
-    return found.astype({"start": np.int64, "end": np.int64})
+    places = places.fillna({"chrom": "", "start": -1, "end": -1, "strand": ""})
+    return places.astype({"start": np.int64, "end": np.int64})
 
 
 def _gtf_genes(file: Path) -> pd.DataFrame:
+    columns = {"chrom": str, "type": str, "start": int, "end": int, "strand": str, "about": str}
     blocks = pd.read_csv(
         file,
         sep="\t",
         comment="#",
         header=None,
         usecols=[0, 2, 3, 4, 6, 8],
-        dtype={0: str, 2: str, 6: str, 8: str},
+        names=list(columns),
+        dtype=columns,
         chunksize=200_000,
     )
-    lines = pd.concat([block[block[2] == "gene"] for block in blocks])
-    described = lines[8].str
-    identifier = described.extract(r'gene_id "([^"]+)"', expand=False)
-    name = described.extract(r'gene_name "([^"]+)"', expand=False)
-    return pd.DataFrame(
-        {
-            "chrom": lines[0].to_numpy(dtype=object),
-            "start": lines[3].to_numpy(dtype=np.int64) - 1,
-            "end": lines[4].to_numpy(dtype=np.int64),
-            "strand": lines[6].to_numpy(dtype=object),
-            "id": identifier.str.replace(r"\.\d+$", "", regex=True).to_numpy(dtype=object),
-            "name": name.fillna(identifier).to_numpy(dtype=object),
-        }
+    genes = pd.concat([block[block["type"] == "gene"] for block in blocks], ignore_index=True)
+    identifier = genes["about"].str.extract(r'gene_id "([^"]+)"', expand=False)
+    name = genes["about"].str.extract(r'gene_name "([^"]+)"', expand=False)
+    return genes[["chrom", "start", "end", "strand"]].assign(
+        start=genes["start"] - 1,
+        id=identifier.str.replace(r"\.\d+$", "", regex=True),
+        name=name.fillna(identifier),
     )
 
 

@@ -1,8 +1,7 @@
 """The lock: what was fetched; later downloads and the readers of the files are compared with it.
 
-``resources/raw/lock.json`` holds, for every fetched file, its length, digests and address, and the
-time stamp that it had then. A file of unchanged length and time stamp counts as unchanged; any
-other is read again and compared.
+``resources/raw/lock.json`` holds, for every fetched file, its length, digests, address and time
+stamp. A file of unchanged length and time stamp counts as unchanged; any other is read again.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import write_text
+from mosaicbench.files.identity import read_json
 
 NAME = "lock.json"
 
@@ -30,12 +30,9 @@ def digests(path: Path) -> dict[str, str]:
 def read(raw: Path) -> dict[str, dict[str, dict]]:
     """Return dataset -> file -> record of all that was fetched into the folder `raw`."""
     path = raw / NAME
-    try:
-        return json.loads(path.read_text()) if path.is_file() else {}
-    except ValueError as error:
-        raise UserError(
-            f"{path}: not valid JSON ({error}); restore it, or delete it to verify every file anew"
-        ) from error
+    if not path.is_file():
+        return {}
+    return read_json(path, "", "restore it, or delete it to verify every file anew")
 
 
 def write(raw: Path, dataset: str, name: str, record: dict) -> None:
@@ -55,13 +52,7 @@ def is_unchanged(path: Path, record: dict) -> bool:
 
 
 def check(folder: Path) -> None:
-    """Refuse a dataset's folder in which a file is not what was fetched.
-
-    Raises
-    ------
-    UserError
-        When a file has no record, or differs from it.
-    """
+    """Refuse a dataset's folder in which a file is not what was fetched."""
     records = read(folder.parent).get(folder.name, {})
     for path in sorted(folder.glob("[!.]*")):
         if path.name.endswith((".part", ".part.json")):

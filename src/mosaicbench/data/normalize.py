@@ -65,7 +65,7 @@ class Learned:
     what
         E.g. "choice of features".
     cells
-        Names of the cells that were given to the function that learned it.
+        Names of the cells that it was learned from.
     role
         "fit"; "fit on all" where the config lets query cells take part; else as :mod:`.audit` says.
     """
@@ -78,7 +78,7 @@ class Learned:
 def learned(
     log: list[Learned], what: str, function: Callable, cells: AnnData, **options: object
 ) -> object:
-    """Return ``function(cells, **options)`` and note in `log` the names of these cells."""
+    """Return ``function(cells, **options)`` and note these cells in `log`."""
     log.append(Learned(what, cells.obs_names))
     return function(cells, **options)
 
@@ -93,8 +93,8 @@ class Preprocessing:
         The fitted transform.
     mean, std
         (dimensions,) float32 moments of the train cells; the std of a constant dimension is 1. LSI
-        components share one std, their root mean variance: with one each, the last components,
-        which are noise, would weigh as much as the first.
+        components share one std, their root mean variance: with one each, the last components, which
+        are noise, would weigh as much as the first.
     log
         What was learned from which cells.
     standardise
@@ -124,8 +124,8 @@ class Preprocessing:
     ) -> tuple[Preprocessing, AnnData]:
         """Return the fitted transform, and the train cells as methods see them.
 
-        They differ from :meth:`transform` of the same cells in LSI coordinates, which are out of
-        fold; so are the moments.
+        They differ from :meth:`transform` of the same cells in LSI coordinates, which are out of fold; so
+        are the moments.
 
         Parameters
         ----------
@@ -151,9 +151,9 @@ class Preprocessing:
         if fit_on == ALL:
             log = [replace(entry, role="fit on all") for entry in log]
         out_of_fold = isinstance(steps, Lsi) and fit_on != ALL
-        shown = steps.of_train(train, log) if out_of_fold else steps.transform(train)
+        table = steps.of_train(train, log) if out_of_fold else steps.transform(train)
         mean, std = learned(
-            log, "mean and standard deviation", lambda cells: moments(_normalized(cells)), shown
+            log, "mean and standard deviation", lambda cells: moments(_normalized(cells)), table
         )
         if not standardise:
             std = np.ones_like(std)
@@ -161,23 +161,18 @@ class Preprocessing:
             std = np.full_like(std, np.sqrt(np.mean(std**2)))
         given = {"standardise": standardise, "fit_on": fit_on} | options
         fitted = cls(steps, mean, std, tuple(log), standardise)
-        shown.uns["preprocess"] = {key: given[key] for key in given if key in KEPT_OPTIONS}
-        return fitted, fitted._with_moments(shown)
+        table.uns["preprocess"] = {key: given[key] for key in given if key in KEPT_OPTIONS}
+        return fitted, fitted._with_moments(table)
 
     def transform(self, cells: AnnData) -> AnnData:
         """Return the normalized `cells`, under their own names and without any other column.
 
-        Parameters
-        ----------
-        cells
-            One modality of a dataset, (cells, all features).
-
         Returns
         -------
         AnnData
-            ``X`` the transformed values (for ATAC the TF-IDF, with ``obsm["X_lsi"]`` and
-            ``varm["LSI"]``); where there are counts, ``layers["counts"]`` of the chosen features
-            and ``obs["total"]`` over all; ``uns``: kind, normalization, mean, std, standardised.
+            ``X`` the transformed values (for ATAC the TF-IDF, with ``obsm["X_lsi"]`` and ``varm["LSI"]``);
+            where there are counts, ``layers["counts"]`` of the chosen features and ``obs["total"]`` over
+            all; ``uns``: kind, normalization, mean, std, standardised.
         """
         return self._with_moments(self.steps.transform(cells))
 
@@ -208,10 +203,8 @@ class LogNormalised:
         """Choose up to `features` highly variable genes of those that vary among the train cells.
 
         Genes marked in ``var["kept"]``, such as those of measured proteins, are added if they vary.
-
-        Variability is Seurat v3's (Stuart et al. 2019) on counts, Seurat's dispersion (Satija et
-        al. 2015) on log-normalised values, both as in scanpy; the trend's span is 0.3, but 1 where
-        there are fewer than 500 cells.
+        Variability is Seurat v3's (Stuart et al. 2019) on counts, Seurat's dispersion (Satija et al. 2015)
+        on log-normalised values, both as in scanpy; the trend's span is 0.3, of fewer than 500 cells 1.
         """
         _check_at_least("features", features, 1)
         return cls(learned(log, "choice of features", variable_genes, train, features=features))
@@ -221,33 +214,32 @@ class LogNormalised:
         chosen = source_values(cells)[:, self.columns]
         if cells.uns["values"] == "counts":
             chosen = _per_cell(chosen, cells).log1p()
-        return _shown(cells, self.columns, self.normalization, chosen)
+        return _normalized_table(cells, self.columns, self.normalization, chosen)
 
 
 @dataclass(frozen=True)
 class Lsi:
     """Latent semantic indexing of the most open peaks, without the component that follows depth.
 
-    Singular vectors of sparse peaks follow the very cells that they are computed from: along them
-    these cells vary several times as much as other cells do, so that what a model learns from train
-    cells does not hold for query cells. A train cell therefore gets its coordinates from the
-    singular vectors of other train cells, rotated onto those of all; a query cell, which had no
-    part in any, gets those of all. The idf is that of all train cells: leaving a fold out changes
-    variances by 1 to 2 %.
+    Singular vectors of sparse peaks follow the cells that they are computed from: along them these
+    cells vary several times as much as others, so that what a model learns from train cells would not
+    hold for query cells. A train cell therefore gets its coordinates from the singular vectors of other
+    train cells, rotated onto those of all. The idf is that of all train cells: leaving a fold out
+    changes variances by 1 to 2 %.
 
     Attributes
     ----------
     columns
         (peaks,) positions of the chosen peaks in the dataset.
     weight
-        (peaks,) factors of the counts, see `TRANSFORMS`; for LSI the idf, train cells per cell with
-        the peak open.
+        (peaks,) factors of the counts, see `TRANSFORMS`; for LSI the idf, train cells per cell with the
+        peak open.
     loadings
         (peaks, components) right singular vectors of the train cells' transformed counts, from the
         second on.
     depth
-        (peaks,) contribution of the first component, which follows depth, to the transformed counts
-        of the mean train cell.
+        (peaks,) contribution of the first component, which follows depth, to the transformed counts of
+        the mean train cell.
     values
         One of `TRANSFORMS`: what the counts become before they are decomposed.
     out_of_fold
@@ -275,9 +267,8 @@ class Lsi:
     ) -> Lsi:
         """Choose the `features` peaks open in most train cells, and up to `components` components.
 
-        The decomposition is exact (ARPACK), so its random start does not matter. Without
-        `out_of_fold`, train cells get coordinates from a decomposition that they took part in: a
-        wrong way, offered so that its effect can be measured.
+        The decomposition is exact (ARPACK). Without `out_of_fold`, train cells get coordinates from a
+        decomposition that they took part in: a wrong way, offered to measure its effect.
         """
         _check_at_least("features", features, 3)
         _check_at_least("components", components, 1)
@@ -308,20 +299,20 @@ class Lsi:
     def transform(self, cells: AnnData) -> AnnData:
         """Return the TF-IDF of the chosen peaks (sparse) with LSI coordinates, (cells, components)."""
         x = self._transformed(cells)
-        shown = _shown(cells, self.columns, self.normalization, x)
-        shown.obsm["X_lsi"] = np.asarray(x @ self.loadings, dtype=np.float32)
-        shown.varm["LSI"] = self.loadings.copy()
-        shown.var["depth"] = self.depth
-        shown.var["weight"] = self.weight
-        shown.uns["transform"] = self.values
-        return shown
+        table = _normalized_table(cells, self.columns, self.normalization, x)
+        table.obsm["X_lsi"] = np.asarray(x @ self.loadings, dtype=np.float32)
+        table.varm["LSI"] = self.loadings.copy()
+        table.var["depth"] = self.depth
+        table.var["weight"] = self.weight
+        table.uns["transform"] = self.values
+        return table
 
     def of_train(self, train: AnnData, log: list[Learned]) -> AnnData:
         """Return :meth:`transform` of the train cells, with out-of-fold coordinates if wanted."""
-        shown = self.transform(train)
+        table = self.transform(train)
         if self.out_of_fold:
-            shown.obsm["X_lsi"] = learned(log, "out-of-fold coordinates", self._out_of_fold, train)
-        return shown
+            table.obsm["X_lsi"] = learned(log, "out-of-fold coordinates", self._out_of_fold, train)
+        return table
 
     def _decomposed(self, train: AnnData, components: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the loadings from the second component on, and the mean cell's part in the first."""
@@ -332,8 +323,7 @@ class Lsi:
     def _out_of_fold(self, train: AnnData) -> np.ndarray:
         """Return train cells' coordinates by the other folds' cells, (cells, components) float32.
 
-        The rotation onto the loadings of all cells is the orthogonal Procrustes solution. Where the
-        others are too few for all components, it maps fewer of them into the space of all.
+        The rotation is the orthogonal Procrustes solution; of too few cells, it maps fewer components.
         """
         x = self._transformed(train)
         fold = folds_of(train.obs_names)
@@ -383,7 +373,7 @@ class Clr:
         counts = source_values(cells).toarray()
         geometric_mean = np.exp(np.log1p(counts).mean(axis=1, keepdims=True))  # (cells, 1)
         x = np.log1p(counts / geometric_mean).astype(np.float32)
-        return _shown(cells, self.columns, self.normalization, x)
+        return _normalized_table(cells, self.columns, self.normalization, x)
 
 
 @dataclass(frozen=True)
@@ -409,7 +399,7 @@ class Continuous:
     def transform(self, cells: AnnData) -> AnnData:
         """Return the values of the chosen features, dense float32."""
         x = source_values(cells)[:, self.columns].toarray()
-        return _shown(cells, self.columns, self.normalization, x)
+        return _normalized_table(cells, self.columns, self.normalization, x)
 
 
 KINDS = {"rna": LogNormalised, "atac": Lsi, "adt": Clr, "continuous": Continuous}
@@ -439,8 +429,7 @@ def tf_idf_from_lsi(cells: AnnData, lsi: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     cells
-        The ATAC modality of any part of the split: its ``varm["LSI"]`` and ``var["depth"]`` were
-        fitted on train cells.
+        The ATAC modality of any part of the split.
     lsi
         (rows, components) values, not standardised.
     """
@@ -453,9 +442,7 @@ def tf_idf_from_lsi(cells: AnnData, lsi: np.ndarray) -> np.ndarray:
 def variable_genes(train: AnnData, features: int) -> np.ndarray:
     """Return positions of highly variable genes, with those marked in ``var["kept"]`` that vary."""
     values = source_values(train)
-    varying = np.flatnonzero((values.max(axis=0) != values.min(axis=0)).toarray().ravel())
-    if len(varying) == 0:
-        raise UserError("no gene varies among the train cells; give more cells or another modality")
+    varying = _varying((values.max(axis=0) != values.min(axis=0)).toarray().ravel())
     if len(varying) <= features:
         return varying
     chosen = varying[_highly_variable(values[:, varying], train.uns["values"], features)]
@@ -463,14 +450,18 @@ def variable_genes(train: AnnData, features: int) -> np.ndarray:
     return np.union1d(chosen, kept).astype(varying.dtype)
 
 
-def varying_most(train: AnnData, features: int | None) -> np.ndarray:
-    """Return positions of the features of largest variance; None: of all that vary."""
-    _, std = moments(source_values(train), of_constant=0)
-    varying = np.flatnonzero(std > 0)
-    if len(varying) == 0:
+def _varying(mask: np.ndarray) -> np.ndarray:
+    if not mask.any():
         raise UserError(
             "no feature varies among the train cells; give more cells or another modality"
         )
+    return np.flatnonzero(mask)
+
+
+def varying_most(train: AnnData, features: int | None) -> np.ndarray:
+    """Return positions of the features of largest variance; None: of all that vary."""
+    _, std = moments(source_values(train), of_constant=0)
+    varying = _varying(std > 0)
     return np.sort(varying[np.argsort(-std[varying], kind="stable")[:features]])
 
 
@@ -495,7 +486,6 @@ def moments(
 
 
 def _weight(train: AnnData, columns: np.ndarray, transform: str) -> np.ndarray:
-    """Return the factors of counts, (peaks,) float32: 1, or for residuals 1 / sqrt(fraction)."""
     if transform == "raw_svd":
         return np.ones(len(columns), dtype=np.float32)
     of_peaks = np.asarray(source_values(train)[:, columns].sum(axis=0)).ravel()
@@ -536,29 +526,28 @@ def _possible(components: int, cells: int, peaks: int) -> int:
 
 
 def _right_singular(x: sparse.csr_matrix, components: int) -> np.ndarray:
-    """Return the first right singular vectors, (1 + components, peaks) float32."""
     from sklearn.decomposition import TruncatedSVD
 
     svd = TruncatedSVD(components + 1, algorithm="arpack", random_state=0).fit(x)
     return svd.components_.astype(np.float32)
 
 
-def _shown(
+def _normalized_table(
     cells: AnnData, columns: np.ndarray, normalization: str, x: np.ndarray | sparse.csr_matrix
 ) -> AnnData:
     """Return `cells` with values `x` of the chosen `columns`, and counts and totals if there are any."""
     from anndata import AnnData
 
-    shown = AnnData(
+    table = AnnData(
         X=x,
         obs=pd.DataFrame(index=cells.obs_names.copy()),
         var=pd.DataFrame(index=cells.var_names[columns]),
         uns={"kind": cells.uns["kind"], "normalization": normalization},
     )
     if cells.uns["values"] == "counts":
-        shown.layers["counts"] = source_values(cells)[:, columns]
-        shown.obs["total"] = _library_size(cells).astype(np.float32)
-    return shown
+        table.layers["counts"] = source_values(cells)[:, columns]
+        table.obs["total"] = _library_size(cells).astype(np.float32)
+    return table
 
 
 def _per_cell(chosen: sparse.csr_matrix, cells: AnnData) -> sparse.csr_matrix:
@@ -571,8 +560,7 @@ def _per_cell(chosen: sparse.csr_matrix, cells: AnnData) -> sparse.csr_matrix:
 
 
 def _library_size(cells: AnnData) -> np.ndarray:
-    """Return counts over all features, (cells,): of ``obs["total"]`` if `cells` hold only some."""
-    if "total" in cells.obs:
+    if "total" in cells.obs:  # `cells` hold only some features
         return cells.obs["total"].to_numpy()
     return np.asarray(source_values(cells).sum(axis=1)).ravel()
 

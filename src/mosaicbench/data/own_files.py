@@ -50,7 +50,7 @@ def read_modalities(
     Parameters
     ----------
     folder
-        Where relative paths start.
+        Folder that relative paths start from.
     path, kinds
         As of ``datasets.own_files.load``.
     """
@@ -85,8 +85,6 @@ def _of_one_modality(
 ) -> AnnData:
     if isinstance(names, str):
         return _of_one_file(folder / names, modality, kinds)
-    if not names:
-        raise UserError(f"path: modality {modality!r} has an empty list of files")
     return _of_batches(
         modality, {name: _of_one_file(folder / name, modality, kinds) for name in names}
     )
@@ -114,7 +112,6 @@ def _of_one_file(file: Path, modality: str, kinds: dict[str, str]) -> AnnData:
 
 
 def _of_batches(modality: str, parts: dict[str, AnnData]) -> AnnData:
-    """Return the cells of all files of a modality, with their common features and `FILE`."""
     import anndata
 
     file_of: dict[str, str] = {}
@@ -151,15 +148,14 @@ def file_of_each_cell(names: pd.Index, files: dict[str, pd.Series]) -> np.ndarra
     names
         (cells,) of all modalities.
     files
-        modality -> its column `FILE`, by cell, of modalities that have one. A cell in none of them
-        is in file "1".
+        modality -> its column `FILE`, by cell. A cell in none of them is in file "1".
 
     Raises
     ------
     UserError
         When modalities disagree about a cell: then their lists are in different orders.
     """
-    numbers, differing = _first_said(files, names)
+    numbers, differing = _first_texts(files, names)
     for modality, cells in differing.items():
         if len(cells):
             raise UserError(
@@ -185,11 +181,6 @@ def column_of_cells(
         What a table is of, for messages -> the table, a row per cell by name.
     cells
         (cells,) unique names.
-
-    Raises
-    ------
-    UserError
-        When no table has the column.
     """
     having = {where: table[name] for where, table in tables.items() if name in table.columns}
     if name is not None and not having:
@@ -199,7 +190,7 @@ def column_of_cells(
         raise UserError(
             f"{key}: no obs column {name!r}; there are {', '.join(there) or 'none'}{hint}"
         )
-    texts, differing = _first_said(having, cells)
+    texts, differing = _first_texts(having, cells)
     for where, others in differing.items():
         if len(others):
             warn(
@@ -209,7 +200,7 @@ def column_of_cells(
     return texts
 
 
-def _first_said(
+def _first_texts(
     columns: dict[str, pd.Series], cells: pd.Index
 ) -> tuple[pd.Series, dict[str, pd.Index]]:
     """Return the first text of any column for each cell, and column -> cells where it differs."""
@@ -239,12 +230,7 @@ def measurement(
     """Return a modality's values in the order of `names`, of all cells; `scale`: what they are."""
     if kind == "continuous":
         scale = kind
-    elif scale == "continuous":
-        raise UserError(
-            f"values: modality {modality!r} is of kind {kind!r}; "
-            f"say kinds: {{{modality}: continuous}}"
-        )
-    if scale == "lognorm" and kind != "rna":
+    elif scale == "lognorm" and kind != "rna":
         raise UserError(
             f"values: lognorm is possible for RNA only, but modality {modality!r} is of kind "
             f'{kind!r}; give its counts, and say values: {{the RNA modality: "lognorm"}}'
@@ -266,9 +252,6 @@ def measurement(
 
 
 def _matrix_of(modality: str, cells: AnnData, scale: str) -> tuple[sparse.csr_matrix, pd.DataFrame]:
-    """Return the first matrix that holds what `scale` says, and the table of its features."""
-    if scale not in REMEDIES:
-        raise UserError(f"values: {scale!r} is neither counts nor lognorm")
     places = {f'layers["{scale}"]': (cells.layers.get(scale), cells.var), "X": (cells.X, cells.var)}
     if cells.raw is not None:
         places["raw.X"] = (cells.raw.X, cells.raw.var)
@@ -305,7 +288,6 @@ def _fault(scale: str, matrix: sparse.csr_matrix) -> str:
 def _without_total(
     modality: str, matrix: sparse.csr_matrix, table: pd.DataFrame
 ) -> tuple[sparse.csr_matrix, pd.DataFrame]:
-    """Return proteins without a feature `total` that is the sum of the others in every cell."""
     is_total = table.index.astype(str).str.lower() == "total"
     if is_total.sum() != 1 or len(table) < 3:
         return matrix, table
@@ -320,11 +302,10 @@ def _without_total(
 
 
 def _annotation(var: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns of var that a dataset keeps, under its names for them."""
     ours = {theirs: name for theirs, name in ALIASES.items() if name not in var}
     table = var.rename(columns=ours)
     if "chrom" not in table and "interval" in table:
-        table = table.assign(**read.coordinates(table["interval"]).set_axis(table.index, axis=0))
+        table = read.with_coordinates(table, table["interval"])
     table = table[[column for column in ANNOTATION if column in table]].copy()
     for column in table:
         if column in ("start", "end"):

@@ -20,14 +20,11 @@ class Measured:
     train
         modality -> positions, among the train cells, of those in which it was measured.
     joint
-        Whether a query cell has the same name in every modality, so that methods may infer from all
-        of them at once.
+        Whether a query cell has the same name in every modality.
     balanced
-        Whether hidden cell types decided who was measured in what, so that all parts hold the same
-        fractions of them.
+        Whether hidden cell types decided who was measured in what.
     left_out
-        modality -> cell types that it lacks, and positions of the train cells from which it was
-        taken.
+        modality -> cell types that it lacks, and positions of the train cells from which it was taken.
     """
 
     train: dict[str, np.ndarray]
@@ -57,8 +54,8 @@ def unpaired(
     labels, modalities, rng
         Cell types of the train cells, the dataset's modalities, the source of chance.
     balanced
-        Whether every modality gets the same fraction of each type, by the types that methods do not
-        see; else cells are dealt at random, and fractions differ by chance.
+        Whether every modality gets the same fraction of each type, by the types that methods do not see;
+        else cells are dealt at random.
     imbalance
         modality -> cell types that it lacks among the train cells; applied by :func:`designed`.
     """
@@ -86,22 +83,20 @@ def mosaic(
 
     Parameters
     ----------
-    labels, modalities, rng
-        Cell types of the train cells, the dataset's modalities, the source of chance.
+    labels, modalities, rng, balanced, imbalance
+        As of :func:`unpaired`.
     paired_fraction
         This fraction of the cells has all modalities; the rest have one each, in equal numbers.
     blocks
         Instead: the modalities of each block, e.g. ``[["rna", "adt"], ["rna", "atac"]]``.
     fractions
         Relative sizes of `blocks`; equal if left out.
-    balanced, imbalance
-        As in :func:`unpaired`, of blocks.
 
     Raises
     ------
     UserError
-        When not exactly one design is given, a modality is unknown or never measured, or a fraction
-        is not positive.
+        When not exactly one design is given, a modality is unknown or never measured, or a fraction is
+        not positive.
     """
     if (paired_fraction is None) == (blocks is None):
         raise UserError(
@@ -147,8 +142,8 @@ def designed(
 ) -> Measured:
     """Return who is measured in what, of train cells that may lack modalities from the start.
 
-    A design is for cells with all modalities. Of the others, `unpaired` shows one of the modalities
-    that they have, and every other kind shows them as they are.
+    A design is for cells with all modalities. Of the others, `unpaired` shows one of the modalities that
+    they have, and every other kind shows them as they are.
 
     Parameters
     ----------
@@ -160,11 +155,6 @@ def designed(
         modality -> (cells,) mask of those that were measured in it.
     rng
         Source of chance.
-
-    Raises
-    ------
-    UserError
-        When an option of the kind is wrong, or `imbalance` names an absent modality or type.
     """
     options = {key: value for key, value in hiding.items() if key != "imbalance"}
     shown: dict[str, list[np.ndarray]] = {modality: [] for modality in has}
@@ -211,16 +201,11 @@ def check_cells(kind: str, scenario: str, dataset: str, has: dict[str, np.ndarra
         return
     number = np.sum(list(has.values()), axis=0)
     alone = [modality for modality, mask in has.items() if not np.any(mask & (number > 1))]
-    who = ""
-    if len(alone) == len(has):
-        who = "; no cell has two modalities"
-    elif len(alone) == 1:
-        who = f"; {alone[0]!r} shares no cell with any other modality"
     raise UserError(
         f"scenarios.{scenario}.kind: {kind} needs cells that were measured in {', '.join(has)}, and "
-        f"dataset {dataset!r} has none{who}. Say kind: as_measured, which takes every cell as it "
-        "was measured, or unpaired; or give the same cell the same name in all files of "
-        f"datasets.{dataset}.path"
+        f"dataset {dataset!r} has none (modalities that share no cell: {', '.join(alone) or 'none'}). "
+        "Say kind: as_measured, which takes every cell as it was measured, or unpaired; or give the "
+        f"same cell the same name in all files of datasets.{dataset}.path"
     )
 
 
@@ -242,15 +227,9 @@ def few_labels(
     fraction
         Cells with a label, of all train cells; 0 shows none.
     min_per_type
-        Cells of every type that show it, as far as the batch has them, even if that exceeds the
-        fraction.
+        Cells of every type that show it, as far as the batch has them, even beyond the fraction.
     batch
         The batch; left out, the seed draws one.
-
-    Raises
-    ------
-    UserError
-        When the fraction is not between 0 and 1, or the batch is absent.
     """
     if not 0 <= fraction <= 1:
         raise UserError(f"label_subset.fraction: must be between 0 and 1, found {fraction}")
@@ -272,7 +251,6 @@ def few_labels(
 def _without_types(
     measured: Measured, labels: np.ndarray, imbalance: dict[str, Sequence[str]]
 ) -> Measured:
-    """Take the cells of its missing types from each modality of `imbalance`."""
     train, left_out = dict(measured.train), {}
     known = labels.astype(str)
     for modality, types in imbalance.items():
@@ -308,7 +286,6 @@ def _check_design(design: list[tuple[str, ...]], sizes: np.ndarray, modalities: 
 
 
 def _blocks(labels: np.ndarray, fractions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the block of each cell: successive stratified samples, each from the cells left."""
     block_of = np.full(len(labels), len(fractions) - 1)
     left = np.arange(len(labels))
     for block, fraction in enumerate(fractions[:-1]):
@@ -322,8 +299,7 @@ def _blocks(labels: np.ndarray, fractions: np.ndarray, rng: np.random.Generator)
 def _shuffled_by_class(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return all positions in random order within their class, class after class.
 
-    Taking every k-th of them, or a systematic sample, stratifies by class; a class of one cell
-    needs no case of its own.
+    Every k-th of them, or a systematic sample, is stratified by class.
     """
     shuffled = rng.permutation(len(labels))
     _, classes = np.unique(labels[shuffled].astype(str), return_inverse=True)

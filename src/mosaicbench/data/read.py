@@ -2,11 +2,11 @@
 
 A reader of counts returns cells x features with the raw values in ``X`` (CSR, float32) and the cell
 names of the file. ``var`` holds the file's columns of features: ``gene_ids``, ``feature_types``,
-``genome``, and ``chrom``, ``start``, ``end`` (as in BED; "" and -1 where unknown).
+``genome``, and ``chrom``, ``start``, ``end`` (as in BED; "" and -1 where unknown). An absent or
+unreadable file is a UserError with its name.
 
-Cell Ranger ARC's interval of a *gene* is not the gene's body but the span of its transcription start
-sites, without strand: MIR1302-2HG has chr1:29553-30267, from its first start site to its last,
-though the gene ends at 31,109.
+Cell Ranger ARC's interval of a *gene* is the span of its transcription start sites, without strand:
+MIR1302-2HG has chr1:29553-30267, though the gene ends at 31,109.
 """
 
 from __future__ import annotations
@@ -38,13 +38,7 @@ FEWEST_MATCHED = 0.5  # a table with fewer of its barcodes among the cells is an
 
 
 def opened(path: str | Path, reader: Callable[[Path], Any]) -> Any:
-    """Return what `reader` makes of a file; a library's error becomes a sentence with the file name.
-
-    Raises
-    ------
-    UserError
-        When the file is absent, truncated or of another kind.
-    """
+    """Return what `reader` makes of a file; a library's error becomes a UserError with its name."""
     file = Path(path)
     if not file.is_file():
         raise UserError(f"path: {file}: no such file; paths start from {Path.cwd()}")
@@ -60,13 +54,7 @@ def opened(path: str | Path, reader: Callable[[Path], Any]) -> Any:
 
 
 def raw_file(raw: Path, pattern: str) -> Path:
-    """Return the one file in the folder `raw` whose name matches `pattern`.
-
-    Raises
-    ------
-    UserError
-        When no file or more than one matches.
-    """
+    """Return the one file in the folder `raw` whose name matches `pattern`, or raise a UserError."""
     paths = sorted(Path(raw).glob(pattern))
     if len(paths) != 1:
         there = ", ".join(path.name for path in paths) or "none"
@@ -86,18 +74,13 @@ def check_columns(where: object, table: pd.DataFrame, *columns: str) -> None:
 
 
 def tenx_h5(path: str | Path) -> dict[str, AnnData]:
-    """Read a feature-barcode matrix of Cell Ranger (3 or later) or Cell Ranger ARC.
+    """Read a feature-barcode matrix of Cell Ranger or Cell Ranger ARC.
 
     Returns
     -------
     dict of AnnData
-        "rna", "atac", "adt", as far as the file has them; features of other types are left out.
-        Names that occur twice within a modality are made unique.
-
-    Raises
-    ------
-    UserError
-        When the file is absent, truncated, of another format, or has none of the three modalities.
+        "rna", "atac", "adt", as far as the file has them; features of other types are left out. Names
+        that occur twice within a modality are made unique.
     """
     modalities = by_feature_type(opened(path, _tenx))
     if not modalities:
@@ -106,19 +89,12 @@ def tenx_h5(path: str | Path) -> dict[str, AnnData]:
 
 
 def _tenx(file: Path) -> AnnData:
-    import h5py
     import scanpy
 
-    with h5py.File(file) as content:
-        if "matrix" not in content:
-            raise UserError(
-                f"path: {file}: no group 'matrix'; this is not a feature-barcode matrix of "
-                "Cell Ranger 3 or later"
-            )
     with quiet_mudata():
         cells = scanpy.read_10x_h5(file, gex_only=False)
     if "interval" in cells.var:
-        cells.var = _with_coordinates(cells.var, cells.var["interval"])
+        cells.var = with_coordinates(cells.var, cells.var["interval"])
     return cells
 
 
@@ -156,18 +132,17 @@ def mex(matrix: str | Path, barcodes: str | Path, features: str | Path) -> AnnDa
     Parameters
     ----------
     matrix
-        ``matrix.mtx``, features x cells as Cell Ranger writes it; a matrix of cells x features is
-        recognised by the numbers of names.
+        ``matrix.mtx``, features x cells as Cell Ranger writes it, or cells x features.
     barcodes
         One cell name a line (further columns are ignored).
     features
-        One feature a line: a name; id and name; id, name and type; or these and chrom, start, end,
-        as Cell Ranger ARC writes. An empty name is replaced by the id.
+        One feature a line: a name; id and name; id, name and type; or these and chrom, start, end, as
+        Cell Ranger ARC writes. An empty name is replaced by the id.
 
     Raises
     ------
     UserError
-        When a file is absent or unreadable, or the numbers of names are not the matrix's shape.
+        When the numbers of names are not the matrix's shape.
     """
     from anndata import AnnData
     from scipy.io import mmread
@@ -205,7 +180,7 @@ def _feature_table(rows: pd.DataFrame) -> pd.DataFrame:
     if types is not None:
         table["feature_types"] = rows[types].to_numpy()
     if rows.shape[1] >= 6:
-        table = _with_coordinates(
+        table = with_coordinates(
             table, rows[3].where(rows[4] != "") + ":" + rows[4] + "-" + rows[5]
         )
     return table
@@ -214,17 +189,15 @@ def _feature_table(rows: pd.DataFrame) -> pd.DataFrame:
 def coordinates(names: Sequence[str]) -> pd.DataFrame:
     """Return chrom, start, end of intervals such as "chr1:9790-10675" or "chr1_9790_10675".
 
-    Returns
-    -------
-    DataFrame
-        One row per name; chrom "" and start, end -1 where a name is no interval.
+    There is one row per name; chrom is "" and start, end are -1 where a name is no interval.
     """
     parts = pd.Series([str(name) for name in names], dtype=object).str.extract(INTERVAL)
     ends = parts[["start", "end"]].fillna("-1").astype(np.int64)
     return ends.assign(chrom=parts["chrom"].fillna("").astype(object))[["chrom", "start", "end"]]
 
 
-def _with_coordinates(frame: pd.DataFrame, intervals: Sequence[str]) -> pd.DataFrame:
+def with_coordinates(frame: pd.DataFrame, intervals: Sequence[str]) -> pd.DataFrame:
+    """Return a table of features with the :func:`coordinates` of their intervals."""
     return frame.assign(**coordinates(intervals).set_axis(frame.index, axis=0))
 
 
@@ -245,8 +218,7 @@ def csv_counts(path: str | Path, *, index: str | None = None, drop: Sequence[str
     Raises
     ------
     UserError
-        When the file is absent or unreadable, a column is absent or holds no numbers, or a name
-        occurs twice.
+        When a column is absent or holds no numbers, or a name occurs twice.
     """
     return opened(path, lambda file: _csv(file, index, drop))
 
@@ -291,13 +263,7 @@ def _csv(file: Path, index: str | None, drop: Sequence[str]) -> AnnData:
 
 
 def annotated(path: Path) -> AnnData | MuData:
-    """Read an ``.h5ad`` or ``.h5mu``.
-
-    Raises
-    ------
-    UserError
-        When the file is absent or unreadable, or holds the other of the two.
-    """
+    """Read an ``.h5ad`` or ``.h5mu``; a UserError when the file holds the other of the two."""
     return opened(path, _annotated)
 
 
@@ -308,28 +274,17 @@ def _annotated(file: Path) -> AnnData | MuData:
 
     with h5py.File(file) as content:
         is_mudata = "mod" in content
-    if is_mudata and file.suffix != ".h5mu":
+    if is_mudata != (file.suffix == ".h5mu"):
         raise UserError(
-            f"path: {file}: holds a MuData, of several modalities; name it .h5mu, and give it as "
-            "path: FILE.h5mu"
-        )
-    if not is_mudata and file.suffix == ".h5mu":
-        raise UserError(
-            f"path: {file}: holds no MuData; if it is an AnnData, name it .h5ad, and give it as "
-            "path: {MODALITY: FILE}"
+            f"path: {file}: holds {'a' if is_mudata else 'no'} MuData; name a MuData .h5mu and give "
+            "it as path: FILE.h5mu, an AnnData .h5ad and give it as path: {MODALITY: FILE}"
         )
     with quiet_mudata():
         return mudata.read_h5mu(file) if is_mudata else anndata.read_h5ad(file)
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
-    """Read a table of cells: ``.tsv``, ``.csv`` (or .gz) or ``.rds``; all entries are texts.
-
-    Raises
-    ------
-    UserError
-        When the file is absent or unreadable, or its name has another ending.
-    """
+    """Read a table of cells: ``.tsv``, ``.csv`` (or .gz) or ``.rds``; all entries are texts."""
     name = Path(path).name.lower().removesuffix(".gz")
     if name.endswith(".rds"):
         return rds_table(path)
@@ -344,13 +299,7 @@ def text_table(path: str | Path, **options: object) -> pd.DataFrame:
 
 
 def rds_table(path: str | Path) -> pd.DataFrame:
-    """Read a data frame that R's ``saveRDS`` wrote; its row names become the index.
-
-    Raises
-    ------
-    UserError
-        When the file is absent or unreadable, or holds something else than a data frame.
-    """
+    """Read a data frame that R's ``saveRDS`` wrote; its row names become the index."""
     import rdata
 
     table = opened(path, rdata.read_rds)
@@ -366,23 +315,11 @@ def rda_list(path: Path, name: str) -> dict:
     """Read the list `name` of an ``.rda`` or ``.RData`` file."""
     import rdata
 
-    content = opened(path, rdata.read_rda)
-    if not isinstance(content.get(name), dict):
-        raise UserError(f"{path}: expected a list {name}; this is another file")
-    return content[name]
+    return opened(path, rdata.read_rda)[name]
 
 
-def r_matrix(content: dict, name: str, path: Path) -> pd.DataFrame:
-    """Return a matrix of a list of an R file as a table with texts as names of rows and columns.
-
-    Raises
-    ------
-    UserError
-        When the list has no such matrix, or the matrix does not name its rows and columns.
-    """
-    matrix = content.get(name)
-    if not hasattr(matrix, "to_pandas") or not set(matrix.dims) <= set(matrix.indexes):
-        raise UserError(f"{path}: no matrix {name} that names its rows and columns")
+def r_matrix(matrix: Any) -> pd.DataFrame:
+    """Return a matrix of an R file as a table with texts as names of rows and columns."""
     table = matrix.to_pandas()
     return pd.DataFrame(table.to_numpy(), table.index.astype(str), table.columns.astype(str))
 
@@ -419,8 +356,7 @@ def labels_joined(
     Returns
     -------
     labels, n_matched
-        (cells,) texts, "" where a cell is not in the table or has no entry; and the number of cells
-        in the table.
+        (cells,) texts, "" where a cell has no entry; and the number of cells in the table.
 
     Raises
     ------

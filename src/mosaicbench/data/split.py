@@ -1,8 +1,8 @@
 """Split a dataset: train and query cells for methods, the solution for the scorer only.
 
 A split is made in four steps: divide the cells into train and query; design which train cells show
-which modalities, and which show their type; transform each modality, fitted on train cells and
-applied to the query; assemble the three parts, with links and audit.
+which modalities and their type; transform each modality, fitted on train cells; assemble the three
+parts, with links and audit.
 
 ===========  ====================================  =============================================
 kind         train cells                           query
@@ -15,15 +15,13 @@ as_measured  as the dataset has them: nothing is   jointly named, as far as moda
              hidden                                in common
 ===========  ====================================  =============================================
 
-A dataset may have cells that lack modalities. A query drawn at random then comes from the cells
-with at least two modalities, so that there are true partners to score by, and from all cells of a
-modality that shares none; `paired` takes only cells with all modalities, in train cells and query.
-A `split` by a column takes whole groups, whatever their cells have.
+Where cells lack modalities, a random query is drawn from the cells with at least two, so that there
+are true partners to score by, and from all cells of a modality that shares none; `paired` takes only
+cells with all modalities. A `split` by a column takes whole groups, whatever their cells have. If
+every cell has all modalities, the query of a seed and split is the same for every kind of scenario.
 
-Absence is an absent row. If every cell has all modalities, the query is the same cells for every
-kind of scenario with the same seed and split; only what is hidden differs. Validation cells are not
-chosen here: training draws them from the train cells, so no score ever sees them. What is fitted
-before (features, moments) is fitted on all train cells, validation cells included.
+Validation cells are not chosen here: training draws them from the train cells, so no score ever
+sees them. Features and moments are fitted on all train cells, validation cells included.
 """
 
 from __future__ import annotations
@@ -98,37 +96,33 @@ def make_split(
         Draws the division, the order of the rows, and with it their names.
     query_fraction
         Fraction of the cells that become the query, stratified by cell type (unlabelled cells are a
-        class). All cells of a small class may fall on one side. Not used if `split` is given.
+        class); not used if `split` is given.
     split
-        ``{"by": column of obs, "held_out": [names]}``: the query is those batches, donors or wells,
-        whole. Without ``held_out`` the seed leaves one out: the seed-th in order of name, beginning
-        again after the last.
+        ``{"by": column of obs, "held_out": [names]}``: the query is those batches, donors or wells.
+        Without ``held_out`` it is the seed-th in order of name, counted round.
     preprocess
         kind of modality -> options of its transform that differ from the defaults.
     label_subset
-        Which train cells show their cell type, options of :func:`few_labels`; by default all that
-        have one.
+        Options of :func:`few_labels`: which train cells show their type; by default all.
     corrupted_links
-        Fraction of the links among the chosen features that are replaced by wrong ones, drawn by
-        the seed: see ``links.corrupted``. Gene activities follow; cells and chosen features are
-        those of the true links.
+        Fraction of the links among the chosen features that ``links.corrupted`` replaces by wrong ones,
+        drawn by the seed. Gene activities follow; cells and features are those of the true links.
     **hiding
         Options of the kind of scenario.
 
     Returns
     -------
     dict of MuData
-        "train", "query" and "solution", which satisfy the contracts in ``files``. Each has links
-        between features in ``varp`` and gene activities in the ATAC modality's ``obsm``; the
-        solution has ``audit.audit_table`` in ``uns["audit"]``. The train cells name in ``uns`` the
-        modalities without common query cells, ``without_partners``; those of an `as_measured`
-        scenario also the kind that they amount to, ``pairing``.
+        "train", "query" and "solution". Each has links between features in ``varp`` and gene activities
+        in the ATAC modality's ``obsm``; the solution has ``audit.audit_table`` in ``uns["audit"]``. The
+        train cells name in ``uns`` the modalities without common query cells, ``without_partners``;
+        those of an `as_measured` scenario also the kind that they amount to, ``pairing``.
 
     Raises
     ------
     UserError
-        When the kind or an option is unknown, when the kind needs cells with all modalities and the
-        dataset has none, or when too few cells are left.
+        When an option is unknown, no cell has all modalities that the kind needs, or too few cells are
+        left.
     RuntimeError
         When anything was learned from a cell that is no train cell.
     """
@@ -159,9 +153,8 @@ def make_split(
     audit = audit_table(
         dataset.obs[division.used],
         division.in_query[division.used],
-        {modality: each.log for modality, each in transformed.items()},
+        _audited(dataset, division, measured, transformed),
         stratified=split is None,
-        others=_designs(dataset, division, measured, transformed),
     ).assign(dataset=dataset_name, scenario=scenario, seed=seed)
     parts["solution"].uns["audit"] = audit[AUDIT_COLUMNS]
     return parts
@@ -237,7 +230,6 @@ def _random_query(
 def _groups_held_out(
     obs: pd.DataFrame, seed: int, *, by: str, held_out: Sequence[str] | None = None
 ) -> np.ndarray:
-    """Return a mask of the query cells: whole groups of the column `by`."""
     if by not in obs:
         columns = ", ".join(map(str, obs.columns))
         raise UserError(f"split.by: the dataset has no column {by!r}; there are {columns}")
@@ -273,7 +265,6 @@ def _design(
     hiding: dict,
     rng: np.random.Generator,
 ) -> tuple[Measured, np.ndarray]:
-    """Return who is measured in what, and the types that are shown, (cells of the dataset,)."""
     types = np.asarray(dataset.obs["cell_type"], dtype=object)
     train = division.train
     measured = designed(kind, types[train], division.has_of(train), rng, hiding)
@@ -335,10 +326,7 @@ def _transform(
     order: np.ndarray,
     rng: np.random.Generator,
 ) -> Transformed:
-    """Fit a modality's transform on its train cells and apply it to its query cells.
-
-    `order` is a random order of all query cells, and `by` the column that the split is made by.
-    """
+    """Fit a modality's transform on its train cells; `order` is a random order of all query cells."""
     cells = dataset[modality]
     row_of = cells.obs_names.get_indexer(dataset.obs_names)  # (cells,), -1 where absent
     options = preprocess.get(cells.uns["kind"], {})
@@ -347,12 +335,12 @@ def _transform(
     if options.get("fit_on") == ALL:
         everywhere = np.flatnonzero(division.used & division.has[modality])
         fit_to = _rows(dataset, modality, row_of[everywhere])
-    fitted, shown = Preprocessing.fit_transform(observed, fit_to, **options)
-    shown.obs_names = pd.Index([f"train-{number:06d}" for number in measured.train[modality]])
+    fitted, visible = Preprocessing.fit_transform(observed, fit_to, **options)
+    visible.obs_names = pd.Index([f"train-{number:06d}" for number in measured.train[modality]])
     if by is not None:  # so that train cells can be split in the same way once more
-        shown.obs[by] = categorical(dataset.obs[by].iloc[train])
-    shown.obs["cell_type"] = categorical(types[train])
-    shown.obs["batch"] = categorical(dataset.obs["batch"].iloc[train])
+        visible.obs[by] = categorical(dataset.obs[by].iloc[train])
+    visible.obs["cell_type"] = categorical(types[train])
+    visible.obs["batch"] = categorical(dataset.obs["batch"].iloc[train])
     labelled = observed.obs_names[types[train] != ""]
 
     within = np.flatnonzero(division.has[modality][division.query])
@@ -365,7 +353,7 @@ def _transform(
     else:
         rows, prefix = rng.permutation(len(held)), f"{modality}-query"
         numbers = np.arange(len(held))
-    varied = variation(shown, solution)
+    varied = variation(visible, solution)
     query = solution[rows].copy()
     query.obs_names = pd.Index([f"{prefix}-{number:06d}" for number in numbers])
     query.obs["batch"] = categorical(dataset.obs["batch"].iloc[held[rows]])
@@ -378,7 +366,7 @@ def _transform(
     for column in ("cell_type", "batch"):
         solution.obs[column] = categorical(dataset.obs[column].iloc[held])
     return Transformed(
-        parts={"train": shown, "query": query, "solution": solution},
+        parts={"train": visible, "query": query, "solution": solution},
         places={"train": row_of[train], "query": row_of[held[rows]], "solution": row_of[held]},
         log=[*fitted.log, Learned("cell types shown", labelled, "label")],
         variation=Learned(varied, dataset.obs_names[held], "scale"),
@@ -388,8 +376,7 @@ def _transform(
 def _rows(dataset: MuData, modality: str, rows: np.ndarray) -> AnnData:
     """Return cells with their values alone, copied once: a view would copy them at every access.
 
-    ``var["kept"]`` marks the features that encode a measured protein: they carry the links, so they
-    are chosen however little they vary.
+    ``var["kept"]`` marks the features that encode a measured protein, which carry the links.
     """
     from anndata import AnnData
 
@@ -400,15 +387,11 @@ def _rows(dataset: MuData, modality: str, rows: np.ndarray) -> AnnData:
         if other != modality and dataset[other].uns["kind"] == "adt":
             encodes |= links_between(dataset, modality, other).getnnz(axis=1) > 0
     return AnnData(
-        obs=cells.obs[_totals(cells)].iloc[rows],
+        obs=cells.obs.filter(items=["total"]).iloc[rows],
         var=pd.DataFrame({"kept": encodes}, index=cells.var_names),
         layers={layer: source_values(cells)[rows]},
         uns={"kind": cells.uns["kind"], "values": layer},
     )
-
-
-def _totals(cells: AnnData) -> list[str]:
-    return ["total"] if "total" in cells.obs else []
 
 
 # --- assemble: the three parts, and what the audit says of them ----------------------------------
@@ -448,10 +431,9 @@ def _link(dataset: MuData, part: MuData, places: dict[str, np.ndarray]) -> None:
     restricted = links.restricted(dataset, part)
     if restricted is None:
         return
-    kinds = {modality: cells.uns["kind"] for modality, cells in part.mod.items()}
-    genes = next((modality for modality, kind in kinds.items() if kind == "rna"), None)
+    genes = next((m for m, cells in part.mod.items() if cells.uns["kind"] == "rna"), None)
     for modality, cells in part.mod.items():
-        if genes is None or kinds[modality] != "atac":
+        if genes is None or cells.uns["kind"] != "atac":
             continue
         kept = dataset[genes].var_names.get_indexer(part[genes].var_names)
         of_genes = links_between(dataset, genes, modality)[kept]
@@ -472,34 +454,36 @@ def _pairing(has: dict[str, np.ndarray]) -> str:
     return "unpaired" if np.all(number < 2) else "mosaic"
 
 
-def _designs(
+def _audited(
     dataset: MuData, division: Division, measured: Measured, transformed: dict[str, Transformed]
 ) -> list[tuple[str, Learned]]:
-    """Return, for the audit, modality and what decided its cells or features."""
+    """Return, for the audit, modality ("-" for all) and what was designed, compared or learned."""
+    designs: list[tuple[str, Learned]] = []
+
+    def note(modality: str, what: str, cells: pd.Index) -> None:
+        designs.append((modality, Learned(what, cells, "design")))
+
     names = dataset.obs_names
     of_train = names[division.train]
-    entries = []
     if measured.balanced:
-        entries.append(
-            ("-", "hidden cell types balance which cells are measured in what", of_train)
-        )
+        note("-", "hidden cell types balance which cells are measured in what", of_train)
     for modality, (types, cells) in measured.left_out.items():
         what = f"train cells of these types are left out: {', '.join(types)}"
-        entries.append((modality, what, of_train[cells]))
+        note(modality, what, of_train[cells])
     if len(several := patterns(division.has)) > 1:
         for pattern, rows in several:
-            entries.append(("-", f"cells measured in {'+'.join(pattern)}", names[rows]))
+            note("-", f"cells measured in {'+'.join(pattern)}", names[rows])
         if not division.used.all():
-            left_out = names[~division.used]
-            entries.append(("-", "cells without all modalities are left out", left_out))
+            note("-", "cells without all modalities are left out", names[~division.used])
         else:
             drawn_from = names[with_partners(division.has)]
-            entries.append(("-", "cells that a random query is drawn from", drawn_from))
-    designs = [(modality, Learned(what, cells, "design")) for modality, what, cells in entries]
+            note("-", "cells that a random query is drawn from", drawn_from)
     designs += [(modality, each.variation) for modality, each in transformed.items()]
     for modality, cells in dataset.mod.items():
         if "chosen" in cells.uns:
-            designs.append((modality, Learned(cells.uns["chosen"], cells.obs_names, "design")))
+            note(modality, cells.uns["chosen"], cells.obs_names)
+    for modality, each in transformed.items():
+        designs += [(modality, entry) for entry in each.log]
     return designs
 
 
@@ -543,23 +527,21 @@ def inner_split(
 ) -> dict[str, MuData]:
     """Split the train cells of a split once more, so that no query cell decides about settings.
 
-    The inner split is made of ``train.h5mu`` alone, so it knows no more than that file says: cells
-    that the scenario left with one modality have no partners here either, and types that it hides
-    stay hidden. Features are those of the split, which all train cells chose; idf, decomposition
-    and moments are fitted again, on the inner train cells.
+    The inner split knows no more than ``train.h5mu`` says: cells that the scenario left with one
+    modality have no partners, and types that it hides stay hidden. Features are those of the split; idf,
+    decomposition and moments are fitted again, on the inner train cells.
 
     Parameters
     ----------
     train
         The train cells of a split.
     fraction
-        Of the cells that a query is drawn from, those that become the inner query; as
-        ``query_fraction`` of a scenario.
+        Of the cells that become the inner query, as ``query_fraction`` of a scenario.
     seed
         Draws the division, together with the split's own seed.
     by
-        The column by which the scenario splits; one of its groups is left out. If train cells are
-        all of one group, or `by` is None, cells are drawn at random, stratified by type.
+        The column by which the scenario splits; one of its groups is left out. If train cells are all of
+        one group, or `by` is None, cells are drawn at random, stratified by type.
 
     Returns
     -------
@@ -569,15 +551,9 @@ def inner_split(
     Raises
     ------
     UserError
-        When the column is absent, or too few cells are left.
+        When too few cells are left.
     """
     split = train.uns[KEY]
-    for modality, cells in train.mod.items():
-        if by is not None and by not in cells.obs:
-            columns = ", ".join(map(str, cells.obs))
-            raise UserError(
-                f"--by: the train cells of {modality} have no column {by!r}; there are {columns}"
-            )
     dataset = _as_dataset(train, by)
     if by is not None and dataset.obs[by].nunique() < 2:
         print(
@@ -603,9 +579,8 @@ def inner_split(
 
 
 def _as_dataset(train: MuData, by: str | None) -> MuData:
-    """Return train cells as a dataset of the split's features."""
     dataset = joined({modality: _source(cells) for modality, cells in train.mod.items()})
-    for column in dict.fromkeys(["cell_type", "batch", *([] if by is None else [by])]):
+    for column in dict.fromkeys(["cell_type", "batch", by or "batch"]):
         said = pd.Series(said_of_cells(train, column), index=train.obs_names, dtype=object)
         dataset.obs[column] = categorical(said[dataset.obs_names])
     if LINKS in train.varp:
@@ -614,12 +589,11 @@ def _as_dataset(train: MuData, by: str | None) -> MuData:
 
 
 def _source(cells: AnnData) -> AnnData:
-    """Return the source values of one modality, and each cell's total over all features."""
     from anndata import AnnData
 
     values = "counts" if "counts" in cells.layers else cells.uns["normalization"]
     source = AnnData(
-        obs=cells.obs[_totals(cells)].copy(),
+        obs=cells.obs.filter(items=["total"]),
         var=cells.var[[]].copy(),
         layers={values: cells.layers["counts"] if values == "counts" else cells.X},
         uns={"kind": cells.uns["kind"], "values": values},
@@ -633,11 +607,10 @@ def _all_features(train: MuData) -> dict[str, dict]:
     """Return options that keep a split's transforms, varying features and number of components."""
     most = max(cells.n_vars for cells in train.mod.values())
     options = {"rna": {"features": most}}
-    if components := [
-        cells.obsm["X_lsi"].shape[1] for cells in train.mod.values() if "X_lsi" in cells.obsm
-    ]:
-        options["atac"] = {"features": max(most, 3), "components": max(components)}
     for cells in train.mod.values():
         kind = cells.uns["kind"]
+        if "X_lsi" in cells.obsm:
+            components = cells.obsm["X_lsi"].shape[1]
+            options[kind] = {"features": max(most, 3), "components": components}
         options[kind] = dict(cells.uns.get("preprocess", {})) | options.get(kind, {})
     return options

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
+from mudata import MuData
 
 from mosaicbench.data.assemble import assembled, continuous
 from mosaicbench.data.read import r_matrix, raw_file, rda_list
-from mosaicbench.errors import UserError
-
-if TYPE_CHECKING:
-    from mudata import MuData
 
 CARD = {
     "label": "breast.TCGA",
@@ -45,24 +42,14 @@ def load(
         (tumours, features) and subtypes.
     modalities
         Which modalities to take. Proteins were measured in the tumours of the train part only.
-
-    Raises
-    ------
-    UserError
-        When the file is absent or of another layout.
     """
     path = raw_file(raw, "breast.TCGA.rda")
     content = rda_list(path, "breast.TCGA")
-    if not all("subtype" in content.get(part, {}) for part in PARTS):
-        raise UserError(
-            f"{path}: expected a list breast.TCGA of {' and '.join(PARTS)}, each with a subtype; "
-            "this is another file"
-        )
     needed = {MATRICES[modality] for modality in modalities}
     parts = [part for part in PARTS if needed <= set(content[part])]
     tables = {}
     for modality in modalities:
-        matrices = [r_matrix(content[part], MATRICES[modality], path) for part in parts]
+        matrices = [r_matrix(content[part][MATRICES[modality]]) for part in parts]
         tables[modality] = pd.concat(matrices, join="inner")
     subtypes = [np.asarray(content[part]["subtype"]).astype(str) for part in parts]
     names = [part.removeprefix("data.") for part in parts]

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import pandas as pd
+from mudata import MuData
 
 from mosaicbench.data.assemble import assembled, continuous
-from mosaicbench.data.read import check_columns, r_matrix, raw_file, rda_list, text_table
+from mosaicbench.data.read import r_matrix, raw_file, rda_list, text_table
 from mosaicbench.errors import UserError
-
-if TYPE_CHECKING:
-    from mudata import MuData
 
 CARD = {
     "label": "CLL",
@@ -51,18 +49,11 @@ def load(
     modalities
         Which modalities to take; a feature without a value in any of their patients is dropped.
         Mutations are 0 or 1; IGHV status, one of them, is left out: it is the label.
-
-    Raises
-    ------
-    UserError
-        When a file is absent or of another layout.
     """
     path = raw_file(raw, "CLL_data.RData")
     content = rda_list(path, "CLL_data")
-    tables = {modality: r_matrix(content, MATRICES[modality], path).T for modality in modalities}
-    clinical_path = raw_file(raw, "sample_metadata.txt")
-    clinical = text_table(clinical_path, sep="\t")
-    check_columns(clinical_path, clinical, "sample", "IGHV")
+    tables = {modality: r_matrix(content[MATRICES[modality]]).T for modality in modalities}
+    clinical = text_table(raw_file(raw, "sample_metadata.txt"), sep="\t")
     status = clinical.set_index("sample")["IGHV"].str.removesuffix(".0").map(STATUS).dropna()
     patients = pd.Index(status.index, name=None)
     for table in tables.values():
@@ -79,7 +70,6 @@ def load(
         measured,
         cells=patients,
         cell_type=status.loc[patients],
-        batch=["all"] * len(patients),
     )
     listed = set().union(*(table.index for table in tables.values()))
     dataset.uns["cells_dropped"] = len(listed) - len(patients)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from mudata import MuData
 
 from mosaicbench.data.assemble import assembled
 from mosaicbench.data.read import annotated, measured_by_type, obs_columns, raw_file
-
-if TYPE_CHECKING:
-    from mudata import MuData
 
 CARD = {
     "label": "COVID-19 CITE-seq PBMC",
@@ -46,11 +44,6 @@ def load(raw: Path, *, cell_type: str = "mergedcelltype", batch: str = "Batch") 
         Folder of liu_demo.h5ad.
     cell_type, batch
         Columns of its ``obs``; a batch is B1, B2 or B3.
-
-    Raises
-    ------
-    UserError
-        When the file is absent or unreadable, or lacks the column.
     """
     path = raw_file(raw, "liu_demo.h5ad")
     whole = annotated(path)

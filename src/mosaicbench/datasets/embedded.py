@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
+
+from mudata import MuData
 
 from mosaicbench.data import embedded
-
-if TYPE_CHECKING:
-    from mudata import MuData
 
 CARD = {
     "label": "Inside the package",

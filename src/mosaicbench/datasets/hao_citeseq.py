@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+
+from mudata import MuData
 
 from mosaicbench.data.assemble import assembled
 from mosaicbench.data.read import PARTS, labels_joined, measurement, mex, raw_file, text_table
-
-if TYPE_CHECKING:
-    from mudata import MuData
 
 CARD = {
     "label": "Hao CITE-seq PBMC",
@@ -39,11 +38,6 @@ def load(
         Column of the metadata: 8, 31 or more cell types.
     batch
         Column of the metadata: donor, time, lane or Batch.
-
-    Raises
-    ------
-    UserError
-        When a file is absent or unreadable, a column is absent, or the metadata are of other cells.
     """
     modalities = {
         kind: mex(*(raw_file(raw, f"GSM*_{kind.upper()}_*-{part}.gz") for part in PARTS))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
+from mudata import MuData
 
 from mosaicbench.data.assemble import assembled
 from mosaicbench.data.read import (
@@ -19,11 +20,6 @@ from mosaicbench.data.read import (
     rds_table,
     tenx_h5,
 )
-from mosaicbench.errors import UserError
-
-if TYPE_CHECKING:
-    from anndata import AnnData
-    from mudata import MuData
 
 CARD = {
     "label": "10x Multiome PBMC",
@@ -50,11 +46,6 @@ def load(raw: Path, *, cell_type: str = "predicted.id") -> MuData:
         SCENT's table of labels.
     cell_type
         Column of that table. Cells that it does not list are unlabelled; without the table all are.
-
-    Raises
-    ------
-    UserError
-        When a file is absent or unreadable, or the files are not of the same cells.
     """
     of_simba = (Path(raw) / OF_SIMBA.format("rna")).is_file()
     modalities = _of_simba(raw) if of_simba else _of_ten_x(raw)
@@ -68,7 +59,6 @@ def load(raw: Path, *, cell_type: str = "predicted.id") -> MuData:
         {kind: measurement(modalities[kind], kind, names) for kind in ("rna", "atac")},
         cells=names,
         cell_type=types,
-        batch=["all"] * len(names),
     )
     dataset.uns["labels_matched"] = matched
     return dataset
@@ -84,10 +74,6 @@ def _of_simba(raw: Path) -> dict[str, AnnData]:
     for kind, cells in modalities.items():
         cells.obs_names = cells.obs_names.str.removesuffix(f"_{kind}")
     rna, atac = modalities.values()
-    if not rna.obs_names.equals(atac.obs_names):
-        raise UserError(
-            f"{raw}: the files of RNA and ATAC do not name the same cells in the same order"
-        )
     rna.var = rna.var[["gene_ids"]]
     atac.var = coordinates(atac.var_names).set_axis(atac.var_names, axis=0)
     return modalities

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import pandas as pd
+from mudata import MuData
 
 from mosaicbench.data.assemble import assembled
 from mosaicbench.data.own_files import (
@@ -18,9 +19,6 @@ from mosaicbench.data.own_files import (
     read_modalities,
 )
 from mosaicbench.errors import UserError
-
-if TYPE_CHECKING:
-    from mudata import MuData
 
 CARD = {
     "label": "Own files",
@@ -50,26 +48,19 @@ def load(
     path
         One file for all modalities: ``.h5mu``, or a 10x ``.h5`` or Matrix Market folder, with genes,
         peaks and antibodies as rna, atac, adt. Or modality -> its own file: ``.h5ad``, 10x ``.h5``,
-        Matrix Market folder, or ``.csv`` (may be gzipped; the first column names the cells). A
-        modality may have several files, one per batch: their common features are kept, and without
-        `batch` the number of a cell's file in the list, from 1 on, is its batch. A name that is in
-        two modalities is one cell.
+        Matrix Market folder, or ``.csv`` (may be gzipped; the first column names the cells). A modality
+        may have several files, one per batch: their common features are kept, and without `batch` the
+        number of a cell's file, from 1 on, is its batch. A name in two modalities is one cell.
     cell_type, batch
-        Names of obs columns, of the MuData or of any modality. Without them all cells are
-        unlabelled, and of one batch.
+        Names of obs columns, of the MuData or of any modality. Without them all cells are unlabelled,
+        and of one batch.
     groups
         Further obs columns to keep, such as donors, for scenarios that split by them.
     values
-        "counts", or "lognorm" for RNA that has no counts; one for all, or modality -> one. Ignored
-        for a continuous modality.
+        "counts", or "lognorm" for RNA that has no counts; one for all, or modality -> one.
     kinds
-        modality -> "rna", "atac" or "adt", for modalities with another name; or "continuous", for
-        values of any sign that are neither counts nor log-normalised ones.
-
-    Returns
-    -------
-    MuData
-        A dataset. A cell that is not in every modality is kept; the scenario decides about it.
+        modality -> "rna", "atac" or "adt", for modalities with another name; or "continuous", for values
+        of any sign that are neither counts nor log-normalised ones.
 
     Raises
     ------

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from mudata import MuData
 from scipy import sparse
 
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.read import labels_joined, opened, raw_file, text_table
-from mosaicbench.errors import UserError
-
-if TYPE_CHECKING:
-    from mudata import MuData
 
 CARD = {
     "label": "PBMC 10k CITE-seq",
@@ -33,20 +29,10 @@ def load(raw: Path) -> MuData:
     raw
         Folder of pbmc10k_harmo_rna.csv.gz, pbmc10k_harmo_pro.csv.gz (features x cells) and
         truth_10X10k.csv.
-
-    Raises
-    ------
-    UserError
-        When a file is absent or unreadable, or they are not of the same cells.
     """
     rna, adt = (
         opened(raw_file(raw, f"pbmc10k_harmo_{name}.csv.gz"), _table) for name in ("rna", "pro")
     )
-    if list(rna.columns) != list(adt.columns):
-        raise UserError(
-            f"{raw}: pbmc10k_harmo_rna.csv.gz and pbmc10k_harmo_pro.csv.gz do not name the same "
-            "cells in one order"
-        )
     path = raw_file(raw, "truth_10X10k.csv")
     types, matched = labels_joined(
         rna.columns, text_table(path), barcode="Barcode", column="trueType", where=path
@@ -58,7 +44,6 @@ def load(raw: Path) -> MuData:
         },
         cells=rna.columns,
         cell_type=["" if name == "unknown" else name for name in types],
-        batch=["all"] * rna.shape[1],
     )
     dataset.uns["labels_matched"] = matched
     return dataset

@@ -7,14 +7,12 @@ on real cells, without a network.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
+from mudata import MuData
 
 from mosaicbench.data.assemble import Measurement, assembled
-
-if TYPE_CHECKING:
-    from mudata import MuData
 
 CARD = {
     "label": "PBMC 68k, split",
@@ -36,18 +34,14 @@ def stratified_half(means: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def load(raw: Path | None, *, seed: Annotated[int, "at least 0"] = 0) -> MuData:
     """Return 700 cells with modalities ``left`` and ``right``, two disjoint halves of the genes.
 
+    Values are the natural log of 1 + counts per 10,000, which their publisher rounded to three decimals.
+
     Parameters
     ----------
     raw
         Not used: the data are part of scanpy.
     seed
         Draws each gene's half.
-
-    Returns
-    -------
-    MuData
-        Log-normalised values (natural log of 1 + counts per 10,000), which their publisher rounded
-        to three decimals.
     """
     import scanpy
 

@@ -1,18 +1,17 @@
 """Cells with known shared and private factors, measured as RNA, ATAC and surface-protein counts.
 
 A cell has shared factors s, drawn around the centre of its type, and for each modality private
-factors w_m, independent of everything else. The rate of feature j of modality m in a cell of batch b
-is
+factors w_m. The rate of feature j of modality m in a cell of batch b is
 
     log r_mj = base_mj + s . A_mj + w_m . B_mj + effect_mjb
 
 and the counts are: rna, negative binomial around library size x normalised rate; atac, Poisson
 around depth x normalised rate; adt, negative binomial around depth x (own rate + ambient
-background). Every stream of random numbers belongs to one
-modality, so leaving a modality out changes nothing in the others.
+background). Each modality has its own stream of random numbers, so leaving one out changes nothing
+in the others.
 
-With `private_features` a modality's features fall into two kinds instead: its usual ones follow the
-shared factors alone, and as many more as are asked for follow the private factors alone.
+With `private_features`, a modality's usual features follow the shared factors alone, and as many
+further ones as this key says follow the private factors alone.
 """
 
 from __future__ import annotations
@@ -20,17 +19,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
+from mudata import MuData
 from scipy import sparse
 
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.errors import UserError
-
-if TYPE_CHECKING:
-    from mudata import MuData
 
 CARD = {
     "label": "Simulated",
@@ -68,12 +65,12 @@ def load(
     Parameters
     ----------
     raw
-        Not used: nothing is read.
+        Not used.
     cells, n_rna, n_atac, n_adt
         Numbers of cells and of features per modality (features that no cell shows are dropped).
     fragments
-        Counts of ATAC in a cell of usual depth; 0.06 for each peak by default. Cells of a 10x
-        Multiome have some 12,000 in their peaks, nuclei of SNARE-seq some 120.
+        Counts of ATAC in a cell of usual depth; 0.06 for each peak by default. Cells of a 10x Multiome
+        have some 12,000 in their peaks, nuclei of SNARE-seq some 120.
     modalities
         Which of "rna", "atac", "adt" to measure.
     cell_types, batches
@@ -81,8 +78,7 @@ def load(
     shared, private
         Numbers of shared factors, and of private factors of each modality.
     private_features
-        modality -> number of further features that private factors alone drive; shared ones alone
-        then drive the others.
+        modality -> number of further features that private factors alone drive.
     seed
         Draws everything.
 
@@ -90,13 +86,7 @@ def load(
     -------
     MuData
         ``obsm["shared_factors"]`` (cells, shared), and in every modality ``obsm["private_factors"]``
-        (cells, private) and ``var["shared_driven"]``: whether any shared factor drives the
-        feature.
-
-    Raises
-    ------
-    UserError
-        When `private_features` names no modality.
+        (cells, private) and ``var["shared_driven"]``: whether any shared factor drives the feature.
     """
     further = {} if private_features is None else private_features
     if unknown := sorted(set(further) - set(modalities)):
@@ -105,11 +95,7 @@ def load(
         )
 
     rng = np.random.default_rng([seed, 0])
-    proportions = 0.8 ** np.arange(cell_types)
-    types = rng.choice(cell_types, size=cells, p=proportions / proportions.sum())
-    centres = 1.8 * rng.standard_normal((cell_types, shared))
-    s = centres[types] + rng.standard_normal((cells, shared))  # (cells, shared)
-    s = (s - s.mean(axis=0)) / s.std(axis=0)
+    types, s = typed_factors(cells, cell_types, shared, rng)
     batch = rng.integers(batches, size=cells)
 
     usual = {"rna": n_rna, "atac": n_atac, "adt": n_adt}
@@ -119,10 +105,8 @@ def load(
         features = usual[modality] + further.get(modality, 0)
         stream = np.random.default_rng([seed, STREAMS[modality]])
         w = stream.standard_normal((cells, private))  # (cells, private)
-        of_shared, of_private = (
-            loadings(shared, features, stream),
-            loadings(private, features, stream),
-        )
+        of_shared = loadings(shared, features, stream)
+        of_private = loadings(private, features, stream)
         if modality in further:
             of_shared[:, usual[modality] :] = 0
             of_private[:, : usual[modality]] = 0
@@ -132,7 +116,7 @@ def load(
         measured[modality] = Measurement(
             measure[modality](log_rate, (cells, features), stream), names, modality
         )
-        private_factors[modality] = w.astype(np.float32)
+        private_factors[modality] = w
         driven[modality] = pd.Series(np.any(of_shared != 0, axis=0), index=names)
 
     dataset = assembled(
@@ -141,13 +125,29 @@ def load(
         cell_type=[f"type-{label:02d}" for label in types],
         batch=[f"batch-{label:02d}" for label in batch],
     )
+    return with_truth(dataset, s, private_factors, driven)
+
+
+def with_truth(
+    dataset: MuData, s: np.ndarray, private: dict[str, np.ndarray], driven: dict[str, pd.Series]
+) -> MuData:
+    """Add shared factors, and each modality's private factors and features that shared ones drive."""
     dataset.obsm["shared_factors"] = s.astype(np.float32)
-    for modality, w in private_factors.items():
-        dataset[modality].obsm["private_factors"] = w
-        dataset[modality].var["shared_driven"] = (
-            driven[modality].loc[dataset[modality].var_names].to_numpy()
-        )
+    for modality, cells in dataset.mod.items():
+        cells.obsm["private_factors"] = private[modality].astype(np.float32)
+        cells.var["shared_driven"] = driven[modality].loc[cells.var_names].to_numpy()
     return dataset
+
+
+def typed_factors(
+    cells: int, cell_types: int, shared: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return cell types of unequal size, and standardised factors around their centres."""
+    proportions = 0.8 ** np.arange(cell_types)
+    types = rng.choice(cell_types, size=cells, p=proportions / proportions.sum())
+    centres = 1.8 * rng.standard_normal((cell_types, shared))
+    s = centres[types] + rng.standard_normal((cells, shared))  # (cells, shared)
+    return types, (s - s.mean(axis=0)) / s.std(axis=0)
 
 
 def loadings(factors: int, features: int, rng: np.random.Generator) -> np.ndarray:
@@ -161,7 +161,6 @@ def _log_rate(
     batch: np.ndarray,
     rows: slice,
 ) -> np.ndarray:
-    """Return the log rates of some cells, (rows, features)."""
     return sum(f[rows] @ loadings for f, loadings in factors) + effect[batch[rows]]
 
 

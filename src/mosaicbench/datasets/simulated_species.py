@@ -10,15 +10,18 @@ one cell in both species: this is the truth.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
+from mudata import MuData
 
 from mosaicbench.data.assemble import Measurement, assembled
-from mosaicbench.datasets.simulated import loadings, negative_binomial, normalised
-
-if TYPE_CHECKING:
-    from mudata import MuData
+from mosaicbench.datasets.simulated import (
+    loadings,
+    negative_binomial,
+    normalised,
+    typed_factors,
+)
 
 CARD = {
     "label": "Simulated species",
@@ -64,11 +67,7 @@ def load(
         ``obsm["shared_factors"]`` (cells, 6).
     """
     random, shared, private = np.random.default_rng(seed), 6, 3
-    proportions = 0.8 ** np.arange(cell_types)
-    types = random.choice(cell_types, size=cells, p=proportions / proportions.sum())
-    centres = 1.8 * random.standard_normal((cell_types, shared))
-    s = centres[types] + random.standard_normal((cells, shared))
-    s = (s - s.mean(axis=0)) / s.std(axis=0)
+    types, s = typed_factors(cells, cell_types, shared, random)
     common, base = loadings(shared, orthologues, random), 1.5 * random.standard_normal(orthologues)
     measured = {}
     for species in SPECIES:
@@ -88,7 +87,6 @@ def load(
         measured,
         cells=[f"cell-{cell:06d}" for cell in range(cells)],
         cell_type=[f"type-{label:02d}" for label in types],
-        batch=["all"] * cells,
     )
     dataset.obsm["shared_factors"] = s.astype(np.float32)
     return dataset

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from mudata import MuData
 from scipy import sparse
 
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.links import with_links
 from mosaicbench.data.read import check_columns, coordinates, opened, raw_file, text_table
 from mosaicbench.errors import UserError
-
-if TYPE_CHECKING:
-    from mudata import MuData
 
 CARD = {
     "label": "SNARE-seq cortex",
@@ -41,11 +38,6 @@ def load(
         Column of meta_c1.csv: "cluster (remapped)", or "Ident" for 23 types.
     batches
         The libraries to take, such as 09A; all twelve if left out.
-
-    Raises
-    ------
-    UserError
-        When a file is absent or unreadable, shapes do not agree, or a column or batch is absent.
     """
     cells = text_table(raw_file(raw, "meta_c1.csv"), index_col=0)
     check_columns("cell_type: meta_c1.csv", cells, cell_type)
@@ -56,17 +48,6 @@ def load(
     rna, atac, near = (
         opened(raw_file(raw, name), sparse.load_npz) for name in ("GxC1.npz", "RxC1.npz", "GxR.npz")
     )
-    expected = {
-        "GxC1.npz": (len(genes), len(cells)),
-        "RxC1.npz": (len(peaks), len(cells)),
-        "GxR.npz": (len(genes), len(peaks)),
-    }
-    for (name, shape), matrix in zip(expected.items(), (rna, atac, near), strict=True):
-        if matrix.shape != shape:
-            raise UserError(
-                f"{raw}: {name} is {matrix.shape}, but genes.txt, regions.txt and meta_c1.csv say "
-                f"{shape}"
-            )
     taken = np.ones(len(cells), dtype=bool)
     if batches is not None:
         if unknown := sorted(set(batches) - set(cells["Batch"])):

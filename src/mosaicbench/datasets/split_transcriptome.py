@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
+from anndata import AnnData
+from mudata import MuData
 from scipy import sparse
 
 from mosaicbench.data.assemble import Measurement, assembled
@@ -18,10 +20,6 @@ from mosaicbench.data.read import annotated, obs_columns
 from mosaicbench.datasets import pbmc10k_citeseq
 from mosaicbench.datasets.pbmc68k_split import stratified_half
 from mosaicbench.errors import UserError
-
-if TYPE_CHECKING:
-    from anndata import AnnData
-    from mudata import MuData
 
 CARD = {
     "label": "Split transcriptome",
@@ -57,11 +55,6 @@ def load(
         neighbours in order of mean expression.
     seed
         Draws the genes and the molecules.
-
-    Raises
-    ------
-    UserError
-        When the file or the column is absent, or its values are no counts.
     """
     source, types = _published(raw) if path is None else _own(raw, path, cell_type)
     counts = sparse.csc_matrix(source.layers.get("counts", source.X), dtype=np.float32)
@@ -82,7 +75,6 @@ def load(
         },
         cells=source.obs_names,
         cell_type=types,
-        batch=["all"] * source.n_obs,
     )
 
 

@@ -1,25 +1,25 @@
 """Gaussian processes, a toy for shared/private VAEs: two modalities of few latent factors.
 
 A cell has factors s (shared), w_first and w_second (private), each uniform on [-2, 2]. Every feature
-is one draw of a function of one block of factors from a Gaussian process with mean 0 and covariance
-exp(-|u - v|^2 / 2): some of s, the others of the modality's own w. Features are standardised over
-the cells, and noise is added. The more private features a modality has, the less its likelihood
-depends on the shared ones. Every stream of random numbers belongs to one modality, and features are
-drawn one by one, so that more private features change nothing in the others.
+is one draw of a function of s, or of the modality's own w, from a Gaussian process with mean 0 and
+covariance exp(-|u - v|^2 / 2). Features are standardised over the cells, and noise is added. The
+more private features a modality has, the less its likelihood depends on the shared ones. Each
+modality has its own stream of random numbers, and features are drawn one by one, so that more
+private features change nothing in the others.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
+import pandas as pd
+from mudata import MuData
 
 from mosaicbench.data.assemble import Measurement, assembled
+from mosaicbench.datasets.simulated import with_truth
 from mosaicbench.errors import UserError
-
-if TYPE_CHECKING:
-    from mudata import MuData
 
 CARD = {
     "label": "Gaussian processes",
@@ -71,11 +71,6 @@ def load(
     MuData
         ``obsm["shared_factors"]`` (cells, shared), and in every modality ``obsm["private_factors"]``
         (cells, private) and ``var["shared_driven"]``.
-
-    Raises
-    ------
-    UserError
-        When a modality is unknown.
     """
     given = {} if private_features is None else private_features
     if unknown := sorted(set(given) - set(STREAMS)):
@@ -97,25 +92,18 @@ def load(
         x += (
             noise * np.random.default_rng([seed, stream, 1]).standard_normal(x.T.shape).T
         )  # (cells, features)
-        driven[modality] = np.arange(x.shape[1]) < shared_features
-        names = [
-            f"{modality}-{'shared' if of else 'private'}-{j:04d}"
-            for j, of in enumerate(driven[modality])
-        ]
+        of_s = np.arange(x.shape[1]) < shared_features
+        names = [f"{modality}-{'shared' if of else 'private'}-{j:04d}" for j, of in enumerate(of_s)]
+        driven[modality] = pd.Series(of_s, index=names)
         measured[modality] = Measurement(x, names, "continuous", "continuous")
-        factors[modality] = w.astype(np.float32)
+        factors[modality] = w
 
     dataset = assembled(
         measured,
         cells=[f"cell-{cell:06d}" for cell in range(cells)],
         cell_type=np.where(s[:, 0] > 0, "positive", "negative"),
-        batch=["all"] * cells,
     )
-    dataset.obsm["shared_factors"] = s.astype(np.float32)
-    for modality, w in factors.items():
-        dataset[modality].obsm["private_factors"] = w
-        dataset[modality].var["shared_driven"] = driven[modality]
-    return dataset
+    return with_truth(dataset, s, factors, driven)
 
 
 def _root(factors: np.ndarray) -> np.ndarray:

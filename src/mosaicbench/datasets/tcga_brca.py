@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from mudata import MuData
 
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.read import check_columns, opened, raw_file, text_table
 from mosaicbench.errors import UserError
-
-if TYPE_CHECKING:
-    from mudata import MuData
 
 CARD = {
     "label": "TCGA BRCA",
@@ -51,15 +48,10 @@ def load(
     -------
     MuData
         Methylation as log(x / (1 - x)). A feature without a value in any sample is dropped.
-
-    Raises
-    ------
-    UserError
-        When a file is absent or of another layout, or no sample is left.
     """
     path = raw_file(raw, "BRCA_clinicalMatrix")
     clinical = text_table(path, sep="\t")
-    check_columns(path, clinical, "sampleID", cell_type)
+    check_columns(path, clinical, cell_type)
     status = clinical.set_index("sampleID")[cell_type]
     files = {"rna": raw_file(raw, "HiSeqV2.gz"), "methylation": raw_file(raw, methylation_of)}
     samples = pd.Index(status.index[status.isin(STATUSES)])
@@ -79,9 +71,7 @@ def load(
             fractions = np.clip(values, SMALLEST, 1 - SMALLEST)
             values = np.log(fractions / (1 - fractions))
         measured[modality] = Measurement(values, names, "continuous", "continuous")
-    return assembled(
-        measured, cells=samples, cell_type=status.loc[samples], batch=["all"] * len(samples)
-    )
+    return assembled(measured, cells=samples, cell_type=status.loc[samples])
 
 
 def _features(file: Path, samples: pd.Index) -> tuple[np.ndarray, list[str]]:

@@ -6,10 +6,11 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
+from mudata import MuData
 from scipy import sparse
 
 from mosaicbench.data.assemble import Measurement, assembled
@@ -23,10 +24,6 @@ from mosaicbench.data.read import (
     tenx_h5,
 )
 from mosaicbench.errors import UserError
-
-if TYPE_CHECKING:
-    from anndata import AnnData
-    from mudata import MuData
 
 CARD = {
     "label": "TEA-seq PBMC",
@@ -56,12 +53,6 @@ def load(
     cell_type
         Column of the labels, or predicted.celltype.l2. Cells that are not in the table are
         unlabelled.
-
-    Raises
-    ------
-    UserError
-        When a file is absent or unreadable, wells differ in genes or antibodies, or the labels are
-        of other cells.
     """
     parts = {well: _well(raw, well) for well in wells}
     table = _labels(Path(raw) / LABELS) if (Path(raw) / LABELS).is_file() else None
@@ -125,13 +116,9 @@ def _labels(path: Path) -> pd.DataFrame:
 
 def _table_in_archive(path: Path) -> pd.DataFrame:
     with zipfile.ZipFile(path) as archive:
-        members = [name for name in archive.namelist() if "__MACOSX" not in name]
-        names = [name for name in members if name.endswith(TABLE)]
-        if len(names) != 1:
-            raise UserError(
-                f"{path}: no file {TABLE} in this archive, which holds {', '.join(members)}"
-            )
-        with archive.open(names[0]) as file:
+        names = [name for name in archive.namelist() if "__MACOSX" not in name]
+        (name,) = (name for name in names if name.endswith(TABLE))
+        with archive.open(name) as file:
             return pd.read_csv(file, dtype=str, keep_default_na=False)
 
 
@@ -141,7 +128,4 @@ def _types(
     if table is None:
         return np.full(len(names), "", dtype=object), 0
     own = table[table["well"] == well.lstrip("W")]
-    if own.empty:
-        ends = ", ".join(sorted(set(table["well"].dropna())))
-        raise UserError(f"{path}: no barcode ends in the number of well {well}; they end in {ends}")
     return labels_joined(names, own, barcode="cell", column=column, suffix="-1", where=path)

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from mudata import MuData
 from scipy import sparse
 
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.read import opened, raw_file, text_table
-from mosaicbench.errors import UserError
-
-if TYPE_CHECKING:
-    from mudata import MuData
 
 CARD = {
     "label": "TEA-seq, Matilda's copy",
@@ -34,25 +30,13 @@ def load(raw: Path) -> MuData:
     raw
         Folder of train_rna.h5, train_adt.h5 and train_cty.csv; its lines are in the order of the
         cells.
-
-    Raises
-    ------
-    UserError
-        When a file is absent or unreadable, or the three are not of the same cells.
     """
-    measured, cells = {}, {}
+    measured = {}
     for kind in ("rna", "adt"):
         path = raw_file(raw, f"train_{kind}.h5")
-        cells[kind], measured[kind] = opened(path, lambda file, kind=kind: _matrix(file, kind))
-    if cells["rna"] != cells["adt"]:
-        raise UserError(
-            f"{raw}: train_rna.h5 and train_adt.h5 do not name the same cells in the same order"
-        )
-    table = raw_file(raw, "train_cty.csv")
-    types = text_table(table)["x"]
-    if len(types) != len(cells["rna"]):
-        raise UserError(f"{table}: {len(types)} types, but {len(cells['rna'])} cells")
-    return assembled(measured, cells=cells["rna"], cell_type=types, batch=["all"] * len(types))
+        cells, measured[kind] = opened(path, lambda file, kind=kind: _matrix(file, kind))
+    types = text_table(raw_file(raw, "train_cty.csv"))["x"]
+    return assembled(measured, cells=cells, cell_type=types)
 
 
 def _matrix(path: Path, kind: str) -> tuple[list[str], Measurement]:

@@ -1,4 +1,4 @@
-"""What all HDF5 files share: the noun that a file says about itself, atomic writing, one sentence if it cannot be read."""
+"""What all HDF5 files share: what a file says about itself, atomic writing, one sentence on failure."""
 
 from __future__ import annotations
 
@@ -62,6 +62,16 @@ def check_names(path: str | Path, modality: str, cells: AnnData) -> None:
             raise ContractError(f"{path}: modality {modality!r} has no {axis}s")
 
 
+def check_order(path: str | Path, whole: MuData, modality: str) -> None:
+    """Refuse a modality whose rows are not cells of the whole in its order."""
+    places = whole.obs_names.get_indexer(whole[modality].obs_names)
+    if np.any(places < 0) or np.any(np.diff(places) <= 0):
+        noun = whole.uns[KEY]["noun"]
+        raise ContractError(
+            f"{path}: the rows of modality {modality!r} are not the {noun}'s cells in order"
+        )
+
+
 def check_finite(path: str | Path, what: str, array: np.ndarray) -> None:
     """Refuse NaN and infinite values."""
     if not np.all(np.isfinite(array)):
@@ -119,10 +129,10 @@ def _cells_of_file(path: str | Path) -> AnnData:
 
 
 def _cells(group: h5py.Group) -> AnnData:
-    """Read the parts of a table that are not empty; the empty ones take half as long again."""
     from anndata import AnnData
     from anndata.io import read_elem
 
+    # Reading the empty parts, too, takes half as long again.
     return AnnData(
         **{name: read_elem(part) for name, part in group.items() if name == "X" or len(part)}
     )

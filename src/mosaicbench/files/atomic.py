@@ -21,13 +21,7 @@ OF_LIBRARIES = re.compile(r"(?:errno = |os error |Os \{ code: )(\d+)")
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it, if they are absent.
-
-    Raises
-    ------
-    NotWritten
-        When something else has its name, or the place cannot be written to.
-    """
+    """Make a folder and those above it; NotWritten when the place cannot be written to."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -41,22 +35,15 @@ def make_folder(path: Path) -> None:
 def atomic(path: str | Path, *, size: int = 0) -> Iterator[Path]:
     """Give a temporary path beside `path`, and rename it to `path` if the block ends without error.
 
-    The next attempt overwrites what a killed process left.
-
-    Parameters
-    ----------
-    size
-        Approximate bytes to be written. Nothing is begun if there is no room for them: HDF5 can
-        crash the process when the disk stops taking its file.
+    The next attempt overwrites what a killed process left. `size` is approximately what will be written,
+    in bytes: without room for it nothing is begun, since HDF5 can crash the process on a full disk.
 
     Raises
     ------
     NotWritten
-        When the path names no file, the disk is full, or the folder is not writable.
+        When the disk is full, or the folder is not writable.
     """
     path = Path(path)
-    if not path.name:  # of "" and "."
-        raise NotWritten(f"{path}: is a folder; name a file, and run again")
     temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -91,7 +78,6 @@ def _check_room(folder: Path, size: int) -> None:
 
 
 def _refusal(error: Exception) -> str | None:
-    """Return why the operating system did not write, or None if the error is of another kind."""
     if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno)
     answer = OF_LIBRARIES.search(str(error))

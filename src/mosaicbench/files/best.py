@@ -9,26 +9,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from mosaicbench.errors import ContractError
 from mosaicbench.files.atomic import write_text
 from mosaicbench.files.identity import check_place, read_json
-
-KEYS = [
-    "dataset",
-    "scenario",
-    "seed",
-    "run",
-    "of",
-    "method",
-    "metric",
-    "trials",
-    "ended",
-    "best_trial",
-    "best",
-    "default",
-    "hyperparameters",
-]
-REMEDY = "delete it and run again"
 
 
 def write_best(path: Path, best: Mapping) -> None:
@@ -37,30 +19,22 @@ def write_best(path: Path, best: Mapping) -> None:
     Parameters
     ----------
     best
-        dataset, scenario, seed: of the split; run, of, method: the tuned run, the run that it
-        tunes, and its method; metric: the objective; trials, ended: the number of trials, and of
-        those that ended with a score; best_trial, best, default: the best trial, its objective,
-        and that of the defaults (None if it has none); hyperparameters: the settings of the best
-        trial, {} for the defaults.
+        dataset, scenario, seed: of the split; run, of, method: the tuned run, the run that it tunes,
+        and its method; metric: the objective; trials, ended: the number of trials, and of those with a
+        score; best_trial, best, default: the best trial, its objective and that of the defaults, or
+        None; hyperparameters: the settings of the best trial, {} for the defaults.
     """
     write_text(path, json.dumps(best, indent=1) + "\n")
 
 
-def read_best(path: Path, place: Mapping | None = None) -> dict:
-    """Read the result of a tuning.
-
-    Parameters
-    ----------
-    place
-        Expected dataset, scenario and run, as far as they are known.
+def read_best(path: str | Path, place: Mapping | None = None) -> dict:
+    """Read the result of a tuning; `place` is its expected dataset, scenario and run.
 
     Raises
     ------
     ContractError
         When it is absent, cut short or of another run.
     """
-    best = read_json(path, "`mosaicbench tune` writes it", REMEDY)
-    if missing := set(KEYS) - set(best):
-        raise ContractError(f"{path}: does not say {', '.join(sorted(missing))}; {REMEDY}")
+    best = read_json(path, "`mosaicbench tune` writes it", "delete it and run again")
     check_place(path, best, place)
     return best

@@ -18,10 +18,9 @@ import numpy as np
 import scipy.sparse
 
 from mosaicbench.errors import ContractError
-from mosaicbench.files._h5 import check_finite, check_names, check_noun, read_mudata, write_h5
+from mosaicbench.files._h5 import check_finite, check_names, check_order, read_mudata, write_h5
 
 if TYPE_CHECKING:
-    from anndata import AnnData
     from mudata import MuData
 
 LINKS = "links"  # the key of .varp of links between features, and of .uns of their origins
@@ -36,52 +35,26 @@ VALUES = {
 
 
 def write_dataset(path: str | Path, dataset: MuData) -> None:
-    """Check and write a dataset."""
-    _check_dataset(path, dataset)
+    """Check the names and values of a dataset, and write it."""
+    for modality, cells in dataset.mod.items():
+        check_names(path, modality, cells)
+        check_order(path, dataset, modality)
+        scale = cells.uns["values"]
+        values = cells.layers[scale]
+        values = values.data if scipy.sparse.issparse(values) else values
+        check_finite(path, modality, values)
+        if scale == "counts" and (np.any(values < 0) or np.any(values != np.round(values))):
+            raise ContractError(
+                f"{path}: modality {modality!r} should hold counts but has negative or fractional "
+                "values; point to the layer that holds raw counts, or say `values: lognorm` in the "
+                "dataset's stanza"
+            )
     write_h5(path, dataset)
 
 
 def read_dataset(path: str | Path) -> MuData:
-    """Read and check a dataset."""
-    dataset = read_mudata(path, "dataset")
-    _check_dataset(path, dataset)
-    return dataset
-
-
-def _check_dataset(path: str | Path, dataset: MuData) -> None:
-    check_noun(path, dataset, "dataset")
-    for column in ("cell_type", "batch"):
-        if column not in dataset.obs:
-            raise ContractError(f'{path}: a dataset needs obs["{column}"]')
-    for modality, cells in dataset.mod.items():
-        check_names(path, modality, cells)
-        places = dataset.obs_names.get_indexer(cells.obs_names)
-        if np.any(places < 0) or np.any(np.diff(places) <= 0):
-            raise ContractError(
-                f"{path}: the rows of modality {modality!r} are not the dataset's cells in the "
-                "dataset's order"
-            )
-        _check_values(path, modality, cells)
-
-
-def _check_values(path: str | Path, modality: str, cells: AnnData) -> None:
-    kind, scale = cells.uns.get("kind"), cells.uns.get("values")
-    for key, said, possible in (("kind", kind, VALUES), ("values", scale, VALUES.get(kind))):
-        if said not in possible:
-            raise ContractError(
-                f'{path}: modality {modality!r} must say uns["{key}"], one of {list(possible)}'
-            )
-    if scale not in cells.layers:
-        raise ContractError(f'{path}: modality {modality!r} has no layers["{scale}"]')
-    values = cells.layers[scale]
-    values = values.data if scipy.sparse.issparse(values) else values
-    check_finite(path, modality, values)
-    if scale == "counts" and (np.any(values < 0) or np.any(values != np.round(values))):
-        raise ContractError(
-            f"{path}: modality {modality!r} should hold counts but has negative or fractional "
-            "values; point to the layer that holds raw counts, or say `values: lognorm` in the "
-            "dataset's stanza"
-        )
+    """Read a dataset."""
+    return read_mudata(path, "dataset")
 
 
 def measured_in(dataset: MuData) -> dict[str, np.ndarray]:

@@ -23,11 +23,7 @@ def check_place(path: str | Path, says: Mapping, place: Mapping | None) -> None:
     says
         What the file says about itself.
     place
-        The dataset, scenario, run and seed that its place implies, as far as they are known.
-
-    Raises
-    ------
-    ContractError
+        The dataset, scenario, run and seed that its place implies, as far as they are given.
     """
     place = place or {}
     if UNNAMED in (says.get("dataset"), place.get("dataset")):
@@ -53,17 +49,10 @@ def read_json(path: str | Path, absent: str, remedy: str) -> dict:
     ----------
     absent, remedy
         What to do where the file is absent, and where it is damaged, for the message.
-
-    Raises
-    ------
-    ContractError
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ContractError(f"{path}: no such file; {absent}") from error
     except ValueError as error:
         raise ContractError(f"{path}: not valid JSON ({error}); {remedy}") from error
-    if not isinstance(content, dict):
-        raise ContractError(f"{path}: not an object of JSON, {{...}}; {remedy}")
-    return content

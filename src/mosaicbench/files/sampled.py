@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.files._h5 import KEY, check_finite, check_names, quiet_mudata, write_h5
-from mosaicbench.files.splits import feature_names, unstandardised_values
+from mosaicbench.files.splits import unstandardised_values, values_table
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -26,16 +26,10 @@ def generated_table(
 
     The table holds the values in the normalization of the train cells.
     """
-    import anndata
     import mudata
 
     modalities = {
-        modality: anndata.AnnData(
-            X=unstandardised_values(train[modality], x),
-            obs=pd.DataFrame(index=pd.Index(names).astype(str)),
-            var=pd.DataFrame(index=feature_names(train[modality])),
-            uns={"normalization": train[modality].uns["normalization"]},
-        )
+        modality: values_table(train[modality], names, unstandardised_values(train[modality], x))
         for modality, x in generated.items()
     }
     with quiet_mudata():

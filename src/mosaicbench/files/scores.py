@@ -17,7 +17,6 @@ from mosaicbench.errors import ContractError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.atomic import atomic
 from mosaicbench.files.identity import check_place
-from mosaicbench.files.runs import STATUSES
 from mosaicbench.files.tables import read_table, write_table
 
 KEYS = ["dataset", "scenario", "run", "seed", "metric", "direction"]
@@ -34,8 +33,7 @@ class CellScores:
     dataset, scenario, run
         Identity of the run.
     cells
-        seed -> (cells,) names of the query cells, in the solution's order, which is the same for
-        every run of the split.
+        seed -> (cells,) names of the query cells, in the solution's order.
     values
         (seed, metric, direction, normalization) -> (cells,) float32, NaN where a cell has no score.
     """
@@ -48,21 +46,19 @@ class CellScores:
 
 
 def write_scores(path: str | Path, scores: pd.DataFrame) -> None:
-    """Check and write the scores of one run."""
-    _check_scores(path, scores)
+    """Write the scores of one run."""
     write_table(path, scores[SCORE_COLUMNS])
 
 
 def read_scores(path: str | Path, place: Mapping | None = None) -> pd.DataFrame:
-    """Read and check the scores of one run; `place`: its expected dataset, scenario and run."""
+    """Read the scores of one run; `place`: its expected dataset, scenario and run."""
     scores = read_table(path, SCORE_COLUMNS)
-    _check_scores(path, scores)
     _check_rows(path, scores, place)
     return scores
 
 
 def read_features(path: str | Path, place: Mapping | None = None) -> pd.DataFrame:
-    """Read and check the scores of single features; `place` as of :func:`read_scores`."""
+    """Read the scores of single features; `place` as of :func:`read_scores`."""
     features = read_table(path, FEATURE_COLUMNS)
     _check_rows(path, features, place)
     return features
@@ -72,13 +68,6 @@ def _check_rows(path: str | Path, table: pd.DataFrame, place: Mapping | None) ->
     for key, expected in (place or {}).items():
         for name in table[key].unique():
             check_place(path, {key: name}, {key: expected})
-
-
-def _check_scores(path: str | Path, scores: pd.DataFrame) -> None:
-    if unknown := set(scores["status"]) - set(STATUSES):
-        raise ContractError(f"{path}: unknown status {sorted(unknown)}")
-    if scores.duplicated(KEYS).any():
-        raise ContractError(f"{path}: a score occurs twice")
 
 
 def write_cells(path: str | Path, scores: CellScores) -> None:
@@ -99,7 +88,7 @@ def write_cells(path: str | Path, scores: CellScores) -> None:
 
 
 def read_cells(path: str | Path, place: Mapping | None = None) -> CellScores:
-    """Read and check the scores of single cells; `place` is as of :func:`read_scores`."""
+    """Read the scores of single cells; `place` is as of :func:`read_scores`."""
     if not Path(path).is_file():
         raise ContractError(f"{path}: no such file")
     try:

@@ -2,12 +2,12 @@
 
 An absent measurement is an absent row. The rows of the solution are the query cells, in one order
 in every modality that measured them; ``obs["query_name"]`` of a modality names the row of the
-query. ``audit.tsv`` beside them says what was learned from how many cells: train cells only.
+query. ``audit.tsv`` beside them says what was learned from how many cells.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,14 @@ import scipy.sparse
 
 from mosaicbench.contract import Cells, Normalization, Split, Truth
 from mosaicbench.errors import ContractError
-from mosaicbench.files._h5 import KEY, check_finite, check_names, check_noun, read_mudata, write_h5
+from mosaicbench.files._h5 import (
+    KEY,
+    check_finite,
+    check_names,
+    check_order,
+    read_mudata,
+    write_h5,
+)
 from mosaicbench.files.dataset import ACTIVITY, links_between
 from mosaicbench.files.identity import OF_SPLIT, check_place
 
@@ -27,17 +34,26 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 BLOCK_VALUES = 2**22  # values that become dense at once
-NORMALIZATIONS = {"lognorm", "clr", "lsi", "continuous"}
 
 
 def write_split(path: str | Path, split: MuData) -> None:
     """Check and write one part of a split; ``uns["mosaicbench"]["noun"]`` says which."""
-    _check_split(path, split, split.uns[KEY]["noun"])
+    noun = split.uns[KEY]["noun"]
+    for modality, cells in split.mod.items():
+        check_names(path, modality, cells)
+        matrix = _matrix_of(cells)
+        check_finite(path, modality, matrix.data if scipy.sparse.issparse(matrix) else matrix)
+        if noun == "query" and "cell_type" in cells.obs:
+            raise ContractError(
+                f"{path}: the query shows cell types in modality {modality!r}; only the solution may"
+            )
+        if noun == "solution":
+            check_order(path, split, modality)
     write_h5(path, split)
 
 
 def read_split(path: str | Path, noun: str, place: Mapping | None = None) -> MuData:
-    """Read and check one part of a split.
+    """Read one part of a split.
 
     Parameters
     ----------
@@ -47,7 +63,6 @@ def read_split(path: str | Path, noun: str, place: Mapping | None = None) -> MuD
         Expected dataset, scenario and seed, None where they are unknown.
     """
     split = read_mudata(path, noun)
-    _check_split(path, split, noun)
     check_place(path, split.uns[KEY], place and {key: place[key] for key in OF_SPLIT})
     return split
 
@@ -55,23 +70,6 @@ def read_split(path: str | Path, noun: str, place: Mapping | None = None) -> MuD
 def identity_of(split: MuData) -> dict:
     """Return the dataset, scenario and seed of a part of a split."""
     return {key: split.uns[KEY][key] for key in OF_SPLIT}
-
-
-def _check_split(path: str | Path, split: MuData, noun: str) -> None:
-    check_noun(path, split, noun)
-    for modality, cells in split.mod.items():
-        check_names(path, modality, cells)
-        matrix = _matrix_of(cells)
-        check_finite(path, modality, matrix.data if scipy.sparse.issparse(matrix) else matrix)
-        if noun == "query" and "cell_type" in cells.obs:
-            raise ContractError(
-                f"{path}: the query shows cell types in modality {modality!r}; only the solution may"
-            )
-        places = split.obs_names.get_indexer(cells.obs_names)
-        if noun == "solution" and (np.any(places < 0) or np.any(np.diff(places) <= 0)):
-            raise ContractError(
-                f"{path}: the rows of modality {modality!r} are not the solution's cells in order"
-            )
 
 
 def _matrix_of(cells: AnnData) -> scipy.sparse.csr_matrix | np.ndarray:
@@ -99,13 +97,8 @@ def feature_names(cells: AnnData) -> list[str]:
 def standardised_values(cells: AnnData, rows: np.ndarray | None = None) -> np.ndarray:
     """Return normalized values less the train cells' mean, over their std, clipped to +-10.
 
-    Where the split's preprocessing does not standardise, the std is 1 and nothing is clipped.
-
-    Parameters
-    ----------
-    rows
-        Positions of cells, all by default. They become dense a few thousand at a time: for a
-        million cells the result alone takes gigabytes, and each step would take as much again.
+    Where the split's preprocessing does not standardise, the std is 1 and nothing is clipped. Cells
+    (those at the positions `rows`, all by default) become dense a few thousand at a time.
     """
     matrix = _matrix_of(cells)
     rows = np.arange(cells.n_obs) if rows is None else rows
@@ -121,6 +114,18 @@ def standardised_values(cells: AnnData, rows: np.ndarray | None = None) -> np.nd
 def unstandardised_values(cells: AnnData, x: np.ndarray) -> np.ndarray:
     """Take standardised values (rows, features) back to the normalization that `cells` declares."""
     return (x * cells.uns["std"] + cells.uns["mean"]).astype(np.float32)
+
+
+def values_table(cells: AnnData, names: Sequence[str], x: np.ndarray) -> AnnData:
+    """Return values (names, features) in the normalization that `cells` declares as a table."""
+    import anndata
+
+    return anndata.AnnData(
+        X=x,
+        obs=pd.DataFrame(index=pd.Index(names).astype(str)),
+        var=pd.DataFrame(index=feature_names(cells)),
+        uns={"normalization": cells.uns["normalization"]},
+    )
 
 
 def complete_cells(part: MuData) -> pd.Index:
@@ -186,7 +191,7 @@ def as_cells(
 
 
 def _rows_of(counts: scipy.sparse.csr_matrix, rows: np.ndarray) -> scipy.sparse.csr_matrix:
-    """Return the counts at `rows`, without a copy if these are all cells in order."""
+    # All cells in order need no copy.
     return counts if np.array_equal(rows, np.arange(counts.shape[0])) else counts[rows]
 
 

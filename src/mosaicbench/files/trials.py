@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mosaicbench.errors import ContractError
-from mosaicbench.files.tables import read_table, write_table
+from mosaicbench.files.tables import write_table
 
 # Then a column per hyperparameter.
 COLUMNS = ["trial", "status", "objective", "seconds", "cpu_seconds", "message"]
@@ -19,19 +18,3 @@ def write_trials(
 ) -> None:
     """Write trials: `COLUMNS` and the `searched` hyperparameters; NA is a default of None."""
     write_table(path, pd.DataFrame(trials, columns=[*COLUMNS, *searched]))
-
-
-def read_trials(path: Path) -> pd.DataFrame:
-    """Read trials.
-
-    Raises
-    ------
-    ContractError
-        When the file is absent, or its first columns are not `COLUMNS`.
-    """
-    table = read_table(path)
-    if list(table.columns[: len(COLUMNS)]) != COLUMNS:
-        raise ContractError(
-            f"{path}: its columns should begin with {', '.join(COLUMNS)}; delete it and run again"
-        )
-    return table
