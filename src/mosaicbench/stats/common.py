@@ -55,7 +55,7 @@ def half_width(x: np.ndarray) -> float:
 
 
 def pooled(table: pd.DataFrame, simulated: Collection[str]) -> pd.DataFrame:
-    """Return the rows without simulated datasets, but with all of a scenario that has no others."""
+    """Return the rows of real datasets; simulated ones only of scenarios without a real one."""
     is_simulated = table["dataset"].isin(list(simulated))
     if not len(table):
         return table

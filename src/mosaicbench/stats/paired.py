@@ -5,11 +5,11 @@ and cells together.
 
 A split draws query cells, so the mean difference of a split varies at least as much as the
 differences of single cells imply (`within`); starts and train cells add to it. Three splits measure
-the sum (`between`) with two degrees of freedom. But the ratio of `between` to `within` is of one
-kind for the runs of a score. So each comparison borrows this ratio from the others, the more, the
-more alike the others are: the moderated variance of Smyth (2004, doi:10.2202/1544-6115.1027). For
-new cells of the same kind, the variance of a mean over J splits of one dataset is (1/J + query
-cells / train cells) times that, since the splits share their cells (Nadeau and Bengio 2003,
+the sum (`between`) with two degrees of freedom. But the ratio of `between` to `within` is similar
+for all runs of a score. So each comparison borrows it from the others, the more, the more alike
+they are: the moderated variance of Smyth (2004, doi:10.2202/1544-6115.1027). For new cells of the
+same kind, the variance of a mean over J splits of one dataset is (1/J + query cells / train cells)
+times that, since the splits share their cells (Nadeau and Bengio 2003,
 doi:10.1023/A:1024068626366). ``benchmarks/interval_coverage.py`` measures how often such intervals
 cover the truth.
 """
@@ -17,19 +17,16 @@ cover the truth.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri, polygamma, stdtr, stdtrit
 
+from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.files.scores import CellScores
 from mosaicbench.stats.common import LEVEL, SPLIT
 from mosaicbench.stats.intervals import cell_means
 from mosaicbench.stats.means import best, complete_seed_means, headline, signed_means
-
-if TYPE_CHECKING:
-    from mosaicbench.catalog.run_metadata import RunMetadata
 
 EFFECTS = ["low", "high", "p", "p_holm"]
 NEW_EFFECTS = ["low_new", "high_new", "p_new", "p_new_holm"]
@@ -82,7 +79,7 @@ def paired_tests(
     cells_of = {(run.dataset, run.scenario, run.run): run for run in cells}
     summary, groups = headline(scores), [*SPLIT, "metric"]
     winners = summary[best(summary, run_metadata)].groupby(groups, sort=False)["run"].first()
-    parts = []
+    parts = [pd.DataFrame(columns=PAIRED_COLUMNS)]
     for (*split, metric), group in complete_seed_means(scores).groupby(groups, sort=False):
         if not run_metadata.is_quality(metric):
             continue
@@ -90,28 +87,23 @@ def paired_tests(
         table = competing.pivot(index="seed", columns="run", values="value")
         table = table[competing["run"].unique()]  # (seeds, runs)
         train, query = (sizes or {}).get(tuple(split), (0, 0))
-        by_cell = {
-            run: cell_means(cells_of.get((*split, run)), metric, table.index[table[run].notna()])
-            for run in table
-        }
-        names = next((cells_of[(*split, run)].cells for run in table if by_cell[run]), {})
+        ratio = query / train if train else np.nan
+        by_cell, names = {}, {}
+        for run in table:
+            of_run = cells_of.get((*split, run))
+            by_cell[run] = cell_means(of_run, metric, table.index[table[run].notna()])
+            if by_cell[run] and not names:
+                names = of_run.cells
         roles = _roles(table, winners.get((*split, metric)), reference, run_metadata)
         for place, (against, role) in enumerate(roles.items()):
-            rows = _against(
-                table,
-                against,
-                by_cell,
-                names,
-                query / train if train else np.nan,
-                picked=BEST in role,
-            )
+            rows = _against(table, against, by_cell, names, ratio, picked=BEST in role)
             rows = rows[~rows["run"].isin(list(roles)[:place])]  # compared already
             signed = run_metadata.sign(metric) * rows["effect"]
             better = np.select([signed > 0, signed < 0], [rows["run"], against], "neither")
             of_split = dict(zip(groups, [*split, metric], strict=True))
             parts.append(rows.assign(**of_split, against=against, role=role, better=better))
-    table = pd.concat([part for part in parts if len(part)] or [pd.DataFrame()], ignore_index=True)
-    return table.reindex(columns=PAIRED_COLUMNS).astype(dict.fromkeys(NUMBERS, float))
+    table = pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
+    return table[PAIRED_COLUMNS].astype(dict.fromkeys(NUMBERS, float))
 
 
 def tied_with_best(
@@ -119,8 +111,8 @@ def tied_with_best(
 ) -> pd.Series:
     """Say of each row of a table of headline scores whether its run is the best, or tied with it.
 
-    A run is tied with the best unless :func:`decisive` is below 0.05, or both differ by the same in
-    every split. Without any test, only the best mean counts. A run that lacks a seed is not
+    A run is tied with the best unless :func:`decisive` is below 0.05, or if both differ by nothing
+    in every split. Without any test, only the best mean counts. A run that lacks a seed is not
     compared (:func:`means.signed_means`), so it is not tied with the best either.
 
     Parameters
@@ -153,14 +145,13 @@ def over_splits(differences: np.ndarray) -> dict[str, object]:
     `note` states the reason where there is no test.
     """
     n = len(differences)
-    effect = float(np.mean(differences)) if n else np.nan
-    if n < 2 or _are_equal(differences):
-        low = high = p = np.nan
-        note = _why_no_test(n)
-    else:
-        low, high, p = interval(effect, float(differences.std(ddof=1) / np.sqrt(n)), n - 1)
-        note = ""
-    return {"effect": effect, "low": low, "high": high, "p": p, "note": note}
+    row = {"effect": float(np.mean(differences)) if n else np.nan, "note": _why_no_test(n)}
+    low = high = p = np.nan
+    if n > 1 and not _are_equal(differences):
+        error = float(differences.std(ddof=1) / np.sqrt(n))
+        low, high, p = interval(row["effect"], error, n - 1)
+        row["note"] = ""
+    return row | {"low": low, "high": high, "p": p}
 
 
 def holm(p: pd.Series, *, picked: bool = False) -> pd.Series:
@@ -180,9 +171,9 @@ def _roles(
     table: pd.DataFrame, winner: str | None, reference: str | None, run_metadata: RunMetadata
 ) -> dict[str, str]:
     """Return the runs of (seeds, runs) to compare with -> their role: "best, linear"."""
-    roles = {} if winner is None else {winner: BEST}
     linear = [run for run in table if run_metadata.method(run) == LINEAR and run != reference]
-    for run, role in [*((run, LINEAR) for run in linear), (reference, REFERENCE)]:
+    roles = {}
+    for run, role in [(winner, BEST), *((run, LINEAR) for run in linear), (reference, REFERENCE)]:
         if run in table.columns:
             roles[run] = f"{roles[run]}, {role}" if run in roles else role
     return roles
@@ -208,37 +199,34 @@ def _against(
     names
         seed -> (cells,) names of query cells.
     ratio
-        Query cells over train cells, NaN if not known.
+        Query cells over train cells, NaN if unknown.
     picked
         Whether `against` was picked on these scores.
     """
     others = [run for run in table if run != against]
-    differences = {run: (table[run] - table[against]).dropna() for run in others}
-    of_cells = {
-        run: _of_cells(by_cell[run], by_cell[against], d.index, names)
-        for run, d in differences.items()
-    }
-    within = np.array([variance for variance, _ in of_cells.values()], dtype=float)
-    seeds = np.array([len(d) for d in differences.values()])
-    between = np.array(
-        [d.var(ddof=1) if len(d) > 1 else np.nan for d in differences.values()], dtype=float
-    )
+    differences = [(table[run] - table[against]).dropna() for run in others]
+    of_cells = [
+        _of_cells(by_cell[run], by_cell[against], d.index, names)
+        for run, d in zip(others, differences, strict=True)
+    ]
+    within = np.array([variance for variance, _ in of_cells], dtype=float)
+    between = np.array([d.var() for d in differences], dtype=float)
+    seeds = np.array([len(d) for d in differences])
     variances, degrees = moderated(between, within, seeds - 1.0, ratio)
     tests = len(others) * (len(others) + 1) // 2 if picked else len(others)
     rows = []
-    for place, (run, d) in enumerate(differences.items()):
-        cells = of_cells[run][1]
-        row = {"run": run, "effect": d.mean(), "seeds": len(d), "cells": cells}
-        if len(d) == 1 and within[place] > 0:
-            variance = within[place] / (1 + np.nan_to_num(ratio))
+    for place, (run, d, (_, cells)) in enumerate(zip(others, differences, of_cells, strict=True)):
+        n, variance = len(d), variances[place]
+        row = {"run": run, "effect": d.mean(), "seeds": n, "cells": cells}
+        if n == 1 and within[place] > 0:
             row |= {"test": ONE_SPLIT, "note": ""}
-            row |= _tested(row["effect"], variance, 1, cells - 1.0, ratio, tests)
-        elif len(d) > 1 and (within[place] > 0 or not _are_equal(d.to_numpy())):
+            variance, degrees[place] = within[place] / (1 + np.nan_to_num(ratio)), cells - 1
+        elif n > 1 and (within[place] > 0 or not _are_equal(d.to_numpy())):
             row |= {"test": SPLITS if np.isnan(within[place]) else SPLITS_AND_CELLS, "note": ""}
-            row |= _tested(row["effect"], variances[place], len(d), degrees[place], ratio, tests)
         else:
-            row |= {"test": NO_TEST, "note": _why_no_test(len(d))}
-        rows.append(row)
+            rows.append(row | {"test": NO_TEST, "note": _why_no_test(n)})
+            continue
+        rows.append(row | _tested(row["effect"], variance, n, degrees[place], ratio, tests))
     compared = pd.DataFrame(rows).reindex(columns=PAIRED_COLUMNS)
     kind = "best, which was picked here" if picked else "run that was named before"
     return compared.assign(
@@ -258,10 +246,8 @@ def _of_cells(
 
     The variance is a mean over splits. NaN and 0 where single cells have no scores.
     """
-    if not of_run or not of_other:
-        return np.nan, 0
     variances, distinct = [], set()
-    for seed in seeds:
+    for seed in seeds if of_run and of_other else ():
         d = of_run[seed] - of_other[seed]
         given = ~np.isnan(d)
         variances.append(d[given].var(ddof=1) / given.sum() if given.sum() > 1 else np.nan)
@@ -273,7 +259,7 @@ def _tested(
     effect: float, variance: float, seeds: int, degrees: float, ratio: float, tests: int
 ) -> dict[str, float]:
     """Return intervals, p values, detectable differences and needed seeds, for that many tests."""
-    row: dict[str, float] = {"degrees": degrees}
+    row = {"degrees": degrees}
     for name, of_dataset in {"": 0.0, "_new": ratio}.items():
         if np.isfinite(of_dataset):
             error = float(np.sqrt(variance * variance_factor(seeds, of_dataset)))
@@ -315,7 +301,7 @@ def moderated(
     freedom
         (comparisons,) splits less one.
     ratio
-        Query cells over train cells, NaN if not known: splits of one dataset vary by
+        Query cells over train cells, NaN if unknown: splits of one dataset vary by
         1 / (1 + ratio) of what cells imply.
 
     Returns
