@@ -12,19 +12,11 @@ BLOCK_VALUES = 2**21  # of one matrix in float64 at a time: 16 MB
 
 
 class Undefined(ValueError):
-    """The metric does not exist for these arrays, which are valid: its row has no value."""
+    """The arrays are valid, but the metric does not exist for them: its row has no value."""
 
 
 def matched(**arrays: np.ndarray) -> list[np.ndarray]:
-    """Return matrices of the same shape as float64.
-
-    Raises
-    ------
-    ValueError
-        When shapes differ or are not (cells, any), or a value is NaN or infinite.
-    Undefined
-        When there are fewer than two rows.
-    """
+    """Return (cells, any) matrices of the same shape as float64, of at least two cells."""
     same_shape(**arrays)
     checked = [finite(name, array) for name, array in arrays.items()]
     if checked[0].ndim != 2:
@@ -43,15 +35,15 @@ def at_least(fewest: int, cells: np.ndarray) -> None:
 
 def same_cells(**arrays: Matrix) -> None:
     """Refuse arrays with different numbers of rows."""
-    if len({np.shape(array)[0] for array in arrays.values()}) > 1:
-        found = ", ".join(f"{np.shape(array)[0]} of {name}" for name, array in arrays.items())
-        raise ValueError(f"the rows must be the same cells, but the numbers do not match: {found}")
+    rows = {name: np.shape(array)[0] for name, array in arrays.items()}
+    if len(set(rows.values())) > 1:
+        raise ValueError(f"the rows must be the same cells, but the numbers do not match: {rows}")
 
 
 def same_shape(**arrays: Matrix) -> None:
     """Refuse arrays of different shapes."""
-    if len({np.shape(array) for array in arrays.values()}) > 1:
-        shapes = ", ".join(f"{name} {np.shape(array)}" for name, array in arrays.items())
+    shapes = {name: np.shape(array) for name, array in arrays.items()}
+    if len(set(shapes.values())) > 1:
         raise ValueError(f"the arrays must have the same shape, found {shapes}")
 
 
@@ -64,18 +56,12 @@ def finite(name: str, array: np.ndarray) -> np.ndarray:
 
 
 def dense(matrix: Matrix) -> np.ndarray:
-    """Return the matrix as an array."""
+    """Return a matrix as an array."""
     return matrix.toarray() if sparse.issparse(matrix) else matrix
 
 
 def by_cell(**matrices: Matrix) -> Iterator[tuple[slice, list[np.ndarray]]]:
-    """Yield blocks of rows, and each matrix's block as float64, (cells of the block, features).
-
-    Raises
-    ------
-    ValueError
-        When the shapes differ, or a value is NaN or infinite.
-    """
+    """Yield blocks of rows, and each matrix's block as float64, (cells of the block, features)."""
     same_shape(**matrices)
     rows = {
         name: matrix.tocsr() if sparse.issparse(matrix) else matrix

@@ -154,15 +154,15 @@ def foscttm_within_cell_type(
     a, b = matched(latent_a=latent_a, latent_b=latent_b)
     same_cells(latents=a, labels=labels)
     rows = np.flatnonzero(known(labels))
-    names, types = np.unique(labels[rows].astype(str), return_inverse=True)
     total, cells = 0.0, 0
-    for code in range(len(names)):
-        members = rows[types == code]
-        if len(members) > 1:
+    for name in np.unique(labels[rows].astype(str)):
+        members = rows[labels[rows] == name]
+        n = len(members)
+        if n > 1:
             counts, _ = counts_both_ways(a[members], b[members])
-            closer = (counts[:, 0] + counts[:, 1] / 2).sum() * (len(members) / len(counts))
-            total += closer / (len(members) - 1)
-            cells += len(members)
+            closer = (counts[:, 0] + counts[:, 1] / 2).sum() * (n / len(counts))
+            total += closer / (n - 1)
+            cells += n
     if cells == 0:
         raise Undefined("no cell type, or batch, has two query cells")
     return float(total / cells)

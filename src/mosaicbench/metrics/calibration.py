@@ -2,8 +2,7 @@
 
 A truth that is one more draw is equally likely in each of the D + 1 places between and around D
 draws. Its probability integral transform (PIT) is the interval [k, k + 1] / (D + 1) of its place k.
-A truth that equals some draws has all the places around them, in equal parts, so zeros among zeros
-are no fault, and no result is random.
+A truth that equals some draws has all the places around them, in equal parts.
 
 Source: Czado, Gneiting and Held 2009 (the non-randomised PIT), doi 10.1111/j.1541-0420.2009.01191.x.
 """
@@ -92,25 +91,22 @@ CARDS = {
     },
 }
 
-TIED = (
-    1e-4  # standard deviations: nearer draws equal the truth; standardising was in single precision
-)
+TIED = 1e-4  # standard deviations; nearer draws equal the truth, for single precision rounds
 BINS = 10
 
 
 def coverage_50(draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarray) -> float:
     """Return the fraction of the truth inside the central half of the draws.
 
-    Undefined when there are no cells, no features, or fewer than two draws.
+    Undefined without cells or features, or with fewer than two draws.
     """
     return float(_mass_between(0.25, 0.75, _transforms(draws, drawn_truth, drawn_std)).mean())
 
 
 def coverage_90(draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarray) -> float:
     """Return the fraction inside the central 90 %."""
-    outside = (1 - 90 / 100) / 2
-    ends = _transforms(draws, drawn_truth, drawn_std)
-    return float(_mass_between(outside, 1 - outside, ends).mean())
+    low = (1 - 90 / 100) / 2
+    return float(_mass_between(low, 1 - low, _transforms(draws, drawn_truth, drawn_std)).mean())
 
 
 def pit_distance(draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarray) -> float:
@@ -138,10 +134,7 @@ def pit_distance_by_bin(
 
 
 def imputation_crps(draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarray) -> float:
-    """Return the mean score over cells and features.
-
-    Undefined when there are no cells, fewer than two draws, or no feature varies over the train cells.
-    """
+    """Return the mean score over cells and features; undefined if none varies over train cells."""
     return float(_crps(draws, drawn_truth, drawn_std).mean())
 
 
@@ -200,7 +193,6 @@ def _transforms(
 
 
 def _mass_between(low: float, high: float, ends: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """Return the part of each PIT between two levels, (cells, features)."""
     first, last = ends
     return np.clip(np.minimum(last, high) - np.maximum(first, low), 0, None) / (last - first)
 

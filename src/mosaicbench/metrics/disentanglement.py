@@ -16,6 +16,7 @@ from mosaicbench.metrics._checks import (
     same_shape,
 )
 from mosaicbench.metrics._labels import label_subset
+from mosaicbench.metrics._nearest import within_range
 from mosaicbench.metrics.imputation import imputation_r2_per_feature
 
 CARDS = {
@@ -133,7 +134,7 @@ PENALTIES = (1, 10, 100, 1000, 10000)
 def shared_factors_r2(latent: np.ndarray, shared_factors: np.ndarray) -> float:
     """Return mean R² of the shared factors.
 
-    Undefined when there are fewer than five cells, no factor, or a constant factor.
+    Undefined with fewer than five cells, without a factor, or with a constant one.
     """
     return _factors_r2(latent, shared_factors)
 
@@ -181,6 +182,7 @@ def label_separation_auc(latent: np.ndarray, labels: np.ndarray) -> float:
     from sklearn.model_selection import StratifiedKFold
 
     z, codes = label_subset(latent, labels)
+    (z,) = within_range(z)
     spread = np.where(np.ptp(z, axis=0) > 0, z.std(axis=0), 1)
     z = (z - z.mean(axis=0)) / spread  # so that the penalty is the same for latents of any scale
     areas = []

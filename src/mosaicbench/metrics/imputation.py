@@ -8,14 +8,7 @@ import numpy as np
 from scipy import sparse
 from scipy.stats import rankdata
 
-from mosaicbench.metrics._checks import (
-    Matrix,
-    Undefined,
-    by_cell,
-    by_feature,
-    finite,
-    same_cells,
-)
+from mosaicbench.metrics._checks import Matrix, Undefined, by_cell, by_feature, finite, same_cells
 from mosaicbench.metrics._labels import codes_of, known
 
 CARDS = {
@@ -199,12 +192,12 @@ def imputation_pearson_per_feature_median(truth: Matrix, imputed: Matrix) -> flo
 
 def imputation_spearman_per_feature(truth: Matrix, imputed: Matrix) -> float:
     """Return the mean correlation of ranks over features."""
-    return _average(_correlations(_ranks(by_feature(truth=truth, imputed=imputed))))
+    return _average(_spearman_columns(truth, imputed))
 
 
 def imputation_spearman_per_feature_median(truth: Matrix, imputed: Matrix) -> float:
     """Return the median correlation of ranks over features."""
-    return _average(_correlations(_ranks(by_feature(truth=truth, imputed=imputed))), np.nanmedian)
+    return _average(_spearman_columns(truth, imputed), np.nanmedian)
 
 
 def imputation_r2_per_feature(truth: Matrix, imputed: Matrix) -> float:
@@ -281,16 +274,9 @@ def imputation_skill_over_celltype_mean(
 def imputation_auroc_per_peak(
     accessible: sparse.csr_matrix, imputed: np.ndarray, loadings: np.ndarray
 ) -> float:
-    """Return the mean area under the ROC curve over peaks.
+    """Return the mean area under the ROC curve; undefined without peaks open in some cells only.
 
-    Parameters
-    ----------
-    accessible
-        (cells, peaks) sparse, not zero where open.
-    imputed, loadings
-        (cells, components) and (peaks, components).
-
-    Undefined when every peak is open in none or all of the cells.
+    `imputed` and `loadings` are (cells, components) and (peaks, components).
     """
     return _mean_area(_roc, accessible, imputed, loadings)
 
@@ -303,10 +289,7 @@ def imputation_auprc_per_peak(
 
 
 def marker_recovery(truth: Matrix, imputed: Matrix, labels: np.ndarray) -> float:
-    """Return the mean correlation over types.
-
-    Undefined when no type has three cells and three others, or no feature differs between types.
-    """
+    """Return the mean correlation over types; undefined if no type has three cells and three others."""
     rows = np.flatnonzero(known(labels))
     same_cells(truth=truth, labels=labels)
     codes = codes_of(labels[rows])
@@ -317,15 +300,14 @@ def marker_recovery(truth: Matrix, imputed: Matrix, labels: np.ndarray) -> float
     effects = []
     for blocks in by_feature(truth=truth, imputed=imputed):
         effects.append([_effects(block[:, rows], inside) for block in blocks])
-    both = [np.hstack(each) for each in zip(*effects, strict=True)]  # (types, features)
-    return _average(_correlations(_ranks([both])))
+    both = np.concatenate(effects, axis=2)  # (2, types, features)
+    return _average(_pearson(*map(_ranks, both)))
 
 
 def pearson_columns(truth: Matrix, imputed: Matrix) -> np.ndarray:
     """Return Pearson's r of every feature over cells, (features,).
 
-    NaN where the truth is constant: there is nothing to predict. 0 where only the imputation is: it
-    predicts nothing.
+    NaN where the truth is constant, 0 where only the imputation is.
     """
     return _correlations(by_feature(truth=truth, imputed=imputed))
 
@@ -334,10 +316,12 @@ def _correlations(blocks: Iterable[list[np.ndarray]]) -> np.ndarray:
     return np.concatenate([np.empty(0), *(_pearson(x, y) for x, y in blocks)])
 
 
-def _ranks(blocks: Iterable[list[np.ndarray]]) -> Iterable[list[np.ndarray]]:
-    """Yield ranks within rows; equal values share their mean rank."""
-    for block in blocks:
-        yield [rankdata(rows, axis=1) for rows in block]
+def _spearman_columns(truth: Matrix, imputed: Matrix) -> np.ndarray:
+    return _correlations(map(_ranks, block) for block in by_feature(truth=truth, imputed=imputed))
+
+
+def _ranks(rows: np.ndarray) -> np.ndarray:
+    return rankdata(rows, axis=1)  # equal values share their mean rank
 
 
 def _average(r: np.ndarray, average: Callable = np.nanmean) -> float:
@@ -380,7 +364,7 @@ def _skill(
     train_std: np.ndarray,
     guess: Callable[[slice], np.ndarray],
 ) -> float:
-    """Return 1 less the ratio of squared errors to those of a guess, a profile for some cells."""
+    """Return 1 less the ratio of squared errors to those of a guess."""
     std = finite("train_std", train_std)
     used = std > 0
     errors = of_guess = 0.0
@@ -407,12 +391,13 @@ def _mean_area(
     imputed, loadings = finite("imputed", imputed), finite("loadings", loadings)
     if accessible.shape != (len(imputed), len(loadings)) or imputed.shape[1] != loadings.shape[1]:
         raise ValueError(
-            f"{accessible.shape} cells and peaks do not fit imputed {imputed.shape} and loadings {loadings.shape}"
+            f"{accessible.shape} cells and peaks do not fit imputed {imputed.shape} and loadings "
+            f"{loadings.shape}"
         )
     finite("accessible", accessible.data)
     accessible = sparse.csc_matrix(accessible)
     accessible.eliminate_zeros()
-    # Equal imputations must give equal scores, and a product of matrices may round two equal rows differently.
+    # Equal imputations must give equal scores; a product of matrices may round equal rows otherwise.
     distinct, place = np.unique(imputed, axis=0, return_inverse=True)
     n, width = len(imputed), max(1, PEAK_VALUES // len(imputed))
     counts = np.diff(accessible.indptr).astype(np.int64)  # squares of more than 46,340 pass 32 bits
@@ -442,7 +427,7 @@ def _keys(row: np.ndarray, scores: np.ndarray) -> np.ndarray:
 def _roc(of_open: np.ndarray, ordered: np.ndarray, counts: np.ndarray, n: int) -> np.ndarray:
     """Return the area of each peak: the chance that an open cell scores above a closed one.
 
-    `of_open` are the keys of open cells, `counts` for each peak; `ordered` are those of all cells.
+    `of_open` are the keys of open cells, `counts` per peak; `ordered` those of all cells.
     """
     places = np.searchsorted(ordered, of_open, "left") + np.searchsorted(ordered, of_open, "right")
     row_of = np.repeat(np.arange(len(counts)), counts)

@@ -112,7 +112,7 @@ def label_transfer_accuracy(transferred: np.ndarray, labels: np.ndarray) -> floa
 
 
 def label_transfer_accuracy_by_cell(transferred: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return 1 where the type is correct, 0 where not, NaN where the true one is unknown, (cells,)."""
+    """Return 1 where the type is correct, 0 where not, NaN where it is unknown, (cells,)."""
     return np.where(labels != "", transferred == labels, np.nan)
 
 
@@ -124,7 +124,7 @@ def label_transfer_accuracy_cosine(transferred_cosine: np.ndarray, labels: np.nd
 def label_transfer_accuracy_cosine_by_cell(
     transferred_cosine: np.ndarray, labels: np.ndarray
 ) -> np.ndarray:
-    """Return 1 where the type is correct, 0 where not, NaN where the true one is unknown, (cells,)."""
+    """Return 1 where the type is correct, 0 where not, NaN where it is unknown, (cells,)."""
     return label_transfer_accuracy_by_cell(transferred_cosine, labels)
 
 

@@ -128,12 +128,10 @@ def kbet_from_graph(graph: sparse.csr_matrix, batches: np.ndarray) -> float:
 
 
 def bras(latent: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> float:
-    """Return the mean over types.
+    """Return the mean over types; undefined with fewer than two.
 
-    The mean cosine distance of a cell to a set of cells is 1 less its product with the mean of their
-    unit vectors, so no matrix of distances is needed.
-
-    Undefined with fewer than two types, or if no type has several batches, one with two cells.
+    The mean cosine distance of a cell to a set of cells is 1 less its product with the mean of
+    their unit vectors, so no matrix of distances is needed.
     """
     rows = with_batch(batches)
     labels, batches = labels[rows], batches[rows]

@@ -117,10 +117,8 @@ def foscttm_univi(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
 def imputation_pearson_flattened(truth: Matrix, imputed: Matrix) -> float:
     """Return the correlation, 0 if the imputation is constant; undefined if the truth is."""
     range_, count = _range_and_count(truth, imputed)
-    sums = []
-    for _, blocks in by_cell(truth=truth, imputed=imputed):
-        sums.append([block.sum() for block in blocks])
-    sums = np.sum(sums, axis=0)
+    blocks = by_cell(truth=truth, imputed=imputed)
+    sums = np.sum([(x.sum(), y.sum()) for _, (x, y) in blocks], axis=0)
     return _correlation(truth, imputed, [np.asarray, np.asarray], sums / count, range_)
 
 
@@ -172,7 +170,7 @@ def _correlation(
     mean: np.ndarray,
     scale: np.ndarray,
 ) -> float:
-    """Return the correlation of transformed values, given their means and approximate spread."""
+    """Return the correlation of transformed values, with their means and approximate spread."""
     if scale[1] == 0:
         return 0.0
     product, squares = 0.0, np.zeros(2)

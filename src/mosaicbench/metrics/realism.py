@@ -88,7 +88,7 @@ def modality_probe(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
 
 
 def _sampled(**matrices: np.ndarray) -> list[np.ndarray]:
-    """Return up to 2,000 rows of each matrix in float64, always the same."""
+    """Return up to `MOST_CELLS` rows of each matrix in float64, always the same."""
     same_shape(**matrices)
     cells = next(iter(matrices.values())).shape[0]
     rows = np.arange(cells)

@@ -116,10 +116,7 @@ def active_units(latent: np.ndarray) -> float:
 
 
 def kl_term(history: dict[str, np.ndarray]) -> float:
-    """Return the "kl" of the epoch whose weights were kept.
-
-    Its "kept" is 1; a package without this column kept the lowest "validation_loss".
-    """
+    """Return the "kl" of the epoch with "kept" 1, else with the lowest "validation_loss"."""
     if "kept" in history:
         epoch = np.argmax(history["kept"])
     else:
