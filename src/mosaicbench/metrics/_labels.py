@@ -34,8 +34,8 @@ def label_subset(latent: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np
 
     Undefined with fewer than two types.
     """
-    latent = finite("latent", latent)
-    same_cells(latent=latent, labels=labels)
+    latent = finite(latent)
+    same_cells(latent, labels)
     rows = known(labels)
     codes = codes_of(labels[rows])
     if codes.max() == 0:

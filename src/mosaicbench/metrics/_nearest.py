@@ -157,13 +157,12 @@ def _count_open(bounds, r, low, high, low_b, high_b, start, cells):  # pragma: n
 
 
 @numba.njit(cache=True)
-def _add_certain(bounds, first, low, closer, low_b, closer_b):  # pragma: no cover - compiled
-    for r in range(first, first + 4):
-        mine, less = low[r], np.int32(0)
-        for j in range(BLOCK):
-            less += np.int32(bounds[r, j] < mine)
-            closer_b[j] += np.int32(bounds[r, j] < low_b[j])
-        closer[r] += less
+def _add_certain(bounds, r, low, closer, low_b, closer_b):  # pragma: no cover - compiled
+    mine, less = low[r], np.int32(0)
+    for j in range(BLOCK):
+        less += np.int32(bounds[r, j] < mine)
+        closer_b[j] += np.int32(bounds[r, j] < low_b[j])
+    closer[r] += less
 
 
 @numba.njit(cache=True)
@@ -190,24 +189,21 @@ def _add_open(bounds, r, rows, closer, tied, block, closer_b, tied_b):  # pragma
 def _add_tile(
     bounds, bounded, rows, closer, tied, block, closer_b, tied_b, squared
 ):  # pragma: no cover - compiled
-    """Count a block; return for how many fours of rows all distances were computed."""
+    """Count a block for some rows; return for how many of them all distances were computed."""
     (a, own, low, high), (there, own_b, low_b, high_b) = rows, block
     crowded = 0
-    for four in range(0, len(a), 4):
-        open_ = 0
+    for r in range(len(a)):
+        open_ = BLOCK
         if bounded:
-            for r in range(four, four + 4):
-                open_ += _count_open(bounds, r, low, high, low_b, high_b, 0, BLOCK)
-        if bounded and open_ <= FEW:
-            _add_certain(bounds, four, low, closer, low_b, closer_b)
-            if open_ > 0:
-                for r in range(four, four + 4):
-                    _add_open(bounds, r, rows, closer, tied, block, closer_b, tied_b)
-            continue
-        crowded += 1
-        for r in range(four, four + 4):
+            open_ = _count_open(bounds, r, low, high, low_b, high_b, 0, BLOCK)
+        if open_ > FEW:
+            crowded += 1
             _fill_squared(a[r], there, squared)
             _add_all(squared, r, own, closer, tied, own_b, closer_b, tied_b)
+            continue
+        _add_certain(bounds, r, low, closer, low_b, closer_b)
+        if open_ > 0:
+            _add_open(bounds, r, rows, closer, tied, block, closer_b, tied_b)
     return crowded
 
 
@@ -215,8 +211,8 @@ def _add_tile(
 def count_both_ways(rough_a, of_a, rough_b, of_b, threads):  # pragma: no cover - compiled
     """Return how many cells are closer and as far as the match: (2, rows), and (2, cells) back.
 
-    If the bounds of a block left too much open in half of the fours of rows, the next blocks are
-    bounded only one time in four.
+    If the bounds of a block left too much open in half of the rows, the next blocks are bounded
+    only one time in four.
     """
     (a, own_a, low_a, high_a), (b, own_b, low_b, high_b) = of_a, of_b
     counts_a = np.zeros((2, len(a)), np.int32)
@@ -229,7 +225,7 @@ def count_both_ways(rough_a, of_a, rough_b, of_b, threads):  # pragma: no cover 
             for number in range(len(b)):
                 cells = slice(BLOCK * number, BLOCK * (number + 1))
                 block = b[number], own_b[cells], low_b[cells], high_b[cells]
-                bounded = number % 4 == 0 or 8 * crowded < len(rows[0])
+                bounded = number % 4 == 0 or 2 * crowded < len(rows[0])
                 if bounded:
                     _bound_distances(rough_a[at], rough_b[number], bounds)
                 crowded = _add_tile(
@@ -529,7 +525,7 @@ def count_closer(a: np.ndarray, b: np.ndarray, rows: np.ndarray | None = None) -
     rough_a, rough_b, half = rough_of(a, b)
     limits_a = limits_of(matches_a, rough_a[:, -2], half, a.shape[1])
     limits_b = limits_of(matches_b, rough_b[:, -1], half, a.shape[1])
-    a, rough_a, *of_a = (_filled(x[rows], 4) for x in (a, rough_a, matches_a, *limits_a))
+    a, rough_a, *of_a = (x[rows] for x in (a, rough_a, matches_a, *limits_a))
     b, rough_b, *of_b = (_filled(x, BLOCK) for x in (b, rough_b, matches_b, *limits_b))
     of_a, of_b = (rows_of(a), *of_a), (blocks_of(b), *of_b)
     threads = numba.get_num_threads()
@@ -585,7 +581,7 @@ def closer_and_tied(
     numpy.ndarray
         (compared cells, 2).
     """
-    latents = matched(latent_a=latent_a, latent_b=latent_b)
+    latents = matched(latent_a, latent_b)
     a, b = map(directions, latents) if cosine else latents
     turned = a.tobytes() > b.tobytes()  # so that both directions are one computation
     counts = _counted(b, a)[1] if turned else _counted(a, b)[0]
@@ -664,12 +660,12 @@ def transfer_with_fraction(
         k -> (cells,) object, and (cells,). A tied vote goes to the label with the nearest voter,
         then to the more frequent label in the reference, then to the first there.
     """
-    reference, latent = finite("reference_latent", reference_latent), finite("latent", latent)
+    reference, latent = finite(reference_latent), finite(latent)
     if reference.ndim != 2 or reference.shape[1:] != latent.shape[1:]:
         raise ValueError(
             f"latents of the same dimensions are needed, found {reference.shape} and {latent.shape}"
         )
-    same_cells(reference_latent=reference, reference_labels=reference_labels)
+    same_cells(reference, reference_labels)
     if cosine:
         reference, latent = directions(reference), directions(latent)
     voting = known(reference_labels)
@@ -747,7 +743,7 @@ def neighbors(latent: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     Each cell draws at random, but always the same, among equally far cells: a constant latent then
     scores like random neighbours, in any order of rows. With fewer than k cells, all are returned.
     """
-    distances, nearest = _neighbors(finite("latent", latent), np.asarray(max(k, MOST)))[:, :, :k]
+    distances, nearest = _neighbors(finite(latent), np.asarray(max(k, MOST)))[:, :, :k]
     return distances, nearest.astype(np.int64)
 
 

@@ -151,8 +151,8 @@ def foscttm_within_cell_type(
     latent_a: np.ndarray, latent_b: np.ndarray, labels: np.ndarray
 ) -> float:
     """Return the mean fraction of cells of the same type closer than the true match."""
-    a, b = matched(latent_a=latent_a, latent_b=latent_b)
-    same_cells(latents=a, labels=labels)
+    a, b = matched(latent_a, latent_b)
+    same_cells(a, labels)
     rows = np.flatnonzero(known(labels))
     total, cells = 0.0, 0
     for name in np.unique(labels[rows].astype(str)):
@@ -200,7 +200,7 @@ def recall_at_50(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
 
 def foscttm_exact(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
     """Return FOSCTTM of all cells."""
-    counts, _ = count_closer(*matched(latent_a=latent_a, latent_b=latent_b))
+    counts, _ = count_closer(*matched(latent_a, latent_b))
     return float(((2 * counts[:, 0] + counts[:, 1]) / (2 * (len(counts) - 1))).mean())
 
 

@@ -218,9 +218,9 @@ def cell_cycle_conservation(latent: np.ndarray, values: Matrix, cell_cycle: np.n
 
     Undefined if the latent or the scores do not vary, or the scores explain nothing.
     """
-    z, x = finite("latent", latent), finite("values", dense(values))
-    scores = finite("cell_cycle", cell_cycle)
-    same_cells(latent=z, values=x, cell_cycle=scores)
+    z, x = finite(latent), finite(dense(values))
+    scores = finite(cell_cycle)
+    same_cells(z, x, scores)
     if not np.any(np.ptp(z, axis=0) > 0) or not np.any(np.ptp(scores, axis=0) > 0):
         raise Undefined("the latent or the cell cycle does not vary over the query cells")
     before, after = _explained(x, scores), _explained(z, scores)

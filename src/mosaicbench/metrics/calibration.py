@@ -169,7 +169,7 @@ def imputation_crps_skill(
 
 
 def _checked(draws: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    draws, truth = finite("draws", draws), finite("drawn_truth", truth)
+    draws, truth = finite(draws), finite(truth)
     if draws.ndim != 3 or draws.shape[:2] != truth.shape:
         raise ValueError(f"draws of shape {draws.shape} do not fit a truth of shape {truth.shape}")
     if not truth.size or draws.shape[2] < 2:
@@ -185,7 +185,7 @@ def _transforms(
     """Return the lower and the upper end of each PIT, (cells, features)."""
     draws, truth = _checked(draws, truth)
     difference = draws - truth[:, :, None]
-    near = TIED * finite("drawn_std", std)[:, None]
+    near = TIED * finite(std)[:, None]
     below = (difference < -near).sum(axis=2)
     tied = (np.abs(difference) <= near).sum(axis=2)
     places = draws.shape[2] + 1
@@ -206,7 +206,7 @@ def _crps(draws: np.ndarray, truth: np.ndarray, std: np.ndarray) -> np.ndarray:
     Source: Ferro 2014, doi 10.1002/qj.2270.
     """
     draws, truth = _checked(draws, truth)
-    std = finite("drawn_std", std)
+    std = finite(std)
     varies = std > 0
     if not varies.any():
         raise Undefined("no feature that was drawn varies over the train cells")

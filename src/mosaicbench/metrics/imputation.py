@@ -202,7 +202,7 @@ def imputation_spearman_per_feature_median(truth: Matrix, imputed: Matrix) -> fl
 
 def imputation_r2_per_feature(truth: Matrix, imputed: Matrix) -> float:
     """Return the median coefficient of determination over features."""
-    blocks = by_feature(truth=truth, imputed=imputed)
+    blocks = by_feature(truth, imputed)
     return _average(np.concatenate([_r2(x, y) for x, y in blocks]), np.nanmedian)
 
 
@@ -213,7 +213,7 @@ def imputation_pearson_per_cell(truth: Matrix, imputed: Matrix) -> float:
 
 def imputation_pearson_per_cell_by_cell(truth: Matrix, imputed: Matrix) -> np.ndarray:
     """Return r of each cell, (cells,); NaN if the true profile is constant."""
-    return _correlations(blocks for _, blocks in by_cell(truth=truth, imputed=imputed))
+    return _correlations(blocks for _, blocks in by_cell(truth, imputed))
 
 
 def imputation_pearson_per_cell_skill(
@@ -230,7 +230,7 @@ def imputation_pearson_per_cell_skill(
 def imputation_cosine_per_cell(truth: Matrix, imputed: Matrix) -> float:
     """Return the mean cosine over cells; undefined if every cell's truth is zeros."""
     total, cells = 0.0, 0
-    for _, blocks in by_cell(truth=truth, imputed=imputed):
+    for _, blocks in by_cell(truth, imputed):
         x, y = map(_scaled, blocks)
         lengths = np.linalg.norm(x, axis=1), np.linalg.norm(y, axis=1)
         both = (lengths[0] > 0) & (lengths[1] > 0)
@@ -244,7 +244,7 @@ def imputation_cosine_per_cell(truth: Matrix, imputed: Matrix) -> float:
 
 def imputation_rmse(truth: Matrix, imputed: Matrix) -> float:
     """Return the root mean squared error."""
-    total = sum(((x - y) ** 2).sum() for _, (x, y) in by_cell(truth=truth, imputed=imputed))
+    total = sum(((x - y) ** 2).sum() for _, (x, y) in by_cell(truth, imputed))
     return float(np.sqrt(total / np.prod(np.shape(truth))))
 
 
@@ -255,7 +255,7 @@ def imputation_skill(
 
     Features constant over train cells are left out. Undefined when the train mean is perfect.
     """
-    mean = finite("train_mean", train_mean)
+    mean = finite(train_mean)
     return _skill(truth, imputed, train_std, lambda cells: mean)
 
 
@@ -267,7 +267,7 @@ def imputation_skill_over_celltype_mean(
     celltype_of: np.ndarray,
 ) -> float:
     """Return 1 less the ratio of squared errors to those of the cell type's mean."""
-    profiles = finite("celltype_profiles", celltype_profiles)
+    profiles = finite(celltype_profiles)
     return _skill(truth, imputed, train_std, lambda cells: profiles[celltype_of[cells]])
 
 
@@ -291,14 +291,14 @@ def imputation_auprc_per_peak(
 def marker_recovery(truth: Matrix, imputed: Matrix, labels: np.ndarray) -> float:
     """Return the mean correlation over types; undefined if no type has three cells and three others."""
     rows = np.flatnonzero(known(labels))
-    same_cells(truth=truth, labels=labels)
+    same_cells(truth, labels)
     codes = codes_of(labels[rows])
     inside = codes == np.arange(codes.max() + 1)[:, None]  # (types, cells)
     inside = inside[(inside.sum(axis=1) >= FEWEST) & ((~inside).sum(axis=1) >= FEWEST)]
     if not len(inside):
         raise Undefined(f"no cell type has {FEWEST} query cells and {FEWEST} others")
     effects = []
-    for blocks in by_feature(truth=truth, imputed=imputed):
+    for blocks in by_feature(truth, imputed):
         effects.append([_effects(block[:, rows], inside) for block in blocks])
     both = np.concatenate(effects, axis=2)  # (2, types, features)
     return _average(_pearson(*map(_ranks, both)))
@@ -309,7 +309,7 @@ def pearson_columns(truth: Matrix, imputed: Matrix) -> np.ndarray:
 
     NaN where the truth is constant, 0 where only the imputation is.
     """
-    return _correlations(by_feature(truth=truth, imputed=imputed))
+    return _correlations(by_feature(truth, imputed))
 
 
 def _correlations(blocks: Iterable[list[np.ndarray]]) -> np.ndarray:
@@ -317,7 +317,7 @@ def _correlations(blocks: Iterable[list[np.ndarray]]) -> np.ndarray:
 
 
 def _spearman_columns(truth: Matrix, imputed: Matrix) -> np.ndarray:
-    return _correlations(map(_ranks, block) for block in by_feature(truth=truth, imputed=imputed))
+    return _correlations(map(_ranks, block) for block in by_feature(truth, imputed))
 
 
 def _ranks(rows: np.ndarray) -> np.ndarray:
@@ -365,10 +365,10 @@ def _skill(
     guess: Callable[[slice], np.ndarray],
 ) -> float:
     """Return 1 less the ratio of squared errors to those of a guess."""
-    std = finite("train_std", train_std)
+    std = finite(train_std)
     used = std > 0
     errors = of_guess = 0.0
-    for part, (x, y) in by_cell(truth=truth, imputed=imputed):
+    for part, (x, y) in by_cell(truth, imputed):
         errors += (((x - y)[:, used] / std[used]) ** 2).sum()
         of_guess += (((x - guess(part))[:, used] / std[used]) ** 2).sum()
     if of_guess == 0:
@@ -388,13 +388,13 @@ def _effects(x: np.ndarray, inside: np.ndarray) -> np.ndarray:
 def _mean_area(
     area: Callable, accessible: sparse.csr_matrix, imputed: np.ndarray, loadings: np.ndarray
 ) -> float:
-    imputed, loadings = finite("imputed", imputed), finite("loadings", loadings)
+    imputed, loadings = finite(imputed), finite(loadings)
     if accessible.shape != (len(imputed), len(loadings)) or imputed.shape[1] != loadings.shape[1]:
         raise ValueError(
             f"{accessible.shape} cells and peaks do not fit imputed {imputed.shape} and loadings "
             f"{loadings.shape}"
         )
-    finite("accessible", accessible.data)
+    finite(accessible.data)
     accessible = sparse.csc_matrix(accessible)
     accessible.eliminate_zeros()
     # Equal imputations must give equal scores; a product of matrices may round equal rows otherwise.

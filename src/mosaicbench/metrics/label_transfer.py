@@ -171,8 +171,8 @@ def types_matched(latent_a: np.ndarray, latent_b: np.ndarray, labels: np.ndarray
     from scipy.optimize import linear_sum_assignment
     from scipy.spatial.distance import cdist
 
-    a, b = matched(latent_a=latent_a, latent_b=latent_b)
-    same_cells(latents=a, labels=labels)
+    a, b = matched(latent_a, latent_b)
+    same_cells(a, labels)
     names, cells = np.unique(labels[known(labels)].astype(str), return_counts=True)
     names = names[cells >= FEWEST]
     if len(names) < 2:
@@ -205,7 +205,7 @@ def recall_of_each(types: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 
 def confusion(types: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return all types, and numbers of labelled cells by label (rows) and type (columns)."""
-    same_cells(labels=labels, types=types)
+    same_cells(labels, types)
     rows = known(labels)
     known(types)
     names, codes = np.unique(

@@ -135,7 +135,7 @@ def bras(latent: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> float:
     """
     rows = with_batch(batches)
     labels, batches = labels[rows], batches[rows]
-    z, types = label_subset(finite("latent", latent)[rows], labels)
+    z, types = label_subset(finite(latent)[rows], labels)
     of_batch = codes_of(batches[known(labels)])
     tiny = np.finfo(float).tiny
     z = z / np.maximum(np.abs(z).max(axis=1, keepdims=True), tiny)
@@ -156,7 +156,7 @@ def bras(latent: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> float:
 def pcr(latent: np.ndarray, values: Matrix, batches: np.ndarray) -> float:
     """Return the relative loss of variance between batches, from values to latents."""
     rows = with_batch(batches)
-    values, latent = finite("values", dense(values))[rows], finite("latent", latent)[rows]
+    values, latent = finite(dense(values))[rows], finite(latent)[rows]
     if not np.any(np.ptp(latent, axis=0) > 0):
         raise Undefined("the latent has no variance to explain")
     codes = codes_of(batches[rows])
@@ -179,7 +179,7 @@ def modality_mixing_entropy(latent_a: np.ndarray, latent_b: np.ndarray) -> float
 
 def _of_batches(latent: np.ndarray, batches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rows = with_batch(batches)
-    return finite("latent", latent)[rows], batch_codes(batches[rows])
+    return finite(latent)[rows], batch_codes(batches[rows])
 
 
 def _widths(unit: np.ndarray, batch: np.ndarray) -> np.ndarray:
@@ -212,7 +212,7 @@ def _fractions_of_other(latent_a: np.ndarray, latent_b: np.ndarray) -> np.ndarra
 
     Neither the cell itself nor its partner is counted. Cells tied at the last place share it.
     """
-    a, b = matched(latent_a=latent_a, latent_b=latent_b)
+    a, b = matched(latent_a, latent_b)
     n, both = len(a), np.concatenate([a, b])
     of, cells = np.repeat([0, 1], n), np.arange(2 * n)
     left_out = np.stack([cells, (cells + n) % (2 * n)], axis=1)  # itself, and its partner
