@@ -486,7 +486,7 @@ def sides_of(latent: np.ndarray, reference: np.ndarray) -> tuple:
 
 
 def _filled(values: np.ndarray, multiple: int) -> np.ndarray:
-    """Append NaN, neither less nor equal, up to a multiple of rows."""
+    """Append NaN, which is neither less nor equal, up to a multiple of rows."""
     rows = len(values) + -len(values) % multiple
     filled = np.full((rows, *values.shape[1:]), np.nan, values.dtype)
     filled[: len(values)] = values
@@ -641,12 +641,8 @@ def transfer_with_fraction(
 
     Parameters
     ----------
-    reference_latent
-        (reference cells, dims).
-    reference_labels
-        (reference cells,); "" does not vote.
-    latent
-        (cells, dims).
+    reference_latent, reference_labels, latent
+        (reference cells, dims), (reference cells,) with "" for no vote, and (cells, dims).
     ks
         Numbers of neighbours; all vote where there are fewer.
     own
@@ -656,7 +652,7 @@ def transfer_with_fraction(
 
     Returns
     -------
-    transferred
+    dict
         k -> (cells,) object, and (cells,). A tied vote goes to the label with the nearest voter,
         then to the more frequent label in the reference, then to the first there.
     """
@@ -723,7 +719,6 @@ def _majority(
     ks: list[int],
     left_out: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the winning code and its votes per cell and k; the first code wins a full tie."""
     winners = np.empty((len(latent), len(ks)), dtype=int)
     of_winners = np.empty((len(latent), len(ks)))
     left_out = left_out[:, None]

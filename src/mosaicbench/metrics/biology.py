@@ -261,7 +261,6 @@ def _is_isolated(types: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> 
 
 
 def _best_f1(types: np.ndarray, clusters: np.ndarray) -> np.ndarray:
-    """Return each type's best F1 score of a cluster: 2 x common cells / (cells of both)."""
     from sklearn.metrics.cluster import contingency_matrix
 
     common = contingency_matrix(types, clusters)  # (types, clusters)

@@ -215,7 +215,6 @@ def _crps(draws: np.ndarray, truth: np.ndarray, std: np.ndarray) -> np.ndarray:
 
 
 def _mean_distance(values: np.ndarray) -> np.ndarray:
-    """Return the mean |x_i - x_j| over all pairs along the last axis."""
     n = values.shape[-1]
     weights = 2 * np.arange(1, n + 1) - n - 1  # of values in order
     return 2 * np.sort(values, axis=-1) @ weights / (n * (n - 1))

@@ -331,7 +331,6 @@ def _average(r: np.ndarray, average: Callable = np.nanmean) -> float:
 
 
 def _pearson(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return Pearson's r of each row, (rows,), of truth x and imputation y."""
     there_is_truth, there_is_guess = (np.ptp(rows, axis=1) > 0 for rows in (x, y))
     x, y = (_scaled(rows - rows.mean(axis=1, keepdims=True)) for rows in (x, y))
     product, squared_x, squared_y = (
@@ -349,7 +348,6 @@ def _scaled(rows: np.ndarray) -> np.ndarray:
 
 
 def _r2(truth: Matrix, imputed: Matrix) -> np.ndarray:
-    """Return R² of each row, (rows,); NaN where the truth is constant."""
     varies = np.ptp(truth, axis=1) > 0
     largest = np.abs(truth).max(axis=1, keepdims=True)
     truth, imputed = (x / np.where(largest > 0, largest, 1) for x in (truth, imputed))
@@ -364,7 +362,6 @@ def _skill(
     train_std: np.ndarray,
     guess: Callable[[slice], np.ndarray],
 ) -> float:
-    """Return 1 less the ratio of squared errors to those of a guess."""
     std = finite(train_std)
     used = std > 0
     errors = of_guess = 0.0
@@ -438,7 +435,6 @@ def _roc(of_open: np.ndarray, ordered: np.ndarray, counts: np.ndarray, n: int) -
 def _precision_recall(
     of_open: np.ndarray, ordered: np.ndarray, counts: np.ndarray, n: int
 ) -> np.ndarray:
-    """Return the average precision: the mean over open cells of that among cells as high."""
     ends = np.cumsum(counts)
     as_high = np.repeat(ends, counts) - np.searchsorted(np.sort(of_open), of_open, "left")
     ends_of_all = np.repeat(n * np.arange(1, len(counts) + 1), counts)

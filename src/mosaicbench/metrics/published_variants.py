@@ -131,7 +131,6 @@ def imputation_spearman_flattened(truth: Matrix, imputed: Matrix) -> float:
 
 
 def _closer(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
-    """Return the mean number of cells strictly closer than the true match, from a to b."""
     return float(closer_and_tied(latent_a, latent_b)[:, 0].mean())
 
 
@@ -170,7 +169,6 @@ def _correlation(
     mean: np.ndarray,
     scale: np.ndarray,
 ) -> float:
-    """Return the correlation of transformed values, with their means and approximate spread."""
     if scale[1] == 0:
         return 0.0
     product, squares = 0.0, np.zeros(2)

@@ -23,15 +23,13 @@ def verdicts_by_distance(summary: pd.DataFrame, run_metadata: RunMetadata) -> pd
     ----------
     summary
         Columns ``means.HEADLINE_COLUMNS``.
-    run_metadata
-        Which runs compete.
 
     Returns
     -------
     pandas.DataFrame
         Columns `DISTANCE_COLUMNS`. `metric` is the score by Euclidean distance. `runs` counts the
-        models and baselines with a score by every distance; a split with fewer than two has no row.
-        `turned` of their `pairs` change their order with the distance, `differs`: the best run does.
+        models and baselines with a score by every distance, at least two; `turned` of their `pairs`
+        change their order with the distance; `differs` says whether the best run does.
     """
     signed = summary.assign(signed=signed_means(summary, run_metadata)).dropna(subset="signed")
     rows = []

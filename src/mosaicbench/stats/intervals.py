@@ -1,10 +1,9 @@
 """Intervals of means over seeds: 95 % t intervals, never narrower than the cells allow.
 
 Seeds repeat a benchmark: another split of the same cells, another start. So the interval of a mean
-is Student's t over seeds. Three seeds may be close by chance, and then this interval is too narrow;
-so where single cells have scores, it is at least as wide as that of a mean over cells.
-``benchmarks/interval_coverage.py`` measures how often such intervals cover the truth (see
-docs/statistics.md).
+is Student's t over seeds. Three seeds may be close by chance; so where single cells have scores, it
+is at least as wide as that of a mean over cells. ``benchmarks/interval_coverage.py`` measures how
+often such intervals cover the truth (docs/statistics.md).
 """
 
 from __future__ import annotations
@@ -39,8 +38,8 @@ def cell_means(
 def over_directions(blocks: Sequence[np.ndarray]) -> np.ndarray:
     """Return (cells,) values with the same mean as the directions' means over their own cells.
 
-    Where all directions have the same cells, a value is the mean over directions. Else a cell
-    counts in each of its directions by its deviation from that direction's mean; NaN without any.
+    If all directions have the same cells, a value is the mean over directions; else the mean plus
+    the cell's deviations from the means of its directions. NaN without a direction.
     """
     x = np.asarray(blocks, dtype=float)  # (directions, cells)
     given = ~np.isnan(x)
@@ -60,17 +59,12 @@ def half_width_over_cells(
 
     With other cells in every seed this is t sqrt(v / (n S)), with v the mean over S seeds of the
     variance over n cells. The deviations of a cell that occurs with several seeds are summed before
-    they are squared.
+    they are squared. NaN if fewer than two cells have a score.
 
     Parameters
     ----------
     values, names
         seed -> (cells,); a value is NaN where a cell has no score.
-
-    Returns
-    -------
-    float
-        NaN where fewer than two cells have a score.
     """
     deviations, scored = [np.empty(0)], [np.empty(0, dtype=object)]
     for seed, x in values.items():
@@ -89,11 +83,6 @@ def half_width_over_cells(
 
 def over_cells(cells: Iterable[CellScores]) -> dict[tuple, float]:
     """Return half the width of the interval over cells of every score that is a mean over cells.
-
-    Parameters
-    ----------
-    cells
-        The scores of single cells of every run.
 
     Returns
     -------
@@ -129,11 +118,6 @@ def with_cells(summary: pd.DataFrame, widths: Mapping[tuple, float]) -> pd.DataF
         ``means.comparison`` (a row per direction) or ``means.headline`` (means over directions).
     widths
         The result of :func:`over_cells`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The summary with other `low`, `high` and `interval`.
     """
     keys = [*RUN, "metric", *(["direction", "normalization"] if "direction" in summary else [])]
     rows = summary[keys].itertuples(index=False, name=None)

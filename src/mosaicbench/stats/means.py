@@ -1,8 +1,7 @@
 """Means of scores over directions and seeds.
 
-A failed or inapplicable run has no number; a mean covers the seeds with a value and gives their
-number. Standard deviations divide by n - 1. Intervals are Student's t over seeds, which repeat the
-whole experiment (split, initialisation, minibatches), until ``intervals.with_cells`` widens them.
+A mean covers the seeds with a value; failed and inapplicable runs have none. Standard deviations
+divide by n - 1. Intervals are Student's t over seeds, until ``intervals.with_cells`` widens them.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ def comparison(scores: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Columns `COMPARISON_COLUMNS`. `seeds` counts the values of the mean, `failed` the failed
-        seeds of the run. With fewer than two seeds, `sd`, `low` and `high` are NA and `interval` is
-        "none". A run that failed with every seed has one row, of metric "status".
+        seeds of the run. With fewer than two seeds, `sd`, `low` and `high` are NA. A run that
+        failed with every seed has one row, of metric "status".
     """
     summary = _summarise(scores, [*RUN, "metric", "direction", "normalization"])
     failed = scores[scores["status"].isin(FAILED)].groupby(RUN)["seed"].nunique().rename("failed")
@@ -51,7 +50,7 @@ def seed_means(scores: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Columns: dataset, scenario, run, metric, seed, value, status, directions (of this run),
-        of_directions (of the run that has most, in the same split).
+        of_directions (most of any run of the split).
     """
     keys = [*RUN, "metric"]
     scored = scores[(scores["metric"] != "status") & (scores["status"] != "not_applicable")]
@@ -118,7 +117,7 @@ def best(summary: pd.DataFrame, run_metadata: RunMetadata) -> pd.Series:
 
 
 def _summarise(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Return mean, sd, 95 % t interval and number of the values in each group, in order."""
+    """Return mean, sd, 95 % t interval and number of values per group."""
     values = table.groupby(keys, sort=False)["value"]
     summary = values.agg(mean="mean", sd=lambda x: x.std(ddof=1), seeds="count").reset_index()
     several = summary["seeds"] > 1

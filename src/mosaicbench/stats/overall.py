@@ -48,8 +48,7 @@ def ends(means: pd.Series, metric: str, run_metadata: RunMetadata) -> dict[str, 
     Returns
     -------
     dict
-        `zero` and `one`, NaN where unknown; `zero_is` and `one_is`: a run, "chance", "best
-        possible" or "".
+        `zero` and `one`, NaN where unknown; `zero_is` and `one_is`: their source, "" where unknown.
     """
     oracles = [run for run in means.index if run_metadata.method(run) == POSITIVE]
     negative = means[[run for run in means.index if run_metadata.method(run) in NEGATIVE]].dropna()
@@ -79,14 +78,11 @@ def overall(
     Each metric of `GROUPS` is scaled by :func:`ends`. The score of a question is the mean of its
     metrics, the overall score the mean of the questions. Runs are ranked within each question that
     they answer with every metric and seed; overall, if they answer every question of the split.
-    Scores may be below 0: worse than chance.
 
     Parameters
     ----------
     scores, runs
         Columns ``files.scores.SCORE_COLUMNS`` and ``contract.RUN_COLUMNS``.
-    run_metadata
-        Which runs compete, and the cards of metrics.
     simulated
         Datasets to leave out of the rows over datasets, unless all are simulated.
 
@@ -117,7 +113,6 @@ def overall(
 
 
 def _not_above(table: pd.DataFrame) -> list[str]:
-    """Return the questions in which each run is not above the trivial control of its split."""
     below = pd.DataFrame(index=table.index)
     for name in GROUPS:
         values = table[name].astype(float)
@@ -147,14 +142,8 @@ def _score_of_run(
 ) -> dict[str, object]:
     """Return the scores of one run in one split, over the seeds in which it has all its metrics.
 
-    Parameters
-    ----------
-    scaled
-        The run's rows of :func:`_scaled_by_seed`.
-    seeds
-        The run's rows of the table of runs, one per seed.
-    wanted
-        The metrics that any run of the split has.
+    `scaled` and `seeds` are its rows of :func:`_scaled_by_seed` and of the table of runs, `wanted`
+    the metrics that any run of the split has.
     """
     applicable = seeds[seeds["status"] != "not_applicable"]
     by_metric = scaled.pivot(index="seed", columns="metric", values="scaled")  # (seeds, metrics)
@@ -195,7 +184,6 @@ def _score_of_run(
 
 
 def _over_all_datasets(of_splits: pd.DataFrame, simulated: Collection[str]) -> pd.DataFrame:
-    """Return one row per scenario and run over its datasets, where there are at least two."""
     rows = []
     for _, group in pooled(of_splits, simulated).groupby(["scenario", "run"], sort=False):
         if len(group) < 2:

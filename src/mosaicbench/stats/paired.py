@@ -7,11 +7,10 @@ A split draws query cells, so the mean difference of a split varies at least as 
 differences of single cells imply (`within`); starts and train cells add to it. Three splits measure
 the sum (`between`) with two degrees of freedom. But the ratio of `between` to `within` is similar
 for all runs of a score. So each comparison borrows it from the others, the more, the more alike
-they are: the moderated variance of Smyth (2004, doi:10.2202/1544-6115.1027). For new cells of the
-same kind, the variance of a mean over J splits of one dataset is (1/J + query cells / train cells)
-times that, since the splits share their cells (Nadeau and Bengio 2003,
-doi:10.1023/A:1024068626366). ``benchmarks/interval_coverage.py`` measures how often such intervals
-cover the truth.
+they are: the moderated variance of Smyth (2004, doi:10.2202/1544-6115.1027). Splits of one dataset
+share their cells, so for new cells the variance of a mean over J of them is (1/J + query cells /
+train cells) times that (Nadeau and Bengio 2003, doi:10.1023/A:1024068626366).
+``benchmarks/interval_coverage.py`` measures how often such intervals cover the truth.
 """
 
 from __future__ import annotations
@@ -58,8 +57,6 @@ def paired_tests(
         Columns ``files.scores.SCORE_COLUMNS``.
     cells
         The scores of single cells of every run.
-    run_metadata
-        Which runs compete, and which direction of a metric is better.
     reference
         The run that the config names, beside runs of the method ``linear``.
     sizes
@@ -73,8 +70,8 @@ def paired_tests(
         other starts; those with "new" concern new cells of the same kind. `p_holm` is corrected
         over the comparisons that `family` counts. `detectable` is the smallest difference that this
         design detects in 80 % of such benchmarks, at 5 % over the family; `seeds_needed` the fewest
-        splits with which `detectable_new` is as small as the effect, NA above `MOST_SEEDS`.
-        `degrees` are the degrees of freedom. Without a test, p is NA and `note` states the reason.
+        splits with which `detectable_new` is as small as the effect, NA above `MOST_SEEDS`. Without
+        a test, p is NA and `note` states the reason.
     """
     cells_of = {(run.dataset, run.scenario, run.run): run for run in cells}
     summary, groups = headline(scores), [*SPLIT, "metric"]
@@ -111,18 +108,13 @@ def tied_with_best(
 ) -> pd.Series:
     """Say of each row of a table of headline scores whether its run is the best, or tied with it.
 
-    A run is tied with the best unless :func:`decisive` is below 0.05, or if both differ by nothing
-    in every split. Without any test, only the best mean counts. A run that lacks a seed is not
-    compared (:func:`means.signed_means`), so it is not tied with the best either.
+    A run is tied if :func:`decisive` is at least 0.05, or if both are equal in every split. A run
+    that lacks a seed is not compared (:func:`means.signed_means`), so it is not tied either.
 
     Parameters
     ----------
-    summary
-        Columns ``means.HEADLINE_COLUMNS``.
-    tests
-        Columns `PAIRED_COLUMNS`.
-    run_metadata
-        Which runs compete, and which direction of a metric is better.
+    summary, tests
+        Columns ``means.HEADLINE_COLUMNS`` and `PAIRED_COLUMNS`.
     """
     with_best = tests[tests["role"].astype(str).str.startswith(BEST)]
     p = decisive(with_best)
@@ -157,9 +149,8 @@ def over_splits(differences: np.ndarray) -> dict[str, object]:
 def holm(p: pd.Series, *, picked: bool = False) -> pd.Series:
     """Return p values corrected after Holm over those that exist.
 
-    With `picked`, all are comparisons with a run that was picked as the best on these scores. Then
-    the largest of n(n - 1) / 2 differences among n runs is tested first, so each step counts the
-    pairs of runs that are left.
+    With `picked`, all are comparisons with a run that was picked as the best on these scores, so
+    each step counts the pairs of runs that are left.
     """
     ordered = p.astype(float).dropna().sort_values()
     left = np.arange(len(ordered), 0, -1)
@@ -194,10 +185,8 @@ def _against(
     ----------
     table
         (seeds, runs), means over directions, NaN where a seed failed.
-    by_cell
-        run -> seed -> (cells,); {} where single cells have no scores.
-    names
-        seed -> (cells,) names of query cells.
+    by_cell, names
+        run -> seed -> (cells,), {} without scores of cells; seed -> (cells,) names.
     ratio
         Query cells over train cells, NaN if unknown.
     picked
@@ -242,10 +231,7 @@ def _of_cells(
     seeds: Iterable[int],
     names: Mapping[int, np.ndarray],
 ) -> tuple[float, int]:
-    """Return the variance of a mean difference over the query cells of a split, and distinct cells.
-
-    The variance is a mean over splits. NaN and 0 where single cells have no scores.
-    """
+    """Return the mean variance, over splits, of a mean difference over cells, and distinct cells."""
     variances, distinct = [], set()
     for seed in seeds if of_run and of_other else ():
         d = of_run[seed] - of_other[seed]
@@ -258,7 +244,6 @@ def _of_cells(
 def _tested(
     effect: float, variance: float, seeds: int, degrees: float, ratio: float, tests: int
 ) -> dict[str, float]:
-    """Return intervals, p values, detectable differences and needed seeds, for that many tests."""
     row = {"degrees": degrees}
     for name, of_dataset in {"": 0.0, "_new": ratio}.items():
         if np.isfinite(of_dataset):
@@ -296,8 +281,7 @@ def moderated(
     between
         (comparisons,) variance over splits of the mean difference, NaN with fewer than two splits.
     within
-        (comparisons,) variance of a mean over the query cells of a split, NaN where single cells
-        have no scores.
+        (comparisons,) variance of a mean over the query cells of a split, NaN if unknown.
     freedom
         (comparisons,) splits less one.
     ratio
@@ -329,9 +313,8 @@ def moderated(
 def _alike(excess: np.ndarray, freedom: np.ndarray) -> float:
     """Return the degrees of freedom of others for each one of a comparison; more if they are alike.
 
-    Logarithms of variances of equal truth vary by the trigamma function of half their degrees of
-    freedom; the rest is the spread of the truth, and gives the degrees of freedom of the prior
-    (Smyth 2004).
+    Logarithms of equal variances vary by the trigamma function of half their degrees of freedom;
+    the rest is true spread, and gives the degrees of freedom of the prior (Smyth 2004).
     """
     most = min(MOST_BORROWED, len(excess) / 2)
     if len(excess) < 3:
@@ -384,8 +367,6 @@ def seeds_needed(
         Degrees of freedom of that variance for each split beyond the first.
     ratio
         Query cells over train cells.
-    tests
-        As of :func:`detectable`.
     """
     seeds = np.arange(2, MOST_SEEDS + 1)
     errors = np.sqrt(variance * variance_factor(seeds, ratio))

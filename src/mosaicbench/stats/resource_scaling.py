@@ -37,17 +37,15 @@ def exponents(
     pandas.DataFrame
         Columns `COLUMNS`. The exponent is the slope of log(resource) over log(cells) by least
         squares, `last_exponent` that between the two largest datasets, where constants weigh least;
-        `at_least` and `at_most` are the resources of the smallest and largest. NA where fewer than
-        two datasets have a value above 0. The phase "all" has the sum of a run's seconds and its
-        most memory. A run's memory is beyond that of its imports; a job's includes them, so read
-        its `last_exponent`.
+        `at_least` and `at_most` are the resources of the smallest and largest. The phase "all" has
+        the sum of a run's seconds and its most memory. A run's memory is beyond that of its
+        imports; a job's includes them.
     """
     of_jobs = jobs.rename(columns={"rule": "phase"}).assign(run="-", method="-", seed=0)
     return joined([_of_group(phases, of_jobs, group) for group in sizes], COLUMNS).round(3)
 
 
 def _of_group(phases: pd.DataFrame, jobs: pd.DataFrame, cells: Mapping[str, int]) -> pd.DataFrame:
-    """Return the exponents over one group of datasets, dataset -> number of cells."""
     of_phases = phases[phases["dataset"].isin(cells)].copy()
     imports = of_phases[of_phases["phase"] == BEFORE_DATA].set_index(FIT)["host_mb"]
     imports = imports.reindex(pd.MultiIndex.from_frame(of_phases[FIT]))

@@ -69,15 +69,7 @@ def sanity_checks(
 
 
 def in_words(findings: pd.DataFrame, label: Callable[[str], str] = str) -> str:
-    """Return the findings of one check about one run as one sentence.
-
-    Parameters
-    ----------
-    findings
-        Rows of :func:`sanity_checks` of one run and check.
-    label
-        Metric -> its name for a reader.
-    """
+    """Return the findings of one check about one run as one sentence, with the label of metrics."""
     first, labels = findings.iloc[0], findings["metric"].map(label)
     if len(findings) == 1:
         return first["message"]
@@ -128,10 +120,9 @@ def failed_controls(
 ) -> Iterator[list]:
     """Yield a finding per control and metric that is not where theory puts it.
 
-    A negative control scores the chance of the metric's card; where the card says that its answer
-    is worse than chance, it may not be better. Four standard errors around chance are allowed, of
-    as many values between 0 and 1 as there are query cells in all seeds: ``0.5 / sqrt(cells)``
-    each. The oracle scores the best value.
+    A negative control scores the chance of the metric's card, or no better if the card exempts it,
+    within four standard errors of ``0.5 / sqrt(query cells in all seeds)``. The oracle scores the
+    best value.
     """
     means = seed_means(scores).dropna(subset="value")
     for (*names, metric), group in means.groupby([*RUN, "metric"], sort=False):
@@ -167,8 +158,7 @@ def _fault(run_metadata: RunMetadata, run: str, metric: str, value: float, allow
 def identical_seeds(scores: pd.DataFrame, run_metadata: RunMetadata) -> Iterator[list]:
     """Yield a finding per set of seeds of a run with identical scores in all but resources.
 
-    Seeds draw the split, the initialisation and the minibatches. So a seed is not read, or a result
-    was copied.
+    Then a seed is not read, or a result was copied.
     """
     scored = run_metadata.competing(scores[scores["metric"] != "status"]).dropna(subset="value")
     scored = scored[scored["metric"].map(run_metadata.group) != "resources"]
@@ -222,9 +212,8 @@ def chance_or_perfect(
 ) -> Iterator[list]:
     """Yield a finding per run and metric whose scores are perfect, or no better than chance.
 
-    "chance": in at least one seed, a headline score is indistinguishable from chance, or from the
-    strongest negative control. Where single cells have scores, the 95 % t interval over cells of
-    the mean gain must be above 0; else the seed's score must be better.
+    "chance": in at least one seed, a score is not above chance, or the strongest negative control.
+    Where single cells have scores, the 95 % t interval of their mean gain must be above 0.
     "perfect": a score is the best possible, which real data do not allow.
     """
     cells_of = {(run.dataset, run.scenario, run.run): run for run in cells}
@@ -258,18 +247,9 @@ def _seeds_at_chance(
     sides: list[CellScores | None],
     sign: float,
 ) -> list[int]:
-    """Return the seeds in which a run is indistinguishable from chance, or the control at 0.
+    """Return the seeds in which a run is not above chance, or the control at 0 of the `scale`.
 
-    Parameters
-    ----------
-    table
-        (seeds, runs), means over directions.
-    run, metric, scale
-        The run, the metric, and its scale by :func:`overall.ends`.
-    sides
-        The scores of single cells of the run and of the control, if any.
-    sign
-        -1 where less is better.
+    `table` is (seeds, runs); `sides` are the scores of single cells of run and control, if any.
     """
     is_control = scale["zero_is"] in table
     zero = table[scale["zero_is"]] if is_control else pd.Series(scale["zero"], index=table.index)
@@ -290,7 +270,6 @@ def _seeds_at_chance(
 
 
 def _at_chance(values: pd.Series, seeds: list[int], scale: dict) -> str:
-    """Say that a run is at chance in some of its seeds, or in all."""
     zero = scale["zero_is"]
     if zero not in ("chance", ""):
         zero = f"the control {zero}"
@@ -318,8 +297,7 @@ def faults_of_splits(audits: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Return a row per modality of a split with a shift of scale from train to query, or a leak.
 
     "scale": in at least one seed, query values vary less than `LOW` or more than `HIGH` times as
-    much as train values. "leak": a transform was fitted on query cells, too, as the config asks for
-    with ``fit_on: all``.
+    much as train values. "leak": a transform was fitted on query cells, too.
 
     Parameters
     ----------

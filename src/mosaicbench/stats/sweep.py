@@ -24,9 +24,8 @@ def sweep_table(
     Parameters
     ----------
     sweep
-        The config's ``report: sweep``: label, log, metrics (metric -> directions, or None for their
-        mean) and series (name -> id of a dataset, scenario or run -> value of the quantity); None
-        without one.
+        The config's ``report: sweep``, if any: label, log, metrics (metric -> directions, or None
+        for their mean) and series (name -> dataset, scenario or run -> value of the quantity).
     scores, comparison
         Columns ``files.scores.SCORE_COLUMNS`` and ``means.COMPARISON_COLUMNS``.
 
@@ -64,7 +63,7 @@ def sweep_table(
 
 
 def _ended(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return the status of each run and seed; "not_applicable" only if no direction applies."""
+    """Return the status of each run and seed, "not_applicable" if no direction applies."""
     ended = scores[[*RUN, "seed", "status"]].drop_duplicates()
     several = ended.duplicated([*RUN, "seed"], keep=False)
     return ended[~several | (ended["status"] != "not_applicable")]

@@ -69,16 +69,13 @@ def gains(
         Columns ``files.scores.SCORE_COLUMNS``.
     tuned
         Tuned run -> the run with the defaults.
-    run_metadata
-        Which direction of a metric is better.
 
     Returns
     -------
     pandas.DataFrame
         Columns `GAIN_COLUMNS`. `effect` is the mean over seeds of the tuned run less that of the
-        defaults, in units of the metric, with the 95 % interval of a paired t over seeds. `better`
-        is "tuned", "default" or, where the interval includes 0, "neither". Dataset "(all)" is the
-        mean over the datasets of a scenario, if several.
+        defaults, with the 95 % interval of a paired t. `better` is "tuned", "default" or, where the
+        interval includes 0, "neither". Dataset "(all)" is the mean over datasets, if several.
     """
     means = complete_seed_means(scores)
     means = means[means["metric"].isin(CONTESTS)]
@@ -102,7 +99,6 @@ def gains(
 
 
 def _over_all_datasets(of_splits: pd.DataFrame) -> pd.DataFrame:
-    """Return rows over the datasets of a scenario, where at least two have the score."""
     rows = []
     keys = ["scenario", "run", "against", "metric"]
     for names, group in of_splits.groupby(keys, sort=False):
