@@ -1,12 +1,9 @@
 """Which cells are nearest: compared exactly, block by block, with memory linear in cells.
 
-Distances are direct differences in float64, summed in one order everywhere, so that equal vectors
-give equal distances. Expansions through matrix products break ties and call a collapsed embedding
-perfect. So the compiled loops use one, in float32, only to leave out cells that it excludes for
-certain (:func:`rough_of` has the proof).
-
-Cosine distance is a Euclidean one, between rows of length 1 (:func:`directions`), so the same loops
-serve both.
+Distances are direct differences in float64, summed in one order, so that equal vectors give equal
+distances. Matrix products would break ties and call a collapsed embedding perfect; the compiled
+loops use one, in float32, only to leave out cells that it excludes for certain (:func:`rough_of`
+has the proof). Cosine distance is Euclidean between rows of length 1 (:func:`directions`).
 """
 
 from __future__ import annotations
@@ -61,17 +58,17 @@ def rough_of(latent: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.
     h_x + h_y - x·y in float32 is no more than d, and no less than d - 2cs.
 
     Proof: without rounding it is d - cs; rounding changes that by less than cs. Let n be the
-    dimensions and u = 2^-24. As |x||y| <= s / 2 and h_x + h_y <= s / 2, rounding x and y to float32
-    changes x·y by 2u|x||y| <= us at most; n + 2 products and sums, in any order, by
-    (n + 2)u(|x||y| + h_x + h_y) <= (n + 2)us; rounding h_x and h_y by us / 2; rounding in float64
-    by far less than us. So cs, with c = (2n + 16)u, is more than twice the sum, which leaves room
-    for squares of u. Values too small for float32 add less than LEAST to a limit.
+    dimensions and u = 2^-24. As |x||y| <= s / 2 and h_x + h_y <= s / 2, rounding x and y changes
+    x·y by 2u|x||y| <= us at most; n + 2 products and sums, in any order, by
+    (n + 2)u(|x||y| + h_x + h_y) <= (n + 2)us; rounding h_x and h_y by us / 2; float64 by far less.
+    So cs, with c = (2n + 16)u, is more than twice the sum, which leaves room for squares of u.
+    Values too small for float32 add less than LEAST to a limit.
 
     Returns
     -------
     rough, rough_reference, half
         (-x, h_x, 1) and (y, 1, h_y), (cells, dims + 2) each, in float32, with products
-        h_x + h_y - x·y; and half of the factor of a squared distance.
+        h_x + h_y - x·y; half of the factor of a squared distance.
     """
     centre = reference.mean(axis=0)
     centred = [latent - centre, reference - centre]
@@ -99,17 +96,10 @@ def limits_of(squared: np.ndarray, h: np.ndarray, half: float, dims: int) -> np.
     |y|² <= (|x| + sqrt(2d))² <= 2|x|² + 4d; that grows with d, so it is at least
     (1 - 8c)t - 6c|x|², and |x|² = h / (1/2 - c) < 7h / 3.
 
-    Parameters
-    ----------
-    squared, h
-        (cells,) squared distances; and h of the cells, from `rough`.
-    half, dims
-        From :func:`rough_of`; of latents.
-
     Returns
     -------
     numpy.ndarray
-        (2, cells) in float32.
+        (2, cells) in float32, for (cells,) squared distances and h; `half` is of :func:`rough_of`.
     """
     c, t = margin(dims), squared * half
     return np.stack([(1 - 8 * c) * t - 14 * c * h - LEAST, t + LEAST]).astype(np.float32)
@@ -317,20 +307,17 @@ def count_votes(sides, n, codes, n_codes, ks, left_out):  # pragma: no cover - c
 
     Parameters
     ----------
-    sides
-        The result of :func:`sides_of` for cells and reference.
-    codes
-        (n,) label of each reference cell, below `n_codes`.
+    sides, codes
+        The result of :func:`sides_of`; (n,) label of each reference cell, below `n_codes`.
     ks
-        Numbers of neighbours, ascending, the last no more than the reference cells that vote.
+        Ascending, the last no more than the reference cells that vote.
     left_out
         (cells, any) reference cells that do not vote for a row; -1 for none.
 
     Returns
     -------
     votes, nearest
-        (cells, ks, labels) votes; (cells, labels) squared distance of the nearest of each label
-        among the last k.
+        (cells, ks, labels); (cells, labels) squared distance of the nearest among the last k.
     """
     a, b_blocks, rough, rough_blocks, half = sides
     votes, nearest = np.zeros((len(a), len(ks), n_codes)), np.full((len(a), n_codes), np.inf)
@@ -407,8 +394,7 @@ def nearest_cells(a, b_blocks, k):  # pragma: no cover - compiled
     """Return the distances and places of the k nearest cells, (cells, k) each, itself first.
 
     Each cell draws among equally far cells by random numbers of its own, the same in every call, so
-    that ties depend neither on the order of rows nor on another cell. `a` and `b_blocks` are rows
-    and blocks of the same cells.
+    that ties depend neither on the order of rows nor on another cell.
     """
     n = len(a)
     squared_distances, places = np.empty((n, k)), np.empty((n, k), np.int64)
@@ -510,8 +496,8 @@ def _libraries() -> ThreadpoolController:
 def count_closer(a: np.ndarray, b: np.ndarray, rows: np.ndarray | None = None) -> list[np.ndarray]:
     """Return how many cells are closer than the match, in the same row of the other latent, or as far.
 
-    One pass over the distances gives both directions: (cells, 2) from a to b, and from b to a. With
-    some `rows` of a, only the first direction is valid, (rows, 2).
+    Both directions: (cells, 2) from a to b, and from b to a. With some `rows` of a, only the first
+    is valid, (rows, 2).
     """
     a, b = within_range(a, b)
     matches_a = np.zeros(len(a))  # squared distances of matches, summed in the order of the loops
@@ -569,17 +555,7 @@ def closer_and_tied(
 ) -> np.ndarray:
     """Return the numbers of other cells of b closer to a_i than its match b_i, and as far.
 
-    Parameters
-    ----------
-    latent_a, latent_b
-        (cells, dims); row i of both is the same cell.
-    cosine
-        Whether distance is 1 - cosine, instead of Euclidean.
-
-    Returns
-    -------
-    numpy.ndarray
-        (compared cells, 2).
+    Row i of both, (cells, dims), is the same cell. The result is (compared cells, 2).
     """
     latents = matched(latent_a, latent_b)
     a, b = map(directions, latents) if cosine else latents
@@ -736,7 +712,7 @@ def neighbors(latent: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Return distances and places of the k nearest cells, itself first, each (cells, k); exact.
 
     Each cell draws at random, but always the same, among equally far cells: a constant latent then
-    scores like random neighbours, in any order of rows. With fewer than k cells, all are returned.
+    scores like random neighbours. With fewer than k cells, all are returned.
     """
     distances, nearest = _neighbors(finite(latent), np.asarray(max(k, MOST)))[:, :, :k]
     return distances, nearest.astype(np.int64)
@@ -805,9 +781,9 @@ def handed_over(distances: np.ndarray, nearest: np.ndarray) -> NeighborsResults:
 def lisi(function: str, distances: np.ndarray, nearest: np.ndarray, codes: np.ndarray) -> float:
     """Return a local inverse Simpson index of codes, (cells,), from neighbours, (cells, k).
 
-    Distances are taken beyond the nearest, in units of their mean over the cell's neighbours. The
-    index stays, since the weights of a neighbourhood, exp(-beta distance) with a beta of its own,
-    sum to 1. But weights of distances much larger than their differences would underflow.
+    Distances are taken beyond the nearest, in units of their mean over the cell's neighbours, as
+    weights exp(-beta distance) of large distances would underflow. The index stays: each
+    neighbourhood has its own beta, and its weights sum to 1.
 
     Raises
     ------

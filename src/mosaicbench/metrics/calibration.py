@@ -201,7 +201,6 @@ def _crps(draws: np.ndarray, truth: np.ndarray, std: np.ndarray) -> np.ndarray:
     """Return the fair CRPS in train standard deviations, (cells, features that vary).
 
     mean |x - y| - sum_{i < j} |x_i - x_j| / (D (D - 1)), over the draws x_1 ... x_D of the truth y.
-    For any number of draws, its expectation is the score of their distribution.
 
     Source: Ferro 2014, doi 10.1002/qj.2270.
     """

@@ -196,10 +196,7 @@ def _widths(unit: np.ndarray, batch: np.ndarray) -> np.ndarray:
 
 
 def _between(x: np.ndarray, codes: np.ndarray) -> float:
-    """Return the fraction of the variance of (cells, features) between batches.
-
-    Regressions of its principal components on the batches, weighted by variance, explain the same.
-    """
+    """Return the fraction of the variance between batches, which principal components share."""
     centred = x - x.mean(axis=0)
     batches = np.arange(codes.max() + 1) == codes[:, None]  # (cells, batches)
     between = np.square(batches.T @ centred).sum(axis=1) / batches.sum(axis=0)  # (batches,)
@@ -208,10 +205,7 @@ def _between(x: np.ndarray, codes: np.ndarray) -> float:
 
 
 def _fractions_of_other(latent_a: np.ndarray, latent_b: np.ndarray) -> np.ndarray:
-    """Return the fraction of the other modality among the nearest cells, for cells of a, then b.
-
-    Neither the cell itself nor its partner is counted. Cells tied at the last place share it.
-    """
+    """Return the fraction of the other modality among the nearest cells, for cells of a, then b."""
     a, b = matched(latent_a, latent_b)
     n, both = len(a), np.concatenate([a, b])
     of, cells = np.repeat([0, 1], n), np.arange(2 * n)

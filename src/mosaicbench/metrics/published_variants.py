@@ -139,10 +139,7 @@ def _closer_both_ways(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
 
 
 def _unit_rows(latent: np.ndarray) -> np.ndarray:
-    """Return rows of mean 0 and length 1, zeros for a constant row.
-
-    Between such rows the squared Euclidean distance is 2 (1 - r), so both have the same order.
-    """
+    """Return rows of mean 0 and length 1, with squared distances 2 (1 - r); zeros if constant."""
     varies = np.ptp(latent, axis=1, keepdims=True) > 0
     centred = np.where(varies, latent - latent.mean(axis=1, keepdims=True), 0)
     centred = centred / np.maximum(np.abs(centred).max(axis=1, keepdims=True), np.finfo(float).tiny)
@@ -151,7 +148,6 @@ def _unit_rows(latent: np.ndarray) -> np.ndarray:
 
 
 def _range_and_count(truth: Matrix, imputed: Matrix) -> tuple[np.ndarray, int]:
-    """Return the range of values of either matrix, (2,), and the number of values."""
     low, high, count = np.full(2, np.inf), np.full(2, -np.inf), 0
     for _, blocks in by_cell(truth, imputed):
         low = np.minimum(low, [block.min() for block in blocks])

@@ -327,7 +327,7 @@ def _alike(excess: np.ndarray, freedom: np.ndarray) -> float:
 
 
 def variance_factor(seeds: float | np.ndarray, ratio: float = 0.0) -> float | np.ndarray:
-    """Return the factor from the variance between splits to that of a mean over `seeds` splits.
+    """Return the variance of a mean over `seeds` splits, in variances between splits.
 
     `ratio` is query cells over train cells, 0 for these cells.
     """
@@ -345,8 +345,7 @@ def detectable(
 ) -> float | np.ndarray:
     """Return the difference detected with a probability of 0.8, at 5 % over all tests (Bonferroni).
 
-    The noncentral t is taken as normal, with mean and variance of an estimated standard deviation,
-    corrected for its median below the truth.
+    The noncentral t is taken as normal, corrected for the median of an estimated error.
     """
     quantile = stdtrit(degrees, 1 - (1 - LEVEL) / 2 / tests)
     spread = np.sqrt(1 + quantile**2 / (2 * degrees))

@@ -22,17 +22,16 @@ def ranks(
 ) -> pd.DataFrame:
     """Rank models and baselines within each dataset and seed, and average.
 
-    Only runs with a value for every dataset and seed are ranked, among themselves, so that no rank
-    depends on absent runs; the others are listed without one. Ties share the mean rank. Datasets
-    that are `simulated` are left out, unless all are.
+    Only runs with a value for every dataset and seed are ranked, among themselves; the others are
+    listed without a rank. Ties share the mean rank. `simulated` datasets are left out, unless all
+    are.
 
     Returns
     -------
     pandas.DataFrame
         A row per scenario, metric and run, columns `RANK_COLUMNS`. `rank` is the mean over datasets
-        of the mean over seeds, 1 is best, with a t interval over seeds, of these datasets.
-        `critical_difference` is Nemenyi's at 5 % with datasets as blocks (Demšar 2006), NA where
-        there are fewer than two.
+        of the mean over seeds, 1 is best, with a t interval over seeds. `critical_difference` is
+        Nemenyi's at 5 % with datasets as blocks (Demšar 2006), NA with fewer than two.
     """
     rows = []
     means = pooled(run_metadata.competing(complete_seed_means(scores)), simulated)
@@ -61,7 +60,6 @@ def ranks(
 
 
 def _mean_ranks(ranked: pd.DataFrame) -> dict[str, dict]:
-    """Return run -> mean rank, interval and critical difference."""
     if ranked.empty:
         return {}
     groups = ranked.groupby(level="dataset", sort=False)
@@ -78,7 +76,6 @@ def _mean_ranks(ranked: pd.DataFrame) -> dict[str, dict]:
 
 
 def _reason(values: pd.Series) -> str:
-    """Return why a run is not ranked."""
     missing = [f"{dataset} seed {seed}" for dataset, seed in values[values.isna()].index]
     return "no value for " + ", ".join(missing) if missing else "nothing to rank against"
 

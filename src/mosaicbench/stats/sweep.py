@@ -32,10 +32,9 @@ def sweep_table(
     Returns
     -------
     pandas.DataFrame
-        Columns `SWEEP_COLUMNS`. Where datasets or scenarios are swept, a line is a run and a panel
-        a series. Where runs are swept, a line is a series and a panel a split, and runs in no
-        series have no `x`. `mean`, `low` and `high` are over the seeds; a failed run has a row
-        without a value.
+        Columns `SWEEP_COLUMNS`. If datasets or scenarios are swept, a line is a run and a panel a
+        series; if runs are swept, a line is a series, a panel a split, and runs in no series have
+        no `x`. A failed run has a row without a value.
     """
     if sweep is None:
         return pd.DataFrame(columns=SWEEP_COLUMNS)

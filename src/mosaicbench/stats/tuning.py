@@ -158,7 +158,7 @@ def _side(default: object, value: object) -> str:
 def proposals(trials: pd.DataFrame, tuned: Mapping[str, str]) -> pd.DataFrame:
     """Return, per scenario and run, the settings that beat the defaults most, on every dataset.
 
-    Only settings that were tried on all datasets count: the same seed draws the same random ones.
+    Only settings that were tried on all datasets count.
 
     Parameters
     ----------
