@@ -44,7 +44,7 @@ def label_subset(latent: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np
 
 
 def with_batch(batches: np.ndarray) -> np.ndarray:
-    """Return which cells have a batch, (cells,) bool; "" is none."""
+    """Return which cells have a batch, (cells,) bool."""
     return batches != ""
 
 

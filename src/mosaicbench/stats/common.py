@@ -63,6 +63,6 @@ def pooled(table: pd.DataFrame, simulated: Collection[str]) -> pd.DataFrame:
 
 
 def joined(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
-    """Return the rows of all parts under `columns`, also when there are none."""
+    """Return the rows of all parts, if any, under `columns`."""
     filled = [part for part in parts if len(part)] or [pd.DataFrame(columns=columns)]
     return pd.concat(filled, ignore_index=True)[columns]
