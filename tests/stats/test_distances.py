@@ -1,4 +1,4 @@
-"""Which verdicts depend on the distance: counted from the tables, drawn, and said in words."""
+"""Which verdicts depend on the distance: counted from the tables, drawn and summarised."""
 
 import numpy as np
 import pandas as pd
@@ -17,14 +17,11 @@ from mosaicbench.stats import common
 from mosaicbench.stats.distances import SCORES, verdicts_by_distance
 from mosaicbench.stats.means import headline
 
-METRICS = {
-    name: catalog.card("metrics", name)
-    for forms in common.BY_DISTANCE.values()
-    for name in forms.values()
-}
-ROSTER = RunMetadata(cards=CARDS | {"metrics": CARDS["metrics"] | METRICS}, methods={})
-THEME = Theme(yaml.safe_load(DISPLAY.read_text()), ROSTER)
-# run -> FOSCTTM by Euclidean and by cosine distance; the oracle does not compete, ridge has no latents
+FORMS = [name for forms in common.BY_DISTANCE.values() for name in forms.values()]
+METRICS = CARDS["metrics"] | {name: catalog.card("metrics", name) for name in FORMS}
+METADATA = RunMetadata(cards=CARDS | {"metrics": METRICS}, methods={})
+THEME = Theme(yaml.safe_load(DISPLAY.read_text()), METADATA)
+# run -> FOSCTTM by Euclidean and by cosine distance; the oracle does not compete
 FIRST = {"mvae": (0.30, 0.10), "cca": (0.20, 0.15), "vae_poe": (0.25, 0.20), "oracle": (0.0, 0.0)}
 SECOND = {"mvae": (0.10, 0.05), "cca": (0.20, 0.30), "vae_poe": (0.25, 0.25)}
 
@@ -32,56 +29,38 @@ SECOND = {"mvae": (0.10, 0.05), "cca": (0.20, 0.30), "vae_poe": (0.25, 0.25)}
 def summary_of(**datasets):
     parts = []
     for dataset, runs in datasets.items():
-        values = {
-            (run, form): [value, value + 0.01]
-            for run, each in runs.items()
-            for form, value in zip(("foscttm", "foscttm_cosine"), each, strict=True)
-        }
-        parts.append(
-            headline(
-                scores_of(values | {("ridge", "imputation_skill"): [0.1, 0.2]}, dataset=dataset)
-            )
-        )
+        values = {("ridge", "imputation_skill"): [0.1, 0.2]}  # has no latents
+        for run, (euclidean, cosine) in runs.items():
+            values[run, "foscttm"] = [euclidean, euclidean + 0.01]
+            values[run, "foscttm_cosine"] = [cosine, cosine + 0.01]
+        parts.append(headline(scores_of(values, dataset=dataset)))
     return pd.concat(parts, ignore_index=True)
 
 
 def test_the_best_run_and_the_pairs_that_turn_are_counted_by_split():
-    found = verdicts_by_distance(summary_of(one=FIRST, two=SECOND), ROSTER).set_index("dataset")
-    assert found["metric"].tolist() == ["foscttm", "foscttm"]
-    assert found.loc["one", ["best_euclidean", "best_cosine", "differs"]].tolist() == [
-        "cca",
-        "mvae",
-        True,
+    table = verdicts_by_distance(summary_of(one=FIRST, two=SECOND), METADATA)
+    assert table.drop(columns="scenario").to_numpy().tolist() == [
+        ["one", "foscttm", "cca", "mvae", True, 3, 3, 2],  # mvae passes both others
+        ["two", "foscttm", "mvae", "mvae", False, 3, 3, 1],
     ]
-    assert found.loc["two", ["best_euclidean", "best_cosine", "differs"]].tolist() == [
-        "mvae",
-        "mvae",
-        False,
-    ]
-    assert found.loc["one", ["runs", "pairs", "turned"]].tolist() == [3, 3, 2]  # mvae passes both
-    assert found.loc["two", ["runs", "pairs", "turned"]].tolist() == [3, 3, 1]
 
 
 def test_a_run_without_one_of_the_scores_is_compared_by_neither():
     summary = summary_of(one=FIRST)
     lacking = summary[~((summary["run"] == "mvae") & (summary["metric"] == "foscttm_cosine"))]
-    assert verdicts_by_distance(lacking, ROSTER)[
-        ["best_euclidean", "best_cosine", "runs"]
-    ].to_numpy().tolist() == [["cca", "cca", 2]]
+    row = verdicts_by_distance(lacking, METADATA).iloc[0]
+    assert row[["best_euclidean", "best_cosine", "runs"]].tolist() == ["cca", "cca", 2]
     alone = summary[summary["run"].isin(["mvae", "oracle", "ridge"])]
-    assert verdicts_by_distance(alone, ROSTER).empty
+    assert verdicts_by_distance(alone, METADATA).empty
 
 
-def test_verdicts_are_said_in_words_from_the_table():
-    both = verdicts_by_distance(summary_of(one=FIRST, two=SECOND), ROSTER)
+def test_the_report_says_how_often_verdicts_differ():
+    both = verdicts_by_distance(summary_of(one=FIRST, two=SECOND), METADATA)
     (sentence,) = verdicts(both, THEME)
-    assert "differs in 1 of 2 splits; 3 of 6 pairs of runs change their order." in sentence
-    assert all(words in sentence for words in ("Euclidean cca", "cosine mvae"))
-    (same,) = verdicts(verdicts_by_distance(summary_of(two=SECOND), ROSTER), THEME)
-    assert (
-        "the best run is the same in the one split; 1 of 3 pairs of runs change their order."
-        in same
-    )
+    for words in ("1 of 2 splits", "3 of 6 pairs", "Euclidean cca", "cosine mvae"):
+        assert words in sentence
+    (same,) = verdicts(verdicts_by_distance(summary_of(two=SECOND), METADATA), THEME)
+    assert "the best run is the same" in same and "1 of 3 pairs" in same
     assert verdicts(both.iloc[:0], THEME) == []
 
 
@@ -93,17 +72,13 @@ def test_the_figure_has_a_row_for_each_run_that_competes_with_its_places():
     assert set(rows.index) == {"mvae", "cca", "vae_poe"}
     assert rows.loc["mvae", ["place_euclidean", "place_cosine"]].tolist() == [3, 1]
     assert rows.loc["mvae", ["euclidean", "cosine"]].tolist() == pytest.approx([0.305, 0.105])
-    points = [tuple(np.ravel(line.get_xydata())) for line in figure.axes[0].lines[1:]]
-    assert sorted(points) == sorted(
-        rows[["euclidean", "cosine"]].itertuples(index=False, name=None)
-    )
-    _, nothing = distances(
-        headline=summary[summary["metric"] == "imputation_skill"], runs=runs, theme=THEME
-    )
-    assert nothing.empty
+    points = sorted(tuple(np.ravel(line.get_xydata())) for line in figure.axes[0].lines[1:])
+    assert points == sorted(rows[["euclidean", "cosine"]].itertuples(index=False, name=None))
+    summary = summary[summary["metric"] == "imputation_skill"]
+    assert distances(headline=summary, runs=runs, theme=THEME)[1].empty
 
 
-def test_one_constant_says_which_distance_the_headline_scores_have():
+def test_one_constant_decides_the_distance_of_the_headline_scores():
     ending = common.DISTANCES[common.DISTANCE]
     of_latents = {forms[common.DISTANCE] for forms in common.BY_DISTANCE.values()}
     assert {common.FOSCTTM, common.RECALL, common.TRANSFER, common.MACRO_F1} == of_latents
@@ -112,11 +87,11 @@ def test_one_constant_says_which_distance_the_headline_scores_have():
     assert set(common.BY_DISTANCE) >= set(SCORES) == {"foscttm", "label_transfer_accuracy"}
 
 
-def test_each_headline_score_of_latents_stands_beside_that_by_the_other_distance():
+def test_each_headline_score_of_latents_has_the_other_distance_beside_it():
     assert [name for name in common.TABLED if name in common.HEADLINE] == list(common.HEADLINE)
     for score in SCORES:
         places = [common.TABLED.index(form) for form in common.BY_DISTANCE[score].values()]
         assert max(places) - min(places) == 1
     scores = scores_of({("mvae", "foscttm"): [0.1], ("mvae", "foscttm_cosine"): [0.2]})
-    line = overview(scores, runs_of(scores), ROSTER).iloc[0]
+    line = overview(scores, runs_of(scores), METADATA).iloc[0]
     assert (line["foscttm"], line["foscttm_cosine"]) == ("0.100", "0.200")

@@ -4,34 +4,25 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from made_up_scores import ROSTER, cells_of, scores_of
+from made_up_scores import CARDS, ROSTER, cells_of, scores_of
 
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.report.page.failures import alarms
 from mosaicbench.report.theme import Theme
-from mosaicbench.stats.sanity import (
-    chance_or_perfect,
-    different_scales,
-    failed_controls,
-    findings_of,
-    identical_seeds,
-    impossible_scores,
-    in_words,
-    sanity_checks,
-    stopped_by_budget,
-)
+from mosaicbench.stats.sanity import failed_controls, in_words, sanity_checks
 
 ACCURACY = "label_transfer_accuracy"
+CELLS = {("d", "paired"): (1600, 400)}  # four standard errors: 0.1 for one seed, 0.071 for two
 
 
-def suspicious(values, cells=()):
-    scores = scores_of(values)
-    impossible = impossible_scores(scores, ROSTER)
-    return findings_of([*impossible, *chance_or_perfect(scores, cells, ROSTER)])
+def findings_in(values, cells=()):
+    """Return the findings about runs that compete."""
+    findings = sanity_checks(scores_of(values), cells, ROSTER, CELLS)
+    return findings[(findings["check"] != "control") & (findings["check"] != "identical seeds")]
 
 
-def found_by(values, cells=()):
-    findings = suspicious(values, cells)
+def named_in(values, cells=()):
+    findings = findings_in(values, cells)
     return set(zip(findings["run"], findings["check"], findings["metric"], strict=True))
 
 
@@ -40,8 +31,8 @@ def found_by(values, cells=()):
     [([0.49, 0.52, 0.47], True), ([0.5], True), ([0.5] * 3, True), ([0.45], False)],
 )
 def test_without_cells_a_score_is_at_chance_if_any_seed_is_no_better(values, is_at_chance):
-    found = found_by({("mvae", "foscttm"): values, ("cca", "foscttm"): [0.3, 0.31, 0.29]})
-    assert found == ({("mvae", "chance", "foscttm")} if is_at_chance else set())
+    named = named_in({("mvae", "foscttm"): values, ("cca", "foscttm"): [0.3, 0.31, 0.29]})
+    assert named == ({("mvae", "chance", "foscttm")} if is_at_chance else set())
 
 
 def accuracies(correct: dict[str, list[float]], n: int = 400) -> tuple[dict, list]:
@@ -63,13 +54,13 @@ def accuracies(correct: dict[str, list[float]], n: int = 400) -> tuple[dict, lis
     ],
 )
 def test_seeds_that_differ_are_not_at_chance_if_the_cells_of_each_are_not(correct):
-    assert found_by(*accuracies(correct)) == set()
+    assert named_in(*accuracies(correct)) == set()
 
 
 def test_one_seed_with_cells_like_a_control_is_at_chance():
     values, cells = accuracies({"mvae": [0.9, 0.36, 0.9], "constant": [0.34, 0.34, 0.34]})
-    assert found_by(values) == set()  # better in every seed, without cells
-    finding = suspicious(values, cells).iloc[0]
+    assert named_in(values) == set()  # better in every seed, without cells
+    finding = findings_in(values, cells).iloc[0]
     assert (finding["check"], finding["seeds"]) == ("chance", "1")
     assert "constant (0.340) in seed 1 (0.360)" in finding["message"]
 
@@ -77,8 +68,7 @@ def test_one_seed_with_cells_like_a_control_is_at_chance():
 def test_findings_of_one_check_are_one_sentence():
     values = {("mvae", metric): [0.1, 0.1] for metric in ("recall_at_10", ACCURACY)}
     values |= {("constant", metric): [0.2, 0.2] for _, metric in values}
-    findings = suspicious(values | {("mvae", "foscttm"): [0.51, 0.5]})
-    words = in_words(findings)
+    words = in_words(findings_in(values | {("mvae", "foscttm"): [0.51, 0.5]}))
     assert words.startswith("in 3 scores (")
     assert words.count("no better than") == 1
 
@@ -86,46 +76,51 @@ def test_findings_of_one_check_are_one_sentence():
 def test_without_a_number_for_chance_it_is_the_strongest_negative_control():
     control = {("constant", ACCURACY): [0.5] * 3, ("random_latent", ACCURACY): [0.2] * 3}
     beaten = {("mvae", ACCURACY): [0.48, 0.55, 0.49], ("cca", ACCURACY): [0.7, 0.72, 0.71]}
-    assert found_by(control | beaten) == {("mvae", "chance", ACCURACY)}
-    assert found_by(beaten) == set()  # nothing to compare with
-
-
-def test_a_run_stopped_by_the_budget_is_named_with_its_seeds():
-    values = {("mvae", "stopped_by_budget"): [1, 0, 1], ("cca", "stopped_by_budget"): [0, 0, 0]}
-    found = findings_of(stopped_by_budget(scores_of(values)))
-    assert found[["run", "seeds"]].to_numpy().tolist() == [["mvae", "0, 2"]]
+    assert named_in(control | beaten) == {("mvae", "chance", ACCURACY)}
+    assert named_in(beaten) == set()  # nothing to compare with
 
 
 def test_perfect_impossible_and_missing_scores_are_named_but_not_those_of_controls():
-    assert not found_by({("oracle", "foscttm"): [0, 0], ("constant", "foscttm"): [0.5, 0.5]})
-    assert found_by({("mvae", "foscttm"): [0.0, 0.01]}) == {("mvae", "perfect", "foscttm")}
+    assert not named_in({("oracle", "foscttm"): [0, 0], ("constant", "foscttm"): [0.5, 0.5]})
+    assert named_in({("mvae", "foscttm"): [0.0, 0.01]}) == {("mvae", "perfect", "foscttm")}
     missing = {("mvae", "imputation_skill"): [0.3, 0.31, np.nan]}
-    assert found_by(missing) == {("mvae", "no number", "imputation_skill")}
+    assert named_in(missing) == {("mvae", "no number", "imputation_skill")}
     for value in (1.2, -0.01):
-        found = suspicious({("mvae", "foscttm"): [0.2, value]}).set_index("check")["message"]
-        assert f"{value} is outside the bounds 0.0 to 1.0" in found["impossible"]
-    checks = {check for _, check, _ in found_by({("mvae", "foscttm"): [1.0, 1.0 + 1e-12]})}
+        messages = findings_in({("mvae", "foscttm"): [0.2, value]}).set_index("check")["message"]
+        assert str(value) in messages["impossible"] and "0.0 to 1.0" in messages["impossible"]
+    checks = {check for _, check, _ in named_in({("mvae", "foscttm"): [1.0, 1.0 + 1e-12]})}
     assert "impossible" not in checks
 
 
-def test_two_seeds_with_the_same_scores_are_named():
-    values = {("mvae", "foscttm"): [0.1, 0.2, 0.1], ("cca", "foscttm"): [0.3, 0.2, 0.1]}
-    values |= {("oracle", "foscttm"): [0, 0, 0], ("cca", "recall_at_10"): [0.3, 0.3, 0.3]}
-    found = findings_of(identical_seeds(scores_of(values), ROSTER))
-    assert found[["run", "seeds"]].values.tolist() == [["mvae", "0, 2"]]
+BUDGET, RATIO = "stopped_by_budget", "latent_norm_ratio"
 
 
-def test_a_run_with_latents_of_different_scales_is_named_and_a_control_is_not():
-    ratios = {"mvae": [16.2, 2.9, 3.5], "cca": [1.0, 1.1, 2.99], "random_latent": [9.0, 9.0, 9.0]}
-    scores = scores_of({(run, "latent_norm_ratio", "rna->atac"): x for run, x in ratios.items()})
-    found = findings_of(different_scales(scores, ROSTER))
-    assert found[["run", "check", "seeds"]].to_numpy().tolist() == [["mvae", "scales", "0, 2"]]
-    assert "16.2" in found["message"].iloc[0] and "rna->atac" in found["message"].iloc[0]
+@pytest.mark.parametrize(
+    ("check", "values"),
+    [
+        ("stopped by the budget", {("mvae", BUDGET): [1, 0, 1], ("cca", BUDGET): [0, 0, 0]}),
+        (
+            "identical seeds",
+            {("mvae", "foscttm"): [0.1, 0.2, 0.1], ("oracle", "foscttm"): [0, 0, 0]}
+            | {("cca", "foscttm"): [0.3, 0.2, 0.1], ("cca", "recall_at_10"): [0.3, 0.3, 0.3]},
+        ),
+        (
+            "scales",
+            {("mvae", RATIO, "rna->atac"): [16.2, 2.9, 3.5], ("cca", RATIO): [1.0, 1.1, 2.99]}
+            | {("random_latent", RATIO): [9.0, 9.0, 9.0]},
+        ),
+    ],
+)
+def test_a_run_is_named_with_the_seeds_of_a_check(check, values):
+    table = sanity_checks(scores_of(values), [], ROSTER, CELLS)
+    table = table[table["check"] == check]
+    assert table[["run", "seeds"]].to_numpy().tolist() == [["mvae", "0, 2"]]
+    if check == "scales":
+        assert "16.2" in table["message"].iloc[0] and "rna->atac" in table["message"].iloc[0]
 
 
 # --- controls that are not where theory puts them ---
 
-CELLS = {("d", "paired"): (1600, 400)}  # four standard errors: 0.1 for one seed, 0.071 for two
 IN_PLACE = {
     ("oracle", "foscttm"): [0.0, 0.01],
     ("oracle", "imputation_skill"): [1.0, 1.0],
@@ -137,15 +132,13 @@ IN_PLACE = {
     ("random_latent", "recall_at_10"): [0.9, 0.9],  # states no chance
     ("mvae", "foscttm"): [0.5, 0.5],  # no control
 }
-OF_METRICS = ROSTER.cards["metrics"]
-EXEMPT = {"exempt_from": {"shuffled_is_chance": "is worse"}}
-OF_METRICS = OF_METRICS | {"imputation_skill": OF_METRICS["imputation_skill"] | EXEMPT}
-METADATA = RunMetadata(cards=ROSTER.cards | {"metrics": OF_METRICS}, methods={"mixed": "shuffled"})
+SKILL = CARDS["metrics"]["imputation_skill"] | {"exempt_from": {"shuffled_is_chance": "is worse"}}
+METRICS = CARDS["metrics"] | {"imputation_skill": SKILL}
+METADATA = RunMetadata(cards=CARDS | {"metrics": METRICS}, methods={"mixed": "shuffled"})
 
 
 def control_checks(values, sizes=CELLS):
-    findings = findings_of(failed_controls(scores_of(values), METADATA, sizes))
-    return list(zip(findings["run"], findings["metric"], strict=True))
+    return [tuple(row[2:5:2]) for row in failed_controls(scores_of(values), METADATA, sizes)]
 
 
 def test_controls_in_their_place_raise_no_alarm():
@@ -180,12 +173,11 @@ def test_fewer_cells_and_seeds_leave_chance_more_room():
 
 def test_the_alarm_names_run_metric_split_and_value_and_comes_first():
     scores = scores_of({("shuffled", "foscttm"): [0.0, 0.0], ("mvae", "foscttm"): [0.5, 0.6]})
-    found = sanity_checks(scores, [], METADATA, CELLS)
-    assert list(found["check"])[0] == "control"
-    assert "chance" in set(found["check"])
+    table = sanity_checks(scores, [], METADATA, CELLS)
+    assert table["check"].iloc[0] == "control" and "chance" in set(table["check"])
     labels = {"metrics": {"foscttm": {"label": "FOSCTTM"}}, "datasets": {"d": {"label": "Blood"}}}
     theme = Theme(display=defaultdict(dict, labels), run_metadata=METADATA)
-    (sentence,) = alarms(found, theme)
-    assert sentence.startswith("shuffled, FOSCTTM, Blood, paired: 0.000, ")
-    assert "0.5 (within 0.071)" in sentence
-    assert alarms(found[found["check"] != "control"], theme) == []
+    (sentence,) = alarms(table, theme)
+    for words in ("shuffled", "FOSCTTM", "Blood", "paired", "0.000", "0.5 (within 0.071)"):
+        assert words in sentence
+    assert alarms(table[table["check"] != "control"], theme) == []

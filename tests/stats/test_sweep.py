@@ -2,51 +2,62 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 from synthetic_results import DISPLAY, SCENARIOS
 
 from mosaicbench.figures.sweep import sweep
 from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.report import theme
-from mosaicbench.stats.common import FAILED
+from mosaicbench.stats.common import FAILED, RUN
 from mosaicbench.stats.means import comparison, seed_means
 from mosaicbench.stats.sweep import SWEEP_COLUMNS, sweep_table
 
 VALUES = {"mvae-1": 0.1, "mvae-4": 0.4, "oracle": 0.0}
+WEIGHTS = {"weights": {"mvae-1": 1, "mvae-4": 4}}
+DATASETS = {"series": {"d1": 1, "d2": 2}}
 
 
-def _swept(sweep, rows):
-    """Return the table of a sweep over scores (dataset, scenario, run, seed, metric, direction, value, status)."""
-    columns = ["dataset", "scenario", "run", "seed", "metric", "direction", "value", "status"]
-    scores = pd.DataFrame(rows, columns=columns).assign(normalization="-")[SCORE_COLUMNS]
-    return sweep_table({"label": "n", "log": False} | sweep, scores, comparison(scores))
+def table_of(rows, series, directions=None):
+    """Return the table of a sweep over FOSCTTM.
+
+    Rows are dataset, run, seed, direction, value, status.
+    """
+    scores = pd.DataFrame(rows, columns=["dataset", "run", "seed", "direction", "value", "status"])
+    scores = scores.assign(scenario="s", metric="foscttm", normalization="-")[SCORE_COLUMNS]
+    config = {"label": "n", "log": False, "metrics": {"foscttm": directions}, "series": series}
+    return sweep_table(config, scores, comparison(scores))
 
 
-def test_a_swept_dataset_stands_at_its_value_with_every_seed(results):
+def of_runs(direction, status="ok", values=VALUES):
+    rows = [["d", run, 0, direction, x, status] for run, x in values.items()]
+    return rows + [[dataset, run, 1, *more] for dataset, run, _, *more in rows]
+
+
+def of_datasets(*runs, statuses=("ok", "ok")):
+    rows = []
+    for x, status in enumerate(statuses, 1):
+        rows += [[f"d{x}", run, 0, "a->b", 0.1 * x, status] for run in runs]
+    return rows
+
+
+def test_a_swept_dataset_has_its_value_in_every_seed(results):
     table = results.tables["sweep"]
     assert list(table.columns) == SWEEP_COLUMNS
     foscttm = table[table["metric"] == "foscttm"]
     assert set(foscttm["panel"]) == {f"a series, {scenario}" for scenario in SCENARIOS}
     assert dict(zip(foscttm["dataset"], foscttm["x"], strict=True)) == {"pair": 2, "triple": 3}
-    means = seed_means(results.tables["scores"]).set_index(
-        ["dataset", "scenario", "run", "metric", "seed"]
-    )["value"]
-    own = foscttm.dropna(subset="value").set_index(
-        ["dataset", "scenario", "run", "metric", "seed"]
-    )["value"]
-    assert len(own) > 50
-    np.testing.assert_allclose(own, means.loc[own.index], equal_nan=True)
-    headline = results.tables["headline"].set_index(["dataset", "scenario", "run", "metric"])[
-        "mean"
-    ]
-    for row in foscttm.dropna(subset="mean").itertuples():
-        assert row.mean == pytest.approx(headline[row.dataset, row.scenario, row.run, "foscttm"])
+    keys = [*RUN, "metric", "seed"]
+    values = foscttm.dropna(subset="value").set_index(keys)["value"]
+    assert len(values) > 50
+    means = seed_means(results.tables["scores"]).set_index(keys)["value"]
+    np.testing.assert_allclose(values, means.loc[values.index])
+    means = foscttm.dropna(subset="mean").set_index(keys[:-1])["mean"]
+    headline = results.tables["headline"].set_index(keys[:-1])["mean"]
+    np.testing.assert_allclose(means, headline.loc[means.index])
 
 
 def test_a_failed_seed_of_a_sweep_is_a_row_without_a_value(results):
-    table = results.tables["sweep"]
+    table, runs = results.tables["sweep"], results.tables["runs"]
     failed = table[table["status"].isin(FAILED)]
-    runs = results.tables["runs"]
     assert set(failed["run"]) == set(runs.loc[runs["status"].isin(FAILED), "run"])
     assert failed["value"].isna().all()
 
@@ -59,78 +70,39 @@ def test_directions_of_a_sweep_are_panels_of_their_own(results):
 
 
 def test_swept_runs_are_one_line_and_all_others_level_ones():
-    rows = [
-        ("d", "s", run, seed, "foscttm", "a->b", value, "ok")
-        for seed in (0, 1)
-        for run, value in VALUES.items()
-    ]
-    table = _swept(
-        {"metrics": {"foscttm": ["a->b"]}, "series": {"weights": {"mvae-1": 1, "mvae-4": 4}}}, rows
-    )
+    table = table_of(of_runs("a->b"), WEIGHTS, ["a->b"])
     assert set(table["panel"]) == {"d, s"}
-    assert set(zip(table["line"], table["x"].fillna(-1), strict=True)) == {
-        ("weights", 1),
-        ("weights", 4),
-        ("oracle", -1),
-    }
+    lines = set(zip(table["line"], table["x"].fillna(-1), strict=True))
+    assert lines == {("weights", 1), ("weights", 4), ("oracle", -1)}
     assert table.groupby("run")["value"].first().to_dict() == VALUES
 
 
 def test_a_direction_without_partners_does_not_double_the_seeds_of_a_sweep():
-    rows = [
-        ("d", "s", run, seed, "foscttm", "a->b", x, "ok")
-        for seed in (0, 1)
-        for run, x in VALUES.items()
-    ]
-    rows += [
-        ("d", "s", run, seed, "foscttm", "a->c", np.nan, "not_applicable")
-        for seed in (0, 1)
-        for run in VALUES
-    ]
-    table = _swept(
-        {"metrics": {"foscttm": None}, "series": {"weights": {"mvae-1": 1, "mvae-4": 4}}}, rows
-    )
+    without = of_runs("a->c", "not_applicable", dict.fromkeys(VALUES, np.nan))
+    table = table_of(of_runs("a->b") + without, WEIGHTS)
     assert not table.duplicated(["run", "seed"]).any()
     assert set(table["status"]) == {"ok"}
 
 
-def test_a_collapsed_seed_of_a_sweep_says_so():
-    rows = [
-        (f"d{x}", "s", "mvae", 0, "foscttm", "a->b", 0.5, "collapsed" if x > 1 else "ok")
-        for x in (1, 2)
-    ]
-    table = _swept({"metrics": {"foscttm": None}, "series": {"series": {"d1": 1, "d2": 2}}}, rows)
+def test_a_collapsed_seed_of_a_sweep_keeps_its_status():
+    table = table_of(of_datasets("mvae", statuses=("ok", "collapsed")), DATASETS)
     assert dict(zip(table["x"], table["status"], strict=True)) == {1: "ok", 2: "collapsed"}
 
 
 def test_a_series_in_which_no_run_exists_has_no_rows():
-    rows = [(f"d{x}", "s", "mvae", 0, "foscttm", "a->b", 0.5, "ok") for x in (1, 2)]
-    table = _swept(
-        {
-            "metrics": {"foscttm": None},
-            "series": {"one": {"d1": 1, "d2": 2}, "none": {"d3": 1, "d4": 2}},
-        },
-        rows,
-    )
-    assert set(table["panel"]) == {"one"}
+    table = table_of(of_datasets("mvae"), DATASETS | {"none": {"d3": 1, "d4": 2}})
+    assert set(table["panel"]) == {"series"}
     assert table["x"].tolist() == [1, 2]
 
 
 def test_lines_of_one_colour_differ_in_their_stroke():
-    methods = {"mvae": "mvae", "mvae_sup": "mvae_sup", "ridge": "ridge"}
-    rows = [
-        (f"d{x}", "s", run, 0, "foscttm", "a->b", 0.1 * x, "ok") for x in (1, 2) for run in methods
-    ]
-    table = _swept({"metrics": {"foscttm": None}, "series": {"series": {"d1": 1, "d2": 2}}}, rows)
-    runs = pd.DataFrame({"run": list(methods), "method": list(methods.values())})
+    methods = ["mvae", "mvae_sup", "ridge"]
+    runs = pd.DataFrame({"run": methods, "method": methods})
+    table = table_of(of_datasets(*methods), DATASETS)
     figure, _ = sweep(sweep=table, runs=runs, theme=theme.read_theme(DISPLAY, runs))
-    strokes = {
-        handle.get_label(): (handle.get_color(), handle.get_linestyle())
-        for handle in figure.legends[0].get_lines()[:3]
-    }
-    colours = {colour for colour, _ in strokes.values()}
-    assert len(colours) == 2
-    assert len(set(strokes.values())) == 3
+    lines = figure.legends[0].get_lines()[:3]
+    assert len({line.get_color() for line in lines}) == 2
+    assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 3
 
 
 def test_without_a_sweep_its_table_is_empty():

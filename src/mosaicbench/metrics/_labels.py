@@ -20,13 +20,7 @@ FEWEST = 3  # genes of each phase
 
 
 def known(labels: np.ndarray) -> np.ndarray:
-    """Return which labels are known, (cells,) bool; "" is unknown.
-
-    Raises
-    ------
-    ValueError
-        When a label is not text (NaN, None), or none is known.
-    """
+    """Return which labels are known, (cells,) bool, at least one; "" is unknown."""
     if not all(isinstance(label, str) for label in labels):
         raise ValueError('labels must be text, "" where unknown')
     rows = labels != ""
@@ -38,15 +32,10 @@ def known(labels: np.ndarray) -> np.ndarray:
 def label_subset(latent: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the latents and label codes of the cells with a label, (cells, dims) and (cells,).
 
-    Raises
-    ------
-    ValueError
-        When the arrays differ in length, a value is not finite, or a label is not text.
-    Undefined
-        When there are fewer than two types.
+    Undefined with fewer than two types.
     """
-    latent = finite("latent", latent)
-    same_cells(latent=latent, labels=labels)
+    latent = finite(latent)
+    same_cells(latent, labels)
     rows = known(labels)
     codes = codes_of(labels[rows])
     if codes.max() == 0:
@@ -55,12 +44,12 @@ def label_subset(latent: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np
 
 
 def with_batch(batches: np.ndarray) -> np.ndarray:
-    """Return which cells have a batch, (cells,) bool; "" is none."""
+    """Return which cells have a batch, (cells,) bool."""
     return batches != ""
 
 
 def batch_codes(batches: np.ndarray) -> np.ndarray:
-    """Return :func:`codes_of` batches; `Undefined` if a cell has no batch, or all have one."""
+    """Return :func:`codes_of` batches; undefined if a cell has no batch, or all have one."""
     if not with_batch(batches).all():
         raise Undefined("some cells of this graph have no batch")
     codes = codes_of(batches)
@@ -70,13 +59,7 @@ def batch_codes(batches: np.ndarray) -> np.ndarray:
 
 
 def codes_of(names: np.ndarray) -> np.ndarray:
-    """Return the place of each name by first appearance: the wording of names never matters.
-
-    Raises
-    ------
-    ValueError
-        When a name is not text (NaN, None).
-    """
+    """Return the place of each name by first appearance: the wording of names never matters."""
     if not all(isinstance(name, str) for name in names):
         raise ValueError("names of labels and batches must be text")
     _, first, codes = np.unique(names.astype(str), return_index=True, return_inverse=True)
@@ -84,7 +67,7 @@ def codes_of(names: np.ndarray) -> np.ndarray:
 
 
 def genes_of_phases(names: Sequence[str]) -> dict[str, np.ndarray] | None:
-    """Return phase -> columns of its genes, by symbol in any case; None if one has fewer than three."""
+    """Return phase -> columns of its genes, by symbol in any case; None with too few of a phase."""
     upper = [name.upper() for name in names]
     columns = {}
     for phase, genes in GENES.items():

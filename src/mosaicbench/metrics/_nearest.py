@@ -1,12 +1,9 @@
 """Which cells are nearest: compared exactly, block by block, with memory linear in cells.
 
-Distances are direct differences in float64, summed in one order everywhere, so that equal vectors
-give equal distances. Expansions through matrix products break ties and call a collapsed embedding
-perfect. So the compiled loops use one, in float32, only to leave out cells that it excludes for
-certain (:func:`rough_of` has the proof).
-
-Cosine distance is a Euclidean one, between rows of length 1 (:func:`directions`), so the same loops
-serve both.
+Distances are direct differences in float64, summed in one order, so that equal vectors give equal
+distances. Matrix products would break ties and call a collapsed embedding perfect; the compiled
+loops use one, in float32, only to leave out cells that it excludes for certain (:func:`rough_of`
+has the proof). Cosine distance is Euclidean between rows of length 1 (:func:`directions`).
 """
 
 from __future__ import annotations
@@ -29,18 +26,27 @@ from mosaicbench.metrics._labels import known
 if TYPE_CHECKING:
     from scib_metrics.nearest_neighbors import NeighborsResults
 
-FAR = 400  # binary orders of magnitude
+FAR = 400  # binary orders of magnitude; squares of values beyond leave the range of float64
 LEAST = 2.0**-100  # of a limit in float32: more than what values too small for float32 add up to
 BLOCK = 256  # cells of b that stay in the nearest cache
 ROWS = 256  # rows of a for which a block is fetched once
 FEW = 32  # up to so many distances of a block are computed one by one; a divisor of BLOCK
 EXACT = 100_000  # up to so many cells, every one is compared with all others
 SAMPLE = 20_000  # cells that are compared, of more
-CHUNK = 8192  # cells whose votes are in memory at a time
+CHUNK = 8192  # cells with votes in memory at a time
 EQUAL = 1e-9  # votes that differ by less are tied: they are sums of fractions
 MOST = 90  # neighbours that a metric needs
 
 # --- bounds of distances ---
+
+
+def within_range(*latents: np.ndarray) -> list[np.ndarray]:
+    """Return latents times one power of two, if their squares would over- or underflow.
+
+    The order of their distances stays, and with it every tie.
+    """
+    exponent = int(np.frexp(max(np.abs(latent).max(initial=0) for latent in latents))[1])
+    return [np.ldexp(x, -exponent) for x in latents] if abs(exponent) > FAR else [*latents]
 
 
 def rough_of(latent: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
@@ -52,18 +58,17 @@ def rough_of(latent: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.
     h_x + h_y - x·y in float32 is no more than d, and no less than d - 2cs.
 
     Proof: without rounding it is d - cs; rounding changes that by less than cs. Let n be the
-    dimensions and u = 2^-24. As |x||y| <= s / 2 and h_x + h_y <= s / 2, rounding x and y to float32
-    changes x·y by 2u|x||y| <= us at most; n + 2 products and sums, in any order, by
-    (n + 2)u(|x||y| + h_x + h_y) <= (n + 2)us; rounding h_x and h_y by us / 2; rounding in float64,
-    also of the distances that are compared, by far less than us. So cs, with c = (2n + 16)u, is
-    more than twice the sum, which leaves room for squares of u. Values too small for float32 add
-    less than LEAST to a limit, and rounding a limit to float32 changes its order with no float32.
+    dimensions and u = 2^-24. As |x||y| <= s / 2 and h_x + h_y <= s / 2, rounding x and y changes
+    x·y by 2u|x||y| <= us at most; n + 2 products and sums, in any order, by
+    (n + 2)u(|x||y| + h_x + h_y) <= (n + 2)us; rounding h_x and h_y by us / 2; float64 by far less.
+    So cs, with c = (2n + 16)u, is more than twice the sum, which leaves room for squares of u.
+    Values too small for float32 add less than LEAST to a limit.
 
     Returns
     -------
     rough, rough_reference, half
-        (-x, h_x, 1) and (y, 1, h_y), (cells, dims + 2) each, in float32; their products are
-        h_x + h_y - x·y. Half of the factor of a squared distance.
+        (-x, h_x, 1) and (y, 1, h_y), (cells, dims + 2) each, in float32, with products
+        h_x + h_y - x·y; half of the factor of a squared distance.
     """
     centre = reference.mean(axis=0)
     centred = [latent - centre, reference - centre]
@@ -77,32 +82,24 @@ def rough_of(latent: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def margin(dims: int) -> float:
-    """Return how much rounding may change a distance of so many dimensions, see :func:`rough_of`."""
+    """Return c of :func:`rough_of`: how much rounding may change a distance."""
     return (dims + 8) / 2**23
 
 
 def limits_of(squared: np.ndarray, h: np.ndarray, half: float, dims: int) -> np.ndarray:
     """Return the limits of the bounds of :func:`rough_of` for a given distance from each cell.
 
-    A distance is certainly less than the given one if its bound is below the first limit, and
-    certainly more if its bound is above the second.
+    A bound below the first limit proves a smaller distance, one above the second a larger one.
 
     Proof: let t be half the given distance, squared and scaled. If d <= t, the bound is no more
     than t. If d >= t, it is no less than d - 2c(|x|² + |y|²) >= d - 2c(3|x|² + 4d), as
     |y|² <= (|x| + sqrt(2d))² <= 2|x|² + 4d; that grows with d, so it is at least
     (1 - 8c)t - 6c|x|², and |x|² = h / (1/2 - c) < 7h / 3.
 
-    Parameters
-    ----------
-    squared, h
-        (cells,) squared distances; and h of the cells, from `rough`.
-    half, dims
-        From :func:`rough_of`; of latents.
-
     Returns
     -------
-    limits
-        (2, cells) in float32.
+    numpy.ndarray
+        (2, cells) in float32, for (cells,) squared distances and h; `half` is of :func:`rough_of`.
     """
     c, t = margin(dims), squared * half
     return np.stack([(1 - 8 * c) * t - 14 * c * h - LEAST, t + LEAST]).astype(np.float32)
@@ -113,7 +110,6 @@ def limits_of(squared: np.ndarray, h: np.ndarray, half: float, dims: int) -> np.
 
 @numba.njit(cache=True)
 def _fill_squared(here, there, squared):  # pragma: no cover - compiled
-    """Write the squared distances of a row to a block of cells."""
     squared[:] = 0.0
     for k in range(0, len(here), 2):
         x, y, first, second = here[k], here[k + 1], there[k], there[k + 1]
@@ -123,7 +119,6 @@ def _fill_squared(here, there, squared):  # pragma: no cover - compiled
 
 @numba.njit(cache=True)
 def _add_all(squared, r, own, closer, tied, own_b, closer_b, tied_b):  # pragma: no cover
-    """Count cells of a block closer than a row's match or as far, and back."""
     mine, less, equal = own[r], np.int32(0), np.int32(0)
     for j in range(BLOCK):
         s = squared[j]
@@ -137,15 +132,11 @@ def _add_all(squared, r, own, closer, tied, own_b, closer_b, tied_b):  # pragma:
 
 @numba.njit(cache=True)
 def _bound_distances(rough, there, lower):  # pragma: no cover - compiled
-    """Write bounds of the distances of rows from a block, see :func:`rough_of`."""
     np.dot(rough, there, lower[: len(rough)])
 
 
-@numba.njit(
-    cache=True, inline="always"
-)  # so that the number of cells is a constant, which takes a third of the time
+@numba.njit(cache=True, inline="always")  # with `cells` a constant: a third of the time
 def _count_open(bounds, r, low, high, low_b, high_b, start, cells):  # pragma: no cover - compiled
-    """Return how many comparisons with a row, or a cell, its bounds leave open."""
     open_, low_r, high_r = np.int32(0), low[r], high[r]
     for j in range(cells):
         s = bounds[r, start + j]
@@ -156,21 +147,17 @@ def _count_open(bounds, r, low, high, low_b, high_b, start, cells):  # pragma: n
 
 
 @numba.njit(cache=True)
-def _add_certain(bounds, first, low, closer, low_b, closer_b):  # pragma: no cover - compiled
-    """Count cells of a block certainly closer than the match of four rows, and back."""
-    for r in range(first, first + 4):
-        mine, less = low[r], np.int32(0)
-        for j in range(BLOCK):
-            less += np.int32(bounds[r, j] < mine)
-            closer_b[j] += np.int32(bounds[r, j] < low_b[j])
-        closer[r] += less
+def _add_certain(bounds, r, low, closer, low_b, closer_b):  # pragma: no cover - compiled
+    mine, less = low[r], np.int32(0)
+    for j in range(BLOCK):
+        less += np.int32(bounds[r, j] < mine)
+        closer_b[j] += np.int32(bounds[r, j] < low_b[j])
+    closer[r] += less
 
 
 @numba.njit(cache=True)
-def _add_open(
-    bounds, r, rows, closer, tied, block, closer_b, tied_b
-):  # pragma: no cover - compiled
-    """Count comparisons that row r leaves open, summed in the order of `_fill_squared`."""
+def _add_open(bounds, r, rows, closer, tied, block, closer_b, tied_b):  # pragma: no cover
+    """Count the comparisons of row r that bounds leave open, in the order of `_fill_squared`."""
     (a, own, low, high), (there, own_b, low_b, high_b) = rows, block
     for start in range(0, BLOCK, FEW):
         if _count_open(bounds, r, low, high, low_b, high_b, start, FEW) == 0:
@@ -192,27 +179,21 @@ def _add_open(
 def _add_tile(
     bounds, bounded, rows, closer, tied, block, closer_b, tied_b, squared
 ):  # pragma: no cover - compiled
-    """Count a block for some rows, and back.
-
-    Return for how many fours of rows all distances were computed.
-    """
+    """Count a block for some rows; return for how many of them all distances were computed."""
     (a, own, low, high), (there, own_b, low_b, high_b) = rows, block
     crowded = 0
-    for four in range(0, len(a), 4):
-        open_ = 0
+    for r in range(len(a)):
+        open_ = BLOCK
         if bounded:
-            for r in range(four, four + 4):
-                open_ += _count_open(bounds, r, low, high, low_b, high_b, 0, BLOCK)
-        if bounded and open_ <= FEW:
-            _add_certain(bounds, four, low, closer, low_b, closer_b)
-            if open_ > 0:
-                for r in range(four, four + 4):
-                    _add_open(bounds, r, rows, closer, tied, block, closer_b, tied_b)
-            continue
-        crowded += 1
-        for r in range(four, four + 4):
+            open_ = _count_open(bounds, r, low, high, low_b, high_b, 0, BLOCK)
+        if open_ > FEW:
+            crowded += 1
             _fill_squared(a[r], there, squared)
             _add_all(squared, r, own, closer, tied, own_b, closer_b, tied_b)
+            continue
+        _add_certain(bounds, r, low, closer, low_b, closer_b)
+        if open_ > 0:
+            _add_open(bounds, r, rows, closer, tied, block, closer_b, tied_b)
     return crowded
 
 
@@ -220,24 +201,21 @@ def _add_tile(
 def count_both_ways(rough_a, of_a, rough_b, of_b, threads):  # pragma: no cover - compiled
     """Return how many cells are closer and as far as the match: (2, rows), and (2, cells) back.
 
-    If the bounds of a block left too much open in half of the fours of rows, the next blocks are
-    bounded only one time in four.
+    If the bounds of a block left too much open in half of the rows, the next blocks are bounded
+    only one time in four.
     """
     (a, own_a, low_a, high_a), (b, own_b, low_b, high_b) = of_a, of_b
-    n, counts_a, counts_b = (
-        len(a),
-        np.zeros((2, len(a)), np.int32),
-        np.zeros((threads, 2, len(own_b)), np.int32),
-    )
+    counts_a = np.zeros((2, len(a)), np.int32)
+    counts_b = np.zeros((threads, 2, len(own_b)), np.int32)
     for thread in numba.prange(threads):
         bounds, squared = np.empty((ROWS, BLOCK), np.float32), np.empty(BLOCK)
-        for first in range(ROWS * thread, n, ROWS * threads):
+        for first in range(ROWS * thread, len(a), ROWS * threads):
             at, crowded = slice(first, first + ROWS), 0
             rows = a[at], own_a[at], low_a[at], high_a[at]
             for number in range(len(b)):
                 cells = slice(BLOCK * number, BLOCK * (number + 1))
                 block = b[number], own_b[cells], low_b[cells], high_b[cells]
-                bounded = number % 4 == 0 or 8 * crowded < len(rows[0])
+                bounded = number % 4 == 0 or 2 * crowded < len(rows[0])
                 if bounded:
                     _bound_distances(rough_a[at], rough_b[number], bounds)
                 crowded = _add_tile(
@@ -249,7 +227,6 @@ def count_both_ways(rough_a, of_a, rough_b, of_b, threads):  # pragma: no cover 
 
 @numba.njit(cache=True)
 def _count_near(lower, limit):  # pragma: no cover - compiled
-    """Return how many cells of a block pass a row's limit."""
     near = 0
     for j in range(len(lower)):
         near += lower[j] <= limit
@@ -258,10 +235,7 @@ def _count_near(lower, limit):  # pragma: no cover - compiled
 
 @numba.njit(cache=True)
 def _take_passed(here, there, codes, lower, limit, squared, labels):  # pragma: no cover - compiled
-    """Write squared distances, in the order of `_fill_squared`, and labels of passing cells.
-
-    Return how many.
-    """
+    """Write squared distances, in the order of `_fill_squared`, and labels of cells that pass."""
     taken = 0
     for j in range(len(codes)):
         if lower[j] <= limit:
@@ -274,9 +248,7 @@ def _take_passed(here, there, codes, lower, limit, squared, labels):  # pragma: 
 
 
 @numba.njit(cache=True)
-def _keep_nearest(
-    distances, codes, r, closer, of, sizes, last, tied
-):  # pragma: no cover - compiled
+def _keep_nearest(distances, codes, r, closer, of, sizes, last, tied):  # pragma: no cover
     """Add closer cells of a block to row r's list, and count those as far as its last."""
     candidates = 0
     for j in range(len(distances)):
@@ -303,7 +275,6 @@ def _keep_nearest(
 
 @numba.njit(cache=True)
 def _share_votes(closer, of, last, tied, ks, votes, nearest):  # pragma: no cover - compiled
-    """Write a row's votes for each k, and the distance of the nearest of each label."""
     for place in range(len(closer)):
         nearest[of[place]] = min(nearest[of[place]], closer[place])
     for code in range(len(tied)):
@@ -331,25 +302,22 @@ def _share_votes(closer, of, last, tied, ks, votes, nearest):  # pragma: no cove
 def count_votes(sides, n, codes, n_codes, ks, left_out):  # pragma: no cover - compiled
     """Count the labels of the nearest of n cells for several numbers of neighbours at once.
 
-    Cells as far as the k-th share the votes that the closer ones leave. To avoid a second pass, the
-    cells closer than the k-th are kept in order, those as far only as counts of their labels.
+    Cells as far as the k-th share the votes that the closer ones leave. One pass suffices: cells
+    closer than the k-th are kept in order, those as far only as counts of their labels.
 
     Parameters
     ----------
-    sides
-        The result of :func:`sides_of` for cells and reference.
-    codes
-        (n,) label of each reference cell, below `n_codes`.
+    sides, codes
+        The result of :func:`sides_of`; (n,) label of each reference cell, below `n_codes`.
     ks
-        Numbers of neighbours, ascending, the last no more than the reference cells that vote.
+        Ascending, the last no more than the reference cells that vote.
     left_out
         (cells, any) reference cells that do not vote for a row; -1 for none.
 
     Returns
     -------
     votes, nearest
-        (cells, ks, labels) votes; (cells, labels) squared distance of the nearest of each label
-        among the last k.
+        (cells, ks, labels); (cells, labels) squared distance of the nearest among the last k.
     """
     a, b_blocks, rough, rough_blocks, half = sides
     votes, nearest = np.zeros((len(a), len(ks), n_codes)), np.full((len(a), n_codes), np.inf)
@@ -357,18 +325,12 @@ def count_votes(sides, n, codes, n_codes, ks, left_out):  # pragma: no cover - c
         first = ROWS * group
         lower, squared = np.empty((ROWS, BLOCK), np.float32), np.empty(BLOCK)
         labels = np.empty(BLOCK, np.int64)
-        closer, of, limits = (
-            np.empty((ROWS, ks[-1])),
-            np.empty((ROWS, ks[-1]), np.int64),
-            np.full(ROWS, np.float32(np.inf)),
-        )
-        sizes, last, tied = (
-            np.zeros(ROWS, np.int64),
-            np.full(ROWS, np.inf),
-            np.zeros((ROWS, n_codes), np.int64),
-        )
+        closer, of = np.empty((ROWS, ks[-1])), np.empty((ROWS, ks[-1]), np.int64)
+        sizes, tied = np.zeros(ROWS, np.int64), np.zeros((ROWS, n_codes), np.int64)
+        last, limits = np.full(ROWS, np.inf), np.full(ROWS, np.float32(np.inf))
         for block in range(len(b_blocks)):
-            start, of_block = BLOCK * block, codes[BLOCK * block : BLOCK * (block + 1)]
+            start = BLOCK * block
+            of_block = codes[start : start + BLOCK]
             _bound_distances(rough[first : first + ROWS], rough_blocks[block], lower)
             for r in range(min(ROWS, len(a) - first)):
                 row = first + r
@@ -391,24 +353,16 @@ def count_votes(sides, n, codes, n_codes, ks, left_out):  # pragma: no cover - c
                     _keep_nearest(squared[:taken], labels, r, closer, of, sizes, last, tied)
                 limits[r] = last[r] * half + LEAST
         for r in range(min(ROWS, len(a) - first)):
-            _share_votes(
-                closer[r, : sizes[r]],
-                of[r],
-                last[r],
-                tied[r],
-                ks,
-                votes[first + r],
-                nearest[first + r],
-            )
+            row, sure = first + r, closer[r, : sizes[r]]
+            _share_votes(sure, of[r], last[r], tied[r], ks, votes[row], nearest[row])
     return votes, nearest
 
 
 @numba.njit(cache=True)
 def _tie_key(row, cell):  # pragma: no cover - compiled
     """Return a pseudo-random number of two places (the finaliser of SplitMix64)."""
-    z = np.uint64(row) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(cell + 1) * np.uint64(
-        0xD1B54A32D192ED03
-    )
+    z = np.uint64(row) * np.uint64(0x9E3779B97F4A7C15)
+    z += np.uint64(cell + 1) * np.uint64(0xD1B54A32D192ED03)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
@@ -441,13 +395,6 @@ def nearest_cells(a, b_blocks, k):  # pragma: no cover - compiled
 
     Each cell draws among equally far cells by random numbers of its own, the same in every call, so
     that ties depend neither on the order of rows nor on another cell.
-
-    Parameters
-    ----------
-    a, b_blocks
-        Rows (cells, dims) and blocks of the cells.
-    k
-        No more than there are cells.
     """
     n = len(a)
     squared_distances, places = np.empty((n, k)), np.empty((n, k), np.int64)
@@ -494,15 +441,8 @@ def directions(latent: np.ndarray) -> np.ndarray:
     """Return rows of length 1, (cells, dims + 1); the last column is 1 for a latent of length 0.
 
     Between rows of length 1, the squared Euclidean distance is 2 (1 - cosine). A latent of length 0
-    has cosine 0 with every other: its row is a right angle away from all.
-
-    Latents that are multiples of each other give the same numbers, bit for bit: each is divided by
-    its largest value first, and a quotient does not change if both numbers are multiplied by one.
-
-    Parameters
-    ----------
-    latent
-        (cells, dims), finite.
+    has cosine 0 with every other: its row is a right angle away from all. Each latent is divided by
+    its largest value first, so that multiples of each other give the same numbers, bit for bit.
     """
     largest = np.abs(latent).max(axis=1, initial=0)
     scaled = latent / np.where(largest > 0, largest, 1)[:, None]
@@ -514,7 +454,7 @@ def directions(latent: np.ndarray) -> np.ndarray:
 
 
 def rows_of(latent: np.ndarray) -> np.ndarray:
-    """Return latents, (cells, dims), with a zero column if that makes the dimensions even."""
+    """Return latents, (cells, dims), with a zero column if their dimensions are odd."""
     return np.ascontiguousarray(np.pad(latent, ((0, 0), (0, latent.shape[1] % 2))))
 
 
@@ -526,12 +466,13 @@ def blocks_of(latent: np.ndarray) -> np.ndarray:
 
 def sides_of(latent: np.ndarray, reference: np.ndarray) -> tuple:
     """Return rows of latents, blocks of a reference, and the same of their :func:`rough_of`."""
+    latent, reference = within_range(latent, reference)
     rough, rough_reference, half = rough_of(latent, reference)
     return rows_of(latent), blocks_of(reference), rows_of(rough), blocks_of(rough_reference), half
 
 
 def _filled(values: np.ndarray, multiple: int) -> np.ndarray:
-    """Append NaN, neither less nor equal, up to a multiple of rows."""
+    """Append NaN, which is neither less nor equal, up to a multiple of rows."""
     rows = len(values) + -len(values) % multiple
     filled = np.full((rows, *values.shape[1:]), np.nan, values.dtype)
     filled[: len(values)] = values
@@ -555,9 +496,10 @@ def _libraries() -> ThreadpoolController:
 def count_closer(a: np.ndarray, b: np.ndarray, rows: np.ndarray | None = None) -> list[np.ndarray]:
     """Return how many cells are closer than the match, in the same row of the other latent, or as far.
 
-    One pass over the distances gives both directions: (cells, 2) from a to b, and from b to a. With
-    some `rows` of a, only the first direction is valid, (rows, 2).
+    Both directions: (cells, 2) from a to b, and from b to a. With some `rows` of a, only the first
+    is valid, (rows, 2).
     """
+    a, b = within_range(a, b)
     matches_a = np.zeros(len(a))  # squared distances of matches, summed in the order of the loops
     for x, y in zip(a.T, b.T, strict=True):
         matches_a += (x - y) ** 2
@@ -569,13 +511,13 @@ def count_closer(a: np.ndarray, b: np.ndarray, rows: np.ndarray | None = None) -
     rough_a, rough_b, half = rough_of(a, b)
     limits_a = limits_of(matches_a, rough_a[:, -2], half, a.shape[1])
     limits_b = limits_of(matches_b, rough_b[:, -1], half, a.shape[1])
-    of_a = [_filled(values[rows], 4) for values in (a, rough_a, matches_a, *limits_a)]
-    of_b = [_filled(values, BLOCK) for values in (b, rough_b, matches_b, *limits_b)]
-    sides = rows_of(of_a[1]), (rows_of(of_a[0]), *of_a[2:])
-    sides += blocks_of(of_b[1]), (blocks_of(of_b[0]), *of_b[2:])
+    a, rough_a, *of_a = (x[rows] for x in (a, rough_a, matches_a, *limits_a))
+    b, rough_b, *of_b = (_filled(x, BLOCK) for x in (b, rough_b, matches_b, *limits_b))
+    of_a, of_b = (rows_of(a), *of_a), (blocks_of(b), *of_b)
+    threads = numba.get_num_threads()
     with _one_blas_thread():
-        counts = count_both_ways(*sides, numba.get_num_threads())
-    sizes = len(matches_a[rows]), len(b)
+        counts = count_both_ways(rows_of(rough_a), of_a, blocks_of(rough_b), of_b, threads)
+    sizes = len(matches_a[rows]), len(matches_b)
     return [
         np.column_stack([closer, tied - 1])[:size].astype(np.int64)  # without the match
         for (closer, tied), size in zip(counts, sizes, strict=True)
@@ -583,7 +525,7 @@ def count_closer(a: np.ndarray, b: np.ndarray, rows: np.ndarray | None = None) -
 
 
 def compared(cells: int) -> np.ndarray:
-    """Return the cells to compare with all others: all up to `EXACT`, else the same `SAMPLE`."""
+    """Return the cells to compare with all others: up to `EXACT` all, else the same `SAMPLE`."""
     if cells <= EXACT:
         return np.arange(cells)
     return np.sort(np.random.default_rng(0).choice(cells, SAMPLE, replace=False))
@@ -598,7 +540,7 @@ def sampling_error(of_compared: np.ndarray, cells: int) -> float:
 
 
 def counts_both_ways(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the numbers of closer and of tied cells from x to y, and back, (2, compared cells, 2)."""
+    """Return numbers of closer and tied cells from x to y, and back, (2, compared cells, 2)."""
     rows = compared(len(x))
     if len(rows) == len(x):
         return np.stack(count_closer(x, y))
@@ -613,26 +555,9 @@ def closer_and_tied(
 ) -> np.ndarray:
     """Return the numbers of other cells of b closer to a_i than its match b_i, and as far.
 
-    Parameters
-    ----------
-    latent_a, latent_b
-        (cells, dims); row i of both is the same cell.
-    cosine
-        Whether distance is 1 - cosine, instead of Euclidean.
-
-    Returns
-    -------
-    numpy.ndarray
-        (compared cells, 2).
-
-    Raises
-    ------
-    ValueError
-        When the shapes differ or a value is not finite.
-    Undefined
-        When there are fewer than two cells.
+    Row i of both, (cells, dims), is the same cell. The result is (compared cells, 2).
     """
-    latents = matched(latent_a=latent_a, latent_b=latent_b)
+    latents = matched(latent_a, latent_b)
     a, b = map(directions, latents) if cosine else latents
     turned = a.tobytes() > b.tobytes()  # so that both directions are one computation
     counts = _counted(b, a)[1] if turned else _counted(a, b)[0]
@@ -685,39 +610,34 @@ def transfer_with_fraction(
     own: np.ndarray | None = None,
     cosine: bool = False,
 ) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-    """Return the majority label of the k nearest labelled reference cells, and its fraction of votes.
+    """Return the majority label of the k nearest labelled reference cells, and its part of the votes.
 
     Reference cells as far as the k-th share the remaining votes equally. So a collapsed embedding
     predicts the most frequent type, and cannot profit from the order of rows.
 
     Parameters
     ----------
-    reference_latent
-        (reference cells, dims).
-    reference_labels
-        (reference cells,); a cell labelled "" does not vote.
-    latent
-        (cells, dims).
+    reference_latent, reference_labels, latent
+        (reference cells, dims), (reference cells,) with "" for no vote, and (cells, dims).
     ks
         Numbers of neighbours; all vote where there are fewer.
     own
-        (cells,) the reference cell that does not vote for a cell, its partner; by default all vote.
+        (cells,) each cell's partner in the reference, which does not vote for it; None: all vote.
     cosine
         Whether distance is 1 - cosine, instead of Euclidean.
 
     Returns
     -------
-    transferred
+    dict
         k -> (cells,) object, and (cells,). A tied vote goes to the label with the nearest voter,
-        then to the more frequent label in the reference, then to the first there; the wording of
-        labels never matters.
+        then to the more frequent label in the reference, then to the first there.
     """
-    reference, latent = finite("reference_latent", reference_latent), finite("latent", latent)
-    if reference.ndim != 2 or latent.ndim != 2 or reference.shape[1] != latent.shape[1]:
+    reference, latent = finite(reference_latent), finite(latent)
+    if reference.ndim != 2 or reference.shape[1:] != latent.shape[1:]:
         raise ValueError(
             f"latents of the same dimensions are needed, found {reference.shape} and {latent.shape}"
         )
-    same_cells(reference_latent=reference, reference_labels=reference_labels)
+    same_cells(reference, reference_labels)
     if cosine:
         reference, latent = directions(reference), directions(latent)
     voting = known(reference_labels)
@@ -756,11 +676,7 @@ def votes_of_nearest(
     ks: Sequence[int],
     left_out: np.ndarray,
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """Yield parts of the cells with the votes and nearest distances of :func:`count_votes`.
-
-    `left_out`, (cells, any), are the reference cells that do not vote for a cell, -1 for none; `ks`
-    are ascending.
-    """
+    """Yield parts of the cells with their votes and nearest distances by :func:`count_votes`."""
     rows, blocks, rough, rough_blocks, half = sides_of(latent, reference)
     codes, ks = codes.astype(np.int64), np.array(ks)
     for start in range(0, len(latent), CHUNK):
@@ -779,12 +695,10 @@ def _majority(
     ks: list[int],
     left_out: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the winning code and its votes per cell and k; the first code wins a full tie."""
     winners = np.empty((len(latent), len(ks)), dtype=int)
     of_winners = np.empty((len(latent), len(ks)))
-    for part, votes, nearest in votes_of_nearest(
-        latent, reference, codes, n_codes, ks, left_out[:, None]
-    ):
+    left_out = left_out[:, None]
+    for part, votes, nearest in votes_of_nearest(latent, reference, codes, n_codes, ks, left_out):
         leading = votes >= votes.max(axis=2, keepdims=True) - EQUAL
         winners[part] = np.where(leading, nearest[:, None, :], np.inf).argmin(axis=2)
         of_winners[part] = np.take_along_axis(votes, winners[part][:, :, None], axis=2)[:, :, 0]
@@ -797,16 +711,16 @@ def _majority(
 def neighbors(latent: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Return distances and places of the k nearest cells, itself first, each (cells, k); exact.
 
-    All cells where there are fewer than k. Each cell draws at random, but always the same, among
-    equally far cells: a latent with ties, such as a constant one, then scores like random
-    neighbours, in any order of rows.
+    Each cell draws at random, but always the same, among equally far cells: a constant latent then
+    scores like random neighbours. With fewer than k cells, all are returned.
     """
-    distances, nearest = _neighbors(finite("latent", latent), np.asarray(max(k, MOST)))[:, :, :k]
+    distances, nearest = _neighbors(finite(latent), np.asarray(max(k, MOST)))[:, :, :k]
     return distances, nearest.astype(np.int64)
 
 
 @remembered(2)
 def _neighbors(latent: np.ndarray, k: np.ndarray) -> np.ndarray:
+    (latent,) = within_range(latent)
     return np.stack(nearest_cells(rows_of(latent), blocks_of(latent), min(int(k), len(latent))))
 
 
@@ -833,7 +747,7 @@ def neighbors_in(graph: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
 
 
 def loopless(graph: sparse.csr_matrix) -> sparse.csr_matrix:
-    """Return a graph as float64 without edges from a cell to itself; other edges of length 0 stay."""
+    """Return a graph as float64 without edges from a cell to itself; others of length 0 stay."""
     coo = sparse.coo_matrix(graph)
     rows = coo.row != coo.col
     return sparse.csr_matrix(
@@ -847,8 +761,7 @@ def loopless(graph: sparse.csr_matrix) -> sparse.csr_matrix:
 def scib(function: str, *arguments: object) -> object:
     """Call a function of ``scib_metrics`` or ``scib_metrics.utils`` in double precision, on the CPU.
 
-    In single precision, jax's default, a latent far from its origin loses its distances, and very
-    small or large values look collapsed.
+    In single precision, jax's default, a latent far from its origin loses its distances.
     """
     import jax
 
@@ -866,12 +779,11 @@ def handed_over(distances: np.ndarray, nearest: np.ndarray) -> NeighborsResults:
 
 
 def lisi(function: str, distances: np.ndarray, nearest: np.ndarray, codes: np.ndarray) -> float:
-    """Return a local inverse Simpson index of codes, (cells,), from neighbours, (cells, k), itself first.
+    """Return a local inverse Simpson index of codes, (cells,), from neighbours, (cells, k).
 
-    Distances beyond the nearest are taken in units of their mean over the cell's neighbours.
-    Neither changes the index: the weights of a neighbourhood are exp(-beta distance), with a beta
-    of its own, and sum to 1. But without it, weights of distances much larger than their
-    differences, or than 1, would underflow.
+    Distances are taken beyond the nearest, in units of their mean over the cell's neighbours, as
+    weights exp(-beta distance) of large distances would underflow. The index stays: each
+    neighbourhood has its own beta, and its weights sum to 1.
 
     Raises
     ------
@@ -890,11 +802,7 @@ def lisi(function: str, distances: np.ndarray, nearest: np.ndarray, codes: np.nd
 
 
 def import_kept(package: str) -> ModuleType:
-    """Import a package that numba compiles, such as umap-learn, and keep the compiled code on disk.
-
-    It is kept beside the package's files, or in the user's cache folder if they are read-only.
-    Nothing changes if the package was imported before.
-    """
+    """Import a package that numba compiles, such as umap-learn, and keep the compiled code on disk."""
     njit = numba.njit
     numba.njit = partial(njit, cache=True)
     try:
@@ -904,7 +812,7 @@ def import_kept(package: str) -> ModuleType:
 
 
 def compile_loops() -> None:
-    """Compile the loops before their first use; the result is valid until this file is edited."""
+    """Compile the loops before their first use, until this file is edited."""
     z = np.random.default_rng(0).random((20, 3))
     count_closer(z, z)
     transfer_each(z, np.array(["a"] * 20, dtype=object), z, ks=[1])

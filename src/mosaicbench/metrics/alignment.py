@@ -151,18 +151,18 @@ def foscttm_within_cell_type(
     latent_a: np.ndarray, latent_b: np.ndarray, labels: np.ndarray
 ) -> float:
     """Return the mean fraction of cells of the same type closer than the true match."""
-    a, b = matched(latent_a=latent_a, latent_b=latent_b)
-    same_cells(latents=a, labels=labels)
+    a, b = matched(latent_a, latent_b)
+    same_cells(a, labels)
     rows = np.flatnonzero(known(labels))
-    names, types = np.unique(labels[rows].astype(str), return_inverse=True)
     total, cells = 0.0, 0
-    for code in range(len(names)):
-        members = rows[types == code]
-        if len(members) > 1:
+    for name in np.unique(labels[rows].astype(str)):
+        members = rows[labels[rows] == name]
+        n = len(members)
+        if n > 1:
             counts, _ = counts_both_ways(a[members], b[members])
-            closer = (counts[:, 0] + counts[:, 1] / 2).sum() * (len(members) / len(counts))
-            total += closer / (len(members) - 1)
-            cells += len(members)
+            closer = (counts[:, 0] + counts[:, 1] / 2).sum() * (n / len(counts))
+            total += closer / (n - 1)
+            cells += n
     if cells == 0:
         raise Undefined("no cell type, or batch, has two query cells")
     return float(total / cells)
@@ -200,7 +200,7 @@ def recall_at_50(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
 
 def foscttm_exact(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
     """Return FOSCTTM of all cells."""
-    counts, _ = count_closer(*matched(latent_a=latent_a, latent_b=latent_b))
+    counts, _ = count_closer(*matched(latent_a, latent_b))
     return float(((2 * counts[:, 0] + counts[:, 1]) / (2 * (len(counts) - 1))).mean())
 
 

@@ -19,6 +19,7 @@ from mosaicbench.metrics._nearest import (
     neighbors_in,
     remembered,
     scib,
+    within_range,
 )
 
 CARDS = {
@@ -184,10 +185,8 @@ def graph_connectivity_from_graph(graph: sparse.csr_matrix, labels: np.ndarray) 
     """Return it for a (cells, cells) graph of neighbours, with any entries."""
     rows = known(labels)
     _, codes = label_subset(np.zeros((len(rows), 1)), labels)
-    of_any_number = SimpleNamespace(  # scib-metrics asks no more of neighbours
-        knn_graph_distances=loopless(graph)[rows][:, rows]
-    )
-    return float(scib("graph_connectivity", of_any_number, codes))
+    neighbours = SimpleNamespace(knn_graph_distances=loopless(graph)[rows][:, rows])
+    return float(scib("graph_connectivity", neighbours, codes))  # which reads no more of them
 
 
 def clisi(latent: np.ndarray, labels: np.ndarray) -> float:
@@ -217,11 +216,11 @@ def mean_average_precision(latent: np.ndarray, labels: np.ndarray) -> float:
 def cell_cycle_conservation(latent: np.ndarray, values: Matrix, cell_cycle: np.ndarray) -> float:
     """Return the conserved fraction of the explained variance.
 
-    Undefined when the latent or the scores do not vary, or the scores explain nothing.
+    Undefined if the latent or the scores do not vary, or the scores explain nothing.
     """
-    z, x = finite("latent", latent), finite("values", dense(values))
-    scores = finite("cell_cycle", cell_cycle)
-    same_cells(latent=z, values=x, cell_cycle=scores)
+    z, x = finite(latent), finite(dense(values))
+    scores = finite(cell_cycle)
+    same_cells(z, x, scores)
     if not np.any(np.ptp(z, axis=0) > 0) or not np.any(np.ptp(scores, axis=0) > 0):
         raise Undefined("the latent or the cell cycle does not vary over the query cells")
     before, after = _explained(x, scores), _explained(z, scores)
@@ -247,15 +246,11 @@ def _clusters(cells: np.ndarray, number: np.ndarray) -> np.ndarray:
 
 @remembered(1)
 def _widths(latent: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    return np.array(scib("silhouette_samples", latent, codes))
+    return np.array(scib("silhouette_samples", *within_range(latent), codes))
 
 
 def _is_isolated(types: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> np.ndarray:
-    """Return which types occur in the fewest batches, (types,).
-
-    `types` are codes of labelled cells. Cells without a batch do not count, and a type of such
-    cells alone is not isolated.
-    """
+    """Return which types occur in the fewest batches, but in any, (types,)."""
     batches = batches[known(labels)]
     rows = with_batch(batches)
     if not rows.any():
@@ -266,16 +261,16 @@ def _is_isolated(types: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> 
 
 
 def _best_f1(types: np.ndarray, clusters: np.ndarray) -> np.ndarray:
-    """Return each type's best F1 score of a cluster: 2 x common cells / (cells of both)."""
-    common = np.zeros((types.max() + 1, clusters.max() + 1))
-    np.add.at(common, (types, clusters), 1)
+    from sklearn.metrics.cluster import contingency_matrix
+
+    common = contingency_matrix(types, clusters)  # (types, clusters)
     return (2 * common / (common.sum(axis=1, keepdims=True) + common.sum(axis=0))).max(axis=1)
 
 
 def _explained(x: np.ndarray, scores: np.ndarray) -> float:
     """Return the fraction of the variance of (cells, features) that a regression on scores explains.
 
-    It is the same over features as over principal components, since a rotation keeps sums of squares.
+    Principal components have the same, since a rotation keeps sums of squares.
     """
     centred, of_phase = x - x.mean(axis=0), scores - scores.mean(axis=0)
     directions, sizes, _ = np.linalg.svd(of_phase, full_matrices=False)

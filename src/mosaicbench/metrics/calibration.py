@@ -2,8 +2,7 @@
 
 A truth that is one more draw is equally likely in each of the D + 1 places between and around D
 draws. Its probability integral transform (PIT) is the interval [k, k + 1] / (D + 1) of its place k.
-A truth that equals some draws has all the places around them, in equal parts, so zeros among zeros
-are no fault, and no result is random.
+A truth that equals some draws has all the places around them, in equal parts.
 
 Source: Czado, Gneiting and Held 2009 (the non-randomised PIT), doi 10.1111/j.1541-0420.2009.01191.x.
 """
@@ -92,25 +91,22 @@ CARDS = {
     },
 }
 
-TIED = (
-    1e-4  # standard deviations: nearer draws equal the truth; standardising was in single precision
-)
+TIED = 1e-4  # standard deviations; nearer draws equal the truth, for single precision rounds
 BINS = 10
 
 
 def coverage_50(draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarray) -> float:
     """Return the fraction of the truth inside the central half of the draws.
 
-    Undefined when there are no cells, no features, or fewer than two draws.
+    Undefined without cells or features, or with fewer than two draws.
     """
     return float(_mass_between(0.25, 0.75, _transforms(draws, drawn_truth, drawn_std)).mean())
 
 
 def coverage_90(draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarray) -> float:
     """Return the fraction inside the central 90 %."""
-    outside = (1 - 90 / 100) / 2
-    ends = _transforms(draws, drawn_truth, drawn_std)
-    return float(_mass_between(outside, 1 - outside, ends).mean())
+    low = (1 - 90 / 100) / 2
+    return float(_mass_between(low, 1 - low, _transforms(draws, drawn_truth, drawn_std)).mean())
 
 
 def pit_distance(draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarray) -> float:
@@ -138,10 +134,7 @@ def pit_distance_by_bin(
 
 
 def imputation_crps(draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarray) -> float:
-    """Return the mean score over cells and features.
-
-    Undefined when there are no cells, fewer than two draws, or no feature varies over the train cells.
-    """
+    """Return the mean score over cells and features; undefined if none varies over train cells."""
     return float(_crps(draws, drawn_truth, drawn_std).mean())
 
 
@@ -176,7 +169,7 @@ def imputation_crps_skill(
 
 
 def _checked(draws: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    draws, truth = finite("draws", draws), finite("drawn_truth", truth)
+    draws, truth = finite(draws), finite(truth)
     if draws.ndim != 3 or draws.shape[:2] != truth.shape:
         raise ValueError(f"draws of shape {draws.shape} do not fit a truth of shape {truth.shape}")
     if not truth.size or draws.shape[2] < 2:
@@ -192,7 +185,7 @@ def _transforms(
     """Return the lower and the upper end of each PIT, (cells, features)."""
     draws, truth = _checked(draws, truth)
     difference = draws - truth[:, :, None]
-    near = TIED * finite("drawn_std", std)[:, None]
+    near = TIED * finite(std)[:, None]
     below = (difference < -near).sum(axis=2)
     tied = (np.abs(difference) <= near).sum(axis=2)
     places = draws.shape[2] + 1
@@ -200,7 +193,6 @@ def _transforms(
 
 
 def _mass_between(low: float, high: float, ends: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """Return the part of each PIT between two levels, (cells, features)."""
     first, last = ends
     return np.clip(np.minimum(last, high) - np.maximum(first, low), 0, None) / (last - first)
 
@@ -209,12 +201,11 @@ def _crps(draws: np.ndarray, truth: np.ndarray, std: np.ndarray) -> np.ndarray:
     """Return the fair CRPS in train standard deviations, (cells, features that vary).
 
     mean |x - y| - sum_{i < j} |x_i - x_j| / (D (D - 1)), over the draws x_1 ... x_D of the truth y.
-    For any number of draws, its expectation is the score of their distribution.
 
     Source: Ferro 2014, doi 10.1002/qj.2270.
     """
     draws, truth = _checked(draws, truth)
-    std = finite("drawn_std", std)
+    std = finite(std)
     varies = std > 0
     if not varies.any():
         raise Undefined("no feature that was drawn varies over the train cells")
@@ -223,7 +214,6 @@ def _crps(draws: np.ndarray, truth: np.ndarray, std: np.ndarray) -> np.ndarray:
 
 
 def _mean_distance(values: np.ndarray) -> np.ndarray:
-    """Return the mean |x_i - x_j| over all pairs along the last axis."""
     n = values.shape[-1]
     weights = 2 * np.arange(1, n + 1) - n - 1  # of values in order
     return 2 * np.sort(values, axis=-1) @ weights / (n * (n - 1))

@@ -16,6 +16,7 @@ from mosaicbench.metrics._checks import (
     same_shape,
 )
 from mosaicbench.metrics._labels import label_subset
+from mosaicbench.metrics._nearest import within_range
 from mosaicbench.metrics.imputation import imputation_r2_per_feature
 
 CARDS = {
@@ -133,7 +134,7 @@ PENALTIES = (1, 10, 100, 1000, 10000)
 def shared_factors_r2(latent: np.ndarray, shared_factors: np.ndarray) -> float:
     """Return mean R² of the shared factors.
 
-    Undefined when there are fewer than five cells, no factor, or a constant factor.
+    Undefined with fewer than five cells, without a factor, or with a constant one.
     """
     return _factors_r2(latent, shared_factors)
 
@@ -155,7 +156,7 @@ def shared_factors_leak(private_latent: np.ndarray, shared_factors: np.ndarray) 
 
 def shared_features_r2(truth: Matrix, imputed: Matrix, shared_driven: np.ndarray) -> float:
     """Return the median R² of the features in a (features,) mask."""
-    same_shape(truth=truth, imputed=imputed)
+    same_shape(truth, imputed)
     columns = np.flatnonzero(shared_driven)
     return imputation_r2_per_feature(dense(truth[:, columns]), dense(imputed[:, columns]))
 
@@ -164,7 +165,7 @@ def reconstruction_r2(latent: np.ndarray, values: Matrix) -> float:
     """Return pooled R² of the values; undefined with under five cells or no varying feature."""
     from sklearn.linear_model import RidgeCV
 
-    x = finite("values", dense(values))
+    x = finite(dense(values))
     x = x[:, np.ptp(x, axis=0) > 0]
     if x.shape[1] == 0:
         raise Undefined("no feature varies over the query cells")
@@ -181,6 +182,7 @@ def label_separation_auc(latent: np.ndarray, labels: np.ndarray) -> float:
     from sklearn.model_selection import StratifiedKFold
 
     z, codes = label_subset(latent, labels)
+    (z,) = within_range(z)
     spread = np.where(np.ptp(z, axis=0) > 0, z.std(axis=0), 1)
     z = (z - z.mean(axis=0)) / spread  # so that the penalty is the same for latents of any scale
     areas = []
@@ -210,7 +212,7 @@ def _factors_r2(latent: np.ndarray, factors: np.ndarray) -> float:
     from sklearn.linear_model import Ridge
     from sklearn.metrics import r2_score
 
-    w = finite("factors", factors)
+    w = finite(factors)
     if w.shape[1] == 0 or np.any(np.ptp(w, axis=0) == 0):
         raise Undefined("there is no factor that varies over the query cells")
     predicted = np.empty_like(w)
@@ -223,8 +225,8 @@ def _predicted(
     model: object, latent: np.ndarray, targets: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the cells of each fold, (cells,) bool, and predictions from the others' latents."""
-    z = finite("latent", latent)
-    same_cells(latent=z, targets=targets)
+    z = finite(latent)
+    same_cells(z, targets)
     at_least(FOLDS, z)
     spread = z.std(axis=0)
     z = (z - z.mean(axis=0)) / np.where(spread > 0, spread, 1)

@@ -8,14 +8,7 @@ import numpy as np
 from scipy import sparse
 from scipy.stats import rankdata
 
-from mosaicbench.metrics._checks import (
-    Matrix,
-    Undefined,
-    by_cell,
-    by_feature,
-    finite,
-    same_cells,
-)
+from mosaicbench.metrics._checks import Matrix, Undefined, by_cell, by_feature, finite, same_cells
 from mosaicbench.metrics._labels import codes_of, known
 
 CARDS = {
@@ -199,17 +192,17 @@ def imputation_pearson_per_feature_median(truth: Matrix, imputed: Matrix) -> flo
 
 def imputation_spearman_per_feature(truth: Matrix, imputed: Matrix) -> float:
     """Return the mean correlation of ranks over features."""
-    return _average(_correlations(_ranks(by_feature(truth=truth, imputed=imputed))))
+    return _average(_spearman_columns(truth, imputed))
 
 
 def imputation_spearman_per_feature_median(truth: Matrix, imputed: Matrix) -> float:
     """Return the median correlation of ranks over features."""
-    return _average(_correlations(_ranks(by_feature(truth=truth, imputed=imputed))), np.nanmedian)
+    return _average(_spearman_columns(truth, imputed), np.nanmedian)
 
 
 def imputation_r2_per_feature(truth: Matrix, imputed: Matrix) -> float:
     """Return the median coefficient of determination over features."""
-    blocks = by_feature(truth=truth, imputed=imputed)
+    blocks = by_feature(truth, imputed)
     return _average(np.concatenate([_r2(x, y) for x, y in blocks]), np.nanmedian)
 
 
@@ -220,7 +213,7 @@ def imputation_pearson_per_cell(truth: Matrix, imputed: Matrix) -> float:
 
 def imputation_pearson_per_cell_by_cell(truth: Matrix, imputed: Matrix) -> np.ndarray:
     """Return r of each cell, (cells,); NaN if the true profile is constant."""
-    return _correlations(blocks for _, blocks in by_cell(truth=truth, imputed=imputed))
+    return _correlations(blocks for _, blocks in by_cell(truth, imputed))
 
 
 def imputation_pearson_per_cell_skill(
@@ -237,7 +230,7 @@ def imputation_pearson_per_cell_skill(
 def imputation_cosine_per_cell(truth: Matrix, imputed: Matrix) -> float:
     """Return the mean cosine over cells; undefined if every cell's truth is zeros."""
     total, cells = 0.0, 0
-    for _, blocks in by_cell(truth=truth, imputed=imputed):
+    for _, blocks in by_cell(truth, imputed):
         x, y = map(_scaled, blocks)
         lengths = np.linalg.norm(x, axis=1), np.linalg.norm(y, axis=1)
         both = (lengths[0] > 0) & (lengths[1] > 0)
@@ -251,7 +244,7 @@ def imputation_cosine_per_cell(truth: Matrix, imputed: Matrix) -> float:
 
 def imputation_rmse(truth: Matrix, imputed: Matrix) -> float:
     """Return the root mean squared error."""
-    total = sum(((x - y) ** 2).sum() for _, (x, y) in by_cell(truth=truth, imputed=imputed))
+    total = sum(((x - y) ** 2).sum() for _, (x, y) in by_cell(truth, imputed))
     return float(np.sqrt(total / np.prod(np.shape(truth))))
 
 
@@ -262,7 +255,7 @@ def imputation_skill(
 
     Features constant over train cells are left out. Undefined when the train mean is perfect.
     """
-    mean = finite("train_mean", train_mean)
+    mean = finite(train_mean)
     return _skill(truth, imputed, train_std, lambda cells: mean)
 
 
@@ -274,23 +267,16 @@ def imputation_skill_over_celltype_mean(
     celltype_of: np.ndarray,
 ) -> float:
     """Return 1 less the ratio of squared errors to those of the cell type's mean."""
-    profiles = finite("celltype_profiles", celltype_profiles)
+    profiles = finite(celltype_profiles)
     return _skill(truth, imputed, train_std, lambda cells: profiles[celltype_of[cells]])
 
 
 def imputation_auroc_per_peak(
     accessible: sparse.csr_matrix, imputed: np.ndarray, loadings: np.ndarray
 ) -> float:
-    """Return the mean area under the ROC curve over peaks.
+    """Return the mean area under the ROC curve; undefined without peaks open in some cells only.
 
-    Parameters
-    ----------
-    accessible
-        (cells, peaks) sparse, not zero where open.
-    imputed, loadings
-        (cells, components) and (peaks, components).
-
-    Undefined when every peak is open in none or all of the cells.
+    `imputed` and `loadings` are (cells, components) and (peaks, components).
     """
     return _mean_area(_roc, accessible, imputed, loadings)
 
@@ -303,41 +289,39 @@ def imputation_auprc_per_peak(
 
 
 def marker_recovery(truth: Matrix, imputed: Matrix, labels: np.ndarray) -> float:
-    """Return the mean correlation over types.
-
-    Undefined when no type has three cells and three others, or no feature differs between types.
-    """
+    """Return the mean correlation over types; undefined if no type has three cells and three others."""
     rows = np.flatnonzero(known(labels))
-    same_cells(truth=truth, labels=labels)
+    same_cells(truth, labels)
     codes = codes_of(labels[rows])
     inside = codes == np.arange(codes.max() + 1)[:, None]  # (types, cells)
     inside = inside[(inside.sum(axis=1) >= FEWEST) & ((~inside).sum(axis=1) >= FEWEST)]
     if not len(inside):
         raise Undefined(f"no cell type has {FEWEST} query cells and {FEWEST} others")
     effects = []
-    for blocks in by_feature(truth=truth, imputed=imputed):
+    for blocks in by_feature(truth, imputed):
         effects.append([_effects(block[:, rows], inside) for block in blocks])
-    both = [np.hstack(each) for each in zip(*effects, strict=True)]  # (types, features)
-    return _average(_correlations(_ranks([both])))
+    both = np.concatenate(effects, axis=2)  # (2, types, features)
+    return _average(_pearson(*map(_ranks, both)))
 
 
 def pearson_columns(truth: Matrix, imputed: Matrix) -> np.ndarray:
     """Return Pearson's r of every feature over cells, (features,).
 
-    NaN where the truth is constant: there is nothing to predict. 0 where only the imputation is: it
-    predicts nothing.
+    NaN where the truth is constant, 0 where only the imputation is.
     """
-    return _correlations(by_feature(truth=truth, imputed=imputed))
+    return _correlations(by_feature(truth, imputed))
 
 
 def _correlations(blocks: Iterable[list[np.ndarray]]) -> np.ndarray:
     return np.concatenate([np.empty(0), *(_pearson(x, y) for x, y in blocks)])
 
 
-def _ranks(blocks: Iterable[list[np.ndarray]]) -> Iterable[list[np.ndarray]]:
-    """Yield ranks within rows; equal values share their mean rank."""
-    for block in blocks:
-        yield [rankdata(rows, axis=1) for rows in block]
+def _spearman_columns(truth: Matrix, imputed: Matrix) -> np.ndarray:
+    return _correlations(map(_ranks, block) for block in by_feature(truth, imputed))
+
+
+def _ranks(rows: np.ndarray) -> np.ndarray:
+    return rankdata(rows, axis=1)  # equal values share their mean rank
 
 
 def _average(r: np.ndarray, average: Callable = np.nanmean) -> float:
@@ -347,7 +331,6 @@ def _average(r: np.ndarray, average: Callable = np.nanmean) -> float:
 
 
 def _pearson(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return Pearson's r of each row, (rows,), of truth x and imputation y."""
     there_is_truth, there_is_guess = (np.ptp(rows, axis=1) > 0 for rows in (x, y))
     x, y = (_scaled(rows - rows.mean(axis=1, keepdims=True)) for rows in (x, y))
     product, squared_x, squared_y = (
@@ -365,7 +348,6 @@ def _scaled(rows: np.ndarray) -> np.ndarray:
 
 
 def _r2(truth: Matrix, imputed: Matrix) -> np.ndarray:
-    """Return R² of each row, (rows,); NaN where the truth is constant."""
     varies = np.ptp(truth, axis=1) > 0
     largest = np.abs(truth).max(axis=1, keepdims=True)
     truth, imputed = (x / np.where(largest > 0, largest, 1) for x in (truth, imputed))
@@ -380,11 +362,10 @@ def _skill(
     train_std: np.ndarray,
     guess: Callable[[slice], np.ndarray],
 ) -> float:
-    """Return 1 less the ratio of squared errors to those of a guess, a profile for some cells."""
-    std = finite("train_std", train_std)
+    std = finite(train_std)
     used = std > 0
     errors = of_guess = 0.0
-    for part, (x, y) in by_cell(truth=truth, imputed=imputed):
+    for part, (x, y) in by_cell(truth, imputed):
         errors += (((x - y)[:, used] / std[used]) ** 2).sum()
         of_guess += (((x - guess(part))[:, used] / std[used]) ** 2).sum()
     if of_guess == 0:
@@ -404,15 +385,16 @@ def _effects(x: np.ndarray, inside: np.ndarray) -> np.ndarray:
 def _mean_area(
     area: Callable, accessible: sparse.csr_matrix, imputed: np.ndarray, loadings: np.ndarray
 ) -> float:
-    imputed, loadings = finite("imputed", imputed), finite("loadings", loadings)
+    imputed, loadings = finite(imputed), finite(loadings)
     if accessible.shape != (len(imputed), len(loadings)) or imputed.shape[1] != loadings.shape[1]:
         raise ValueError(
-            f"{accessible.shape} cells and peaks do not fit imputed {imputed.shape} and loadings {loadings.shape}"
+            f"{accessible.shape} cells and peaks do not fit imputed {imputed.shape} and loadings "
+            f"{loadings.shape}"
         )
-    finite("accessible", accessible.data)
+    finite(accessible.data)
     accessible = sparse.csc_matrix(accessible)
     accessible.eliminate_zeros()
-    # Equal imputations must give equal scores, and a product of matrices may round two equal rows differently.
+    # Equal imputations must give equal scores; a product of matrices may round equal rows otherwise.
     distinct, place = np.unique(imputed, axis=0, return_inverse=True)
     n, width = len(imputed), max(1, PEAK_VALUES // len(imputed))
     counts = np.diff(accessible.indptr).astype(np.int64)  # squares of more than 46,340 pass 32 bits
@@ -442,7 +424,7 @@ def _keys(row: np.ndarray, scores: np.ndarray) -> np.ndarray:
 def _roc(of_open: np.ndarray, ordered: np.ndarray, counts: np.ndarray, n: int) -> np.ndarray:
     """Return the area of each peak: the chance that an open cell scores above a closed one.
 
-    `of_open` are the keys of open cells, `counts` for each peak; `ordered` are those of all cells.
+    `of_open` are the keys of open cells, `counts` per peak; `ordered` those of all cells.
     """
     places = np.searchsorted(ordered, of_open, "left") + np.searchsorted(ordered, of_open, "right")
     row_of = np.repeat(np.arange(len(counts)), counts)
@@ -453,7 +435,6 @@ def _roc(of_open: np.ndarray, ordered: np.ndarray, counts: np.ndarray, n: int) -
 def _precision_recall(
     of_open: np.ndarray, ordered: np.ndarray, counts: np.ndarray, n: int
 ) -> np.ndarray:
-    """Return the average precision: the mean over open cells of that among cells as high."""
     ends = np.cumsum(counts)
     as_high = np.repeat(ends, counts) - np.searchsorted(np.sort(of_open), of_open, "left")
     ends_of_all = np.repeat(n * np.arange(1, len(counts) + 1), counts)

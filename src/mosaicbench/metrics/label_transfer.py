@@ -112,7 +112,7 @@ def label_transfer_accuracy(transferred: np.ndarray, labels: np.ndarray) -> floa
 
 
 def label_transfer_accuracy_by_cell(transferred: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return 1 where the type is correct, 0 where not, NaN where the true one is unknown, (cells,)."""
+    """Return 1 where the type is correct, 0 where not, NaN where it is unknown, (cells,)."""
     return np.where(labels != "", transferred == labels, np.nan)
 
 
@@ -124,7 +124,7 @@ def label_transfer_accuracy_cosine(transferred_cosine: np.ndarray, labels: np.nd
 def label_transfer_accuracy_cosine_by_cell(
     transferred_cosine: np.ndarray, labels: np.ndarray
 ) -> np.ndarray:
-    """Return 1 where the type is correct, 0 where not, NaN where the true one is unknown, (cells,)."""
+    """Return 1 where the type is correct, 0 where not, NaN where it is unknown, (cells,)."""
     return label_transfer_accuracy_by_cell(transferred_cosine, labels)
 
 
@@ -171,8 +171,8 @@ def types_matched(latent_a: np.ndarray, latent_b: np.ndarray, labels: np.ndarray
     from scipy.optimize import linear_sum_assignment
     from scipy.spatial.distance import cdist
 
-    a, b = matched(latent_a=latent_a, latent_b=latent_b)
-    same_cells(latents=a, labels=labels)
+    a, b = matched(latent_a, latent_b)
+    same_cells(a, labels)
     names, cells = np.unique(labels[known(labels)].astype(str), return_counts=True)
     names = names[cells >= FEWEST]
     if len(names) < 2:
@@ -205,7 +205,7 @@ def recall_of_each(types: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 
 def confusion(types: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return all types, and numbers of labelled cells by label (rows) and type (columns)."""
-    same_cells(labels=labels, types=types)
+    same_cells(labels, types)
     rows = known(labels)
     known(types)
     names, codes = np.unique(

@@ -128,16 +128,14 @@ def kbet_from_graph(graph: sparse.csr_matrix, batches: np.ndarray) -> float:
 
 
 def bras(latent: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> float:
-    """Return the mean over types.
+    """Return the mean over types; undefined with fewer than two.
 
-    The mean cosine distance of a cell to a set of cells is 1 less its product with the mean of their
-    unit vectors, so no matrix of distances is needed.
-
-    Undefined with fewer than two types, or if no type has several batches, one with two cells.
+    The mean cosine distance of a cell to a set of cells is 1 less its product with the mean of
+    their unit vectors, so no matrix of distances is needed.
     """
     rows = with_batch(batches)
     labels, batches = labels[rows], batches[rows]
-    z, types = label_subset(finite("latent", latent)[rows], labels)
+    z, types = label_subset(finite(latent)[rows], labels)
     of_batch = codes_of(batches[known(labels)])
     tiny = np.finfo(float).tiny
     z = z / np.maximum(np.abs(z).max(axis=1, keepdims=True), tiny)
@@ -158,7 +156,7 @@ def bras(latent: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> float:
 def pcr(latent: np.ndarray, values: Matrix, batches: np.ndarray) -> float:
     """Return the relative loss of variance between batches, from values to latents."""
     rows = with_batch(batches)
-    values, latent = finite("values", dense(values))[rows], finite("latent", latent)[rows]
+    values, latent = finite(dense(values))[rows], finite(latent)[rows]
     if not np.any(np.ptp(latent, axis=0) > 0):
         raise Undefined("the latent has no variance to explain")
     codes = codes_of(batches[rows])
@@ -181,7 +179,7 @@ def modality_mixing_entropy(latent_a: np.ndarray, latent_b: np.ndarray) -> float
 
 def _of_batches(latent: np.ndarray, batches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rows = with_batch(batches)
-    return finite("latent", latent)[rows], batch_codes(batches[rows])
+    return finite(latent)[rows], batch_codes(batches[rows])
 
 
 def _widths(unit: np.ndarray, batch: np.ndarray) -> np.ndarray:
@@ -198,10 +196,7 @@ def _widths(unit: np.ndarray, batch: np.ndarray) -> np.ndarray:
 
 
 def _between(x: np.ndarray, codes: np.ndarray) -> float:
-    """Return the fraction of the variance of (cells, features) between batches.
-
-    Regressions of its principal components on the batches, weighted by variance, explain the same.
-    """
+    """Return the fraction of the variance between batches, which principal components share."""
     centred = x - x.mean(axis=0)
     batches = np.arange(codes.max() + 1) == codes[:, None]  # (cells, batches)
     between = np.square(batches.T @ centred).sum(axis=1) / batches.sum(axis=0)  # (batches,)
@@ -210,11 +205,8 @@ def _between(x: np.ndarray, codes: np.ndarray) -> float:
 
 
 def _fractions_of_other(latent_a: np.ndarray, latent_b: np.ndarray) -> np.ndarray:
-    """Return the fraction of the other modality among the nearest cells, for cells of a, then b.
-
-    Neither the cell itself nor its partner is counted. Cells tied at the last place share it.
-    """
-    a, b = matched(latent_a=latent_a, latent_b=latent_b)
+    """Return the fraction of the other modality among the nearest cells, for cells of a, then b."""
+    a, b = matched(latent_a, latent_b)
     n, both = len(a), np.concatenate([a, b])
     of, cells = np.repeat([0, 1], n), np.arange(2 * n)
     left_out = np.stack([cells, (cells + n) % (2 * n)], axis=1)  # itself, and its partner

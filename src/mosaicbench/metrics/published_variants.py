@@ -93,7 +93,7 @@ def foscttm_glue(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
 
 def foscttm_maxfuse(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
     """Return the mean fraction by correlation; undefined with fewer than two dimensions."""
-    latents = [x[:, :DIMENSIONS] for x in matched(latent_a=latent_a, latent_b=latent_b)]
+    latents = [x[:, :DIMENSIONS] for x in matched(latent_a, latent_b)]
     if latents[0].shape[1] < 2:
         raise Undefined("a correlation needs at least two dimensions")
     return _closer(*map(_unit_rows, latents)) / len(latent_a)
@@ -117,10 +117,8 @@ def foscttm_univi(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
 def imputation_pearson_flattened(truth: Matrix, imputed: Matrix) -> float:
     """Return the correlation, 0 if the imputation is constant; undefined if the truth is."""
     range_, count = _range_and_count(truth, imputed)
-    sums = []
-    for _, blocks in by_cell(truth=truth, imputed=imputed):
-        sums.append([block.sum() for block in blocks])
-    sums = np.sum(sums, axis=0)
+    blocks = by_cell(truth, imputed)
+    sums = np.sum([(x.sum(), y.sum()) for _, (x, y) in blocks], axis=0)
     return _correlation(truth, imputed, [np.asarray, np.asarray], sums / count, range_)
 
 
@@ -133,7 +131,6 @@ def imputation_spearman_flattened(truth: Matrix, imputed: Matrix) -> float:
 
 
 def _closer(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
-    """Return the mean number of cells strictly closer than the true match, from a to b."""
     return float(closer_and_tied(latent_a, latent_b)[:, 0].mean())
 
 
@@ -142,10 +139,7 @@ def _closer_both_ways(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
 
 
 def _unit_rows(latent: np.ndarray) -> np.ndarray:
-    """Return rows of mean 0 and length 1, zeros for a constant row.
-
-    Between such rows the squared Euclidean distance is 2 (1 - r), so both have the same order.
-    """
+    """Return rows of mean 0 and length 1, with squared distances 2 (1 - r); zeros if constant."""
     varies = np.ptp(latent, axis=1, keepdims=True) > 0
     centred = np.where(varies, latent - latent.mean(axis=1, keepdims=True), 0)
     centred = centred / np.maximum(np.abs(centred).max(axis=1, keepdims=True), np.finfo(float).tiny)
@@ -154,9 +148,8 @@ def _unit_rows(latent: np.ndarray) -> np.ndarray:
 
 
 def _range_and_count(truth: Matrix, imputed: Matrix) -> tuple[np.ndarray, int]:
-    """Return the range of values of either matrix, (2,), and the number of values."""
     low, high, count = np.full(2, np.inf), np.full(2, -np.inf), 0
-    for _, blocks in by_cell(truth=truth, imputed=imputed):
+    for _, blocks in by_cell(truth, imputed):
         low = np.minimum(low, [block.min() for block in blocks])
         high = np.maximum(high, [block.max() for block in blocks])
         count += blocks[0].size
@@ -172,11 +165,10 @@ def _correlation(
     mean: np.ndarray,
     scale: np.ndarray,
 ) -> float:
-    """Return the correlation of transformed values, given their means and approximate spread."""
     if scale[1] == 0:
         return 0.0
     product, squares = 0.0, np.zeros(2)
-    for _, blocks in by_cell(truth=truth, imputed=imputed):
+    for _, blocks in by_cell(truth, imputed):
         x, y = ((take[side](block) - mean[side]) / scale[side] for side, block in enumerate(blocks))
         product, squares = product + np.sum(x * y), squares + [np.sum(x * x), np.sum(y * y)]
     return float(np.clip(product / np.sqrt(squares[0] * squares[1]), -1, 1))

@@ -58,9 +58,9 @@ def realism_auc(truth: Matrix, imputed: Matrix, train_std: np.ndarray) -> float:
     """Return the area; undefined when there are fewer than six cells."""
     from sklearn.metrics import roc_auc_score
 
-    std = finite("train_std", train_std)
+    std = finite(train_std)
     scale = np.where(std > 0, std, 1)
-    both = [np.round(x / scale, DECIMALS) for x in _sampled(truth=truth, imputed=imputed)]
+    both = [np.round(x / scale, DECIMALS) for x in _sampled(truth, imputed)]
     chance = _forest(both, trees=100)[:, :, 1]
     return float(max(0.5, roc_auc_score(np.repeat([0, 1], len(both[0])), chance.ravel())))
 
@@ -69,10 +69,8 @@ def realism_mmd(truth: Matrix, imputed: Matrix, train_std: np.ndarray) -> float:
     """Return the squared discrepancy."""
     from sklearn.metrics.pairwise import euclidean_distances
 
-    std = finite("train_std", train_std)
-    real, made = (
-        profiles[:, std > 0] / std[std > 0] for profiles in _sampled(truth=truth, imputed=imputed)
-    )
+    std = finite(train_std)
+    real, made = (profiles[:, std > 0] / std[std > 0] for profiles in _sampled(truth, imputed))
     within = euclidean_distances(real, squared=True)
     width = np.median(within[np.triu_indices(len(real), 1)])
     among_made, across = (euclidean_distances(x, made, squared=True) for x in (made, real))
@@ -82,19 +80,19 @@ def realism_mmd(truth: Matrix, imputed: Matrix, train_std: np.ndarray) -> float:
 
 def modality_probe(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
     """Return the accuracy; undefined when there are fewer than six cells."""
-    both = _sampled(latent_a=latent_a, latent_b=latent_b)
+    both = _sampled(latent_a, latent_b)
     predicted = _forest(both, trees=50).argmax(axis=2)
     return float(max(0.5, np.mean(predicted == [[0], [1]])))
 
 
-def _sampled(**matrices: np.ndarray) -> list[np.ndarray]:
-    """Return up to 2,000 rows of each matrix in float64, always the same."""
-    same_shape(**matrices)
-    cells = next(iter(matrices.values())).shape[0]
+def _sampled(*matrices: Matrix) -> list[np.ndarray]:
+    """Return up to `MOST_CELLS` rows of each matrix in float64, always the same."""
+    same_shape(*matrices)
+    cells = matrices[0].shape[0]
     rows = np.arange(cells)
     if cells > MOST_CELLS:
         rows = np.sort(np.random.default_rng(0).choice(cells, MOST_CELLS, replace=False))
-    return matched(**{name: dense(matrix[rows]) for name, matrix in matrices.items()})
+    return matched(*(dense(matrix[rows]) for matrix in matrices))
 
 
 def _forest(both: list[np.ndarray], *, trees: int) -> np.ndarray:

@@ -20,10 +20,8 @@ CARDS = {
         "and libraries included.",
     },
     "peak_device_mb": {
+        "like": "peak_host_mb",
         "label": "Peak device memory (MB)",
-        "group": "resources",
-        "better": "lower",
-        "bounds": [0.0, None],
         "definition": "Largest memory that tensors held on the GPU, in MB (2^20 bytes); only for "
         "runs that used one.",
     },

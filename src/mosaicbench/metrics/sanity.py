@@ -112,14 +112,11 @@ CARDS = {
 
 def active_units(latent: np.ndarray) -> float:
     """Return the number of dimensions with a variance above 0.01."""
-    return float((finite("latent", latent).var(axis=0) > 0.01).sum())
+    return float((finite(latent).var(axis=0) > 0.01).sum())
 
 
 def kl_term(history: dict[str, np.ndarray]) -> float:
-    """Return the "kl" of the epoch whose weights were kept.
-
-    Its "kept" is 1; a package without this column kept the lowest "validation_loss".
-    """
+    """Return the "kl" of the epoch with "kept" 1, else with the lowest "validation_loss"."""
     if "kept" in history:
         epoch = np.argmax(history["kept"])
     else:
@@ -149,13 +146,13 @@ def alignment_at_chance(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
 
 def equal_latents(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
     """Return the fraction of equal latents."""
-    a, b = matched(latent_a=latent_a, latent_b=latent_b)
+    a, b = matched(latent_a, latent_b)
     return float(np.all(a == b, axis=1).mean())
 
 
 def latent_norm_ratio(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
     """Return the ratio; undefined if all latents of a modality have length 0."""
-    shorter, longer = sorted(map(_rms_length, matched(latent_a=latent_a, latent_b=latent_b)))
+    shorter, longer = sorted(map(_rms_length, matched(latent_a, latent_b)))
     if shorter == 0:
         raise Undefined("all latents of a modality have length 0")
     return longer / shorter
@@ -174,7 +171,7 @@ def unlabelled_cells(labels: np.ndarray) -> float:
 
 def imputation_constant_features(truth: Matrix) -> float:
     """Return the number of constant features."""
-    return float(sum((np.ptp(x, axis=1) == 0).sum() for (x,) in by_feature(truth=truth)))
+    return float(sum((np.ptp(x, axis=1) == 0).sum() for (x,) in by_feature(truth)))
 
 
 def _rms_length(latent: np.ndarray) -> float:

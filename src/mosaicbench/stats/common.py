@@ -55,7 +55,7 @@ def half_width(x: np.ndarray) -> float:
 
 
 def pooled(table: pd.DataFrame, simulated: Collection[str]) -> pd.DataFrame:
-    """Return the rows without simulated datasets, but with all of a scenario that has no others."""
+    """Return the rows of real datasets; simulated ones only of scenarios without a real one."""
     is_simulated = table["dataset"].isin(list(simulated))
     if not len(table):
         return table
@@ -63,6 +63,6 @@ def pooled(table: pd.DataFrame, simulated: Collection[str]) -> pd.DataFrame:
 
 
 def joined(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
-    """Return the rows of all parts under `columns`, also when there are none."""
+    """Return the rows of all parts, if any, under `columns`."""
     filled = [part for part in parts if len(part)] or [pd.DataFrame(columns=columns)]
     return pd.concat(filled, ignore_index=True)[columns]

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.stats.common import BY_DISTANCE, DISTANCES, HEADLINE, SPLIT
 from mosaicbench.stats.means import signed_means
-
-if TYPE_CHECKING:
-    from mosaicbench.catalog.run_metadata import RunMetadata
 
 BEST_COLUMNS = [f"best_{distance}" for distance in DISTANCES]
 DISTANCE_COLUMNS = [*SPLIT, "metric", *BEST_COLUMNS, "differs", "runs", "pairs", "turned"]
@@ -26,33 +23,27 @@ def verdicts_by_distance(summary: pd.DataFrame, run_metadata: RunMetadata) -> pd
     ----------
     summary
         Columns ``means.HEADLINE_COLUMNS``.
-    run_metadata
-        Which runs compete.
 
     Returns
     -------
     pandas.DataFrame
-        Columns `DISTANCE_COLUMNS`. `metric` is the score by Euclidean distance, `runs` counts the
-        models and baselines with a score by every distance; `turned` of their `pairs` have another
-        order by another distance. `differs` says whether the best run is another. A split with
-        fewer than two such runs has no row.
+        Columns `DISTANCE_COLUMNS`. `metric` is the score by Euclidean distance. `runs` counts the
+        models and baselines with a score by every distance, at least two; `turned` of their `pairs`
+        change their order with the distance; `differs` says whether the best run does.
     """
     signed = summary.assign(signed=signed_means(summary, run_metadata)).dropna(subset="signed")
     rows = []
     for split, of_split in signed.groupby(SPLIT, sort=False):
         for score in SCORES:
             forms = list(BY_DISTANCE[score].values())
-            of_score = of_split[of_split["metric"].isin(forms)]
-            table = of_score.pivot(index="run", columns="metric", values="signed")
+            table = of_split.pivot(index="run", columns="metric", values="signed")
             table = table.reindex(columns=forms).dropna()  # (runs, distances)
-            if len(table) > 1:
-                best = [
-                    ", ".join(sorted(table.index[table[form] == table[form].max()]))
-                    for form in forms
-                ]
-                pairs = list(combinations(table.to_numpy(), 2))
-                orders = [set(np.sign(one - other)) for one, other in pairs]  # a tie is an order
-                turned = sum(len(order) > 1 for order in orders)
-                differs = len(set(best)) > 1
-                rows.append([*split, score, *best, differs, len(table), len(pairs), turned])
+            if len(table) < 2:
+                continue
+            best = []
+            for form in forms:
+                best.append(", ".join(sorted(table.index[table[form] == table[form].max()])))
+            pairs = list(combinations(table.to_numpy(), 2))
+            turned = sum(len(set(np.sign(one - other))) > 1 for one, other in pairs)  # or a tie
+            rows.append([*split, score, *best, len(set(best)) > 1, len(table), len(pairs), turned])
     return pd.DataFrame(rows, columns=DISTANCE_COLUMNS)

@@ -1,10 +1,9 @@
 """Intervals of means over seeds: 95 % t intervals, never narrower than the cells allow.
 
 Seeds repeat a benchmark: another split of the same cells, another start. So the interval of a mean
-is Student's t over seeds. Three seeds may be close by chance, and then this interval is too narrow;
-so where single cells have scores, it is at least as wide as that of a mean over cells.
-``benchmarks/interval_coverage.py`` measures how often such intervals cover the truth (see
-docs/statistics.md).
+is Student's t over seeds. Three seeds may be close by chance; so where single cells have scores, it
+is at least as wide as that of a mean over cells. ``benchmarks/interval_coverage.py`` measures how
+often such intervals cover the truth (docs/statistics.md).
 """
 
 from __future__ import annotations
@@ -39,8 +38,8 @@ def cell_means(
 def over_directions(blocks: Sequence[np.ndarray]) -> np.ndarray:
     """Return (cells,) values with the same mean as the directions' means over their own cells.
 
-    Where all directions have the same cells, a value is the mean over directions. Else a cell
-    counts in each of its directions by its deviation from that direction's mean; NaN without any.
+    If all directions have the same cells, a value is the mean over directions; else the mean plus
+    the cell's deviations from the means of its directions. NaN without a direction.
     """
     x = np.asarray(blocks, dtype=float)  # (directions, cells)
     given = ~np.isnan(x)
@@ -60,42 +59,30 @@ def half_width_over_cells(
 
     With other cells in every seed this is t sqrt(v / (n S)), with v the mean over S seeds of the
     variance over n cells. The deviations of a cell that occurs with several seeds are summed before
-    they are squared.
+    they are squared. NaN if fewer than two cells have a score.
 
     Parameters
     ----------
     values, names
         seed -> (cells,); a value is NaN where a cell has no score.
-
-    Returns
-    -------
-    float
-        NaN where fewer than two cells have a score.
     """
-    deviations, scored = [], []
+    deviations, scored = [np.empty(0)], [np.empty(0, dtype=object)]
     for seed, x in values.items():
         given = ~np.isnan(x)
         of_seed = x[given].astype(float)
         if len(of_seed):
             deviations.append((of_seed - of_seed.mean()) / (len(of_seed) * len(values)))
             scored.append(names[seed][given])
-    if not scored:
-        return np.nan
     cells, distinct = pd.factorize(np.concatenate(scored))
     n = len(distinct)
     if n < 2:
         return np.nan
-    totals = np.bincount(cells, weights=np.concatenate(deviations), minlength=n)
+    totals = np.bincount(cells, weights=np.concatenate(deviations))
     return float(t_quantile(n) * np.sqrt(np.sum(totals**2) * n / (n - 1)))
 
 
 def over_cells(cells: Iterable[CellScores]) -> dict[tuple, float]:
     """Return half the width of the interval over cells of every score that is a mean over cells.
-
-    Parameters
-    ----------
-    cells
-        The scores of single cells of every run.
 
     Returns
     -------
@@ -103,23 +90,20 @@ def over_cells(cells: Iterable[CellScores]) -> dict[tuple, float]:
         (dataset, scenario, run, metric, direction, normalization), and for the mean over directions
         (dataset, scenario, run, metric) -> half the width.
     """
-    widths: dict[tuple, float] = {}
+    widths = {}
     for run in cells:
         names = (run.dataset, run.scenario, run.run)
         by_score: dict[tuple, dict[int, np.ndarray]] = {}
         for (seed, *score), x in run.values.items():
             if not np.isnan(x).all():
                 by_score.setdefault(tuple(score), {})[seed] = x
-        seeds_of: dict[str, set[int]] = {}
-        for (metric, *place), by_seed in by_score.items():
-            widths[(*names, metric, *place)] = half_width_over_cells(by_seed, run.cells)
-            seeds_of[metric] = seeds_of.get(metric, set(by_seed)) & set(by_seed)
-        for metric, seeds in seeds_of.items():
-            directions = [by_seed for (name, *_), by_seed in by_score.items() if name == metric]
-            means = {
-                seed: over_directions([by_seed[seed] for by_seed in directions])
-                for seed in sorted(seeds)
-            }
+        for score, by_seed in by_score.items():
+            widths[(*names, *score)] = half_width_over_cells(by_seed, run.cells)
+        for metric in {metric for metric, *_ in by_score}:
+            directions = [by_seed for score, by_seed in by_score.items() if score[0] == metric]
+            means = {}
+            for seed in sorted(set.intersection(*map(set, directions))):
+                means[seed] = over_directions([by_seed[seed] for by_seed in directions])
             if means:
                 widths[(*names, metric)] = half_width_over_cells(means, run.cells)
     return widths
@@ -134,20 +118,12 @@ def with_cells(summary: pd.DataFrame, widths: Mapping[tuple, float]) -> pd.DataF
         ``means.comparison`` (a row per direction) or ``means.headline`` (means over directions).
     widths
         The result of :func:`over_cells`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The summary with other `low`, `high` and `interval`.
     """
     keys = [*RUN, "metric", *(["direction", "normalization"] if "direction" in summary else [])]
-    of_cells = pd.Series(
-        [widths.get(key, np.nan) for key in summary[keys].itertuples(index=False, name=None)],
-        index=summary.index,
-        dtype=float,
-    )
+    rows = summary[keys].itertuples(index=False, name=None)
+    of_cells = np.array([widths.get(key, np.nan) for key in rows])
     half = np.fmax((summary["high"] - summary["low"]).astype(float) / 2, of_cells)
-    has_cells = of_cells.notna()
+    has_cells = ~np.isnan(of_cells)
     kind = summary["interval"].mask(has_cells & (summary["seeds"] > 1), NOT_NARROWER)
     return summary.assign(
         low=(summary["mean"] - half).where(has_cells, summary["low"]),
@@ -168,13 +144,13 @@ def over_datasets(values: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndar
         dataset -> (seeds, columns).
     """
     mean = np.mean([x.mean(axis=0) for x in values.values()], axis=0)
-    if min(len(x) for x in values.values()) < 2:
+    seeds = np.array([len(x) for x in values.values()])[:, None]
+    if seeds.min() < 2:
         return np.full_like(mean, np.nan), np.full_like(mean, np.nan), NO_INTERVAL
-    # (datasets, columns), of the means
-    variances = np.stack([x.var(axis=0, ddof=1) / len(x) for x in values.values()])
-    freedom = np.array([len(x) - 1 for x in values.values()])[:, None]
+    variances = np.stack([x.var(axis=0, ddof=1) for x in values.values()]) / seeds  # of the means
     total = variances.sum(axis=0)
     with np.errstate(invalid="ignore"):
-        degrees = np.where(total > 0, total**2 / np.sum(variances**2 / freedom, axis=0), 1.0)
+        degrees = total**2 / np.sum(variances**2 / (seeds - 1), axis=0)
+    degrees = np.where(total > 0, degrees, 1.0)
     half = stdtrit(degrees, 0.5 + LEVEL / 2) * np.sqrt(total) / len(values)
     return mean - half, mean + half, OF_THESE_DATASETS if len(values) > 1 else T_OVER_SEEDS

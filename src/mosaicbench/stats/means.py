@@ -1,22 +1,16 @@
 """Means of scores over directions and seeds.
 
-A failed or inapplicable run has no number; a mean covers the seeds with a value, and their number
-is given. Standard deviations divide by n - 1. Intervals are Student's t over seeds, which repeat
-the whole experiment (split, initialisation, minibatches), until ``intervals.with_cells`` widens
-them.
+A mean covers the seeds with a value; failed and inapplicable runs have none. Standard deviations
+divide by n - 1. Intervals are Student's t over seeds, until ``intervals.with_cells`` widens them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 
+from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.stats.common import FAILED, NO_INTERVAL, RUN, SPLIT, T_OVER_SEEDS, t_quantile
-
-if TYPE_CHECKING:
-    from mosaicbench.catalog.run_metadata import RunMetadata
 
 SUMMARY = ["mean", "sd", "low", "high", "interval", "seeds"]
 COMPARISON_COLUMNS = [*RUN, "metric", "direction", "normalization", *SUMMARY, "failed"]
@@ -34,9 +28,9 @@ def comparison(scores: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns `COMPARISON_COLUMNS`. `seeds` counts the values of the mean, `failed` the seeds of
-        the run without one. With fewer than two seeds, `sd`, `low` and `high` are NA and `interval`
-        is "none". A run that failed with every seed has one row, of metric "status".
+        Columns `COMPARISON_COLUMNS`. `seeds` counts the values of the mean, `failed` the failed
+        seeds of the run. With fewer than two seeds, `sd`, `low` and `high` are NA. A run that
+        failed with every seed has one row, of metric "status".
     """
     summary = _summarise(scores, [*RUN, "metric", "direction", "normalization"])
     failed = scores[scores["status"].isin(FAILED)].groupby(RUN)["seed"].nunique().rename("failed")
@@ -56,7 +50,7 @@ def seed_means(scores: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Columns: dataset, scenario, run, metric, seed, value, status, directions (of this run),
-        of_directions (of the run that has most, in the same split).
+        of_directions (most of any run of the split).
     """
     keys = [*RUN, "metric"]
     scored = scores[(scores["metric"] != "status") & (scores["status"] != "not_applicable")]
@@ -88,20 +82,19 @@ def headline(scores: pd.DataFrame) -> pd.DataFrame:
         the mean, `of_seeds` the seeds with which any run of the split has a value.
     """
     means = seed_means(scores)
-    keys = [*RUN, "metric"]
+    keys, of_split = [*RUN, "metric"], [*SPLIT, "metric"]
     directions = means.drop_duplicates(keys)[[*keys, "directions", "of_directions"]]
+    seeds = means.dropna(subset="value").groupby(of_split)["seed"].nunique().rename("of_seeds")
     summary = _summarise(means, keys).merge(directions, on=keys, how="left")
-    seeds = means.dropna(subset="value").groupby([*SPLIT, "metric"])["seed"].nunique()
-    seeds = seeds.rename("of_seeds").reset_index()
-    summary = summary.merge(seeds, on=[*SPLIT, "metric"], how="left")
+    summary = summary.merge(seeds.reset_index(), on=of_split, how="left")
     return summary.loc[summary["seeds"] > 0, HEADLINE_COLUMNS].reset_index(drop=True)
 
 
 def signed_means(summary: pd.DataFrame, run_metadata: RunMetadata) -> pd.Series:
     """Return the mean of each row of :func:`headline`, signed so that more is better.
 
-    NA is not compared: controls, means that lack a direction or seed of their split, and metrics
-    whose card states no better direction.
+    NA where nothing is compared: controls, means that lack a direction or seed of their split, and
+    metrics whose card states no better direction.
     """
     compared = summary["run"].map(run_metadata.competes).astype(bool)
     compared &= summary["directions"] == summary["of_directions"]
@@ -124,16 +117,16 @@ def best(summary: pd.DataFrame, run_metadata: RunMetadata) -> pd.Series:
 
 
 def _summarise(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Return mean, sd, 95 % t interval and number of the values in each group, in order."""
+    """Return mean, sd, 95 % t interval and number of values per group."""
     values = table.groupby(keys, sort=False)["value"]
     summary = values.agg(mean="mean", sd=lambda x: x.std(ddof=1), seeds="count").reset_index()
     several = summary["seeds"] > 1
     n = summary["seeds"].where(several)
-    half = pd.Series(t_quantile(n), index=summary.index) * summary["sd"] / np.sqrt(n)
+    half = t_quantile(n) * summary["sd"] / np.sqrt(n)
     kind = np.where(several, T_OVER_SEEDS, NO_INTERVAL)
     return summary.assign(
         sd=summary["sd"].where(several),
         low=summary["mean"] - half,
         high=summary["mean"] + half,
-        interval=pd.Series(kind, index=summary.index, dtype=object),
+        interval=kind.astype(object),
     )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.stats.common import (
     ALL,
     FAILED,
@@ -17,13 +17,11 @@ from mosaicbench.stats.common import (
     SPLIT,
     T_OVER_SEEDS,
     half_width,
+    joined,
     pooled,
 )
 from mosaicbench.stats.intervals import over_datasets
 from mosaicbench.stats.means import complete_seed_means
-
-if TYPE_CHECKING:
-    from mosaicbench.catalog.run_metadata import RunMetadata
 
 METRICS = [*GROUPS["alignment"], *GROUPS["label_transfer"], *GROUPS["imputation"]]
 SCORES = ("score", *GROUPS)
@@ -50,8 +48,7 @@ def ends(means: pd.Series, metric: str, run_metadata: RunMetadata) -> dict[str, 
     Returns
     -------
     dict
-        `zero` and `one`, NaN where there is none; `zero_is` and `one_is`: a run, "chance",
-        "best possible" or "".
+        `zero` and `one`, NaN where unknown; `zero_is` and `one_is`: their source, "" where unknown.
     """
     oracles = [run for run in means.index if run_metadata.method(run) == POSITIVE]
     negative = means[[run for run in means.index if run_metadata.method(run) in NEGATIVE]].dropna()
@@ -80,60 +77,49 @@ def overall(
 
     Each metric of `GROUPS` is scaled by :func:`ends`. The score of a question is the mean of its
     metrics, the overall score the mean of the questions. Runs are ranked within each question that
-    they answer with every metric and seed; the overall score and rank are of runs that answer every
-    question of the split. An absent score is NA and named in `missing`. Scores may be below 0:
-    worse than chance.
+    they answer with every metric and seed; overall, if they answer every question of the split.
 
     Parameters
     ----------
     scores, runs
         Columns ``files.scores.SCORE_COLUMNS`` and ``contract.RUN_COLUMNS``.
-    run_metadata
-        Which runs compete, and the cards of metrics.
     simulated
         Datasets to leave out of the rows over datasets, unless all are simulated.
 
     Returns
     -------
     pandas.DataFrame
-        Columns `OVERALL_COLUMNS`. `not_above` names the questions in which the score does not
-        exceed that of the trivial control. Dataset "(all)" is the mean over `datasets` of a
-        scenario, if several.
+        Columns `OVERALL_COLUMNS`. An absent score is NA and named in `missing`. `not_above` names
+        the questions in which the score does not exceed that of the trivial control. Dataset
+        "(all)" is the mean over `datasets` of a scenario, if several.
     """
     scaled = _scaled_by_seed(scores, run_metadata)
     rows = []
     for (dataset, scenario), of_split in runs.groupby(SPLIT, sort=False):
-        scaled_here = scaled[(scaled["dataset"] == dataset) & (scaled["scenario"] == scenario)]
-        wanted = [metric for metric in METRICS if metric in set(scaled_here["metric"])]
+        here = scaled[(scaled["dataset"] == dataset) & (scaled["scenario"] == scenario)]
+        metrics = [metric for metric in METRICS if metric in set(here["metric"])]
         for run, seeds in of_split.groupby("run", sort=False):
             names = {"dataset": dataset, "scenario": scenario, "run": run, "datasets": dataset}
             names |= {"method": run_metadata.method(run), "kind": run_metadata.kind(run)}
-            of_run = scaled_here[scaled_here["run"] == run]
-            rows.append(names | _score_of_run(of_run, seeds, wanted))
+            rows.append(names | _score_of_run(here[here["run"] == run], seeds, metrics))
     of_splits = pd.DataFrame(rows, columns=[*OVERALL_COLUMNS, "by_seed", "whole"])
-    parts = [part for part in (of_splits, _over_all_datasets(of_splits, simulated)) if len(part)]
-    table = pd.concat(parts or [of_splits], ignore_index=True)
+    table = joined([of_splits, _over_all_datasets(of_splits, simulated)], list(of_splits))
     competes = table["run"].map(run_metadata.competes).astype(bool)
-    splits = [table["scenario"], table["dataset"]]
     for name, rank in zip(SCORES, ("rank", *RANKS), strict=True):
-        ranked = competes & (table["complete"] if name == "score" else table["whole"]).astype(bool)
-        by_split = table[name].astype(float).where(ranked).groupby(splits)
+        ranked = competes & table["complete" if name == "score" else "whole"].astype(bool)
+        by_split = table[name].astype(float).where(ranked).groupby([table[key] for key in SPLIT])
         table[rank] = by_split.rank(ascending=False, method="min")
-    below = [
-        _not_above(table[(table[SPLIT] == row[SPLIT]).all(axis=1)], row)
-        for _, row in table.iterrows()
-    ]
-    return table.assign(not_above=below)[OVERALL_COLUMNS]
+    return table.assign(not_above=_not_above(table))[OVERALL_COLUMNS]
 
 
-def _not_above(of_split: pd.DataFrame, row: pd.Series) -> str:
-    """Return the questions in which a run is not above the trivial control of its split."""
-    names = []
+def _not_above(table: pd.DataFrame) -> list[str]:
+    below = pd.DataFrame(index=table.index)
     for name in GROUPS:
-        trivial = of_split.loc[of_split["method"] == TRIVIAL.get(name), name]
-        if row[name] <= max(0.0, np.nan_to_num(trivial.astype(float).fillna(0).max())):
-            names.append(name)
-    return ", ".join(names)
+        values = table[name].astype(float)
+        trivial = values.where(table["method"] == TRIVIAL.get(name))
+        of_split = trivial.groupby([table[key] for key in SPLIT]).transform("max")
+        below[name] = values <= of_split.fillna(0).clip(lower=0)
+    return [", ".join(below.columns[row]) for row in below.to_numpy()]
 
 
 def _scaled_by_seed(scores: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFrame:
@@ -141,15 +127,14 @@ def _scaled_by_seed(scores: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataF
 
     A metric has no scale, and is left out, if a negative control reaches the oracle.
     """
-    means = complete_seed_means(scores)
-    parts = [means.iloc[:0].assign(scaled=pd.Series(dtype=float))]
+    means, parts = complete_seed_means(scores), []
     means = means[means["metric"].isin(METRICS)]
-    for (_, _, metric), group in means.groupby([*SPLIT, "metric"], sort=False):
+    for (*_, metric), group in means.groupby([*SPLIT, "metric"], sort=False):
         scale = ends(group.groupby("run")["value"].mean(), metric, run_metadata)
         width = scale["one"] - scale["zero"]
         if np.isfinite(width) and width * run_metadata.sign(metric) > 0:
             parts.append(group.assign(scaled=(group["value"] - scale["zero"]) / width))
-    return pd.concat(parts[1:] or parts, ignore_index=True)
+    return joined(parts, [*means.columns, "scaled"])
 
 
 def _score_of_run(
@@ -157,39 +142,36 @@ def _score_of_run(
 ) -> dict[str, object]:
     """Return the scores of one run in one split, over the seeds in which it has all its metrics.
 
-    Parameters
-    ----------
-    scaled
-        The run's rows of :func:`_scaled_by_seed`.
-    seeds
-        The run's rows of the table of runs, one per seed.
-    wanted
-        The metrics that any run of the split has.
+    `scaled` and `seeds` are its rows of :func:`_scaled_by_seed` and of the table of runs, `wanted`
+    the metrics that any run of the split has.
     """
     applicable = seeds[seeds["status"] != "not_applicable"]
     by_metric = scaled.pivot(index="seed", columns="metric", values="scaled")  # (seeds, metrics)
     table = by_metric.dropna()
-    by_seed = {}
+    by_question = {}
     for name, metrics in GROUPS.items():
-        if asked := [metric for metric in metrics if metric in wanted]:
-            by_seed[name] = table.reindex(columns=asked).mean(axis=1, skipna=False)
+        of_question = [metric for metric in metrics if metric in wanted]
+        if of_question:
+            by_question[name] = table.reindex(columns=of_question).mean(axis=1, skipna=False)
     missing, lost = wanted, applicable["status"].isin(FAILED)
     if len(table):
         missing = [metric for metric in wanted if metric not in table]
         lost = ~applicable["seed"].isin(table.index)
-    reasons = [
-        f"seed {row.seed} {_reason(row.status, row.seed, by_metric)}"
-        for row in applicable[lost].itertuples()
-    ]
-    reasons = reasons if len(applicable) else ["not applicable"]
-    score = pd.DataFrame(by_seed).mean(axis=1, skipna=False).dropna().to_numpy()
-    mean = float(score.mean()) if len(score) else np.nan
-    row = {"score": mean, "low": np.nan, "high": np.nan, "interval": NO_INTERVAL}
-    if len(score) > 1:
-        half = half_width(score)
-        row |= {"low": mean - half, "high": mean + half, "interval": T_OVER_SEEDS}
-    return row | {
-        **{name: by_seed[name].mean() if name in by_seed else np.nan for name in GROUPS},
+    reasons = [] if len(applicable) else ["not applicable"]
+    for row in applicable[lost].itertuples():
+        reason = row.status
+        if reason not in FAILED:
+            absent = by_metric.columns[by_metric.reindex([row.seed]).isna().iloc[0]]
+            reason = f"without {' and '.join(absent)}"
+        reasons.append(f"seed {row.seed} {reason}")
+    score = pd.DataFrame(by_question).mean(axis=1, skipna=False).dropna().to_numpy()
+    mean = score.mean() if len(score) else np.nan
+    half = half_width(score) if len(score) > 1 else np.nan
+    return {name: of_seeds.mean() for name, of_seeds in by_question.items()} | {
+        "score": mean,
+        "low": mean - half,
+        "high": mean + half,
+        "interval": T_OVER_SEEDS if len(score) > 1 else NO_INTERVAL,
         "seeds": len(table),
         "of_seeds": len(applicable),
         "whole": not reasons,
@@ -201,44 +183,29 @@ def _score_of_run(
     }
 
 
-def _reason(status: str, seed: int, by_metric: pd.DataFrame) -> str:
-    """Return why a seed does not count: its failure, or which metrics have no value."""
-    if status in FAILED:
-        return status
-    absent = by_metric.columns[by_metric.reindex([seed]).isna().iloc[0]]
-    return f"without {' and '.join(absent)}"
-
-
 def _over_all_datasets(of_splits: pd.DataFrame, simulated: Collection[str]) -> pd.DataFrame:
-    """Return one row per scenario and run over its datasets, where there are at least two."""
     rows = []
-    groups = pooled(of_splits, simulated).groupby(["scenario", "run"], sort=False)
-    for (scenario, run), group in groups:
+    for _, group in pooled(of_splits, simulated).groupby(["scenario", "run"], sort=False):
         if len(group) < 2:
             continue
         low = high = [np.nan]
         interval = NO_INTERVAL
         if group["score"].notna().all():
-            low, high, interval = over_datasets(
-                {row.dataset: row.by_seed[:, None] for row in group.itertuples()}
-            )
+            by_seed = {row.dataset: row.by_seed[:, None] for row in group.itertuples()}
+            low, high, interval = over_datasets(by_seed)
         missing = [f"{row.dataset}: {row.missing}" for row in group.itertuples() if row.missing]
         rows.append(
-            {
+            {name: group[name].iloc[0] for name in ("scenario", "run", "method", "kind")}
+            | {name: group[name].astype(float).mean(skipna=False) for name in SCORES}
+            | {name: int(group[name].sum()) for name in COUNTS}
+            | {name: bool(group[name].all()) for name in ("whole", "complete")}
+            | {
                 "dataset": ALL,
-                "scenario": scenario,
-                "run": run,
-                "method": group["method"].iloc[0],
-                "kind": group["kind"].iloc[0],
-                **{name: group[name].astype(float).mean(skipna=False) for name in SCORES},
-                **{name: int(group[name].sum()) for name in COUNTS},
                 "datasets": ", ".join(group["datasets"]),
-                "whole": bool(group["whole"].all()),
-                "complete": bool(group["complete"].all()),
                 "low": low[0],
                 "high": high[0],
                 "interval": interval,
                 "missing": "; ".join(missing),
             }
         )
-    return pd.DataFrame(rows, columns=[*OVERALL_COLUMNS, "by_seed", "whole"])
+    return pd.DataFrame(rows, columns=list(of_splits))

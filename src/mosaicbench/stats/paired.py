@@ -5,31 +5,27 @@ and cells together.
 
 A split draws query cells, so the mean difference of a split varies at least as much as the
 differences of single cells imply (`within`); starts and train cells add to it. Three splits measure
-the sum (`between`) with two degrees of freedom. But the ratio of `between` to `within` is of one
-kind for the runs of a score. So each comparison borrows this ratio from the others, the more, the
-more alike the others are: the moderated variance of Smyth (2004, doi:10.2202/1544-6115.1027). For
-new cells of the same kind, the variance of a mean over J splits of one dataset is (1/J + query
-cells / train cells) times that, since the splits share their cells (Nadeau and Bengio 2003,
-doi:10.1023/A:1024068626366). ``benchmarks/interval_coverage.py`` measures how often such intervals
-cover the truth.
+the sum (`between`) with two degrees of freedom. But the ratio of `between` to `within` is similar
+for all runs of a score. So each comparison borrows it from the others, the more, the more alike
+they are: the moderated variance of Smyth (2004, doi:10.2202/1544-6115.1027). Splits of one dataset
+share their cells, so for new cells the variance of a mean over J of them is (1/J + query cells /
+train cells) times that (Nadeau and Bengio 2003, doi:10.1023/A:1024068626366).
+``benchmarks/interval_coverage.py`` measures how often such intervals cover the truth.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri, polygamma, stdtr, stdtrit
 
+from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.files.scores import CellScores
 from mosaicbench.stats.common import LEVEL, SPLIT
 from mosaicbench.stats.intervals import cell_means
 from mosaicbench.stats.means import best, complete_seed_means, headline, signed_means
-
-if TYPE_CHECKING:
-    from mosaicbench.catalog.run_metadata import RunMetadata
 
 EFFECTS = ["low", "high", "p", "p_holm"]
 NEW_EFFECTS = ["low_new", "high_new", "p_new", "p_new_holm"]
@@ -61,8 +57,6 @@ def paired_tests(
         Columns ``files.scores.SCORE_COLUMNS``.
     cells
         The scores of single cells of every run.
-    run_metadata
-        Which runs compete, and which direction of a metric is better.
     reference
         The run that the config names, beside runs of the method ``linear``.
     sizes
@@ -76,13 +70,13 @@ def paired_tests(
         other starts; those with "new" concern new cells of the same kind. `p_holm` is corrected
         over the comparisons that `family` counts. `detectable` is the smallest difference that this
         design detects in 80 % of such benchmarks, at 5 % over the family; `seeds_needed` the fewest
-        splits with which `detectable_new` is as small as the effect, NA above `MOST_SEEDS`.
-        `degrees` are the degrees of freedom. Without a test, p is NA and `note` states the reason.
+        splits with which `detectable_new` is as small as the effect, NA above `MOST_SEEDS`. Without
+        a test, p is NA and `note` states the reason.
     """
     cells_of = {(run.dataset, run.scenario, run.run): run for run in cells}
     summary, groups = headline(scores), [*SPLIT, "metric"]
     winners = summary[best(summary, run_metadata)].groupby(groups, sort=False)["run"].first()
-    parts = []
+    parts = [pd.DataFrame(columns=PAIRED_COLUMNS)]
     for (*split, metric), group in complete_seed_means(scores).groupby(groups, sort=False):
         if not run_metadata.is_quality(metric):
             continue
@@ -90,28 +84,23 @@ def paired_tests(
         table = competing.pivot(index="seed", columns="run", values="value")
         table = table[competing["run"].unique()]  # (seeds, runs)
         train, query = (sizes or {}).get(tuple(split), (0, 0))
-        by_cell = {
-            run: cell_means(cells_of.get((*split, run)), metric, table.index[table[run].notna()])
-            for run in table
-        }
-        names = next((cells_of[(*split, run)].cells for run in table if by_cell[run]), {})
+        ratio = query / train if train else np.nan
+        by_cell, names = {}, {}
+        for run in table:
+            of_run = cells_of.get((*split, run))
+            by_cell[run] = cell_means(of_run, metric, table.index[table[run].notna()])
+            if by_cell[run] and not names:
+                names = of_run.cells
         roles = _roles(table, winners.get((*split, metric)), reference, run_metadata)
         for place, (against, role) in enumerate(roles.items()):
-            rows = _against(
-                table,
-                against,
-                by_cell,
-                names,
-                query / train if train else np.nan,
-                picked=BEST in role,
-            )
+            rows = _against(table, against, by_cell, names, ratio, picked=BEST in role)
             rows = rows[~rows["run"].isin(list(roles)[:place])]  # compared already
             signed = run_metadata.sign(metric) * rows["effect"]
             better = np.select([signed > 0, signed < 0], [rows["run"], against], "neither")
             of_split = dict(zip(groups, [*split, metric], strict=True))
             parts.append(rows.assign(**of_split, against=against, role=role, better=better))
-    table = pd.concat([part for part in parts if len(part)] or [pd.DataFrame()], ignore_index=True)
-    return table.reindex(columns=PAIRED_COLUMNS).astype(dict.fromkeys(NUMBERS, float))
+    table = pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
+    return table[PAIRED_COLUMNS].astype(dict.fromkeys(NUMBERS, float))
 
 
 def tied_with_best(
@@ -119,18 +108,13 @@ def tied_with_best(
 ) -> pd.Series:
     """Say of each row of a table of headline scores whether its run is the best, or tied with it.
 
-    A run is tied with the best unless :func:`decisive` is below 0.05, or both differ by the same in
-    every split. Without any test, only the best mean counts. A run that lacks a seed is not
-    compared (:func:`means.signed_means`), so it is not tied with the best either.
+    A run is tied if :func:`decisive` is at least 0.05, or if both are equal in every split. A run
+    that lacks a seed is not compared (:func:`means.signed_means`), so it is not tied either.
 
     Parameters
     ----------
-    summary
-        Columns ``means.HEADLINE_COLUMNS``.
-    tests
-        Columns `PAIRED_COLUMNS`.
-    run_metadata
-        Which runs compete, and which direction of a metric is better.
+    summary, tests
+        Columns ``means.HEADLINE_COLUMNS`` and `PAIRED_COLUMNS`.
     """
     with_best = tests[tests["role"].astype(str).str.startswith(BEST)]
     p = decisive(with_best)
@@ -153,22 +137,20 @@ def over_splits(differences: np.ndarray) -> dict[str, object]:
     `note` states the reason where there is no test.
     """
     n = len(differences)
-    effect = float(np.mean(differences)) if n else np.nan
-    if n < 2 or _are_equal(differences):
-        low = high = p = np.nan
-        note = _why_no_test(n)
-    else:
-        low, high, p = interval(effect, float(differences.std(ddof=1) / np.sqrt(n)), n - 1)
-        note = ""
-    return {"effect": effect, "low": low, "high": high, "p": p, "note": note}
+    row = {"effect": float(np.mean(differences)) if n else np.nan, "note": _why_no_test(n)}
+    low = high = p = np.nan
+    if n > 1 and not _are_equal(differences):
+        error = float(differences.std(ddof=1) / np.sqrt(n))
+        low, high, p = interval(row["effect"], error, n - 1)
+        row["note"] = ""
+    return row | {"low": low, "high": high, "p": p}
 
 
 def holm(p: pd.Series, *, picked: bool = False) -> pd.Series:
     """Return p values corrected after Holm over those that exist.
 
-    With `picked`, all are comparisons with a run that was picked as the best on these scores. Then
-    the largest of n(n - 1) / 2 differences among n runs is tested first, so each step counts the
-    pairs of runs that are left.
+    With `picked`, all are comparisons with a run that was picked as the best on these scores, so
+    each step counts the pairs of runs that are left.
     """
     ordered = p.astype(float).dropna().sort_values()
     left = np.arange(len(ordered), 0, -1)
@@ -180,9 +162,9 @@ def _roles(
     table: pd.DataFrame, winner: str | None, reference: str | None, run_metadata: RunMetadata
 ) -> dict[str, str]:
     """Return the runs of (seeds, runs) to compare with -> their role: "best, linear"."""
-    roles = {} if winner is None else {winner: BEST}
     linear = [run for run in table if run_metadata.method(run) == LINEAR and run != reference]
-    for run, role in [*((run, LINEAR) for run in linear), (reference, REFERENCE)]:
+    roles = {}
+    for run, role in [(winner, BEST), *((run, LINEAR) for run in linear), (reference, REFERENCE)]:
         if run in table.columns:
             roles[run] = f"{roles[run]}, {role}" if run in roles else role
     return roles
@@ -203,42 +185,37 @@ def _against(
     ----------
     table
         (seeds, runs), means over directions, NaN where a seed failed.
-    by_cell
-        run -> seed -> (cells,); {} where single cells have no scores.
-    names
-        seed -> (cells,) names of query cells.
+    by_cell, names
+        run -> seed -> (cells,), {} without scores of cells; seed -> (cells,) names.
     ratio
-        Query cells over train cells, NaN if not known.
+        Query cells over train cells, NaN if unknown.
     picked
         Whether `against` was picked on these scores.
     """
     others = [run for run in table if run != against]
-    differences = {run: (table[run] - table[against]).dropna() for run in others}
-    of_cells = {
-        run: _of_cells(by_cell[run], by_cell[against], d.index, names)
-        for run, d in differences.items()
-    }
-    within = np.array([variance for variance, _ in of_cells.values()], dtype=float)
-    seeds = np.array([len(d) for d in differences.values()])
-    between = np.array(
-        [d.var(ddof=1) if len(d) > 1 else np.nan for d in differences.values()], dtype=float
-    )
+    differences = [(table[run] - table[against]).dropna() for run in others]
+    of_cells = [
+        _of_cells(by_cell[run], by_cell[against], d.index, names)
+        for run, d in zip(others, differences, strict=True)
+    ]
+    within = np.array([variance for variance, _ in of_cells], dtype=float)
+    between = np.array([d.var() for d in differences], dtype=float)
+    seeds = np.array([len(d) for d in differences])
     variances, degrees = moderated(between, within, seeds - 1.0, ratio)
     tests = len(others) * (len(others) + 1) // 2 if picked else len(others)
     rows = []
-    for place, (run, d) in enumerate(differences.items()):
-        cells = of_cells[run][1]
-        row = {"run": run, "effect": d.mean(), "seeds": len(d), "cells": cells}
-        if len(d) == 1 and within[place] > 0:
-            variance = within[place] / (1 + np.nan_to_num(ratio))
+    for place, (run, d, (_, cells)) in enumerate(zip(others, differences, of_cells, strict=True)):
+        n, variance = len(d), variances[place]
+        row = {"run": run, "effect": d.mean(), "seeds": n, "cells": cells}
+        if n == 1 and within[place] > 0:
             row |= {"test": ONE_SPLIT, "note": ""}
-            row |= _tested(row["effect"], variance, 1, cells - 1.0, ratio, tests)
-        elif len(d) > 1 and (within[place] > 0 or not _are_equal(d.to_numpy())):
+            variance, degrees[place] = within[place] / (1 + np.nan_to_num(ratio)), cells - 1
+        elif n > 1 and (within[place] > 0 or not _are_equal(d.to_numpy())):
             row |= {"test": SPLITS if np.isnan(within[place]) else SPLITS_AND_CELLS, "note": ""}
-            row |= _tested(row["effect"], variances[place], len(d), degrees[place], ratio, tests)
         else:
-            row |= {"test": NO_TEST, "note": _why_no_test(len(d))}
-        rows.append(row)
+            rows.append(row | {"test": NO_TEST, "note": _why_no_test(n)})
+            continue
+        rows.append(row | _tested(row["effect"], variance, n, degrees[place], ratio, tests))
     compared = pd.DataFrame(rows).reindex(columns=PAIRED_COLUMNS)
     kind = "best, which was picked here" if picked else "run that was named before"
     return compared.assign(
@@ -254,14 +231,9 @@ def _of_cells(
     seeds: Iterable[int],
     names: Mapping[int, np.ndarray],
 ) -> tuple[float, int]:
-    """Return the variance of a mean difference over the query cells of a split, and distinct cells.
-
-    The variance is a mean over splits. NaN and 0 where single cells have no scores.
-    """
-    if not of_run or not of_other:
-        return np.nan, 0
+    """Return the mean variance, over splits, of a mean difference over cells, and distinct cells."""
     variances, distinct = [], set()
-    for seed in seeds:
+    for seed in seeds if of_run and of_other else ():
         d = of_run[seed] - of_other[seed]
         given = ~np.isnan(d)
         variances.append(d[given].var(ddof=1) / given.sum() if given.sum() > 1 else np.nan)
@@ -272,8 +244,7 @@ def _of_cells(
 def _tested(
     effect: float, variance: float, seeds: int, degrees: float, ratio: float, tests: int
 ) -> dict[str, float]:
-    """Return intervals, p values, detectable differences and needed seeds, for that many tests."""
-    row: dict[str, float] = {"degrees": degrees}
+    row = {"degrees": degrees}
     for name, of_dataset in {"": 0.0, "_new": ratio}.items():
         if np.isfinite(of_dataset):
             error = float(np.sqrt(variance * variance_factor(seeds, of_dataset)))
@@ -310,12 +281,11 @@ def moderated(
     between
         (comparisons,) variance over splits of the mean difference, NaN with fewer than two splits.
     within
-        (comparisons,) variance of a mean over the query cells of a split, NaN where single cells
-        have no scores.
+        (comparisons,) variance of a mean over the query cells of a split, NaN if unknown.
     freedom
         (comparisons,) splits less one.
     ratio
-        Query cells over train cells, NaN if not known: splits of one dataset vary by
+        Query cells over train cells, NaN if unknown: splits of one dataset vary by
         1 / (1 + ratio) of what cells imply.
 
     Returns
@@ -343,9 +313,8 @@ def moderated(
 def _alike(excess: np.ndarray, freedom: np.ndarray) -> float:
     """Return the degrees of freedom of others for each one of a comparison; more if they are alike.
 
-    Logarithms of variances of equal truth vary by the trigamma function of half their degrees of
-    freedom; the rest is the spread of the truth, and gives the degrees of freedom of the prior
-    (Smyth 2004).
+    Logarithms of equal variances vary by the trigamma function of half their degrees of freedom;
+    the rest is true spread, and gives the degrees of freedom of the prior (Smyth 2004).
     """
     most = min(MOST_BORROWED, len(excess) / 2)
     if len(excess) < 3:
@@ -358,7 +327,7 @@ def _alike(excess: np.ndarray, freedom: np.ndarray) -> float:
 
 
 def variance_factor(seeds: float | np.ndarray, ratio: float = 0.0) -> float | np.ndarray:
-    """Return the factor from the variance between splits to that of a mean over `seeds` splits.
+    """Return the variance of a mean over `seeds` splits, in variances between splits.
 
     `ratio` is query cells over train cells, 0 for these cells.
     """
@@ -376,8 +345,7 @@ def detectable(
 ) -> float | np.ndarray:
     """Return the difference detected with a probability of 0.8, at 5 % over all tests (Bonferroni).
 
-    The noncentral t is taken as normal, with mean and variance of an estimated standard deviation,
-    corrected for its median below the truth.
+    The noncentral t is taken as normal, corrected for the median of an estimated error.
     """
     quantile = stdtrit(degrees, 1 - (1 - LEVEL) / 2 / tests)
     spread = np.sqrt(1 + quantile**2 / (2 * degrees))
@@ -398,8 +366,6 @@ def seeds_needed(
         Degrees of freedom of that variance for each split beyond the first.
     ratio
         Query cells over train cells.
-    tests
-        As of :func:`detectable`.
     """
     seeds = np.arange(2, MOST_SEEDS + 1)
     errors = np.sqrt(variance * variance_factor(seeds, ratio))

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.stats.common import LEVEL, NO_INTERVAL, pooled
 from mosaicbench.stats.intervals import over_datasets
 from mosaicbench.stats.means import complete_seed_means
-
-if TYPE_CHECKING:
-    from mosaicbench.catalog.run_metadata import RunMetadata
 
 RANK_COLUMNS = ["scenario", "metric", "run", "rank", "low", "high", "interval", "ranked"]
 RANK_COLUMNS += ["datasets", "blocks", "of_blocks", "critical_difference", "note"]
@@ -25,17 +22,16 @@ def ranks(
 ) -> pd.DataFrame:
     """Rank models and baselines within each dataset and seed, and average.
 
-    Only runs with a value for every dataset and seed are ranked, among themselves, so that no rank
-    depends on absent runs; the others are listed without one. Ties share the mean rank. Datasets
-    that are `simulated` are left out, unless all are.
+    Only runs with a value for every dataset and seed are ranked, among themselves; the others are
+    listed without a rank. Ties share the mean rank. `simulated` datasets are left out, unless all
+    are.
 
     Returns
     -------
     pandas.DataFrame
         A row per scenario, metric and run, columns `RANK_COLUMNS`. `rank` is the mean over datasets
-        of the mean over seeds, 1 is best, with a t interval over seeds, of these datasets.
-        `critical_difference` is Nemenyi's at 5 % with datasets as blocks (Demšar 2006), NA where
-        there are fewer than two.
+        of the mean over seeds, 1 is best, with a t interval over seeds. `critical_difference` is
+        Nemenyi's at 5 % with datasets as blocks (Demšar 2006), NA with fewer than two.
     """
     rows = []
     means = pooled(run_metadata.competing(complete_seed_means(scores)), simulated)
@@ -49,32 +45,30 @@ def ranks(
             ranked = ranked.iloc[:, :0]
         ranked = ranked.rank(axis="columns", ascending=run_metadata.sign(metric) < 0)
         mean_ranks = _mean_ranks(ranked)
+        of_all = {
+            "scenario": scenario,
+            "metric": metric,
+            "of_blocks": len(table),
+            "datasets": table.index.get_level_values("dataset").nunique(),
+            "ranked": ranked.shape[1],
+        }
         for run in table:
-            row = {
-                "scenario": scenario,
-                "metric": metric,
-                "run": run,
-                "blocks": int(table[run].notna().sum()),
-                "of_blocks": len(table),
-                "datasets": table.index.get_level_values("dataset").nunique(),
-                "ranked": ranked.shape[1],
-                "note": "" if run in ranked else _reason(table[run]),
-            }
-            rows.append(row | mean_ranks.get(run, {"interval": NO_INTERVAL}))
+            row = {"run": run, "blocks": int(table[run].notna().sum())} | of_all
+            unranked = {"interval": NO_INTERVAL, "note": _reason(table[run])}
+            rows.append(row | mean_ranks.get(run, unranked))
     return pd.DataFrame(rows, columns=RANK_COLUMNS)
 
 
 def _mean_ranks(ranked: pd.DataFrame) -> dict[str, dict]:
-    """Return run -> mean rank, interval and critical difference."""
     if ranked.empty:
         return {}
     groups = ranked.groupby(level="dataset", sort=False)
     by_dataset = {dataset: part.to_numpy() for dataset, part in groups}  # (seeds, runs)
-    mean = np.mean([x.mean(axis=0) for x in by_dataset.values()], axis=0)
     low, high, interval = over_datasets(by_dataset)
     several = len(by_dataset) > 1
     difference = critical_difference(ranked.shape[1], len(by_dataset)) if several else np.nan
-    of_all = {"interval": interval, "critical_difference": difference}
+    of_all = {"interval": interval, "critical_difference": difference, "note": ""}
+    mean = np.mean([x.mean(axis=0) for x in by_dataset.values()], axis=0)
     return {
         run: {"rank": mean[i], "low": low[i], "high": high[i]} | of_all
         for i, run in enumerate(ranked)
@@ -82,11 +76,8 @@ def _mean_ranks(ranked: pd.DataFrame) -> dict[str, dict]:
 
 
 def _reason(values: pd.Series) -> str:
-    """Return why a run is not ranked."""
-    missing = values[values.isna()].index
-    if not len(missing):
-        return "nothing to rank against"
-    return "no value for " + ", ".join(f"{dataset} seed {seed}" for dataset, seed in missing)
+    missing = [f"{dataset} seed {seed}" for dataset, seed in values[values.isna()].index]
+    return "no value for " + ", ".join(missing) if missing else "nothing to rank against"
 
 
 @cache

@@ -10,8 +10,7 @@ import pandas as pd
 from mosaicbench.stats.common import joined
 
 ALL_PHASES = "all"
-MEASURES = ["seconds", "cpu_seconds", "host_mb", "device_mb"]
-HOW = {measure: "max" if measure.endswith("_mb") else "sum" for measure in MEASURES}
+HOW = {"seconds": "sum", "cpu_seconds": "sum", "host_mb": "max", "device_mb": "max"}
 BEFORE_DATA = "import"  # the phase before any data are in memory
 KEYS = ["scenario", "run", "method", "phase"]
 FIT = ["dataset", "seed", "scenario", "run", "method"]
@@ -39,32 +38,28 @@ def exponents(
         Columns `COLUMNS`. The exponent is the slope of log(resource) over log(cells) by least
         squares, `last_exponent` that between the two largest datasets, where constants weigh least;
         `at_least` and `at_most` are the resources of the smallest and largest. The phase "all" has
-        the sum of a run's seconds and its most memory. A run's memory is what exceeds that of its
-        imports; that of other jobs is all they had, so read their `last_exponent`.
-        NA where fewer than two datasets have a value above 0.
+        the sum of a run's seconds and its most memory. A run's memory is beyond that of its
+        imports; a job's includes them.
     """
     of_jobs = jobs.rename(columns={"rule": "phase"}).assign(run="-", method="-", seed=0)
-    parts = [_of_group(phases, of_jobs, dict(group)) for group in sizes]
-    return joined(parts, COLUMNS).round(3)
+    return joined([_of_group(phases, of_jobs, group) for group in sizes], COLUMNS).round(3)
 
 
-def _of_group(phases: pd.DataFrame, jobs: pd.DataFrame, cells: dict[str, int]) -> pd.DataFrame:
-    """Return the exponents over one group of datasets, dataset -> number of cells."""
+def _of_group(phases: pd.DataFrame, jobs: pd.DataFrame, cells: Mapping[str, int]) -> pd.DataFrame:
     of_phases = phases[phases["dataset"].isin(cells)].copy()
     imports = of_phases[of_phases["phase"] == BEFORE_DATA].set_index(FIT)["host_mb"]
     imports = imports.reindex(pd.MultiIndex.from_frame(of_phases[FIT]))
-    of_phases["host_mb"] = of_phases["host_mb"].to_numpy() - imports.to_numpy()
+    of_phases["host_mb"] -= imports.to_numpy()
     of_fits = of_phases.groupby(FIT, sort=False).agg(HOW).reset_index().assign(phase=ALL_PHASES)
     every = pd.concat([of_phases, of_fits, jobs[jobs["dataset"].isin(cells)]])
-    long = every.melt([*FIT, "phase"], MEASURES, "measure", "value").astype({"value": float})
+    long = every.melt([*FIT, "phase"], list(HOW), "measure", "value").astype({"value": float})
     means = long.groupby(["dataset", *KEYS, "measure"], sort=False)["value"].mean()
     means = means.dropna().reset_index()
     means = means.assign(cells=means["dataset"].map(cells)).sort_values("cells", kind="stable")
     rows = []
     for names, by_size in means.groupby([*KEYS, "measure"], sort=False):
         positive = by_size[by_size["value"] > 0]
-        x = np.log(positive["cells"].to_numpy(dtype=float))
-        y = np.log(positive["value"].to_numpy())
+        x, y = np.log(positive[["cells", "value"]].to_numpy(dtype=float)).T
         slope = last = np.nan
         if len(x) > 1:
             slope = np.polyfit(x, y, 1)[0]

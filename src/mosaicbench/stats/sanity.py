@@ -5,19 +5,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.files.scores import CellScores
-from mosaicbench.stats.common import ALL, GROUPS, HEADLINE, RUN, SPLIT, half_width
+from mosaicbench.stats.common import ALL, GROUPS, HEADLINE, RUN, SPLIT, half_width, joined
 from mosaicbench.stats.intervals import cell_means
 from mosaicbench.stats.means import seed_means
 from mosaicbench.stats.overall import METRICS, ends
-
-if TYPE_CHECKING:
-    from mosaicbench.catalog.run_metadata import RunMetadata
 
 CHECK_COLUMNS = [*RUN, "check", "metric", "seeds", "message"]
 CONTROL, STOPPED, SCALES = "control", "stopped by the budget", "scales"  # names of checks
@@ -57,49 +54,34 @@ def sanity_checks(
 
     `sizes` are the train and query cells of each dataset and scenario.
     """
-    return findings_of(
-        [
-            *failed_controls(scores, run_metadata, sizes),
-            *identical_seeds(scores, run_metadata),
-            *stopped_by_budget(scores),
-            *impossible_scores(scores, run_metadata),
-            *chance_or_perfect(scores, cells, run_metadata),
-            *different_scales(scores, run_metadata),
-        ]
-    )
-
-
-def findings_of(rows: Iterable[list]) -> pd.DataFrame:
-    """Return findings as a table, columns `CHECK_COLUMNS`."""
-    return pd.DataFrame(list(rows), columns=CHECK_COLUMNS)
+    rows = [
+        *failed_controls(scores, run_metadata, sizes),
+        *identical_seeds(scores, run_metadata),
+        *stopped_by_budget(scores),
+        *impossible_scores(scores, run_metadata),
+        *chance_or_perfect(scores, cells, run_metadata),
+        *different_scales(scores, run_metadata),
+    ]
+    return pd.DataFrame(rows, columns=CHECK_COLUMNS)
 
 
 # --- what findings mean for a run ---
 
 
 def in_words(findings: pd.DataFrame, label: Callable[[str], str] = str) -> str:
-    """Return the findings of one check about one run as one sentence.
-
-    Parameters
-    ----------
-    findings
-        Rows of :func:`sanity_checks` of one run and check.
-    label
-        Metric -> its name for a reader.
-    """
+    """Return the findings of one check about one run as one sentence, with the label of metrics."""
+    first, labels = findings.iloc[0], findings["metric"].map(label)
     if len(findings) == 1:
-        return findings["message"].iloc[0]
-    first = findings.iloc[0]
-    names = ", ".join(label(metric) for metric in findings["metric"])
-    return f"in {len(findings)} scores ({names}); {label(first['metric'])}: {first['message']}"
+        return first["message"]
+    return f"in {len(labels)} scores ({', '.join(labels)}); {labels.iloc[0]}: {first['message']}"
 
 
 def named_by_checks(findings: pd.DataFrame) -> dict[tuple[str, str], dict[str, str]]:
     """Return (dataset, scenario) -> run -> the checks that forbid to recommend it, as text."""
     forbidding = findings[~findings["check"].isin(list(MARKS))]
     names: dict[tuple[str, str], dict[str, str]] = {}
-    for (dataset, scenario, run), of_run in forbidding.groupby(RUN, sort=False):
-        names.setdefault((dataset, scenario), {})[run] = ", ".join(of_run["check"].unique())
+    for (*split, run), checks in forbidding.groupby(RUN, sort=False)["check"]:
+        names.setdefault(tuple(split), {})[run] = ", ".join(checks.unique())
     return names
 
 
@@ -110,27 +92,22 @@ def may_win(overall: pd.DataFrame, findings: pd.DataFrame) -> pd.Series:
     be above that of the trivial control.
     """
     forbidden = named_by_checks(findings)
-
-    def may(row: pd.Series) -> bool:
+    may = []
+    for _, row in overall.iterrows():
+        above = {name for name in GROUPS if pd.notna(row[name])}
+        above -= set(str(row["not_above"]).split(", "))
         datasets = str(row["datasets"]).split(", ")
-        if any(row["run"] in forbidden.get((name, row["scenario"]), ()) for name in datasets):
-            return False
-        answered = {name for name in GROUPS if pd.notna(row[name])}
-        below = "" if pd.isna(row["not_above"]) else row["not_above"]
-        return bool(answered - set(below.split(", ")))
-
-    return pd.Series([may(row) for _, row in overall.iterrows()], index=overall.index, dtype=bool)
+        named = [row["run"] in forbidden.get((name, row["scenario"]), ()) for name in datasets]
+        may.append(bool(above) and not any(named))
+    return pd.Series(may, index=overall.index, dtype=bool)
 
 
 def signs_of(findings: pd.DataFrame) -> dict[tuple[str, str, str], str]:
     """Return (dataset, scenario, run) -> its signs of `MARKS`, also over all datasets."""
-    marking = findings[findings["check"].isin(list(MARKS))]
-    signs: dict[tuple[str, str, str], str] = {}
-    for row in marking.drop_duplicates([*RUN, "check"]).itertuples():
-        for dataset in (row.dataset, ALL):
-            key = (dataset, row.scenario, row.run)
-            signs[key] = "".join(dict.fromkeys(signs.get(key, "") + MARKS[row.check]))
-    return signs
+    signs = findings.assign(sign=findings["check"].map(MARKS)).dropna(subset="sign")
+    signs = pd.concat([signs, signs.assign(dataset=ALL)])
+    by_run = signs.drop_duplicates([*RUN, "sign"]).groupby(RUN)["sign"]
+    return {names: "".join(of_run) for names, of_run in by_run}
 
 
 # --- checks ---
@@ -143,10 +120,9 @@ def failed_controls(
 ) -> Iterator[list]:
     """Yield a finding per control and metric that is not where theory puts it.
 
-    A negative control scores the chance of the metric's card; where the card says that its answer
-    is worse than chance, it may not be better. Four standard errors around chance are allowed, of
-    as many values between 0 and 1 as there are query cells in all seeds: ``0.5 / sqrt(cells)``
-    each. The oracle scores the best value.
+    A negative control scores the chance of the metric's card, or no better if the card exempts it,
+    within four standard errors of ``0.5 / sqrt(query cells in all seeds)``. The oracle scores the
+    best value.
     """
     means = seed_means(scores).dropna(subset="value")
     for (*names, metric), group in means.groupby([*RUN, "metric"], sort=False):
@@ -157,17 +133,15 @@ def failed_controls(
 
 
 def _fault(run_metadata: RunMetadata, run: str, metric: str, value: float, allowed: float) -> str:
-    """Return what is wrong with a control's mean score, "" where nothing is."""
+    """Return what is wrong with a control's mean score, "" if nothing is."""
     method, group = run_metadata.method(run), run_metadata.group(metric)
     exempt = run_metadata.metric(metric).get("exempt_from", {})
     best, chance = run_metadata.best(metric), run_metadata.chance(metric)
     if method == "oracle" and group in OF_ORACLE and metric != NOT_OF_ORACLE:
         if "perfect_is_best" in exempt or not abs(value - best) > FROM_BEST:  # best may be NaN
             return ""
-        return (
-            f"{value:.3f}, but this control knows the solution and has to be best, {best:g}; "
-            f"{REMEDY}"
-        )
+        expected = f"knows the solution and has to be best, {best:g}"
+        return f"{value:.3f}, but this control {expected}; {REMEDY}"
     groups, scores_chance = WITHOUT_INFORMATION.get(method, ((), ""))
     if group not in groups:
         return ""
@@ -177,17 +151,14 @@ def _fault(run_metadata: RunMetadata, run: str, metric: str, value: float, allow
         place = "no better than chance"
     else:
         return ""
-    return (
-        f"{value:.3f}, but this control knows nothing of a cell and has to be {place}, {chance:g} "
-        f"(within {allowed:.3f}); {REMEDY}"
-    )
+    expected = f"knows nothing of a cell and has to be {place}, {chance:g} (within {allowed:.3f})"
+    return f"{value:.3f}, but this control {expected}; {REMEDY}"
 
 
 def identical_seeds(scores: pd.DataFrame, run_metadata: RunMetadata) -> Iterator[list]:
     """Yield a finding per set of seeds of a run with identical scores in all but resources.
 
-    Seeds draw the split, the initialisation and the minibatches. So a seed is not read, or a result
-    was copied.
+    Then a seed is not read, or a result was copied.
     """
     scored = run_metadata.competing(scores[scores["metric"] != "status"]).dropna(subset="value")
     scored = scored[scored["metric"].map(run_metadata.group) != "resources"]
@@ -199,12 +170,11 @@ def identical_seeds(scores: pd.DataFrame, run_metadata: RunMetadata) -> Iterator
             seeds_of.setdefault(results, []).append(seed)
         for results, seeds in seeds_of.items():
             if len(seeds) > 1:
-                listed = _listed(seeds)
                 message = (
-                    f"seeds {listed} gave identical values in all {len(results)} scores: is the "
-                    "seed read, was a result copied?"
+                    f"seeds {_listed(seeds)} gave identical values in all {len(results)} scores: "
+                    "is the seed read, was a result copied?"
                 )
-                yield [*names, "identical seeds", "all", listed, message]
+                yield [*names, "identical seeds", "all", _listed(seeds), message]
 
 
 def stopped_by_budget(scores: pd.DataFrame) -> Iterator[list]:
@@ -242,9 +212,8 @@ def chance_or_perfect(
 ) -> Iterator[list]:
     """Yield a finding per run and metric whose scores are perfect, or no better than chance.
 
-    "chance": in at least one seed, a headline score is indistinguishable from chance, or from the
-    strongest negative control. Where single cells have scores, the 95 % t interval over cells of
-    the mean gain must be above 0; else the seed's score must be better.
+    "chance": in at least one seed, a score is not above chance, or the strongest negative control.
+    Where single cells have scores, the 95 % t interval of their mean gain must be above 0.
     "perfect": a score is the best possible, which real data do not allow.
     """
     cells_of = {(run.dataset, run.scenario, run.run): run for run in cells}
@@ -256,8 +225,7 @@ def chance_or_perfect(
         scale = ends(table.mean(), metric, run_metadata)
         best = run_metadata.best(metric)
         for run in filter(run_metadata.competes, table):
-            values = table[run].dropna()
-            perfect = values.index[values == best]
+            perfect = table.index[table[run] == best]
             if len(perfect):
                 message = (
                     f"exactly {best:g}, the best possible: were both modalities read from one "
@@ -267,7 +235,7 @@ def chance_or_perfect(
             sides = [cells_of.get((*split, name)) for name in (run, scale["zero_is"])]
             sign = run_metadata.sign(metric)
             if seeds := _seeds_at_chance(table, run, metric, scale, sides, sign):
-                message = _at_chance(table[run], seeds, scale)
+                message = _at_chance(table[run].dropna(), seeds, scale)
                 yield [*split, run, "chance", metric, _listed(seeds), message]
 
 
@@ -279,27 +247,20 @@ def _seeds_at_chance(
     sides: list[CellScores | None],
     sign: float,
 ) -> list[int]:
-    """Return the seeds in which a run is indistinguishable from chance, or the control at 0.
+    """Return the seeds in which a run is not above chance, or the control at 0 of the `scale`.
 
-    Parameters
-    ----------
-    table
-        (seeds, runs), means over directions.
-    run, metric, scale
-        The run, the metric, and its scale by :func:`overall.ends`.
-    sides
-        The scores of single cells of the run and of the control; None where there are none.
-    sign
-        -1 where less is better.
+    `table` is (seeds, runs); `sides` are the scores of single cells of run and control, if any.
     """
     is_control = scale["zero_is"] in table
     zero = table[scale["zero_is"]] if is_control else pd.Series(scale["zero"], index=table.index)
     gains = (sign * (table[run] - zero)).dropna()
-    of_run, of_control = (cell_means(side, metric, gains.index) for side in sides)
+    of_run, of_zero = (cell_means(side, metric, gains.index) for side in sides)
+    if not is_control:
+        of_zero = zero
     seeds = []
     for seed, gain in gains.items():
-        if of_run and (of_control or not is_control):
-            by_cell = sign * (of_run[seed] - (of_control if is_control else zero)[seed])
+        if of_run and len(of_zero):
+            by_cell = sign * (of_run[seed] - of_zero[seed])
             by_cell = by_cell[~np.isnan(by_cell)]
             if len(by_cell) > 1:
                 gain = by_cell.mean() - half_width(by_cell)
@@ -309,14 +270,14 @@ def _seeds_at_chance(
 
 
 def _at_chance(values: pd.Series, seeds: list[int], scale: dict) -> str:
-    """Say that a run is at chance, in all seeds or in some; `values` are those of every seed."""
-    is_run = scale["zero_is"] not in ("chance", "")
-    zero = f"the control {scale['zero_is']}" if is_run else "chance"
-    if len(seeds) == values.notna().sum():
-        return f"{values.mean():.3f}, no better than {zero} ({scale['zero']:.3f}) in any seed"
+    zero = scale["zero_is"]
+    if zero not in ("chance", ""):
+        zero = f"the control {zero}"
+    zero = f"no better than {zero or 'chance'} ({scale['zero']:.3f})"
+    if len(seeds) == len(values):
+        return f"{values.mean():.3f}, {zero} in any seed"
     named = ", ".join(f"{seed} ({values[seed]:.3f})" for seed in seeds)
-    word = "seeds" if len(seeds) > 1 else "seed"
-    return f"no better than {zero} ({scale['zero']:.3f}) in {word} {named}"
+    return f"{zero} in {'seeds' if len(seeds) > 1 else 'seed'} {named}"
 
 
 def different_scales(scores: pd.DataFrame, run_metadata: RunMetadata) -> Iterator[list]:
@@ -336,8 +297,7 @@ def faults_of_splits(audits: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Return a row per modality of a split with a shift of scale from train to query, or a leak.
 
     "scale": in at least one seed, query values vary less than `LOW` or more than `HIGH` times as
-    much as train values. "leak": a transform was fitted on query cells, too, as the config asks for
-    with ``fit_on: all``.
+    much as train values. "leak": a transform was fitted on query cells, too.
 
     Parameters
     ----------
@@ -349,10 +309,8 @@ def faults_of_splits(audits: Iterable[pd.DataFrame]) -> pd.DataFrame:
     pandas.DataFrame
         Columns `CHECK_COLUMNS`; `run` is `EVERY_RUN`.
     """
-    audits, rows = list(audits), []
-    if not audits:
-        return findings_of(rows)
-    whole = pd.concat(audits)
+    rows = []
+    whole = joined(list(audits), [*SPLIT, "seed", "modality", "role", "what"])
     for (*split, modality), audit in whole.groupby([*SPLIT, "modality"], sort=False):
         scale = audit[audit["role"] == "scale"].set_index("seed")["what"]
         ratios = scale.str.extract(RATIO)[0].astype(float)
@@ -373,7 +331,7 @@ def faults_of_splits(audits: Iterable[pd.DataFrame]) -> pd.DataFrame:
                 "(`fit_on: all`): scores are not of new cells"
             )
             rows.append([*split, EVERY_RUN, "leak", "all", _listed(leaks["seed"]), message])
-    return findings_of(rows)
+    return pd.DataFrame(rows, columns=CHECK_COLUMNS)
 
 
 def _listed(values: Iterable[object]) -> str:

@@ -24,19 +24,17 @@ def sweep_table(
     Parameters
     ----------
     sweep
-        The config's ``report: sweep``: label, log, metrics (metric -> directions, or None for their
-        mean) and series (name -> id of a dataset, scenario or run -> value of the quantity); None
-        without one.
+        The config's ``report: sweep``, if any: label, log, metrics (metric -> directions, or None
+        for their mean) and series (name -> dataset, scenario or run -> value of the quantity).
     scores, comparison
         Columns ``files.scores.SCORE_COLUMNS`` and ``means.COMPARISON_COLUMNS``.
 
     Returns
     -------
     pandas.DataFrame
-        Columns `SWEEP_COLUMNS`. Where datasets or scenarios are swept, a line is a run and a panel
-        a series. Where runs are swept, a line is a series and a panel a split, and runs in no
-        series have no `x`. `mean`, `low` and `high` are over the seeds; a failed run has a row
-        without a value.
+        Columns `SWEEP_COLUMNS`. If datasets or scenarios are swept, a line is a run and a panel a
+        series; if runs are swept, a line is a series, a panel a split, and runs in no series have
+        no `x`. A failed run has a row without a value.
     """
     if sweep is None:
         return pd.DataFrame(columns=SWEEP_COLUMNS)
@@ -49,9 +47,7 @@ def sweep_table(
             values = values.groupby([*RUN, "seed"], as_index=False)["value"].mean()
             values = values.assign(direction=OVER_DIRECTIONS)
         else:
-            summary = comparison[
-                (comparison["metric"] == metric) & comparison["direction"].isin(directions)
-            ]
+            summary = comparison[comparison["metric"] == metric]
             values = values[values["direction"].isin(directions)]
         # A failed run needs a row for each direction that any run of its split has.
         of_split = values[[*SPLIT, "direction"]].drop_duplicates()
@@ -66,7 +62,7 @@ def sweep_table(
 
 
 def _ended(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return how each run ended with each seed; "not_applicable" only if no direction applies."""
+    """Return the status of each run and seed, "not_applicable" if no direction applies."""
     ended = scores[[*RUN, "seed", "status"]].drop_duplicates()
     several = ended.duplicated([*RUN, "seed"], keep=False)
     return ended[~several | (ended["status"] != "not_applicable")]
@@ -76,17 +72,15 @@ def _placed(runs: pd.DataFrame, series: Mapping[str, Mapping[str, float]]) -> pd
     """Return the runs with their panel, line and x, once for each of their series."""
     parts = []
     for name, values in series.items():
-        column = "run"
-        for other in ("scenario", "dataset"):
-            column = other if set(values) & set(runs[other]) else column
+        column = next((key for key in RUN if set(values) & set(runs[key])), "run")
         members = runs[runs[column].isin(list(values))]
         members = members.assign(x=members[column].map(dict(values)).astype(float))
         if column == "run":
             parts.append(members.assign(line=name, panel=_titles(members, SPLIT)))
         else:
-            fixed = [other for other in SPLIT if other != column and runs[other].nunique() > 1]
-            panels = [f"{name}, {title}" if title else name for title in _titles(members, fixed)]
-            parts.append(members.assign(line=members["run"], panel=panels))
+            fixed = [key for key in SPLIT if key != column and runs[key].nunique() > 1]
+            members = members.assign(line=members["run"], series=name)
+            parts.append(members.assign(panel=_titles(members, ["series", *fixed])))
     swept = pd.concat(parts, ignore_index=True)
     names = set().union(*series.values())
     if set(swept["run"]) & names:

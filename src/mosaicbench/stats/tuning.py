@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.files.trials import COLUMNS
 from mosaicbench.stats.common import ALL, CONTESTS, RUN, SPLIT, joined
 from mosaicbench.stats.intervals import over_datasets
 from mosaicbench.stats.means import complete_seed_means
 from mosaicbench.stats.paired import over_splits
-
-if TYPE_CHECKING:
-    from mosaicbench.catalog.run_metadata import RunMetadata
 
 TRIAL_COLUMNS = [*RUN, "seed", "trial", "status", "objective", "best_so_far"]
 TRIAL_COLUMNS += ["seconds", "cpu_seconds", "cpu_hours", "settings"]
@@ -72,71 +69,58 @@ def gains(
         Columns ``files.scores.SCORE_COLUMNS``.
     tuned
         Tuned run -> the run with the defaults.
-    run_metadata
-        Which direction of a metric is better.
 
     Returns
     -------
     pandas.DataFrame
         Columns `GAIN_COLUMNS`. `effect` is the mean over seeds of the tuned run less that of the
-        defaults, in units of the metric, with the 95 % interval of a paired t over seeds. `better`
-        is "tuned", "default" or, where the interval includes 0, "neither". Dataset "(all)" is the
-        mean over the datasets of a scenario, if several.
+        defaults, with the 95 % interval of a paired t. `better` is "tuned", "default" or, where the
+        interval includes 0, "neither". Dataset "(all)" is the mean over datasets, if several.
     """
     means = complete_seed_means(scores)
     means = means[means["metric"].isin(CONTESTS)]
-    rows, differences = [], []
+    rows = []
     for (*split, metric), group in means.groupby([*SPLIT, "metric"], sort=False):
         table = group.pivot(index="seed", columns="run", values="value")  # (seeds, runs)
         for run, against in tuned.items():
             if {run, against} <= set(table):
                 both = table[[run, against]].dropna()
-                differences.append((both[run] - both[against]).to_numpy())
-                row = dict(zip(RUN, [*split, run], strict=True)) | over_splits(differences[-1])
+                by_seed = (both[run] - both[against]).to_numpy()
+                row = dict(zip(RUN, [*split, run], strict=True)) | over_splits(by_seed)
                 row |= {"against": against, "metric": metric, "seeds": len(both)}
-                rows.append(row | {"tuned": both[run].mean(), "default": both[against].mean()})
-    of_splits = pd.DataFrame(rows, columns=GAIN_COLUMNS)
-    table = joined([of_splits, _over_all_datasets(of_splits, differences)], GAIN_COLUMNS)
-    return table.assign(
-        better=[
-            _better(run_metadata.sign(row.metric), row.low, row.high) for row in table.itertuples()
-        ]
-    )
+                row |= {"tuned": both[run].mean(), "default": both[against].mean()}
+                rows.append(row | {"by_seed": by_seed})
+    of_splits = pd.DataFrame(rows, columns=[*GAIN_COLUMNS, "by_seed"])
+    table = joined([of_splits, _over_all_datasets(of_splits)], GAIN_COLUMNS)
+    low, high = table["low"].astype(float), table["high"].astype(float)
+    signed = table["metric"].map(run_metadata.sign).astype(float) * low
+    better = np.select([~((low > 0) | (high < 0)), signed > 0], ["neither", "tuned"], "default")
+    return table.assign(better=better.astype(object))
 
 
-def _over_all_datasets(of_splits: pd.DataFrame, differences: list[np.ndarray]) -> pd.DataFrame:
-    """Return rows over the datasets of a scenario, where at least two have the score."""
+def _over_all_datasets(of_splits: pd.DataFrame) -> pd.DataFrame:
     rows = []
     keys = ["scenario", "run", "against", "metric"]
     for names, group in of_splits.groupby(keys, sort=False):
-        by_dataset = {
-            dataset: differences[place][:, None]
-            for place, dataset in group["dataset"].items()
-            if len(differences[place])
-        }
-        if len(by_dataset) > 1:
-            low, high, interval = over_datasets(by_dataset)
-            rows.append(
-                {
-                    **dict(zip(keys, names, strict=True)),
-                    "dataset": ALL,
-                    "tuned": group["tuned"].mean(),
-                    "default": group["default"].mean(),
-                    "effect": float(np.mean([x.mean() for x in by_dataset.values()])),
-                    "low": low[0],
-                    "high": high[0],
-                    "seeds": min(map(len, by_dataset.values())),
-                    "note": interval,
-                }
-            )
+        scored = group[group["seeds"] > 0]
+        if len(scored) < 2:
+            continue
+        by_dataset = {row.dataset: row.by_seed[:, None] for row in scored.itertuples()}
+        low, high, interval = over_datasets(by_dataset)
+        rows.append(
+            dict(zip(keys, names, strict=True))
+            | {
+                "dataset": ALL,
+                "tuned": group["tuned"].mean(),
+                "default": group["default"].mean(),
+                "effect": scored["effect"].astype(float).mean(),
+                "low": low[0],
+                "high": high[0],
+                "seeds": scored["seeds"].min(),
+                "note": interval,
+            }
+        )
     return pd.DataFrame(rows, columns=GAIN_COLUMNS)
-
-
-def _better(sign: float, low: float, high: float) -> str:
-    """Return which side's score is better beyond the interval."""
-    if not (low > 0 or high < 0):
-        return "neither"
-    return "tuned" if sign * low > 0 else "default"
 
 
 def settings(searches: Sequence[tuple[Mapping, pd.DataFrame]]) -> pd.DataFrame:
@@ -174,7 +158,7 @@ def _side(default: object, value: object) -> str:
 def proposals(trials: pd.DataFrame, tuned: Mapping[str, str]) -> pd.DataFrame:
     """Return, per scenario and run, the settings that beat the defaults most, on every dataset.
 
-    Only settings that were tried on all datasets count: the same seed draws the same random ones.
+    Only settings that were tried on all datasets count.
 
     Parameters
     ----------
