@@ -1,7 +1,7 @@
-"""A method and a split become a run: one fit, or each of many, in a child process under limits of time and memory.
+"""Fit methods to splits, each in a child process under limits of time and memory.
 
-However the child ends, every run ends with valid files: one that diverged, crashed, or was stopped has no latents, and a status
-that says why.
+Every run ends with valid files. One that diverged, crashed or was stopped has no latents, and a
+status that says why.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ USER_ERROR = 2  # exit status of a child that wrote no run
 def fit_each(
     fits: Sequence[Fit], limits: Limits, *, minutes: float, checkpoint_seconds: float
 ) -> None:
-    """Fit one after the other, each in a child process of its own: whatever befalls one leaves the others alone.
+    """Fit one after the other, each in its own child process, so that a failure ends one run alone.
 
-    What their methods need is imported once, and splits that several read are read once, before the first child is forked; each
-    record has its share of those seconds, and counts all of that memory.
+    Imports, and small splits that several fits read, are loaded once before the first fork. Each
+    record has its share of those seconds, and all of that memory.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def fit_each(
 
 
 def record_failure(fits: Sequence[Fit], failure: Failure) -> None:
-    """Write the rows of runs that were killed from outside and could not write any."""
+    """Write the rows of runs that were killed from outside."""
     for fit in fits:
         fit.claim_folder()
         write_failure(fit, new_record(fit) | Meter().account() | failure)
@@ -79,13 +79,7 @@ def record_failure(fits: Sequence[Fit], failure: Failure) -> None:
 
 
 def _shared(fits: Sequence[Fit]) -> tuple[Parts, dict[str, tuple[float, float]]]:
-    """Import what the methods of several fits need, and read the parts of splits that :func:`.read_shared` names.
-
-    Returns
-    -------
-    parts, seconds
-        Of splits; a child has a copy of its own. Phase -> each fit's share of the wall-clock and CPU seconds.
-    """
+    """Return parts of splits, and phase -> each fit's share of the wall-clock and CPU seconds."""
     parts, seconds = {}, {}
 
     def import_methods() -> None:
@@ -127,7 +121,6 @@ def _fit_in_child(
 
 
 def _work(fit: Fit, record: dict, parts: Parts, meter: Meter, checkpoint_seconds: float) -> None:
-    """Fit and write the run; a method's failure becomes a status, an error of a file or of the user is left to the caller."""
     try:
         _fit(fit, record, parts, meter, checkpoint_seconds)
     except UserError as error:
@@ -138,7 +131,6 @@ def _work(fit: Fit, record: dict, parts: Parts, meter: Meter, checkpoint_seconds
 
 
 def _fit(fit: Fit, record: dict, parts: Parts, meter: Meter, checkpoint_seconds: float) -> None:
-    """Import, read and train; then write what the fit gave."""
     meter.enter("import")
     implementation = import_for(fit.module, fit.identity["method"])
     from mosaicbench.contract import offers
@@ -176,7 +168,6 @@ def _fit(fit: Fit, record: dict, parts: Parts, meter: Meter, checkpoint_seconds:
 def _end_with(
     error: Exception, fit: Fit, record: dict, meter: Meter, spent: dict[str, float] | None = None
 ) -> None:
-    """Write the row of a run that ended with an exception."""
     meter.enter(None)
     if not isinstance(error, NotApplicable):
         traceback.print_exception(error)

@@ -1,8 +1,8 @@
-"""Latents and imputed values that were computed elsewhere: from a user's file to a run's, each cell found by its name.
+"""Read latents and imputed values that another program computed, and find each cell by its name.
 
-A name is that of a row of the split, such as ``query-000012``, or the dataset's own name of the cell, such as its barcode. Names
-of the split are alike in every seed, so a file with such names has to say of which split it is: in ``uns["mosaicbench"]``, as
-the split's own files do.
+A name is that of a row of the split, such as ``query-000012``, or the dataset's name of the cell,
+such as its barcode. Rows have the same names in every seed, so a file that uses them names its split
+in ``uns["mosaicbench"]``, as the split's files do.
 """
 
 from __future__ import annotations
@@ -52,15 +52,16 @@ class Names:
             m: pd.Series(cells.obs["query_name"].astype(str), cells.obs_names)
             for m, cells in solution.mod.items()
         }
-        own = np.asarray(solution.uns.get(TRAIN_CELLS, []), dtype=str)
-        every = pd.Series(
-            [f"train-{place:06d}" for place in range(len(own))], index=own, dtype=object
-        )
+        barcodes = pd.Series(np.asarray(solution.uns[TRAIN_CELLS], dtype=str))
+        barcodes.index = [f"train-{place:06d}" for place in barcodes.index]
         measured = {m: train[m].obs_names for m in train.mod}
         if len(complete_cells(query)):
             of_query["joint"] = next(iter(of_query.values())).loc[complete_cells(solution)]
             measured["joint"] = complete_cells(train)
-        of_train = {source: _named(every, names) for source, names in measured.items()}
+        of_train = {
+            source: pd.Series(names.astype(str), barcodes[names.astype(str)].to_numpy(), object)
+            for source, names in measured.items()
+        }
         return cls(identity_of(solution), of_query, of_train)
 
     def of_source(self, path: Path, source: str) -> tuple[pd.Series, pd.Series]:
@@ -87,8 +88,8 @@ def latents_from(
     Parameters
     ----------
     path
-        An ``.h5ad``: coordinates in X; ``obs["source"]`` says the modality, or joint, which is what all are without it;
-        ``obs["cell"]``, or else the names of the rows, say the cell.
+        An ``.h5ad``: coordinates in X, the modality or "joint" (the default) in ``obs["source"]``,
+        the cell in ``obs["cell"]`` or else in the names of the rows.
     names
         Of the split.
 
@@ -186,14 +187,6 @@ def imputed_from(
     return found, remarks
 
 
-def _named(every: pd.Series, measured: pd.Index) -> pd.Series:
-    """Return own name -> name in the split of the measured train cells, in their order; an older split has no own names."""
-    if not len(every):
-        return pd.Series(measured.astype(str), index=measured.astype(str), dtype=object)
-    own = pd.Series(every.index, index=every.to_numpy())
-    return pd.Series(measured.astype(str), index=own[measured.astype(str)].to_numpy(), dtype=object)
-
-
 def _column(table: AnnData, name: str, otherwise: pd.Series) -> np.ndarray:
     return table.obs.get(name, otherwise).astype(str).to_numpy(dtype=object)
 
@@ -207,7 +200,7 @@ def _split(
     names: Names,
     uns: Mapping,
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return where the query cells and the train cells stand among `cells`, in order, and how many others there are."""
+    """Return the places of the query and the train cells in `cells`, and the number of others."""
     index = pd.Index(cells)
     if not index.is_unique:
         raise ContractError(f"{path}: {what} has the cell {index[index.duplicated()][0]!r} twice")
@@ -216,29 +209,29 @@ def _split(
     found = [
         index.get_indexer(part.to_numpy() if anonymous else part.index) for part in (query, train)
     ]
-    for part, places, told in zip((query, train), found, ("query", "train"), strict=True):
+    for part, places, subset in zip((query, train), found, ("query", "train"), strict=True):
         lacking = places < 0
-        if lacking.any() and (told == "query" or not lacking.all()):
+        if lacking.any() and (subset == "query" or not lacking.all()):
             first = int(np.argmax(lacking))
             raise ContractError(
-                f"{path}: {what} lacks {lacking.sum()} of {len(part)} {told} cells of this split, such as {part.iloc[first]!r} "
-                f"({part.index[first]!r} in the dataset); name the rows like those of {told}.h5mu, or like the dataset's cells"
-                + ("" if told == "query" else "; all train cells, or none")
+                f"{path}: {what} lacks {lacking.sum()} of {len(part)} {subset} cells of this split, such as {part.iloc[first]!r} "
+                f"({part.index[first]!r} in the dataset); name the rows like those of {subset}.h5mu, or like the dataset's cells"
+                + ("" if subset == "query" else "; all train cells, or none")
             )
     of_train = found[1][found[1] >= 0]
     return found[0], of_train, len(cells) - len(found[0]) - len(of_train)
 
 
 def _check_place(path: Path, uns: Mapping, place: dict[str, object], *, needed: bool) -> None:
-    """Refuse a file that says another split about itself, or, where names are those of a split, none."""
-    told = uns.get(KEY, {})
-    if needed and not set(OF_SPLIT) <= set(told):
+    """Refuse a file of another split, or one with names of rows that names no split."""
+    given = uns.get(KEY, {})
+    if needed and not set(OF_SPLIT) <= set(given):
         raise ContractError(
             f"{path}: its cells are named like query-000000, as in every seed; say of which split they are: copy "
             f'uns["{KEY}"] of the query.h5mu that was read, or name the cells as the dataset does'
         )
     for key, wanted in place.items():
-        if key in told and str(told[key]) != str(wanted):
+        if key in given and str(given[key]) != str(wanted):
             raise ContractError(
-                f"{path}: it says {key} {told[key]} about itself, and this split is of {key} {wanted}"
+                f"{path}: it says {key} {given[key]} about itself, and this split is of {key} {wanted}"
             )

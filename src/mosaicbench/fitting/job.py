@@ -9,10 +9,8 @@ from uuid import uuid4
 from mosaicbench.errors import FolderTaken
 from mosaicbench.files.atomic import write_text
 
-CLAIM = (
-    ".job"  # in the run's folder while a fit is under way: the ticket of the job whose folder it is
-)
-CHECKPOINT = ".checkpoint.pt"  # in the run's folder; hidden, since it is none of a run's files
+CLAIM = ".job"  # in the run's folder during a fit: the ticket of its job
+CHECKPOINT = ".checkpoint.pt"  # in the run's folder; hidden, since a finished run has none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +20,7 @@ class Fit:
     Attributes
     ----------
     identity
-        dataset, scenario, run, method and seed: what stands in every row about this run.
+        dataset, scenario, run, method and seed, as every row of this run has them.
     module
         The dotted name of the method's module.
     hyperparameters
@@ -34,13 +32,13 @@ class Fit:
     output
         The run's folder.
     keep
-        Whether the fitted model is kept there; if it cannot be, the run's message says so.
+        Whether to keep the fitted model; if that fails, the run's message says so.
     candidate
-        Whether it is kept since it may be the best; if it cannot be, nothing is said.
+        Whether to keep it since it may be the best; if that fails, no message says so.
     licence
         Of the data, for a kept model.
     ticket
-        Tells this job from any other that may write into the same folder.
+        The id of this job, unlike that of any other that may write into the folder.
     """
 
     identity: dict

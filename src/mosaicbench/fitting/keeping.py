@@ -1,4 +1,4 @@
-"""A fitted method becomes a kept model, and a kept model a method object that embeds and imputes as it did."""
+"""Keep a fitted method as files of a model, and make a method object of such files again."""
 
 from __future__ import annotations
 
@@ -18,14 +18,8 @@ if TYPE_CHECKING:
 
     from mosaicbench.files.models import KeptModel
 
-NORMALIZATION = (
-    "mean",
-    "std",
-    "fraction",
-    "accessible",
-    "mean_if_accessible",
-    "loadings",
-)  # arrays of a `contract.Normalization`
+# Arrays of a `contract.Normalization`.
+NORMALIZATION = ("mean", "std", "fraction", "accessible", "mean_if_accessible", "loadings")
 
 
 def keep(
@@ -110,7 +104,7 @@ def revived(kept: KeptModel, implementation: Implementation) -> object:
 
 
 def outline(kept: KeptModel) -> Split:
-    """Return the train cells that a model was fitted to as their split without values: every value is 0, and takes no memory."""
+    """Return the split that a model was fitted to, without values: all are 0 and take no memory."""
     facts, held = kept.facts["modalities"], kept.split
     features = {name: int(held[f"{name}/mean"].shape[0]) for name in facts}
     uses, blocks = kept.facts["card"]["inputs"], []
@@ -132,13 +126,11 @@ def outline(kept: KeptModel) -> Split:
 
 
 def _learned(method: object) -> dict[str, object]:
-    """Return what a method holds beside its hyperparameters."""
     fields = hyperparameters_of(method)
     return {name: value for name, value in vars(method).items() if name not in fields}
 
 
 def _facts_of(cells: object) -> dict:
-    """Return what is said of a modality: its kind, its value space, what its values were made of, the names of its features."""
     kind = cells.uns["kind"]
     values = "counts" if "counts" in cells.layers else {"rna": "lognorm"}.get(kind, "continuous")
     facts = {
@@ -154,7 +146,7 @@ def _facts_of(cells: object) -> dict:
 
 
 def _transform_of(cells: object) -> dict[str, np.ndarray]:
-    """Return what a modality's transform learned from the train cells, and what leads from its counts to values."""
+    """Return the fitted transform of a modality, and what turns its counts into values."""
     from mosaicbench.files.splits import normalization_of
 
     arrays = {"mean": cells.uns["mean"], "std": cells.uns["std"]}
@@ -174,7 +166,6 @@ def _transform_of(cells: object) -> dict[str, np.ndarray]:
 
 
 def _outline_of(split: Split) -> dict[str, np.ndarray]:
-    """Return names, types, batches and observed modalities of the train cells, block after block, and the links."""
     names, types, batches, shown = (
         np.concatenate(parts) for parts in zip(*map(_told, split.blocks), strict=True)
     )
@@ -192,7 +183,6 @@ def _told(block: Cells) -> tuple[np.ndarray, ...]:
 
 
 def _latents_of(latents: dict, split: Split) -> dict[str, np.ndarray]:
-    """Return the train cells' latents of every source, and the types of these cells."""
     types = {
         name: label
         for block in split.blocks
@@ -211,7 +201,7 @@ def _latents_of(latents: dict, split: Split) -> dict[str, np.ndarray]:
 def _patterns(
     held: dict[str, np.ndarray], modalities: list[str]
 ) -> list[tuple[list[str], np.ndarray]]:
-    """Return the modalities of each block, and where its cells stand; the blocks in their order."""
+    """Return the modalities and the places of the cells of each block."""
     found = dict.fromkeys(held["pattern"].tolist())
     shown = [[name for name in modalities if name in pattern.split("+")] for pattern in found]
     return [

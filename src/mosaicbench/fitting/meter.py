@@ -1,7 +1,7 @@
-"""What a run costs: seconds and memory of each of its phases, measured while it runs, also when it does not end by itself.
+"""Measure seconds and memory of each phase of a run, also of a run that is killed.
 
-The process that works says which phase it is in; the one that watches it looks at the memory of its whole tree of processes.
-Both write into memory that they share, so that the watcher can tell what a run had cost when it had to be killed.
+The working process names its phase; the watching one reads the memory of the tree of processes. Both
+write into shared memory, so that the watcher has the costs of a run that it killed.
 """
 
 from __future__ import annotations
@@ -151,6 +151,5 @@ class Meter:
 
 
 def _torch_on_gpu() -> object | None:
-    """Return torch where it is loaded and computes on a GPU."""
     torch = sys.modules.get("torch")
     return torch if torch is not None and torch.cuda.is_available() else None

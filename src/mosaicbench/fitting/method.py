@@ -19,14 +19,14 @@ class Implementation:
 
 
 def import_for(module: str, name: str) -> Implementation:
-    """Import what a fit needs, which takes longer than a short one's fit, and return the method."""
+    """Import what a fit needs, and return the method."""
     for needed in ("mosaicbench.files.splits", "mosaicbench.files.runs", "mudata"):
         importlib.import_module(needed)
     return implementation(module, name)
 
 
 def implementation(module: str, name: str) -> Implementation:
-    """Import the module of a method and return the class that is in the place of its card, with that card.
+    """Import a method's module and return its class and card: the n-th class has the n-th card.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a fit reads and what it writes: a method object and its cells from a split's files, a run's files from both."""
+"""Read the cells of a split that a method may see, and write the files of a run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DRAWS, DRAWN_CELLS, DRAWN_FEATURES = 39, 200, 32
 
 SMALL = (
     2**26
-)  # bytes of files of splits that are read for several fits at once, and stay in memory until the last has ended
+)  # bytes of files that are read once for several fits, and stay in memory until the last
 
 Parts = Mapping[Path, "MuData"]  # train or query cells by their file
 
@@ -65,7 +65,7 @@ class MethodOnSplit:
         return {"train": self.train.n_obs, "query": self.query.n_obs}
 
     def shown_cells(self, subset: str, source: str) -> Cells:
-        """Return train or query cells of one modality, or, of the source joint, those that have all; labels of query cells never."""
+        """Return train or query cells of a modality, or those with all ("joint"); query cells have no labels."""
         from mosaicbench.files.splits import as_cells, complete_cells
 
         part, joint = getattr(self, subset), source == "joint"
@@ -81,7 +81,7 @@ class MethodOnSplit:
 
 
 def read_shared(fits: Sequence[Fit]) -> Parts:
-    """Return the train and the query cells that more than one fit reads; none, if their files are not small."""
+    """Return the cells that more than one fit reads, {} if their files are not small."""
     from mosaicbench.files.splits import read_split
 
     readers = Counter(
@@ -96,7 +96,7 @@ def read_shared(fits: Sequence[Fit]) -> Parts:
 def open_split(
     implementation: Implementation, fit: Fit, parts: Parts = MappingProxyType({})
 ) -> MethodOnSplit:
-    """Make a method object and read what it may see, but for those parts that have been read."""
+    """Make a method object and read what it may see; `parts` have been read."""
     from mosaicbench.files.splits import as_truth, identity_of, read_split
 
     method, uses = implementation.create(**fit.hyperparameters), implementation.card["inputs"]
@@ -116,9 +116,9 @@ def open_split(
 
 
 def _check_pairing(train: MuData, card: dict) -> None:
-    """Refuse a natural scenario whose cells are paired in a way that the method does not handle.
+    """Refuse a natural scenario with a pairing that the method does not handle.
 
-    What cells share is known only once a dataset is there, so the config could not say it.
+    The config cannot: only the dataset shows which cells share modalities.
     """
     from mosaicbench.files._h5 import KEY
 
@@ -135,12 +135,11 @@ def _check_pairing(train: MuData, card: dict) -> None:
 
 
 def _without_partners(fitted: MethodOnSplit) -> list[str]:
-    """Return what the cells of a split do not allow, whatever the method, and why."""
     from mosaicbench.files._h5 import KEY
     from mosaicbench.files.splits import complete_cells
 
-    told = fitted.train.uns[KEY]
-    apart = ", ".join(told.get("without_partners", ()))
+    pairing = fitted.train.uns[KEY]
+    apart = ", ".join(pairing.get("without_partners", ()))
     remarks = (
         [
             f"no query cell has both {apart}: scores that need partners are not applicable between them"
@@ -148,7 +147,7 @@ def _without_partners(fitted: MethodOnSplit) -> list[str]:
         if apart
         else []
     )
-    if "pairing" in told and "joint" in fitted.gives and not len(complete_cells(fitted.query)):
+    if "pairing" in pairing and "joint" in fitted.gives and not len(complete_cells(fitted.query)):
         remarks.append("no joint latents: no query cell has all modalities")
     return remarks
 
@@ -230,7 +229,6 @@ def _write_files(fit: Fit, latents: AnnData, imputed: Modalities, history: Histo
 
 
 def _keep(fitted: MethodOnSplit, fit: Fit, latents: dict) -> list[str]:
-    """Keep the fitted model in the run's folder; return, as a remark, why it cannot be."""
     from mosaicbench.fitting.keeping import keep
 
     try:
@@ -249,7 +247,7 @@ def _keep(fitted: MethodOnSplit, fit: Fit, latents: dict) -> list[str]:
 
 
 def write_failure(fit: Fit, record: dict) -> None:
-    """Write the files of a run that gave nothing, and remove what a killed one was writing.
+    """Write the files of a run without results, and remove what a killed one was writing.
 
     Raises
     ------
@@ -273,7 +271,7 @@ def remove_partial(output: Path) -> None:
 
 
 def embedded(fitted: MethodOnSplit) -> tuple[dict, list[str]]:
-    """Return (source, subset) -> (names, latents), and why a source is not there though the card gives it."""
+    """Return (source, subset) -> (names, latents), and why sources of the card are missing."""
     from mosaicbench.files.splits import complete_cells
 
     latents, refused = {}, {}
@@ -295,7 +293,7 @@ def embedded(fitted: MethodOnSplit) -> tuple[dict, list[str]]:
 
 
 def _embed_private(fitted: MethodOnSplit) -> dict[tuple[str, str], np.ndarray]:
-    """Return (modality, subset) -> private latents of the cells that `embedded` embeds, in their order; {} if without width."""
+    """Return (modality, subset) -> private latents in the order of `embedded`; {} if their width is 0."""
     private = {
         (modality, subset): fitted.method.embed_private(fitted.shown_cells(subset, modality))
         for subset, part in (("train", fitted.train), ("query", fitted.query))
@@ -305,7 +303,6 @@ def _embed_private(fitted: MethodOnSplit) -> dict[tuple[str, str], np.ndarray]:
 
 
 def _predict(fitted: MethodOnSplit, latents: dict) -> dict[tuple[str, str], np.ndarray]:
-    """Return (source, "query") -> the cell types that the method predicts for the query cells that `embedded` embeds."""
     return {
         (source, subset): fitted.method.predict(fitted.shown_cells(subset, source))
         for source, subset in latents
@@ -314,7 +311,6 @@ def _predict(fitted: MethodOnSplit, latents: dict) -> dict[tuple[str, str], np.n
 
 
 def _impute(fitted: MethodOnSplit) -> tuple[dict, list[str]]:
-    """Return (source, target) -> (names, standardised values), and why a direction between two modalities is not there."""
     imputed, left_out = {}, []
     for source, target in permutations(fitted.query.mod, 2):
         cells = fitted.shown_cells("query", source)
@@ -326,10 +322,7 @@ def _impute(fitted: MethodOnSplit) -> tuple[dict, list[str]]:
 
 
 def _draw(fitted: MethodOnSplit, imputed: dict, seed: int) -> dict[tuple[str, str], Draws]:
-    """Return (source, target) -> draws of each direction that is imputed, of the same cells and features for every method.
-
-    The seed of the split decides which cells of a source, and which features of a target, are drawn of.
-    """
+    """Return (source, target) -> draws; the seed of the split alone chooses cells and features."""
     import numpy as np
 
     from mosaicbench.files.runs import Draws

@@ -1,4 +1,4 @@
-"""A forked child process under limits of time and memory, and why it ended."""
+"""Run a child process under limits of time and memory, and say why it ended."""
 
 from __future__ import annotations
 
@@ -21,10 +21,8 @@ from mosaicbench.fitting.meter import Meter
 POLL_SECONDS = 0.2
 PR_SET_PDEATHSIG = 1  # prctl(2): the signal that the kernel sends this process when its parent dies
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
-KEPT_BYTES, LARGEST_KEPT = (
-    2**29,
-    2**25,
-)  # freed memory that a fit keeps; the largest array taken from it, as glibc allows
+KEPT_BYTES = 2**29  # of freed memory that a fit keeps
+LARGEST_KEPT = 2**25  # the largest array that is taken from it, as glibc allows
 
 Failure = dict[str, str]  # "status" and "message", as a run's record has them
 
@@ -32,9 +30,9 @@ Failure = dict[str, str]  # "status" and "message", as a run's record has them
 def run_in_child(
     work: Callable[[], None], meter: Meter, limits: Limits
 ) -> tuple[int, Failure | None]:
-    """Call `work` in a forked child; return the child's exit status, and the failure of one that did not end well.
+    """Call `work` in a forked child; return its exit status, and why it failed, if it did.
 
-    The child dies with this process, however this one ends. Where no time is left, none is started. Call this from a process in
+    The child dies with this process. Without minutes none is started. Call this from a process in
     which no library has started threads, as the command line does.
     """
     if limits.minutes <= 0:
@@ -53,7 +51,6 @@ def run_in_child(
 
 
 def _work_while_parent_lives(work: Callable[[], None], parent: int) -> None:
-    """Call `work` in this forked child of the process `parent`; die when that one has died."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     else:
@@ -65,7 +62,7 @@ def _work_while_parent_lives(work: Callable[[], None], parent: int) -> None:
 
 
 def _keep_freed_memory() -> None:
-    """Let a training step use the memory of the step before, instead of giving it back and asking anew, where glibc is used."""
+    """Have glibc keep the memory of a training step for the next one."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
@@ -73,7 +70,7 @@ def _keep_freed_memory() -> None:
 
 
 def _die_without(parent: int) -> None:
-    """End this process soon after `parent` has ended; for systems whose kernel does not."""
+    """End this process soon after `parent` has ended, where no kernel does."""
     while os.getppid() == parent:
         time.sleep(POLL_SECONDS)
     os._exit(1)
@@ -112,11 +109,9 @@ def failure_of_exit(code: int) -> Failure | None:
             "killed by the operating system, which does this when the machine's memory is full"
         )
         return {"status": "out_of_memory", "message": message}
-    return (
-        None
-        if code == 0
-        else {"status": "crashed", "message": f"the process ended with exit status {code}"}
-    )
+    if code == 0:
+        return None
+    return {"status": "crashed", "message": f"the process ended with exit status {code}"}
 
 
 def failure_of_exception(error: Exception) -> Failure:

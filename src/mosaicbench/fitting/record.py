@@ -1,4 +1,4 @@
-"""What is known of a fit before it starts: its record so far, and what decides its result."""
+"""The record of a fit before it starts, and a digest of what decides its result."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def new_record(fit: Fit) -> dict:
 
 
 def decisive(fit: Fit, method: object) -> dict:
-    """Return what decides the result of a training, but for the data: what is asked for, the code, and what computes."""
+    """Return what decides the result of a training besides the data."""
     code = code_hash.of("mosaicbench.fitting.attempt", fit.module)
     return {
         "method": [fit.module, fit.identity["method"]],
@@ -78,7 +78,6 @@ def threads() -> int:
 
 @cache
 def _hardware() -> dict:
-    """Return what this machine is: its processor, how many cores it shows, and its memory in MB."""
     described = Path("/proc/cpuinfo")
     lines = described.read_text().splitlines() if described.exists() else []
     models = [line for line in lines if line.startswith("model name")]
@@ -106,7 +105,7 @@ def versions() -> dict[str, str]:
 
 @cache
 def git_commit() -> str:
-    """Return the commit of a checkout; "unknown" for an installed package, whatever repository its environment lies in."""
+    """Return the commit of a checkout; "unknown" for an installed package."""
     git = ["git", "-C", str(Path(__file__).parent)]
     of_this_file = [*git, "ls-files", "--error-unmatch", Path(__file__).name]
     command = [*git, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]

@@ -146,7 +146,6 @@ def _is_lsi(cells: AnnData) -> bool:
 
 
 def _places(folder: Path, names: pd.Index, wanted: pd.Series) -> np.ndarray:
-    """Return the rows of the wanted cells; the run and the solution must have the same cells."""
     places = names.get_indexer(wanted)
     if np.any(places < 0) or len(names) != len(wanted):
         raise ContractError(
@@ -187,7 +186,6 @@ def _label_subset(
 
 
 def _celltype_means(cells: AnnData) -> dict[str, np.ndarray]:
-    """Return cell type -> (features,) mean profile of its train cells."""
     x, types = values_of(cells), np.asarray(cells.obs["cell_type"], dtype=object)
     return {
         str(t): np.asarray(x[types == t].mean(axis=0), dtype=np.float32).ravel()

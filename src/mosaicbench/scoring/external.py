@@ -160,7 +160,6 @@ def _check(source: str, names: pd.Index, z: np.ndarray) -> None:
 
 
 def _column(obs: pd.DataFrame, name: str) -> np.ndarray:
-    """Return a column as text, "" where it is absent or unknown."""
     if name not in obs:
         return np.full(len(obs), "", dtype=object)
     return obs[name].astype(object).where(obs[name].notna(), "").astype(str).to_numpy(dtype=object)

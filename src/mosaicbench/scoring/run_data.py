@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from scipy import sparse
 
 NEIGHBORS = (1, 5, 15, 50)  # the grid of k in label transfer
-PRIMARY = 15  # the k of label transfer where a score does not name one
+PRIMARY = 15  # the k of label transfer of a score that names none
 LABEL_NEIGHBORS = 10  # labelled train cells that vote on the type of a query cell
 
 
@@ -153,7 +153,6 @@ class RunData:
         return self.rows.get(source, np.arange(len(self.batches)))
 
     def _of_run(self, rows: np.ndarray | None = None) -> dict[str, object]:
-        """Return the needs that the run meets for some query cells, by default all."""
         rows = np.arange(len(self.batches)) if rows is None else rows
         needs: dict[str, object] = {}
         if self.record.get("seconds"):  # an external run has none
@@ -214,7 +213,6 @@ class RunData:
         return needs
 
     def _common(self, source: str, target: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return places of common cells: among the query cells, the source's and the target's."""
         sides = self._rows(source), self._rows(target)
         return np.intersect1d(*sides, assume_unique=True, return_indices=True)
 
@@ -246,7 +244,6 @@ class RunData:
         return [pair, MetricInputs(direction, "-", from_train, self._of_run(rows), rows=rows)]
 
     def _from_train(self, source: str, latent_b: np.ndarray) -> dict[str, object]:
-        """Return labels transferred from train cells of a modality to query cells of another."""
         if not self.has_labels or not np.any(self.train_labels.get(source, "") != ""):
             return {}
         sides = self.train_latents[source], self.train_labels[source], latent_b
@@ -256,7 +253,6 @@ class RunData:
         return needs | {"transferred": by_k[PRIMARY], "transferred_cosine": by_cosine[PRIMARY]}
 
     def _of_direction(self, direction: str) -> MetricInputs:
-        """Return the inputs of an imputation: cells whose truth is known."""
         source, target = direction.split("->")
         both, in_source, in_target = self._common(source, target)
         needs: dict[str, object] = {
@@ -287,7 +283,6 @@ class RunData:
         return MetricInputs(direction, self.normalizations[target], needs, of_run, names, rows)
 
     def _of_draws(self, direction: str) -> MetricInputs:
-        """Return the inputs of draws of an imputation: sampled cells whose truth is known."""
         drawn, (source, target) = self.drawn[direction], direction.split("->")
         rows, of_target = self._rows(source)[drawn.rows], self._rows(target)
         known = np.isin(rows, of_target)
@@ -305,7 +300,6 @@ class RunData:
 
 
 def _at(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return some rows in order, without a copy where they are all."""
     return values if len(rows) == values.shape[0] else values[rows]
 
 
@@ -317,8 +311,6 @@ def _transferred(
     ks: Sequence[int],
     **options: object,
 ) -> dict[int, Callable[[], np.ndarray]]:
-    """Return k -> a function that returns transferred labels; the first call computes all."""
-
     @cache
     def transferred() -> dict[int, np.ndarray]:
         from mosaicbench.metrics._nearest import transfer_each  # compiles when it is imported

@@ -115,7 +115,6 @@ def ask(metric: str, beside: str = "", /, **needs: object) -> float:
 def _suited(
     run_data: RunData, metrics: Collection[str], beside: str = ""
 ) -> Iterator[tuple[MetricInputs, str]]:
-    """Yield inputs with each metric that they suit, or that has a function `beside` which they suit."""
     having = [name for name in metrics if not beside or catalog.stands_beside(name, beside)]
     needs = {name: catalog.parameters("metrics", name, beside) for name in having}
     for inputs in run_data.metric_inputs:
@@ -125,7 +124,6 @@ def _suited(
 def _defined(
     run_data: RunData, metrics: Collection[str], beside: str
 ) -> Iterator[tuple[MetricInputs, str, np.ndarray]]:
-    """Yield the values of functions beside metrics, where they are defined."""
     for inputs, metric in _suited(run_data, metrics, beside):
         with suppress(Undefined):
             yield inputs, metric, np.asarray(_called(metric, inputs, beside))
@@ -138,7 +136,6 @@ def _called(metric: str, inputs: MetricInputs, beside: str = "") -> object:
 
 
 def _value(metric: str, inputs: MetricInputs, beside: str = "") -> tuple[float, Undefined | None]:
-    """Return a score, or NaN and why it is not defined."""
     try:
         return _called(metric, inputs, beside), None
     except Undefined as reason:
