@@ -170,13 +170,3 @@ def test_a_row_of_a_job_that_the_cluster_takes_for_failed_is_written_again(
     again = attempt(4, split, tmp_path)
     assert (again["status"], again["message"]) == (first["status"], first["message"])
     assert again["status"] == "out_of_memory"
-
-
-@pytest.mark.parametrize(
-    "note", ["", "{", "[]", '{"attempt": 3}'], ids=["empty", "split", "a list", "keys missing"]
-)
-def test_a_note_of_an_attempt_that_cannot_be_read_is_started_over(split, tmp_path, capfd, note):
-    (tmp_path / "attempt.json").write_text(note)
-    assert attempt(cluster.ATTEMPTS + 1, split, tmp_path)["status"] == "ok"
-    assert "starts over" in capfd.readouterr().err
-    assert not (tmp_path / "attempt.json").exists()

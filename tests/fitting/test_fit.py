@@ -299,25 +299,6 @@ def test_a_checkpoint_of_another_run_is_not_taken(dataset, paired, interrupted, 
 # --- one job, one folder ---
 
 
-def test_a_training_dies_with_the_process_that_started_it(paired, tmp_path):
-    run = multiprocessing.get_context("fork").Process(
-        target=fit_run, args=[paired, tmp_path], kwargs={"hyperparameters": LONG}
-    )
-    run.start()
-    (child,) = wait_for(lambda: psutil.Process(run.pid).children(recursive=True))
-    os.kill(run.pid, signal.SIGKILL)
-    run.join()
-    wait_for(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
-
-
-def wait_for(happens, *, seconds=20):
-    end = time.monotonic() + seconds
-    while not (value := happens()):
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
-    return value
-
-
 def test_a_job_whose_folder_another_one_has_taken_writes_nothing(paired, tmp_path, monkeypatch):
     """Another job claims the folder while this one embeds."""
     from mosaicbench.fitting import outputs as fitting_outputs

@@ -96,16 +96,8 @@ def elsewhere(tmp_path):
 
 def test_from_another_folder(home, elsewhere):
     before = {path for path in home.folder.rglob("*") if "__pycache__" not in path.parts}
-    there = [
-        "--snakefile",
-        home.folder / "Snakefile",
-        "--directory",
-        elsewhere,
-        "--configfile",
-        "my.yaml",
-        "--cores",
-        "2",
-    ]
+    there = ["--snakefile", home.folder / "Snakefile", "--directory", elsewhere]
+    there += ["--configfile", "my.yaml", "--cores", "2"]
     snakemake(*there, f"results/{SPLIT}", folder=elsewhere)
     for table in OF_RUNS:
         assert scores(elsewhere / "results", table) == scores(home.folder / "results", table)

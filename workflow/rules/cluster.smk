@@ -55,8 +55,7 @@ def check_cluster():
 
 
 def start_at_any_rate():
-    """Drop Snakemake's limit of jobs per second, unless a user set one: to keep it, Snakemake looks at all waiting jobs once a
-    second for every job that has ended, hundreds of times a second in a long run."""
+    """Drop Snakemake's limit of jobs per second: for every job that has ended, it looks at all waiting jobs once a second."""
     limiter = getattr(workflow.scheduler, "job_rate_limiter", None)
     if limiter is not None and (limiter.max_jobs, limiter.timespan) == USUAL_RATE:
         workflow.scheduler.job_rate_limiter = None
