@@ -23,6 +23,7 @@ from mosaicbench.files.splits import complete_cells, feature_names, identity_of
 if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
+    from scipy import sparse
 
 TRAIN_CELLS = "train_cells"  # of the solution's uns: the dataset's own names of the cells train-000000, train-000001, ...
 
@@ -102,13 +103,11 @@ def latents_from(
 
     table = read_h5(path, anndata.read_h5ad)
     if table.X is None or not table.n_obs:
-        raise ContractError(
-            f"{path}: {'there is no row' if table.X is not None else 'X is empty; put the coordinates there'}"
-        )
-    z = np.asarray(table.X.todense() if hasattr(table.X, "todense") else table.X, dtype=np.float32)
+        raise ContractError(f"{path}: X is empty; put a row of coordinates there for each cell")
+    z = _dense(table.X)
     cells = _column(table, "cell", pd.Series(table.obs_names, index=table.obs_names))
     sources = _column(table, "source", pd.Series("joint", index=table.obs_names))
-    found, remarks = {}, []
+    latents, remarks = {}, []
     for source in dict.fromkeys(sources):
         rows = np.flatnonzero(sources == source)
         of_query, of_train = names.of_source(path, source)
@@ -116,19 +115,16 @@ def latents_from(
         query, train, others = _split(
             path, source, cells[rows], of_query, of_train, names, table.uns
         )
-        found[source, "query"] = (of_query.to_numpy(dtype=object), z[rows[query]])
+        latents[source, "query"] = (of_query.to_numpy(dtype=object), z[rows[query]])
         if len(train):
-            found[source, "train"] = (of_train.to_numpy(dtype=object), z[rows[train]])
+            latents[source, "train"] = (of_train.to_numpy(dtype=object), z[rows[train]])
         else:
             remarks.append(
                 f"no latents of train cells of {source}, so no labels can be transferred from them"
             )
-        remarks += (
-            [f"{others} rows of {source} are of cells that this split does not show"]
-            if others
-            else []
-        )
-    return found, remarks
+        if others:
+            remarks.append(f"{others} rows of {source} are of cells that this split does not show")
+    return latents, remarks
 
 
 def imputed_from(
@@ -152,7 +148,7 @@ def imputed_from(
 
     with quiet_mudata():
         table = read_h5(path, mudata.read_h5mu)
-    found, remarks = {}, []
+    imputed, remarks = {}, []
     for direction, values in table.mod.items():
         source, _, target = direction.partition("->")
         if target not in query.mod or source not in query.mod or source == target:
@@ -175,16 +171,16 @@ def imputed_from(
             )
         cells = values.obs_names.astype(str).to_numpy(dtype=object)
         places, _, others = _split(path, direction, cells, of_query, of_train, names, table.uns)
-        x = values.X[places][:, columns]
-        x = np.asarray(x.todense() if hasattr(x, "todense") else x, dtype=np.float32)
+        x = _dense(values.X[places][:, columns])
         check_finite(path, direction, x)
-        found[source, target] = (of_query.to_numpy(dtype=object), x)
-        remarks += (
-            [f"{others} rows of {direction} are of cells that are not in the query"]
-            if others
-            else []
-        )
-    return found, remarks
+        imputed[source, target] = (of_query.to_numpy(dtype=object), x)
+        if others:
+            remarks.append(f"{others} rows of {direction} are of cells that are not in the query")
+    return imputed, remarks
+
+
+def _dense(x: np.ndarray | sparse.spmatrix) -> np.ndarray:
+    return np.asarray(x.todense() if hasattr(x, "todense") else x, dtype=np.float32)
 
 
 def _column(table: AnnData, name: str, otherwise: pd.Series) -> np.ndarray:

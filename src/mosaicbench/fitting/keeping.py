@@ -108,9 +108,12 @@ def outline(kept: KeptModel) -> Split:
     facts, held = kept.facts["modalities"], kept.split
     features = {name: int(held[f"{name}/mean"].shape[0]) for name in facts}
     uses, blocks = kept.facts["card"]["inputs"], []
-    for pattern, rows in _patterns(held, list(facts)):
+    for pattern in dict.fromkeys(held["pattern"].tolist()):
+        rows = np.flatnonzero(held["pattern"] == pattern)
         values = {
-            name: np.broadcast_to(np.float32(0), (len(rows), features[name])) for name in pattern
+            name: np.broadcast_to(np.float32(0), (len(rows), width))
+            for name, width in features.items()
+            if name in pattern.split("+")
         }
         labels = held["cell_types"][rows].astype(object) if "labels" in uses else None
         names, batches = held["names"][rows].astype(object), held["batches"][rows].astype(object)
@@ -140,9 +143,9 @@ def _facts_of(cells: object) -> dict:
         "features": list(map(str, cells.var_names)),
     }
     facts["standardised"] = bool(cells.uns.get("standardised", True))
-    return facts | (
-        {"transform": str(cells.uns["transform"])} if facts["normalization"] == "lsi" else {}
-    )
+    if facts["normalization"] == "lsi":
+        facts["transform"] = str(cells.uns["transform"])
+    return facts
 
 
 def _transform_of(cells: object) -> dict[str, np.ndarray]:
@@ -196,18 +199,6 @@ def _latents_of(latents: dict, split: Split) -> dict[str, np.ndarray]:
                 [types[name] for name in names], dtype=str
             )
     return arrays
-
-
-def _patterns(
-    held: dict[str, np.ndarray], modalities: list[str]
-) -> list[tuple[list[str], np.ndarray]]:
-    """Return the modalities and the places of the cells of each block."""
-    found = dict.fromkeys(held["pattern"].tolist())
-    shown = [[name for name in modalities if name in pattern.split("+")] for pattern in found]
-    return [
-        (names, np.flatnonzero(held["pattern"] == pattern))
-        for names, pattern in zip(shown, found, strict=True)
-    ]
 
 
 def _normalization(fact: dict, name: str, held: dict[str, np.ndarray]) -> Normalization:

@@ -21,22 +21,22 @@ LONGEST_NAME = 200  # bytes of a device's name
 
 
 def cpu_seconds_of(who: int) -> float:
-    """Return the CPU seconds of this process (``RUSAGE_SELF``), or of its children that have ended (``RUSAGE_CHILDREN``)."""
+    """Return the CPU seconds of ``RUSAGE_SELF``, or of ``RUSAGE_CHILDREN``."""
     used = resource.getrusage(who)
     return used.ru_utime + used.ru_stime
 
 
 def peak_mb_of(who: int) -> float:
-    """Return the most resident memory that this process had, or one of its children that have ended, in MB of 2^20 bytes."""
+    """Return the peak resident memory in MB (2^20 bytes), as `cpu_seconds_of`."""
     return resource.getrusage(who).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 class Meter:
     """Costs of one child process, by phase. Make it before the child is forked.
 
-    Wall-clock seconds; CPU seconds of the child and those of its own children that have ended; GPU seconds are those of a phase
-    in which the child computes on a GPU, busy or not, since nobody else can have it meanwhile. Host memory is the largest
-    resident sum over the tree of processes that was seen, device memory the most that torch had allocated.
+    Wall-clock seconds; CPU seconds of the child and of its children that have ended; GPU seconds of
+    phases that compute on a GPU, busy or not. Host memory is the largest resident sum over the tree
+    of processes, device memory the most that torch had allocated.
     """
 
     def __init__(self):

@@ -140,13 +140,11 @@ def _without_partners(fitted: MethodOnSplit) -> list[str]:
 
     pairing = fitted.train.uns[KEY]
     apart = ", ".join(pairing.get("without_partners", ()))
-    remarks = (
-        [
+    remarks = []
+    if apart:
+        remarks.append(
             f"no query cell has both {apart}: scores that need partners are not applicable between them"
-        ]
-        if apart
-        else []
-    )
+        )
     if "pairing" in pairing and "joint" in fitted.gives and not len(complete_cells(fitted.query)):
         remarks.append("no joint latents: no query cell has all modalities")
     return remarks
@@ -181,11 +179,8 @@ def write_outputs(meter: Meter, fitted: MethodOnSplit, history: History, fit: Fi
     imputed, no_values = _impute(fitted) if "impute" in fitted.gives else ({}, [])
     meter.enter("draw" if "draws" in fitted.gives else "write")
     draws = _draw(fitted, imputed, fit.seed) if "draws" in fitted.gives else {}
-    left_out = [
-        *no_latents,
-        *no_values,
-        *_without_partners(fitted),
-    ]  # what the card gives and this split does not allow
+    # What the card gives and this split does not allow.
+    left_out = no_latents + no_values + _without_partners(fitted)
     if left_out and not latents and not imputed:
         raise NotApplicable("; ".join(left_out))
     arrays = [*(array for _, array in [*latents.values(), *imputed.values()]), *private.values()]
@@ -328,7 +323,7 @@ def _draw(fitted: MethodOnSplit, imputed: dict, seed: int) -> dict[tuple[str, st
     from mosaicbench.files.runs import Draws
     from mosaicbench.files.splits import feature_names
 
-    order, found = list(fitted.query.mod), {}
+    order, draws = list(fitted.query.mod), {}
     for source, target in imputed:
         cells = fitted.shown_cells("query", source)
         of_cells, of_features = (
@@ -340,7 +335,6 @@ def _draw(fitted: MethodOnSplit, imputed: dict, seed: int) -> dict[tuple[str, st
         )
         drawn_of = cells.take(rows)
         values = fitted.method.draw(drawn_of, target, features, DRAWS, seed)
-        found[source, target] = Draws(
-            drawn_of.names, features, np.asarray(values, dtype=np.float32)
-        )
-    return found
+        values = np.asarray(values, dtype=np.float32)
+        draws[source, target] = Draws(drawn_of.names, features, values)
+    return draws

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from functools import cache
@@ -79,13 +80,10 @@ def threads() -> int:
 @cache
 def _hardware() -> dict:
     described = Path("/proc/cpuinfo")
-    lines = described.read_text().splitlines() if described.exists() else []
-    models = [line for line in lines if line.startswith("model name")]
-    cpu = (
-        models[0].split(":", 1)[1].strip() if models else platform.processor() or platform.machine()
-    )
+    text = described.read_text() if described.exists() else ""
+    model = re.search(r"^model name\s*:\s*(.+?)\s*$", text, re.MULTILINE)
     return {
-        "cpu": cpu,
+        "cpu": model[1] if model else platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "memory_mb": round(psutil.virtual_memory().total / 2**20),
     }

@@ -13,6 +13,7 @@ import pandas as pd
 from mosaicbench.errors import ContractError
 from mosaicbench.files.runs import draws_of, latents_of, predicted_of, private_of
 from mosaicbench.files.splits import complete_cells, feature_names, places_of, said_of_cells
+from mosaicbench.metrics._checks import dense
 from mosaicbench.scoring.run_data import Drawn, RunData
 
 if TYPE_CHECKING:
@@ -125,10 +126,7 @@ def refuse_one_matrix_twice(split: Path, values: dict[str, np.ndarray | sparse.c
     """Refuse a solution whose two modalities hold the same numbers: alignment would be perfect."""
     for (name, x), (other, y) in combinations(values.items(), 2):
         if x.shape == y.shape and x.shape[1] > 1:
-            x_rows, y_rows = (
-                np.asarray(z.todense() if hasattr(z, "todense") else z).ravel()
-                for z in (x[:COMPARED_ROWS], y[:COMPARED_ROWS])
-            )
+            x_rows, y_rows = (dense(z[:COMPARED_ROWS]).ravel() for z in (x, y))
             if np.array_equal(x_rows, y_rows) or np.corrcoef(x_rows, y_rows)[0, 1] > NEARLY_EQUAL:
                 raise ContractError(
                     f"{split}/solution.h5mu: modalities {name!r} and {other!r} hold (nearly) the "

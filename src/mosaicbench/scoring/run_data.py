@@ -19,10 +19,10 @@ record, device_record, history, trained, stopping,     the run
 labels, batches, cell_cycle
 =====================================================  ==================================================
 
-A metric is left out where a need does not exist (no labels, one batch, no known factors). Where
-modalities have different query cells, a metric gets the cells that have all it compares. If no cell
-was measured in both modalities, metrics that need partners are not defined; those whose card says
-``without_partners`` compare equally many cells of each type.
+A metric is left out where a need does not exist (no labels, one batch, no known factors). It gets
+the query cells that have all it compares. If no cell was measured in both modalities, metrics that
+need partners are not defined; those with ``without_partners`` in the card compare equally many cells
+of each type.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mosaicbench.metrics._checks import dense
 from mosaicbench.scoring.metric_inputs import MetricInputs, matched_by_type, without_partners
 
 if TYPE_CHECKING:
@@ -73,8 +74,8 @@ class RunData:
     batches, labels
         (cells,) of the query cells, "" where unknown.
     rows
-        source -> (rows,) places of its rows among the query cells, ascending; only of sources that
-        lack some query cells. The same rows hold for truth, imputed values and factors.
+        source -> (rows,) ascending places of its rows, and of truth, imputed values and factors,
+        among the query cells; only of sources that lack some.
     latents
         source -> (cells, dims); rows are the source's query cells in order.
     private_latents
@@ -289,7 +290,7 @@ class RunData:
         truth = self.truth[target][np.searchsorted(of_target, rows[known])][:, drawn.columns]
         needs = {
             "draws": drawn.values[known],
-            "drawn_truth": truth.toarray() if hasattr(truth, "toarray") else truth,
+            "drawn_truth": dense(truth),
             "drawn_std": self.train_std[target][drawn.columns],
         }
         if not known.any():

@@ -1,6 +1,6 @@
 """Call every metric that applies, and the functions beside it, which score cells, features and bins.
 
-A metric's file may define functions beside that of a metric, here ``m``:
+Beside a metric ``m``, its file may define:
 
 ``m_by_cell(...)``
     (cells,) scores of single cells, NaN where a cell has none, with the metric as their mean: for
