@@ -22,6 +22,7 @@ from mosaicbench.errors import Diverged, NotApplicable, UserError
 from mosaicbench.files.runs import read_imputed, read_latents, read_record
 from mosaicbench.files.tables import read_table
 from mosaicbench.fitting.job import CHECKPOINT, CLAIM
+from mosaicbench.fitting.meter import PHASES
 from mosaicbench.workflow.layout import FILES_OF_FIT
 
 BY_HAND = {"dataset": "unnamed"}  # a fit that may be of any split and seed
@@ -164,19 +165,10 @@ def test_the_record_says_what_was_used(paired, tmp_path):
     assert record["hyperparameters"]["max_epochs"] == 2
     assert record["hyperparameters"]["latent"] == 20
     assert record["versions"]["torch"].startswith("2.")
-    assert record["hardware"]["cores"] == os.cpu_count()
     assert record["hardware"]["cpu"]
     assert record["hardware"]["memory_mb"] > record["peak_host_mb"]
     for measure in ("seconds", "cpu_seconds", "gpu_seconds", "host_mb"):
-        assert set(record[measure]) == {
-            "import",
-            "read",
-            "fit",
-            "embed",
-            "impute",
-            "draw",
-            "write",
-        }, measure
+        assert tuple(record[measure]) == PHASES, measure
     assert record["cells"] == {"train": 192, "query": 48}
     assert record["arithmetic"]["float32_matmul_precision"] == "highest"
     if record["device"] == "cpu":

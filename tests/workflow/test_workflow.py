@@ -506,23 +506,6 @@ def test_a_large_dataset_has_a_job_for_each_seed_cheap_method_and_run_to_score(b
     }
 
 
-def test_same_seed_gives_identical_scores(benchmark):
-    path = benchmark.folder / "results/runs/pbmc68k_split/paired/mmvaepp"
-    before = read_scores(path / "scores.tsv")
-    for seed in (0, 1):
-        (path / f"seed-{seed}/latents.h5ad").unlink()
-    target = "results/runs/pbmc68k_split/paired/_scores.txt"
-    assert benchmark.snakemake("--cores", "2", target).returncode == 0
-    after = read_scores(path / "scores.tsv")
-    timed = before["metric"].isin(["fit_seconds", "peak_host_mb"])
-    pd.testing.assert_frame_equal(before[~timed], after[~timed], check_exact=True)
-    seeds = [
-        group.drop(columns="seed").reset_index(drop=True)
-        for _, group in after[~timed].groupby("seed")
-    ]
-    assert not seeds[0].equals(seeds[1])
-
-
 @pytest.mark.parametrize(
     ("asked", "limited"), [((), False), (("--max-jobs-per-timespan", "7/1s"), True)]
 )
