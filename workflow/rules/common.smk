@@ -147,8 +147,14 @@ def files_of_fits(places, *files, seeds=bench.seeds):
     return jobs.files_of_fits(bench, places, *files, seeds=seeds)
 
 
+def card_of(wildcards):
+    """The card of a run's method; {} of all cheap runs together."""
+    return catalog.card("methods", bench.runs[wildcards.run].method) if wildcards.get("run") else {}
+
+
 def python_of(wildcards):
-    """The Python of a method's own environment, or that of all jobs."""
-    card = catalog.card("methods", bench.runs[wildcards.run].method) if wildcards.get("run") else {}
-    own = layout.environments() / card.get("environment", "")
-    return os.path.relpath(own / "bin/python") if "environment" in card else "python"
+    """The Python of the environment of a method, or that of all jobs."""
+    environment = card_of(wildcards).get("environment")
+    if environment is None:
+        return "python"
+    return os.path.relpath(layout.environments() / environment / "bin/python")

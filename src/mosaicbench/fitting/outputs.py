@@ -151,17 +151,17 @@ def _without_partners(fitted: MethodOnSplit) -> list[str]:
 
 
 def write_outputs(meter: Meter, fitted: MethodOnSplit, history: History, fit: Fit) -> dict:
-    """Embed and impute, write all files of a run but run.json, and return what its record says of how it went.
+    """Embed and impute, write all files of a run but run.json, and return entries of its record.
 
     Parameters
     ----------
     fit
-        What was asked for; where it says so, the model is kept.
+        The job; it says whether to keep the model.
 
     Raises
     ------
     NotApplicable
-        When the method can give nothing of what its card says.
+        When the method gives nothing of what its card says.
     Diverged
         When it gives values that are not finite.
     FolderTaken

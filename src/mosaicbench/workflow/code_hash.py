@@ -28,7 +28,7 @@ OTHERWISE = re.compile(rf"\b(?:from|import)\b[^\n]*(?:\b{PACKAGE}\b|\\$)", re.MU
 def stamp(
     folder: str | Path, command: str, modules: Sequence[str] = (), files: Sequence[str] = ()
 ) -> str:
-    """Return the file that lists the code of a command and of further modules and files, written where it changed.
+    """Return the file that lists the code of a command, modules and files; write it if it changed.
 
     The same code gives the same bytes on every machine.
 
@@ -60,7 +60,7 @@ def stamp(
 
 @cache
 def digest(file: Path) -> str:
-    """Return the SHA-256 of a file of code, as it was when this process first asked."""
+    """Return the SHA-256 of a file."""
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
