@@ -22,6 +22,7 @@ from mosaicbench.errors import Diverged, NotApplicable, UserError
 from mosaicbench.files.runs import read_imputed, read_latents, read_record
 from mosaicbench.files.tables import read_table
 from mosaicbench.fitting.job import CHECKPOINT
+from mosaicbench.fitting.meter import PHASES
 from mosaicbench.workflow.layout import FILES_OF_FIT
 
 BY_HAND = {"dataset": "unnamed"}  # a fit that may be of any split and seed
@@ -164,19 +165,10 @@ def test_the_record_says_what_was_used(paired, tmp_path):
     assert record["hyperparameters"]["max_epochs"] == 2
     assert record["hyperparameters"]["latent"] == 20
     assert record["versions"]["torch"].startswith("2.")
-    assert record["hardware"]["cores"] == os.cpu_count()
     assert record["hardware"]["cpu"]
     assert record["hardware"]["memory_mb"] > record["peak_host_mb"]
     for measure in ("seconds", "cpu_seconds", "gpu_seconds", "host_mb"):
-        assert set(record[measure]) == {
-            "import",
-            "read",
-            "fit",
-            "embed",
-            "impute",
-            "draw",
-            "write",
-        }, measure
+        assert tuple(record[measure]) == PHASES, measure
     assert record["cells"] == {"train": 192, "query": 48}
     assert record["arithmetic"]["float32_matmul_precision"] == "highest"
     if record["device"] == "cpu":
@@ -297,22 +289,3 @@ def test_a_checkpoint_of_another_run_is_not_taken(dataset, paired, interrupted, 
 
 
 # --- one job, one folder ---
-
-
-def test_a_training_dies_with_the_process_that_started_it(paired, tmp_path):
-    run = multiprocessing.get_context("fork").Process(
-        target=fit_run, args=[paired, tmp_path], kwargs={"hyperparameters": LONG}
-    )
-    run.start()
-    (child,) = wait_for(lambda: psutil.Process(run.pid).children(recursive=True))
-    os.kill(run.pid, signal.SIGKILL)
-    run.join()
-    wait_for(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
-
-
-def wait_for(happens, *, seconds=20):
-    end = time.monotonic() + seconds
-    while not (value := happens()):
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
-    return value

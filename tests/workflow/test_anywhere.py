@@ -72,6 +72,13 @@ def snakemake(*arguments, folder, python=sys.executable, **variables):
     return done.stdout + done.stderr
 
 
+def answer(*command, **environment):
+    """Return what a command prints, without any help to find the package."""
+    environment = {"PATH": os.environ["PATH"]} | environment
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return run.stdout.strip()
+
+
 def scores(results, table=SCORES):
     text = Path(results, table).read_bytes()
     assert text.count(b"\n") > 5
@@ -96,16 +103,8 @@ def elsewhere(tmp_path):
 
 def test_from_another_folder(home, elsewhere):
     before = {path for path in home.folder.rglob("*") if "__pycache__" not in path.parts}
-    there = [
-        "--snakefile",
-        home.folder / "Snakefile",
-        "--directory",
-        elsewhere,
-        "--configfile",
-        "my.yaml",
-        "--cores",
-        "2",
-    ]
+    there = ["--snakefile", home.folder / "Snakefile", "--directory", elsewhere]
+    there += ["--configfile", "my.yaml", "--cores", "2"]
     snakemake(*there, f"results/{SPLIT}", folder=elsewhere)
     for table in OF_RUNS:
         assert scores(elsewhere / "results", table) == scores(home.folder / "results", table)
@@ -125,16 +124,9 @@ def test_without_a_config_another_folder_gets_the_default_benchmark(home, tmp_pa
 def test_an_environment_of_its_own_stays_in_the_checkout_that_others_run(home, tmp_path):
     runs = {"runs": {"multivae_mvae": {}}}
     (tmp_path / "my.yaml").write_text(yaml.safe_dump(TINY | runs))
-    there = [
-        "--snakefile",
-        home.folder / "Snakefile",
-        "--configfile",
-        "my.yaml",
-        "--cores",
-        "1",
-        "--dry-run",
-    ]
-    planned = snakemake(*there, "--printshellcmds", folder=tmp_path)
+    there = ["--snakefile", home.folder / "Snakefile", "--configfile", "my.yaml"]
+    dry_run = ["--cores", "1", "--dry-run", "--printshellcmds"]
+    planned = snakemake(*there, *dry_run, folder=tmp_path)
     checkout = os.path.relpath(home.folder, tmp_path)
     pins, folder = (
         shlex.quote(f"{checkout}/{path}") for path in ("envs/peers/multivae.txt", ".venvs/multivae")
@@ -182,10 +174,8 @@ def installed(tmp_path_factory):
     subprocess.run(
         [*pip, "--python", python, "install", *offline, *wheels.glob("*.whl")], check=True
     )
-    asked = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
-    packages = Path(
-        subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
-    )
+    purelib = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    packages = Path(answer(python, "-c", purelib))
     for command in (
         ["init", "--quiet"],
         ["commit", "--quiet", "--allow-empty", "--message", "of another project"],
@@ -200,10 +190,8 @@ def installed(tmp_path_factory):
 
 def test_from_an_installed_package(home, installed, elsewhere):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    asked = [installed / "bin/python", "-c", "import mosaicbench; print(mosaicbench.__file__)"]
-    assert subprocess.run(
-        asked, cwd=elsewhere, env=environment, capture_output=True, text=True, check=True
-    ).stdout.startswith(str(installed))
+    package = "import mosaicbench; print(mosaicbench.__file__)"
+    assert answer(installed / "bin/python", "-c", package).startswith(str(installed))
     command = [installed / "bin/mosaicbench", "run", "--configfile", "my.yaml", "--cores", "2"]
     first, again = (
         subprocess.run(
@@ -234,37 +222,12 @@ def test_from_an_installed_package(home, installed, elsewhere):
 
 def test_jobs_of_an_installed_package_are_lent_nothing_but_the_package(installed):
     """As those are that run with a peer's own environment, or with conda's."""
-    project = subprocess.run(
-        [
-            installed / "bin/python",
-            "-c",
-            "from mosaicbench.workflow import layout; print(layout.project())",
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"PATH": os.environ["PATH"]},
-    ).stdout.strip()
-    found = subprocess.run(
-        [
-            sys.executable,
-            "-S",
-            "-c",
-            "import mosaicbench, mosaicbench.workflow.layout as l; print(mosaicbench.__version__, l.PACKAGE)",
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"PYTHONPATH": f"{project}/src"},
-    ).stdout.split()
-    assert found == [found[0], str(Path(project).parent)]
-    blocked = [sys.executable, "-S", "-c", "import numpy"]
-    assert (
-        subprocess.run(
-            blocked, env={"PYTHONPATH": f"{project}/src"}, capture_output=True, check=False
-        ).returncode
-        != 0
-    )
+    layout = "from mosaicbench.workflow import layout; print(layout.{})"
+    project = answer(installed / "bin/python", "-c", layout.format("project()"))
+    lent, python = {"PYTHONPATH": f"{project}/src"}, [sys.executable, "-S", "-c"]
+    assert answer(*python, layout.format("PACKAGE"), **lent) == str(Path(project).parent)
+    with pytest.raises(subprocess.CalledProcessError):
+        answer(*python, "import numpy", **lent)
 
 
 def test_as_a_module_that_is_read_from_a_repository(home, installed, tmp_path):

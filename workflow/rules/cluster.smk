@@ -9,19 +9,18 @@ def on_cluster():
 
 
 def group_on_cluster(wildcards):
-    """One submission for tables, figures and report. On one machine a group is nothing but work for Snakemake."""
+    """One submission for tables, figures and report."""
     return "report" if on_cluster() else None
 
 
 def gpus_of_fit(wildcards):
-    """One GPU for a model where this machine has one. On a cluster the profile asks for it: where jobs come from may have none."""
-    runs = [wildcards.run] if wildcards.get("run") else []
-    kinds = [catalog.card("methods", bench.runs[run].method)["kind"] for run in runs]
-    return int("model" in kinds and not on_cluster() and shutil.which("nvidia-smi") is not None)
+    """One GPU for a model where this machine has one; on a cluster the profile asks for it."""
+    has_gpu = not on_cluster() and shutil.which("nvidia-smi") is not None
+    return int(has_gpu and card_of(wildcards).get("kind") == "model")
 
 
 def number_of_attempt(wildcards, attempt):
-    """Attempts count where they ask for more each time; elsewhere the first has all, and is the last."""
+    """On one machine the first attempt has all, and is the last."""
     return attempt if on_cluster() else cluster.ATTEMPTS
 
 
@@ -30,15 +29,13 @@ def memory_of_fit(wildcards, attempt):
 
 
 def minutes_of_fits(wildcards, attempt, fits=None):
-    """As long as all seeds of a run take one after the other; all cheap runs of a split have that of one fit together."""
+    """The limit times the seeds that a job fits in turn; all cheap runs of a split have it once, together."""
     fits = fits or (1 if wildcards.get("seed") or not wildcards.get("run") else len(bench.seeds))
-    return cluster.requested_minutes(
-        bench.limits["minutes"] * fits, number_of_attempt(wildcards, attempt)
-    )
+    minutes = bench.limits["minutes"] * fits
+    return cluster.requested_minutes(minutes, number_of_attempt(wildcards, attempt))
 
 
 def minutes_of_scores(wildcards, attempt):
-    """Two minutes, and two for each run and seed."""
     split = wildcards.dataset, wildcards.scenario
     runs = 1 if wildcards.get("run") else len(jobs.runs_of_split(bench, split))
     return (2 + 2 * runs * len(bench.seeds)) * attempt
@@ -55,8 +52,7 @@ def check_cluster():
 
 
 def start_at_any_rate():
-    """Drop Snakemake's limit of jobs per second, unless a user set one: to keep it, Snakemake looks at all waiting jobs once a
-    second for every job that has ended, hundreds of times a second in a long run."""
+    """Drop Snakemake's limit of jobs per second: for every job that has ended, it looks at all waiting jobs once a second."""
     limiter = getattr(workflow.scheduler, "job_rate_limiter", None)
     if limiter is not None and (limiter.max_jobs, limiter.timespan) == USUAL_RATE:
         workflow.scheduler.job_rate_limiter = None

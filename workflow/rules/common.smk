@@ -9,7 +9,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-# The package lies beside the rules; where Snakemake reads these from a repository elsewhere, the one that is installed is taken.
+# The package beside the rules, or, where Snakemake reads these from a repository elsewhere, the installed one.
 SOURCE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1] / "src"
 if SOURCE.is_dir():
     sys.path.insert(0, str(SOURCE))
@@ -29,9 +29,7 @@ PATHVARS = {name: workflow.pathvars.get(name) for name in ("results", "resources
 try:
     for file in workflow.configfiles:
         if Path(file).suffix == ".yaml" and Path(file).is_file():
-            checking.read_yaml(
-                Path(file)
-            )  # refuses a key that is there twice; Snakemake takes the last
+            checking.read_yaml(Path(file))  # refuses a key twice; Snakemake takes the last
     bench = settings.load(config | {"pathvars": (config.get("pathvars") or {}) | PATHVARS})
 except UserError as error:
     raise WorkflowError(str(error)) from None
@@ -97,7 +95,7 @@ def outputs_of_fit(seeds):
 
 
 def any_of(names):
-    """A pattern of these names; of nothing at all where there are none."""
+    """A pattern of these names; without any, one that matches nothing."""
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
@@ -111,12 +109,12 @@ def only(places):
 
 
 def job_of(command):
-    """Return a function of the wildcards: what a command is told of a job. Where it changes, the job runs again."""
+    """Return a function of the wildcards: a command's words for a job. Where they change, the job runs again."""
     return lambda wildcards: jobs.words(command, bench, dict(wildcards.items()))
 
 
 def code_of(command):
-    """Return a function of the wildcards: the file that stands for the code of a job, and changes when it does."""
+    """Return a function of the wildcards: the file that lists the code of a job, and changes when it does."""
     return lambda wildcards: stamp(command, *jobs.code(command, bench, dict(wildcards.items())))
 
 
@@ -133,9 +131,8 @@ def record_config():
     jobs.record(bench, RESULTS)
 
 
-if (
-    not workflow.modifier.is_main_snakefile()
-):  # the workflow that uses this one has its own `onstart`
+# A workflow that uses this one has its own `onstart`.
+if not workflow.modifier.is_main_snakefile():
     record_config()
 
 stamp("tabulate", (), ())  # refuses, in one message, a results folder that cannot be written to
@@ -150,8 +147,14 @@ def files_of_fits(places, *files, seeds=bench.seeds):
     return jobs.files_of_fits(bench, places, *files, seeds=seeds)
 
 
+def card_of(wildcards):
+    """The card of a run's method; {} of all cheap runs together."""
+    return catalog.card("methods", bench.runs[wildcards.run].method) if wildcards.get("run") else {}
+
+
 def python_of(wildcards):
-    """The Python of a method's own environment, or that of all jobs."""
-    card = catalog.card("methods", bench.runs[wildcards.run].method) if wildcards.get("run") else {}
-    own = layout.environments() / card.get("environment", "")
-    return os.path.relpath(own / "bin/python") if "environment" in card else "python"
+    """The Python of the environment of a method, or that of all jobs."""
+    environment = card_of(wildcards).get("environment")
+    if environment is None:
+        return "python"
+    return os.path.relpath(layout.environments() / environment / "bin/python")

@@ -39,7 +39,7 @@ rule layout:
     message:
         "Lay out the query cells of all splits"
     shell:
-        "python -m mosaicbench layout {params.job:q}" " --threads {threads} 2> {log:q}"
+        "python -m mosaicbench layout {params.job:q} --threads {threads} 2> {log:q}"
 
 
 rule draw:

@@ -1,7 +1,8 @@
-"""Read latents and imputed values of an external run from a user's files, each cell by its name.
+"""Read latents and imputed values that another program computed, and find each cell by its name.
 
-A cell has a name in the split, such as ``query-000012``, and one in the dataset, such as its barcode. Names in the split are
-the same for every seed, so a file that uses them must name its split in ``uns["mosaicbench"]``, as the split's files do.
+A name is that of a row of the split, such as ``query-000012``, or the dataset's name of the cell,
+such as its barcode. Rows have the same names in every seed, so a file that uses them names its split
+in ``uns["mosaicbench"]``, as the split's files do.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from mosaicbench.files.splits import complete_cells, feature_names, identity_of
 if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
+    from scipy import sparse
 
-TRAIN_CELLS = "train_cells"  # key of the solution's uns: names in the dataset of train-000000, train-000001, ...
+TRAIN_CELLS = "train_cells"  # of the solution's uns: the dataset's own names of the cells train-000000, train-000001, ...
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,9 @@ class Names:
     place
         dataset, scenario and seed of the split.
     query
-        Source of latents -> each query cell's name in the dataset -> its name in the split.
+        Source of latents -> the dataset's own name of each query cell -> its name in the split.
     train
-        The same of train cells.
+        The same of the train cells that were measured in it.
     """
 
     place: dict[str, object]
@@ -46,20 +48,21 @@ class Names:
 
     @classmethod
     def of(cls, train: MuData, query: MuData, solution: MuData) -> Names:
-        """Return the names of a split's cells; "joint" is a source if some query cell has all modalities."""
+        """Return the names of a split's parts; joint is a source where query cells with all modalities are there."""
         of_query = {
             m: pd.Series(cells.obs["query_name"].astype(str), cells.obs_names)
             for m, cells in solution.mod.items()
         }
-        own = np.asarray(solution.uns.get(TRAIN_CELLS, []), dtype=str)
-        every = pd.Series(
-            [f"train-{place:06d}" for place in range(len(own))], index=own, dtype=object
-        )
+        barcodes = pd.Series(np.asarray(solution.uns[TRAIN_CELLS], dtype=str))
+        barcodes.index = [f"train-{place:06d}" for place in barcodes.index]
         measured = {m: train[m].obs_names for m in train.mod}
         if len(complete_cells(query)):
             of_query["joint"] = next(iter(of_query.values())).loc[complete_cells(solution)]
             measured["joint"] = complete_cells(train)
-        of_train = {source: _named(every, names) for source, names in measured.items()}
+        of_train = {
+            source: pd.Series(names.astype(str), barcodes[names.astype(str)].to_numpy(), object)
+            for source, names in measured.items()
+        }
         return cls(identity_of(solution), of_query, of_train)
 
     def of_source(self, path: Path, source: str) -> tuple[pd.Series, pd.Series]:
@@ -86,27 +89,25 @@ def latents_from(
     Parameters
     ----------
     path
-        An ``.h5ad``: coordinates in X; ``obs["source"]`` is the modality, or "joint" (the default);
-        ``obs["cell"]`` is the cell, by default the row's name.
+        An ``.h5ad``: coordinates in X, the modality or "joint" (the default) in ``obs["source"]``,
+        the cell in ``obs["cell"]`` or else in the names of the rows.
     names
         Of the split.
 
     Raises
     ------
     ContractError
-        When a query cell is missing or occurs twice, a value is not finite, or the file is of another split.
+        When a query cell is missing or there twice, a value is not finite, or the file is of another split.
     """
     import anndata
 
     table = read_h5(path, anndata.read_h5ad)
     if table.X is None or not table.n_obs:
-        raise ContractError(
-            f"{path}: {'there is no row' if table.X is not None else 'X is empty; put the coordinates there'}"
-        )
-    z = np.asarray(table.X.todense() if hasattr(table.X, "todense") else table.X, dtype=np.float32)
+        raise ContractError(f"{path}: X is empty; put a row of coordinates there for each cell")
+    z = _dense(table.X)
     cells = _column(table, "cell", pd.Series(table.obs_names, index=table.obs_names))
     sources = _column(table, "source", pd.Series("joint", index=table.obs_names))
-    found, remarks = {}, []
+    latents, remarks = {}, []
     for source in dict.fromkeys(sources):
         rows = np.flatnonzero(sources == source)
         of_query, of_train = names.of_source(path, source)
@@ -114,25 +115,22 @@ def latents_from(
         query, train, others = _split(
             path, source, cells[rows], of_query, of_train, names, table.uns
         )
-        found[source, "query"] = (of_query.to_numpy(dtype=object), z[rows[query]])
+        latents[source, "query"] = (of_query.to_numpy(dtype=object), z[rows[query]])
         if len(train):
-            found[source, "train"] = (of_train.to_numpy(dtype=object), z[rows[train]])
+            latents[source, "train"] = (of_train.to_numpy(dtype=object), z[rows[train]])
         else:
             remarks.append(
                 f"no latents of train cells of {source}, so no labels can be transferred from them"
             )
-        remarks += (
-            [f"{others} rows of {source} are of cells that this split does not show"]
-            if others
-            else []
-        )
-    return found, remarks
+        if others:
+            remarks.append(f"{others} rows of {source} are of cells that this split does not show")
+    return latents, remarks
 
 
 def imputed_from(
     path: Path, names: Names, query: MuData
 ) -> tuple[dict[tuple[str, str], tuple[np.ndarray, np.ndarray]], list[str]]:
-    """Return (source, target) -> (names in the split, (cells, features) in the target's normalization), and remarks.
+    """Return (source, target) -> (names in the split, (cells, features) in the target's value space), and remarks.
 
     Parameters
     ----------
@@ -144,13 +142,13 @@ def imputed_from(
     Raises
     ------
     ContractError
-        As of :func:`latents_from`; also when a feature is missing or occurs twice.
+        As of :func:`latents_from`; also when a feature is missing or there twice.
     """
     import mudata
 
     with quiet_mudata():
         table = read_h5(path, mudata.read_h5mu)
-    found, remarks = {}, []
+    imputed, remarks = {}, []
     for direction, values in table.mod.items():
         source, _, target = direction.partition("->")
         if target not in query.mod or source not in query.mod or source == target:
@@ -173,24 +171,16 @@ def imputed_from(
             )
         cells = values.obs_names.astype(str).to_numpy(dtype=object)
         places, _, others = _split(path, direction, cells, of_query, of_train, names, table.uns)
-        x = values.X[places][:, columns]
-        x = np.asarray(x.todense() if hasattr(x, "todense") else x, dtype=np.float32)
+        x = _dense(values.X[places][:, columns])
         check_finite(path, direction, x)
-        found[source, target] = (of_query.to_numpy(dtype=object), x)
-        remarks += (
-            [f"{others} rows of {direction} are of cells that are not in the query"]
-            if others
-            else []
-        )
-    return found, remarks
+        imputed[source, target] = (of_query.to_numpy(dtype=object), x)
+        if others:
+            remarks.append(f"{others} rows of {direction} are of cells that are not in the query")
+    return imputed, remarks
 
 
-def _named(every: pd.Series, measured: pd.Index) -> pd.Series:
-    """Return name in the dataset -> name in the split, of the measured train cells in order."""
-    if not len(every):
-        return pd.Series(measured.astype(str), index=measured.astype(str), dtype=object)
-    own = pd.Series(every.index, index=every.to_numpy())
-    return pd.Series(measured.astype(str), index=own[measured.astype(str)].to_numpy(), dtype=object)
+def _dense(x: np.ndarray | sparse.spmatrix) -> np.ndarray:
+    return np.asarray(x.todense() if hasattr(x, "todense") else x, dtype=np.float32)
 
 
 def _column(table: AnnData, name: str, otherwise: pd.Series) -> np.ndarray:
@@ -206,7 +196,7 @@ def _split(
     names: Names,
     uns: Mapping,
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return the positions of query and train cells among `cells`, in order, and the number of other cells."""
+    """Return the places of the query and the train cells in `cells`, and the number of others."""
     index = pd.Index(cells)
     if not index.is_unique:
         raise ContractError(f"{path}: {what} has the cell {index[index.duplicated()][0]!r} twice")
@@ -229,15 +219,15 @@ def _split(
 
 
 def _check_place(path: Path, uns: Mapping, place: dict[str, object], *, needed: bool) -> None:
-    """Refuse a file of another split, and, if `needed`, one that names no split."""
-    named = uns.get(KEY, {})
-    if needed and not set(OF_SPLIT) <= set(named):
+    """Refuse a file of another split, or one with names of rows that names no split."""
+    given = uns.get(KEY, {})
+    if needed and not set(OF_SPLIT) <= set(given):
         raise ContractError(
             f"{path}: its cells are named like query-000000, as in every seed; say of which split they are: copy "
             f'uns["{KEY}"] of the query.h5mu that was read, or name the cells as the dataset does'
         )
     for key, wanted in place.items():
-        if key in named and str(named[key]) != str(wanted):
+        if key in given and str(given[key]) != str(wanted):
             raise ContractError(
-                f"{path}: its {key} is {named[key]}, but this split's is {wanted}; give the file of this split"
+                f"{path}: it says {key} {given[key]} about itself, and this split is of {key} {wanted}"
             )

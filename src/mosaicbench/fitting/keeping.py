@@ -1,4 +1,4 @@
-"""Save a fitted method as a model, and load it: the loaded method embeds and imputes as the fitted one did."""
+"""Keep a fitted method as files of a model, and make a method object of such files again."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ def keep(
     identity: dict,
     licence: str = "",
 ) -> None:
-    """Write a fitted method, the transforms of its split, and the latents of the train cells.
+    """Write a fitted method, what its split learned from the train cells, and the train cells' latents.
 
     Parameters
     ----------
     implementation
         Its class and card.
     train
-        Its train cells.
+        The train cells that it was fitted to.
     latents
-        (source, subset) -> (names, (cells, latent)) of the run.
+        (source, subset) -> (names, (cells, latent)), as the run has them.
     identity
         dataset, scenario, run, seed.
     licence
@@ -50,14 +50,14 @@ def keep(
     Raises
     ------
     UserError
-        When the method read the solution, or has an attribute that cannot be saved.
+        When the method read the solution, or holds what no file of a model can.
     """
     from mosaicbench.files.models import KeptModel, write_model
     from mosaicbench.files.splits import as_split
 
     if "solution" in implementation.card["inputs"]:
         raise UserError(
-            f"{implementation.card['label']} reads the solution, so it has no model for other cells"
+            f"{implementation.card['label']} knows the solution, so it has no model for other cells"
         )
     state = method.state() if offers(method, "state") else described(_learned(method))
     split = as_split(train, labels=True, links="links" in implementation.card["inputs"])
@@ -81,12 +81,12 @@ def keep(
 
 
 def revived(kept: KeptModel, implementation: Implementation) -> object:
-    """Return the method object of a saved model, in its state after `fit`.
+    """Return the method object of a kept model, as it was when `fit` had returned.
 
     Raises
     ------
     UserError
-        When the model is of another version of the method.
+        When this version's method is another than the one that was kept.
     """
     try:
         method = implementation.create(**kept.facts["hyperparameters"])
@@ -97,20 +97,23 @@ def revived(kept: KeptModel, implementation: Implementation) -> object:
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         written_by = kept.facts["versions"].get("mosaicbench", "an unknown version")
         raise UserError(
-            f"the model of {kept.facts['method']!r} was saved by mosaicbench {written_by} and does not fit this version's "
+            f"the model of {kept.facts['method']!r} was kept by mosaicbench {written_by} and does not fit this version's "
             f"method ({error}); fit it again, or use that version"
         ) from error
     return method
 
 
 def outline(kept: KeptModel) -> Split:
-    """Return the split that a model was fitted to, without values: every value is 0 and takes no memory."""
+    """Return the split that a model was fitted to, without values: all are 0 and take no memory."""
     facts, held = kept.facts["modalities"], kept.split
     features = {name: int(held[f"{name}/mean"].shape[0]) for name in facts}
     uses, blocks = kept.facts["card"]["inputs"], []
-    for pattern, rows in _patterns(held, list(facts)):
+    for pattern in dict.fromkeys(held["pattern"].tolist()):
+        rows = np.flatnonzero(held["pattern"] == pattern)
         values = {
-            name: np.broadcast_to(np.float32(0), (len(rows), features[name])) for name in pattern
+            name: np.broadcast_to(np.float32(0), (len(rows), width))
+            for name, width in features.items()
+            if name in pattern.split("+")
         }
         labels = held["cell_types"][rows].astype(object) if "labels" in uses else None
         names, batches = held["names"][rows].astype(object), held["batches"][rows].astype(object)
@@ -126,13 +129,11 @@ def outline(kept: KeptModel) -> Split:
 
 
 def _learned(method: object) -> dict[str, object]:
-    """Return the attributes of a method that are no hyperparameters."""
     fields = hyperparameters_of(method)
     return {name: value for name, value in vars(method).items() if name not in fields}
 
 
 def _facts_of(cells: object) -> dict:
-    """Return a modality's kind, normalization, source of values and feature names."""
     kind = cells.uns["kind"]
     values = "counts" if "counts" in cells.layers else {"rna": "lognorm"}.get(kind, "continuous")
     facts = {
@@ -142,13 +143,13 @@ def _facts_of(cells: object) -> dict:
         "features": list(map(str, cells.var_names)),
     }
     facts["standardised"] = bool(cells.uns.get("standardised", True))
-    return facts | (
-        {"transform": str(cells.uns["transform"])} if facts["normalization"] == "lsi" else {}
-    )
+    if facts["normalization"] == "lsi":
+        facts["transform"] = str(cells.uns["transform"])
+    return facts
 
 
 def _transform_of(cells: object) -> dict[str, np.ndarray]:
-    """Return the arrays of a modality's transform."""
+    """Return the fitted transform of a modality, and what turns its counts into values."""
     from mosaicbench.files.splits import normalization_of
 
     arrays = {"mean": cells.uns["mean"], "std": cells.uns["std"]}
@@ -168,7 +169,6 @@ def _transform_of(cells: object) -> dict[str, np.ndarray]:
 
 
 def _outline_of(split: Split) -> dict[str, np.ndarray]:
-    """Return names, types, batches and measured modalities of the train cells, block by block, and the links."""
     names, types, batches, shown = (
         np.concatenate(parts) for parts in zip(*map(_columns, split.blocks), strict=True)
     )
@@ -199,18 +199,6 @@ def _latents_of(latents: dict, split: Split) -> dict[str, np.ndarray]:
                 [types[name] for name in names], dtype=str
             )
     return arrays
-
-
-def _patterns(
-    held: dict[str, np.ndarray], modalities: list[str]
-) -> list[tuple[list[str], np.ndarray]]:
-    """Return the modalities of each block and the positions of its cells."""
-    found = dict.fromkeys(held["pattern"].tolist())
-    shown = [[name for name in modalities if name in pattern.split("+")] for pattern in found]
-    return [
-        (names, np.flatnonzero(held["pattern"] == pattern))
-        for names, pattern in zip(shown, found, strict=True)
-    ]
 
 
 def _normalization(fact: dict, name: str, held: dict[str, np.ndarray]) -> Normalization:

@@ -1,7 +1,7 @@
-"""Seconds and memory of each phase of a run, measured while it runs.
+"""Measure seconds and memory of each phase of a run, also of a run that is killed.
 
-The child process says which phase it is in; its parent looks at the memory of the whole tree of processes. Both write into
-shared memory, so the parent has the measurements even of a run that was killed.
+The working process names its phase; the watching one reads the memory of the tree of processes. Both
+write into shared memory, so that the watcher has the costs of a run that it killed.
 """
 
 from __future__ import annotations
@@ -21,29 +21,30 @@ LONGEST_NAME = 200  # bytes of a device's name
 
 
 def cpu_seconds_of(who: int) -> float:
-    """Return the CPU seconds of this process (``RUSAGE_SELF``), or of its children that have ended (``RUSAGE_CHILDREN``)."""
+    """Return the CPU seconds of ``RUSAGE_SELF``, or of ``RUSAGE_CHILDREN``."""
     used = resource.getrusage(who)
     return used.ru_utime + used.ru_stime
 
 
 def peak_mb_of(who: int) -> float:
-    """Return the most resident memory that this process had, or one of its children that have ended, in MB of 2^20 bytes."""
+    """Return the peak resident memory in MB (2^20 bytes), as `cpu_seconds_of`."""
     return resource.getrusage(who).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 class Meter:
-    """Seconds and memory of one child process, by phase. Make it before the fork.
+    """Costs of one child process, by phase. Make it before the child is forked.
 
-    CPU seconds include those of the child's own children that have ended. GPU seconds are the wall-clock seconds of phases that
-    compute on a GPU, busy or not. Host memory is the largest sum of resident memory over the tree of processes; device memory
-    is the most that torch allocated.
+    Wall-clock seconds; CPU seconds of the child and of its children that have ended; GPU seconds of
+    phases that compute on a GPU, busy or not. Host memory is the largest resident sum over the tree
+    of processes, device memory the most that torch had allocated.
     """
 
     def __init__(self):
         context = multiprocessing.get_context("fork")
         self._phase = context.RawValue("i", BEFORE)
-        # When the phase began: wall-clock seconds, CPU seconds, peak memory.
-        self._entered = context.RawArray("d", 3)
+        self._entered = context.RawArray(
+            "d", 3
+        )  # when the phase began: wall-clock, CPU seconds, most memory until then
         self._measured = {measure: context.RawArray("d", len(PHASES)) for measure in MEASURES}
         self._device = context.RawArray("c", LONGEST_NAME)
         self._children_before = cpu_seconds_of(resource.RUSAGE_CHILDREN)
@@ -51,7 +52,7 @@ class Meter:
     # --- for the child ---
 
     def enter(self, phase: str | None) -> None:
-        """End the current phase, if any, and begin another; None only ends."""
+        """End the phase that the child is in, if any, and begin another; None only ends."""
         torch = _torch_on_gpu()
         cpu = cpu_seconds_of(resource.RUSAGE_SELF) + cpu_seconds_of(resource.RUSAGE_CHILDREN)
         if self._phase.value != BEFORE:
@@ -76,12 +77,12 @@ class Meter:
     # --- for the watcher ---
 
     def credit(self, phase: str, seconds: float, cpu_seconds: float) -> None:
-        """Add seconds that were spent on a phase before the fork."""
+        """Count what was spent on a phase before the child was forked."""
         self._measured["seconds"][PHASES.index(phase)] += seconds
         self._measured["cpu_seconds"][PHASES.index(phase)] += cpu_seconds
 
     def look(self, child: psutil.Process) -> float:
-        """Return and record the resident memory of the child and its descendants in MB.
+        """Return the resident memory of the child and all its descendants in MB, and remember it.
 
         Raises
         ------
@@ -98,7 +99,7 @@ class Meter:
         return used / 2**20
 
     def close(self) -> None:
-        """End the phase of a child that was killed; call it after the child has been joined."""
+        """End the phase of a child that was killed; call it when the child has been waited for."""
         if self._phase.value != BEFORE:
             self._close(cpu_seconds_of(resource.RUSAGE_CHILDREN) - self._children_before)
             self._phase.value = BEFORE
@@ -106,12 +107,12 @@ class Meter:
     # --- for either ---
 
     def account(self, earlier: dict[str, float] | None = None) -> dict:
-        """Return the measurements for a run's record.
+        """Return what a run's record says of its costs.
 
         Parameters
         ----------
         earlier
-            "seconds" and "cpu_seconds" of the training before it was resumed; they count to the fit.
+            "seconds" and "cpu_seconds" of the training before it was resumed; they count as part of the fit.
 
         Returns
         -------
@@ -150,6 +151,5 @@ class Meter:
 
 
 def _torch_on_gpu() -> object | None:
-    """Return torch where it is loaded and computes on a GPU."""
     torch = sys.modules.get("torch")
     return torch if torch is not None and torch.cuda.is_available() else None

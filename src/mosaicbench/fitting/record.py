@@ -1,4 +1,4 @@
-"""The record of a fit before it starts, and everything that decides its result."""
+"""The record of a fit before it starts, and a digest of what decides its result."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from functools import cache
@@ -32,7 +33,7 @@ REPORTED_VERSIONS = (
 
 
 def new_record(fit: Fit) -> dict:
-    """Return the record of a run that has not started."""
+    """Return a record that says everything known before the run."""
     return fit.identity | {
         "status": "crashed",
         "message": "",
@@ -48,7 +49,7 @@ def new_record(fit: Fit) -> dict:
 
 
 def decisive(fit: Fit, method: object) -> dict:
-    """Return everything but the data that decides the result of a training: settings, code, versions, machine."""
+    """Return what decides the result of a training besides the data."""
     code = code_hash.of("mosaicbench.fitting.attempt", fit.module)
     return {
         "method": [fit.module, fit.identity["method"]],
@@ -63,7 +64,7 @@ def decisive(fit: Fit, method: object) -> dict:
 
 
 def digest(decides: dict, *data: Path) -> str:
-    """Return a digest of :func:`decisive` and of files of data."""
+    """Return a digest of what `decisive` returned and of the files of data."""
     sha256 = hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode())
     for path in data:
         with path.open("rb") as stream:
@@ -72,20 +73,17 @@ def digest(decides: dict, *data: Path) -> str:
 
 
 def threads() -> int:
-    """Return the number of threads of this process."""
+    """Return the number of threads that this process computes with."""
     return int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count()
 
 
 @cache
 def _hardware() -> dict:
     described = Path("/proc/cpuinfo")
-    lines = described.read_text().splitlines() if described.exists() else []
-    models = [line for line in lines if line.startswith("model name")]
-    cpu = (
-        models[0].split(":", 1)[1].strip() if models else platform.processor() or platform.machine()
-    )
+    text = described.read_text() if described.exists() else ""
+    model = re.search(r"^model name\s*:\s*(.+?)\s*$", text, re.MULTILINE)
     return {
-        "cpu": cpu,
+        "cpu": model[1] if model else platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "memory_mb": round(psutil.virtual_memory().total / 2**20),
     }
@@ -93,7 +91,7 @@ def _hardware() -> dict:
 
 @cache
 def versions() -> dict[str, str]:
-    """Return the versions of Python, this package and the packages that decide numbers."""
+    """Return the versions of Python, of this package and of those that decide numbers."""
     found = {"python": ".".join(map(str, sys.version_info[:3]))}
     for name in REPORTED_VERSIONS:
         try:

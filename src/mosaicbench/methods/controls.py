@@ -231,7 +231,7 @@ class Oracle:
         return centre[:, :, None] + DRAWN_SD * random.standard_normal((*truth.shape, draws))
 
     def rows_of(self, cells: Cells) -> np.ndarray | None:
-        """Return whose truth is told of each query cell, (cells,); None for train cells."""
+        """Return the cell whose truth each query cell gets, (cells,); None for train cells."""
         return self.truth.rows_of(cells)
 
 
@@ -253,6 +253,6 @@ class Shuffled(Oracle):
         return np.moveaxis(values[rows], 1, 2)
 
     def rows_of(self, cells: Cells) -> np.ndarray | None:
-        """Return the query cells whose truth is told instead, (cells,); None for train cells."""
+        """Return the query cell whose truth each cell gets instead, (cells,); None for train cells."""
         rows = super().rows_of(cells)
         return None if rows is None else self.permutations.permutation(rows)

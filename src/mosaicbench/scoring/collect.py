@@ -13,6 +13,7 @@ import pandas as pd
 from mosaicbench.errors import ContractError
 from mosaicbench.files.runs import draws_of, latents_of, predicted_of, private_of
 from mosaicbench.files.splits import complete_cells, feature_names, places_of, said_of_cells
+from mosaicbench.metrics._checks import dense
 from mosaicbench.scoring.run_data import Drawn, RunData
 
 if TYPE_CHECKING:
@@ -125,10 +126,7 @@ def refuse_one_matrix_twice(split: Path, values: dict[str, np.ndarray | sparse.c
     """Refuse a solution whose two modalities hold the same numbers: alignment would be perfect."""
     for (name, x), (other, y) in combinations(values.items(), 2):
         if x.shape == y.shape and x.shape[1] > 1:
-            x_rows, y_rows = (
-                np.asarray(z.todense() if hasattr(z, "todense") else z).ravel()
-                for z in (x[:COMPARED_ROWS], y[:COMPARED_ROWS])
-            )
+            x_rows, y_rows = (dense(z[:COMPARED_ROWS]).ravel() for z in (x, y))
             if np.array_equal(x_rows, y_rows) or np.corrcoef(x_rows, y_rows)[0, 1] > NEARLY_EQUAL:
                 raise ContractError(
                     f"{split}/solution.h5mu: modalities {name!r} and {other!r} hold (nearly) the "
@@ -146,7 +144,6 @@ def _is_lsi(cells: AnnData) -> bool:
 
 
 def _places(folder: Path, names: pd.Index, wanted: pd.Series) -> np.ndarray:
-    """Return the rows of the wanted cells; the run and the solution must have the same cells."""
     places = names.get_indexer(wanted)
     if np.any(places < 0) or len(names) != len(wanted):
         raise ContractError(
@@ -159,7 +156,7 @@ def _places(folder: Path, names: pd.Index, wanted: pd.Series) -> np.ndarray:
 def _given(
     values: dict[str, np.ndarray | None], order: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Return source -> the values of the query cells in order, of sources that have values."""
+    """Return source -> the values of the query cells in order, without None."""
     return {source: x[order[source]] for source, x in values.items() if x is not None}
 
 
@@ -187,7 +184,6 @@ def _label_subset(
 
 
 def _celltype_means(cells: AnnData) -> dict[str, np.ndarray]:
-    """Return cell type -> (features,) mean profile of its train cells."""
     x, types = values_of(cells), np.asarray(cells.obs["cell_type"], dtype=object)
     return {
         str(t): np.asarray(x[types == t].mean(axis=0), dtype=np.float32).ravel()

@@ -22,7 +22,7 @@ FROM_GRAPH = "from_graph"  # the function of a metric's file that reads a graph,
 
 
 def known_of(obs: pd.DataFrame, *, cell_type: str, batch: str) -> pd.DataFrame:
-    """Return the columns of the given names as cell_type and batch, without an absent one."""
+    """Return the named columns as cell_type and batch, where they exist."""
     names = {cell_type: "cell_type", batch: "batch"}
     return obs[[column for column in names if column in obs]].rename(columns=names)
 
@@ -160,7 +160,6 @@ def _check(source: str, names: pd.Index, z: np.ndarray) -> None:
 
 
 def _column(obs: pd.DataFrame, name: str) -> np.ndarray:
-    """Return a column as text, "" where it is absent or unknown."""
     if name not in obs:
         return np.full(len(obs), "", dtype=object)
     return obs[name].astype(object).where(obs[name].notna(), "").astype(str).to_numpy(dtype=object)

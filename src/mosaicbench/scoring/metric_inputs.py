@@ -115,7 +115,6 @@ def matched_by_type(
 
 
 def _drawn(types: np.ndarray, sizes: dict[str, int]) -> np.ndarray:
-    """Return places of `sizes` cells of each type; the draw does not depend on the other modality."""
     random = np.random.default_rng(0)
     rows = [
         random.permutation(np.flatnonzero(types == name))[:size] for name, size in sizes.items()

@@ -19,10 +19,10 @@ record, device_record, history, trained, stopping,     the run
 labels, batches, cell_cycle
 =====================================================  ==================================================
 
-A metric is left out where a need does not exist (no labels, one batch, no known factors). Where
-modalities have different query cells, a metric gets the cells that have all it compares. If no cell
-was measured in both modalities, metrics that need partners are not defined; those whose card says
-``without_partners`` compare equally many cells of each type.
+A metric is left out where a need does not exist (no labels, one batch, no known factors). It gets
+the query cells that have all it compares. If no cell was measured in both modalities, metrics that
+need partners are not defined; those with ``without_partners`` in the card compare equally many cells
+of each type.
 """
 
 from __future__ import annotations
@@ -35,13 +35,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mosaicbench.metrics._checks import dense
 from mosaicbench.scoring.metric_inputs import MetricInputs, matched_by_type, without_partners
 
 if TYPE_CHECKING:
     from scipy import sparse
 
 NEIGHBORS = (1, 5, 15, 50)  # the grid of k in label transfer
-PRIMARY = 15  # the k of label transfer where a score does not name one
+PRIMARY = 15  # the k of label transfer of a score that names none
 LABEL_NEIGHBORS = 10  # labelled train cells that vote on the type of a query cell
 
 
@@ -73,8 +74,8 @@ class RunData:
     batches, labels
         (cells,) of the query cells, "" where unknown.
     rows
-        source -> (rows,) places of its rows among the query cells, ascending; only of sources that
-        lack some query cells. The same rows hold for truth, imputed values and factors.
+        source -> (rows,) ascending places of its rows, and of truth, imputed values and factors,
+        among the query cells; only of sources that lack some.
     latents
         source -> (cells, dims); rows are the source's query cells in order.
     private_latents
@@ -153,7 +154,6 @@ class RunData:
         return self.rows.get(source, np.arange(len(self.batches)))
 
     def _of_run(self, rows: np.ndarray | None = None) -> dict[str, object]:
-        """Return the needs that the run meets for some query cells, by default all."""
         rows = np.arange(len(self.batches)) if rows is None else rows
         needs: dict[str, object] = {}
         if self.record.get("seconds"):  # an external run has none
@@ -214,7 +214,6 @@ class RunData:
         return needs
 
     def _common(self, source: str, target: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return places of common cells: among the query cells, the source's and the target's."""
         sides = self._rows(source), self._rows(target)
         return np.intersect1d(*sides, assume_unique=True, return_indices=True)
 
@@ -246,7 +245,6 @@ class RunData:
         return [pair, MetricInputs(direction, "-", from_train, self._of_run(rows), rows=rows)]
 
     def _from_train(self, source: str, latent_b: np.ndarray) -> dict[str, object]:
-        """Return labels transferred from train cells of a modality to query cells of another."""
         if not self.has_labels or not np.any(self.train_labels.get(source, "") != ""):
             return {}
         sides = self.train_latents[source], self.train_labels[source], latent_b
@@ -256,7 +254,6 @@ class RunData:
         return needs | {"transferred": by_k[PRIMARY], "transferred_cosine": by_cosine[PRIMARY]}
 
     def _of_direction(self, direction: str) -> MetricInputs:
-        """Return the inputs of an imputation: cells whose truth is known."""
         source, target = direction.split("->")
         both, in_source, in_target = self._common(source, target)
         needs: dict[str, object] = {
@@ -287,14 +284,13 @@ class RunData:
         return MetricInputs(direction, self.normalizations[target], needs, of_run, names, rows)
 
     def _of_draws(self, direction: str) -> MetricInputs:
-        """Return the inputs of draws of an imputation: sampled cells whose truth is known."""
         drawn, (source, target) = self.drawn[direction], direction.split("->")
         rows, of_target = self._rows(source)[drawn.rows], self._rows(target)
         known = np.isin(rows, of_target)
         truth = self.truth[target][np.searchsorted(of_target, rows[known])][:, drawn.columns]
         needs = {
             "draws": drawn.values[known],
-            "drawn_truth": truth.toarray() if hasattr(truth, "toarray") else truth,
+            "drawn_truth": dense(truth),
             "drawn_std": self.train_std[target][drawn.columns],
         }
         if not known.any():
@@ -305,7 +301,6 @@ class RunData:
 
 
 def _at(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return some rows in order, without a copy where they are all."""
     return values if len(rows) == values.shape[0] else values[rows]
 
 
@@ -317,8 +312,6 @@ def _transferred(
     ks: Sequence[int],
     **options: object,
 ) -> dict[int, Callable[[], np.ndarray]]:
-    """Return k -> a function that returns transferred labels; the first call computes all."""
-
     @cache
     def transferred() -> dict[int, np.ndarray]:
         from mosaicbench.metrics._nearest import transfer_each  # compiles when it is imported

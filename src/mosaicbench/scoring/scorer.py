@@ -1,6 +1,6 @@
 """Call every metric that applies, and the functions beside it, which score cells, features and bins.
 
-A metric's file may define functions beside that of a metric, here ``m``:
+Beside a metric ``m``, its file may define:
 
 ``m_by_cell(...)``
     (cells,) scores of single cells, NaN where a cell has none, with the metric as their mean: for
@@ -115,7 +115,6 @@ def ask(metric: str, beside: str = "", /, **needs: object) -> float:
 def _suited(
     run_data: RunData, metrics: Collection[str], beside: str = ""
 ) -> Iterator[tuple[MetricInputs, str]]:
-    """Yield inputs with each metric that they suit, or that has a function `beside` which they suit."""
     having = [name for name in metrics if not beside or catalog.stands_beside(name, beside)]
     needs = {name: catalog.parameters("metrics", name, beside) for name in having}
     for inputs in run_data.metric_inputs:
@@ -125,7 +124,6 @@ def _suited(
 def _defined(
     run_data: RunData, metrics: Collection[str], beside: str
 ) -> Iterator[tuple[MetricInputs, str, np.ndarray]]:
-    """Yield the values of functions beside metrics, where they are defined."""
     for inputs, metric in _suited(run_data, metrics, beside):
         with suppress(Undefined):
             yield inputs, metric, np.asarray(_called(metric, inputs, beside))
@@ -138,7 +136,6 @@ def _called(metric: str, inputs: MetricInputs, beside: str = "") -> object:
 
 
 def _value(metric: str, inputs: MetricInputs, beside: str = "") -> tuple[float, Undefined | None]:
-    """Return a score, or NaN and why it is not defined."""
     try:
         return _called(metric, inputs, beside), None
     except Undefined as reason:

@@ -1,18 +1,17 @@
-"""Attempts: what a job of fits may use of what it was granted; what is left to the next attempt, and what becomes a row.
+"""Attempts of a job of fits: what each may use, what the next one tries again, what becomes a row.
 
-On one machine the first attempt is granted all that the config's limits allow. On a cluster the attempts ask for a quarter, a
-half, and all of it: a run that needs more than it was granted fails, so that Snakemake tries again; one that needs more than
-the limits becomes a row, as anywhere. A job that was killed from outside each time (by the kernel, the cluster, a person)
-could not write all its rows: the attempt after the last one writes those that are missing.
+On one machine the first attempt may use all that the config's limits allow. On a cluster attempts ask
+for a quarter, a half, and all of it. A run that needs more than its attempt has fails, so that
+Snakemake tries again; one that needs more than the limits becomes a row. A job that was killed from
+outside each time could not write its rows: the attempt after the last one writes the missing ones.
 
-Only the command line imports this module, and no fit: so no result depends on it, and an edit here repeats no fit.
+No fit imports this module, so an edit here repeats no fit.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,14 +23,14 @@ from mosaicbench.workflow import cluster
 def fit_within_grant(
     fit: Callable[..., None], job: dict, *, attempt: int, granted_mb: float, granted_minutes: float
 ) -> None:
-    """Call `fit` with what this attempt may use, and judge the rows that it wrote.
+    """Call `fit` with what this attempt may use, and check the rows that it wrote.
 
     Parameters
     ----------
     fit, job
-        ``commands.fit.main``, and its keywords `runs`, `seeds` and `limits`: minutes and memory of each fit. All seeds of one
-        run have as many times the minutes; several runs have them once, together. ``attempt.json`` in the first run's folder
-        says that an attempt is under way, or was when it was killed.
+        ``commands.fit.main``, and its keywords `runs`, `seeds` and `limits` of each fit. The seeds of
+        one run have as many times the minutes; several runs have them once, together.
+        ``attempt.json`` in the first run's folder describes an attempt that has not ended.
     attempt
         1 for the first.
     granted_mb, granted_minutes
@@ -40,11 +39,11 @@ def fit_within_grant(
     Raises
     ------
     UserError
-        When a run needs more than this attempt was granted but not more than a later one is; and as `fit` does.
+        When a run needs more than this attempt has and a later one has more; and as `fit` does.
     """
     outputs = [Path(output) for run in job["runs"] for output in run["outputs"]]
     under_way = outputs[0] / "attempt.json"
-    killed = _last_attempt(under_way)
+    killed = json.loads(under_way.read_text()) if under_way.is_file() else {}
     if attempt > cluster.ATTEMPTS and killed.get("attempt") == attempt - 1:
         fit(**job, failure=_failure_of(killed))
         under_way.unlink(missing_ok=True)
@@ -85,22 +84,7 @@ def fit_within_grant(
             )
 
 
-def _last_attempt(under_way: Path) -> dict:
-    """Return what the last attempt wrote of itself; {} where there was none, or it was cut short."""
-    if not under_way.is_file():
-        return {}
-    try:
-        last = json.loads(under_way.read_text())
-        if {"attempt", "memory_mb", "minutes", "job"} <= last.keys():
-            return last
-    except (ValueError, AttributeError):
-        pass
-    print(f"warning: {under_way} cannot be read, so this attempt starts over", file=sys.stderr)
-    return {}
-
-
 def _failure_of(killed: dict) -> dict[str, str]:
-    """Return the status and message of a run from what ``attempt.json`` says of the last attempt, which was killed."""
     if "status" in killed:
         return {"status": killed["status"], "message": killed["message"]}
     status, in_words_of_slurm = cluster.status_of_killed(killed["job"])

@@ -9,6 +9,7 @@ import math
 import re
 import subprocess
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from mosaicbench.errors import UserError
@@ -23,7 +24,7 @@ STATUS_OF_STATE = {"OUT_OF_MEMORY": "out_of_memory", "TIMEOUT": "timeout", "DEAD
 
 @dataclass(frozen=True)
 class Partition:
-    """What one partition offers: `nodes` are its machines' (CPUs, MB, GPUs by model); limits may be infinite."""
+    """A partition of a cluster: its limits, and (CPUs, MB, GPUs by model) of its nodes."""
 
     name: str
     is_default: bool
@@ -64,10 +65,9 @@ def requested_minutes(limit_minutes: float, attempt: int = ATTEMPTS) -> int:
 
 def request(rule: str, resources: dict) -> Request:
     """Return what a job or group asks for, from its resources as Snakemake and its SLURM plugin name them."""
-    gpus = resources.get("gpu", 0), resources.get("gpu_model", "")
+    gpus, model = resources.get("gpu", 0), resources.get("gpu_model", "")
     if "gres" in resources:
-        model, count = next(iter(_gpus(resources["gres"]).items()), ("", 0))
-        gpus = count, model
+        model, gpus = next(iter(_gpus(resources["gres"]).items()), ("", 0))
     known = {
         name: value for name, value in resources.items() if isinstance(value, int)
     }  # others are settled when it starts
@@ -77,13 +77,13 @@ def request(rule: str, resources: dict) -> Request:
         cpus=known.get("cpus_per_task", known.get("_cores", 1)),
         mem_mb=known.get("mem_mb", 0),
         minutes=known.get("runtime", 0),
-        gpus=gpus[0],
-        gpu_model=gpus[1],
+        gpus=gpus,
+        gpu_model=model,
     )
 
 
 def check(dag: object, retries: int, *, on_slurm: bool) -> None:
-    """Refuse too few attempts, and what jobs and groups of a Snakemake DAG ask of SLURM that it would leave pending for ever.
+    """Refuse too few attempts, and jobs of a Snakemake DAG that SLURM would never start.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def partitions() -> dict[str, Partition]:
 
 
 def parsed_partitions(described: str, nodes: str) -> dict[str, Partition]:
-    """Return name -> partition from the text of ``scontrol --oneliner show partition`` and of ``sinfo``, as asked above."""
+    """Return name -> partition from the answers of ``scontrol`` and ``sinfo``."""
     machines: dict[str, set] = {}
     for line in filter(None, nodes.splitlines()):
         name, cpus, mem_mb, gres = line.split("|")
@@ -142,7 +142,7 @@ def parsed_partitions(described: str, nodes: str) -> dict[str, Partition]:
 
 
 def check_requests(requests: Iterable[Request], offered: dict[str, Partition]) -> None:
-    """Refuse requests that SLURM would leave pending for ever.
+    """Refuse requests that SLURM would never start.
 
     Raises
     ------
@@ -150,20 +150,20 @@ def check_requests(requests: Iterable[Request], offered: dict[str, Partition]) -
         One message for all: which rule asks for what, what its partition offers, which partition could give it.
     """
     default = next((name for name, partition in offered.items() if partition.is_default), "")
-    problems = {}
+    problems = []
     for request in sorted(dict.fromkeys(requests), key=lambda request: request.rule):
         names = (request.partition or default).split(",")
         if any(name in offered and _gives(offered[name], request) for name in names):
             continue
         there = "; ".join(_described(offered[name]) for name in names if name in offered)
         could = [name for name, partition in offered.items() if _gives(partition, request)]
-        problems[
+        problems.append(
             f"rule {request.rule} asks partition {' or '.join(filter(None, names)) or '(no default)'} for"
             f" {request.cpus} CPU, {request.mem_mb} MB, {request.minutes} minutes, {request.gpus} GPU"
             f" {request.gpu_model}".rstrip()
             + f" ({there or 'there is no such partition'}); slurm_partition could be:"
             f" {', '.join(could) or 'no partition of this cluster'}"
-        ] = None
+        )
     if problems:
         raise UserError(
             "nothing was submitted: the last attempts of these rules, which ask for most, could never start here:\n  "
@@ -175,37 +175,25 @@ def check_requests(requests: Iterable[Request], offered: dict[str, Partition]) -
 
 def status_of_killed(job: str | None) -> tuple[str, str]:
     """Return the status of a run whose SLURM job (its id) was killed from outside, and what SLURM says of it."""
-    state = None
-    if job:
-        commands = (
-            ["scontrol", "--oneliner", "show", "job", job],
-            [
-                "sacct",
-                "--jobs",
-                job,
-                "--allocations",
-                "--noheader",
-                "--parsable2",
-                "--format=State",
-            ],
-        )
-        for command in commands:
-            answer = _answer_or_nothing(*command)
-            match = re.search(r"JobState=(\w+)", answer) or re.match(r"(\w+)", answer)
-            if match and state is None:
+    commands = (
+        f"scontrol --oneliner show job {job}",
+        f"sacct --jobs {job} --allocations --noheader --parsable2 --format=State",
+    )
+    for command in commands if job else ():
+        with suppress(UserError):
+            answer = _answer(*command.split()).strip()
+            if match := re.search(r"JobState=(\w+)", answer) or re.match(r"(\w+)", answer):
                 state = match[1]
-    if state is None:
-        return "crashed", "which SLURM has no record of"
-    return STATUS_OF_STATE.get(state, "crashed"), f"which SLURM calls {state}"
+                return STATUS_OF_STATE.get(state, "crashed"), f"which SLURM calls {state}"
+    return "crashed", "which SLURM has no record of"
 
 
 def _gives(partition: Partition, request: Request) -> bool:
-    """Return whether a partition can ever start a request."""
-    limits = (partition.minutes, partition.mem_mb, partition.cpus)
-    asked = (request.minutes, request.mem_mb, request.cpus)
     return (
         partition.is_up
-        and all(most >= number for most, number in zip(limits, asked, strict=True))
+        and partition.minutes >= request.minutes
+        and partition.mem_mb >= request.mem_mb
+        and partition.cpus >= request.cpus
         and any(
             cpus >= request.cpus
             and mem_mb >= request.mem_mb
@@ -228,7 +216,6 @@ def _described(partition: Partition) -> str:
 
 
 def _gpus(gres: str) -> dict[str, int]:
-    """Return model ("" where it has no name) -> count from SLURM's "gpu:a100:4(S:0-1),gpu:2"."""
     found: dict[str, int] = {}
     for model, count in re.findall(r"(?:^|,)gpu(?::([A-Za-z][^:,()]*))?:(\d+)", gres):
         found[model] = found.get(model, 0) + int(count)
@@ -240,7 +227,6 @@ def _number(text: str) -> float:
 
 
 def _minutes(text: str) -> float:
-    """Return minutes from SLURM's [days-]hours:minutes:seconds."""
     if text in ("UNLIMITED", "INFINITE"):
         return math.inf
     days, _, clock = text.rpartition("-")
@@ -257,19 +243,6 @@ def _answer(*command: str) -> str:
         raise UserError(
             f"there is no {command[0]} here; the slurm profile is for a machine that can submit to SLURM (a login node)"
         ) from None
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        said = (
-            (error.stderr or "").strip()
-            if isinstance(error, subprocess.CalledProcessError)
-            else "no answer in 60 s"
-        )
-        raise UserError(f"SLURM does not answer `{' '.join(command)}`: {said}") from None
-
-
-def _answer_or_nothing(*command: str) -> str:
-    try:
-        return subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=60
-        ).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""
+    except subprocess.SubprocessError as error:
+        reason = (error.stderr or str(error)).strip()
+        raise UserError(f"SLURM does not answer `{' '.join(command)}`: {reason}") from None

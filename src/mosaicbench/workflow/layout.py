@@ -1,6 +1,6 @@
-"""The paths of all files: those of the project, and those that a benchmark writes. No other module builds such a path.
+"""The paths of all files of the project and of a benchmark.
 
-The rules of the workflow ask here for patterns, with Snakemake's wildcards in the place of names, and commands for paths:
+Rules ask for patterns with Snakemake's wildcards, commands for paths:
 
 >>> Results("<results>").split("{dataset}", "{scenario}", "{seed}")
 '<results>/splits/{dataset}/{scenario}/seed-{seed}'
@@ -62,7 +62,7 @@ CHEAP = "_cheap"  # of the fits and the log that cheap runs of a split share; no
 
 
 def project() -> Path:
-    """Return the folder of the Snakefile, ``config`` and ``envs``: the checkout, or, installed, a folder in the package."""
+    """Return the folder of the Snakefile, ``config`` and ``envs``."""
     return INSTALLED if INSTALLED.is_dir() else PACKAGE.parents[1]
 
 
@@ -198,11 +198,11 @@ class Jobs:
         return "/".join(map(str, (self.folder, *parts))) + f".{self.suffix}"
 
     def fit(self, dataset: str, scenario: str, run: str, seed: int | str = "seeds") -> str:
-        """Return the file of the fit of a seed, or of all seeds; of the run `CHEAP`, that of all cheap runs."""
+        """Return the file of the fit of a seed, or of all; `CHEAP` is the run of all cheap ones."""
         return self.at("fit", dataset, scenario, run, f"seed-{seed}" if seed != "seeds" else seed)
 
     def of_fit(self, dataset: str, scenario: str, run: str, seed: int | str) -> str:
-        """Return the newest log of a job that fitted a seed of a run; of a fit alone where there is none."""
+        """Return the newest log of a job that fitted a seed of a run."""
         possible = [
             self.fit(dataset, scenario, run, seed),
             self.fit(dataset, scenario, run),
@@ -213,5 +213,5 @@ class Jobs:
 
 
 def environments() -> Path:
-    """Return the folder of wrapped packages' own environments: the checkout's, or, installed, one where Snakemake runs."""
+    """Return the folder of the environments of wrapped packages."""
     return Path(".venvs") if INSTALLED.is_dir() else project() / ".venvs"

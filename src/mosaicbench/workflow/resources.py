@@ -1,8 +1,8 @@
-"""Seconds and memory of a benchmark: as it measured them, and from that what another one will take.
+"""Seconds and memory that a benchmark took, and the estimate for another one.
 
-The table of expenses has a row for each method, for the scoring of one fit (`SCORE`), and for all else that is done for a split
-and seed, figures and report among it (`OTHER`). Each says what a job takes to start, and what 1,000 train cells add, of a model
-in each epoch. A method that was not measured takes the median of its kind.
+The table has a row for each method, for the scoring of a fit (`SCORE`), and for everything else of a
+split and seed (`OTHER`): what a job takes to start, and what 1,000 train cells add, for a model in
+each epoch. A method that was not measured takes the median of its kind.
 """
 
 from __future__ import annotations
@@ -76,13 +76,13 @@ def measured(phases: pd.DataFrame, history: pd.DataFrame, jobs: pd.DataFrame) ->
 def planned(
     settings, resources: pd.DataFrame, shapes: dict[str, tuple[int, dict[str, int]]]
 ) -> pd.DataFrame:
-    """Return what a benchmark will take from scratch: a row for each dataset, scenario and work, with hours, MB and GB of disk.
+    """Return hours, MB and GB of disk of a whole benchmark, by dataset, scenario and work.
 
     Parameters
     ----------
     settings
         A checked config (``mosaicbench.config.settings.Settings``).
-    expenses
+    resources
         A table, columns `COLUMNS`.
     shapes
         dataset -> number of cells, and modality -> number of features as methods see them.
@@ -122,7 +122,6 @@ def planned(
 
 
 def _like(costs: pd.DataFrame, method: str) -> pd.Series:
-    """Return the row of a method, or the median of its kind."""
     if method in costs.index:
         return costs.loc[method]
     kind = catalog.card("methods", method)["kind"]
