@@ -37,7 +37,7 @@ def mutual_neighbors(x: Tensor, y: Tensor, neighbors: int) -> Tensor:
 
 
 def anchor_distance(z: Tensor, other: Tensor, anchored: Tensor) -> Tensor:
-    """Return each cell's part of the mean squared distance of anchored cells, (cells of z,); its mean over cells is that mean.
+    """Return values, (cells of z,), whose mean is the mean squared distance of anchored cells.
 
     Parameters
     ----------
@@ -56,8 +56,5 @@ def kernel(x: Tensor) -> Tensor:
 
 
 def preserved_geometry(x: Tensor, z: Tensor) -> Tensor:
-    """Return how similar each cell's neighbourhoods are before and after encoding, (cells,) at most `CEILING`.
-
-    It is the cosine of the cell's rows in the two kernels.
-    """
+    """Return the cosine of each cell's rows in the kernels of x and z, (cells,), at most `CEILING`."""
     return cosine_similarity(kernel(x).detach(), kernel(z), dim=-1).clamp_max(CEILING)

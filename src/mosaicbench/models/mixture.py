@@ -1,4 +1,4 @@
-"""A prior that is a mixture of families of Gaussians, one per component, and the divergence of a posterior from it.
+"""A mixture of families of Gaussians as prior, and the divergence of a posterior from it.
 
     c ~ Cat(1 / C),   u ~ N(0, 1),   z | c, u ~ N(mu(c, u), sd(c, u)),     mu and sd linear in (one-hot c, u)
 
@@ -31,7 +31,8 @@ class MixturePrior(nn.Module):
     Parameters
     ----------
     dropout
-        Of the hidden layer of q(c | z) and q(u | c, z), which is then also normalised by minibatch; None: neither.
+        Of the hidden layer of q(c | z) and q(u | c, z), which is then also normalised by minibatch;
+        None: neither.
     """
 
     def __init__(self, latent: int, components: int, *, dropout: float | None = None):

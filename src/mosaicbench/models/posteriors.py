@@ -17,7 +17,7 @@ SMALLEST_SD = 1e-3
 
 
 def normal_of(parameters: Tensor) -> Normal:
-    """Return the Normal of (cells, 2 latent) outputs of a layer: means, and standard deviations before softplus."""
+    """Return the Normal of (cells, 2 latent) means and standard deviations before softplus."""
     mean, spread = parameters.chunk(2, -1)
     return Normal(mean, softplus(spread) + SMALLEST_SD, validate_args=False)
 
@@ -43,7 +43,7 @@ class GaussianEncoder(nn.Module):
 
 
 def hidden_in_part(x: Tensor, dropout: float) -> Tensor:
-    """Return x with values set to 0 at random, and the others scaled so that the expected sum stays."""
+    """Return x with values set to 0 at random, and the others scaled up to the same expected sum."""
     return x * (torch.rand(x.shape, device=x.device) >= dropout) / (1 - dropout)
 
 
