@@ -24,7 +24,7 @@ import torch
 from scipy.optimize import nnls
 from torch import nn
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.methods._weak_pairs import weakly_paired
 from mosaicbench.methods.linear import Ridge, components_of
 from mosaicbench.models import training
@@ -126,7 +126,7 @@ class ContrastiveVAE(MixtureVAE):
 
     # --- the method's contract ---
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Train, then fit the regressions and their weights in imputation."""
         kernel = self.regression
         if all(len(block.modalities) == 1 for block in train.blocks):

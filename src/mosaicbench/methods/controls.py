@@ -7,7 +7,7 @@ from typing import Annotated
 
 import numpy as np
 
-from mosaicbench.contract import Cells, Split, Truth
+from mosaicbench.contract import Cells, History, Split, Truth
 
 CARDS = {
     "constant": {
@@ -66,7 +66,7 @@ class Constant:
 
     latent: Annotated[int, "at least 1"] = 20
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Learn nothing."""
         return []
 
@@ -81,7 +81,7 @@ class RandomLatent:
 
     latent: Annotated[int, "at least 1"] = 20
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Start the generator."""
         self.random = np.random.default_rng(seed)
         return []
@@ -95,7 +95,7 @@ class RandomLatent:
 class TrainMean:
     """The imputation that looks at no cell: zero in standardised values, the train cells' mean."""
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Note the numbers of features."""
         self.features = train.features
         return []
@@ -128,7 +128,7 @@ class _Informed:
 class LabelOracle(_Informed):
     """The true cell type, one-hot, and nothing more: what a score gives for labels alone."""
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Learn which types there are."""
         self.types = self.types_in(train)
         return []
@@ -144,7 +144,7 @@ class LabelOracle(_Informed):
 class CelltypeMean(_Informed):
     """The mean of the train cells of a cell's true type; zero, the mean of all, without one."""
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Take the mean of each type and modality over the train cells that were measured."""
         self.features, self.means, self.cells = train.features, {}, {}
         for modality in train.modalities:
@@ -186,7 +186,7 @@ class Oracle(_Informed):
 
     noise: Annotated[int, "at least 0"] = 8
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Give every query cell its own noise."""
         self.types, self.random = self.types_in(train), np.random.default_rng(seed)
         size = (len(self.truth.labels), self.noise)
@@ -225,7 +225,7 @@ class Oracle(_Informed):
 class Shuffled(Oracle):
     """A perfect answer, given to the wrong cells: every call permutes the query cells anew."""
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Prepare the oracle and the permutations."""
         self.permutations = np.random.default_rng([seed, 1])
         return super().fit(train, seed)

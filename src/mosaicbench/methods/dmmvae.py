@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mosaicbench.contract import Split
+from mosaicbench.contract import History, Split
 from mosaicbench.models import training
 from mosaicbench.models.diagonal import DiagonalVAE, Reading, Trunk
 from mosaicbench.models.discriminators import (
@@ -196,7 +196,7 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
 
     # --- the method's contract ---
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Train and return the history; `remarks`: if a discriminator won or died, chosen lambda."""
         if self.discriminator_weight != "chosen":
             return super().fit(train, seed)

@@ -14,7 +14,7 @@ from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.methods._pairs import paired_cells
 
 CARDS = {
@@ -92,7 +92,7 @@ class CCA:
     latent: Annotated[int, "at least 1", {"int": [5, 50], "log": True}] = 20
     components: Annotated[int, "at least 1", {"int": [10, 100], "log": True}] = 30
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Fit on the cells in which every modality was measured."""
         cells = paired_cells(train, *train.modalities)
         self.pca = {
@@ -131,7 +131,7 @@ class JointPCA:
 
     latent: Annotated[int, "at least 1", {"int": [5, 64], "log": True}] = 20
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Fit on the cells in which every modality was measured."""
         cells = train.observing(*train.modalities)
         self.scale = {modality: np.sqrt(d) for modality, d in train.features.items()}
@@ -171,7 +171,7 @@ class Procrustes:
 
     latent: Annotated[int, "at least 1", {"int": [5, 64], "log": True}] = 20
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Fit on the cells in which every modality was measured."""
         cells = train.observing(*train.modalities)
         latent = min(self.latent, *(min(x.shape) - 1 for x in cells.values.values()))
@@ -219,7 +219,7 @@ class Ridge:
     components: Annotated[int, "at least 1", {"int": [20, 300], "log": True}] = 100
     kernel: Literal["linear", "gaussian"] = "linear"
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Fit every direction on the cells in which both its modalities were measured."""
         self.regression, self.residuals = {}, {}
         random = np.random.default_rng([seed, 1])
@@ -295,7 +295,7 @@ class Linear(CCA):
 
     regression_components: Annotated[int, "at least 1", {"int": [20, 300], "log": True}] = 100
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Fit both on the cells in which the modalities that they relate were measured."""
         self.ridge = Ridge(components=self.regression_components)
         return [*super().fit(train, seed), *self.ridge.fit(train, seed)]

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.methods._weak_pairs import mutual_neighbors
 from mosaicbench.models.linked import chain, linked, one_modality_each
 
@@ -94,7 +94,7 @@ class LinksBaseline:
         """Return the latents of cells of one modality, (cells, latent)."""
         raise NotImplementedError
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Align the modalities, and index the train cells of each."""
         shown = one_modality_each(train, seed)
         self.align(shown, seed)

@@ -33,7 +33,7 @@ from mosaicbench.models.guidance import FeatureGraph, HybridDecoder
 from mosaicbench.models.losses import Loss
 from mosaicbench.models.minibatch import Block, Minibatch, by_pieces
 from mosaicbench.models.mixture import MixturePrior
-from mosaicbench.models.networks import mlp
+from mosaicbench.models.networks import mlp, normalised_layer
 from mosaicbench.models.posteriors import SMALLEST_SD, kl
 from mosaicbench.models.training import Steps
 from mosaicbench.models.vae import MultimodalVAE
@@ -273,7 +273,11 @@ class MMAAVI(MultimodalVAE):
         if fraction == "auto":
             fraction = FRACTION_WITH_PAIRS if pairs > ENOUGH_PAIRS else FRACTION_WITHOUT
         self.graph = FeatureGraph(sizes, links, self.latent)
-        self.encoders = nn.ModuleDict({m: self._encoder(d) for m, d in train.features.items()})
+        encoders = {
+            m: nn.Sequential(*normalised_layer(d, self.hidden), nn.Dropout(self.dropout))
+            for m, d in train.features.items()
+        }
+        self.encoders = nn.ModuleDict(encoders)
         self.gates = nn.Linear(self.hidden, 2, bias=False)
         self.fusion = mlp(self.hidden, self.hidden, 2 * self.latent)
         components = self.component_count(train)
@@ -346,14 +350,6 @@ class MMAAVI(MultimodalVAE):
 
     def _embeddings(self, modality: str) -> Tensor:
         return self.graph().mean[self.graph.places[modality]]
-
-    def _encoder(self, features: int) -> nn.Module:
-        return nn.Sequential(
-            nn.Linear(features, self.hidden),
-            nn.LayerNorm(self.hidden),
-            nn.LeakyReLU(),
-            nn.Dropout(self.dropout),
-        )
 
     def _opponents(self, train: Split) -> Opponents | None:
         self.patterns = [()]

@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.methods._pairs import paired_cells
 from mosaicbench.methods.linear import components_of
 
@@ -35,7 +35,7 @@ class KNNImpute:
     neighbors: Annotated[int, "at least 1", {"int": [5, 100], "log": True}] = 20
     components: Annotated[int, "at least 1", {"int": [10, 100], "log": True}] = 30
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Keep the paired train cells and index each modality."""
         cells = paired_cells(train, *train.modalities)
         self.values = cells.values

@@ -34,7 +34,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.models import training
 from mosaicbench.models.anchors import anchor_distance, mutual_neighbors, preserved_geometry
 from mosaicbench.models.discriminators import Discriminator, Examples, Opponents, all_of
@@ -181,7 +181,7 @@ class SCMODAL(Budget):
 
     # --- the method's contract ---
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Train and return the history; `remarks` says if a discriminator won or died."""
         cells = one_modality_each(train, seed)
         self.chain = chain(cells, self.order)

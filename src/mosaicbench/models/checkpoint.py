@@ -56,10 +56,13 @@ class Checkpoint:
         Returns
         -------
         dict or None
-            The saved progress; None without a checkpoint of this training that can be read.
+            The saved progress; None without a checkpoint of this training.
         """
-        saved = self._read() if self.path.is_file() else None
-        if saved is None:
+        if not self.path.is_file():
+            return None
+        saved = torch.load(self.path, map_location="cpu", weights_only=True)
+        if saved["key"] != self.key():
+            print(f"{self.path}: of another training, not used", file=sys.stderr)
             return None
         for name, thing in stateful.items():
             thing.load_state_dict(saved["state"][name])
@@ -101,21 +104,6 @@ class Checkpoint:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
         self._saved = _now()
-
-    def _read(self) -> dict | None:
-        try:
-            saved = torch.load(self.path, map_location="cpu", weights_only=True)
-            key = saved["key"]
-        except Exception as error:  # of damaged bytes the unpickler raises anything
-            print(
-                f"{self.path}: not readable as a checkpoint, training begins anew ({error})",
-                file=sys.stderr,
-            )
-            return None
-        if key != self.key():
-            print(f"{self.path}: of another training, left aside", file=sys.stderr)
-            return None
-        return saved
 
 
 def _now() -> dict[str, float]:

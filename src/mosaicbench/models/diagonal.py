@@ -13,12 +13,12 @@ from typing import Annotated, Literal
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from mosaicbench.contract import Split
+from mosaicbench.contract import History, Split
 from mosaicbench.models import training
 from mosaicbench.models.linked import one_modality_each
 from mosaicbench.models.losses import Loss
 from mosaicbench.models.minibatch import Minibatch
-from mosaicbench.models.networks import NormalisedByMinibatch, mlp
+from mosaicbench.models.networks import NormalisedByMinibatch, mlp, normalised_layer
 from mosaicbench.models.posteriors import kl, normal_of
 from mosaicbench.models.vae import MultimodalVAE
 
@@ -29,7 +29,7 @@ class Trunk(nn.Module):
     def __init__(self, width: int, hidden: int, latent: int):
         super().__init__()
         # Normalised by cell: running means over minibatches would mix the modalities.
-        self.inward = _normalised(width, hidden, nn.LayerNorm)
+        self.inward = normalised_layer(width, hidden)
         self.heads = nn.Linear(hidden, 2 * latent)
         self.outward = mlp(latent, hidden, width)
 
@@ -111,14 +111,14 @@ class DiagonalVAE(MultimodalVAE):
 
     # --- the method's contract ---
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Train on `train`, every cell in one modality, and return the history."""
         return super().fit(one_modality_each(train, seed), seed)
 
     def build(self, train: Split) -> None:
         """Make the experts and trunks."""
         by = nn.LayerNorm if self.normalisation == "cell" else NormalisedByMinibatch
-        experts = {m: _normalised(d, self.hidden, by) for m, d in train.features.items()}
+        experts = {m: normalised_layer(d, self.hidden, by) for m, d in train.features.items()}
         self.experts = nn.ModuleDict(experts)
         self.trunk_of = nn.ModuleDict(self.trunks(train.modalities))
         self.build_decoders(train, self.hidden)
@@ -126,7 +126,3 @@ class DiagonalVAE(MultimodalVAE):
     def rules(self) -> dict[str, object]:
         """Return what differs: a minibatch of every modality a step, validation by the bound."""
         return {"steps": training.one_of_each, "held_out_loss": self.held_out_loss}
-
-
-def _normalised(width: int, hidden: int, by: type[nn.Module]) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(width, hidden), by(hidden), nn.LeakyReLU())

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
 from mosaicbench.contract import Cells, Split, concatenate
 from mosaicbench.errors import NotApplicable, UserError
@@ -217,18 +218,14 @@ def _joined(
     relations: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return modality -> columns and signs, one for each combination of links of a hub's feature."""
-    (first, (feature, columns, signs)), *others = relations.items()
-    joined = {first: (columns, signs)}
-    for modality, (features, columns, signs) in others:
-        order = np.argsort(features, kind="stable")
-        low, high = (np.searchsorted(features[order], feature, side) for side in ("left", "right"))
-        left = np.repeat(np.arange(len(feature)), high - low)
-        ranges = [np.arange(a, b) for a, b in zip(low, high, strict=True)]
-        right = order[np.concatenate([np.arange(0), *ranges])]
-        joined = {m: (c[left], s[left]) for m, (c, s) in joined.items()}
-        joined[modality] = columns[right], signs[right]
-        feature = feature[left]
-    return joined
+    joined = None
+    for modality, (features, columns, signs) in relations.items():
+        parts = {"feature": features, ("columns", modality): columns, ("signs", modality): signs}
+        table = pd.DataFrame(parts)
+        joined = table if joined is None else joined.merge(table, on="feature")
+    return {
+        m: tuple(joined[name, m].to_numpy() for name in ("columns", "signs")) for m in relations
+    }
 
 
 def _depth(cells: Cells, modality: str) -> np.ndarray:

@@ -19,7 +19,7 @@ from torch.distributions import Normal
 from torch.nn.functional import one_hot
 
 from mosaicbench.models.losses import Loss
-from mosaicbench.models.networks import NormalisedByMinibatch, mlp
+from mosaicbench.models.networks import NormalisedByMinibatch, mlp, normalised_layer
 from mosaicbench.models.posteriors import kl, normal_of
 
 INFERENCE_HIDDEN = 50
@@ -84,10 +84,5 @@ class MixturePrior(nn.Module):
 def _inference(features: int, outputs: int, dropout: float | None) -> nn.Sequential:
     if dropout is None:
         return mlp(features, INFERENCE_HIDDEN, outputs)
-    return nn.Sequential(
-        nn.Linear(features, INFERENCE_HIDDEN),
-        NormalisedByMinibatch(INFERENCE_HIDDEN),
-        nn.LeakyReLU(),
-        nn.Dropout(dropout),
-        nn.Linear(INFERENCE_HIDDEN, outputs),
-    )
+    first = normalised_layer(features, INFERENCE_HIDDEN, NormalisedByMinibatch)
+    return nn.Sequential(*first, nn.Dropout(dropout), nn.Linear(INFERENCE_HIDDEN, outputs))

@@ -18,6 +18,11 @@ def mlp(*sizes: int) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
+def normalised_layer(width: int, hidden: int, by: type[nn.Module] = nn.LayerNorm) -> nn.Sequential:
+    """Return a linear layer whose outputs are normalised, then rectified."""
+    return nn.Sequential(nn.Linear(width, hidden), by(hidden), nn.LeakyReLU())
+
+
 class NormalisedByMinibatch(nn.BatchNorm1d):
     """Normalises by minibatch; a single cell, which has no spread, by the mean of earlier minibatches."""
 

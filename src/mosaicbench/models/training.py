@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mosaicbench.contract import Split
+from mosaicbench.contract import History, Split
 from mosaicbench.errors import Diverged
 from mosaicbench.models.checkpoint import Checkpoint
 from mosaicbench.models.discriminators import Opponents
@@ -248,7 +248,7 @@ def minimise(
     most_steps: int | None = None,
     weight_decay: float = 0.0,
     divided: Divided | None = None,
-) -> list[dict[str, float]]:
+) -> History:
     """Train `nets` in place and return the history.
 
     Parameters

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn.functional import cross_entropy
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.models import training
 from mosaicbench.models.likelihoods import (
     BernoulliDecoder,
@@ -99,7 +99,7 @@ class MultimodalVAE(Budget):
 
     # --- the method's contract ---
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Train on `train` and return the history, one dict per epoch."""
         with training.seeded(seed):
             self.make(train)
