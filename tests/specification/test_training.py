@@ -54,7 +54,7 @@ def split_of(method):
 
 
 def fitted(method_class, place=None, *, key="this", seconds=0.0, **hyperparameters):
-    method = method_class(max_epochs=8, patience=8, batch_size=32, **hyperparameters)
+    method = method_class(max_epochs=8, patience=8, batch_size=64, **hyperparameters)
     if place is not None:
         method.save_at(place, key=lambda: key, seconds=seconds)
     return method

@@ -100,9 +100,10 @@ class PoEVAE(MultimodalVAE):
             zeros = torch.zeros_like(experts[0].mean)
             prior = Normal(zeros, zeros + 1, validate_args=False)
             return product_of_experts(experts + [prior] * (len(self.decoders) - len(experts)))
-        return product_of_experts(experts, self.seen(x))
+        seen = self.seen(x)
+        return product_of_experts(experts, seen and list(seen.values()))
 
-    def seen(self, x: Minibatch) -> list[Tensor] | None:
+    def seen(self, x: Minibatch) -> dict[str, Tensor] | None:
         """Draw in which cells each observed modality is shown, (cells, 1) bool; None: in all."""
         observed, cells = len(x), x.cells
         dropped = self.decoders.training and self.absent == "left_out" and self.modality_dropout > 0
@@ -111,7 +112,7 @@ class PoEVAE(MultimodalVAE):
         device = next(self.decoders.parameters()).device
         kept = torch.rand(cells, observed, device=device) >= self.modality_dropout
         kept |= one_hot(torch.randint(observed, (cells,), device=device), observed).bool()
-        return kept.split(1, -1)
+        return dict(zip(x, kept.split(1, -1), strict=True))
 
     def loss(self, x: Minibatch, progress: float) -> Loss:
         """Return the bound of the joint posterior, and with `unimodal_terms` of each modality."""
@@ -159,7 +160,7 @@ class MLPVAE(PoEVAE):
         """Return the fused posterior; in training, tokens may replace all but one modality."""
         slots = {m: token.expand(x.cells, -1) for m, token in self.tokens.items()}
         seen = self.seen(x)
-        for i, (modality, values) in enumerate(x.items()):
-            encoded = self.encoders[modality](values)  # (cells, latent)
-            slots[modality] = torch.where(seen[i], encoded, slots[modality]) if seen else encoded
+        for m, values in x.items():
+            encoded = self.encoders[m](values)  # (cells, latent)
+            slots[m] = torch.where(seen[m], encoded, slots[m]) if seen else encoded
         return self.fusion(torch.cat(list(slots.values()), -1))

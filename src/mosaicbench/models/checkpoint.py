@@ -60,7 +60,11 @@ class Checkpoint:
         """
         if not self.path.is_file():
             return None
-        saved = torch.load(self.path, map_location="cpu", weights_only=True)
+        try:
+            saved = torch.load(self.path, map_location="cpu", weights_only=True)
+        except Exception as error:  # of damaged bytes the unpickler raises anything
+            print(f"{self.path}: not readable, training begins anew ({error})", file=sys.stderr)
+            return None
         if saved["key"] != self.key():
             print(f"{self.path}: of another training, not used", file=sys.stderr)
             return None
