@@ -111,7 +111,7 @@ class ContrastiveVAE(MixtureVAE):
             )
 
     def loss(self, x: Minibatch, progress: float) -> Loss:
-        """Return reconstructions, divergences, the labels' losses, and the contrast of every two."""
+        """Return reconstructions, divergences, the labels' losses, and the contrasts."""
         posteriors, loss, latents = self.encode(x), Loss(), []
         draws = {source: q.rsample() for source, q in posteriors.items()}
         for source, q in posteriors.items():
@@ -228,12 +228,7 @@ def whitened(x: np.ndarray, components: int, seed: int) -> WhitenedComponents:
 def stacked(gram: np.ndarray, product: np.ndarray) -> np.ndarray:
     """Return the weights >= 0 of predictions whose weighted sum has the least squared error.
 
-    Parameters
-    ----------
-    gram
-        (predictions, predictions) sums of products of the predictions.
-    product
-        (predictions,) sums of products with the truth.
+    `gram`: (predictions, predictions) sums of products; `product`: (predictions,), with the truth.
     """
     root = np.linalg.cholesky(gram + 1e-9 * (np.trace(gram) + 1) * np.eye(len(gram)))
     weights, _ = nnls(root.T, np.linalg.solve(root, product))

@@ -1,4 +1,4 @@
-"""Controls: what no information, cell types alone, and a perfect answer score. They pin the ends of every scale."""
+"""Controls: what no information, cell types alone, and a perfect answer score."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class _Informed:
     """A control that receives the solution before `fit`."""
 
     def reveal(self, truth: Truth) -> None:
-        """Receive the solution, before `fit`."""
+        """Receive the solution."""
         self.truth = truth
 
     def types_in(self, train: Split) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""D-MMVAE, in four steps: single VAEs, experts around a trunk, discriminators of latents, of outputs.
+"""D-MMVAE, in four steps: VAEs, experts around a trunk, discriminators of latents, of outputs.
 
     base, experts: loss = - E_{q_m} [ log p(x_m | z) ] + beta KL(q_m || p)
     encadv: loss = experts' - lambda ramp(t) sum_{h in (hidden, latent)} cross_entropy_h(h(x_m), m)
@@ -197,7 +197,7 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
     # --- the method's contract ---
 
     def fit(self, train: Split, seed: int) -> History:
-        """Train and return the history; `remarks`: if a discriminator won or died, chosen lambda."""
+        """Train and return the history; `remarks` names the lambda if it was chosen."""
         if self.discriminator_weight != "chosen":
             return super().fit(train, seed)
         models, histories, trials = {}, {}, {}
@@ -228,7 +228,7 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
             )
 
     def trial(self, cells: Split, seed: int) -> Trial:
-        """Return how well a fresh probe tells the train cells' modalities, and what is explained."""
+        """Return the accuracy of a probe of the train cells, and the explained variance."""
         latents, error, spread = [], 0.0, 0.0
         for block in cells.blocks:
             ((modality, x),) = block.values.items()
@@ -264,7 +264,7 @@ class OutputAdversarialDMMVAE(EncoderAdversarialDMMVAE):
     shows_real: bool = True
 
     def feedback(self, reading: Reading, progress: float) -> Loss:
-        """Return dmmvae_encadv's, and -lambda_out times the output discriminators' cross-entropy."""
+        """Return dmmvae_encadv's, and that of the output discriminators."""
         loss = super().feedback(reading, progress)
         weight = -self.output_weight * ramp(max(0.0, (progress - BEGINS) / (1 - BEGINS)))
         domain = all_of(reading.z, GENERATED)

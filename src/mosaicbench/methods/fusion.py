@@ -68,7 +68,7 @@ CARDS = {
 
 @dataclass(kw_only=True)
 class PoEVAE(MultimodalVAE):
-    """PoE-fusion VAE: all observed -> each observed, through the product of the modalities' experts.
+    """PoE-fusion VAE: all observed -> each observed, through the product of their experts.
 
         q(z | x) = p(z) prod_{m in S} q_m(z | x_m),      S: the modalities that a cell shows
 
@@ -139,7 +139,7 @@ class PoEVAE(MultimodalVAE):
 
 @dataclass(kw_only=True)
 class MLPVAE(PoEVAE):
-    """MLP-fusion VAE: all observed -> each observed, through a network that reads the modalities' concatenated means.
+    """MLP-fusion VAE: all observed -> each observed, through a network that reads all means.
 
         q(z | x) = N(MLP([mu_1, ..., mu_M]))
 
@@ -147,7 +147,7 @@ class MLPVAE(PoEVAE):
     """
 
     def build(self, train: Split) -> None:
-        """Make a deterministic encoder per modality, a token for its absence, and the fusion network."""
+        """Make an encoder and a token per modality, and the fusion network."""
         super().build(train)
         encoders = {m: mlp(d, self.hidden, self.latent) for m, d in train.features.items()}
         self.encoders = nn.ModuleDict(encoders)

@@ -76,7 +76,7 @@ CARDS = {
 
 
 def components_of(x: np.ndarray, most: int, seed: int, *, whiten: bool = False) -> PCA:
-    """Return an unfitted PCA of (cells, features) with `most` components, or fewer if x has less."""
+    """Return an unfitted PCA of at most `most` components of (cells, features)."""
     return PCA(min(most, min(x.shape) - 1), whiten=whiten, random_state=seed)
 
 
@@ -156,7 +156,7 @@ class JointPCA:
         return np.linalg.solve(w @ w.T + self.noise * np.eye(len(w)), w @ x.T).T
 
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return E[x_target | observed], (cells, features), standardised."""
+        """Return E[x_target | observed], (cells, features)."""
         return (self.embed(cells) @ self.loadings[target] + self.mean[target]) * self.scale[target]
 
 

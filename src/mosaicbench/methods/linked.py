@@ -67,7 +67,7 @@ def nearest(x: np.ndarray, neighbors: int) -> NearestNeighbors:
 
 
 def mean_of_nearest(index: NearestNeighbors, x: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the mean of `values`, one row per indexed row, over the neighbours of each row of `x`."""
+    """Return the mean of `values` of indexed rows over the neighbours of each row of `x`."""
     return index.kneighbors_graph(x) @ values / index.n_neighbors
 
 
@@ -198,7 +198,7 @@ class LinksMNN(LinksBaseline):
     anchor_components: Annotated[int, "at least 1", {"int": [10, 60], "log": True}] = 30
 
     def align(self, shown: Split, seed: int) -> None:
-        """Take principal components of each modality, find anchors, and place the anchored cells."""
+        """Find anchors, and place the anchored cells among the reference's components."""
         order = chain(shown)
         self.reference = order[1] if len(order) > 2 else order[0]
         cells = {m: shown.observing(m) for m in shown.modalities}

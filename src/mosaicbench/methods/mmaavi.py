@@ -150,20 +150,20 @@ class MMAAVI(MultimodalVAE):
     discriminator_steps: Annotated[int, "at least 1"] = 1
 
     def loss(self, x: Minibatch, progress: float) -> Loss:
-        """Return the bound of cells encoded from some modalities, and the discriminator's feedback."""
+        """Return the bound, encoded from some modalities, and the feedback."""
         encoded = self.shown(x)
         q = self.posterior(encoded)
         return self.bound(x, q, progress) + self.feedback(encoded, q, progress)
 
     def held_out_loss(self, x: Minibatch, progress: float) -> Loss:
-        """Return the bound alone, a mean over the subsets of modalities that cells are encoded from."""
+        """Return the bound alone, a mean over the subsets that cells are encoded from."""
         subsets, loss = self.subsets(tuple(x)), Loss()
         for subset in subsets:
             loss += self.bound(x, self.posterior(x.only(*subset)), progress)
         return loss * (1 / len(subsets))
 
     def bound(self, x: Minibatch, q: Normal, progress: float) -> Loss:
-        """Return the negative evidence lower bound of all that was measured, given the posterior."""
+        """Return the negative evidence lower bound of all that was measured."""
         z = q.rsample()
         divergence, (v, of_features) = self.divergence(x, q, z), self.features()
         of_features = Loss({name: nats.expand(x.cells) for name, nats in of_features.items()})
@@ -229,7 +229,7 @@ class MMAAVI(MultimodalVAE):
         return x.only(*proper[int(torch.randint(len(proper), ()))])
 
     def subsets(self, observed: tuple[str, ...]) -> list[tuple[str, ...]]:
-        """Return what cells may be encoded from: all, and with dropout each subset of `observed`."""
+        """Return the subsets that cells may be encoded from; without dropout, all."""
         if not self.modality_dropout:
             return [observed]
         kept = product((True, False), repeat=len(observed))

@@ -1,4 +1,4 @@
-"""MMVAE: each modality alone must explain every modality; the posterior is the mixture of the modalities' experts.
+"""MMVAE: each modality alone must explain every modality; the posterior is a mixture of experts.
 
     elbo:  loss = sum_m { - E_{q_m} [ sum_n log p(x_n | s, w_n) ] + beta KL(q_m || p) }
                   + alignment sum_{m != n} KL(q_m(s) || q_n(s)),      w_n = 0 for n != m

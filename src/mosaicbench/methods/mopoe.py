@@ -1,4 +1,4 @@
-"""MoPoE: the posterior is the mixture of the products of experts of all subsets of what is observed.
+"""MoPoE: the posterior is the mixture of the products of experts of all observed subsets.
 
     sutter:  loss = - E_{q} [ sum_t log p(x_t | s, w_t) ] + beta 1/K sum_S KL(q_S || p)
              q = 1/K sum_S q_S
@@ -97,7 +97,7 @@ class MoPoE(MVAE):
         divergence = sum((code.kl() for code in codes), Loss())
         divergence *= self.annealed(progress) / len(codes)
 
-        # Every cell takes its code from one subset, and every subset has as many cells as the others.
+        # Every cell takes its code from one subset, and all subsets have equally many cells.
         drawn = [code.rsample() for code in codes]
         device = drawn[0][0].device
         chosen = torch.randperm(x.cells, device=device) % len(subsets)

@@ -30,7 +30,7 @@ AT_ONCE = 1024  # cells whose neighbours' values are held together
 
 @dataclass(kw_only=True)
 class KNNImpute:
-    """Euclidean neighbours among the paired train cells, in the principal components of the source."""
+    """Euclidean neighbours among paired train cells, in the source's principal components."""
 
     neighbors: Annotated[int, "at least 1", {"int": [5, 100], "log": True}] = 20
     components: Annotated[int, "at least 1", {"int": [10, 100], "log": True}] = 30

@@ -36,7 +36,7 @@ class Trunk(nn.Module):
 
 @dataclass(frozen=True)
 class Reading:
-    """Cells of one modality, encoded: hidden activations (cells, trunk), a posterior, a draw of it."""
+    """Encoded cells: hidden activations (cells, trunk), a posterior, a draw of it."""
 
     modality: str
     hidden: Tensor

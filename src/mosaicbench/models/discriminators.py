@@ -190,8 +190,7 @@ def chosen_weight(trials: Mapping[float, Trial]) -> float:
 def probe_accuracy(latents: Sequence[Tensor], seed: int) -> float:
     """Return the accuracy, on held-out cells of three folds, of fresh discriminators.
 
-    They tell the domains of (cells, dims) latents. As many cells of each domain take part as the
-    smallest has: chance is 1 / domains.
+    They tell the domains of (cells, dims) latents, of equally many cells each.
     """
     cells, correct = min(len(z) for z in latents), []
     generator = torch.Generator().manual_seed(seed)

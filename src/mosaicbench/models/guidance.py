@@ -41,7 +41,7 @@ LINKS_A_STEP = 1000  # the most links that one step draws
 
 
 class FeatureGraph(nn.Module):
-    """links -> q(v), a Normal of shape (all features, latent), and the likelihood of links given draws of it.
+    """links -> q(v), a Normal of shape (all features, latent), and the likelihood of links.
 
     Parameters
     ----------

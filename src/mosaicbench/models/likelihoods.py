@@ -36,7 +36,7 @@ LARGEST_LOGIT = 80.0  # of a peak: its odds stay finite, and so does the loss of
 
 
 class GaussianDecoder(nn.Module):
-    """z (cells, latent) -> p(x | z), a Normal of shape (cells, features), one learned sd per feature.
+    """z (cells, latent) -> p(x | z), a Normal (cells, features), one learned sd a feature.
 
     The sd has a floor, else a nearly constant feature would have an unbounded likelihood.
     """
@@ -262,13 +262,13 @@ def _beginning_at(logits: np.ndarray, network: nn.Sequential) -> nn.Sequential:
     return network
 
 
-# --- negative log-likelihoods of a minibatch, (cells,) nats, with their gradients in closed form ---
+# --- negative log-likelihoods, (cells,) nats, with their gradients in closed form ---
 
 
 def negative_binomial_nll(
     x: Counts, logits: Tensor, rest: Tensor, library_size: Tensor, inverse_dispersion: Tensor
 ) -> Tensor:
-    """Return -log NB(x | library size x fraction, inverse dispersion), summed over features, (cells,) nats.
+    """Return -log NB(x | library size x fraction, inverse dispersion), (cells,) nats.
 
     Parameters
     ----------
@@ -277,7 +277,7 @@ def negative_binomial_nll(
     rest
         (cells, 1) or (1, 1) logit of all that is no feature; fractions are the softmax over both.
     library_size
-        (cells, 1) counts of the whole modality; without gradient.
+        (cells, 1); without gradient.
     inverse_dispersion
         (features,), or (cells, features).
     """
@@ -353,7 +353,7 @@ def bernoulli_nll(x: Counts, logits: Tensor, depth: Tensor) -> Tensor:
 
 
 class _OpenError(torch.autograd.Function):
-    """sum log(1 + exp(logit)) - sum logit where accessible; a few cells at a time, as a cache holds."""
+    """sum log(1 + exp(logit)) - sum logit where accessible; a few cells at a time."""
 
     @staticmethod
     def forward(ctx, x: Counts, logits: Tensor, depth: Tensor) -> Tensor:
@@ -378,21 +378,16 @@ class _OpenError(torch.autograd.Function):
 
 
 def gaussian_nll(x: Tensor, mean: Tensor, sd: Tensor) -> Tensor:
-    """Return -log N(x | mean, sd), summed over features, (cells,) nats.
+    """Return -log N(x | mean, sd), (cells,) nats; without gradient to `x`.
 
-    Parameters
-    ----------
-    x, mean
-        (cells, features); there is no gradient to `x`.
-    sd
-        (features,), the same for every cell.
+    Of (cells, features) x and mean, and (features,) sd.
     """
     constant = 0.5 * math.log(2 * math.pi) * x.shape[-1]
     return _GaussianError.apply(x, mean, sd) + torch.log(sd).sum() + constant
 
 
 class _GaussianError(torch.autograd.Function):
-    """sum_f (x - mean)^2 / (2 sd^2); autograd's gradient takes half the time of a decoder's step."""
+    """sum_f (x - mean)^2 / (2 sd^2); autograd takes half the time of a decoder's step."""
 
     @staticmethod
     def forward(ctx, x: Tensor, mean: Tensor, sd: Tensor) -> Tensor:

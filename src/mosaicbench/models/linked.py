@@ -25,7 +25,7 @@ CLIPPED = 10.0  # standard deviations, as the values of a split
 
 @dataclass(frozen=True)
 class FromValues:
-    """Linked features that are values: positions of a modality's features, with signs, both (columns,)."""
+    """Linked features that are values: positions of features, with signs, both (columns,)."""
 
     modality: str
     columns: np.ndarray
@@ -217,7 +217,7 @@ def _itself(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _joined(
     relations: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return modality -> columns and signs, one for each combination of links of a hub's feature."""
+    """Return modality -> columns and signs, one per combination of links of a feature."""
     joined = None
     for modality, (features, columns, signs) in relations.items():
         parts = {"feature": features, ("columns", modality): columns, ("signs", modality): signs}

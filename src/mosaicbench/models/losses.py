@@ -47,7 +47,7 @@ class Loss(dict[str, Tensor]):
 
 
 class Contrast(nn.Module):
-    """Latents of the same cells in several modalities -> the cross-entropy of recognising each cell."""
+    """Latents of the same cells in several modalities -> the contrast."""
 
     def __init__(self, sharpness: float):
         super().__init__()

@@ -77,7 +77,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Minibatch(Mapping[str, Tensor]):
-    """Cells that share what was observed; as a mapping, modality -> (cells, features) standardised values.
+    """Cells that share what was observed; a mapping, modality -> (cells, features) values.
 
     Attributes
     ----------
@@ -134,16 +134,9 @@ class Minibatch(Mapping[str, Tensor]):
 
 @dataclass(frozen=True)
 class Streamed:
-    """Cells that stay in the host's memory until they are taken.
+    """Cells that stay in the host's memory until they are taken to the device.
 
-    Attributes
-    ----------
-    held
-        The cells, with the counts that a method reads.
-    device
-        Where they are taken to.
-    names
-        "cell_types" and "batches" of :func:`on_device`.
+    `names` holds "cell_types" and "batches" of :func:`on_device`.
     """
 
     held: Cells
@@ -209,7 +202,7 @@ def by_pieces(
     *,
     batches: Sequence[str] = (),
 ) -> np.ndarray:
-    """Return function(minibatch) of all `cells`, (cells, ...), computed a few thousand at a time."""
+    """Return function(minibatch) of all `cells`, (cells, ...), some thousand at a time."""
     parts = []
     for first in range(0, len(cells), PIECE):
         piece = cells.take(np.arange(first, min(first + PIECE, len(cells))))

@@ -24,7 +24,7 @@ def normalised_layer(width: int, hidden: int, by: type[nn.Module] = nn.LayerNorm
 
 
 class NormalisedByMinibatch(nn.BatchNorm1d):
-    """Normalises by minibatch; a single cell, which has no spread, by the mean of earlier minibatches."""
+    """Normalises by minibatch; a single cell by the mean of earlier minibatches."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the normalised (cells, features)."""

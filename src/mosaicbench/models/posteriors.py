@@ -43,7 +43,7 @@ class GaussianEncoder(nn.Module):
 
 
 def hidden_in_part(x: Tensor, dropout: float) -> Tensor:
-    """Return x with values set to 0 at random, and the others scaled up to the same expected sum."""
+    """Return x with values set to 0 at random, the others scaled to the same expected sum."""
     return x * (torch.rand(x.shape, device=x.device) >= dropout) / (1 - dropout)
 
 
@@ -79,13 +79,13 @@ def product_of_experts(experts: Sequence[Normal], seen: Sequence[Tensor] | None 
 
 
 def kl(posterior: Normal) -> Loss:
-    """Return KL(q(z | x) || N(0, 1)) of each cell, summed over latent dimensions, as the term "kl"."""
+    """Return KL(q(z | x) || N(0, 1)) of each cell as the term "kl"."""
     variance = posterior.variance
     return Loss(kl=0.5 * (posterior.mean.square() + variance - 1 - torch.log(variance)).sum(-1))
 
 
 def disagreement(experts: list[Normal]) -> Loss:
-    """Return sum_{m != n} KL(q_m || q_n) of each cell, over ordered pairs of experts, as the term "disagreement".
+    """Return sum_{m != n} KL(q_m || q_n) of each cell as the term "disagreement".
 
     Source: Ashford et al. 2026 (UniVI), doi 10.1101/gr.281431.125.
     """

@@ -27,13 +27,7 @@ SMALLEST_SPREAD = np.sqrt(10 * np.finfo(np.float32).eps)
 
 
 class WhitenedComponents(nn.Module):
-    """x (cells, features) -> its leading principal components, each of variance 1 in the train cells; not trained.
-
-    Attributes
-    ----------
-    mean, axes
-        (features,) and (features, components); an axis is divided by the standard deviation along it.
-    """
+    """x (cells, features) -> its leading principal components, each of variance 1; not trained."""
 
     def __init__(self, mean: np.ndarray, axes: np.ndarray, spread: np.ndarray):
         super().__init__()

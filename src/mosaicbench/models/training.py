@@ -176,8 +176,7 @@ def _taken(blocks: list[Block], rows: Sequence[torch.Tensor]) -> list[Minibatch]
 def side_by_side(blocks: list[Block], size: int, *, steps: int | None = None) -> Steps:
     """Yield steps of one minibatch with as many cells of every block; one row is not one cell.
 
-    With `steps`, an epoch is so many steps of cells drawn with replacement; else those of
-    :func:`one_of_each`.
+    With `steps`, so many steps of cells drawn with replacement; else as :func:`one_of_each`.
     """
     if steps is None:
         drawn = one_of_each(blocks, size)
@@ -199,8 +198,7 @@ def with_labelled(
 ) -> Steps:
     """Yield steps in which at least `fraction` of the cells are labelled.
 
-    An epoch has every unlabelled cell once, and labelled ones repeatedly; a step has cells of every
-    block.
+    An epoch has every unlabelled cell once, and labelled ones repeatedly.
 
     Parameters
     ----------
@@ -257,25 +255,20 @@ def minimise(
         (minibatch, progress) -> named losses per cell. Progress rises from 0 to 1 over the warm-up;
         it is 1 for all validation losses, so that epochs compare.
     nets
-        The networks to train. They end with the weights of the epoch with the lowest validation
-        loss after the warm-up.
-    train
-        The train cells. A minibatch never mixes blocks.
+        They end with the weights of the epoch with the lowest validation loss after the warm-up.
     warmup
         Fraction of the epochs, of at most 100 of them, that is the warm-up; at least one epoch.
     counts
         The modalities whose counts the loss reads.
     steps
-        (blocks, cells per minibatch) -> the minibatches of each step of an epoch; a step minimises
-        the mean over its cells.
+        (blocks, cells per minibatch) -> the minibatches of each step; a step minimises the mean
+        over its cells.
     held_out_loss
         The validation loss, if not `loss`.
     opponents
         Discriminators, which learn before every step.
     most_steps
         End with the epoch that reaches so many steps.
-    weight_decay
-        Of Adam.
     divided
         Result of :func:`divide`, for a method that needs to know the validation cells.
 
@@ -283,7 +276,7 @@ def minimise(
     -------
     history
         One dict per epoch: epoch, progress, loss and each term in nats per cell (train),
-        validation_loss, columns of each discriminator, and whether its weights were kept.
+        validation_loss, columns of each discriminator, kept (1 if its weights were kept).
 
     Raises
     ------
@@ -337,7 +330,7 @@ def minimise(
                 file=sys.stderr,
             )
 
-        # Weights of the warm-up minimise another loss, so they are not kept, and patience begins after it.
+        # Weights of the warm-up minimise another loss: none is kept, patience begins after it.
         recent = [each["validation_loss"] for each in history[warm - 1 :][-WINDOW:]]
         smoothed = sum(recent) / len(recent) if recent else math.inf
         if budget.weights == "last" or smoothed < done["best"]:

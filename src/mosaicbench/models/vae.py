@@ -180,7 +180,7 @@ class MultimodalVAE(Budget):
 
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the expected values of `target` at the posterior mean, (cells, features), standardised."""
+        """Return the expected values of `target` at the posterior mean, (cells, features)."""
         return self.computed(lambda x: self.decoded(self.posterior(x).mean, target), cells)
 
     @torch.no_grad()
@@ -220,13 +220,13 @@ class MultimodalVAE(Budget):
         return dict.fromkeys(self.decoders, torch.randn(cells, self.latent).to(training.device()))
 
     def decoded(self, z: Tensor, target: str) -> Tensor:
-        """Return the expected values of a modality given z, (cells, features), standardised."""
+        """Return the expected values of a modality given z, (cells, features)."""
         return self.decoders[target].expected(z)
 
 
 @dataclass(frozen=True)
 class Code:
-    """Posteriors of the shared latent and of each observed modality's private one, if it has any."""
+    """Posteriors of the shared latent and of each observed modality's private one."""
 
     shared: Normal
     private: dict[str, Normal]
@@ -311,7 +311,7 @@ class SharedPrivateVAE(MultimodalVAE):
 
     @torch.no_grad()
     def embed_private(self, cells: Cells) -> np.ndarray:
-        """Return the mean of the private latent of the one modality of `cells`, (cells, private)."""
+        """Return the mean of the private latent of the observed modality."""
 
         def of_one(x: Minibatch) -> Tensor:
             (expert,) = self.encode(x).values()
@@ -321,7 +321,7 @@ class SharedPrivateVAE(MultimodalVAE):
 
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the expected values of `target` given the shared latent alone, (cells, features)."""
+        """Return the expected values of `target` given the shared latent alone."""
         return self.computed(
             lambda x: self.decoded(self.with_private(self.posterior(x).mean), target), cells
         )
@@ -329,7 +329,7 @@ class SharedPrivateVAE(MultimodalVAE):
 
 @dataclass(kw_only=True)
 class MixtureVAE(SharedPrivateVAE):
-    """One whose posterior is a mixture of the modalities' posteriors, without the prior's expert."""
+    """One whose posterior is a mixture of the modalities' posteriors."""
 
     def product(self, experts: list[Normal]) -> Normal:
         """Return the product of experts, without the prior."""
