@@ -212,12 +212,12 @@ def test_draws_of_a_vae_spread_as_its_posterior_and_its_likelihood_do():
     torch.nn.init.constant_(
         model.decoders["adt"].spread, -10
     )  # the smallest: else noise hides what the posterior does
-    draws = torch.from_numpy(model.draw(query.only("rna"), "adt", ALL, 5_000, 0))
+    draws = torch.from_numpy(model.draw(query.only("rna"), "adt", ALL, 20_000, 0))
     with torch.no_grad():
         shared = model.posterior(Minibatch({"rna": torch.from_numpy(query.values["rna"])}))
-        z = torch.cat([shared.sample((5_000,)), torch.randn(5_000, 6, 2)], -1)
+        z = torch.cat([shared.sample((20_000,)), torch.randn(20_000, 6, 2)], -1)
         p = model.decoders["adt"](z.reshape(-1, z.shape[-1]))
-        means = p.mean.reshape(5_000, 6, -1)[:, :, ALL]
+        means = p.mean.reshape(20_000, 6, -1)[:, :, ALL]
     of_posterior, of_likelihood = means.var(0), p.stddev[0, ALL] ** 2
     assert of_posterior.min() > of_likelihood.max()
     torch.testing.assert_close(draws.mean(-1), means.mean(0), atol=0.01, rtol=0)
