@@ -9,7 +9,7 @@ ARGS ?=
 CORES ?= all
 PICTURES := overview_heat calibration label_confusion training_curves
 
-.PHONY: benchmark docs provenance restamp figure size-table peers bench test test-all oldest newest lock schema size lint format setup clean
+.PHONY: benchmark docs provenance restamp figure size-table peers bench test test-quick test-all oldest newest lock schema size lint format setup clean
 
 benchmark: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
@@ -44,6 +44,10 @@ peers: $(PEERS)
 # installs is disabled: it would claim fixtures named `benchmark`.
 test: $(PEERS)
 	$(BIN)/python -m pytest -p no:benchmark -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+# What an edit of a method or a metric should leave true, on tiny data, in under a minute.
+test-quick: $(READY)
+	$(BIN)/python -m pytest -p no:benchmark -n logical --maxprocesses 2 --dist loadfile -q tests/specification $(ARGS)
 
 # As root on Debian: also installs SLURM, and tests the benchmark on it.
 test-all: export MOSAICBENCH_INSTALL_SLURM = 1

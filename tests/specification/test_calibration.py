@@ -208,7 +208,7 @@ def test_draws_that_are_calibrated_by_construction_are(method):
 
 def test_draws_of_a_vae_spread_as_its_posterior_and_its_likelihood_do():
     query = linear_cells(6, seed=5, name="query")
-    model = fitted("mvae", paired_split(), query, private=2)
+    model = fitted("mvae", paired_split(), query, private=2, max_epochs=3)
     torch.nn.init.constant_(
         model.decoders["adt"].spread, -10
     )  # the smallest: else noise hides what the posterior does

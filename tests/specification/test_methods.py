@@ -1,7 +1,7 @@
 """Every method x the properties that a stranger would rely on (house rules: one list drives all)."""
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -26,7 +26,8 @@ METHODS = [
 ]
 MODELS = [name for name in METHODS if catalog.card("methods", name)["kind"] == "model"]
 TRAINED = [name for name in METHODS if catalog.card("methods", name)["kind"] != "control"]
-SPLITS = {"paired": paired_split, "mosaic": mosaic_split, "unpaired": unpaired_split}
+PAIRED = partial(paired_split, 100)
+SPLITS = {"paired": PAIRED, "mosaic": mosaic_split, "unpaired": unpaired_split}
 
 
 def gives(method: str, what: str) -> bool:
@@ -41,7 +42,7 @@ def claiming(word: str) -> list[str]:
 def fitted(method: str, train: Split, query: Cells, seed: int = 0, **hyperparameters):
     """Return the method, fitted; models briefly, positive controls with the solution revealed."""
     if catalog.card("methods", method)["kind"] == "model":
-        hyperparameters = {"max_epochs": 3, "batch_size": 64} | hyperparameters
+        hyperparameters = {"max_epochs": 2, "batch_size": 64} | hyperparameters
     instance = catalog.method_class(method)(**hyperparameters)
     if "solution" in catalog.card("methods", method)["inputs"]:
         rows = {name: row for row, name in enumerate(query.names)}
@@ -61,7 +62,7 @@ def briefly(method: str) -> tuple[object, Cells]:
 @cache
 def fitted_once(method: str) -> tuple[object, Cells]:
     query = linear_cells(30, seed=5, name="query")
-    return fitted(method, paired_split(), query), query
+    return fitted(method, PAIRED(), query), query
 
 
 def outputs(method: str, train: Split, query: Cells, seed: int = 0) -> list[np.ndarray]:
@@ -95,7 +96,7 @@ def test_gives_what_its_card_says(method, modalities):
         instance, query = briefly(method)
     else:
         query = linear_cells(30, seed=5, modalities=modalities, name="query")
-        instance = fitted(method, paired_split(modalities=modalities), query)
+        instance = fitted(method, PAIRED(modalities=modalities), query)
     widths = set()
     for source in [(m,) for m in modalities] * gives(method, "single") + [modalities] * gives(
         method, "joint"
@@ -116,7 +117,7 @@ def test_gives_what_its_card_says(method, modalities):
 def test_same_seed_same_result(method):
     instance, query = briefly(method)
     for first, second in zip(
-        outputs_of(method, instance, query), outputs(method, paired_split(), query), strict=True
+        outputs_of(method, instance, query), outputs(method, PAIRED(), query), strict=True
     ):
         np.testing.assert_array_equal(first, second)
 
@@ -125,7 +126,7 @@ def test_same_seed_same_result(method):
 def test_a_fit_changes_no_hyperparameter(method):
     """What a record and a kept model say of a run is what it was made with."""
     instance, _ = briefly(method)
-    asked = {"max_epochs": 3, "batch_size": 64} if method in MODELS else {}
+    asked = {"max_epochs": 2, "batch_size": 64} if method in MODELS else {}
     given = catalog.method_class(method)(**asked)
     assert hyperparameters_of(instance) == hyperparameters_of(given)
 
@@ -133,7 +134,7 @@ def test_a_fit_changes_no_hyperparameter(method):
 @pytest.mark.parametrize("method", claiming("random"))
 def test_other_seed_other_result(method):
     instance, query = briefly(method)
-    first, second = outputs_of(method, instance, query), outputs(method, paired_split(), query, 1)
+    first, second = outputs_of(method, instance, query), outputs(method, PAIRED(), query, 1)
     assert any(not np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
 
@@ -157,7 +158,7 @@ def test_a_cell_does_not_depend_on_its_neighbours_in_the_query(method):
     "method", [m for m in METHODS if catalog.card("methods", m)["inputs"].count("labels") == 0]
 )
 def test_labels_are_not_read_unless_the_card_says_so(method):
-    (instance, query), train = briefly(method), paired_split()
+    (instance, query), train = briefly(method), PAIRED()
     without = replace(train, blocks=(replace(train.blocks[0], labels=None),))
     for first, second in zip(
         outputs_of(method, instance, query), outputs(method, without, query), strict=True
@@ -167,7 +168,7 @@ def test_labels_are_not_read_unless_the_card_says_so(method):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_one_cell_and_a_constant_feature(method):
-    train, query = paired_split(), linear_cells(1, seed=5, name="query")
+    train, query = PAIRED(), linear_cells(1, seed=5, name="query")
     for cells in (train.blocks[0], query):
         cells.values["rna"][:, 0] = 0
     assert all(np.isfinite(array).all() for array in outputs(method, train, query))
@@ -192,7 +193,9 @@ def learned(method: str) -> tuple[object, Cells]:
     uses = catalog.card("methods", method)["inputs"]
     linked = "links" in uses and "pairs" not in uses
     train, query = (
-        linked_world() if linked else (paired_split(400), linear_cells(100, seed=7, name="query"))
+        linked_world(200)
+        if linked
+        else (paired_split(200), linear_cells(100, seed=7, name="query"))
     )
     quick = {}
     if method in MODELS:
@@ -255,8 +258,8 @@ def test_virtual_cells_have_every_modality_and_depend_on_the_seed(method):
 
 def test_virtual_cells_of_a_joint_model_are_joint():
     """Modalities of one virtual cell agree as those of a real cell do: rna tells adt."""
-    train = paired_split(400)
-    virtual = fitted("vae_poe", train, linear_cells(20, seed=5), max_epochs=60).generate(500, 0)
+    train = paired_split(200)
+    virtual = fitted("vae_poe", train, linear_cells(20, seed=5), max_epochs=100).generate(500, 0)
     real = train.blocks[0].values
     weights = np.linalg.lstsq(real["rna"], real["adt"], rcond=None)[0]
     error = ((virtual["rna"] @ weights - virtual["adt"]) ** 2).mean() / (virtual["adt"] ** 2).mean()

@@ -372,7 +372,7 @@ def test_steps_of_some_of_each_hold_every_cell_once_and_every_block():
 
 def test_few_labels_are_enough_to_tell_the_types_from_any_modality():
     split = few(mosaic_split(), 0.1)
-    model = SemiSupervisedMMAAVI(max_epochs=15, batch_size=64, learning_rate=3e-3)
+    model = SemiSupervisedMMAAVI(max_epochs=10, batch_size=64, learning_rate=3e-3)
     model.fit(split, 0)
     query = linear_cells(150, seed=9)
     for shown in (query, query.only("rna"), query.only("adt")):

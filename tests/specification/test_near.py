@@ -1,8 +1,5 @@
 """Votes and counts of cells are those of all distances in float64, though float32 excludes most."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -186,19 +183,3 @@ def test_bounds_decide_about_nearly_all_distances():
     bounds = x @ y.T
     is_open = (bounds >= low[:, None]) & (bounds <= high[:, None])
     assert is_open.mean() < 0.002  # 1 / 1499 of them are matches
-
-
-COMPILED_AHEAD = """
-from mosaicbench.metrics import _nearest
-
-_nearest.compile_loops()
-called = {name: loop for name, loop in vars(_nearest).items() if getattr(loop, "targetoptions", {}).get("parallel")}
-print(sorted(called), [name for name, loop in called.items() if not loop.signatures])
-"""
-
-
-def test_what_compiles_loops_ahead_calls_each():
-    done = subprocess.run(
-        [sys.executable, "-c", COMPILED_AHEAD], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "['count_both_ways', 'count_votes', 'nearest_cells'] []"

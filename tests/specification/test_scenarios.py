@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import inspect
+from functools import cache
 
 import anndata
 import numpy as np
@@ -23,9 +24,10 @@ from mosaicbench.files.dataset import write_dataset
 from mosaicbench.files.splits import as_split, read_split, space_values, standardised_values
 from mosaicbench.files.tables import read_table
 
+SMALL = {"cells": 300, "n_rna": 150, "n_atac": 250, "n_adt": 20}
 DATASETS = {
     "pbmc68k_split": lambda: pbmc68k_split.load(None),
-    "simulated": lambda: simulated.load(None, cells=300, n_rna=300, n_atac=600, n_adt=20),
+    "simulated": lambda: simulated.load(None, **SMALL),
 }
 TRUTH = {"shared_factors", "private_factors"}
 HIDING = {"paired": {}, "unpaired": {}, "mosaic": {"paired_fraction": 0.4}, "as_measured": {}}
@@ -33,12 +35,27 @@ HIDING = {"paired": {}, "unpaired": {}, "mosaic": {"paired_fraction": 0.4}, "as_
 
 @pytest.fixture(scope="module", params=DATASETS)
 def dataset(request):
-    return DATASETS[request.param]()
+    return made(request.param)
 
 
 @pytest.fixture(scope="module")
 def simulation():
-    return DATASETS["simulated"]()
+    return made("simulated")
+
+
+@cache
+def made(name):
+    return DATASETS[name]()
+
+
+@cache
+def cut_of(name, kind):
+    return parts_of(made(name), kind)
+
+
+def cut_once(dataset, kind):
+    """Return the parts of seed 0, for tests that edit none: made once for all."""
+    return cut_of("simulated" if "rna" in dataset.mod else "pbmc68k_split", kind)
 
 
 @pytest.fixture(params=pairing.KINDS)
@@ -75,38 +92,34 @@ def true_cells(part, dataset, modality):
     return np.array([position[row.astype(np.float32).tobytes()] for row in shown])
 
 
-def test_parts_survive_the_disk_and_satisfy_their_contracts(dataset, kind, tmp_path):
+@pytest.fixture(scope="module")
+def prepared(dataset, tmp_path_factory):
+    """Return the dataset's name and its file, as the command writes it."""
     name = "simulated" if "rna" in dataset.mod else "pbmc68k_split"
-    options = (
-        {"cells": 300, "n_rna": 300, "n_atac": 600, "n_adt": 20} if name == "simulated" else {}
-    )
-    prepare.main(dataset=name, loader=name, options=options, output=tmp_path / "d.h5mu")
+    options = SMALL if name == "simulated" else {}
+    file = tmp_path_factory.mktemp(name) / "d.h5mu"
+    prepare.main(dataset=name, loader=name, options=options, output=file)
+    return name, file
+
+
+def test_parts_survive_the_disk_and_satisfy_their_contracts(dataset, kind, prepared, tmp_path):
+    name, file = prepared
+    # That another seed came before changes nothing.
+    seeds = [1, 0] if kind == "paired" else [0]
     of_seeds = {
-        noun: [tmp_path / seed / f"{noun}.h5mu" for seed in "10"]
+        noun: [tmp_path / str(seed) / f"{noun}.h5mu" for seed in seeds]
         for noun in ("train", "query", "solution")
     }
-    split_command.main(
-        dataset=tmp_path / "d.h5mu",
-        scenario="mine",
-        kind=kind,
-        seeds=[1, 0],
-        options=HIDING[kind],
-        **of_seeds,
-    )
-    paths = {
-        noun: files[1] for noun, files in of_seeds.items()
-    }  # that another seed came before changes nothing
-    expected = parts_of(dataset, kind)
+    options = {"scenario": "mine", "kind": kind, "seeds": seeds, "options": HIDING[kind]}
+    split_command.main(dataset=file, **options, **of_seeds)
+    paths = {noun: files[-1] for noun, files in of_seeds.items()}
+    expected = cut_once(dataset, kind)
     for noun, path in paths.items():
         part = read_split(path, noun)
         assert same(part, expected[noun])
         said = part.uns["mosaicbench"]
-        assert (said["dataset"], said["scenario"], said["kind"], said["seed"]) == (
-            name,
-            "mine",
-            kind,
-            0,
-        )
+        identity = {"dataset": name, "scenario": "mine", "kind": kind, "seed": 0}
+        assert identity.items() <= dict(said).items()
         assert all(part[m].uns["kind"] == dataset[m].uns["kind"] for m in dataset.mod)
     split = as_split(read_split(paths["train"], "train"), labels=True)
     assert sum(map(len, split.blocks)) == len(expected["train"].obs_names)
@@ -117,7 +130,7 @@ def test_parts_survive_the_disk_and_satisfy_their_contracts(dataset, kind, tmp_p
 
 
 def test_no_cell_is_in_both_train_and_query(dataset, kind):
-    parts = parts_of(dataset, kind)
+    parts = cut_once(dataset, kind)
     query = set(dataset.obs_names.get_indexer(parts["solution"].obs_names))
     train = {m: set(true_cells(parts["train"], dataset, m)) for m in dataset.mod}
     for modality in dataset.mod:
@@ -129,7 +142,7 @@ def test_no_cell_is_in_both_train_and_query(dataset, kind):
 
 
 def test_division_is_stratified(dataset, kind):
-    parts = parts_of(dataset, kind)
+    parts = cut_once(dataset, kind)
     whole = dataset.obs["cell_type"].value_counts()
     for modality in dataset.mod:
         query = (
@@ -183,7 +196,7 @@ def test_poisoned_query_cells_change_nothing_that_was_fitted(dataset, kind):
 
 
 def test_unmeasured_train_cells_change_nothing_in_a_modality(simulation):
-    clean = parts_of(simulation, "unpaired")
+    clean = cut_once(simulation, "unpaired")
     poisoned = simulation.copy()
     for modality, cells in poisoned.mod.items():
         seen = true_cells(clean["train"], simulation, modality)
@@ -195,7 +208,7 @@ def test_unmeasured_train_cells_change_nothing_in_a_modality(simulation):
 
 
 def test_moments_are_those_of_the_train_cells(dataset, kind):
-    parts = parts_of(dataset, kind)
+    parts = cut_once(dataset, kind)
     for modality, cells in parts["train"].mod.items():
         x = space_values(cells).astype(np.float64)
         np.testing.assert_allclose(cells.uns["mean"], x.mean(axis=0), atol=1e-4)
@@ -210,7 +223,7 @@ def test_moments_are_those_of_the_train_cells(dataset, kind):
 
 
 def test_query_and_train_tell_no_more_than_they_should(dataset, kind):
-    parts = parts_of(dataset, kind)
+    parts = cut_once(dataset, kind)
     barcodes = set(dataset.obs_names)
     for noun, columns in (("train", {"cell_type", "batch"}), ("query", {"batch"})):
         part = parts[noun]
@@ -233,7 +246,7 @@ def test_query_and_train_tell_no_more_than_they_should(dataset, kind):
 
 
 def test_truth_is_in_the_solution(simulation, kind):
-    solution = parts_of(simulation, kind)["solution"]
+    solution = cut_once(simulation, kind)["solution"]
     rows = simulation.obs_names.get_indexer(solution.obs_names)
     assert np.array_equal(solution.obsm["shared_factors"], simulation.obsm["shared_factors"][rows])
     for modality, cells in solution.mod.items():
@@ -245,7 +258,7 @@ def test_truth_is_in_the_solution(simulation, kind):
 
 
 def test_solution_names_the_query_row_of_every_cell(dataset, kind):
-    parts = parts_of(dataset, kind)
+    parts = cut_once(dataset, kind)
     for modality, cells in parts["solution"].mod.items():
         assert list(cells.obs_names) == list(
             dataset.obs_names[np.sort(dataset.obs_names.get_indexer(cells.obs_names))]
@@ -258,7 +271,7 @@ def test_solution_names_the_query_row_of_every_cell(dataset, kind):
 
 
 def test_unpaired_order_and_names_tell_nothing(dataset):
-    parts = parts_of(dataset, "unpaired")
+    parts = cut_once(dataset, "unpaired")
     orders = {m: true_cells(parts["query"], dataset, m) for m in dataset.mod}
     n = len(parts["solution"].obs_names)
     for modality, order in orders.items():
@@ -275,7 +288,7 @@ def test_unpaired_order_and_names_tell_nothing(dataset):
 
 
 def test_train_order_tells_nothing(dataset, kind):
-    train = parts_of(dataset, kind)["train"]
+    train = cut_once(dataset, kind)["train"]
     for modality in dataset.mod:
         order = true_cells(train, dataset, modality)
         assert abs(np.corrcoef(order, np.arange(len(order)))[0, 1]) < 4 / np.sqrt(len(order))
@@ -501,7 +514,7 @@ def test_split_refuses(split, message):
 
 
 def test_nothing_is_learned_from_a_query_cell(dataset, kind):
-    parts = parts_of(dataset, kind)
+    parts = cut_once(dataset, kind)
     audit = parts["solution"].uns["audit"]
     fits = audit[audit["role"].isin(["fit", "label"])]
     assert set(fits["modality"]) == set(dataset.mod)
@@ -652,7 +665,7 @@ def test_a_modality_with_a_single_train_cell_is_refused():
 
 
 def test_the_audit_says_that_hidden_types_balance_who_is_measured_in_what(simulation, kind):
-    rows = parts_of(simulation, kind)["solution"].uns["audit"].query("role == 'design'")
+    rows = cut_once(simulation, kind)["solution"].uns["audit"].query("role == 'design'")
     designed = kind in ("unpaired", "mosaic")
     assert (
         list(rows["what"])

@@ -1,4 +1,4 @@
-"""The paired cells that a method is fitted on which needs every modality in a cell."""
+"""Paired train cells, for methods that need several modalities in a cell."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from mosaicbench.errors import NotApplicable
 
 
 def paired_cells(train: Split, *modalities: str) -> Cells:
-    """Return every train cell in which all of `modalities` were measured, showing only those.
+    """Return the train cells in which all of `modalities` were measured, showing only those.
 
     Raises
     ------
     NotApplicable
-        When there is no such cell, as in a mosaic of blocks that show two of three modalities each.
+        When there is no such cell, as in a mosaic of blocks with two of three modalities each.
     """
     try:
         return train.observing(*modalities)

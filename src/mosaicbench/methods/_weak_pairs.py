@@ -1,4 +1,4 @@
-"""Weak pairs: train cells of two modalities that are mutual neighbours in linked features, shown as one cell."""
+"""Weak pairs: mutual neighbours in linked features, of two modalities, shown as one cell."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ from mosaicbench.contract import BY_MODALITY, Cells, Split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.models.linked import linked
 
-COMPONENTS = 30  # joint principal components that linked features are projected on, where there are more of them
+COMPONENTS = 30  # joint principal components that more linked features than this are projected on
 
 
 def mutual_neighbors(own: np.ndarray, other: np.ndarray, neighbors: int) -> sparse.csr_matrix:
-    """Return which cells are among each other's nearest by cosine, 1 or 0, (cells of own, cells of other).
-
-    At least the two cells that are most alike are mutual neighbours.
+    """Return which cells are among each other's nearest by cosine, 1 or 0, (cells, other cells).
 
     Parameters
     ----------
@@ -36,10 +34,9 @@ def mutual_neighbors(own: np.ndarray, other: np.ndarray, neighbors: int) -> spar
 
 
 def weakly_paired(train: Split, neighbors: int) -> Split:
-    """Return the split with more cells: every two mutual neighbours as one cell that shows both modalities.
+    """Return the split with more cells: every two mutual neighbours as one cell of both modalities.
 
-    Those of its own blocks stay what they are, so a cell that is a neighbour of several is in several of the new ones. A new
-    cell has the label, and the batch, of its two where these agree, else none.
+    A new cell has the label, and the batch, of its two where these agree, else none.
 
     Raises
     ------
@@ -53,22 +50,18 @@ def weakly_paired(train: Split, neighbors: int) -> Split:
         except NotApplicable as error:
             reason = error
             continue
-        one, other = (train.observing(modality) for modality in pair)
-        rows = mutual_neighbors(
-            *(features.of(x, m) for x, m in zip((one, other), pair, strict=True)), neighbors
-        ).nonzero()
-        blocks.append(_as_one(*(x.take(at) for x, at in zip((one, other), rows, strict=True))))
+        cells = [train.observing(modality) for modality in pair]
+        columns = [features.of(x, m) for x, m in zip(cells, pair, strict=True)]
+        one, other = mutual_neighbors(*columns, neighbors).nonzero()
+        blocks.append(_as_one(cells[0].take(one), cells[1].take(other)))
     if len(blocks) == len(train.blocks):
         raise reason
     return replace(train, blocks=tuple(blocks))
 
 
 def _as_one(one: Cells, other: Cells) -> Cells:
-    """Return cells that show what the same rows of both show."""
     return Cells(
-        names=np.array(
-            [f"{a} + {b}" for a, b in zip(one.names, other.names, strict=True)], dtype=object
-        ),
+        names=one.names + " + " + other.names,
         labels=_agreed(one.labels, other.labels),
         batches=_agreed(one.batches, other.batches),
         **{part: getattr(one, part) | getattr(other, part) for part in BY_MODALITY},

@@ -1,14 +1,16 @@
 """Contrastive VAE: each modality alone must explain every modality, and tell its cell from others.
 
-    loss = sum_m { - E_{q_m} [ sum_n log p(x_n | s_m, w_n) ] + beta KL(q_m || p) }  +  lambda sum_{m < n} contrast(s_m, s_n)
+    loss = sum_m { - E_{q_m} [ sum_n log p(x_n | s_m, w_n) ] + beta KL(q_m || p) }
+           + lambda sum_{m < n} contrast(s_m, s_n)
 
-    q_m(s, w_m | x_m) has the mean W_m c_m + f_m(c_m);     c_m: whitened principal components of x_m; at the start f_m = 0, and
-                                                           W_m is canonical correlation analysis; w_n = 0 for n != m
-    x_n is imputed from x_m as a R x_m + b D_n(mean s_m);  R: ridge regression, D_n: the decoder's expectation, a and b at least
-                                                           0, least squares on validation cells (stacking, Breiman 1996)
+    q_m(s, w_m | x_m) has the mean W_m c_m + f_m(c_m);  c_m: whitened principal components of x_m;
+        at the start f_m = 0, and W_m is canonical correlation analysis; w_n = 0 for n != m
+    x_n is imputed from x_m as a R x_m + b D_n(mean s_m);  R: ridge regression, D_n: the decoder's
+        expectation, a, b >= 0: least squares on validation cells (stacking, Breiman 1996)
 
-Only cells with several modalities are contrasted, all are reconstructed. Without such a train cell, mutual nearest neighbours in
-linked features are treated as one cell. The contrast is in ``models.losses``.
+Only cells with several modalities are contrasted, all are reconstructed. Without such a train cell,
+mutual nearest neighbours in linked features are treated as one cell. The contrast is in
+``models.losses``.
 """
 
 from __future__ import annotations
@@ -20,12 +22,11 @@ from typing import Annotated, Literal
 import numpy as np
 import torch
 from scipy.optimize import nnls
-from sklearn.decomposition import PCA
 from torch import nn
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.methods._weak_pairs import weakly_paired
-from mosaicbench.methods.linear import Ridge
+from mosaicbench.methods.linear import Ridge, components_of
 from mosaicbench.models import training
 from mosaicbench.models.estimators import described, restored
 from mosaicbench.models.losses import Contrast, Loss
@@ -67,8 +68,7 @@ CARDS = {
 }
 
 BLEND = "blend "  # begins the names of what is no network's weight in a kept model
-# Principal components that a ridge of this kernel reads.
-REGRESSION_COMPONENTS = {"linear": 100, "gaussian": 30}
+REGRESSION_COMPONENTS = {"linear": 100, "gaussian": 30}  # principal components that a ridge reads
 NEAR = 5  # nearest cells of the other modality, mutually, among which a weak partner is
 
 
@@ -87,8 +87,9 @@ class ContrastiveVAE(MixtureVAE):
     linear_path
         Around each encoder's network: "cca" at the start, or "none".
     regression
-        The kernel of the ridge regression that imputation adds to the decoder, "gaussian" or "linear"; "none": the decoder
-        alone. Without a paired cell, "gaussian" is linear, as weak pairs are too noisy for it.
+        The kernel of the ridge regression that imputation adds to the decoder, "gaussian" or
+        "linear"; "none": the decoder alone. Without a paired cell, "gaussian" is linear, as weak
+        pairs are too noisy for it.
     """
 
     contrast_weight: Annotated[float, "at least 0", {"float": [3.0, 300.0], "log": True}] = 30.0
@@ -110,7 +111,7 @@ class ContrastiveVAE(MixtureVAE):
             )
 
     def loss(self, x: Minibatch, progress: float) -> Loss:
-        """Return reconstruction from each modality, its divergence, the labels' loss, and the contrast of every two."""
+        """Return reconstructions, divergences, the labels' losses, and the contrasts."""
         posteriors, loss, latents = self.encode(x), Loss(), []
         draws = {source: q.rsample() for source, q in posteriors.items()}
         for source, q in posteriors.items():
@@ -125,8 +126,8 @@ class ContrastiveVAE(MixtureVAE):
 
     # --- the method's contract ---
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
-        """Train, then fit regressions and the weights of regression and decoder in imputation."""
+    def fit(self, train: Split, seed: int) -> History:
+        """Train, then fit the regressions and their weights in imputation."""
         kernel = self.regression
         if all(len(block.modalities) == 1 for block in train.blocks):
             train, kernel = weakly_paired(train, NEAR), "none" if kernel == "none" else "linear"
@@ -154,31 +155,29 @@ class ContrastiveVAE(MixtureVAE):
         if self.linear_path == "cca":
             rotations = canonical_rotations(whiteners, train, self.latent)
         sizes, dropout = (self.hidden, self.latent + self.private), self.input_dropout
-        self.encoders = nn.ModuleDict(
-            {
-                m: ResidualEncoder(whiteners.get(m), d, *sizes, rotations.get(m), dropout=dropout)
-                for m, d in train.features.items()
-            }
-        )
+        encoders = {
+            m: ResidualEncoder(whiteners.get(m), d, *sizes, rotations.get(m), dropout=dropout)
+            for m, d in train.features.items()
+        }
+        self.encoders = nn.ModuleDict(encoders)
 
     def _blend(
         self, train: Split, pair: tuple[str, str], divided: Divided, kernel: str, seed: int
     ) -> None:
-        """Fit regressions between two modalities, and find the weights of regression and decoder in each direction.
+        """Fit regressions between two modalities, and their weights beside the decoder's.
 
-        Validation cells decide the weights, of a regression fitted without them; the one that is kept has seen all cells.
+        Validation cells decide the weights, of a regression fitted without them; the regression
+        that is kept is fitted to all cells.
         """
-        fitted = [
-            part.take(torch.arange(part.cells, device=training.device())) for part in divided[0]
-        ]
+        parts, held_out = divided
+        fitted = [part.take(torch.arange(part.cells, device=training.device())) for part in parts]
         fitted, held_out = (
-            [_cells(x.only(*pair)) for x in part if set(pair) <= set(x)]
-            for part in (fitted, divided[1])
+            [_cells(x.only(*pair)) for x in blocks if set(pair) <= set(x)]
+            for blocks in (fitted, held_out)
         )
         sizes = {m: train.features[m] for m in pair}
-        ridge, whole = (
-            Ridge(components=REGRESSION_COMPONENTS[kernel], kernel=kernel) for _ in range(2)
-        )
+        options = {"components": REGRESSION_COMPONENTS[kernel], "kernel": kernel}
+        ridge, whole = Ridge(**options), Ridge(**options)
         ridge.fit(Split(tuple(fitted), sizes), seed)
         whole.fit(Split((train.observing(*pair),), sizes), seed)
         for source, target in permutations(pair):
@@ -189,26 +188,24 @@ class ContrastiveVAE(MixtureVAE):
                 members = np.stack([x.ravel() for x in predictions]).astype(float)
                 gram += members @ members.T  # of (2, cells x features)
                 product += members @ cells.values[target].ravel()
-            self.ridge[source, target] = whole
-            self.shares[source, target] = (
-                stacked(gram, product) if held_out else np.array([0.5, 0.5])
-            )
+            shares = stacked(gram, product) if held_out else np.array([0.5, 0.5])
+            self.ridge[source, target], self.shares[source, target] = whole, shares
 
     def state(self) -> dict[str, np.ndarray]:
-        """Return the weights of all networks, and each direction's weights and regression."""
+        """Return the weights of all networks, and each direction's regression."""
         blend = described({"ridge": self.ridge, "shares": self.shares})
         return super().state() | {f"{BLEND}{name}": x for name, x in blend.items()}
 
     def load(self, state: dict[str, np.ndarray], train: Split) -> None:
-        """Make networks and regressions again from the result of :meth:`state`."""
+        """Restore the result of :meth:`state`."""
         blend = {name: x for name, x in state.items() if name.startswith(BLEND)}
         super().load({name: state[name] for name in state.keys() - blend.keys()}, train)
         vars(self).update(restored({name.removeprefix(BLEND): x for name, x in blend.items()}))
 
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return regression and decoder, weighted, the mean over what is observed, (cells, features), standardised.
+        """Return the weighted sum of regression and decoder, averaged over what is observed.
 
-        In a direction without a regression, for lack of pairs or with `regression` "none", the decoder at the latent.
+        In a direction without a regression, the decoder alone.
         """
         imputed = []
         for source in cells.modalities:
@@ -223,20 +220,15 @@ class ContrastiveVAE(MixtureVAE):
 
 
 def whitened(x: np.ndarray, components: int, seed: int) -> WhitenedComponents:
-    """Return the leading principal components of (cells, features): fewer where there are fewer features or cells."""
-    pca = PCA(min(components, min(x.shape) - 1), random_state=seed).fit(x)
+    """Return the leading principal components of (cells, features), fewer if there are fewer."""
+    pca = components_of(x, components, seed).fit(x)
     return WhitenedComponents(pca.mean_, pca.components_.T, np.sqrt(pca.explained_variance_))
 
 
 def stacked(gram: np.ndarray, product: np.ndarray) -> np.ndarray:
-    """Return the weights, at least 0, by which the sum of several predictions has the least squared error, (predictions,).
+    """Return the weights >= 0 of predictions whose weighted sum has the least squared error.
 
-    Parameters
-    ----------
-    gram
-        (predictions, predictions) sums of products of the predictions.
-    product
-        (predictions,) sums of products with the truth.
+    `gram`: (predictions, predictions) sums of products; `product`: (predictions,), with the truth.
     """
     root = np.linalg.cholesky(gram + 1e-9 * (np.trace(gram) + 1) * np.eye(len(gram)))
     weights, _ = nnls(root.T, np.linalg.solve(root, product))

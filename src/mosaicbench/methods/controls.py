@@ -1,4 +1,4 @@
-"""Controls: what no information, cell types alone, and a perfect answer score. They pin the ends of every scale."""
+"""Controls: what no information, cell types alone, and a perfect answer score."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import numpy as np
 
-from mosaicbench.contract import Cells, Split, Truth
+from mosaicbench.contract import Cells, History, Split, Truth
 
 CARDS = {
     "constant": {
@@ -66,7 +66,7 @@ class Constant:
 
     latent: Annotated[int, "at least 1"] = 20
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Learn nothing."""
         return []
 
@@ -81,7 +81,7 @@ class RandomLatent:
 
     latent: Annotated[int, "at least 1"] = 20
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Start the generator."""
         self.random = np.random.default_rng(seed)
         return []
@@ -93,36 +93,44 @@ class RandomLatent:
 
 @dataclass(kw_only=True)
 class TrainMean:
-    """The imputation that looks at no cell: zero in standardised values, the mean of the train cells."""
+    """The imputation that looks at no cell: zero in standardised values, the train cells' mean."""
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Note the numbers of features."""
         self.features = train.features
         return []
 
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the mean profile for every cell, (cells, features), standardised."""
+        """Return the mean profile for every cell, (cells, features)."""
         return np.zeros((len(cells), self.features[target]), dtype=np.float32)
 
     def draw(
         self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int
     ) -> np.ndarray:
-        """Return the mean profile as every draw, (cells, features, draws), standardised."""
+        """Return the mean profile as every draw, (cells, features, draws)."""
         return np.zeros((len(cells), len(features), draws), dtype=np.float32)
 
 
-@dataclass(kw_only=True)
-class LabelOracle:
-    """The true cell type, one-hot, and nothing more: what a score gives for labels alone."""
+class _Informed:
+    """A control that receives the solution before `fit`."""
 
     def reveal(self, truth: Truth) -> None:
-        """Receive the solution, before `fit`."""
+        """Receive the solution."""
         self.truth = truth
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
-        """Learn which types there are; an unknown type, "", is one of them."""
+    def types_in(self, train: Split) -> np.ndarray:
+        """Return the types of all cells, (types,); an unknown one, "", is one of them."""
         known = [block.labels for block in train.blocks] + [self.truth.labels]
-        self.types = np.unique(np.concatenate(known).astype(str))
+        return np.unique(np.concatenate(known).astype(str))
+
+
+@dataclass(kw_only=True)
+class LabelOracle(_Informed):
+    """The true cell type, one-hot, and nothing more: what a score gives for labels alone."""
+
+    def fit(self, train: Split, seed: int) -> History:
+        """Learn which types there are."""
+        self.types = self.types_in(train)
         return []
 
     def embed(self, cells: Cells) -> np.ndarray:
@@ -133,20 +141,15 @@ class LabelOracle:
 
 
 @dataclass(kw_only=True)
-class CelltypeMean:
-    """The mean of the train cells of a cell's true type; zero, the mean of all, where a type is unknown or has none."""
+class CelltypeMean(_Informed):
+    """The mean of the train cells of a cell's true type; zero, the mean of all, without one."""
 
-    def reveal(self, truth: Truth) -> None:
-        """Receive the solution, before `fit`."""
-        self.truth = truth
-
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
-        """Take the mean of each type and modality over the train cells in which the modality was observed."""
+    def fit(self, train: Split, seed: int) -> History:
+        """Take the mean of each type and modality over the train cells that were measured."""
         self.features, self.means, self.cells = train.features, {}, {}
         for modality in train.modalities:
             cells = train.observing(modality)
-            types = cells.labels.astype(str)
-            x = cells.values[modality]
+            x, types = cells.values[modality], cells.labels.astype(str)
             self.cells[modality] = (x, types)
             self.means[modality] = {
                 name: x[types == name].mean(axis=0) for name in np.unique(types) if name
@@ -154,84 +157,67 @@ class CelltypeMean:
         return []
 
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the mean profile of each cell's true type, (cells, features), standardised."""
-        labels = self._labels(cells)
-        everywhere = np.zeros(self.features[target], dtype=np.float32)
-        return np.array(
-            [self.means[target].get(label, everywhere) for label in labels], dtype=np.float32
-        )
+        """Return the mean profile of each cell's true type, (cells, features)."""
+        means, everywhere = self.means[target], np.zeros(self.features[target])
+        labels = self.truth.labels[self.truth.rows_of(cells)]
+        return np.array([means.get(label, everywhere) for label in labels], dtype=np.float32)
 
     def draw(
         self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int
     ) -> np.ndarray:
-        """Return values of train cells of each cell's true type, (cells, features, draws), standardised."""
+        """Return values of train cells of each cell's true type, (cells, features, draws)."""
         random, (x, types) = np.random.default_rng(seed), self.cells[target]
-        values, labels = x[:, features], self._labels(cells)
-        found = np.empty((len(cells), len(features), draws), dtype=np.float32)
-        for label in np.unique(labels.astype(str)):
-            mine = np.flatnonzero(labels == label)
-            alike = (
-                np.flatnonzero(types == label)
-                if label in self.means[target]
-                else np.arange(len(types))
-            )
-            found[mine] = np.moveaxis(values[random.choice(alike, (len(mine), draws))], 1, 2)
-        return found
-
-    def _labels(self, cells: Cells) -> np.ndarray:
-        """Return the cells' true types, "" where unknown."""
-        return self.truth.labels[self.truth.rows_of(cells)]
+        values = x[:, features]
+        labels = self.truth.labels[self.truth.rows_of(cells)].astype(str)
+        drawn = np.empty((len(cells), len(features), draws), dtype=np.float32)
+        for label in np.unique(labels):
+            rows = np.flatnonzero(labels == label)
+            alike = np.flatnonzero((types == label) | (label not in self.means[target]))
+            drawn[rows] = np.moveaxis(values[random.choice(alike, (len(rows), draws))], 1, 2)
+        return drawn
 
 
 DRAWN_SD = 0.1  # of that noise, in standard deviations of the train cells
 
 
 @dataclass(kw_only=True)
-class Oracle:
-    """A perfect answer, built from the solution: the cell's type, one-hot, beside a little noise of each cell."""
+class Oracle(_Informed):
+    """A perfect answer: the cell's true type, one-hot, beside a little noise of each cell."""
 
     noise: Annotated[int, "at least 0"] = 8
 
-    def reveal(self, truth: Truth) -> None:
-        """Receive the solution, before `fit`."""
-        self.truth = truth
-
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Give every query cell its own noise."""
-        known = [block.labels for block in train.blocks] + [self.truth.labels]
-        self.types = np.unique(np.concatenate(known).astype(str))
-        self.own = 0.1 * np.random.default_rng(seed).standard_normal(
-            (len(self.truth.labels), self.noise)
-        )
-        self.random = np.random.default_rng(seed)
+        self.types, self.random = self.types_in(train), np.random.default_rng(seed)
+        size = (len(self.truth.labels), self.noise)
+        self.noises = 0.1 * np.random.default_rng(seed).standard_normal(size)
         return []
 
     def embed(self, cells: Cells) -> np.ndarray:
         """Return type and noise, (cells, types + noise)."""
         rows = self.rows_of(cells)
         if rows is None:
-            labels, own = cells.labels, 0.1 * self.random.standard_normal((len(cells), self.noise))
+            noise = 0.1 * self.random.standard_normal((len(cells), self.noise))
+            labels = cells.labels
         else:
-            labels, own = self.truth.labels[rows], self.own[rows]
-        return np.concatenate([labels.astype(str)[:, None] == self.types, own], axis=1)
+            labels, noise = self.truth.labels[rows], self.noises[rows]
+        return np.concatenate([labels.astype(str)[:, None] == self.types, noise], axis=1)
 
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the true values, (cells, features), standardised; the train mean, 0, of cells that have none."""
+        """Return the true values, (cells, features); the train mean, 0, of cells without them."""
         return self.truth.values[target][self.rows_of(cells)]
 
     def draw(
         self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int
     ) -> np.ndarray:
-        """Return draws around a centre around which the truth is a draw, too, (cells, features, draws), standardised."""
-        random, truth = (
-            np.random.default_rng([seed, 2]),
-            self.truth.values[target][self.rows_of(cells)][:, features],
-        )
+        """Return draws around a centre that the truth is a draw around, too."""
+        random = np.random.default_rng([seed, 2])
+        truth = self.impute(cells, target)[:, features]
         centre = truth + DRAWN_SD * random.standard_normal(truth.shape)
         return centre[:, :, None] + DRAWN_SD * random.standard_normal((*truth.shape, draws))
 
     def rows_of(self, cells: Cells) -> np.ndarray | None:
-        """Return the cell whose truth each query cell gets, (cells,); None for train cells."""
+        """Return the numbers of query cells in the solution, (cells,); None for train cells."""
         return self.truth.rows_of(cells)
 
 
@@ -239,7 +225,7 @@ class Oracle:
 class Shuffled(Oracle):
     """A perfect answer, given to the wrong cells: every call permutes the query cells anew."""
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Prepare the oracle and the permutations."""
         self.permutations = np.random.default_rng([seed, 1])
         return super().fit(train, seed)
@@ -247,12 +233,12 @@ class Shuffled(Oracle):
     def draw(
         self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int
     ) -> np.ndarray:
-        """Return values of query cells drawn at random, (cells, features, draws), standardised."""
+        """Return values of query cells drawn at random, (cells, features, draws)."""
         values = self.truth.values[target][:, features]
         rows = np.random.default_rng([seed, 2]).integers(len(values), size=(len(cells), draws))
         return np.moveaxis(values[rows], 1, 2)
 
     def rows_of(self, cells: Cells) -> np.ndarray | None:
-        """Return the query cell whose truth each cell gets instead, (cells,); None for train cells."""
+        """Return the numbers of query cells, permuted, (cells,); None for train cells."""
         rows = super().rows_of(cells)
         return None if rows is None else self.permutations.permutation(rows)

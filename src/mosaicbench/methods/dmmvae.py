@@ -1,11 +1,13 @@
-"""D-MMVAE, in four steps: VAEs of single modalities, experts around one trunk, discriminators of latents, discriminators of outputs.
+"""D-MMVAE, in four steps: VAEs, experts around a trunk, discriminators of latents, of outputs.
 
     base, experts: loss = - E_{q_m} [ log p(x_m | z) ] + beta KL(q_m || p)
-    encadv:        loss = loss of experts - lambda ramp(t) sum_{h in (hidden, latent)} cross_entropy_h(h(x_m), m)
-    outadv:        loss = loss of encadv - lambda_out ramp(t - t_0) sum_n cross_entropy_n(x_hat_{m -> n}, generated)
+    encadv: loss = experts' - lambda ramp(t) sum_{h in (hidden, latent)} cross_entropy_h(h(x_m), m)
+    outadv: loss = encadv's
+                   - lambda_out ramp(t - t_0) sum_n cross_entropy_n(x_hat_{m -> n}, generated)
 
-x_hat_{m -> n} is the output of expert decoder n for a cell of modality m: reconstructed for n = m, cross-generated for all others.
-Discriminator n sees as many real cells of modality n as generated ones, equally many from each source.
+x_hat_{m -> n} is the output of expert decoder n for a cell of modality m: reconstructed for n = m,
+cross-generated for all others. Discriminator n sees as many real cells of modality n as generated
+ones, equally many from each source.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mosaicbench.contract import Split
+from mosaicbench.contract import History, Split
 from mosaicbench.models import training
 from mosaicbench.models.diagonal import DiagonalVAE, Reading, Trunk
 from mosaicbench.models.discriminators import (
@@ -26,6 +28,7 @@ from mosaicbench.models.discriminators import (
     Examples,
     Opponents,
     Trial,
+    all_of,
     chosen_weight,
     probe_accuracy,
     ramp,
@@ -109,10 +112,7 @@ CARDS = {
 
 @dataclass(kw_only=True)
 class BaseDMMVAE(DiagonalVAE):
-    """Step 1, {m} -> m: every modality has a trunk of its own.
-
-    Nothing is shared, so nothing can be aligned: it is the control of the later steps.
-    """
+    """Step 1, {m} -> m: every modality has a trunk of its own, so nothing can be aligned."""
 
     def trunks(self, modalities: tuple[str, ...]) -> dict[str, Trunk]:
         """Return a trunk for each modality."""
@@ -121,10 +121,7 @@ class BaseDMMVAE(DiagonalVAE):
 
 @dataclass(kw_only=True)
 class ExpertsDMMVAE(DiagonalVAE):
-    """Step 2, {m} -> m, through the one trunk of all modalities.
-
-    At inference a cell of modality m is decoded by the expert of another one, which is not trained for.
-    """
+    """Step 2, {m} -> m, through the one trunk of all modalities; m -> n is not trained."""
 
     def trunks(self, modalities: tuple[str, ...]) -> dict[str, Trunk]:
         """Return the same trunk for all modalities."""
@@ -138,14 +135,13 @@ WEIGHTS = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0)  # lambdas to choose from
 class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
     """Step 3, {m} -> m, less lambda times the discriminators' cross-entropy about m.
 
-    The discriminators predict the modality from the trunk's activations, and the model raises their cross-entropy.
-
     Attributes
     ----------
     discriminator_weight
-        Lambda, in nats of loss per nat of cross-entropy; 0 is dmmvae_experts. "chosen" fits with each of `WEIGHTS` and keeps the
-        one with the lowest accuracy of a fresh probe of the modality, of those that explain 95 % of the variance that lambda 0
-        explains; no truth takes part.
+        Lambda, in nats of loss per nat of cross-entropy; 0 is dmmvae_experts. "chosen" fits with
+        each of `WEIGHTS` and keeps the one with the lowest accuracy of a fresh probe of the
+        modality, of those that explain 95 % of the variance that lambda 0 explains; no truth takes
+        part.
     discriminator_hidden
         Width of every discriminator's two hidden layers.
     discriminator_learning_rate
@@ -162,7 +158,7 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
     discriminator_steps: Annotated[int, "at least 1", {"int": [1, 10]}] = 5
 
     def feedback(self, reading: Reading, progress: float) -> Loss:
-        """Return -lambda times the cross-entropy of the discriminators of the hidden layer and of the latent."""
+        """Return -lambda times the discriminators' cross-entropy about the modality."""
         loss = Loss()
         for name, (x, domain) in self._activations(reading).items():
             weight = -self.discriminator_weight * ramp(progress)
@@ -182,16 +178,16 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
         self, minibatches: Sequence[Minibatch], readings: list[Reading], progress: float
     ) -> Examples:
         """Return what the discriminators learn from in a step."""
-        parts: dict[str, list] = {}
-        for reading in readings:
-            for name, example in self._activations(reading).items():
-                parts.setdefault(name, []).append(example)
-        return {name: tuple(map(torch.cat, zip(*of, strict=True))) for name, of in parts.items()}
+        activations, examples = [self._activations(reading) for reading in readings], {}
+        for name in activations[0]:
+            x, domain = zip(*(each[name] for each in activations), strict=True)
+            examples[name] = torch.cat(x), torch.cat(domain)
+        return examples
 
     def _activations(self, reading: Reading) -> Examples:
         if self.discriminator_weight == 0:
             return {}
-        domain = _domain(reading, self.numbers[reading.modality])
+        domain = all_of(reading.z, self.numbers[reading.modality])
         return {"hidden": (reading.hidden, domain), "latent": (reading.q.mean, domain)}
 
     def _cross_entropy(self, name: str, x: Tensor, domain: Tensor) -> Loss:
@@ -200,13 +196,22 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
 
     # --- the method's contract ---
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
-        """Train on `train` and return the history; `remarks` says if a discriminator won or died, and the chosen lambda."""
-        if self.discriminator_weight == "chosen":
-            return self._fit_best(train, seed)
-        history = super().fit(train, seed)
-        self.remarks = self.opponents.warnings(history[-1]) if self.opponents else []
-        return history
+    def fit(self, train: Split, seed: int) -> History:
+        """Train and return the history; `remarks` names the lambda if it was chosen."""
+        if self.discriminator_weight != "chosen":
+            return super().fit(train, seed)
+        models, histories, trials = {}, {}, {}
+        cells = one_modality_each(train, seed)
+        for weight in WEIGHTS:
+            models[weight] = replace(self, discriminator_weight=weight)
+            histories[weight] = models[weight].fit(train, seed)
+            trials[weight] = models[weight].trial(cells, seed)
+        best = chosen_weight(trials)
+        vars(self).update(vars(models[best]) | {"discriminator_weight": "chosen"})
+        tried = ", ".join(f"{w:g}: {t.probe:.2f} and {t.explained:.3f}" for w, t in trials.items())
+        chosen = f"lambda {best:g} was chosen (lambda: accuracy of a probe, explained variance of train cells: {tried})"
+        self.remarks = [chosen, *getattr(self, "remarks", [])]
+        return histories[best]
 
     def build(self, train: Split) -> None:
         """Make the networks, then the discriminators, which the model does not train."""
@@ -214,51 +219,23 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
         self.numbers = {modality: number for number, modality in enumerate(train.features)}
         made, self.opponents = self.discriminators(train), None
         if made:
-            discriminators = {name: discriminator for name, (discriminator, _) in made.items()}
+            discriminators = nn.ModuleDict({name: d for name, (d, _) in made.items()})
             self.opponents = Opponents(
-                nn.ModuleDict(discriminators).to(training.device()),
-                self._examples,
+                discriminators.to(training.device()),
+                lambda x, progress: self.examples(x, [self.read(each) for each in x], progress),
                 {name: rate for name, (_, rate) in made.items()},
                 self.discriminator_steps,
             )
 
-    def rules(self) -> dict[str, object]:
-        """Return how training differs: there are opponents."""
-        return super().rules() | {"opponents": self.opponents}
-
-    def _examples(self, minibatches: Sequence[Minibatch], progress: float) -> Examples:
-        return self.examples(minibatches, [self.read(x) for x in minibatches], progress)
-
-    def _fit_best(self, train: Split, seed: int) -> list[dict[str, float]]:
-        """Fit with every weight, and become the model of the chosen one."""
-        fitted, histories, trials = {}, {}, {}
-        cells = one_modality_each(train, seed)
-        for weight in WEIGHTS:
-            fitted[weight] = replace(self, discriminator_weight=weight)
-            histories[weight] = fitted[weight].fit(train, seed)
-            trials[weight] = fitted[weight].trial(cells, seed)
-        best = chosen_weight(trials)
-        vars(self).update(vars(fitted[best]) | {"discriminator_weight": "chosen"})
-        tried = ", ".join(f"{w:g}: {t.probe:.2f} and {t.explained:.3f}" for w, t in trials.items())
-        chosen = f"lambda {best:g} was chosen (lambda: accuracy of a probe, explained variance of train cells: {tried})"
-        self.remarks = [chosen, *self.remarks]
-        return histories[best]
-
-    @torch.no_grad()
     def trial(self, cells: Split, seed: int) -> Trial:
-        """Return the accuracy of a fresh probe of the train cells' latents, and the fraction of variance that is explained."""
+        """Return the accuracy of a probe of the train cells, and the explained variance."""
         latents, error, spread = [], 0.0, 0.0
         for block in cells.blocks:
             ((modality, x),) = block.values.items()
             latents.append(torch.from_numpy(self.embed(block)))
             error += np.square(x - self.impute(block, modality)).mean()
             spread += np.square(x).mean()
-        with torch.enable_grad():
-            return Trial(probe_accuracy(latents, seed), float(1 - error / spread))
-
-
-def _domain(reading: Reading, number: int) -> Tensor:
-    return torch.full((len(reading.z),), number, device=reading.z.device)
+        return Trial(probe_accuracy(latents, seed), float(1 - error / spread))
 
 
 REAL, GENERATED = 0, 1
@@ -269,14 +246,15 @@ BEGINS = 0.4  # progress at which lambda_out begins to rise
 class OutputAdversarialDMMVAE(EncoderAdversarialDMMVAE):
     """Step 4: as step 3, less lambda_out times the cross-entropy about what is decoded from m.
 
-    A discriminator of each modality's output tells real from generated profiles, and the model raises its cross-entropy too.
+    A discriminator of each modality's output tells real from generated profiles.
 
     Attributes
     ----------
     output_weight
         Lambda of the output discriminators; 0 is dmmvae_encadv.
     instance_noise
-        Standard deviation of the noise on the input of output discriminators, at first; it fades over the warm-up.
+        Standard deviation of the noise on the input of output discriminators, which fades over the
+        warm-up.
     shows_real
         Whether output discriminators see real cells.
     """
@@ -286,17 +264,17 @@ class OutputAdversarialDMMVAE(EncoderAdversarialDMMVAE):
     shows_real: bool = True
 
     def feedback(self, reading: Reading, progress: float) -> Loss:
-        """Return the feedback of dmmvae_encadv, and -lambda_out times the output discriminators' cross-entropy."""
+        """Return dmmvae_encadv's, and that of the output discriminators."""
         loss = super().feedback(reading, progress)
         weight = -self.output_weight * ramp(max(0.0, (progress - BEGINS) / (1 - BEGINS)))
-        domain = _domain(reading, GENERATED)
+        domain = all_of(reading.z, GENERATED)
         for target in self.numbers if self.output_weight else ():
             profiles = self._noisy(self.decoded(reading.z, target), progress)
             loss += weight * self._cross_entropy(f"output_{target}", profiles, domain)
         return loss
 
     def discriminators(self, train: Split) -> dict[str, tuple[Discriminator, float]]:
-        """Return the discriminators of dmmvae_encadv, and one per modality that learns at a quarter of their rate."""
+        """Return dmmvae_encadv's, and one per modality that learns at a quarter of their rate."""
         made, rate = super().discriminators(train), self.discriminator_learning_rate / 4
         for modality, width in train.features.items() if self.output_weight else ():
             discriminator = Discriminator(width, self.discriminator_hidden, 2, spectral=True)
@@ -306,17 +284,17 @@ class OutputAdversarialDMMVAE(EncoderAdversarialDMMVAE):
     def examples(
         self, minibatches: Sequence[Minibatch], readings: list[Reading], progress: float
     ) -> Examples:
-        """Return the examples of dmmvae_encadv, and for each modality real and generated profiles."""
+        """Return dmmvae_encadv's, and for each modality real and generated profiles."""
         examples = dict(super().examples(minibatches, readings, progress))
         for x in minibatches if self.output_weight else ():
             ((target, real),) = x.items()
             each = max(1, len(real) // len(readings))
             generated = torch.cat([self.decoded(reading.z[:each], target) for reading in readings])
-            parts = {REAL: real} if self.shows_real else {}
-            parts[GENERATED] = generated
-            profiles = self._noisy(torch.cat(list(parts.values())), progress)
-            domain = [torch.full((len(x),), n, device=real.device) for n, x in parts.items()]
-            examples[f"output_{target}"] = profiles, torch.cat(domain)
+            profiles, domain = generated, all_of(generated, GENERATED)
+            if self.shows_real:
+                profiles = torch.cat([real, generated])
+                domain = torch.cat([all_of(real, REAL), domain])
+            examples[f"output_{target}"] = self._noisy(profiles, progress), domain
         return examples
 
     def _noisy(self, x: Tensor, progress: float) -> Tensor:

@@ -1,8 +1,9 @@
-"""VAEs with one joint posterior of the modalities that a cell shows: a product of experts, or a network.
+"""VAEs with one joint posterior of a cell's modalities: a product of experts, or a network.
 
     loss = - E_q [ sum_m log p(x_m | z) ] + beta KL(q || p)
 
-In training, modalities are dropped at random and the rest must explain them too: else no expert would learn to embed a cell alone.
+In training, modalities are dropped at random and the rest must explain them too: else no expert
+would learn to embed a cell alone.
 """
 
 from __future__ import annotations
@@ -67,21 +68,22 @@ CARDS = {
 
 @dataclass(kw_only=True)
 class PoEVAE(MultimodalVAE):
-    """PoE-fusion VAE: all observed -> each observed, through the product of the modalities' experts.
+    """PoE-fusion VAE: all observed -> each observed, through the product of their experts.
 
         q(z | x) = p(z) prod_{m in S} q_m(z | x_m),      S: the modalities that a cell shows
 
     Attributes
     ----------
     reduction
-        Of log-likelihoods over features: "sum", "mean", or the original's "squared_error", a mean over features beside a KL that
-        is summed over latent dimensions; it learns no standard deviation, so the scale of values decides.
+        Of log-likelihoods over features: "sum", "mean", or the original's "squared_error", a mean
+        over features beside a KL that is summed over latent dimensions; it learns no standard
+        deviation, so the scale of values decides.
     absent
-        "left_out": an unobserved modality has no expert; "zeros", the original's: its expert is N(0, 1) (zero mean and
-        log-variance), so the prior counts once more.
+        "left_out": an unobserved modality has no expert; "zeros", the original's: its expert is
+        N(0, 1), so the prior counts once more, and no modality is dropped.
     modality_dropout
-        Probability that a modality is hidden from a cell's posterior in training; at least one is left, and all are decoded. No
-        modality is hidden with `absent` "zeros".
+        Probability that a modality is hidden from a cell's posterior in training; at least one is
+        left, and all are decoded.
     unimodal_terms
         "none", or "mvae": a cell also pays the bound of each of its modalities alone, as in MVAE.
     """
@@ -92,7 +94,7 @@ class PoEVAE(MultimodalVAE):
     unimodal_terms: Literal["none", "mvae"] = "none"
 
     def posterior(self, x: Minibatch) -> Normal:
-        """Return the product of the observed modalities' experts; in training some may be dropped."""
+        """Return the product of the observed experts; in training some may be dropped."""
         experts = list(self.encode(x).values())
         if self.absent == "zeros":
             zeros = torch.zeros_like(experts[0].mean)
@@ -102,7 +104,7 @@ class PoEVAE(MultimodalVAE):
         return product_of_experts(experts, seen and list(seen.values()))
 
     def seen(self, x: Minibatch) -> dict[str, Tensor] | None:
-        """Draw which observed modalities each cell shows, (cells, 1) bool each, at least one; None: all of them."""
+        """Draw in which cells each observed modality is shown, (cells, 1) bool; None: in all."""
         observed, cells = len(x), x.cells
         dropped = self.decoders.training and self.absent == "left_out" and self.modality_dropout > 0
         if not dropped or observed == 1:
@@ -110,10 +112,10 @@ class PoEVAE(MultimodalVAE):
         device = next(self.decoders.parameters()).device
         kept = torch.rand(cells, observed, device=device) >= self.modality_dropout
         kept |= one_hot(torch.randint(observed, (cells,), device=device), observed).bool()
-        return {modality: kept[:, i : i + 1] for i, modality in enumerate(x)}
+        return dict(zip(x, kept.split(1, -1), strict=True))
 
     def loss(self, x: Minibatch, progress: float) -> Loss:
-        """Return the negative evidence lower bound of the joint posterior, and with `unimodal_terms` of each modality alone."""
+        """Return the bound of the joint posterior, and with `unimodal_terms` of each modality."""
         loss = self.bound(x, progress)
         if self.unimodal_terms == "mvae" and len(x) > 1:
             for modality in x:
@@ -137,15 +139,15 @@ class PoEVAE(MultimodalVAE):
 
 @dataclass(kw_only=True)
 class MLPVAE(PoEVAE):
-    """MLP-fusion VAE: all observed -> each observed, through a network that reads the modalities' concatenated means.
+    """MLP-fusion VAE: all observed -> each observed, through a network that reads all means.
 
         q(z | x) = N(MLP([mu_1, ..., mu_M]))
 
-    A concatenation has a place for every modality, so an absent one needs a token, which is learned where modalities are dropped.
+    An absent modality has a token, which is learned where modalities are dropped.
     """
 
     def build(self, train: Split) -> None:
-        """Make a deterministic encoder per modality, a token for its absence, and the fusion network."""
+        """Make an encoder and a token per modality, and the fusion network."""
         super().build(train)
         encoders = {m: mlp(d, self.hidden, self.latent) for m, d in train.features.items()}
         self.encoders = nn.ModuleDict(encoders)
@@ -155,12 +157,10 @@ class MLPVAE(PoEVAE):
         self.tokens = nn.ParameterDict(tokens)
 
     def posterior(self, x: Minibatch) -> Normal:
-        """Return the fused posterior; in training, all but one of a cell's modalities may be replaced by their tokens."""
-        seen, slots = self.seen(x), []
-        for modality, token in self.tokens.items():
-            slot = token.expand(x.cells, -1)  # (cells, latent)
-            if modality in x:
-                encoded = self.encoders[modality](x[modality])
-                slot = torch.where(seen[modality], encoded, slot) if seen else encoded
-            slots.append(slot)
-        return self.fusion(torch.cat(slots, -1))
+        """Return the fused posterior; in training, tokens may replace all but one modality."""
+        slots = {m: token.expand(x.cells, -1) for m, token in self.tokens.items()}
+        seen = self.seen(x)
+        for m, values in x.items():
+            encoded = self.encoders[m](values)  # (cells, latent)
+            slots[m] = torch.where(seen[m], encoded, slots[m]) if seen else encoded
+        return self.fusion(torch.cat(list(slots.values()), -1))

@@ -14,7 +14,7 @@ from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.methods._pairs import paired_cells
 
 CARDS = {
@@ -75,41 +75,41 @@ CARDS = {
 }
 
 
+def components_of(x: np.ndarray, most: int, seed: int, *, whiten: bool = False) -> PCA:
+    """Return an unfitted PCA of at most `most` components of (cells, features)."""
+    return PCA(min(most, min(x.shape) - 1), whiten=whiten, random_state=seed)
+
+
 @dataclass(kw_only=True)
 class CCA:
     """CCA: the directions in which the modalities agree most.
 
-    Maximum-variance generalised CCA: each modality's principal components are whitened, set side by side and decomposed; the
-    leading left singular vectors are what all modalities can predict. For two modalities this is canonical correlation
-    analysis. Source: Kettenring 1971.
+    Maximum-variance generalised CCA: each modality's principal components are whitened, set side by
+    side and decomposed; the leading left singular vectors are what all modalities can predict. For
+    two modalities this is canonical correlation analysis. Source: Kettenring 1971.
     """
 
     latent: Annotated[int, "at least 1", {"int": [5, 50], "log": True}] = 20
     components: Annotated[int, "at least 1", {"int": [10, 100], "log": True}] = 30
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Fit on the cells in which every modality was measured."""
         cells = paired_cells(train, *train.modalities)
-        pca = {
-            m: PCA(min(self.components, min(x.shape) - 1), whiten=True, random_state=seed)
-            for m, x in cells.values.items()
+        self.pca = {
+            m: components_of(x, self.components, seed, whiten=True) for m, x in cells.values.items()
         }
-        whitened = {
-            m: pca[m].fit_transform(x) for m, x in cells.values.items()
-        }  # (cells, components) each
-        _, singular, rotation = np.linalg.svd(
-            np.concatenate(list(whitened.values()), axis=1), full_matrices=False
-        )
-        latent = min(self.latent, *(w.shape[1] for w in whitened.values()))
-        edges = np.cumsum([w.shape[1] for w in whitened.values()])[:-1]
-        rotations = np.split(
-            rotation[:latent].T * np.sqrt(len(pca)), edges
-        )  # (components, latent) each
-        # squared singular value / (cells - 1) = 1 + (M - 1) mean correlation: 1 where modalities are unrelated, M where equal
+        # (cells, components) each
+        whitened = [self.pca[m].fit_transform(x) for m, x in cells.values.items()]
+        _, singular, rotation = np.linalg.svd(np.concatenate(whitened, axis=1), full_matrices=False)
+        widths = [w.shape[1] for w in whitened]
+        latent = min(self.latent, *widths)
+        rotation = rotation[:latent].T * np.sqrt(len(whitened))  # (all components, latent)
+        # squared singular value / (cells - 1) = 1 + (M - 1) mean correlation: 1 where modalities
+        # are unrelated, M where equal
         agreement = singular[:latent] ** 2 / (len(cells) - 1)
-        weight = np.clip((agreement - 1) / (len(pca) - 1), 0, 1)
-        self.pca = pca
-        self.rotation = {m: r * weight for m, r in zip(pca, rotations, strict=True)}
+        weight = np.clip((agreement - 1) / (len(whitened) - 1), 0, 1)
+        parts = np.split(rotation, np.cumsum(widths)[:-1])
+        self.rotation = {m: part * weight for m, part in zip(self.pca, parts, strict=True)}
         return []
 
     def embed(self, cells: Cells) -> np.ndarray:
@@ -125,29 +125,25 @@ class JointPCA:
 
         x = W z + e,   z ~ N(0, I),   e ~ N(0, s2 I)
 
-    With some modalities absent, z is its posterior mean given the observed rows of W, so the linear model embeds and imputes
-    from any subset. Source: Tipping & Bishop 1999.
+    With some modalities absent, z is its posterior mean given the observed rows of W, so the model
+    embeds and imputes from any subset. Source: Tipping & Bishop 1999.
     """
 
     latent: Annotated[int, "at least 1", {"int": [5, 64], "log": True}] = 20
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Fit on the cells in which every modality was measured."""
         cells = train.observing(*train.modalities)
         self.scale = {modality: np.sqrt(d) for modality, d in train.features.items()}
-        x = np.concatenate(
-            [cells.values[m] / self.scale[m] for m in train.modalities], axis=1
-        )  # (cells, all features)
-        pca = PCA(min(self.latent, min(x.shape) - 1), random_state=seed).fit(x)
-        loadings = (
-            pca.components_
-            * np.sqrt(np.maximum(pca.explained_variance_ - pca.noise_variance_, 0))[:, None]
-        )
+        # (cells, all features)
+        x = np.concatenate([cells.values[m] / self.scale[m] for m in train.modalities], axis=1)
+        pca = components_of(x, self.latent, seed).fit(x)
+        spread = np.sqrt(np.maximum(pca.explained_variance_ - pca.noise_variance_, 0))
+        loadings = pca.components_ * spread[:, None]  # (latent, all features)
         edges = np.cumsum(list(train.features.values()))[:-1]
         self.noise = max(pca.noise_variance_, 1e-6)
-        self.loadings = dict(
-            zip(train.modalities, np.split(loadings, edges, axis=1), strict=True)
-        )  # (latent, features) each
+        parts = np.split(loadings, edges, axis=1)
+        self.loadings = dict(zip(train.modalities, parts, strict=True))
         self.mean = dict(zip(train.modalities, np.split(pca.mean_, edges), strict=True))
         return []
 
@@ -160,7 +156,7 @@ class JointPCA:
         return np.linalg.solve(w @ w.T + self.noise * np.eye(len(w)), w @ x.T).T
 
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return E[x_target | observed], (cells, features), standardised."""
+        """Return E[x_target | observed], (cells, features)."""
         return (self.embed(cells) @ self.loadings[target] + self.mean[target]) * self.scale[target]
 
 
@@ -175,11 +171,11 @@ class Procrustes:
 
     latent: Annotated[int, "at least 1", {"int": [5, 64], "log": True}] = 20
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Fit on the cells in which every modality was measured."""
         cells = train.observing(*train.modalities)
         latent = min(self.latent, *(min(x.shape) - 1 for x in cells.values.values()))
-        self.pca = {m: PCA(latent, random_state=seed).fit(x) for m, x in cells.values.items()}
+        self.pca = {m: components_of(x, latent, seed).fit(x) for m, x in cells.values.items()}
         scores = {m: self.pca[m].transform(x) for m, x in cells.values.items()}
         self.scale = {m: np.sqrt((z**2).sum(1).mean()) for m, z in scores.items()}
         anchor = scores[train.modalities[0]] / self.scale[train.modalities[0]]
@@ -205,11 +201,12 @@ PENALTIES = {"linear": np.logspace(-1, 5, 13), "gaussian": np.logspace(-3, 4, 15
 
 @dataclass(kw_only=True)
 class Ridge:
-    """Ridge: a regression from each modality to each other one, its penalty chosen by leave-one-out on the train cells.
+    """Ridge: a regression from each modality to each other one, with penalties by leave-one-out.
 
-    Linear, or with a Gaussian kernel: then it is linear in the likeness exp(-gamma |c - l|^2) of a cell's principal
-    components c to those of so many landmarks l, which are train cells (Nyström's approximation); 1 / gamma is the median
-    squared distance. Source: Williams & Seeger 2000, "Using the Nyström method to speed up kernel machines".
+    Linear, or with a Gaussian kernel: then it is linear in the likeness exp(-gamma |c - l|^2) of a
+    cell's principal components c to those of landmarks l, which are train cells (Nyström's
+    approximation); 1 / gamma is the median squared distance. Source: Williams & Seeger 2000, "Using
+    the Nyström method to speed up kernel machines".
 
     Attributes
     ----------
@@ -222,41 +219,34 @@ class Ridge:
     components: Annotated[int, "at least 1", {"int": [20, 300], "log": True}] = 100
     kernel: Literal["linear", "gaussian"] = "linear"
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Fit every direction on the cells in which both its modalities were measured."""
         self.regression, self.residuals = {}, {}
         random = np.random.default_rng([seed, 1])
         for source, target in permutations(train.modalities, 2):
             cells = paired_cells(train, source, target)
-            regression = self._regression(cells.values[source], seed)
-            self.regression[source, target] = regression.fit(
-                cells.values[source], cells.values[target]
-            )
+            x, y = cells.values[source], cells.values[target]
+            regression = self._regression(x, seed).fit(x, y)
             rows = random.permutation(len(cells))[:RESIDUALS]
-            self.residuals[source, target] = left_out_residuals(
-                regression, cells.values[source], cells.values[target], rows
-            ).astype(np.float32)
+            residuals = left_out_residuals(regression, x, y, rows).astype(np.float32)
+            self.regression[source, target] = regression
+            self.residuals[source, target] = residuals
         return []
 
     def _regression(self, x: np.ndarray, seed: int) -> Pipeline:
-        """Return what is to be fitted to (cells, features) of a source and what was measured with them."""
-        pca = PCA(min(self.components, min(x.shape) - 1), random_state=seed)
+        pca = components_of(x, self.components, seed)
         linear = RidgeCV(alphas=PENALTIES[self.kernel])
         if self.kernel == "linear":
             return make_pipeline(pca, linear)
         measured = np.random.default_rng([seed, 2]).permutation(len(x))[:MEASURED]
-        gamma = 1 / max(
-            float(np.median(pdist(pca.fit_transform(x)[measured], "sqeuclidean"))),
-            np.finfo(np.float32).eps,
-        )
-        return make_pipeline(
-            pca,
-            Nystroem(gamma=gamma, n_components=min(LANDMARKS, len(x)), random_state=seed),
-            linear,
-        )
+        distances = pdist(pca.fit_transform(x)[measured], "sqeuclidean")
+        gamma = 1 / max(float(np.median(distances)), np.finfo(np.float32).eps)
+        landmarks = min(LANDMARKS, len(x))
+        kernel = Nystroem(gamma=gamma, n_components=landmarks, random_state=seed)
+        return make_pipeline(pca, kernel, linear)
 
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the prediction from what is observed, averaged over sources, (cells, features), standardised."""
+        """Return the prediction, averaged over what is observed, (cells, features)."""
         return np.mean(
             [self.regression[source, target].predict(x) for source, x in cells.values.items()],
             axis=0,
@@ -265,7 +255,7 @@ class Ridge:
     def draw(
         self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int
     ) -> np.ndarray:
-        """Return the prediction plus residuals of train cells drawn at random, (cells, features, draws), standardised."""
+        """Return the prediction plus drawn residuals of train cells, (cells, features, draws)."""
         (source,) = cells.modalities
         residuals = self.residuals[source, target][:, features]
         rows = np.random.default_rng(seed).integers(len(residuals), size=(len(cells), draws))
@@ -275,16 +265,12 @@ class Ridge:
 def left_out_residuals(
     regression: Pipeline, x: np.ndarray, y: np.ndarray, rows: np.ndarray
 ) -> np.ndarray:
-    """Return what the regression misses of cells when it is fitted on all others, (rows, features), without fitting it anew.
+    """Return residuals of `rows`, each left out of the linear map, (rows, features).
 
     Parameters
     ----------
     regression
-        Fitted on x and y; the penalty, and all that comes before the linear map, stay what they are.
-    x, y
-        (cells, features) of source and target.
-    rows
-        The cells whose residuals are wanted.
+        Fitted on (cells, features) x and y; only its linear map leaves a cell out.
     """
     z, linear = regression[:-1].transform(x), regression[-1]
     centred = z - z.mean(axis=0)  # (cells, components or landmarks)
@@ -296,39 +282,30 @@ def left_out_residuals(
 
 
 @dataclass(kw_only=True)
-class Linear:
-    """Linear: CCA's latents and ridge's imputed values and draws, two linear maps that a user would take together.
+class Linear(CCA):
+    """Linear: CCA's latents and ridge's imputed values and draws, two maps as one method.
 
-    One method that answers every question, so that models are compared with linear maps in the overall score, too.
+    So models are compared with linear maps in the overall score, too.
 
     Attributes
     ----------
-    latent, components
-        Canonical variates, and principal components of each modality that they are found in.
     regression_components
         Principal components of the source that a regression reads.
     """
 
-    latent: Annotated[int, "at least 1", {"int": [5, 50], "log": True}] = 20
-    components: Annotated[int, "at least 1", {"int": [10, 100], "log": True}] = 30
     regression_components: Annotated[int, "at least 1", {"int": [20, 300], "log": True}] = 100
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Fit both on the cells in which the modalities that they relate were measured."""
-        self.cca = CCA(latent=self.latent, components=self.components)
         self.ridge = Ridge(components=self.regression_components)
-        return [*self.cca.fit(train, seed), *self.ridge.fit(train, seed)]
-
-    def embed(self, cells: Cells) -> np.ndarray:
-        """Return the canonical variates, averaged over what is observed, (cells, latent)."""
-        return self.cca.embed(cells)
+        return [*super().fit(train, seed), *self.ridge.fit(train, seed)]
 
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the regression's prediction, averaged over sources, (cells, features), standardised."""
+        """Return the regression's prediction, averaged over sources, (cells, features)."""
         return self.ridge.impute(cells, target)
 
     def draw(
         self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int
     ) -> np.ndarray:
-        """Return the prediction plus residuals of train cells drawn at random, (cells, features, draws), standardised."""
+        """Return the regression's draws, (cells, features, draws)."""
         return self.ridge.draw(cells, target, features, draws, seed)

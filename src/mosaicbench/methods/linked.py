@@ -1,4 +1,4 @@
-"""Baselines on linked features: no pair is used, and an absent modality is that of the nearest train cells."""
+"""Baselines on linked features: no pair is used; the nearest train cells impute a modality."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.methods._weak_pairs import mutual_neighbors
 from mosaicbench.models.linked import chain, linked, one_modality_each
 
@@ -62,18 +62,18 @@ CARDS = {
 
 
 def nearest(x: np.ndarray, neighbors: int) -> NearestNeighbors:
-    """Return an index of the rows of `x` that gives each query's Euclidean neighbours."""
+    """Return an index of the rows of `x` by Euclidean distance."""
     return NearestNeighbors(n_neighbors=min(neighbors, len(x)), algorithm="brute").fit(x)
 
 
 def mean_of_nearest(index: NearestNeighbors, x: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the mean of `values`, one row per indexed row, over the neighbours of each row of `x`."""
+    """Return the mean of `values` of indexed rows over the neighbours of each row of `x`."""
     return index.kneighbors_graph(x) @ values / index.n_neighbors
 
 
 @dataclass(kw_only=True)
 class LinksBaseline:
-    """A latent from linked features; a method says in `align` how it is made, and in `embed` what it is.
+    """A latent from linked features: `align` of a subclass learns it, `embed` returns it.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class LinksBaseline:
         """Return the latents of cells of one modality, (cells, latent)."""
         raise NotImplementedError
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Align the modalities, and index the train cells of each."""
         shown = one_modality_each(train, seed)
         self.align(shown, seed)
@@ -106,41 +106,35 @@ class LinksBaseline:
         return []
 
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the mean of the target over the nearest train cells in which it was measured, (cells, features)."""
+        """Return the mean of the target over the nearest train cells that have it."""
         return mean_of_nearest(self.index[target], self.embed(cells), self.values[target])
 
 
 @dataclass(kw_only=True)
 class LinksCCA(LinksBaseline):
-    """CCA of cells on linked features: the directions in which one modality's cells are like the other's, without pairs.
+    """CCA of cells on linked features: where one modality's cells are like the other's.
 
         A B' = U S V',     A (cells of a, columns), B (cells of b, columns), standardised
 
-    Rows of U and V, scaled to length 1, are cells' latents. The decomposition diagonalises the similarity of every cell of a
-    to every cell of b, which needs the same columns in both and no common cell. Reference: Stuart et al. 2019, the anchors of
-    Seurat.
+    Rows of U and V, scaled to length 1, are cells' latents. The decomposition diagonalises the
+    similarity of every cell of a to every cell of b, which needs the same columns in both and no
+    common cell. Reference: Stuart et al. 2019, the anchors of Seurat.
     """
 
     def align(self, shown: Split, seed: int) -> None:
-        """Decompose the first two modalities of the chain, any others standing with the first."""
+        """Decompose the second modality of the chain against all others."""
         self.linked = linked(shown, shown.modalities)
         first, centre, *rest = chain(shown)
         a = np.concatenate([self.linked.of(shown.observing(m), m) for m in (first, *rest)])
         b = self.linked.of(shown.observing(centre), centre)
-        a_triangle, b_triangle = (
-            np.linalg.qr(x, mode="r") for x in (a, b)
-        )  # A = Q R, so A B' has the values of R_a R_b'
+        # A = Q R, so A B' has the singular values of R_a R_b'.
+        a_triangle, b_triangle = np.linalg.qr(a, mode="r"), np.linalg.qr(b, mode="r")
         u, singular, v = np.linalg.svd(a_triangle @ b_triangle.T, full_matrices=False)
-        kept = singular[: self.latent] > 1e-6 * singular[0]
-        u, v, singular = (
-            u[:, : self.latent][:, kept],
-            v[: self.latent][kept].T,
-            singular[: self.latent][kept],
-        )
+        kept = np.flatnonzero(singular[: self.latent] > 1e-6 * singular[0])
+        u, v, singular = u[:, kept], v[kept].T, singular[kept]
         loadings = b_triangle.T @ v / singular  # U = A B' V / S
-        self.loadings = dict.fromkeys((first, *rest), loadings) | {
-            centre: a_triangle.T @ u / singular
-        }
+        self.loadings = dict.fromkeys((first, *rest), loadings)
+        self.loadings[centre] = a_triangle.T @ u / singular
 
     def embed(self, cells: Cells) -> np.ndarray:
         """Return singular vectors of length 1, (cells, latent)."""
@@ -153,8 +147,8 @@ class LinksCCA(LinksBaseline):
 class LinksHarmony(LinksBaseline):
     """Harmony on linked features: the modality is a batch effect of one table of all cells.
 
-    Principal components of all modalities' linked features together, corrected until soft clusters hold every modality.
-    Reference: Korsunsky et al. 2019.
+    Principal components of all modalities' linked features together, corrected until soft clusters
+    hold every modality. Reference: Korsunsky et al. 2019.
     """
 
     def align(self, shown: Split, seed: int) -> None:
@@ -169,7 +163,7 @@ class LinksHarmony(LinksBaseline):
             stacked,
             {"modality": modality},
             "modality",
-            nclust=_clusters(len(stacked)),
+            nclust=int(np.clip(round(len(stacked) / 30), 2, 100)),  # Harmony's rule, at least two
             random_state=seed,
             verbose=False,
             ncores=1,
@@ -185,56 +179,51 @@ class LinksHarmony(LinksBaseline):
         return x + mean_of_nearest(self.before[modality], x, self.moved[modality])
 
 
-def _clusters(cells: int) -> int:
-    """Return Harmony's own rule for the number of clusters, and at least two."""
-    return int(np.clip(round(cells / 30), 2, 100))
-
-
 @dataclass(kw_only=True)
 class LinksMNN(LinksBaseline):
-    """Anchors alone: a cell takes the mean place of the reference's cells that the cells most like it are anchored to.
+    """Anchors alone: a cell takes the mean place of its neighbours' anchors in the reference.
 
-    Latents are principal components of the reference modality. Anchors are mutual nearest neighbours, by cosine, on linked
-    features of all train cells. Reference: Haghverdi et al. 2018.
+    Latents are principal components of the reference modality. Anchors are mutual nearest
+    neighbours, by cosine, on linked features of all train cells. Reference: Haghverdi et al. 2018.
 
     Attributes
     ----------
     anchors
         How many of the other modality's cells count as near.
     anchor_components
-        More linked features than this are projected on so many joint principal components before neighbours are sought.
+        More linked features than this are projected on so many joint principal components.
     """
 
     anchors: Annotated[int, "at least 1", {"int": [5, 50], "log": True}] = 20
     anchor_components: Annotated[int, "at least 1", {"int": [10, 60], "log": True}] = 30
 
     def align(self, shown: Split, seed: int) -> None:
-        """Lay out each modality by itself, find anchors, and place the anchored cells."""
+        """Find anchors, and place the anchored cells among the reference's components."""
         order = chain(shown)
         self.reference = order[1] if len(order) > 2 else order[0]
         cells = {m: shown.observing(m) for m in shown.modalities}
-        sizes = {m: min(self.latent, min(cells[m].values[m].shape) - 1) for m in cells}
-        self.pca = {m: PCA(sizes[m], random_state=seed).fit(cells[m].values[m]) for m in cells}
-        places = self.pca[self.reference].transform(cells[self.reference].values[self.reference])
+        self.pca, components = {}, {}
+        for modality, observed in cells.items():
+            x = observed.values[modality]
+            size = min(self.latent, min(x.shape) - 1)
+            self.pca[modality] = PCA(size, random_state=seed).fit(x)
+            components[modality] = self.pca[modality].transform(x)
         self.anchored, self.places = {}, {}
         for modality in set(cells) - {self.reference}:
-            features = linked(shown, (modality, self.reference), components=self.anchor_components)
-            own, other = (features.of(cells[m], m) for m in (modality, self.reference))
-            mutual = mutual_neighbors(own, other, self.anchors)
+            pair = (modality, self.reference)
+            features = linked(shown, pair, components=self.anchor_components)
+            columns = [features.of(cells[m], m) for m in pair]
+            mutual = mutual_neighbors(*columns, self.anchors)
             weight = np.asarray(mutual.sum(axis=1)).ravel()
             having = np.flatnonzero(weight)
-            self.places[modality] = (mutual @ places)[having] / weight[having, None]
-            self.anchored[modality] = nearest(
-                self._own(cells[modality], modality)[having], self.neighbors
-            )
+            places = (mutual @ components[self.reference])[having] / weight[having, None]
+            self.places[modality] = places
+            self.anchored[modality] = nearest(components[modality][having], self.neighbors)
 
     def embed(self, cells: Cells) -> np.ndarray:
         """Return places among the reference's principal components, (cells, latent)."""
         (modality,) = cells.modalities
-        own = self._own(cells, modality)
+        x = self.pca[modality].transform(cells.values[modality])
         if modality == self.reference:
-            return own
-        return mean_of_nearest(self.anchored[modality], own, self.places[modality])
-
-    def _own(self, cells: Cells, modality: str) -> np.ndarray:
-        return self.pca[modality].transform(cells.values[modality])
+            return x
+        return mean_of_nearest(self.anchored[modality], x, self.places[modality])

@@ -1,11 +1,15 @@
-"""mmAAVI: cells of any subset of the modalities, through attention, a mixture prior, a guidance graph and a discriminator of batches.
+"""mmAAVI: cells of any subset of the modalities, with a guidance graph and a mixture prior.
 
-c ~ Cat(1 / C),   u ~ N(0, 1),   z | c, u ~ N(mu(c, u), sd(c, u)),   v_f ~ N(0, 1) of every feature f of every modality
-x_m | z, v, s ~ NB(library size softmax(softplus(a_s) (w z . v_f + (1 - w) MLP_m(z)_f) + b_s), t_s)        in batch s
-q(z | x): h_m = encoder_m(x_m), h = sum_m a_m h_m, a = softmax of sigmoid(w_1 . h_m) tanh(w_2 . h_m) over what is observed
+c ~ Cat(1 / C),   u ~ N(0, 1),   z | c, u ~ N(mu(c, u), sd(c, u))
+v_f ~ N(0, 1) of every feature f of every modality
+x_m | z, v, s ~ NB(library size softmax(softplus(a_s) (w z . v_f + (1 - w) MLP_m(z)_f) + b_s), t_s)
+    in batch s
+q(z | x): h_m = encoder_m(x_m), h = sum_m a_m h_m
+    a = softmax of sigmoid(w_1 . h_m) tanh(w_2 . h_m) over what is observed
 
 loss = - E_q [ sum_m log p(x_m | z, v, s) ] + beta (kl_z + kl_u + kl_c)
-       + feature_weight KL(q(v) || p(v)) + graph_weight nll(links | v) - discriminator_weight cross_entropy(z, s)
+       + feature_weight KL(q(v) || p(v)) + graph_weight nll(links | v)
+       - discriminator_weight cross_entropy(z, s)
 """
 
 from __future__ import annotations
@@ -25,11 +29,11 @@ from mosaicbench.contract import Cells, Split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.models import training
 from mosaicbench.models.discriminators import Discriminator, Examples, Opponents, ramp
-from mosaicbench.models.guidance import FeatureGraph, HybridDecoder, graph_sizes
+from mosaicbench.models.guidance import FeatureGraph, HybridDecoder
 from mosaicbench.models.losses import Loss
 from mosaicbench.models.minibatch import Block, Minibatch, by_pieces
 from mosaicbench.models.mixture import MixturePrior
-from mosaicbench.models.networks import mlp
+from mosaicbench.models.networks import mlp, normalised_layer
 from mosaicbench.models.posteriors import SMALLEST_SD, kl
 from mosaicbench.models.training import Steps
 from mosaicbench.models.vae import MultimodalVAE
@@ -92,14 +96,6 @@ ENOUGH_PAIRS = 10  # cells with two modalities, above which the networks get mor
 FRACTION_WITH_PAIRS, FRACTION_WITHOUT = 0.9, 0.99
 
 
-@dataclass(frozen=True)
-class Features:
-    """A draw of the embeddings of all features, (features, latent), and their loss, scalars by name."""
-
-    v: Tensor
-    loss: Loss
-
-
 @dataclass(kw_only=True)
 class MMAAVI(MultimodalVAE):
     """What is observed -> all that was measured.
@@ -107,25 +103,29 @@ class MMAAVI(MultimodalVAE):
     Attributes
     ----------
     likelihood
-        "counts": negative binomial where a modality has counts, else Gaussian; "gaussian": of all standardised values.
+        "counts": negative binomial where a modality has counts, else Gaussian; "gaussian": of all
+        standardised values.
     components
         C, of the mixture prior.
     dropout
         Of the encoders' last layer.
     modality_dropout
-        Probability that a minibatch with several modalities is encoded from some of them only; it must reconstruct all.
+        Probability that a minibatch with several modalities is encoded from some of them only; it
+        must reconstruct all.
     graph_fraction
-        w, the fraction of the graph in the decoder; "auto": 0.9 where more than ten train cells have several modalities, else
-        0.99.
+        w, the fraction of the graph in the decoder; "auto": 0.9 where more than ten train cells
+        have several modalities, else 0.99.
     graph_weight
-        Weight of the links' likelihood, a mean over links; "modalities" is their number, as in the paper, at which a thousand
-        links are hardly reconstructed beside the likelihood of the cells. At 100 they are.
+        Weight of the links' likelihood, a mean over links; "modalities" is their number, as in the
+        paper, at which a thousand links are hardly reconstructed. At 100 they are.
     feature_weight
         Weight of the divergence of the features' embeddings, a mean over features.
     modality_means
-        Whether a modality's likelihood is a mean over the cells that have it, as in the original, and not over all cells.
+        Whether a modality's likelihood is a mean over the cells that have it, as in the original,
+        and not over all cells.
     prior_dropout
-        Of q(c | z) and q(u | c, z), which are then also normalised by minibatch; the original's is 0.2. None: neither.
+        Of q(c | z) and q(u | c, z), which are then also normalised by minibatch; the original's is
+        0.2. None: neither.
     discriminator_weight
         Lambda, in nats of loss per nat of cross-entropy; 0 leaves out the discriminator.
     discriminator_tells
@@ -150,24 +150,24 @@ class MMAAVI(MultimodalVAE):
     discriminator_steps: Annotated[int, "at least 1"] = 1
 
     def loss(self, x: Minibatch, progress: float) -> Loss:
-        """Return the bound of cells encoded from some of what is observed, and the discriminator's feedback."""
+        """Return the bound, encoded from some modalities, and the feedback."""
         encoded = self.shown(x)
         q = self.posterior(encoded)
         return self.bound(x, q, progress) + self.feedback(encoded, q, progress)
 
     def held_out_loss(self, x: Minibatch, progress: float) -> Loss:
-        """Return the mean bound over the subsets that cells are encoded from; a game against a discriminator has no minimum."""
+        """Return the bound alone, a mean over the subsets that cells are encoded from."""
         subsets, loss = self.subsets(tuple(x)), Loss()
         for subset in subsets:
             loss += self.bound(x, self.posterior(x.only(*subset)), progress)
         return loss * (1 / len(subsets))
 
     def bound(self, x: Minibatch, q: Normal, progress: float) -> Loss:
-        """Return the negative evidence lower bound of all that was measured, given the posterior."""
+        """Return the negative evidence lower bound of all that was measured."""
         z = q.rsample()
-        divergence, features = self.divergence(x, q, z), self.features()
-        of_features = Loss({name: nats.expand(x.cells) for name, nats in features.loss.items()})
-        return self.nll_of(x, z, features.v) + self.annealed(progress) * divergence + of_features
+        divergence, (v, of_features) = self.divergence(x, q, z), self.features()
+        of_features = Loss({name: nats.expand(x.cells) for name, nats in of_features.items()})
+        return self.nll_of(x, z, v) + self.annealed(progress) * divergence + of_features
 
     def nll_of(self, x: Minibatch, z: Tensor, v: Tensor) -> Loss:
         """Return the negative log-likelihood of what was measured, by modality."""
@@ -181,20 +181,23 @@ class MMAAVI(MultimodalVAE):
         """Return the divergence from the mixture prior."""
         return self.prior.divergence(q, z)
 
-    def features(self) -> Features:
-        """Return a draw of the features' embeddings and their loss, the same for all cells of a step."""
-        if self._drawn is not None and self.graph.training:
-            return self._drawn
-        q = self.graph()
-        v, loss = q.rsample(), Loss(kl_features=self.feature_weight * kl(q)["kl"].mean())
-        if len(self.graph.pairs) and self.graph_weight != 0:
-            weight = len(self.decoders) if self.graph_weight == "modalities" else self.graph_weight
-            loss += Loss(nll_graph=weight * self.graph.nll(v))
-        self._drawn = Features(v, loss)
+    def features(self) -> tuple[Tensor, Loss]:
+        """Return a draw of the features' embeddings, (features, latent), and their loss, scalars.
+
+        All cells of a step share them.
+        """
+        if self._drawn is None or not self.graph.training:
+            q = self.graph()
+            v, loss = q.rsample(), Loss(kl_features=self.feature_weight * kl(q)["kl"].mean())
+            if len(self.graph.pairs) and self.graph_weight != 0:
+                by_modality = self.graph_weight == "modalities"
+                weight = len(self.decoders) if by_modality else self.graph_weight
+                loss["nll_graph"] = weight * self.graph.nll(v)
+            self._drawn = v, loss
         return self._drawn
 
     def feedback(self, encoded: Minibatch, q: Normal, progress: float) -> Loss:
-        """Return -lambda times the discriminator's cross-entropy about the origin of the cells."""
+        """Return -lambda times the discriminator's cross-entropy about the cells' origin."""
         if self.opponents is None:
             return Loss()
         discriminator = self.opponents.discriminators["origin"]
@@ -213,27 +216,27 @@ class MMAAVI(MultimodalVAE):
         return Normal(mean, softplus(spread) + SMALLEST_SD, validate_args=False)
 
     def attention(self, hidden: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return each modality's weight in each cell, (cells,): they sum to one over what is observed."""
+        """Return each modality's weight in each cell, (cells,), in sum one."""
         gates = [self.gates(h).unbind(-1) for h in hidden.values()]  # (cells,) twice for each
         scores = torch.stack([torch.sigmoid(w_1) * torch.tanh(w_2) for w_1, w_2 in gates])
         return dict(zip(hidden, torch.softmax(scores, 0), strict=True))
 
     def shown(self, x: Minibatch) -> Minibatch:
-        """Return the cells as they are encoded in training: at random with some of their modalities only."""
+        """Return the cells as they are encoded in training, at random without some modalities."""
         proper = self.subsets(tuple(x))[1:]
         if not proper or torch.rand(()).item() >= self.modality_dropout:
             return x
         return x.only(*proper[int(torch.randint(len(proper), ()))])
 
     def subsets(self, observed: tuple[str, ...]) -> list[tuple[str, ...]]:
-        """Return the modalities that cells may be encoded from: all observed, and, with dropout, each proper subset."""
+        """Return the subsets that cells may be encoded from; without dropout, all."""
         if not self.modality_dropout:
             return [observed]
         kept = product((True, False), repeat=len(observed))
         return [tuple(compress(observed, keep)) for keep in kept if any(keep)]
 
     def batch_weights(self, x: Minibatch) -> Tensor:
-        """Return (cells, batches): one at the cell's batch, or equal weights where it is of an unknown batch."""
+        """Return (cells, batches): one at the cell's batch, or equal weights if it is unknown."""
         codes = x.batches
         if codes is None:
             codes = torch.zeros(x.cells, dtype=torch.long, device=self.gates.weight.device)
@@ -241,7 +244,7 @@ class MMAAVI(MultimodalVAE):
         return torch.where(codes[:, None] < 0, 1 / self.batch_count, known)
 
     def origin(self, encoded: Minibatch) -> Tensor:
-        """Return the number of each cell's batch and of the modalities that it is encoded from, (cells,)."""
+        """Return the number of each cell's batch and observed modalities, (cells,)."""
         pattern = self.patterns.index(tuple(encoded)) if self.discriminator_tells != "batch" else 0
         return pattern * self.batch_count + self.batch_weights(encoded).argmax(-1)
 
@@ -252,49 +255,52 @@ class MMAAVI(MultimodalVAE):
 
     # --- the method's contract ---
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
-        """Train on `train` and return the history; `remarks` says whether the discriminator won or died."""
-        history = super().fit(train, seed)
-        self.remarks = self.opponents.warnings(history[-1]) if self.opponents else []
-        return history
-
     def build(self, train: Split) -> None:
         """Make the networks, then the discriminator, which the model does not train."""
         self.batches = train.batches
         normalizations = train.normalizations if self.likelihood == "counts" else {}
-        sizes = graph_sizes(train, self.likelihood == "counts")
+        sizes = {
+            m: len(normalizations[m].fraction) if m in normalizations else d
+            for m, d in train.features.items()
+        }
         links = {
             (one, other): matrix
             for (one, other), matrix in train.links.items()
             if matrix.shape == (sizes[one], sizes[other])
         }
-        cells = sum(map(len, train.blocks))
         pairs = sum(len(block) for block in train.blocks if len(block.modalities) > 1)
         fraction = self.graph_fraction
         if fraction == "auto":
             fraction = FRACTION_WITH_PAIRS if pairs > ENOUGH_PAIRS else FRACTION_WITHOUT
         self.graph = FeatureGraph(sizes, links, self.latent)
-        self.encoders = nn.ModuleDict({m: self._encoder(d) for m, d in train.features.items()})
+        encoders = {
+            m: nn.Sequential(*normalised_layer(d, self.hidden), nn.Dropout(self.dropout))
+            for m, d in train.features.items()
+        }
+        self.encoders = nn.ModuleDict(encoders)
         self.gates = nn.Linear(self.hidden, 2, bias=False)
         self.fusion = mlp(self.hidden, self.hidden, 2 * self.latent)
         components = self.component_count(train)
         self.prior = MixturePrior(self.latent, components, dropout=self.prior_dropout)
-        decoders, self.cells_per_measured = {}, {}
-        for modality, features in sizes.items():
-            decoders[modality] = HybridDecoder(
+        decoders = {
+            m: HybridDecoder(
                 latent=self.latent,
                 hidden=self.hidden,
                 features=features,
                 batches=self.batch_count,
                 graph_fraction=fraction,
-                normalization=normalizations.get(modality),
+                normalization=normalizations.get(m),
             )
-            measured = sum(len(block) for block in train.blocks if modality in block.modalities)
-            self.cells_per_measured[modality] = (
-                cells / max(measured, 1) if self.modality_means else 1.0
-            )
+            for m, features in sizes.items()
+        }
         self.decoders = nn.ModuleDict(decoders)
-        self._rescale(train)
+        self.rescaling = self.weights_of_likelihoods(train)
+        self.cells_per_measured = dict.fromkeys(sizes, 1.0)
+        if self.modality_means:
+            cells = sum(map(len, train.blocks))
+            for m in sizes:
+                measured = sum(len(block) for block in train.blocks if m in block.modalities)
+                self.cells_per_measured[m] = cells / max(measured, 1)
         self.opponents = self._opponents(train)
         self._drawn = None
 
@@ -303,32 +309,28 @@ class MMAAVI(MultimodalVAE):
         return self.components
 
     def rules(self) -> dict[str, object]:
-        """Return how training differs: every step has cells of every block, and there is an opponent."""
-        return {
-            "steps": self.steps,
-            "held_out_loss": self.held_out_loss,
-            "opponents": self.opponents,
-        }
+        """Return what differs: every step has cells of every block, validation by the bound."""
+        return {"steps": self.steps, "held_out_loss": self.held_out_loss}
 
     def divided(self, blocks: list[Block], size: int) -> Steps:
         """Yield the minibatches of each step of an epoch."""
         return training.some_of_each(blocks, size)
 
     def steps(self, blocks: list[Block], size: int) -> Steps:
-        """Yield the minibatches of each step, and let each draw the features' embeddings anew."""
+        """Yield the minibatches of each step, which draws the features' embeddings anew."""
         for minibatches in self.divided(blocks, size):
             self._drawn = None
             yield minibatches
 
     def decoded(self, z: Tensor, target: str, batch: Tensor | None = None) -> Tensor:
-        """Return the expected values of a modality given z, (cells, features), standardised; by default in the mean batch."""
+        """Return the expected values of a modality given z, by default in the mean batch."""
         if batch is None:
             batch = torch.full((len(z), self.batch_count), 1 / self.batch_count, device=z.device)
         return self.decoders[target].expected(z, self._embeddings(target), batch)
 
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the expected values of `target` in the cells' batches at the posterior mean, (cells, features), standardised."""
+        """Return the expected values of `target` in the cells' batches, (cells, features)."""
         return self.computed(
             lambda x: self.decoded(self.posterior(x).mean, target, self.batch_weights(x)), cells
         )
@@ -338,31 +340,22 @@ class MMAAVI(MultimodalVAE):
         return by_pieces(function, cells, training.device(), batches=self.batches)
 
     def sampled(self, z: Tensor, target: str, columns: Tensor, x: Minibatch) -> Tensor:
-        """Return a draw of measured values of a modality in the cells' batches given z, (cells, columns), standardised."""
+        """Return a draw of measured values in the cells' batches given z, (cells, columns)."""
         batch = self.batch_weights(x)
         return self.decoders[target].drawn(z, self._embeddings(target), batch, columns)
 
     def drawn(self, cells: int) -> dict[str, Tensor]:
-        """Return draws of the mixture prior, the same for every modality's decoder."""
+        """Return draws of the mixture prior, the same for all decoders."""
         return dict.fromkeys(self.decoders, self.prior.drawn(cells))
 
     def _embeddings(self, modality: str) -> Tensor:
         return self.graph().mean[self.graph.places[modality]]
 
-    def _encoder(self, features: int) -> nn.Module:
-        return nn.Sequential(
-            nn.Linear(features, self.hidden),
-            nn.LayerNorm(self.hidden),
-            nn.LeakyReLU(),
-            nn.Dropout(self.dropout),
-        )
-
     def _opponents(self, train: Split) -> Opponents | None:
-        """Make the discriminator, if there are several origins of cells."""
-        subsets = [self.subsets(block.modalities) for block in train.blocks]
-        self.patterns = (
-            sorted(set().union(*subsets)) if self.discriminator_tells != "batch" else [()]
-        )
+        self.patterns = [()]
+        if self.discriminator_tells != "batch":
+            subsets = [self.subsets(block.modalities) for block in train.blocks]
+            self.patterns = sorted(set().union(*subsets))
         origins = len(self.patterns) * self.batch_count
         if self.discriminator_weight == 0 or origins < 2:
             return None
@@ -386,21 +379,21 @@ class MMAAVI(MultimodalVAE):
 
 @dataclass(kw_only=True)
 class SemiSupervisedMMAAVI(MMAAVI):
-    """Semi-supervised: the components of the mixture are the cell types, known of few cells and inferred of all others.
+    """Semi-supervised: the components of the mixture are the cell types, known of few cells.
 
     loss = mmaavi's, with the known type y for c, without kl_c, and - label_weight log q(c = y | z)
 
     Attributes
     ----------
     components
-        C; None for as many as there are known cell types. Further ones are for types without a label.
+        C; None for as many as there are known cell types.
     label_weight
         Weight of -log q(c = y | z) of labelled cells.
     labelled_fraction
         Least fraction of labelled cells in every step.
     group_means
-        Whether the divergences of labelled and of unlabelled cells, and the labels' loss, are means over their own group, which
-        are added, as in the original; else all are means over all cells of a step.
+        Whether the divergences of labelled and of unlabelled cells, and the labels' loss, are means
+        over their own group, as in the original, or over all cells of a step.
     """
 
     components: Annotated[int, "at least 1"] | None = None
@@ -414,13 +407,11 @@ class SemiSupervisedMMAAVI(MMAAVI):
         if not self.group_means:
             return loss
         of_labelled = self._of_labelled
-        weight = torch.where(
-            x.labels >= 0, 1 / of_labelled, 1 / max(1 - of_labelled, 1e-6)
-        )  # (cells,)
-        return loss * weight
+        of_others = max(1 - of_labelled, 1e-6)
+        return loss * torch.where(x.labels >= 0, 1 / of_labelled, 1 / of_others)  # (cells,)
 
     def nll_of(self, x: Minibatch, z: Tensor, v: Tensor) -> Loss:
-        """Return the negative log-likelihood of what was measured, and of the labels: 0 without a label."""
+        """Return the negative log-likelihood of what was measured, and of the known labels."""
         logits = self.prior.classifier(z)
         nll = cross_entropy(logits, x.labels, reduction="none", ignore_index=-1)  # (cells,)
         weight = self.label_weight / self._of_labelled if self.group_means else self.label_weight
@@ -433,19 +424,13 @@ class SemiSupervisedMMAAVI(MMAAVI):
 
     # --- the method's contract ---
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
-        """Train on `train` and return the history."""
-        if not train.cell_types:
-            raise NotApplicable("a semi-supervised method needs train cells with a known cell type")
-        self._labelled = [np.asarray(block.labels, dtype=object) != "" for block in train.blocks]
-        return super().fit(train, seed)
-
     def build(self, train: Split) -> None:
         """Make the networks, and compute the fraction of labelled cells in a step."""
+        if not train.cell_types:
+            raise NotApplicable("a semi-supervised method needs train cells with a known cell type")
         super().build(train)
-        labels = [block.labels for block in train.blocks if block.labels is not None]
-        known = np.concatenate([own != "" for own in labels] or [[]])
-        self._of_labelled = max(self.labelled_fraction, known.mean() if len(known) else 0.0)
+        self._labelled = [np.asarray(block.labels != "", dtype=bool) for block in train.blocks]
+        self._of_labelled = max(self.labelled_fraction, np.concatenate(self._labelled).mean())
 
     def divided(self, blocks: list[Block], size: int) -> Steps:
         """Yield the minibatches of each step: labelled cells are a fixed fraction of it."""

@@ -1,8 +1,9 @@
-"""MMVAE: each modality alone must explain every modality; the posterior is the mixture of the modalities' experts.
+"""MMVAE: each modality alone must explain every modality; the posterior is a mixture of experts.
 
-    elbo:  loss = sum_m { - E_{q_m} [ sum_n log p(x_n | s, w_n) ] + beta KL(q_m || p) },      w_n = 0 for n != m
-           + alignment sum_{m != n} KL(q_m(s) || q_n(s))
-    iwae:  loss = - sum_m log 1/K sum_k v_mk,     v_mk = p(z) prod_n p(x_n | z) / (1/M sum_n q_n(z)),   z = z_mk ~ q_m
+    elbo:  loss = sum_m { - E_{q_m} [ sum_n log p(x_n | s, w_n) ] + beta KL(q_m || p) }
+                  + alignment sum_{m != n} KL(q_m(s) || q_n(s)),      w_n = 0 for n != m
+    iwae:  loss = - sum_m log 1/K sum_k v_mk,     z = z_mk ~ q_m
+           v_mk = p(z) prod_n p(x_n | z) / (1/M sum_n q_n(z))
     dreg:  the same, with the gradient of the posteriors by double reparameterisation
 
 The mixture is stratified: every expert is drawn from equally often.
@@ -78,14 +79,15 @@ class MMVAE(MixtureVAE):
     Attributes
     ----------
     objective
-        The bound: "elbo", "iwae" (importance weighted) or "dreg" (the same, doubly reparameterised). The last two weigh by
-        the density of the mixture, so they need `private` 0 and no beta, and have no warm-up: `warmup` is 0.
+        The bound: "elbo", "iwae" (importance weighted) or "dreg" (doubly reparameterised). The last
+        two weigh by the density of the mixture, so they need `private` 0 and beta 1, and have no
+        warm-up.
     samples
         Draws per expert of "iwae" and "dreg".
     alignment
         Weight of the divergence between the experts of a cell, which rises as beta does; of "elbo" only.
     experts
-        Whether the losses of a cell's experts are summed or averaged; only a factor where all cells have equally many.
+        Whether the losses of a cell's experts are summed ("sum") or averaged ("mean").
     """
 
     objective: Literal["elbo", "iwae", "dreg"] = "elbo"
@@ -123,8 +125,8 @@ class MMVAE(MixtureVAE):
     def _importance_weighted(self, x: Minibatch) -> Loss:
         """Return, per cell and expert, -log mean_k v_k.
 
-        "dreg" has the same value and another gradient: the weights depend on the posteriors' parameters only through z (they
-        are detached in the densities), and the gradient through z is weighted by the normalised weights twice.
+        "dreg" has the same value and another gradient: the weights depend on the posteriors'
+        parameters only through z, and the gradient through z has the normalised weights squared.
         """
         posteriors, loss = self.encode(x), Loss()
         # (samples, cells, latent) each

@@ -2,9 +2,8 @@
 
     loss = sum_m { - log p(x_m | sg(s_m), w_m) - sum_{n != m} log p(x_n | s_m, 0) + beta KL(q_m || p) }
 
-(s_m, w_m) ~ q_m(s, w | x_m) are the shared and private latents that modality m proposes; sg stops the gradient.
-A cell with one modality gives s_m no gradient but the divergence, which would pull it to the prior; so it pays for the private
-latent alone.
+(s_m, w_m) ~ q_m(s, w | x_m) are the latents that modality m proposes; sg stops the gradient. A cell
+with one modality pays for the private latent alone: the divergence would pull s_m to the prior.
 """
 
 from __future__ import annotations
@@ -69,7 +68,7 @@ class MMVAEpp(MixtureVAE):
     private: Annotated[int, "at least 0", {"int": [4, 32], "log": True}] = 10
 
     def loss(self, x: Minibatch, progress: float) -> Loss:
-        """Return the sum over sources of the own path, the paths to other modalities, and the divergence."""
+        """Return the sum over sources of all paths and the divergence."""
         loss = Loss()
         for source, q in self.encode(x).items():
             # (cells, latent), (cells, private)

@@ -1,10 +1,12 @@
-"""MoPoE: the posterior is the mixture of the products of experts of all subsets of what is observed.
+"""MoPoE: the posterior is the mixture of the products of experts of all observed subsets.
 
-    sutter:  loss = - E_{q} [ sum_t log p(x_t | s, w_t) ] + beta 1/K sum_S KL(q_S || p),      q = 1/K sum_S q_S
-    martens: loss = MVAE's + sum_m { - E_{q_m} [ sum_{t != m} log p(x_t | s, w_t) ] + beta KL(q_m(s) || p) }
+    sutter:  loss = - E_{q} [ sum_t log p(x_t | s, w_t) ] + beta 1/K sum_S KL(q_S || p)
+             q = 1/K sum_S q_S
+    martens: loss = MVAE's
+                    + sum_m { - E_{q_m} [ sum_{t != m} log p(x_t | s, w_t) ] + beta KL(q_m(s) || p) }
 
-S runs over the K = 2^M - 1 non-empty subsets, q_S is the product of the experts in S; w_t depends on x_t only, so it is 0 where t
-is not in S.
+S runs over the K = 2^M - 1 non-empty subsets, q_S is the product of the experts in S; w_t depends
+on x_t only, so it is 0 where t is not in S.
 """
 
 from __future__ import annotations
@@ -95,7 +97,7 @@ class MoPoE(MVAE):
         divergence = sum((code.kl() for code in codes), Loss())
         divergence *= self.annealed(progress) / len(codes)
 
-        # Every cell takes its code from one subset, and every subset has as many cells as the others.
+        # Every cell takes its code from one subset, and all subsets have equally many cells.
         drawn = [code.rsample() for code in codes]
         device = drawn[0][0].device
         chosen = torch.randperm(x.cells, device=device) % len(subsets)

@@ -1,8 +1,10 @@
 """MVAE: every modality alone, and all together, must explain themselves.
 
-    loss = sum_S { - E_{q_S} [ sum_{m in S} log p(x_m | s, w_m) ] + beta KL(q_S || p) },   S in {all observed} + {each alone}
+    loss = sum_S { - E_{q_S} [ sum_{m in S} log p(x_m | s, w_m) ] + beta KL(q_S || p) }
+    S in {all observed} + {each alone}
 
-q_S is the product of the experts in S and the prior. The terms of single modalities make an expert usable alone.
+q_S is the product of the experts in S and the prior. The terms of single modalities make an expert
+usable alone.
 """
 
 from __future__ import annotations

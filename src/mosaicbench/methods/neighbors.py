@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.methods._pairs import paired_cells
+from mosaicbench.methods.linear import components_of
 
 CARDS = {
     "knn_impute": {
@@ -30,28 +30,25 @@ AT_ONCE = 1024  # cells whose neighbours' values are held together
 
 @dataclass(kw_only=True)
 class KNNImpute:
-    """Euclidean neighbours among the paired train cells, in the principal components of the source."""
+    """Euclidean neighbours among paired train cells, in the source's principal components."""
 
     neighbors: Annotated[int, "at least 1", {"int": [5, 100], "log": True}] = 20
     components: Annotated[int, "at least 1", {"int": [10, 100], "log": True}] = 30
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Keep the paired train cells and index each modality."""
         cells = paired_cells(train, *train.modalities)
         self.values = cells.values
         self.pca, self.index = {}, {}
         for modality, x in cells.values.items():
-            self.pca[modality] = PCA(min(self.components, min(x.shape) - 1), random_state=seed).fit(
-                x
-            )
-            self.index[modality] = NearestNeighbors(
-                n_neighbors=min(self.neighbors, len(cells)), algorithm="brute"
-            )
-            self.index[modality].fit(self.pca[modality].transform(x))
+            pca = components_of(x, self.components, seed).fit(x)
+            neighbors = min(self.neighbors, len(cells))
+            index = NearestNeighbors(n_neighbors=neighbors, algorithm="brute")
+            self.pca[modality], self.index[modality] = pca, index.fit(pca.transform(x))
         return []
 
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the mean over each observed modality's neighbours, (cells, features), standardised."""
+        """Return the mean over each observed modality's neighbours, (cells, features)."""
         neighbors, values = self._neighbors(cells), self.values[target]
         parts = [
             values[neighbors[first : first + AT_ONCE]].mean(axis=1)
@@ -62,7 +59,7 @@ class KNNImpute:
     def draw(
         self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int
     ) -> np.ndarray:
-        """Return values of neighbours, each as often drawn as the others, (cells, features, draws), standardised."""
+        """Return values of neighbours drawn at random, (cells, features, draws)."""
         neighbors = self._neighbors(cells)
         drawn = np.random.default_rng(seed).integers(neighbors.shape[1], size=(len(cells), draws))
         rows = np.take_along_axis(neighbors, drawn, axis=1)  # (cells, draws)
@@ -70,8 +67,8 @@ class KNNImpute:
 
     def _neighbors(self, cells: Cells) -> np.ndarray:
         """Return the train cells nearest in each observed modality, (cells, all neighbours)."""
-        found = [
+        neighbors = [
             self.index[m].kneighbors(self.pca[m].transform(x), return_distance=False)
             for m, x in cells.values.items()
         ]
-        return np.concatenate(found, axis=1)
+        return np.concatenate(neighbors, axis=1)

@@ -1,22 +1,25 @@
-"""scMODAL: autoencoders of unpaired modalities that meet in one latent, held together by linked features.
+"""scMODAL: autoencoders of unpaired modalities in one latent, held together by linked features.
 
-    loss = sum_m   10 |x_m - G_m(z_m)|^2  -  10 similarity(K(x_m), K(z_m))                       z_m = E_m(x_m), a point
-         + sum_ab  10 (|z_a - E_b(G_b(z_a))|^2 + |z_b - E_a(G_a(z_b))|^2)  +  10 anchors |z_a - z_b|^2  -  V(D_ab; z_a, z_b)
+    loss = sum_m  10 |x_m - G_m(z_m)|^2  -  10 similarity(K(x_m), K(z_m))     z_m = E_m(x_m), a point
+         + sum_ab 10 (|z_a - E_b(G_b(z_a))|^2 + |z_b - E_a(G_a(z_b))|^2)
+                  + 10 anchors |z_a - z_b|^2  -  V(D_ab; z_a, z_b)
 
-Pairs ab are neighbours in a chain of the modalities. Anchors are mutual nearest neighbours, within the minibatch, on the pair's
-linked features. K is a Gaussian kernel between the cells of the minibatch, and similarity the cosine of its rows.
+Pairs ab are neighbours in a chain of the modalities. Anchors are mutual nearest neighbours, within
+the minibatch, on the pair's linked features. K is a Gaussian kernel between the cells of the
+minibatch, and similarity the cosine of its rows.
 
 V is the discriminator's value, which the discriminator minimises and the encoders maximise,
 
     V(D) = E_a softplus(-D(z_a)) + E_b softplus(D(z_b)),
 
-twice the mean cross-entropy of telling the two modalities apart. At the best discriminator, min_D V = 2 ln 2 - 2 JS(p_a || p_b),
-with the Jensen-Shannon divergence JS of the latents' distributions: up to a constant the term is that divergence, 0 for equal
-distributions. So V near its equilibrium 2 ln 2 = 1.386 means that the discriminator sees one distribution, far below it that the
-discriminator wins; the history has it as discriminator_*_value. Equal distributions do not mean that types coincide.
+twice the mean cross-entropy of telling the two modalities apart. At the best discriminator, min_D V
+= 2 ln 2 - 2 JS(p_a || p_b), with the Jensen-Shannon divergence JS of the latents' distributions. So
+V near its equilibrium 2 ln 2 = 1.386 means that the discriminator sees one distribution, far below
+it that the discriminator wins; the history has it as discriminator_*_value. Equal distributions do
+not mean that types coincide.
 
-Errors and distances are means over features, as in the paper, with weights on that scale; they are not nats. Its anchors weigh 1.
-Reference: Wang et al. 2025, Nature Communications 16:4994.
+Errors and distances are means over features, as in the paper, with weights on that scale; they are
+not nats. Its anchors weigh 1. Reference: Wang et al. 2025, Nature Communications 16:4994.
 """
 
 from __future__ import annotations
@@ -31,10 +34,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.models import training
 from mosaicbench.models.anchors import anchor_distance, mutual_neighbors, preserved_geometry
-from mosaicbench.models.discriminators import Discriminator, Examples, Opponents
+from mosaicbench.models.discriminators import Discriminator, Examples, Opponents, all_of
 from mosaicbench.models.linked import beside_values, chain, column_name, linked, one_modality_each
 from mosaicbench.models.losses import Loss
 from mosaicbench.models.minibatch import Minibatch, by_pieces
@@ -76,35 +79,40 @@ CARD = {
 
 @dataclass(kw_only=True)
 class SCMODAL(Budget):
-    """Point latents; {m} -> m, and terms that align neighbours in the chain. A weight of 0 removes its term.
+    """Point latents; {m} -> m, and terms that align neighbours in the chain.
 
     Attributes
     ----------
     latent, hidden
         Dimensions of the latent; width of the one hidden layer of encoders and decoders.
     reconstruction_weight, geometry_weight, cycle_weight, anchor_weight, discriminator_weight
-        Of the terms of the loss. With a discriminator_weight of 0 there are no discriminators. Anchors weigh 1 in the paper, whose
-        training is ten times longer; at that weight types of similar size and spread may stay swapped.
+        Of the terms of the loss; 0 removes a term. Anchors weigh 1 in the paper, whose training is
+        ten times longer; at that weight types of similar size and spread may stay swapped.
     near
-        Fraction of a minibatch's cells of the other modality, the nearest, that a cell may be anchored to; the paper's 30 of 500.
+        Fraction of a minibatch's cells of the other modality, the nearest, that a cell may be
+        anchored to; the paper's 30 of 500.
     anchor_components
-        More linked features than this are projected on so many joint principal components before the search for neighbours.
+        More linked features than this are projected on so many joint principal components.
     order
-        The chain of modalities; its ends are not aligned directly. None: see :func:`.models.linked.chain`.
+        The chain of modalities; its ends are not aligned directly. None: see
+        :func:`.models.linked.chain`.
     discriminator_hidden, discriminator_steps, discriminator_learning_rate, discriminator_betas
-        Width of a discriminator's two hidden layers, its steps before each of the model's, and the learning rate and betas of its
-        Adam.
+        Width of a discriminator's two hidden layers, its steps before each of the model's, and the
+        learning rate and betas of its Adam.
     steps
-        Of the whole training, whatever the number of cells, unless `max_epochs` ends it before; the paper's are 10,000.
+        Of the whole training, whatever the number of cells, unless `max_epochs` ends it before; the
+        paper's are 10,000.
     epoch_steps
-        Steps of an epoch, of cells drawn with replacement; None: as many as show the largest modality once.
+        Steps of an epoch, of cells drawn with replacement; None: as many as show the largest
+        modality once.
     learning_rate
         Three times the paper's.
     weight_decay
         Of all networks.
     initialisation
-        "normal": all weights and biases from N(0, 0.1); or "kaiming", whose latents begin some thirty times closer together, so
-        that a discriminator can pull cells of different types onto each other before anchors separate them.
+        "normal": all weights and biases from N(0, 0.1); or "kaiming", whose latents begin some
+        thirty times closer together, so that a discriminator can pull cells of different types
+        onto each other before anchors separate them.
     """
 
     latent: Annotated[int, "at least 1", {"int": [8, 64], "log": True}] = 20
@@ -131,7 +139,7 @@ class SCMODAL(Budget):
     weights: Literal["last"] = "last"
 
     def loss(self, x: Minibatch, progress: float) -> Loss:
-        """Return the loss of as many cells of every modality; row i of two modalities is not one cell."""
+        """Return the loss of as many cells of every modality; rows of two are not one cell."""
         z = self._latents(x)
         loss = self.loss_alone(x, z)
         for first, second in self.pairs:
@@ -167,14 +175,14 @@ class SCMODAL(Budget):
     def value(self, z: Mapping[str, Tensor], first: str, second: str) -> Loss:
         """Return the value of the game against the pair's discriminator."""
         discriminator = self.opponents.discriminators[f"{first}_{second}"]
-        of_first = discriminator.cross_entropy(z[first], _domain(z[first], 0))
-        of_second = discriminator.cross_entropy(z[second], _domain(z[second], 1))
+        of_first = discriminator.cross_entropy(z[first], all_of(z[first], 0))
+        of_second = discriminator.cross_entropy(z[second], all_of(z[second], 1))
         return Loss({f"feedback_{first}_{second}": of_first + of_second})
 
     # --- the method's contract ---
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
-        """Train on `train`, every cell in one modality, and return the history; `remarks` says if a discriminator won or died."""
+    def fit(self, train: Split, seed: int) -> History:
+        """Train and return the history; `remarks` says if a discriminator won or died."""
         cells = one_modality_each(train, seed)
         self.chain = chain(cells, self.order)
         self.pairs = list(pairwise(self.chain))
@@ -202,8 +210,8 @@ class SCMODAL(Budget):
             self.remarks = self.opponents.warnings(history[-1])
             for row in history:  # a cross-entropy is a mean over the cells of both modalities
                 for name in self.opponents.discriminators:
-                    value = 2 * row[f"discriminator_{name}_cross_entropy"]
-                    row[f"discriminator_{name}_value"] = value
+                    nats = row[f"discriminator_{name}_cross_entropy"]
+                    row[f"discriminator_{name}_value"] = 2 * nats
         return history
 
     def build(self, train: Split) -> None:
@@ -212,10 +220,12 @@ class SCMODAL(Budget):
         self.encoders = nn.ModuleDict({m: mlp(d, self.hidden, self.latent) for m, d in sizes})
         self.decoders = nn.ModuleDict({m: mlp(self.latent, self.hidden, d) for m, d in sizes})
         self.nets = nn.ModuleList([self.encoders, self.decoders])
-        discriminators = nn.ModuleDict()
-        for pair in self.pairs:
-            discriminator = Discriminator(self.latent, self.discriminator_hidden, 2)
-            discriminators["_".join(pair)] = discriminator
+        discriminators = nn.ModuleDict(
+            {
+                "_".join(p): Discriminator(self.latent, self.discriminator_hidden, 2)
+                for p in self.pairs
+            }
+        )
         if self.initialisation == "normal":
             for weights in (*self.nets.parameters(), *discriminators.parameters()):
                 nn.init.normal_(weights, std=0.1)
@@ -234,7 +244,7 @@ class SCMODAL(Budget):
         return weights_of(self.nets) | {name: x.numpy() for name, x in gaussian.items()}
 
     def load(self, state: dict[str, np.ndarray], train: Split) -> None:
-        """Make the networks for an outline of the train cells, and give them their weights; discriminators begin anew."""
+        """Restore the result of :meth:`state`; discriminators begin anew."""
         state, self.pairs = dict(state), list(pairwise(train.modalities))
         for name in ("latent_mean", "latent_root"):
             setattr(self, name, torch.from_numpy(np.array(state.pop(name))))
@@ -250,14 +260,14 @@ class SCMODAL(Budget):
 
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the target's decoder at the latents, (cells, features), standardised."""
+        """Return the target's decoder at the latents, (cells, features)."""
         (modality,) = cells.modalities
         path = nn.Sequential(self.encoders[modality], self.decoders[target])
         return by_pieces(lambda x: path(x[modality]), cells, training.device())
 
     @torch.no_grad()
     def generate(self, cells: int, seed: int) -> dict[str, np.ndarray]:
-        """Return virtual cells, modality -> (cells, features) standardised: decoded draws of the train latents' Gaussian."""
+        """Return virtual cells, decoded draws of the train latents' Gaussian, by modality."""
         with training.seeded(seed):
             z = self.latent_mean + torch.randn(cells, self.latent) @ self.latent_root.T
             z = z.to(training.device())
@@ -270,10 +280,6 @@ class SCMODAL(Budget):
         (x,) = minibatches
         z, examples = self._latents(x), {}
         for pair in self.pairs:
-            domains = [_domain(z[m], number) for number, m in enumerate(pair)]
+            domains = [all_of(z[m], number) for number, m in enumerate(pair)]
             examples["_".join(pair)] = torch.cat([z[m] for m in pair]), torch.cat(domains)
         return examples
-
-
-def _domain(z: Tensor, number: int) -> Tensor:
-    return torch.full((len(z),), number, device=z.device)

@@ -1,4 +1,4 @@
-"""Anchors, likely pairs of cells of two modalities, and geometry: pure functions of two sets of cells.
+"""Anchors, likely pairs of cells of two modalities, and geometry.
 
 Squared distances come from Gram matrices, |x|^2 + |y|^2 - 2 x y', so no tensor is larger than cells x cells.
 """
@@ -13,7 +13,7 @@ CEILING = 0.975  # similarity of two neighbourhoods above which geometry has no 
 
 
 def squared_distances(x: Tensor, y: Tensor) -> Tensor:
-    """Return the squared Euclidean distance of every row of `x` to every row of `y`, (cells of x, cells of y)."""
+    """Return the squared Euclidean distances of rows, (cells of x, cells of y)."""
     squares = x.square().sum(-1)[:, None] + y.square().sum(-1)
     return (squares - 2 * x @ y.T).clamp_min(0)
 
@@ -37,7 +37,7 @@ def mutual_neighbors(x: Tensor, y: Tensor, neighbors: int) -> Tensor:
 
 
 def anchor_distance(z: Tensor, other: Tensor, anchored: Tensor) -> Tensor:
-    """Return each cell's part of the mean squared distance of anchored cells, (cells of z,); its mean over cells is that mean.
+    """Return values, (cells of z,), whose mean is the mean squared distance of anchored cells.
 
     Parameters
     ----------
@@ -51,13 +51,10 @@ def anchor_distance(z: Tensor, other: Tensor, anchored: Tensor) -> Tensor:
 
 
 def kernel(x: Tensor) -> Tensor:
-    """Return exp(-1/2 mean over features of (x_i - x_j)^2) of all cells, (cells, cells)."""
+    """Return exp(-1/2 mean over features of (x_i - x_j)^2), (cells, cells)."""
     return torch.exp(-0.5 * squared_distances(x, x) / x.shape[1])
 
 
 def preserved_geometry(x: Tensor, z: Tensor) -> Tensor:
-    """Return how similar each cell's neighbourhoods are before and after encoding, (cells,) at most `CEILING`.
-
-    It is the cosine of the cell's rows in the two kernels.
-    """
+    """Return the cosine of each cell's rows in two kernels, (cells,), at most `CEILING`."""
     return cosine_similarity(kernel(x).detach(), kernel(z), dim=-1).clamp_max(CEILING)

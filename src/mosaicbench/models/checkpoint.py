@@ -1,4 +1,4 @@
-"""Checkpoints: a killed training resumes from its last saved epoch, and ends as if it had not been killed."""
+"""Checkpoints: a killed training goes on from its last saved epoch, to the same result."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Checkpoint:
     path
         The file. It is replaced as a whole, so a kill during a write leaves the file before.
     key
-        Gives a digest of everything that decides the result, when something is resumed or saved. A checkpoint with another key
-        is of another training.
+        Gives a digest of everything that decides the result; a checkpoint with another key is of
+        another training.
     seconds
         Least time between two writes; 0 saves every epoch.
     resumed_after
-        The epochs after which the training was resumed, so far.
+        The epochs after which the training was resumed.
     spent
-        Wall-clock and CPU seconds of the training before it was last resumed, "seconds" and "cpu_seconds".
+        "seconds" and "cpu_seconds" of the training before it was last resumed.
     """
 
     path: Path
@@ -46,7 +46,7 @@ class Checkpoint:
         self._began = self._saved = _now()
 
     def resume(self, stateful: Stateful) -> dict | None:
-        """Give `stateful` and the random number generators their saved state, and return the saved progress.
+        """Give `stateful` and the random number generators their saved state.
 
         Parameters
         ----------
@@ -56,10 +56,17 @@ class Checkpoint:
         Returns
         -------
         dict or None
-            None without a checkpoint of this training that can be read.
+            The saved progress; None without a checkpoint of this training.
         """
-        saved = self._read() if self.path.is_file() else None
-        if saved is None:
+        if not self.path.is_file():
+            return None
+        try:
+            saved = torch.load(self.path, map_location="cpu", weights_only=True)
+        except Exception as error:  # of damaged bytes the unpickler raises anything
+            print(f"{self.path}: not readable, training begins anew ({error})", file=sys.stderr)
+            return None
+        if saved["key"] != self.key():
+            print(f"{self.path}: of another training, not used", file=sys.stderr)
             return None
         for name, thing in stateful.items():
             thing.load_state_dict(saved["state"][name])
@@ -72,15 +79,7 @@ class Checkpoint:
         return saved["progress"]
 
     def save_if_due(self, stateful: Stateful, epoch: int, progress: dict) -> None:
-        """Save all that a training needs to continue after `epoch`, if the last write is long enough ago.
-
-        Parameters
-        ----------
-        stateful
-            As for :meth:`resume`.
-        progress
-            Plain values and tensors that the training keeps itself.
-        """
+        """Save `stateful` and `progress` after `epoch`, if the last write is long enough ago."""
         now = _now()
         if now["seconds"] - self._saved["seconds"] < self.seconds:
             return
@@ -109,21 +108,6 @@ class Checkpoint:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
         self._saved = _now()
-
-    def _read(self) -> dict | None:
-        try:
-            saved = torch.load(self.path, map_location="cpu", weights_only=True)
-            key = saved["key"]
-        except Exception as error:  # of damaged bytes the unpickler raises anything
-            print(
-                f"{self.path}: not readable as a checkpoint, training begins anew ({error})",
-                file=sys.stderr,
-            )
-            return None
-        if key != self.key():
-            print(f"{self.path}: of another training, left aside", file=sys.stderr)
-            return None
-        return saved
 
 
 def _now() -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Discriminators: small classifiers that a model plays against, and the rules of the game.
+"""Discriminators: small classifiers that a model plays against.
 
     discriminator:  min over its weights of   mean cross_entropy(z, domain)            z without gradient to the model
     model:          min over its weights of   loss - lambda cross_entropy(z, domain)   the discriminator's weights fixed
@@ -20,6 +20,8 @@ from torch.nn.utils.parametrizations import spectral_norm
 from mosaicbench.models.minibatch import Minibatch
 from mosaicbench.models.networks import Adam, mlp
 
+# Of the history; `top` is the fraction of the most frequent domain, among predictions or cells.
+COLUMNS = ("cross_entropy", "accuracy", "top_prediction", "top_domain")
 WINS = 0.95  # accuracy above which a discriminator has won
 ONE_DOMAIN = 0.99  # fraction of cells above which they count as cells of a single domain
 WORSE_THAN_NOTHING = 0.1  # nats above the cross-entropy of knowing nothing
@@ -37,8 +39,8 @@ class Discriminator(nn.Module):
     Parameters
     ----------
     spectral
-        Whether every layer has a spectral norm of 1 (Miyato et al. 2018), which bounds the gradient that the model gets from a
-        discriminator of outputs.
+        Whether every layer has a spectral norm of 1, which bounds the gradient that the model gets
+        (Miyato et al. 2018).
     """
 
     def __init__(self, width: int, hidden: int, domains: int, *, spectral: bool = False):
@@ -98,7 +100,7 @@ class Opponents:
         return {"discriminators": self.discriminators, "discriminators_optimiser": self.optimiser}
 
     def learn(self, minibatches: Sequence[Minibatch], progress: float) -> dict[str, Tensor]:
-        """Let every discriminator learn from one step's cells; return, by history column, how good each was before it."""
+        """Let every discriminator learn from one step's cells; return how good it was before."""
         with torch.no_grad():
             examples = self.examples(minibatches, progress)
         self.discriminators.train()
@@ -117,39 +119,42 @@ class Opponents:
         return columns
 
     def warnings(self, row: Mapping[str, float]) -> list[str]:
-        """Return what is wrong with the game in one epoch: a discriminator that won, or one that died."""
-        found = []
+        """Return a sentence for each discriminator that won or died in the epoch of `row`."""
+        sentences = []
         for name, discriminator in self.discriminators.items():
-            column = f"discriminator_{name}"
-            nothing = math.log(discriminator.domains)
-            died = row[f"{column}_cross_entropy"] > nothing + WORSE_THAN_NOTHING
-            if row[f"{column}_top_domain"] >= ONE_DOMAIN:
-                found.append(f"discriminator {name!r} sees one domain only: nothing to tell apart")
-            elif died and row[f"{column}_top_prediction"] >= ONE_DOMAIN:
-                found.append(
-                    f"discriminator {name!r} died: it predicts one domain for every cell and is worse than knowing nothing"
-                )
-            elif (accuracy := row[f"{column}_accuracy"]) >= WINS:
-                found.append(
-                    f"discriminator {name!r} won: it tells {100 * accuracy:.0f} % of the cells' domains; raise lambda"
-                )
-        return found
+            nats, accuracy, top_prediction, top_domain = (
+                row[f"discriminator_{name}_{column}"] for column in COLUMNS
+            )
+            if top_domain >= ONE_DOMAIN:
+                problem = "sees one domain only: nothing to tell apart"
+            elif (
+                nats > math.log(discriminator.domains) + WORSE_THAN_NOTHING
+                and top_prediction >= ONE_DOMAIN
+            ):
+                problem = "died: it predicts one domain for every cell, worse than knowing nothing"
+            elif accuracy >= WINS:
+                problem = f"won: it tells {100 * accuracy:.0f} % of the domains; raise lambda"
+            else:
+                continue
+            sentences.append(f"discriminator {name!r} {problem}")
+        return sentences
 
 
 def _columns(name: str, logits: Tensor, domain: Tensor, nats: Tensor) -> dict[str, Tensor]:
-    """Return cross-entropy, accuracy, and the fraction of the most frequent domain among predictions and among cells."""
-    predicted, domains = logits.argmax(-1), logits.shape[1]
+    """Return the history columns `COLUMNS` of a discriminator."""
+    predicted, cells = logits.argmax(-1), len(domain)
+    values = (
+        nats,
+        (predicted == domain).float().mean(),
+        predicted.bincount(minlength=logits.shape[1]).max() / cells,
+        domain.bincount(minlength=logits.shape[1]).max() / cells,
+    )
+    return {f"discriminator_{name}_{c}": value for c, value in zip(COLUMNS, values, strict=True)}
 
-    def of_most_frequent(domain: Tensor) -> Tensor:
-        return domain.bincount(minlength=domains).max() / len(domain)
 
-    columns = {
-        "cross_entropy": nats,
-        "accuracy": (predicted == domain).float().mean(),
-        "top_prediction": of_most_frequent(predicted),
-        "top_domain": of_most_frequent(domain),
-    }
-    return {f"discriminator_{name}_{column}": value for column, value in columns.items()}
+def all_of(z: Tensor, domain: int) -> Tensor:
+    """Return `domain` for every cell of z, (cells,)."""
+    return torch.full((len(z),), domain, device=z.device)
 
 
 def ramp(progress: float) -> float:
@@ -162,19 +167,20 @@ def ramp(progress: float) -> float:
 
 @dataclass(frozen=True)
 class Trial:
-    """How good a lambda is, without the truth: accuracy of a fresh probe of the domains, and explained variance."""
+    """How good a lambda is: accuracy of a fresh probe of the domains, and explained variance."""
 
     probe: float
     explained: float
 
 
 def chosen_weight(trials: Mapping[float, Trial]) -> float:
-    """Return the lambda that hides the domains best without harm to reconstruction, the smallest if several do.
+    """Return the lambda that hides the domains best, the smallest if several do.
 
     Parameters
     ----------
     trials
-        lambda -> trial, also of lambda 0. A trial counts if it explains at least 95 % of the variance that lambda 0 explains.
+        lambda -> trial, also of lambda 0. A trial counts if it explains at least 95 % of the
+        variance that lambda 0 explains.
     """
     needed = (1 - LOSS) * trials[0.0].explained
     fair = sorted(weight for weight, trial in trials.items() if trial.explained >= needed)
@@ -182,9 +188,9 @@ def chosen_weight(trials: Mapping[float, Trial]) -> float:
 
 
 def probe_accuracy(latents: Sequence[Tensor], seed: int) -> float:
-    """Return the accuracy, on held-out cells of three folds, of fresh discriminators of the domains of (cells, dims) latents.
+    """Return the accuracy, on held-out cells of three folds, of fresh discriminators.
 
-    As many cells of each domain take part as the smallest has: chance is 1 / domains.
+    They tell the domains of (cells, dims) latents, of equally many cells each.
     """
     cells, correct = min(len(z) for z in latents), []
     generator = torch.Generator().manual_seed(seed)

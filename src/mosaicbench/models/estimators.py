@@ -1,7 +1,7 @@
-"""What a method without networks learned, as arrays and a description in JSON, and back; no file holds code.
+"""What a method without networks learned, as arrays and a description in JSON, and back.
 
-Values, arrays, dicts, lists and tuples are described as they are; an object of a class of :data:`ESTIMATORS`, or of a dataclass
-of this package, by the name of its class and its attributes.
+No file holds code: values, arrays, dicts, lists and tuples are described as they are; an object of
+:data:`ESTIMATORS`, or of a dataclass of this package, by its class and its attributes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ ESTIMATORS = {
     "RidgeCV": "sklearn.linear_model",
     "Pipeline": "sklearn.pipeline",
 }
-PACKAGE = "mosaicbench."
 DESCRIPTION = "description"  # the array that holds the JSON, which refers to the others by number
 
 
@@ -63,42 +62,44 @@ def _node(thing: object, arrays: list[np.ndarray]) -> dict:
     if thing is None or isinstance(thing, bool | int | float | str):
         return {"value": thing}
     if isinstance(thing, dict):
-        items = [[_node(key, arrays), _node(value, arrays)] for key, value in thing.items()]
-        return {"dict": items}
+        return {"dict": [_node(pair, arrays) for pair in thing.items()]}
     if isinstance(thing, list | tuple):
         return {type(thing).__name__: [_node(each, arrays) for each in thing]}
     name, module = type(thing).__name__, type(thing).__module__
     if module.startswith(ESTIMATORS.get(name, " ")):
         module = ESTIMATORS[name]
-    elif not (module.startswith(PACKAGE) and is_dataclass(thing)):
+    if not _may_hold(module, type(thing)):
         raise UserError(f"a model that holds a {module}.{name} cannot be kept")
     return {"object": [module, name], "holds": _node(vars(thing), arrays)}
 
 
+def _may_hold(module: str, kind: type) -> bool:
+    own = module.startswith("mosaicbench.") and is_dataclass(kind)
+    return own or ESTIMATORS.get(kind.__name__) == module
+
+
 def _thing(node: dict, state: dict[str, np.ndarray]) -> object:
     kind, content = next(iter(node.items()))
-    if kind == "array":
-        return state[str(content)][()]
-    if kind == "strings":
-        return np.array(content, dtype=object)
-    if kind == "value":
-        return content
-    if kind == "dict":
-        return {_thing(key, state): _thing(value, state) for key, value in content}
-    if kind == "object":
-        return _object(*content, _thing(node["holds"], state))
-    return {"list": list, "tuple": tuple}[kind](_thing(each, state) for each in content)
+    match kind:
+        case "array":
+            return state[str(content)][()]
+        case "strings":
+            return np.array(content, dtype=object)
+        case "value":
+            return content
+        case "object":
+            return _object(*content, _thing(node["holds"], state))
+    return {"list": list, "tuple": tuple, "dict": dict}[kind](_thing(x, state) for x in content)
 
 
 def _object(module: str, name: str, holds: dict[str, object]) -> object:
-    """Return an object of a known class with these attributes; no code of a file runs."""
-    kind = None
-    if ESTIMATORS.get(name) == module or module.startswith(PACKAGE):
+    """Return an object with these attributes, if its class is one that a model may hold."""
+    if module.split(".")[0] in ("sklearn", "mosaicbench"):
         kind = getattr(importlib.import_module(module), name, None)
-    if kind is None or (module.startswith(PACKAGE) and not is_dataclass(kind)):
-        raise UserError(
-            f"the model names a class {module}.{name}, which no kept model of this version holds; fit it again"
-        )
-    thing = object.__new__(kind)
-    vars(thing).update(holds)
-    return thing
+        if isinstance(kind, type) and _may_hold(module, kind):
+            thing = object.__new__(kind)
+            vars(thing).update(holds)
+            return thing
+    raise UserError(
+        f"the model names a class {module}.{name}, which no model of this version holds; fit it again"
+    )

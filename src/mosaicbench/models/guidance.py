@@ -1,9 +1,9 @@
-"""The guidance graph: every feature of every modality has an embedding, and linked features have similar ones.
+"""The guidance graph: every feature has an embedding, and linked features have similar ones.
 
     v_f ~ N(0, 1),   q(v | links) from one normalised graph convolution of a table of all features,
     p(f and g are linked with sign s) = sigmoid(s v_f . v_g)
 
-The rate of feature f in a cell with latent z rises with z . v_f, so features that are linked across modalities rise and fall
+The rate of feature f in a cell with latent z rises with z . v_f, so linked features rise and fall
 together, whether or not a cell was ever measured in both modalities.
 """
 
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.distributions import NegativeBinomial, Normal
 from torch.nn.functional import logsigmoid, softplus
 
-from mosaicbench.contract import Normalization, Split
+from mosaicbench.contract import Normalization
 from mosaicbench.models.likelihoods import (
     drawn_of_counts,
     drawn_of_normal,
@@ -35,22 +35,20 @@ if TYPE_CHECKING:
     from scipy import sparse
 
 NEGATIVES = 10  # pairs without a link for each pair with one
-FIRST_SPREAD = (
-    -3.0
-)  # at the prior's spread, embeddings would be noise that cells' latents shrink from
+# At the prior's spread, embeddings would be noise that cells' latents shrink from.
+FIRST_SPREAD = -3.0
 LINKS_A_STEP = 1000  # the most links that one step draws
 
 
 class FeatureGraph(nn.Module):
-    """links -> q(v), a Normal of shape (all features, latent), and the likelihood of links given draws of it.
+    """links -> q(v), a Normal of shape (all features, latent), and the likelihood of links.
 
     Parameters
     ----------
     sizes
         modality -> number of features.
     links
-        (modality, modality) -> (features of the one, of the other), 1, -1 or 0; without links, every feature has an
-        embedding of its own.
+        (modality, modality) -> (features of the one, of the other), 1, -1 or 0.
     """
 
     def __init__(
@@ -66,34 +64,37 @@ class FeatureGraph(nn.Module):
         self.table = nn.Parameter(torch.randn(features, latent) / latent**0.5)
         self.heads = nn.Linear(latent, 2 * latent)
         nn.init.constant_(self.heads.bias[latent:], FIRST_SPREAD)
-        pairs, signs, ranges = _edges(self.places, links)
+        pairs, signs = _edges(self.places, links)
         keys = torch.sort(pairs[:, 0] * features + pairs[:, 1]).values
         self.pairs = nn.Buffer(pairs, persistent=False)  # (links, 2) features
         self.signs = nn.Buffer(signs, persistent=False)  # (links,)
-        # (links, 2): first feature, and number of features, of the second one's modality
-        self.ranges = nn.Buffer(ranges, persistent=False)
+        # (features,) number of features, and the first one, of each feature's modality
+        widths, begins = torch.tensor([*sizes.values()]), torch.tensor(edges[:-1])
+        self.widths = nn.Buffer(widths.repeat_interleave(widths), persistent=False)
+        self.begins = nn.Buffer(begins.repeat_interleave(widths), persistent=False)
         self.keys = nn.Buffer(keys, persistent=False)
         self.smoothing = nn.Buffer(_normalised_adjacency(pairs, signs, features), persistent=False)
 
     def forward(self) -> Normal:
-        """Return the posterior of all embeddings, (features, latent); `places` has the rows of each modality."""
+        """Return the posterior of all embeddings, (features, latent)."""
         hidden = self.table
         if len(self.pairs):
             hidden = hidden + torch.sparse.mm(self.smoothing, hidden)
         return normal_of(self.heads(hidden))
 
     def nll(self, v: Tensor) -> Tensor:
-        """Return the nats of telling linked pairs from other pairs, a mean over either kind: a scalar.
+        """Return the nats of telling linked pairs from others, a mean over either kind: a scalar.
 
-        The other pairs are a linked feature and any feature of the other's modality; a draw that is a link is left out.
+        The others pair a linked feature with a drawn feature of its partner's modality; a draw that
+        is a link is left out.
         """
         chosen = torch.randperm(len(self.pairs), device=v.device)[:LINKS_A_STEP]
         pairs, signs = self.pairs[chosen], self.signs[chosen]
         linked = -logsigmoid(signs * (v[pairs[:, 0]] * v[pairs[:, 1]]).sum(-1))
 
-        begin, size = self.ranges[chosen].repeat(NEGATIVES, 1).unbind(1)
-        source = pairs[:, 0].repeat(NEGATIVES)
-        drawn = begin + (torch.rand(len(source), device=v.device) * size).long()
+        source, target = pairs.repeat(NEGATIVES, 1).unbind(1)
+        position = torch.rand(len(source), device=v.device) * self.widths[target]
+        drawn = self.begins[target] + position.long()
         keys = source * len(v) + drawn
         nearest = torch.searchsorted(self.keys, keys).clamp_max(len(self.keys) - 1)
         no_link = self.keys[nearest] != keys
@@ -103,27 +104,21 @@ class FeatureGraph(nn.Module):
 
 def _edges(
     places: Mapping[str, slice], links: Mapping[tuple[str, str], sparse.csr_matrix]
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the links once in each direction: features, signs, and the first feature and size of the second one's modality."""
-    pairs, signs, ranges = [np.zeros((0, 2), int)], [np.zeros(0)], [np.zeros((0, 2), int)]
+) -> tuple[Tensor, Tensor]:
+    """Return the links once in each direction, (links, 2) features, and their signs."""
+    pairs, signs = [np.zeros((0, 2), int)], [np.zeros(0)]
     for one, other in combinations(places, 2):
-        if (one, other) not in links:
-            continue
-        matrix = links[one, other].tocoo()
-        pair = np.stack([places[one].start + matrix.row, places[other].start + matrix.col], axis=1)
-        for directed, second in ((pair, places[other]), (pair[:, ::-1], places[one])):
-            pairs.append(directed)
-            signs.append(matrix.data)
-            ranges.append(np.tile([second.start, second.stop - second.start], (len(pair), 1)))
-    return (
-        torch.from_numpy(np.concatenate(pairs)),
-        torch.from_numpy(np.concatenate(signs).astype(np.float32)),
-        torch.from_numpy(np.concatenate(ranges)),
-    )
+        if (one, other) in links:
+            matrix = links[one, other].tocoo()
+            rows, columns = places[one].start + matrix.row, places[other].start + matrix.col
+            pairs += [np.stack([rows, columns], 1), np.stack([columns, rows], 1)]
+            signs += [matrix.data, matrix.data]
+    signs = torch.from_numpy(np.concatenate(signs).astype(np.float32))
+    return torch.from_numpy(np.concatenate(pairs)), signs
 
 
 def _normalised_adjacency(pairs: Tensor, signs: Tensor, features: int) -> Tensor:
-    """Return D^-1/2 A D^-1/2, sparse (features, features), with A the signed links and D the number of each feature's links."""
+    """Return D^-1/2 A D^-1/2, sparse (features, features); A: signed links, D: links a feature."""
     degree = torch.bincount(pairs[:, 0], minlength=features).clamp_min(1).float()
     weights = signs * torch.rsqrt(degree[pairs[:, 0]] * degree[pairs[:, 1]])
     return torch.sparse_coo_tensor(
@@ -136,8 +131,8 @@ class HybridDecoder(nn.Module):
 
         h = w z . v_f + (1 - w) MLP(z)_f,   logit_f = start_f + softplus(a_sf) h_f + b_sf
 
-    Counts are negative binomial: mean library size x softmax of the logits, dispersion t_sf. Values without counts are Gaussian
-    around the logits.
+    Counts are negative binomial, with mean library size x softmax of the logits and dispersion
+    t_sf; values without counts are Gaussian around the logits.
 
     Parameters
     ----------
@@ -173,7 +168,7 @@ class HybridDecoder(nn.Module):
         self.rest = nn.Buffer(torch.tensor([[float(np.log(rest))]]), persistent=False)
 
     def logits(self, z: Tensor, v: Tensor, batch: Tensor) -> Tensor:
-        """Return the logits, (cells, features), given (cells, latent), (features, latent) and (cells, batches) weights."""
+        """Return the logits, (cells, features), given (cells, batches) weights of batches."""
         w = self.graph_fraction
         h = torch.addmm(self.network(z), z, v.T, beta=1 - w, alpha=w)
         return torch.addcmul(batch @ (self.shift + self.start), batch @ softplus(self.factor), h)
@@ -187,21 +182,21 @@ class HybridDecoder(nn.Module):
         return negative_binomial_nll(x.counts[modality], logits, self.rest, library_size, r)
 
     def expected(self, z: Tensor, v: Tensor, batch: Tensor) -> Tensor:
-        """Return the expected standardised values, (cells, values); of counts, at the train cells' median library size."""
+        """Return the expected standardised values, (cells, values)."""
         logits = self.logits(z, v, batch)
         if not self.reads_counts:
             return logits
         return expected_values(self._counts(logits, batch), self.normalization)
 
     def drawn(self, z: Tensor, v: Tensor, batch: Tensor, columns: Tensor) -> Tensor:
-        """Return a draw of each cell's standardised values, (cells, columns); of counts, at the median library size."""
+        """Return a draw of each cell's standardised values, (cells, columns)."""
         logits = self.logits(z, v, batch)
         if not self.reads_counts:
             return drawn_of_normal(logits, self._sd(), columns)
         return drawn_of_counts(self._counts(logits, batch), self.normalization, columns)
 
     def _counts(self, logits: Tensor, batch: Tensor) -> NegativeBinomial:
-        """Return the distribution of the counts of cells with the median library size."""
+        # Of cells with the median library size, since that of an absent modality is unknown.
         whole = torch.cat([logits, self.rest.expand(len(logits), 1)], -1)
         fraction = torch.softmax(whole, -1)[:, :-1].clamp_min(1e-12)
         r = batch @ self._inverse_dispersion()
@@ -213,9 +208,3 @@ class HybridDecoder(nn.Module):
 
     def _inverse_dispersion(self) -> Tensor:
         return softplus(self.spread) + 1e-2
-
-
-def graph_sizes(train: Split, counted: bool) -> dict[str, int]:
-    """Return modality -> number of features that are decoded: the counted ones, or those of values without counts."""
-    known = train.normalizations if counted else {}
-    return {m: len(known[m].fraction) if m in known else d for m, d in train.features.items()}

@@ -1,17 +1,17 @@
-"""Decoders: each returns a distribution, its negative log-likelihood, and expected and drawn values.
+"""Decoders: each returns a distribution, its negative log-likelihood, expected and drawn values.
 
-=================  ====================================================  ==================================================
-decoder            of                                                    p(x | z)
-=================  ====================================================  ==================================================
-Gaussian           standardised values                                   Normal, one learned sd per feature
-negative binomial  counts of RNA or protein                              mean: library size x fraction(z), one dispersion per feature
-Bernoulli          accessible peaks of ATAC                              logit rises with the log of the cell's library size
-=================  ====================================================  ==================================================
+=================  ======================  ====================================================
+decoder            of                      p(x | z)
+=================  ======================  ====================================================
+Gaussian           standardised values     Normal, one learned sd per feature
+negative binomial  counts of RNA, protein  mean: library size x fraction(z); dispersions of features
+Bernoulli          accessible peaks        logit rises with the log of the cell's library size
+=================  ======================  ====================================================
 
-Decoders of counts start at the train cells' average, so that a network only has to learn the difference. Negative
-log-likelihoods have their gradients in closed form. Counts are expected and drawn at the train cells' median library size, since
-that of an absent modality is unknown, and become values as measured counts do: log-normalised, centred log-ratios, or TF-IDF and
-LSI.
+Decoders of counts start at the train cells' average, so that a network only has to learn the
+difference. Negative log-likelihoods have their gradients in closed form. Counts are expected and
+drawn at the train cells' median library size, since that of an absent modality is unknown, and
+become values as measured counts do: log-normalised, centred log-ratios, or TF-IDF and LSI.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ LARGEST_LOGIT = 80.0  # of a peak: its odds stay finite, and so does the loss of
 
 
 class GaussianDecoder(nn.Module):
-    """z (cells, latent) -> p(x | z), a Normal of shape (cells, features) with one learned standard deviation per feature.
+    """z (cells, latent) -> p(x | z), a Normal (cells, features), one learned sd a feature.
 
-    The standard deviation has a floor, without which a nearly constant feature would have an unbounded likelihood.
+    The sd has a floor, else a nearly constant feature would have an unbounded likelihood.
     """
 
     reads_counts = False
@@ -70,7 +70,7 @@ class GaussianDecoder(nn.Module):
 
 
 class NegativeBinomialDecoder(nn.Module):
-    """z -> p(counts | z, library size), a negative binomial; the mean is the library size times the fractions that z decodes.
+    """z -> p(counts | z, library size), a negative binomial of mean library size x fraction(z).
 
     Fractions sum to one over the features and the rest, all that was not chosen as a feature.
     """
@@ -103,11 +103,11 @@ class NegativeBinomialDecoder(nn.Module):
         return softplus(self.inverse_dispersion) + 1e-2
 
     def expected(self, z: Tensor) -> Tensor:
-        """Return the expected standardised values at the median library size, (cells, features)."""
+        """Return the expected standardised values, (cells, features)."""
         return expected_values(self._usual(z), self.normalization)
 
     def drawn(self, z: Tensor, columns: Tensor) -> Tensor:
-        """Return a draw of each cell's standardised values at the median library size, (cells, columns)."""
+        """Return a draw of each cell's standardised values, (cells, columns)."""
         return drawn_of_counts(self._usual(z), self.normalization, columns)
 
     def _usual(self, z: Tensor) -> NegativeBinomial:
@@ -115,7 +115,7 @@ class NegativeBinomialDecoder(nn.Module):
 
 
 class BernoulliDecoder(nn.Module):
-    """z -> p(accessible | z, library size) of every peak; logits rise with the log of the library size over the median's."""
+    """z -> p(accessible | z, library size) of every peak; logits rise with the log library size."""
 
     reads_counts = True
 
@@ -140,30 +140,22 @@ class BernoulliDecoder(nn.Module):
         return torch.log(library_size / self.normalization.library_size)
 
     def expected(self, z: Tensor) -> Tensor:
-        """Return the expected standardised LSI coordinates at the median library size, (cells, components)."""
+        """Return the expected standardised LSI coordinates, (cells, components)."""
         return expected_lsi(self._usual(z).mean, self.normalization)
 
     def drawn(self, z: Tensor, columns: Tensor) -> Tensor:
-        """Return a draw of each cell's standardised LSI coordinates at the median library size, (cells, columns)."""
+        """Return a draw of each cell's standardised LSI coordinates, (cells, columns)."""
         return expected_lsi(self._usual(z).sample(), self.normalization, columns)
 
     def _usual(self, z: Tensor) -> Bernoulli:
         return self(z, self.normalization.library_size)
 
 
-def counting_decoder(
-    latent: int, hidden: int, normalization: Normalization
-) -> NegativeBinomialDecoder | BernoulliDecoder:
-    """Return the decoder of a modality's counts: Bernoulli where values are LSI of peaks, else negative binomial."""
-    decoder = BernoulliDecoder if normalization.kind == "lsi" else NegativeBinomialDecoder
-    return decoder(latent, hidden, normalization)
-
-
 # --- expected and drawn values ---
 
 
 def expected_values(counts: NegativeBinomial, normalization: Normalization) -> Tensor:
-    """Return the expected standardised values of counts of cells with the median library size, (cells, features)."""
+    """Return the expected standardised values of counts at the median library size."""
     return expected_of_mixture([(1.0, counts)], normalization)
 
 
@@ -175,8 +167,8 @@ def expected_of_mixture(
     Parameters
     ----------
     parts
-        Weight and negative binomial of cells with the median library size; weights that sum to less than one leave the rest
-        at zero counts.
+        Weight and negative binomial of cells with the median library size; weights that sum to less
+        than one leave the rest at zero counts.
     """
 
     def of_log1p(factor: Tensor) -> Tensor:
@@ -196,7 +188,7 @@ def expected_of_mixture(
 def expected_lsi(
     accessible: Tensor, normalization: Normalization, columns: Tensor | slice = slice(None)
 ) -> Tensor:
-    """Return the standardised LSI coordinates given each peak's probability to be accessible, or draws of 0 and 1.
+    """Return standardised LSI coordinates given each peak's probability to be accessible, or draws.
 
     The TF-IDF of a peak is that probability times its mean where it is accessible.
     """
@@ -206,14 +198,13 @@ def expected_lsi(
 
 
 def _at_zero(counts: NegativeBinomial) -> Tensor:
-    """Return the probability of 0 counts."""
     return torch.exp(-counts.total_count * torch.log1p(counts.mean / counts.total_count))
 
 
 def expected_log1p(counts: NegativeBinomial, factor: Tensor) -> Tensor:
     """Return E[log(1 + factor x)] of counts x, (cells, features).
 
-    The log of the mean is not the mean of the log, and near zero counts the two differ much: probabilities are summed up to a
+    Near zero counts it differs much from log(1 + factor E[x]): probabilities are summed up to a
     bound, and the rest is taken at its own mean.
     """
     inverse_dispersion, mean, probability = counts.total_count, counts.mean, _at_zero(counts)
@@ -230,7 +221,7 @@ def expected_log1p(counts: NegativeBinomial, factor: Tensor) -> Tensor:
 
 
 def drawn_of_normal(mean: Tensor, sd: Tensor, columns: Tensor) -> Tensor:
-    """Return draws of some columns of Normals, (cells, columns), from (cells, features) means and (features,) sds."""
+    """Return draws of some columns of Normals of (cells, features) means and (features,) sds."""
     mean = mean[:, columns]
     return mean + sd[columns] * torch.randn_like(mean)
 
@@ -238,15 +229,7 @@ def drawn_of_normal(mean: Tensor, sd: Tensor, columns: Tensor) -> Tensor:
 def drawn_of_counts(
     counts: NegativeBinomial, normalization: Normalization, columns: Tensor
 ) -> Tensor:
-    """Return the standardised values of drawn counts, (cells, columns).
-
-    Parameters
-    ----------
-    counts
-        Of (cells, counted features) of cells with the median library size.
-    columns
-        Positions of the wanted values.
-    """
+    """Return the standardised values, at positions `columns`, of drawn counts, (cells, columns)."""
     kind = normalization.kind
     inverse_dispersion, logits = torch.broadcast_tensors(counts.total_count, counts.logits)
     if kind == "lognorm":
@@ -274,28 +257,27 @@ def _float(array: np.ndarray, like: Tensor) -> Tensor:
 
 
 def _beginning_at(logits: np.ndarray, network: nn.Sequential) -> nn.Sequential:
-    """Add (features,) logits to a network's last bias."""
     with torch.no_grad():
         network[-1].bias += _float(logits, network[-1].bias)
     return network
 
 
-# --- negative log-likelihoods of a minibatch, (cells,) nats, with their gradients in closed form ---
+# --- negative log-likelihoods, (cells,) nats, with their gradients in closed form ---
 
 
 def negative_binomial_nll(
     x: Counts, logits: Tensor, rest: Tensor, library_size: Tensor, inverse_dispersion: Tensor
 ) -> Tensor:
-    """Return -log NB(x | library size x fraction, inverse dispersion), summed over features, (cells,) nats.
+    """Return -log NB(x | library size x fraction, inverse dispersion), (cells,) nats.
 
     Parameters
     ----------
     x, logits
         Of (cells, features).
     rest
-        (cells, 1) or (1, 1) logit of everything that is no feature. Fractions are the softmax over the features and it.
+        (cells, 1) or (1, 1) logit of all that is no feature; fractions are the softmax over both.
     library_size
-        (cells, 1) counts of the whole modality; without gradient.
+        (cells, 1); without gradient.
     inverse_dispersion
         (features,), or (cells, features).
     """
@@ -342,17 +324,17 @@ class _FractionError(torch.autograd.Function):
 
 
 def _each(r: Tensor, x: Counts, function: Callable[[Tensor], Tensor] = torch.clone) -> Tensor:
-    """Return function(r) of each count, (non-zeros,), computed once per feature where all cells have the same r."""
+    """Return function(r) of each count, (non-zeros,), once per feature if all cells share r."""
     return function(r).index_select(0, x.columns) if r.dim() == 1 else function(_seen(r, x))
 
 
 def _seen(values: Tensor, x: Counts) -> Tensor:
-    """Return (cells, features) values at the counts above 0, (non-zeros,)."""
+    # Of (cells, features) those at the counts above 0, (non-zeros,).
     return values.reshape(-1).index_select(0, x.places)
 
 
 def _added(values: Tensor, x: Counts, more: Tensor) -> Tensor:
-    """Add in place to (cells, features) values at the counts above 0; unlike `put_` this has a deterministic form."""
+    # In place at the counts above 0; unlike `put_` this has a deterministic form.
     values.view(-1).index_add_(0, x.places, more)
     return values
 
@@ -371,7 +353,7 @@ def bernoulli_nll(x: Counts, logits: Tensor, depth: Tensor) -> Tensor:
 
 
 class _OpenError(torch.autograd.Function):
-    """sum log(1 + exp(logit)) - sum logit where accessible; a few cells at a time, as a cache holds."""
+    """sum log(1 + exp(logit)) - sum logit where accessible; a few cells at a time."""
 
     @staticmethod
     def forward(ctx, x: Counts, logits: Tensor, depth: Tensor) -> Tensor:
@@ -396,21 +378,16 @@ class _OpenError(torch.autograd.Function):
 
 
 def gaussian_nll(x: Tensor, mean: Tensor, sd: Tensor) -> Tensor:
-    """Return -log N(x | mean, sd), summed over features, (cells,) nats.
+    """Return -log N(x | mean, sd), (cells,) nats; without gradient to `x`.
 
-    Parameters
-    ----------
-    x, mean
-        (cells, features); there is no gradient to `x`.
-    sd
-        (features,), the same for every cell.
+    Of (cells, features) x and mean, and (features,) sd.
     """
     constant = 0.5 * math.log(2 * math.pi) * x.shape[-1]
     return _GaussianError.apply(x, mean, sd) + torch.log(sd).sum() + constant
 
 
 class _GaussianError(torch.autograd.Function):
-    """sum_f (x - mean)^2 / (2 sd^2); autograd's own gradient takes half the time of a decoder's step."""
+    """sum_f (x - mean)^2 / (2 sd^2); autograd takes half the time of a decoder's step."""
 
     @staticmethod
     def forward(ctx, x: Tensor, mean: Tensor, sd: Tensor) -> Tensor:

@@ -1,13 +1,12 @@
 """Linked features: several modalities in the same columns, though no cell is paired.
 
-Every column belongs to one feature of the hub, a modality that all others are linked with; as a rule a gene. The column is the
-gene's value in the hub; the value of the linked feature, with the link's sign, in a modality whose features are linked with genes
-one by one (proteins); and the gene's activity in ATAC. A gene that is linked with three proteins gives three columns.
+Every column belongs to one feature of the hub, a modality that all others are linked with; as a
+rule a gene. The column is the gene's value in the hub; the value of the linked feature, with the
+link's sign, in a modality whose features are linked with genes one by one (proteins); and the
+gene's activity in ATAC. A gene that is linked with three proteins gives three columns.
 
     rna, adt: a column per link        rna, atac: a column per gene with activity
-    atac, adt: a column per link of a protein with a gene that has activity; the hub, rna, is in neither
-
-:func:`one_modality_each` hides the pairs of a split.
+    atac, adt: a column per link of a protein with a gene that has activity; rna is the hub
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
 from mosaicbench.contract import Cells, Split, concatenate
 from mosaicbench.errors import NotApplicable, UserError
@@ -25,7 +25,7 @@ CLIPPED = 10.0  # standard deviations, as the values of a split
 
 @dataclass(frozen=True)
 class FromValues:
-    """Linked features that are values: positions of a modality's features, with signs, both (columns,)."""
+    """Linked features that are values: positions of features, with signs, both (columns,)."""
 
     modality: str
     columns: np.ndarray
@@ -38,7 +38,7 @@ class FromValues:
 
 @dataclass(frozen=True)
 class FromActivity:
-    """Linked features that are gene activities, log-normalised and standardised as the train cells' were.
+    """Linked features that are gene activities, log-normalised and standardised.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class Linked:
         return len(next(iter(self.readers.values())).columns)
 
     def of(self, cells: Cells, modality: str) -> np.ndarray:
-        """Return the linked features of cells with `modality`, (cells, columns or components) float32."""
+        """Return the linked features of `modality`, (cells, columns or components) float32."""
         x = self.readers[modality].of(cells)
         return np.asarray(x if self.axes is None else x @ self.axes, dtype=np.float32)
 
@@ -105,13 +105,13 @@ def linked(train: Split, modalities: Sequence[str], *, components: int | None = 
     train
         A split with links.
     components
-        More linked features than this are projected on so many principal components of all modalities' train cells together,
-        each modality with the same weight. None: no projection.
+        More linked features than this are projected on so many principal components of all
+        modalities' train cells together, each modality with the same weight.
 
     Raises
     ------
     NotApplicable
-        When no modality of the split is linked with all of `modalities`, or there are fewer than two linked features.
+        When no modality is linked with all of `modalities`, or fewer than two features are linked.
     """
     names = " and ".join(modalities)
     for hub in dict.fromkeys([*modalities, *train.modalities]):
@@ -122,7 +122,14 @@ def linked(train: Split, modalities: Sequence[str], *, components: int | None = 
         raise NotApplicable(
             f"no links lead between {names}; give the dataset `links` (config/README.md)"
         )
-    features = Linked({m: _reader(train, m, *columns) for m, columns in _joined(relations).items()})
+    readers = {}
+    for modality, (columns, signs) in _joined(relations).items():
+        cells = train.observing(modality)
+        if modality in cells.gene_activity:
+            readers[modality] = FromActivity.fitted(modality, columns, cells)
+        else:
+            readers[modality] = FromValues(modality, columns, signs)
+    features = Linked(readers)
     if features.columns < 2:
         raise NotApplicable(
             f"{features.columns} linked features between {names}, at least 2 are needed"
@@ -141,8 +148,8 @@ def chain(train: Split, order: Sequence[str] | None = None) -> tuple[str, ...]:
     Parameters
     ----------
     order
-        All modalities of the split, in any order. None takes the dataset's, but of three or more, one that has links with all
-        others comes second, so that it is a neighbour of two.
+        All modalities of the split. None takes the dataset's order, but of three or more, one that
+        has links with all others comes second, so that it is a neighbour of two.
     """
     modalities = train.modalities
     if order is not None:
@@ -162,12 +169,12 @@ def column_name(modality: str, other: str) -> str:
 
 
 def beside_values(train: Split, pairs: Mapping[tuple[str, str], Linked]) -> Split:
-    """Return a split whose cells, of one modality each, have linked features beside their values.
+    """Return the split, of one modality a cell, with linked features beside the values.
 
     Parameters
     ----------
     pairs
-        (modality, other) -> their linked features. Those of `modality` have the name ``column_name(modality, other)``.
+        (modality, other) -> their linked features, which get the names of :func:`column_name`.
     """
     blocks = []
     for block in train.blocks:
@@ -184,7 +191,7 @@ def beside_values(train: Split, pairs: Mapping[tuple[str, str], Linked]) -> Spli
 def _relation(
     train: Split, hub: str, modality: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Return features of the hub, the columns of `modality` that belong to them, and signs; None without links between them."""
+    """Return features of the hub, the columns of `modality` linked with them, and signs, if any."""
     activities = [
         block.gene_activity[modality] for block in train.blocks if modality in block.gene_activity
     ]
@@ -210,28 +217,15 @@ def _itself(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _joined(
     relations: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return modality -> columns and signs, a row for each way through all relations over the same feature of the hub."""
-    (first, (feature, columns, signs)), *others = relations.items()
-    joined = {first: (columns, signs)}
-    for modality, (features, columns, signs) in others:
-        order = np.argsort(features, kind="stable")
-        low, high = (np.searchsorted(features[order], feature, side) for side in ("left", "right"))
-        left = np.repeat(np.arange(len(feature)), high - low)
-        ranges = [np.arange(a, b) for a, b in zip(low, high, strict=True)]
-        right = order[np.concatenate([np.arange(0), *ranges])]
-        joined = {m: (c[left], s[left]) for m, (c, s) in joined.items()}
-        joined[modality] = columns[right], signs[right]
-        feature = feature[left]
-    return joined
-
-
-def _reader(
-    train: Split, modality: str, columns: np.ndarray, signs: np.ndarray
-) -> FromValues | FromActivity:
-    cells = train.observing(modality)
-    if modality in cells.gene_activity:
-        return FromActivity.fitted(modality, columns, cells)
-    return FromValues(modality, columns, signs)
+    """Return modality -> columns and signs, one per combination of links of a feature."""
+    joined = None
+    for modality, (features, columns, signs) in relations.items():
+        parts = {"feature": features, ("columns", modality): columns, ("signs", modality): signs}
+        table = pd.DataFrame(parts)
+        joined = table if joined is None else joined.merge(table, on="feature")
+    return {
+        m: tuple(joined[name, m].to_numpy() for name in ("columns", "signs")) for m in relations
+    }
 
 
 def _depth(cells: Cells, modality: str) -> np.ndarray:
@@ -245,7 +239,7 @@ def _log_normalised(cells: Cells, modality: str, columns: np.ndarray, total: flo
 
 
 def one_modality_each(train: Split, seed: int) -> Split:
-    """Return the split with one block per modality, and every cell in one of them, drawn by the seed."""
+    """Return the split with every cell in one modality, drawn by the seed: a block per modality."""
     random, parts = np.random.default_rng(seed), {modality: [] for modality in train.modalities}
     for block in train.blocks:
         turn = random.permutation(len(block)) % len(block.modalities)

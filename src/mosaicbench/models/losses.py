@@ -1,13 +1,15 @@
-"""What training minimises: named losses per cell, in nats; and the contrast, a loss of latents alone.
+"""What training minimises: named losses per cell, in nats; and the contrast, a loss of latents.
 
-The contrast asks each cell, seen in one modality, to be recognised in its minibatch by its other modality:
+The contrast asks each cell, seen in one modality, to be recognised in its minibatch by another:
 
-    contrast = sum_{m < n} 1/2 { - log softmax_j( -t |m_i - n_j|^2 )_i  - log softmax_j( -t |n_i - m_j|^2 )_i }
+    contrast = sum_{m < n} 1/2 { - log softmax_j( -t |m_i - n_j|^2 )_i
+                                 - log softmax_j( -t |n_i - m_j|^2 )_i }
 
-m_i and n_i are the latents of cell i in two modalities; the sharpness t, 1 over a temperature, is learned. The contrast of
-uninformative latents is log(cells) nats per pair of modalities, that of latents that recognise every cell 0. log(cells) minus
-the contrast is a lower bound of the mutual information of the two latents. Sources: van den Oord et al. 2018,
-doi 10.48550/arXiv.1807.03748; in both directions, Radford et al. 2021, doi 10.48550/arXiv.2103.00020, with cosines.
+m_i and n_i are the latents of cell i in two modalities; the sharpness t, 1 over a temperature, is
+learned. Uninformative latents have log(cells) nats per pair of modalities, latents that recognise
+every cell 0; log(cells) minus the contrast is a lower bound of the mutual information of the two.
+Sources: van den Oord et al. 2018, doi 10.48550/arXiv.1807.03748; in both directions, Radford et al.
+2021, doi 10.48550/arXiv.2103.00020, with cosines.
 """
 
 from __future__ import annotations
@@ -26,8 +28,8 @@ from mosaicbench.models.anchors import squared_distances
 class Loss(dict[str, Tensor]):
     """name -> (cells,) nats, summed over features; `+` adds by name, `*` scales every term.
 
-    Every loss is a sum over features and a mean over cells, so that a weight means the same in every method. Names become
-    columns of the history.
+    Every loss is a sum over features and a mean over cells, so that a weight means the same in
+    every method. Names become columns of the history.
     """
 
     def __add__(self, other: Loss) -> Loss:
@@ -45,7 +47,7 @@ class Loss(dict[str, Tensor]):
 
 
 class Contrast(nn.Module):
-    """Latents of the same cells in several modalities -> the cross-entropy of recognising each cell."""
+    """Latents of the same cells in several modalities -> the contrast."""
 
     def __init__(self, sharpness: float):
         super().__init__()

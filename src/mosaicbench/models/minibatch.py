@@ -1,4 +1,4 @@
-"""Minibatches: cells on the device with what was observed in them; and blocks, from which minibatches are taken."""
+"""Minibatches: cells on the device with what was observed in them; blocks, which they come from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,20 +18,10 @@ from mosaicbench.contract import Cells
 if TYPE_CHECKING:
     from scipy import sparse
 
-DEVICE_SHARE = (
-    0.5  # of a GPU's free memory that data may take; the rest is for networks and gradients
-)
+# Of a GPU's free memory that data may take; the rest is for networks and gradients.
+DEVICE_SHARE = 0.5
 HOST_SHARE = 0.125  # of the machine's memory that counts may take once more
 PIECE = 4096  # cells that are computed on at once outside training
-
-
-class Block(Protocol):
-    """Cells that share what was observed, on the device or in the memory of the host."""
-
-    cells: int
-
-    def take(self, rows: Tensor) -> Minibatch:
-        """Return the cells at `rows` on the device."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +55,7 @@ class Counts:
         return cls(starts[:-1], starts.diff(), columns, values, held.shape[1])
 
     def index_select(self, dim: int, rows: Tensor) -> Counts:
-        """Return the counts of the cells at `rows`, as of a dense tensor."""
+        """Return the counts of the cells at `rows`, as a dense tensor's method does."""
         lengths = self.lengths[rows]
         firsts = lengths.cumsum(0) - lengths
         number = int(lengths.sum())
@@ -87,15 +77,15 @@ class Counts:
 
 @dataclass(frozen=True)
 class Minibatch(Mapping[str, Tensor]):
-    """Cells that share what was observed; as a mapping, modality -> (cells, features) standardised values.
+    """Cells that share what was observed; a mapping, modality -> (cells, features) values.
 
     Attributes
     ----------
     observed
         That mapping.
     counts, library_size
-        modality -> raw counts of (cells, counted features), and (cells, 1) counts of the whole modality; only of the
-        modalities whose counts a method reads.
+        modality -> raw counts of (cells, counted features), and (cells, 1) counts of the whole
+        modality; only of the modalities whose counts a method reads.
     labels
         (cells,) positions among the split's cell types, -1 where unknown; None without labels.
     batches
@@ -123,7 +113,7 @@ class Minibatch(Mapping[str, Tensor]):
         return len(next(iter(self.observed.values())))
 
     def only(self, *modalities: str) -> Minibatch:
-        """Return the same cells as if nothing but `modalities` had been measured in them."""
+        """Return the same cells with nothing but `modalities` observed."""
         return replace(self, observed={m: self.observed[m] for m in modalities})
 
     def take(self, rows: Tensor) -> Minibatch:
@@ -137,9 +127,6 @@ class Minibatch(Mapping[str, Tensor]):
 
     def pieces(self) -> Iterator[Minibatch]:
         """Yield all cells in order, at most `PIECE` at a time."""
-        if self.cells <= PIECE:
-            yield self
-            return
         device = next(iter(self.observed.values())).device
         for rows in torch.arange(self.cells, device=device).split(PIECE):
             yield self.take(rows)
@@ -147,16 +134,9 @@ class Minibatch(Mapping[str, Tensor]):
 
 @dataclass(frozen=True)
 class Streamed:
-    """Cells that stay in the host's memory until they are taken.
+    """Cells that stay in the host's memory until they are taken to the device.
 
-    Attributes
-    ----------
-    held
-        The cells, with the counts that a method reads.
-    device
-        Where they are taken to.
-    names
-        "cell_types" and "batches" of :func:`on_device`.
+    `names` holds "cell_types" and "batches" of :func:`on_device`.
     """
 
     held: Cells
@@ -191,10 +171,13 @@ class Part:
         return self.block.take(self.rows[rows])
 
 
+Block = Minibatch | Streamed | Part  # cells that share what was observed
+
+
 def block_of(
     cells: Cells, device: torch.device, *, counts: Collection[str] = (), **names: Sequence[str]
 ) -> Block:
-    """Return `cells` on the device if they fit there, else to be streamed; the same numbers either way.
+    """Return `cells` on the device if they fit there, else to be streamed, with equal results.
 
     Parameters are those of :func:`on_device`.
     """
@@ -207,10 +190,8 @@ def block_of(
         room = HOST_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed <= room:
         return on_device(cells, device, counts=counts, **names)
-    print(
-        f"{len(cells)} cells are streamed: all at once they would take too much memory of the {device.type}",
-        file=sys.stderr,
-    )
+    message = f"{len(cells)} cells are streamed: the {device.type} has too little memory for all"
+    print(message, file=sys.stderr)
     return Streamed(replace(cells, counts=counted), device, names)
 
 
@@ -221,7 +202,7 @@ def by_pieces(
     *,
     batches: Sequence[str] = (),
 ) -> np.ndarray:
-    """Return function(minibatch) of all `cells`, computed on the device a few thousand at a time, (cells, ...)."""
+    """Return function(minibatch) of all `cells`, (cells, ...), some thousand at a time."""
     parts = []
     for first in range(0, len(cells), PIECE):
         piece = cells.take(np.arange(first, min(first + PIECE, len(cells))))
@@ -258,7 +239,6 @@ def on_device(
 
 
 def _codes(names: np.ndarray | None, known: Sequence[str], device: torch.device) -> Tensor | None:
-    """Return the position of each cell's name among the known ones, (cells,), -1 where it is another."""
     if names is None or not known:
         return None
     codes = {name: code for code, name in enumerate(known)}

@@ -1,4 +1,4 @@
-"""A prior that is a mixture of families of Gaussians, one per component, and the divergence of a posterior from it.
+"""A mixture of families of Gaussians as prior, and the divergence of a posterior from it.
 
     c ~ Cat(1 / C),   u ~ N(0, 1),   z | c, u ~ N(mu(c, u), sd(c, u)),     mu and sd linear in (one-hot c, u)
 
@@ -19,7 +19,7 @@ from torch.distributions import Normal
 from torch.nn.functional import one_hot
 
 from mosaicbench.models.losses import Loss
-from mosaicbench.models.networks import NormalisedByMinibatch, mlp
+from mosaicbench.models.networks import NormalisedByMinibatch, mlp, normalised_layer
 from mosaicbench.models.posteriors import kl, normal_of
 
 INFERENCE_HIDDEN = 50
@@ -31,7 +31,8 @@ class MixturePrior(nn.Module):
     Parameters
     ----------
     dropout
-        Of the hidden layer of q(c | z) and q(u | c, z), which is then also normalised by minibatch; None: neither.
+        Of the hidden layer of q(c | z) and q(u | c, z), which is then also normalised by minibatch;
+        None: neither.
     """
 
     def __init__(self, latent: int, components: int, *, dropout: float | None = None):
@@ -83,10 +84,5 @@ class MixturePrior(nn.Module):
 def _inference(features: int, outputs: int, dropout: float | None) -> nn.Sequential:
     if dropout is None:
         return mlp(features, INFERENCE_HIDDEN, outputs)
-    return nn.Sequential(
-        nn.Linear(features, INFERENCE_HIDDEN),
-        NormalisedByMinibatch(INFERENCE_HIDDEN),
-        nn.LeakyReLU(),
-        nn.Dropout(dropout),
-        nn.Linear(INFERENCE_HIDDEN, outputs),
-    )
+    first = normalised_layer(features, INFERENCE_HIDDEN, NormalisedByMinibatch)
+    return nn.Sequential(*first, nn.Dropout(dropout), nn.Linear(INFERENCE_HIDDEN, outputs))

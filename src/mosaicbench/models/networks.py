@@ -18,8 +18,13 @@ def mlp(*sizes: int) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
+def normalised_layer(width: int, hidden: int, by: type[nn.Module] = nn.LayerNorm) -> nn.Sequential:
+    """Return a linear layer whose outputs are normalised, then rectified."""
+    return nn.Sequential(nn.Linear(width, hidden), by(hidden), nn.LeakyReLU())
+
+
 class NormalisedByMinibatch(nn.BatchNorm1d):
-    """Normalises by minibatch; a single cell, which has no spread, by the mean of earlier minibatches."""
+    """Normalises by minibatch; a single cell by the mean of earlier minibatches."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the normalised (cells, features)."""
@@ -33,8 +38,8 @@ class NormalisedByMinibatch(nn.BatchNorm1d):
 class Adam(torch.optim.Adam):
     """PyTorch's Adam without the decorators that keep its methods out of ``torch.compile``.
 
-    At the first call these import PyTorch's compiler: 880 modules, up to 2 CPU seconds of every fit, where nothing is
-    compiled. One of them also kept `step` from recording gradients, which `no_grad` does here.
+    At the first call these import PyTorch's compiler: up to 2 CPU seconds of every fit. One of them
+    also kept `step` from recording gradients, which `no_grad` does here.
     """
 
     add_param_group = inspect.unwrap(torch.optim.Adam.add_param_group)

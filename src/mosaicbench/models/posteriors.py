@@ -17,7 +17,7 @@ SMALLEST_SD = 1e-3
 
 
 def normal_of(parameters: Tensor) -> Normal:
-    """Return the Normal of (cells, 2 latent) outputs of a layer: means, and standard deviations before softplus."""
+    """Return the Normal of (cells, 2 latent) means and standard deviations before softplus."""
     mean, spread = parameters.chunk(2, -1)
     return Normal(mean, softplus(spread) + SMALLEST_SD, validate_args=False)
 
@@ -43,7 +43,7 @@ class GaussianEncoder(nn.Module):
 
 
 def hidden_in_part(x: Tensor, dropout: float) -> Tensor:
-    """Return x with values set to 0 at random, and the others scaled so that the expected sum stays."""
+    """Return x with values set to 0 at random, the others scaled to the same expected sum."""
     return x * (torch.rand(x.shape, device=x.device) >= dropout) / (1 - dropout)
 
 
@@ -79,13 +79,13 @@ def product_of_experts(experts: Sequence[Normal], seen: Sequence[Tensor] | None 
 
 
 def kl(posterior: Normal) -> Loss:
-    """Return KL(q(z | x) || N(0, 1)) of each cell, summed over latent dimensions, as the term "kl"."""
+    """Return KL(q(z | x) || N(0, 1)) of each cell as the term "kl"."""
     variance = posterior.variance
     return Loss(kl=0.5 * (posterior.mean.square() + variance - 1 - torch.log(variance)).sum(-1))
 
 
 def disagreement(experts: list[Normal]) -> Loss:
-    """Return sum_{m != n} KL(q_m || q_n) of each cell, over ordered pairs of experts, as the term "disagreement".
+    """Return sum_{m != n} KL(q_m || q_n) of each cell as the term "disagreement".
 
     Source: Ashford et al. 2026 (UniVI), doi 10.1101/gr.281431.125.
     """

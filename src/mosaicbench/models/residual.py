@@ -1,7 +1,8 @@
-"""An encoder with a linear path around its network: it starts as a linear method, and the network adds the rest.
+"""An encoder with a linear path around its network: it starts as a linear method.
 
-The linear path reads whitened principal components, rotated to where modalities agree. Whitening gives every kept component the
-same weight, whatever its variance: what two modalities share may be in small components. The number of components regularises.
+The linear path reads whitened principal components, rotated to where modalities agree. Whitening
+gives every kept component the same weight, whatever its variance: what two modalities share may be
+in small components. The number of components regularises.
 """
 
 from __future__ import annotations
@@ -26,13 +27,7 @@ SMALLEST_SPREAD = np.sqrt(10 * np.finfo(np.float32).eps)
 
 
 class WhitenedComponents(nn.Module):
-    """x (cells, features) -> its leading principal components, each of variance 1 in the train cells; not trained.
-
-    Attributes
-    ----------
-    mean, axes
-        (features,) and (features, components); an axis is divided by the standard deviation along it.
-    """
+    """x (cells, features) -> its leading principal components, each of variance 1; not trained."""
 
     def __init__(self, mean: np.ndarray, axes: np.ndarray, spread: np.ndarray):
         super().__init__()
@@ -51,7 +46,7 @@ class WhitenedComponents(nn.Module):
 
 
 class ResidualEncoder(nn.Module):
-    """x (cells, features) -> q(z | x), a Normal with mean W c + f(c), c whitened components of x; f is 0 at the start.
+    """x (cells, features) -> q(z | x) of mean W c + f(c), c whitened components; f starts at 0.
 
     Attributes
     ----------
@@ -101,23 +96,21 @@ class ResidualEncoder(nn.Module):
 def canonical_rotations(
     whiteners: Mapping[str, WhitenedComponents], train: Split, latent: int
 ) -> dict[str, np.ndarray]:
-    """Return modality -> (components, latent): generalised canonical correlation analysis of whitened components.
+    """Return modality -> (components, latent): generalised canonical correlation analysis.
 
-    The leading eigenvectors of the correlations of all components, those of two modalities over the cells that have both, 0
-    without such a cell. An eigenvalue is 1 where modalities are unrelated and their number where they are equal; each variate
-    is weighted by its eigenvalue, scaled from 0 to 1 between these, so that uncertain ones count less in distances. On cells
-    that have all modalities it is the method `cca`. Source: Kettenring 1971, doi 10.1093/biomet/58.3.433.
+    The leading eigenvectors of the correlations of all whitened components, those of two modalities
+    over the cells that have both, 0 without such a cell. An eigenvalue is 1 where modalities are
+    unrelated and their number where they are equal; each variate is weighted by its eigenvalue,
+    scaled from 0 to 1 between these, so that uncertain ones count less in distances. On cells that
+    have all modalities it is the method `cca`. Source: Kettenring 1971, doi 10.1093/biomet/58.3.433.
     """
     edges = np.cumsum([0, *(whitener.width for whitener in whiteners.values())])
     places = {m: slice(*edges[i : i + 2]) for i, m in enumerate(whiteners)}
     correlations = np.eye(edges[-1])
     for pair in permutations(whiteners, 2):
-        both = [block for block in train.blocks if set(pair) <= set(block.values)]
-        if both:
-            a, b = (
-                _centred(whiteners[m], np.concatenate([block.values[m] for block in both]))
-                for m in pair
-            )
+        blocks = [block.values for block in train.blocks if set(pair) <= set(block.values)]
+        if blocks:
+            a, b = (_centred(whiteners[m], np.concatenate([x[m] for x in blocks])) for m in pair)
             correlations[places[pair[0]], places[pair[1]]] = a.T @ b / max(len(a) - 1, 1)
     agreement, vectors = np.linalg.eigh(correlations)
     kept = min(latent, *(whitener.width for whitener in whiteners.values()))

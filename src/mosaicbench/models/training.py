@@ -1,4 +1,4 @@
-"""The one training loop: permuted minibatches of one block each, early stopping on validation cells, best weights restored."""
+"""The one training loop: permuted minibatches, early stopping on validation cells, best weights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mosaicbench.contract import Split
+from mosaicbench.contract import History, Split
 from mosaicbench.errors import Diverged
 from mosaicbench.models.checkpoint import Checkpoint
 from mosaicbench.models.discriminators import Opponents
@@ -26,17 +26,15 @@ from mosaicbench.models.networks import Adam
 
 LossFunction = Callable[[Minibatch, float], Loss]
 Steps = Iterator[Sequence[Minibatch]]
-# The cells of each block to fit, and those to validate on.
-Divided = tuple[list[Block], list[Minibatch]]
+Divided = tuple[list[Part], list[Minibatch]]  # the cells of each block to fit, and to validate on
 
-# Single precision without TF32 in matrix products. On a GPU, operations take their deterministic form where they have one, for
-# which cuBLAS needs the variable before it starts.
+# Single precision without TF32 in matrix products. On a GPU, operations take their deterministic
+# form where they have one, for which cuBLAS needs the variable before it starts.
 ARITHMETIC = {"float32_matmul_precision": "highest", "deterministic": True}
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 LONGEST = 100  # a warm-up is a fraction of at most this many epochs
-# The validation loss is a mean over this many epochs, since that of one epoch depends on what was drawn for its few cells.
-WINDOW = 5
+WINDOW = 5  # epochs whose mean is the validation loss: that of one depends on few draws
 
 
 @dataclass(kw_only=True)
@@ -46,8 +44,8 @@ class Budget:
     Attributes
     ----------
     max_epochs, patience
-        Stop when the validation loss, a mean over 5 epochs, has not improved for `patience` epochs after the warm-up.
-        `max_epochs` is a cap that most trainings do not reach; the sanity checks name a run that does.
+        Stop when the validation loss, a mean over 5 epochs, has not improved for `patience` epochs
+        after the warm-up. `max_epochs` is a cap that most trainings do not reach.
     batch_size
         Cells per step.
     learning_rate
@@ -57,8 +55,8 @@ class Budget:
     gradient_clip
         Largest norm of the gradient.
     weights
-        "best": those of the epoch with the lowest validation loss. "last", as many authors do: no cell is held out, every epoch
-        is trained, and the weights of the last one are kept.
+        "best": those of the epoch with the lowest validation loss. "last", as many authors do: no
+        cell is held out, every epoch is trained, and the weights of the last one are kept.
     """
 
     max_epochs: Annotated[int, "at least 1"] = 1000
@@ -72,7 +70,7 @@ class Budget:
     checkpoint = None  # a Checkpoint after `save_at`; no hyperparameter, hence without annotation
 
     def save_at(self, path: Path, *, key: Callable[[], str], seconds: float) -> None:
-        """Let training save itself to `path`, and continue from a file there; see :class:`.checkpoint.Checkpoint`."""
+        """Let training save itself to `path`, and continue from a file there."""
         self.checkpoint = Checkpoint(path, key, seconds)
 
     def conditions(self) -> dict[str, object]:
@@ -88,15 +86,7 @@ def device() -> torch.device:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Make everything random inside the block depend on `seed` alone, and leave the global generators as they were."""
-    with torch.random.fork_rng(), _arithmetic():
-        torch.manual_seed(seed)
-        yield
-
-
-@contextmanager
-def _arithmetic() -> Iterator[None]:
-    """Compute as `ARITHMETIC` says inside the block, and as before after it."""
+    """Draw by `seed` and compute as `ARITHMETIC` says; afterwards all global state is as before."""
     memory = torch.utils.deterministic
     precision, fills = torch.get_float32_matmul_precision(), memory.fill_uninitialized_memory
     deterministic = torch.are_deterministic_algorithms_enabled()
@@ -105,7 +95,9 @@ def _arithmetic() -> Iterator[None]:
     memory.fill_uninitialized_memory = False
     _be_deterministic(device().type == "cuda", warn_only=True)
     try:
-        yield
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            yield
     finally:
         torch.set_float32_matmul_precision(precision)
         memory.fill_uninitialized_memory = fills
@@ -113,7 +105,7 @@ def _arithmetic() -> Iterator[None]:
 
 
 def _be_deterministic(wanted: bool, *, warn_only: bool) -> None:
-    """Call ``torch.use_deterministic_algorithms``, which imports torch's compiler for two seconds, only for a change."""
+    # Only for a change, as this call imports torch's compiler, which takes two seconds.
     if wanted or torch.are_deterministic_algorithms_enabled():
         torch.use_deterministic_algorithms(wanted, warn_only=warn_only)
 
@@ -124,13 +116,7 @@ def weights_of(nets: nn.Module) -> dict[str, np.ndarray]:
 
 
 def give_weights(nets: nn.Module, weights: dict[str, np.ndarray]) -> None:
-    """Give networks the parameters and buffers that :func:`weights_of` returned, ready to embed.
-
-    Raises
-    ------
-    ValueError
-        When names or shapes are those of other networks.
-    """
+    """Give networks what :func:`weights_of` returned, ready to embed; ValueError if it misfits."""
     tensors = {name: torch.from_numpy(np.array(array)) for name, array in weights.items()}
     try:
         nets.load_state_dict(tensors)
@@ -143,7 +129,7 @@ def give_weights(nets: nn.Module, weights: dict[str, np.ndarray]) -> None:
 
 
 def each_alone(blocks: list[Block], size: int) -> Steps:
-    """Yield every cell once: the blocks' minibatches, one a step, in one random order."""
+    """Yield every cell once: one minibatch a step, of one block, in random order."""
     pieces = []
     for block in blocks:
         order = torch.randperm(block.cells, device=device())
@@ -154,7 +140,7 @@ def each_alone(blocks: list[Block], size: int) -> Steps:
 
 
 def one_of_each(blocks: list[Block], size: int) -> Steps:
-    """Yield steps of one minibatch of every block, all of one size: balanced, whatever the blocks' sizes.
+    """Yield steps of one minibatch of every block, all of one size.
 
     The largest block is seen once; the others begin again, in another order, after their last cell.
     """
@@ -162,17 +148,17 @@ def one_of_each(blocks: list[Block], size: int) -> Steps:
     steps = -(-max(block.cells for block in blocks) // size)
     minibatches = [_repeated(block.cells, steps * size).split(size) for block in blocks]
     for rows in zip(*minibatches, strict=True):
-        yield [block.take(chosen) for block, chosen in zip(blocks, rows, strict=True)]
+        yield _taken(blocks, rows)
 
 
 def _repeated(cells: int, number: int) -> torch.Tensor:
-    """Return so many rows: all cells in random order, again and again."""
+    """Return `number` rows: all cells in random order, again and again."""
     rounds = -(-number // cells)
     return torch.cat([torch.randperm(cells, device=device()) for _ in range(rounds)])[:number]
 
 
 def some_of_each(blocks: list[Block], size: int) -> Steps:
-    """Yield every cell once, in steps of `size` cells in sum that hold cells of every block, in proportion."""
+    """Yield every cell once, in steps of `size` cells that hold every block in proportion."""
     steps = -(-sum(block.cells for block in blocks) // size)
     pieces = [torch.randperm(block.cells, device=device()).tensor_split(steps) for block in blocks]
     # Without a random order the first steps would get all the remainders.
@@ -183,19 +169,19 @@ def some_of_each(blocks: list[Block], size: int) -> Steps:
             yield minibatches
 
 
-def _taken(blocks: list[Block], rows: list[torch.Tensor]) -> list[Minibatch]:
-    return [block.take(own) for block, own in zip(blocks, rows, strict=True) if len(own)]
+def _taken(blocks: list[Block], rows: Sequence[torch.Tensor]) -> list[Minibatch]:
+    return [block.take(at) for block, at in zip(blocks, rows, strict=True) if len(at)]
 
 
 def side_by_side(blocks: list[Block], size: int, *, steps: int | None = None) -> Steps:
     """Yield steps of one minibatch with as many cells of every block; one row is not one cell.
 
-    Parameters
-    ----------
-    steps
-        So many steps of cells drawn with replacement; None: the steps of :func:`one_of_each`.
+    With `steps`, so many steps of cells drawn with replacement; else as :func:`one_of_each`.
     """
-    drawn = one_of_each(blocks, size) if steps is None else _redrawn(blocks, size, steps)
+    if steps is None:
+        drawn = one_of_each(blocks, size)
+    else:
+        drawn = (_taken(blocks, _redrawn(blocks, size)) for _ in range(steps))
     for minibatches in drawn:
         values: dict[str, torch.Tensor] = {}
         for x in minibatches:
@@ -203,43 +189,44 @@ def side_by_side(blocks: list[Block], size: int, *, steps: int | None = None) ->
         yield [Minibatch(values)]
 
 
-def _redrawn(blocks: list[Block], size: int, steps: int) -> Steps:
-    for _ in range(steps):
-        yield [block.take(torch.randint(block.cells, (size,), device=device())) for block in blocks]
+def _redrawn(blocks: list[Block], size: int) -> list[torch.Tensor]:
+    return [torch.randint(block.cells, (size,), device=device()) for block in blocks]
 
 
 def with_labelled(
     blocks: list[Part], size: int, labelled: Sequence[np.ndarray], fraction: float
 ) -> Steps:
-    """Yield steps in which `fraction` of the cells are labelled, or more where more of all cells are.
+    """Yield steps in which at least `fraction` of the cells are labelled.
 
-    An epoch has every unlabelled cell once, and labelled ones repeatedly; a step has cells of every block.
+    An epoch has every unlabelled cell once, and labelled ones repeatedly.
 
     Parameters
     ----------
     labelled
-        Which cells of each block are, (cells,) bool each, in the order of the blocks.
+        Which cells of each block are labelled, (cells,) bool each.
     """
     masks = [
         torch.from_numpy(mask)[block.rows.cpu()].to(device())
         for mask, block in zip(labelled, blocks, strict=True)
     ]
-    block_of_row = torch.repeat_interleave(torch.tensor([len(mask) for mask in masks])).to(device())
-    row_of = torch.cat([torch.arange(len(mask), device=device()) for mask in masks])
+    lengths = [len(mask) for mask in masks]
     known = torch.cat(masks).nonzero().squeeze(1)
     unknown = (~torch.cat(masks)).nonzero().squeeze(1)
     if not len(unknown) or not len(known):
         yield from some_of_each(blocks, size)
         return
-    each = max(1, round(size * max(fraction, len(known) / len(row_of))))  # labelled cells a step
+    each = max(1, round(size * max(fraction, len(known) / sum(lengths))))  # labelled cells a step
     count = -(-len(unknown) // max(1, size - each))
     again = known[_repeated(len(known), count * each)].split(each)
     once = unknown[torch.randperm(len(unknown), device=device())].tensor_split(count)
+    ends = np.cumsum(lengths).tolist()
     for parts in zip(again, once, strict=True):
         cells = torch.cat(parts)
-        yield _taken(
-            blocks, [row_of[cells[block_of_row[cells] == number]] for number in range(len(blocks))]
-        )
+        rows = [
+            cells[(cells >= end - length) & (cells < end)] - (end - length)
+            for length, end in zip(lengths, ends, strict=True)
+        ]
+        yield _taken(blocks, rows)
 
 
 # --- the loop ---
@@ -259,40 +246,37 @@ def minimise(
     most_steps: int | None = None,
     weight_decay: float = 0.0,
     divided: Divided | None = None,
-) -> list[dict[str, float]]:
+) -> History:
     """Train `nets` in place and return the history.
 
     Parameters
     ----------
     loss
-        (minibatch, progress) -> named losses per cell. Progress rises from 0 to 1 over the warm-up and stays there; it is 1 for
-        all validation losses, so epochs compare.
+        (minibatch, progress) -> named losses per cell. Progress rises from 0 to 1 over the warm-up;
+        it is 1 for all validation losses, so that epochs compare.
     nets
-        The networks to train. They end with the weights of the epoch with the lowest validation loss after the warm-up.
-    train
-        The train cells. A minibatch never mixes blocks, so it holds only what was observed.
+        They end with the weights of the epoch with the lowest validation loss after the warm-up.
     warmup
-        The fraction of the epochs, of at most 100 of them, that is the warm-up; at least one epoch.
+        Fraction of the epochs, of at most 100 of them, that is the warm-up; at least one epoch.
     counts
         The modalities whose counts the loss reads.
     steps
-        (blocks, cells per minibatch) -> the minibatches of each step of an epoch; a step minimises the mean over its cells.
+        (blocks, cells per minibatch) -> the minibatches of each step; a step minimises the mean
+        over its cells.
     held_out_loss
         The validation loss, if not `loss`.
     opponents
         Discriminators, which learn before every step.
     most_steps
-        End with the epoch that reaches so many steps, for a training that no validation loss can end.
-    weight_decay
-        Of Adam: the gradient of half this times the squared weights is added to that of the loss.
+        End with the epoch that reaches so many steps.
     divided
         Result of :func:`divide`, for a method that needs to know the validation cells.
 
     Returns
     -------
     history
-        One dict per epoch: epoch, progress, loss and each term in nats per cell (train), validation_loss, cross-entropy and
-        accuracy of each discriminator, and whether its weights were kept.
+        One dict per epoch: epoch, progress, loss and each term in nats per cell (train),
+        validation_loss, columns of each discriminator, kept (1 if its weights were kept).
 
     Raises
     ------
@@ -346,7 +330,7 @@ def minimise(
                 file=sys.stderr,
             )
 
-        # Weights of the warm-up minimise another loss, so they are not kept, and patience begins after it.
+        # Weights of the warm-up minimise another loss: none is kept, patience begins after it.
         recent = [each["validation_loss"] for each in history[warm - 1 :][-WINDOW:]]
         smoothed = sum(recent) / len(recent) if recent else math.inf
         if budget.weights == "last" or smoothed < done["best"]:
@@ -365,9 +349,9 @@ def minimise(
 
 
 def divide(train: Split, budget: Budget, *, counts: Collection[str] = ()) -> Divided:
-    """Return the train cells to fit, and those to validate on, drawn at random; with `weights: last`, all are fitted.
+    """Return the train cells to fit, and those to validate on, drawn at random from each block.
 
-    A block too small to divide is only fitted.
+    With `weights: last`, all are fitted.
     """
     fraction = budget.validation if budget.weights == "best" else 0.0
     names = {"cell_types": train.cell_types, "batches": train.batches}

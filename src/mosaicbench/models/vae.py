@@ -1,7 +1,8 @@
-"""What multimodal VAEs share: encode each modality, form a posterior, decode, pay for errors and for information.
+"""What multimodal VAEs share: encode each modality, form a posterior, decode, pay the losses.
 
-:class:`SharedPrivateVAE` splits the latent: a cell's code is (s, w_1, ..., w_M), s shared, w_m private to modality m. Encoder m
-proposes q_m(s, w_m | x_m); decoder m reads (s, w_m), with w_m = 0, the prior's mean, where it is unknown.
+:class:`SharedPrivateVAE` splits the latent: a cell's code is (s, w_1, ..., w_M), s shared, w_m
+private to modality m. Encoder m proposes q_m(s, w_m | x_m); decoder m reads (s, w_m), with w_m = 0,
+the prior's mean, where it is unknown.
 """
 
 from __future__ import annotations
@@ -17,9 +18,13 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn.functional import cross_entropy
 
-from mosaicbench.contract import Cells, Split
+from mosaicbench.contract import Cells, History, Split
 from mosaicbench.models import training
-from mosaicbench.models.likelihoods import GaussianDecoder, counting_decoder
+from mosaicbench.models.likelihoods import (
+    BernoulliDecoder,
+    GaussianDecoder,
+    NegativeBinomialDecoder,
+)
 from mosaicbench.models.losses import Loss
 from mosaicbench.models.minibatch import Minibatch, by_pieces
 from mosaicbench.models.posteriors import GaussianEncoder, kl, product, product_of_experts
@@ -32,12 +37,12 @@ STEEPNESS = 12  # of the sigmoid ramp of beta
 class MultimodalVAE(Budget):
     """One encoder and one decoder per modality around a latent with prior N(0, 1).
 
-    A method derives from this class and defines its :meth:`loss`; what is observed is read from the data.
+    A method derives from this class and defines its :meth:`loss`.
 
     Attributes
     ----------
     latent
-        Dimensions of the latent that the modalities share.
+        Dimensions of the shared latent.
     hidden
         Width of the one hidden layer of every encoder and decoder.
     beta
@@ -45,13 +50,13 @@ class MultimodalVAE(Budget):
     warmup
         Fraction of `max_epochs`, of no more than 100 of them, over which beta rises from 0.
     annealing
-        How it rises: "linear", or "sigmoid", an S between 0 and beta.
+        How beta rises: "linear", or "sigmoid".
     likelihood
-        Of every modality: "gaussian" of its standardised values, or "counts": negative binomial of RNA and protein counts,
-        Bernoulli of open peaks.
+        "gaussian" of standardised values, or "counts": negative binomial of RNA and protein counts,
+        Bernoulli of accessible peaks.
     likelihood_rescaling
-        Whether a modality's log-likelihood is multiplied by (most features of any modality / its own number of features), so
-        that the widest does not outweigh the others.
+        Whether a modality's log-likelihood is multiplied by (most features of any modality / its
+        own number of features), so that the widest does not outweigh the others.
     """
 
     latent: Annotated[int, "at least 1", {"int": [8, 64], "log": True}] = 20
@@ -62,12 +67,16 @@ class MultimodalVAE(Budget):
     likelihood: Literal["gaussian", "counts"] = "gaussian"
     likelihood_rescaling: bool = False
 
+    # Fields of some methods only; without an annotation these are none.
+    private, input_dropout = 0, 0.0
+    opponents = None
+
     def loss(self, x: Minibatch, progress: float) -> Loss:
         """Return the loss of a minibatch: the negative of the method's evidence lower bound."""
         raise NotImplementedError
 
     def posterior(self, x: Minibatch) -> Normal:
-        """Return the posterior given all that is observed: the product of the observed modalities' experts."""
+        """Return the product of the observed modalities' experts."""
         return product_of_experts(list(self.encode(x).values()))
 
     def encode(self, x: Minibatch) -> dict[str, Normal]:
@@ -75,7 +84,7 @@ class MultimodalVAE(Budget):
         return {modality: self.encoders[modality](values) for modality, values in x.items()}
 
     def nll(self, x: Minibatch, z: Tensor, targets: Iterable[str] | None = None) -> Loss:
-        """Return the negative log-likelihood of the targets (default: all that is observed) given z, by modality."""
+        """Return the negative log-likelihood of `targets`, by default all observed, given z."""
         targets = x if targets is None else targets
         return Loss(
             {f"nll_{m}": self.rescaling[m] * self.decoders[m].nll(z, x, m) for m in targets}
@@ -90,19 +99,23 @@ class MultimodalVAE(Budget):
 
     # --- the method's contract ---
 
-    def fit(self, train: Split, seed: int) -> list[dict[str, float]]:
+    def fit(self, train: Split, seed: int) -> History:
         """Train on `train` and return the history, one dict per epoch."""
         with training.seeded(seed):
             self.make(train)
-            return training.minimise(
+            history = training.minimise(
                 self.loss,
                 self.nets,
                 train,
                 budget=self,
                 warmup=self.warmup,
                 counts=self.counted(),
+                opponents=self.opponents,
                 **self.rules(),
             )
+        if self.opponents:
+            self.remarks = self.opponents.warnings(history[-1])
+        return history
 
     def make(self, train: Split) -> None:
         """Make all networks, and gather them as `nets`."""
@@ -118,35 +131,34 @@ class MultimodalVAE(Budget):
         return weights_of(self.nets)
 
     def load(self, state: dict[str, np.ndarray], train: Split) -> None:
-        """Make the networks for an outline of the train cells, and give them their weights."""
+        """Make the networks, and give them the weights that :meth:`state` returned."""
         with training.seeded(0):
             self.make(train)
         give_weights(self.nets, state)
 
     def rules(self) -> dict[str, object]:
-        """Return the keywords of `training.minimise` in which a method differs from the others."""
+        """Return a method's own keywords of `training.minimise`."""
         return {}
 
     def build(self, train: Split) -> None:
-        """Make the networks for the modalities and numbers of features of `train`."""
-        self._build(train, self.latent)
-
-    def _build(self, train: Split, width: int, *, dropout: float = 0.0) -> None:
-        """Make encoders to, and decoders from, a latent of `width` dimensions; `dropout` is of the encoders' input."""
+        """Make an encoder and a decoder for each modality of `train`."""
+        width = self.latent + self.private
         encoders = {
-            m: GaussianEncoder(d, self.hidden, width, dropout=dropout)
+            m: GaussianEncoder(d, self.hidden, width, dropout=self.input_dropout)
             for m, d in train.features.items()
         }
         self.encoders = nn.ModuleDict(encoders)
-        self._decode_from(train, width)
+        self.build_decoders(train, width)
 
-    def _decode_from(self, train: Split, width: int) -> None:
+    def build_decoders(self, train: Split, width: int) -> None:
+        """Make the decoders of inputs (cells, width), and the weights of their log-likelihoods."""
         self.decoders = nn.ModuleDict({m: self._decoder(train, m, width) for m in train.features})
-        self._rescale(train)
+        self.rescaling = self.weights_of_likelihoods(train)
 
-    def _rescale(self, train: Split) -> None:
+    def weights_of_likelihoods(self, train: Split) -> dict[str, float]:
+        """Return the factor of each modality's log-likelihood."""
         widest = max(train.features.values())
-        self.rescaling = {
+        return {
             m: widest / d if self.likelihood_rescaling else 1.0 for m, d in train.features.items()
         }
 
@@ -157,7 +169,9 @@ class MultimodalVAE(Budget):
             raise ValueError(
                 f"likelihood: counts needs counts, and modality {modality!r} has none; take gaussian"
             )
-        return counting_decoder(width, self.hidden, train.normalizations[modality])
+        normalization = train.normalizations[modality]
+        decoder = BernoulliDecoder if normalization.kind == "lsi" else NegativeBinomialDecoder
+        return decoder(width, self.hidden, normalization)
 
     @torch.no_grad()
     def embed(self, cells: Cells) -> np.ndarray:
@@ -166,14 +180,17 @@ class MultimodalVAE(Budget):
 
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the expected values of `target` at the posterior mean, (cells, features), standardised."""
+        """Return the expected values of `target` at the posterior mean, (cells, features)."""
         return self.computed(lambda x: self.decoded(self.posterior(x).mean, target), cells)
 
     @torch.no_grad()
     def draw(
         self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int
     ) -> np.ndarray:
-        """Return draws of some features of `target`, (cells, features, draws): of the posterior, then of the likelihood."""
+        """Return draws of `target`, (cells, features, draws), at positions `features`.
+
+        Each is a draw of the posterior, then of the likelihood.
+        """
         columns = torch.as_tensor(features).to(training.device())
 
         def drawn(x: Minibatch) -> Tensor:
@@ -189,33 +206,27 @@ class MultimodalVAE(Budget):
         return by_pieces(function, cells, training.device())
 
     def sampled(self, z: Tensor, target: str, columns: Tensor, x: Minibatch) -> Tensor:
-        """Return a draw of measured values of a modality of the cells `x` given z, (cells, columns), standardised."""
+        """Return a draw of measured values of the cells `x` given z, (cells, columns)."""
         return self.decoders[target].drawn(z, columns)
 
     @torch.no_grad()
     def generate(self, cells: int, seed: int) -> dict[str, np.ndarray]:
-        """Return virtual cells, modality -> (cells, features) standardised: expected values given draws of the prior."""
+        """Return virtual cells, decoded draws of the prior, modality -> (cells, features)."""
         with training.seeded(seed):
-            return {
-                target: self.decoded(z, target).cpu().numpy()
-                for target, z in self.drawn(cells).items()
-            }
+            return {m: self.decoded(z, m).cpu().numpy() for m, z in self.drawn(cells).items()}
 
     def drawn(self, cells: int) -> dict[str, Tensor]:
-        """Return, by modality, the decoder's input for cells drawn from the prior: the same latent for all."""
+        """Return the input of each modality's decoder for cells drawn from the prior."""
         return dict.fromkeys(self.decoders, torch.randn(cells, self.latent).to(training.device()))
 
     def decoded(self, z: Tensor, target: str) -> Tensor:
-        """Return the expected values of a modality given z, (cells, features), standardised."""
+        """Return the expected values of a modality given z, (cells, features)."""
         return self.decoders[target].expected(z)
 
 
 @dataclass(frozen=True)
 class Code:
-    """Posteriors of a cell's shared latent, and of the private latents of the modalities that are observed.
-
-    `private` is empty where private latents have no dimensions.
-    """
+    """Posteriors of the shared latent and of each observed modality's private one."""
 
     shared: Normal
     private: dict[str, Normal]
@@ -238,15 +249,11 @@ class SharedPrivateVAE(MultimodalVAE):
     private
         Dimensions of each modality's private latent.
     input_dropout
-        Probability that an encoder does not see a value in training; it must still be reconstructed.
+        Probability that an encoder does not see a value in training, which is still reconstructed.
     """
 
     private: Annotated[int, "at least 0", {"int": [0, 16]}] = 0
     input_dropout: Annotated[float, "at least 0 and below 1", {"float": [0.0, 0.5]}] = 0.0
-
-    def build(self, train: Split) -> None:
-        """Make encoders to, and decoders from, the shared and the private latent side by side."""
-        self._build(train, self.latent + self.private, dropout=self.input_dropout)
 
     def split(self, q: Normal) -> tuple[Normal, Normal]:
         """Return the shared and the private part of a modality's posterior."""
@@ -254,21 +261,18 @@ class SharedPrivateVAE(MultimodalVAE):
         return tuple(Normal(*parts, validate_args=False) for parts in zip(means, sds, strict=True))
 
     def code(self, experts: dict[str, Normal]) -> Code:
-        """Return the product of some modalities' experts: shared parts are multiplied, private ones are not."""
-        shared, private = [], {}
-        for modality, q in experts.items():
-            of_all, of_one = self.split(q)
-            shared.append(of_all)
-            if self.private:
-                private[modality] = self.product([of_one])
-        return Code(self.product(shared), private)
+        """Return the product of the experts' shared parts, beside each one's private part."""
+        parts = {modality: self.split(q) for modality, q in experts.items()}
+        shared = self.product([of_all for of_all, _ in parts.values()])
+        own = parts.items() if self.private else ()
+        return Code(shared, {m: self.product([of_one]) for m, (_, of_one) in own})
 
     def product(self, experts: list[Normal]) -> Normal:
         """Return the product of experts and the prior."""
         return product_of_experts(experts)
 
     def with_private(self, shared: Tensor, private: Tensor | None = None) -> Tensor:
-        """Return a decoder's input, (cells, latent + private); a private latent of None is 0."""
+        """Return a decoder's input, (cells, latent + private); without a private latent, 0s."""
         if private is None:
             private = shared.new_zeros(len(shared), self.private)
         return torch.cat([shared, private], -1) if self.private else shared
@@ -276,18 +280,18 @@ class SharedPrivateVAE(MultimodalVAE):
     def nll_of(
         self, x: Minibatch, shared: Tensor, private: dict[str, Tensor], targets: Iterable[str]
     ) -> Loss:
-        """Return the negative log-likelihood of `targets`, each decoded from the shared and its own private latent."""
+        """Return the negative log-likelihood of `targets`, decoded from shared and private."""
         loss = Loss()
         for target in targets:
             loss += self.nll(x, self.with_private(shared, private.get(target)), [target])
         return loss
 
     def nll_label(self, x: Minibatch, shared: Tensor) -> Loss:
-        """Return the loss of the cells' labels given the shared latent: nothing, in methods that are not supervised."""
+        """Return the loss of the labels given the shared latent: none, unless supervised."""
         return Loss()
 
     def drawn(self, cells: int) -> dict[str, Tensor]:
-        """Return, by modality, a draw of the shared prior, the same for all, beside one of its private prior."""
+        """Return a draw of the shared prior, the same for all, beside one of each private prior."""
         shared = torch.randn(cells, self.latent).to(training.device())
         return {
             m: self.with_private(shared, torch.randn(cells, self.private).to(shared.device))
@@ -295,19 +299,19 @@ class SharedPrivateVAE(MultimodalVAE):
         }
 
     def sampled(self, z: Tensor, target: str, columns: Tensor, x: Minibatch) -> Tensor:
-        """Return a draw of measured values given the shared latent and a draw of the private prior, (cells, columns)."""
+        """Return a draw of measured values given shared latents z and a draw of private ones."""
         private = torch.randn(len(z), self.private).to(z.device)
         return super().sampled(self.with_private(z, private), target, columns, x)
 
     # --- the method's contract ---
 
     def posterior(self, x: Minibatch) -> Normal:
-        """Return the posterior of the shared latent given all that is observed: the product of experts."""
+        """Return the posterior of the shared latent: the product of the observed experts."""
         return self.code(self.encode(x)).shared
 
     @torch.no_grad()
     def embed_private(self, cells: Cells) -> np.ndarray:
-        """Return the mean of the private latent of the one modality of `cells`, (cells, private)."""
+        """Return the mean of the private latent of the observed modality."""
 
         def of_one(x: Minibatch) -> Tensor:
             (expert,) = self.encode(x).values()
@@ -317,23 +321,22 @@ class SharedPrivateVAE(MultimodalVAE):
 
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the expected values of `target` given the shared latent alone, (cells, features), standardised."""
-        decoder = self.decoders[target]
+        """Return the expected values of `target` given the shared latent alone."""
         return self.computed(
-            lambda x: decoder.expected(self.with_private(self.posterior(x).mean)), cells
+            lambda x: self.decoded(self.with_private(self.posterior(x).mean), target), cells
         )
 
 
 @dataclass(kw_only=True)
 class MixtureVAE(SharedPrivateVAE):
-    """One whose posterior is a mixture of the modalities' posteriors, without the prior's expert."""
+    """One whose posterior is a mixture of the modalities' posteriors."""
 
     def product(self, experts: list[Normal]) -> Normal:
-        """Return the product of experts, without the prior: one expert stays as it is."""
+        """Return the product of experts, without the prior."""
         return product(experts)
 
     def posterior(self, x: Minibatch) -> Normal:
-        """Return a Normal with the mean and variance of the mixture of the observed modalities' shared posteriors."""
+        """Return a Normal with the mean and variance of the mixture of the shared posteriors."""
         parts = [self.split(q)[0] for q in self.encode(x).values()]
         means = torch.stack([q.mean for q in parts])  # (experts, cells, latent)
         variance = torch.stack([q.variance for q in parts]).mean(0) + means.var(0, correction=0)
@@ -342,7 +345,7 @@ class MixtureVAE(SharedPrivateVAE):
 
 @dataclass(kw_only=True)
 class Supervised:
-    """Adds p(y | s) to a shared/private VAE, a linear decoder of the cell type; cells without a type do not pay.
+    """Adds a linear decoder of the cell type, p(y | s); cells without a type do not pay.
 
     Attributes
     ----------
@@ -360,7 +363,7 @@ class Supervised:
         self.label_decoder = nn.Linear(self.latent, len(train.cell_types))
 
     def nll_label(self, x: Minibatch, shared: Tensor) -> Loss:
-        """Return the weighted cross-entropy of the cells' labels given the shared latent, 0 where the label is unknown."""
+        """Return the weighted cross-entropy of the labels, (cells,), 0 where unknown."""
         logits = self.label_decoder(shared)
         nll = cross_entropy(logits, x.labels, reduction="none", ignore_index=-1)  # (cells,)
         return Loss(nll_label=self.label_weight * nll)
