@@ -158,7 +158,7 @@ def test_a_coarser_label_and_another_batch_may_be_chosen(fetched):
     found = fetched.prepared("hao_citeseq", cell_type="celltype.l1", batch="lane")
     assert set(found.obs["cell_type"]) == {"CD14", "CD4", "CD8", "NK", "B"}
     assert set(found.obs["batch"]) == {"L1", "L2", "L3", "L4"}
-    with pytest.raises(SystemExit, match="labels.*donors.*donor"):
+    with pytest.raises(UserError, match="labels.*donors.*donor"):
         fetched.prepared("hao_citeseq", batch="donors")
 
 
