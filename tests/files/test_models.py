@@ -115,7 +115,7 @@ def test_the_outline_has_no_values_but_types_and_sizes(splits, tmp_path):
 @pytest.mark.parametrize("name", ["oracle", "random_latent"])
 def test_what_cannot_be_kept_is_said_and_the_run_stands(splits, tmp_path, name):
     folder = fitted(splits, name, tmp_path / "run")
-    assert "the model was not kept" in read_record(folder / "run.json")["message"]
+    assert "the model was not saved" in read_record(folder / "run.json")["message"]
     with pytest.raises(ContractError, match="no model was saved here"):
         read_model(folder)
 
@@ -136,7 +136,16 @@ def test_a_model_of_another_version_is_refused_with_what_to_do(splits, tmp_path)
 def test_a_model_names_no_class_but_known_ones(splits, tmp_path):
     kept = read_model(fitted(splits, "cca", tmp_path / "run"))
     evil = json.dumps(
-        {"dict": [[{"value": "pca"}, {"object": ["subprocess", "Popen"], "holds": {"dict": []}}]]}
+        {
+            "dict": [
+                {
+                    "tuple": [
+                        {"value": "pca"},
+                        {"object": ["subprocess", "Popen"], "holds": {"dict": []}},
+                    ]
+                }
+            ]
+        }
     )
     kept.state["description"] = np.frombuffer(evil.encode(), dtype=np.uint8)
     with pytest.raises(UserError, match=r"subprocess\.Popen"):

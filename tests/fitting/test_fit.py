@@ -168,7 +168,7 @@ def test_the_record_says_what_was_used(paired, tmp_path):
     assert record["hardware"]["cpu"]
     assert record["hardware"]["memory_mb"] > record["peak_host_mb"]
     for measure in ("seconds", "cpu_seconds", "gpu_seconds", "host_mb"):
-        assert tuple(record[measure]) == PHASES, measure
+        assert set(record[measure]) == set(PHASES), measure
     assert record["cells"] == {"train": 192, "query": 48}
     assert record["arithmetic"]["float32_matmul_precision"] == "highest"
     if record["device"] == "cpu":

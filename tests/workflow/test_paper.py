@@ -1,11 +1,9 @@
 """The paper's benchmark on stand-ins with the publishers' names, formats and layouts, fetched from a server on this machine."""
 
-import gzip
 import importlib
 import json
 import shutil
 
-import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -119,23 +117,6 @@ def test_gene_and_peak_coordinates_are_kept_and_contigs_are_not(fetched):
     assert (found["atac"].var["end"] - found["atac"].var["start"] == 900).all()
     assert found["rna"].var["start"].min() == 9_000
     assert "GENE8-1" in found["rna"].var_names
-
-
-def test_neurips_refuses_normalised_values_in_the_place_of_counts(fetched, tmp_path):
-    from mosaicbench.datasets import neurips_bmmc
-
-    name = "GSE194122_openproblems_neurips2021_cite_BMMC_processed.h5ad.gz"
-    packed = gzip.decompress((fetched.raw / "neurips_cite" / name).read_bytes())
-    (tmp_path / "x.h5ad").write_bytes(packed)
-    whole = anndata.read_h5ad(tmp_path / "x.h5ad")
-    del whole.layers["counts"]
-    whole.write_h5ad(tmp_path / "y.h5ad")
-    (tmp_path / name).write_bytes(gzip.compress((tmp_path / "y.h5ad").read_bytes()))
-    with pytest.raises(UserError, match=r'no layers\["counts"\]; X is normalised'):
-        neurips_bmmc.load(tmp_path)
-    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:900])
-    with pytest.raises(UserError, match="cannot be read, it is truncated"):
-        neurips_bmmc.load(tmp_path)
 
 
 def test_what_was_dropped_and_matched_is_told(fetched, capsys):

@@ -128,7 +128,7 @@ def _modality(measurement: Measurement, index: pd.Index) -> AnnData:
 
 
 def without_zeros(values: sparse.csr_matrix) -> sparse.csr_matrix:
-    """Return `values` without stored zeros, uncopied if there are none."""
+    """Return `values` without stored zeros, uncopied if it has none."""
     if np.all(values.data):
         return values
     values = values.copy()

@@ -131,7 +131,7 @@ def corrupted(
     fraction
         Of the links of chosen features, between 0 and 1, for each pair of modalities.
     chosen
-        modality -> names of the features among which to draw, and whose links to replace.
+        modality -> names of the features to draw from; only their links are replaced.
     rng
         Draws which links, and what they become.
 
@@ -265,7 +265,13 @@ def user_links(path: Path, dataset: MuData) -> tuple[tuple[str, str], Links]:
     )
     known = (first >= 0) & (second >= 0) & ~table.duplicated(columns[:2]).to_numpy()
     if not known.any():
-        raise UserError(f"links: no line of {path} names two features of the dataset")
+        named = ", ".join(table.columns[:2] + ": " + table.iloc[0, :2]) if len(table) else "nothing"
+        raise UserError(f"links: no line of {path} names two features of the dataset ({named}, …)")
+    if known.mean() < 0.5:
+        warn(
+            f"links: only {known.sum()} of {len(table)} lines of {path} name two features of the "
+            "dataset; check that its names are those of the dataset"
+        )
     return (columns[0], columns[1]), (first[known], second[known], signs[known].astype(np.int8))
 
 

@@ -31,9 +31,8 @@ CARD = {
 }
 
 LABELS = "pbmc_multimodal.meta.rds"
-OF_SIMBA = (
-    "10xpbmc_{}_subset.h5ad"  # whose cells are called as SCENT's, with "_rna" or "_atac" at the end
-)
+# Its cells have SCENT's names, with the ending "_rna" or "_atac".
+OF_SIMBA = "10xpbmc_{}_subset.h5ad"
 
 
 def load(raw: Path, *, cell_type: str = "predicted.id") -> MuData:

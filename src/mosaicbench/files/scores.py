@@ -71,7 +71,7 @@ def _check_rows(path: str | Path, table: pd.DataFrame, place: Mapping | None) ->
 
 
 def write_cells(path: str | Path, scores: CellScores) -> None:
-    """Write the scores of single cells; there are none if a run failed with every seed."""
+    """Write the scores of single cells; a run that failed with every seed has none."""
     arrays = {
         "identity": np.array([KEY, "cells", scores.dataset, scores.scenario, scores.run]),
         "seeds": np.array(list(scores.cells), dtype=np.int64),

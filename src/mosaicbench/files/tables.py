@@ -50,6 +50,10 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
     table = table.assign(**names)
     with atomic(path) as temporary:
         table.to_csv(temporary, sep="\t", index=False, na_rep="NA")
+        if b"\r" in temporary.read_bytes():  # Python's writer does not quote it in a name
+            table.to_csv(
+                temporary, sep="\t", index=False, na_rep="NA", quoting=csv.QUOTE_NONNUMERIC
+            )
 
 
 def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:

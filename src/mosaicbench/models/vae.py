@@ -67,7 +67,7 @@ class MultimodalVAE(Budget):
     likelihood: Literal["gaussian", "counts"] = "gaussian"
     likelihood_rescaling: bool = False
 
-    # Fields of some methods only; without an annotation these are none.
+    # Fields of some methods; without an annotation they are no fields of this class.
     private, input_dropout = 0, 0.0
     opponents = None
 
@@ -329,7 +329,7 @@ class SharedPrivateVAE(MultimodalVAE):
 
 @dataclass(kw_only=True)
 class MixtureVAE(SharedPrivateVAE):
-    """One whose posterior is a mixture of the modalities' posteriors."""
+    """A VAE with a mixture of the modalities' posteriors as its posterior."""
 
     def product(self, experts: list[Normal]) -> Normal:
         """Return the product of experts, without the prior."""
