@@ -44,12 +44,12 @@ QUICK = {
 }
 
 
-def on_slurm(benchmark, *targets, **of_fit_model):
+def on_slurm(benchmark, *targets, **of_fits):
     """Run with the shipped profile, in which the names and sizes of this cluster are filled in as its user would."""
     shipped = benchmark.folder / "profiles/slurm/profile.yaml"
     profile = yaml.safe_load(shipped.read_text()) | QUICK | {"slurm-no-account": True}
     requests = profile["set-resources"]
-    requests["fit_model"] |= {"slurm_partition": "gpu"} | of_fit_model
+    requests["fit_quick_model"] |= {"slurm_partition": "gpu"} | of_fits
     requests["tune_model"] |= {"slurm_partition": "gpu"}
     for rule in ("prepare", "split"):
         requests[rule]["mem_mb"] = 2000
@@ -71,7 +71,7 @@ def jobs_of_slurm():
 
 
 def jobs_called(name):
-    """Return the jobs in whose comment, the rule and its wildcards, a name stands."""
+    """Return the jobs with a name in their comment: the rule and its wildcards."""
     return [job for job in jobs_of_slurm() if name in job["Comment"]]
 
 
@@ -81,11 +81,11 @@ def interrupted(benchmark, kind, text, commands):
     over = threading.Event()
 
     def interrupt(run, command):
-        log = benchmark.folder / f"logs/{kind}/simulated/paired/{run}/seed-0.log"
-        while not (log.exists() and text in log.read_text()):
+        logs = benchmark.folder / f"logs/{kind}/simulated/paired/{run}"
+        while not any(text in log.read_text() for log in logs.glob("seed*.log")):
             if over.wait(0.1):
                 return
-        subprocess.run([*command, jobs_called(f"_{run}_")[-1]["JobId"]], check=True)
+        subprocess.run([*command, jobs_called(f"_{run}")[-1]["JobId"]], check=True)
 
     threads = [threading.Thread(target=interrupt, args=item) for item in commands.items()]
     for thread in threads:
@@ -131,14 +131,14 @@ def clustered(slurm, tmp_path_factory):
 def test_a_request_that_can_never_start_is_refused_at_once(slurm, tmp_path):
     benchmark = Benchmark(tmp_path)
     benchmark.write_config(TINY)
-    for of_fit_model, message in [
+    for of_fits, message in [
         (
             {"gpu": 4},
-            r"rule fit_model asks partition gpu for 1 CPU, 7000 MB, .* 4 GPU .*2 GPU fake",
+            r"rule fit_quick_model asks partition gpu for 1 CPU, 7000 MB, .* 4 GPU .*2 GPU fake",
         ),
         (
             {"slurm_partition": "cpu", "runtime": 999},
-            r"rule fit_model asks partition cpu .* 999 minutes.* gives at most 720",
+            r"rule fit_quick_model asks partition cpu .* 999 minutes.* gives at most 720",
         ),
         (
             {"slurm_partition": "gpus"},
@@ -146,7 +146,7 @@ def test_a_request_that_can_never_start_is_refused_at_once(slurm, tmp_path):
         ),
     ]:
         before, start = len(jobs_of_slurm()), time.monotonic()
-        done = on_slurm(benchmark, SCORES, **of_fit_model)
+        done = on_slurm(benchmark, SCORES, **of_fits)
         assert done.returncode != 0
         assert re.search(message, done.stderr), done.stderr
         assert "Traceback" not in done.stderr
@@ -156,9 +156,9 @@ def test_a_request_that_can_never_start_is_refused_at_once(slurm, tmp_path):
 
 
 def test_killed_and_preempted_fits_end_with_the_scores_of_one_machine(local, clustered):
-    killed, again = jobs_called("fit_model_wildcards_simulated_paired_killed_0")
+    killed, again = jobs_called("fit_quick_model_wildcards_simulated_paired_killed")
     assert (killed["JobState"], again["JobState"]) == ("CANCELLED", "COMPLETED")
-    (preempted,) = jobs_called("fit_model_wildcards_simulated_paired_preempted_0")
+    (preempted,) = jobs_called("fit_quick_model_wildcards_simulated_paired_preempted")
     assert (preempted["JobState"], preempted["Restarts"]) == ("COMPLETED", "1")
 
     here, there = (read_scores(benchmark.folder / SCORES) for benchmark in (local, clustered))
@@ -168,27 +168,19 @@ def test_killed_and_preempted_fits_end_with_the_scores_of_one_machine(local, clu
 
 
 def test_jobs_ask_for_what_the_profile_and_the_limits_say(clustered):
-    models = jobs_called("fit_model")
+    models = jobs_called("fit_quick_model")
     assert {(job["Partition"], job["TresPerJob"]) for job in models} == {("gpu", "gres:gpu:1")}
-    others = [job for job in jobs_of_slurm() if "fit_model" not in job["Comment"]]
+    others = [job for job in jobs_of_slurm() if "fit_quick_model" not in job["Comment"]]
     assert {(job["Partition"], job.get("TresPerJob")) for job in others} == {("cpu", None)}
     # a quarter of the limits, then a half, and what Snakemake needs beside them
-    asked = [(job["MinMemoryNode"], job["TimeLimit"]) for job in jobs_called("paired_killed_0")]
+    asked = [(job["MinMemoryNode"], job["TimeLimit"]) for job in jobs_called("paired_killed")]
     assert asked == [("2500M", "00:07:00"), ("4000M", "00:09:00")]
 
 
 def test_short_jobs_go_together(clustered):
-    assert (
-        len(jobs_called("fit_baseline"))
-        == len(jobs_called("fit_controls"))
-        == len(jobs_called("score_controls"))
-        == 1
-    )
-    assert len(jobs_called("score_1")) == 1
-    assert len(jobs_called("score")) == 2  # one of three runs, and the controls
-    assert (
-        jobs_called("score_1")[0]["TimeLimit"] == "00:08:00"
-    )  # two minutes, and two for each run and seed
+    assert len(jobs_called("fit_cheap")) == len(jobs_called("score_small")) == 1
+    # two minutes, and two for each run and seed
+    assert jobs_called("score_small")[0]["TimeLimit"] == "00:10:00"
 
 
 def test_a_killed_search_goes_on_after_its_last_trial_and_finds_what_one_machine_finds(
@@ -220,6 +212,6 @@ def test_a_killed_search_goes_on_after_its_last_trial_and_finds_what_one_machine
 
 
 def test_slurm_tells_how_a_job_was_killed(clustered):
-    killed = jobs_called("paired_killed_0")[0]["JobId"]
+    killed = jobs_called("paired_killed")[0]["JobId"]
     assert cluster.status_of_killed(killed) == ("crashed", "which SLURM calls CANCELLED")
     assert cluster.status_of_killed("999999") == ("crashed", "which SLURM has no record of")
