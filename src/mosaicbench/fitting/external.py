@@ -130,7 +130,7 @@ def latents_from(
 def imputed_from(
     path: Path, names: Names, query: MuData
 ) -> tuple[dict[tuple[str, str], tuple[np.ndarray, np.ndarray]], list[str]]:
-    """Return (source, target) -> (names in the split, (cells, features) in the target's value space), and remarks.
+    """Return (source, target) -> (names in the split, (cells, features) in the target's normalization), and remarks.
 
     Parameters
     ----------

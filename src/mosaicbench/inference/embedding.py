@@ -88,7 +88,7 @@ def embedded(
         done = {target: found[target].names if target in found else nothing for target in known}
         for source, target in product(found, known):
             names = found[source].names[~found[source].names.isin(done[target])]
-            # where it cannot, the next modality may
+            # a direction that fails here may work from the next modality
             if source != target and len(names) and model.impute(source, target, names, impute):
                 done[target] = done[target].union(names, sort=False)
     if not applied.latents and not applied.imputed:

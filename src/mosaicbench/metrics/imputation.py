@@ -20,28 +20,28 @@ CARDS = {
         "chance": 0.0,
         "bounds": [-1.0, 1.0],
         "definition": "The mean over features of Pearson's r between imputed and true values "
-        "across query cells, in the target's value space; a feature imputed as a constant counts "
+        "across query cells, in the target's normalization; a feature imputed as a constant counts "
         "0, a feature whose truth is constant is left out and counted.",
     },
     "imputation_pearson_per_feature_median": {
         "like": "imputation_pearson_per_feature",
         "label": "Imputation Pearson per feature, median",
         "definition": "The median over features of Pearson's r between imputed and true values "
-        "across query cells, in the target's value space; a feature imputed as a constant counts "
+        "across query cells, in the target's normalization; a feature imputed as a constant counts "
         "0, a feature whose truth is constant is left out and counted.",
     },
     "imputation_spearman_per_feature": {
         "like": "imputation_pearson_per_feature",
         "label": "Imputation Spearman per feature",
         "definition": "The mean over features of Spearman's r between imputed and true values "
-        "across query cells, in the target's value space; a feature imputed as a constant counts "
+        "across query cells, in the target's normalization; a feature imputed as a constant counts "
         "0, a feature whose truth is constant is left out and counted.",
     },
     "imputation_spearman_per_feature_median": {
         "like": "imputation_pearson_per_feature",
         "label": "Imputation Spearman per feature, median",
         "definition": "The median over features of Spearman's r between imputed and true values "
-        "across query cells, in the target's value space; a feature imputed as a constant counts "
+        "across query cells, in the target's normalization; a feature imputed as a constant counts "
         "0, a feature whose truth is constant is left out and counted.",
     },
     "imputation_r2_per_feature": {
@@ -52,7 +52,7 @@ CARDS = {
         "chance": 0.0,
         "bounds": [None, 1.0],
         "definition": "Median over features of 1 - SSE / SST across query cells, in the target's "
-        "value space, SST about the query cells' own mean; a feature whose truth is constant is "
+        "normalization, SST about the query cells' own mean; a feature whose truth is constant is "
         "left out and counted. It is the median since features that hardly vary rule the mean. A "
         "predictor exceeds 0 only with information about the query cells.",
         "exempt_from": {
@@ -67,7 +67,7 @@ CARDS = {
         "better": "higher",
         "bounds": [-1.0, 1.0],
         "definition": "Mean over query cells of Pearson's r between imputed and true profile "
-        "across features, in the target's value space; a cell imputed as a constant counts 0, a "
+        "across features, in the target's normalization; a cell imputed as a constant counts 0, a "
         "cell whose truth is constant has no r. Insensitive: the train mean alone scores high; "
         "read it beside its skill.",
     },
@@ -91,7 +91,7 @@ CARDS = {
         "better": "higher",
         "bounds": [-1.0, 1.0],
         "definition": "Mean over query cells of the cosine between imputed and true profile, in "
-        "the target's value space; a cell imputed as zeros counts 0, a cell whose truth is zeros "
+        "the target's normalization; a cell imputed as zeros counts 0, a cell whose truth is zeros "
         "has no cosine. Insensitive where values are not centred: one profile for every cell "
         "scores high; it is here because publications report it.",
         "exempt_from": {"collapse_is_not_rewarded": "is insensitive, as its definition warns"},
@@ -103,7 +103,7 @@ CARDS = {
         "better": "lower",
         "bounds": [0.0, None],
         "definition": "Root of the mean over query cells and features of the squared difference "
-        "between imputed and true values, in units of the target's value space.",
+        "between imputed and true values, in units of the target's normalized values.",
     },
     "imputation_skill": {
         "label": "Imputation skill",

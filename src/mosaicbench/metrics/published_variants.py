@@ -70,14 +70,14 @@ CARDS = {
         "better": "higher",
         "bounds": [-1.0, 1.0],
         "definition": "Pearson's r between all imputed and all true values, every cell and feature "
-        "an observation, in the target's value space. Insensitive: features differ in their means, "
+        "an observation, in the target's normalization. Insensitive: features differ in their means, "
         "so the train mean alone scores high. Only for comparison with papers that report it.",
     },
     "imputation_spearman_flattened": {
         "like": "imputation_pearson_flattened",
         "label": "Imputation Spearman, flattened",
         "definition": "Spearman's r between all imputed and all true values, every cell and "
-        "feature an observation, in the target's value space. Insensitive: features differ in "
+        "feature an observation, in the target's normalization. Insensitive: features differ in "
         "their means, so the train mean alone scores high. Only for comparison with papers that "
         "report it.",
     },
