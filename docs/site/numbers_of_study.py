@@ -49,7 +49,7 @@ def numbers(
     Parameters
     ----------
     tables
-        "scores", "sweep" and "history" of :data:`report.tables.contract.TABLES`.
+        "scores", "sweep" and "history" of :data:`workflow.layout.TABLES`.
     stanzas
         The config's `runs`.
 
@@ -90,7 +90,7 @@ def between_scenarios(tables: Mapping[str, pd.DataFrame], scenarios: Sequence[st
     Parameters
     ----------
     tables
-        "scores" of :data:`report.tables.contract.TABLES`.
+        "scores" of :data:`workflow.layout.TABLES`.
     scenarios
         Of the config; with equal seeds they have the same query cells.
 

@@ -24,6 +24,7 @@ from mosaicbench.report.tables.overview import overview
 from mosaicbench.stats.common import HEADLINE
 from mosaicbench.stats.means import best, comparison, headline
 from mosaicbench.stats.sanity import CHECK_COLUMNS
+from mosaicbench.workflow import layout
 
 PAIR = ("rna->adt", "adt->rna")
 
@@ -201,7 +202,7 @@ def test_tabulate_warns_and_refuses_a_record_of_another_method(
 def test_every_table_is_there_and_names_its_intervals(results):
     unread = {"resources", "phases", "scaling", "contents"}  # by figures and the report
     written = {path.stem for path in (results.folder / "tables").glob("*.tsv")}
-    assert set(results.tables) | unread == written
+    assert set(results.tables) | unread == written == set(layout.FILES_OF_TABLES)
     headline = results.tables["headline"].set_index(["dataset", "scenario", "run", "metric"])
     intervals = headline.loc[("pair", "paired", "mvae"), "interval"]
     assert intervals["foscttm"] == "t over seeds, at least as wide as over cells"

@@ -11,8 +11,9 @@ import pandas as pd
 from mosaicbench.catalog import catalog
 from mosaicbench.errors import UserError
 from mosaicbench.report.projections import COLUMNS, read_projection
-from mosaicbench.report.tables.contract import TABLES, of_split, read_tables
+from mosaicbench.report.tables.contract import of_split, read_tables
 from mosaicbench.report.theme import Theme, not_drawn, read_theme, save, style
+from mosaicbench.workflow.layout import TABLES
 
 
 def main(

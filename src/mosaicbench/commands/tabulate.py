@@ -82,7 +82,7 @@ def main(
     sizes: Sequence[dict[str, int]] = (),
     searches: Sequence[tuple[dict, Path]] = (),
 ) -> None:
-    """Write every table of ``layout.TABLES`` as ``.tsv``, and rankings as LaTeX.
+    """Write every table of ``layout.FILES_OF_TABLES`` as ``.tsv``, and rankings as LaTeX.
 
     LaTeX goes to ``latex/{dataset}/{scenario}.tex`` and ``latex/all_datasets/{scenario}.tex``.
     Findings of sanity checks also go to stderr. In ``runs.tsv``, seconds are sums over phases.

@@ -26,9 +26,9 @@ from mosaicbench.files.identity import digest_of
 from mosaicbench.workflow.layout import (
     FILES_OF_FIT,
     FILES_OF_SCORES,
+    FILES_OF_TABLES,
     PACKAGE,
     PARTS_OF_SPLIT,
-    TABLES,
     Results,
     environments,
     project_file,
@@ -223,7 +223,7 @@ def reported_tables() -> list[tuple[str, dict]]:
     about = {"category": "Tables", "caption": "../report/tables.rst"}
     return [
         (ANY.table(name), {} if name in longest else about | {"labels": {"table": f"{name}.tsv"}})
-        for name in TABLES
+        for name in FILES_OF_TABLES
     ]
 
 

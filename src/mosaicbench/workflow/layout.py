@@ -23,7 +23,7 @@ FILES_OF_SPLIT = (*PARTS_OF_SPLIT, "audit.tsv")
 FILES_OF_FIT = ("latents.h5ad", "train_latents.h5ad", "imputed.h5mu", "history.tsv", "run.json")
 FILES_OF_TUNING = ("trials.tsv", "best.json")
 FILES_OF_SCORES = ("scores.tsv", "features.tsv", "cells.npz")
-TABLES = (
+TABLES = (  # those that the report and figures read
     "scores",
     "features",
     "runs",
@@ -34,19 +34,18 @@ TABLES = (
     "ranks",
     "overall",
     "sanity_checks",
-)
-TABLES += (
+    "distances",
     "published",
-    "resources",
     "history",
     "rankings",
-    "phases",
-    "scaling",
     "sweep",
     "recommendations",
-    "contents",
+    "trials",
+    "tuning_gains",
+    "tuning_settings",
+    "tuning_proposals",
 )
-TABLES += ("trials", "tuning_gains", "tuning_settings", "tuning_proposals")
+FILES_OF_TABLES = (*TABLES, "resources", "phases", "scaling", "contents")  # what `tabulate` writes
 PROJECTIONS = (
     "projection",
     "markers",
@@ -126,7 +125,7 @@ class Results:
 
     @property
     def tables(self) -> str:
-        """The folder of ``TABLES``."""
+        """The folder of ``FILES_OF_TABLES``."""
         return self.at("tables")
 
     def table(self, table: str) -> str:

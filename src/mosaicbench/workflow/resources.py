@@ -20,7 +20,7 @@ JOB_COLUMNS = ["rule", "dataset", "scenario", "seconds", "host_mb"]
 SCORE, OTHER = "score", "other"
 SPLIT = ["dataset", "scenario"]
 FIT = [*SPLIT, "run", "method", "seed"]
-QUERY = 0.2  # the share of query cells of a scenario that names none
+QUERY = 0.2  # the fraction of query cells of a scenario without `query_fraction`
 
 
 def jobs_of(results: Results) -> pd.DataFrame:
@@ -37,7 +37,7 @@ def jobs_of(results: Results) -> pd.DataFrame:
 
 
 def measured(phases: pd.DataFrame, history: pd.DataFrame, jobs: pd.DataFrame) -> pd.DataFrame:
-    """Return the table of expenses of a finished benchmark, columns `COLUMNS`.
+    """Return the table of a finished benchmark, columns `COLUMNS`.
 
     Parameters
     ----------

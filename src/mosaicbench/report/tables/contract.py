@@ -11,6 +11,7 @@ from mosaicbench.catalog.run_metadata import TRAITS
 from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.files.tables import check_contents, read_table
 from mosaicbench.stats.common import RUN, SPLIT, TABLED
+from mosaicbench.workflow.layout import TABLES
 
 RUN_COLUMNS = [
     *RUN,
@@ -113,28 +114,6 @@ RECOMMENDATION_COLUMNS = [
     "peak_host_mb",
 ]
 HISTORY_COLUMNS = [*RUN, "seed", "epoch", "loss", "value"]
-TABLES = (  # in the folder of `tabulate`, beside resources, phases and scaling
-    "scores",
-    "features",
-    "runs",
-    "comparison",
-    "headline",
-    "overview",
-    "paired_tests",
-    "ranks",
-    "overall",
-    "sanity_checks",
-    "distances",
-    "published",
-    "history",
-    "rankings",
-    "sweep",
-    "recommendations",
-    "trials",
-    "tuning_gains",
-    "tuning_settings",
-    "tuning_proposals",
-)
 TRUTHS = {  # table -> its columns of True and False
     "overall": ["complete", "may_win"],
     "rankings": ["best", "level"],
@@ -143,7 +122,7 @@ TRUTHS = {  # table -> its columns of True and False
 
 
 def read_tables(folder: str | Path, names: Iterable[str] = TABLES) -> dict[str, pd.DataFrame]:
-    """Read the named tables, by default all of :data:`TABLES`.
+    """Read the named tables, by default all of :data:`.layout.TABLES`.
 
     Raises
     ------
