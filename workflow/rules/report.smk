@@ -1,7 +1,7 @@
 # tables -> figures, report
 
 
-PICTURED = [*bench.projected, *bench.config["report"]["sampled_runs"]]
+PICTURED = [*bench.config["report"]["umap_runs"], *bench.config["report"]["sampled_runs"]]
 
 
 rule layout:

@@ -438,11 +438,12 @@ def score(
 def layout(bench: Settings, results: Results) -> dict:
     """Return the splits and runs that figures of cells show."""
     seed, splits, sampled = bench.seeds[0], [], []
+    pictured = bench.config["report"]
     for split in bench.splits:
         fits = {run: Path(results.fit(*split, run, seed)) for run in runs_of_split(bench, split)}
-        shown = [fits[run] for run in bench.projected if run in fits]
+        shown = [fits[run] for run in pictured["umap_runs"] if run in fits]
         splits.append([Path(results.split(*split, seed)), *shown])
-        sampled += [fits[run] for run in bench.config["report"]["sampled_runs"] if run in fits]
+        sampled += [fits[run] for run in pictured["sampled_runs"] if run in fits]
     return {
         "splits": splits,
         "seed": seed,

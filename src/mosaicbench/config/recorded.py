@@ -56,7 +56,6 @@ class Settings:
     limits: dict
     preprocess: dict
     groups: list[str]
-    projected: list[str]
     applicable: list[tuple[str, str, str]]
     not_applicable: list[dict]
 
@@ -162,7 +161,6 @@ def settings_of(
         limits=config["limits"],
         preprocess=config["preprocess"],
         groups=config["metrics"]["groups"],
-        projected=config["report"]["umap_runs"],
         applicable=applicable,
         not_applicable=not_applicable,
     )
