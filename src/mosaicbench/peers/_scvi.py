@@ -40,8 +40,12 @@ def scvi_apart(seed: int) -> Iterator[None]:
 
 
 def trained(model, **options: object) -> History:
-    """Train a model of scvi-tools with these options, else the package's; return its history."""
+    """Train a model of scvi-tools with these options, else the package's; return its history.
+
+    The trained module is on the CPU, as the cells that it is asked about are.
+    """
     model.train(enable_progress_bar=False, **options)
+    model.to_device("cpu")
     columns = {"loss": "elbo_train", "validation_loss": "elbo_validation"}
     return history(
         **{name: model.history[column].iloc[:, 0].to_numpy() for name, column in columns.items()}
