@@ -211,9 +211,9 @@ def test_a_prepared_dataset_says_what_was_dropped_and_warned(tmp_path, capsys, r
         "rna min_features 7": failing,
     }
     assert any("have no label" in text for text in json.loads(said["warnings"]))
-    log = capsys.readouterr().err
+    log = capsys.readouterr().out
     assert f"mine: dropped {failing} cells: rna min_features 7" in log
-    assert f"mine: {(~few[30:]).sum()} cells measured in rna alone" in log
+    assert f"mine: {(~few[30:]).sum()} of {(~few).sum()} cells measured in rna alone" in log
     assert "mine: warning: " in log
 
 
