@@ -28,8 +28,10 @@ COLUMNS = [
     "cells_in_all",
     "cells_left_out",
     "cell_types",
+    "cells_by_type",
     "labels",
     "batches",
+    "cells_by_batch",
 ]
 WARNING_COLUMNS = ["dataset", "warning"]
 SHOWN = 8  # cell types and batches of a line in the terminal
@@ -56,23 +58,24 @@ def read_datasheet(path: str | Path) -> tuple[dict, list[str]]:
     return sheet, warnings
 
 
-def rows(sheet: dict) -> list[list]:
+def rows_of(sheet: dict) -> list[list]:
     """Return a row per modality, columns `COLUMNS`."""
     every = " and ".join(sheet["modalities"])
     of_dataset = [
         sheet["cells"],
         sheet["measured_in"].get(every, 0),
         counted(sheet["left_out"]),
+        len(set(sheet["cell_types"]) - {""}),
         counted(sheet["cell_types"]),
         sheet["labels"],
+        len(sheet["batches"]),
         counted(sheet["batches"]),
     ]
     return [
         [
             sheet["dataset"],
             modality,
-            *(of["kind"], of["values"], of["source"], of["cells"], of["features"], of["linked"]),
-            of["depth"],
+            *(of[key] for key in ("kind", "values", "source", "cells", "features", "linked", "depth")),
             counted(of["left_out"]),
             *of_dataset,
         ]
