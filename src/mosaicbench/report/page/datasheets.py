@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mosaicbench.report.page.cells import Cell, Column, Grid, label_column, table
+from mosaicbench.report.page.cells import Column, Grid, label_column, table
 from mosaicbench.report.theme import Theme
 
 NO_DEPTH = "these values are no counts"
@@ -23,15 +23,13 @@ def datasheets(sheets: pd.DataFrame, theme: Theme) -> Grid | None:
     def number(label: str, key: str, about: str = "") -> Column:
         return Column(label, key, ",.0f", why=NO_DEPTH, about=about, descending=True)
 
-    def linked(row: dict) -> Cell:
-        return Cell(f"{row['linked_features']:,} of {row['features']:,}", row["linked_features"])
-
     columns = [
         label_column(theme, "dataset"),
         Column("Modality", lambda row: theme.label("modalities", row["modality"])),
         number("Cells", "cells", "measured in this modality"),
         number("In all", "cells_in_all", "cells measured in all modalities"),
-        Column("Linked features", linked, about="to a feature of another modality"),
+        number("Features", "features"),
+        number("Linked", "linked_features", "features linked to one of another modality"),
         number("Median counts", "depth", "of a cell"),
         number("Cell types", "cell_types"),
         number("Batches", "batches"),
