@@ -73,7 +73,11 @@ def _groups() -> tuple[str, ...]:
 
 
 FOR_USERS = ("init", "check", "plan", "run", "fetch", "list", "integrate", "apply", "score")
-FOR_USERS += ("compare", "report", "completion")  # in the order of the help; all others are workflow steps
+FOR_USERS += (
+    "compare",
+    "report",
+    "completion",
+)  # in the order of the help; all others are workflow steps
 THREADS = option("--threads", type=int)
 CONFIG = path("--config", "the recorded config", default=Path("results/config.json"))
 SETTINGS = option("--settings", "digest that the job's settings must have", metavar="DIGEST")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from mosaicbench.commands.prepare import described, prepared
 from mosaicbench.config import jobs, settings
 from mosaicbench.data.split import divided
 from mosaicbench.errors import UserError
+from mosaicbench.files._h5 import KEY
 from mosaicbench.files.dataset import check_dataset, measured_in
 from mosaicbench.workflow.layout import Results
 
@@ -33,7 +35,7 @@ def main(*, config: Path) -> None:
         When the config is wrong; or, after all datasets, with every reason why one cannot be used.
     """
     bench = settings.read(config)
-    refused, without_pairs = [], []
+    refused, warned, without_pairs = [], [], []
     for dataset, settled in bench.datasets.items():
         if absent := [file for file in settled["inputs"] if not Path(file).exists()]:
             remedy = f"mosaicbench fetch {settled['entry']}"
@@ -48,15 +50,18 @@ def main(*, config: Path) -> None:
             refused.append(f"{dataset}: {error}")
             continue
         print(*described(ready), sep="\n")
+        warned += json.loads(ready.uns[KEY]["warnings"])
         if not np.any(np.sum(list(measured_in(ready).values()), axis=0) > 1):
             without_pairs.append(dataset)
         for scenario in (scenario for name, scenario in bench.splits if name == dataset):
             refused += _split(bench, ready, dataset, scenario)
-    for line in jobs.in_lines(jobs.cannot_learn(bench, without_pairs)):
+    of_runs = jobs.in_lines(jobs.cannot_learn(bench, without_pairs))
+    for line in of_runs:
         print(line)
     if refused:
-        raise UserError("\n".join(["what must be mended:", *refused]))
-    print(f"Nothing to mend. Start it: mosaicbench run --configfile {config}")
+        raise UserError("\n".join(["this must be mended:", *refused]))
+    number = len(warned) + len(of_runs)
+    print(f"Nothing is refused; warnings: {number}. Run it: mosaicbench run --configfile {config}")
 
 
 def _split(bench: settings.Settings, ready: object, dataset: str, scenario: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ from mosaicbench.catalog.run_metadata import run_metadata_of
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import write_text
 from mosaicbench.files.best import read_best
-from mosaicbench.files.datasheet import COLUMNS, WARNING_COLUMNS, read_datasheet, rows_of
+from mosaicbench.files.datasheet import COLUMNS, WARNING_COLUMNS, read_datasheet
 from mosaicbench.files.runs import read_history, read_record
 from mosaicbench.files.scores import (
     FEATURE_COLUMNS,
@@ -115,7 +115,7 @@ def main(
     datasets
         The datasets' files, for their datasheets and warnings.
     cannot_learn
-        Dataset and sentence of each run that learns nothing in a scenario.
+        Dataset and sentence of each scenario with runs that learn nothing in it.
     simulated
         Simulated datasets, which do not count in ranks and scores over datasets.
     sizes
@@ -144,9 +144,11 @@ def main(
     means = with_cells(comparison(all_scores), widths)
     of_scores = sanity_checks(all_scores, cell_scores, run_metadata, sizes_of_splits)
     of_splits = faults_of_splits(_audits(Results(results), fits))
-    sheets = [read_datasheet(file) for file in datasets]
-    described = [row for sheet, _ in sheets for row in rows_of(sheet)]
-    warned = [(sheet["dataset"], text) for sheet, texts in sheets for text in texts]
+    described, warned = [], []
+    for file in datasets:
+        rows, texts = read_datasheet(file)
+        described += rows
+        warned += [(rows[0]["dataset"], text) for text in texts]
     tables = {
         "datasets": pd.DataFrame(described, columns=COLUMNS),
         "warnings": pd.DataFrame([*warned, *cannot_learn], columns=WARNING_COLUMNS),

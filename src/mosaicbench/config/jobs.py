@@ -259,24 +259,27 @@ def alarms(results: Results) -> list[str]:
 
 
 def cannot_learn(bench: Settings, without_pairs: Collection[str] = ()) -> list[tuple[str, str]]:
-    """Return dataset and sentence of each run that needs pairs to align, where there is none.
+    """Return dataset and sentence of each scenario without pairs with runs that learn from pairs.
 
     `without_pairs` are datasets of which no cell has two modalities, for scenarios as measured.
     """
-    found = []
+    runs: dict[Pair, list[str]] = {}
     for dataset, scenario, run in bench.applicable:
         card = catalog.card("methods", bench.runs[run].method)
         kind = pairing(bench.scenarios[scenario])[0]
         unpaired = kind == "unpaired" or (kind == "as_measured" and dataset in without_pairs)
-        learns_from = card.get("inputs", ())
-        if unpaired and card["kind"] != "control" and {"pairs", "links"} & {*learns_from} == {"pairs"}:
-            sentence = (
-                f"run {run!r} aligns modalities by pairs alone, and scenario {scenario!r} has no pair, "
-                f"so its scores will be those of chance; name the other runs in "
-                f"scenarios.{scenario}.runs to leave it out"
-            )
-            found.append((dataset, sentence))
-    return found
+        by_pairs = {"pairs", "links"} & {*card.get("inputs", ())} == {"pairs"}
+        if unpaired and by_pairs and card["kind"] != "control" and "unpaired" in card["scenarios"]:
+            runs.setdefault((dataset, scenario), []).append(run)
+    return [
+        (
+            dataset,
+            f"scenario {scenario!r} has no pairs, from which alone these runs learn to align "
+            f"modalities, so their scores will be those of chance: {', '.join(names)}; leave them out "
+            f"by naming the others in scenarios.{scenario}.runs",
+        )
+        for (dataset, scenario), names in runs.items()
+    ]
 
 
 def cautions(bench: Settings, results: Results) -> list[str]:

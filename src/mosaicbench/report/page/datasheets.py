@@ -8,12 +8,16 @@ from mosaicbench.report.page.cells import Column, Grid, label_column, table
 from mosaicbench.report.theme import Theme
 
 NO_DEPTH = "these values are no counts"
-TEXTS = {"source": "Values from", "features_left_out": "Features left out"}  # if any dataset has one
+TEXTS = {
+    "source": "Values from",
+    "features_left_out": "Features left out",
+}  # if any dataset has one
 DETAILS = {
     "cells_by_type": "Cells by type",
     "labels": "Labels from",
     "cells_by_batch": "Cells by batch",
     "cells_left_out": "Cells left out",
+    "links": "Links",
 }
 
 
@@ -34,20 +38,15 @@ def datasheets(sheets: pd.DataFrame, theme: Theme) -> Grid | None:
         number("Cell types", "cell_types"),
         number("Batches", "batches"),
     ]
-    columns += [
-        Column(label, key, words=True) for key, label in TEXTS.items() if sheets[key].any()
-    ]
+    columns += [Column(label, key, words=True) for key, label in TEXTS.items() if sheets[key].any()]
     return table("Datasets as they were read", columns, sheets)
 
 
 def details(sheets: pd.DataFrame, theme: Theme) -> dict[str, dict[str, str]]:
     """Return dataset -> name -> text, of what is too long for the table."""
-    return {
-        theme.label("datasets", row["dataset"]): {
-            name: row[key] for key, name in DETAILS.items() if row[key]
-        }
-        for row in sheets.drop_duplicates("dataset").to_dict("records")
-    }
+    texts = sheets.drop_duplicates("dataset").set_index("dataset")[list(DETAILS)]
+    texts = texts.rename(index=lambda name: theme.label("datasets", name), columns=DETAILS)
+    return texts.to_dict("index")
 
 
 def warnings(found: pd.DataFrame, theme: Theme) -> dict[str, str]:
