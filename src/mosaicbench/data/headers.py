@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from mosaicbench.data.own_files import KINDS, kind_of
+from mosaicbench.data.own_files import kind_of
 from mosaicbench.data.read import FEATURE_TYPES, INTERVAL, opened
 from mosaicbench.errors import UserError
 
@@ -88,10 +88,18 @@ def of_dataset(path: str | dict, kinds: dict[str, str]) -> dict[str, list[Header
     return found
 
 
+def known_kind(modality: str) -> str:
+    """Return the kind that a modality has by its name alone, "" if ``kinds`` has to say it."""
+    try:
+        return kind_of(modality, {})
+    except UserError:
+        return ""
+
+
 def kind_by_name(name: str, features: Sequence[str]) -> str:
     """Return the kind that a modality's or file's name says, else that of its features; or ""."""
-    if name.lower() in KINDS:
-        return KINDS[name.lower()]
+    if known := known_kind(name):
+        return known
     for kind, words in WORDS.items():
         if re.search(words, name.lower()):
             return kind
@@ -115,8 +123,12 @@ def _of_h5(file: Path) -> list[Header]:
             types = features["feature_type"].asstr()[:]
             obs = pd.DataFrame(index=content["matrix/barcodes"].asstr()[:])
             return _by_type(file, obs, features["name"].asstr()[:], types)
-        var = read_elem(content["var"])
-        return _by_type(file, read_elem(content["obs"]), var.index, var.get("feature_types", ()))
+        obs, var = read_elem(content["obs"]), read_elem(content["var"])
+        found = _by_type(file, obs, var.index, var.get("feature_types", ()))
+        for key, table in content.get("obsm", {}).items():
+            if len(found) == 1 and "protein" in key.lower() and "column-order" in table.attrs:
+                found.append(Header(file, "adt", "adt", obs, len(table.attrs["column-order"])))
+        return found
 
 
 def _of_modality(file: Path, name: str, part: h5py.Group, shared: pd.DataFrame) -> Header:
