@@ -97,6 +97,26 @@ def test_of_a_mudata_the_global_columns_are_seen_and_odd_names_get_a_kind():
     settings.load(config)
 
 
+def test_proteins_in_obsm_are_a_modality_of_the_file(here):
+    whole = cells(1200)
+    names = [f"P{number}" for number in range(5)]
+    whole.obsm["protein_expression"] = pd.DataFrame(1, index=whole.obs_names, columns=names)
+    whole.write_h5ad("totalvi.h5ad")
+    stanza, _, _ = started("totalvi.h5ad")
+    assert stanza["path"] == "totalvi.h5ad"
+    text = (here / "my.yaml").read_text()
+    assert "# rna: 40 cells, 1,200 features" in text and "# adt: 40 cells, 5 features" in text
+
+
+def test_feature_types_of_an_h5ad_divide_it(here):
+    whole = cells(36)
+    whole.var["feature_types"] = [TYPES[feature >= 30] for feature in range(36)]
+    whole.write_h5ad("both.h5ad")
+    stanza, _, _ = started("both.h5ad")
+    assert stanza["path"] == "both.h5ad"
+    assert "# adt: 40 cells, 6 features" in (here / "my.yaml").read_text()
+
+
 def test_a_modality_of_no_known_kind_is_left_out_of_a_mudata():
     mudata.MuData({"gex": cells(30), "adt": cells(6), "xyz": cells(3)}).write("cells.h5mu")
     stanza, _, _ = started("cells.h5mu")

@@ -127,7 +127,7 @@ def _columns(tables: Iterable[pd.DataFrame]) -> list[str]:
         if not likely:
             there = ", ".join(columns) or "none"
             lines.append(
-                f"# {key}: COLUMN # none is called like it and has 2 to {MOST_VALUES} values: {there}"
+                f"# {key}: COLUMN # no column of several values is called like one: {there}"
             )
             continue
         name, *others = dict.fromkeys(likely)
