@@ -114,7 +114,7 @@ def described(dataset: MuData) -> list[str]:
 
 def _origin_of_labels(loader: str, options: dict, matched: int | None) -> str:
     if table := options.get("labels"):
-        return f"{table['path']}, column {table['column']!r} ({matched} cells are in it)"
+        return f"{table['path']}, column {table['column']!r}, {matched} cells"
     if "path" in options and "cell_type" in options:
         return f"obs column {options['cell_type']!r}"
     return catalog.card("datasets", loader)["labels"]

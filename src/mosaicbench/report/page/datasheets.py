@@ -8,10 +8,10 @@ from mosaicbench.report.page.cells import Column, Grid, label_column, table
 from mosaicbench.report.theme import Theme
 
 NO_DEPTH = "these values are no counts"
-TEXTS = {
-    "source": "Values from",
+TEXTS = {  # if any dataset has one
     "features_left_out": "Features left out",
-}  # if any dataset has one
+    "source": "Values from",
+}
 DETAILS = {
     "cells_by_type": "Cells by type",
     "labels": "Labels from",
@@ -38,15 +38,20 @@ def datasheets(sheets: pd.DataFrame, theme: Theme) -> Grid | None:
         number("Cell types", "cell_types"),
         number("Batches", "batches"),
     ]
-    columns += [Column(label, key, words=True) for key, label in TEXTS.items() if sheets[key].any()]
+    columns += [
+        Column(label, key, words=key == "source")
+        for key, label in TEXTS.items()
+        if sheets[key].any()
+    ]
     return table("Datasets as they were read", columns, sheets)
 
 
-def details(sheets: pd.DataFrame, theme: Theme) -> dict[str, dict[str, str]]:
-    """Return dataset -> name -> text, of what is too long for the table."""
-    texts = sheets.drop_duplicates("dataset").set_index("dataset")[list(DETAILS)]
-    texts = texts.rename(index=lambda name: theme.label("datasets", name), columns=DETAILS)
-    return texts.to_dict("index")
+def details(sheets: pd.DataFrame, theme: Theme) -> list[tuple[str, dict[str, str]]]:
+    """Return label, and name -> text of what is too long for the table, of each dataset."""
+    datasets = sheets.drop_duplicates("dataset")
+    texts = datasets[list(DETAILS)].rename(columns=DETAILS).to_dict("records")
+    labels = [theme.label("datasets", name) for name in datasets["dataset"]]
+    return list(zip(labels, texts, strict=True))
 
 
 def warnings(found: pd.DataFrame, theme: Theme) -> dict[str, str]:
