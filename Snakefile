@@ -35,11 +35,16 @@ onstart:
     check_cluster()
     check_environments()
     start_at_any_rate()
+    print_lines(jobs.in_lines(jobs.cannot_learn(bench)))
 
 
 onsuccess:
-    print(*jobs.alarms(RESULTS), sep="\n", end="")
+    print_lines([*jobs.alarms(RESULTS), *jobs.cautions(bench, RESULTS)])
     if os.path.exists(RESULTS.report):
         print(
             f"Done. Open {RESULTS.report}; numbers are in {RESULTS.tables} and {RESULTS.figures}."
         )
+
+
+onerror:
+    print_lines(jobs.cautions(bench, RESULTS))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from itertools import permutations, product
 from pathlib import Path
 from types import SimpleNamespace
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +16,9 @@ import pytest
 from mosaicbench.catalog import catalog
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.commands import draw, report, tabulate
+from mosaicbench.files._h5 import KEY
 from mosaicbench.files.best import write_best
+from mosaicbench.files.datasheet import COLUMNS, DATASHEET
 from mosaicbench.files.runs import write_record
 from mosaicbench.files.scores import (
     FEATURE_COLUMNS,
@@ -108,6 +112,20 @@ METRICS = {
 
 
 LONG = ["metric", "direction", "normalization", "value"]
+WARNING = "40 cells of <adt> were never stained"
+
+
+def made_datasheet(file: Path) -> Path:
+    """Write what a dataset says about itself: a datasheet of two modalities, and a warning."""
+    row = dict.fromkeys(COLUMNS, "") | {"dataset": file.stem, "cells": 1200, "features": 46}
+    row |= {"linked_features": 33, "depth": 807.5, "cells_of_dataset": 1200, "cells_in_all": 1160}
+    row |= {"cell_types": 2, "cells_by_type": "B cell: 700; T cell: 500", "batches": 1}
+    rows = [row | {"modality": "rna", "source": "rna.h5ad, X"}, row | {"modality": "adt"}]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(file, "w") as opened:
+        opened[f"uns/{KEY}/{DATASHEET}"] = json.dumps(rows)
+        opened[f"uns/{KEY}/warnings"] = json.dumps([WARNING])
+    return file
 
 
 def status_of(dataset: str, scenario: str, run: str, seed: int) -> str:
@@ -403,6 +421,8 @@ def tabulate_results(found: SimpleNamespace, output: Path) -> None:
         output=output,
         places=found.places,
         seeds=found.seeds,
+        datasets=[made_datasheet(found.folder / "datasets/pair.h5mu")],
+        cannot_learn=[("pair", "no pairs"), ("triple", "no pairs")],
         searches=[made_search(found.folder, dataset) for dataset in MODALITIES],
     )
 

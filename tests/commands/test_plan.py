@@ -3,11 +3,14 @@
 import copy
 import re
 
+import anndata
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import REPOSITORY
 
 from mosaicbench import cli
+from mosaicbench.commands import plan, prepare
 from mosaicbench.config import settings
 from mosaicbench.report.tables.contract import HISTORY_COLUMNS, PHASE_COLUMNS
 from mosaicbench.workflow import resources
@@ -109,3 +112,46 @@ def test_a_dataset_of_unknown_size_asks_for_it(tmp_path, capsys):
         cli.main(["plan", str(config)])
     cli.main(["plan", str(config), "--shape", "mine=1000,200"])
     assert "cca" in capsys.readouterr().out
+
+
+def test_the_size_of_own_files_comes_from_their_headers_and_then_from_the_prepared_dataset(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    spans = {"rna": (0, 300, 50), "adt": (100, 350, 7)}
+    random = np.random.default_rng(0)
+    for name, (first, end, features) in spans.items():
+        counts = random.poisson(3, (end - first, features)).astype(np.float32)
+        cells = anndata.AnnData(
+            counts, obs=pd.DataFrame(index=[f"c{n}" for n in range(first, end)])
+        )
+        cells.write_h5ad(f"{name}.h5ad")
+    path = {"rna": "rna.h5ad", "prot": "adt.h5ad"}
+    (tmp_path / "my.yaml").write_text(f"datasets: {{mine: {{path: {path}}}}}\nruns: {{cca: }}\n")
+    bench = settings.read(tmp_path / "my.yaml")
+    assert plan._sizes(bench) == {"mine": (350, {"rna": 50, "prot": 7})}
+    cli.main(["plan", "my.yaml"])
+    said = capsys.readouterr().out
+    assert re.search(r"^time +\d+ min", said, re.MULTILINE) and "GB in the largest job" in said
+
+    bench.datasets["mine"]["options"]["cells"] = 200
+    assert plan._sizes(bench)["mine"][0] == 200
+    job = {"dataset": "mine", "loader": "own_files", "options": {"path": path}}
+    job["options"] |= {"qc": {"prot": {"min_counts": 20}}}
+    file = tmp_path / "results/datasets/mine.h5mu"
+    file.parent.mkdir(parents=True)
+    prepare.main(**job, output=file)
+    left = int((anndata.read_h5ad("adt.h5ad").X.sum(axis=1) < 20).sum())
+    del bench.datasets["mine"]["options"]["cells"]
+    assert left > 0
+    assert plan._sizes(bench)["mine"] == (350 - left, {"rna": 50, "prot": 7})
+
+
+def test_a_file_that_cannot_be_read_leaves_the_size_unknown(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("rna.h5ad", "adt.h5ad"):
+        (tmp_path / name).write_text("no HDF5")
+    config = "datasets: {mine: {path: {rna: rna.h5ad, adt: adt.h5ad}}}\nruns: {cca: }\n"
+    (tmp_path / "my.yaml").write_text(config)
+    with pytest.raises(SystemExit, match="--shape mine=CELLS,FEATURES"):
+        cli.main(["plan", "my.yaml"])

@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
+import h5py
 import pytest
+from synthetic_results import WARNING, made_datasheet
 
 from mosaicbench import cli
 from mosaicbench.config import jobs, settings
@@ -162,3 +164,36 @@ def test_a_config_that_changed_after_planning_is_one_message(asked, recorded_at)
     with pytest.raises(SystemExit, match="config.json: .* start Snakemake again"):
         cli.main(words)
     assert not asked
+
+
+def test_only_runs_that_align_by_pairs_alone_are_named_and_only_without_pairs():
+    runs = {name: {} for name in ("mvae", "contrastive_vae", "scmodal", "cca", "oracle")}
+    mosaics = {
+        "none": {"kind": "mosaic", "paired_fraction": 0},
+        "some": {"kind": "mosaic", "paired_fraction": 0.2},
+    }
+    bench = bench_of(runs=runs, scenarios=CONFIG["scenarios"] | mosaics, tuning=None)
+    found = jobs.cannot_learn(bench)
+    assert [(dataset, text.split(" has no pairs")[0]) for dataset, text in found] == [
+        ("simulated", "scenario 'unpaired'"),
+        ("simulated", "scenario 'none'"),
+    ]
+    assert all("chance: mvae;" in text for _, text in found)
+    assert jobs.tabulate(bench, Results("results"))["cannot_learn"] == found
+
+
+def test_warnings_of_datasets_are_a_screenful_and_name_where_all_are(tmp_path):
+    bench, results = bench_of(runs={"cca": {}}, tuning=None), Results(tmp_path)
+    assert jobs.cautions(bench, results) == []  # nothing is prepared
+    made_datasheet(Path(results.dataset("simulated")))
+    assert jobs.cautions(bench, results) == [f"WARNING: simulated: {WARNING}"]
+    many = [f"thing {number} is odd" for number in range(30)]
+    with h5py.File(results.dataset("simulated"), "a") as file:
+        del file["uns/mosaicbench/warnings"]
+        file["uns/mosaicbench/warnings"] = json.dumps(many)
+    *first, last = jobs.cautions(bench, results)
+    assert first == [f"WARNING: simulated: {text}" for text in many[: len(first)]]
+    assert len(first) < 20 and f"{30 - len(first)} more warnings" in last
+    Path(results.tables).mkdir()
+    Path(results.table("warnings")).touch()
+    assert results.table("warnings") in jobs.cautions(bench, results)[-1]

@@ -91,8 +91,8 @@ def test_prepared_dataset_reads_back_and_says_where_it_comes_from(name, tmp_path
     dataset = read_dataset(tmp_path / "d.h5mu")
     assert dataset.uns["mosaicbench"]["dataset"] == name
     assert dataset.uns["mosaicbench"]["loader"] == stanza["loader"]
-    said = capsys.readouterr().err
-    assert all(f"{name}: {modality}: {dataset.n_obs} cells" in said for modality in dataset.mod)
+    said = capsys.readouterr().out
+    assert all(f"{name}: {modality}: {dataset.n_obs:,} cells" in said for modality in dataset.mod)
 
 
 def test_split_transcriptome_halves_are_disjoint_and_alike():

@@ -122,6 +122,7 @@ def benchmark_run(tmp_path_factory):
     benchmark = Benchmark(tmp_path_factory.mktemp("benchmark") / ODD)
     done = benchmark.snakemake("--cores", "2")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    benchmark.said = done.stdout
     return benchmark
 
 
@@ -540,6 +541,48 @@ def test_a_mistake_in_the_config_is_one_message_before_any_job(benchmark, change
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert "Job stats" not in done.stderr + done.stdout
+
+
+def test_what_was_read_is_in_the_terminal_the_log_and_a_table(benchmark_run):
+    line = "pbmc68k_split: left: 700 cells, "
+    log = benchmark_run.folder / "logs/prepare/pbmc68k_split.log"
+    assert line in benchmark_run.said and line in log.read_text()
+    sheet = read_table(benchmark_run.folder / "results/tables/datasets.tsv")
+    assert sheet["modality"].tolist() == ["left", "right"]
+    assert sheet["cells"].tolist() == sheet["cells_in_all"].tolist() == [700, 700]
+    assert sheet["features"].sum() == 765
+
+
+def test_where_a_job_fails_the_warnings_of_the_others_are_in_the_terminal_at_the_end(tmp_path):
+    random = np.random.default_rng(0)
+    for name, features in (("rna", 20), ("adt", 5)):
+        counts = random.poisson(3, (50, features)).astype(np.float32)
+        counts[:10] *= name == "rna"  # cells without a protein
+        anndata.AnnData(counts).write_h5ad(tmp_path / f"{name}.h5ad")
+    datasets = {
+        "odd": {"path": {"rna": "rna.h5ad", "adt": "adt.h5ad"}},
+        "refused": {"path": {"rna": "rna.h5ad", "adt": "rna.h5ad"}},
+    }
+    runs = {"mvae": {}, "constant": {}}
+    config = {"datasets": datasets, "runs": runs, "scenarios": {"u": {"kind": "unpaired"}}}
+    (tmp_path / "my.yaml").write_text(yaml.safe_dump(config))
+    done = forked.snakemake(
+        "--snakefile",
+        f"{REPOSITORY}/Snakefile",
+        "--configfile",
+        "my.yaml",
+        "--cores",
+        "1",
+        "--keep-going",
+        *(f"results/datasets/{name}.h5mu" for name in datasets),
+        folder=tmp_path,
+        environment=os.environ | {"PYTHONPATH": str(REPOSITORY / "src")},
+    )
+    assert done.returncode != 0
+    start, end = done.stdout.split("odd: 50 cells", 1)
+    assert "WARNING: odd, refused: scenario 'u' has no pairs" in start
+    (warning,) = [line for line in end.splitlines() if line.startswith("WARNING: odd: ")]
+    assert "10 of 50 cells show no feature" in warning
 
 
 def test_a_place_for_results_that_is_taken_is_one_message(tmp_path):

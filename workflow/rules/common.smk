@@ -138,6 +138,11 @@ if not workflow.modifier.is_main_snakefile():
 stamp("tabulate", (), ())  # refuses, in one message, a results folder that cannot be written to
 
 
+def print_lines(lines):
+    for line in lines:
+        print(line, flush=True)
+
+
 def inputs_of(function):
     """Return a function of the wildcards: the files that one of `jobs` names."""
     return lambda wildcards: function(bench, dict(wildcards.items()))

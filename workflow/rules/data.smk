@@ -35,7 +35,8 @@ rule prepare:
     message:
         "Prepare {wildcards.dataset}"
     shell:
-        "python -m mosaicbench prepare {params.job:q} 2> {log:q}"
+        # The datasheet goes to the terminal, too.
+        "python -m mosaicbench prepare {params.job:q} 2> {log:q} | tee -a {log:q}"
 
 
 rule split:

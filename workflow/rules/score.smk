@@ -44,6 +44,7 @@ rule tabulate:
         [f"{ANY.run(*place)}/{file}" for place in OF_LARGE for file in layout.FILES_OF_SCORES],
         [ANY.scores_of_split(*split) for split in bench.splits if split[0] in SMALL],
         files_of_fits(bench.applicable, "run.json", "history.tsv"),
+        [ANY.dataset(dataset) for dataset in bench.datasets],
         [
             f"{ANY.tuning(*place, seed)}/{file}"
             for place in bench.tuned

@@ -72,8 +72,12 @@ def _groups() -> tuple[str, ...]:
     return tuple(sorted({card["group"] for card in catalog.cards("metrics").values()}))
 
 
-FOR_USERS = ("run", "plan", "fetch", "list", "integrate", "apply", "score", "compare")
-FOR_USERS += ("report", "completion")  # in the order of the help; all others are workflow steps
+FOR_USERS = ("init", "check", "plan", "run", "fetch", "list", "integrate", "apply", "score")
+FOR_USERS += (
+    "compare",
+    "report",
+    "completion",
+)  # in the order of the help; all others are workflow steps
 THREADS = option("--threads", type=int)
 CONFIG = path("--config", "the recorded config", default=Path("results/config.json"))
 SETTINGS = option("--settings", "digest that the job's settings must have", metavar="DIGEST")
@@ -107,6 +111,17 @@ def commands() -> dict[str, tuple]:
             option("arguments", "Snakemake's own, such as: -- --dry-run", nargs="*"),
             path("--configfile", "default: config/config.yaml, else the default benchmark"),
             option("--cores", default="all"),
+        ),
+        "init": (
+            "write a config for your own files, from what they hold",
+            "init rna.h5ad adt.h5ad --output my.yaml",
+            path("files", "of one dataset: .h5ad, .h5mu, 10x .h5, .csv or folders", nargs="+"),
+            path("--output", "the config to write", default=Path("my.yaml"), metavar="FILE.yaml"),
+        ),
+        "check": (
+            "say what is read of each dataset of a config, and what is wrong; fit nothing",
+            "check my.yaml",
+            path("config"),
         ),
         "plan": (
             "estimate a benchmark's hours, memory and disk before it runs",

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import math
 import shutil
 from pathlib import Path
 
 from mosaicbench.catalog import catalog
 from mosaicbench.config import registry, settings
 from mosaicbench.data import normalize
+from mosaicbench.data.headers import of_dataset
+from mosaicbench.data.own_files import kind_of
 from mosaicbench.errors import UserError
 from mosaicbench.files.tables import read_table
 from mosaicbench.workflow import resources
+from mosaicbench.workflow.layout import Results
 
 
 def main(*, config: Path, table: Path, shapes: list[tuple[str, tuple[int, int]]]) -> None:
@@ -24,8 +28,8 @@ def main(*, config: Path, table: Path, shapes: list[tuple[str, tuple[int, int]]]
     table
         ``tables/resources.tsv`` of a finished benchmark.
     shapes
-        (dataset, (cells, features)), for datasets whose size neither the registry nor the config
-        has.
+        (dataset, (cells, features)), for datasets whose size neither the registry, the config nor
+        the header of a file has.
 
     Raises
     ------
@@ -44,13 +48,15 @@ def main(*, config: Path, table: Path, shapes: list[tuple[str, tuple[int, int]]]
             )
     plan = resources.planned(bench, read_table(table, resources.COLUMNS), sizes)
     hours = plan.groupby("work", sort=False)[["jobs", "hours"]].sum().sort_values("hours")
+    total = hours["hours"].sum()
     largest = plan.loc[plan["mb"].idxmax()]
     free = shutil.disk_usage(Path.cwd()).free / 1e9
     print(f"{'work':22}{'times':>8}{'hours':>10}")
     for work, row in hours[::-1].iterrows():
         print(f"{work:22}{row['jobs']:>8.0f}{row['hours']:>10.3g}")
-    print(f"{'all':22}{'':8}{hours['hours'].sum():>10.3g}\n")
-    print("Hours are of one core, as if no training stopped early; a GPU shortens those of models.")
+    print(f"{'all':22}{'':8}{total:>10.3g}\n")
+    spent = f"{math.ceil(60 * total)} min" if total < 2 else f"{total:.3g} hours"
+    print(f"time    {spent} of one core, as if no training stopped early; a GPU shortens models'")
     where = f"{largest['work']} on {largest['dataset']}, {largest['scenario']}"
     print(f"memory  {largest['mb'] / 1000:.3g} GB in the largest job ({where})")
     print(f"disk    {plan['disk_gb'].sum():.3g} GB; {free:.3g} GB are free here")
@@ -71,7 +77,27 @@ def _sizes(bench: settings.Settings) -> dict[str, tuple[int, dict[str, int]]]:
         if cells := shape.pop("cells", None):
             features = {m: _features(m, n, bench.preprocess) for m, n in shape.items()}
             sizes[name] = (cells, features)
+        elif (own := _shape_of_files(bench, name)) is not None:
+            sizes[name] = own
     return sizes
+
+
+def _shape_of_files(bench: settings.Settings, name: str) -> tuple[int, dict[str, int]] | None:
+    """Return the size of a prepared dataset, or else of the user's files; None if unknown."""
+    options = bench.datasets[name]["options"]
+    prepared, kinds = Results(bench.results).dataset(name), options.get("kinds") or {}
+    try:
+        path = prepared if Path(prepared).is_file() else options["path"]
+        found = of_dataset(path, kinds)
+        kind = {modality: kind_of(modality, kinds) for modality in found}
+    except (UserError, KeyError):
+        return None
+    every, features = set(), {}
+    for modality, of in found.items():
+        every.update(*(header.obs.index for header in of))
+        fewest = min(header.features for header in of)
+        features[modality] = _features(kind[modality], fewest, bench.preprocess)
+    return min(len(every), options.get("cells") or len(every)), features
 
 
 def _features(modality: str, measured: int | None, options: dict) -> int:

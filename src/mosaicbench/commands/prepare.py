@@ -5,29 +5,45 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
-import sys
 import warnings
-from itertools import permutations
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from mosaicbench import __version__
 from mosaicbench.catalog import catalog
 from mosaicbench.data import lock
-from mosaicbench.data.assemble import check_options, source_values
+from mosaicbench.data.assemble import check_options
 from mosaicbench.data.checks import DataWarning
+from mosaicbench.data.datasheet import datasheet
 from mosaicbench.data.labels_qc import curated
-from mosaicbench.data.pairing import patterns
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
-from mosaicbench.files.dataset import LINKS, links_between, measured_in, write_dataset
+from mosaicbench.files.dataset import write_dataset
+from mosaicbench.files.datasheet import DATASHEET, lines
+
+if TYPE_CHECKING:
+    from mudata import MuData
 
 
 def main(
     *, dataset: str, loader: str, options: dict, output: Path, raw: Path | None = None
 ) -> None:
-    """Load a dataset, curate it, record its origin and what was dropped, and write it.
+    """Load a dataset, curate it, write it with its origin and datasheet, and print the datasheet.
+
+    Parameters
+    ----------
+    dataset, loader, options, raw
+        As of :func:`prepared`.
+    output
+        The file to write.
+    """
+    ready = prepared(dataset=dataset, loader=loader, options=options, raw=raw)
+    write_dataset(output, ready)
+    print(*described(ready), sep="\n")
+
+
+def prepared(*, dataset: str, loader: str, options: dict, raw: Path | None = None) -> MuData:
+    """Return a dataset that is curated and says in ``uns`` where it comes from.
 
     Parameters
     ----------
@@ -37,10 +53,13 @@ def main(
         The file of ``mosaicbench.datasets`` that reads it.
     options
         Keywords of the loader and of ``data.labels_qc.curated``; the loader's come first.
-    output
-        The file to write.
     raw
         The folder of fetched files, which must be unchanged; None for other loaders.
+
+    Raises
+    ------
+    UserError
+        When the loader or an option is unknown, or the files cannot be read or used.
     """
     loaders = catalog.names("datasets")
     if loader not in loaders:
@@ -70,6 +89,8 @@ def main(
     not_everywhere = int(by_loader.get("cells_dropped", 0))
     dropped = {"not in every modality": not_everywhere, **by_loader.get("dropped", {})}
     dropped |= notes.pop("dropped")
+    labels = _origin_of_labels(loader, options, notes.get("labels_matched"))
+    sheet = datasheet(loaded, name=dataset, labels=labels, left_out=dropped)
     loaded.uns[KEY] = {
         "noun": "dataset",
         "dataset": dataset,
@@ -79,11 +100,24 @@ def main(
         "cells_dropped": not_everywhere,
         "dropped": json.dumps(dropped),
         "warnings": json.dumps(warned),
+        DATASHEET: json.dumps(sheet),
         **notes,
     }
-    write_dataset(output, loaded)
-    for line in [*_described(loaded, dropped, notes), *(f"warning: {text}" for text in warned)]:
-        print(f"{dataset}: {line}", file=sys.stderr)
+    return loaded
+
+
+def described(dataset: MuData) -> list[str]:
+    """Return the lines of a prepared dataset's datasheet and warnings."""
+    about = dataset.uns[KEY]
+    return lines(json.loads(about[DATASHEET]), json.loads(about["warnings"]))
+
+
+def _origin_of_labels(loader: str, options: dict, matched: int | None) -> str:
+    if table := options.get("labels"):
+        return f"{table['path']}, column {table['column']!r}, {matched} cells"
+    if "path" in options and "cell_type" in options:
+        return f"obs column {options['cell_type']!r}"
+    return catalog.card("datasets", loader)["labels"]
 
 
 def _passed_on(caught: list[warnings.WarningMessage]) -> list[str]:
@@ -94,31 +128,3 @@ def _passed_on(caught: list[warnings.WarningMessage]) -> list[str]:
                 warning.message, warning.category, warning.filename, warning.lineno
             )
     return [str(warning.message) for warning in caught if issubclass(warning.category, DataWarning)]
-
-
-def _described(dataset: object, dropped: dict[str, int], notes: dict) -> list[str]:
-    known = [name for name in dataset.obs["cell_type"] if name != ""]
-    batches = len(set(dataset.obs["batch"]))
-    lines = [f"{len(set(known))} cell types in {len(known)} labelled cells, {batches} batches"]
-    if "labels_matched" in notes:
-        lines.append(f"{notes['labels_matched']} cells are in the table of labels")
-    lines += [f"dropped {cells} cells: {reason}" for reason, cells in dropped.items() if cells]
-    several = patterns(measured_in(dataset))
-    for pattern, cells in several if len(several) > 1 else ():
-        where = " and ".join(pattern) + " alone" * (len(pattern) == 1)
-        lines.append(f"{len(cells)} cells measured in {where}")
-    for modality, cells in dataset.mod.items():
-        zeros = 100 * (1 - source_values(cells).nnz / np.prod(cells.shape, dtype=float))
-        shape = f"{cells.n_obs} cells x {cells.n_vars} features"
-        lines.append(f"{modality}: {shape}, {zeros:.1f} % zeros, {cells.uns['values']}")
-    origins = dataset.uns.get(LINKS, {})
-    for first, second in permutations(dataset.mod, 2):
-        if (pair := f"{first}-{second}") in origins:
-            links = links_between(dataset, first, second)
-            genes, others = ((links != 0).sum(axis=axis) > 0 for axis in (1, 0))
-            counted = (
-                f"{genes.sum()} of {links.shape[0]} {first} and {others.sum()} of "
-                f"{links.shape[1]} {second} features"
-            )
-            lines.append(f"links {pair}: {links.nnz} between {counted} ({origins[pair]})")
-    return lines

@@ -12,6 +12,7 @@ from mosaicbench.catalog.run_metadata import run_metadata_of
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import write_text
 from mosaicbench.files.best import read_best
+from mosaicbench.files.datasheet import COLUMNS, WARNING_COLUMNS, read_datasheet
 from mosaicbench.files.runs import read_history, read_record
 from mosaicbench.files.scores import (
     FEATURE_COLUMNS,
@@ -78,6 +79,8 @@ def main(
     output: Path,
     places: Sequence[dict[str, str]],
     seeds: Sequence[int],
+    datasets: Sequence[Path] = (),
+    cannot_learn: Sequence[tuple[str, str]] = (),
     simulated: Sequence[str] = (),
     sizes: Sequence[dict[str, int]] = (),
     searches: Sequence[tuple[dict, Path]] = (),
@@ -109,6 +112,10 @@ def main(
         The results folder, and the folder of the tables.
     places, seeds
         dataset, scenario and run of each of `scores`, and the seeds of every run.
+    datasets
+        The datasets' files, for their datasheets and warnings.
+    cannot_learn
+        Dataset and sentence of each scenario with runs that learn nothing in it.
     simulated
         Simulated datasets, which do not count in ranks and scores over datasets.
     sizes
@@ -137,7 +144,14 @@ def main(
     means = with_cells(comparison(all_scores), widths)
     of_scores = sanity_checks(all_scores, cell_scores, run_metadata, sizes_of_splits)
     of_splits = faults_of_splits(_audits(Results(results), fits))
+    described, warned = [], []
+    for file in datasets:
+        rows, texts = read_datasheet(file)
+        described += rows
+        warned += [(rows[0]["dataset"], text) for text in texts]
     tables = {
+        "datasets": pd.DataFrame(described, columns=COLUMNS),
+        "warnings": pd.DataFrame([*warned, *cannot_learn], columns=WARNING_COLUMNS),
         "scores": all_scores,
         "features": _sorted(all_features, order),
         "runs": all_runs,

@@ -12,7 +12,8 @@ import csv
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import product
 from os.path import relpath
 from pathlib import Path
@@ -20,8 +21,10 @@ from typing import TYPE_CHECKING
 
 from mosaicbench.catalog import catalog
 from mosaicbench.config import external
+from mosaicbench.config.recorded import pairing
 from mosaicbench.errors import UserError, nearest
 from mosaicbench.files.atomic import write_text
+from mosaicbench.files.datasheet import read_datasheet
 from mosaicbench.files.identity import digest_of
 from mosaicbench.workflow.layout import (
     FILES_OF_FIT,
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 
 SMALL = 20_000  # cells; below, starting a process takes longer than its work
 QUICK = 20_000  # training steps of some milliseconds; below, one job fits all seeds
+MOST_CAUTIONS = 12  # warnings in the terminal at the end of the workflow; they may be long
 GROUPS_OF_MEAN = ("alignment", "label_transfer", "imputation")  # of the objective "mean"
 PARTS = ("train", "query", "solution")
 STEPS = ("prepare", "split", "fit", "read_external", "split_inner", "tune", "score")
@@ -252,6 +256,52 @@ def alarms(results: Results) -> list[str]:
         rows = [row for row in csv.DictReader(file, delimiter="\t") if row["check"] == "control"]
     line = "ALARM: {dataset}, {scenario}: {run}, {metric}: {message}"
     return [line.format_map(row) for row in rows]
+
+
+def cannot_learn(bench: Settings, without_pairs: Collection[str] = ()) -> list[tuple[str, str]]:
+    """Return dataset and sentence of each scenario without pairs with runs that learn from pairs.
+
+    `without_pairs` are datasets of which no cell has two modalities, for scenarios as measured.
+    """
+    runs: dict[Pair, list[str]] = {}
+    for dataset, scenario, run in bench.applicable:
+        card = catalog.card("methods", bench.runs[run].method)
+        kind = pairing(bench.scenarios[scenario])[0]
+        unpaired = kind == "unpaired" or (kind == "as_measured" and dataset in without_pairs)
+        by_pairs = {"pairs", "links"} & {*card.get("inputs", ())} == {"pairs"}
+        if unpaired and by_pairs and card["kind"] != "control" and "unpaired" in card["scenarios"]:
+            runs.setdefault((dataset, scenario), []).append(run)
+    return [
+        (
+            dataset,
+            f"scenario {scenario!r} has no pairs, from which alone these runs learn to align "
+            f"modalities, so their scores will be those of chance: {', '.join(names)}; leave them out "
+            f"by naming the others in scenarios.{scenario}.runs",
+        )
+        for (dataset, scenario), names in runs.items()
+    ]
+
+
+def cautions(bench: Settings, results: Results) -> list[str]:
+    """Return the warnings of all prepared datasets and of runs, at most `MOST_CAUTIONS` lines."""
+    found = []
+    for dataset in bench.datasets:
+        with suppress(UserError):  # it is not prepared
+            found += [(dataset, text) for text in read_datasheet(results.dataset(dataset))[1]]
+    lines = in_lines([*found, *cannot_learn(bench)])
+    if more := lines[MOST_CAUTIONS:]:
+        table = results.table("warnings")
+        place = table if Path(table).is_file() else "the logs of `prepare`"
+        lines[MOST_CAUTIONS:] = [f"WARNING: {len(more)} more warnings are in {place}"]
+    return lines
+
+
+def in_lines(warnings: Iterable[tuple[str, str]]) -> list[str]:
+    """Return a line for each different warning, with its datasets, from (dataset, warning)."""
+    datasets: dict[str, list[str]] = {}
+    for dataset, text in warnings:
+        datasets.setdefault(text, []).append(dataset)
+    return [f"WARNING: {', '.join(names)}: {text}" for text, names in datasets.items()]
 
 
 def record(bench: Settings, results: Results) -> None:
@@ -471,6 +521,8 @@ def tabulate(bench: Settings, results: Results) -> dict:
         "output": Path(results.tables),
         "places": [_place(*place) for place in bench.applicable],
         "seeds": bench.seeds,
+        "datasets": [Path(results.dataset(dataset)) for dataset in bench.datasets],
+        "cannot_learn": cannot_learn(bench),
         "simulated": [
             name
             for name, dataset in bench.datasets.items()

@@ -198,3 +198,18 @@ def splits_of(datasets: Iterable[str], scenarios: dict[str, dict]) -> list[tuple
         for dataset, scenario in product(datasets, scenarios)
         if dataset in scenarios[scenario].get("datasets", datasets)
     ]
+
+
+def pairing(stanza: dict) -> tuple[str, str]:
+    """Return the kind that decides which methods apply, and its description.
+
+    A mosaic may have no pair, or nothing else. A scenario as measured is unknown before the dataset
+    is prepared: a fit that does not apply says so.
+    """
+    kind, fraction = stanza["kind"], stanza.get("paired_fraction")
+    if kind == "mosaic":
+        if fraction == 0 or all(len(block) == 1 for block in stanza.get("blocks", [[1, 2]])):
+            return "unpaired", "a mosaic without a paired cell, so unpaired"
+        if fraction == 1:
+            return "paired", "a mosaic of paired cells only, so paired"
+    return kind, kind

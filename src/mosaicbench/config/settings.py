@@ -13,7 +13,7 @@ from mosaicbench.catalog import catalog
 from mosaicbench.catalog.search_spaces import TUNED
 from mosaicbench.config import external, references, registry
 from mosaicbench.config.checking import Mistake, faults, read_yaml, refuse
-from mosaicbench.config.recorded import SETTLED, Run, Settings, settings_of, splits_of
+from mosaicbench.config.recorded import SETTLED, Run, Settings, pairing, settings_of, splits_of
 from mosaicbench.config.schema import ALL, Config
 from mosaicbench.errors import UserError
 
@@ -192,24 +192,9 @@ def _own_inputs(options: dict) -> list[str]:
 def _why_not(run: Run, stanza: dict) -> str | None:
     """Return why a run does not apply to a scenario, None if it does."""
     scenarios = catalog.card("methods", run.method)["scenarios"]
-    kind, described = _pairing(stanza)
+    kind, described = pairing(stanza)
     if kind != "as_measured" and kind not in scenarios:
         return f"needs {' or '.join(scenarios)} cells, this scenario is {described}"
     if not {run.name, run.tuned_from} & set(stanza.get("runs", [run.name])):
         return "left out of this scenario by the config"
     return None
-
-
-def _pairing(stanza: dict) -> tuple[str, str]:
-    """Return the kind that decides which methods apply, and its description.
-
-    A mosaic may have no pair, or nothing else. A scenario as measured is unknown before the dataset
-    is prepared: a fit that does not apply says so.
-    """
-    kind, fraction = stanza["kind"], stanza.get("paired_fraction")
-    if kind == "mosaic":
-        if fraction == 0 or all(len(block) == 1 for block in stanza.get("blocks", [[1, 2]])):
-            return "unpaired", "a mosaic without a paired cell, so unpaired"
-        if fraction == 1:
-            return "paired", "a mosaic of paired cells only, so paired"
-    return kind, kind

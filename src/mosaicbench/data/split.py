@@ -126,16 +126,21 @@ def make_split(
     RuntimeError
         When anything was learned from a cell that is no train cell.
     """
-    if kind not in KINDS:
-        raise UserError(f"kind: unknown scenario kind {kind!r}; there are {', '.join(KINDS)}")
-    check_options(KINDS[kind], hiding, f"scenario {scenario}")
     preprocess = preprocess or {}
     check_preprocess(preprocess)
-    check_cells(kind, scenario, dataset_name, measured_in(dataset))
-
     rng = np.random.default_rng(seed)
-    division = _divide(dataset, kind, seed, query_fraction, split, rng)
-    measured, types = _design(dataset, division, kind, seed, label_subset, hiding, rng)
+    division, measured, types = divided(
+        dataset,
+        rng,
+        dataset_name=dataset_name,
+        scenario=scenario,
+        kind=kind,
+        seed=seed,
+        query_fraction=query_fraction,
+        split=split,
+        label_subset=label_subset,
+        **hiding,
+    )
     by = None if split is None else split["by"]
     order = rng.permutation(len(division.query))
     transformed = {
@@ -186,6 +191,31 @@ class Division:
     def has_of(self, cells: np.ndarray) -> dict[str, np.ndarray]:
         """Return `has` of these cells alone."""
         return {modality: mask[cells] for modality, mask in self.has.items()}
+
+
+def divided(
+    dataset: MuData,
+    rng: np.random.Generator,
+    *,
+    dataset_name: str,
+    scenario: str,
+    kind: str,
+    seed: int,
+    query_fraction: float = 0.2,
+    split: dict | None = None,
+    label_subset: dict | None = None,
+    **hiding: object,
+) -> tuple[Division, Measured, np.ndarray]:
+    """Return train and query cells, what train cells show, and the types that they show.
+
+    Nothing is fitted. Parameters and errors are those of :func:`make_split`; `rng` is drawn from.
+    """
+    if kind not in KINDS:
+        raise UserError(f"kind: unknown scenario kind {kind!r}; there are {', '.join(KINDS)}")
+    check_options(KINDS[kind], hiding, f"scenario {scenario}")
+    check_cells(kind, scenario, dataset_name, measured_in(dataset))
+    division = _divide(dataset, kind, seed, query_fraction, split, rng)
+    return division, *_design(dataset, division, kind, seed, label_subset, hiding, rng)
 
 
 def _divide(

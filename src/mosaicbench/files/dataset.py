@@ -35,7 +35,13 @@ VALUES = {
 
 
 def write_dataset(path: str | Path, dataset: MuData) -> None:
-    """Check the names and values of a dataset, and write it."""
+    """Check a dataset and write it."""
+    check_dataset(path, dataset)
+    write_h5(path, dataset)
+
+
+def check_dataset(path: str | Path, dataset: MuData) -> None:
+    """Refuse a dataset with wrong names or values; `path` is its file, for messages."""
     for modality, cells in dataset.mod.items():
         check_names(path, modality, cells)
         check_order(path, dataset, modality)
@@ -49,7 +55,6 @@ def write_dataset(path: str | Path, dataset: MuData) -> None:
                 "values; point to the layer that holds raw counts, or say `values: lognorm` in the "
                 "dataset's stanza"
             )
-    write_h5(path, dataset)
 
 
 def read_dataset(path: str | Path) -> MuData:

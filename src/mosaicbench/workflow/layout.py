@@ -24,6 +24,8 @@ FILES_OF_FIT = ("latents.h5ad", "train_latents.h5ad", "imputed.h5mu", "history.t
 FILES_OF_TUNING = ("trials.tsv", "best.json")
 FILES_OF_SCORES = ("scores.tsv", "features.tsv", "cells.npz")
 TABLES = (  # those that the report and figures read
+    "datasets",
+    "warnings",
     "scores",
     "features",
     "runs",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from mosaicbench.report.page import failures, overall, reference_sections, summary
+from mosaicbench.report.page import datasheets, failures, overall, reference_sections, summary
 from mosaicbench.report.page.embedded_figures import embedded_figures
 from mosaicbench.report.page.failures import REMEDIES
 from mosaicbench.report.page.recommendations import recommendations
@@ -69,6 +69,9 @@ def report_page(
         "report.html.j2",
         title=config.get("title", "mosaicbench"),
         question=config.get("question", sentence("question")),
+        sheets=datasheets.datasheets(tables["datasets"], theme),
+        sheet_details=datasheets.details(tables["datasets"], theme),
+        warnings=datasheets.warnings(tables["warnings"], theme),
         recommendations=recommendations(tables["recommendations"], theme),
         fitted_on=summary.fitted_on(records, tables["history"], theme),
         most_splits=MOST_SEEDS,

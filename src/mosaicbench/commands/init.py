@@ -1,0 +1,147 @@
+"""init: files of cells become a commented config, from what their headers hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from mosaicbench.data.headers import Header, headers
+from mosaicbench.data.own_files import KINDS
+from mosaicbench.errors import UserError
+from mosaicbench.files.atomic import write_text
+
+LIKELY = {  # key -> words in the names of its columns, likeliest first
+    "cell_type": ("cell.?type", "annot", "label", "subset|lineage|ident", "cluster|leiden|louvain"),
+    "batch": ("batch", "donor|patient|subject", "sample|orig.?ident", "library|lane|pool|plate"),
+}
+UNKNOWN = re.compile(r"(?i)\s*(nan|n/?a|none|unknown|unassigned|undefined|unlabell?ed)\s*")
+MOST_VALUES = 200  # of a column of cell types or batches
+SHOWN = 5  # values of a column in a comment
+TEMPLATE = """\
+# What `mosaicbench init` found in {names}: look at every line.
+# What is read of it:  mosaicbench check {output}
+# How long it takes:   mosaicbench plan {output}
+# Run it:              mosaicbench run --configfile {output}
+datasets:
+  my_cells:
+    {stanza}
+
+scenarios: # how pairing is hidden; {shared}
+  {kind}: {{kind: {kind}}}
+  unpaired: {{kind: unpaired}}
+
+seeds: [0, 1, 2] # splits of the cells; the keys that are left out have their defaults
+"""
+
+
+def main(*, files: list[Path], output: Path) -> None:
+    """Write a config for the files of one dataset.
+
+    Parameters
+    ----------
+    files
+        One file of several modalities, or one or several per modality.
+    output
+        The config; an existing file is refused.
+
+    Raises
+    ------
+    UserError
+        When a file cannot be read, its modality is not to be seen, or there are fewer than two.
+    """
+    names = ", ".join(map(str, files))
+    if output.exists():
+        raise UserError(f"{output}: is there already; name another file: --output FILE.yaml")
+    found: list[Header] = []
+    for file in files:
+        found += headers(file)
+    of_modality: dict[str, list[Header]] = {}
+    for header in found:
+        if not header.name:
+            raise UserError(
+                f"{header.file}: neither its name nor its features say whether it is rna, atac or "
+                "adt; put that word into the file's name"
+            )
+        of_modality.setdefault(header.name, []).append(header)
+    if len(of_modality) < 2:
+        raise UserError(
+            f"a benchmark needs two modalities or more, found {', '.join(of_modality) or 'none'} in "
+            f"{names}; name the file of another one, too"
+        )
+    path = _one_file(found) if len(files) == 1 else _several_files(of_modality)
+    in_any = set().union(*(header.obs.index for header in found))
+    in_all = set(in_any)
+    for of in of_modality.values():
+        in_all.intersection_update(set().union(*(header.obs.index for header in of)))
+    text = TEMPLATE.format(
+        names=names,
+        output=output,
+        stanza="\n    ".join([*path, *_columns([header.obs for header in found])]),
+        shared=f"{len(in_all):,} of {len(in_any):,} cells are in all modalities",
+        kind="paired" if in_all else "as_measured",
+    )
+    write_text(output, text)
+    print(f"{output}: written. Look at it, then: mosaicbench check {output}")
+
+
+def _several_files(of_modality: dict[str, list[Header]]) -> list[str]:
+    lines = ["path:"]
+    for modality, of in of_modality.items():
+        files = [str(header.file) for header in of]
+        shown = _yaml(files if len(files) > 1 else files[0])
+        lines.append(f"  {modality}: {shown} # {'; '.join(map(str, of))}")
+    return lines
+
+
+def _one_file(found: list[Header]) -> list[str]:
+    """Return the lines of the file's path, and of what is read as what if names do not say it."""
+    lines = [f"path: {_yaml(str(found[0].file))}"]
+    lines += [f"# {header.name}: {header}" for header in found]
+    kinds = {one.name: one.kind for one in found if one.name.lower() not in KINDS}
+    if kinds and all(kinds.values()):
+        lines.append(f"kinds: {_yaml(kinds)} # correct what is wrong")
+    elif kinds:
+        chosen = {one.kind: one.name for one in found if one.kind}
+        lines.append(f"modalities: {_yaml(chosen)} # others are not read; correct what is wrong")
+    return lines
+
+
+def _columns(tables: Iterable[pd.DataFrame]) -> list[str]:
+    """Return the lines of the columns that look like cell types and batches."""
+    columns: dict[str, list[str]] = {}  # name -> values, the most frequent first
+    for table in tables:
+        for name in table.columns:
+            columns.setdefault(
+                str(name), [str(value) for value in table[name].value_counts().index]
+            )
+    possible = [name for name, values in columns.items() if 2 <= len(values) <= MOST_VALUES]
+    lines = []
+    for key, words in LIKELY.items():
+        likely: list[str] = []
+        for word in words:
+            likely += [name for name in possible if re.search(word, name, re.IGNORECASE)]
+        if not likely:
+            there = ", ".join(columns) or "none"
+            lines.append(
+                f"# {key}: COLUMN # no column of several values is called like one: {there}"
+            )
+            continue
+        name, *others = dict.fromkeys(likely)
+        possible.remove(name)
+        values = columns[name]
+        about = f"{len(values)} values: {', '.join(values[:SHOWN])}"
+        about += f"; or: {', '.join(others)}" if others else ""
+        lines.append(f"{key}: {_yaml(name)} # {about}")
+        unknown = [value for value in values if UNKNOWN.fullmatch(value)]
+        if key == "cell_type" and unknown:
+            lines.append(f"unknown_labels: {_yaml(unknown)} # these mean no label")
+    return lines
+
+
+def _yaml(value: object) -> str:
+    """Return a value as it is written within a line of YAML."""
+    return yaml.safe_dump([value], default_flow_style=True, width=10_000, sort_keys=False)[1:-2]

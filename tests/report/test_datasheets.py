@@ -1,0 +1,30 @@
+"""The head of the report: what was read, a row per modality, and each warning in plain sight."""
+
+from synthetic_results import WARNING
+
+from mosaicbench.report.page import datasheets
+
+
+def test_the_table_has_a_row_per_modality_and_says_where_values_are_from(results):
+    assert results.tables["datasets"]["modality"].tolist() == ["rna", "adt"]
+    grid = datasheets.datasheets(results.tables["datasets"], results.theme)
+    heads = [column.label for column in grid.columns]
+    rna, adt = ([cell.text for cell in cells] for _, cells in grid.sections[""])
+    assert rna[:7] == ["Pair", "RNA", "1,200", "1,160", "46", "33", "808"]
+    assert rna[heads.index("Values from")] == "rna.h5ad, X"
+    assert adt[1] == "ADT"
+    assert "Features left out" not in heads  # as no dataset has any
+
+
+def test_a_warning_is_there_once_with_all_its_datasets(results):
+    found = datasheets.warnings(results.tables["warnings"], results.theme)
+    assert list(found) == [WARNING, "no pairs"]
+    assert (found[WARNING], found["no pairs"]) == ("Pair", "Pair, triple")
+
+
+def test_the_page_begins_with_what_was_read_and_its_warnings(results):
+    head, _ = results.html.split("<h2>Summary</h2>", 1)
+    assert head.index("What was read</h2>") < head.index(
+        "40 cells of &lt;adt&gt; were never stained"
+    )
+    assert "B cell: 700; T cell: 500" in head
