@@ -28,6 +28,7 @@ rule all:
     default_target: True
     input:
         ANY.report,
+        rules.embeddings.output,
 
 
 onstart:

@@ -1,4 +1,32 @@
-# tables -> figures, report
+# run -> embeddings, figures; tables -> figures, report
+
+
+rule embeddings:
+    input:
+        files_of_fits(
+            bench.applicable,
+            "run.json",
+            "latents.h5ad",
+            "train_latents.h5ad",
+            seeds=bench.seeds[:1],
+        ),
+        [ANY.dataset(dataset) for dataset in bench.datasets],
+        [f"{ANY.split(*split, bench.seeds[0])}/solution.h5mu" for split in bench.splits],
+        code=code_of("embeddings"),
+    output:
+        [ANY.embeddings(*split) for split in bench.splits],
+    log:
+        LOGS.at("embeddings"),
+    benchmark:
+        RESOURCES.at("embeddings", "embeddings")
+    conda:
+        ENVIRONMENT
+    params:
+        job=job_of("embeddings"),
+    message:
+        "Join the embeddings of all runs"
+    shell:
+        "python -m mosaicbench embeddings {params.job:q} 2> {log:q}"
 
 
 PICTURED = [*bench.config["report"]["umap_runs"], *bench.config["report"]["sampled_runs"]]

@@ -306,6 +306,12 @@ def commands() -> dict[str, tuple]:
             THREADS,
             SETTINGS,
         ),
+        "embeddings": (
+            "join the latents of all runs for scanpy",
+            "embeddings",
+            CONFIG,
+            SETTINGS,
+        ),
         "layout": (
             "lay out cells in two dimensions and make the other tables of cells",
             "layout --threads 2",

@@ -46,7 +46,7 @@ MOST_CAUTIONS = 12  # warnings in the terminal at the end of the workflow; they 
 GROUPS_OF_MEAN = ("alignment", "label_transfer", "imputation")  # of the objective "mean"
 PARTS = ("train", "query", "solution")
 STEPS = ("prepare", "split", "fit", "read_external", "split_inner", "tune", "score")
-STEPS += ("layout", "tabulate", "draw", "report")
+STEPS += ("embeddings", "layout", "tabulate", "draw", "report")
 FITTING = ("fit_model", "fit_quick_model", "fit_baseline", "fit_cheap", "read_external")
 NAMES = ("dataset", "split", "runs", "seeds", "groups", "figures")  # of a job
 OF_PROJECT = ("display", "published")  # keywords that name a file of the checkout
@@ -499,6 +499,24 @@ def layout(bench: Settings, results: Results) -> dict:
         "seed": seed,
         "generate": sampled,
         "output": Path(results.projections),
+    }
+
+
+def embeddings(bench: Settings, results: Results) -> dict:
+    """Return the fits of the first seed on each split."""
+    seed = bench.seeds[0]
+    return {
+        "splits": [
+            {
+                "dataset": Path(results.dataset(split[0])),
+                "split": Path(results.split(*split, seed)),
+                "runs": [
+                    Path(results.fit(*split, run, seed)) for run in runs_of_split(bench, split)
+                ],
+                "output": Path(results.embeddings(*split)),
+            }
+            for split in bench.splits
+        ]
     }
 
 

@@ -93,7 +93,7 @@ def overall(
         the questions in which the score does not exceed that of the trivial control. Dataset
         "(all)" is the mean over `datasets` of a scenario, if several.
     """
-    scaled = _scaled_by_seed(scores, run_metadata)
+    scaled = scaled_by_seed(scores, run_metadata)
     rows = []
     for (dataset, scenario), of_split in runs.groupby(SPLIT, sort=False):
         here = scaled[(scaled["dataset"] == dataset) & (scaled["scenario"] == scenario)]
@@ -122,7 +122,7 @@ def _not_above(table: pd.DataFrame) -> list[str]:
     return [", ".join(below.columns[row]) for row in below.to_numpy()]
 
 
-def _scaled_by_seed(scores: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFrame:
+def scaled_by_seed(scores: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFrame:
     """Return the scaled value per run, metric of the overall score and seed.
 
     A metric has no scale, and is left out, if a negative control reaches the oracle.
@@ -142,7 +142,7 @@ def _score_of_run(
 ) -> dict[str, object]:
     """Return the scores of one run in one split, over the seeds in which it has all its metrics.
 
-    `scaled` and `seeds` are its rows of :func:`_scaled_by_seed` and of the table of runs, `wanted`
+    `scaled` and `seeds` are its rows of :func:`scaled_by_seed` and of the table of runs, `wanted`
     the metrics that any run of the split has.
     """
     applicable = seeds[seeds["status"] != "not_applicable"]

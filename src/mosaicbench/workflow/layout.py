@@ -125,6 +125,10 @@ class Results:
         """Return the folder of the search for a tuned run's settings: ``FILES_OF_TUNING``."""
         return self.at("tuning/runs", dataset, scenario, run, f"seed-{seed}")
 
+    def embeddings(self, dataset: str, scenario: str) -> str:
+        """Return the file of the latents of all runs of a split, of the first seed."""
+        return self.at("embeddings", f"{dataset}-{scenario}.h5ad")
+
     @property
     def tables(self) -> str:
         """The folder of ``FILES_OF_TABLES``."""

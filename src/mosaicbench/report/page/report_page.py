@@ -9,6 +9,7 @@ import pandas as pd
 import yaml
 
 from mosaicbench.report.page import datasheets, failures, overall, reference_sections, summary
+from mosaicbench.report.page.choose import chooser
 from mosaicbench.report.page.embedded_figures import embedded_figures
 from mosaicbench.report.page.failures import REMEDIES
 from mosaicbench.report.page.recommendations import recommendations
@@ -16,6 +17,7 @@ from mosaicbench.report.page.render import render, sentence
 from mosaicbench.report.page.split import split_section
 from mosaicbench.report.page.tuning import tuning
 from mosaicbench.report.theme import Theme
+from mosaicbench.stats.choice import RESAMPLES
 from mosaicbench.stats.common import GROUPS, TABLED
 from mosaicbench.stats.paired import MOST_SEEDS
 from mosaicbench.stats.sanity import MARKS
@@ -82,7 +84,9 @@ def report_page(
         controls=theme.labels("runs", controls),
         troubles=summary.troubles(runs, theme),
         figures_of_all=embedded_figures(figures, figure_cards),
+        boards=chooser(tables["scores"], runs, tables["overall"], theme),
         scoreboards=overall.scoreboards(tables["overall"], checks, theme),
+        resamples=f"{RESAMPLES:,}",
         groups=GROUPS,
         headline_metrics=TABLED,
         theme=theme,

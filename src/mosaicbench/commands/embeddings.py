@@ -1,0 +1,83 @@
+"""embeddings: the latents of all runs of a split in one ``.h5ad``, as scanpy and scib read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mosaicbench.files._h5 import KEY, write_h5
+from mosaicbench.files.runs import read_latents, read_record
+from mosaicbench.files.splits import identity_of, read_split
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+
+def main(*, splits: list[dict]) -> None:
+    """Write a file for each split.
+
+    Parameters
+    ----------
+    splits
+        dataset: the file of all cells; split: the folder of a split; runs: the folders of the fits
+        on it, of the same seed; output: the file to write.
+    """
+    for split in splits:
+        split["output"].parent.mkdir(parents=True, exist_ok=True)
+        write_h5(split["output"], embeddings(split["dataset"], split["split"], split["runs"]))
+
+
+def embeddings(dataset: Path, split: Path, runs: list[Path]) -> AnnData:
+    """Return the cells of a split with the latents of all fits that have some.
+
+    Returns
+    -------
+    AnnData
+        Without values. ``obs`` has the dataset's columns, such as cell_type and batch, and subset,
+        "train" or "query"; the names of cells are the dataset's. ``obsm["X_RUN"]`` holds the joint
+        latents of a run, ``obsm["X_RUN_MODALITY"]`` those of one modality, (cells, latent) float32;
+        NaN for a cell without that modality. ``uns["mosaicbench"]`` holds dataset, scenario and seed.
+    """
+    import h5py
+    from anndata import AnnData
+    from anndata.io import read_elem
+
+    solution = read_split(split / "solution.h5mu", "solution")
+    names = _names(solution)
+    with h5py.File(dataset) as file:
+        obs = read_elem(file["obs"])
+    subset = pd.Series("train", index=pd.Index(solution.uns["train_cells"], dtype=object))
+    subset = pd.concat([subset, pd.Series("query", index=solution.obs_names)])
+    obs = obs.loc[obs.index.isin(subset.index)]
+    obs["subset"] = pd.Categorical(subset[obs.index])
+    of_split = identity_of(solution)
+    whole = AnnData(obs=obs, uns={KEY: {"noun": "embeddings"} | of_split})
+    for folder in runs:
+        record = read_record(folder / "run.json", of_split)
+        latents = read_latents(folder / "latents.h5ad", record)
+        for source, rows in latents.obs.groupby("source", observed=True).indices.items():
+            key = f"X_{record['run']}" if source == "joint" else f"X_{record['run']}_{source}"
+            cells = names[source].loc[latents.obs["cell"].iloc[rows]]
+            z = np.full((whole.n_obs, latents.n_vars), np.nan, dtype=np.float32)
+            z[whole.obs_names.get_indexer(cells)] = latents.X[rows]
+            whole.obsm[key] = z
+    return whole
+
+
+def _names(solution: MuData) -> dict[str, pd.Series]:
+    """Return source -> the dataset's name of a cell by its name in the split."""
+    train = pd.Series(
+        solution.uns["train_cells"],
+        index=[f"train-{number:06d}" for number in range(len(solution.uns["train_cells"]))],
+    )
+    of_query = {
+        modality: pd.Series(cells.obs_names, index=cells.obs["query_name"].astype(str))
+        for modality, cells in solution.mod.items()
+    }
+    of_joint = pd.concat(of_query.values())
+    of_query["joint"] = of_joint[~of_joint.index.duplicated()]
+    return {source: pd.concat([train, query]) for source, query in of_query.items()}

@@ -1,0 +1,305 @@
+"""The overall score of chosen datasets, metrics, runs and weights, and how fragile its order is.
+
+``report/page/assets/choose.js`` computes the same on the page of the report, from the same scaled
+scores; ``tests/report/test_choice.py`` compares both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+
+from mosaicbench.catalog.run_metadata import RunMetadata
+from mosaicbench.stats.common import GROUPS, LEVEL
+from mosaicbench.stats.overall import METRICS, scaled_by_seed
+
+EQUAL = 1e-12  # scores that differ by less are equal
+STEPS = 30  # of the lattice of weights: 496 points for three questions
+RESAMPLES = 1000  # of the seeds
+HALVINGS = 50  # of the weight that is moved
+
+
+@dataclass(frozen=True)
+class Board:
+    """The scaled scores of one scenario.
+
+    Attributes
+    ----------
+    datasets, metrics, runs
+        Their ids, in the order of the axes of `values`.
+    values
+        (datasets, metrics, runs, seeds) on the scale from 0, chance, to 1, the oracle; NaN without
+        a score.
+    seeds
+        (datasets, runs) number of seeds that the run had to have.
+    """
+
+    datasets: list[str]
+    metrics: list[str]
+    runs: list[str]
+    values: np.ndarray
+    seeds: np.ndarray
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What counts: positions on the axes of a :class:`Board`, and the weight of each question."""
+
+    datasets: list[int]
+    metrics: list[int]
+    runs: list[int]
+    weights: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The scores of a choice, an entry per chosen run; NaN for a run that lacks a score.
+
+    Attributes
+    ----------
+    score, low, high, rank
+        (runs,) the weighted mean of the questions, averaged over seeds and datasets, its 95 % t
+        interval over seeds, and the rank.
+    questions
+        question -> (runs,) mean of its metrics.
+    level
+        (runs,) bool: the run is first, or its difference from the first has an interval with 0.
+    """
+
+    score: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    rank: np.ndarray
+    questions: dict[str, np.ndarray]
+    level: np.ndarray
+
+
+@dataclass(frozen=True)
+class Fragility:
+    """How often each chosen run is first, (runs,); None where there is nothing to vary.
+
+    Attributes
+    ----------
+    weights, datasets, seeds
+        Over weights that are spread evenly, over datasets left out one at a time, and over
+        resampled seeds.
+    dethroned
+        (weight, from, to, run): the smallest weight that, moved from one question to another, makes
+        another run first. None if no such move does.
+    """
+
+    weights: np.ndarray | None
+    datasets: np.ndarray | None
+    seeds: np.ndarray | None
+    dethroned: tuple[float, str, str, int] | None
+
+
+def boards(scores: pd.DataFrame, runs: pd.DataFrame, run_metadata: RunMetadata) -> dict[str, Board]:
+    """Return scenario -> its board; `scores` and `runs` are those of ``stats.overall.overall``."""
+    scaled, found = scaled_by_seed(scores, run_metadata), {}
+    for scenario, rows in scaled.groupby("scenario", sort=False):
+        of_runs = runs[(runs["scenario"] == scenario) & (runs["status"] != "not_applicable")]
+        axes = {
+            "dataset": list(rows["dataset"].unique()),
+            "metric": [metric for metric in METRICS if metric in set(rows["metric"])],
+            "run": list(of_runs["run"].unique()),
+            "seed": sorted(of_runs["seed"].unique()),
+        }
+        values = np.full([len(names) for names in axes.values()], np.nan)
+        at = [pd.Index(names).get_indexer(rows[axis]) for axis, names in axes.items()]
+        values[tuple(at)] = rows["scaled"]
+        seeds = of_runs.groupby(["dataset", "run"])["seed"].nunique().unstack(fill_value=0)
+        seeds = seeds.reindex(index=axes["dataset"], columns=axes["run"], fill_value=0)
+        names = [axes[axis] for axis in ("dataset", "metric", "run")]
+        found[scenario] = Board(*names, values, seeds.to_numpy())
+    return found
+
+
+def by_question(board: Board, choice: Choice) -> dict[int, dict[str, np.ndarray]]:
+    """Return chosen dataset -> question -> (runs, seeds); NaN without all metrics."""
+    found = {}
+    for dataset in choice.datasets:
+        present = ~np.isnan(board.values[dataset]).all(axis=(1, 2))
+        of_dataset = {}
+        for question, metrics in GROUPS.items():
+            at = [i for i in choice.metrics if board.metrics[i] in metrics and present[i]]
+            if at and choice.weights[question] > 0:
+                of_dataset[question] = board.values[dataset][np.ix_(at, choice.runs)].mean(axis=0)
+        if of_dataset:
+            found[dataset] = of_dataset
+    return found
+
+
+def weighted(questions: list[dict[str, np.ndarray]], weights: dict[str, float]) -> list[np.ndarray]:
+    """Return the weighted mean over questions of each dataset, (runs, seeds)."""
+    found = []
+    for of_dataset in questions:
+        total = sum(weights[question] for question in of_dataset)
+        found.append(sum(weights[question] / total * x for question, x in of_dataset.items()))
+    return found
+
+
+def standing(board: Board, choice: Choice) -> Standing:
+    """Return the scores and ranks of a choice."""
+    by_dataset = by_question(board, choice)
+    questions = list(by_dataset.values())
+    scores = weighted(questions, choice.weights)
+    complete = np.full(len(choice.runs), bool(scores))
+    for dataset, x in zip(by_dataset, scores, strict=True):
+        wanted = board.seeds[dataset][choice.runs]
+        complete &= (wanted > 0) & ((~np.isnan(x)).sum(axis=1) == wanted)
+    scores = [np.where(complete[:, None], x, np.nan) for x in scores]
+    mean, half = mean_and_half_width(scores, len(choice.runs))
+    first = np.nanargmax(mean) if complete.any() else 0
+    difference, of_difference = mean_and_half_width([x[first] - x for x in scores], len(mean))
+    names = [question for question in GROUPS if any(question in one for one in questions)]
+    return Standing(
+        mean,
+        mean - half,
+        mean + half,
+        ranks_of(mean),
+        {name: _mean_of_question(name, questions) for name in names},
+        complete & ~(difference - of_difference > 0),
+    )
+
+
+def _mean_of_question(name: str, questions: list[dict[str, np.ndarray]]) -> np.ndarray:
+    scores = [of_dataset[name] for of_dataset in questions if name in of_dataset]
+    return mean_and_half_width(scores, len(scores[0]))[0]
+
+
+def mean_and_half_width(scores: list[np.ndarray], runs: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean over datasets of the mean over seeds, and half its t interval, (runs,).
+
+    Degrees of freedom are Welch and Satterthwaite's, as in ``intervals.over_datasets``.
+    """
+    mean, total, squares = np.zeros(runs), np.zeros(runs), np.zeros(runs)
+    for x in scores:
+        seeds = (~np.isnan(x)).sum(axis=1)
+        of_seeds = np.where(seeds > 0, np.nansum(x, axis=1) / np.maximum(seeds, 1), np.nan)
+        mean += of_seeds / len(scores)
+        deviations = np.nansum((x - of_seeds[:, None]) ** 2, axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            variance = deviations / (seeds - 1) / seeds
+            total += variance
+            squares += variance**2 / (seeds - 1)
+    with np.errstate(invalid="ignore"):
+        degrees = np.where(total > 0, total**2 / squares, 1.0)
+    half = stdtrit(degrees, 0.5 + LEVEL / 2) * np.sqrt(total) / max(len(scores), 1)
+    return mean if scores else np.full(runs, np.nan), half
+
+
+def ranks_of(mean: np.ndarray) -> np.ndarray:
+    """Return ranks, (runs,), 1 for the largest mean; equal ones share the best, NaN stays NaN."""
+    ahead = (mean[None, :] > mean[:, None] + EQUAL).sum(axis=1)
+    return np.where(np.isnan(mean), np.nan, 1.0 + ahead)
+
+
+# --- how fragile the order is --------------------------------------------------------------------
+
+
+def fragility(board: Board, choice: Choice) -> Fragility:
+    """Return how often each run is first if weights, datasets or seeds were others."""
+    now = standing(board, choice)
+    ranked = np.flatnonzero(~np.isnan(now.score))
+    if len(ranked) < 2:
+        return Fragility(None, None, None, None)
+    only = replace(choice, runs=[choice.runs[i] for i in ranked])
+    questions = list(by_question(board, only).values())
+    names = list(now.questions)
+
+    def spread(shares: np.ndarray | None) -> np.ndarray | None:
+        if shares is None:
+            return None
+        whole = np.full(len(choice.runs), np.nan)
+        whole[ranked] = shares
+        return whole
+
+    def mean_with(weights: dict[str, float], leave: int | None = None) -> np.ndarray:
+        kept = [one for i, one in enumerate(questions) if i != leave]
+        return mean_and_half_width(weighted(kept, weights), len(ranked))[0]
+
+    by_weights = by_datasets = by_seeds = dethroned = None
+    if len(names) > 1:
+        lattice = weight_lattice(names)
+        by_weights = np.mean([_first(mean_with(weights)) for weights in lattice], axis=0)
+        move = smallest_move(names, choice.weights, mean_with)
+        dethroned = move and (*move[:3], int(ranked[move[3]]))
+    if len(questions) > 1:
+        left_out = range(len(questions))
+        means = [mean_with(choice.weights, leave) for leave in left_out]
+        by_datasets = np.mean([_first(mean) for mean in means], axis=0)
+    scores = weighted(questions, choice.weights)
+    if all(x.shape[1] > 1 for x in scores):
+        by_seeds = first_of_resamples(scores)
+    return Fragility(spread(by_weights), spread(by_datasets), spread(by_seeds), dethroned)
+
+
+def _first(mean: np.ndarray) -> np.ndarray:
+    """Return 1 for the first run, (runs,), shared by equal ones."""
+    first = mean > mean.max() - EQUAL
+    return first / first.sum()
+
+
+def weight_lattice(questions: list[str]) -> list[dict[str, float]]:
+    """Return weights of two or three questions, spread evenly over all that sum to one."""
+    found = []
+    for first in range(1, STEPS):
+        if len(questions) == 2:
+            found.append([first, STEPS - first])
+        else:
+            found += [[first, second, STEPS - first - second] for second in range(1, STEPS - first)]
+    return [dict(zip(questions, (x / STEPS for x in one), strict=True)) for one in found]
+
+
+def smallest_move(
+    questions: list[str], weights: dict[str, float], mean_with
+) -> tuple[float, str, str, int] | None:
+    """Return the smallest weight, moved between two questions, that makes another run first.
+
+    Weights sum to one; the weight is found by bisection.
+    """
+    total = sum(weights[question] for question in questions)
+    now = {question: weights[question] / total for question in questions}
+    leader = int(np.argmax(mean_with(now)))
+    best = None
+    for source in questions:
+        for target in questions:
+            if source == target:
+                continue
+
+            def moved(weight: float, source: str = source, target: str = target) -> int:
+                changed = now | {
+                    source: now[source] - weight,
+                    target: now[target] + weight,
+                }
+                mean = mean_with(changed)
+                return leader if mean[leader] > mean.max() - EQUAL else int(np.argmax(mean))
+
+            low, high = 0.0, now[source] * (1 - EQUAL)
+            if moved(high) == leader:
+                continue
+            for _ in range(HALVINGS):
+                middle = (low + high) / 2
+                low, high = (middle, high) if moved(middle) == leader else (low, middle)
+            if best is None or high < best[0] - EQUAL:
+                best = (high, source, target, moved(high))
+    return best
+
+
+def first_of_resamples(scores: list[np.ndarray]) -> np.ndarray:
+    """Return how often each run is first if the seeds of each dataset are drawn anew, (runs,)."""
+    state, total = 1, np.zeros(len(scores[0]))
+    for _ in range(RESAMPLES):
+        mean = np.zeros(len(total))
+        for x in scores:
+            of_dataset = np.zeros(len(total))
+            for _ in range(x.shape[1]):
+                state = (1664525 * state + 1013904223) % 2**32
+                of_dataset += x[:, state * x.shape[1] // 2**32]
+            mean += of_dataset / x.shape[1]
+        total += _first(mean)
+    return total / RESAMPLES

@@ -1,0 +1,186 @@
+"""A choice of datasets, metrics, runs and weights: the default is the overall score, and the page computes the same."""
+
+import json
+
+import numpy as np
+import pytest
+import synthetic_results
+from browser import Browser, chromium
+from synthetic_results import synthetic, tabulate_results, write_report
+
+from mosaicbench.catalog import catalog
+from mosaicbench.catalog.run_metadata import RunMetadata, run_metadata_of
+from mosaicbench.report.tables.contract import read_tables
+from mosaicbench.stats.choice import Board, Choice, boards, fragility, standing
+from mosaicbench.stats.common import GROUPS
+
+EQUALLY = dict.fromkeys(GROUPS, 1.0)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Return the folder of a report of two datasets, and its tables."""
+    folder = tmp_path_factory.mktemp("choice")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalog, "cards", synthetic_results.cards)
+        found = synthetic(folder)
+        tabulate_results(found, folder / "tables")
+        write_report(found, folder / "report.html")
+        tables = read_tables(folder / "tables", ["scores", "runs", "overall"])
+        metadata = run_metadata_of(tables["runs"])
+        yield folder, tables, metadata, boards(tables["scores"], tables["runs"], metadata)
+
+
+def usual(board: Board, metadata: RunMetadata) -> Choice:
+    """Return the choice that the page begins with."""
+    competing = [i for i, run in enumerate(board.runs) if metadata.competes(run)]
+    everything = (list(range(len(names))) for names in (board.datasets, board.metrics))
+    return Choice(*everything, competing, EQUALLY)
+
+
+def test_the_default_is_the_overall_score(results):
+    _, tables, metadata, found = results
+    assert set(found) == {"paired", "unpaired"}
+    together = tables["overall"].query("dataset == '(all)'").groupby("scenario")
+    for name, rows in together:
+        board = found[name]
+        choice = usual(board, metadata)
+        rows = rows.set_index("run").loc[[board.runs[i] for i in choice.runs]]
+        now, ranked = standing(board, choice), rows["rank"].notna()
+        np.testing.assert_array_equal(np.isnan(now.rank), ~ranked)
+        for name in ("score", "low", "high", "rank"):
+            np.testing.assert_allclose(
+                getattr(now, name)[ranked], rows.loc[ranked, name].astype(float), rtol=1e-9
+            )
+
+
+def board_of(*scores: np.ndarray) -> Board:
+    """Return a board of one metric a question; `scores`: of each run, (datasets, questions, seeds)."""
+    values = np.stack(scores, axis=2)
+    metrics = [metrics[0] for metrics in GROUPS.values()]
+    datasets = [f"d{i}" for i in range(len(values))]
+    runs = [f"run{i}" for i in range(len(scores))]
+    seeds = np.full((len(datasets), len(runs)), values.shape[3])
+    return Board(datasets, metrics, runs, values, seeds)
+
+
+def all_of(board: Board) -> Choice:
+    axes = (board.datasets, board.metrics, board.runs)
+    return Choice(*(list(range(len(names))) for names in axes), EQUALLY)
+
+
+def test_a_dominant_run_is_always_first_and_a_near_tie_half_of_the_time():
+    random = np.random.default_rng(0)
+    low = random.normal(0.5, 0.02, (4, 3, 10))
+    dominant = fragility(board := board_of(low + 0.3, low), all_of(board))
+    for shares in (dominant.weights, dominant.datasets, dominant.seeds):
+        np.testing.assert_array_equal(shares, [1, 0])
+    assert dominant.dethroned is None
+    tied = np.zeros((4, 3, 10))
+    tied[:, 0], tied[:, 1] = 0.1, -0.1  # one is as much ahead in a question as behind in another
+    tied = tied + np.where(np.arange(10) % 2, 1e-3, -1e-3)
+    near = fragility(board := board_of(low + tied, low), all_of(board))
+    assert near.weights[0] == pytest.approx(0.5, abs=0.03)
+    assert near.seeds[0] == pytest.approx(0.5, abs=0.05)
+
+
+def test_the_smallest_move_of_weight_is_found():
+    scores = np.zeros((1, 3, 2))
+    ahead = scores.copy()
+    ahead[:, 0], ahead[:, 1] = 0.3, -0.1  # a third of the weight each: ahead by 0.2 / 3
+    found = fragility(board := board_of(ahead, scores), all_of(board))
+    weight, source, target, run = found.dethroned
+    assert (source, target, run) == ("alignment", "label_transfer", 1)
+    assert weight == pytest.approx(0.2 / 3 / 0.4, abs=1e-9)
+
+
+def random_choice(random: np.random.Generator, board: Board) -> Choice:
+    def some(names: list[str]) -> list[int]:
+        taken = random.random(len(names)) < random.uniform(0.3, 1)
+        return [int(i) for i in np.flatnonzero(taken)] or [0]
+
+    weights = random.choice([0.0, 0.25, 1.0, 3.0], len(GROUPS)) * random.uniform(0.5, 1)
+    weights = dict(zip(GROUPS, map(float, weights), strict=True))
+    return Choice(some(board.datasets), some(board.metrics), some(board.runs), weights)
+
+
+def plain(choice: Choice, board: Board, of_page: dict) -> dict:
+    """Return a choice as the page has it, with its own positions of runs."""
+    names = [run["id"] for run in of_page["runs"]]
+    return {
+        "datasets": choice.datasets,
+        "metrics": choice.metrics,
+        "runs": [names.index(board.runs[i]) for i in choice.runs],
+        "weights": choice.weights,
+    }
+
+
+def assert_equal(here: object, there: object, tolerance: float) -> None:
+    expected = np.array([np.nan if x is None else x for x in there], dtype=float)
+    np.testing.assert_allclose(np.asarray(here, dtype=float), expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(chromium() is None, reason="no Chromium on this machine (Debian's chromium)")
+def test_the_page_computes_what_python_computes_from_the_scores(results):
+    folder, _, _, found = results
+    random = np.random.default_rng(0)
+    with Browser() as browser:
+        browser.open(folder / "report.html", width=1400)
+        for number, board in enumerate(found.values()):
+            script = f"document.querySelectorAll('.board script')[{number}].textContent"
+            of_page = json.loads(browser.run(script))
+            assert of_page["scenario"] == list(found)[number]
+            choices = [random_choice(random, board) for _ in range(500)]
+            asked = json.dumps([plain(choice, board, of_page) for choice in choices])
+            call = (
+                f"JSON.stringify({asked}.map((one) => choice.standing(JSON.parse({script}), one)))"
+            )
+            standings = json.loads(browser.run(call))
+            for choice, there in zip(choices, standings, strict=True):
+                here = standing(board, choice)
+                for name in ("score", "low", "high", "rank", "level"):
+                    assert_equal(getattr(here, name), there[name], 1e-12)
+                assert list(here.questions) == list(there["questions"])
+                for name, values in here.questions.items():
+                    assert_equal(values, there["questions"][name], 1e-12)
+            few = json.dumps([plain(choice, board, of_page) for choice in choices[:25]])
+            call = (
+                f"JSON.stringify({few}.map((one) => choice.fragility(JSON.parse({script}), one)))"
+            )
+            for choice, there in zip(choices, json.loads(browser.run(call)), strict=False):
+                here = fragility(board, choice)
+                for name in ("weights", "datasets", "seeds"):
+                    shares = getattr(here, name)
+                    assert (shares is None) == (there[name] is None)
+                    if shares is not None:
+                        assert_equal(shares, there[name], 1e-9)
+                assert (here.dethroned is None) == (there["dethroned"] is None)
+                if here.dethroned is not None:
+                    assert list(here.dethroned[1:]) == there["dethroned"][1:]
+                    assert here.dethroned[0] == pytest.approx(there["dethroned"][0], abs=1e-9)
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(chromium() is None, reason="no Chromium on this machine (Debian's chromium)")
+def test_a_choice_is_in_the_address_of_the_page(results):
+    folder, *_ = results
+    board = "document.querySelector('.board')"
+    first = f"{board}.querySelector('tbody tr').dataset.run"
+    with Browser() as browser:
+        browser.open(folder / "report.html", width=1400)
+        leader = browser.run(first)
+        chip = f"[...{board}.querySelectorAll('.chip')].find((one) => one.textContent === {leader.upper()!r})"
+        browser.run(f"{chip}.click()")
+        address = browser.run("location.hash")
+        assert browser.run(first) != leader and leader not in address and "runs=" in address
+        second, verdict = browser.run(first), f"{board}.querySelector('.verdict').textContent"
+        assert browser.run(verdict).startswith(second.upper())
+        browser.run("window.isOld = true; location.reload()")
+        browser.wait(
+            "window.isOld === undefined && document.querySelector('.board tbody tr') !== null"
+        )
+        assert browser.run(first) == second
+        reset = f"[...{board}.querySelectorAll('.chip')].find((one) => one.textContent === 'Reset')"
+        browser.run(f"{reset}.click()")
+        assert browser.run(first) == leader and browser.run("location.hash") == ""
