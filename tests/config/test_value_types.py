@@ -19,6 +19,8 @@ RIGHT = [
     ([], "tuple[str, ...] | None"),
     ({"rna": 3}, 'dict[str, Annotated[int, "at least 0"]]'),
     (["a"], "Sequence[str]"),
+    (["a", 3, 3.5, float("nan"), False], "Sequence[Label]"),
+    ({"adt": ["a", 3], "rna": "empty"}, 'dict[str, Literal["empty"] | list[Label]]'),
     (object(), "np.ndarray"),
 ]
 WRONG = [
@@ -33,6 +35,10 @@ WRONG = [
     ({"rna": -1}, 'dict[str, Annotated[int, "at least 0"]]', "at least 0"),
     (2, 'Literal["a", True]', "'a'"),
     ("x" * 500, "int", "…"),
+    ("unknown", "Sequence[Label]", "a list"),
+    ([["unknown"]], "Sequence[Label]", "text"),
+    ([None], "Sequence[Label]", "text"),
+    ({"adt": "P2"}, 'dict[str, Literal["empty"] | list[Label]]', "'empty'"),
 ]
 
 

@@ -10,8 +10,8 @@ from mosaicbench_fits import fit_one
 
 from mosaicbench.commands import prepare, score
 from mosaicbench.commands import split as split_command
+from mosaicbench.data.cells import column_of_cells, file_of_each_cell
 from mosaicbench.data.checks import DataWarning
-from mosaicbench.data.own_files import column_of_cells, file_of_each_cell
 from mosaicbench.data.pairing import patterns, with_partners
 from mosaicbench.data.split import make_split
 from mosaicbench.datasets import own_files, simulated
@@ -198,7 +198,7 @@ def test_lists_of_files_per_modality_may_hold_other_cells(simulation, tmp_path):
     twice = {"rna": [batches["rna"][0], batches["rna"][0]], "adt": batches["adt"]}
     with pytest.raises(
         UserError,
-        match=r"modality 'rna' has a cell .* in .*rna.h5ad and in .*; make the names unique across",
+        match=r"modality 'rna' has a cell .* in .*rna.h5ad and in .*; put the sample in front",
     ):
         own_files.load(
             None, path=twice | {"rna": [twice["rna"][0], str(renamed(twice["rna"][0], tmp_path))]}
@@ -256,7 +256,7 @@ def test_scores_that_need_partners_are_of_cells_that_have_them(own):
             ("recall_at_1", 1),
             ("imputation_pearson_per_cell", 1),
         ):
-            assert ((metric, direction) in found.without_partners) == (not partners)
+            assert ((metric, direction) in found.not_applicable) == (not partners)
             expected = (
                 pytest.approx(perfect, abs=1e-3) if partners else pytest.approx(np.nan, nan_ok=True)
             )
@@ -274,7 +274,7 @@ def test_scores_that_need_partners_are_of_cells_that_have_them(own):
                 metric,
                 direction,
             )
-            assert (metric, direction) not in found.without_partners
+            assert (metric, direction) not in found.not_applicable
     assert all(np.isfinite(values["nmi", source]) for source in spans)
     joint = set(spans) and set.intersection(*cells.values())
     assert (

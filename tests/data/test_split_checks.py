@@ -48,6 +48,20 @@ def test_a_batch_of_another_depth_is_of_another_scale(nuclei):
     assert list(faults_of_splits([other["solution"].uns["audit"]])["check"]) == ["scale"]
 
 
+def test_a_query_of_few_cells_is_noise_that_is_named():
+    dataset = embedded.load("bmmc_cite_small")
+    found = faults_of_splits(
+        [
+            cut(dataset, preprocess=RNA, query_fraction=fraction)["solution"].uns["audit"]
+            for fraction in (0.2, 0.05)
+        ]
+    )
+    few = found[found["check"] == "few cells"]
+    assert list(few["run"]) == [EVERY_RUN] * 2
+    for message, modality in zip(few["message"], ("rna", "adt"), strict=True):
+        assert f"only 30 cells of {modality}" in message
+
+
 def test_a_transform_of_all_cells_is_a_leak_that_is_named(nuclei):
     leaky = parts_with(nuclei, transform="raw_svd", fit_on="all")
     audit = leaky["solution"].uns["audit"]

@@ -311,6 +311,31 @@ def test_alignment_and_transfer_go_from_the_first_modality_to_the_second():
     assert values["foscttm", "adt->rna"] < 1 / CELLS
 
 
+def test_label_transfer_of_one_type_is_not_applicable():
+    """Every cell of one type would be right in any embedding: a dash, no 1.0."""
+    one = oracle()
+    sources = one["latents"]
+    one["labels"] = one["labels"].copy()
+    one["labels"][:] = "type 0"
+    one["labels"][:5] = ""
+    one["train_labels"] = dict.fromkeys(sources, np.array(["type 0"] * TRAIN, dtype=object))
+    one["label_subset"] = one["train_latents"]["rna"], one["train_labels"]["rna"]
+    one["predicted"] = dict.fromkeys(sources, one["labels"])
+    groups = ("label_transfer", "label_prediction", "biology", "alignment")
+    found = scorer.score(RunData(**one), groups)
+    values = found.scores.set_index(["metric", "direction"])["value"]
+    dashes = {index for index in values.index if GROUP[index[0]].startswith("label_")}
+    assert len(dashes) > 10
+    assert dashes <= found.not_applicable
+    assert values[list(dashes)].isna().all()
+    assert ("nmi", "rna") in found.not_applicable
+    assert np.isfinite(values["foscttm", "rna->adt"])
+    assert not any(GROUP.get(metric) == "label_transfer" for metric, *_ in found.cells)
+    # Where the train cells know a second type, a cell may be called wrongly.
+    two = one | {"train_labels": dict.fromkeys(sources, text(np.arange(TRAIN) % 2))}
+    assert values_of(two, groups)["label_transfer_accuracy", "rna->adt"] < 1
+
+
 def test_without_labels_no_metric_of_labels():
     metrics = metrics_of(oracle(labels=np.array([""] * CELLS, dtype=object)))
     assert not metrics & (TRANSFER | OF_LABELS)

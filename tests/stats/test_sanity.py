@@ -92,6 +92,13 @@ def test_perfect_impossible_and_missing_scores_are_named_but_not_those_of_contro
     assert "impossible" not in checks
 
 
+def test_a_score_that_these_data_cannot_have_is_no_fault_of_the_run():
+    scores = scores_of({("mvae", "imputation_skill"): [np.nan, np.nan]})
+    assert set(sanity_checks(scores, [], ROSTER, CELLS)["check"]) == {"no number"}
+    dashes = scores.assign(status="not_applicable")
+    assert sanity_checks(dashes, [], ROSTER, CELLS).empty
+
+
 BUDGET, RATIO = "stopped_by_budget", "latent_norm_ratio"
 
 

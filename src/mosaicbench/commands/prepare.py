@@ -13,7 +13,7 @@ from mosaicbench import __version__
 from mosaicbench.catalog import catalog
 from mosaicbench.data import lock
 from mosaicbench.data.assemble import check_options
-from mosaicbench.data.checks import DataWarning
+from mosaicbench.data.checks import DataWarning, check_prepared
 from mosaicbench.data.datasheet import datasheet
 from mosaicbench.data.labels_qc import curated
 from mosaicbench.errors import UserError
@@ -82,6 +82,7 @@ def prepared(*, dataset: str, loader: str, options: dict, raw: Path | None = Non
             if key in loaded.uns
         }
         loaded = curated(loaded, raw, **of_all)
+        check_prepared(loaded)
     warned = _passed_on(caught)
     notes = loaded.uns.pop("curation")
     if "labels_matched" in by_loader:

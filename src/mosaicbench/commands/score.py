@@ -122,7 +122,7 @@ class _Run:
             found = scorer.NOTHING
         rows = zip(found.scores["metric"], found.scores["direction"], strict=True)
         status = [
-            "not_applicable" if row in found.without_partners else record["status"] for row in rows
+            "not_applicable" if row in found.not_applicable else record["status"] for row in rows
         ]
         self.scores.append(
             found.scores.assign(**self.whose, seed=seed, status=status)[SCORE_COLUMNS]

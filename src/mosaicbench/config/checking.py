@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import annotated_types
 import yaml
 from pydantic import (
+    AllowInfNan,
     BaseModel,
     ConfigDict,
     StrictBool,
@@ -224,6 +225,7 @@ class _Ranged:
 
 
 TYPES = {
+    "Label": Text | StrictBool | Annotated[float, AllowInfNan(True)],
     "int": StrictInt,
     "float": StrictFloat,
     "str": Text,

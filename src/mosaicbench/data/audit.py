@@ -56,8 +56,8 @@ def audit_table(
         rows.append(("-", Learned("cell types stratify the split", obs.index, "division")))
     for column in [name for name in SHARED_BY if name in obs]:
         groups = obs[column].astype(str).to_numpy()
-        if (several := len(set(groups))) > 1:
-            shared = set(groups[in_query]) & set(groups[~in_query])
+        if (several := len(set(groups) - {""})) > 1:
+            shared = set(groups[in_query]) & set(groups[~in_query]) - {""}
             what = f"{len(shared)} of {several} groups of {column} are on both sides"
             cells = obs.index[np.isin(groups, list(shared))]
             rows.append(("-", Learned(what, cells, "division")))

@@ -1,11 +1,13 @@
 """All checks of what was read: names, values and labels together, once, at the end of reading.
 
 An input that would make a benchmark meaningless is refused; what is odd is warned of; each message
-says what to do. :func:`check_measured` is the list of the checks; a new one is a line there.
+says what to do. :func:`check_measured` is the list of the checks, :func:`check_prepared` of those
+that wait for quality control; a new one is a line there.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 from itertools import combinations
@@ -14,20 +16,33 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mosaicbench.data.pairing import with_partners
 from mosaicbench.errors import UserError
+from mosaicbench.files.dataset import measured_in
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from mudata import MuData
 
 RESERVED = "joint"  # the name of latents of all modalities together
 NAME = re.compile(r"\w[\w.+ -]*")  # it is a group of a file, a part of "rna->adt" and of columns
 LARGEST_LOGARITHM = 12  # rounded up: log1p of counts per ten thousand, or of a count
 # In so many cells with so many features each, the largest count cannot be so small.
 RICH, MANY = 500, 100
+ROWS = 10_000  # cells of a batch that are counted at once
 SAMPLE, FEATURES = 1000, 200  # cells and features per modality that the test for twins uses
 # Median, over features, of the best rank correlation with a feature of the other modality.
 SAME, SUSPICIOUS = 0.99, 0.9
 MOST = 0.5  # fraction of the cells above which "most" begins
+# Texts that say of a type that it is not known, in small letters.
+UNKNOWN = "nan,na,n/a,none,null,unknown,unassigned,not assigned,unlabelled,unlabeled,unclassified"
+UNKNOWN = {*UNKNOWN.split(","), "undefined", "undetermined", "?", "-"}
+NUMBER = re.compile(r"(?i)(?:(?:seurat_)?clusters?|c)?[\s_-]*\d+")
+FEWEST = 5  # cells of a type, of which a query of a fifth has one
+FEWEST_QUERY = 50  # cells
+# A feature is not measured in a batch if it is zero there, but by its frequency elsewhere would
+# be seen in so many of the batch's cells. Genes of one sex are few of all.
+EXPECTED, FEW_GENES = 10, 0.02
 
 
 class DataWarning(UserWarning):
@@ -56,10 +71,9 @@ def check_measured(
     Raises
     ------
     UserError
-        When a modality's name cannot be part of a file; when a modality is empty, has one feature, or
-        names its cells otherwise than the others; when two modalities hold equal or nearly collinear
-        numbers: then one file was given twice, and every score would be perfect; or when `labels` is
-        given and no cell has one.
+        When a modality's name cannot be part of a file; when a modality is empty or has one feature;
+        when two modalities hold equal or nearly collinear numbers: then one file was given twice, and
+        every score would be perfect; or when `labels` is given and no cell has one.
     """
     for name in modalities:
         _check_name(name)
@@ -67,7 +81,6 @@ def check_measured(
     for modality, cells in modalities.items():
         _check_size(modality, cells)
         _check_counts(modality, cells)
-        _check_silent_cells(modality, cells)
     _check_twins(modalities)
     if labels is not None:
         check_labels(types.to_numpy(), labels)
@@ -95,11 +108,6 @@ def _check_overlap(names: dict[str, pd.Index]) -> None:
     shared, in_all = int((counts > 1).sum()), int((counts == len(names)).sum())
     firsts = ", ".join(f"{m}: {index[0]}, …" for m, index in names.items() if len(index))
     alone = [modality for modality, index in names.items() if not counts[index].gt(1).any()]
-    if hint := _name_hint(names):
-        raise UserError(
-            f"path: modalities share no cell name ({firsts}){hint}; give all files the same cell "
-            "names"
-        )
     if shared == 0:
         warn(
             f"path: no cell is in two modalities ({firsts}), so there is no pair to learn or to "
@@ -118,26 +126,6 @@ def _check_overlap(names: dict[str, pd.Index]) -> None:
             "the same way, and that no barcode means different cells in two files: put the sample "
             "in front where it does"
         )
-
-
-def _name_hint(names: dict[str, pd.Index]) -> str:
-    """Return how to make cell names of two modalities agree, "" if nothing simple helps."""
-    for (first, index), (other, other_index) in combinations(names.items(), 2):
-        if len(index.intersection(other_index)):
-            continue
-        bare, other_bare = _without_ending(index), _without_ending(other_index)
-        enough = MOST * min(len(bare), len(other_bare))
-        if len(bare & other_bare) > enough:
-            return f"; those of {first!r} and {other!r} agree but for an ending such as '-1'"
-        if len({"_".join(reversed(name.split("_"))) for name in bare} & other_bare) > enough:
-            return f"; those of {first!r} and {other!r} agree but for the order of their parts"
-    return ""
-
-
-def _without_ending(names: pd.Index) -> set[str]:
-    """Return names without an ending such as "-1", unchanged if only the ending distinguishes them."""
-    bare = set(names.str.replace(r"-\d+$", "", regex=True))
-    return bare if len(bare) > MOST * len(names) else set(names)
 
 
 # --- values --------------------------------------------------------------------------------------
@@ -180,13 +168,61 @@ def _check_counts(modality: str, cells: AnnData) -> None:
     )
 
 
-def _check_silent_cells(modality: str, cells: AnnData) -> None:
-    silent = int(np.sum(np.diff(_values(cells).indptr) == 0))
-    if silent:
+def _check_zeros(modality: str, cells: AnnData, batches: np.ndarray) -> None:
+    """Warn of cells, batches, and features of a batch that are zero, as if they were not measured."""
+    values = _values(cells)
+    if values.nnz == np.prod(values.shape) and not (values.max(axis=0) != values.min(axis=0)).nnz:
         warn(
-            f"modality {modality!r}: {silent} of {cells.n_obs} cells show no feature at all; "
-            f"say qc: {{{modality}: {{min_counts: 1}}}} to drop them"
+            f"modality {modality!r}: every feature has one value in all cells, so its scores are "
+            "noise; leave the modality out"
         )
+    silent = np.diff(values.indptr) == 0
+    by_batch = pd.Series(silent).groupby(batches).all()
+    unstained = [name for name in by_batch.index[by_batch] if name != ""]
+    if unstained:
+        of_these = np.isin(batches, unstained)
+        silent &= ~of_these
+        warn(
+            f"modality {modality!r} is zero in all {of_these.sum()} cells of the batches "
+            f"{_listed(unstained)}, as if it was not measured there; of own files, say absent: "
+            f"{{{modality}: {json.dumps(unstained)}}}, or take these cells out of its file"
+        )
+    if silent.any():
+        warn(
+            f"modality {modality!r}: {silent.sum()} of {cells.n_obs} cells show no feature at all; "
+            f"say qc: {{{modality}: {{min_counts: 1}}}} to drop them or, of own files, absent: "
+            f"{{{modality}: empty}} if it was not measured in them"
+        )
+    measured = [name for name in by_batch.index if name not in (*unstained, "")]
+    if len(measured) > 1:
+        _check_features_of_batches(modality, cells, batches, measured)
+
+
+def _check_features_of_batches(
+    modality: str, cells: AnnData, batches: np.ndarray, names: list[str]
+) -> None:
+    values, seen = _values(cells), []
+    for name in names:
+        rows = np.flatnonzero(batches == name)
+        parts = np.array_split(rows, 1 + len(rows) // ROWS)
+        seen.append(sum(values[part].getnnz(axis=0) for part in parts))
+    sizes = np.array([np.sum(batches == name) for name in names])[:, None]
+    elsewhere = (np.sum(seen, axis=0) - seen) / (sizes.sum() - sizes)
+    lost = (np.array(seen) == 0) & (elsewhere * sizes >= EXPECTED)
+    features = cells.var_names[lost.any(axis=0)]
+    if len(features) > (0 if cells.uns["kind"] == "adt" else FEW_GENES * cells.n_vars):
+        where = np.array(names, dtype=object)[lost.any(axis=1)]
+        warn(
+            f"modality {modality!r}: {len(features)} of {cells.n_vars} features ({_listed(features)}) "
+            f"are zero in all cells of a batch ({_listed(where)}) and not in others, as if they were "
+            "not measured there; of own files, leave the features out with features: "
+            f"{{{modality}: {{drop: [names]}}}}, or say absent: {{{modality}: [batches]}}"
+        )
+
+
+def _listed(names: object) -> str:
+    """Return the first names as text."""
+    return ", ".join(map(repr, names[:3])) + ", …" * (len(names) > 3)
 
 
 def _check_twins(modalities: dict[str, AnnData]) -> None:
@@ -265,6 +301,53 @@ def check_labels(types: np.ndarray, where: str) -> None:
         warn(
             f"{where}: {missing} of {len(types)} cells have no label, so scores that need labels "
             "rest on few cells; check that the cell names are those of the labels"
+        )
+
+
+def check_prepared(dataset: MuData) -> None:
+    """Warn of what was perhaps not measured, of odd types and few cells, in a dataset as it is kept."""
+    for modality, cells in dataset.mod.items():
+        batches = dataset.obs["batch"][cells.obs_names]
+        _check_zeros(modality, cells, np.asarray(batches, dtype=object))
+    _check_types(np.asarray(dataset.obs["cell_type"], dtype=object))
+    cells = int(with_partners(measured_in(dataset)).sum())
+    if cells < 5 * FEWEST_QUERY:
+        warn(
+            f"cells: {cells} can be drawn for the query, and a fifth of them, the default, is fewer "
+            f"than {FEWEST_QUERY}: scores are mostly noise; use more cells"
+        )
+
+
+def _check_types(types: np.ndarray) -> None:
+    """Warn of types that mean "unknown", are numbers, are spelled in two ways, few or only one."""
+    cells = pd.Series(types[types != ""], dtype=object).value_counts().sort_index()
+    plain = cells.index.str.split().str.join(" ").str.casefold()
+    if len(unknown := cells[plain.isin(UNKNOWN)]):
+        warn(
+            f"cell types: {unknown.sum()} cells are of the types {_listed(unknown.index)}; if that "
+            f"means no label, say unknown_labels: {json.dumps(list(unknown.index), ensure_ascii=False)}"
+        )
+    cells, plain = cells[~plain.isin(UNKNOWN)], plain[~plain.isin(UNKNOWN)]
+    if len(twins := cells.index[plain.duplicated(keep=False)]):
+        warn(
+            f"cell types: {_listed(twins)} differ in case or blanks only, and count as different "
+            "types; write them alike in the column of types"
+        )
+    if len(numbers := cells.index[cells.index.str.fullmatch(NUMBER)]):
+        warn(
+            f"cell types: {len(numbers)} of {len(cells)} types are numbers ({_listed(numbers)}), as "
+            "of clusters, or of a factor that lost its names; name the column of the types' names"
+        )
+    if len(few := cells.index[cells < FEWEST]):
+        warn(
+            f"cell types: {len(few)} of {len(cells)} types have fewer than {FEWEST} cells "
+            f"({_listed(few)}), of which a random query has one at most; a type of one cell stays "
+            "with the train cells and is in no score"
+        )
+    if len(cells) == 1:
+        warn(
+            f"cell types: all labelled cells are of one type, {cells.index[0]!r}, so scores of types "
+            "are dashes"
         )
 
 

@@ -30,6 +30,7 @@ from mosaicbench.data.assemble import (
     seen_in,
     source_values,
 )
+from mosaicbench.data.cells import Label, text_of, texts_of
 from mosaicbench.data.checks import check_labels
 from mosaicbench.data.normalize import TARGET_SUM
 from mosaicbench.data.read import labels_joined, read_table
@@ -49,8 +50,8 @@ def curated(
     raw: Path | None = None,
     *,
     labels: dict | None = None,
-    unknown_labels: Sequence[str] = (),
-    dropped_types: Sequence[str] = (),
+    unknown_labels: Sequence[Label] = (),
+    dropped_types: Sequence[Label] = (),
     qc: dict[str, dict] | None = None,
     association: dict | None = None,
     cells: Annotated[int, "at least 1"] | None = None,
@@ -113,9 +114,11 @@ def curated(
     if labels is not None:
         check_options(_joined_labels, labels, "labels")
         types, notes["labels_matched"] = _joined_labels(dataset.obs_names, folder, **labels)
+    unknown_labels = [text_of(name) for name in unknown_labels]
+    dropped_types = [text_of(name) for name in dropped_types]
     _check_types("unknown_labels", unknown_labels, types)
     _check_types("dropped_types", dropped_types, types)
-    types = np.where(np.isin(types.astype(str), [str(name) for name in unknown_labels]), "", types)
+    types = np.where(np.isin(types.astype(str), unknown_labels), "", types)
     keep, min_cells = _kept(dataset, types, dropped_types, qc or {}, cells, notes["dropped"])
     dataset = rewrapped(dataset)
     dataset.obs["cell_type"] = categorical(types)
@@ -159,7 +162,7 @@ def _joined_labels(
             f"labels: no cell is in {path}: cells are called {names[0]!r}, …, its barcodes "
             f"{theirs!r}, …; give suffix or remove if only an ending differs"
         )
-    return types, matched
+    return texts_of(pd.Series(types)).to_numpy(), matched
 
 
 def _kept(
@@ -173,8 +176,8 @@ def _kept(
     """Return a mask of the cells to keep, and the min_cells of each modality; count others by reason."""
     keep = np.ones(dataset.n_obs, dtype=bool)
     for name in dropped_types:
-        keep &= types != str(name)
-        dropped[f"cell type {name}"] = int(np.sum(types == str(name)))
+        keep &= types != name
+        dropped[f"cell type {name}"] = int(np.sum(types == name))
     min_cells = {}
     _check_modalities("qc", qc, dataset)
     for modality, thresholds in qc.items():
@@ -199,8 +202,8 @@ def _kept(
 
 
 def _check_types(key: str, names: Sequence[str], types: np.ndarray) -> None:
-    there = {str(name) for name in types}
-    if absent := sorted({str(name) for name in names} - there):
+    there = set(types)
+    if absent := sorted(set(names) - there):
         raise UserError(
             f"{key}: no cell is called {absent[0]!r}; there are {', '.join(sorted(there - {''}))}"
         )

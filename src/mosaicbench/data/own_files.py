@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,8 +121,8 @@ def _of_batches(modality: str, parts: dict[str, AnnData]) -> AnnData:
             if cell in file_of:
                 raise UserError(
                     f"path: modality {modality!r} has a cell {cell!r} in {file_of[cell]} and in "
-                    f"{name}; make the names unique across files, in all modalities alike, for "
-                    "example with the sample in front"
+                    f"{name}; put the sample in front of every cell name, in the files of all "
+                    "modalities alike"
                 )
             file_of[cell] = name
     whole = anndata.concat(list(parts.values()), join="inner", merge="same")
@@ -138,79 +137,6 @@ def _of_batches(modality: str, parts: dict[str, AnnData]) -> AnnData:
             "are left out"
         )
     return whole
-
-
-def file_of_each_cell(names: pd.Index, files: dict[str, pd.Series]) -> np.ndarray:
-    """Return the number of each cell's file in its modality's list, "all" if there is no list.
-
-    Parameters
-    ----------
-    names
-        (cells,) of all modalities.
-    files
-        modality -> its column `FILE`, by cell. A cell in none of them is in file "1".
-
-    Raises
-    ------
-    UserError
-        When modalities disagree about a cell: then their lists are in different orders.
-    """
-    numbers, differing = _first_texts(files, names)
-    for modality, cells in differing.items():
-        if len(cells):
-            raise UserError(
-                f"path: cell {cells[0]!r} is in file {numbers[cells[0]]} of modality "
-                f"{next(iter(files))!r}, but in {files[modality][cells[0]]} of {modality!r}; give "
-                "the files of all modalities in one order, or say which column is the batch"
-            )
-    return numbers.replace("", "1" if files else "all").to_numpy(dtype=object)
-
-
-def column_of_cells(
-    key: str, name: str | None, tables: dict[str, pd.DataFrame], *, cells: pd.Index
-) -> pd.Series:
-    """Return the column `name` for each of `cells`: the first entry in any table, "" without one.
-
-    Parameters
-    ----------
-    key
-        Of the stanza, for messages.
-    name
-        The column; None gives "" throughout.
-    tables
-        What a table is of, for messages -> the table, a row per cell by name.
-    cells
-        (cells,) unique names.
-    """
-    having = {where: table[name] for where, table in tables.items() if name in table.columns}
-    if name is not None and not having:
-        there = sorted({str(column) for table in tables.values() for column in table.columns})
-        near = difflib.get_close_matches(name, there, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise UserError(
-            f"{key}: no obs column {name!r}; there are {', '.join(there) or 'none'}{hint}"
-        )
-    texts, differing = _first_texts(having, cells)
-    for where, others in differing.items():
-        if len(others):
-            warn(
-                f"{key}: {where} says another {name!r} of {len(others)} cells than the tables "
-                "before it, which count"
-            )
-    return texts
-
-
-def _first_texts(
-    columns: dict[str, pd.Series], cells: pd.Index
-) -> tuple[pd.Series, dict[str, pd.Index]]:
-    """Return the first text of any column for each cell, and column -> cells where it differs."""
-    texts, differing = pd.Series("", index=cells, dtype=object), {}
-    for where, column in columns.items():
-        given = column.astype(object).reindex(cells)
-        given = given.where(given.notna(), "").astype(str)
-        differing[where] = cells[(texts != "") & (given != "") & (texts != given)]
-        texts = texts.where(texts != "", given)
-    return texts, differing
 
 
 def kind_of(modality: str, kinds: dict[str, str]) -> str:

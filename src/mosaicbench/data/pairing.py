@@ -233,7 +233,7 @@ def few_labels(
     """
     if not 0 <= fraction <= 1:
         raise UserError(f"label_subset.fraction: must be between 0 and 1, found {fraction}")
-    names = sorted({str(name) for name in batches})
+    names = sorted({str(name) for name in batches} - {""}) or [""]
     if batch is not None and str(batch) not in names:
         raise UserError(
             f"label_subset.batch: no train cell has batch {batch!r}; there are {', '.join(names)}"

@@ -251,7 +251,7 @@ def _csv(file: Path, index: str | None, drop: Sequence[str]) -> AnnData:
     if not cells.is_unique:
         raise UserError(
             f"path: {file} names a cell twice, {cells[cells.duplicated()][0]!r}; "
-            "make the cell names unique"
+            "put the sample in front of every cell name, in the files of all modalities alike"
         )
     table = AnnData(
         sparse.vstack(values, format="csr"),

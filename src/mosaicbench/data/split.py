@@ -26,6 +26,7 @@ sees them. Features and moments are fitted on all train cells, validation cells 
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +38,13 @@ import pandas as pd
 from scipy import sparse
 
 from mosaicbench.data import links
-from mosaicbench.data.assemble import categorical, check_options, joined, source_values
+from mosaicbench.data.assemble import (
+    categorical,
+    check_options,
+    joined,
+    rewrapped,
+    source_values,
+)
 from mosaicbench.data.audit import AUDIT_COLUMNS, audit_table, variation
 from mosaicbench.data.normalize import ALL, Learned, Preprocessing, check_preprocess
 from mosaicbench.data.pairing import (
@@ -99,7 +106,8 @@ def make_split(
         class); not used if `split` is given.
     split
         ``{"by": column of obs, "held_out": [names]}``: the query is those batches, donors or wells.
-        Without ``held_out`` it is the seed-th in order of name, counted round.
+        Without ``held_out`` it is the seed-th in order of name, counted round. `by` may also be the
+        column that the dataset's own files call the batch. Cells without a group are train cells.
     preprocess
         kind of modality -> options of its transform that differ from the defaults.
     label_subset
@@ -128,6 +136,7 @@ def make_split(
     """
     preprocess = preprocess or {}
     check_preprocess(preprocess)
+    dataset = _with_column_of_batch(dataset, split)
     rng = np.random.default_rng(seed)
     division, measured, types = divided(
         dataset,
@@ -180,6 +189,8 @@ class Division:
         (cells,) masks of the cells that take part, and of the query.
     train, query
         Positions of train cells, in random order, and of query cells, ascending.
+    too_few
+        Positions of cells that stay with the train cells, because no train cell has their type.
     """
 
     has: dict[str, np.ndarray]
@@ -187,6 +198,7 @@ class Division:
     in_query: np.ndarray
     train: np.ndarray
     query: np.ndarray
+    too_few: np.ndarray
 
     def has_of(self, cells: np.ndarray) -> dict[str, np.ndarray]:
         """Return `has` of these cells alone."""
@@ -214,6 +226,7 @@ def divided(
         raise UserError(f"kind: unknown scenario kind {kind!r}; there are {', '.join(KINDS)}")
     check_options(KINDS[kind], hiding, f"scenario {scenario}")
     check_cells(kind, scenario, dataset_name, measured_in(dataset))
+    dataset = _with_column_of_batch(dataset, split)
     division = _divide(dataset, kind, seed, query_fraction, split, rng)
     return division, *_design(dataset, division, kind, seed, label_subset, hiding, rng)
 
@@ -230,15 +243,18 @@ def _divide(
     used = np.ones(dataset.n_obs, dtype=bool)
     if kind == "paired":
         used = np.all(list(has.values()), axis=0)
+    too_few = np.zeros(dataset.n_obs, dtype=bool)
     if split is None:
         labels = np.asarray(dataset.obs["cell_type"], dtype=object)
         having = {modality: mask & used for modality, mask in has.items()}
         in_query = _random_query(labels, having, query_fraction, rng)
+        too_few = in_query & ~np.isin(labels, [*labels[used & ~in_query], ""])
+        in_query &= ~too_few
     else:
         check_options(_groups_held_out, split, "split")
         in_query = used & _groups_held_out(dataset.obs, seed, **split)
     train = rng.permutation(np.flatnonzero(used & ~in_query))
-    return Division(has, used, in_query, train, np.flatnonzero(in_query))
+    return Division(has, used, in_query, train, *map(np.flatnonzero, (in_query, too_few)))
 
 
 def _random_query(
@@ -257,18 +273,31 @@ def _random_query(
     return in_query
 
 
+def _with_column_of_batch(dataset: MuData, split: dict | None) -> MuData:
+    """Return the dataset with its batches under the name that their column has in own files, too."""
+    column = json.loads(dataset.uns.get(KEY, {}).get("options", "{}")).get("batch")
+    if split is None or column in dataset.obs or column != split.get("by"):
+        return dataset
+    dataset = rewrapped(dataset)
+    dataset.obs[column] = dataset.obs["batch"]
+    return dataset
+
+
 def _groups_held_out(
     obs: pd.DataFrame, seed: int, *, by: str, held_out: Sequence[str] | None = None
 ) -> np.ndarray:
     if by not in obs:
         columns = ", ".join(map(str, obs.columns))
-        raise UserError(f"split.by: the dataset has no column {by!r}; there are {columns}")
+        raise UserError(
+            f"split.by: the dataset has no column {by!r}; there are {columns}; of own files, "
+            "name further columns in groups of the dataset's stanza"
+        )
     groups = obs[by].astype(str).to_numpy(dtype=object)
-    names = sorted(set(groups))
+    names = sorted(set(groups) - {""})
     if len(names) < 2:
         raise UserError(
-            f"split.by: all cells have the same {by}, {names[0]!r}; nothing can be held out, split "
-            "at random instead"
+            f"split.by: all cells have the same {by}, {', '.join(map(repr, names))}; nothing can be "
+            "held out, split at random instead"
         )
     chosen = [names[seed % len(names)]] if held_out is None else [str(name) for name in held_out]
     if unknown := sorted(set(chosen) - set(names)):
@@ -500,6 +529,10 @@ def _audited(
     for modality, (types, cells) in measured.left_out.items():
         what = f"train cells of these types are left out: {', '.join(types)}"
         note(modality, what, of_train[cells])
+    if len(division.too_few):
+        types = dataset.obs["cell_type"].iloc[division.too_few].unique()
+        what = f"cells of types that are too few to be in the query, too: {', '.join(types)}"
+        note("-", what, names[division.too_few])
     if len(several := patterns(division.has)) > 1:
         for pattern, rows in several:
             note("-", f"cells measured in {'+'.join(pattern)}", names[rows])
@@ -585,7 +618,7 @@ def inner_split(
     """
     split = train.uns[KEY]
     dataset = _as_dataset(train, by)
-    if by is not None and dataset.obs[by].nunique() < 2:
+    if by is not None and len(set(dataset.obs[by]) - {""}) < 2:
         print(
             f"all train cells have the same {by}, so the inner query is drawn at random",
             file=sys.stderr,

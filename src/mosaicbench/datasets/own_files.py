@@ -10,14 +10,19 @@ import pandas as pd
 from mudata import MuData
 
 from mosaicbench.data.assemble import assembled
-from mosaicbench.data.own_files import (
-    FILE,
+from mosaicbench.data.cells import (
+    EMPTY,
+    Label,
+    check_names,
+    check_same_cells,
     column_of_cells,
     file_of_each_cell,
-    kind_of,
-    measurement,
-    read_modalities,
+    named_alike,
+    without_absent,
+    without_empty,
 )
+from mosaicbench.data.checks import warn
+from mosaicbench.data.own_files import FILE, kind_of, measurement, read_modalities
 from mosaicbench.errors import UserError
 
 CARD = {
@@ -38,6 +43,9 @@ def load(
     groups: Sequence[str] = (),
     values: Literal["counts", "lognorm"] | dict[str, Literal["counts", "lognorm"]] = "counts",
     kinds: dict[str, Literal["rna", "atac", "adt", "continuous"]] | None = None,
+    ignored_in_cell_names: Sequence[str] = (),
+    same_order: bool = False,
+    absent: dict[str, Literal["empty"] | list[Label]] | None = None,
 ) -> MuData:
     """Return all cells with the modalities that each has, in the order of the first modality.
 
@@ -61,28 +69,37 @@ def load(
     kinds
         modality -> "rna", "atac" or "adt", for modalities with another name; or "continuous", for values
         of any sign that are neither counts nor log-normalised ones.
+    ignored_in_cell_names
+        What may differ between the names of one cell in two modalities: "case", "blanks", "separators",
+        "ending", "prefix", "order" (of the parts). The first modality's name is kept.
+    same_order
+        Whether all modalities have the same cells in the same order, whatever their names.
+    absent
+        modality -> batches, or names of cells, that were not measured in it, whatever its file says;
+        or "empty": the cells without a count.
 
     Raises
     ------
     UserError
         When a file is absent or unreadable, a column or kind is unknown, the values are not what
-        `values` says, a cell is named twice, or modalities name the same cells in different ways.
+        `values` says, a cell is named twice, modalities name the same cells in different ways, or do
+        not mean the same cells.
     """
-    kinds = {} if kinds is None else kinds
+    kinds, absent = kinds or {}, absent or {}
     own, shared_obs = read_modalities(Path() if raw is None else Path(raw), path, kinds)
-    for key, given in (("kinds", kinds), ("values", values)):
+    for key, given in (("kinds", kinds), ("values", values), ("absent", absent)):
         given = given if isinstance(given, dict) else {}
         if unknown := sorted(set(given) - set(own)):
             raise UserError(f"{key}: no modality {unknown[0]!r}; there are {', '.join(own)}")
+    shared_obs = named_alike(own, shared_obs, ignored_in_cell_names, same_order=same_order)
+    if not same_order:
+        joined = not isinstance(path, dict)
+        check_names({modality: cells.obs_names for modality, cells in own.items()}, joined=joined)
+    of_modalities = {modality: cells.obs for modality, cells in own.items()}
+    check_same_cells(of_modalities, [cell_type, batch, *groups])
     tables = {"the MuData": shared_obs} | {
-        f"modality {modality!r}": cells.obs for modality, cells in own.items()
+        f"modality {modality!r}": table for modality, table in of_modalities.items()
     }
-    for where, table in tables.items():
-        if not table.index.is_unique:
-            twice = table.index[table.index.duplicated()][0]
-            raise UserError(
-                f"path: {where} names a cell twice, {twice!r}; make the cell names unique"
-            )
     every = [name for cells in own.values() for name in cells.obs_names.astype(str)]
     names = pd.Index(list(dict.fromkeys(every)), dtype=object)
     types = column_of_cells("cell_type", cell_type, tables, cells=names)
@@ -90,18 +107,30 @@ def load(
     if batch is None:
         files = {modality: cells.obs[FILE] for modality, cells in own.items() if FILE in cells.obs}
         batches = file_of_each_cell(names, files)
+    elif without := (batches == "").sum():
+        warn(
+            f"batch: {without} of {len(names)} cells have no {batch!r}; they are in no batch, so they "
+            "are never held out with one, and scores of batches leave them out"
+        )
     columns = {name: column_of_cells("groups", name, tables, cells=names) for name in groups}
     measured = {}
     for modality in list(own):
         cells = own.pop(modality)  # so that no modality stays in memory longer than it is needed
         scale = values.get(modality, "counts") if isinstance(values, dict) else values
+        cells = without_absent(modality, cells, absent.get(modality, EMPTY), batches)
         measured[modality] = measurement(modality, cells, names, kind_of(modality, kinds), scale)
         del cells
-    return assembled(
+    left = names
+    if absent:
+        measured, left = without_empty(measured, absent, names)
+    dataset = assembled(
         measured,
-        cells=names,
-        cell_type=types,
-        batch=batches,
-        groups=columns,
+        cells=left,
+        cell_type=types[left],
+        batch=batches[left],
+        groups={name: column[left] for name, column in columns.items()},
         labels=None if cell_type is None else f"cell_type: column {cell_type!r}",
     )
+    if len(left) < len(names):
+        dataset.uns["dropped"] = {"absent from every modality": len(names) - len(left)}
+    return dataset

@@ -15,6 +15,10 @@ class Undefined(ValueError):
     """The arrays are valid, but the metric does not exist for them: its row has no value."""
 
 
+class NotApplicable(Undefined):
+    """No method can have this score on these data: its row is a dash."""
+
+
 def matched(*arrays: np.ndarray) -> list[np.ndarray]:
     """Return (cells, any) matrices of the same shape as float64, of at least two cells."""
     same_shape(*arrays)

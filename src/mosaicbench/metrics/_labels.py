@@ -6,7 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mosaicbench.metrics._checks import Matrix, Undefined, dense, finite, same_cells
+from mosaicbench.metrics._checks import (
+    Matrix,
+    NotApplicable,
+    Undefined,
+    dense,
+    finite,
+    same_cells,
+)
 
 # Genes of the two later phases of the cell cycle (Tirosh et al. 2016).
 GENES = {
@@ -39,7 +46,7 @@ def label_subset(latent: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np
     rows = known(labels)
     codes = codes_of(labels[rows])
     if codes.max() == 0:
-        raise Undefined("all labelled query cells are of one type")
+        raise NotApplicable("all labelled query cells are of one type")
     return latent[rows], codes
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mosaicbench.metrics._checks import Undefined, matched, same_cells
+from mosaicbench.metrics._checks import NotApplicable, Undefined, matched, same_cells
 from mosaicbench.metrics._labels import known
 
 CARDS = {
@@ -174,6 +174,8 @@ def types_matched(latent_a: np.ndarray, latent_b: np.ndarray, labels: np.ndarray
     a, b = matched(latent_a, latent_b)
     same_cells(a, labels)
     names, cells = np.unique(labels[known(labels)].astype(str), return_counts=True)
+    if len(names) < 2:
+        raise NotApplicable("all labelled query cells are of one type")
     names = names[cells >= FEWEST]
     if len(names) < 2:
         raise Undefined(f"fewer than two cell types have {FEWEST} query cells")

@@ -9,11 +9,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from mosaicbench.metrics._checks import Undefined
-
-
-class NoPartners(Undefined):
-    """No query cell was measured in both modalities."""
+from mosaicbench.metrics._checks import NotApplicable, Undefined
 
 
 @dataclass(frozen=True)
@@ -58,10 +54,10 @@ class MetricInputs:
 
 
 def without_partners(source: str, target: str) -> Callable[[], NoReturn]:
-    """Return a function that raises `NoPartners`, as the value of a need of two modalities."""
+    """Return a function that raises `NotApplicable`, as the value of a need of two modalities."""
 
     def refuse() -> NoReturn:
-        raise NoPartners(f"no query cell was measured in both {source} and {target}")
+        raise NotApplicable(f"no query cell was measured in both {source} and {target}")
 
     return refuse
 

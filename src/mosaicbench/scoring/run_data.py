@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mosaicbench.metrics._checks import dense
+from mosaicbench.metrics._checks import NotApplicable, dense
 from mosaicbench.scoring.metric_inputs import MetricInputs, matched_by_type, without_partners
 
 if TYPE_CHECKING:
@@ -135,6 +135,11 @@ class RunData:
         return bool(np.any(self.labels != ""))
 
     @cached_property
+    def has_one_type(self) -> bool:
+        """Whether all known types, of train and query cells, are the same: then none can be wrong."""
+        return len(set(self.labels).union(*self.train_labels.values()) - {""}) == 1
+
+    @cached_property
     def metric_inputs(self) -> list[MetricInputs]:
         """Inputs of the run, each source, each ordered pair, each direction of imputation."""
         every = [MetricInputs("run", "-", {}, self._of_run())]
@@ -207,9 +212,9 @@ class RunData:
         if source in self.private_factors:
             needs["private_factors"] = self.private_factors[source]
         if self.has_labels and source in self.predicted:
-            needs["predicted"] = self.predicted[source]
+            needs["predicted"] = partial(self._told, self.predicted[source])
         if self.has_labels and self.label_subset is not None:
-            by_k = _transferred(*self.label_subset, latent, ks=[LABEL_NEIGHBORS])
+            by_k = self._transferred(*self.label_subset, latent, ks=[LABEL_NEIGHBORS])
             needs["classified"] = by_k[LABEL_NEIGHBORS]
         return needs
 
@@ -234,7 +239,9 @@ class RunData:
             a, b = latent_a[in_source], latent_b[in_target]
             needs = {"latent_a": a, "latent_b": b}
             if self.has_labels:
-                by_k = _transferred(a, self.labels[both], b, ks=[PRIMARY], own=np.arange(len(b)))
+                by_k = self._transferred(
+                    a, self.labels[both], b, ks=[PRIMARY], own=np.arange(len(b))
+                )
                 needs["transferred_without_partner"] = by_k[PRIMARY]
             if len(both) == len(self.batches):
                 needs |= from_train
@@ -248,8 +255,8 @@ class RunData:
         if not self.has_labels or not np.any(self.train_labels.get(source, "") != ""):
             return {}
         sides = self.train_latents[source], self.train_labels[source], latent_b
-        by_k = _transferred(*sides, ks=NEIGHBORS)
-        by_cosine = _transferred(*sides, ks=[PRIMARY], cosine=True)
+        by_k = self._transferred(*sides, ks=NEIGHBORS)
+        by_cosine = self._transferred(*sides, ks=[PRIMARY], cosine=True)
         needs = {f"transferred_k{k}": labels for k, labels in by_k.items() if k != PRIMARY}
         return needs | {"transferred": by_k[PRIMARY], "transferred_cosine": by_cosine[PRIMARY]}
 
@@ -299,23 +306,32 @@ class RunData:
         normalization = self.normalizations[target]
         return MetricInputs(direction, normalization, needs, self._of_run(), names, rows[known])
 
+    def _told(self, types: np.ndarray) -> np.ndarray:
+        self._refuse_one_type()
+        return types
+
+    def _refuse_one_type(self) -> None:
+        if self.has_one_type:
+            raise NotApplicable("all labelled cells are of one type, so no type can be wrong")
+
+    def _transferred(
+        self,
+        reference: np.ndarray,
+        labels: np.ndarray,
+        latent: np.ndarray,
+        *,
+        ks: Sequence[int],
+        **options: object,
+    ) -> dict[int, Callable[[], np.ndarray]]:
+        @cache
+        def transferred() -> dict[int, np.ndarray]:
+            from mosaicbench.metrics._nearest import transfer_each  # compiles when it is imported
+
+            self._refuse_one_type()
+            return transfer_each(reference, labels, latent, ks=ks, **options)
+
+        return {k: lambda k=k: transferred()[k] for k in ks}
+
 
 def _at(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return values if len(rows) == values.shape[0] else values[rows]
-
-
-def _transferred(
-    reference: np.ndarray,
-    labels: np.ndarray,
-    latent: np.ndarray,
-    *,
-    ks: Sequence[int],
-    **options: object,
-) -> dict[int, Callable[[], np.ndarray]]:
-    @cache
-    def transferred() -> dict[int, np.ndarray]:
-        from mosaicbench.metrics._nearest import transfer_each  # compiles when it is imported
-
-        return transfer_each(reference, labels, latent, ks=ks, **options)
-
-    return {k: lambda k=k: transferred()[k] for k in ks}

@@ -26,8 +26,8 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.catalog import catalog
-from mosaicbench.metrics._checks import Undefined
-from mosaicbench.scoring.metric_inputs import MetricInputs, NoPartners
+from mosaicbench.metrics._checks import NotApplicable, Undefined
+from mosaicbench.scoring.metric_inputs import MetricInputs
 from mosaicbench.scoring.run_data import RunData
 
 SCORE_COLUMNS = ["metric", "direction", "normalization", "value"]
@@ -46,14 +46,15 @@ class Scores:
         A row per single feature, cell type or batch: FEATURE_COLUMNS.
     cells
         (metric, direction, normalization) -> (cells,) float32; the score is their mean without NaN.
-    without_partners
-        (metric, direction) of scores without a value, since no query cell has both modalities.
+    not_applicable
+        (metric, direction) of scores that these data cannot have: no query cell has both modalities,
+        or all are of one type.
     """
 
     scores: pd.DataFrame
     features: pd.DataFrame
     cells: dict[tuple[str, str, str], np.ndarray]
-    without_partners: frozenset[tuple[str, str]] = frozenset()
+    not_applicable: frozenset[tuple[str, str]] = frozenset()
 
 
 NOTHING = Scores(  # of a run that failed
@@ -66,12 +67,12 @@ NOTHING = Scores(  # of a run that failed
 def score(run_data: RunData, groups: Collection[str]) -> Scores:
     """Return every score of one run and seed, of the metrics of some groups."""
     metrics = [name for name, card in catalog.cards("metrics").items() if card["group"] in groups]
-    rows, without_partners = [], set()
+    rows, not_applicable = [], set()
     for inputs, metric in _suited(run_data, metrics):
         value, reason = _value(metric, inputs)
         rows.append((metric, inputs.direction, inputs.normalization, value))
-        if isinstance(reason, NoPartners):
-            without_partners.add((metric, inputs.direction))
+        if isinstance(reason, NotApplicable):
+            not_applicable.add((metric, inputs.direction))
     tables = [
         _table(metric, inputs, inputs.features, values)
         for inputs, metric, values in _defined(run_data, metrics, "by_feature")
@@ -90,7 +91,7 @@ def score(run_data: RunData, groups: Collection[str]) -> Scores:
         pd.DataFrame(rows, columns=SCORE_COLUMNS),
         pd.concat(tables or [NOTHING.features], ignore_index=True),
         cells,
-        frozenset(without_partners),
+        frozenset(not_applicable),
     )
 
 
@@ -102,7 +103,7 @@ def means(run_data: RunData, metrics: Collection[str]) -> dict[str, float]:
     values: dict[str, list[float]] = {}
     for inputs, metric in _suited(run_data, metrics):
         value, reason = _value(metric, inputs)
-        if not isinstance(reason, NoPartners):
+        if not isinstance(reason, NotApplicable):
             values.setdefault(metric, []).append(value)
     return {metric: float(np.mean(each)) for metric, each in values.items()}
 
@@ -152,7 +153,10 @@ def _parts(run_data: RunData, metrics: Collection[str], kind: str) -> Iterator[p
         of, names = labels, sorted(set(labels) - {""})
         if kind == "by_batch":
             of, names = batches, dict.fromkeys(batches)
-        needs = inputs.values(catalog.parameters("metrics", metric))
+        try:
+            needs = inputs.values(catalog.parameters("metrics", metric))
+        except NotApplicable:
+            continue
         values = {}
         for name in names:
             part = (of == name) & (labels != "")

@@ -42,6 +42,7 @@ REMEDY = "the control, the metric or the scoring is wrong, so read no score of t
 RATIO = re.compile(r"query values vary (\S+) times as much as train values")  # of audit.tsv
 # Ratios of the embedded and simulated sets: 0.78 to 1.23; of peaks fitted in sample: 0.09 to 0.66.
 LOW, HIGH = 2 / 3, 3 / 2
+FEWEST_QUERY = 50  # cells
 
 
 def sanity_checks(
@@ -190,7 +191,8 @@ def stopped_by_budget(scores: pd.DataFrame) -> Iterator[list]:
 
 def impossible_scores(scores: pd.DataFrame, run_metadata: RunMetadata) -> Iterator[list]:
     """Yield a finding per run and metric with a score outside its bounds, or without one."""
-    competing = run_metadata.competing(scores[scores["metric"] != "status"])
+    applies = (scores["metric"] != "status") & (scores["status"] != "not_applicable")
+    competing = run_metadata.competing(scores[applies])
     for (*names, metric), group in competing.groupby([*RUN, "metric"], sort=False):
         low, high = run_metadata.bounds(metric)
         values, seeds = group["value"].to_numpy(), group["seed"].to_numpy()
@@ -294,9 +296,9 @@ def different_scales(scores: pd.DataFrame, run_metadata: RunMetadata) -> Iterato
 
 
 def faults_of_splits(audits: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Return a row per modality of a split with a shift of scale from train to query, or a leak.
+    """Return a row per modality of a split with few query cells, a shift of scale to them, or a leak.
 
-    "scale": in at least one seed, query values vary less than `LOW` or more than `HIGH` times as
+    "few cells": in at least one seed, fewer than `FEWEST_QUERY` query cells. "scale": in at least one seed, query values vary less than `LOW` or more than `HIGH` times as
     much as train values. "leak": a transform was fitted on query cells, too.
 
     Parameters
@@ -310,10 +312,17 @@ def faults_of_splits(audits: Iterable[pd.DataFrame]) -> pd.DataFrame:
         Columns `CHECK_COLUMNS`; `run` is `EVERY_RUN`.
     """
     rows = []
-    whole = joined(list(audits), [*SPLIT, "seed", "modality", "role", "what"])
+    whole = joined(list(audits), [*SPLIT, "seed", "modality", "role", "what", "cells"])
     for (*split, modality), audit in whole.groupby([*SPLIT, "modality"], sort=False):
-        scale = audit[audit["role"] == "scale"].set_index("seed")["what"]
-        ratios = scale.str.extract(RATIO)[0].astype(float)
+        scale = audit[audit["role"] == "scale"].set_index("seed")
+        few = scale["cells"][scale["cells"] < FEWEST_QUERY]
+        if len(few):
+            message = (
+                f"the query has only {few.min()} cells of {modality}, fewer than {FEWEST_QUERY}, so "
+                "scores are mostly noise: use more cells, a larger query_fraction or more groups"
+            )
+            rows.append([*split, EVERY_RUN, "few cells", "all", _listed(few.index), message])
+        ratios = scale["what"].str.extract(RATIO)[0].astype(float)
         outside = ratios[(ratios < LOW) | (ratios > HIGH)]
         if len(outside):
             low, high = f"{outside.min():.2f}", f"{outside.max():.2f}"
