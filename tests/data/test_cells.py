@@ -127,8 +127,6 @@ def test_samples_are_not_lost_with_the_prefix_that_tells_them_apart(tmp_path):
     assert_paired(own_files.load(None, path=path, **advised(refused.value)), names)
     with pytest.raises(UserError, match="ignored_in_cell_names: .*'rna'.*put the sample in front"):
         own_files.load(None, path=path, ignored_in_cell_names=["prefix"])
-    with pytest.raises(UserError, match="ignored_in_cell_names: no 'suffix'; there are .*ending"):
-        own_files.load(None, path=path, ignored_in_cell_names=["suffix"])
 
 
 def test_numbered_cells_of_two_samples_are_not_taken_for_one(tmp_path):
@@ -314,6 +312,15 @@ def test_types_that_mean_unknown_are_named_with_the_key_that_says_so(tmp_path):
     followed, warned = prepared(tmp_path, options | advised(unknown))
     assert set(followed.obs["cell_type"]) == {"", "B", "B ", "T", "t"}
     assert not [text for text in warned if "unknown_labels" in text]
+
+
+@pytest.mark.parametrize("label", ["unknown", ""])
+def test_a_column_without_any_type_is_told_as_such(tmp_path, label):
+    options = stanza(tmp_path, {"type": [label] * N})
+    _, warned = prepared(tmp_path, options | ({"cell_type": "type"} if label else {}))
+    about = [text for text in warned if "types" in text]
+    assert len(about) == (1 if label else 0)
+    assert all(f"{N} cells" in text for text in about)
 
 
 @pytest.mark.parametrize(

@@ -118,9 +118,6 @@ def named_alike(
                     "give all files the same cell names"
                 )
             cells.obs_names = names
-    if unknown := sorted(set(ignored) - set(IGNORABLE)):
-        there = ", ".join(IGNORABLE)
-        raise UserError(f"ignored_in_cell_names: no {unknown[0]!r}; there are {there}")
     if not ignored:
         return shared
     spelled: dict[str, str] = {}

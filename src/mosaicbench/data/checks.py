@@ -29,14 +29,13 @@ NAME = re.compile(r"\w[\w.+ -]*")  # it is a group of a file, a part of "rna->ad
 LARGEST_LOGARITHM = 12  # rounded up: log1p of counts per ten thousand, or of a count
 # In so many cells with so many features each, the largest count cannot be so small.
 RICH, MANY = 500, 100
-ROWS = 10_000  # cells of a batch that are counted at once
 SAMPLE, FEATURES = 1000, 200  # cells and features per modality that the test for twins uses
 # Median, over features, of the best rank correlation with a feature of the other modality.
 SAME, SUSPICIOUS = 0.99, 0.9
 MOST = 0.5  # fraction of the cells above which "most" begins
 # Texts that say of a type that it is not known, in small letters.
-UNKNOWN = "nan,na,n/a,none,null,unknown,unassigned,not assigned,unlabelled,unlabeled,unclassified"
-UNKNOWN = {*UNKNOWN.split(","), "undefined", "undetermined", "?", "-"}
+UNKNOWN = "nan?|n/a|none|null|unknown|unassigned|not assigned|unlabell?ed|unclassified"
+UNKNOWN += "|undefined|undetermined|[?-]"
 NUMBER = re.compile(r"(?i)(?:(?:seurat_)?clusters?|c)?[\s_-]*\d+")
 FEWEST = 5  # cells of a type, of which a query of a fifth has one
 FEWEST_QUERY = 50  # cells
@@ -201,14 +200,11 @@ def _check_zeros(modality: str, cells: AnnData, batches: np.ndarray) -> None:
 def _check_features_of_batches(
     modality: str, cells: AnnData, batches: np.ndarray, names: list[str]
 ) -> None:
-    values, seen = _values(cells), []
-    for name in names:
-        rows = np.flatnonzero(batches == name)
-        parts = np.array_split(rows, 1 + len(rows) // ROWS)
-        seen.append(sum(values[part].getnnz(axis=0) for part in parts))
-    sizes = np.array([np.sum(batches == name) for name in names])[:, None]
-    elsewhere = (np.sum(seen, axis=0) - seen) / (sizes.sum() - sizes)
-    lost = (np.array(seen) == 0) & (elsewhere * sizes >= EXPECTED)
+    rows = [batches == name for name in names]
+    seen = np.array([_values(cells)[of_batch].getnnz(axis=0) for of_batch in rows])
+    sizes = np.sum(rows, axis=1)[:, None]
+    elsewhere = (seen.sum(axis=0) - seen) / (sizes.sum() - sizes)
+    lost = (seen == 0) & (elsewhere * sizes >= EXPECTED)
     features = cells.var_names[lost.any(axis=0)]
     if len(features) > (0 if cells.uns["kind"] == "adt" else FEW_GENES * cells.n_vars):
         where = np.array(names, dtype=object)[lost.any(axis=1)]
@@ -322,12 +318,13 @@ def _check_types(types: np.ndarray) -> None:
     """Warn of types that mean "unknown", are numbers, are spelled in two ways, few or only one."""
     cells = pd.Series(types[types != ""], dtype=object).value_counts().sort_index()
     plain = cells.index.str.split().str.join(" ").str.casefold()
-    if len(unknown := cells[plain.isin(UNKNOWN)]):
+    known = ~plain.str.fullmatch(UNKNOWN)
+    if len(unknown := cells[~known]):
         warn(
             f"cell types: {unknown.sum()} cells are of the types {_listed(unknown.index)}; if that "
             f"means no label, say unknown_labels: {json.dumps(list(unknown.index), ensure_ascii=False)}"
         )
-    cells, plain = cells[~plain.isin(UNKNOWN)], plain[~plain.isin(UNKNOWN)]
+    cells, plain = cells[known], plain[known]
     if len(twins := cells.index[plain.duplicated(keep=False)]):
         warn(
             f"cell types: {_listed(twins)} differ in case or blanks only, and count as different "

@@ -248,7 +248,7 @@ def _divide(
         labels = np.asarray(dataset.obs["cell_type"], dtype=object)
         having = {modality: mask & used for modality, mask in has.items()}
         in_query = _random_query(labels, having, query_fraction, rng)
-        too_few = in_query & ~np.isin(labels, [*labels[used & ~in_query], ""])
+        too_few = in_query & ~np.isin(labels, [*set(labels[used & ~in_query]), ""])
         in_query &= ~too_few
     else:
         check_options(_groups_held_out, split, "split")

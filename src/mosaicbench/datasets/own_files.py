@@ -43,7 +43,9 @@ def load(
     groups: Sequence[str] = (),
     values: Literal["counts", "lognorm"] | dict[str, Literal["counts", "lognorm"]] = "counts",
     kinds: dict[str, Literal["rna", "atac", "adt", "continuous"]] | None = None,
-    ignored_in_cell_names: Sequence[str] = (),
+    ignored_in_cell_names: Sequence[
+        Literal["case", "blanks", "separators", "ending", "prefix", "order"]
+    ] = (),
     same_order: bool = False,
     absent: dict[str, Literal["empty"] | list[Label]] | None = None,
 ) -> MuData:

@@ -135,11 +135,6 @@ class RunData:
         return bool(np.any(self.labels != ""))
 
     @cached_property
-    def has_one_type(self) -> bool:
-        """Whether all known types, of train and query cells, are the same: then none can be wrong."""
-        return len(set(self.labels).union(*self.train_labels.values()) - {""}) == 1
-
-    @cached_property
     def metric_inputs(self) -> list[MetricInputs]:
         """Inputs of the run, each source, each ordered pair, each direction of imputation."""
         every = [MetricInputs("run", "-", {}, self._of_run())]
@@ -311,7 +306,7 @@ class RunData:
         return types
 
     def _refuse_one_type(self) -> None:
-        if self.has_one_type:
+        if len(set(self.labels).union(*self.train_labels.values()) - {""}) == 1:
             raise NotApplicable("all labelled cells are of one type, so no type can be wrong")
 
     def _transferred(
