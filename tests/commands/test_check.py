@@ -51,7 +51,8 @@ def test_a_good_config_is_described_and_nothing_is_written(write, tmp_path, caps
     assert "mine: 2 cell types (obs column 'type'): B: 30; T: 30" in said
     assert "mine: batches (3): x: 20; y: 20; z: 20" in said
     assert "mine: scenario paired: 48 train cells, 12 query cells" in said
-    assert "warnings: 0" in said
+    assert "warnings: 1" in said
+    assert "mine: warning: cells: 60 can be drawn for the query" in said
     assert sorted(tmp_path.iterdir()) == before
 
 
