@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import gzip
+import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,110 +13,238 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from mosaicbench.data import read
-from mosaicbench.data.assemble import ANNOTATION, BLOCK, Measurement
-from mosaicbench.data.checks import warn
-from mosaicbench.errors import UserError
+from mosaicbench.data import orientation, peaks, read
+from mosaicbench.data.assemble import Measurement
+from mosaicbench.data.checks import MOST, warn
+from mosaicbench.data.own_features import annotation, no_features, without_others
+from mosaicbench.data.own_values import ROUNDED, with_values
+from mosaicbench.errors import UserError, nearest
+from mosaicbench.files._h5 import quiet_mudata
 from mosaicbench.files.dataset import VALUES
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 FILE = "__file__"  # a column of obs: the number of a cell's file in the list of its modality
+SOURCE = "__source__"  # a key of uns: the file and matrix that values were read from
+LEFT_OUT = "__left_out__"  # a key of uns: the number of features that are not in all files
 KINDS = {
     **dict.fromkeys(("rna", "gex"), "rna"),
     **dict.fromkeys(("atac", "peaks"), "atac"),
     **dict.fromkeys(("adt", "prot", "protein", "antibody"), "adt"),
     "continuous": "continuous",
 }
-REMEDIES = {  # what values should be -> what to do where they are not
-    "counts": 'put the raw counts into layers["counts"], or say values: lognorm if this is RNA '
-    "without counts",
-    "lognorm": "values: lognorm means non-negative fractional values, neither counts nor scaled "
-    "ones",
-    "continuous": "leave out cells with missing values, or fill the values in",
+# Modalities of an .h5mu that are no RNA, ATAC or proteins, in small letters.
+FOREIGN = {
+    "airr",
+    "tcr",
+    "bcr",
+    "vdj",
+    "hto",
+    "hashtag",
+    "hashtags",
+    "cmo",
+    "gdo",
+    "guides",
+    "crispr",
 }
-ALIASES = {
-    "chr": "chrom",
-    "seqnames": "chrom",
-    "chromStart": "start",
-    "chromEnd": "end",
-    "gene_id": "gene_ids",
-}
+TABLES = (".csv", ".tsv", ".txt")
+FORMATS = ".h5mu, .h5ad, 10x .h5, .zarr, .csv, .tsv or .txt (also .gz), or a Matrix Market folder"
 
 
 def read_modalities(
-    folder: Path, path: str | dict[str, str | list[str]], kinds: dict[str, str]
+    folder: Path,
+    path: str | dict[str, str | list[str]],
+    *,
+    kinds: dict[str, str],
+    modalities: dict[str, str],
+    values: str | dict[str, str],
+    layers: dict[str, str],
+    union: bool,
 ) -> tuple[dict[str, AnnData], pd.DataFrame]:
-    """Return modality -> cells, and the table of cells that belongs to no modality.
+    """Return modality -> cells with their values in ``X``, and the table of cells of no modality.
 
     Parameters
     ----------
     folder
         Folder that relative paths start from.
-    path, kinds
+    path, kinds, modalities, values, layers
         As of ``datasets.own_files.load``.
+    union
+        Whether peaks of several files are merged.
     """
-    shared_obs = pd.DataFrame()
     if isinstance(path, dict):
-        modalities = {
-            modality: _of_one_modality(folder, names, modality, kinds)
-            for modality, names in path.items()
-        }
-    elif (file := folder / path).suffix == ".h5mu":
-        whole = read.annotated(file)
-        modalities, shared_obs = dict(whole.mod), whole.obs
-    elif file.suffix == ".h5":
-        modalities = read.tenx_h5(file)
-    elif file.is_dir():
-        modalities = read.by_feature_type(read.mex_folder(file))
+        files, shared_obs = _one_each(folder, path, kinds, modalities), pd.DataFrame()
     else:
-        raise UserError(
-            f"path: {file} is neither an .h5mu, a 10x .h5 nor a Matrix Market folder; give other "
-            "files as {modality: file}"
-        )
-    if len(modalities) < 2:
+        files, shared_obs = _of_one_path(folder / path, path, kinds, modalities)
+    if len(files) < 2:
         raise UserError(
             "path: a benchmark needs at least two modalities, found "
-            f"{', '.join(modalities) or 'none'} in {path}"
+            f"{', '.join(files) or 'none'} in {path}; give the other's file, too: path: "
+            "{rna: FILE, adt: FILE}"
         )
-    return modalities, shared_obs
+    kind_of_each = {modality: kind_of(modality, kinds) for modality in files}
+    for modality, parts in files.items():
+        kind, scale = kind_of_each[modality], scale_of(modality, kind_of_each[modality], values)
+        for file in parts:
+            layer = layers.get(modality)
+            cells, source = with_values(
+                modality, parts[file], file, kind=kind, scale=scale, layer=layer
+            )
+            cells.uns[SOURCE], parts[file] = source, cells
+    orientation.turned(files, kind_of_each)
+    merging = {modality for modality, kind in kind_of_each.items() if kind == "atac" and union}
+    whole = {m: _whole(m, parts, merge=m in merging) for m, parts in files.items()}
+    return whole, shared_obs
 
 
-def _of_one_modality(
-    folder: Path, names: str | list[str], modality: str, kinds: dict[str, str]
-) -> AnnData:
-    if isinstance(names, str):
-        return _of_one_file(folder / names, modality, kinds)
-    return _of_batches(
-        modality, {name: _of_one_file(folder / name, modality, kinds) for name in names}
-    )
-
-
-def _of_one_file(file: Path, modality: str, kinds: dict[str, str]) -> AnnData:
-    name = file.name.removesuffix(".gz")
-    if name.endswith(".csv"):
-        return read.csv_counts(file)
-    if name.endswith(".h5ad"):
-        return read.annotated(file)
-    if not file.is_dir() and not name.endswith(".h5"):
+def _of_one_path(
+    file: Path, name: str, kinds: dict[str, str], modalities: dict[str, str]
+) -> tuple[dict[str, dict[str, AnnData]], pd.DataFrame]:
+    """Return modality -> {file: its cells} of a file with all modalities, and its table of cells."""
+    if file.name.lower().removesuffix(".gz").endswith(TABLES):
         raise UserError(
-            "path: a file per modality must be .h5ad, 10x .h5, .csv or a Matrix Market folder, "
-            f"found {file.name}"
+            f"path: {name} has one modality; give a file for each: {{rna: {name}, adt: FILE}}"
         )
-    parts = read.by_feature_type(read.mex_folder(file)) if file.is_dir() else read.tenx_h5(file)
+    parts, shared_obs = _parts(file)
+    if modalities:
+        chosen = {ours: _part(theirs, parts, name, ours) for ours, theirs in modalities.items()}
+    else:
+        chosen = {part: cells for part, cells in parts.items() if not _foreign(part, cells, kinds)}
+        _warn_of_rest(name, {part: parts[part] for part in parts if part not in chosen})
+    if "rna" in chosen and len(parts) == 1 and not modalities:
+        raise UserError(
+            f"path: {name} has one modality, as neither a column feature_types of var nor a table of "
+            f"proteins in obsm says more; give a file for each: {{rna: {name}, adt: FILE}}"
+        )
+    within = file.name.lower().removesuffix(".gz").endswith(".h5mu")
+    called = {modalities.get(m, m): m for m in chosen}
+    return {
+        ours: {f"{name}, {theirs}" if within else name: chosen[ours]}
+        for theirs, ours in called.items()
+    }, shared_obs
+
+
+def _one_each(
+    folder: Path,
+    path: dict[str, str | list[str]],
+    kinds: dict[str, str],
+    modalities: dict[str, str],
+) -> dict[str, dict[str, AnnData]]:
+    """Return modality -> {file: its cells}, and warn of what the files hold besides."""
+    found: dict[str, dict[str, AnnData]] = {}
+    rest: dict[str, dict[str, AnnData]] = {}
+    for modality, names in path.items():
+        kind_of(modality, kinds)
+        found[modality] = {}
+        for name in [names] if isinstance(names, str) else names:
+            parts, _ = _parts(folder / name)
+            if modality in modalities:
+                part = modalities[modality]
+            else:
+                part = _of_kind(parts, modality, kinds, name)
+            found[modality][name] = _part(part, parts, name, modality)
+            unread = rest.setdefault(name, dict(parts))
+            unread.pop(part, None)
+    for name, parts in rest.items():
+        _warn_of_rest(name, parts)
+    return found
+
+
+def _part(part: str, parts: dict[str, AnnData], name: str, modality: str) -> AnnData:
+    if part not in parts:
+        raise UserError(f"modalities.{modality}: {name} has no {part!r}{nearest(part, parts)}")
+    return parts[part]
+
+
+def _of_kind(parts: dict[str, AnnData], modality: str, kinds: dict[str, str], name: str) -> str:
+    """Return the part of a file that a modality means: of its name, the only one, or of its kind."""
+    if modality in parts or len(parts) == 1:
+        return modality if modality in parts else next(iter(parts))
     kind = kind_of(modality, kinds)
-    if kind not in parts and len(parts) > 1:
+    fitting = [part for part in parts if KINDS.get(part.lower()) == kind]
+    if len(fitting) != 1:
         raise UserError(
-            f"path: {file} has {', '.join(parts)}, but nothing of the kind {kind!r} for modality "
-            f"{modality!r}"
+            f"path: {name} has {', '.join(parts)}, but nothing of the kind {kind!r} alone for modality "
+            f"{modality!r}; choose one by modalities: {{{modality}: NAME}}"
         )
-    return parts.get(kind, next(iter(parts.values())))
+    return fitting[0]
 
 
-def _of_batches(modality: str, parts: dict[str, AnnData]) -> AnnData:
+def _foreign(part: str, cells: AnnData, kinds: dict[str, str]) -> bool:
+    """Return whether a part of a file is no modality here: empty, or of hashtags, guides, receptors."""
+    if part in kinds or part.lower() in KINDS:
+        return cells.n_vars == 0
+    if part.lower() in FOREIGN or part in read.OTHER_TYPES or cells.n_vars == 0:
+        return True
+    return bool((no_features(pd.Index(cells.var_names.astype(str))) != "").all())
+
+
+def _warn_of_rest(name: str, rest: dict[str, AnnData]) -> None:
+    counted = ", ".join(f"{cells.n_vars:,} features of {part}" for part, cells in rest.items())
+    if counted:
+        warn(
+            f"path: {name}: {counted} are left out; modalities: {{OUR NAME: {next(iter(rest))}}} reads "
+            "such a part, with a kind for it in kinds"
+        )
+
+
+def _parts(file: Path) -> tuple[dict[str, AnnData], pd.DataFrame]:
+    """Return what a file or folder holds, by modality, and a MuData's own table of cells."""
+    name = file.name.lower()
+    if name.endswith((".h5ad.gz", ".h5mu.gz", ".h5.gz")):
+        return read.opened(file, _unpacked)
+    if name.endswith((".h5mu", ".zarr", ".h5ad")):
+        whole = read.opened(file, _zarr) if name.endswith(".zarr") else read.annotated(file)
+        if hasattr(whole, "mod"):
+            return dict(whole.mod), whole.obs
+        parts = read.by_feature_type(whole)
+        return parts | _proteins_of_obsm(file, whole, parts), pd.DataFrame()
+    if name.removesuffix(".gz").endswith(TABLES):
+        return {"rna": read.table_of_counts(file)}, pd.DataFrame()
+    if name.endswith(".h5"):
+        return read.by_feature_type(read.tenx(file)), pd.DataFrame()
+    if not file.is_dir():
+        raise UserError(f"path: {file} is neither {FORMATS}; save the counts as one of these")
+    return read.by_feature_type(read.mex_folder(file)), pd.DataFrame()
+
+
+def _unpacked(file: Path) -> tuple[dict[str, AnnData], pd.DataFrame]:
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder, file.stem)
+        with gzip.open(file) as packed, plain.open("wb") as whole:
+            shutil.copyfileobj(packed, whole)
+        return _parts(plain)
+
+
+def _zarr(folder: Path) -> object:
+    import anndata
+    import mudata
+
+    with quiet_mudata():
+        return mudata.read_zarr(folder) if (folder / "mod").is_dir() else anndata.read_zarr(folder)
+
+
+def _proteins_of_obsm(file: Path, whole: AnnData, parts: dict[str, AnnData]) -> dict[str, AnnData]:
+    """Return the table of proteins that totalVI's users keep in ``obsm``, as a modality."""
+    from anndata import AnnData
+
+    for key, table in whole.obsm.items():
+        if "adt" not in parts and "protein" in key.lower() and isinstance(table, pd.DataFrame):
+            warn(
+                f"path: {file.name}: obsm[{key!r}], {table.shape[1]} columns, is read as modality 'adt'"
+            )
+            names = pd.DataFrame(index=table.columns.astype(str))
+            return {"adt": AnnData(sparse.csr_matrix(table), obs=whole.obs, var=names)}
+    return {}
+
+
+def _whole(modality: str, parts: dict[str, AnnData], *, merge: bool) -> AnnData:
+    """Return the cells of all files of a modality, with their common features or merged peaks."""
     import anndata
 
+    if len(parts) == 1:
+        return next(iter(parts.values()))
     file_of: dict[str, str] = {}
     for number, (name, part) in enumerate(parts.items(), start=1):
         part.var_names_make_unique()
@@ -126,17 +257,25 @@ def _of_batches(modality: str, parts: dict[str, AnnData]) -> AnnData:
                     "example with the sample in front"
                 )
             file_of[cell] = name
+    sources = " and ".join(part.uns[SOURCE] for part in parts.values())
+    fewest = min(part.n_vars for part in parts.values())
+    every = set().union(*(part.var_names for part in parts.values()))
+    parts = peaks.merged(modality, parts) if merge else parts
     whole = anndata.concat(list(parts.values()), join="inner", merge="same")
+    hint = "; peaks: union merges overlapping peaks" if not merge else ""
     if whole.n_vars == 0:
         raise UserError(
             f"path: the files of modality {modality!r} have no feature in common: "
-            f"{', '.join(parts)}"
+            f"{', '.join(parts)}{hint}"
         )
-    if lost := len(set().union(*(part.var_names for part in parts.values()))) - whole.n_vars:
+    lost = 0 if merge else len(every) - whole.n_vars
+    if lost:
+        few = f", so less than half of them is kept{hint}" if whole.n_vars < MOST * fewest else ""
         warn(
             f"modality {modality!r}: {lost} features are not in all of its {len(parts)} files and "
-            "are left out"
+            f"are left out{few}"
         )
+    whole.uns |= {SOURCE: sources, LEFT_OUT: lost}
     return whole
 
 
@@ -224,94 +363,61 @@ def kind_of(modality: str, kinds: dict[str, str]) -> str:
     return kind
 
 
-def measurement(
-    modality: str, cells: AnnData, names: pd.Index, kind: str, scale: str
-) -> Measurement:
-    """Return a modality's values in the order of `names`, of all cells; `scale`: what they are."""
+def scale_of(modality: str, kind: str, values: str | dict[str, str]) -> str:
+    """Return what the values of a modality are, by the key `values`."""
+    scale = values.get(modality, "counts") if isinstance(values, dict) else values
     if kind == "continuous":
-        scale = kind
-    elif scale == "lognorm" and kind != "rna":
+        return kind
+    if scale == "lognorm" and kind != "rna":
         raise UserError(
             f"values: lognorm is possible for RNA only, but modality {modality!r} is of kind "
             f'{kind!r}; give its counts, and say values: {{the RNA modality: "lognorm"}}'
         )
-    matrix, table = _matrix_of(modality, cells, scale)
+    return scale
+
+
+def measurement(
+    modality: str,
+    cells: AnnData,
+    names: pd.Index,
+    kind: str,
+    scale: str,
+    features: dict[str, list[str]],
+) -> Measurement:
+    """Return a modality's values in the order of `names`, of all cells, without what is no feature.
+
+    Parameters
+    ----------
+    modality, kind, scale
+        Its name, and what its values are.
+    cells
+        As of :func:`read_modalities`.
+    names
+        (cells,) of all modalities.
+    features
+        "drop" and "keep" -> names or patterns.
+    """
+    source, lost = cells.uns[SOURCE], cells.uns.get(LEFT_OUT, 0)
+    cells, left_out = without_others(modality, cells, kind, features)
+    if lost:
+        left_out["not in all files"] = lost
+    matrix, table = cells.X, cells.var
     if again := table.index.duplicated().sum():
         warn(
             f"modality {modality!r}: {again} feature names occur again; they get an ending, '-1' "
             "and so on"
         )
-    if kind == "adt":
-        matrix, table = _without_total(modality, matrix, table)
     rows = cells.obs_names.get_indexer(names)
     in_it, rows = names[rows >= 0], rows[rows >= 0]
     if np.any(np.diff(rows) != 1):
         matrix = matrix[rows]
-    measured = None if len(in_it) == len(names) else in_it
-    return Measurement(matrix, table.index, kind, scale, _annotation(table), measured)
-
-
-def _matrix_of(modality: str, cells: AnnData, scale: str) -> tuple[sparse.csr_matrix, pd.DataFrame]:
-    places = {f'layers["{scale}"]': (cells.layers.get(scale), cells.var), "X": (cells.X, cells.var)}
-    if cells.raw is not None:
-        places["raw.X"] = (cells.raw.X, cells.raw.var)
-    faults = []
-    for place, (matrix, table) in places.items():
-        if matrix is None:
-            continue
-        values = sparse.csr_matrix(matrix)
-        if not (fault := _fault(scale, values)):
-            return values, table
-        faults.append(f"{place}: {fault}")
-    what = "continuous values" if scale == "continuous" else scale
-    raise UserError(
-        f"values: modality {modality!r} holds no {what} (looked at "
-        f"{', '.join(faults) or 'no matrix at all'}); {REMEDIES[scale]}"
+    return Measurement(
+        matrix,
+        table.index,
+        kind,
+        "counts" if scale == ROUNDED else scale,
+        annotation(table),
+        None if len(in_it) == len(names) else in_it,
+        source=source,
+        features_left_out=left_out,
     )
-
-
-def _fault(scale: str, matrix: sparse.csr_matrix) -> str:
-    """Return why a matrix is not what `scale` says, "" if it is; block by block to save memory."""
-    fractional = False
-    for first in range(0, matrix.nnz, BLOCK):
-        x = matrix.data[first : first + BLOCK]
-        if not np.all(np.isfinite(x)):
-            return "NaN or infinite values"
-        if scale != "continuous" and np.any(x < 0):
-            return "negative values"
-        fractional |= bool(np.any(x != np.round(x)))
-        if scale == "counts" and fractional:
-            return "fractional values"
-    return "whole numbers only" if scale == "lognorm" and not fractional else ""
-
-
-def _without_total(
-    modality: str, matrix: sparse.csr_matrix, table: pd.DataFrame
-) -> tuple[sparse.csr_matrix, pd.DataFrame]:
-    is_total = table.index.astype(str).str.lower() == "total"
-    if is_total.sum() != 1 or len(table) < 3:
-        return matrix, table
-    others = matrix[:, ~is_total]
-    if not np.array_equal(others.sum(axis=1).A1, matrix[:, is_total].toarray()[:, 0]):
-        return matrix, table
-    warn(
-        f"modality {modality!r}: the feature 'total' is the sum of the others in every cell; it is "
-        "dropped"
-    )
-    return others, table[~is_total]
-
-
-def _annotation(var: pd.DataFrame) -> pd.DataFrame:
-    ours = {theirs: name for theirs, name in ALIASES.items() if name not in var}
-    table = var.rename(columns=ours)
-    if "chrom" not in table and "interval" in table:
-        table = read.with_coordinates(table, table["interval"])
-    table = table[[column for column in ANNOTATION if column in table]].copy()
-    for column in table:
-        if column in ("start", "end"):
-            numbers = pd.to_numeric(table[column], errors="coerce")
-            table[column] = numbers.fillna(-1).astype(np.int64)
-        else:
-            texts = table[column].astype(object)
-            table[column] = texts.where(texts.notna(), "").astype(str)
-    return table

@@ -1,0 +1,217 @@
+"""Which features of own cells are measurements: hashtags, guides, totals and the like are left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mosaicbench.data import read
+from mosaicbench.data.antibodies import is_isotype
+from mosaicbench.data.assemble import ANNOTATION, Measurement
+from mosaicbench.data.checks import MOST, warn
+from mosaicbench.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+NO_FEATURES = {  # what is no gene and no protein -> its names
+    "hashtags": r"(?i)hash[\W_]?tag|(?<![a-z])(hash|hto)(?![a-z])|(?<![a-z])cmo[\W_]*\d|sample[\W_]?tag",
+    "guides": r"^sg(RNA|[\dA-Z_-])|(?i:grna|non[\W_]?targeting)",
+    "unmapped reads": r"(?i)^_*(un(mapped|assigned|aligned)|no_(match|feature)|ambiguous|bad_struct)",
+    "totals and quality columns": r"(?i)^(n_?(counts?|genes?|features?|umis?|reads?)([\W_].*)?"
+    r"|total([\W_](counts?|reads?|umis?|genes?)([\W_].*)?)?|(pct|percent|log1p)[\W_].+"
+    r"|doublet[\W_]?scores?|(s|g2m)[._]score|seurat[\W_]clusters|leiden|louvain)$",
+}
+GENOME = r"^(GRC[a-z]\d+|hg\d+|mm\d+|rn\d+)_+(?=\w)"  # as in GRCh38_CD4, mm10___Cd4
+DROP = "features.drop"  # the key as a reason
+LEAST_EQUAL = 10  # cells with a feature; equal columns of fewer may be chance
+ALIASES = {
+    "chr": "chrom",
+    "seqnames": "chrom",
+    "chromStart": "start",
+    "chromEnd": "end",
+    "gene_id": "gene_ids",
+}
+
+
+def no_features(names: pd.Index) -> pd.Series:
+    """Return for each name what it is called like: "hashtags" and so on, or ""."""
+    found = pd.Series("", index=names, dtype=object)
+    for reason, pattern in NO_FEATURES.items():
+        found[[bool(re.search(pattern, name)) for name in names]] = reason
+    return found
+
+
+def without_others(
+    modality: str, cells: AnnData, kind: str, asked: dict[str, Sequence[str]]
+) -> tuple[AnnData, dict[str, int]]:
+    """Return the cells with features that are measurements, and reason -> number left out.
+
+    Parameters
+    ----------
+    modality, kind
+        Its name and kind.
+    cells
+        Cells x features, of one genome or of several.
+    asked
+        "drop" and "keep" -> names or patterns with "*" of features that are left out, or stay.
+
+    Raises
+    ------
+    UserError
+        When a name or pattern fits no feature, or no feature is left.
+    """
+    names = pd.Index(cells.var_names.astype(str))
+    reasons = pd.Series("", index=names, dtype=object)
+    if kind in ("rna", "adt"):
+        reasons = no_features(names)
+    reasons[_named(modality, "keep", asked, names)] = ""
+    reasons[_named(modality, "drop", asked, names)] = DROP
+    out = reasons[reasons != ""]
+    left_out = out.value_counts(sort=False).to_dict()
+    if len(names) and not (reasons == "").any():
+        why = ", ".join(f"{number} {reason}" for reason, number in left_out.items())
+        raise UserError(
+            f"features: nothing is left of modality {modality!r} ({why}: {_some(names)}); give the file "
+            f"of its proteins or genes, leave the modality out, or keep some by features: "
+            f"{{{modality}: {{keep: [NAME]}}}}"
+        )
+    by_name = out[out != DROP]
+    for reason, of_reason in by_name.groupby(by_name, sort=False):
+        warn(
+            f"modality {modality!r}: {len(of_reason)} {reason} are left out ({_some(of_reason.index)}); "
+            f"features: {{{modality}: {{keep: [NAME]}}}} keeps a feature that is measured"
+        )
+    if left_out:
+        cells = cells[:, (reasons == "").to_numpy()].copy()
+    if kind == "adt":
+        _warn_of_isotypes(modality, cells.var_names)
+    return (_without_genome(modality, cells) if kind == "rna" else cells), left_out
+
+
+def _named(modality: str, key: str, asked: dict[str, Sequence[str]], names: pd.Index) -> np.ndarray:
+    """Return a mask of the names that the stanza names under "drop" or "keep"."""
+    chosen = np.zeros(len(names), dtype=bool)
+    for pattern in map(str, asked.get(key, ())):
+        fits = names == pattern
+        if not fits.any():
+            fits = np.array([fnmatchcase(name, pattern) for name in names], dtype=bool)
+        if not fits.any():
+            raise UserError(
+                f"features.{modality}.{key}: no feature is called {pattern!r}"
+                f"{nearest(pattern, names) if len(names) <= 60 else ''}"
+            )
+        chosen |= fits
+    return chosen
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(map(str, names[:5])) + (", …" if len(names) > 5 else "")
+
+
+def _warn_of_isotypes(modality: str, names: pd.Index) -> None:
+    controls = [name for name in names if is_isotype(name)]
+    if controls:
+        listed = ", ".join(controls)
+        warn(
+            f"modality {modality!r}: {len(controls)} isotype controls ({listed}) bind no target and are "
+            f"imputed and scored like proteins; features: {{{modality}: {{drop: [{listed}]}}}} leaves "
+            "them out"
+        )
+
+
+def _without_genome(modality: str, cells: AnnData) -> AnnData:
+    """Return genes called without their genome, where their names stay unique."""
+    names = pd.Index(cells.var_names.astype(str))
+    genomes = names.str.extract(GENOME, expand=False)
+    counts = pd.Series(genomes).value_counts()
+    if counts.sum() <= MOST * len(names):
+        return cells
+    bare_names = names.str.replace(GENOME, "", regex=True)
+    unique = ~bare_names.duplicated(keep=False) | (len(counts) == 1)
+    listed = ", ".join(f"{genome} ({number})" for genome, number in counts.items())
+    if len(counts) == 1:
+        warn(f"modality {modality!r}: the genome before its gene names, {listed}, is taken off")
+    else:
+        other = counts.index[-1]
+        warn(
+            f"modality {modality!r}: genes of {len(counts)} genomes, {listed}, so cells of several "
+            f"species may be mixed; names lose their genome where they stay unique; features: "
+            f"{{{modality}: {{drop: ['{other}_*']}}}} leaves the genes of one out, and its cells are "
+            "best taken out of all files"
+        )
+    cells.var_names = np.where(unique, bare_names, names)
+    if "gene_ids" in cells.var:
+        ids = cells.var["gene_ids"].astype(str)
+        cells.var["gene_ids"] = ids.str.replace(GENOME, "", regex=True)
+    return cells
+
+
+def refuse_shared(measured: dict[str, Measurement], names: pd.Index) -> None:
+    """Refuse a modality with features of another in it, found by equal columns, however shallow.
+
+    Parameters
+    ----------
+    measured
+        modality -> its measurement, rows in the order of `names` as far as they are in it.
+    names
+        (cells,) of all modalities.
+    """
+    for (first, one), (second, other) in combinations(measured.items(), 2):
+        if "atac" in (one.kind, other.kind):
+            continue
+        cells = [names if part.cells is None else part.cells for part in (one, other)]
+        both = cells[0].intersection(cells[1], sort=False)
+        parts = []
+        for part, index in zip((one, other), cells, strict=True):
+            rows = part.values
+            parts.append(rows if len(both) == len(index) else rows[index.get_indexer(both)])
+        weights = np.random.default_rng(0).random(len(both), dtype=np.float32)
+        sums = [part.T @ weights for part in parts]
+        _, *places = np.intersect1d(*sums, return_indices=True)
+        equal = []
+        for left, right in zip(*places, strict=True):
+            columns = parts[0][:, [left]].toarray(), parts[1][:, [right]].toarray()
+            if np.count_nonzero(columns[0]) >= LEAST_EQUAL and np.array_equal(*columns):
+                equal.append((left, right))
+        if equal:
+            _refuse_equal({first: one, second: other}, np.array(equal))
+
+
+def _refuse_equal(pair: dict[str, Measurement], equal: np.ndarray) -> None:
+    shares = [len(equal) / len(part.features) for part in pair.values()]
+    if min(shares) > MOST:  # the same file twice, which has a check of its own
+        return
+    side = int(shares[1] < shares[0])  # the modality that has more besides
+    modality, part = list(pair.items())[side]
+    other = list(pair)[1 - side]
+    called = [str(part.features[place]) for place in equal[:, side]]
+    listed = ", ".join(f"'{name}'" for name in called)
+    raise UserError(
+        f"path: modality {modality!r} ({part.source}) holds {len(called)} features of {other!r}, equal "
+        f"in every cell: {_some(called)}; take them out of its file, or say features: "
+        f"{{{modality}: {{drop: [{listed}]}}}}"
+    )
+
+
+def annotation(var: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns of ``var`` that a dataset keeps, under their names here."""
+    ours = {theirs: name for theirs, name in ALIASES.items() if name not in var}
+    table = var.rename(columns=ours)
+    if "chrom" not in table and "interval" in table:
+        table = read.with_coordinates(table, table["interval"])
+    table = table[[column for column in ANNOTATION if column in table]].copy()
+    for column in table:
+        if column in ("start", "end"):
+            numbers = pd.to_numeric(table[column], errors="coerce")
+            table[column] = numbers.fillna(-1).astype(np.int64)
+        else:
+            texts = table[column].astype(object)
+            table[column] = texts.where(texts.notna(), "").astype(str)
+    return table

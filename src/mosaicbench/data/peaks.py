@@ -1,0 +1,77 @@
+"""Peaks of several files as one set: overlapping intervals become one, with the sum of their counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from mosaicbench.data.checks import warn
+from mosaicbench.data.own_features import annotation
+from mosaicbench.data.read import coordinates
+from mosaicbench.errors import UserError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+def merged(modality: str, parts: dict[str, AnnData]) -> dict[str, AnnData]:
+    """Return file -> its cells with the merged peaks of all files, and warn of how many merged.
+
+    Parameters
+    ----------
+    modality
+        Its name, for messages.
+    parts
+        File -> cells x peaks; places are in ``var`` or in the names ("chr1:10-20", half-open).
+
+    Raises
+    ------
+    UserError
+        When the place of a peak is unknown.
+    """
+    import bioframe
+    from anndata import AnnData
+
+    peaks = pd.concat([_places(cells, file) for file, cells in parts.items()], ignore_index=True)
+    bare = peaks.assign(chrom=peaks["chrom"].str.removeprefix("chr"))
+    clusters = bioframe.cluster(bare, min_dist=None)
+    peaks["peak"] = np.unique(clusters["cluster"], return_inverse=True)[1]
+    by_peak = peaks.groupby("peak", sort=True)
+    table = by_peak.agg(chrom=("chrom", "first"), start=("start", "min"), end=("end", "max"))
+    names = table["chrom"] + ":" + table["start"].astype(str) + "-" + table["end"].astype(str)
+    table = table.set_axis(names.to_numpy())
+    shared = by_peak["file"].transform("nunique") > 1
+    found = {}
+    for file, cells in parts.items():
+        columns = peaks["peak"][peaks["file"] == file].to_numpy()
+        ones = np.ones(len(columns), dtype=np.float32)
+        of_peak = sparse.csr_matrix(
+            (ones, (np.arange(len(columns)), columns)), (len(columns), len(table))
+        )
+        found[file] = AnnData(sparse.csr_matrix(cells.X @ of_peak), obs=cells.obs, var=table)
+    counted = ", ".join(
+        f"{int(shared[peaks['file'] == file].sum()):,} of {cells.n_vars:,} of {file}"
+        for file, cells in parts.items()
+    )
+    warn(
+        f"modality {modality!r}: the peaks of {len(parts)} files become {len(table):,} merged peaks, as "
+        f"peaks: union asks; {counted} overlap with those of another file"
+    )
+    return found
+
+
+def _places(cells: AnnData, file: str) -> pd.DataFrame:
+    table = annotation(cells.var)
+    if not {"chrom", "start", "end"} <= set(table):
+        table = coordinates(cells.var_names)
+    table = table[["chrom", "start", "end"]].reset_index(drop=True)
+    unknown = ((table["chrom"] == "") | (table["start"] < 0)).to_numpy()
+    if unknown.any():
+        raise UserError(
+            f"peaks: union needs the place of each peak, but {file} does not say that of "
+            f"{cells.var_names[unknown][0]!r}; name peaks chr1:10-20, or give chrom, start and end in var"
+        )
+    return table.assign(file=file)
