@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +12,7 @@ import pandas as pd
 
 from mosaicbench.data import read
 from mosaicbench.data.antibodies import is_isotype
-from mosaicbench.data.assemble import ANNOTATION, Measurement
+from mosaicbench.data.assemble import ANNOTATION
 from mosaicbench.data.checks import MOST, warn
 from mosaicbench.errors import UserError, nearest
 
@@ -30,7 +29,6 @@ NO_FEATURES = {  # what is no gene and no protein -> its names
 }
 GENOME = r"^(GRC[a-z]\d+|hg\d+|mm\d+|rn\d+)_+(?=\w)"  # as in GRCh38_CD4, mm10___Cd4
 DROP = "features.drop"  # the key as a reason
-LEAST_EQUAL = 10  # cells with a feature; equal columns of fewer may be chance
 ALIASES = {
     "chr": "chrom",
     "seqnames": "chrom",
@@ -40,12 +38,9 @@ ALIASES = {
 }
 
 
-def no_features(names: pd.Index) -> pd.Series:
-    """Return for each name what it is called like: "hashtags" and so on, or ""."""
-    found = pd.Series("", index=names, dtype=object)
-    for reason, pattern in NO_FEATURES.items():
-        found[[bool(re.search(pattern, name)) for name in names]] = reason
-    return found
+def no_feature(name: str) -> str:
+    """Return what a feature is called like that is no gene and no protein, such as "hashtags", or ""."""
+    return next((reason for reason, pattern in NO_FEATURES.items() if re.search(pattern, name)), "")
 
 
 def without_others(
@@ -70,7 +65,7 @@ def without_others(
     names = pd.Index(cells.var_names.astype(str))
     reasons = pd.Series("", index=names, dtype=object)
     if kind in ("rna", "adt"):
-        reasons = no_features(names)
+        reasons[:] = [no_feature(name) for name in names]
     reasons[_named(modality, "keep", asked, names)] = ""
     reasons[_named(modality, "drop", asked, names)] = DROP
     out = reasons[reasons != ""]
@@ -90,8 +85,12 @@ def without_others(
         )
     if left_out:
         cells = cells[:, (reasons == "").to_numpy()].copy()
-    if kind == "adt":
-        _warn_of_isotypes(modality, cells.var_names)
+    if kind == "adt" and (controls := [name for name in cells.var_names if is_isotype(name)]):
+        warn(
+            f"modality {modality!r}: {len(controls)} of its features are isotype controls, which bind no "
+            f"target and are scored like proteins; features: {{{modality}: {{drop: {controls}}}}} leaves "
+            "them out"
+        )
     return (_without_genome(modality, cells) if kind == "rna" else cells), left_out
 
 
@@ -113,17 +112,6 @@ def _named(modality: str, key: str, asked: dict[str, Sequence[str]], names: pd.I
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(map(str, names[:5])) + (", …" if len(names) > 5 else "")
-
-
-def _warn_of_isotypes(modality: str, names: pd.Index) -> None:
-    controls = [name for name in names if is_isotype(name)]
-    if controls:
-        listed = ", ".join(controls)
-        warn(
-            f"modality {modality!r}: {len(controls)} isotype controls ({listed}) bind no target and are "
-            f"imputed and scored like proteins; features: {{{modality}: {{drop: [{listed}]}}}} leaves "
-            "them out"
-        )
 
 
 def _without_genome(modality: str, cells: AnnData) -> AnnData:
@@ -151,53 +139,6 @@ def _without_genome(modality: str, cells: AnnData) -> AnnData:
         ids = cells.var["gene_ids"].astype(str)
         cells.var["gene_ids"] = ids.str.replace(GENOME, "", regex=True)
     return cells
-
-
-def refuse_shared(measured: dict[str, Measurement], names: pd.Index) -> None:
-    """Refuse a modality with features of another in it, found by equal columns, however shallow.
-
-    Parameters
-    ----------
-    measured
-        modality -> its measurement, rows in the order of `names` as far as they are in it.
-    names
-        (cells,) of all modalities.
-    """
-    for (first, one), (second, other) in combinations(measured.items(), 2):
-        if "atac" in (one.kind, other.kind):
-            continue
-        cells = [names if part.cells is None else part.cells for part in (one, other)]
-        both = cells[0].intersection(cells[1], sort=False)
-        parts = []
-        for part, index in zip((one, other), cells, strict=True):
-            rows = part.values
-            parts.append(rows if len(both) == len(index) else rows[index.get_indexer(both)])
-        weights = np.random.default_rng(0).random(len(both), dtype=np.float32)
-        sums = [part.T @ weights for part in parts]
-        _, *places = np.intersect1d(*sums, return_indices=True)
-        equal = []
-        for left, right in zip(*places, strict=True):
-            columns = parts[0][:, [left]].toarray(), parts[1][:, [right]].toarray()
-            if np.count_nonzero(columns[0]) >= LEAST_EQUAL and np.array_equal(*columns):
-                equal.append((left, right))
-        if equal:
-            _refuse_equal({first: one, second: other}, np.array(equal))
-
-
-def _refuse_equal(pair: dict[str, Measurement], equal: np.ndarray) -> None:
-    shares = [len(equal) / len(part.features) for part in pair.values()]
-    if min(shares) > MOST:  # the same file twice, which has a check of its own
-        return
-    side = int(shares[1] < shares[0])  # the modality that has more besides
-    modality, part = list(pair.items())[side]
-    other = list(pair)[1 - side]
-    called = [str(part.features[place]) for place in equal[:, side]]
-    listed = ", ".join(f"'{name}'" for name in called)
-    raise UserError(
-        f"path: modality {modality!r} ({part.source}) holds {len(called)} features of {other!r}, equal "
-        f"in every cell: {_some(called)}; take them out of its file, or say features: "
-        f"{{{modality}: {{drop: [{listed}]}}}}"
-    )
 
 
 def annotation(var: pd.DataFrame) -> pd.DataFrame:

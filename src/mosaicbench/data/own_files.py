@@ -16,7 +16,7 @@ from scipy import sparse
 from mosaicbench.data import orientation, peaks, read
 from mosaicbench.data.assemble import Measurement
 from mosaicbench.data.checks import MOST, warn
-from mosaicbench.data.own_features import annotation, no_features, without_others
+from mosaicbench.data.own_features import annotation, no_feature, without_others
 from mosaicbench.data.own_values import ROUNDED, with_values
 from mosaicbench.errors import UserError, nearest
 from mosaicbench.files._h5 import quiet_mudata
@@ -28,12 +28,6 @@ if TYPE_CHECKING:
 FILE = "__file__"  # a column of obs: the number of a cell's file in the list of its modality
 SOURCE = "__source__"  # a key of uns: the file and matrix that values were read from
 LEFT_OUT = "__left_out__"  # a key of uns: the number of features that are not in all files
-KINDS = {
-    **dict.fromkeys(("rna", "gex"), "rna"),
-    **dict.fromkeys(("atac", "peaks"), "atac"),
-    **dict.fromkeys(("adt", "prot", "protein", "antibody"), "adt"),
-    "continuous": "continuous",
-}
 # Modalities of an .h5mu that are no RNA, ATAC or proteins, in small letters.
 FOREIGN = {
     "airr",
@@ -49,6 +43,7 @@ FOREIGN = {
     "crispr",
 }
 TABLES = (".csv", ".tsv", ".txt")
+Files = dict[str, dict[str, "AnnData"]]  # modality -> file -> its cells
 FORMATS = ".h5mu, .h5ad, 10x .h5, .zarr, .csv, .tsv or .txt (also .gz), or a Matrix Market folder"
 
 
@@ -73,56 +68,44 @@ def read_modalities(
     union
         Whether peaks of several files are merged.
     """
-    if isinstance(path, dict):
-        files, shared_obs = _one_each(folder, path, kinds, modalities), pd.DataFrame()
-    else:
-        files, shared_obs = _of_one_path(folder / path, path, kinds, modalities)
+    read_parts = _one_each if isinstance(path, dict) else _of_one_file
+    files, shared_obs, unread = read_parts(folder, path, kinds, modalities)
     if len(files) < 2:
         raise UserError(
             "path: a benchmark needs at least two modalities, found "
-            f"{', '.join(files) or 'none'} in {path}; give the other's file, too: path: "
-            "{rna: FILE, adt: FILE}"
+            f"{', '.join(files) or 'none'} in {path}{unread and f' (not read: {unread})'}; give a file "
+            "for each, path: {rna: FILE, adt: FILE}, or one with both in its feature types"
         )
+    if unread:
+        warn(f"path: {unread} not read; modalities: {{OUR NAME: THEIR NAME}} chooses what is read")
     kind_of_each = {modality: kind_of(modality, kinds) for modality in files}
     for modality, parts in files.items():
-        kind, scale = kind_of_each[modality], scale_of(modality, kind_of_each[modality], values)
+        kind = kind_of_each[modality]
+        asked = {"scale": scale_of(modality, kind, values), "layer": layers.get(modality)}
         for file in parts:
-            layer = layers.get(modality)
-            cells, source = with_values(
-                modality, parts[file], file, kind=kind, scale=scale, layer=layer
-            )
+            cells, source = with_values(modality, parts[file], file, kind=kind, **asked)
             cells.uns[SOURCE], parts[file] = source, cells
     orientation.turned(files, kind_of_each)
-    merging = {modality for modality, kind in kind_of_each.items() if kind == "atac" and union}
-    whole = {m: _whole(m, parts, merge=m in merging) for m, parts in files.items()}
-    return whole, shared_obs
-
-
-def _of_one_path(
-    file: Path, name: str, kinds: dict[str, str], modalities: dict[str, str]
-) -> tuple[dict[str, dict[str, AnnData]], pd.DataFrame]:
-    """Return modality -> {file: its cells} of a file with all modalities, and its table of cells."""
-    if file.name.lower().removesuffix(".gz").endswith(TABLES):
-        raise UserError(
-            f"path: {name} has one modality; give a file for each: {{rna: {name}, adt: FILE}}"
-        )
-    parts, shared_obs = _parts(file)
-    if modalities:
-        chosen = {ours: _part(theirs, parts, name, ours) for ours, theirs in modalities.items()}
-    else:
-        chosen = {part: cells for part, cells in parts.items() if not _foreign(part, cells, kinds)}
-        _warn_of_rest(name, {part: parts[part] for part in parts if part not in chosen})
-    if "rna" in chosen and len(parts) == 1 and not modalities:
-        raise UserError(
-            f"path: {name} has one modality, as neither a column feature_types of var nor a table of "
-            f"proteins in obsm says more; give a file for each: {{rna: {name}, adt: FILE}}"
-        )
-    within = file.name.lower().removesuffix(".gz").endswith(".h5mu")
-    called = {modalities.get(m, m): m for m in chosen}
     return {
-        ours: {f"{name}, {theirs}" if within else name: chosen[ours]}
-        for theirs, ours in called.items()
+        modality: _whole(modality, parts, merge=union and kind_of_each[modality] == "atac")
+        for modality, parts in files.items()
     }, shared_obs
+
+
+def _of_one_file(
+    folder: Path, name: str, kinds: dict[str, str], modalities: dict[str, str]
+) -> tuple[Files, pd.DataFrame, str]:
+    """Return modality -> {file: its cells}, the table of all cells, and what is not read."""
+    parts, shared_obs = _parts(folder / name)
+    read_parts = modalities or {
+        part: part for part, cells in parts.items() if not _is_foreign(part, cells, kinds)
+    }
+    files = {
+        ours: {f"{name}, {theirs}": _part(theirs, parts, name, ours)}
+        for ours, theirs in read_parts.items()
+    }
+    rest = {part: parts[part] for part in parts if part not in read_parts.values()}
+    return files, shared_obs, _counted(name, rest)
 
 
 def _one_each(
@@ -130,25 +113,18 @@ def _one_each(
     path: dict[str, str | list[str]],
     kinds: dict[str, str],
     modalities: dict[str, str],
-) -> dict[str, dict[str, AnnData]]:
-    """Return modality -> {file: its cells}, and warn of what the files hold besides."""
-    found: dict[str, dict[str, AnnData]] = {}
-    rest: dict[str, dict[str, AnnData]] = {}
+) -> tuple[Files, pd.DataFrame, str]:
+    """Return the same of files that are named by modality."""
+    files, rest, tables = {modality: {} for modality in path}, {}, {}
     for modality, names in path.items():
-        kind_of(modality, kinds)
-        found[modality] = {}
+        kind = kind_of(modality, kinds)
         for name in [names] if isinstance(names, str) else names:
-            parts, _ = _parts(folder / name)
-            if modality in modalities:
-                part = modalities[modality]
-            else:
-                part = _of_kind(parts, modality, kinds, name)
-            found[modality][name] = _part(part, parts, name, modality)
-            unread = rest.setdefault(name, dict(parts))
-            unread.pop(part, None)
-    for name, parts in rest.items():
-        _warn_of_rest(name, parts)
-    return found
+            parts, tables[name] = _parts(folder / name)
+            part = modalities.get(modality) or _of_kind(kind, parts, name, modality)
+            files[modality][name] = _part(part, parts, name, modality)
+            rest.setdefault(name, parts).pop(part, None)
+    unread = [_counted(name, parts) for name, parts in rest.items() if parts]
+    return files, pd.concat(tables.values()), ", ".join(unread)
 
 
 def _part(part: str, parts: dict[str, AnnData], name: str, modality: str) -> AnnData:
@@ -157,12 +133,11 @@ def _part(part: str, parts: dict[str, AnnData], name: str, modality: str) -> Ann
     return parts[part]
 
 
-def _of_kind(parts: dict[str, AnnData], modality: str, kinds: dict[str, str], name: str) -> str:
-    """Return the part of a file that a modality means: of its name, the only one, or of its kind."""
-    if modality in parts or len(parts) == 1:
-        return modality if modality in parts else next(iter(parts))
-    kind = kind_of(modality, kinds)
-    fitting = [part for part in parts if KINDS.get(part.lower()) == kind]
+def _of_kind(kind: str, parts: dict[str, AnnData], name: str, modality: str) -> str:
+    """Return the part of a file that a modality means: of its name, of its kind, or the only one."""
+    fitting = [part for part in parts if part == modality] or [
+        part for part in parts if len(parts) == 1 or read.KINDS.get(part.lower()) == kind
+    ]
     if len(fitting) != 1:
         raise UserError(
             f"path: {name} has {', '.join(parts)}, but nothing of the kind {kind!r} alone for modality "
@@ -171,22 +146,19 @@ def _of_kind(parts: dict[str, AnnData], modality: str, kinds: dict[str, str], na
     return fitting[0]
 
 
-def _foreign(part: str, cells: AnnData, kinds: dict[str, str]) -> bool:
+def _is_foreign(part: str, cells: AnnData, kinds: dict[str, str]) -> bool:
     """Return whether a part of a file is no modality here: empty, or of hashtags, guides, receptors."""
-    if part in kinds or part.lower() in KINDS:
-        return cells.n_vars == 0
-    if part.lower() in FOREIGN or part in read.OTHER_TYPES or cells.n_vars == 0:
-        return True
-    return bool((no_features(pd.Index(cells.var_names.astype(str))) != "").all())
+    by_name = part.lower() in FOREIGN or part in read.OTHER_TYPES
+    return part not in kinds and (by_name or all(map(no_feature, cells.var_names.astype(str))))
 
 
-def _warn_of_rest(name: str, rest: dict[str, AnnData]) -> None:
-    counted = ", ".join(f"{cells.n_vars:,} features of {part}" for part, cells in rest.items())
-    if counted:
-        warn(
-            f"path: {name}: {counted} are left out; modalities: {{OUR NAME: {next(iter(rest))}}} reads "
-            "such a part, with a kind for it in kinds"
-        )
+def _counted(name: str, parts: dict[str, AnnData]) -> str:
+    counted = []
+    for part, cells in parts.items():
+        called = {no_feature(feature) for feature in cells.var_names.astype(str)}
+        what = called.pop() if len(called) == 1 else ""
+        counted.append(f"{part} ({cells.n_vars:,} {what or 'features'})")
+    return f"{', '.join(counted)} of {name}" if counted else ""
 
 
 def _parts(file: Path) -> tuple[dict[str, AnnData], pd.DataFrame]:
@@ -354,7 +326,7 @@ def _first_texts(
 
 def kind_of(modality: str, kinds: dict[str, str]) -> str:
     """Return the kind of a modality, by `kinds` or by its name."""
-    kind = kinds.get(modality, KINDS.get(modality.lower()))
+    kind = kinds.get(modality, read.KINDS.get(modality.lower()))
     if kind not in VALUES:
         raise UserError(
             f"kinds: {'cannot tell' if kind is None else f'{kind!r} is not'} the kind of modality "

@@ -31,10 +31,11 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 FEATURE_TYPES = {"Gene Expression": "rna", "Peaks": "atac", "Antibody Capture": "adt"}
-ALSO_CALLED = {  # feature types of other programs, in small letters
-    **dict.fromkeys(("gex", "rna"), "rna"),
-    **dict.fromkeys(("atac", "chromatin accessibility"), "atac"),
-    **dict.fromkeys(("adt", "protein", "protein expression", "antibody"), "adt"),
+KINDS = {  # names of modalities and feature types, in small letters
+    **dict.fromkeys(("rna", "gex", "gene expression"), "rna"),
+    **dict.fromkeys(("atac", "peaks", "chromatin accessibility"), "atac"),
+    **dict.fromkeys(("adt", "prot", "protein", "antibody", "antibody capture"), "adt"),
+    "continuous": "continuous",
 }
 TYPE_COLUMNS = ("feature_types", "modality")  # of var: as 10x and scanpy, as MultiVI's
 # Types of 10x that are no modality here.
@@ -122,12 +123,10 @@ def by_feature_type(cells: AnnData) -> dict[str, AnnData]:
     if column is None:
         return {"rna": cells}
     types = cells.var[column].astype(str)
-    known = FEATURE_TYPES | ALSO_CALLED
-    named = types.map(lambda name: known.get(name) or known.get(name.lower()) or name).to_numpy()
-    order = dict.fromkeys([*FEATURE_TYPES.values(), *named])
+    named = types.map(lambda name: KINDS.get(name.lower(), name)).to_numpy()
     modalities = {}
     with quiet_mudata():
-        for modality in order:
+        for modality in dict.fromkeys([*FEATURE_TYPES.values(), *named]):
             if np.any(of_type := named == modality):
                 modalities[modality] = cells if of_type.all() else cells[:, of_type].copy()
                 modalities[modality].var_names_make_unique()

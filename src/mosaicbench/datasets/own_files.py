@@ -10,7 +10,6 @@ import pandas as pd
 from mudata import MuData
 
 from mosaicbench.data.assemble import assembled
-from mosaicbench.data.own_features import refuse_shared
 from mosaicbench.data.own_files import (
     FILE,
     column_of_cells,
@@ -131,7 +130,6 @@ def load(
             features.get(modality, {}),
         )
         del cells
-    refuse_shared(measured, names)
     return assembled(
         measured,
         cells=names,
