@@ -284,7 +284,7 @@ def write(folder, modality, counts, names):
     [
         (
             lambda counts: -counts,
-            "modality 'adt' holds no counts .looked at X: negative values.; put the raw counts into layers",
+            "'adt' holds no counts .looked at X: negative values. in adt.h5ad; .*kinds: {adt: continuous}",
         ),
         (
             lambda counts: counts / 2 + 0.25,

@@ -27,7 +27,7 @@ RICH, MANY = 500, 100
 SAMPLE, FEATURES = 1000, 200  # cells and features per modality that the test for twins uses
 # Median, over features, of the best rank correlation with a feature of the other modality.
 SAME, SUSPICIOUS = 0.99, 0.9
-LEAST_EQUAL = 10  # cells with a feature; equal columns of fewer may be chance
+SURELY, RARELY = 10, 3  # cells with a feature; equal columns of so many, or so few, are no chance
 MOST = 0.5  # fraction of the cells above which "most" begins
 
 
@@ -239,10 +239,11 @@ def _check_copies(pair: dict[str, tuple[AnnData, object]]) -> None:
     _, *equal = np.intersect1d(*(matrix.T @ weights for matrix in matrices), return_indices=True)
     columns = [matrix[:, places].tocsc() for matrix, places in zip(matrices, equal, strict=True)]
     differ = (columns[0] != columns[1]).getnnz(axis=0) > 0
-    same = np.flatnonzero(~differ & (columns[0].getnnz(axis=0) >= LEAST_EQUAL))
+    seen_in = columns[0].getnnz(axis=0)
+    same = np.flatnonzero(~differ & (seen_in >= RARELY))
     shares = [len(same) / matrix.shape[1] for matrix in matrices]
-    if not len(same) or min(shares) > MOST:  # one file given twice is seen by its likeness
-        return
+    if seen_in[same].max(initial=0) < SURELY or min(shares) > MOST:
+        return  # chance, or one file given twice, which is seen by its likeness
     side = int(shares[1] < shares[0])  # the modality with more features besides
     modality, other = (second, first) if side else (first, second)
     names = list(pair[modality][0].var_names[equal[side][same]])

@@ -330,7 +330,8 @@ def kind_of(modality: str, kinds: dict[str, str]) -> str:
     if kind not in VALUES:
         raise UserError(
             f"kinds: {'cannot tell' if kind is None else f'{kind!r} is not'} the kind of modality "
-            f'{modality!r}; say kinds: {{{modality}: rna}}, or "atac", "adt" or "continuous"'
+            f'{modality!r}; say kinds: {{{modality}: rna}}, or "atac", "adt" or "continuous", or choose '
+            "among the modalities of a file, modalities: {rna: ITS NAME, adt: ITS NAME}"
         )
     return kind
 

@@ -270,28 +270,29 @@ def _counts(file: Path, index: str | None, drop: Sequence[str], form: dict) -> A
     index = header.columns[0] if index is None else index
     check_columns(f"path: {file}", header, index, *drop)
     names, values, described = [], [], []
-    blocks = pd.read_csv(
+    reader = pd.read_csv(
         file,
         chunksize=max(1, VALUES // header.shape[1]),
         float_precision="round_trip",
         converters={index: "_".__add__},  # so that a cell called NA has a name
         **form,
     )
-    for block in blocks:
-        others = block.drop(columns=[index, *drop])
-        if not values:
-            texts = others.select_dtypes(exclude=["number", "bool"]).columns
-        numbers = others.drop(columns=texts)
-        wrong = numbers.select_dtypes(exclude=["number", "bool"]).columns
-        if numbers.shape[1] == 0 or len(wrong):
-            column = [*wrong, *texts, index][0]
-            raise UserError(
-                f"path: {file}: column {column!r} holds no numbers; a table of counts has a name and "
-                "numbers in each row, with decimal points"
-            )
-        names += block[index].str.removeprefix("_").to_list()
-        values.append(sparse.csr_matrix(numbers.to_numpy(dtype=np.float32)))
-        described.append(others[texts])
+    with reader as blocks:
+        for block in blocks:
+            others = block.drop(columns=[index, *drop])
+            if not values:
+                texts = others.select_dtypes(exclude=["number", "bool"]).columns
+            numbers = others.drop(columns=texts)
+            wrong = numbers.select_dtypes(exclude=["number", "bool"]).columns
+            if numbers.shape[1] == 0 or len(wrong):
+                column = [*wrong, *texts, index][0]
+                raise UserError(
+                    f"path: {file}: column {column!r} holds no numbers; a table of counts has a name and "
+                    "numbers in each row, with decimal points"
+                )
+            names += block[index].str.removeprefix("_").to_list()
+            values.append(sparse.csr_matrix(numbers.to_numpy(dtype=np.float32)))
+            described.append(others[texts])
     if not values:
         raise UserError(f"path: {file} has no row")
     if len(texts):
