@@ -180,10 +180,9 @@ def test_feature_types_that_are_no_modality_are_counted_and_can_be_chosen(parts,
     ten_x(tmp_path / "all.h5", blocks, rna.obs_names)
     dataset, told = read(tmp_path, "all.h5")
     assert equal(dataset, "rna", rna) and equal(dataset, "adt", adt)
-    assert any(
-        "CRISPR Guide Capture (20 features), Multiplexing Capture (3 hashtags)" in text
-        for text in told
-    )
+    (warning,) = [text for text in told if "not read" in text]
+    assert "CRISPR Guide Capture (20 features) of all.h5" in warning
+    assert "Multiplexing Capture (3 hashtags) of all.h5" in warning
     assert list(tenx_h5(tmp_path / "all.h5")) == ["rna", "adt"]  # of published data
     chosen = {"rna": "rna", "guides": "CRISPR Guide Capture"}
     dataset, _ = read(tmp_path, "all.h5", modalities=chosen, kinds={"guides": "continuous"})
@@ -211,6 +210,19 @@ def test_proteins_inside_rna_are_refused_however_shallow_and_whatever_their_name
     dataset, _ = read(tmp_path, path, features={"rna": {"drop": ast.literal_eval(named)}})
     left = set(dataset["rna"].var_names) - set(parts["rna"].var_names)
     assert left == {name for name, cells in zip(names, in_cells, strict=True) if 0 < cells < 3}
+
+
+def test_the_names_to_drop_are_those_that_the_key_takes(tmp_path):
+    """A protein inside RNA that is called like a gene has an ending in the message, and under the key."""
+    parts = own_cells(genes=9855)
+    rna = beside(parts["rna"], parts["adt"].var_names, parts["adt"].X.toarray())
+    assert rna.var_names.has_duplicates
+    path = written(tmp_path, {"rna": rna, "adt": parts["adt"]})
+    with pytest.raises(UserError, match="'rna' .* holds 46 .* 'adt'.*'CD4-1'") as refused:
+        read(tmp_path, path)
+    named = ast.literal_eval(str(refused.value).split("drop: ")[1].removesuffix("}}"))
+    dataset, _ = read(tmp_path, path, features={"rna": {"drop": named}})
+    assert equal(dataset, "rna", parts["rna"])
 
 
 def test_genes_and_proteins_of_one_name_and_other_counts_are_both_kept(parts, tmp_path):

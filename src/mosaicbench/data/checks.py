@@ -241,10 +241,10 @@ def _check_copies(pair: dict[str, tuple[AnnData, object]]) -> None:
     differ = (columns[0] != columns[1]).getnnz(axis=0) > 0
     seen_in = columns[0].getnnz(axis=0)
     same = np.flatnonzero(~differ & (seen_in >= RARELY))
-    shares = [len(same) / matrix.shape[1] for matrix in matrices]
-    if seen_in[same].max(initial=0) < SURELY or min(shares) > MOST:
+    sizes = [matrix.shape[1] for matrix in matrices]
+    if seen_in[same].max(initial=0) < SURELY or len(same) > MOST * max(sizes):
         return  # chance, or one file given twice, which is seen by its likeness
-    side = int(shares[1] < shares[0])  # the modality with more features besides
+    side = int(np.argmax(sizes))
     modality, other = (second, first) if side else (first, second)
     names = list(pair[modality][0].var_names[equal[side][same]])
     raise UserError(

@@ -68,8 +68,7 @@ def without_others(
         reasons[:] = [no_feature(name) for name in names]
     reasons[_named(modality, "keep", asked, names)] = ""
     reasons[_named(modality, "drop", asked, names)] = DROP
-    out = reasons[reasons != ""]
-    left_out = out.value_counts(sort=False).to_dict()
+    left_out = reasons[reasons != ""].value_counts(sort=False).to_dict()
     if len(names) and not (reasons == "").any():
         why = ", ".join(f"{number} {reason}" for reason, number in left_out.items())
         raise UserError(
@@ -77,12 +76,13 @@ def without_others(
             f"of its proteins or genes, leave the modality out, or keep some by features: "
             f"{{{modality}: {{keep: [NAME]}}}}"
         )
-    by_name = out[out != DROP]
-    for reason, of_reason in by_name.groupby(by_name, sort=False):
-        warn(
-            f"modality {modality!r}: {len(of_reason)} {reason} are left out ({_some(of_reason.index)}); "
-            f"features: {{{modality}: {{keep: [NAME]}}}} keeps a feature that is measured"
-        )
+    for reason, number in left_out.items():
+        if reason != DROP:
+            warn(
+                f"modality {modality!r}: {number} {reason} are left out "
+                f"({_some(names[reasons == reason])}); features: {{{modality}: {{keep: [NAME]}}}} keeps "
+                "a feature that is measured"
+            )
     if left_out:
         cells = cells[:, (reasons == "").to_numpy()].copy()
     if kind == "adt" and (controls := [name for name in cells.var_names if is_isotype(name)]):
@@ -98,9 +98,7 @@ def _named(modality: str, key: str, asked: dict[str, Sequence[str]], names: pd.I
     """Return a mask of the names that the stanza names under "drop" or "keep"."""
     chosen = np.zeros(len(names), dtype=bool)
     for pattern in map(str, asked.get(key, ())):
-        fits = names == pattern
-        if not fits.any():
-            fits = np.array([fnmatchcase(name, pattern) for name in names], dtype=bool)
+        fits = np.array([name == pattern or fnmatchcase(name, pattern) for name in names], bool)
         if not fits.any():
             raise UserError(
                 f"features.{modality}.{key}: no feature is called {pattern!r}"

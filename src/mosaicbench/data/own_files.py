@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import gzip
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -17,7 +18,7 @@ from mosaicbench.data import orientation, peaks, read
 from mosaicbench.data.assemble import Measurement
 from mosaicbench.data.checks import MOST, warn
 from mosaicbench.data.own_features import annotation, no_feature, without_others
-from mosaicbench.data.own_values import ROUNDED, with_values
+from mosaicbench.data.own_values import with_values
 from mosaicbench.errors import UserError, nearest
 from mosaicbench.files._h5 import quiet_mudata
 from mosaicbench.files.dataset import VALUES
@@ -26,24 +27,12 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 FILE = "__file__"  # a column of obs: the number of a cell's file in the list of its modality
-SOURCE = "__source__"  # a key of uns: the file and matrix that values were read from
 LEFT_OUT = "__left_out__"  # a key of uns: the number of features that are not in all files
-# Modalities of an .h5mu that are no RNA, ATAC or proteins, in small letters.
-FOREIGN = {
-    "airr",
-    "tcr",
-    "bcr",
-    "vdj",
-    "hto",
-    "hashtag",
-    "hashtags",
-    "cmo",
-    "gdo",
-    "guides",
-    "crispr",
-}
+# Parts of a file that are no RNA, ATAC or proteins, as muon and 10x call them.
+FOREIGN = (
+    r"(?i)airr|[tb]cr|vdj.*|hto|hashtags?|cmo|.*multiplex.*|gdo|guides?|crispr.*|custom|antigen.*"
+)
 TABLES = (".csv", ".tsv", ".txt")
-Files = dict[str, dict[str, "AnnData"]]  # modality -> file -> its cells
 FORMATS = ".h5mu, .h5ad, 10x .h5, .zarr, .csv, .tsv or .txt (also .gz), or a Matrix Market folder"
 
 
@@ -68,73 +57,64 @@ def read_modalities(
     union
         Whether peaks of several files are merged.
     """
-    read_parts = _one_each if isinstance(path, dict) else _of_one_file
-    files, shared_obs, unread = read_parts(folder, path, kinds, modalities)
-    if len(files) < 2:
-        raise UserError(
-            "path: a benchmark needs at least two modalities, found "
-            f"{', '.join(files) or 'none'} in {path}{unread and f' (not read: {unread})'}; give a file "
-            "for each, path: {rna: FILE, adt: FILE}, or one with both in its feature types"
-        )
-    if unread:
-        warn(f"path: {unread} not read; modalities: {{OUR NAME: THEIR NAME}} chooses what is read")
-    kind_of_each = {modality: kind_of(modality, kinds) for modality in files}
+    files, shared_obs = _chosen(folder, path, kinds, modalities)
+    known = {modality: kind_of(modality, kinds) for modality in files}
     for modality, parts in files.items():
-        kind = kind_of_each[modality]
+        kind = known[modality]
         asked = {"scale": scale_of(modality, kind, values), "layer": layers.get(modality)}
         for file in parts:
-            cells, source = with_values(modality, parts[file], file, kind=kind, **asked)
-            cells.uns[SOURCE], parts[file] = source, cells
-    orientation.turned(files, kind_of_each)
-    return {
-        modality: _whole(modality, parts, merge=union and kind_of_each[modality] == "atac")
-        for modality, parts in files.items()
-    }, shared_obs
+            parts[file] = with_values(modality, parts[file], file, kind=kind, **asked)
+    orientation.turned(files, known)
+    return {m: _whole(m, parts, union=union) for m, parts in files.items()}, shared_obs
 
 
-def _of_one_file(
-    folder: Path, name: str, kinds: dict[str, str], modalities: dict[str, str]
-) -> tuple[Files, pd.DataFrame, str]:
-    """Return modality -> {file: its cells}, the table of all cells, and what is not read."""
-    parts, shared_obs = _parts(folder / name)
-    read_parts = modalities or {
-        part: part for part, cells in parts.items() if not _is_foreign(part, cells, kinds)
-    }
-    files = {
-        ours: {f"{name}, {theirs}": _part(theirs, parts, name, ours)}
-        for ours, theirs in read_parts.items()
-    }
-    rest = {part: parts[part] for part in parts if part not in read_parts.values()}
-    return files, shared_obs, _counted(name, rest)
-
-
-def _one_each(
+def _chosen(
     folder: Path,
-    path: dict[str, str | list[str]],
+    path: str | dict[str, str | list[str]],
     kinds: dict[str, str],
     modalities: dict[str, str],
-) -> tuple[Files, pd.DataFrame, str]:
-    """Return the same of files that are named by modality."""
-    files, rest, tables = {modality: {} for modality in path}, {}, {}
+) -> tuple[dict[str, dict[str, AnnData]], pd.DataFrame]:
+    """Return modality -> file -> its cells, and the table of all cells; warn of what is not read."""
+    held = {}
+    if isinstance(path, str):
+        held[path] = parts, _ = _parts(folder / path)
+        own = [part for part, cells in parts.items() if not _is_foreign(part, cells, kinds)]
+        path = dict.fromkeys(modalities or own, path)
+    files: dict[str, dict[str, AnnData]] = {modality: {} for modality in path}
+    used = set()
     for modality, names in path.items():
-        kind = kind_of(modality, kinds)
         for name in [names] if isinstance(names, str) else names:
-            parts, tables[name] = _parts(folder / name)
-            part = modalities.get(modality) or _of_kind(kind, parts, name, modality)
-            files[modality][name] = _part(part, parts, name, modality)
-            rest.setdefault(name, parts).pop(part, None)
-    unread = [_counted(name, parts) for name, parts in rest.items() if parts]
-    return files, pd.concat(tables.values()), ", ".join(unread)
+            if name not in held:
+                held[name] = _parts(folder / name)
+            parts, _ = held[name]
+            part = modalities.get(modality) or _of_kind(parts, name, modality, kinds)
+            if part not in parts:
+                raise UserError(
+                    f"modalities.{modality}: {name} has no {part!r}{nearest(part, parts)}"
+                )
+            used.add((name, part))
+            files[modality][f"{name}, {part}" if len(parts) > 1 else name] = parts[part]
+    unread = []
+    for name, (parts, _) in held.items():
+        rest = [part for part in parts if (name, part) not in used]
+        unread += [f"{part} ({_counted(parts[part])}) of {name}" for part in rest]
+    if len(files) < 2:
+        raise UserError(
+            f"path: a benchmark needs at least two modalities, found {', '.join(files) or 'none'} in "
+            f"{', '.join(held)}{' beside ' * bool(unread)}{', '.join(unread)}; give a file for each, "
+            "path: {rna: FILE, adt: FILE}, or one with both in its feature types"
+        )
+    if unread:
+        warn(
+            f"path: {', '.join(unread)} not read; modalities: {{OUR NAME: THEIR NAME}} chooses what is"
+        )
+    shared_obs = pd.concat([table for _, table in held.values()])
+    return files, shared_obs[~shared_obs.index.duplicated()]
 
 
-def _part(part: str, parts: dict[str, AnnData], name: str, modality: str) -> AnnData:
-    if part not in parts:
-        raise UserError(f"modalities.{modality}: {name} has no {part!r}{nearest(part, parts)}")
-    return parts[part]
-
-
-def _of_kind(kind: str, parts: dict[str, AnnData], name: str, modality: str) -> str:
+def _of_kind(parts: dict[str, AnnData], name: str, modality: str, kinds: dict[str, str]) -> str:
     """Return the part of a file that a modality means: of its name, of its kind, or the only one."""
+    kind = kind_of(modality, kinds)
     fitting = [part for part in parts if part == modality] or [
         part for part in parts if len(parts) == 1 or read.KINDS.get(part.lower()) == kind
     ]
@@ -148,17 +128,13 @@ def _of_kind(kind: str, parts: dict[str, AnnData], name: str, modality: str) -> 
 
 def _is_foreign(part: str, cells: AnnData, kinds: dict[str, str]) -> bool:
     """Return whether a part of a file is no modality here: empty, or of hashtags, guides, receptors."""
-    by_name = part.lower() in FOREIGN or part in read.OTHER_TYPES
-    return part not in kinds and (by_name or all(map(no_feature, cells.var_names.astype(str))))
+    is_tags = all(map(no_feature, cells.var_names.astype(str)))
+    return part not in kinds and (is_tags or bool(re.fullmatch(FOREIGN, part)))
 
 
-def _counted(name: str, parts: dict[str, AnnData]) -> str:
-    counted = []
-    for part, cells in parts.items():
-        called = {no_feature(feature) for feature in cells.var_names.astype(str)}
-        what = called.pop() if len(called) == 1 else ""
-        counted.append(f"{part} ({cells.n_vars:,} {what or 'features'})")
-    return f"{', '.join(counted)} of {name}" if counted else ""
+def _counted(cells: AnnData) -> str:
+    called = {no_feature(name) for name in cells.var_names.astype(str)}
+    return f"{cells.n_vars:,} {(len(called) == 1 and called.pop()) or 'features'}"
 
 
 def _parts(file: Path) -> tuple[dict[str, AnnData], pd.DataFrame]:
@@ -175,7 +151,7 @@ def _parts(file: Path) -> tuple[dict[str, AnnData], pd.DataFrame]:
     if name.removesuffix(".gz").endswith(TABLES):
         return {"rna": read.table_of_counts(file)}, pd.DataFrame()
     if name.endswith(".h5"):
-        return read.by_feature_type(read.tenx(file)), pd.DataFrame()
+        return read.by_feature_type(read.opened(file, read.tenx)), pd.DataFrame()
     if not file.is_dir():
         raise UserError(f"path: {file} is neither {FORMATS}; save the counts as one of these")
     return read.by_feature_type(read.mex_folder(file)), pd.DataFrame()
@@ -211,12 +187,13 @@ def _proteins_of_obsm(file: Path, whole: AnnData, parts: dict[str, AnnData]) -> 
     return {}
 
 
-def _whole(modality: str, parts: dict[str, AnnData], *, merge: bool) -> AnnData:
+def _whole(modality: str, parts: dict[str, AnnData], *, union: bool) -> AnnData:
     """Return the cells of all files of a modality, with their common features or merged peaks."""
     import anndata
 
-    if len(parts) == 1:
-        return next(iter(parts.values()))
+    first, *others = parts.values()
+    if not others:
+        return first
     file_of: dict[str, str] = {}
     for number, (name, part) in enumerate(parts.items(), start=1):
         part.var_names_make_unique()
@@ -229,25 +206,27 @@ def _whole(modality: str, parts: dict[str, AnnData], *, merge: bool) -> AnnData:
                     "example with the sample in front"
                 )
             file_of[cell] = name
-    sources = " and ".join(part.uns[SOURCE] for part in parts.values())
-    fewest = min(part.n_vars for part in parts.values())
-    every = set().union(*(part.var_names for part in parts.values()))
-    parts = peaks.merged(modality, parts) if merge else parts
+    sources = " and ".join(part.uns["source"] for part in parts.values())
+    has_peaks = first.uns["kind"] == "atac"
+    if has_peaks and union:
+        parts = peaks.merged(modality, parts)
     whole = anndata.concat(list(parts.values()), join="inner", merge="same")
-    hint = "; peaks: union merges overlapping peaks" if not merge else ""
+    whole.uns |= first.uns | {"source": sources}
+    hint = "; peaks: union merges overlapping peaks" * has_peaks
     if whole.n_vars == 0:
         raise UserError(
             f"path: the files of modality {modality!r} have no feature in common: "
             f"{', '.join(parts)}{hint}"
         )
-    lost = 0 if merge else len(every) - whole.n_vars
+    lost = len(set().union(*(part.var_names for part in parts.values()))) - whole.n_vars
     if lost:
-        few = f", so less than half of them is kept{hint}" if whole.n_vars < MOST * fewest else ""
+        whole.uns[LEFT_OUT] = {"not in all files": lost}
+        most = whole.n_vars > MOST * min(part.n_vars for part in parts.values())
+        few = "" if most else f", so less than half of them is kept{hint}"
         warn(
             f"modality {modality!r}: {lost} features are not in all of its {len(parts)} files and "
             f"are left out{few}"
         )
-    whole.uns |= {SOURCE: sources, LEFT_OUT: lost}
     return whole
 
 
@@ -350,47 +329,39 @@ def scale_of(modality: str, kind: str, values: str | dict[str, str]) -> str:
 
 
 def measurement(
-    modality: str,
-    cells: AnnData,
-    names: pd.Index,
-    kind: str,
-    scale: str,
-    features: dict[str, list[str]],
+    modality: str, cells: AnnData, names: pd.Index, features: dict[str, list[str]]
 ) -> Measurement:
     """Return a modality's values in the order of `names`, of all cells, without what is no feature.
 
     Parameters
     ----------
-    modality, kind, scale
-        Its name, and what its values are.
-    cells
+    modality, cells
         As of :func:`read_modalities`.
     names
         (cells,) of all modalities.
     features
         "drop" and "keep" -> names or patterns.
     """
-    source, lost = cells.uns[SOURCE], cells.uns.get(LEFT_OUT, 0)
-    cells, left_out = without_others(modality, cells, kind, features)
-    if lost:
-        left_out["not in all files"] = lost
-    matrix, table = cells.X, cells.var
-    if again := table.index.duplicated().sum():
+    about = cells.uns
+    if again := cells.var_names.duplicated().sum():
         warn(
             f"modality {modality!r}: {again} feature names occur again; they get an ending, '-1' "
             "and so on"
         )
+        cells.var_names_make_unique()
+    cells, left_out = without_others(modality, cells, about["kind"], features)
+    matrix = cells.X
     rows = cells.obs_names.get_indexer(names)
     in_it, rows = names[rows >= 0], rows[rows >= 0]
     if np.any(np.diff(rows) != 1):
         matrix = matrix[rows]
     return Measurement(
         matrix,
-        table.index,
-        kind,
-        "counts" if scale == ROUNDED else scale,
-        annotation(table),
+        cells.var_names,
+        about["kind"],
+        about["values"],
+        annotation(cells.var),
         None if len(in_it) == len(names) else in_it,
-        source=source,
-        features_left_out=left_out,
+        source=about["source"],
+        features_left_out=about.get(LEFT_OUT, {}) | left_out,
     )

@@ -45,8 +45,8 @@ OF_LOGNORM = REMEDIES | {
 
 def with_values(
     modality: str, cells: AnnData, file: str, *, kind: str, scale: str, layer: str | None
-) -> tuple[AnnData, str]:
-    """Return cells with the values of a modality in ``X``, and the file and matrix they are from.
+) -> AnnData:
+    """Return cells with a modality's values in ``X``, and its kind, values and source in ``uns``.
 
     Parameters
     ----------
@@ -88,7 +88,8 @@ def with_values(
             if scale == ROUNDED:
                 values = _rounded(values, f"modality {modality!r}: {file}, {place}")
             values = values.astype(np.float32, copy=False)
-            return AnnData(values, obs=cells.obs, var=table), f"{file}, {place}"
+            about = {"kind": kind, "values": what, "source": f"{file}, {place}"}
+            return AnnData(values, obs=cells.obs, var=table, uns=about)
         seen.append(f"{place}: {fault}{_detail(fault, values, cells.obs_names)}")
         remedies = OF_LOGNORM if scale == "lognorm" else REMEDIES
         remedy = remedies.get(fault, [""])[0 if kind == "rna" else -1].format(m=modality)
@@ -155,10 +156,9 @@ def _detail(fault: str, values: sparse.csr_matrix | None, names: pd.Index) -> st
 
 def _rounded(values: sparse.csr_matrix, where: str) -> sparse.csr_matrix:
     whole = np.rint(values.data)
-    moved = whole != values.data
+    moved = np.abs(whole - values.data)
     warn(
-        f"{where}: {moved.sum():,} of {values.nnz:,} values are rounded to counts, by "
-        f"{np.abs(whole - values.data).mean():.3f} on average, {np.sum(whole[moved] == 0):,} of them "
-        "to 0"
+        f"{where}: {np.sum(moved > 0):,} of {values.nnz:,} values are rounded to counts, by "
+        f"{moved.mean():.3f} on average"
     )
     return sparse.csr_matrix((whole, values.indices, values.indptr), values.shape)

@@ -92,19 +92,15 @@ def tenx_h5(path: str | Path) -> dict[str, AnnData]:
         "rna", "atac", "adt", as far as the file has them; features of other types are left out. Names
         that occur twice within a modality are made unique.
     """
-    parts = by_feature_type(tenx(path))
+    parts = by_feature_type(opened(path, tenx))
     modalities = {name: cells for name, cells in parts.items() if name in FEATURE_TYPES.values()}
     if not modalities:
         raise UserError(f"path: {path}: no feature is of a type in {', '.join(FEATURE_TYPES)}")
     return modalities
 
 
-def tenx(path: str | Path) -> AnnData:
+def tenx(file: Path) -> AnnData:
     """Read a feature-barcode matrix of Cell Ranger with features of all types."""
-    return opened(path, _tenx)
-
-
-def _tenx(file: Path) -> AnnData:
     import scanpy
 
     with quiet_mudata():
@@ -283,12 +279,9 @@ def _counts(file: Path, index: str | None, drop: Sequence[str], form: dict) -> A
             if not values:
                 texts = others.select_dtypes(exclude=["number", "bool"]).columns
             numbers = others.drop(columns=texts)
-            wrong = numbers.select_dtypes(exclude=["number", "bool"]).columns
-            if numbers.shape[1] == 0 or len(wrong):
-                column = [*wrong, *texts, index][0]
+            if numbers.empty:
                 raise UserError(
-                    f"path: {file}: column {column!r} holds no numbers; a table of counts has a name and "
-                    "numbers in each row, with decimal points"
+                    f"path: {file}: column {texts[0]!r} holds no numbers, nor do others"
                 )
             names += block[index].str.removeprefix("_").to_list()
             values.append(sparse.csr_matrix(numbers.to_numpy(dtype=np.float32)))

@@ -14,10 +14,8 @@ from mosaicbench.data.own_files import (
     FILE,
     column_of_cells,
     file_of_each_cell,
-    kind_of,
     measurement,
     read_modalities,
-    scale_of,
 )
 from mosaicbench.errors import UserError
 
@@ -120,15 +118,7 @@ def load(
     measured = {}
     for modality in list(own):
         cells = own.pop(modality)  # so that no modality stays in memory longer than it is needed
-        kind = kind_of(modality, kinds)
-        measured[modality] = measurement(
-            modality,
-            cells,
-            names,
-            kind,
-            scale_of(modality, kind, values),
-            features.get(modality, {}),
-        )
+        measured[modality] = measurement(modality, cells, names, features.get(modality, {}))
         del cells
     return assembled(
         measured,
