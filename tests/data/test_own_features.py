@@ -63,6 +63,7 @@ def ten_x(path, blocks, names):
         (["unmapped", "no_match", "bad_struct", "__no_feature"], "unmapped reads"),
         (["nCount_ADT", "total", "percent.mt", "n_genes"], "totals and quality columns"),
         (["nFeature_RNA", "pct_counts_mt", "total_counts", "nUMI"], "totals and quality columns"),
+        (["leiden", "seurat_clusters", "batch", "S.Score"], "totals and quality columns"),
     ],
 )
 def test_what_is_no_protein_is_left_out_by_number_and_name(parts, tmp_path, names, reason):
@@ -155,6 +156,40 @@ def test_one_h5ad_with_both_modalities_is_a_path_by_itself(parts, tmp_path):
         UserError, match="path: .*two modalities, found rna in rna.h5ad; .*adt: FILE"
     ):
         read(tmp_path, "rna.h5ad")
+
+
+@pytest.mark.parametrize("typed", [True, False])
+def test_the_raw_counts_of_an_h5ad_with_both_are_split_as_well(parts, tmp_path, typed):
+    rna, adt = parts["rna"], parts["adt"]
+    both = anndata.concat([rna, adt], axis=1)
+    both.obs = rna.obs
+    types = np.repeat(["Gene Expression", "Antibody Capture"], [rna.n_vars, adt.n_vars])
+    if typed:
+        both.var["feature_types"] = types
+    both.raw = both.copy()
+    both.var["feature_types"] = types
+    both = both[:, 10:].copy()  # raw has more genes
+    both.X = both.X.log1p()
+    both.write_h5ad(tmp_path / "both.h5ad")
+    if typed:
+        dataset, _ = read(tmp_path, "both.h5ad")
+        assert equal(dataset, "rna", rna) and equal(dataset, "adt", adt)
+    else:  # which columns of raw are genes is unknown
+        with pytest.raises(
+            UserError, match="'rna' holds no counts .looked at X: fractional values."
+        ):
+            read(tmp_path, "both.h5ad")
+
+
+def test_hashtags_among_transformed_proteins_are_left_out_too(parts, tmp_path):
+    adt = beside(parts["adt"], [f"HTO{i}" for i in range(4)], tags(120))
+    adt.X = sparse.csr_matrix(np.log1p(adt.X.toarray()) - 1)
+    dataset, told = read(
+        tmp_path, written(tmp_path, parts | {"adt": adt}), kinds={"adt": "continuous"}
+    )
+    assert list(dataset["adt"].var_names) == list(parts["adt"].var_names)
+    assert left_out(dataset, "adt") == {"hashtags": 4}
+    assert any("isotype" in text for text in told)
 
 
 def test_proteins_in_obsm_as_totalvi_has_them_are_a_modality(parts, tmp_path):
@@ -256,7 +291,7 @@ def test_genes_of_two_species_are_counted_and_keep_names_that_link_them(parts, t
     found = list(dataset["rna"].var_names)
     assert found[1:half] == names[1:half] and found[half + 1 :] == mouse[1:]
     assert (found[0], found[half]) == (f"GRCh38_{names[0]}", f"mm10___{names[0]}")
-    (warning,) = [text for text in told if "genomes" in text]
+    (warning,) = [text for text in told if "genome" in text]
     assert f"GRCh38 ({half})" in warning and f"mm10 ({len(names) - half})" in warning
     assert "features: {rna: {drop: ['mm10_*']}}" in warning
     dataset, _ = read(tmp_path, path, features={"rna": {"drop": ["mm10_*"]}})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from itertools import chain, permutations
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -40,9 +40,8 @@ def turned(files: dict[str, dict[str, AnnData]], kinds: dict[str, str]) -> None:
             if _is_turned(cells):
                 parts[file] = _turned(cells, file)
     for one, other in permutations(files, 2):
-        (rows, columns), (rows_of_other, columns_of_other) = (
-            (_names(files[m], "obs_names"), _names(files[m], "var_names")) for m in (one, other)
-        )
+        rows, columns = _names(files[one])
+        rows_of_other, columns_of_other = _names(files[other])
         paired, alike = len(rows & rows_of_other), len(columns & columns_of_other)
         as_cells = len(columns & rows_of_other)
         most = MOST * max(len(columns), len(columns_of_other), 2 * FEWEST)
@@ -57,13 +56,14 @@ def turned(files: dict[str, dict[str, AnnData]], kinds: dict[str, str]) -> None:
             }
 
 
-def _names(parts: dict[str, AnnData], axis: str) -> set[str]:
-    return set(chain.from_iterable(getattr(cells, axis) for cells in parts.values()))
+def _names(parts: dict[str, AnnData]) -> tuple[set[str], set[str]]:
+    columns = (part.var_names for part in parts.values())
+    return set().union(*(part.obs_names for part in parts.values())), set().union(*columns)
 
 
 def _turned(cells: AnnData, file: str) -> AnnData:
-    source, cells = cells.uns, cells.T
-    cells.X, cells.uns = cells.X.tocsr(), source
+    cells = cells.T
+    cells.X = cells.X.tocsr()
     warn(
         f"path: {file} has features as rows and cells as columns, and is read transposed, as "
         f"{cells.n_obs:,} cells x {cells.n_vars:,} features"

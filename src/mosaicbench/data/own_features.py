@@ -25,7 +25,8 @@ NO_FEATURES = {  # what is no gene and no protein -> its names
     "unmapped reads": r"(?i)^_*(un(mapped|assigned|aligned)|no_(match|feature)|ambiguous|bad_struct)",
     "totals and quality columns": r"(?i)^(n_?(counts?|genes?|features?|umis?|reads?)([\W_].*)?"
     r"|total([\W_](counts?|reads?|umis?|genes?)([\W_].*)?)?|(pct|percent|log1p)[\W_].+"
-    r"|doublet[\W_]?scores?|(s|g2m)[._]score|seurat[\W_]clusters|leiden|louvain)$",
+    r"|doublet[\W_]?scores?|(s|g2m)[._]score|(seurat[\W_])?clusters?|leiden|louvain"
+    r"|batch|donor|sample|cell[\W_]?types?)$",
 }
 GENOME = r"^(GRC[a-z]\d+|hg\d+|mm\d+|rn\d+)_+(?=\w)"  # as in GRCh38_CD4, mm10___Cd4
 DROP = "features.drop"  # the key as a reason
@@ -64,7 +65,7 @@ def without_others(
     """
     names = pd.Index(cells.var_names.astype(str))
     reasons = pd.Series("", index=names, dtype=object)
-    if kind in ("rna", "adt"):
+    if kind != "atac":
         reasons[:] = [no_feature(name) for name in names]
     reasons[_named(modality, "keep", asked, names)] = ""
     reasons[_named(modality, "drop", asked, names)] = DROP
@@ -85,7 +86,8 @@ def without_others(
             )
     if left_out:
         cells = cells[:, (reasons == "").to_numpy()].copy()
-    if kind == "adt" and (controls := [name for name in cells.var_names if is_isotype(name)]):
+    controls = [name for name in cells.var_names if is_isotype(name)]
+    if controls and "adt" in (kind, read.KINDS.get(modality.lower())):
         warn(
             f"modality {modality!r}: {len(controls)} of its features are isotype controls, which bind no "
             f"target and are scored like proteins; features: {{{modality}: {{drop: {controls}}}}} leaves "
@@ -116,23 +118,20 @@ def _without_genome(modality: str, cells: AnnData) -> AnnData:
     """Return genes called without their genome, where their names stay unique."""
     names = pd.Index(cells.var_names.astype(str))
     genomes = names.str.extract(GENOME, expand=False)
-    counts = pd.Series(genomes).value_counts()
+    counts = genomes.value_counts()
     if counts.sum() <= MOST * len(names):
         return cells
     bare_names = names.str.replace(GENOME, "", regex=True)
-    unique = ~bare_names.duplicated(keep=False) | (len(counts) == 1)
     listed = ", ".join(f"{genome} ({number})" for genome, number in counts.items())
-    if len(counts) == 1:
-        warn(f"modality {modality!r}: the genome before its gene names, {listed}, is taken off")
-    else:
-        other = counts.index[-1]
-        warn(
-            f"modality {modality!r}: genes of {len(counts)} genomes, {listed}, so cells of several "
-            f"species may be mixed; names lose their genome where they stay unique; features: "
-            f"{{{modality}: {{drop: ['{other}_*']}}}} leaves the genes of one out, and its cells are "
-            "best taken out of all files"
-        )
-    cells.var_names = np.where(unique, bare_names, names)
+    species = (
+        "; cells may be of several species, of which those of one are best taken out of all files, and "
+        f"features: {{{modality}: {{drop: ['{counts.index[-1]}_*']}}}} leaves its genes out"
+    )
+    warn(
+        f"modality {modality!r}: gene names begin with a genome, {listed}, which is taken off where they "
+        f"stay unique{species * (len(counts) > 1)}"
+    )
+    cells.var_names = np.where(bare_names.duplicated(keep=False), names, bare_names)
     if "gene_ids" in cells.var:
         ids = cells.var["gene_ids"].astype(str)
         cells.var["gene_ids"] = ids.str.replace(GENOME, "", regex=True)

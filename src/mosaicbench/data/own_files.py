@@ -146,8 +146,7 @@ def _parts(file: Path) -> tuple[dict[str, AnnData], pd.DataFrame]:
         whole = read.opened(file, _zarr) if name.endswith(".zarr") else read.annotated(file)
         if hasattr(whole, "mod"):
             return dict(whole.mod), whole.obs
-        parts = read.by_feature_type(whole)
-        return parts | _proteins_of_obsm(file, whole, parts), pd.DataFrame()
+        return _of_anndata(file, whole), pd.DataFrame()
     if name.removesuffix(".gz").endswith(TABLES):
         return {"rna": read.table_of_counts(file)}, pd.DataFrame()
     if name.endswith(".h5"):
@@ -173,18 +172,19 @@ def _zarr(folder: Path) -> object:
         return mudata.read_zarr(folder) if (folder / "mod").is_dir() else anndata.read_zarr(folder)
 
 
-def _proteins_of_obsm(file: Path, whole: AnnData, parts: dict[str, AnnData]) -> dict[str, AnnData]:
-    """Return the table of proteins that totalVI's users keep in ``obsm``, as a modality."""
+def _of_anndata(file: Path, whole: AnnData) -> dict[str, AnnData]:
+    """Return its features by type, and the table of proteins that totalVI's users keep in ``obsm``."""
     from anndata import AnnData
 
+    parts = read.by_feature_type(whole)
     for key, table in whole.obsm.items():
         if "adt" not in parts and "protein" in key.lower() and isinstance(table, pd.DataFrame):
-            warn(
-                f"path: {file.name}: obsm[{key!r}], {table.shape[1]} columns, is read as modality 'adt'"
-            )
             names = pd.DataFrame(index=table.columns.astype(str))
-            return {"adt": AnnData(sparse.csr_matrix(table), obs=whole.obs, var=names)}
-    return {}
+            parts["adt"] = AnnData(sparse.csr_matrix(table), obs=whole.obs, var=names)
+            warn(
+                f"path: {file.name}: {len(names)} columns of obsm[{key!r}] are read as modality 'adt'"
+            )
+    return parts
 
 
 def _whole(modality: str, parts: dict[str, AnnData], *, union: bool) -> AnnData:
@@ -209,8 +209,9 @@ def _whole(modality: str, parts: dict[str, AnnData], *, union: bool) -> AnnData:
     sources = " and ".join(part.uns["source"] for part in parts.values())
     has_peaks = first.uns["kind"] == "atac"
     if has_peaks and union:
-        parts = peaks.merged(modality, parts)
-    whole = anndata.concat(list(parts.values()), join="inner", merge="same")
+        whole = peaks.merged(modality, parts)
+    else:
+        whole = anndata.concat(list(parts.values()), join="inner", merge="same")
     whole.uns |= first.uns | {"source": sources}
     hint = "; peaks: union merges overlapping peaks" * has_peaks
     if whole.n_vars == 0:
@@ -219,7 +220,7 @@ def _whole(modality: str, parts: dict[str, AnnData], *, union: bool) -> AnnData:
             f"{', '.join(parts)}{hint}"
         )
     lost = len(set().union(*(part.var_names for part in parts.values()))) - whole.n_vars
-    if lost:
+    if lost and not (has_peaks and union):
         whole.uns[LEFT_OUT] = {"not in all files": lost}
         most = whole.n_vars > MOST * min(part.n_vars for part in parts.values())
         few = "" if most else f", so less than half of them is kept{hint}"

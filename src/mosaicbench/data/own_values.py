@@ -10,7 +10,7 @@ from scipy import sparse
 
 from mosaicbench.data.assemble import BLOCK
 from mosaicbench.data.checks import warn
-from mosaicbench.errors import UserError, nearest
+from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -29,7 +29,7 @@ LOGARITHM = f"they were normalised without a logarithm; take log1p of them, and 
 REMEDIES = {  # fault -> what to do with RNA, and with anything else
     NAN: ["take these cells out of this file, as a cell need not be in every modality"] * 2,
     NEGATIVE: [f"{LOGNORM}; of scaled values, {AS_IT_IS}", f"after CLR and the like, {AS_IT_IS}"],
-    LOGS: [f"{LOGNORM}; {ROUND}", f"{ROUND}; if they are normalised, {AS_IT_IS}"],
+    LOGS: [f"{LOGNORM}; {ROUND}", f"if they are normalised, {AS_IT_IS}; {ROUND}"],
     LARGE: [ROUND, f"{ROUND}; if they are normalised, {AS_IT_IS}"],
     NORMALISED: [LOGARITHM, AS_IT_IS],
 }
@@ -76,8 +76,6 @@ def with_values(
     tried = [f'layers["{what}"]', "X", "raw.X"]
     if layer is not None:
         tried = [layer if layer in places else f'layers["{layer}"]']
-        if tried[0] not in places:
-            raise UserError(f"layers.{modality}: {file} has no {layer!r}{nearest(layer, places)}")
     seen, advice = [], [f"put the raw counts into {tried[0]}"] if what == "counts" else []
     for place in tried:
         matrix, table = places.get(place, (None, None))
@@ -100,7 +98,7 @@ def with_values(
             advice = [f"layers: {{{modality}: {name}}} takes that layer, if it holds all {what}"]
     raise UserError(
         f"values: modality {modality!r} holds no {what} (looked at "
-        f"{', '.join(seen) or 'no matrix at all'}) in {file}"
+        f"{', '.join(seen) or f'{tried[0]}, which there is not'}) in {file}"
         f"{', which also has the layers ' * bool(others)}{', '.join(others)}; "
         f"{'; or '.join(filter(None, advice))}"
     )
@@ -114,10 +112,10 @@ def _checked(matrix: object, scale: str) -> tuple[sparse.csr_matrix | None, str]
     if matrix.dtype == np.float16:  # scipy has no sparse matrix of it
         matrix = matrix.astype(np.float32)
     values = sparse.csr_matrix(matrix)
-    return values, _fault(scale, values)
+    return values, fault_of(scale, values)
 
 
-def _fault(scale: str, matrix: sparse.csr_matrix) -> str:
+def fault_of(scale: str, matrix: sparse.csr_matrix) -> str:
     """Return why a matrix is not what `scale` says, "" if it is; block by block to save memory."""
     fractional, largest = False, 0.0
     for first in range(0, matrix.nnz, BLOCK):
@@ -131,7 +129,7 @@ def _fault(scale: str, matrix: sparse.csr_matrix) -> str:
     if scale == "continuous":
         return ""
     if not fractional:
-        return WHOLE if scale == "lognorm" else ""
+        return WHOLE if scale == "lognorm" and matrix.nnz else ""
     if (largest > LARGEST_LOG or scale != "lognorm") and _have_one_sum(matrix):
         return NORMALISED
     if scale == "counts":
@@ -157,8 +155,9 @@ def _detail(fault: str, values: sparse.csr_matrix | None, names: pd.Index) -> st
 def _rounded(values: sparse.csr_matrix, where: str) -> sparse.csr_matrix:
     whole = np.rint(values.data)
     moved = np.abs(whole - values.data)
-    warn(
-        f"{where}: {np.sum(moved > 0):,} of {values.nnz:,} values are rounded to counts, by "
-        f"{moved.mean():.3f} on average"
-    )
+    if moved.any():
+        warn(
+            f"{where}: {np.sum(moved > 0):,} of {values.nnz:,} values are rounded to counts, by "
+            f"{moved.mean():.3f} on average"
+        )
     return sparse.csr_matrix((whole, values.indices, values.indptr), values.shape)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
-def merged(modality: str, parts: dict[str, AnnData]) -> dict[str, AnnData]:
-    """Return file -> its cells with the merged peaks of all files, and warn of how many merged.
+def merged(modality: str, parts: dict[str, AnnData]) -> AnnData:
+    """Return all cells with the merged peaks of all files, and warn of how many merged.
 
     Parameters
     ----------
@@ -37,30 +37,21 @@ def merged(modality: str, parts: dict[str, AnnData]) -> dict[str, AnnData]:
 
     peaks = pd.concat([_places(cells, file) for file, cells in parts.items()], ignore_index=True)
     bare = peaks.assign(chrom=peaks["chrom"].str.removeprefix("chr"))
-    clusters = bioframe.cluster(bare, min_dist=None)
-    peaks["peak"] = np.unique(clusters["cluster"], return_inverse=True)[1]
-    by_peak = peaks.groupby("peak", sort=True)
-    table = by_peak.agg(chrom=("chrom", "first"), start=("start", "min"), end=("end", "max"))
-    names = table["chrom"] + ":" + table["start"].astype(str) + "-" + table["end"].astype(str)
-    table = table.set_axis(names.to_numpy())
-    shared = by_peak["file"].transform("nunique") > 1
-    found = {}
-    for file, cells in parts.items():
-        columns = peaks["peak"][peaks["file"] == file].to_numpy()
-        ones = np.ones(len(columns), dtype=np.float32)
-        of_peak = sparse.csr_matrix(
-            (ones, (np.arange(len(columns)), columns)), (len(columns), len(table))
-        )
-        found[file] = AnnData(sparse.csr_matrix(cells.X @ of_peak), obs=cells.obs, var=table)
-    counted = ", ".join(
-        f"{int(shared[peaks['file'] == file].sum()):,} of {cells.n_vars:,} of {file}"
-        for file, cells in parts.items()
-    )
+    clusters = bioframe.cluster(bare, min_dist=None)["cluster"].to_numpy()
+    by_cluster = peaks.groupby(clusters)
+    table = by_cluster.agg(chrom=("chrom", "first"), start=("start", "min"), end=("end", "max"))
+    table.index = table["chrom"] + ":" + table["start"].astype(str) + "-" + table["end"].astype(str)
+    ones = np.ones(len(peaks), dtype=np.float32)
+    in_cluster = sparse.csr_matrix((ones, (np.arange(len(peaks)), clusters)))
+    counts = sparse.block_diag([cells.X for cells in parts.values()], format="csr") @ in_cluster
+    shared = peaks["file"][by_cluster["file"].transform("nunique") > 1].value_counts()
+    counted = [f"{shared.get(file, 0):,} of {parts[file].n_vars:,} of {file}" for file in parts]
     warn(
         f"modality {modality!r}: the peaks of {len(parts)} files become {len(table):,} merged peaks, as "
-        f"peaks: union asks; {counted} overlap with those of another file"
+        f"peaks: union asks; {', '.join(counted)} overlap with those of another file"
     )
-    return found
+    obs = pd.concat([cells.obs for cells in parts.values()], join="inner")
+    return AnnData(sparse.csr_matrix(counts), obs=obs, var=table)
 
 
 def _places(cells: AnnData, file: str) -> pd.DataFrame:

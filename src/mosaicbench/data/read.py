@@ -118,15 +118,24 @@ def by_feature_type(cells: AnnData) -> dict[str, AnnData]:
     column = next((name for name in TYPE_COLUMNS if name in cells.var), None)
     if column is None:
         return {"rna": cells}
-    types = cells.var[column].astype(str)
-    named = types.map(lambda name: KINDS.get(name.lower(), name)).to_numpy()
+    named = _kinds_of_types(cells.var[column])
+    has_raw = cells.raw is not None and column in cells.raw.var
+    raw = cells.raw.to_adata() if has_raw else None
     modalities = {}
     with quiet_mudata():
         for modality in dict.fromkeys([*FEATURE_TYPES.values(), *named]):
-            if np.any(of_type := named == modality):
-                modalities[modality] = cells if of_type.all() else cells[:, of_type].copy()
-                modalities[modality].var_names_make_unique()
+            if not np.any(of_type := named == modality):
+                continue
+            part = cells if of_type.all() else cells[:, of_type].copy()
+            if not of_type.all():
+                part.raw = raw[:, _kinds_of_types(raw.var[column]) == modality] if has_raw else None
+            part.var_names_make_unique()
+            modalities[modality] = part
     return modalities
+
+
+def _kinds_of_types(types: pd.Series) -> np.ndarray:
+    return types.astype(str).map(lambda name: KINDS.get(name.lower(), name)).to_numpy()
 
 
 def mex_folder(folder: Path) -> AnnData:
