@@ -109,8 +109,8 @@ def _checked(matrix: object, scale: str) -> tuple[sparse.csr_matrix | None, str]
     matrix = matrix if sparse.issparse(matrix) else np.asarray(matrix)
     if matrix.dtype.kind not in "fiub":
         return None, NO_NUMBERS
-    if matrix.dtype == np.float16:  # scipy has no sparse matrix of it
-        matrix = matrix.astype(np.float32)
+    native = matrix.dtype.newbyteorder("=")  # scipy has no sparse matrix of another, nor of float16
+    matrix = matrix.astype(np.float32 if native == np.float16 else native, copy=False)
     values = sparse.csr_matrix(matrix)
     return values, fault_of(scale, values)
 

@@ -192,7 +192,9 @@ def mex(matrix: str | Path, barcodes: str | Path, features: str | Path) -> AnnDa
 
 
 def _rows(file: Path) -> pd.DataFrame:
-    return pd.read_csv(file, sep="\t", header=None, dtype=str, keep_default_na=False, quoting=3)
+    return _decoded(
+        file, lambda sep, **form: _texts(file, sep="\t", header=None, quoting=3, **form)
+    )
 
 
 def _feature_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -290,7 +292,7 @@ def _counts(file: Path, index: str | None, drop: Sequence[str], form: dict) -> A
             numbers = others.drop(columns=texts)
             if numbers.empty:
                 raise UserError(
-                    f"path: {file}: column {texts[0]!r} holds no numbers, nor do others"
+                    f"path: {file}: column {texts[0]!r} holds no numbers (with decimal points), nor do others"
                 )
             names += block[index].str.removeprefix("_").to_list()
             values.append(sparse.csr_matrix(numbers.to_numpy(dtype=np.float32)))
