@@ -475,7 +475,7 @@ def test_files_of_batches_that_do_not_fit_are_refused(tmp_path):
     anndata.read_h5ad(twice["rna"][0]).write_h5ad(twice["rna"][1])
     with pytest.raises(
         UserError,
-        match="modality 'rna' has a cell 'b1-cell0' in .*rna_1.h5ad and in .*rna_2.h5ad; make the names",
+        match="modality 'rna' has a cell 'b1-cell0' in .*rna_1.h5ad and in .*rna_2.h5ad; put the sample",
     ):
         own_files.load(None, path=twice)
     path = batches_of(tmp_path)

@@ -198,7 +198,7 @@ def test_lists_of_files_per_modality_may_hold_other_cells(simulation, tmp_path):
     twice = {"rna": [batches["rna"][0], batches["rna"][0]], "adt": batches["adt"]}
     with pytest.raises(
         UserError,
-        match=r"modality 'rna' has a cell .* in .*rna.h5ad and in .*; make the names unique across",
+        match=r"modality 'rna' has a cell .* in .*rna.h5ad and in .*; put the sample in front",
     ):
         own_files.load(
             None, path=twice | {"rna": [twice["rna"][0], str(renamed(twice["rna"][0], tmp_path))]}

@@ -202,8 +202,8 @@ def _whole(modality: str, parts: dict[str, AnnData], *, union: bool) -> AnnData:
             if cell in file_of:
                 raise UserError(
                     f"path: modality {modality!r} has a cell {cell!r} in {file_of[cell]} and in "
-                    f"{name}; make the names unique across files, in all modalities alike, for "
-                    "example with the sample in front"
+                    f"{name}; put the sample in front of every cell name, in the files of all "
+                    "modalities alike"
                 )
             file_of[cell] = name
     sources = " and ".join(part.uns["source"] for part in parts.values())

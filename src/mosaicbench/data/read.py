@@ -253,7 +253,10 @@ def csv_counts(path: str | Path, *, index: str | None = None, drop: Sequence[str
     table = table_of_counts(path, index=index, drop=drop)
     if not table.obs_names.is_unique:
         twice = table.obs_names[table.obs_names.duplicated()][0]
-        raise UserError(f"path: {path} names a cell twice, {twice!r}; make the cell names unique")
+        raise UserError(
+            f"path: {path} names a cell twice, {twice!r}; put the sample in front of every cell name, "
+            "in the files of all modalities alike"
+        )
     table.var_names_make_unique()
     return table
 
@@ -292,7 +295,7 @@ def _counts(file: Path, index: str | None, drop: Sequence[str], form: dict) -> A
             numbers = others.drop(columns=texts)
             if numbers.empty:
                 raise UserError(
-                    f"path: {file}: column {texts[0]!r} holds no numbers (with decimal points), nor do others"
+                    f"path: {file}: column {[*texts, index][0]!r} holds no numbers (with decimal points), nor do others"
                 )
             names += block[index].str.removeprefix("_").to_list()
             values.append(sparse.csr_matrix(numbers.to_numpy(dtype=np.float32)))
