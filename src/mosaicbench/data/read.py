@@ -295,7 +295,8 @@ def _counts(file: Path, index: str | None, drop: Sequence[str], form: dict) -> A
             numbers = others.drop(columns=texts)
             if numbers.empty:
                 raise UserError(
-                    f"path: {file}: column {[*texts, index][0]!r} holds no numbers (with decimal points), nor do others"
+                    f"path: {file}: column {[*texts, index][0]!r} holds no numbers (with decimal "
+                    "points), nor do others"
                 )
             names += block[index].str.removeprefix("_").to_list()
             values.append(sparse.csr_matrix(numbers.to_numpy(dtype=np.float32)))
