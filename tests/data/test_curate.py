@@ -292,7 +292,7 @@ def write(folder, modality, counts, names):
         ),
         (
             lambda counts: np.where(counts > 9, np.nan, counts),
-            "modality 'adt' holds no counts .looked at X: NaN or infinite",
+            "modality 'adt' holds NaN or infinite values in .* of adt.h5ad, X; take these cells out",
         ),
     ],
 )

@@ -70,6 +70,7 @@ def test_an_h5ad_of_features_by_cells_is_turned_too(parts, tmp_path):
         ([f"cell{i}" for i in range(60)], ["CD3-CTCATTGTAACTCCT", "CD4-TGTTCCCGCTCAACT"]),
         ([f"AAAC{i}-1-0" for i in range(60)], ["CD3", "CD4", "CD19"]),
         ([f"plate_{i}_12" for i in range(60)], ["ENSG00000010610", "ENSG00000153563"]),
+        ([str(i) for i in range(60)], ["0", "1", "2"]),
         (["".join(np.roll(list("ACGTACGTACGG"), i)) for i in range(12)], ["Ab1", "Ab2"]),
     ],
 )
@@ -79,6 +80,14 @@ def test_cells_by_features_are_left_as_they_are(cells, features):
     counts = np.ones((len(cells), len(features)), dtype=np.float32)
     table = anndata.AnnData(counts, obs=pd.DataFrame(index=cells), var=pd.DataFrame(index=features))
     assert not _is_turned(table)
+
+
+def test_numbers_as_names_of_features_are_not_taken_for_cells(parts, tmp_path):
+    rna, adt = parts["rna"][:, :100].copy(), parts["adt"].copy()
+    rna.var_names = [str(i) for i in range(100)]
+    adt.obs_names = [str(i) for i in range(120)]
+    dataset, _ = read(tmp_path, written(tmp_path, {"rna": rna, "adt": adt}))
+    assert (dataset["rna"].n_obs, dataset["adt"].n_obs) == (120, 120)
 
 
 def test_other_cells_with_the_same_genes_stay_other_cells(parts, tmp_path):

@@ -260,7 +260,7 @@ def _subset(dataset: MuData, keep: np.ndarray, min_cells: dict[str, int]) -> MuD
         if not columns.all():
             kept = kept[:, columns].copy()
             left_out = json.loads(kept.uns.get("features_left_out", "{}"))
-            left_out[f"{modality} min_cells {least}"] = int(np.sum(~columns))
+            left_out |= {f"{modality} min_cells {least}": int(np.sum(~columns))}
             kept.uns["features_left_out"] = json.dumps(left_out)
         modalities[modality] = kept
     smaller = joined(modalities)

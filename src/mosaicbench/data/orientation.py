@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 BARCODE = re.compile(r"(?<![A-Z])[ACGT]{8,}(?![A-Z])")
 FEATURE = re.compile(r"ENS[A-Z]*G\d{6}|chr\S+[:_-]\d+[-_]\d+$|(\d\d?|X|Y):\d+-\d+$")
+AXES = ("obs_names", "var_names")
 SAMPLE = 1000  # names that are looked at
 FEWEST = 50  # columns in common that may be cells
 
@@ -40,8 +41,8 @@ def turned(files: dict[str, dict[str, AnnData]], kinds: dict[str, str]) -> None:
             if _is_turned(cells):
                 parts[file] = _turned(cells, file)
     for one, other in permutations(files, 2):
-        rows, columns = _names(files[one])
-        rows_of_other, columns_of_other = _names(files[other])
+        rows, columns = (_names(files[one], axis) for axis in AXES)
+        rows_of_other, columns_of_other = (_names(files[other], axis) for axis in AXES)
         paired, alike = len(rows & rows_of_other), len(columns & columns_of_other)
         as_cells = len(columns & rows_of_other)
         most = MOST * max(len(columns), len(columns_of_other), 2 * FEWEST)
@@ -56,9 +57,9 @@ def turned(files: dict[str, dict[str, AnnData]], kinds: dict[str, str]) -> None:
             }
 
 
-def _names(parts: dict[str, AnnData]) -> tuple[set[str], set[str]]:
-    columns = (part.var_names for part in parts.values())
-    return set().union(*(part.obs_names for part in parts.values())), set().union(*columns)
+def _names(parts: dict[str, AnnData], axis: str) -> set[str]:
+    names = set().union(*(getattr(cells, axis) for cells in parts.values()))
+    return {name for name in names if not name.isdigit()}  # a row number names nothing
 
 
 def _turned(cells: AnnData, file: str) -> AnnData:

@@ -18,7 +18,7 @@ from mosaicbench.data import orientation, peaks, read
 from mosaicbench.data.assemble import Measurement
 from mosaicbench.data.checks import MOST, warn
 from mosaicbench.data.own_features import annotation, no_feature, without_others
-from mosaicbench.data.own_values import with_values
+from mosaicbench.data.own_values import refuse_missing, with_values
 from mosaicbench.errors import UserError, nearest
 from mosaicbench.files._h5 import quiet_mudata
 from mosaicbench.files.dataset import VALUES
@@ -61,9 +61,21 @@ def read_modalities(
     known = {modality: kind_of(modality, kinds) for modality in files}
     for modality, parts in files.items():
         kind = known[modality]
-        asked = {"scale": scale_of(modality, kind, values), "layer": layers.get(modality)}
-        for file in parts:
-            parts[file] = with_values(modality, parts[file], file, kind=kind, **asked)
+        scale = values.get(modality, "counts") if isinstance(values, dict) else values
+        if scale == "lognorm" and kind not in ("rna", "continuous"):
+            raise UserError(
+                f"values: lognorm is possible for RNA only, but modality {modality!r} is of kind "
+                f'{kind!r}; give its counts, and say values: {{the RNA modality: "lognorm"}}'
+            )
+        for file, cells in parts.items():
+            parts[file] = with_values(
+                modality,
+                cells,
+                file,
+                kind=kind,
+                scale=kind if kind == "continuous" else scale,
+                layer=layers.get(modality),
+            )
     orientation.turned(files, known)
     return {m: _whole(m, parts, union=union) for m, parts in files.items()}, shared_obs
 
@@ -316,19 +328,6 @@ def kind_of(modality: str, kinds: dict[str, str]) -> str:
     return kind
 
 
-def scale_of(modality: str, kind: str, values: str | dict[str, str]) -> str:
-    """Return what the values of a modality are, by the key `values`."""
-    scale = values.get(modality, "counts") if isinstance(values, dict) else values
-    if kind == "continuous":
-        return kind
-    if scale == "lognorm" and kind != "rna":
-        raise UserError(
-            f"values: lognorm is possible for RNA only, but modality {modality!r} is of kind "
-            f'{kind!r}; give its counts, and say values: {{the RNA modality: "lognorm"}}'
-        )
-    return scale
-
-
 def measurement(
     modality: str, cells: AnnData, names: pd.Index, features: dict[str, list[str]]
 ) -> Measurement:
@@ -343,6 +342,7 @@ def measurement(
     features
         "drop" and "keep" -> names or patterns.
     """
+    refuse_missing(modality, cells)
     about = cells.uns
     if again := cells.var_names.duplicated().sum():
         warn(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from mosaicbench.data.assemble import BLOCK
@@ -26,12 +25,16 @@ AS_IT_IS = "kinds: {{{m}: continuous}} takes the values as they are"
 ROUND = "values: {{{m}: rounded_counts}} rounds corrected counts (SoupX, CellBender, kallisto)"
 LOGNORM = "values: {{{m}: lognorm}} takes log-normalised RNA"
 LOGARITHM = f"they were normalised without a logarithm; take log1p of them, and {LOGNORM}"
+RAW = 'put the raw counts into layers["counts"]'
+OR_RAW = f"; or {RAW}"
 REMEDIES = {  # fault -> what to do with RNA, and with anything else
-    NAN: ["take these cells out of this file, as a cell need not be in every modality"] * 2,
-    NEGATIVE: [f"{LOGNORM}; of scaled values, {AS_IT_IS}", f"after CLR and the like, {AS_IT_IS}"],
-    LOGS: [f"{LOGNORM}; {ROUND}", f"if they are normalised, {AS_IT_IS}; {ROUND}"],
-    LARGE: [ROUND, f"{ROUND}; if they are normalised, {AS_IT_IS}"],
-    NORMALISED: [LOGARITHM, AS_IT_IS],
+    NEGATIVE: [
+        f"{LOGNORM}; of scaled values, {AS_IT_IS}{OR_RAW}",
+        f"after CLR and the like, {AS_IT_IS}{OR_RAW}",
+    ],
+    LOGS: [f"{LOGNORM}; {ROUND}{OR_RAW}", f"if they are normalised, {AS_IT_IS}; {ROUND}{OR_RAW}"],
+    LARGE: [ROUND + OR_RAW, f"{ROUND}; if they are normalised, {AS_IT_IS}{OR_RAW}"],
+    NORMALISED: [LOGARITHM + OR_RAW, AS_IT_IS + OR_RAW],
 }
 OF_LOGNORM = REMEDIES | {
     NEGATIVE: [f"scaled values are no logarithms; {AS_IT_IS}"],
@@ -64,7 +67,8 @@ def with_values(
     Raises
     ------
     UserError
-        When no matrix holds what `scale` says: it names the file, the cells, and what to do.
+        When no matrix holds what `scale` says: it names the file, and what to do. Missing values are
+        left to :func:`refuse_missing`.
     """
     from anndata import AnnData
 
@@ -76,31 +80,34 @@ def with_values(
     tried = [f'layers["{what}"]', "X", "raw.X"]
     if layer is not None:
         tried = [layer if layer in places else f'layers["{layer}"]']
-    seen, advice = [], [f"put the raw counts into {tried[0]}"] if what == "counts" else []
+    found, seen, remedy = {}, [], RAW
     for place in tried:
         matrix, table = places.get(place, (None, None))
         if matrix is None:
             continue
         values, fault = _checked(matrix, scale)
+        found.setdefault(fault, (values, table, f"{file}, {place}"))
         if not fault:
-            if scale == ROUNDED:
-                values = _rounded(values, f"modality {modality!r}: {file}, {place}")
-            values = values.astype(np.float32, copy=False)
-            about = {"kind": kind, "values": what, "source": f"{file}, {place}"}
-            return AnnData(values, obs=cells.obs, var=table, uns=about)
-        seen.append(f"{place}: {fault}{_detail(fault, values, cells.obs_names)}")
+            break
+        largest = f", the largest {values.data.max():,.1f}" if fault in (LARGE, NORMALISED) else ""
+        seen.append(f"{place}: {fault}{largest}")
         remedies = OF_LOGNORM if scale == "lognorm" else REMEDIES
-        remedy = remedies.get(fault, [""])[0 if kind == "rna" else -1].format(m=modality)
-    advice = [remedy, *advice] if seen else advice
+        remedy = remedies.get(fault, [RAW])[0 if kind == "rna" else -1].format(m=modality)
+    if chosen := found.get("") or found.get(NAN):
+        values, table, source = chosen
+        if scale == ROUNDED:
+            values = _rounded(values, f"modality {modality!r}: {source}")
+        about = {"kind": kind, "values": what, "source": source}
+        values = values.astype(np.float32, copy=False)
+        return AnnData(values, obs=cells.obs, var=table, uns=about)
     others = [name for name in cells.layers if f'layers["{name}"]' not in tried]
     for name in others:
         if not _checked(cells.layers[name], scale)[1]:
-            advice = [f"layers: {{{modality}: {name}}} takes that layer, if it holds all {what}"]
+            remedy = f"layers: {{{modality}: {name}}} takes that layer, if it holds all {what}"
     raise UserError(
         f"values: modality {modality!r} holds no {what} (looked at "
         f"{', '.join(seen) or f'{tried[0]}, which there is not'}) in {file}"
-        f"{', which also has the layers ' * bool(others)}{', '.join(others)}; "
-        f"{'; or '.join(filter(None, advice))}"
+        f"{', which also has the layers ' * bool(others)}{', '.join(others)}; {remedy}"
     )
 
 
@@ -117,24 +124,23 @@ def _checked(matrix: object, scale: str) -> tuple[sparse.csr_matrix | None, str]
 
 def fault_of(scale: str, matrix: sparse.csr_matrix) -> str:
     """Return why a matrix is not what `scale` says, "" if it is; block by block to save memory."""
-    fractional, largest = False, 0.0
+    fault, fractional, largest = "", False, 0.0
     for first in range(0, matrix.nnz, BLOCK):
         x = matrix.data[first : first + BLOCK]
-        if not np.all(np.isfinite(x)):
-            return NAN
+        if not np.all(is_number := np.isfinite(x)):
+            fault, x = NAN, x[is_number]
         if scale != "continuous" and np.any(x < 0):
             return NEGATIVE
         fractional |= bool(np.any(x != np.round(x)))
-        largest = max(largest, float(x.max()))
-    if scale == "continuous":
-        return ""
-    if not fractional:
-        return WHOLE if scale == "lognorm" and matrix.nnz else ""
-    if (largest > LARGEST_LOG or scale != "lognorm") and _have_one_sum(matrix):
+        largest = max(largest, float(x.max(initial=0)))
+    is_large = largest > LARGEST_LOG
+    if scale == "lognorm" and matrix.nnz and not fractional:
+        return WHOLE
+    if scale == "continuous" or not fractional or (scale == "lognorm" and not is_large):
+        return fault
+    if _have_one_sum(matrix):
         return NORMALISED
-    if scale == "counts":
-        return LARGE if largest > LARGEST_LOG else LOGS
-    return LARGE if scale == "lognorm" and largest > LARGEST_LOG else ""
+    return fault if scale == ROUNDED else LARGE if is_large else LOGS
 
 
 def _have_one_sum(matrix: sparse.csr_matrix) -> bool:
@@ -142,14 +148,18 @@ def _have_one_sum(matrix: sparse.csr_matrix) -> bool:
     return len(totals) > 2 and totals.std() < SAME_TOTAL * totals.mean()
 
 
-def _detail(fault: str, values: sparse.csr_matrix | None, names: pd.Index) -> str:
-    """Return which cells, or how large values, a fault is about."""
-    if fault == NAN:
-        wrong = np.flatnonzero(~np.isfinite(values.data))
-        rows = np.unique(np.searchsorted(values.indptr, wrong, side="right") - 1)
-        more = ", …" if len(rows) > 3 else ""
-        return f" in {len(rows)} of {len(names)} cells: {', '.join(names[rows[:3]])}{more}"
-    return f", the largest {values.data.max():,.1f}" if fault in (LARGE, NORMALISED) else ""
+def refuse_missing(modality: str, cells: AnnData) -> None:
+    """Refuse cells with NaN or infinite values, by their names."""
+    if np.isfinite(cells.X.data.sum()):
+        return
+    wrong = np.flatnonzero(~np.isfinite(cells.X.data))
+    rows = np.unique(np.searchsorted(cells.X.indptr, wrong, side="right") - 1)
+    listed = ", ".join(cells.obs_names[rows[:3]]) + ", …" * (len(rows) > 3)
+    raise UserError(
+        f"values: modality {modality!r} holds {NAN} in {len(rows)} of {cells.n_obs} cells ({listed}) of "
+        f"{cells.uns['source']}; take these cells out of this file, as a cell need not be in every "
+        "modality"
+    )
 
 
 def _rounded(values: sparse.csr_matrix, where: str) -> sparse.csr_matrix:
@@ -158,6 +168,6 @@ def _rounded(values: sparse.csr_matrix, where: str) -> sparse.csr_matrix:
     if moved.any():
         warn(
             f"{where}: {np.sum(moved > 0):,} of {values.nnz:,} values are rounded to counts, by "
-            f"{moved.mean():.3f} on average"
+            f"{np.nanmean(moved):.3f} on average"
         )
     return sparse.csr_matrix((whole, values.indices, values.indptr), values.shape)

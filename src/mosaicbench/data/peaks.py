@@ -9,8 +9,7 @@ import pandas as pd
 from scipy import sparse
 
 from mosaicbench.data.checks import warn
-from mosaicbench.data.own_features import annotation
-from mosaicbench.data.read import coordinates
+from mosaicbench.data.links import peak_coordinates
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -35,7 +34,16 @@ def merged(modality: str, parts: dict[str, AnnData]) -> AnnData:
     import bioframe
     from anndata import AnnData
 
-    peaks = pd.concat([_places(cells, file) for file, cells in parts.items()], ignore_index=True)
+    places = []
+    for file, cells in parts.items():
+        places.append(peak_coordinates(cells).assign(file=file, name=cells.var_names))
+    peaks = pd.concat(places, ignore_index=True)
+    unknown = peaks[(peaks["chrom"] == "") | (peaks["start"] < 0)]
+    for file, name in unknown[["file", "name"]].to_numpy()[:1]:
+        raise UserError(
+            f"peaks: union needs the place of each peak, but {file} does not say that of {name!r}; name "
+            "peaks chr1:10-20, or give chrom, start and end in var"
+        )
     bare = peaks.assign(chrom=peaks["chrom"].str.removeprefix("chr"))
     clusters = bioframe.cluster(bare, min_dist=None)["cluster"].to_numpy()
     by_cluster = peaks.groupby(clusters)
@@ -52,17 +60,3 @@ def merged(modality: str, parts: dict[str, AnnData]) -> AnnData:
     )
     obs = pd.concat([cells.obs for cells in parts.values()], join="inner")
     return AnnData(sparse.csr_matrix(counts), obs=obs, var=table)
-
-
-def _places(cells: AnnData, file: str) -> pd.DataFrame:
-    table = annotation(cells.var)
-    if not {"chrom", "start", "end"} <= set(table):
-        table = coordinates(cells.var_names)
-    table = table[["chrom", "start", "end"]].reset_index(drop=True)
-    unknown = ((table["chrom"] == "") | (table["start"] < 0)).to_numpy()
-    if unknown.any():
-        raise UserError(
-            f"peaks: union needs the place of each peak, but {file} does not say that of "
-            f"{cells.var_names[unknown][0]!r}; name peaks chr1:10-20, or give chrom, start and end in var"
-        )
-    return table.assign(file=file)

@@ -192,9 +192,7 @@ def mex(matrix: str | Path, barcodes: str | Path, features: str | Path) -> AnnDa
 
 
 def _rows(file: Path) -> pd.DataFrame:
-    return _decoded(
-        file, lambda sep, **form: _texts(file, sep="\t", header=None, quoting=3, **form)
-    )
+    return _decoded(file, _texts, sep="\t", header=None, quoting=3)
 
 
 def _feature_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -265,12 +263,10 @@ def table_of_counts(
     path: str | Path, *, index: str | None = None, drop: Sequence[str] = ()
 ) -> AnnData:
     """Read what :func:`csv_counts` does; names may occur twice, and may be those of features."""
-    return opened(
-        path, lambda file: _decoded(file, lambda **form: _counts(file, index, drop, form))
-    )
+    return opened(path, lambda file: _decoded(file, _counts, index=index, drop=drop))
 
 
-def _counts(file: Path, index: str | None, drop: Sequence[str], form: dict) -> AnnData:
+def _counts(file: Path, index: str | None, drop: Sequence[str], **form: object) -> AnnData:
     from anndata import AnnData
 
     header = pd.read_csv(file, nrows=1, **form)
@@ -316,8 +312,8 @@ def _counts(file: Path, index: str | None, drop: Sequence[str], form: dict) -> A
     )
 
 
-def _decoded(file: Path, reader: Callable[..., Any], default: str = ",") -> Any:
-    """Return what `reader` makes of a text with the keywords ``sep`` and ``encoding``.
+def _decoded(file: Path, reader: Callable[..., Any], default: str = ",", **options: object) -> Any:
+    """Return what `reader` makes of a text file, with its ``sep`` and ``encoding`` and `options`.
 
     A separator other than `default` is taken where the first line has more of it.
     """
@@ -330,13 +326,13 @@ def _decoded(file: Path, reader: Callable[..., Any], default: str = ",") -> Any:
     if sep not in line and ".txt" in file.name.lower():
         sep = " "  # as R writes by default
     try:
-        return reader(sep=sep, encoding=encoding)
+        return reader(file, **{"sep": sep, "encoding": encoding} | options)
     except UnicodeDecodeError:
         warn(
             f"path: {file.name} is no UTF-8 and is read as Latin-1; check names with accents or "
             "Greek letters, or save it as UTF-8"
         )
-        return reader(sep=sep, encoding="latin-1")
+        return reader(file, **{"sep": sep, "encoding": "latin-1"} | options)
 
 
 def annotated(path: Path) -> AnnData | MuData:
@@ -368,10 +364,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
     if not name.endswith((".tsv", ".csv", ".txt")):
         raise UserError(f"labels: {path} is neither .tsv, .csv nor .rds")
     usual = "," if name.endswith(".csv") else "\t"
-    return opened(
-        path,
-        lambda file: _decoded(file, lambda **form: _texts(file, na_values=[""], **form), usual),
-    )
+    return opened(path, lambda file: _decoded(file, _texts, usual, na_values=[""]))
 
 
 def text_table(path: str | Path, **options: object) -> pd.DataFrame:
