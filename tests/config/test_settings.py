@@ -242,6 +242,58 @@ def test_every_file_that_a_stanza_names_is_an_input(tmp_path):
         settings.load({"datasets": {"mine": stanza}})
 
 
+@pytest.mark.parametrize("place", ["path", "links", "labels"])
+def test_braces_in_a_path_which_snakemake_takes_for_a_wildcard_are_refused(tmp_path, place):
+    plain, odd = tmp_path / "rna.csv", tmp_path / "rna {final} 100%.csv"
+    plain.touch(), odd.touch(), (tmp_path / "one { alone.csv").touch()
+    stanza = {"path": {"rna": str(plain), "adt": str(tmp_path / "one { alone.csv")}}
+    assert len(settings.load({"datasets": {"mine": stanza}}).datasets["mine"]["inputs"]) == 2
+    odd_place = {
+        "path": {"path": {"rna": str(odd), "adt": str(plain)}},
+        "links": {"links": str(odd)},
+        "labels": {"labels": {"path": str(odd), "column": "type"}},
+    }
+    key = r"labels\.path" if place == "labels" else place
+    with pytest.raises(UserError, match=rf"datasets\.mine\.{key}: .*{{final}} 100%.csv.*; rename"):
+        settings.load({"datasets": {"mine": stanza | odd_place[place]}})
+
+
+def test_the_description_of_a_zarr_store_is_the_input(tmp_path):
+    cells = anndata.AnnData(np.ones((7, 2), dtype=np.float32))
+    cells.write_zarr(tmp_path / "mine.zarr")
+    (tmp_path / "adt.csv").touch()
+    path = {"rna": str(tmp_path / "mine.zarr"), "adt": str(tmp_path / "adt.csv")}
+    described, table = settings.load({"datasets": {"mine": {"path": path}}}).datasets["mine"][
+        "inputs"
+    ]
+    assert described.startswith(path["rna"]) and table == path["adt"]
+    (tmp_path / "empty.zarr").mkdir()
+    path["rna"] = str(tmp_path / "empty.zarr")
+    with pytest.raises(UserError, match=r"datasets\.mine\.path: .*empty.zarr has no"):
+        settings.load({"datasets": {"mine": {"path": path}}})
+
+
+def test_the_keys_of_own_files_are_checked_before_any_job(tmp_path):
+    (tmp_path / "a.h5mu").touch()
+    stanza = {"path": str(tmp_path / "a.h5mu")}
+    good = {
+        "modalities": {"rna": "gex", "adt": "prot"},
+        "layers": {"rna": "raw_counts"},
+        "features": {"adt": {"drop": ["HTO*"], "keep": ["HTO1"]}},
+        "peaks": "union",
+        "values": {"adt": "rounded_counts"},
+    }
+    assert settings.load({"datasets": {"mine": stanza | good}})
+    for key, wrong in (
+        ("modalities", ["gex"]),
+        ("features", {"adt": {"dropped": ["x"]}}),
+        ("peaks", "merged"),
+        ("values", {"adt": "rounded"}),
+    ):
+        with pytest.raises(UserError, match=rf"datasets\.mine\.{key}"):
+            settings.load({"datasets": {"mine": stanza | {key: wrong}}})
+
+
 def test_true_and_false_may_be_texts_as_snakemake_reads_them_from_a_command_line():
     for text, value in (("true", True), ("false", False)):
         config = settings.load(MINIMAL | {"keep_imputed": text}).config

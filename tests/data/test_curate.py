@@ -285,7 +285,7 @@ def write(folder, modality, counts, names):
     [
         (
             lambda counts: -counts,
-            "modality 'adt' holds no counts .looked at X: negative values.; put the raw counts into layers",
+            "'adt' holds no counts .looked at X: negative values. in adt.h5ad; .*kinds: {adt: continuous}",
         ),
         (
             lambda counts: counts / 2 + 0.25,
@@ -293,7 +293,7 @@ def write(folder, modality, counts, names):
         ),
         (
             lambda counts: np.where(counts > 9, np.nan, counts),
-            "modality 'adt' holds no counts .looked at X: NaN or infinite",
+            "modality 'adt' holds NaN or infinite values in .* of adt.h5ad, X; take these cells out",
         ),
     ],
 )

@@ -139,6 +139,9 @@ def test_overlaps_are_those_of_every_pair(seed):
         ("CD41", ("ITGA2B",)),
         ("CD4-2", ("CD4",)),
         ("PD-1_TotalSeqB", ("PDCD1",)),
+        ("CD3-CTCATTGTAACTCCT", ("CD3D", "CD3E", "CD3G")),  # of CITE-seq-Count
+        ("adt_CD4", ("CD4",)),
+        ("prot:CD8a", ("CD8A",)),
         ("CD8a", ("CD8A",)),
         ("HLA.DR", ("HLA-DRA", "HLA-DRB1", "HLA-DRB5")),
         ("TCR-1", ("TRDC", "TRGC1", "TRGC2")),

@@ -13,6 +13,7 @@ from scipy import sparse
 from scipy.io import mmwrite
 
 from mosaicbench.data import read
+from mosaicbench.data.checks import DataWarning
 from mosaicbench.errors import UserError
 
 
@@ -154,12 +155,66 @@ def test_csv_of_adt_counts(tmp_path):
         UserError, match="no column 'barcode'; there are cell_barcode, total, CD3, CD4"
     ):
         read.csv_counts(path, index="barcode")
-    table.assign(total="x").to_csv(path, index=False)
-    with pytest.raises(UserError, match="column 'total' holds no numbers"):
-        read.csv_counts(path, index="cell_barcode")
+    table.assign(CD4=["0,5", "1"]).to_csv(path, index=False)
+    with pytest.warns(DataWarning, match="adt.csv.gz: 1 columns hold texts .CD4."):
+        cells = read.csv_counts(path, index="cell_barcode")
+    assert list(cells.var_names) == ["total", "CD3"] and list(cells.obs["CD4"]) == ["0,5", "1"]
     table.assign(cell_barcode="AC").to_csv(path, index=False)
     with pytest.raises(UserError, match="names a cell twice, 'AC'"):
         read.csv_counts(path, index="cell_barcode")
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".txt", ".csv.gz", ".TSV.GZ"])
+@pytest.mark.parametrize("sep", [",", ";", "\t"])
+def test_tables_of_counts_have_any_separator_and_texts_become_obs(tmp_path, sep, ending):
+    path = tmp_path / f"adt{ending}"
+    text = sep.join(["", "CD4 (RPA-T4)", "type", "CD8"]) + "\n"
+    text += "".join(sep.join([cell, "3", cell.lower(), "0"]) + "\n" for cell in ("AC", "NA"))
+    path.write_bytes(
+        gzip.compress(text.encode()) if ending.lower().endswith("gz") else text.encode()
+    )
+    with pytest.warns(DataWarning, match=f"adt{ending}: 1 columns hold texts .type."):
+        cells = read.table_of_counts(path)
+    assert (list(cells.obs_names), list(cells.var_names)) == (["AC", "NA"], ["CD4 (RPA-T4)", "CD8"])
+    assert list(cells.obs["type"]) == ["ac", "na"]
+    assert cells.X.toarray().tolist() == [[3, 0], [3, 0]]
+
+
+@pytest.mark.parametrize(("name", "sep"), [("a.txt", " "), ("a.tsv", "\t"), ("a.csv", ",")])
+def test_tables_as_r_writes_them_have_no_name_above_the_row_names(tmp_path, name, sep):
+    rows = [["CD3", "CD4"], ["AC", "1", "2"], ["GT", "0", "5"]]
+    (tmp_path / name).write_text("".join(sep.join(row) + "\n" for row in rows))
+    cells = read.table_of_counts(tmp_path / name)
+    assert (list(cells.obs_names), list(cells.var_names)) == (["AC", "GT"], ["CD3", "CD4"])
+    assert cells.X.toarray().tolist() == [[1, 2], [0, 5]]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+def test_tables_in_any_encoding_keep_their_names(tmp_path, encoding, recwarn):
+    text = "cell;TCRµδ;CD3\nsonde-é;1;2\n".replace("δ", "d")
+    (tmp_path / "adt.csv").write_bytes(text.encode(encoding))
+    cells = read.table_of_counts(tmp_path / "adt.csv")
+    assert (list(cells.obs_names), list(cells.var_names)) == (["sonde-é"], ["TCRµd", "CD3"])
+    told = [str(one.message) for one in recwarn if "UTF-8" in str(one.message)]
+    assert len(told) == (encoding == "latin-1") and all("adt.csv" in text for text in told)
+    labels = "barcode;type\nAC;Lymphocyte mémoire\n"
+    (tmp_path / "labels.csv").write_bytes(labels.encode(encoding))
+    assert list(read.read_table(tmp_path / "labels.csv")["type"]) == ["Lymphocyte mémoire"]
+
+
+def test_names_of_a_matrix_market_folder_may_be_in_latin_1(tmp_path, counts):
+    mmwrite(tmp_path / "matrix.mtx", sparse.coo_matrix(counts[:, :2].T.astype(int)))
+    (tmp_path / "barcodes.tsv").write_text("".join(f"cell{i}\n" for i in range(7)))
+    (tmp_path / "features.tsv").write_bytes("TCRµ;δ\nCD3,4\n".replace("δ", "d").encode("latin-1"))
+    with pytest.warns(DataWarning, match="features.tsv is no UTF-8"):
+        cells = read.mex_folder(tmp_path)
+    assert list(cells.var_names) == ["TCRµ;d", "CD3,4"]
+
+
+def test_a_table_without_numbers_is_refused_by_column(tmp_path):
+    (tmp_path / "types.csv").write_text("cell,type\nAC,T\n")
+    with pytest.raises(UserError, match="types.csv: column 'type' holds no numbers"):
+        read.table_of_counts(tmp_path / "types.csv")
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, lzma.compress, bytes])

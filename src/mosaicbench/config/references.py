@@ -16,7 +16,7 @@ from mosaicbench.config.schema import ALL, BEST_OF_SPLIT, LEFT_OUT, MEAN, Names
 from mosaicbench.errors import nearest
 
 ABOUT = ("from", "loader", "labels_from")  # keys of a dataset that its loader does not take
-ENDINGS = (".mtx", ".tsv")
+ENDINGS = (".mtx", ".tsv", ".zgroup", "zarr.json")  # of a 10x folder, of a Zarr store
 
 
 class External(Options):
@@ -102,7 +102,7 @@ def named_files(options: dict) -> dict[str, list[str]]:
 
 
 def parts_of_folder(folder: Path) -> list[str]:
-    """Return the files of a 10x folder: a matrix, and tables of its rows and columns."""
+    """Return the files of a 10x folder, a matrix and tables, or the description of a Zarr store."""
     parts = [part for part in folder.iterdir() if part.name.removesuffix(".gz").endswith(ENDINGS)]
     return sorted(map(str, parts))
 
@@ -116,9 +116,17 @@ def of_files(key: str, options: dict) -> Iterator[Mistake]:
         for file in files:
             if part == "path" and os.path.isdir(file):
                 if not parts_of_folder(Path(file)):
-                    yield f"{key}.path", f"the folder {file} has no matrix.mtx and no .tsv files"
+                    wrong = (
+                        f"the folder {file} has no matrix.mtx and no .tsv files, and is no .zarr"
+                    )
+                    yield f"{key}.path", wrong
             elif not os.path.isfile(file):
                 yield f"{key}.{part}", f"no file {file} (relative paths start at {Path.cwd()})"
+            if "}" in file.partition("{")[2]:
+                wrong = (
+                    f"Snakemake takes {{ and }} in {file} for a wildcard; rename the file or folder"
+                )
+                yield f"{key}.{part}", wrong
 
 
 def of_report(report: dict, config: dict, methods: dict[str, str]) -> Iterator[Mistake]:

@@ -16,7 +16,8 @@ CLONE = re.compile(
     r"(?i)(?P<target>CD\d+[a-z]*)[-_.][1-9]"
 )  # "CD3-1" is a clone against CD3, not CD31; "PD-1" is a target
 VENDOR = re.compile(
-    r"(?i)[\s._-]*(totalseq\s*-?\s*[abc]|prot(ein)?|adt|antihuman(mouse)?|recombinant)$"
+    r"(?i)[\s._-]*(totalseq\s*-?\s*[abc]|prot(ein)?|adt|antihuman(mouse)?|recombinant|[acgt]{12,})$"
+    r"|^(prot|adt)[_:-]+"
 )
 
 

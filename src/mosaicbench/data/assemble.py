@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -45,6 +46,10 @@ class Measurement:
         (cells,) names of the rows, where not every cell of the dataset was measured; else None.
     chosen
         Who chose these features before, and on which cells, for the audit; "" if nobody did.
+    source
+        The file and matrix that `values` were read from, such as ``rna.h5ad, X``; "" if unknown.
+    features_left_out
+        Reason -> number of features of the source that are not among `features`.
     """
 
     values: sparse.sparray | sparse.spmatrix | np.ndarray
@@ -54,6 +59,8 @@ class Measurement:
     annotation: pd.DataFrame = field(default_factory=pd.DataFrame)
     cells: Sequence[str] | None = None
     chosen: str = ""
+    source: str = ""
+    features_left_out: dict[str, int] = field(default_factory=dict)
 
 
 def continuous(table: pd.DataFrame) -> Measurement:
@@ -117,10 +124,13 @@ def _modality(measurement: Measurement, index: pd.Index) -> AnnData:
         index=make_index_unique(_names(measurement.features)),
     )
     seen = np.flatnonzero(seen_in(values))
-    if len(seen) < len(table):
+    unseen = len(table) - len(seen)
+    if unseen:
         values, table = values[:, seen], table.iloc[seen]
-    uns = {"kind": measurement.kind, "values": measurement.scale}
+    left_out = measurement.features_left_out | ({"seen in no cell": unseen} if unseen else {})
+    uns = {"kind": measurement.kind, "values": measurement.scale, "source": measurement.source}
     uns |= {"chosen": measurement.chosen} if measurement.chosen else {}
+    uns["features_left_out"] = json.dumps(left_out)
     index = index if measurement.cells is None else _names(measurement.cells)
     return AnnData(
         obs=pd.DataFrame(index=index), var=table, layers={measurement.scale: values}, uns=uns

@@ -32,6 +32,7 @@ RICH, MANY = 500, 100
 SAMPLE, FEATURES = 1000, 200  # cells and features per modality that the test for twins uses
 # Median, over features, of the best rank correlation with a feature of the other modality.
 SAME, SUSPICIOUS = 0.99, 0.9
+SURELY, RARELY = 10, 3  # cells with a feature; equal columns of so many, or so few, are no chance
 MOST = 0.5  # fraction of the cells above which "most" begins
 # Texts that say of a type that it is not known, in small letters.
 UNKNOWN = "nan?|n/a|none|null|unknown|unassigned|not assigned|unlabell?ed|unclassified"
@@ -244,6 +245,7 @@ def _check_twins(modalities: dict[str, AnnData]) -> None:
             )
         if not len(shared):
             continue  # no cell to compare them by
+        _check_copies({name: (cells, values), other_name: (other, others)})
         likeness = _likeness(*sorted((values, others), key=lambda matrix: matrix.shape[1]))
         alike = (
             "alike: half of the features of one have a twin in the other with a rank correlation"
@@ -258,6 +260,30 @@ def _check_twins(modalities: dict[str, AnnData]) -> None:
                 f"modalities {name!r} and {other_name!r} are suspiciously {alike} above "
                 f"{likeness:.2f}; are they two versions of one measurement?"
             )
+
+
+def _check_copies(pair: dict[str, tuple[AnnData, object]]) -> None:
+    """Refuse a modality with features of another in it: equal columns, however few their counts."""
+    (first, second), matrices = pair, [matrix for _, matrix in pair.values()]
+    if "atac" in (cells.uns["kind"] for cells, _ in pair.values()):
+        return  # many peaks of few cells may be equal to a gene by chance
+    weights = np.random.default_rng(0).random(matrices[0].shape[0], dtype=np.float32)
+    _, *equal = np.intersect1d(*(matrix.T @ weights for matrix in matrices), return_indices=True)
+    columns = [matrix[:, places].tocsc() for matrix, places in zip(matrices, equal, strict=True)]
+    differ = (columns[0] != columns[1]).getnnz(axis=0) > 0
+    seen_in = columns[0].getnnz(axis=0)
+    same = np.flatnonzero(~differ & (seen_in >= RARELY))
+    sizes = [matrix.shape[1] for matrix in matrices]
+    if seen_in[same].max(initial=0) < SURELY or len(same) > MOST * max(sizes):
+        return  # chance, or one file given twice, which is seen by its likeness
+    side = int(np.argmax(sizes))
+    modality, other = (second, first) if side else (first, second)
+    names = list(pair[modality][0].var_names[equal[side][same]])
+    raise UserError(
+        f"path: modality {modality!r} ({pair[modality][0].uns['source']}) holds {len(names)} features "
+        f"of {other!r}, equal in every cell; take them out of its file, or say features: "
+        f"{{{modality}: {{drop: {names}}}}}"
+    )
 
 
 def _likeness(values: object, others: object) -> float:

@@ -12,6 +12,7 @@ compare, not how well the label can be predicted.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -259,7 +260,12 @@ def _subset(dataset: MuData, keep: np.ndarray, min_cells: dict[str, int]) -> MuD
                 f"qc.{modality}: {columns.sum()} features are seen in at least {least} of the "
                 f"{kept.n_obs} cells kept, and methods need two; loosen min_cells or the thresholds"
             )
-        modalities[modality] = kept if columns.all() else kept[:, columns].copy()
+        if not columns.all():
+            kept = kept[:, columns].copy()
+            left_out = json.loads(kept.uns.get("features_left_out", "{}"))
+            left_out |= {f"{modality} min_cells {least}": int(np.sum(~columns))}
+            kept.uns["features_left_out"] = json.dumps(left_out)
+        modalities[modality] = kept
     smaller = joined(modalities)
     for column in dataset.obs:
         smaller.obs[column] = categorical(np.asarray(dataset.obs[column], dtype=object)[keep])

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
+import gzip
+import re
+import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,110 +14,198 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from mosaicbench.data import read
-from mosaicbench.data.assemble import ANNOTATION, BLOCK, Measurement
-from mosaicbench.data.checks import warn
-from mosaicbench.errors import UserError
+from mosaicbench.data import orientation, peaks, read
+from mosaicbench.data.assemble import Measurement
+from mosaicbench.data.checks import MOST, warn
+from mosaicbench.data.own_features import annotation, no_feature, without_others
+from mosaicbench.data.own_values import refuse_missing, with_values
+from mosaicbench.errors import UserError, nearest
+from mosaicbench.files._h5 import quiet_mudata
 from mosaicbench.files.dataset import VALUES
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 FILE = "__file__"  # a column of obs: the number of a cell's file in the list of its modality
-KINDS = {
-    **dict.fromkeys(("rna", "gex"), "rna"),
-    **dict.fromkeys(("atac", "peaks"), "atac"),
-    **dict.fromkeys(("adt", "prot", "protein", "antibody"), "adt"),
-    "continuous": "continuous",
-}
-REMEDIES = {  # what values should be -> what to do where they are not
-    "counts": 'put the raw counts into layers["counts"], or say values: lognorm if this is RNA '
-    "without counts",
-    "lognorm": "values: lognorm means non-negative fractional values, neither counts nor scaled "
-    "ones",
-    "continuous": "leave out cells with missing values, or fill the values in",
-}
-ALIASES = {
-    "chr": "chrom",
-    "seqnames": "chrom",
-    "chromStart": "start",
-    "chromEnd": "end",
-    "gene_id": "gene_ids",
-}
+LEFT_OUT = "__left_out__"  # a key of uns: the number of features that are not in all files
+# Parts of a file that are no RNA, ATAC or proteins, as muon and 10x call them.
+FOREIGN = (
+    r"(?i)airr|[tb]cr|vdj.*|hto|hashtags?|cmo|.*multiplex.*|gdo|guides?|crispr.*|custom|antigen.*"
+)
+TABLES = (".csv", ".tsv", ".txt")
+FORMATS = ".h5mu, .h5ad, 10x .h5, .zarr, .csv, .tsv or .txt (also .gz), or a Matrix Market folder"
 
 
 def read_modalities(
-    folder: Path, path: str | dict[str, str | list[str]], kinds: dict[str, str]
+    folder: Path,
+    path: str | dict[str, str | list[str]],
+    *,
+    kinds: dict[str, str],
+    modalities: dict[str, str],
+    values: str | dict[str, str],
+    layers: dict[str, str],
+    union: bool,
 ) -> tuple[dict[str, AnnData], pd.DataFrame]:
-    """Return modality -> cells, and the table of cells that belongs to no modality.
+    """Return modality -> cells with their values in ``X``, and the table of cells of no modality.
 
     Parameters
     ----------
     folder
         Folder that relative paths start from.
-    path, kinds
+    path, kinds, modalities, values, layers
         As of ``datasets.own_files.load``.
+    union
+        Whether peaks of several files are merged.
     """
-    shared_obs = pd.DataFrame()
-    if isinstance(path, dict):
-        modalities = {
-            modality: _of_one_modality(folder, names, modality, kinds)
-            for modality, names in path.items()
-        }
-    elif (file := folder / path).suffix == ".h5mu":
-        whole = read.annotated(file)
-        modalities, shared_obs = dict(whole.mod), whole.obs
-    elif file.suffix == ".h5":
-        modalities = read.tenx_h5(file)
-    elif file.is_dir():
-        modalities = read.by_feature_type(read.mex_folder(file))
-    else:
+    files, shared_obs = _chosen(folder, path, kinds, modalities)
+    known = {modality: kind_of(modality, kinds) for modality in files}
+    for modality, parts in files.items():
+        kind = known[modality]
+        scale = values.get(modality, "counts") if isinstance(values, dict) else values
+        if scale == "lognorm" and kind not in ("rna", "continuous"):
+            raise UserError(
+                f"values: lognorm is possible for RNA only, but modality {modality!r} is of kind "
+                f'{kind!r}; give its counts, and say values: {{the RNA modality: "lognorm"}}'
+            )
+        for file, cells in parts.items():
+            parts[file] = with_values(
+                modality,
+                cells,
+                file,
+                kind=kind,
+                scale=kind if kind == "continuous" else scale,
+                layer=layers.get(modality),
+            )
+    orientation.turned(files, known)
+    return {m: _whole(m, parts, union=union) for m, parts in files.items()}, shared_obs
+
+
+def _chosen(
+    folder: Path,
+    path: str | dict[str, str | list[str]],
+    kinds: dict[str, str],
+    modalities: dict[str, str],
+) -> tuple[dict[str, dict[str, AnnData]], pd.DataFrame]:
+    """Return modality -> file -> its cells, and the table of all cells; warn of what is not read."""
+    held = {}
+    if isinstance(path, str):
+        held[path] = parts, _ = _parts(folder / path)
+        own = [part for part, cells in parts.items() if not _is_foreign(part, cells, kinds)]
+        path = dict.fromkeys(modalities or own, path)
+    files: dict[str, dict[str, AnnData]] = {modality: {} for modality in path}
+    used = set()
+    for modality, names in path.items():
+        for name in [names] if isinstance(names, str) else names:
+            if name not in held:
+                held[name] = _parts(folder / name)
+            parts, _ = held[name]
+            part = modalities.get(modality) or _of_kind(parts, name, modality, kinds)
+            if part not in parts:
+                raise UserError(
+                    f"modalities.{modality}: {name} has no {part!r}{nearest(part, parts)}"
+                )
+            used.add((name, part))
+            files[modality][f"{name}, {part}" if len(parts) > 1 else name] = parts[part]
+    unread = []
+    for name, (parts, _) in held.items():
+        rest = [part for part in parts if (name, part) not in used]
+        unread += [f"{part} ({_counted(parts[part])}) of {name}" for part in rest]
+    if len(files) < 2:
         raise UserError(
-            f"path: {file} is neither an .h5mu, a 10x .h5 nor a Matrix Market folder; give other "
-            "files as {modality: file}"
+            f"path: a benchmark needs at least two modalities, found {', '.join(files) or 'none'} in "
+            f"{', '.join(held)}{' beside ' * bool(unread)}{', '.join(unread)}; give a file for each, "
+            "path: {rna: FILE, adt: FILE}, or one with both in its feature types"
         )
-    if len(modalities) < 2:
-        raise UserError(
-            "path: a benchmark needs at least two modalities, found "
-            f"{', '.join(modalities) or 'none'} in {path}"
+    if unread:
+        warn(
+            f"path: {', '.join(unread)} not read; modalities: {{OUR NAME: THEIR NAME}} chooses what is"
         )
-    return modalities, shared_obs
+    shared_obs = pd.concat([table for _, table in held.values()])
+    return files, shared_obs[~shared_obs.index.duplicated()]
 
 
-def _of_one_modality(
-    folder: Path, names: str | list[str], modality: str, kinds: dict[str, str]
-) -> AnnData:
-    if isinstance(names, str):
-        return _of_one_file(folder / names, modality, kinds)
-    return _of_batches(
-        modality, {name: _of_one_file(folder / name, modality, kinds) for name in names}
-    )
-
-
-def _of_one_file(file: Path, modality: str, kinds: dict[str, str]) -> AnnData:
-    name = file.name.removesuffix(".gz")
-    if name.endswith(".csv"):
-        return read.csv_counts(file)
-    if name.endswith(".h5ad"):
-        return read.annotated(file)
-    if not file.is_dir() and not name.endswith(".h5"):
-        raise UserError(
-            "path: a file per modality must be .h5ad, 10x .h5, .csv or a Matrix Market folder, "
-            f"found {file.name}"
-        )
-    parts = read.by_feature_type(read.mex_folder(file)) if file.is_dir() else read.tenx_h5(file)
+def _of_kind(parts: dict[str, AnnData], name: str, modality: str, kinds: dict[str, str]) -> str:
+    """Return the part of a file that a modality means: of its name, of its kind, or the only one."""
     kind = kind_of(modality, kinds)
-    if kind not in parts and len(parts) > 1:
+    fitting = [part for part in parts if part == modality] or [
+        part for part in parts if len(parts) == 1 or read.KINDS.get(part.lower()) == kind
+    ]
+    if len(fitting) != 1:
         raise UserError(
-            f"path: {file} has {', '.join(parts)}, but nothing of the kind {kind!r} for modality "
-            f"{modality!r}"
+            f"path: {name} has {', '.join(parts)}, but nothing of the kind {kind!r} alone for modality "
+            f"{modality!r}; choose one by modalities: {{{modality}: NAME}}"
         )
-    return parts.get(kind, next(iter(parts.values())))
+    return fitting[0]
 
 
-def _of_batches(modality: str, parts: dict[str, AnnData]) -> AnnData:
+def _is_foreign(part: str, cells: AnnData, kinds: dict[str, str]) -> bool:
+    """Return whether a part of a file is no modality here: empty, or of hashtags, guides, receptors."""
+    is_tags = all(map(no_feature, cells.var_names.astype(str)))
+    return part not in kinds and (is_tags or bool(re.fullmatch(FOREIGN, part)))
+
+
+def _counted(cells: AnnData) -> str:
+    called = {no_feature(name) for name in cells.var_names.astype(str)}
+    return f"{cells.n_vars:,} {(len(called) == 1 and called.pop()) or 'features'}"
+
+
+def _parts(file: Path) -> tuple[dict[str, AnnData], pd.DataFrame]:
+    """Return what a file or folder holds, by modality, and a MuData's own table of cells."""
+    name = file.name.lower()
+    if name.endswith((".h5ad.gz", ".h5mu.gz", ".h5.gz")):
+        return read.opened(file, _unpacked)
+    if name.endswith((".h5mu", ".zarr", ".h5ad")):
+        whole = read.opened(file, _zarr) if name.endswith(".zarr") else read.annotated(file)
+        if hasattr(whole, "mod"):
+            return dict(whole.mod), whole.obs
+        return _of_anndata(file, whole), pd.DataFrame()
+    if name.removesuffix(".gz").endswith(TABLES):
+        return {"rna": read.table_of_counts(file)}, pd.DataFrame()
+    if name.endswith(".h5"):
+        return read.by_feature_type(read.opened(file, read.tenx)), pd.DataFrame()
+    if not file.is_dir():
+        raise UserError(f"path: {file} is neither {FORMATS}; save the counts as one of these")
+    return read.by_feature_type(read.mex_folder(file)), pd.DataFrame()
+
+
+def _unpacked(file: Path) -> tuple[dict[str, AnnData], pd.DataFrame]:
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder, file.stem)
+        with gzip.open(file) as packed, plain.open("wb") as whole:
+            shutil.copyfileobj(packed, whole)
+        return _parts(plain)
+
+
+def _zarr(folder: Path) -> object:
+    import anndata
+    import mudata
+
+    with quiet_mudata():
+        return mudata.read_zarr(folder) if (folder / "mod").is_dir() else anndata.read_zarr(folder)
+
+
+def _of_anndata(file: Path, whole: AnnData) -> dict[str, AnnData]:
+    """Return its features by type, and the table of proteins that totalVI's users keep in ``obsm``."""
+    from anndata import AnnData
+
+    parts = read.by_feature_type(whole)
+    for key, table in whole.obsm.items():
+        if "adt" not in parts and "protein" in key.lower() and isinstance(table, pd.DataFrame):
+            names = pd.DataFrame(index=table.columns.astype(str))
+            parts["adt"] = AnnData(sparse.csr_matrix(table), obs=whole.obs, var=names)
+            warn(
+                f"path: {file.name}: {len(names)} columns of obsm[{key!r}] are read as modality 'adt'"
+            )
+    return parts
+
+
+def _whole(modality: str, parts: dict[str, AnnData], *, union: bool) -> AnnData:
+    """Return the cells of all files of a modality, with their common features or merged peaks."""
     import anndata
 
+    first, *others = parts.values()
+    if not others:
+        return first
     file_of: dict[str, str] = {}
     for number, (name, part) in enumerate(parts.items(), start=1):
         part.var_names_make_unique()
@@ -125,119 +218,151 @@ def _of_batches(modality: str, parts: dict[str, AnnData]) -> AnnData:
                     "modalities alike"
                 )
             file_of[cell] = name
-    whole = anndata.concat(list(parts.values()), join="inner", merge="same")
+    sources = " and ".join(part.uns["source"] for part in parts.values())
+    has_peaks = first.uns["kind"] == "atac"
+    if has_peaks and union:
+        whole = peaks.merged(modality, parts)
+    else:
+        whole = anndata.concat(list(parts.values()), join="inner", merge="same")
+    whole.uns |= first.uns | {"source": sources}
+    hint = "; peaks: union merges overlapping peaks" * has_peaks
     if whole.n_vars == 0:
         raise UserError(
             f"path: the files of modality {modality!r} have no feature in common: "
-            f"{', '.join(parts)}"
+            f"{', '.join(parts)}{hint}"
         )
-    if lost := len(set().union(*(part.var_names for part in parts.values()))) - whole.n_vars:
+    lost = len(set().union(*(part.var_names for part in parts.values()))) - whole.n_vars
+    if lost and not (has_peaks and union):
+        whole.uns[LEFT_OUT] = {"not in all files": lost}
+        most = whole.n_vars > MOST * min(part.n_vars for part in parts.values())
+        few = "" if most else f", so less than half of them is kept{hint}"
         warn(
             f"modality {modality!r}: {lost} features are not in all of its {len(parts)} files and "
-            "are left out"
+            f"are left out{few}"
         )
     return whole
 
 
+def file_of_each_cell(names: pd.Index, files: dict[str, pd.Series]) -> np.ndarray:
+    """Return the number of each cell's file in its modality's list, "all" if there is no list.
+
+    Parameters
+    ----------
+    names
+        (cells,) of all modalities.
+    files
+        modality -> its column `FILE`, by cell. A cell in none of them is in file "1".
+
+    Raises
+    ------
+    UserError
+        When modalities disagree about a cell: then their lists are in different orders.
+    """
+    numbers, differing = _first_texts(files, names)
+    for modality, cells in differing.items():
+        if len(cells):
+            raise UserError(
+                f"path: cell {cells[0]!r} is in file {numbers[cells[0]]} of modality "
+                f"{next(iter(files))!r}, but in {files[modality][cells[0]]} of {modality!r}; give "
+                "the files of all modalities in one order, or say which column is the batch"
+            )
+    return numbers.replace("", "1" if files else "all").to_numpy(dtype=object)
+
+
+def column_of_cells(
+    key: str, name: str | None, tables: dict[str, pd.DataFrame], *, cells: pd.Index
+) -> pd.Series:
+    """Return the column `name` for each of `cells`: the first entry in any table, "" without one.
+
+    Parameters
+    ----------
+    key
+        Of the stanza, for messages.
+    name
+        The column; None gives "" throughout.
+    tables
+        What a table is of, for messages -> the table, a row per cell by name.
+    cells
+        (cells,) unique names.
+    """
+    having = {where: table[name] for where, table in tables.items() if name in table.columns}
+    if name is not None and not having:
+        there = sorted({str(column) for table in tables.values() for column in table.columns})
+        near = difflib.get_close_matches(name, there, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise UserError(
+            f"{key}: no obs column {name!r}; there are {', '.join(there) or 'none'}{hint}"
+        )
+    texts, differing = _first_texts(having, cells)
+    for where, others in differing.items():
+        if len(others):
+            warn(
+                f"{key}: {where} says another {name!r} of {len(others)} cells than the tables "
+                "before it, which count"
+            )
+    return texts
+
+
+def _first_texts(
+    columns: dict[str, pd.Series], cells: pd.Index
+) -> tuple[pd.Series, dict[str, pd.Index]]:
+    """Return the first text of any column for each cell, and column -> cells where it differs."""
+    texts, differing = pd.Series("", index=cells, dtype=object), {}
+    for where, column in columns.items():
+        given = column.astype(object).reindex(cells)
+        given = given.where(given.notna(), "").astype(str)
+        differing[where] = cells[(texts != "") & (given != "") & (texts != given)]
+        texts = texts.where(texts != "", given)
+    return texts, differing
+
+
 def kind_of(modality: str, kinds: dict[str, str]) -> str:
     """Return the kind of a modality, by `kinds` or by its name."""
-    kind = kinds.get(modality, KINDS.get(modality.lower()))
+    kind = kinds.get(modality, read.KINDS.get(modality.lower()))
     if kind not in VALUES:
         raise UserError(
             f"kinds: {'cannot tell' if kind is None else f'{kind!r} is not'} the kind of modality "
-            f'{modality!r}; say kinds: {{{modality}: rna}}, or "atac", "adt" or "continuous"'
+            f'{modality!r}; say kinds: {{{modality}: rna}}, or "atac", "adt" or "continuous", or choose '
+            "among the modalities of a file, modalities: {rna: ITS NAME, adt: ITS NAME}"
         )
     return kind
 
 
 def measurement(
-    modality: str, cells: AnnData, names: pd.Index, kind: str, scale: str
+    modality: str, cells: AnnData, names: pd.Index, features: dict[str, list[str]]
 ) -> Measurement:
-    """Return a modality's values in the order of `names`, of all cells; `scale`: what they are."""
-    if kind == "continuous":
-        scale = kind
-    elif scale == "lognorm" and kind != "rna":
-        raise UserError(
-            f"values: lognorm is possible for RNA only, but modality {modality!r} is of kind "
-            f'{kind!r}; give its counts, and say values: {{the RNA modality: "lognorm"}}'
-        )
-    matrix, table = _matrix_of(modality, cells, scale)
-    if again := table.index.duplicated().sum():
+    """Return a modality's values in the order of `names`, of all cells, without what is no feature.
+
+    Parameters
+    ----------
+    modality, cells
+        As of :func:`read_modalities`.
+    names
+        (cells,) of all modalities.
+    features
+        "drop" and "keep" -> names or patterns.
+    """
+    refuse_missing(modality, cells)
+    about = cells.uns
+    if again := cells.var_names.duplicated().sum():
         warn(
             f"modality {modality!r}: {again} feature names occur again; they get an ending, '-1' "
             "and so on"
         )
-    if kind == "adt":
-        matrix, table = _without_total(modality, matrix, table)
+        cells.var_names_make_unique()
+    cells, left_out = without_others(modality, cells, about["kind"], features)
+    matrix = cells.X
     rows = cells.obs_names.get_indexer(names)
     in_it, rows = names[rows >= 0], rows[rows >= 0]
     if np.any(np.diff(rows) != 1):
         matrix = matrix[rows]
-    measured = None if len(in_it) == len(names) else in_it
-    return Measurement(matrix, table.index, kind, scale, _annotation(table), measured)
-
-
-def _matrix_of(modality: str, cells: AnnData, scale: str) -> tuple[sparse.csr_matrix, pd.DataFrame]:
-    places = {f'layers["{scale}"]': (cells.layers.get(scale), cells.var), "X": (cells.X, cells.var)}
-    if cells.raw is not None:
-        places["raw.X"] = (cells.raw.X, cells.raw.var)
-    faults = []
-    for place, (matrix, table) in places.items():
-        if matrix is None:
-            continue
-        values = sparse.csr_matrix(matrix)
-        if not (fault := _fault(scale, values)):
-            return values, table
-        faults.append(f"{place}: {fault}")
-    what = "continuous values" if scale == "continuous" else scale
-    raise UserError(
-        f"values: modality {modality!r} holds no {what} (looked at "
-        f"{', '.join(faults) or 'no matrix at all'}); {REMEDIES[scale]}"
+    return Measurement(
+        matrix,
+        cells.var_names,
+        about["kind"],
+        about["values"],
+        annotation(cells.var),
+        None if len(in_it) == len(names) else in_it,
+        source=about["source"],
+        features_left_out=about.get(LEFT_OUT, {}) | left_out,
     )
-
-
-def _fault(scale: str, matrix: sparse.csr_matrix) -> str:
-    """Return why a matrix is not what `scale` says, "" if it is; block by block to save memory."""
-    fractional = False
-    for first in range(0, matrix.nnz, BLOCK):
-        x = matrix.data[first : first + BLOCK]
-        if not np.all(np.isfinite(x)):
-            return "NaN or infinite values"
-        if scale != "continuous" and np.any(x < 0):
-            return "negative values"
-        fractional |= bool(np.any(x != np.round(x)))
-        if scale == "counts" and fractional:
-            return "fractional values"
-    return "whole numbers only" if scale == "lognorm" and not fractional else ""
-
-
-def _without_total(
-    modality: str, matrix: sparse.csr_matrix, table: pd.DataFrame
-) -> tuple[sparse.csr_matrix, pd.DataFrame]:
-    is_total = table.index.astype(str).str.lower() == "total"
-    if is_total.sum() != 1 or len(table) < 3:
-        return matrix, table
-    others = matrix[:, ~is_total]
-    if not np.array_equal(others.sum(axis=1).A1, matrix[:, is_total].toarray()[:, 0]):
-        return matrix, table
-    warn(
-        f"modality {modality!r}: the feature 'total' is the sum of the others in every cell; it is "
-        "dropped"
-    )
-    return others, table[~is_total]
-
-
-def _annotation(var: pd.DataFrame) -> pd.DataFrame:
-    ours = {theirs: name for theirs, name in ALIASES.items() if name not in var}
-    table = var.rename(columns=ours)
-    if "chrom" not in table and "interval" in table:
-        table = read.with_coordinates(table, table["interval"])
-    table = table[[column for column in ANNOTATION if column in table]].copy()
-    for column in table:
-        if column in ("start", "end"):
-            numbers = pd.to_numeric(table[column], errors="coerce")
-            table[column] = numbers.fillna(-1).astype(np.int64)
-        else:
-            texts = table[column].astype(object)
-            table[column] = texts.where(texts.notna(), "").astype(str)
-    return table

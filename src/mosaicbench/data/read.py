@@ -11,6 +11,8 @@ MIR1302-2HG has chr1:29553-30267, though the gene ends at 31,109.
 
 from __future__ import annotations
 
+import codecs
+import gzip
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,7 @@ import pandas as pd
 from scipy import sparse
 
 from mosaicbench.data.assemble import Measurement
+from mosaicbench.data.checks import warn
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import quiet_mudata
 
@@ -28,6 +31,13 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 FEATURE_TYPES = {"Gene Expression": "rna", "Peaks": "atac", "Antibody Capture": "adt"}
+KINDS = {  # names of modalities and feature types, in small letters
+    **dict.fromkeys(("rna", "gex", "gene expression"), "rna"),
+    **dict.fromkeys(("atac", "peaks", "chromatin accessibility"), "atac"),
+    **dict.fromkeys(("adt", "prot", "protein", "antibody", "antibody capture"), "adt"),
+    "continuous": "continuous",
+}
+TYPE_COLUMNS = ("feature_types", "modality")  # of var: as 10x and scanpy, as MultiVI's
 # Types of 10x that are no modality here.
 OTHER_TYPES = {"CRISPR Guide Capture", "Multiplexing Capture", "Custom", "Antigen Capture"}
 OTHER_TYPES |= {"VDJ", "VDJ-T", "VDJ-B"}
@@ -40,7 +50,7 @@ FEWEST_MATCHED = 0.5  # a table with fewer of its barcodes among the cells is an
 def opened(path: str | Path, reader: Callable[[Path], Any]) -> Any:
     """Return what `reader` makes of a file; a library's error becomes a UserError with its name."""
     file = Path(path)
-    if not file.is_file():
+    if not file.exists():
         raise UserError(f"path: {file}: no such file; paths start from {Path.cwd()}")
     try:
         return reader(file)
@@ -82,13 +92,15 @@ def tenx_h5(path: str | Path) -> dict[str, AnnData]:
         "rna", "atac", "adt", as far as the file has them; features of other types are left out. Names
         that occur twice within a modality are made unique.
     """
-    modalities = by_feature_type(opened(path, _tenx))
+    parts = by_feature_type(opened(path, tenx))
+    modalities = {name: cells for name, cells in parts.items() if name in FEATURE_TYPES.values()}
     if not modalities:
         raise UserError(f"path: {path}: no feature is of a type in {', '.join(FEATURE_TYPES)}")
     return modalities
 
 
-def _tenx(file: Path) -> AnnData:
+def tenx(file: Path) -> AnnData:
+    """Read a feature-barcode matrix of Cell Ranger with features of all types."""
     import scanpy
 
     with quiet_mudata():
@@ -99,16 +111,31 @@ def _tenx(file: Path) -> AnnData:
 
 
 def by_feature_type(cells: AnnData) -> dict[str, AnnData]:
-    """Return modality -> cells, by the feature types of 10x; without feature types all are rna."""
-    if "feature_types" not in cells.var:
+    """Return modality -> cells, by the feature types in ``var``; without them all are rna.
+
+    Features of a type that is no modality here follow, under the name of their type.
+    """
+    column = next((name for name in TYPE_COLUMNS if name in cells.var), None)
+    if column is None:
         return {"rna": cells}
-    types, modalities = cells.var["feature_types"].to_numpy(), {}
+    named = _kinds_of_types(cells.var[column])
+    has_raw = cells.raw is not None and column in cells.raw.var
+    raw = cells.raw.to_adata() if has_raw else None
+    modalities = {}
     with quiet_mudata():
-        for name, modality in FEATURE_TYPES.items():
-            if np.any(of_type := types == name):
-                modalities[modality] = cells if of_type.all() else cells[:, of_type].copy()
-                modalities[modality].var_names_make_unique()
+        for modality in dict.fromkeys([*FEATURE_TYPES.values(), *named]):
+            if not np.any(of_type := named == modality):
+                continue
+            part = cells if of_type.all() else cells[:, of_type].copy()
+            if not of_type.all():
+                part.raw = raw[:, _kinds_of_types(raw.var[column]) == modality] if has_raw else None
+            part.var_names_make_unique()
+            modalities[modality] = part
     return modalities
+
+
+def _kinds_of_types(types: pd.Series) -> np.ndarray:
+    return types.astype(str).map(lambda name: KINDS.get(name.lower(), name)).to_numpy()
 
 
 def mex_folder(folder: Path) -> AnnData:
@@ -165,7 +192,7 @@ def mex(matrix: str | Path, barcodes: str | Path, features: str | Path) -> AnnDa
 
 
 def _rows(file: Path) -> pd.DataFrame:
-    return pd.read_csv(file, sep="\t", header=None, dtype=str, keep_default_na=False, quoting=3)
+    return _decoded(file, _texts, sep="\t", header=None, quoting=3)
 
 
 def _feature_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -202,9 +229,10 @@ def with_coordinates(frame: pd.DataFrame, intervals: Sequence[str]) -> pd.DataFr
 
 
 def csv_counts(path: str | Path, *, index: str | None = None, drop: Sequence[str] = ()) -> AnnData:
-    """Read a comma-separated table of one row per cell and one column per feature, or its .gz.
+    """Read a table of one row per cell and one column per feature, or its .gz.
 
-    It is read block by block: a table of empty droplets is mostly zeros.
+    It is read block by block: a table of empty droplets is mostly zeros. Columns may be separated by
+    commas, semicolons or tabs; columns of texts go into ``obs``.
 
     Parameters
     ----------
@@ -218,48 +246,93 @@ def csv_counts(path: str | Path, *, index: str | None = None, drop: Sequence[str
     Raises
     ------
     UserError
-        When a column is absent or holds no numbers, or a name occurs twice.
+        When a column is absent, no column holds numbers, or a name occurs twice.
     """
-    return opened(path, lambda file: _csv(file, index, drop))
+    table = table_of_counts(path, index=index, drop=drop)
+    if not table.obs_names.is_unique:
+        twice = table.obs_names[table.obs_names.duplicated()][0]
+        raise UserError(
+            f"path: {path} names a cell twice, {twice!r}; put the sample in front of every cell name, "
+            "in the files of all modalities alike"
+        )
+    table.var_names_make_unique()
+    return table
 
 
-def _csv(file: Path, index: str | None, drop: Sequence[str]) -> AnnData:
+def table_of_counts(
+    path: str | Path, *, index: str | None = None, drop: Sequence[str] = ()
+) -> AnnData:
+    """Read what :func:`csv_counts` does; names may occur twice, and may be those of features."""
+    return opened(path, lambda file: _decoded(file, _counts, index=index, drop=drop))
+
+
+def _counts(file: Path, index: str | None, drop: Sequence[str], **form: object) -> AnnData:
     from anndata import AnnData
 
-    header = pd.read_csv(file, nrows=0)
+    header = pd.read_csv(file, nrows=1, **form)
+    if not isinstance(header.index, pd.RangeIndex):  # R leaves out the name of the first column
+        form |= {"names": ["", *header.columns], "header": 0}
+        header = header.reset_index(names="")
     index = header.columns[0] if index is None else index
     check_columns(f"path: {file}", header, index, *drop)
-    names, values = [], []
-    blocks = pd.read_csv(
+    names, values, described = [], [], []
+    reader = pd.read_csv(
         file,
         chunksize=max(1, VALUES // header.shape[1]),
         float_precision="round_trip",
         converters={index: "_".__add__},  # so that a cell called NA has a name
+        **form,
     )
-    for block in blocks:
-        numbers = block.drop(columns=[index, *drop])
-        texts = numbers.select_dtypes(exclude=["number", "bool"]).columns
-        if len(texts):
-            raise UserError(
-                f"path: {file}: column {texts[0]!r} holds no numbers; take it out of the file"
-            )
-        names += block[index].str.removeprefix("_").to_list()
-        values.append(sparse.csr_matrix(numbers.to_numpy(dtype=np.float32)))
+    with reader as blocks:
+        for block in blocks:
+            others = block.drop(columns=[index, *drop])
+            if not values:
+                texts = others.select_dtypes(exclude=["number", "bool"]).columns
+            numbers = others.drop(columns=texts)
+            if numbers.empty:
+                raise UserError(
+                    f"path: {file}: column {[*texts, index][0]!r} holds no numbers (with decimal "
+                    "points), nor do others"
+                )
+            names += block[index].str.removeprefix("_").to_list()
+            values.append(sparse.csr_matrix(numbers.to_numpy(dtype=np.float32)))
+            described.append(others[texts])
     if not values:
         raise UserError(f"path: {file} has no row")
-    cells = pd.Index(names, dtype=object)
-    if not cells.is_unique:
-        raise UserError(
-            f"path: {file} names a cell twice, {cells[cells.duplicated()][0]!r}; "
-            "put the sample in front of every cell name, in the files of all modalities alike"
+    if len(texts):
+        warn(
+            f"path: {file.name}: {len(texts)} columns hold texts ({', '.join(texts[:5])}) and are "
+            "columns of obs, not features"
         )
-    table = AnnData(
+    cells = pd.Index(names, dtype=object)
+    return AnnData(
         sparse.vstack(values, format="csr"),
-        obs=pd.DataFrame(index=cells),
+        obs=pd.concat(described).set_axis(cells),
         var=pd.DataFrame(index=numbers.columns.astype(str)),
     )
-    table.var_names_make_unique()
-    return table
+
+
+def _decoded(file: Path, reader: Callable[..., Any], default: str = ",", **options: object) -> Any:
+    """Return what `reader` makes of a text file, with its ``sep`` and ``encoding`` and `options`.
+
+    A separator other than `default` is taken where the first line has more of it.
+    """
+    with (gzip.open if file.suffix.lower() == ".gz" else open)(file, "rb") as text:
+        start = text.read(2**16)
+    is_wide = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    encoding = "utf-16" if is_wide else "utf-8"
+    line = start.decode(encoding, "replace").partition("\n")[0]
+    sep = max((default, "\t", ";", ","), key=line.count)
+    if sep not in line and ".txt" in file.name.lower():
+        sep = " "  # as R writes by default
+    try:
+        return reader(file, **{"sep": sep, "encoding": encoding} | options)
+    except UnicodeDecodeError:
+        warn(
+            f"path: {file.name} is no UTF-8 and is read as Latin-1; check names with accents or "
+            "Greek letters, or save it as UTF-8"
+        )
+        return reader(file, **{"sep": sep, "encoding": "latin-1"} | options)
 
 
 def annotated(path: Path) -> AnnData | MuData:
@@ -274,7 +347,7 @@ def _annotated(file: Path) -> AnnData | MuData:
 
     with h5py.File(file) as content:
         is_mudata = "mod" in content
-    if is_mudata != (file.suffix == ".h5mu"):
+    if is_mudata != (file.suffix.lower() == ".h5mu"):
         raise UserError(
             f"path: {file}: holds {'a' if is_mudata else 'no'} MuData; name a MuData .h5mu and give "
             "it as path: FILE.h5mu, an AnnData .h5ad and give it as path: {MODALITY: FILE}"
@@ -290,12 +363,17 @@ def read_table(path: str | Path) -> pd.DataFrame:
         return rds_table(path)
     if not name.endswith((".tsv", ".csv", ".txt")):
         raise UserError(f"labels: {path} is neither .tsv, .csv nor .rds")
-    return text_table(path, sep="," if name.endswith(".csv") else "\t", na_values=[""])
+    usual = "," if name.endswith(".csv") else "\t"
+    return opened(path, lambda file: _decoded(file, _texts, usual, na_values=[""]))
 
 
 def text_table(path: str | Path, **options: object) -> pd.DataFrame:
     """Read a csv table whose entries are all texts; `options` are those of ``pandas.read_csv``."""
-    return opened(path, lambda file: pd.read_csv(file, dtype=str, keep_default_na=False, **options))
+    return opened(path, lambda file: _texts(file, **options))
+
+
+def _texts(file: Path, **options: object) -> pd.DataFrame:
+    return pd.read_csv(file, dtype=str, keep_default_na=False, **options)
 
 
 def rds_table(path: str | Path) -> pd.DataFrame:

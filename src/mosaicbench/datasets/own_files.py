@@ -22,7 +22,7 @@ from mosaicbench.data.cells import (
     without_empty,
 )
 from mosaicbench.data.checks import warn
-from mosaicbench.data.own_files import FILE, kind_of, measurement, read_modalities
+from mosaicbench.data.own_files import FILE, measurement, read_modalities
 from mosaicbench.errors import UserError
 
 CARD = {
@@ -41,13 +41,18 @@ def load(
     cell_type: str | None = None,
     batch: str | None = None,
     groups: Sequence[str] = (),
-    values: Literal["counts", "lognorm"] | dict[str, Literal["counts", "lognorm"]] = "counts",
+    values: Literal["counts", "lognorm", "rounded_counts"]
+    | dict[str, Literal["counts", "lognorm", "rounded_counts"]] = "counts",
     kinds: dict[str, Literal["rna", "atac", "adt", "continuous"]] | None = None,
     ignored_in_cell_names: Sequence[
         Literal["case", "blanks", "separators", "ending", "prefix", "order"]
     ] = (),
     same_order: bool = False,
     absent: dict[str, Literal["empty"] | list[Label]] | None = None,
+    modalities: dict[str, str] | None = None,
+    layers: dict[str, str] | None = None,
+    features: dict[str, dict[Literal["drop", "keep"], Sequence[str]]] | None = None,
+    peaks: Literal["common", "union"] = "common",
 ) -> MuData:
     """Return all cells with the modalities that each has, in the order of the first modality.
 
@@ -56,18 +61,21 @@ def load(
     raw
         Folder that relative paths start from; None for the working directory.
     path
-        One file for all modalities: ``.h5mu``, or a 10x ``.h5`` or Matrix Market folder, with genes,
-        peaks and antibodies as rna, atac, adt. Or modality -> its own file: ``.h5ad``, 10x ``.h5``,
-        Matrix Market folder, or ``.csv`` (may be gzipped; the first column names the cells). A modality
-        may have several files, one per batch: their common features are kept, and without `batch` the
-        number of a cell's file, from 1 on, is its batch. A name in two modalities is one cell.
+        One file for all modalities: ``.h5mu``; or a 10x ``.h5``, Matrix Market folder or ``.h5ad`` with
+        feature types (or proteins in ``obsm``): genes, peaks and antibodies are rna, atac, adt. Or
+        modality -> its own file, of these or a table (``.csv``, ``.tsv``, ``.txt``; the first column names
+        the cells). All but folders may be gzipped, AnnData and MuData may be ``.zarr``. A table of
+        features x cells is transposed. A modality may have several files, one per batch: their common
+        features are kept, and without `batch` the number of a cell's file, from 1 on, is its batch. A
+        name in two modalities is one cell.
     cell_type, batch
         Names of obs columns, of the MuData or of any modality. Without them all cells are unlabelled,
         and of one batch.
     groups
         Further obs columns to keep, such as donors, for scenarios that split by them.
     values
-        "counts", or "lognorm" for RNA that has no counts; one for all, or modality -> one.
+        "counts"; "lognorm" for RNA that has no counts; or "rounded_counts", which rounds fractional
+        (corrected) counts. One for all, or modality -> one.
     kinds
         modality -> "rna", "atac" or "adt", for modalities with another name; or "continuous", for values
         of any sign that are neither counts nor log-normalised ones.
@@ -79,6 +87,15 @@ def load(
     absent
         modality -> batches, or names of cells, that were not measured in it, whatever its file says;
         or "empty": the cells without a count.
+    modalities
+        modality -> its name in an ``.h5mu``, or its feature type; others are not read.
+    layers
+        modality -> the layer that holds its values, or "X" or "raw.X", instead of the first that fits.
+    features
+        modality -> "drop" or "keep" -> names or patterns ("*_TotalSeqB"). Hashtags, guides, totals and
+        columns of quality control are left out by their names, unless they are kept.
+    peaks
+        Of several files: the "common" ones, or the "union", in which overlapping peaks are one.
 
     Raises
     ------
@@ -87,9 +104,17 @@ def load(
         `values` says, a cell is named twice, modalities name the same cells in different ways, or do
         not mean the same cells.
     """
-    kinds, absent = kinds or {}, absent or {}
-    own, shared_obs = read_modalities(Path() if raw is None else Path(raw), path, kinds)
-    for key, given in (("kinds", kinds), ("values", values), ("absent", absent)):
+    kinds, features, absent = kinds or {}, features or {}, absent or {}
+    keys = {
+        "kinds": kinds,
+        "values": values,
+        "layers": layers or {},
+        "modalities": modalities or {},
+    }
+    own, shared_obs = read_modalities(
+        Path() if raw is None else Path(raw), path, union=peaks == "union", **keys
+    )
+    for key, given in (keys | {"features": features, "absent": absent}).items():
         given = given if isinstance(given, dict) else {}
         if unknown := sorted(set(given) - set(own)):
             raise UserError(f"{key}: no modality {unknown[0]!r}; there are {', '.join(own)}")
@@ -118,9 +143,8 @@ def load(
     measured = {}
     for modality in list(own):
         cells = own.pop(modality)  # so that no modality stays in memory longer than it is needed
-        scale = values.get(modality, "counts") if isinstance(values, dict) else values
         cells = without_absent(modality, cells, absent.get(modality, EMPTY), batches)
-        measured[modality] = measurement(modality, cells, names, kind_of(modality, kinds), scale)
+        measured[modality] = measurement(modality, cells, names, features.get(modality, {}))
         del cells
     left = names
     if absent:

@@ -14,6 +14,7 @@ import pandas as pd
 from scipy import sparse
 
 from mosaicbench.data import read
+from mosaicbench.data.own_values import fault_of
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import VALUES
 
@@ -141,7 +142,7 @@ def holding(modality: str, measured: Measured, values: str) -> Matrix:
     for place in (layer, "X", "raw.X"):
         if place in by_place:
             first = by_place[place].take(np.arange(min(FIRST, len(measured.obs))))
-            if not (fault := _fault(values, first)):
+            if not (fault := fault_of(values, first)):
                 return by_place[place]
             faults[place] = fault
     seen = ", ".join(f"{place}: {fault}" for place, fault in faults.items()) or "no matrix at all"
@@ -149,20 +150,6 @@ def holding(modality: str, measured: Measured, values: str) -> Matrix:
     raise UserError(
         f"modality {modality!r}: the model reads {needed}; put them into {layer} (found {seen})"
     )
-
-
-def _fault(values: str, matrix: sparse.csr_matrix) -> str:
-    x = matrix.data
-    if not np.isfinite(x).all():
-        return "NaN or infinite values"
-    if values == "continuous":
-        return ""
-    if np.any(x < 0):
-        return "negative values"
-    whole = bool(np.all(x == np.round(x)))
-    if values == "counts":
-        return "" if whole else "fractional values, as of normalised data"
-    return "whole numbers only, as of counts" if whole and len(x) else ""
 
 
 def _in_memory(modalities: dict[str, AnnData]) -> dict[str, Measured]:

@@ -1,0 +1,298 @@
+"""What is no feature, and what belongs to another modality: left out by number and name, or refused with the key that helps."""
+
+import ast
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from own_cells import equal, left_out, own_cells, read, written
+from scipy import sparse
+from test_readers import write_tenx
+
+from mosaicbench.data.own_features import no_feature
+from mosaicbench.data.read import tenx_h5
+from mosaicbench.errors import UserError
+
+RANDOM = np.random.default_rng(4)
+
+
+@pytest.fixture(scope="module")
+def parts():
+    return own_cells()
+
+
+def beside(cells, names, counts):
+    """Return the cells with further features."""
+    more = anndata.AnnData(
+        sparse.csr_matrix(np.asarray(counts, dtype=np.float32)),
+        obs=cells.obs,
+        var=pd.DataFrame(index=names),
+    )
+    whole = anndata.concat([cells, more], axis=1)
+    whole.obs = cells.obs
+    return whole
+
+
+def tags(cells, count=4):
+    tag = RANDOM.integers(0, count, cells)
+    return RANDOM.poisson(np.where(np.arange(count) == tag[:, None], 400, 3))
+
+
+def ten_x(path, blocks, names):
+    """Write (cells, feature type, genome) blocks as Cell Ranger does."""
+    features = {
+        "id": [f"id{i}" for i in range(sum(cells.n_vars for cells, _, _ in blocks))],
+        "name": [name for cells, _, _ in blocks for name in cells.var_names],
+        "feature_type": [kind for cells, kind, _ in blocks for _ in cells.var_names],
+        "genome": [genome for cells, _, genome in blocks for _ in cells.var_names],
+    }
+    matrix = sparse.hstack([cells.X for cells, _, _ in blocks], format="csr")
+    write_tenx(path, matrix, features, barcodes=list(names))
+
+
+# --- by name ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (["Hashtag1_TotalSeqC", "HTO_2", "anti-human Hashtag 3", "CMO304"], "hashtags"),
+        (["SampleTag01_hs|stAbO", "K562-HTO", "hash-tag 2", "Hash_4"], "hashtags"),
+        (["sgTP53_1", "sgRNA2", "non-targeting-1", "gRNA_AAVS1"], "guides"),
+        (["unmapped", "no_match", "bad_struct", "__no_feature"], "unmapped reads"),
+        (["nCount_ADT", "total", "percent.mt", "n_genes"], "totals and quality columns"),
+        (["nFeature_RNA", "pct_counts_mt", "total_counts", "nUMI"], "totals and quality columns"),
+        (["leiden", "seurat_clusters", "batch", "S.Score"], "totals and quality columns"),
+    ],
+)
+def test_what_is_no_protein_is_left_out_by_number_and_name(parts, tmp_path, names, reason):
+    adt = parts["adt"]
+    with_others = beside(adt, names, tags(adt.n_obs))
+    dataset, told = read(tmp_path, written(tmp_path, parts | {"adt": with_others}))
+    assert equal(dataset, "adt", adt)
+    assert left_out(dataset, "adt") == {reason: 4}
+    (warning,) = [text for text in told if reason in text]
+    assert "'adt': 4" in warning and all(name in warning for name in names)
+    keep = {"adt": {"keep": [names[0]]}}
+    dataset, _ = read(tmp_path, {m: f"{m}.h5ad" for m in parts}, features=keep)
+    assert [*adt.var_names, names[0]] == list(dataset["adt"].var_names)
+    assert left_out(dataset, "adt") == {reason: 3}
+
+
+def test_no_gene_and_no_target_of_an_antibody_is_called_like_a_hashtag_or_a_total(parts):
+    from mosaicbench.data.antibodies import _targets
+
+    genes = own_cells(cells=60, genes=10_000)["rna"].var_names
+    assert len(genes) > 5000
+    assert not [name for name in [*genes, *_targets()] if no_feature(name)]
+    alike = ("HASPIN", "SGK1", "NUMB", "TOTALLY", "CD3-CTCATTGTAACTCCT", "sgk1")
+    assert not [name for name in alike if no_feature(name)]
+
+
+def test_a_protein_modality_of_hashtags_alone_is_refused(parts, tmp_path):
+    hashtags = beside(parts["adt"][:, :0], [f"HTO{i}" for i in range(4)], tags(120))
+    with pytest.raises(UserError, match=r"features: .*'adt' \(4 hashtags: HTO0, .*leave the modal"):
+        read(tmp_path, written(tmp_path, parts | {"adt": hashtags}))
+    ten_x(
+        tmp_path / "both.h5",
+        [(parts["rna"], "Gene Expression", "GRCh38"), (hashtags, "Antibody Capture", "")],
+        parts["rna"].obs_names,
+    )
+    with pytest.raises(UserError, match=r"two modalities, found rna .*adt \(4 hashtags\)"):
+        read(tmp_path, "both.h5")
+
+
+def test_isotype_controls_stay_and_are_named_with_the_key_that_drops_them(parts, tmp_path):
+    path = written(tmp_path, parts)
+    dataset, told = read(tmp_path, path)
+    (control,) = [name for name in parts["adt"].var_names if "Isotype" in name]
+    assert equal(dataset, "adt", parts["adt"])
+    (warning,) = [text for text in told if "isotype" in text]
+    assert f"features: {{adt: {{drop: ['{control}']}}}}" in warning
+    dataset, told = read(tmp_path, path, features={"adt": {"drop": [control]}})
+    assert control not in dataset["adt"].var_names and not told
+    assert left_out(dataset, "adt") == {"features.drop": 1}
+
+
+def test_features_are_dropped_by_name_and_by_pattern_and_unknown_ones_are_refused(parts, tmp_path):
+    path, names = written(tmp_path, parts), list(parts["adt"].var_names)
+    dataset, _ = read(tmp_path, path, features={"adt": {"drop": [names[0], "CD1*"]}})
+    kept = [name for name in names[1:] if not name.startswith("CD1")]
+    assert list(dataset["adt"].var_names) == kept
+    assert left_out(dataset, "adt") == {"features.drop": len(names) - len(kept)}
+    with pytest.raises(UserError, match=r"features.adt.drop: .*'cd4'; did you mean 'CD4'"):
+        read(tmp_path, path, features={"adt": {"drop": ["cd4"]}})
+    with pytest.raises(UserError, match="features: no modality 'prot'; there are rna, adt"):
+        read(tmp_path, path, features={"prot": {"drop": ["CD4"]}})
+
+
+# --- by feature type -----------------------------------------------------------------------------
+
+
+def test_one_h5ad_with_both_modalities_is_a_path_by_itself(parts, tmp_path):
+    rna, adt = parts["rna"], parts["adt"].copy()
+    adt.var_names = [*rna.var_names[:23], *adt.var_names[23:]]  # names that occur in both
+    for column, types in (
+        ("feature_types", ("Gene Expression", "Antibody Capture")),
+        ("feature_types", ("GEX", "ADT")),
+        ("modality", ("Gene Expression", "Antibody Capture")),
+    ):
+        both = anndata.concat([rna, adt], axis=1)
+        both.obs = rna.obs
+        both.var[column] = np.repeat(types, [rna.n_vars, adt.n_vars])
+        both.write_h5ad(tmp_path / "both.h5ad")
+        dataset, _ = read(tmp_path, "both.h5ad", cell_type="cell_type")
+        assert list(dataset.mod) == ["rna", "adt"]
+        assert equal(dataset, "rna", rna) and equal(dataset, "adt", adt)
+        assert list(dataset.obs["cell_type"]) == list(rna.obs["cell_type"])
+    as_rna = {"rna": "both.h5ad", "adt": "adt.h5ad"}
+    parts["adt"].write_h5ad(tmp_path / "adt.h5ad")
+    dataset, told = read(tmp_path, as_rna)
+    assert equal(dataset, "rna", rna)
+    assert any(f"adt ({adt.n_vars} features) of both.h5ad" in text for text in told)
+    rna.write_h5ad(tmp_path / "rna.h5ad")
+    with pytest.raises(
+        UserError, match="path: .*two modalities, found rna in rna.h5ad; .*adt: FILE"
+    ):
+        read(tmp_path, "rna.h5ad")
+
+
+@pytest.mark.parametrize("typed", [True, False])
+def test_the_raw_counts_of_an_h5ad_with_both_are_split_as_well(parts, tmp_path, typed):
+    rna, adt = parts["rna"], parts["adt"]
+    both = anndata.concat([rna, adt], axis=1)
+    both.obs = rna.obs
+    types = np.repeat(["Gene Expression", "Antibody Capture"], [rna.n_vars, adt.n_vars])
+    if typed:
+        both.var["feature_types"] = types
+    both.raw = both.copy()
+    both.var["feature_types"] = types
+    both = both[:, 10:].copy()  # raw has more genes
+    both.X = both.X.log1p()
+    both.write_h5ad(tmp_path / "both.h5ad")
+    if typed:
+        dataset, _ = read(tmp_path, "both.h5ad")
+        assert equal(dataset, "rna", rna) and equal(dataset, "adt", adt)
+    else:  # which columns of raw are genes is unknown
+        with pytest.raises(
+            UserError, match="'rna' holds no counts .looked at X: fractional values."
+        ):
+            read(tmp_path, "both.h5ad")
+
+
+def test_hashtags_among_transformed_proteins_are_left_out_too(parts, tmp_path):
+    adt = beside(parts["adt"], [f"HTO{i}" for i in range(4)], tags(120))
+    adt.X = sparse.csr_matrix(np.log1p(adt.X.toarray()) - 1)
+    dataset, told = read(
+        tmp_path, written(tmp_path, parts | {"adt": adt}), kinds={"adt": "continuous"}
+    )
+    assert list(dataset["adt"].var_names) == list(parts["adt"].var_names)
+    assert left_out(dataset, "adt") == {"hashtags": 4}
+    assert any("isotype" in text for text in told)
+
+
+def test_proteins_in_obsm_as_totalvi_has_them_are_a_modality(parts, tmp_path):
+    rna, adt = parts["rna"].copy(), parts["adt"]
+    table = pd.DataFrame(adt.X.toarray(), index=rna.obs_names, columns=adt.var_names)
+    rna.obsm["protein_expression"] = table.astype(int)
+    rna.write_h5ad(tmp_path / "totalvi.h5ad")
+    dataset, told = read(tmp_path, "totalvi.h5ad")
+    assert equal(dataset, "rna", rna) and equal(dataset, "adt", adt)
+    assert any("protein_expression" in text for text in told)
+
+
+def test_feature_types_that_are_no_modality_are_counted_and_can_be_chosen(parts, tmp_path):
+    rna, adt = parts["rna"], parts["adt"]
+    none = adt[:, :0]
+    guides = beside(none, [f"guide{i}" for i in range(20)], tags(120, 20))
+    cmo = beside(none, ["CMO301", "CMO302", "CMO303"], tags(120, 3))
+    blocks = [(rna, "Gene Expression", "GRCh38"), (guides, "CRISPR Guide Capture", "")]
+    ten_x(tmp_path / "guides.h5", blocks, rna.obs_names)
+    with pytest.raises(UserError, match=r"found rna in .*CRISPR Guide Capture \(20 features\)"):
+        read(tmp_path, "guides.h5")
+    blocks += [(adt, "Antibody Capture", ""), (cmo, "Multiplexing Capture", "")]
+    ten_x(tmp_path / "all.h5", blocks, rna.obs_names)
+    dataset, told = read(tmp_path, "all.h5")
+    assert equal(dataset, "rna", rna) and equal(dataset, "adt", adt)
+    (warning,) = [text for text in told if "not read" in text]
+    assert "CRISPR Guide Capture (20 features) of all.h5" in warning
+    assert "Multiplexing Capture (3 hashtags) of all.h5" in warning
+    assert list(tenx_h5(tmp_path / "all.h5")) == ["rna", "adt"]  # of published data
+    chosen = {"rna": "rna", "guides": "CRISPR Guide Capture"}
+    dataset, _ = read(tmp_path, "all.h5", modalities=chosen, kinds={"guides": "continuous"})
+    assert list(dataset.mod) == ["rna", "guides"] and dataset["guides"].n_vars == 20
+
+
+# --- one modality inside another -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("depth", [1, 0.12, 0.01])
+def test_proteins_inside_rna_are_refused_however_shallow_and_whatever_their_names(tmp_path, depth):
+    parts = own_cells(cells=400, genes=9855)
+    adt = parts["adt"].copy()
+    counts = np.random.default_rng(3).binomial(adt.X.toarray().astype(int), depth)
+    adt.X = sparse.csr_matrix(counts.astype(np.float32))
+    names = [f"{name}_TotalSeqB" for name in adt.var_names]
+    leaking = beside(parts["rna"], names, counts)
+    in_cells = (counts > 0).sum(axis=0)
+    seen = int((in_cells >= 3).sum())
+    assert seen > 20 and (depth > 0.1 or np.sum(in_cells < 10) > 5)
+    path = written(tmp_path, {"rna": leaking, "adt": adt})
+    with pytest.raises(UserError, match=rf"'rna' \(rna.h5ad, X\) holds {seen} .* 'adt'") as refused:
+        read(tmp_path, path)
+    named = str(refused.value).split("drop: ")[1].removesuffix("}}")
+    dataset, _ = read(tmp_path, path, features={"rna": {"drop": ast.literal_eval(named)}})
+    left = set(dataset["rna"].var_names) - set(parts["rna"].var_names)
+    assert left == {name for name, cells in zip(names, in_cells, strict=True) if 0 < cells < 3}
+
+
+def test_the_names_to_drop_are_those_that_the_key_takes(tmp_path):
+    """A protein inside RNA that is called like a gene has an ending in the message, and under the key."""
+    parts = own_cells(genes=9855)
+    rna = beside(parts["rna"], parts["adt"].var_names, parts["adt"].X.toarray())
+    assert rna.var_names.has_duplicates
+    path = written(tmp_path, {"rna": rna, "adt": parts["adt"]})
+    with pytest.raises(UserError, match="'rna' .* holds 46 .* 'adt'.*'CD4-1'") as refused:
+        read(tmp_path, path)
+    named = ast.literal_eval(str(refused.value).split("drop: ")[1].removesuffix("}}"))
+    dataset, _ = read(tmp_path, path, features={"rna": {"drop": named}})
+    assert equal(dataset, "rna", parts["rna"])
+
+
+def test_genes_and_proteins_of_one_name_and_other_counts_are_both_kept(parts, tmp_path):
+    adt = parts["adt"].copy()
+    adt.var_names = parts["rna"].var_names[: adt.n_vars]
+    dataset, _ = read(tmp_path, written(tmp_path, {"rna": parts["rna"], "adt": adt}))
+    assert equal(dataset, "rna", parts["rna"]) and equal(dataset, "adt", adt)
+
+
+# --- genomes -------------------------------------------------------------------------------------
+
+
+def test_the_genome_before_gene_names_is_taken_off(parts, tmp_path):
+    rna = parts["rna"].copy()
+    rna.var_names = [f"GRCh38_{name}" for name in rna.var_names]
+    blocks = [(rna, "Gene Expression", "GRCh38"), (parts["adt"], "Antibody Capture", "")]
+    ten_x(tmp_path / "one.h5", blocks, rna.obs_names)
+    dataset, told = read(tmp_path, "one.h5")
+    assert equal(dataset, "rna", parts["rna"])
+    assert any("GRCh38" in text and "'rna'" in text for text in told)
+
+
+def test_genes_of_two_species_are_counted_and_keep_names_that_link_them(parts, tmp_path):
+    rna, half = parts["rna"].copy(), parts["rna"].n_vars // 2
+    names = list(rna.var_names)
+    mouse = [name.capitalize() for name in names[half:]]
+    mouse[0] = names[0]  # called alike in both species
+    rna.var_names = [f"GRCh38_{n}" for n in names[:half]] + [f"mm10___{n}" for n in mouse]
+    path = written(tmp_path, parts | {"rna": rna})
+    dataset, told = read(tmp_path, path)
+    found = list(dataset["rna"].var_names)
+    assert found[1:half] == names[1:half] and found[half + 1 :] == mouse[1:]
+    assert (found[0], found[half]) == (f"GRCh38_{names[0]}", f"mm10___{names[0]}")
+    (warning,) = [text for text in told if "genome" in text]
+    assert f"GRCh38 ({half})" in warning and f"mm10 ({len(names) - half})" in warning
+    assert "features: {rna: {drop: ['mm10_*']}}" in warning
+    dataset, _ = read(tmp_path, path, features={"rna": {"drop": ["mm10_*"]}})
+    assert list(dataset["rna"].var_names) == names[:half]

@@ -1,0 +1,103 @@
+"""Peaks of two samples: their union sums counts of overlapping peaks; the common ones warn when they are few."""
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from own_cells import left_out, read
+from scipy import sparse
+
+from mosaicbench.errors import UserError
+
+CELLS, PEAKS, ALIKE = 300, 10_000, 21
+
+
+def sample(number, starts, *, form="chr{}:{}-{}", cells=CELLS):
+    """Return cells x peaks; the chromosome of a peak is its number modulo 5."""
+    random = np.random.default_rng(number)
+    peaks = [(i % 5 + 1, start, start + 500) for i, start in enumerate(starts)]
+    counts = sparse.random(cells, len(peaks), density=0.02, format="csr", random_state=number)
+    counts.data = random.integers(1, 5, counts.nnz).astype(np.float32)
+    names = [f"s{number}-cell{i}" for i in range(cells)]
+    return anndata.AnnData(
+        counts.astype(np.float32),
+        obs=pd.DataFrame(index=names),
+        var=pd.DataFrame(index=[form.format(*peak) for peak in peaks]),
+    )
+
+
+@pytest.fixture(scope="module")
+def samples():
+    """Return two samples of about 10,000 peaks each: 21 are alike, 6,000 overlap, the others are apart."""
+    grid = 2000 * np.arange(PEAKS)
+    other = grid + 1000
+    other[:6000] = grid[:6000] + 200
+    other[:ALIKE] = grid[:ALIKE]
+    return sample(1, grid[: PEAKS - 140]), sample(2, other)
+
+
+@pytest.fixture
+def path(samples, tmp_path):
+    for number, cells in enumerate(samples, start=1):
+        cells.write_h5ad(tmp_path / f"atac_{number}.h5ad")
+        genes = sparse.csr_matrix(np.random.default_rng(number).poisson(1, (CELLS, 20)))
+        rna = anndata.AnnData(genes.astype(np.float32), obs=cells.obs)
+        rna.write_h5ad(tmp_path / f"rna_{number}.h5ad")
+    return {modality: [f"{modality}_{n}.h5ad" for n in (1, 2)] for modality in ("rna", "atac")}
+
+
+def test_common_peaks_are_kept_with_a_warning_that_names_the_union(path, samples, tmp_path):
+    dataset, told = read(tmp_path, path)
+    common = samples[0].var_names.intersection(samples[1].var_names)
+    assert len(common) == ALIKE
+    (warning,) = [text for text in told if "not in all" in text]
+    lost = samples[0].n_vars + samples[1].n_vars - 2 * ALIKE
+    assert "'atac'" in warning and f" {lost} features" in warning and "peaks: union" in warning
+    assert left_out(dataset, "atac")["not in all files"] == lost
+
+
+def test_the_union_sums_the_counts_of_overlapping_peaks(path, samples, tmp_path):
+    dataset, told = read(tmp_path, path, peaks="union")
+    atac = dataset["atac"]
+    overlapping, alone = 6000, (samples[0].n_vars - 6000, samples[1].n_vars - 6000)
+    seen = left_out(dataset, "atac").get("seen in no cell", 0)
+    assert atac.n_vars + seen == overlapping + sum(alone)
+    counts = atac.layers["counts"]
+    expected = np.concatenate([cells.X.sum(axis=1).A1 for cells in samples])
+    assert np.array_equal(counts.sum(axis=1).A1, expected)
+    # the 31st peaks, chr1:60000-60500 and chr1:60200-60700, are one
+    column = counts[:, atac.var_names.get_loc("chr1:60000-60700")].toarray().ravel()
+    assert np.array_equal(column, np.concatenate([s.X[:, 30].toarray().ravel() for s in samples]))
+    places = atac.var.loc["chr1:60000-60700", ["chrom", "start", "end"]]
+    assert list(places) == ["chr1", 60_000, 60_700]
+    (warning,) = [text for text in told if "merged peaks" in text]
+    assert "6,000 of 9,860 of atac_1.h5ad" in warning
+    assert "6,000 of 10,000 of atac_2.h5ad" in warning
+
+
+def test_peaks_that_only_touch_are_two_and_names_with_and_without_chr_are_one(samples, tmp_path):
+    first = sample(3, [100, 5000, 9000, 12_000], form="{}:{}-{}")
+    second = sample(4, [100, 5000, 9500, 12_400])  # the third begins where the other ends
+    for name, cells in (("a", first), ("b", second)):
+        cells.write_h5ad(tmp_path / f"{name}.h5ad")
+        genes = np.random.default_rng(5).poisson(1, (CELLS, 9)).astype(np.float32)
+        anndata.AnnData(genes, obs=cells.obs).write_h5ad(tmp_path / f"rna_{name}.h5ad")
+    path = {"rna": ["rna_a.h5ad", "rna_b.h5ad"], "atac": ["a.h5ad", "b.h5ad"]}
+    with pytest.raises(UserError, match=r"no feature in common: a.h5ad, b.h5ad; peaks: union"):
+        read(tmp_path, path)
+    dataset, _ = read(tmp_path, path, peaks="union")
+    assert list(dataset["atac"].var_names) == [
+        "1:100-600",
+        "2:5000-5500",
+        "3:9000-9500",
+        "chr3:9500-10000",
+        "4:12000-12900",
+    ]
+
+
+def test_a_peak_without_a_place_is_named(path, tmp_path):
+    cells = anndata.read_h5ad(tmp_path / "atac_2.h5ad")
+    cells.var_names = ["peak one", *cells.var_names[1:]]
+    cells.write_h5ad(tmp_path / "atac_2.h5ad")
+    with pytest.raises(UserError, match=r"peaks: .*atac_2.h5ad .*'peak one'; name peaks chr1:10"):
+        read(tmp_path, path, peaks="union")
