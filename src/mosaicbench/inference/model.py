@@ -15,8 +15,8 @@ from mosaicbench.files.models import KeptModel, read_model
 from mosaicbench.fitting.keeping import revived
 from mosaicbench.fitting.method import implementation
 from mosaicbench.inference.embedding import Allocate, Applied, embedded
-from mosaicbench.inference.matching import LEAST_FRACTION, matched
-from mosaicbench.inference.measured import OwnCells, opened
+from mosaicbench.inference.matching import LEAST_FRACTION, matched, passed_over
+from mosaicbench.inference.measured import OwnCells, in_memory, opened
 from mosaicbench.inference.output import table, write
 
 if TYPE_CHECKING:
@@ -52,7 +52,11 @@ class Model:
         return cls(kept, revived(kept, implementation(kept.facts["module"], kept.facts["method"])))
 
     def apply(
-        self, cells: MuData | AnnData, *, impute: bool = True, min_fraction: float = LEAST_FRACTION
+        self,
+        cells: MuData | AnnData | dict[str, AnnData],
+        *,
+        impute: bool = True,
+        min_fraction: float = LEAST_FRACTION,
     ) -> MuData:
         """Return a copy of cells in memory with ``obsm["X_mosaicbench"]``, types, imputed values.
 
@@ -62,7 +66,7 @@ class Model:
             When too few features are found, values are of the wrong kind, or the model gives
             nothing of such cells.
         """
-        own = opened(cells)
+        own = in_memory(cells)
         allocate = (lambda _, shape: np.empty(shape, dtype=np.float32)) if impute else None
         return table(self.kept, own, self._applied(own, min_fraction, allocate), values=True)
 
@@ -100,6 +104,7 @@ class Model:
             for name in own.modalities
             if name not in [match.theirs for match in matches]
         ]
+        remarks += passed_over(self.kept, found, min_fraction=min_fraction)
         remarks += [
             f"modality {match.theirs}: some features have the same name; they get an ending, '-1' "
             "and so on, as those of train cells do"

@@ -18,6 +18,7 @@ from mosaicbench.files.atomic import make_folder
 from mosaicbench.files.splits import as_cells, as_split, complete_cells
 from mosaicbench.fitting.keeping import keep
 from mosaicbench.fitting.method import Implementation, implementation
+from mosaicbench.inference.measured import as_mudata
 from mosaicbench.inference.model import Model
 
 if TYPE_CHECKING:
@@ -97,9 +98,11 @@ def _dataset(cells: Path | MuData, options: dict) -> MuData:
     load = importlib.import_module("mosaicbench.datasets.own_files").load
     if isinstance(cells, Path):
         return load(None, path=str(cells), **options)
+    whole = as_mudata(cells)
+    whole = whole.copy() if whole.is_view else whole  # mudata writes no view
     with tempfile.TemporaryDirectory() as place, quiet_mudata():
         path = Path(place) / "cells.h5mu"
-        cells.write_h5mu(path)
+        whole.write_h5mu(path)
         return load(None, path=str(path), **options)
 
 
