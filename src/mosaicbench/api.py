@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from mosaicbench.config.checking import Strict, Text, faults, refuse
+from mosaicbench.config.schema import Fraction
 from mosaicbench.errors import UserError, nearest
 
 if TYPE_CHECKING:
@@ -15,6 +17,25 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
     from mudata import MuData
+
+
+class _Arguments(Strict):
+    """What the functions take besides cells; a wrong one is refused as a key of a config is."""
+
+    method: Text = ""
+    hyperparameters: dict[str, Any] | None = None
+    keep: str | Path | None = None
+    model: str | Path = ""
+    impute: bool = True
+    min_fraction: Fraction = 0
+    graph: Text | None = None
+    cell_type: Text | None = None
+    batch: Text | None = None
+    groups: list[Text] | tuple[Text, ...] | None = None
+
+
+def _check(**arguments: object) -> None:
+    refuse(faults(_Arguments, arguments), what="")
 
 
 def integrate(
@@ -57,6 +78,7 @@ def integrate(
     """
     from mosaicbench.inference.training import trained
 
+    _check(method=method, hyperparameters=hyperparameters, keep=keep, impute=impute)
     folder = None if keep is None else Path(keep)
     model = trained(
         mdata, method, hyperparameters=hyperparameters or {}, seed=seed, folder=folder, **options
@@ -91,6 +113,7 @@ def apply(
     """
     from mosaicbench.inference.model import Model
 
+    _check(model=model, impute=impute, min_fraction=min_fraction)
     return Model.read(model).apply(mdata, impute=impute, min_fraction=min_fraction)
 
 
@@ -137,6 +160,7 @@ def score(
     from mosaicbench.inference.measured import as_mudata, known_of
     from mosaicbench.scoring.external import GROUPS, scores_of_embeddings, scores_of_graphs
 
+    _check(graph=graph, cell_type=cell_type, batch=batch, groups=groups)
     mdata = as_mudata(mdata)
     obs = known_of(mdata, cell_type=cell_type, batch=batch)
     groups = GROUPS if groups is None else groups
@@ -156,11 +180,13 @@ def score(
         key, keys = embeddings, {one for cells in mdata.mod.values() for one in cells.obsm}
         embeddings = {name: x.obsm[key] for name, x in mdata.mod.items() if key in x.obsm}
         if not embeddings:
-            raise UserError(f"embeddings: no modality has obsm[{key!r}]{nearest(key, keys)}")
+            raise UserError(
+                f"embeddings: no modality has obsm[{key!r}]{nearest(key, keys or ['none'])}"
+            )
     if not isinstance(embeddings, Mapping) or not embeddings:
         raise UserError(
             "embeddings: expected a key of obsm, or coordinates by modality as {'rna': z}, found "
-            f"{'none' if embeddings == {} else type(embeddings).__name__}"
+            f"{'none' if isinstance(embeddings, Mapping) else type(embeddings).__name__}"
         )
     if unknown := sorted(set(embeddings) - places.keys()):
         raise UserError(

@@ -11,12 +11,13 @@ import importlib
 import os
 import signal
 import sys
+import warnings
 from pathlib import Path
 
 from mosaicbench.catalog import listing
 from mosaicbench.commands.arguments import parser
 from mosaicbench.config import jobs, recorded
-from mosaicbench.errors import NotWritten, UserError
+from mosaicbench.errors import DataWarning, NotWritten, UserError
 from mosaicbench.workflow import attempts
 from mosaicbench.workflow.layout import Results
 
@@ -31,10 +32,12 @@ OF_THE_DISK = {
     errno.EPERM,
     errno.EROFS,
 }
+FORMATTED = warnings.formatwarning
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command; exit quietly on a broken pipe."""
+    warnings.formatwarning = _formatted
     try:
         try:
             _run(arguments)
@@ -43,6 +46,12 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
+
+
+def _formatted(message: Warning, category: type[Warning], *place: object) -> str:
+    if issubclass(category, DataWarning):
+        return f"warning: {message}\n"
+    return FORMATTED(message, category, *place)
 
 
 def _run(arguments: list[str] | None) -> None:

@@ -156,8 +156,9 @@ def of_sweep(sweep: dict, config: dict) -> Iterator[Mistake]:
 
 def of_saved(names: list[str], config: dict, methods: dict[str, str]) -> Iterator[Mistake]:
     """Yield runs that have no model to save."""
-    yield from unknown("save_models", "run", {*names} - {BEST_OF_SPLIT}, config["runs"])
-    for name in methods.keys() & {*names}:
+    runs = {*names} - {BEST_OF_SPLIT}
+    yield from unknown("save_models", "run", runs, config["runs"])
+    for name in methods.keys() & runs:
         card = catalog.card("methods", methods[name])
         if "external" in card or card["kind"] == "control":
             yield "save_models", f"{name!r} is a control or external run, which has no model"

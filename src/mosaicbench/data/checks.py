@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mosaicbench.errors import UserError
+from mosaicbench.errors import DataWarning, UserError
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -28,10 +28,6 @@ SAMPLE, FEATURES = 1000, 200  # cells and features per modality that the test fo
 # Median, over features, of the best rank correlation with a feature of the other modality.
 SAME, SUSPICIOUS = 0.99, 0.9
 MOST = 0.5  # fraction of the cells above which "most" begins
-
-
-class DataWarning(UserWarning):
-    """Something in the input that a person should look at; it does not stop anything."""
 
 
 def warn(message: str) -> None:

@@ -18,6 +18,7 @@ from mosaicbench.inference.measured import Matrix, Measured, holding
 LEAST_FRACTION = 0.5  # of a modality's features; below, latents are mostly the train cells' mean
 NAMES_SHOWN = 3
 ENSEMBL = re.compile(r"ENS[A-Z]*G\d+")
+NEARLY_ALL = 0.9  # of a panel; of its proteins' names, about half are also genes'
 MOST = 0.5  # fraction of the features above which they are ids of genes
 
 
@@ -119,6 +120,7 @@ def matched(
         if there.mean() < min_fraction or not there.any():
             about = (theirs, modality, facts["features"], matrix.features, there, min_fraction)
             raise UserError(_too_few(*about, modalities[theirs].var))
+        _refuse_mixed(theirs, matrix.features, modality, known)
         names = pd.Index(modalities[theirs].obs.index.astype(str))
         if not names.is_unique:
             raise UserError(
@@ -166,21 +168,17 @@ def _likeness(facts: dict, features: set[str], min_fraction: float) -> tuple[flo
     )
 
 
-def passed_over(
-    kept: KeptModel, found: dict[str, Matched], *, min_fraction: float = LEAST_FRACTION
-) -> list[str]:
-    """Return a sentence for each modality of the model that is inside another of the user."""
-    sentences = []
-    for ours, facts in kept.facts["modalities"].items():
-        for match in found.values() if ours not in found else ():
-            shared = np.isin(facts["features"], match.matrix.features).sum()
-            if shared >= min_fraction * len(facts["features"]):
-                sentences.append(
-                    f"modality {match.theirs}: also holds {shared} of the {len(facts['features'])} "
-                    f"features of the model's {ours}, which are passed over; give them as a "
-                    'modality of their own, or name each feature\'s type in var["feature_types"]'
-                )
-    return sentences
+def _refuse_mixed(theirs: str, features: pd.Index, ours: str, known: dict[str, dict]) -> None:
+    """Refuse genes and proteins in one matrix, whose counts would all be the cell's RNA."""
+    for other, facts in known.items():
+        there = np.isin(facts["features"], features).sum()
+        if theirs not in known and other != ours and there >= NEARLY_ALL * len(facts["features"]):
+            raise UserError(
+                f"modality {theirs!r} has features of the model's {ours!r}, and {there} of the "
+                f"{len(facts['features'])} of its {other!r}; give each modality by its name, as "
+                f'{{"{ours}": ..., "{other}": ...}}, or name the type of each feature in '
+                'var["feature_types"], such as "Gene Expression" and "Antibody Capture"'
+            )
 
 
 def _too_few(

@@ -115,7 +115,7 @@ def as_mudata(cells: object) -> MuData:
 
     if isinstance(cells, AnnData) and _has_several(cells.var):
         cells = read.by_feature_type(cells)
-    if isinstance(cells, dict) and all(isinstance(part, AnnData) for part in cells.values()):
+    if isinstance(cells, dict) and cells and all(isinstance(x, AnnData) for x in cells.values()):
         cells = joined(cells)
     if not isinstance(cells, MuData):
         hint = 'give mudata.MuData({"rna": rna, "adt": adt}), with an AnnData per modality'

@@ -15,7 +15,7 @@ from mosaicbench.files.models import KeptModel, read_model
 from mosaicbench.fitting.keeping import revived
 from mosaicbench.fitting.method import implementation
 from mosaicbench.inference.embedding import Allocate, Applied, embedded
-from mosaicbench.inference.matching import LEAST_FRACTION, matched, passed_over
+from mosaicbench.inference.matching import LEAST_FRACTION, matched
 from mosaicbench.inference.measured import OwnCells, in_memory, opened
 from mosaicbench.inference.output import table, write
 
@@ -104,7 +104,6 @@ class Model:
             for name in own.modalities
             if name not in [match.theirs for match in matches]
         ]
-        remarks += passed_over(self.kept, found, min_fraction=min_fraction)
         remarks += [
             f"modality {match.theirs}: some features have the same name; they get an ending, '-1' "
             "and so on, as those of train cells do"

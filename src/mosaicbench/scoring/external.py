@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import sparse
 
 from mosaicbench.catalog import catalog
-from mosaicbench.errors import UserError
+from mosaicbench.errors import DataWarning, UserError
 from mosaicbench.scoring import scorer
 from mosaicbench.scoring.run_data import RunData
 
@@ -69,6 +69,7 @@ def scores_of_embeddings(
         warnings.warn(
             f"{len(cells)} of {len(obs)} cells are scored, those that every embedding has "
             f"({', '.join(lacking)})",
+            DataWarning,
             stacklevel=2,
         )
     widths = {source: z.shape[1] for source, (_, z) in coordinates.items() if source != "joint"}
@@ -79,10 +80,7 @@ def scores_of_embeddings(
         record={},
         batches=_column(obs.loc[cells], "batch"),
         labels=_column(obs.loc[cells], "cell_type"),
-        latents={
-            source: z[names.get_indexer(cells)].astype(np.float32)
-            for source, (names, z) in coordinates.items()
-        },
+        latents={source: z[names.get_indexer(cells)] for source, (names, z) in coordinates.items()},
     )
     scores = scorer.score(run_data, groups).scores
     scores = scores.loc[scores["direction"] != "run", ["metric", "direction", "value"]]
@@ -143,9 +141,14 @@ def scores_of_graphs(
 
 
 def _checked(source: str, names: pd.Index, given: object) -> np.ndarray:
-    z = given.toarray() if sparse.issparse(given) else np.asarray(given)
-    if z.dtype.kind not in "biuf":
-        raise UserError(f"embedding {source!r}: expected numbers, found {z.dtype}")
+    given = given.toarray() if sparse.issparse(given) else given
+    try:
+        z = np.asarray(given, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"embedding {source!r}: expected numbers, (cells, latent); it holds text, or rows of "
+            "different lengths"
+        ) from error
     if len(names) != len(z) or np.ndim(z) != 2:
         raise UserError(
             f"embedding {source!r}: expected (cells, latent) for {len(names)} cells, found shape "

@@ -1,0 +1,168 @@
+"""Every YAML block of the pages, and the YAML within their lines, is a valid config or part of one; the FAQ's run."""
+
+import copy
+import re
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import REPOSITORY
+
+from mosaicbench.catalog import catalog
+from mosaicbench.commands import prepare, split
+from mosaicbench.config import jobs, references, schema, settings
+from mosaicbench.errors import UserError
+from mosaicbench.files.dataset import read_dataset
+from mosaicbench.files.splits import read_split
+from mosaicbench.workflow.layout import Results
+
+PAGES = ["README.md", "config/README.md"]
+# Every block of the page on extending runs in test_extending.
+PAGES += sorted(str(page.relative_to(REPOSITORY)) for page in (REPOSITORY / "docs").rglob("*.md"))
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+INLINE = re.compile(r"`([^`]+)`")
+KEYS = re.compile(r"\{|[a-z_]+: ?\S")  # how YAML of keys begins
+PATH_OF_KEY = re.compile(r"(report|limits|metrics): ([a-z_]+)")
+PLACEHOLDER = re.compile(r"\{\w+\}")  # of a path
+ABSENT = re.compile(r"no file ([^\s,]+)")
+OF_OTHERS = ("gpu", "gpu_model", "cores", "package", "sbatch")  # of a profile, or the registry
+OWN = {"path": {"rna": "rna.h5ad", "adt": "adt.h5ad"}, "cell_type": "cell_type"}
+MINIMAL = {
+    "datasets": {"mine": OWN},
+    "scenarios": {"s": {"kind": "paired"}, "u": {"kind": "unpaired"}},
+    "runs": {"mvae": {}, "mmvae": {}, "cca": {}},
+}
+ALL_KEYS = set(re.findall(r'"([a-z_]+)": ', schema.editors_schema()))
+ALL_KEYS |= {*references.parameters_of("own_files")}
+AROUND = {
+    "config/README.md": {
+        "datasets": {name: {"loader": "synthetic_gp"} for name in ("gp-20", "gp-50")},
+        "metrics": {"groups": ["alignment", "disentanglement"]},
+    },
+    "docs/apply.md": {"datasets": {"pbmc": OWN}, "scenarios": {"paired": {"kind": "paired"}}},
+}  # page -> the rest of the config that its blocks are of
+# Where a piece may belong: its place in a config, and what else the config has there.
+PLACES = [
+    ((), {}),
+    (("datasets", "mine"), {}),
+    (("datasets", "mine"), {"loader": "covid_citeseq", "path": None, "cell_type": None}),
+    (("datasets", "mine"), {"from": "covid_citeseq_small", "path": None, "cell_type": None}),
+    (("datasets", "mine", "path"), {"rna": None, "adt": None}),
+    (("datasets", "mine", "values"), {}),
+    (("datasets", "mine", "labels"), {}),
+    (("datasets", "mine", "association"), {}),
+    (("datasets",), {}),
+    (("scenarios", "s"), {}),
+    (("scenarios", "u"), {}),
+    (("scenarios", "s", "split"), {}),
+    (("scenarios", "s", "split"), {"by": "donor"}),
+    (("scenarios", "s", "label_subset"), {}),
+    (("scenarios", "u", "imbalance"), {}),
+    (("preprocess",), {}),
+    (("preprocess", "atac"), {}),
+    (("training",), {}),
+    (("tuning",), {}),
+    (("runs",), {}),
+]
+
+
+def blocks():
+    """Yield page, number and text of every YAML block."""
+    for page in PAGES:
+        found = FENCED.findall((REPOSITORY / page).read_text(encoding="utf-8"))
+        for number, (language, text) in enumerate(found):
+            if language == "yaml" and page != "docs/extending.md":
+                # a comment alone in its line divides two ways to say it
+                for part, way in enumerate(re.split(r"^# or$", text, flags=re.MULTILINE)):
+                    yield pytest.param(page, way, id=f"{page}-{number}.{part}")
+
+
+def pieces(page):
+    """Yield the YAML of keys within the lines of a page, as text and as content."""
+    text = FENCED.sub("", (REPOSITORY / page).read_text(encoding="utf-8"))
+    for quoted in INLINE.findall(text):
+        piece = " ".join(quoted.split())
+        if path := PATH_OF_KEY.fullmatch(piece):  # a section and a key of it
+            yield piece, {path[1]: {path[2]: None}}
+            continue
+        of_others = piece.partition(":")[0] in OF_OTHERS
+        if of_others or not KEYS.match(piece) or PLACEHOLDER.fullmatch(piece):
+            continue
+        try:
+            content = yaml.safe_load(piece)
+        except yaml.YAMLError:
+            content = yaml.safe_load(f"{{{piece}}}")  # some keys in a row
+        if isinstance(content, dict):
+            yield piece, content
+
+
+def put(place, beside, content):
+    """Return a minimal config with a piece at a place."""
+    config = copy.deepcopy(MINIMAL)
+    at = config
+    for key in place[:-1]:
+        at = at.setdefault(key, {})
+    if place:
+        at[place[-1]] = (at.get(place[-1]) or {}) | beside | content
+        at[place[-1]] = {key: value for key, value in at[place[-1]].items() if value is not None}
+    else:
+        config |= content
+    return config
+
+
+def why_refused(config, folder):
+    """Return the message about a config, "" if it is valid; the files that it names are there."""
+    while True:
+        try:
+            settings.load(config)
+        except UserError as error:
+            absent = ABSENT.search(str(error))
+            if not absent or (folder / absent[1]).exists():
+                return str(error)
+            (folder / absent[1]).parent.mkdir(exist_ok=True, parents=True)
+            (folder / absent[1]).touch()
+        else:
+            return ""
+
+
+@pytest.mark.parametrize(("page", "text"), blocks())
+def test_a_block_is_a_valid_config_or_a_part_of_one(page, text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    content = yaml.safe_load(text)
+    around = MINIMAL | AROUND.get(page, {})
+    assert not why_refused(copy.deepcopy(around | content), tmp_path)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_yaml_within_a_line_is_valid_at_some_place_of_a_config(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for piece, content in pieces(page):
+        if None in flat(content):  # a list of keys, not of values
+            assert keys_of(content) <= ALL_KEYS, piece
+            continue
+        methods = [name for name in catalog.names("methods") if of_method(name, content)]
+        places = PLACES + [(("runs", "x"), {"method": method}) for method in methods]
+        configs = (put(*place, content) for place in places)
+        assert any(not why_refused(config, tmp_path) for config in configs), piece
+
+
+def of_method(name, content):
+    return content.keys() <= catalog.hyperparameters(name).keys()
+
+
+def flat(content):
+    """Return all values of a mapping and of those in it."""
+    found = []
+    for value in content.values():
+        found += flat(value) if isinstance(value, dict) else [value]
+    return found
+
+
+def keys_of(content):
+    """Return the keys of a mapping and of those in it."""
+    found = set(content)
+    for value in content.values():
+        found |= keys_of(value) if isinstance(value, dict) else set()
+    return found
