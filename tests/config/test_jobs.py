@@ -162,3 +162,11 @@ def test_a_config_that_changed_after_planning_is_one_message(asked, recorded_at)
     with pytest.raises(SystemExit, match="config.json: .* start Snakemake again"):
         cli.main(words)
     assert not asked
+
+
+@pytest.mark.parametrize("command", ["split", "fit"])
+def test_a_seed_that_the_config_lacks_is_refused_with_those_that_it_has(command):
+    where = {key: WHERE[key] for key in ("split", *(["runs"] if command == "fit" else []))}
+    assert getattr(jobs, command)(bench_of(), Results("results"), **where, seeds=[5])
+    with pytest.raises(UserError, match="--seed: .* no seed 9, only 3, 5; .*`seeds`"):
+        getattr(jobs, command)(bench_of(), Results("results"), **where, seeds=[3, 9])

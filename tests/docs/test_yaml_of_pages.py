@@ -10,11 +10,12 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
+from mosaicbench import data
 from mosaicbench.catalog import catalog
 from mosaicbench.commands import prepare, split
 from mosaicbench.config import jobs, references, schema, settings
 from mosaicbench.errors import UserError
-from mosaicbench.files.dataset import read_dataset
+from mosaicbench.files.dataset import links_between, read_dataset
 from mosaicbench.files.splits import read_split
 from mosaicbench.workflow.layout import Results
 
@@ -166,3 +167,80 @@ def keys_of(content):
     for value in content.values():
         found |= keys_of(value) if isinstance(value, dict) else set()
     return found
+
+
+# --- what the FAQ writes is run ---
+
+CELLS, GENES, PROTEINS = 120, 40, 8
+COMES_AFTER = pytest.mark.xfail(
+    not hasattr(data.split, "_with_column_of_batch"),
+    reason="until a split takes the name of the batch's column",
+    strict=True,
+)
+
+
+@pytest.fixture
+def own_files(tmp_path, monkeypatch):
+    """Write files as the FAQ's reader has them, and a config that reads them."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    obs = pd.DataFrame(index=[f"cell-{number}" for number in range(CELLS)])
+    obs["cell_type"] = np.tile(["B", "T", "NK", "unknown", "B", "doublet"], CELLS // 6)
+    obs["donor"] = np.repeat(["d1", "d2", "d3"], CELLS // 3)
+    for name, features in (("rna", GENES), ("adt", PROTEINS)):
+        means = np.exp(random.normal(1, 1, (6, features)))[np.arange(CELLS) % 6]
+        var = pd.DataFrame(index=[f"{name}-{number}" for number in range(features)])
+        cells = anndata.AnnData(random.poisson(means).astype(np.float32), obs=obs, var=var)
+        cells.X[5] = 0 if name == "rna" else cells.X[5]
+        if name == "rna":
+            cells.layers["lognorm"] = np.log1p(cells.X)
+        cells.write_h5ad(f"{name}.h5ad")
+    (tmp_path / "table.tsv").write_text("rna\tadt\tsign\nrna-1\tadt-2\t1\n")
+    return MINIMAL | {"datasets": {"mine": OWN | {"batch": "donor"}}}
+
+
+def ran(config):
+    """Prepare and split the dataset of a config; return it and the solution of every scenario."""
+    bench, results = settings.load(config), Results("results")
+    prepare.main(**jobs.prepare(bench, results, dataset="mine"))
+    solutions = {}
+    for place in bench.splits:
+        split.main(**jobs.split(bench, results, split=place, seeds=[0]))
+        solutions[place[1]] = read_split(f"{results.split(*place, 0)}/solution.h5mu", "solution")
+    return read_dataset(results.dataset("mine")), solutions
+
+
+def of_faq():
+    for piece, content in pieces("docs/faq.md"):
+        marks = [COMES_AFTER] if "split" in content else []
+        if None not in flat(content):
+            yield pytest.param(content, id=piece, marks=marks)
+
+
+@pytest.mark.parametrize("content", of_faq())
+def test_what_the_faq_writes_within_a_line_runs(content, own_files, tmp_path):
+    for place in ((), ("datasets", "mine"), ("scenarios", "s")):
+        config = copy.deepcopy(own_files)
+        at = config
+        for key in place:
+            at = at[key]
+        at.update(copy.deepcopy(content))
+        if not why_refused(config, tmp_path):
+            break
+    dataset, solutions = ran(config)
+    types, donors = dataset.obs["cell_type"], dataset.obs["batch"]
+    if "unknown_labels" in content:
+        assert (types == "").sum() == CELLS / 6 and "unknown" not in set(types)
+    if "dropped_types" in content:
+        assert len(types) == CELLS * 5 / 6 and "doublet" not in set(types)
+    if "qc" in content:
+        assert set(OWN["path"]) == set(dataset.mod) and "cell-5" not in dataset.obs_names
+    if "values" in content:
+        assert dataset["rna"].uns["values"] == "lognorm"
+    if "links" in content:
+        assert links_between(dataset, "rna", "adt").nnz == 1
+    if "split" in content:
+        held_out = donors[solutions["s"].obs_names]
+        assert held_out.nunique() == 1 and len(held_out) == CELLS / 3
+    if content.get("kind") == "mosaic":
+        assert 0 < len(solutions["s"].obs) < CELLS

@@ -135,7 +135,7 @@ def known_of(cells: MuData | AnnData, *, cell_type: str | None, batch: str | Non
     Parameters
     ----------
     cell_type, batch
-        The columns; None for those of these names, left out where there is none.
+        The columns; None for those of these names, or left out.
 
     Raises
     ------
