@@ -71,6 +71,8 @@ def _run(arguments: list[str] | None) -> None:
             listing.main(**options)
         elif command == "score" and options["latents"] is not None:
             _score_latents(options)
+        elif command == "score" and options["split"] is None:
+            raise UserError("name runs with --split, or embeddings of any origin with --latents")
         elif command in jobs.STEPS:
             _step(command, **options)
         else:
@@ -109,12 +111,17 @@ def _step(command: str, config: Path, settings: str | None = None, **options: ob
     """
     bench = recorded.read(config)
     name = {key: options[key] for key in jobs.NAMES if options.get(key) is not None}
+    results = Results(config.parent)
+    try:
+        job = getattr(jobs, command)(bench, results, **name)
+    except KeyError as error:
+        raise UserError(
+            f"{config}: has no {error}, so another version wrote it; start Snakemake again"
+        ) from error
     if settings not in (None, jobs.digest(command, bench, **name)):
         raise UserError(
             f"{config}: the config changed after this job was planned; start Snakemake again"
         )
-    results = Results(config.parent)
-    job = getattr(jobs, command)(bench, results, **name)
     main = _main_of(command)
     if command == "fit":
         job["checkpoint_seconds"] = options["checkpoint_seconds"]

@@ -74,9 +74,7 @@ def tables(cells, folder, *, odd):
             "scenarios": {SCENARIO[odd]: {"kind": "paired"}},
             "runs": {new if odd else run: {"method": run} for run, new in RUNS.items()},
             "seeds": [0],
-            "metrics": {
-                "groups": ["alignment", "label_transfer", "imputation"]
-            },
+            "metrics": {"groups": ["alignment", "label_transfer", "imputation"]},
         }
     )
     results, (place,) = Results(str(folder / "results")), bench.splits

@@ -6,12 +6,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import anndata
-import mudata
 import pandas as pd
 
+from mosaicbench.data import read
 from mosaicbench.errors import UserError
-from mosaicbench.files._h5 import quiet_mudata, read_h5
 from mosaicbench.files.tables import write_table
 from mosaicbench.inference.measured import known_of
 from mosaicbench.scoring.external import GROUPS, scores_of_embeddings, scores_of_graphs
@@ -67,15 +65,12 @@ def main(
             raise UserError(
                 f"{path}: another file has the name {path.stem!r}; name each after its source"
             )
-        cells = read_h5(path, anndata.read_h5ad)
+        cells = read.annotated(path)
         values = (
             _coordinates(path, cells, embedding) if graph is None else _graph(path, cells, graph)
         )
         sources[path.stem] = (pd.Index(cells.obs_names.astype(str)), values)
-    read_truth = mudata.read_h5mu if truth.suffix == ".h5mu" else anndata.read_h5ad
-    with quiet_mudata():
-        known = read_h5(truth, read_truth)
-    obs = known_of(known, cell_type=cell_type, batch=batch)
+    obs = known_of(read.annotated(truth), cell_type=cell_type, batch=batch)
     scored = scores_of_embeddings if graph is None else scores_of_graphs
     table = scored(sources, obs, groups=GROUPS if groups is None else groups)
     print(

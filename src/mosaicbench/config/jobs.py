@@ -366,6 +366,8 @@ def read_external(bench: Settings, results: Results, *, split: Pair, runs: Seque
     """Return the files of one external run, by seed."""
     _check(bench, split, runs)
     (run,) = runs
+    if bench.runs[run].method != catalog.EXTERNAL:
+        raise UserError(f"{run!r} is no external run; use `mosaicbench fit`")
     files = external.files(run, bench.runs[run].hyperparameters, *split, bench.seeds)
     return _place(*split, run) | {
         "seeds": [
@@ -383,6 +385,8 @@ def read_external(bench: Settings, results: Results, *, split: Pair, runs: Seque
 def split_inner(bench: Settings, results: Results, *, split: Pair, seeds: Sequence[int]) -> dict:
     """Return the inner split of one seed."""
     _check(bench, split, seeds=seeds)
+    if not bench.tuning:
+        raise UserError("the config has no `tuning`, so no split has an inner one")
     (seed,) = seeds
     folder = results.inner_split(*split, seed)
     return {

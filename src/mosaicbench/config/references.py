@@ -50,8 +50,9 @@ def of_run(name: str, stanza: dict, config: dict) -> Iterator[Mistake]:
     """Yield mistakes in the stanza of a run."""
     key, method = f"runs.{name}", stanza.get("method", name)
     if external.is_meant(stanza):
-        yield from faults(External, stanza, key)
-        for section in ("datasets", "scenarios"):
+        wrong = faults(External, stanza, key)
+        yield from wrong
+        for section in () if wrong else ("datasets", "scenarios"):
             names = stanza.get(section, ())
             yield from unknown(f"{key}.{section}", section[:-1], names, config[section])
     elif not isinstance(method, str):
@@ -210,7 +211,7 @@ def mistakes(config: dict, sound: dict[str, dict], known: dict) -> Iterator[Mist
         yield from of_run(name, stanza or {}, config)
     for name, stanza in sound["datasets"].items():
         yield from of_dataset(name, stanza or {}, known)
-    scenarios = sound["scenarios"]
+    scenarios = {name: stanza or {} for name, stanza in sound["scenarios"].items()}
     for name, stanza in scenarios.items():
         for key in ("datasets", "runs"):
             names = stanza.get(key, ())

@@ -84,6 +84,11 @@ def scores_of_embeddings(
     )
     scores = scorer.score(run_data, groups).scores
     scores = scores.loc[scores["direction"] != "run", ["metric", "direction", "value"]]
+    if scores.empty:
+        raise UserError(
+            "nothing can be scored: these groups of metrics need a second source, or cell types or "
+            "batches; name their columns with cell_type and batch"
+        )
     return scores.reset_index(drop=True)
 
 
