@@ -31,6 +31,8 @@ def python(*arguments):
     [
         (["split", "--config", "absent.json", "--split", "d/paired"], "absent.json: .*benchmark"),
         (["plan", "my.yaml"], "my.yaml: not valid YAML"),
+        (["run", "--configfile", "my.yaml"], "my.yaml: not valid YAML"),
+        (["run", "--configfile", "absent.yaml"], "absent.yaml: no such file"),
     ],
 )
 def test_a_users_mistake_is_a_message_without_a_traceback(tmp_path, monkeypatch, words, message):

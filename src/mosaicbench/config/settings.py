@@ -85,6 +85,21 @@ def load(config: object) -> Settings:
     return settings_of(config, datasets, runs.values(), applicable, not_applicable)
 
 
+def _none_applies(not_applicable: list[dict]) -> str:
+    runs_of: dict[tuple[str, str], list[str]] = {}
+    for row in not_applicable:
+        runs = runs_of.setdefault((row["scenario"], row["reason"]), [])
+        runs += [row["run"]] if row["run"] not in runs else []
+    reasons = [
+        f"{', '.join(runs)} in scenario {scenario!r}: {reason}"
+        for (scenario, reason), runs in runs_of.items()
+    ]
+    return (
+        f"no run applies in any scenario ({'; '.join(reasons)}); add a run that applies "
+        "(docs/methods.md), or another scenario"
+    )
+
+
 def _completed(config: dict, mistakes: list[Mistake]) -> tuple[dict, dict[str, dict]]:
     """Return a config with defaults, also for wrong values, and the stanzas of right types."""
 
@@ -199,21 +214,6 @@ def _why_not(run: Run, stanza: dict) -> str | None:
     if not {run.name, run.tuned_from} & set(stanza.get("runs", [run.name])):
         return "left out of this scenario by the config"
     return None
-
-
-def _none_applies(not_applicable: list[dict]) -> str:
-    runs_of: dict[tuple[str, str], list[str]] = {}
-    for row in not_applicable:
-        runs = runs_of.setdefault((row["scenario"], row["reason"]), [])
-        runs += [row["run"]] if row["run"] not in runs else []
-    reasons = [
-        f"{', '.join(runs)} in scenario {scenario!r}: {reason}"
-        for (scenario, reason), runs in runs_of.items()
-    ]
-    return (
-        f"no run applies in any scenario ({'; '.join(reasons)}); add a run that applies "
-        "(docs/methods.md), or another scenario"
-    )
 
 
 def _pairing(stanza: dict) -> tuple[str, str]:
