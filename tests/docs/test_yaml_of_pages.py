@@ -4,6 +4,7 @@ import copy
 import re
 
 import anndata
+import mudata
 import numpy as np
 import pandas as pd
 import pytest
@@ -51,9 +52,6 @@ PLACES = [
     (("datasets", "mine"), {"loader": "covid_citeseq", "path": None, "cell_type": None}),
     (("datasets", "mine"), {"from": "covid_citeseq_small", "path": None, "cell_type": None}),
     (("datasets", "mine", "path"), {"rna": None, "adt": None}),
-    (("datasets", "mine", "values"), {}),
-    (("datasets", "mine", "labels"), {}),
-    (("datasets", "mine", "association"), {}),
     (("datasets",), {}),
     (("scenarios", "s"), {}),
     (("scenarios", "u"), {}),
@@ -66,6 +64,7 @@ PLACES = [
     (("training",), {}),
     (("tuning",), {}),
     (("runs",), {}),
+    *((("datasets", "mine", key), {}) for key in references.parameters_of("own_files")),
 ]
 
 
@@ -106,7 +105,8 @@ def put(place, beside, content):
     for key in place[:-1]:
         at = at.setdefault(key, {})
     if place:
-        at[place[-1]] = (at.get(place[-1]) or {}) | beside | content
+        given = at.get(place[-1])
+        at[place[-1]] = (given if isinstance(given, dict) else {}) | beside | content
         at[place[-1]] = {key: value for key, value in at[place[-1]].items() if value is not None}
     else:
         config |= content
@@ -186,15 +186,21 @@ def own_files(tmp_path, monkeypatch):
     random = np.random.default_rng(0)
     obs = pd.DataFrame(index=[f"cell-{number}" for number in range(CELLS)])
     obs["cell_type"] = np.tile(["B", "T", "NK", "unknown", "B", "doublet"], CELLS // 6)
-    obs["donor"] = np.repeat(["d1", "d2", "d3"], CELLS // 3)
+    obs["donor"] = np.repeat(["P1", "P2", "P3"], CELLS // 3)
+    parts = {}
     for name, features in (("rna", GENES), ("adt", PROTEINS)):
         means = np.exp(random.normal(1, 1, (6, features)))[np.arange(CELLS) % 6]
-        var = pd.DataFrame(index=[f"{name}-{number}" for number in range(features)])
+        names = [f"{name}-{number}" for number in range(features)]
+        names[-1] = "HTO-1" if name == "adt" else names[-1]
+        var = pd.DataFrame(index=names)
         cells = anndata.AnnData(random.poisson(means).astype(np.float32), obs=obs, var=var)
         cells.X[5] = 0 if name == "rna" else cells.X[5]
         if name == "rna":
             cells.layers["lognorm"] = np.log1p(cells.X)
+        cells.layers["raw_counts"] = cells.X.copy()
         cells.write_h5ad(f"{name}.h5ad")
+        parts[name] = cells
+    mudata.MuData({"gex": parts["rna"], "prot": parts["adt"]}).write_h5mu("both.h5mu")
     (tmp_path / "table.tsv").write_text("rna\tadt\tsign\nrna-1\tadt-2\t1\n")
     return MINIMAL | {"datasets": {"mine": OWN | {"batch": "donor"}}}
 
@@ -225,6 +231,8 @@ def test_what_the_faq_writes_within_a_line_runs(content, own_files, tmp_path):
         for key in place:
             at = at[key]
         at.update(copy.deepcopy(content))
+        if "modalities" in content:
+            config["datasets"]["mine"]["path"] = "both.h5mu"
         if not why_refused(config, tmp_path):
             break
     dataset, solutions = ran(config)
@@ -235,7 +243,7 @@ def test_what_the_faq_writes_within_a_line_runs(content, own_files, tmp_path):
         assert len(types) == CELLS * 5 / 6 and "doublet" not in set(types)
     if "qc" in content:
         assert set(OWN["path"]) == set(dataset.mod) and "cell-5" not in dataset.obs_names
-    if "values" in content:
+    if "lognorm" in flat(content):
         assert dataset["rna"].uns["values"] == "lognorm"
     if "links" in content:
         assert links_between(dataset, "rna", "adt").nnz == 1
