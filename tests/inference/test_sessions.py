@@ -79,6 +79,28 @@ def test_what_no_file_can_hold_does_not_hinder_a_fit(parts, expected):
     assert (before != given["rna"].X).nnz == 0 and "anything" in given["rna"].uns
 
 
+def test_imputed_modalities_of_an_output_are_not_taken_as_measured(parts):
+    given = {"rna": parts["rna"][:100], "adt": parts["adt"][50:]}
+    options = {"method": "vae_poe", "hyperparameters": {"max_epochs": 1}}
+    first = mb.integrate(given, **options)
+    assert "rna->adt" in first.mod
+    again = mb.integrate(first, **options)
+    np.testing.assert_array_equal(again["rna"].obsm[EMBEDDING], first["rna"].obsm[EMBEDDING])
+
+
+def test_cells_that_are_still_in_a_file_are_read_and_what_is_no_number_is_named(
+    parts, expected, tmp_path
+):
+    parts["rna"].copy().write_h5ad(tmp_path / "rna.h5ad")
+    backed = anndata.read_h5ad(tmp_path / "rna.h5ad", backed="r")
+    found = fitted({"rna": backed, "adt": parts["adt"]}, cell_type="cell_type")
+    np.testing.assert_array_equal(found.obsm[EMBEDDING], expected[0].obsm[EMBEDDING])
+    given = copied(parts)
+    given["rna"].X = given["rna"].X.toarray().astype(object)
+    with pytest.raises(UserError, match="numbers, such as float32"):
+        fitted(given)
+
+
 @pytest.mark.parametrize(
     ("cells", "message"),
     [

@@ -116,8 +116,9 @@ def as_mudata(cells: object) -> MuData:
     if isinstance(cells, AnnData) and _has_several(cells.var):
         cells = read.by_feature_type(cells)
     if isinstance(cells, dict) and cells and all(isinstance(x, AnnData) for x in cells.values()):
-        cells = joined(cells)
-    if not isinstance(cells, MuData):
+        cells = joined({str(name): x.to_memory() if x.isbacked else x for name, x in cells.items()})
+    parts = cells.mod.values() if isinstance(cells, MuData) else [None]
+    if not all(isinstance(part, AnnData) for part in parts):
         hint = 'give mudata.MuData({"rna": rna, "adt": adt}), with an AnnData per modality'
         if isinstance(cells, str | Path):
             hint = "read the file with mudata.read_h5mu first"

@@ -113,9 +113,16 @@ def _dataset(cells: Path | MuData, options: dict) -> MuData:
         return load(None, path=str(cells), **options)
     whole = as_mudata(cells)
     with tempfile.TemporaryDirectory() as place, quiet_mudata():
-        plain = joined({name: _plain(part) for name, part in whole.mod.items()})
-        plain.obs = _writable(whole.obs).reindex(plain.obs_names)
-        plain.write_h5mu(Path(place) / "cells.h5mu")
+        measured = {name: x for name, x in whole.mod.items() if "imputed" not in x.uns}
+        try:
+            plain = joined({name: _plain(part) for name, part in measured.items()})
+            plain.obs = _writable(whole.obs).reindex(plain.obs_names)
+            plain.write_h5mu(Path(place) / "cells.h5mu")
+        except (TypeError, ValueError) as error:
+            raise UserError(
+                f"cells: a modality ({', '.join(measured)}) cannot be written as .h5mu; give X and "
+                "layers of numbers, such as float32, and names of letters"
+            ) from error
         return load(Path(place), path="cells.h5mu", **options)
 
 
