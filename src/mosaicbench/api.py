@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mosaicbench.errors import UserError
+from mosaicbench.config.checking import Strict, Text, faults, refuse
+from mosaicbench.config.schema import Fraction
+from mosaicbench.errors import UserError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
     import numpy as np
     import pandas as pd
@@ -16,8 +19,27 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 
+class _Arguments(Strict):
+    """What the functions take besides cells; a wrong one is refused as a key of a config is."""
+
+    method: Text = ""
+    hyperparameters: dict[str, Any] | None = None
+    keep: str | Path | None = None
+    model: str | Path = ""
+    impute: bool = True
+    min_fraction: Fraction = 0
+    graph: Text | None = None
+    cell_type: Text | None = None
+    batch: Text | None = None
+    groups: list[Text] | tuple[Text, ...] | None = None
+
+
+def _check(**arguments: object) -> None:
+    refuse(faults(_Arguments, arguments), what="")
+
+
 def integrate(
-    mdata: MuData,
+    mdata: MuData | dict[str, AnnData],
     *,
     method: str,
     seed: int = 0,
@@ -31,8 +53,8 @@ def integrate(
     Parameters
     ----------
     mdata
-        Cells with raw counts in ``layers["counts"]`` or ``X``; the method is fitted to those with
-        every modality.
+        Cells with raw counts in ``layers["counts"]`` or ``X``, as a MuData or modality -> AnnData;
+        the method is fitted to those with every modality.
     method, seed, hyperparameters
         The method's id, the random seed, and changes to its defaults.
     keep
@@ -56,6 +78,7 @@ def integrate(
     """
     from mosaicbench.inference.training import trained
 
+    _check(method=method, hyperparameters=hyperparameters, keep=keep, impute=impute)
     folder = None if keep is None else Path(keep)
     model = trained(
         mdata, method, hyperparameters=hyperparameters or {}, seed=seed, folder=folder, **options
@@ -64,7 +87,11 @@ def integrate(
 
 
 def apply(
-    model: str | Path, mdata: MuData | AnnData, *, impute: bool = True, min_fraction: float = 0.5
+    model: str | Path,
+    mdata: MuData | AnnData | dict[str, AnnData],
+    *,
+    impute: bool = True,
+    min_fraction: float = 0.5,
 ) -> MuData:
     """Return a copy of cells in memory with the output of a saved model, as :func:`integrate`.
 
@@ -86,16 +113,17 @@ def apply(
     """
     from mosaicbench.inference.model import Model
 
+    _check(model=model, impute=impute, min_fraction=min_fraction)
     return Model.read(model).apply(mdata, impute=impute, min_fraction=min_fraction)
 
 
 def score(
-    mdata: MuData,
+    mdata: MuData | dict[str, AnnData],
     *,
-    embeddings: str | Mapping[str, np.ndarray] = "X_mosaicbench",
+    embeddings: str | Mapping[str, np.ndarray | pd.DataFrame] = "X_mosaicbench",
     graph: str | None = None,
-    cell_type: str = "cell_type",
-    batch: str = "batch",
+    cell_type: str | None = None,
+    batch: str | None = None,
     groups: Collection[str] | None = None,
 ) -> pd.DataFrame:
     """Return scores of embeddings of any origin.
@@ -103,14 +131,16 @@ def score(
     Parameters
     ----------
     mdata
-        Cells with types and batches in ``obs``.
+        Cells with types and batches in ``obs``, of all or of a modality; or modality -> AnnData.
     embeddings
-        A key of ``obsm`` of the modalities; or modality, or "joint", -> (cells, latent).
+        A key of ``obsm`` of the modalities; or modality, or "joint", -> (cells, latent): an array in
+        the order of its cells, or a table by their names.
     graph
         A key of ``obsp`` of the modalities or of all cells: metrics of graphs score it, instead of
         embeddings.
     cell_type, batch
-        Columns of ``mdata.obs``; without one, the metrics that need it are left out.
+        Columns of ``obs``, by default those of these names; without one, the metrics that need it
+        are left out.
     groups
         Of metrics (`mosaicbench list metrics`); by default alignment, label_transfer, biology and
         mixing.
@@ -125,17 +155,17 @@ def score(
     errors.UserError
         When there is no such embedding, or its cells are others.
     """
-    from mosaicbench.scoring.external import (
-        GROUPS,
-        known_of,
-        scores_of_embeddings,
-        scores_of_graphs,
-    )
+    import pandas as pd
 
-    obs = known_of(mdata.obs, cell_type=cell_type, batch=batch)
+    from mosaicbench.inference.measured import as_mudata, known_of
+    from mosaicbench.scoring.external import GROUPS, scores_of_embeddings, scores_of_graphs
+
+    _check(graph=graph, cell_type=cell_type, batch=batch, groups=groups)
+    mdata = as_mudata(mdata)
+    obs = known_of(mdata, cell_type=cell_type, batch=batch)
     groups = GROUPS if groups is None else groups
+    places = {**mdata.mod, "joint": mdata}
     if graph is not None:
-        places = {**mdata.mod, "joint": mdata}
         graphs = {
             name: (x.obs_names.astype(str), x.obsp[graph])
             for name, x in places.items()
@@ -147,22 +177,23 @@ def score(
             )
         return scores_of_graphs(graphs, obs, groups=groups)
     if isinstance(embeddings, str):
-        embeddings = {
-            name: cells.obsm[embeddings]
-            for name, cells in mdata.mod.items()
-            if embeddings in cells.obsm
-        }
-    if not embeddings:
+        key, keys = embeddings, {one for cells in mdata.mod.values() for one in cells.obsm}
+        embeddings = {name: x.obsm[key] for name, x in mdata.mod.items() if key in x.obsm}
+        if not embeddings:
+            raise UserError(
+                f"embeddings: no modality has obsm[{key!r}]{nearest(key, keys or ['none'])}"
+            )
+    if not isinstance(embeddings, Mapping) or not embeddings:
         raise UserError(
-            "no modality has such an embedding; give a key of obsm, or coordinates by modality"
+            "embeddings: expected a key of obsm, or coordinates by modality as {'rna': z}, found "
+            f"{'none' if isinstance(embeddings, Mapping) else type(embeddings).__name__}"
         )
-    if unknown := sorted(set(embeddings) - {*mdata.mod, "joint"}):
+    if unknown := sorted(set(embeddings) - places.keys()):
         raise UserError(
-            f"embeddings: there is no modality {unknown[0]!r}; there are {', '.join(mdata.mod)}, "
-            "and joint"
+            f"embeddings: there is no modality {unknown[0]!r}{nearest(unknown[0], places)}"
         )
-    named = {
-        name: ((mdata if name == "joint" else mdata[name]).obs_names.astype(str), z)
-        for name, z in embeddings.items()
-    }
+    named = {}
+    for name, z in embeddings.items():
+        names = z.index if isinstance(z, pd.DataFrame) else places[name].obs_names
+        named[name] = (names.astype(str), z)
     return scores_of_embeddings(named, obs, groups=groups)

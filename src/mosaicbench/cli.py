@@ -11,12 +11,13 @@ import importlib
 import os
 import signal
 import sys
+import warnings
 from pathlib import Path
 
 from mosaicbench.catalog import listing
 from mosaicbench.commands.arguments import parser
 from mosaicbench.config import jobs, recorded
-from mosaicbench.errors import NotWritten, UserError
+from mosaicbench.errors import DataWarning, NotWritten, UserError
 from mosaicbench.workflow import attempts
 from mosaicbench.workflow.layout import Results
 
@@ -31,10 +32,12 @@ OF_THE_DISK = {
     errno.EPERM,
     errno.EROFS,
 }
+FORMATTED = warnings.formatwarning
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command; exit quietly on a broken pipe."""
+    warnings.formatwarning = _formatted
     try:
         try:
             _run(arguments)
@@ -43,6 +46,12 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
+
+
+def _formatted(message: Warning, category: type[Warning], *place: object) -> str:
+    if issubclass(category, DataWarning):
+        return f"warning: {message}\n"
+    return FORMATTED(message, category, *place)
 
 
 def _run(arguments: list[str] | None) -> None:
@@ -62,6 +71,8 @@ def _run(arguments: list[str] | None) -> None:
             listing.main(**options)
         elif command == "score" and options["latents"] is not None:
             _score_latents(options)
+        elif command == "score" and options["split"] is None:
+            raise UserError("name runs with --split, or embeddings of any origin with --latents")
         elif command in jobs.STEPS:
             _step(command, **options)
         else:
@@ -100,12 +111,17 @@ def _step(command: str, config: Path, settings: str | None = None, **options: ob
     """
     bench = recorded.read(config)
     name = {key: options[key] for key in jobs.NAMES if options.get(key) is not None}
+    results = Results(config.parent)
+    try:
+        job = getattr(jobs, command)(bench, results, **name)
+    except KeyError as error:
+        raise UserError(
+            f"{config}: has no {error}, so another version wrote it; start Snakemake again"
+        ) from error
     if settings not in (None, jobs.digest(command, bench, **name)):
         raise UserError(
             f"{config}: the config changed after this job was planned; start Snakemake again"
         )
-    results = Results(config.parent)
-    job = getattr(jobs, command)(bench, results, **name)
     main = _main_of(command)
     if command == "fit":
         job["checkpoint_seconds"] = options["checkpoint_seconds"]

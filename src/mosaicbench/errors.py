@@ -1,4 +1,4 @@
-"""Exceptions, and the hint that goes with a misspelt name."""
+"""Exceptions, a warning, and the hint that goes with a misspelt name."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ class UserError(ValueError):
 
     The command line prints only the message, and exits with status 1.
     """
+
+
+class DataWarning(UserWarning):
+    """Something in the input that a person should look at; it does not stop anything."""
 
 
 class Diverged(ArithmeticError):

@@ -14,7 +14,9 @@ from conftest import REPOSITORY
 from mosaicbench import cli
 from mosaicbench.catalog import catalog
 from mosaicbench.commands import arguments
+from mosaicbench.config import jobs, settings
 from mosaicbench.errors import nearest
+from mosaicbench.workflow.layout import Results
 
 
 def python(*arguments):
@@ -29,6 +31,8 @@ def python(*arguments):
     [
         (["split", "--config", "absent.json", "--split", "d/paired"], "absent.json: .*benchmark"),
         (["plan", "my.yaml"], "my.yaml: not valid YAML"),
+        (["run", "--configfile", "my.yaml"], "my.yaml: not valid YAML"),
+        (["run", "--configfile", "absent.yaml"], "absent.yaml: no such file"),
     ],
 )
 def test_a_users_mistake_is_a_message_without_a_traceback(tmp_path, monkeypatch, words, message):
@@ -116,3 +120,56 @@ def test_a_command_that_there_is_not_names_the_nearest(typed, capsys):
 
 def test_the_nearest_name_is_found_in_any_case():
     assert nearest("MVAE", ["mmvae", "mvae"]) == "; did you mean 'mvae'?"
+
+
+CONFIG = {
+    "datasets": {"simulated": {"cells": 100}},
+    "scenarios": {"paired": {"kind": "paired"}},
+    "runs": {"mvae": None, "cca": None},
+}
+
+
+@pytest.fixture
+def recorded_config(tmp_path):
+    """Return the recorded config of a benchmark without any other file."""
+    jobs.record(settings.load(CONFIG), Results(str(tmp_path)))
+    return tmp_path / "config.json"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("score", "--split, .*--latents"),
+        ("fit --split simulated/paired --run mvae --seed 9", "no seed 9, only 0, 1, 2"),
+        ("read_external --split simulated/paired --run mvae", "no external run; .*fit"),
+        ("split_inner --split simulated/paired --seed 0", "no `tuning`"),
+        ("tune --split simulated/paired --run mvae --seed 0", "not tuned"),
+    ],
+)
+def test_a_step_that_the_config_does_not_have_is_refused(recorded_config, words, message):
+    command, *options = words.split()
+    with pytest.raises(SystemExit, match=f"mosaicbench {command}: .*{message}"):
+        cli.main([command, "--config", str(recorded_config), *options])
+
+
+@pytest.mark.parametrize("words", ["tune --run mvae --seed 0 1", "split_inner", "read_external"])
+def test_a_step_of_one_run_and_seed_takes_no_others(words, capsys):
+    with pytest.raises(SystemExit):
+        cli.main([*words.split(), "--split", "simulated/paired"])
+    assert re.search("--seed|--run|arguments: 1", capsys.readouterr().err)
+
+
+def test_the_recorded_config_of_another_version_is_named(recorded_config):
+    content = json.loads(recorded_config.read_text())
+    del content["report"]
+    recorded_config.write_text(json.dumps(content))
+    with pytest.raises(SystemExit, match="config.json: has no 'report', so another version"):
+        cli.main(["tabulate", "--config", str(recorded_config)])
+
+
+def test_results_of_another_version_have_no_best_run_to_apply(tmp_path):
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables/overall.tsv").write_text("dataset\tscenario\trun\tkind\tscore\n")
+    command = ["apply", str(tmp_path), "cells.h5ad", "--output", str(tmp_path / "out.h5mu")]
+    with pytest.raises(SystemExit, match="overall.tsv: of another version; .*folder of a run"):
+        cli.main(command)

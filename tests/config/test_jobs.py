@@ -53,6 +53,14 @@ def test_of_many_cells_or_where_imputed_values_go_each_cheap_method_has_a_job(mo
     assert {rules[run] for run in ("cca", "oracle")} == {"fit_baseline"}
 
 
+@pytest.mark.parametrize("command", ["split", "fit"])
+def test_a_seed_that_the_config_lacks_is_refused_with_those_that_it_has(command):
+    where = {key: WHERE[key] for key in ("split", *(["runs"] if command == "fit" else []))}
+    assert getattr(jobs, command)(bench_of(), Results("results"), **where, seeds=[5])
+    with pytest.raises(UserError, match="--seed: .* no seed 9, only 3, 5; .*`seeds`"):
+        getattr(jobs, command)(bench_of(), Results("results"), **where, seeds=[3, 9])
+
+
 def test_a_long_training_has_a_job_for_each_seed():
     of_epochs = {"max_epochs": 10_000, "batch_size": 128}
     assert rules_of(bench_of(training=of_epochs))["mvae"] == "fit_model"

@@ -150,10 +150,27 @@ def test_the_recorded_config_is_read_without_a_check_and_may_be_run_again(tmp_pa
     path = tmp_path / "config.json"
     path.write_text(json.dumps(bench.recorded()))
     assert recorded.read(path) == bench == settings.read(path)
-    for text in ("{", "[]", json.dumps(MINIMAL)):
-        path.write_text(text)
-        with pytest.raises(UserError, match=f"{path}: .*mosaicbench run"):
+    older = bench.recorded()
+    del older[recorded.SETTLED]["not_applicable"]
+    for text in ("{", "[]", "", json.dumps(MINIMAL), json.dumps(older), None):
+        path.unlink() if text is None else path.write_text(text)
+        with pytest.raises(UserError, match=f"{path}: .*mosaicbench run.*--config") as refused:
             recorded.read(path)
+        assert "Error" not in str(refused.value)  # no name of Python's
+    with pytest.raises(UserError, match="no such file"):
+        settings.read(path)
+
+
+def test_a_config_in_which_no_run_applies_names_scenarios_runs_and_what_they_need():
+    runs = {"runs": {"cca": None, "ridge": None}}
+    apart = {"u": {"kind": "unpaired"}, "p": {"kind": "paired", "runs": ["cca"]}}
+    assert settings.load(MINIMAL | runs | {"scenarios": apart}).applicable
+    del apart["p"]
+    with pytest.raises(UserError) as refused:
+        settings.load(MINIMAL | runs | {"scenarios": apart})
+    message = str(refused.value)
+    assert message.startswith("config key runs: ") and "\n" not in message
+    assert "cca, ridge in scenario 'u': needs paired" in message
 
 
 def test_the_number_of_cells_is_that_of_the_stanza_the_registry_the_loader_or_the_files(tmp_path):

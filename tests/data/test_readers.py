@@ -263,11 +263,13 @@ def test_labels_are_joined_by_barcode():
 
 def test_intervals_are_read_from_names():
     names = ["chr1:10-20", "chr1-10-20", "chrX_10_20", "GL000194.1:3-4", "CD3", "HLA-A-1"]
+    names += ["chr1:1-99999999999999999999"]  # no number of a base
     expected = [
         ["chr1", 10, 20],
         ["chr1", 10, 20],
         ["chrX", 10, 20],
         ["GL000194.1", 3, 4],
+        ["", -1, -1],
         ["", -1, -1],
         ["", -1, -1],
     ]

@@ -184,8 +184,10 @@ def test_types_and_batches_are_those_of_the_columns_that_were_named():
     mdata.obs = pd.DataFrame({"type": types, "lane": batches}, index=cells.obs_names)
     found = mosaicbench.score(mdata, cell_type="type", batch="lane", **given)
     pd.testing.assert_frame_equal(found, expected)
-    absent = mosaicbench.score(mdata, cell_type="absent", batch="lane", **given)
-    assert "nmi" in set(expected["metric"]) - set(absent["metric"])
+    without = mosaicbench.score(mdata, batch="lane", **given)
+    assert "nmi" in set(expected["metric"]) - set(without["metric"])
+    with pytest.raises(UserError, match="cell_type: no obs column 'typ'.*did you mean 'type'"):
+        mosaicbench.score(mdata, cell_type="typ", **given)
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,11 @@ def recommended_run(results: Path, split: str | None = None) -> Path:
     """
     place = Results(results)
     table = read_table(place.table("overall"))
+    if "may_win" not in table:
+        raise UserError(
+            f"{place.table('overall')}: of another version; run the benchmark again, or name the "
+            "folder of a run"
+        )
     table = table[(table["kind"] != "control") & table["score"].notna()]
     table = table[table["may_win"].astype(str) == "True"]
     table = table.sort_values(["complete", "score"], ascending=False, kind="stable")

@@ -84,8 +84,10 @@ SETTINGS = option("--settings", "digest that the job's settings must have", meta
 OF_SPLIT = {"type": _split, "metavar": "DATASET/SCENARIO"}
 OF_RUNS = {"nargs": "+", "dest": "runs", "metavar": "RUN"}
 SPLIT = option("--split", required=True, **OF_SPLIT)
-RUNS = option("--run", required=True, **OF_RUNS)
-SEEDS = option("--seed", "all, if left out", type=int, nargs="+", dest="seeds", metavar="N")
+RUN = option("--run", required=True, **OF_RUNS | {"nargs": 1})
+OF_SEEDS = {"type": int, "dest": "seeds", "metavar": "N"}
+SEED = option("--seed", required=True, nargs=1, **OF_SEEDS)
+SEEDS = option("--seed", "all, if left out", nargs="+", **OF_SEEDS)
 APPLYING = (
     path("--output", required=True, metavar="FILE.h5mu"),
     option("--no-imputation", "latents and types only", action="store_false", dest="impute"),
@@ -231,8 +233,8 @@ def commands() -> dict[str, tuple]:
                 "of obsp: score this graph of neighbours, not coordinates",
                 metavar="KEY",
             ),
-            option("--cell-type", default="cell_type", metavar="COLUMN"),
-            option("--batch", default="batch", metavar="COLUMN"),
+            option("--cell-type", "of obs (default: cell_type, if it is there)", metavar="COLUMN"),
+            option("--batch", "of obs (default: batch, if it is there)", metavar="COLUMN"),
             path("--output", metavar="FILE.tsv"),
             "runs of a benchmark",
             CONFIG,
@@ -284,7 +286,7 @@ def commands() -> dict[str, tuple]:
             "read_external --split simulated/paired --run mine",
             CONFIG,
             SPLIT,
-            RUNS,
+            RUN,
             SETTINGS,
         ),
         "split_inner": (
@@ -292,7 +294,7 @@ def commands() -> dict[str, tuple]:
             "split_inner --split simulated/paired --seed 0",
             CONFIG,
             SPLIT,
-            SEEDS,
+            SEED,
             SETTINGS,
         ),
         "tune": (
@@ -300,8 +302,8 @@ def commands() -> dict[str, tuple]:
             "tune --split simulated/paired --run mvae-tuned --seed 0",
             CONFIG,
             SPLIT,
-            RUNS,
-            SEEDS,
+            RUN,
+            SEED,
             option("--python", "that of the method's own environment", default="python"),
             THREADS,
             SETTINGS,

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from mosaicbench.errors import UserError
+from mosaicbench.config import settings
 from mosaicbench.workflow import layout
 
 
@@ -25,7 +25,7 @@ def main(*, configfile: Path | None, cores: str, arguments: list[str]) -> None:
     Raises
     ------
     UserError
-        When the config is missing.
+        When the config is missing or wrong.
     """
     command = [
         sys.executable,
@@ -37,8 +37,8 @@ def main(*, configfile: Path | None, cores: str, arguments: list[str]) -> None:
         cores,
     ]
     if configfile is not None:
-        if not configfile.is_file():
-            raise UserError(f"--configfile {configfile}: there is no such file")
+        if "--config" not in arguments:  # which may complete it
+            settings.read(configfile)
         command += ["--configfile", str(configfile)]
     sys.stdout.flush()
     os.execv(sys.executable, [*command, *arguments])

@@ -6,21 +6,19 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import anndata
-import mudata
-import numpy as np
 import pandas as pd
-from scipy import sparse
 
+from mosaicbench.data import read
 from mosaicbench.errors import UserError
-from mosaicbench.files._h5 import quiet_mudata, read_h5
 from mosaicbench.files.tables import write_table
-from mosaicbench.scoring.external import GROUPS, known_of, scores_of_embeddings, scores_of_graphs
+from mosaicbench.inference.measured import known_of
+from mosaicbench.scoring.external import GROUPS, scores_of_embeddings, scores_of_graphs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from anndata import AnnData
+    from scipy import sparse
 
 
 def main(
@@ -29,8 +27,8 @@ def main(
     truth: Path,
     embedding: str | None = None,
     graph: str | None = None,
-    cell_type: str = "cell_type",
-    batch: str = "batch",
+    cell_type: str | None = None,
+    batch: str | None = None,
     groups: Sequence[str] | None = None,
     output: Path | None = None,
 ) -> None:
@@ -49,7 +47,8 @@ def main(
         The key of ``obsp`` of a graph of neighbours, for the metrics of graphs. Some need a graph
         of distances.
     cell_type, batch
-        Columns of that ``obs``; without one, the metrics that need it are left out.
+        Columns of that ``obs``, by default those of these names; without one, the metrics that need
+        it are left out.
     groups
         Of metrics; by default alignment, label_transfer, biology and mixing.
     output
@@ -66,15 +65,12 @@ def main(
             raise UserError(
                 f"{path}: another file has the name {path.stem!r}; name each after its source"
             )
-        cells = read_h5(path, anndata.read_h5ad)
+        cells = read.annotated(path)
         values = (
             _coordinates(path, cells, embedding) if graph is None else _graph(path, cells, graph)
         )
         sources[path.stem] = (pd.Index(cells.obs_names.astype(str)), values)
-    read_truth = mudata.read_h5mu if truth.suffix == ".h5mu" else anndata.read_h5ad
-    with quiet_mudata():
-        known = read_h5(truth, read_truth)
-    obs = known_of(known.obs, cell_type=cell_type, batch=batch)
+    obs = known_of(read.annotated(truth), cell_type=cell_type, batch=batch)
     scored = scores_of_embeddings if graph is None else scores_of_graphs
     table = scored(sources, obs, groups=GROUPS if groups is None else groups)
     print(
@@ -86,14 +82,14 @@ def main(
         write_table(output, table)
 
 
-def _coordinates(path: Path, cells: AnnData, embedding: str | None) -> np.ndarray:
+def _coordinates(path: Path, cells: AnnData, embedding: str | None) -> object:
     if embedding is not None and embedding not in cells.obsm:
         keys = ", ".join(cells.obsm) or "none"
         raise UserError(f"{path}: there is no obsm[{embedding!r}]; there are {keys}")
     z = cells.X if embedding is None else cells.obsm[embedding]
     if z is None:
         raise UserError(f"{path}: X is empty; name the coordinates' key of obsm with --embedding")
-    return z.toarray() if sparse.issparse(z) else np.asarray(z)
+    return z
 
 
 def _graph(path: Path, cells: AnnData, graph: str) -> sparse.csr_matrix:

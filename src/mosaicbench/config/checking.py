@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterable
 from functools import cache
@@ -90,7 +91,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
 
 
 def read_yaml(path: Path) -> object:
-    """Return the content of a YAML file.
+    """Return the content of a YAML file, or of JSON by its ending.
 
     Raises
     ------
@@ -98,7 +99,10 @@ def read_yaml(path: Path) -> object:
         When the file is absent or unreadable, is not YAML, or has a key twice.
     """
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".json":  # to YAML, 1e-05 is text
+            return json.loads(text)
+        return yaml.load(text, _Loader)  # noqa: S506 - a safe loader
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; relative paths start at {Path.cwd()}") from error
     except OSError as error:

@@ -345,7 +345,7 @@ def split(
     bench: Settings, results: Results, *, split: Pair, seeds: Sequence[int] | None = None
 ) -> dict:
     """Return the options of a scenario, and the files of each seed."""
-    _check(bench, split)
+    _check(bench, split, seeds=seeds)
     dataset, scenario = split
     stanza, seeds = bench.scenarios[scenario], seeds or bench.seeds
     options = {
@@ -375,7 +375,7 @@ def fit(
     seeds: Sequence[int] | None = None,
 ) -> dict:
     """Return runs, their seeds and limits; by default all cheap runs of a split."""
-    _check(bench, split, runs)
+    _check(bench, split, runs, seeds)
     runs, seeds = runs or cheap_runs(bench, split), seeds or bench.seeds
     if not runs:
         raise UserError("--run: name one; this split has no runs that one job fits together")
@@ -416,6 +416,8 @@ def read_external(bench: Settings, results: Results, *, split: Pair, runs: Seque
     """Return the files of one external run, by seed."""
     _check(bench, split, runs)
     (run,) = runs
+    if bench.runs[run].method != catalog.EXTERNAL:
+        raise UserError(f"{run!r} is no external run; use `mosaicbench fit`")
     files = external.files(run, bench.runs[run].hyperparameters, *split, bench.seeds)
     return _place(*split, run) | {
         "seeds": [
@@ -432,7 +434,9 @@ def read_external(bench: Settings, results: Results, *, split: Pair, runs: Seque
 
 def split_inner(bench: Settings, results: Results, *, split: Pair, seeds: Sequence[int]) -> dict:
     """Return the inner split of one seed."""
-    _check(bench, split)
+    _check(bench, split, seeds=seeds)
+    if not bench.tuning:
+        raise UserError("the config has no `tuning`, so no split has an inner one")
     (seed,) = seeds
     folder = results.inner_split(*split, seed)
     return {
@@ -452,7 +456,7 @@ def tune(
     seeds: Sequence[int],
 ) -> dict:
     """Return the search for one tuned run and seed."""
-    _check(bench, split, runs)
+    _check(bench, split, runs, seeds)
     (run,), (seed,) = runs, seeds
     settled = bench.runs[run]
     if not settled.tuned_from:
@@ -590,8 +594,13 @@ def _files_of_scores(results: Results, places: Iterable) -> dict[str, list[Path]
     }
 
 
-def _check(bench: Settings, split: Pair, runs: Sequence[str] | None = None) -> None:
-    """Refuse an unknown split, and runs that are no part of it."""
+def _check(
+    bench: Settings,
+    split: Pair,
+    runs: Sequence[str] | None = None,
+    seeds: Sequence[int] | None = None,
+) -> None:
+    """Refuse an unknown split, runs that are no part of it, and seeds that the config lacks."""
     if tuple(split) not in bench.splits:
         name, there = "/".join(split), ["/".join(one) for one in bench.splits]
         raise UserError(f"--split: there is no split {name!r}{nearest(name, there)}")
@@ -602,3 +611,9 @@ def _check(bench: Settings, split: Pair, runs: Sequence[str] | None = None) -> N
             why = [row["reason"] for row in bench.not_applicable if place.items() <= row.items()]
             because = f" in this split: {why[0]}" if why else nearest(run, there)
             raise UserError(f"--run: there is no run {run!r}{because}")
+    if unknown := sorted({*(seeds or ())} - {*bench.seeds}):
+        known = ", ".join(map(str, bench.seeds))
+        raise UserError(
+            f"--seed: the config has no seed {unknown[0]}, only {known}; add it to `seeds`, and run "
+            "`mosaicbench run` again"
+        )

@@ -177,17 +177,20 @@ def read(path: Path) -> Settings:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
         settled = config.pop(SETTLED)
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise UserError(
-            f"{path}: not the recorded config of a benchmark ({type(error).__name__}: {error}); "
-            "`mosaicbench run` writes it before its first job"
-        ) from error
-    return settings_of(
-        config,
-        settled["datasets"],
-        [Run(**run) for run in settled["runs"]],
-        [tuple(place) for place in settled["applicable"]],
-        settled["not_applicable"],
+        return settings_of(
+            config,
+            settled["datasets"],
+            [Run(**run) for run in settled["runs"]],
+            [tuple(place) for place in settled["applicable"]],
+            settled["not_applicable"],
+        )
+    except OSError as error:
+        what = f"cannot be read ({error.strerror})"
+    except (ValueError, KeyError, AttributeError, TypeError):
+        what = "is no recorded config of this version"
+    raise UserError(
+        f"{path}: {what}; `mosaicbench run` writes it before the first job of a benchmark, name "
+        "that one with --config"
     )
 
 

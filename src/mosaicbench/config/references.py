@@ -50,8 +50,9 @@ def of_run(name: str, stanza: dict, config: dict) -> Iterator[Mistake]:
     """Yield mistakes in the stanza of a run."""
     key, method = f"runs.{name}", stanza.get("method", name)
     if external.is_meant(stanza):
-        yield from faults(External, stanza, key)
-        for section in ("datasets", "scenarios"):
+        wrong = faults(External, stanza, key)
+        yield from wrong
+        for section in () if wrong else ("datasets", "scenarios"):
             names = stanza.get(section, ())
             yield from unknown(f"{key}.{section}", section[:-1], names, config[section])
     elif not isinstance(method, str):
@@ -164,8 +165,9 @@ def of_sweep(sweep: dict, config: dict) -> Iterator[Mistake]:
 
 def of_saved(names: list[str], config: dict, methods: dict[str, str]) -> Iterator[Mistake]:
     """Yield runs that have no model to save."""
-    yield from unknown("save_models", "run", {*names} - {BEST_OF_SPLIT}, config["runs"])
-    for name in methods.keys() & {*names}:
+    runs = {*names} - {BEST_OF_SPLIT}
+    yield from unknown("save_models", "run", runs, config["runs"])
+    for name in methods.keys() & runs:
         card = catalog.card("methods", methods[name])
         if "external" in card or card["kind"] == "control":
             yield "save_models", f"{name!r} is a control or external run, which has no model"
@@ -217,7 +219,7 @@ def mistakes(config: dict, sound: dict[str, dict], known: dict) -> Iterator[Mist
         yield from of_run(name, stanza or {}, config)
     for name, stanza in sound["datasets"].items():
         yield from of_dataset(name, stanza or {}, known)
-    scenarios = sound["scenarios"]
+    scenarios = {name: stanza or {} for name, stanza in sound["scenarios"].items()}
     for name, stanza in scenarios.items():
         for key in ("datasets", "runs"):
             names = stanza.get(key, ())

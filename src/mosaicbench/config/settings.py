@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 from dataclasses import replace
 from itertools import chain
@@ -22,8 +21,7 @@ STANZAS = ("datasets", "scenarios", "runs")  # sections with names that the user
 
 def read(path: Path) -> Settings:
     """Load the config of a YAML file, or ``results/config.json``."""
-    is_json = path.suffix == ".json"
-    return load(json.loads(path.read_text(encoding="utf-8")) if is_json else read_yaml(path))
+    return load(read_yaml(path))
 
 
 def load(config: object) -> Settings:
@@ -75,6 +73,8 @@ def load(config: object) -> Settings:
             applicable.append(tuple(row.values()))
             if run.method == catalog.EXTERNAL:  # refuses a missing file
                 external.files(run.name, run.hyperparameters, dataset, scenario, config["seeds"])
+    if not applicable:
+        refuse([("runs", _none_applies(not_applicable))])
     if config["report"]["umap_runs"] is None:
         models = [
             run.name
@@ -83,6 +83,21 @@ def load(config: object) -> Settings:
         ]
         config["report"]["umap_runs"] = models[:4]
     return settings_of(config, datasets, runs.values(), applicable, not_applicable)
+
+
+def _none_applies(not_applicable: list[dict]) -> str:
+    runs_of: dict[tuple[str, str], list[str]] = {}
+    for row in not_applicable:
+        runs = runs_of.setdefault((row["scenario"], row["reason"]), [])
+        runs += [row["run"]] if row["run"] not in runs else []
+    reasons = [
+        f"{', '.join(runs)} in scenario {scenario!r}: {reason}"
+        for (scenario, reason), runs in runs_of.items()
+    ]
+    return (
+        f"no run applies in any scenario ({'; '.join(reasons)}); add a run that applies "
+        "(docs/methods.md), or another scenario"
+    )
 
 
 def _completed(config: dict, mistakes: list[Mistake]) -> tuple[dict, dict[str, dict]]:
@@ -105,7 +120,8 @@ def _completed(config: dict, mistakes: list[Mistake]) -> tuple[dict, dict[str, d
         del complete["tuning"]
     for key in STANZAS:
         given = config.get(key)
-        complete[key] = given if isinstance(given, dict) else getattr(model, key)
+        default = {} if key == "datasets" else getattr(model, key)
+        complete[key] = given if isinstance(given, dict) else default
     return complete, {
         key: {name: stanza for name, stanza in complete[key].items() if is_sound(f"{key}.{name}")}
         for key in STANZAS

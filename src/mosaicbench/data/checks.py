@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.data.pairing import with_partners
-from mosaicbench.errors import UserError
+from mosaicbench.errors import DataWarning, UserError
 from mosaicbench.files.dataset import measured_in
 
 if TYPE_CHECKING:
@@ -43,10 +43,6 @@ FEWEST_QUERY = 50  # cells
 # A feature is not measured in a batch if it is zero there, but by its frequency elsewhere would
 # be seen in so many of the batch's cells. Genes of one sex are few of all.
 EXPECTED, FEW_GENES = 10, 0.02
-
-
-class DataWarning(UserWarning):
-    """Something in the input that a person should look at; it does not stop anything."""
 
 
 def warn(message: str) -> None:

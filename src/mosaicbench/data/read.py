@@ -43,7 +43,7 @@ OTHER_TYPES = {"CRISPR Guide Capture", "Multiplexing Capture", "Custom", "Antige
 OTHER_TYPES |= {"VDJ", "VDJ-T", "VDJ-B"}
 PARTS = ("matrix.mtx", "barcodes.tsv", "features.tsv")  # of a Matrix Market folder
 VALUES = 2**23  # of a csv table that are dense in memory at once
-INTERVAL = r"^(?P<chrom>.+?)[:_-](?P<start>\d+)[-_](?P<end>\d+)$"
+INTERVAL = r"^(?P<chrom>.+?)[:_-](?P<start>\d{1,15})[-_](?P<end>\d{1,15})$"
 FEWEST_MATCHED = 0.5  # a table with fewer of its barcodes among the cells is another experiment's
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,9 @@ from mosaicbench.inference.measured import Matrix, Measured, holding
 
 LEAST_FRACTION = 0.5  # of a modality's features; below, latents are mostly the train cells' mean
 NAMES_SHOWN = 3
+ENSEMBL = re.compile(r"ENS[A-Z]*G\d+")
+NEARLY_ALL = 0.9  # of a panel; of its proteins' names, about half are also genes'
+MOST = 0.5  # fraction of the features above which they are ids of genes
 
 
 @dataclass(frozen=True)
@@ -86,8 +90,9 @@ def matched(
 ) -> dict[str, Matched]:
     """Return the model's modalities that the user's cells have, in the model's order.
 
-    A modality matches the model's of its name, otherwise the one with which it shares most
-    features. It is left out without a shared feature, or if another has that name.
+    A modality matches the model's of its name, otherwise that of which it has at least
+    `min_fraction` and most features. It is left out without a shared feature, or if another has
+    that name.
 
     Raises
     ------
@@ -98,7 +103,7 @@ def matched(
 
     known, found = kept.facts["modalities"], {}
     theirs_of: dict[str, list[str]] = {}
-    for theirs, ours in _names_of_model(modalities, known).items():
+    for theirs, ours in _names_of_model(modalities, known, min_fraction).items():
         theirs_of.setdefault(ours, []).append(theirs)
     for modality in (name for name in known if name in theirs_of):
         facts, (theirs, *others) = known[modality], theirs_of[modality]
@@ -114,7 +119,8 @@ def matched(
         there = places >= 0
         if there.mean() < min_fraction or not there.any():
             about = (theirs, modality, facts["features"], matrix.features, there, min_fraction)
-            raise UserError(_too_few(*about))
+            raise UserError(_too_few(*about, modalities[theirs].var))
+        _refuse_mixed(theirs, matrix.features, modality, known)
         names = pd.Index(modalities[theirs].obs.index.astype(str))
         if not names.is_unique:
             raise UserError(
@@ -131,7 +137,9 @@ def matched(
     return found
 
 
-def _names_of_model(modalities: dict[str, Measured], known: dict[str, dict]) -> dict[str, str]:
+def _names_of_model(
+    modalities: dict[str, Measured], known: dict[str, dict], min_fraction: float
+) -> dict[str, str]:
     """Return the user's name -> the model's; without any match, the first's most similar one."""
     names, similar = {}, {}
     for theirs, measured in modalities.items():
@@ -140,14 +148,37 @@ def _names_of_model(modalities: dict[str, Measured], known: dict[str, dict]) -> 
             continue
         features = set(map(str, measured.var.index))
         features.update(*(map(str, matrix.features) for matrix in measured.matrices))
-        shared = {
-            ours: np.mean([feature in features for feature in facts["features"]])
-            for ours, facts in known.items()
-        }
-        similar[theirs] = max(shared, key=shared.get)
-        if shared[similar[theirs]] > 0 and similar[theirs] not in modalities:
+        likeness = {ours: _likeness(facts, features, min_fraction) for ours, facts in known.items()}
+        similar[theirs] = max(likeness, key=likeness.get)
+        if features & {*known[similar[theirs]]["features"]} and similar[theirs] not in modalities:
             names[theirs] = similar[theirs]
     return names or dict(list(similar.items())[:1])
+
+
+def _likeness(facts: dict, features: set[str], min_fraction: float) -> tuple[float, ...]:
+    """Return what orders the model's modalities: shared features, then kind, then size."""
+    wanted = facts["features"]
+    shared = sum(feature in features for feature in wanted)
+    are_genes = np.mean([bool(ENSEMBL.match(feature)) for feature in features or [""]]) > MOST
+    return (
+        shared * (shared >= min_fraction * len(wanted)),
+        shared / len(wanted),
+        float(are_genes and facts["kind"] == "rna"),
+        -abs(np.log(len(wanted) / max(len(features), 1))),
+    )
+
+
+def _refuse_mixed(theirs: str, features: pd.Index, ours: str, known: dict[str, dict]) -> None:
+    """Refuse genes and proteins in one matrix, whose counts would all be the cell's RNA."""
+    for other, facts in known.items():
+        there = np.isin(facts["features"], features).sum()
+        if theirs not in known and other != ours and there >= NEARLY_ALL * len(facts["features"]):
+            raise UserError(
+                f"modality {theirs!r} has features of the model's {ours!r}, and {there} of the "
+                f"{len(facts['features'])} of its {other!r}; give each modality by its name, as "
+                f'{{"{ours}": ..., "{other}": ...}}, or name the type of each feature in '
+                'var["feature_types"], such as "Gene Expression" and "Antibody Capture"'
+            )
 
 
 def _too_few(
@@ -157,13 +188,18 @@ def _too_few(
     given: pd.Index,
     there: np.ndarray,
     min_fraction: float,
+    var: pd.DataFrame,
 ) -> str:
+    in_columns = {column: np.isin(wanted, var[column].astype(str)).sum() for column in var}
+    column = max(in_columns, key=in_columns.get, default=None)
     lower = {name.lower() for name in given}
     anyhow = sum(name.lower() in lower for name in wanted)
     hint = "they are of another panel, set of peaks or genome: count the model's features here"
     if anyhow > 2 * there.sum() and anyhow > len(wanted) / 4:
         hint = f"{anyhow} match but for capital letters, as genes of another species do"
-    elif given.str.match(r"ENS[A-Z]*G\d+").mean() > 0.5:
+    elif column is not None and in_columns[column] > there.sum():
+        hint = f"var[{column!r}] has {in_columns[column]} of them: set var_names to that column"
+    elif given.str.match(ENSEMBL).mean() > MOST:
         hint = "they are Ensembl ids: name them as the model does"
     return (
         f"modality {theirs!r} has {there.sum()} of the {len(wanted)} features that the model reads "

@@ -14,6 +14,8 @@ import pandas as pd
 from scipy import sparse
 
 from mosaicbench.data import read
+from mosaicbench.data.assemble import joined
+from mosaicbench.data.cells import column_of_cells
 from mosaicbench.data.own_values import fault_of
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import VALUES
@@ -79,23 +81,91 @@ class OwnCells:
     file: h5py.File | None = None
 
 
-def opened(cells: Path | MuData | AnnData) -> OwnCells:
-    """Return cells of an ``.h5mu``, ``.h5ad`` or 10x ``.h5``, or in memory, without values yet.
+def in_memory(cells: MuData | AnnData | dict[str, AnnData]) -> OwnCells:
+    """Return cells in memory, as they are.
 
-    The one modality of an ``.h5ad`` or an AnnData is called "cells": a model recognises it by its
-    features.
+    The one modality of an AnnData without feature types is called "cells": a model recognises it by
+    its features.
+    """
+    from anndata import AnnData
+
+    if isinstance(cells, AnnData) and not _has_several(cells.var):
+        return OwnCells(_in_memory({"cells": cells}), cells.obs)
+    whole = as_mudata(cells)
+    return OwnCells(
+        _in_memory(whole.mod), whole.obs, {part: dict(getattr(whole, part)) for part in WHOLE}
+    )
+
+
+def as_mudata(cells: object) -> MuData:
+    """Return cells in memory as a MuData.
+
+    Parameters
+    ----------
+    cells
+        A MuData, modality -> AnnData, or an AnnData of several modalities with the feature types of
+        10x in ``var``.
+
+    Raises
+    ------
+    UserError
+        When they are of another kind.
+    """
+    from anndata import AnnData
+    from mudata import MuData
+
+    if isinstance(cells, AnnData) and _has_several(cells.var):
+        cells = read.by_feature_type(cells)
+    if isinstance(cells, dict) and cells and all(isinstance(x, AnnData) for x in cells.values()):
+        cells = joined({str(name): x.to_memory() if x.isbacked else x for name, x in cells.items()})
+    parts = cells.mod.values() if isinstance(cells, MuData) else [None]
+    if not all(isinstance(part, AnnData) for part in parts):
+        hint = 'give mudata.MuData({"rna": rna, "adt": adt}), with an AnnData per modality'
+        if isinstance(cells, str | Path):
+            hint = "read the file with mudata.read_h5mu first"
+        raise UserError(f"cells: expected a MuData, found {type(cells).__name__}; {hint}")
+    return cells
+
+
+def _has_several(var: pd.DataFrame) -> bool:
+    return len({*read.FEATURE_TYPES} & {*var.get("feature_types", ())}) > 1
+
+
+def known_of(cells: MuData | AnnData, *, cell_type: str | None, batch: str | None) -> pd.DataFrame:
+    """Return types and batches of all cells, from ``obs`` of all cells or of a modality.
+
+    Parameters
+    ----------
+    cell_type, batch
+        The columns; None for those of these names, or left out.
+
+    Raises
+    ------
+    UserError
+        When there is no such column, or two cells have one name.
+    """
+    tables = {"all cells": cells.obs}
+    for name, part in getattr(cells, "mod", {}).items():
+        tables[f"modality {name!r}"] = part.obs
+    for where, table in tables.items():
+        if table.index.has_duplicates:
+            twice = table.index[table.index.duplicated()][0]
+            raise UserError(f"{where}: a cell is named twice, {twice!r}; make the names unique")
+    known = pd.DataFrame(index=cells.obs_names)
+    for key, column in (("cell_type", cell_type), ("batch", batch)):
+        if column is not None or any(key in table for table in tables.values()):
+            known[key] = column_of_cells(key, column or key, tables, cells=known.index)
+    return known
+
+
+def opened(path: Path) -> OwnCells:
+    """Return cells of an ``.h5mu``, ``.h5ad`` or 10x ``.h5``, without values yet.
 
     Raises
     ------
     UserError
         When the file is missing, unreadable, or of another kind.
     """
-    if not isinstance(cells, str | Path):
-        if hasattr(cells, "mod"):
-            whole = {part: dict(getattr(cells, part)) for part in WHOLE}
-            return OwnCells(_in_memory(cells.mod), cells.obs, whole)
-        return OwnCells(_in_memory({"cells": cells}), cells.obs)
-    path = Path(cells)
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     if path.suffix == ".h5":
@@ -114,6 +184,8 @@ def opened(cells: Path | MuData | AnnData) -> OwnCells:
             groups = {name: f"mod/{name}" for name in file["mod"]}
             whole = {part: read_elem(file[part]) for part in WHOLE if part in file}
         modalities = {name: _on_disk(file, group) for name, group in groups.items()}
+        if path.suffix == ".h5ad" and _has_several(modalities["cells"].var):
+            return in_memory(read.annotated(path))
         return OwnCells(modalities, read_elem(file["obs"]), whole, file)
     except (MemoryError, UserError):
         raise

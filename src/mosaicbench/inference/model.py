@@ -16,7 +16,7 @@ from mosaicbench.fitting.keeping import revived
 from mosaicbench.fitting.method import implementation
 from mosaicbench.inference.embedding import Allocate, Applied, embedded
 from mosaicbench.inference.matching import LEAST_FRACTION, matched
-from mosaicbench.inference.measured import OwnCells, opened
+from mosaicbench.inference.measured import OwnCells, in_memory, opened
 from mosaicbench.inference.output import table, write
 
 if TYPE_CHECKING:
@@ -52,7 +52,11 @@ class Model:
         return cls(kept, revived(kept, implementation(kept.facts["module"], kept.facts["method"])))
 
     def apply(
-        self, cells: MuData | AnnData, *, impute: bool = True, min_fraction: float = LEAST_FRACTION
+        self,
+        cells: MuData | AnnData | dict[str, AnnData],
+        *,
+        impute: bool = True,
+        min_fraction: float = LEAST_FRACTION,
     ) -> MuData:
         """Return a copy of cells in memory with ``obsm["X_mosaicbench"]``, types, imputed values.
 
@@ -62,7 +66,7 @@ class Model:
             When too few features are found, values are of the wrong kind, or the model gives
             nothing of such cells.
         """
-        own = opened(cells)
+        own = in_memory(cells)
         allocate = (lambda _, shape: np.empty(shape, dtype=np.float32)) if impute else None
         return table(self.kept, own, self._applied(own, min_fraction, allocate), values=True)
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mosaicbench.catalog import catalog
 from mosaicbench.config.checking import faults, refuse
+from mosaicbench.config.checking import options as checked_options
 from mosaicbench.config.references import of_hyperparameters
 from mosaicbench.config.schema import Seed
+from mosaicbench.data.assemble import joined
 from mosaicbench.data.split import all_cells
 from mosaicbench.errors import Diverged, NotApplicable, UserError
 from mosaicbench.files._h5 import KEY, quiet_mudata
@@ -18,10 +21,16 @@ from mosaicbench.files.atomic import make_folder
 from mosaicbench.files.splits import as_cells, as_split, complete_cells
 from mosaicbench.fitting.keeping import keep
 from mosaicbench.fitting.method import Implementation, implementation
+from mosaicbench.inference.measured import as_mudata
 from mosaicbench.inference.model import Model
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
     from mudata import MuData
+
+
+LOADER = "own_files"
 
 
 def trained(
@@ -54,6 +63,9 @@ def trained(
     """
     card = catalog.card("methods", method)  # refuses an unknown method
     mistakes = [*of_hyperparameters("hyperparameters", method, hyperparameters)]
+    keys = catalog.parameters("datasets", LOADER)
+    given = {key: value for key, value in options.items() if value is not None}
+    mistakes += faults(checked_options(LOADER, keys), {"path": "cells"} | given)
     refuse([*mistakes, *faults(Seed, seed, "seed")], what="")
     label = card["label"]
     if "solution" in card["inputs"] or "wraps" in card:
@@ -65,18 +77,20 @@ def trained(
     train = all_cells(
         _dataset(cells, options),
         dataset_name=cells.name if isinstance(cells, Path) else "cells in memory",
-        seed=seed,
+        seed=int(seed),
     )
     if (kind := train.uns[KEY]["kind"]) not in card["scenarios"]:
         raise UserError(
             f"{label} does not handle these cells, which are {kind}: not every cell is in every "
             "modality; take another method (docs/methods.md), or give only complete cells"
         )
+    sizes = ", ".join(f"{name} {cells.n_vars}" for name, cells in train.mod.items())
+    print(f"fitting {label} to {train.n_obs} cells, features: {sizes}", file=sys.stderr)
     implemented = implementation(catalog.module("methods", method), method)
     fitted = implemented.create(**hyperparameters)
     inputs = {name: name in card["inputs"] for name in ("labels", "links", "counts")}
     try:
-        fitted.fit(as_split(train, labels=inputs["labels"], links=inputs["links"]), seed)
+        fitted.fit(as_split(train, labels=inputs["labels"], links=inputs["links"]), int(seed))
     except NotApplicable as reason:
         raise UserError(f"{label} cannot be fitted to these cells: {reason}") from reason
     except Diverged as reason:
@@ -94,13 +108,42 @@ def trained(
 
 
 def _dataset(cells: Path | MuData, options: dict) -> MuData:
-    load = importlib.import_module("mosaicbench.datasets.own_files").load
+    load = importlib.import_module(catalog.module("datasets", LOADER)).load
     if isinstance(cells, Path):
         return load(None, path=str(cells), **options)
+    whole = as_mudata(cells)
     with tempfile.TemporaryDirectory() as place, quiet_mudata():
-        path = Path(place) / "cells.h5mu"
-        cells.write_h5mu(path)
-        return load(None, path=str(path), **options)
+        measured = {name: x for name, x in whole.mod.items() if "imputed" not in x.uns}
+        try:
+            plain = joined({name: _plain(part) for name, part in measured.items()})
+            plain.obs = _writable(whole.obs).reindex(plain.obs_names)
+            plain.write_h5mu(Path(place) / "cells.h5mu")
+        except (TypeError, ValueError) as error:
+            raise UserError(
+                f"cells: a modality ({', '.join(measured)}) cannot be written as .h5mu; give X and "
+                "layers of numbers, such as float32, and names of letters"
+            ) from error
+        return load(Path(place), path="cells.h5mu", **options)
+
+
+def _plain(cells: AnnData) -> AnnData:
+    """Return matrices and tables alone; a session holds much that no file can."""
+    from anndata import AnnData
+
+    tables = {"obs": _writable(cells.obs), "var": _writable(cells.var)}
+    plain = AnnData(cells.X, **tables, layers=dict(cells.layers))
+    if cells.raw is not None:
+        plain.raw = AnnData(cells.raw.X, obs=tables["obs"][[]], var=_writable(cells.raw.var))
+    return plain
+
+
+def _writable(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of numbers and texts: intervals, dates and mixed columns become texts."""
+    texts = table.set_axis(table.index.astype(str).rename(None)).rename(columns=str)
+    texts = texts.loc[:, ~texts.columns.duplicated()].copy()
+    for name in texts.select_dtypes(exclude=["number", "bool"]):
+        texts[name] = texts[name].map(str, na_action="ignore").astype(object).astype("category")
+    return texts
 
 
 def _latents(

@@ -324,9 +324,10 @@ def minimise(
         )
         row |= {name: float(value) / steps_taken for name, value in games.items()}
         history.append(row)
-        if epoch % 10 == 0 or epoch == 1:
+        if epoch % 10 == 0 or epoch in (1, budget.max_epochs):
             print(
-                f"epoch {epoch:4d}  loss {row['loss']:.3f}  validation {row['validation_loss']:.3f}",
+                f"epoch {epoch:4d} of at most {budget.max_epochs}  loss {row['loss']:.3f}  "
+                f"validation {row['validation_loss']:.3f}",
                 file=sys.stderr,
             )
 
@@ -345,6 +346,9 @@ def minimise(
         raise Diverged("the validation loss was never finite after the warm-up")
     nets.load_state_dict(done["best_weights"])
     nets.eval()
+    print(
+        f"trained {len(history)} epochs; kept that of epoch {done['best_epoch']}", file=sys.stderr
+    )
     return [row | {"kept": float(row["epoch"] == done["best_epoch"])} for row in history]
 
 

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from mosaicbench.catalog import catalog
-from mosaicbench.errors import UserError
+from mosaicbench.errors import DataWarning, UserError
 from mosaicbench.scoring import scorer
 from mosaicbench.scoring.run_data import RunData
-
-if TYPE_CHECKING:
-    from scipy import sparse
 
 GROUPS = ("alignment", "label_transfer", "biology", "mixing")
 FEWEST_CELLS = 3
 FROM_GRAPH = "from_graph"  # the function of a metric's file that reads a graph, not latents
-
-
-def known_of(obs: pd.DataFrame, *, cell_type: str, batch: str) -> pd.DataFrame:
-    """Return the named columns as cell_type and batch, where they exist."""
-    names = {cell_type: "cell_type", batch: "batch"}
-    return obs[[column for column in names if column in obs]].rename(columns=names)
 
 
 def scores_of_embeddings(
@@ -62,16 +54,25 @@ def scores_of_embeddings(
     if unknown := sorted(set(groups) - known):
         raise UserError(f"groups: there is no {unknown[0]!r}; there are {', '.join(sorted(known))}")
     obs = obs.set_axis(obs.index.astype(str))
-    cells = obs.index
+    coordinates, lacking, cells = {}, [], obs.index
     for source, (names, z) in embeddings.items():
-        _check(source, names, z)
+        coordinates[source] = (names, _checked(source, names, z))
+        if absent := (~obs.index.isin(names)).sum():
+            lacking.append(f"{source} lacks {absent}")
         cells = cells[cells.isin(names)]
     if len(cells) < FEWEST_CELLS:
         raise UserError(
             f"only {len(cells)} cells are in the truth and in every embedding; give them all the "
             "same cell names"
         )
-    widths = {source: z.shape[1] for source, (_, z) in embeddings.items() if source != "joint"}
+    if lacking:
+        warnings.warn(
+            f"{len(cells)} of {len(obs)} cells are scored, those that every embedding has "
+            f"({', '.join(lacking)})",
+            DataWarning,
+            stacklevel=2,
+        )
+    widths = {source: z.shape[1] for source, (_, z) in coordinates.items() if source != "joint"}
     if len(set(widths.values())) > 1:
         listed = ", ".join(f"{source}: {width}" for source, width in widths.items())
         raise UserError(f"embeddings in one space have as many dimensions, found {listed}")
@@ -79,13 +80,15 @@ def scores_of_embeddings(
         record={},
         batches=_column(obs.loc[cells], "batch"),
         labels=_column(obs.loc[cells], "cell_type"),
-        latents={
-            source: np.asarray(z, dtype=np.float32)[names.get_indexer(cells)]
-            for source, (names, z) in embeddings.items()
-        },
+        latents={source: z[names.get_indexer(cells)] for source, (names, z) in coordinates.items()},
     )
     scores = scorer.score(run_data, groups).scores
     scores = scores.loc[scores["direction"] != "run", ["metric", "direction", "value"]]
+    if scores.empty:
+        raise UserError(
+            "nothing can be scored: these groups of metrics need a second source, or cell types or "
+            "batches; name their columns with cell_type and batch"
+        )
     return scores.reset_index(drop=True)
 
 
@@ -142,7 +145,15 @@ def scores_of_graphs(
     return pd.DataFrame(rows, columns=["metric", "direction", "value"])
 
 
-def _check(source: str, names: pd.Index, z: np.ndarray) -> None:
+def _checked(source: str, names: pd.Index, given: object) -> np.ndarray:
+    given = given.toarray() if sparse.issparse(given) else given
+    try:
+        z = np.asarray(given, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"embedding {source!r}: expected numbers, (cells, latent); it holds text, or rows of "
+            "different lengths"
+        ) from error
     if len(names) != len(z) or np.ndim(z) != 2:
         raise UserError(
             f"embedding {source!r}: expected (cells, latent) for {len(names)} cells, found shape "
@@ -157,6 +168,7 @@ def _check(source: str, names: pd.Index, z: np.ndarray) -> None:
         raise UserError(
             f"embedding {source!r} holds NaN or infinite values; leave out the cells that have none"
         )
+    return z
 
 
 def _column(obs: pd.DataFrame, name: str) -> np.ndarray:
