@@ -2,7 +2,7 @@
 
 import code_size
 
-TOKENS = 250_000  # of src; a new feature names its user in its commit
+TOKENS = 270_000  # of src; a new feature names its user in its commit
 
 
 def test_the_package_is_within_its_fence():

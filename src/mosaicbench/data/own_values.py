@@ -158,7 +158,7 @@ def refuse_missing(modality: str, cells: AnnData) -> None:
     raise UserError(
         f"values: modality {modality!r} holds {NAN} in {len(rows)} of {cells.n_obs} cells ({listed}) of "
         f"{cells.uns['source']}; take these cells out of this file, as a cell need not be in every "
-        "modality"
+        f"modality, or say absent: {{{modality}: [names of cells or batches]}}"
     )
 
 
