@@ -74,6 +74,7 @@ ALIGNMENT = {
 COSINE = {"foscttm_cosine", "recall_at_10_cosine"}
 PEARSON = {"imputation_pearson_per_feature", "imputation_pearson_per_cell"}
 SKILL = {"imputation_skill", "imputation_pearson_per_cell_skill"}
+CEILINGS = {"imputation_pearson_per_feature_ceiling", "imputation_skill_ceiling"}
 REALISM = {"realism_auc", "realism_mmd"}
 MATCHED = (
     "alignment",
@@ -127,6 +128,7 @@ TARGET_SUM = (
     "batches",
     *TRANSFERRED,
     "truth",
+    "noise",
     "imputed",
     "accessible",
 )
@@ -216,6 +218,7 @@ def made_world(noise, n, seed):
         "predicted": each[5],
         "classified": transfer(train, train_labels, latent_b, k=10),
         "truth": truth,
+        "noise": np.random.default_rng(94).uniform(0, truth.var(0), truth.shape),
         "imputed": imputed,
         "draws": imputed[:, :, None]
         + min(noise, 0.3) * of_draws.standard_normal((*truth.shape, 19)),  # wide enough up to 0.3
@@ -1297,6 +1300,7 @@ def test_sparse_truth_is_scored_as_dense_truth(metric):
     truth, imputed = sparse_values()
     needs = world(n=40) | {
         "truth": truth,
+        "noise": np.random.default_rng(94).uniform(0, truth.var(0), truth.shape),
         "imputed": imputed,
         "train_mean": truth.mean(0),
         "train_std": truth.std(0),
@@ -1322,11 +1326,12 @@ def test_blocks_do_not_change_a_score(monkeypatch, block):
     truth, imputed = sparse_values()
     needs = {
         "truth": truth,
+        "noise": np.random.default_rng(94).uniform(0, truth.var(0), truth.shape),
         "imputed": imputed,
         "train_mean": truth.mean(0),
         "train_std": truth.std(0),
     }
-    metrics = sorted(PEARSON | SKILL | {"imputation_constant_features"})
+    metrics = sorted(PEARSON | SKILL | CEILINGS | {"imputation_constant_features"})
     whole = [evaluate(metric, needs) for metric in metrics]
     monkeypatch.setattr(_checks, "BLOCK_VALUES", block)
     np.testing.assert_allclose([evaluate(metric, needs) for metric in metrics], whole, atol=1e-12)
@@ -1335,7 +1340,7 @@ def test_blocks_do_not_change_a_score(monkeypatch, block):
 WITHOUT_UNITS = [m for m in METRICS if "_pearson_per_" in m or "_spearman_per_" in m] + [
     "imputation_cosine_per_cell"
 ]
-WITHOUT_UNITS = [m for m in WITHOUT_UNITS if "train_mean" not in NEEDS[m]] + [
+WITHOUT_UNITS = [m for m in WITHOUT_UNITS if not NEEDS[m] & {"train_mean", "noise"}] + [
     "imputation_r2_per_feature"
 ]
 
@@ -1431,6 +1436,48 @@ def test_imputations_of_another_shape_are_refused(metric):
     needs = world(n=40)
     with pytest.raises(ValueError, match="same shape"):
         evaluate(metric, needs | {"imputed": needs["imputed"][:, 1:]})
+
+
+def measured_twice(n, features, share):
+    """Return values of known reliability, (features,), and the variance of their noise."""
+    random = np.random.default_rng(3)
+    reliability = random.beta(0.5, 1.0, features) if share is None else np.full(features, share)
+    signal = np.sqrt(reliability) * random.standard_normal((n, features))
+    noise = np.broadcast_to(1 - reliability, (n, features))
+    first, second = (
+        signal + np.sqrt(noise) * random.standard_normal((n, features)) for _ in range(2)
+    )
+    return signal, first, second, noise
+
+
+@pytest.mark.parametrize("share", [None, 0.25, 1.0])
+def test_the_ceilings_are_what_the_signal_itself_scores(share):
+    signal, truth, second, noise = measured_twice(300, 400, share)
+    needs = {"truth": truth, "noise": noise, "imputed": signal}
+    needs |= {"train_mean": np.zeros(400), "train_std": np.ones(400)}
+    for metric in ("imputation_pearson_per_feature", "imputation_skill"):
+        assert evaluate(f"{metric}_ceiling", needs) == pytest.approx(
+            evaluate(metric, needs), abs=0.01
+        )
+    again = needs | {"imputed": second}  # a second measurement correlates as much as it is reliable
+    if share:
+        of_second = evaluate("imputation_pearson_per_feature", again)
+        ceiling = evaluate("imputation_pearson_per_feature_ceiling", needs)
+        assert of_second == pytest.approx(ceiling**2, abs=0.01)
+
+
+def test_without_signal_the_ceilings_are_near_zero():
+    _, truth, _, noise = measured_twice(300, 400, 0.0)
+    needs = {"truth": truth, "noise": noise, "train_mean": np.zeros(400), "train_std": np.ones(400)}
+    assert evaluate("imputation_skill_ceiling", needs) == pytest.approx(0, abs=0.01)
+    assert evaluate("imputation_pearson_per_feature_ceiling", needs) < 0.1
+
+
+def test_constant_truths_have_no_ceiling():
+    needs = {"truth": np.ones((9, 3)), "noise": np.zeros((9, 3)), "train_mean": np.ones(3)}
+    for metric in CEILINGS:
+        with pytest.raises(Undefined, match="nothing"):
+            evaluate(metric, needs | {"train_std": np.ones(3)})
 
 
 # --- references: biology, mixing, realism, factors ------------------------------------------------------------------------
