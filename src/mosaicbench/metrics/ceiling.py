@@ -8,7 +8,6 @@ the correlation of two measurements of the same cells. Its root is the largest P
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import gammaln
 
 from mosaicbench.metrics._checks import Matrix, Undefined, by_cell, by_feature, finite
 
@@ -18,12 +17,12 @@ CARDS = {
         "group": "reference",
         "better": "higher",
         "bounds": [0.0, 1.0],
-        "definition": "The mean over features of the root of reliability, 1 - noise / variance "
-        "across query cells: the largest mean Pearson per feature of any method. The noise is the "
-        "variance that counting molecules gives to a value of known rate (Poisson), estimated from "
-        "the counts. A spread of the estimates that their errors explain is taken off: reliability "
-        "has a beta distribution over features. A property of the data, the same for every run; "
-        "none for values that are no counts, or binary.",
+        "definition": "The largest mean Pearson per feature of any method: the mean over features "
+        "of the root of reliability, 1 - noise / variance across query cells, at its upper bound "
+        "for the mean and variance of reliability over features. The noise is the variance that "
+        "counting molecules gives to a value of known rate (Poisson), estimated from the counts. A "
+        "property of the data, the same for every run; none for values that are no counts, or "
+        "binary.",
     },
     "imputation_skill_ceiling": {
         "like": "imputation_pearson_per_feature_ceiling",
@@ -39,7 +38,7 @@ CARDS = {
 def imputation_pearson_per_feature_ceiling(truth: Matrix, noise: Matrix) -> float:
     """Return the mean root over features; undefined if no feature of the truth varies."""
     blocks = [_reliabilities(x, v) for x, v in by_feature(truth, noise)]
-    return _mean_root(*np.concatenate(blocks, axis=1))
+    return _largest_mean_root(*np.concatenate(blocks, axis=1))
 
 
 def imputation_skill_ceiling(
@@ -68,19 +67,18 @@ def _reliabilities(x: np.ndarray, noise: np.ndarray) -> np.ndarray:
     return np.array([1 - fraction[:, 0], influence.var(axis=1) / x.shape[1]])
 
 
-def _mean_root(reliability: np.ndarray, squared_error: np.ndarray) -> float:
-    """Return the mean root of a beta distribution with the mean and spread of reliabilities."""
+def _largest_mean_root(reliability: np.ndarray, squared_error: np.ndarray) -> float:
+    """Return the largest mean root of values in [0, 1] with the mean and variance of reliabilities.
+
+    Some values are 1 then, and all others are equal. The variance is that beyond their errors.
+    """
     if not len(reliability):
         raise Undefined("nothing of the truth varies, so there is nothing to predict")
     mean = float(np.clip(reliability.mean(), 0, 1))
-    spread = reliability.var() - squared_error.mean()
-    most = mean * (1 - mean)  # where every reliability is 0 or 1
-    if spread <= 0 or most == 0:
-        return float(np.sqrt(mean))
-    if spread >= most:
-        return mean
-    total = most / spread - 1
-    first = mean * total
-    return float(
-        np.exp(gammaln(first + 0.5) - gammaln(first) + gammaln(total) - gammaln(total + 0.5))
-    )
+    if mean == 1:
+        return 1.0
+    beyond_errors = reliability.var() - squared_error.mean()
+    variance = float(np.clip(beyond_errors, 0, mean * (1 - mean)))
+    ones = variance / (variance + (1 - mean) ** 2)
+    others = max(0, mean - variance / (1 - mean))
+    return ones + (1 - ones) * others**0.5

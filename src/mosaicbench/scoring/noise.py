@@ -7,7 +7,7 @@ that is needed is an estimate of v(r) = Var log(1 + c X), X ~ Poisson(r), from o
 h(x) whose mean over the counts of any rate is v(r), within 2 %. It starts from the delta method,
 which is right for large counts, and is corrected by the ridge solution for rates up to 100.
 
-The total of a cell counts as known, beyond the feature's own part in it.
+The total of a cell is noisy, too; that of peaks counts as known.
 """
 
 from __future__ import annotations
@@ -44,13 +44,21 @@ def counting_noise(cells: AnnData) -> np.ndarray | sparse.csr_matrix:
     counts = sparse.coo_matrix(cells.layers["counts"], dtype=np.float64)
     x, total = counts.data, cells.obs["total"].to_numpy(dtype=np.float64)[counts.row]
     if kind == "lognorm":
-        noise = _variance(x, TARGET_SUM / total) * (1 - x / total)
+        noise = _of_share(x, total)
     elif kind == "lsi":
         noise = _variance(x, TARGET_SUM / total * cells.var["weight"].to_numpy()[counts.col])
     else:
         noise = _of_log_ratio(counts)
     variance = sparse.csr_matrix((noise, (counts.row, counts.col)), shape=counts.shape)
     return variance @ cells.varm["LSI"] ** 2 if kind == "lsi" else variance
+
+
+def _of_share(x: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """Return the variance of log(1 + 10,000 x / total) where x is part of the total."""
+    scale, others = TARGET_SUM / total, (total - x) / total
+    slope = scale * x / (1 + scale * x)  # of the value along log total
+    # A value rises with its own count less than at a fixed total, except from 0 to 1.
+    return _variance(x, scale) * (others + 1 / total) ** 2 + slope**2 * others / total
 
 
 def _of_log_ratio(counts: sparse.coo_matrix) -> np.ndarray:
