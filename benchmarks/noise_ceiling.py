@@ -2,14 +2,14 @@
 
     python benchmarks/noise_ceiling.py [--results results] [--into docs/results/noise_ceiling.tsv]
 
-Some five minutes on one core; rows that the table already has are not computed again. `--results` is a finished
+Two minutes on one core; rows that the table already has are not computed again. `--results` is a finished
 default benchmark, for real cells. A row has a ceiling with its standard error (bootstrap of cells), and what it is
 compared with:
 
 simulated       what the best predictor scores, which knows the true rates of the query cells: the mean of each value
                 given its rate; mean of 40 repeats, 300 cells
-two quarters    the ceiling that two independent quarters of the molecules of real cells show without any model: half the
-                squared difference of their values is the noise. The ceiling is estimated from one quarter alone
+parts           the ceiling that independent halves or quarters of the molecules of real cells show without any model: the
+                variance of a cell's values between parts is the noise. The ceiling is estimated from each part alone
 from a quarter  the ceiling of all molecules, against what Spearman and Brown's formula expects from that of a quarter
 best run        the highest score of any run but oracle and shuffled, mean over seeds
 
@@ -73,6 +73,9 @@ def main() -> None:
     )
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("--into", type=Path, default=Path("docs/results/noise_ceiling.tsv"))
+    parser.add_argument(
+        "--picture", type=Path, default=Path("docs/results/pictures/noise_ceiling.png")
+    )
     given = parser.parse_args()
     rows = pd.DataFrame(columns=COLUMNS)
     if given.into.exists():
@@ -83,6 +86,7 @@ def main() -> None:
             rows = added(rows, given.into, simulated(modality, depth))
     if "best run" not in set(rows["check"]):
         rows = added(rows, given.into, [*of_splits(given.results)])
+    draw(rows, given.picture)
 
 
 def added(rows: pd.DataFrame, into: Path, new: list[dict]) -> pd.DataFrame:
@@ -218,10 +222,10 @@ def of_splits(results: Path) -> Iterator[dict]:
         dataset, scenario = folder.parts[-2:]
         seeds = [of_seed(split, scores) for split in sorted(folder.glob("seed-*"))]
         table = pd.DataFrame([row for rows in seeds for row in rows])
-        by = ["check", "modality", "metric"]
+        by = ["check", "depth", "modality", "metric"]
         means = table.groupby(by, sort=False).mean().reset_index()
         for row in means.to_dict("records"):
-            yield {"data": f"{dataset}, {scenario}", "depth": 1.0} | row
+            yield {"data": f"{dataset}, {scenario}"} | row
 
 
 def of_seed(split: Path, scores: pd.DataFrame) -> Iterator[dict]:
@@ -235,12 +239,8 @@ def of_seed(split: Path, scores: pd.DataFrame) -> Iterator[dict]:
             continue
         mean, std = cells.uns["mean"], cells.uns["std"]
         given = with_errors(space_values(cells), dense(counting_noise(cells)), mean, std)
-        quarters = [quarter(cells, seed) for seed in range(2)]
-        first, second = (space_values(cells) for cells in quarters)
-        own = first.mean(axis=0), std
-        of_quarter = with_errors(first, dense(counting_noise(quarters[0])), *own)
-        shown = ceilings(first, (first - second) ** 2 / 2, *own)
-        about = {"modality": modality}
+        of_parts = {number: parts_of(cells, number, std) for number in (2, 4)}
+        about = {"modality": modality, "depth": 1.0}
         for metric in METRICS:
             to = of_split["direction"].str.endswith(f"->{modality}") & (
                 of_split["metric"] == metric
@@ -249,30 +249,89 @@ def of_seed(split: Path, scores: pd.DataFrame) -> Iterator[dict]:
             ceiling, se = given[metric]
             row = about | {"metric": metric}
             yield row | {"check": "best run"} | judged(ceiling, se, best)
-            value, se_of_quarter = of_quarter[metric]
-            yield row | {"check": "two quarters"} | judged(value, se_of_quarter, shown[metric])
+            for number, found in of_parts.items():
+                of_part = {"check": "parts", "depth": 1 / number}
+                yield row | of_part | judged(*found[metric])
+            value = of_parts[4][metric][0]
             power = 2 if metric.endswith("per_feature") else 1
             reliability = max(0, value) ** power
             at_all = (4 * reliability / (1 + 3 * reliability)) ** (1 / power)
             yield row | {"check": "from a quarter"} | judged(ceiling, se, at_all)
 
 
-def quarter(cells: AnnData, number: int) -> AnnData:
-    """Return one of four quarters of the molecules of each cell; the transform stays the same."""
+def parts_of(cells: AnnData, number: int, std: np.ndarray) -> dict[str, tuple]:
+    """Return metric -> mean ceiling of the parts, its error, and what the parts show."""
+    tables = [part_of(cells, part, number) for part in range(number)]
+    values = np.array([space_values(table) for table in tables])
+    between = values.var(axis=0, ddof=1)
+    estimated, shown = [], []
+    for table, x in zip(tables, values, strict=True):
+        moments = x.mean(axis=0), std
+        estimated.append(with_errors(x, dense(counting_noise(table)), *moments))
+        shown.append(ceilings(x, between, *moments))
+    return {
+        metric: (
+            *np.mean([found[metric] for found in estimated], axis=0),
+            np.mean([found[metric] for found in shown]),
+        )
+        for metric in METRICS
+    }
+
+
+def part_of(cells: AnnData, part: int, parts: int) -> AnnData:
+    """Return one of some equal parts of the molecules of each cell; the transform stays the same."""
     random, counts = np.random.default_rng(7), cells.layers["counts"].copy()
     total = cells.obs["total"].to_numpy()
     rest = np.round(total - np.asarray(counts.sum(axis=1)).ravel()).astype(int)
-    of_entries = random.multinomial(counts.data.astype(int), [0.25] * 4)[:, number]
+    of_entries = random.multinomial(counts.data.astype(int), [1 / parts] * parts)[:, part]
+    of_rest = random.multinomial(rest, [1 / parts] * parts)[:, part]
     counts.data = of_entries.astype(np.float32)
     counts.eliminate_zeros()
-    part = counted(counts, KINDS[cells.uns["normalization"]])
-    of_rest = random.multinomial(rest, [0.25] * 4)[:, number]
-    part.obs["total"] = np.asarray(counts.sum(axis=1)).ravel() + of_rest
+    table = counted(counts, KINDS[cells.uns["normalization"]])
+    table.obs["total"] = np.asarray(counts.sum(axis=1)).ravel() + of_rest
     columns = np.arange(cells.n_vars)
-    if part.uns["kind"] == "atac":
+    if table.uns["kind"] == "atac":
         depth, weight = cells.var["depth"].to_numpy(), cells.var["weight"].to_numpy()
-        return Lsi(columns, weight, cells.varm["LSI"], depth).transform(part)
-    return (LogNormalised if part.uns["kind"] == "rna" else Clr)(columns).transform(part)
+        return Lsi(columns, weight, cells.varm["LSI"], depth).transform(table)
+    return (LogNormalised if table.uns["kind"] == "rna" else Clr)(columns).transform(table)
+
+
+def draw(rows: pd.DataFrame, into: Path) -> None:
+    """Draw the checks of the ceiling, and the best runs beside it."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    checks, *panels = figure.subplots(1, 3)
+    truths = {
+        "simulated": ("best predictor that knows the rates", "o", "#0072B2"),
+        "parts": ("halves, quarters of real molecules", "s", "#D55E00"),
+    }
+    for check, (label, marker, colour) in truths.items():
+        part = rows[rows["check"] == check]
+        checks.scatter(
+            part["ceiling"],
+            part["compared"],
+            s=22,
+            color=colour,
+            marker=marker,
+            label=label,
+            alpha=0.7,
+        )
+    checks.axline((0, 0), slope=1, color="#999999", lw=0.8)
+    checks.set(xlabel="ceiling", ylabel="truth", xlim=(0, 1), ylim=(0, 1))
+    checks.legend(loc="upper left", fontsize=7, frameon=False)
+    best = rows[rows["check"] == "best run"]
+    names = (best["data"] + ": " + best["modality"]).unique()[::-1]
+    titles = ("Pearson per feature", "skill")
+    for panel, metric, title in zip(panels, METRICS, titles, strict=True):
+        part = best[best["metric"] == metric].iloc[::-1]
+        panel.barh(names, part["compared"], color="#0072B2", height=0.5, label="best run")
+        panel.plot(part["ceiling"], names, "|", color="black", ms=12, mew=2, label="ceiling")
+        panel.set(xlim=(0, 1), xlabel=title)
+        panel.tick_params(axis="y", labelsize=7)
+    panels[0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=7, frameon=False)
+    panels[1].set_yticks([])
+    figure.savefig(into, dpi=110)
 
 
 def dense(matrix: np.ndarray | sparse.csr_matrix) -> np.ndarray:

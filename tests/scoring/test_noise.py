@@ -1,8 +1,11 @@
 """The noise of counting, against counts that are drawn again and again from known rates."""
 
+import importlib.util
+
 import numpy as np
 import pytest
 from anndata import AnnData
+from conftest import REPOSITORY
 from scipy import sparse
 
 from mosaicbench.data.normalize import Preprocessing
@@ -58,3 +61,15 @@ def test_values_without_molecules_have_no_noise():
     values = AnnData(shape=(30, 4), uns={"kind": "continuous", "values": "continuous"})
     values.layers["continuous"] = np.random.default_rng(0).random((30, 4))
     assert not has_molecules(Preprocessing.fit(values).transform(values))
+
+
+@pytest.mark.parametrize(("modality", "depth"), [("rna", 1), ("atac", 0.2), ("adt", 0.2)])
+def test_a_predictor_that_knows_the_rates_reaches_the_ceilings_and_no_more(modality, depth):
+    file = REPOSITORY / "benchmarks/noise_ceiling.py"
+    spec = importlib.util.spec_from_file_location("noise_ceiling", file)
+    experiment = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(experiment)
+    experiment.BOOTSTRAPS = 10
+    pearson, skill = experiment.repeat(modality, depth, 0)
+    assert skill["ceiling"] == pytest.approx(skill["compared"], abs=3 * skill["se"])
+    assert -3 * pearson["se"] < pearson["ceiling"] - pearson["compared"] < 0.04

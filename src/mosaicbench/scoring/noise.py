@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 TARGET_SUM = 1e4  # as in data.normalize
 COUNTS = np.arange(160)  # larger ones need no correction
-RATES = np.append(0, np.geomspace(0.01, 100, 160))
+RATES = np.geomspace(0.01, 100, 160)
 LOG_SCALES = np.linspace(np.log(1e-3), np.log(1e8), 200)
 RIDGE = 1e-3
 
@@ -94,7 +94,7 @@ def _table() -> np.ndarray:
     from scipy.stats import poisson
 
     reached = np.arange(3 * len(COUNTS))
-    probabilities = poisson.pmf(reached, RATES[1:, None])
+    probabilities = poisson.pmf(reached, RATES[:, None])
     table = np.zeros((len(LOG_SCALES), len(COUNTS)))
     for place, scale in enumerate(np.exp(LOG_SCALES)):
         values = np.log1p(scale * reached)
