@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from functools import partial
 from itertools import permutations
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from mosaicbench.scoring.run_data import Drawn, RunData
 FEATURES = {"rna": 9, "atac": 6, "adt": 5}
 NORMALIZATIONS = {"rna": "lognorm", "atac": "lsi", "adt": "clr"}
 CELLS, TRAIN = 60, 300
+NOISE = {name: partial(np.full, (CELLS, columns), 0.1) for name, columns in FEATURES.items()}
 GROUP = {name: card["group"] for name, card in catalog.cards("metrics").items()}
 
 
@@ -31,6 +33,8 @@ OF_LABELS |= {"imputation_skill_over_celltype_mean"}
 PAIRED = ALIGNMENT | TRANSFER | {"types_matched"}
 PEAKS = {"imputation_auroc_per_peak"}
 IMPUTATION = in_group("imputation") - PEAKS | {"imputation_constant_features"}
+CEILINGS = {"imputation_pearson_per_feature_ceiling", "imputation_skill_ceiling"}
+IMPUTATION |= CEILINGS
 PER_RUN = {"fit_seconds", "peak_host_mb", "label_floor", "unlabelled_cells"}
 OF_TRAINING = {"peak_device_mb", "kl_term", "kept_epoch", "stopped_by_budget"}
 CHEAP = ("alignment", "label_transfer", "imputation", "sanity", "reference", "resources")
@@ -61,6 +65,7 @@ def oracle(modalities=("rna", "adt"), **changed):
         "predicted": dict.fromkeys(sources, labels),
         "imputed": {f"{a}->{b}": truth[b].copy() for a, b in permutations(modalities, 2)},
         "truth": truth,
+        "noise": {name: NOISE[name] for name in modalities},
         "normalizations": NORMALIZATIONS,
         "train_mean": {name: x.mean(0) for name, x in truth.items()},
         "train_std": {name: x.std(0) for name, x in truth.items()},

@@ -74,6 +74,7 @@ ALIGNMENT = {
 COSINE = {"foscttm_cosine", "recall_at_10_cosine"}
 PEARSON = {"imputation_pearson_per_feature", "imputation_pearson_per_cell"}
 SKILL = {"imputation_skill", "imputation_pearson_per_cell_skill"}
+CEILINGS = {"imputation_pearson_per_feature_ceiling", "imputation_skill_ceiling"}
 REALISM = {"realism_auc", "realism_mmd"}
 MATCHED = (
     "alignment",
@@ -127,6 +128,7 @@ TARGET_SUM = (
     "batches",
     *TRANSFERRED,
     "truth",
+    "noise",
     "imputed",
     "accessible",
 )
@@ -216,6 +218,7 @@ def made_world(noise, n, seed):
         "predicted": each[5],
         "classified": transfer(train, train_labels, latent_b, k=10),
         "truth": truth,
+        "noise": np.random.default_rng(94).uniform(0, truth.var(0), truth.shape),
         "imputed": imputed,
         "draws": imputed[:, :, None]
         + min(noise, 0.3) * of_draws.standard_normal((*truth.shape, 19)),  # wide enough up to 0.3
@@ -1297,6 +1300,7 @@ def test_sparse_truth_is_scored_as_dense_truth(metric):
     truth, imputed = sparse_values()
     needs = world(n=40) | {
         "truth": truth,
+        "noise": np.random.default_rng(94).uniform(0, truth.var(0), truth.shape),
         "imputed": imputed,
         "train_mean": truth.mean(0),
         "train_std": truth.std(0),
@@ -1322,11 +1326,12 @@ def test_blocks_do_not_change_a_score(monkeypatch, block):
     truth, imputed = sparse_values()
     needs = {
         "truth": truth,
+        "noise": np.random.default_rng(94).uniform(0, truth.var(0), truth.shape),
         "imputed": imputed,
         "train_mean": truth.mean(0),
         "train_std": truth.std(0),
     }
-    metrics = sorted(PEARSON | SKILL | {"imputation_constant_features"})
+    metrics = sorted(PEARSON | SKILL | CEILINGS | {"imputation_constant_features"})
     whole = [evaluate(metric, needs) for metric in metrics]
     monkeypatch.setattr(_checks, "BLOCK_VALUES", block)
     np.testing.assert_allclose([evaluate(metric, needs) for metric in metrics], whole, atol=1e-12)
@@ -1335,7 +1340,7 @@ def test_blocks_do_not_change_a_score(monkeypatch, block):
 WITHOUT_UNITS = [m for m in METRICS if "_pearson_per_" in m or "_spearman_per_" in m] + [
     "imputation_cosine_per_cell"
 ]
-WITHOUT_UNITS = [m for m in WITHOUT_UNITS if "train_mean" not in NEEDS[m]] + [
+WITHOUT_UNITS = [m for m in WITHOUT_UNITS if not NEEDS[m] & {"train_mean", "noise"}] + [
     "imputation_r2_per_feature"
 ]
 
@@ -1431,6 +1436,52 @@ def test_imputations_of_another_shape_are_refused(metric):
     needs = world(n=40)
     with pytest.raises(ValueError, match="same shape"):
         evaluate(metric, needs | {"imputed": needs["imputed"][:, 1:]})
+
+
+def measured_twice(reliability, n=300):
+    """Return a signal, two measurements of it, and the variance of their noise, (cells, features)."""
+    random, shape = np.random.default_rng(3), (n, len(reliability))
+    signal = np.sqrt(reliability) * random.standard_normal(shape)
+    noise = np.broadcast_to(1 - reliability, shape)
+    first, second = (signal + np.sqrt(noise) * random.standard_normal(shape) for _ in range(2))
+    return signal, first, second, noise
+
+
+RELIABILITIES = {  # of 400 features, and by how much their spread makes the ceiling too high
+    "equal": (np.full(400, 0.25), 0),
+    "perfect": (np.ones(400), 0),
+    "some perfect": (np.repeat([1.0, 0.1], [80, 320]), 0),
+    "any": (np.random.default_rng(3).beta(0.5, 1.0, 400), 0.04),
+}
+
+
+@pytest.mark.parametrize("kind", RELIABILITIES)
+def test_the_ceilings_are_what_the_signal_itself_scores(kind):
+    reliability, looser = RELIABILITIES[kind]
+    signal, truth, second, noise = measured_twice(reliability)
+    needs = {"truth": truth, "noise": noise, "imputed": signal}
+    needs |= {"train_mean": np.zeros(400), "train_std": np.ones(400)}
+    of_skill, skill = (evaluate(f"imputation_skill{end}", needs) for end in ("_ceiling", ""))
+    assert of_skill == pytest.approx(skill, abs=0.01)
+    pearson = "imputation_pearson_per_feature"
+    of_pearson, r = (evaluate(f"{pearson}{end}", needs) for end in ("_ceiling", ""))
+    assert -0.01 < of_pearson - r < looser + 0.01
+    again = evaluate(pearson, needs | {"imputed": second})  # correlates as much as it is reliable
+    assert again == pytest.approx(reliability.mean(), abs=0.01)
+
+
+def test_without_signal_the_ceilings_are_near_zero():
+    _, truth, _, noise = measured_twice(np.zeros(400))
+    needs = {"truth": truth, "noise": noise, "train_mean": np.zeros(400), "train_std": np.ones(400)}
+    assert evaluate("imputation_skill_ceiling", needs) == pytest.approx(0, abs=0.01)
+    assert evaluate("imputation_pearson_per_feature_ceiling", needs) < 0.1
+
+
+def test_constant_truths_have_no_ceiling():
+    needs = {"truth": np.ones((9, 3)), "noise": np.zeros((9, 3)), "train_mean": np.ones(3)}
+    for metric in CEILINGS:
+        with pytest.raises(Undefined, match="nothing"):
+            evaluate(metric, needs | {"train_std": np.ones(3)})
 
 
 # --- references: biology, mixing, realism, factors ------------------------------------------------------------------------

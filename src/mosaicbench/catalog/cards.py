@@ -98,6 +98,7 @@ NEEDS = {
     "values": "(cells, features) measured values of the source's modality",
     "cell_cycle": "(cells, 2) scores of the S and the G2M phase, from measured RNA, if enough of their genes are features",
     "truth": "(cells, features) measured values of the imputed modality",
+    "noise": "(cells, features) estimated variance of each measured value by the sampling of molecules",
     "imputed": "(cells, features) imputed values, in the units of truth",
     "draws": "(cells, features, draws) of an imputation, in the units of truth, for a sample of query cells and features",
     "drawn_truth": "(cells, features) measured values of the same cells and features",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache, partial
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from mosaicbench.errors import ContractError
 from mosaicbench.files.runs import draws_of, latents_of, predicted_of, private_of
 from mosaicbench.files.splits import complete_cells, feature_names, places_of, said_of_cells
 from mosaicbench.metrics._checks import dense
+from mosaicbench.scoring.noise import counting_noise, has_molecules
 from mosaicbench.scoring.run_data import Drawn, RunData
 
 if TYPE_CHECKING:
@@ -107,6 +109,7 @@ def run_data_of(
         train_std=by_modality(lambda cells: cells.uns["std"]),
         feature_names=by_modality(feature_names),
         celltype_means={modality: _celltype_means(cells) for modality, cells in train.mod.items()},
+        noise=by_modality(lambda cells: cache(partial(counting_noise, cells)), has_molecules),
         accessible=by_modality(lambda cells: cells.X, _is_lsi),
         loadings=by_modality(lambda cells: cells.varm["LSI"], _is_lsi),
         shared_factors=solution.obsm.get("shared_factors"),

@@ -7,7 +7,7 @@ a parameter named                                      once for
 =====================================================  ==================================================
 truth, imputed, train_mean, train_std, accessible,     every direction of an imputation
 loadings, celltype_profiles, celltype_of,
-shared_driven
+shared_driven, noise
 draws, drawn_truth, drawn_std                          every direction of an imputation with draws
 latent_a, latent_b, transferred, transferred_k1,       every ordered pair of modalities with latents
 transferred_k5, transferred_k50, transferred_cosine,
@@ -94,6 +94,8 @@ class RunData:
         By modality; the truth may be sparse.
     celltype_means
         modality -> cell type -> (features,) mean profile of the train cells of that type.
+    noise
+        modality -> a function that returns the (cells, features) variance of its values by counting.
     accessible, loadings
         modality -> (cells, peaks) counts and (peaks, components) of LSI, where truth is LSI.
     shared_factors, private_factors
@@ -122,6 +124,7 @@ class RunData:
     train_std: dict[str, np.ndarray] = field(default_factory=dict)
     feature_names: dict[str, list[str]] = field(default_factory=dict)
     celltype_means: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    noise: dict[str, Callable[[], np.ndarray | sparse.csr_matrix]] = field(default_factory=dict)
     accessible: dict[str, sparse.csr_matrix] = field(default_factory=dict)
     loadings: dict[str, np.ndarray] = field(default_factory=dict)
     shared_factors: np.ndarray | None = None
@@ -274,6 +277,8 @@ class RunData:
             )
         if target in self.shared_driven:
             needs["shared_driven"] = self.shared_driven[target]
+        if target in self.noise:
+            needs["noise"] = lambda: _at(self.noise[target](), in_target)
         if target in self.accessible:
             needs["accessible"] = _at(self.accessible[target], in_target)
             needs["loadings"] = self.loadings[target]
