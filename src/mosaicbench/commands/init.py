@@ -10,7 +10,7 @@ import pandas as pd
 import yaml
 
 from mosaicbench.data.headers import Header, headers
-from mosaicbench.data.own_files import KINDS
+from mosaicbench.data.read import KINDS
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import write_text
 
