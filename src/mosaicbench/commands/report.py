@@ -21,8 +21,6 @@ STUDY = project_file("docs/results/size.tsv")
 ORDER = (
     "sweep",
     "tuning_trials",
-    "mean_ranks",
-    "overview_heat",
     "scores_by_run",
     "resources",
     "distances",
@@ -33,7 +31,6 @@ ORDER = (
     "imputation",
     "calibration",
     "imputation_umap",
-    "imputation_umap_clusters",
     "virtual_cells",
     "training_curves",
 )
