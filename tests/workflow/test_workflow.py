@@ -227,7 +227,7 @@ def test_three_files_of_different_cells_become_tables_and_figures_without_a_line
         "display": REPOSITORY / "config/display.yaml",
         "splits": ["mine/own"],
     }
-    for figure in ("scores_by_run", "overview_heat"):
+    for figure in ("scores_by_run", "resources"):
         draw.main(figures=[figure], output=tmp_path / "figures", **options)
         assert (tmp_path / f"figures/mine/own/{figure}.png").is_file()
 
@@ -409,7 +409,7 @@ def test_an_external_run_is_beside_the_others_and_marked(benchmark):
     ]
     for file in (
         "report.html",
-        "figures/pbmc68k_split/paired/overview_heat.svg",
+        "figures/pbmc68k_split/paired/scores_by_run.svg",
         "tables/latex/pbmc68k_split/paired.tex",
     ):
         assert "mine (external)" in (results / file).read_text(), file
