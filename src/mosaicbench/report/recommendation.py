@@ -210,7 +210,8 @@ def verdicts(tables: Mapping[str, pd.DataFrame], run_metadata: RunMetadata) -> l
         signed = signed.pivot(index="dataset", columns="run", values="signed")
         signed = signed.loc[rows["dataset"]].dropna(axis="columns")  # (datasets, runs)
         ranks = signed.rank(axis="columns", ascending=False).mean()
-        may = [run for run in ranks.index if all(run in names for names in _listed(rows))]
+        everywhere = set.intersection(*(set(names.split(", ")) for names in rows["qualified"]))
+        may = [run for run in ranks.index if run in everywhere]
         if not may:
             found.append(Verdict(*names, rows))
             continue
@@ -220,10 +221,6 @@ def verdicts(tables: Mapping[str, pd.DataFrame], run_metadata: RunMetadata) -> l
         means = tuple(run_metadata.sign(METRICS[question]) * signed[run])
         found.append(Verdict(*names, rows, run, means, ranks[run], len(ranks)))
     return found
-
-
-def _listed(rows: pd.DataFrame) -> list[list[str]]:
-    return [names.split(", ") for names in rows["qualified"]]
 
 
 def _bar(question: str, summary: pd.DataFrame, run_metadata: RunMetadata) -> dict[str, object]:
