@@ -335,7 +335,7 @@ def test_snakemakes_own_report_has_figures_and_tables_by_category(benchmark):
             assert f'"labels": {{"figure": "{label}", "shown as": "{form}"}}' in page
     assert '"labels": {"table": "paired_tests.tsv"}' in page
     assert '"labels": {"table": "features.tsv"}' not in page  # a line per feature, run and seed
-    for category in ("Figures", "Tables", "pbmc68k_split, paired", "all datasets"):
+    for category in ("Figures", "Tables", "pbmc68k_split, paired"):
         assert f'"{category}"' in page
 
 

@@ -85,6 +85,6 @@ def _caption(rankings: pd.DataFrame, group: str, theme: Theme) -> str:
     text = f"{what}: {where}; mean over {int(rankings['seeds'].max())} {over}"
     kinds = sorted(set(rankings["interval"].dropna()) - {NO_INTERVAL})
     text += f", with 95 % intervals ({'; '.join(kinds)})" if kinds else ""
-    text += f". Bold: best of models and baselines; underlined: not separable from it ({evidence}). "
+    text += f". Bold: best of models and baselines; underlined: not separable ({evidence}). "
     text += f"{NOT_GIVEN}: not applicable or not given; {CROSS}: failed; "
     return escaped(text + f"{FEWER}: of fewer directions or metrics.")
