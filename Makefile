@@ -7,7 +7,7 @@ PEERS := $(VENV)/.peers
 # Pass more to Snakemake:  make benchmark ARGS="--configfile my.yaml"
 ARGS ?=
 CORES ?= all
-PICTURES := overview_heat calibration label_confusion training_curves
+PICTURES := scores_by_run calibration label_confusion training_curves
 
 .PHONY: benchmark docs provenance restamp figure size-table peers bench test test-quick test-all oldest newest lock schema size lint format setup clean
 
@@ -17,7 +17,7 @@ benchmark: $(READY)
 # The figures of docs/report.md from the default benchmark; README's figure and its sentence from docs/results/size.tsv.
 figure: benchmark
 	$(BIN)/python docs/site/size.py
-	cd results/figures && cp mean_ranks.png $(addprefix covid_citeseq_small/paired/,$(PICTURES:=.png)) ../../docs/pictures
+	cd results/figures && cp $(addprefix covid_citeseq_small/paired/,$(PICTURES:=.png)) ../../docs/pictures
 
 # The table of README's figure from the results of config/studies/size.yaml (hours on two cores); then figure and sentence.
 size-table: $(READY)

@@ -41,11 +41,9 @@ OF_CELLS = (
     "marker_dots",
     "label_confusion",
     "imputation_umap",
-    "imputation_umap_clusters",
     "virtual_cells",
 )
 PER_SPLIT = (
-    "overview_heat",
     "scores_by_run",
     "imputation",
     "calibration",
@@ -64,7 +62,7 @@ DRAWN_TWICE = (
 DRAWN = dict.fromkeys(DRAWN_ONCE, ["pair/unpaired"]) | dict.fromkeys(
     DRAWN_TWICE, ["pair/unpaired", "triple/paired"]
 )
-FIGURES = ("mean_ranks", "sweep", "tuning_trials", *PER_SPLIT)
+FIGURES = ("sweep", "tuning_trials", *PER_SPLIT)
 MODALITIES = {"pair": ("rna", "adt"), "triple": ("rna", "atac", "adt")}
 NORMALIZATIONS = {"rna": "lognorm", "atac": "lsi", "adt": "clr"}
 SCENARIOS = ("paired", "unpaired")

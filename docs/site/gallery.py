@@ -207,12 +207,12 @@ def scores_of(rankings: pd.DataFrame, split: tuple[str, str], theme: Theme) -> s
     here = of_split(rankings, *split)
     here = here[here["metric"].isin([*CONTESTS, "fit_seconds"]) & here["mean"].notna()]
     metrics = [metric for metric in (*CONTESTS, "fit_seconds") if metric in set(here["metric"])]
-    lines, rows = here.set_index(["run", "metric"])[["shown", "level"]].to_dict("index"), []
+    lines, rows = here.set_index(["run", "metric"])[["shown", "best"]].to_dict("index"), []
     for run in theme.order("runs", here["run"]):
         cells = [f"{theme.label('runs', run)}, {theme.run_metadata.kind(run)}"]
         for metric in metrics:
-            line = lines.get((run, metric), {"shown": NOT_GIVEN, "level": False})
-            cells.append(f"**{line['shown']}**" if line["level"] else str(line["shown"]))
+            line = lines.get((run, metric), {"shown": NOT_GIVEN, "best": False})
+            cells.append(f"**{line['shown']}**" if line["best"] else str(line["shown"]))
         rows.append(cells)
     return table(["run", *(with_arrow(metric, theme) for metric in metrics)], rows)
 
@@ -254,10 +254,9 @@ def _difference(values: pd.Series, run: str, metric: str, first: str, other: str
 
 
 def chosen_figure(results: Results) -> Path | None:
-    """Return the sweep's figure, that of mean ranks or the scores of the first split; None if none was drawn."""
+    """Return the sweep's figure or the scores of the first split; None if none was drawn."""
     folder = Path(results.figures)
-    drawn = [folder / "sweep.png", folder / "mean_ranks.png"]
-    drawn += sorted(folder.glob("*/*/scores_by_run.png"))
+    drawn = [folder / "sweep.png", *sorted(folder.glob("*/*/scores_by_run.png"))]
     return next((path for path in drawn if path.is_file()), None)
 
 

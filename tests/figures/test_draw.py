@@ -25,7 +25,6 @@ from synthetic_results import (
 
 from mosaicbench.catalog import catalog
 from mosaicbench.errors import UserError
-from mosaicbench.figures.mean_ranks import mean_ranks
 from mosaicbench.files.tables import read_table, write_tables
 from mosaicbench.report.tables.contract import of_split
 from mosaicbench.report.theme import save
@@ -68,7 +67,7 @@ def test_a_figure_ships_its_numbers_draws_the_same_bytes_twice_and_says_if_it_is
     assert read_table(empty / f"{figure}.tsv").empty
 
 
-@pytest.mark.parametrize("figure", [*PER_SPLIT, "mean_ranks"])
+@pytest.mark.parametrize("figure", PER_SPLIT)
 def test_no_picture_cuts_long_names(draw_one, tmp_path, figure):
     display = yaml.safe_load(DISPLAY.read_text())
     long = {"methods": "Contrastive VAE supervised (own)"}
@@ -87,30 +86,13 @@ def test_scores_by_run_draws_every_seed_and_says_what_is_absent(results):
     drawn = read_table(results.folder / "figures/pair/unpaired/scores_by_run.tsv")
     foscttm = drawn[drawn["metric"] == "foscttm"].set_index("run")
     assert sorted(foscttm.loc["mvae", "seed"]) == [0, 1, 2]
-    assert foscttm.loc[["mmvaepp", "cca"], "shown"].tolist() == ["✗ diverged", "–"]
+    assert foscttm.loc[["mmvaepp", "ridge"], "shown"].tolist() == ["✗ diverged", "–"]
+    assert "cca" not in foscttm.index  # it is not applicable
     assert np.isnan(foscttm.loc["mmvaepp", "value"])
     assert set(foscttm["chance"]) == {0.5}
     competing = results.theme.run_metadata.competing(foscttm.reset_index())
     best = competing.loc[competing["mean"].idxmin(), "run"]
     assert foscttm[foscttm["best"]].index.unique().tolist() == [best]
-
-
-def test_mean_ranks_says_so_if_no_run_can_be_ranked(results):
-    alone = results.tables["ranks"].assign(ranked=1)
-    for ranks in (alone, alone.iloc[:0]):
-        figure, drawn = mean_ranks(ranks=ranks, theme=results.theme)
-        assert drawn.empty
-        assert "No run can be ranked" in figure.axes[0].texts[0].get_text()
-
-
-def test_mean_ranks_draws_what_the_table_says(results):
-    keys = ["scenario", "metric", "run"]
-    drawn = read_table(results.folder / "figures/mean_ranks.tsv").set_index(keys)["rank"]
-    ranks = results.tables["ranks"].set_index(keys)["rank"]
-    pd.testing.assert_series_equal(drawn, ranks.loc[drawn.index])
-    of_foscttm = drawn["paired", "foscttm"]
-    assert np.isnan(of_foscttm["vae_mlp"])  # a seed of it failed
-    assert of_foscttm["mvae"] < of_foscttm["pca_joint"]
 
 
 def test_imputation_quantiles_are_over_features_of_the_mean_over_seeds(results):
@@ -180,8 +162,8 @@ def test_a_figure_reads_its_own_tables_which_must_be_there(results, tmp_path):
     shutil.copytree(results.folder / "tables", tmp_path / "tables")
     (tmp_path / "tables/features.tsv").unlink()
     found = SimpleNamespace(folder=tmp_path, splits=["pair/unpaired"])
-    draw_figure(found, "mean_ranks", tmp_path / "figures")
-    assert (tmp_path / "figures/mean_ranks.svg").is_file()
+    draw_figure(found, "resources", tmp_path / "figures")
+    assert (tmp_path / "figures/pair/unpaired/resources.svg").is_file()
     with pytest.raises(UserError, match=r"features\.tsv: no such file"):
         draw_figure(found, "calibration", tmp_path / "figures")
 

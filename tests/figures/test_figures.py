@@ -1,6 +1,6 @@
 """What single figures draw of small tables; nothing of a large figure is cut, no labels overlap."""
 
-from itertools import chain, combinations, product
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +8,11 @@ import pandas as pd
 import pytest
 import yaml
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.figures.imputation import imputation
 from mosaicbench.figures.label_confusion import label_confusion
 from mosaicbench.figures.marker_dots import marker_dots
-from mosaicbench.figures.overview_heat import FAMILIES, overview_heat
 from mosaicbench.figures.resources import resources
 from mosaicbench.figures.training_curves import training_curves
 from mosaicbench.figures.umap import umap
@@ -103,46 +101,13 @@ SCORES = scores_table(
 OVERALL = overall_scores(SCORES, RUNS)
 
 
-def overview_of(scores: pd.DataFrame, runs: pd.DataFrame = RUNS) -> tuple[Figure, pd.DataFrame]:
-    return overview_heat(
-        scores=scores, overall=overall_scores(scores, runs), runs=runs, theme=THEME
-    )
-
-
-def test_overview_scales_ranks_and_leaves_white_what_has_no_scale():
-    runs = runs_table({name: name for name in KINDS}, failed="mmvaepp")
-    figure, drawn = overview_of(SCORES[SCORES["run"] != "mmvaepp"], runs)
-    cells = drawn.set_index(["metric", "run"])
-    assert cells.loc[("recall_at_10", "mvae"), "scaled"] == pytest.approx((0.4 - 0.2) / (1 - 0.2))
-    # the control that knows nothing beats the oracle in mixing
-    assert cells.loc[("modality_mixing", "mvae"), "mean"] == pytest.approx(0.1)
-    assert np.isnan(cells.loc[("modality_mixing", "mvae"), "scaled"])
-    assert cells.loc[("foscttm", "mmvaepp"), "shown"] == "✗ out_of_memory"
-    assert np.isnan(cells.loc[("foscttm", "mmvaepp"), "mean"])
-    assert cells.loc[("recall_at_10", "cca"), "shown"] == "–"
-    assert np.isnan(cells.loc[("score", "mvae"), "rank"])  # no other run has all scores
-    texts = [text.get_text() for text in figure.findobj(Text)]
-    assert "✗ out_of_memory" in texts and any("2 seeds" in text for text in texts)
-    figure, drawn = overview_of(SCORES)
-    places = drawn[drawn["metric"] == "score"].set_index("run")["rank"]
-    assert places.dropna().to_dict() == {"mvae": 1, "mmvaepp": 2}
-    assert sum(text.get_text().endswith("#1") for text in figure.findobj(Text)) == 1
-
-
-def test_overview_leaves_out_a_leading_zero_and_no_other():
-    values = {"mvae": -10.25, "mmvaepp": -0.25, "cca": 0.25, "oracle": 10.0}
-    _, drawn = overview_of(scores_table({"recall_at_10": values}))
-    shown = drawn[drawn["metric"] == "recall_at_10"].set_index("run")["shown"]
-    assert shown[list(values)].to_list() == ["-10.250", "-.250", ".250", "10.000"]
-
-
 def test_no_other_run_beats_the_front_in_score_and_resource():
     figure, drawn = resources(overall=OVERALL, scores=SCORES, runs=RUNS, theme=THEME)
     of_alignment = drawn[(drawn["score"] == "alignment") & (drawn["metric"] == "fit_seconds")]
     fronts = of_alignment.set_index("run")["front"].to_dict()
     assert fronts == {"mvae": True, "mmvaepp": False}  # CCA lacks recall, controls are not drawn
     assert set(drawn.loc[drawn["score"] == "score", "run"]) == {"mvae", "mmvaepp"}
-    assert len(figure.axes) == 3
+    assert len(figure.axes) == 2
 
 
 def test_confusion_shares_are_of_the_true_type():
@@ -239,26 +204,8 @@ def test_a_type_has_one_colour_in_every_figure_and_one_batch_no_column():
     named = {"run": ["measured", "mvae"], "direction": ["measured", "rna->adt"]}
     cell = {"cell": "c2", "cell_type": "c", "modality": "adt", "x": 0.0, "y": 0.0}
     few = of_cells("imputed_layout", **named, **cell)
-    figure, _ = umap(
-        imputed_layout=few, projection=layout, runs=RUNS, imputed_by="cell_type", theme=THEME
-    )
+    figure, _ = umap(imputed_layout=few, projection=layout, runs=RUNS, imputed=True, theme=THEME)
     assert legends_of(figure) == {"Cell type": {"c": legends["Cell type"]["c"]}}
-
-
-@pytest.mark.parametrize("sources", [("joint", "rna", "adt"), ("rna", "adt")])
-def test_imputed_cells_have_the_colour_of_their_cluster_in_the_latents(sources):
-    layout = _layout(sources, ["a", "b"] * 10)
-    named = {"run": ["measured", "mvae"] * 20, "direction": ["measured", "rna->adt"] * 20}
-    cells = {"cell": np.repeat([f"c{i}" for i in range(20)], 2), "cell_type": "a"}
-    points = of_cells("imputed_layout", **named, **cells, modality="adt", x=0.0, y=0.0)
-    figure, drawn = umap(
-        imputed_layout=points, projection=layout, runs=RUNS, imputed_by="leiden", theme=THEME
-    )
-    clusters = layout[layout["source"] == sources[0]].set_index("cell")["leiden"]
-    imputed = drawn[drawn["run"] == "mvae"]
-    assert list(imputed["leiden"]) == list(clusters[imputed["cell"]])
-    assert set(drawn.loc[drawn["run"] == "measured", "leiden"]) == {""}
-    assert set(legends_of(figure)["Leiden cluster"]) == set(clusters.astype(str))
 
 
 MANY = {f"run-{i}": "mvae" for i in range(22)} | {
@@ -271,13 +218,6 @@ MANY = {f"run-{i}": "mvae" for i in range(22)} | {
 def _scores_of_many(metrics: tuple[str, ...], step: float = 0.0) -> pd.DataFrame:
     values = {run: 0.3 + step * place for place, run in enumerate(MANY)}
     return scores_table(dict.fromkeys((*metrics, "fit_seconds", "peak_host_mb"), values))
-
-
-def _overview_of_many() -> Figure:
-    scores = _scores_of_many(tuple(chain(*FAMILIES.values())))
-    scores, runs = scores[scores["run"] != "run-3"], runs_table(MANY, failed="run-3")
-    tables = {"scores": scores, "overall": overall_scores(scores, runs), "runs": runs}
-    return overview_heat(**tables, theme=theme_of(MANY))[0]
 
 
 def _confusion_of_many() -> Figure:
@@ -301,9 +241,7 @@ def _resources_of_many() -> Figure:
     return resources(**tables, theme=theme_of(MANY))[0]
 
 
-@pytest.mark.parametrize(
-    "make", [_overview_of_many, _confusion_of_many, _umap_of_many, _resources_of_many]
-)
+@pytest.mark.parametrize("make", [_confusion_of_many, _umap_of_many, _resources_of_many])
 def test_nothing_of_a_figure_of_many_runs_or_types_is_cut(make):
     figure = make()
     figure.draw_without_rendering()

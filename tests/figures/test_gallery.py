@@ -32,9 +32,9 @@ def good(tmp_path_factory):
 def studies(good, tmp_path, monkeypatch):
     """Return a folder of studies with one that ran, next to folders of configs and pages."""
     shutil.copytree(good, tmp_path / "studies/mine", ignore=shutil.ignore_patterns("cells.npz"))
-    pictures = tmp_path / "studies/mine/figures"
-    pictures.mkdir()
-    shutil.copy(REPOSITORY / "docs/scores_by_cells.png", pictures / "mean_ranks.png")
+    pictures = tmp_path / "studies/mine/figures/pair/paired"
+    pictures.mkdir(parents=True)
+    shutil.copy(REPOSITORY / "docs/scores_by_cells.png", pictures / "scores_by_run.png")
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs/mine.yaml").write_text("datasets: {}\n")
     (tmp_path / "pages").mkdir()

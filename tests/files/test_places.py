@@ -180,7 +180,7 @@ def test_records_and_histories_of_another_seed_are_not_tabulated(benchmark, monk
 
 @pytest.mark.parametrize(
     ("table", "figure"),
-    [("scores", "scores_by_run"), ("runs", "mean_ranks"), ("ranks", "mean_ranks")],
+    [("scores", "scores_by_run"), ("runs", "resources"), ("overall", "resources")],
 )
 def test_a_table_that_was_cut_is_neither_drawn_nor_reported(
     benchmark, monkeypatch, tmp_path, table, figure

@@ -1,5 +1,7 @@
 """The report in a browser: it fits a phone, and its tables sort, filter and give reasons."""
 
+from urllib.parse import unquote
+
 import pytest
 import synthetic_results
 from browser import Browser, chromium
@@ -29,7 +31,7 @@ def pages(tmp_path_factory):
         patch.setattr(catalog, "cards", synthetic_results.cards)
         found = synthetic_results.synthetic(folder)
         synthetic_results.tabulate_results(found, folder / "tables")
-        for figure in ("scores_by_run", "mean_ranks"):
+        for figure in ("scores_by_run",):
             synthetic_results.draw_figure(found, figure, folder / "figures")
         synthetic_results.write_report(found, folder / "report.html")
     return folder
@@ -49,7 +51,7 @@ def test_a_page_requests_nothing_and_fits_its_window(pages, window, width, dark)
     window.wait("[...document.images].every(image => image.complete)")
     assert window.run("document.documentElement.scrollWidth") <= width
     assert window.run("[...document.images].filter(image => !image.naturalWidth).length") == 0
-    assert window.run("document.images.length") == len(synthetic_results.MODALITIES) * 2 + 1
+    assert window.run("document.images.length") == len(synthetic_results.MODALITIES) * 2
     assert window.console == []
     assert {request for request in window.requests if not request.startswith("data:")} == {
         (pages / "report.html").as_uri()
@@ -125,8 +127,8 @@ def test_rows_filter_by_words_and_by_kind(pages, window):
     assert window.run(RUNS) == every
     chip = f"[...{GRID}.querySelectorAll('.chip')].find(chip => chip.textContent === 'control')"
     window.click(chip)
-    assert window.run(RUNS) == [run for run in every if kinds[run] != "control"]
-    assert window.run(f"{chip}.ariaPressed") == "false"
+    assert window.run(RUNS) == [run for run in every if kinds[run] == "control"]
+    assert window.run(f"{chip}.ariaPressed") == "true"
     window.click(chip)
     assert window.run(RUNS) == every
 
@@ -154,3 +156,26 @@ def test_figures_fit_unfold_and_grow(pages, window):
     window.click("document.querySelector('#split-1-scores_by_run button.enlarge')")
     assert window.run(f"{picture}.getBoundingClientRect().width") > 2 * PHONE
     assert window.run("document.documentElement.scrollWidth") <= PHONE
+
+
+def test_a_table_is_saved_as_it_is_shown_and_a_run_leads_to_its_card(pages, window):
+    window.open(pages / "report.html", width=DESKTOP)
+    window.run(
+        "HTMLAnchorElement.prototype.click = function () { window.saved = [this.download, this.href]; }"
+    )
+    window.click(
+        f"[...{GRID}.querySelectorAll('.save')].find(one => one.textContent === 'Save TSV')"
+    )
+    name, address = window.run("window.saved")
+    assert name == "Headline_scores_Pair_paired.tsv"
+    rows = [row.split("\t") for row in unquote(address).split(",", 1)[1].rstrip("\n").split("\n")]
+    assert rows[0][:3] == ["Run", "Kind", "FOSCTTM ↓"]
+    assert len(rows) == 1 + len(synthetic_results.METHODS)
+    assert {len(row) for row in rows} == {len(rows[0])}
+    window.click("document.querySelector('#split-1 tr[data-run=ridge] td a')")
+    window.wait("document.getElementById('method-ridge').closest('details').open")
+    assert window.run(
+        "[...document.querySelectorAll('a[href]')].every(one => /^#|^https:/.test(one.getAttribute('href')))"
+    )
+    links = "[...document.querySelectorAll('a[href^=\"#m\"]')].map(one => one.hash.slice(1))"
+    assert window.run(f"{links}.filter(id => !document.getElementById(id))") == []

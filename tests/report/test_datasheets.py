@@ -22,9 +22,9 @@ def test_a_warning_is_there_once_with_all_its_datasets(results):
     assert (found[WARNING], found["no pairs"]) == ("Pair", "Pair, triple")
 
 
-def test_the_page_begins_with_what_was_read_and_its_warnings(results):
-    head, _ = results.html.split("<h2>Summary</h2>", 1)
-    assert head.index("What was read</h2>") < head.index(
-        "40 cells of &lt;adt&gt; were never stained"
-    )
+def test_the_page_links_to_what_was_read_and_its_warnings(results):
+    verdict, read = results.html.split('<section id="read">')
+    assert '<a href="#read">2 warnings about the data</a>' in verdict
+    head, _ = read.split("</section>", 1)
+    assert "40 cells of &lt;adt&gt; were never stained" in head
     assert "B cell: 700; T cell: 500" in head

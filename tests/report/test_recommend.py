@@ -6,7 +6,7 @@ import pytest
 
 from mosaicbench.catalog.run_metadata import run_metadata_of
 from mosaicbench.files.scores import SCORE_COLUMNS
-from mosaicbench.report.page.recommendations import recommendations
+from mosaicbench.report.page.recommendations import recommendations, splits_to_decide
 from mosaicbench.report.page.render import sentence
 from mosaicbench.report.recommendation import IMPUTATION, LABELS, PARTNER, SPEED, recommended
 from mosaicbench.report.tables.contract import RUN_COLUMNS
@@ -159,21 +159,21 @@ def test_a_mark_forbids_nothing_and_is_beside_the_name(tables):
     row = answers(tables, sanity_checks=named((first, check))).loc[PARTNER]
     assert (row["run"], row["signs"]) == (first, sign)
     (cells,) = first_cells(row.to_frame().T, tables)
-    assert (cells[3].text.endswith(sign), cells[3].why) == (True, check)
+    assert (cells[3].text.endswith(sign), cells[3].about) == (True, check)
 
 
 @pytest.mark.parametrize(
-    ("needed", "seeds", "words"),
+    ("needed", "seeds", "tied", "text"),
     [
-        (np.nan, 6, "no number of splits of these cells up to 100"),
-        (np.nan, 1, "one split says nothing about others"),
-        (7.0, 6, "about 1 more split may"),
-        (10.0, 6, "about 4 more splits may"),
+        (np.nan, 6, "cca", "> 100"),
+        (np.nan, 1, "cca", "–"),
+        (7.0, 6, "cca", "7"),
+        (7.0, 6, "", "–"),
     ],
 )
-def test_so_many_more_splits_may_decide(needed, seeds, words):
-    row = {"seeds": seeds, "seeds_needed": needed}
-    assert sentence("decided_by", row=row, most=100).startswith(words)
+def test_the_splits_to_decide_are_one_number_in_all(needed, seeds, tied, text):
+    cell = splits_to_decide({"seeds": seeds, "seeds_needed": needed, "tied_with": tied})
+    assert getattr(cell, "text", cell) == text
 
 
 def test_the_splits_to_decide_are_those_of_the_paired_test(tables):
@@ -191,10 +191,3 @@ def test_a_run_that_failed_in_most_seeds_is_not_recommended(tables):
     scores = scores.assign(value=scores["value"] - 0.2 * is_better)
     partner = answers(tables, scores=scores[~is_better | (scores["seed"] == 0)]).loc[PARTNER]
     assert (partner["run"], partner["seeds"]) == ("mvae", len(SEEDS))
-
-
-def test_the_report_starts_with_the_recommendations(results):
-    page, table = results.html, results.tables["recommendations"]
-    section = page[page.index('id="recommendations"') : page.index('id="summary"')]
-    assert section.count("<tr") == len(table) + 1 > 1
-    assert all(results.theme.label("runs", run) in section for run in filter(None, table["run"]))

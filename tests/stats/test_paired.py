@@ -269,3 +269,20 @@ def test_more_splits_of_one_dataset_do_not_separate_equal_methods_on_new_cells()
             p.append(row[name] < 0.05)
     assert np.mean(significant["p"]) > 0.15
     assert np.mean(significant["p_new"]) < 0.08
+
+
+def test_no_run_is_tied_below_one_that_is_apart():
+    names = {"dataset": "d", "scenario": "s", "metric": "foscttm"}
+    counts = {"seeds": 3, "of_seeds": 3, "directions": 1, "of_directions": 1}
+    means = {"mvae": 0.1, "mmvaepp": 0.2, "cca": 0.3}
+    summary = pd.DataFrame({"run": list(means), "mean": list(means.values())})
+    p = {"mmvaepp": 0.01, "cca": 0.5}
+    tests = pd.DataFrame({"run": list(p), "p_new_holm": list(p.values())})
+    tests = tests.assign(**names, role="best", p_holm=np.nan, effect=0.1)
+    assert list(tied_with_best(summary.assign(**names, **counts), tests, ROSTER)) == [
+        True,
+        False,
+        False,
+    ]
+    tests["p_new_holm"] = [0.5, 0.5]
+    assert tied_with_best(summary.assign(**names, **counts), tests, ROSTER).all()

@@ -227,7 +227,7 @@ def test_three_files_of_different_cells_become_tables_and_figures_without_a_line
         "display": REPOSITORY / "config/display.yaml",
         "splits": ["mine/own"],
     }
-    for figure in ("scores_by_run", "overview_heat"):
+    for figure in ("scores_by_run", "resources"):
         draw.main(figures=[figure], output=tmp_path / "figures", **options)
         assert (tmp_path / f"figures/mine/own/{figure}.png").is_file()
 
@@ -335,7 +335,7 @@ def test_snakemakes_own_report_has_figures_and_tables_by_category(benchmark):
             assert f'"labels": {{"figure": "{label}", "shown as": "{form}"}}' in page
     assert '"labels": {"table": "paired_tests.tsv"}' in page
     assert '"labels": {"table": "features.tsv"}' not in page  # a line per feature, run and seed
-    for category in ("Figures", "Tables", "pbmc68k_split, paired", "all datasets"):
+    for category in ("Figures", "Tables", "pbmc68k_split, paired"):
         assert f'"{category}"' in page
 
 
@@ -409,7 +409,7 @@ def test_an_external_run_is_beside_the_others_and_marked(benchmark):
     ]
     for file in (
         "report.html",
-        "figures/pbmc68k_split/paired/overview_heat.svg",
+        "figures/pbmc68k_split/paired/scores_by_run.svg",
         "tables/latex/pbmc68k_split/paired.tex",
     ):
         assert "mine (external)" in (results / file).read_text(), file

@@ -8,19 +8,19 @@ from mosaicbench.catalog import catalog
 from mosaicbench.config import registry
 from mosaicbench.files.atomic import write_text
 from mosaicbench.files.identity import read_json
+from mosaicbench.files.tables import read_table
 from mosaicbench.report.citations import bibtex
 from mosaicbench.report.page.report_page import report_page
-from mosaicbench.report.records import read_audits, read_records
+from mosaicbench.report.records import day_of_last_fit, read_audits, read_records
 from mosaicbench.report.tables.contract import read_tables
 from mosaicbench.report.theme import read_theme
-from mosaicbench.workflow.layout import Results
+from mosaicbench.workflow.layout import Results, project_file
 
 FACTS = ("summary", "labels", "licence", "citation")  # for a dataset without a card
+STUDY = project_file("docs/results/size.tsv")
 ORDER = (
     "sweep",
     "tuning_trials",
-    "mean_ranks",
-    "overview_heat",
     "scores_by_run",
     "resources",
     "distances",
@@ -31,7 +31,6 @@ ORDER = (
     "imputation",
     "calibration",
     "imputation_umap",
-    "imputation_umap_clusters",
     "virtual_cells",
     "training_curves",
 )
@@ -92,6 +91,8 @@ def main(
         audits={} if results is None else read_audits(Results(results), contents["runs"]),
         registered=registered,
         citations=citations,
+        ended="" if results is None else day_of_last_fit(Results(results), contents["runs"]),
+        study=read_table(STUDY) if STUDY.is_file() else None,
     )
     write_text(output, text)
     write_text(output.with_name("citations.bib"), citations)

@@ -17,9 +17,9 @@ from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from mosaicbench.catalog.run_metadata import RESOURCES
+from mosaicbench.catalog.run_metadata import KINDS, RESOURCES
 from mosaicbench.report.tables.text import NOT_GIVEN
-from mosaicbench.report.theme import INK, QUIET, Theme, empty
+from mosaicbench.report.theme import FAINT, INK, QUIET, Theme, empty
 
 ROW = 0.24  # inches
 DASHED = {"color": QUIET, "linewidth": 0.9, "linestyle": (0, (3, 2))}  # at chance
@@ -137,7 +137,7 @@ def rows_of_directions(
 
 
 def label_rows(axes: Axes, theme: Theme, runs: list[str]) -> None:
-    """Give each run a row, with a line between models, baselines and controls.
+    """Give each run a row, with a line between models, baselines and controls in this order.
 
     A panel that shares its rows with one to its left has no axis: hidden ticks cost layout time.
     """
@@ -147,9 +147,9 @@ def label_rows(axes: Axes, theme: Theme, runs: list[str]) -> None:
     else:
         axes.yaxis.set_visible(False)
     axes.set_ylim(len(runs) - 0.4, -0.6)
-    kinds = [theme.run_metadata.kind(run) for run in runs]
+    kinds = [KINDS.index(theme.run_metadata.kind(run)) for run in runs]
     for row in range(1, len(runs)):
-        if kinds[row] != kinds[row - 1]:
+        if kinds[row] != kinds[row - 1] and kinds == sorted(kinds):
             axes.axhline(row - 0.5, color="#BBBBBB", linewidth=0.6)
 
 
@@ -205,10 +205,10 @@ def measured_resources(table: pd.DataFrame, column: str) -> list[str]:
 
 
 def bare(axes: Axes) -> None:
-    """Remove the frame of a panel with meaningless coordinates."""
+    """Remove the ticks of a panel with meaningless coordinates, and frame it."""
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.spines[:].set_visible(False)
+    axes.spines[:].set(visible=True, color=FAINT)
     axes.set_aspect("equal", adjustable="datalim")
 
 

@@ -1,4 +1,4 @@
-"""The headline scores, one panel per metric and one row per run, every seed a dot."""
+"""The headline scores, one panel per metric and one row per run, every seed a dot, controls as lines."""
 
 from __future__ import annotations
 
@@ -29,18 +29,20 @@ from mosaicbench.figures._panels import (
 from mosaicbench.report.tables.text import absence
 from mosaicbench.report.theme import INK, MARKERS, QUIET, Theme
 from mosaicbench.stats.common import CONTESTS
-from mosaicbench.stats.means import best, seed_means
+from mosaicbench.stats.means import best, seed_means, signed_means
+from mosaicbench.stats.overall import TRIVIAL, ends
 
 CARD = {
     "label": "Scores by run",
     "caption": (
-        "Every run of the split: models, baselines, then controls. A dot is one seed (the mean "
-        "over directions), the large marker the mean over seeds, the bar its 95 % interval: "
-        "Student's t over seeds, wide with few, and for scores that are means over cells (FOSCTTM, "
-        "label transfer accuracy, r per cell) never narrower than the interval over cells. It "
-        "describes other splits of this dataset, not other data. A star marks the best mean among "
-        "models and baselines, the dashed line is chance. A dash: the run does not give this score; "
-        "a cross: the run failed."
+        "Models and baselines, the best mean rank first. A dot is one seed (the mean over "
+        "directions), the large marker the mean over seeds, the bar its 95 % interval: Student's t "
+        "over seeds, wide with few, and for scores that are means over cells (FOSCTTM, label "
+        "transfer accuracy, r per cell) never narrower than the interval over cells. It describes "
+        "other splits of this dataset, not other data. A star marks the best mean. Dotted lines: "
+        "controls that know each cell's type. Chance, or the strongest control that knows nothing "
+        "about a cell, is the dashed line or, beyond these runs, the number below the axis. A "
+        "dash: the run does not give this score; a cross: the run failed."
     ),
     "needs": ["scores", "headline", "runs"],
     "per": "split",
@@ -60,31 +62,36 @@ def scores_by_run(
     """
     means = seed_means(scores).dropna(subset="value")
     metrics = [metric for metric in CONTESTS if metric in set(means["metric"])]
-    if not metrics:
-        return nothing("No run of this split has a score to draw.", COLUMNS)
     summary = headline.assign(best=best(headline, theme.run_metadata))
-    summary = summary.set_index(["metric", "run"])[OF_MEAN].to_dict("index")
-    rows, legend = theme.order("runs", runs["run"]), _legend()
+    rows = _ordered(summary, runs, theme)
+    if not metrics or not rows:
+        return nothing("No run of this split has a score to draw.", COLUMNS)
+    lines = summary.set_index(["metric", "run"])[OF_MEAN].to_dict("index")
+    trivial = runs["method"].isin(TRIVIAL.values())
+    controls = theme.order("runs", runs.loc[trivial, "run"])
+    legend = [
+        *_legend(),
+        *(handle(theme.label("runs", run), **_line(run, theme)) for run in controls),
+    ]
     width = 1.7 + 1.75 * len(metrics)
     columns = min(len(legend), int(width / LEGEND_COLUMN))
     height = 1.2 + ROW * len(rows) + LEGEND_ROW * (-(-len(legend) // columns) - 1)
     figure, (panels,) = grid(width, height, 1, len(metrics), sharey=True)
     drawn = []
     for axes, metric in zip(panels, metrics, strict=True):
-        chance = theme.run_metadata.chance(metric)
+        of_metric = means[means["metric"] == metric]
+        chance = ends(of_metric.groupby("run")["value"].mean(), metric, theme.run_metadata)["zero"]
         label_rows(axes, theme, rows)
         axes.grid(axis="x")
-        if not np.isnan(chance):
-            axes.axvline(chance, **DASHED)
         for row, run in enumerate(rows):
             named = {"metric": metric, "run": run, "chance": chance}
-            if (metric, run) not in summary:
+            if (metric, run) not in lines:
                 text = absence(runs, run)
                 write_absence(axes, row, text)
                 drawn.append(named | {"seeds": 0, "best": False, "shown": text})
                 continue
-            mean, colour = summary[metric, run], theme.colour(run)
-            seeds = means[(means["metric"] == metric) & (means["run"] == run)]
+            mean, colour = lines[metric, run], theme.colour(run)
+            seeds = of_metric[of_metric["run"] == run]
             mark_interval(axes, row, mean["low"], mean["high"], colour)
             mark_seeds(axes, row, seeds["value"], colour)
             star = {"marker": "*", "ms": 10, "mfc": colour, "mec": INK, "mew": 0.7}
@@ -93,11 +100,42 @@ def scores_by_run(
             for value in seeds[["seed", "value"]].to_dict("records"):
                 drawn.append(named | value | mean | {"shown": ""})
         _limit(axes, *theme.run_metadata.bounds(metric))
+        for run in controls:
+            if (metric, run) in lines:
+                _reference(axes, lines[metric, run]["mean"], _line(run, theme))
+                named = {"metric": metric, "run": run, "chance": chance, "shown": ""}
+                drawn.append(named | lines[metric, run])
+        _reference(axes, chance, DASHED)
         axes.set_title(wrapped(theme.label("metrics", metric)), **OVER_ROWS)
-        axes.set_xlabel(better(theme, metric, "← better", "better →"), color=QUIET, fontsize=7)
+        ends_of_axis = better(theme, metric, "← better", "better →")
+        known = "" if np.isnan(chance) else f"chance {chance:.3f}"
+        text = " · ".join(filter(None, [ends_of_axis, known]))
+        axes.set_xlabel(text, color=QUIET, fontsize=7)
     name_split(figure, theme, runs)
     legend_below(figure, legend, columns, handletextpad=0.4, columnspacing=1.4)
     return figure, pd.DataFrame(drawn, columns=COLUMNS)
+
+
+def _ordered(summary: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> list[str]:
+    """Return models and baselines, the best mean rank over the headline scores first."""
+    summary = summary[summary["metric"].isin(CONTESTS)]
+    signed = signed_means(summary, theme.run_metadata)
+    ranks = signed.groupby(summary["metric"]).rank(ascending=False)
+    mean_rank = ranks.groupby(summary["run"]).mean()
+    runs = theme.run_metadata.competing(runs[runs["status"] != "not_applicable"])
+    competing = theme.order("runs", runs["run"])
+    return list(mean_rank.reindex(competing).sort_values(kind="stable").index)
+
+
+def _line(run: str, theme: Theme) -> dict[str, object]:
+    return {"color": theme.colour(run), "linewidth": 0.9, "linestyle": (0, (1, 1))}
+
+
+def _reference(axes: Axes, value: float, look: dict[str, object]) -> None:
+    """Draw a line at a value within the axis."""
+    low, high = axes.get_xlim()
+    if low <= value <= high:
+        axes.axvline(value, **look)
 
 
 def _limit(axes: Axes, least: float, most: float) -> None:
@@ -111,8 +149,12 @@ def _limit(axes: Axes, least: float, most: float) -> None:
 def _legend() -> list[Line2D]:
     return [
         dot("seed", QUIET, size=2.6),
-        *(dot(f"mean ({kind})", QUIET, size=4.6, marker=mark) for kind, mark in MARKERS.items()),
+        *(
+            dot(f"mean ({kind})", QUIET, size=4.6, marker=mark)
+            for kind, mark in MARKERS.items()
+            if kind != "control"
+        ),
         handle("95 % interval", color=QUIET, linewidth=1.4),
-        dot("best, without controls", QUIET, size=9, marker="*", mec=INK),
+        dot("best", QUIET, size=9, marker="*", mec=INK),
         handle("chance", **DASHED),
     ]

@@ -48,7 +48,7 @@ CARD = {
             ),
         },
         "imputation_umap": {
-            "keywords": {"imputed_by": "cell_type"},
+            "keywords": {"imputed": True},
             "label": "UMAP of measured and imputed values",
             "caption": (
                 "The values of one modality, measured (left) and imputed from another, of the same "
@@ -56,17 +56,6 @@ CARD = {
                 "modality of all its panels together, on the first 50 principal components of the "
                 "measured values. Measured values are grey. A good imputation covers them, cell "
                 "type by cell type; one that returns means shrinks to a few points beside them."
-            ),
-        },
-        "imputation_umap_clusters": {
-            "keywords": {"imputed_by": "leiden"},
-            "label": "UMAP of imputed values, by cluster of the latent",
-            "caption": (
-                "The imputed values of the same cells, in the same layout as in the figure by cell "
-                "type, coloured by the cell's Leiden cluster in the run's joint latents or, if it "
-                "has none, in its latents of single modalities. If a cluster of the latent is one "
-                "patch here, the information in the latent reaches the imputed values. Measured "
-                "values are grey. Numbers of clusters are not comparable between runs."
             ),
         },
     },
@@ -91,7 +80,7 @@ def umap(
     imputed_layout: pd.DataFrame,
     runs: pd.DataFrame,
     joint: bool = False,
-    imputed_by: str = "",
+    imputed: bool = False,
     theme: Theme,
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw the layouts of one split's runs.
@@ -102,12 +91,11 @@ def umap(
         Layouts of measured and imputed values, of fewer cells than `projection`.
     joint
         Draw the joint latents instead of those of single modalities.
-    imputed_by
-        Draw measured and imputed values instead, coloured by "cell_type", or by "leiden", the
-        clusters of the latents.
+    imputed
+        Draw measured and imputed values instead.
     """
-    if imputed_by:
-        return _imputed(imputed_layout[OF_IMPUTED], projection, runs, imputed_by, theme)
+    if imputed:
+        return _imputed(imputed_layout[OF_IMPUTED], projection, runs, theme)
     drawn = projection.loc[(projection["source"] == "joint") == joint, COLUMNS]
     drawn = drawn.reset_index(drop=True)
     if drawn.empty:
@@ -152,21 +140,18 @@ def _layouts(drawn: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Figure:
 
 
 def _imputed(
-    layout: pd.DataFrame, projection: pd.DataFrame, runs: pd.DataFrame, by: str, theme: Theme
+    layout: pd.DataFrame, projection: pd.DataFrame, runs: pd.DataFrame, theme: Theme
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw measured and imputed values; a type has its colour among all cells of `projection`."""
     drawn = layout.reset_index(drop=True)
-    if by == "leiden":
-        drawn = drawn.assign(leiden=_clusters(drawn, projection))
     is_measured = drawn["run"] == MEASURED
     measured, imputed = drawn[is_measured], drawn[~is_measured]
     if imputed.empty:
         return nothing("No run with a layout imputes a modality.", list(drawn))
     columns = [MEASURED, *theme.order("runs", imputed["run"])]
     rows = theme.directions(imputed["direction"])
-    named = drawn if by == "cell_type" else imputed
-    every = [*drawn[by], *projection[by]] if by == "cell_type" else imputed[by]
-    palette, labels = _palette(by, named[by], every, theme)
+    by = "cell_type"
+    palette, labels = _palette(by, drawn[by], [*drawn[by], *projection[by]], theme)
     height = max(NARROW * len(rows), LINE * lines_of_key(palette, labels))
     size = 0.3 + NARROW * len(columns) + KEY, 0.7 + height
     figure = Figure(figsize=size, layout="constrained")
@@ -186,18 +171,8 @@ def _imputed(
             else:
                 points = imputed[(imputed["run"] == run) & (imputed["direction"] == direction)]
                 cloud(axes, ground["x"], ground["y"], FAINT, points=len(ground))
-            is_grey = run == MEASURED and by == "leiden"
-            colours = FAINT if is_grey else points[by].map(palette).tolist()
+            colours = points[by].map(palette).tolist()
             cloud(axes, points["x"], points["y"], colours, points=len(ground))
     key(figure.add_subplot(cells[:, -1]), palette, labels, TITLES[by])
     name_cells(figure, theme, runs, drawn, imputed["cell"].nunique())
     return figure, drawn
-
-
-def _clusters(drawn: pd.DataFrame, projection: pd.DataFrame) -> list[object]:
-    """Return the cluster of each imputed cell in its run's joint latents, or in its source's."""
-    with_joint = set(projection.loc[projection["source"] == "joint", "run"])
-    source = drawn["direction"].str.split("->").str[0].mask(drawn["run"].isin(with_joint), "joint")
-    clusters = projection.set_index(["run", "source", "cell"])["leiden"].to_dict()
-    places = zip(drawn["run"], source, drawn["cell"], strict=True)
-    return [clusters.get(place, "") for place in places]

@@ -32,7 +32,7 @@ def escaped(text: str) -> str:
 def latex_tables(rankings: pd.DataFrame, theme: Theme) -> str:
     """Return the tables of one split or scenario, one per group of at most :data:`WIDEST` scores.
 
-    A cell has the mean and its interval, bold for the best run and for all that tie with it.
+    A cell has the mean and its interval, bold for the best run, underlined for those that tie with it.
     `rankings` are the rows of one dataset and scenario, columns ``contract.RANKING_COLUMNS``.
     """
     tables = ["% needs \\usepackage{booktabs,graphicx}"]
@@ -45,9 +45,10 @@ def latex_tables(rankings: pd.DataFrame, theme: Theme) -> str:
 
 
 def _table(rankings: pd.DataFrame, group: str, metrics: list[str], theme: Theme) -> str:
-    by_run = rankings.pivot(index="run", columns="metric", values=["shown", "level"])
+    by_run = rankings.pivot(index="run", columns="metric", values=["shown", "best", "level"])
     by_run = by_run.loc[theme.order("runs", by_run.index)]
-    weights = np.where(by_run["level"][metrics].astype(bool), "textbf:--rwrap;", "")
+    marks = [by_run[mark][metrics].astype(bool) for mark in ("best", "level")]
+    weights = np.select(marks, ["textbf:--rwrap;", "underline:--rwrap;"], "")
     shown = by_run["shown"][metrics].rename_axis(index=None, columns=None)
     style = shown.style.apply(lambda _: weights, axis=None).format(escaped)
     style = style.format_index(lambda run: escaped(theme.label("runs", run)), axis="index")
@@ -84,6 +85,6 @@ def _caption(rankings: pd.DataFrame, group: str, theme: Theme) -> str:
     text = f"{what}: {where}; mean over {int(rankings['seeds'].max())} {over}"
     kinds = sorted(set(rankings["interval"].dropna()) - {NO_INTERVAL})
     text += f", with 95 % intervals ({'; '.join(kinds)})" if kinds else ""
-    text += f". Bold: best of models and baselines, and all not separable from it ({evidence}). "
+    text += f". Bold: best of models and baselines; underlined: not separable ({evidence}). "
     text += f"{NOT_GIVEN}: not applicable or not given; {CROSS}: failed; "
     return escaped(text + f"{FEWER}: of fewer directions or metrics.")

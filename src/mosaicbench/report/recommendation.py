@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from mosaicbench.files.scores import CellScores
 from mosaicbench.report.tables.contract import RECOMMENDATION_COLUMNS, checked_recommendations
 from mosaicbench.stats.common import FOSCTTM, RUN, SPLIT, TRANSFER
 from mosaicbench.stats.means import headline, signed_means
-from mosaicbench.stats.overall import ends
+from mosaicbench.stats.overall import ends, together
 from mosaicbench.stats.paired import BEST, paired_tests, tied_with_best
 from mosaicbench.stats.sanity import named_by_checks, signs_of
 
@@ -52,7 +52,7 @@ def recommended(
     pandas.DataFrame
         Columns ``contract.RECOMMENDATION_COLUMNS``. `run` has the best mean of the allowed runs, or
         is ""; `signs` are its marks. `beaten` is the trivial control, with its value.
-        `barred` are the runs that checks name; if no run is recommended, `nearest` is the best of
+        `barred` are the runs that checks name, `qualified` those that may be recommended; if no run is recommended, `nearest` is the best of
         the others in that score. `tied_with` are runs that the paired tests do not separate from
         it; `detectable` is the smallest difference that the design detects on these cells (median
         over the comparisons), `detectable_new` on new cells of the same kind; `seeds_needed` is
@@ -141,6 +141,7 @@ def _answer(
     unnamed = [run for run in runs if run not in barred]
     gains = gains.reindex(unnamed)
     allowed = unnamed if np.isnan(bar["beaten_value"]) else list(gains.index[gains > 0])
+    row["qualified"] = ", ".join(allowed)
     summary = headline(scores_of_metric[scores_of_metric["run"].isin(allowed)])
     signed = signed_means(summary, run_metadata)
     if signed.isna().all():
@@ -157,6 +158,69 @@ def _answer(
         "tied_with": ", ".join(others),
         "seeds_needed": needed,
     }
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer to one question over all datasets of a scenario.
+
+    Attributes
+    ----------
+    scenario, question, direction
+        As in the table of recommendations.
+    rows
+        That table's rows of the question, one per dataset.
+    run
+        The run with the best mean rank among those that may be recommended on every dataset; "" if
+        none may.
+    means
+        Its mean score on each dataset of `rows`.
+    rank, ranked
+        Its mean rank over datasets, among so many runs with the score on all of them.
+    """
+
+    scenario: str
+    question: str
+    direction: str
+    rows: pd.DataFrame
+    run: str = ""
+    means: tuple[float, ...] = ()
+    rank: float = np.nan
+    ranked: int = 0
+
+
+def verdicts(tables: Mapping[str, pd.DataFrame], run_metadata: RunMetadata) -> list[Verdict]:
+    """Return the answer to each question over the datasets that count in its scenario.
+
+    `tables` are "recommendations", "scores" and "overall" of `tabulate`.
+    """
+    asked = tables["recommendations"]
+    asked, found = asked[asked["question"] != SPEED], []
+    for names, rows in asked.groupby(["scenario", "question", "direction"], sort=False):
+        scenario, question, direction = names
+        rows = rows[rows["dataset"].isin(together(tables["overall"], scenario))]
+        if rows.empty:
+            continue
+        scores = tables["scores"]
+        scores = scores[(scores["scenario"] == scenario) & (scores["metric"] == METRICS[question])]
+        if direction != ALL_DIRECTIONS:
+            scores = scores[scores["direction"] == direction]
+        summary = headline(scores[scores["dataset"].isin(rows["dataset"])])
+        signed = summary.assign(signed=signed_means(summary, run_metadata))
+        signed = signed.pivot(index="dataset", columns="run", values="signed")
+        signed = signed.loc[rows["dataset"]].dropna(axis="columns")  # (datasets, runs)
+        ranks = signed.rank(axis="columns", ascending=False).mean()
+        everywhere = set.intersection(*(set(names.split(", ")) for names in rows["qualified"]))
+        may = [run for run in ranks.index if run in everywhere]
+        if not may:
+            found.append(Verdict(*names, rows))
+            continue
+        firsts = rows["run"].value_counts().reindex(may, fill_value=0)
+        order = np.lexsort([-firsts, ranks[may]])  # of equal ranks, the one that is best more often
+        run = may[order[0]]
+        means = tuple(run_metadata.sign(METRICS[question]) * signed[run])
+        found.append(Verdict(*names, rows, run, means, ranks[run], len(ranks)))
+    return found
 
 
 def _bar(question: str, summary: pd.DataFrame, run_metadata: RunMetadata) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -28,6 +29,13 @@ def read_records(results: Results, runs: pd.DataFrame) -> list[dict]:
     return [
         read_record(f"{results.fit(**place)}/run.json", place) for place in fits.to_dict("records")
     ]
+
+
+def day_of_last_fit(results: Results, runs: pd.DataFrame) -> str:
+    """Return the day, such as "2026-11-26", on which the newest ``run.json`` was written."""
+    fits = runs.loc[runs["status"] != "not_applicable", [*RUN, "seed"]].to_dict("records")
+    written = [Path(results.fit(**place), "run.json").stat().st_mtime for place in fits]
+    return date.fromtimestamp(max(written)).isoformat() if written else ""
 
 
 def read_audits(results: Results, runs: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:

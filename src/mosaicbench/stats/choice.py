@@ -66,7 +66,8 @@ class Standing:
     questions
         question -> (runs,) mean of its metrics.
     level
-        (runs,) bool: the run is first, or its difference from the first has an interval with 0.
+        (runs,) bool: the run is first, or its difference from the first has an interval with 0 and
+        no run with a better score is separable from the first.
     """
 
     score: np.ndarray
@@ -155,6 +156,8 @@ def standing(board: Board, choice: Choice) -> Standing:
     mean, half = mean_and_half_width(scores, len(choice.runs))
     first = np.nanargmax(mean) if complete.any() else 0
     difference, of_difference = mean_and_half_width([x[first] - x for x in scores], len(mean))
+    level = complete & ~(difference - of_difference > 0)
+    apart = max(mean[complete & ~level], default=-np.inf)
     names = [question for question in GROUPS if any(question in one for one in questions)]
     return Standing(
         mean,
@@ -162,7 +165,7 @@ def standing(board: Board, choice: Choice) -> Standing:
         mean + half,
         ranks_of(mean),
         {name: _mean_of_question(name, questions) for name in names},
-        complete & ~(difference - of_difference > 0),
+        level & (mean > apart),
     )
 
 

@@ -122,6 +122,12 @@ def _not_above(table: pd.DataFrame) -> list[str]:
     return [", ".join(below.columns[row]) for row in below.to_numpy()]
 
 
+def together(table: pd.DataFrame, scenario: str) -> list[str]:
+    """Return the datasets that count together in a scenario of a table of overall scores."""
+    named = table.loc[table["scenario"] == scenario, "datasets"].astype(str)
+    return max(named, key=lambda names: names.count(","), default="").split(", ")
+
+
 def scaled_by_seed(scores: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFrame:
     """Return the scaled value per run, metric of the overall score and seed.
 

@@ -110,6 +110,7 @@ def tied_with_best(
 
     A run is tied if :func:`decisive` is at least 0.05, or if both are equal in every split. A run
     that lacks a seed is not compared (:func:`means.signed_means`), so it is not tied either.
+    Nor is a run with a worse mean than one that is not tied.
 
     Parameters
     ----------
@@ -122,8 +123,9 @@ def tied_with_best(
     names = [*SPLIT, "run", "metric"]
     tied = pd.MultiIndex.from_frame(with_best.loc[equal, names].astype(object))
     is_tied = pd.MultiIndex.from_frame(summary[names].astype(object)).isin(tied)
-    compared = signed_means(summary, run_metadata).notna()
-    return best(summary, run_metadata) | (is_tied & compared)
+    signed, first = signed_means(summary, run_metadata), best(summary, run_metadata)
+    apart = signed.where(~(is_tied | first)).groupby([summary[name] for name in [*SPLIT, "metric"]])
+    return first | (is_tied & (signed > apart.transform("max").fillna(-np.inf)))
 
 
 def decisive(tests: pd.DataFrame) -> pd.Series:

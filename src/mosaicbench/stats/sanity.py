@@ -73,7 +73,11 @@ def in_words(findings: pd.DataFrame, label: Callable[[str], str] = str) -> str:
     """Return the findings of one check about one run as one sentence, with the label of metrics."""
     first, labels = findings.iloc[0], findings["metric"].map(label)
     if len(findings) == 1:
-        return first["message"]
+        return (
+            first["message"]
+            if first["metric"] == "all"
+            else f"{labels.iloc[0]}: {first['message']}"
+        )
     return f"in {len(labels)} scores ({', '.join(labels)}); {labels.iloc[0]}: {first['message']}"
 
 

@@ -38,6 +38,8 @@ class Cell:
         A CSS class.
     colour
         That of a run's dot.
+    link
+        The id of the part of the page that explains it.
     """
 
     text: str
@@ -46,6 +48,7 @@ class Cell:
     about: str = ""
     mark: str = ""
     colour: str = ""
+    link: str = ""
 
     @property
     def key(self) -> float | str | None:
@@ -75,6 +78,8 @@ class Column:
         Whether the reader can filter by its values.
     words
         Whether its text may wrap.
+    link
+        The id of the part of the page that explains it.
     """
 
     label: str
@@ -85,6 +90,7 @@ class Column:
     descending: bool = False
     choices: bool = False
     words: bool = False
+    link: str = ""
 
     def of(self, row: dict) -> Cell:
         """Return the cell of a record."""
@@ -182,7 +188,8 @@ def run_cell(run: str, theme: Theme, signs: str = "") -> Cell:
     """Return the cell that names a run, with its colour and the signs of the sanity checks."""
     meaning = "; ".join(check for check, sign in MARKS.items() if sign in signs)
     text = f"{theme.label('runs', run)} {signs}".strip()
-    return Cell(text, colour=theme.colour(run), why=meaning)
+    link = f"method-{theme.run_metadata.method(run)}"
+    return Cell(text, colour=theme.colour(run), about=meaning, link=link)
 
 
 def number_cell(value: float, text: str = "", *, why: str = "", about: str = "") -> Cell:

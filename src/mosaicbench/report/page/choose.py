@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -11,33 +12,29 @@ from mosaicbench.report.page.cells import in_words
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats.choice import Board, boards
 from mosaicbench.stats.common import GROUPS
+from mosaicbench.stats.overall import together
 
 
-def chooser(
-    scores: pd.DataFrame, runs: pd.DataFrame, overall: pd.DataFrame, theme: Theme
-) -> list[dict[str, str]]:
+def chooser(tables: Mapping[str, pd.DataFrame], theme: Theme) -> list[dict[str, str]]:
     """Return the title and the JSON of each scenario's board.
 
-    Parameters
-    ----------
-    scores, runs, overall
-        Those of ``tabulate``; `overall` names the datasets that count by default.
+    `tables` are those of ``tabulate``; "overall" names the datasets that count by default.
     """
-    found = boards(scores, runs, theme.run_metadata)
+    found = boards(tables["scores"], tables["runs"], theme.run_metadata)
     return [
         {
             "title": theme.label("scenarios", scenario).capitalize(),
             "json": json.dumps(
-                _facts(scenario, found[scenario], overall, theme), allow_nan=False
+                _facts(scenario, found[scenario], tables, theme), allow_nan=False
             ).replace("<", "\\u003c"),
         }
         for scenario in theme.order("scenarios", found)
     ]
 
 
-def _facts(scenario: str, board: Board, overall: pd.DataFrame, theme: Theme) -> dict:
-    together = overall.loc[overall["scenario"] == scenario, "datasets"].astype(str)
-    usual = max(together, key=lambda names: names.count(",")).split(", ")
+def _facts(scenario: str, board: Board, tables: Mapping[str, pd.DataFrame], theme: Theme) -> dict:
+    usual, checks = together(tables["overall"], scenario), tables["sanity_checks"]
+    of_run = checks[checks["scenario"] == scenario].groupby("run")["check"].unique()
     question_of = {metric: name for name, metrics in GROUPS.items() for metric in metrics}
     of_metrics = [question_of[metric] for metric in board.metrics]
     questions = [name for name in GROUPS if name in of_metrics]
@@ -63,6 +60,7 @@ def _facts(scenario: str, board: Board, overall: pd.DataFrame, theme: Theme) -> 
                 "method": theme.run_metadata.method(run),
                 "competes": theme.run_metadata.competes(run),
                 "colour": theme.colour(run),
+                "checks": ", ".join(of_run.get(run, [])),
             }
             for run in runs
         ],

@@ -1,4 +1,4 @@
-"""Figures inside the page: as SVG, or as PNG if many points make the SVG heavy."""
+"""Figures inside the page: as SVG, or as WebP if many points make the SVG heavy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-LARGEST_SVG = 150_000  # bytes; a heavier one becomes a PNG if that is lighter
+LARGEST_SVG = 60_000  # bytes; a heavier one becomes a WebP if that is lighter
 COLOURS = 256
 
 
@@ -27,7 +27,7 @@ def embedded_figures(folder: Path, cards: Mapping[str, dict], *place: str) -> li
         if svg.is_file():
             uri = _svg_uri(svg)
             if len(uri) > LARGEST_SVG:
-                uri = min(uri, _png_uri(png), key=len)
+                uri = min(uri, _webp_uri(png), key=len)
             of_card = {"name": name, "label": card["label"], "caption": card["caption"]}
             figures.append(of_card | {"tsv": str(tsv.relative_to(folder.parent)), "uri": uri})
     return figures
@@ -43,9 +43,10 @@ def _svg_uri(path: Path) -> str:
     return f"data:image/svg+xml;charset=utf-8,{text}"
 
 
-def _png_uri(path: Path) -> str:
-    """Return a PNG as a data URI in 256 colours, a third of the bytes."""
+def _webp_uri(path: Path) -> str:
+    """Return a PNG as a lossless WebP of 256 colours, a quarter of the bytes, as a data URI."""
     content = io.BytesIO()
     with Image.open(path) as picture:
-        picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(content, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
+        few = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+        few.convert("RGB").save(content, "WEBP", lossless=True)
+    return f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}"

@@ -20,7 +20,7 @@ from mosaicbench.report.page.cells import (
 from mosaicbench.report.tables.text import NOT_GIVEN
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats import sanity
-from mosaicbench.stats.common import FAILED, RUN
+from mosaicbench.stats.common import FAILED, RUN, SPLIT
 from mosaicbench.stats.sanity import CONTROL, EVERY_RUN
 from mosaicbench.workflow.layout import Jobs
 
@@ -75,7 +75,7 @@ def messages(run: str, runs: pd.DataFrame) -> str:
 
 
 def unsuccessful_runs(runs: pd.DataFrame, config: Mapping, theme: Theme) -> Grid | None:
-    """Return a row per split, run, status and reason: failed, collapsed, then not applicable."""
+    """Return a row per run, status and reason: failed, collapsed, then not applicable."""
     order = [*FAILED, "collapsed", "not_applicable"]
     logs = Jobs((config.get("pathvars") or {}).get("logs", "logs"), "log")
 
@@ -88,12 +88,16 @@ def unsuccessful_runs(runs: pd.DataFrame, config: Mapping, theme: Theme) -> Grid
         return logs.of_fit(*(row[name] for name in RUN), row["seeds"].split(", ")[0])
 
     ended = runs[runs["status"].isin(order)]
+    splits = [theme.split(*names) for names in ended[SPLIT].to_numpy()]
     seeds = ended["seed"].astype(str).replace("<NA>", NOT_GIVEN)
-    fits = ended.assign(seeds=seeds).groupby([*RUN, "status", "message"], sort=False)
-    rows = fits["seeds"].agg(", ".join).reset_index()
+    fits = ended.assign(seeds=seeds, splits=splits).groupby(
+        ["run", "status", "message"], sort=False
+    )
+    rows = fits.agg({**dict.fromkeys(SPLIT, "first"), "seeds": _listed, "splits": _listed})
+    rows = rows.reset_index()
     columns = [
         run_column(theme),
-        *split_columns(theme),
+        Column("Dataset and scenario", "splits", words=True),
         Column("Status", status, choices=True),
         Column("Seeds", "seeds"),
         Column("Message", lambda row: row["message"] or NOT_GIVEN, words=True),
@@ -101,6 +105,10 @@ def unsuccessful_runs(runs: pd.DataFrame, config: Mapping, theme: Theme) -> Grid
     ]
     rows = rows.sort_values("status", key=lambda names: names.map(order.index), kind="stable")
     return table("Failed, collapsed, not applicable", columns, rows)
+
+
+def _listed(names: pd.Series) -> str:
+    return ", ".join(dict.fromkeys(names))
 
 
 def sanity_checks(findings: pd.DataFrame, theme: Theme) -> Grid | None:

@@ -1,4 +1,4 @@
-"""The first section of the report: which run to take for each question."""
+"""The answers to the questions for each dataset, as a table, and how many splits would decide."""
 
 from __future__ import annotations
 
@@ -17,9 +17,20 @@ DETECTABLE = (
     "comparisons"
 )
 NEEDED = (
-    "the number of splits with which a difference as large as the one here is detectable on new "
-    "cells"
+    "the number of splits, in all, with which a difference as large as the one here is detectable "
+    "on new cells"
 )
+
+
+def splits_to_decide(row: dict) -> Cell | str:
+    """Return `seeds_needed` of a row of recommendations or paired tests, "> 100" beyond the limit."""
+    if not row.get("tied_with", True):
+        return NOT_GIVEN
+    if pd.isna(row["seeds_needed"]) and row["seeds"] > 1:
+        return Cell(f"> {MOST_SEEDS}", sort=MOST_SEEDS + 1)
+    return number_cell(
+        row["seeds_needed"], f"{row['seeds_needed']:.0f}", why="one split says nothing about others"
+    )
 
 
 def recommendations(table: pd.DataFrame, theme: Theme) -> Grid | None:
@@ -39,16 +50,10 @@ def recommendations(table: pd.DataFrame, theme: Theme) -> Grid | None:
         text = mean_with_interval(row["metric"], row["mean"], row["low"], row["high"])
         return number_cell(row["mean"], f"{theme.label('metrics', row['metric'])} {text}")
 
-    def more_splits(row: dict) -> Cell | str:
-        more = row["seeds_needed"] - row["seeds"]
-        why = sentence("decided_by", row=row, most=MOST_SEEDS)
-        return number_cell(more, f"{max(1, more):.0f}", why=why) if row["tied_with"] else NOT_GIVEN
-
     def column(label: str, macro: str, **look: object) -> Column:
         return Column(label, lambda row: sentence(macro, row=row, theme=theme) or NOT_GIVEN, **look)
 
     detectable = {"form": "z.3f", "about": DETECTABLE}
-    beyond = f"{NEEDED}, beyond the present number"
     columns = [
         *split_columns(theme),
         column("Question", "question_of", choices=True),
@@ -58,7 +63,7 @@ def recommendations(table: pd.DataFrame, theme: Theme) -> Grid | None:
         column("Not separable from", "ties", words=True),
         Column("Detectable, these cells", "detectable", **detectable),
         Column("Detectable, new cells", "detectable_new", **detectable),
-        Column("More splits to decide", more_splits, about=beyond),
+        Column("Splits to decide", splits_to_decide, about=NEEDED),
         Column("Seconds of a fit", "seconds", ".3g", why="not measured"),
         Column("MB of a fit", "peak_host_mb", ".0f", why="not measured"),
     ]

@@ -8,12 +8,20 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from mosaicbench.report.page import datasheets, failures, overall, reference_sections, summary
+from mosaicbench import __version__
+from mosaicbench.report.page import (
+    datasheets,
+    failures,
+    reference_sections,
+    summary,
+    verdict,
+)
+from mosaicbench.report.page.cells import many
 from mosaicbench.report.page.choose import chooser
 from mosaicbench.report.page.embedded_figures import embedded_figures
 from mosaicbench.report.page.failures import REMEDIES
 from mosaicbench.report.page.recommendations import recommendations
-from mosaicbench.report.page.render import render, sentence
+from mosaicbench.report.page.render import render
 from mosaicbench.report.page.split import split_section
 from mosaicbench.report.page.tuning import tuning
 from mosaicbench.report.theme import Theme
@@ -35,6 +43,8 @@ def report_page(
     audits: Mapping[tuple[str, str], pd.DataFrame],
     registered: Mapping[str, Mapping],
     citations: str,
+    ended: str = "",
+    study: pd.DataFrame | None = None,
 ) -> str:
     """Return the report as HTML; all text from files and names is escaped.
 
@@ -58,6 +68,10 @@ def report_page(
         dataset -> its facts in the registry, and `unverified`, its files without checksum or length.
     citations
         BibTeX of what was used; "" leaves the section out.
+    ended
+        The day of the last fit, "" if unknown.
+    study
+        ``docs/results/size.tsv``, scores against the number of cells.
     """
     runs, checks = tables["runs"], tables["sanity_checks"]
     places = [tuple(split.split("/")) for split in splits]
@@ -69,29 +83,30 @@ def report_page(
         sections.append(split_section(number, place, tables, drawn, theme, config, audit))
     return render(
         "report.html.j2",
-        title=config.get("title", "mosaicbench"),
-        question=config.get("question", sentence("question")),
+        title=config.get("title") or _title(runs, theme),
+        question=config.get("question", ""),
+        ended=ended,
+        hours=sum(sum(record["seconds"].values()) for record in records) / 3600,
+        version=__version__,
+        limits=verdict.limits(tables, theme),
+        size_study=verdict.study_of_size(study, verdict.cells_of(tables)),
+        cards=verdict.cards(tables, theme),
         sheets=datasheets.datasheets(tables["datasets"], theme),
         sheet_details=datasheets.details(tables["datasets"], theme),
         warnings=datasheets.warnings(tables["warnings"], theme),
         recommendations=recommendations(tables["recommendations"], theme),
         fitted_on=summary.fitted_on(records, tables["history"], theme),
         most_splits=MOST_SEEDS,
-        facts=summary.facts(runs, places, theme),
-        leaders=summary.leaders(tables["overall"], theme),
-        winners=summary.winners(tables, places, theme),
         distances=summary.verdicts(tables["distances"], theme),
         controls=theme.labels("runs", controls),
         troubles=summary.troubles(runs, theme),
         figures_of_all=embedded_figures(figures, figure_cards),
-        boards=chooser(tables["scores"], runs, tables["overall"], theme),
-        scoreboards=overall.scoreboards(tables["overall"], checks, theme),
+        boards=chooser(tables, theme),
         resamples=f"{RESAMPLES:,}",
         groups=GROUPS,
         headline_metrics=TABLED,
         theme=theme,
         tuning=tuning(tables, config, theme),
-        ranks=overall.ranks(tables["ranks"], checks, theme),
         splits=sections,
         unsuccessful=failures.unsuccessful_runs(runs, config, theme),
         remedies={key: text for key, text in REMEDIES.items() if key in set(runs["status"])},
@@ -106,3 +121,8 @@ def report_page(
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
         marks=MARKS if checks["check"].isin(list(MARKS)).any() else {},
     )
+
+
+def _title(runs: pd.DataFrame, theme: Theme) -> str:
+    competing = theme.run_metadata.competing(runs)["run"].nunique()
+    return f"mosaicbench: {many(competing, 'run')} on {many(runs['dataset'].nunique(), 'dataset')}"

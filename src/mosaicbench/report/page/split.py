@@ -26,7 +26,7 @@ from mosaicbench.report.page.cells import (
     with_arrow,
 )
 from mosaicbench.report.page.failures import messages, reason
-from mosaicbench.report.page.recommendations import DETECTABLE, NEEDED
+from mosaicbench.report.page.recommendations import DETECTABLE, NEEDED, splits_to_decide
 from mosaicbench.report.page.reference_sections import in_groups, labels_from
 from mosaicbench.report.page.render import sentence
 from mosaicbench.report.page.summary import endings
@@ -34,7 +34,6 @@ from mosaicbench.report.tables.contract import of_split
 from mosaicbench.report.tables.text import CROSS, NOT_GIVEN, absence, mean_with_sd
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats.common import HEADLINE, TABLED
-from mosaicbench.stats.paired import MOST_SEEDS
 from mosaicbench.stats.sanity import signs_of
 
 CIRCULAR = "↻"  # marks a label score if cell types were derived from a modality that methods see
@@ -108,7 +107,8 @@ def _scores(
     )
     key = ["run", "metric"]
     lines = tables["headline"].set_index(key).to_dict("index")
-    tied = tables["rankings"].set_index(key)["level"]
+    ranked = tables["rankings"].set_index(key)
+    best, level = ranked["best"], ranked["level"]
     at_chance = checks[checks["check"] == "chance"].set_index(key)["message"]
 
     def score(row: dict, metric: str) -> Cell:
@@ -117,7 +117,7 @@ def _scores(
             mark = "warn" if row["absent"].startswith(CROSS) else ""
             return Cell(row["absent"], why=reason(*key, runs, theme), mark=mark)
         text, about = mean_with_sd(metric, lines[key]), behind_mean(lines[key])
-        why, mark = "", "best" if tied.get(key) else ""
+        why, mark = "", "best" if best.get(key) else "level" if level.get(key) else ""
         if key in at_chance:
             text, why, mark = f"{text} ≈", at_chance[key], mark or "faint"
         return Cell(text, lines[key]["mean"], why, about, mark)
@@ -128,6 +128,7 @@ def _scores(
             with_arrow(metric, theme) + (f"\N{NO-BREAK SPACE}{CIRCULAR}" if is_circular else ""),
             partial(score, metric=metric),
             about=theme.run_metadata.metric(metric).get("definition", ""),
+            link=f"metric-{metric}",
             descending=theme.run_metadata.better(metric) != "lower",
         )
 
@@ -175,7 +176,6 @@ def _tests(paired: pd.DataFrame, title: str, theme: Theme) -> Grid | None:
 
     no_cells = "this score has no value for a single cell"
     about = "the run's mean minus the other's, in units of the score"
-    few = f"none up to {MOST_SEEDS}, or unknown"
     columns = [
         run_column(theme),
         label_column(theme, "metric", "Score"),
@@ -190,7 +190,7 @@ def _tests(paired: pd.DataFrame, title: str, theme: Theme) -> Grid | None:
         p_value("p (Holm), new cells", "p_new_holm"),
         Column("Detectable, these cells", "detectable", "z.3f", about=DETECTABLE),
         Column("Detectable, new cells", "detectable_new", "z.3f", about=DETECTABLE),
-        Column("Splits for it", "seeds_needed", ".0f", few, NEEDED),
+        Column("Splits to decide", splits_to_decide, about=NEEDED),
         Column("Note", "note", words=True),
     ]
     return table(f"Paired tests, {title}", columns, rows)

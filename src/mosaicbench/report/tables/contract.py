@@ -104,6 +104,7 @@ RECOMMENDATION_COLUMNS = [
     "beaten_metric",
     "beaten_value",
     "barred",
+    "qualified",
     "nearest",
     "nearest_value",
     "tied_with",
@@ -160,7 +161,7 @@ def checked_runs(runs: pd.DataFrame) -> pd.DataFrame:
 
 def checked_recommendations(table: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of the contract, names as text and numbers as floats."""
-    texts = ["beaten", "beaten_metric", "barred", "nearest", "tied_with"]
+    texts = ["beaten", "beaten_metric", "barred", "qualified", "nearest", "tied_with"]
     names = [*RECOMMENDATION_TEXTS, *texts]
     numbers = [name for name in RECOMMENDATION_COLUMNS if name not in names]
     return _typed(table, names, numbers)[RECOMMENDATION_COLUMNS]

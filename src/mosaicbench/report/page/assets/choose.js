@@ -108,6 +108,8 @@ const choice = (() => {
     const [mean, half] = meanAndHalfWidth(scores, chosen.runs.length);
     const first = Math.max(0, largest(mean));
     const [gap, ofGap] = meanAndHalfWidth(scores.map((x) => x.map((run) => run.map((value, s) => x[first][s] - value))), mean.length);
+    const level = mean.map((_, i) => complete[i] && !(gap[i] - ofGap[i] > 0));
+    const apart = Math.max(...mean.filter((_, i) => complete[i] && !level[i]));
     const names = board.questions.filter((question) => questions.some((of) => question in of));
     const ofQuestion = (name) => {
       const given = questions.filter((of) => name in of).map((of) => of[name]);
@@ -119,7 +121,7 @@ const choice = (() => {
       high: mean.map((x, i) => x + half[i]),
       rank: ranksOf(mean),
       questions: Object.fromEntries(names.map((name) => [name, ofQuestion(name)])),
-      level: mean.map((_, i) => complete[i] && !(gap[i] - ofGap[i] > 0)),
+      level: level.map((is, i) => is && mean[i] > apart),
     };
   };
 
@@ -234,9 +236,8 @@ const choice = (() => {
     const controls = make("div", { className: "choose" });
     const verdict = make("p", { className: "verdict" });
     verdict.setAttribute("aria-live", "polite");
-    const table = make("table");
-    const scroll = make("div", { className: "scroll", tabIndex: 0 }, table);
-    place.append(verdict, controls, scroll);
+    const table = place.querySelector("table");
+    place.prepend(verdict, controls);
 
     const hash = () => {
       const parts = [`scenario=${encodeURIComponent(board.scenario)}`];
@@ -313,6 +314,7 @@ const choice = (() => {
       const run = board.runs[r];
       const name = make("td", {}, make("span", { className: "dot" }), make("a", { href: `#method-${run.method}`, textContent: run.label }));
       name.querySelector(".dot").style.background = run.colour;
+      if (run.checks) name.append(make("a", { href: "#sanity-checks", title: run.checks, textContent: " ⚠" }));
       const interval = Number.isNaN(now.low[i]) ? "" : ` (${three(now.low[i])} to ${three(now.high[i])})`;
       const row = make("tr", {}, name,
         make("td", { textContent: Number.isNaN(now.rank[i]) ? "–" : now.rank[i] }),

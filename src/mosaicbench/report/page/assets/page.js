@@ -14,14 +14,45 @@
     if (head) head.closest("table").classList.toggle("asc", head.dataset.first !== "descending");
   }, true);
 
-  // Filters: words that a row must hold, and values to choose among.
+  // Tables travel: the rows that are shown, as text with tabs.
+  const textOf = (table) => all("tr", table).filter((row) => !row.hidden && row.parentElement.className !== "heading")
+    .map((row) => [...row.cells].map((cell) => (cell.querySelector("button") ?? cell).textContent.trim().replace(/\s+/g, " ")).join("\t"))
+    .join("\n");
+  const savers = (table, label) => {
+    const button = (textContent, act) => {
+      const made = make("button", { type: "button", className: "save", textContent });
+      made.setAttribute("aria-label", `${textContent}: ${label}`);
+      made.addEventListener("click", () => act(made));
+      return made;
+    };
+    const save = button("Save TSV", () => make("a", {
+      download: `${label.replace(/[^A-Za-z0-9]+/g, "_")}.tsv`,
+      href: `data:text/tab-separated-values;charset=utf-8,${encodeURIComponent(`${textOf(table)}\n`)}`,
+    }).click());
+    const copy = button("Copy", async (made) => {
+      await navigator.clipboard.writeText(textOf(table));
+      made.textContent = "Copied";
+    });
+    return navigator.clipboard ? [copy, save] : [save];
+  };
+  for (const board of all(".board")) {
+    const table = make("table");
+    board.append(make("div", { className: "tools" }, ...savers(table, board.dataset.label)),
+      make("div", { className: "scroll", tabIndex: 0 }, table));
+  }
+
+  // Filters: words that a row must hold, and values to choose among; without a choice, all are shown.
   const FEW = 4;
   const LONG = 8;
   for (const grid of all(".grid")) {
     const rows = () => all("tbody:not(.heading) tr", grid);
-    const heads = all("thead th", grid);
-    if (rows().length < LONG) continue;
-    const hidden = new Map();
+    const tools = make("div", { className: "tools" });
+    grid.prepend(tools);
+    if (rows().length >= LONG) addFilters(grid, rows, tools);
+    tools.append(...savers(grid.querySelector("table"), grid.dataset.label));
+  }
+  function addFilters(grid, rows, tools) {
+    const chosen = new Map();
     let words = [];
     const count = make("output", { className: "count" });
     const show = () => {
@@ -29,7 +60,7 @@
       for (const row of rows()) {
         const text = row.textContent.toLowerCase();
         const seen = words.every((word) => text.includes(word))
-          && [...hidden].every(([place, values]) => !values.has(row.cells[place].textContent.trim()));
+          && [...chosen].every(([place, values]) => !values.size || values.has(row.cells[place].textContent.trim()));
         row.hidden = !seen;
         shown += seen;
       }
@@ -44,21 +75,21 @@
       words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
       show();
     });
-    const tools = make("div", { className: "tools" }, search);
-    for (const head of heads.filter((head) => "choices" in head.dataset)) {
+    tools.append(search);
+    for (const head of all("thead th", grid).filter((head) => "choices" in head.dataset)) {
       const place = head.cellIndex;
       const name = head.textContent.trim();
       const values = [...new Set(rows().map((row) => row.cells[place].textContent.trim()))];
       if (values.length < 2) continue;
-      hidden.set(place, new Set());
+      const of = new Set();
+      chosen.set(place, of);
       if (values.length <= FEW) {
         for (const value of values) {
           const chip = make("button", { type: "button", className: "chip", textContent: value });
-          chip.setAttribute("aria-pressed", "true");
+          chip.setAttribute("aria-pressed", "false");
           chip.addEventListener("click", () => {
-            const off = hidden.get(place);
-            off.has(value) ? off.delete(value) : off.add(value);
-            chip.setAttribute("aria-pressed", String(!off.has(value)));
+            of.delete(value) || of.add(value);
+            chip.setAttribute("aria-pressed", String(of.has(value)));
             show();
           });
           tools.append(chip);
@@ -68,14 +99,14 @@
         select.setAttribute("aria-label", name);
         for (const value of values) select.append(make("option", { textContent: value }));
         select.addEventListener("change", () => {
-          hidden.set(place, new Set(select.value ? values.filter((value) => value !== select.value) : []));
+          of.clear();
+          if (select.value) of.add(select.value);
           show();
         });
         tools.append(select);
       }
     }
     tools.append(count);
-    grid.prepend(tools);
   }
 
   // The reason behind a dash or a cross: the title on hover, this box on tap and for keys.
@@ -119,7 +150,7 @@
     });
   }
 
-  // Whoever follows a link, or prints, sees what is folded away.
+  // Whoever follows a link sees what is folded away.
   const unfold = () => {
     const name = decodeURIComponent(location.hash.slice(1));
     const target = name && document.getElementById(name);
@@ -128,7 +159,6 @@
     target.scrollIntoView();
   };
   addEventListener("hashchange", unfold);
-  addEventListener("beforeprint", () => all("details").forEach((details) => { details.open = true; }));
   const contents = document.querySelector("nav details");
   if (contents && matchMedia("(max-width: 75rem)").matches) {
     contents.open = false;

@@ -1,0 +1,153 @@
+"""The first screen: what was compared, what limits trust in it, and the answer to each question."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from mosaicbench.catalog import catalog
+from mosaicbench.report.page.render import sentence
+from mosaicbench.report.recommendation import Verdict, verdicts
+from mosaicbench.report.tables.text import mean_with_interval, number
+from mosaicbench.report.theme import Theme
+from mosaicbench.stats.common import FOSCTTM, TRANSFER
+from mosaicbench.stats.sanity import EVERY_RUN, MARKS, STOPPED
+
+FEW_CELLS = 5000  # with fewer, the order of methods may be that of few cells
+WIDTH, HEIGHT, MARGIN = 230, 96, 6  # of a panel of the study's curves
+
+
+def cards(tables: Mapping[str, pd.DataFrame], theme: Theme) -> dict[str, list[dict]]:
+    """Return label of a scenario -> the cards of its questions: `title`, `words` and `evidence`."""
+    found = verdicts(tables, theme.run_metadata)
+    of_scenario: dict[str, list[dict]] = {}
+    for scenario in theme.order("scenarios", [verdict.scenario for verdict in found]):
+        label = theme.label("scenarios", scenario).capitalize()
+        of_scenario[label] = [_card(one, theme) for one in found if one.scenario == scenario]
+    return of_scenario
+
+
+def _card(verdict: Verdict, theme: Theme) -> dict:
+    rows = verdict.rows.to_dict("records")
+    ties, others = _beside(verdict, rows, theme)
+    known = {"verdict": verdict, "rows": rows, "ties": ties, "others": others, "theme": theme}
+    return {
+        "title": sentence("question_of", row=rows[0], theme=theme),
+        "words": sentence("answer", **known),
+        "evidence": _evidence(verdict, rows, theme),
+        "found": bool(verdict.run),
+    }
+
+
+def _beside(verdict: Verdict, rows: list[dict], theme: Theme) -> tuple[dict, dict]:
+    """Return names of runs that tie with it -> datasets; better runs -> datasets, if separable."""
+    ties: dict[str, list[str]] = {}
+    better: dict[tuple[str, bool], list[str]] = {}
+    for row in rows:
+        tied = row["tied_with"].split(", ")
+        if row["run"] != verdict.run:
+            better.setdefault((row["run"], verdict.run not in tied), []).append(row["dataset"])
+        elif row["tied_with"]:
+            words = theme.labels("runs", tied) if len(tied) < 4 else f"{len(tied)} other runs"
+            ties.setdefault(words, []).append(row["dataset"])
+    others = {
+        theme.label("runs", run): (_all_of(datasets, theme), separable)
+        for (run, separable), datasets in better.items()
+    }
+    return {words: _all_of(datasets, theme) for words, datasets in ties.items()}, others
+
+
+def _all_of(datasets: Iterable[str], theme: Theme) -> str:
+    *names, last = [theme.label("datasets", name) for name in theme.order("datasets", datasets)]
+    return f"{', '.join(names)} and {last}" if names else last
+
+
+def _evidence(verdict: Verdict, rows: list[dict], theme: Theme) -> str:
+    values = []
+    for place, row in enumerate(rows):
+        if verdict.run == row["run"] != "":
+            value = mean_with_interval(row["metric"], row["mean"], row["low"], row["high"])
+        elif verdict.run:
+            value = number(row["metric"], verdict.means[place])
+        elif row["nearest"]:
+            nearest = theme.label("runs", row["nearest"])
+            value = f"{nearest} {row['nearest_value']:.3f}, to beat {row['beaten_value']:.3f},"
+        else:
+            continue
+        values.append(f"{value} on {theme.label('datasets', row['dataset'])}")
+    metric = rows[0]["metric" if verdict.run else "beaten_metric"]
+    return f"{theme.label('metrics', metric)}: {'; '.join(values)}" if values else ""
+
+
+def limits(tables: Mapping[str, pd.DataFrame], theme: Theme) -> dict[str, object]:
+    """Return the numbers that limit trust: cells, query cells, seeds, stopped runs, findings."""
+    runs, checks = tables["runs"], tables["sanity_checks"]
+    stopped = checks[checks["check"] == STOPPED]
+    named = checks.loc[~checks["check"].isin(list(MARKS)) & (checks["run"] != EVERY_RUN), "run"]
+    return {
+        "cells": cells_of(tables),
+        "query": sorted(set(tables["recommendations"]["cells"].dropna().astype(int))),
+        "seeds": runs["seed"].nunique(),
+        "stopped": theme.labels("runs", stopped["run"]),
+        "warnings": tables["warnings"]["warning"].nunique(),
+        "findings": len(checks.drop_duplicates(["dataset", "scenario", "run", "check"])),
+        "named": theme.labels("runs", filter(theme.run_metadata.competes, named)),
+    }
+
+
+def cells_of(tables: Mapping[str, pd.DataFrame]) -> dict[str, int]:
+    """Return dataset -> its cells, as its datasheet counted them."""
+    sheets = tables["datasets"].drop_duplicates("dataset")
+    return dict(zip(sheets["dataset"], sheets["cells_of_dataset"].astype(int), strict=True))
+
+
+def study_of_size(study: pd.DataFrame | None, cells: Mapping[str, int]) -> dict | None:
+    """Return the curves of scores against cells, and where these datasets are; None if all are large.
+
+    `study` is ``docs/results/size.tsv``. A curve is that of the best published method of its kind
+    at each number of cells.
+    """
+    if study is None or not cells or min(cells.values()) >= FEW_CELLS:
+        return None
+    sizes = np.sort(study["cells"].unique())
+    ends = np.log([min(sizes[0], *cells.values()), sizes[-1]])
+
+    def across(numbers: Iterable[int]) -> np.ndarray:
+        places = (np.log(list(numbers)) - ends[0]) / (ends[1] - ends[0])
+        return MARGIN + (WIDTH - 2 * MARGIN) * np.clip(places, 0, 1)
+
+    curves = {metric: _best_of_kinds(study, metric) for metric in (TRANSFER, FOSCTTM)}
+    deep_leads = curves[TRANSFER]["model"] > curves[TRANSFER]["baseline"]
+    panels = []
+    for metric, best in curves.items():
+        low, high = best.min(axis=None), best.max(axis=None)
+        down = MARGIN + (HEIGHT - 2 * MARGIN) * (high - best) / (high - low)
+        lines = {
+            kind: " ".join(f"{x:.0f},{y:.0f}" for x, y in zip(across(sizes), of_kind, strict=True))
+            for kind, of_kind in down.items()
+        }
+        panels.append({"metric": metric, "lines": lines, "low": low, "high": high})
+    return {
+        "panels": panels,
+        "places": across(cells.values()).round().tolist(),
+        "few": sorted({min(cells.values()), max(cells.values())}),
+        "most": int(sizes[-1]),
+        "linear_to": int(sizes[~deep_leads].max()),
+        "deep_from": int(sizes[deep_leads].min()),
+        "width": WIDTH,
+        "height": HEIGHT,
+    }
+
+
+def _best_of_kinds(study: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return the best mean of published models and of baselines, (sizes, kinds)."""
+    rows = study[(study["metric"] == metric) & (study["direction"] == "mean")]
+    methods = {run: catalog.card("methods", run) for run in rows["run"].unique()}
+    published = [run for run, card in methods.items() if not card.get("in_house")]
+    rows = rows[rows["run"].isin(published)]
+    kinds = rows["run"].map(lambda run: methods[run]["kind"])
+    means = rows.groupby(["cells", kinds])["mean"]
+    lower = catalog.card("metrics", metric)["better"] == "lower"
+    return (means.min() if lower else means.max()).unstack()[["baseline", "model"]]

@@ -1,0 +1,149 @@
+"""The first screen: one answer per question over all datasets, and what limits trust in it."""
+
+import html
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import REPOSITORY
+
+from mosaicbench.catalog.run_metadata import run_metadata_of
+from mosaicbench.files.scores import SCORE_COLUMNS
+from mosaicbench.files.tables import read_table
+from mosaicbench.report.page import verdict
+from mosaicbench.report.page.verdict import FEW_CELLS, cards, limits, study_of_size
+from mosaicbench.report.recommendation import recommended, verdicts
+from mosaicbench.report.tables.contract import RUN_COLUMNS
+from mosaicbench.report.theme import NAMED, Theme
+from mosaicbench.stats.overall import overall
+from mosaicbench.stats.sanity import CHECK_COLUMNS
+
+STUDY = read_table(REPOSITORY / "docs/results/size.tsv")
+METHODS = ("mvae", "mmvae", "cca", "oracle", "label_oracle", "celltype_mean")
+PARTNER = "foscttm", "a->b"
+SKILLS = ("imputation_pearson_per_feature", "imputation_skill")
+
+
+def tables_of(means: dict[str, dict[tuple[str, str], dict[str, float]]], checks=()) -> dict:
+    """Return the tables of a benchmark: dataset -> (metric, direction) -> run -> mean."""
+    random = np.random.default_rng(0)
+    rows = [
+        (dataset, run, seed, metric, direction, mean + 0.001 * random.standard_normal())
+        for dataset, of_dataset in means.items()
+        for (metric, direction), of_runs in of_dataset.items()
+        for run, mean in of_runs.items()
+        for seed in range(3)
+    ]
+    scores = pd.DataFrame(rows, columns=["dataset", "run", "seed", "metric", "direction", "value"])
+    scores = scores.assign(scenario="paired", normalization="-", status="ok")[SCORE_COLUMNS]
+    runs = [(dataset, run, run, seed) for dataset in means for run in METHODS for seed in range(3)]
+    runs = pd.DataFrame(runs, columns=["dataset", "run", "method", "seed"])
+    runs = runs.assign(scenario="paired", status="ok").reindex(columns=RUN_COLUMNS)
+    found = pd.DataFrame(checks, columns=["dataset", "run", "check"])
+    found = found.assign(scenario="paired", metric="foscttm", message="odd")
+    tables = {"scores": scores, "runs": runs, "sanity_checks": found.reindex(columns=CHECK_COLUMNS)}
+    metadata = run_metadata_of(runs)
+    sizes = {(dataset, "paired"): (400, 100) for dataset in means}
+    return tables | {
+        "recommendations": recommended(tables, [], metadata, sizes),
+        "overall": overall(scores, runs, metadata),
+        "warnings": pd.DataFrame({"dataset": ["x", "y"], "warning": ["same", "same"]}),
+        "datasets": pd.DataFrame({"dataset": list(means), "cells_of_dataset": 500}),
+    }
+
+
+def theme_of(tables: dict) -> Theme:
+    display = {room: {} for room in NAMED} | {"colours": {}}
+    return Theme(display, run_metadata_of(tables["runs"]))
+
+
+def words(tables: dict) -> list[str]:
+    (answers,) = cards(tables, theme_of(tables)).values()
+    return [html.unescape(f"{card['title']}: {card['words']}") for card in answers]
+
+
+def partner(*values: float, oracle: float = 0.2) -> dict:
+    runs = dict(zip(("mvae", "mmvae", "cca"), values, strict=True))
+    return {PARTNER: runs | {"oracle": 0.0, "label_oracle": oracle}}
+
+
+def test_a_run_that_is_best_everywhere_is_named_with_its_evidence():
+    tables = tables_of({"x": partner(0.1, 0.15, 0.01), "y": partner(0.15, 0.1, 0.01)})
+    assert words(tables) == ["Match cells: CCA, best on 2 of 2 datasets (mean rank 1.0 of 3)."]
+    (card,) = cards(tables, theme_of(tables))["Paired"]
+    assert card["evidence"].startswith("FOSCTTM: 0.01") and "on y" in card["evidence"]
+
+
+def test_the_best_mean_rank_wins_and_the_best_elsewhere_are_named():
+    means = {
+        "x": partner(0.01, 0.05, 0.1),
+        "y": partner(0.05, 0.1, 0.01),
+        "z": partner(0.1, 0.05, 0.01),
+    }
+    (one,) = verdicts(tables := tables_of(means), run_metadata_of(tables["runs"]))
+    assert (one.run, one.rank, one.ranked) == ("cca", pytest.approx(5 / 3), 3)
+    assert words(tables) == [
+        "Match cells: CCA, best on 2 of 3 datasets (mean rank 1.7 of 3); MVAE is best on x."
+    ]
+
+
+def test_runs_that_tie_with_the_best_are_named_with_the_dataset():
+    tables = tables_of({"x": partner(0.0106, 0.1, 0.01), "y": partner(0.1, 0.15, 0.01)})
+    assert words(tables) == [
+        "Match cells: CCA, best on 2 of 2 datasets (mean rank 1.0 of 3); not separable from MVAE on x."
+    ]
+
+
+def test_a_run_that_a_check_names_or_that_is_worse_than_the_control_is_no_answer():
+    means = {"x": partner(0.1, 0.15, 0.01), "y": partner(0.1, 0.15, 0.01)}
+    named = tables_of(means, [("x", "cca", "chance")])
+    assert words(named)[0].startswith("Match cells: MVAE")
+    assert verdicts(named, run_metadata_of(named["runs"]))[0].run == "mvae"
+    worse = {name: partner(0.1, 0.15, 0.3, oracle=0.05) for name in "xy"}
+    assert words(tables_of(worse)) == [
+        "Match cells: None beats knowing each cell's type on any of 2 datasets."
+    ]
+    partly = {"x": partner(0.1, 0.15, 0.3, oracle=0.05), "y": partner(0.1, 0.15, 0.3)}
+    assert words(tables_of(partly)) == [
+        "Match cells: No run beats knowing each cell's type on all 2 datasets: none on x, MVAE on y."
+    ]
+
+
+def test_no_imputation_below_the_mean_of_the_cell_type_is_recommended():
+    runs = {"mvae": 0.2, "mmvae": 0.25, "oracle": 1.0, "celltype_mean": 0.3}
+    tables = tables_of({"x": dict.fromkeys(((name, "rna->adt") for name in SKILLS), runs)})
+    assert words(tables) == ["Impute adt from rna: None beats the cell-type mean."]
+    (card,) = cards(tables, theme_of(tables))["Paired"]
+    assert "MMVAE 0.2" in card["evidence"] and "to beat 0.3" in card["evidence"]
+
+
+def test_what_limits_trust_is_counted():
+    found = [
+        ("x", "cca", "stopped by the budget"),
+        ("x", "mvae", "chance"),
+        ("y", "mvae", "chance"),
+    ]
+    tables = tables_of({name: partner(0.1, 0.15, 0.01) for name in "xy"}, found)
+    known = limits(tables, theme_of(tables))
+    assert (known["cells"], known["query"], known["seeds"]) == ({"x": 500, "y": 500}, [100], 3)
+    assert (known["stopped"], known["warnings"]) == ("CCA", 1)
+    assert (known["findings"], known["named"]) == (3, "MVAE")
+
+
+def test_the_curves_of_the_study_cross_where_its_table_says():
+    study = study_of_size(STUDY, {"x": 500, "y": 30534})
+    assert (study["few"], study["linear_to"], study["deep_from"]) == ([500, 30534], 1000, 3000)
+    assert study["places"] == [verdict.MARGIN, verdict.WIDTH - verdict.MARGIN]
+    transfer = study["panels"][0]
+    rows = STUDY[(STUDY["metric"] == "label_transfer_accuracy") & (STUDY["cells"] == 30534)]
+    assert transfer["high"] == rows.loc[rows["run"] == "mmvae", "mean"].iloc[0]
+    heights = {kind: float(line.split(",")[-1]) for kind, line in transfer["lines"].items()}
+    assert heights["model"] < heights["baseline"]  # the deep one is above, y counts down
+    assert study_of_size(STUDY, {"x": FEW_CELLS}) is None
+
+
+def test_the_page_begins_with_the_verdict(results):
+    head = results.html.split("<h2>All datasets together</h2>")[0]
+    for text in ("<h1>A synthetic benchmark</h1>", "Match cells", "Transfer labels", "3 seeds"):
+        assert text in head, text
+    assert "do not hold at 30,000" in head and head.count("<polyline") == 4
