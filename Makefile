@@ -14,8 +14,10 @@ PICTURES := overview_heat calibration label_confusion training_curves
 benchmark: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
 
-# The figures of docs/report.md from the default benchmark; README's figure and its sentence from docs/results/size.tsv.
+# The figures of docs/report.md, the example report and the picture of its first screen (with Chromium) from the default benchmark;
+# README's figure and its sentence from docs/results/size.tsv.
 figure: benchmark
+	$(BIN)/python docs/site/example.py results
 	$(BIN)/python docs/site/size.py
 	cd results/figures && cp mean_ranks.png $(addprefix covid_citeseq_small/paired/,$(PICTURES:=.png)) ../../docs/pictures
 
