@@ -9,7 +9,7 @@ ARGS ?=
 CORES ?= all
 PICTURES := overview_heat calibration label_confusion training_curves
 
-.PHONY: benchmark docs provenance restamp figure size-table peers bench test test-quick test-all oldest newest lock schema size lint format setup clean
+.PHONY: benchmark docs tutorial provenance restamp figure size-table peers bench test test-quick test-all oldest newest lock schema size lint format setup clean
 
 benchmark: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
@@ -28,6 +28,10 @@ size-table: $(READY)
 # The documentation site, into site/, without a network; every warning, such as a broken link, is an error.
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict $(ARGS)
+
+# The outputs of docs/own_cells.ipynb, from a run of it.
+tutorial: $(READY)
+	$(BIN)/python docs/site/tutorial.py
 
 # Mark on each results page which code made its numbers, and whether that is the present code.
 provenance: $(READY)

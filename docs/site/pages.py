@@ -97,13 +97,19 @@ def picture(name: str) -> str | None:
 
 
 def notebook(path: Path) -> str:
-    """Return a notebook as Markdown: its texts, and its code in fences."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    texts = ["".join(cell["source"]) for cell in cells]
-    return "\n\n".join(
-        text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```"
-        for cell, text in zip(cells, texts, strict=True)
-    )
+    """Return a notebook as Markdown: its texts, its code in fences, and its outputs."""
+    parts = []
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        text = "".join(cell["source"])
+        parts.append(text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```")
+        parts += [_output(one["data"]) for one in cell.get("outputs", [])]
+    return "\n\n".join(parts)
+
+
+def _output(data: dict[str, str]) -> str:
+    if "image/png" in data:
+        return f"![Figure of this cell](data:image/png;base64,{data['image/png']})"
+    return data.get("text/html") or f"```text\n{data['text/plain']}\n```"
 
 
 def listing(folder: str) -> str:
