@@ -1,4 +1,4 @@
-"""The example report of docs, and the picture of its first screen, from a finished default benchmark.
+"""The example report of docs, the picture of its first screen, and the scores on the pages of methods, from a finished default benchmark.
 
     python docs/site/example.py results
 
@@ -14,13 +14,19 @@ import sys
 import tempfile
 from pathlib import Path
 
+from scores import HEADLINE
+
 from mosaicbench.commands import report
 from mosaicbench.config import jobs, recorded
 from mosaicbench.errors import UserError
+from mosaicbench.files.atomic import write_text
+from mosaicbench.report.tables.contract import read_tables
+from mosaicbench.stats.common import RUN
 from mosaicbench.workflow.layout import Results
 
 REPOSITORY = Path(__file__).parents[2]
 PAGE = REPOSITORY / "docs/example_report.html"
+TABLE = REPOSITORY / "docs/results/default.tsv"
 PICTURE = REPOSITORY / "docs/pictures/report.png"
 FIGURES = ("mean_ranks", "overview_heat", "umap")
 WINDOW = {"width": 1400, "height": 900}  # pixels
@@ -31,8 +37,13 @@ from browser import Browser, chromium  # noqa: E402
 
 
 def main(results: Path) -> None:
-    """Write the page, and the picture if there is a Chromium."""
+    """Write the page, the table, and the picture if there is a Chromium."""
     write_page(results, PAGE)
+    means = read_tables(Results(results).tables)["headline"]
+    means = means.loc[
+        means["metric"].isin(HEADLINE), [*RUN, "metric", "mean", "low", "high", "seeds"]
+    ]
+    write_text(TABLE, means.round(4).to_csv(sep="\t", index=False))
     if chromium() is None:
         print(f"{PICTURE.name}: left as it is, since there is no Chromium", file=sys.stderr)
         return

@@ -18,6 +18,7 @@ sys.path[:0] = [str(HERE), str(REPOSITORY / "src")]
 
 import pages  # noqa: E402
 import reference  # noqa: E402
+import scores  # noqa: E402
 from mkdocs.plugins import event_priority  # noqa: E402
 from mkdocs.structure.files import File  # noqa: E402
 
@@ -58,6 +59,8 @@ def on_files(files, config):
             add(f"methods/{name}.md", pages.of_method(name))
             if drawn := pages.picture(name):
                 add(f"methods/{name}.svg", drawn)
+            if drawn := scores.picture(name):
+                add(f"methods/{name}_scores.svg", drawn)
     for path in DOCS.glob("*.ipynb"):
         add(f"{path.stem}.md", pages.notebook(path))
     add("published_data.md", pages.published_data())
