@@ -15,8 +15,9 @@ benchmark: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
 
 # The figures of docs/report.md, the example report and the picture of its first screen (with Chromium) from the default benchmark;
-# README's figure and its sentence from docs/results/size.tsv.
+# README's figure and its sentence from docs/results/size.tsv, figures of other studies from their tables in docs/results.
 figure: benchmark
+	$(BIN)/python docs/site/forest.py
 	$(BIN)/python docs/site/example.py results
 	$(BIN)/python docs/site/size.py
 	cd results/figures && cp mean_ranks.png $(addprefix covid_citeseq_small/paired/,$(PICTURES:=.png)) ../../docs/pictures

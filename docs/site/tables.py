@@ -38,14 +38,16 @@ VARIANT = re.compile(r", .*| (semi-)?supervised$")
 
 def with_fresh_tables(text: str) -> str:
     """Return a page with new tables between its marks."""
-    for name in [*COLUMNS, "imports", "names"]:
+    for name in [*COLUMNS, "imports", "names", "studies"]:
         if f"<!-- {name} -->" in text:
             text = replaced(text, name, f"\n{markdown(name)}\n")
     return text
 
 
 def markdown(name: str) -> str:
-    """Return a table of cards or of imports, or the list of names."""
+    """Return a table of cards, of imports or of studies, or the list of names."""
+    if name == "studies":
+        return table(["study", "question"], studies())
     if name == "names":
         return "\n".join(
             f"- **{kind}** ({len(of_kind)}): {', '.join(of_kind)}"
@@ -61,6 +63,16 @@ def markdown(name: str) -> str:
 def pages() -> list[Path]:
     """Return the pages that may have marks."""
     return [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+
+
+def studies() -> list[list[str]]:
+    """Return (study with a link, question) of every page of results; the question is its title."""
+    rows = []
+    for page in sorted((REPOSITORY / "docs/results").glob("*.md")):
+        title = page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+        if title.endswith("?"):
+            rows.append([f"[`{page.stem}`](results/{page.name})", title])
+    return rows
 
 
 def names() -> dict[str, list[str]]:
