@@ -14,6 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from provenance import commit_of
 from scores import HEADLINE
 
 from mosaicbench.commands import report
@@ -43,7 +44,8 @@ def main(results: Path) -> None:
     means = means.loc[
         means["metric"].isin(HEADLINE), [*RUN, "metric", "mean", "low", "high", "seeds"]
     ]
-    write_text(TABLE, means.round(4).to_csv(sep="\t", index=False))
+    means = means.round(4).assign(commit=commit_of(results))
+    write_text(TABLE, means.to_csv(sep="\t", index=False))
     if chromium() is None:
         print(f"{PICTURE.name}: left as it is, since there is no Chromium", file=sys.stderr)
         return
