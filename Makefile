@@ -9,13 +9,16 @@ ARGS ?=
 CORES ?= all
 PICTURES := scores_by_run calibration label_confusion training_curves
 
-.PHONY: benchmark docs provenance restamp figure size-table peers bench test test-quick test-all oldest newest lock schema size lint format setup clean
+.PHONY: benchmark docs tutorial provenance restamp figure size-table peers bench test test-quick test-all oldest newest lock schema size lint format setup clean
 
 benchmark: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
 
-# The figures of docs/report.md from the default benchmark; README's figure and its sentence from docs/results/size.tsv.
+# The figures of docs/report.md, the example report and the picture of its first screen (with Chromium) from the default benchmark;
+# README's figure and its sentence from docs/results/size.tsv, figures of other studies from their tables in docs/results.
 figure: benchmark
+	$(BIN)/python docs/site/forest.py
+	$(BIN)/python docs/site/example.py results
 	$(BIN)/python docs/site/size.py
 	cd results/figures && cp $(addprefix covid_citeseq_small/paired/,$(PICTURES:=.png)) ../../docs/pictures
 
@@ -26,6 +29,10 @@ size-table: $(READY)
 # The documentation site, into site/, without a network; every warning, such as a broken link, is an error.
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict $(ARGS)
+
+# The outputs of docs/own_cells.ipynb, from a run of it.
+tutorial: $(READY)
+	$(BIN)/python docs/site/tutorial.py
 
 # Mark on each results page which code made its numbers, and whether that is the present code.
 provenance: $(READY)

@@ -6,6 +6,7 @@ so the site needs no network.
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 import sys
@@ -16,10 +17,18 @@ REPOSITORY = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(REPOSITORY / "src")]
 
 import pages  # noqa: E402
+import reference  # noqa: E402
+import scores  # noqa: E402
+from mkdocs.plugins import event_priority  # noqa: E402
 from mkdocs.structure.files import File  # noqa: E402
 
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#|/)([^)#\s]+)(#[^)\s]*)?(?=\))")
 README, DOCS, CLAIMS = "README.md", REPOSITORY / "docs", "results/claims.md"
+WORKER = """if (location.protocol === "file:") {
+  const file = URL.createObjectURL(new Blob([CODE]));
+  window.Worker = class extends Worker { constructor() { super(file); } };
+}
+"""
 origins: dict[str, str] = {}  # page of the site -> its file outside of docs
 
 
@@ -50,9 +59,13 @@ def on_files(files, config):
             add(f"methods/{name}.md", pages.of_method(name))
             if drawn := pages.picture(name):
                 add(f"methods/{name}.svg", drawn)
+            if drawn := scores.picture(name):
+                add(f"methods/{name}_scores.svg", drawn)
     for path in DOCS.glob("*.ipynb"):
         add(f"{path.stem}.md", pages.notebook(path))
     add("published_data.md", pages.published_data())
+    add("command_line.md", reference.command_line())
+    add("python.md", reference.python())
     waiting, seen = [README], set()
     for path in DOCS.rglob("*.md"):
         waiting += _left(path.relative_to(REPOSITORY).as_posix(), path.read_text(encoding="utf-8"))
@@ -95,6 +108,17 @@ def on_page_markdown(markdown, page, config, files):
         return posixpath.relpath(place, posixpath.dirname(here) or ".") + (match[2] or "")
 
     return LINK.sub(on_site, markdown)
+
+
+@event_priority(-100)  # after the search plugin has written the index
+def on_post_build(config):
+    """Make search work from disk, where a page may read neither the index nor the worker's file: both become scripts."""
+    site = Path(config["site_dir"])
+    index = (site / "search/search_index.json").read_text(encoding="utf-8")
+    (site / "search/search_index.js").write_text(f"var __index = {index}", encoding="utf-8")
+    (worker,) = site.glob("assets/javascripts/workers/search.*.min.js")
+    code = json.dumps(worker.read_text(encoding="utf-8"))
+    (site / "search/worker.js").write_text(WORKER.replace("CODE", code), encoding="utf-8")
 
 
 def _left(source: str, text: str) -> list[str]:

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 import drawing
+import scores
 import yaml
 from blocks import table
 
@@ -45,6 +46,8 @@ snakemake --cores all --configfile config/paper.yaml
 ```
 
 The registry, `config/datasets.yaml`:"""
+SCORES = """Means over seeds and directions. Compare within a row's cells only; an
+[interval and a test](../statistics.md) say whether a difference is real."""
 HEADINGS = {
     "model": "Models",
     "baseline": "Baselines",
@@ -75,6 +78,9 @@ def of_method(name: str) -> str:
     if "advice" in card:
         parts += ["## When to use it", _linked(card["advice"])]
     parts += ["## Scenarios, inputs and outputs", _capabilities(card)]
+    if scores.picture(name):
+        image = f"![Scores of {card['label']} among models and baselines]({name}_scores.svg)"
+        parts += ["## Scores", image, SCORES, scores.of_method(name)]
     if "paths" in card:
         image = f"![Paths of {card['label']}]({name}.svg)"
         words = "\n".join(f"- *{word}*: {drawing.WORDS[word]}." for word in card["paths"])
@@ -97,13 +103,23 @@ def picture(name: str) -> str | None:
 
 
 def notebook(path: Path) -> str:
-    """Return a notebook as Markdown: its texts, and its code in fences."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    texts = ["".join(cell["source"]) for cell in cells]
-    return "\n\n".join(
-        text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```"
-        for cell, text in zip(cells, texts, strict=True)
-    )
+    """Return a notebook as Markdown: its texts, its code in fences, and its outputs."""
+    parts = []
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        text = "".join(cell["source"])
+        parts.append(text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```")
+        parts += [_output(one["data"]) for one in cell.get("outputs", [])]
+    return "\n\n".join(parts)
+
+
+def _output(data: dict[str, str]) -> str:
+    if "image/png" in data:
+        return f"![Figure of this cell](data:image/png;base64,{data['image/png']})"
+    if "text/html" in data:
+        return data["text/html"].replace(
+            ' class="dataframe"', ""
+        )  # the site styles tables without a class
+    return f"```text\n{data['text/plain']}\n```"
 
 
 def listing(folder: str) -> str:

@@ -1,10 +1,11 @@
-"""Write the tables of cards and of imports into the pages of docs.
+"""Write the tables of cards and of imports into the pages of docs, and the names of methods into README.md.
 
 Run it after a card has changed:  python docs/site/tables.py
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -26,22 +27,61 @@ FOOLS = {  # property that a metric lacks -> the input that it scores better tha
     "train_mean_is_chance": "the mean profile",
 }
 
+KINDS = {
+    "model": "Models of this package",
+    "peer": "Packages of others",
+    "baseline": "Baselines",
+    "control": "Controls",
+}
+VARIANT = re.compile(r", .*| (semi-)?supervised$")
+
 
 def with_fresh_tables(text: str) -> str:
     """Return a page with new tables between its marks."""
-    for name in [*COLUMNS, "imports"]:
+    for name in [*COLUMNS, "imports", "names", "studies"]:
         if f"<!-- {name} -->" in text:
             text = replaced(text, name, f"\n{markdown(name)}\n")
     return text
 
 
 def markdown(name: str) -> str:
-    """Return a table of cards, or of imports."""
+    """Return a table of cards, of imports or of studies, or the list of names."""
+    if name == "studies":
+        return table(["study", "question"], studies())
+    if name == "names":
+        return "\n".join(
+            f"- **{kind}** ({len(of_kind)}): {', '.join(of_kind)}"
+            for kind, of_kind in names().items()
+        )
     if name == "imports":
         return table(["level", "rooms"], layers())
     columns = COLUMNS[name]
     rows = [[f"`{id}`", *map(card.get, columns)] for id, card in listed(name).items()]
     return table(["id", *columns], rows)
+
+
+def pages() -> list[Path]:
+    """Return the pages that may have marks."""
+    return [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+
+
+def studies() -> list[list[str]]:
+    """Return (study with a link, question) of every page of results; the question is its title."""
+    rows = []
+    for page in sorted((REPOSITORY / "docs/results").glob("*.md")):
+        title = page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+        if title.endswith("?"):
+            rows.append([f"[`{page.stem}`](results/{page.name})", title])
+    return rows
+
+
+def names() -> dict[str, list[str]]:
+    """Return kind -> labels of its methods; variants of a method, such as a supervised one, are one name."""
+    found: dict[str, dict[str, None]] = {kind: {} for kind in KINDS.values()}
+    for card in catalog.cards("methods").values():
+        kind = KINDS["peer" if "wraps" in card else card["kind"]]
+        found[kind][VARIANT.sub("", card["label"])] = None
+    return {kind: sorted(of_kind, key=str.lower) for kind, of_kind in found.items()}
 
 
 def layers() -> list[list[object]]:
@@ -86,5 +126,5 @@ def _of_package(card: dict) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    for page in sorted((REPOSITORY / "docs").glob("*.md")):
+    for page in pages():
         page.write_text(with_fresh_tables(page.read_text()))

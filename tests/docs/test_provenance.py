@@ -19,6 +19,13 @@ OUTSIDE = {
     "../originals.md",
     "../performance.md",
 }  # pages with measured numbers outside of docs/results
+WITHOUT_TABLES = {  # a few typed numbers: nothing to draw
+    "dmmvae_lambda",
+    "family",
+    "multivae",
+    "scaling",
+    "split_transcriptome",
+}
 SCORES = "dataset\tscenario\trun\tseed\tmetric\tdirection\tnormalization\tvalue\tstatus\n{}".format
 LINES = [
     "a\tpaired\tcca\t0\tfoscttm\t\t\t0.1\tok\n",
@@ -37,6 +44,24 @@ def test_every_page_of_results_has_a_fresh_mark():
         assert not row["config"] or (REPOSITORY / row["config"]).is_file(), page
         found = re.findall(f"{provenance.BEGIN}\n(.*)\n{provenance.END}", text)
         assert found == [provenance.sentence(row, present)], f"{page}: run: make provenance"
+
+
+@pytest.mark.parametrize(
+    "page", sorted((REPOSITORY / "docs/results").glob("*.md")), ids=lambda p: p.stem
+)
+def test_a_study_has_question_command_figure_finding_and_limits(page):
+    if page.stem == "claims":  # sums up the others
+        return
+    text = page.read_text(encoding="utf-8")
+    parts = ["# ", "```sh\n", "\n## Finding\n", "\n## Limits\n", "<!-- measured -->"]
+    places = [text.find(part) for part in parts]
+    *places, measured = places
+    assert places == sorted(places) and places[0] == 0
+    assert measured == -1 or measured > places[-1]
+    assert text.partition("\n")[0].endswith("?")
+    assert f"config/studies/{page.stem}.yaml" in text[places[1] : places[2]]
+    assert len(text[places[3] :].split("## ")[1].split()) > 3
+    assert "![" in text or page.stem in WITHOUT_TABLES
 
 
 def test_a_mark_follows_the_keys():

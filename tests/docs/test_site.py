@@ -1,5 +1,7 @@
 """The documentation site builds without a warning, fetches nothing, and shows what cards state."""
 
+import html
+import inspect
 import os
 import re
 import shutil
@@ -10,13 +12,19 @@ from html.parser import HTMLParser
 
 import pytest
 import yaml
+from browser import Browser, chromium
 from conftest import REPOSITORY
 
+import mosaicbench
 from mosaicbench.catalog import catalog
+from mosaicbench.commands import arguments
 
 sys.path.insert(0, str(REPOSITORY / "docs/site"))
 
 import drawing  # noqa: E402
+import scores  # noqa: E402
+
+NAVIGATION = "Install, Tutorial, Your data, Config, Run, Read the report, Use the winner, Methods, Metrics, Results, FAQ, Develop"
 
 TRAINED = {
     name: card
@@ -78,10 +86,78 @@ def test_every_method_but_controls_has_a_page_with_its_defaults(site):
         assert (site / f"methods/{name}.svg").exists() == (name in TRAINED)
 
 
+def test_the_navigation_has_twelve_entries_that_a_reader_would_search_for(site):
+    text = (site / "index.html").read_text(encoding="utf-8")
+    (menu,) = re.findall(r'<nav class="md-nav md-nav--primary".*?</nav>\s*</div>', text, re.DOTALL)
+    levels = re.split(r"(<(?:ul|/ul))", menu)
+    depth, titles = 0, []
+    for part in levels:
+        depth += {"<ul": 1, "</ul": -1}.get(part, 0)
+        if depth == 1:
+            titles += re.findall(r'<span class="md-ellipsis">\s*(.*?)\s*<', part, re.DOTALL)
+    assert list(dict.fromkeys(titles)) == NAVIGATION.split(", ")  # that of the page itself is twice
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(chromium() is None, reason="no Chromium on this machine")
+def test_search_works_from_disk(site):
+    field = "document.querySelector('.md-search__input')"
+    results = "[...document.querySelectorAll('.md-search-result__link')].map(link => link.href)"
+    with Browser() as window:
+        window.open(site / "methods/mmvae.html", width=1400)
+        window.run(f"{field}.focus()")
+        window.write("embeddings scanpy")
+        window.run(f"{field}.dispatchEvent(new KeyboardEvent('keyup'))")
+        window.wait("document.querySelector('.md-search-result__item')")
+        assert any(link.startswith((site / "faq.html").as_uri()) for link in window.run(results))
+        assert window.console == []
+        assert all(link.startswith(("file:", "data:", "blob:")) for link in window.requests)
+
+
+def test_every_command_and_function_is_described_with_its_arguments(site):
+    text = (site / "command_line.html").read_text(encoding="utf-8")
+    shown = html.unescape(re.sub(r"<[^>]+>", "", text))
+    for name, (what, example, *given) in arguments.commands().items():
+        assert f'id="{name}"' in text and f"mosaicbench {example}" in shown
+        assert f"{what[0].upper()}{what[1:]}".replace("`", "") in shown, name
+        for argument in given:
+            assert isinstance(argument, str) or f"<code>{argument[0]}" in text, (name, argument)
+    assert str(REPOSITORY) not in text
+    text = (site / "python.html").read_text(encoding="utf-8")
+    assert {"integrate", "apply", "score"} <= set(dir(mosaicbench))
+    for name in ("integrate", "apply", "score"):
+        assert f'id="{name}"' in text
+        for parameter in inspect.signature(getattr(mosaicbench, name)).parameters:
+            assert re.search(rf"<code>[^<]*\b{parameter}\b", text), (name, parameter)
+
+
+def test_a_methods_page_has_its_scores_and_a_picture_of_its_place(site):
+    page = (site / "methods/mmvae.html").read_text(encoding="utf-8")
+    table = scores.known()
+    row = table[(table["run"] == "mmvae") & (table["cells"].str.startswith("30,534"))]
+    values = row.set_index("metric")["value"]
+    assert values["foscttm"] == 0.0243 and values["label_transfer_accuracy"] == 0.9122
+    assert values["imputation_skill"] == pytest.approx((0.3908 + 0.2363) / 2)
+    assert all(f"<td>{value:.3f}</td>" in page for value in values)
+    picture = ET.fromstring((site / "methods/mmvae_scores.svg").read_text(encoding="utf-8"))
+    circles = [node for node in picture.iter() if node.tag.endswith("circle")]
+    assert sum(node.get("r") == "7" for node in circles) == len(scores.HEADLINE)
+    names = {node[0].text.split(":")[0] for node in circles}
+    assert {"mmvae", "cca"} < names and not names & set(scores.CONTROLS)
+    for name in table["run"].unique():
+        if name in catalog.names("methods"):
+            assert (site / f"methods/{name}_scores.svg").exists(), name
+
+
+def test_the_tutorial_shows_its_outputs(site):
+    page = (site / "own_cells.html").read_text(encoding="utf-8")
+    assert 'src="data:image/png;base64,' in page and "<th>foscttm</th>" in page
+
+
 def test_files_that_pages_speak_of_are_on_the_site(site):
     layout = "src/mosaicbench/workflow/layout.py"
     assert (site / "repository" / layout).read_bytes() == (REPOSITORY / layout).read_bytes()
-    assert "Two commands" in (site / "index.html").read_text(encoding="utf-8")
+    assert "make benchmark" in (site / "index.html").read_text(encoding="utf-8")
     published = yaml.safe_load((REPOSITORY / "config/published.yaml").read_text())
     claims = (site / "results/claims.html").read_text(encoding="utf-8")
     assert claims.count("<tr>") > len(published["numbers"])

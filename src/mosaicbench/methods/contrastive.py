@@ -59,7 +59,7 @@ CARDS = {
         "label": "Contrastive VAE supervised",
         "inputs": ("pairs", "links", "labels"),
         "paths": ("alone -> itself", "alone -> others", "contrast", "types"),
-        "advice": "As contrastive_vae, where train cells have types that the latent should follow. Scores of labels then reward "
+        "advice": "As contrastive_vae, if train cells have types that the latent should follow. Scores of labels then reward "
         "the labels it was given; imputation and FOSCTTM do not.",
         "summary": "This project's own: the contrastive VAE with a linear decoder of the cell type from the shared latent.",
         "deviates": "There is no original.",

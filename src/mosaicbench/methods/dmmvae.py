@@ -70,7 +70,7 @@ CARDS = {
         "label": "D-MMVAE, encoder discriminators",
         "paper": "D-MMVAE, planned by its authors, step 3",
         "paths": ("alone -> itself", "shared trunk", "discriminator of latents"),
-        "advice": "Cells that are never paired, where no features are linked. Look at `types_matched` before anything "
+        "advice": "Cells that are never paired, if no features are linked. Look at `types_matched` before anything "
         "else: discriminators align distributions, and may exchange cell types. With links, scmodal or linked_mnn.",
         "summary": "Third step of the D-MMVAE: discriminators predict the modality from the shared hidden layer and from the latent; "
         "the encoders raise their cross-entropy.",

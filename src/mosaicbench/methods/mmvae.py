@@ -34,7 +34,7 @@ CARDS = {
         "inputs": ("pairs",),
         "paths": ("alone -> itself", "alone -> others"),
         "advice": "Paired cells, to impute one modality from another or to find a cell's partner: each modality alone must "
-        "explain all. Where much variation is private to a modality, mmvaepp.",
+        "explain all. If much variation is private to a modality, use mmvaepp.",
         "summary": "Mixture-of-experts VAE: each modality alone must reconstruct itself and every other one.",
         "deviates": "Gaussian posteriors and prior (the original's images have Laplace ones); the sum over experts, not their "
         "mean, as the other methods here pay. The bound is the ELBO; `objective: iwae` and `dreg` are the original's tighter ones, "
@@ -62,7 +62,7 @@ CARDS = {
         "doi": "10.48550/arXiv.2403.06338",
         "inputs": ("pairs", "labels"),
         "paths": ("alone -> itself", "alone -> others", "types"),
-        "advice": "As mmvae, where train cells have types that the latent should follow. Scores of labels then reward "
+        "advice": "As mmvae, if train cells have types that the latent should follow. Scores of labels then reward "
         "the labels it was given; imputation and FOSCTTM do not.",
         "summary": "MMVAE with a linear decoder of the cell type from the shared latent: one label term for every expert.",
         "deviates": "Several classes (the original has two); a cell without a known type has no label loss (in the original, only in "

@@ -42,7 +42,7 @@ CARDS = {
         "label": "MMVAE++ supervised",
         "inputs": ("pairs", "labels"),
         "paths": ("alone -> others", "private -> itself", "types"),
-        "advice": "As mmvaepp, where train cells have types that the latent should follow. Scores of labels then reward "
+        "advice": "As mmvaepp, if train cells have types that the latent should follow. Scores of labels then reward "
         "the labels it was given; imputation and FOSCTTM do not.",
         "summary": "MMVAE++ with a linear decoder of the cell type from the shared latent: one label term for every expert; "
         "unlike the own modality, the label does reach the shared latent.",

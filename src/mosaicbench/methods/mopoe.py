@@ -54,7 +54,7 @@ CARDS = {
         "doi": "10.48550/arXiv.2403.06338",
         "inputs": ("pairs", "labels"),
         "paths": ("subsets -> each", "types"),
-        "advice": "As mopoe, where train cells have types that the latent should follow. Scores of labels then reward "
+        "advice": "As mopoe, if train cells have types that the latent should follow. Scores of labels then reward "
         "the labels it was given; imputation and FOSCTTM do not.",
         "summary": "MoPoE with a linear decoder of the cell type from the shared latent: one label term for the mixture (in "
         "`variant: martens`, for every bound and every path between modalities).",

@@ -41,7 +41,7 @@ CARDS = {
         "doi": "10.48550/arXiv.2403.06338",
         "inputs": ("pairs", "labels"),
         "paths": ("all -> each", "alone -> itself", "types"),
-        "advice": "As mvae, where train cells have types that the latent should follow. Scores of labels then reward "
+        "advice": "As mvae, if train cells have types that the latent should follow. Scores of labels then reward "
         "the labels it was given; imputation and FOSCTTM do not.",
         "summary": "MVAE with a linear decoder of the cell type from the shared latent: one label term in the bound of every "
         "subset.",

@@ -53,7 +53,7 @@ CARD = {
     "inputs": ("links",),
     "tested_for": ("aligns", "imputes", "reconstructs", "generates", "random"),
     "paths": ("alone -> itself", "cycle", "discriminator of latents", "anchors"),
-    "advice": "Cells that are never paired, with features that are linked. Run linked_mnn beside it: on some data "
+    "advice": "Cells that are never paired, with features that are linked. Run linked_mnn, too: on some data "
     "its anchors do as well without training (docs/results/anchor_ablation.md).",
     "summary": "Autoencoders of unpaired modalities, aligned by discriminators, latent cycles, preserved geometry and mutual "
     "nearest neighbours on linked features.",

@@ -88,7 +88,7 @@ CARDS = {
         "definition": "Mean over cell types of the fraction of their query cells in the largest "
         "strongly connected component of the type's own part of the graph of 15 nearest neighbours "
         "(as in scib-metrics; cells that are equally far are drawn at random). Neighbours drawn at "
-        "random, as in a constant latent, also connect a type that is not rare: read it beside the "
+        "random, as in a constant latent, also connect a type that is not rare: read it next to the "
         "other scores of biology.",
         "doi": "10.1038/s41592-021-01336-8",
         "exempt_from": {"perfect_is_best": "best is a limit"},

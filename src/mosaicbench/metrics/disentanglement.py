@@ -49,7 +49,7 @@ CARDS = {
         "bounds": [0.0, 1.0],
         "definition": "Mean over the true private factors of the modality, in a simulation, of R² "
         "of their ridge regression on the modality's latent, 5-fold over the query cells; 0 where "
-        "it is negative. An empty latent leaks nothing: read it beside the R² of the shared "
+        "it is negative. An empty latent leaks nothing: read it next to the R² of the shared "
         "factors.",
         "doi": "10.48550/arXiv.2403.06338",
         "exempt_from": {
@@ -63,7 +63,7 @@ CARDS = {
         "label": "Leak of shared factors",
         "definition": "Mean over the true shared factors of a simulation of R² of their ridge "
         "regression on the private latent, 5-fold over the query cells; 0 where it is negative. An "
-        "empty block leaks nothing: read it beside the R² of the private factors.",
+        "empty block leaks nothing: read it next to the R² of the private factors.",
         "exempt_from": {
             "cell_order": "divides the cells into folds",
             "perfect_is_best": "the private latent of the tests' cells holds shared factors",

@@ -69,7 +69,7 @@ CARDS = {
         "definition": "Mean over query cells of Pearson's r between imputed and true profile "
         "across features, in the target's normalization; a cell imputed as a constant counts 0, a "
         "cell whose truth is constant has no r. Insensitive: the train mean alone scores high; "
-        "read it beside its skill.",
+        "read it next to its skill.",
     },
     "imputation_pearson_per_cell_skill": {
         "label": "Skill of Pearson per cell",
