@@ -23,6 +23,7 @@ PARTS = (
     "pyproject.toml",
     "tests",
     "docs",
+    "README.md",
 )
 COMPILE = "from mosaicbench.metrics._nearest import compile_loops; compile_loops()"
 LOOPS = REPOSITORY / "src/mosaicbench/metrics"

@@ -118,7 +118,8 @@ def _origin_of_labels(loader: str, options: dict, matched: int | None) -> str:
         return f"{table['path']}, column {table['column']!r}, {matched} cells"
     if "path" in options and "cell_type" in options:
         return f"obs column {options['cell_type']!r}"
-    return catalog.card("datasets", loader)["labels"]
+    labels = catalog.card("datasets", loader)["labels"]
+    return labels if matched is None else f"{labels}; {matched} cells are in the table of labels"
 
 
 def _passed_on(caught: list[warnings.WarningMessage]) -> list[str]:
