@@ -10,6 +10,7 @@ import numpy as np
 
 from mosaicbench.commands.prepare import described, prepared
 from mosaicbench.config import jobs, settings
+from mosaicbench.data.checks import FEWEST_QUERY
 from mosaicbench.data.split import divided
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
@@ -83,4 +84,5 @@ def _split(bench: settings.Settings, ready: object, dataset: str, scenario: str)
         yield f"{dataset}, scenario {scenario}: {error}"
         return
     train, query = len(division.train), len(division.query)
-    print(f"{dataset}: scenario {scenario}: {train:,} train cells, {query:,} query cells")
+    few = f"; fewer than {FEWEST_QUERY}, so its scores are mostly noise" * (query < FEWEST_QUERY)
+    print(f"{dataset}: scenario {scenario}: {train:,} train cells, {query:,} query cells{few}")
