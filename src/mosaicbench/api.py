@@ -28,6 +28,7 @@ class _Arguments(Strict):
     model: str | Path = ""
     impute: bool = True
     min_fraction: Fraction = 0
+    key_added: Text = ""
     graph: Text | None = None
     cell_type: Text | None = None
     batch: Text | None = None
@@ -46,6 +47,7 @@ def integrate(
     hyperparameters: dict | None = None,
     keep: str | Path | None = None,
     impute: bool = True,
+    key_added: str = "X_mosaicbench",
     **options: object,
 ) -> MuData:
     """Fit a method to cells in memory; return a copy with latents, types and imputed values.
@@ -61,13 +63,15 @@ def integrate(
         A folder to save the model in, for :func:`apply`.
     impute
         Whether to impute the modalities that cells lack.
+    key_added
+        The key of ``obsm`` for the latents.
     **options
         As in a stanza of the config's `datasets`: cell_type, batch, values, kinds.
 
     Returns
     -------
     MuData
-        With ``obsm["X_mosaicbench"]`` of all cells and in every modality,
+        With ``obsm[key_added]`` of all cells and in every modality,
         ``obs["mosaicbench_cell_type"]`` and ``obs["mosaicbench_agreement"]`` where cell types are
         given, and a modality per imputed direction, as "rna->atac".
 
@@ -78,12 +82,18 @@ def integrate(
     """
     from mosaicbench.inference.training import trained
 
-    _check(method=method, hyperparameters=hyperparameters, keep=keep, impute=impute)
+    _check(
+        method=method,
+        hyperparameters=hyperparameters,
+        keep=keep,
+        impute=impute,
+        key_added=key_added,
+    )
     folder = None if keep is None else Path(keep)
     model = trained(
         mdata, method, hyperparameters=hyperparameters or {}, seed=seed, folder=folder, **options
     )
-    return model.apply(mdata, impute=impute)
+    return model.apply(mdata, impute=impute, key_added=key_added)
 
 
 def apply(
@@ -92,6 +102,7 @@ def apply(
     *,
     impute: bool = True,
     min_fraction: float = 0.5,
+    key_added: str = "X_mosaicbench",
 ) -> MuData:
     """Return a copy of cells in memory with the output of a saved model, as :func:`integrate`.
 
@@ -105,6 +116,8 @@ def apply(
         Whether to impute the modalities that cells lack.
     min_fraction
         Fraction of a modality's features that the cells must have.
+    key_added
+        The key of ``obsm`` for the latents.
 
     Raises
     ------
@@ -113,8 +126,10 @@ def apply(
     """
     from mosaicbench.inference.model import Model
 
-    _check(model=model, impute=impute, min_fraction=min_fraction)
-    return Model.read(model).apply(mdata, impute=impute, min_fraction=min_fraction)
+    _check(model=model, impute=impute, min_fraction=min_fraction, key_added=key_added)
+    return Model.read(model).apply(
+        mdata, impute=impute, min_fraction=min_fraction, key_added=key_added
+    )
 
 
 def score(

@@ -140,8 +140,6 @@ def _step(command: str, config: Path, settings: str | None = None, **options: ob
 
 
 def _score_latents(options: dict) -> None:
-    if options["truth"] is None:
-        raise UserError("embeddings to score need --truth")
     for name in ("split", "runs"):
         if options[name] is not None:
             raise UserError(f"--latents: embeddings have no --{name.removesuffix('s')}")

@@ -127,7 +127,7 @@ def test_other_values_than_the_model_reads_are_refused(place):
 def test_a_method_is_fitted_to_ones_own_cells_and_kept(dataset, tmp_path):
     dataset.write_h5mu(tmp_path / "all.h5mu")
     integrate.main(
-        cells=tmp_path / "all.h5mu",
+        cells=[str(tmp_path / "all.h5mu")],
         method="pca_joint",
         output=tmp_path / "out.h5mu",
         model=tmp_path / "model",
@@ -372,7 +372,7 @@ def test_features_of_one_name_are_told_apart_as_in_training(own, tmp_path, capsy
     cells["rna"].var_names = [names[1], *names[1:]]
     cells.write_h5mu(tmp_path / "cells.h5mu")
     integrate.main(
-        cells=tmp_path / "cells.h5mu",
+        cells=[str(tmp_path / "cells.h5mu")],
         method="pca_joint",
         output=tmp_path / "out.h5mu",
         model=tmp_path / "model",
@@ -442,3 +442,30 @@ def test_peaks_of_later_cells_are_transformed_as_those_of_the_query(tmp_path, of
     expected = z[names.get_indexer(solution["atac"].obs["query_name"])]
     found = out["atac"][solution["atac"].obs_names].obsm["X_mosaicbench"]
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
+def test_a_file_per_modality_is_integrated_under_a_chosen_key_and_scored(own, tmp_path, capsys):
+    cells = own[0]
+    cells.write_h5mu(tmp_path / "cells.h5mu")
+    files = []
+    for name, part in cells.mod.items():
+        part.write_h5ad(tmp_path / f"{name}.h5ad")
+        files.append(f"{name}={tmp_path / name}.h5ad")
+    rest = ["--method", "pca_joint", "--key-added", "X_mine", "--output"]
+    cli.main(["integrate", *files, *rest, str(tmp_path / "parts.h5mu")])
+    assert f"wrote {tmp_path / 'parts.h5mu'}: latents are obsm['X_mine']" in capsys.readouterr().out
+    cli.main(["integrate", str(tmp_path / "cells.h5mu"), *rest, str(tmp_path / "whole.h5mu")])
+    parts, whole = (mudata.read_h5mu(tmp_path / f"{name}.h5mu") for name in ("parts", "whole"))
+    for name in cells.mod:
+        np.testing.assert_array_equal(parts[name].obsm["X_mine"], whole[name].obsm["X_mine"])
+        assert "X_mosaicbench" not in parts[name].obsm
+    capsys.readouterr()
+    cli.main(["score", "--latents", str(tmp_path / "parts.h5mu"), "--embedding", "X_mine"])
+    found = capsys.readouterr().out
+    expected = mosaicbench.score(parts, embeddings="X_mine")
+    foscttm = expected.query("metric == 'foscttm'")["value"].iloc[0]
+    assert f"{foscttm:.6f}"[:7] in found
+    with pytest.raises(SystemExit, match="no modality has obsm"):
+        cli.main(["score", "--latents", str(tmp_path / "parts.h5mu")])
+    with pytest.raises(SystemExit, match="MODALITY=FILE.h5ad of each"):
+        cli.main(["integrate", files[0], "other.h5ad", *rest, str(tmp_path / "no.h5mu")])

@@ -10,6 +10,7 @@ from mosaicbench.files.models import is_kept
 from mosaicbench.files.tables import read_table
 from mosaicbench.inference.embedding import Applied
 from mosaicbench.inference.model import Model
+from mosaicbench.inference.output import EMBEDDING
 from mosaicbench.workflow.layout import Results
 
 
@@ -20,6 +21,7 @@ def main(
     output: Path,
     impute: bool = True,
     min_fraction: float = 0.5,
+    key_added: str = EMBEDDING,
     split: str | None = None,
 ) -> None:
     """Write the user's cells with latents, types and imputed values of a saved model.
@@ -31,7 +33,7 @@ def main(
     cells
         ``.h5mu``, ``.h5ad`` or 10x ``.h5`` with some of the model's modalities.
     output
-        ``.h5mu``: the cells with ``obsm["X_mosaicbench"]``, types with the fraction of neighbours
+        ``.h5mu``: the cells with ``obsm[key_added]``, types with the fraction of neighbours
         that agree, and a modality per imputed direction, as "rna->atac".
     impute
         Whether to impute the modalities that cells lack.
@@ -49,9 +51,11 @@ def main(
     if Path(Results(run).table("overall")).is_file():
         run = recommended_run(run, split)
         print(f"the model of {run}")
-    print_matches(
-        Model.read(run).apply_to_file(cells, output, impute=impute, min_fraction=min_fraction)
+    applied = Model.read(run).apply_to_file(
+        cells, output, impute=impute, min_fraction=min_fraction, key_added=key_added
     )
+    print_matches(applied)
+    print(written(output, key_added))
 
 
 def recommended_run(results: Path, split: str | None = None) -> Path:
@@ -104,6 +108,11 @@ def check_output(output: Path, cells: Path) -> None:
         raise UserError(f"--output {output}: name an .h5mu file")
     if output.resolve() == cells.resolve():
         raise UserError(f"--output {output}: is the file of the cells; name another")
+
+
+def written(output: Path, key: str) -> str:
+    """Return what a file of embedded cells has, and where."""
+    return f"wrote {output}: latents are obsm[{key!r}] of all cells and of each modality"
 
 
 def print_matches(applied: Applied) -> None:

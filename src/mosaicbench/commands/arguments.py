@@ -90,6 +90,7 @@ SEED = option("--seed", required=True, nargs=1, **OF_SEEDS)
 SEEDS = option("--seed", "all, if left out", nargs="+", **OF_SEEDS)
 APPLYING = (
     path("--output", required=True, metavar="FILE.h5mu"),
+    option("--key-added", "of obsm, for the latents", default="X_mosaicbench", metavar="KEY"),
     option("--no-imputation", "latents and types only", action="store_false", dest="impute"),
     option(
         "--min-fraction",
@@ -179,8 +180,8 @@ def commands() -> dict[str, tuple]:
         ),
         "integrate": (
             "fit a method to your own cells, without a benchmark, and embed them",
-            "integrate cells.h5mu --method mvae --output latents.h5mu",
-            path("cells", ".h5mu or 10x .h5"),
+            "integrate rna=rna.h5ad adt=adt.h5ad --method mvae --output latents.h5mu",
+            option("cells", "one .h5mu or 10x .h5, or MODALITY=FILE.h5ad of each", nargs="+"),
             option(
                 "--method",
                 "a method's id; `mosaicbench list methods` shows all",
@@ -223,11 +224,19 @@ def commands() -> dict[str, tuple]:
         ),
         "score": (
             "score runs of a split on all their seeds, or any embeddings",
-            "score --latents rna.h5ad adt.h5ad --truth cells.h5mu",
+            "score --latents integrated.h5mu --embedding X_mosaicbench",
             "embeddings of any origin",
-            path("--latents", "one per source, named after it", nargs="+", metavar="FILE.h5ad"),
-            path("--truth", ".h5mu or .h5ad whose obs has types and batches"),
-            option("--embedding", "of obsm (default: X)", metavar="KEY"),
+            path(
+                "--latents",
+                "an .h5ad per source, named after it, or one .h5mu",
+                nargs="+",
+                metavar="FILE",
+            ),
+            path(
+                "--truth",
+                ".h5mu or .h5ad with types and batches in obs (default: the .h5mu of latents)",
+            ),
+            option("--embedding", "of obsm (default: X; of .h5mu X_mosaicbench)", metavar="KEY"),
             option(
                 "--graph",
                 "of obsp: score this graph of neighbours, not coordinates",

@@ -17,7 +17,7 @@ from mosaicbench.fitting.method import implementation
 from mosaicbench.inference.embedding import Allocate, Applied, embedded
 from mosaicbench.inference.matching import LEAST_FRACTION, matched
 from mosaicbench.inference.measured import OwnCells, in_memory, opened
-from mosaicbench.inference.output import table, write
+from mosaicbench.inference.output import EMBEDDING, table, write
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -57,8 +57,9 @@ class Model:
         *,
         impute: bool = True,
         min_fraction: float = LEAST_FRACTION,
+        key_added: str = EMBEDDING,
     ) -> MuData:
-        """Return a copy of cells in memory with ``obsm["X_mosaicbench"]``, types, imputed values.
+        """Return a copy of cells in memory with ``obsm[key_added]``, types and imputed values.
 
         Raises
         ------
@@ -68,7 +69,8 @@ class Model:
         """
         own = in_memory(cells)
         allocate = (lambda _, shape: np.empty(shape, dtype=np.float32)) if impute else None
-        return table(self.kept, own, self._applied(own, min_fraction, allocate), values=True)
+        applied = self._applied(own, min_fraction, allocate)
+        return table(self.kept, own, applied, values=True, key=key_added)
 
     def apply_to_file(
         self,
@@ -77,6 +79,7 @@ class Model:
         *,
         impute: bool = True,
         min_fraction: float = LEAST_FRACTION,
+        key_added: str = EMBEDDING,
     ) -> Applied:
         """Write the same for the cells of a file, without ever holding all of their values."""
         own = opened(cells)
@@ -90,7 +93,7 @@ class Model:
                 return scratch.create_dataset(direction, shape, dtype="float32")
 
             applied = self._applied(own, min_fraction, allocate if impute else None)
-            write(output, self.kept, own, applied)
+            write(output, self.kept, own, applied, key_added)
         if own.file is not None:
             own.file.close()
         return applied

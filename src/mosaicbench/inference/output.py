@@ -26,17 +26,19 @@ EMBEDDING = "X_mosaicbench"
 COPIED = 4096  # rows of imputed values that are held in memory at a time
 
 
-def table(kept: KeptModel, own: OwnCells, applied: Applied, *, values: bool) -> MuData:
+def table(
+    kept: KeptModel, own: OwnCells, applied: Applied, *, values: bool, key: str = EMBEDDING
+) -> MuData:
     """Return the user's cells with latents, types and imputed modalities; `values` fills these in.
 
-    A modality gets the model's name.
+    Latents are in ``obsm[key]``. A modality gets the model's name.
     """
     import mudata
 
     ours = {match.theirs: name for name, match in applied.matched.items()}
     modalities = {}
     for name, measured in own.modalities.items():
-        modalities[ours.get(name, name)] = _modality(measured, applied, ours.get(name))
+        modalities[ours.get(name, name)] = _modality(measured, applied, ours.get(name), key)
     for direction, (names, x) in applied.imputed.items():
         modalities[direction] = _imputed(kept, direction, names, x if values else None)
     with quiet_mudata():
@@ -44,7 +46,7 @@ def table(kept: KeptModel, own: OwnCells, applied: Applied, *, values: bool) -> 
     obs = own.obs.set_axis(own.obs.index.astype(str))
     whole.obs = obs.reindex(whole.obs_names)
     _as_they_were(whole, own, obs.index)
-    _of_all_cells(whole, applied)
+    _of_all_cells(whole, applied, key)
     fractions = {
         name: f"{match.found.sum()} of {len(match.found)}"
         for name, match in applied.matched.items()
@@ -61,11 +63,11 @@ def table(kept: KeptModel, own: OwnCells, applied: Applied, *, values: bool) -> 
     return whole
 
 
-def write(path: Path, kept: KeptModel, own: OwnCells, applied: Applied) -> None:
+def write(path: Path, kept: KeptModel, own: OwnCells, applied: Applied, key: str) -> None:
     """Write that table; copy values from file to file, imputed ones in chunks, to save memory."""
     with atomic(path) as temporary:
         with quiet_mudata():
-            table(kept, own, applied, values=False).write_h5mu(temporary)
+            table(kept, own, applied, values=False, key=key).write_h5mu(temporary)
         with h5py.File(temporary, "r+") as file:
             ours = {match.theirs: name for name, match in applied.matched.items()}
             for name, measured in own.modalities.items():
@@ -75,7 +77,7 @@ def write(path: Path, kept: KeptModel, own: OwnCells, applied: Applied) -> None:
                 _fill(kept, file[f"mod/{direction}"], direction, x)
 
 
-def _modality(measured: object, applied: Applied, ours: str | None) -> AnnData:
+def _modality(measured: object, applied: Applied, ours: str | None, key: str) -> AnnData:
     from anndata import AnnData
 
     if measured.held is not None:
@@ -84,7 +86,7 @@ def _modality(measured: object, applied: Applied, ours: str | None) -> AnnData:
     else:
         cells = AnnData(obs=measured.obs.set_axis(measured.obs.index.astype(str)), var=measured.var)
     if ours in applied.latents:
-        cells.obsm[EMBEDDING] = applied.latents[ours]
+        cells.obsm[key] = applied.latents[ours]
     if ours in applied.types:
         cells.obs = cells.obs.assign(**_as_columns(applied.types[ours].reindex(cells.obs_names)))
     return cells
@@ -141,7 +143,7 @@ def _counts(kept: KeptModel, target: str, x: np.ndarray) -> np.ndarray:
     return np.maximum(counts_from_lognorm(x, library_size), 0).astype(np.float32)
 
 
-def _of_all_cells(whole: MuData, applied: Applied) -> None:
+def _of_all_cells(whole: MuData, applied: Applied, key: str) -> None:
     """Add a cell's joint latents and type, else those of its first modality."""
     order = sorted(applied.latents, key=lambda source: source != JOINT)
     source_of = pd.Series("", index=whole.obs_names, dtype=object)
@@ -153,7 +155,7 @@ def _of_all_cells(whole: MuData, applied: Applied) -> None:
         for source, latents in applied.latents.items():
             rows = np.flatnonzero(source_of == source)
             z[rows] = latents[applied.names[source].get_indexer(whole.obs_names[rows])]
-        whole.obsm[EMBEDDING] = z
+        whole.obsm[key] = z
         whole.obs["mosaicbench_source"] = source_of.astype("category")
     if applied.types:
         parts = [
