@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
 from mosaicbench.catalog.run_metadata import RunMetadata
-from mosaicbench.stats.common import GROUPS, LEVEL
+from mosaicbench.stats.common import GROUPS
+from mosaicbench.stats.intervals import mean_and_half_width
 from mosaicbench.stats.overall import METRICS, scaled_by_seed
 
 EQUAL = 1e-12  # scores that differ by less are equal
@@ -148,14 +148,17 @@ def standing(board: Board, choice: Choice) -> Standing:
     by_dataset = by_question(board, choice)
     questions = list(by_dataset.values())
     scores = weighted(questions, choice.weights)
-    complete = np.full(len(choice.runs), bool(scores))
+    if not scores:
+        none = np.full(len(choice.runs), np.nan)
+        return Standing(none, none, none, none, {}, none > 0)
+    complete = np.full(len(choice.runs), fill_value=True)
     for dataset, x in zip(by_dataset, scores, strict=True):
         wanted = board.seeds[dataset][choice.runs]
         complete &= (wanted > 0) & ((~np.isnan(x)).sum(axis=1) == wanted)
     scores = [np.where(complete[:, None], x, np.nan) for x in scores]
-    mean, half = mean_and_half_width(scores, len(choice.runs))
+    mean, half = _of_runs(scores)
     first = np.nanargmax(mean) if complete.any() else 0
-    difference, of_difference = mean_and_half_width([x[first] - x for x in scores], len(mean))
+    difference, of_difference = _of_runs([x[first] - x for x in scores])
     level = complete & ~(difference - of_difference > 0)
     apart = max(mean[complete & ~level], default=-np.inf)
     names = [question for question in GROUPS if any(question in one for one in questions)]
@@ -171,28 +174,12 @@ def standing(board: Board, choice: Choice) -> Standing:
 
 def _mean_of_question(name: str, questions: list[dict[str, np.ndarray]]) -> np.ndarray:
     scores = [of_dataset[name] for of_dataset in questions if name in of_dataset]
-    return mean_and_half_width(scores, len(scores[0]))[0]
+    return _of_runs(scores)[0]
 
 
-def mean_and_half_width(scores: list[np.ndarray], runs: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean over datasets of the mean over seeds, and half its t interval, (runs,).
-
-    Degrees of freedom are Welch and Satterthwaite's, as in ``intervals.over_datasets``.
-    """
-    mean, total, squares = np.zeros(runs), np.zeros(runs), np.zeros(runs)
-    for x in scores:
-        seeds = (~np.isnan(x)).sum(axis=1)
-        of_seeds = np.where(seeds > 0, np.nansum(x, axis=1) / np.maximum(seeds, 1), np.nan)
-        mean += of_seeds / len(scores)
-        deviations = np.nansum((x - of_seeds[:, None]) ** 2, axis=1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            variance = deviations / (seeds - 1) / seeds
-            total += variance
-            squares += variance**2 / (seeds - 1)
-    with np.errstate(invalid="ignore"):
-        degrees = np.where(total > 0, total**2 / squares, 1.0)
-    half = stdtrit(degrees, 0.5 + LEVEL / 2) * np.sqrt(total) / max(len(scores), 1)
-    return mean if scores else np.full(runs, np.nan), half
+def _of_runs(scores: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return means over datasets and half their intervals, (runs,), of (runs, seeds) each."""
+    return mean_and_half_width([x.T for x in scores])
 
 
 def ranks_of(mean: np.ndarray) -> np.ndarray:
@@ -223,7 +210,7 @@ def fragility(board: Board, choice: Choice) -> Fragility:
 
     def mean_with(weights: dict[str, float], leave: int | None = None) -> np.ndarray:
         kept = [one for i, one in enumerate(questions) if i != leave]
-        return mean_and_half_width(weighted(kept, weights), len(ranked))[0]
+        return _of_runs(weighted(kept, weights))[0]
 
     by_weights = by_datasets = by_seeds = dethroned = None
     if len(names) > 1:
@@ -236,7 +223,7 @@ def fragility(board: Board, choice: Choice) -> Fragility:
         means = [mean_with(choice.weights, leave) for leave in left_out]
         by_datasets = np.mean([_first(mean) for mean in means], axis=0)
     scores = weighted(questions, choice.weights)
-    if all(x.shape[1] > 1 for x in scores):
+    if all(x.shape[1] > 1 and not np.isnan(x).any() for x in scores):
         by_seeds = first_of_resamples(scores)
     return Fragility(spread(by_weights), spread(by_datasets), spread(by_seeds), dethroned)
 
