@@ -109,7 +109,7 @@ def test_a_run_with_fewer_seeds_is_among_the_first_where_it_leads():
     now, found = standing(board, all_of(board)), fragility(board, all_of(board))
     assert now.score[1] == pytest.approx(0.1 / 3)
     weights = [(a, b) for a in range(1, 30) for b in range(1, 30 - a)]
-    # of 30 parts, a * 0.3 - (30 - a) * 0.1 > 0 from a = 8 on; half of a tie at 7.5 cannot occur
+    # in units of a thirtieth, it leads with 0.3 a > 0.1 (30 - a)
     leads = np.mean([a > 7.5 for a, _ in weights])
     np.testing.assert_allclose(found.weights, [1 - leads, leads])
     np.testing.assert_array_equal(found.datasets, [0, 1])

@@ -70,7 +70,7 @@ TITLES = {
 }
 ROOMS = {"modality": "modalities", "cell_type": "cell_types"}  # of display.yaml
 WIDTH, NARROW, KEY = 1.95, 1.6, 1.5  # inches: of a panel, of one of imputed values, of its legend
-LINE = 0.135  # inches, of a legend
+LINE = 0.16  # inches, of a legend
 UNKNOWN = "unknown"  # the name of a missing label
 
 
@@ -131,7 +131,7 @@ def _layouts(drawn: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Figure:
             bare(axes)
             colours = points[column].map(palette).tolist()
             cloud(axes, points["x"], points["y"], colours, points=len(points))
-        axes_of_run[0].set_ylabel(theme.label("runs", run), fontsize=8.5, fontweight="bold")
+        axes_of_run[0].set_ylabel(theme.label("runs", run), fontweight="bold")
     for axes, last, (column, of_column) in zip(panels[0], panels[-1], keys.items(), strict=True):
         axes.set_title(TITLES[column])
         key(last, *of_column, TITLES[column])
@@ -167,7 +167,7 @@ def _imputed(
                 axes.set_title(wrapped(label, width=16))
             points = ground
             if run == MEASURED:
-                axes.set_ylabel(theme.direction(direction), fontsize=8, fontweight="bold")
+                axes.set_ylabel(theme.direction(direction), fontweight="bold")
             else:
                 points = imputed[(imputed["run"] == run) & (imputed["direction"] == direction)]
                 cloud(axes, ground["x"], ground["y"], FAINT, points=len(ground))
