@@ -28,7 +28,8 @@ CARD = {
         "umap": {
             "label": "UMAP of the query cells, by modality",
             "caption": (
-                "Query cells of the first seed, at most 2,000 at random. Each cell is drawn once "
+                "Query cells of the first seed, at most 2,000 at random, of the runs that are "
+                "recommended on them, or of those in `umap_runs`. Each cell is drawn once "
                 "per modality, from its latents of that modality alone; one UMAP per run of all "
                 "modalities together. Well aligned modalities cover each other, and clusters "
                 "(Leiden on UMAP's graph of 15 neighbours, resolution 1) hold cells of all. A "
