@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 MOST_CELLS = 2000  # laid out; more would overlap in a figure of a few centimetres
-MOST_RUNS = 4  # if none are chosen
+MOST_RUNS = 3  # if none are chosen
 MOST_IMPUTED = 500  # drawn with their imputed values
 COMPONENTS = 50
 DECIMALS = 4
