@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import synthetic_results
 from browser import Browser, chromium
+from choice_of_scores import Choice, Fragility, fragility, standing
 from synthetic_results import synthetic, tabulate_results, write_report
 
 from mosaicbench.catalog import catalog
 from mosaicbench.catalog.run_metadata import RunMetadata, run_metadata_of
+from mosaicbench.report.page.choose import Board, boards
 from mosaicbench.report.tables.contract import read_tables
-from mosaicbench.stats.choice import Board, Choice, Fragility, boards, fragility, standing
 from mosaicbench.stats.common import GROUPS
 
 EQUALLY = dict.fromkeys(GROUPS, 1.0)

@@ -1,6 +1,6 @@
 "use strict";
 // Scores of the datasets, metrics, runs and weights that the reader chooses. The first half computes
-// what stats/choice.py does, from the same scaled scores; the second half draws it.
+// what tests/choice_of_scores.py does, from the same scaled scores; the second half draws it.
 const choice = (() => {
   const EQUAL = 1e-12;
   const STEPS = 30;

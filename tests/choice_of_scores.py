@@ -1,7 +1,7 @@
 """The overall score of chosen datasets, metrics, runs and weights, and how fragile its order is.
 
 ``report/page/assets/choose.js`` computes the same on the page of the report, from the same scaled
-scores; ``tests/report/test_choice.py`` compares both.
+scores; ``report/test_choice.py`` compares both.
 """
 
 from __future__ import annotations
@@ -9,39 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 
-from mosaicbench.catalog.run_metadata import RunMetadata
+from mosaicbench.report.page.choose import RESAMPLES, Board
 from mosaicbench.stats.common import GROUPS
 from mosaicbench.stats.intervals import mean_and_half_width
-from mosaicbench.stats.overall import METRICS, scaled_by_seed
 
 EQUAL = 1e-12  # scores that differ by less are equal
 STEPS = 30  # of the lattice of weights: 496 points for three questions
-RESAMPLES = 1000  # of the seeds
 HALVINGS = 50  # of the weight that is moved
-
-
-@dataclass(frozen=True)
-class Board:
-    """The scaled scores of one scenario.
-
-    Attributes
-    ----------
-    datasets, metrics, runs
-        Their ids, in the order of the axes of `values`.
-    values
-        (datasets, metrics, runs, seeds) on the scale from 0, chance, to 1, the oracle; NaN without
-        a score.
-    seeds
-        (datasets, runs) number of seeds that the run had to have.
-    """
-
-    datasets: list[str]
-    metrics: list[str]
-    runs: list[str]
-    values: np.ndarray
-    seeds: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -96,27 +71,6 @@ class Fragility:
     datasets: np.ndarray | None
     seeds: np.ndarray | None
     dethroned: tuple[float, str, str, int] | None
-
-
-def boards(scores: pd.DataFrame, runs: pd.DataFrame, run_metadata: RunMetadata) -> dict[str, Board]:
-    """Return scenario -> its board; `scores` and `runs` are those of ``stats.overall.overall``."""
-    scaled, found = scaled_by_seed(scores, run_metadata), {}
-    for scenario, rows in scaled.groupby("scenario", sort=False):
-        of_runs = runs[(runs["scenario"] == scenario) & (runs["status"] != "not_applicable")]
-        axes = {
-            "dataset": list(rows["dataset"].unique()),
-            "metric": [metric for metric in METRICS if metric in set(rows["metric"])],
-            "run": list(of_runs["run"].unique()),
-            "seed": sorted(of_runs["seed"].unique()),
-        }
-        values = np.full([len(names) for names in axes.values()], np.nan)
-        at = [pd.Index(names).get_indexer(rows[axis]) for axis, names in axes.items()]
-        values[tuple(at)] = rows["scaled"]
-        seeds = of_runs.groupby(["dataset", "run"])["seed"].nunique().unstack(fill_value=0)
-        seeds = seeds.reindex(index=axes["dataset"], columns=axes["run"], fill_value=0)
-        names = [axes[axis] for axis in ("dataset", "metric", "run")]
-        found[scenario] = Board(*names, values, seeds.to_numpy())
-    return found
 
 
 def by_question(board: Board, choice: Choice) -> dict[int, dict[str, np.ndarray]]:
