@@ -11,7 +11,7 @@ simulated       what the best predictor scores, which knows the true rates of th
 parts           the ceiling that independent halves or quarters of the molecules of real cells show without any model: the
                 variance of a cell's values between parts is the noise. The ceiling is estimated from each part alone
 from a quarter  the ceiling of all molecules, against what Spearman and Brown's formula expects from that of a quarter
-best run        the highest score of any run but oracle and shuffled, mean over seeds
+best run        the highest score of any run but controls, mean over seeds
 
 `bounds` is the share of repeats or seeds in which `compared` is at most the ceiling and 1.96 standard errors, `covers` that
 in which it is also no less than the ceiling less these.
@@ -32,9 +32,17 @@ from scipy import sparse
 from scipy.ndimage import map_coordinates
 from scipy.stats import poisson
 
+from mosaicbench.catalog import catalog
 from mosaicbench.data.normalize import TARGET_SUM, Clr, LogNormalised, Lsi, Preprocessing
-from mosaicbench.datasets.simulated import loadings, normalised, typed_factors
+from mosaicbench.datasets.simulated import (
+    TOTAL,
+    expected_counts,
+    loadings,
+    overdispersed,
+    typed_factors,
+)
 from mosaicbench.files.splits import read_split, space_values
+from mosaicbench.metrics._checks import dense
 from mosaicbench.metrics.ceiling import (
     imputation_pearson_per_feature_ceiling,
     imputation_skill_ceiling,
@@ -61,7 +69,7 @@ METRICS = {
 CELLS, DRAWS, REPEATS, BOOTSTRAPS = 300, 60, 40, 40
 LOG_RATES, LOG_SCALES = np.linspace(-16, np.log(2000), 260), np.linspace(-5, 16, 80)
 FEATURES = {"rna": 300, "atac": 600, "adt": 50}
-USUAL = {"rna": 0.3 * 1000, "atac": 0.06 * 3000, "adt": 1.0}  # of datasets.simulated
+TOTALS = {"rna": 1000 * TOTAL["rna"], "atac": 3000 * TOTAL["atac"], "adt": None}
 KINDS = {"lognorm": "rna", "lsi": "atac", "clr": "adt"}
 DEPTHS = (0.2, 1, 5)
 
@@ -203,21 +211,18 @@ def rates_of(modality: str, random: np.random.Generator) -> np.ndarray:
     _, shared = typed_factors(cells, 6, 6, random)
     log_rate = shared @ loadings(6, features, random)
     log_rate += random.standard_normal((cells, 4)) @ loadings(4, features, random)
-    depth = USUAL[modality] * np.exp(0.4 * random.standard_normal((cells, 1)))
-    if modality == "atac":
-        return depth * normalised(0.8 * random.standard_normal(features) + log_rate)
-    if modality == "rna":
-        rates = depth * normalised(1.5 * random.standard_normal(features) + log_rate)
-        return rates * random.gamma(2, 1 / 2, rates.shape)
-    ambient = np.exp(1.5 + 0.5 * random.standard_normal(features))
-    rates = depth * (np.exp(2.5 + 0.8 * random.standard_normal(features) + log_rate) + ambient)
-    return rates * random.gamma(5, 1 / 5, rates.shape)
+    shape, total = (cells, features), TOTALS[modality]
+    mean = expected_counts(modality, lambda rows: log_rate[rows], shape, random, total)
+    return overdispersed(modality, mean(slice(None)), random)
 
 
 def of_splits(results: Path) -> Iterator[dict]:
     """Yield the rows of every split of a finished benchmark."""
     scores = pd.read_csv(results / "tables/scores.tsv", sep="\t")
-    scores = scores[~scores["run"].isin(["oracle", "shuffled"])]
+    runs = pd.read_csv(results / "tables/runs.tsv", sep="\t")
+    cards = catalog.cards("methods")
+    controls = runs.loc[[cards[name]["kind"] == "control" for name in runs["method"]], "run"]
+    scores = scores[~scores["run"].isin(controls)]
     for folder in sorted((results / "splits").glob("*/*")):
         dataset, scenario = folder.parts[-2:]
         seeds = [of_seed(split, scores) for split in sorted(folder.glob("seed-*"))]
@@ -332,11 +337,6 @@ def draw(rows: pd.DataFrame, into: Path) -> None:
     panels[0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=7, frameon=False)
     panels[1].set_yticks([])
     figure.savefig(into, dpi=110)
-
-
-def dense(matrix: np.ndarray | sparse.csr_matrix) -> np.ndarray:
-    """Return a matrix as an array."""
-    return matrix.toarray() if sparse.issparse(matrix) else matrix
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ large       RNA and protein counts of simulated cells, as many cells and protein
             `of products` is the share of the device's matrix products that training uses; `of bytes`, that of its bandwidth
             for the fewest bytes: weights, gradients and Adam's moments 10 times in all, values and their gradients 4 times
 covid       30,534 real cells of covid_citeseq, as in config/studies/size.yaml: epochs of models with their defaults
+step        a step of MVAE with its defaults, on embedded CITE-seq: its kernels, the ms that they keep the GPU busy, by torch's
+            profiler, and its ms without the profiler; on a CPU, the ms alone
 scmodal     `scmodal-paper` of config/studies/originals.yaml, with the sizes of the authors' training, on embedded TEA-seq
 together    how many times as fast as one after another 2, 4 and 8 fits are that share the device
 ends        every model of this package with its defaults, on embedded CITE-seq, or TEA-seq without pairs if it cannot train
@@ -39,6 +41,8 @@ import pandas as pd
 import torch
 import yaml
 from mudata import MuData
+from torch.autograd import DeviceType
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from mosaicbench.catalog import catalog
@@ -64,8 +68,9 @@ LARGE = [
     ("mvae", {"batch_size": 256}),  # it is never streamed
     ("mvae", {"batch_size": 4096}),
 ]
+EPOCHS_OF_STEP = 20
 PROCESSES = (2, 4, 8)
-TABLES = ["machine", "large", "covid", "scmodal", "together", "ends"]
+TABLES = ["machine", "large", "covid", "step", "scmodal", "together", "ends"]
 MODELS = [
     name
     for name, card in catalog.cards("methods").items()
@@ -96,6 +101,8 @@ def main() -> None:
         print_large(arguments.cells, arguments.epochs, limits)
     if "covid" in arguments.tables:
         print_covid(arguments.methods, arguments.epochs)
+    if "step" in arguments.tables:
+        print_step(on_gpu=on_gpu)
     if "scmodal" in arguments.tables:
         print_scmodal(arguments.steps)
     if "together" in arguments.tables:
@@ -195,6 +202,32 @@ def print_covid(methods: list[str], epochs: int) -> None:
         if "paired" in catalog.card("methods", method)["scenarios"]:
             seconds, peak = measured(method, split, {}, epochs)
             print(f"| {method} | {seconds / epochs:.3g} | {peak:.2f} |", flush=True)
+
+
+def print_step(*, on_gpu: bool) -> None:
+    """Print what a training step of MVAE launches on the GPU, and its wall-clock time."""
+    split = split_of("bmmc_cite_small", "paired", 0)[0]
+    cells, size = len(split.blocks[0]), MVAE().batch_size
+    steps = EPOCHS_OF_STEP * -(-cells // size)
+    seconds, _ = measured("mvae", split, {"validation": 0.0}, EPOCHS_OF_STEP)
+    print(f"\nstep of mvae, {size} of {cells} cells: {1000 * seconds / steps:.3g} ms", flush=True)
+    if on_gpu:
+        few, many = (kernels_of(split, epochs) for epochs in (1, 1 + EPOCHS_OF_STEP))
+        kernels, busy = (many - few) / steps
+        print(f"step of mvae: {kernels:.0f} kernels, the GPU is busy for {busy:.2g} ms", flush=True)
+
+
+def kernels_of(split: Split, epochs: int) -> np.ndarray:
+    """Return the number of kernels of a fit of MVAE, and the milliseconds that they take in all."""
+    with profile(activities=[ProfilerActivity.CUDA]) as found:
+        MVAE(max_epochs=epochs, validation=0.0).fit(split, 0)
+        synchronise()
+    times = [
+        event.time_range.elapsed_us() / 1000
+        for event in found.events()
+        if event.device_type == DeviceType.CUDA and not event.name.startswith("Mem")
+    ]
+    return np.array([len(times), sum(times)])
 
 
 def print_scmodal(steps: int) -> None:

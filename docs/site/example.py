@@ -29,7 +29,7 @@ REPOSITORY = Path(__file__).parents[2]
 PAGE = REPOSITORY / "docs/example_report.html"
 TABLE = REPOSITORY / "docs/results/default.tsv"
 PICTURE = REPOSITORY / "docs/pictures/report.png"
-FIGURES = ("mean_ranks", "overview_heat", "umap")
+FIGURES = ("scores_by_run", "umap")
 WINDOW = {"width": 1400, "height": 900}  # pixels
 
 sys.path.insert(0, str(REPOSITORY / "tests"))
@@ -61,11 +61,10 @@ def write_page(results: Path, page: Path) -> None:
     first = job["splits"][0]
     with tempfile.TemporaryDirectory() as folder:
         figures = Path(folder, "figures")
-        for place in (".", first):
-            (figures / place).mkdir(parents=True, exist_ok=True)
-            for file in (job["figures"] / place).glob("*.*"):
-                if file.stem in FIGURES:
-                    shutil.copy(file, figures / place)
+        (figures / first).mkdir(parents=True)
+        for figure in FIGURES:
+            for file in (job["figures"] / first).glob(f"{figure}.*"):
+                shutil.copy(file, figures / first)
         written = Path(folder, "report.html")
         report.main(**job | {"splits": [first], "figures": figures, "output": written})
         shutil.move(written, page)

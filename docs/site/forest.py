@@ -13,17 +13,18 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scores import HEADLINE
 
 from mosaicbench.report.theme import QUIET, Theme, read_theme, style
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = REPOSITORY / "docs/results"
-HEADLINE = "metric in ['foscttm', 'label_transfer_accuracy', 'imputation_skill']"
+IS_SHOWN = f"metric in {list(HEADLINE)}"
 SPECS = {  # study -> rows of its table, columns that name a line, columns that name a panel, quantity
-    "annealing": (f"against.notna() and {HEADLINE}", ["data", "run"], ["metric"], "difference"),
-    "departures": (f"against.notna() and {HEADLINE}", ["data", "run"], ["metric"], "difference"),
+    "annealing": (f"against.notna() and {IS_SHOWN}", ["data", "run"], ["metric"], "difference"),
+    "departures": (f"against.notna() and {IS_SHOWN}", ["data", "run"], ["metric"], "difference"),
     "transform": (
-        f"scenario == 'out-of-fold' and against.notna() and {HEADLINE} and direction.str.contains('->')",
+        f"scenario == 'out-of-fold' and against.notna() and {IS_SHOWN} and direction.str.contains('->')",
         ["dataset", "run"],
         ["metric", "direction"],
         "out of fold minus in sample",

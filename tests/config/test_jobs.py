@@ -53,6 +53,20 @@ def test_of_many_cells_or_where_imputed_values_go_each_cheap_method_has_a_job(mo
     assert {rules[run] for run in ("cca", "oracle")} == {"fit_baseline"}
 
 
+def test_cells_are_drawn_of_chosen_runs_or_of_those_that_are_recommended():
+    results, first = Results("results"), bench_of()
+    job = jobs.layout(first, results)
+    assert job["recommendations"] == Path(results.table("recommendations"))
+    split, *runs = job["splits"][first.splits.index(SPLIT)]
+    assert split == Path(results.split(*SPLIT, 3))
+    competing = ("mvae", "totalvi", "cca", "cca-tuned")
+    assert set(runs) == {Path(results.fit(*SPLIT, run, 3)) for run in competing}
+    chosen = jobs.layout(bench_of(report={"umap_runs": ["oracle"]}), results)
+    assert chosen["recommendations"] is None
+    oracle = [Path(results.fit(*split, "oracle", 3)) for split in first.splits]
+    assert [runs for _, *runs in chosen["splits"]] == [[run] for run in oracle]
+
+
 @pytest.mark.parametrize("command", ["split", "fit"])
 def test_a_seed_that_the_config_lacks_is_refused_with_those_that_it_has(command):
     where = {key: WHERE[key] for key in ("split", *(["runs"] if command == "fit" else []))}

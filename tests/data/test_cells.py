@@ -314,13 +314,16 @@ def test_types_that_mean_unknown_are_named_with_the_key_that_says_so(tmp_path):
     assert not [text for text in warned if "unknown_labels" in text]
 
 
-@pytest.mark.parametrize("label", ["unknown", ""])
-def test_a_column_without_any_type_is_told_as_such(tmp_path, label):
-    options = stanza(tmp_path, {"type": [label] * N})
-    _, warned = prepared(tmp_path, options | ({"cell_type": "type"} if label else {}))
-    about = [text for text in warned if "types" in text]
-    assert len(about) == (1 if label else 0)
-    assert all(f"{N} cells" in text for text in about)
+def test_a_column_that_names_one_unknown_type_alone_warns(tmp_path):
+    _, warned = prepared(tmp_path, stanza(tmp_path, {"type": ["unknown"] * N}, cell_type="type"))
+    (about,) = [text for text in warned if "types" in text]
+    assert f"{N} cells" in about
+
+
+def test_a_column_without_any_label_is_refused(tmp_path):
+    options = stanza(tmp_path, {"type": [""] * N}, cell_type="type")
+    with pytest.raises(UserError, match="cell_type: column 'type': no cell has a label"):
+        own_files.load(None, **options)
 
 
 @pytest.mark.parametrize(
@@ -458,12 +461,9 @@ def test_a_cell_absent_from_every_modality_is_counted_and_all_others_keep_their_
     absent = {"adt": "empty", "rna": [BARCODES[70]]}
     dataset, _ = prepared(tmp_path, options | {"absent": absent})
     assert set(dataset.obs_names) == set(BARCODES[1:])
-    types = dict(zip(BARCODES, TYPES, strict=True)) | {BARCODES[70]: ""}
+    types = dict(zip(BARCODES, TYPES, strict=True))
     donors = dict(zip(BARCODES, DONORS, strict=True))
-    assert [types[BARCODES[70]], *dataset.obs["cell_type"][1:5]] == [
-        "",
-        *(types[name] for name in dataset.obs_names[1:5]),
-    ]
+    assert list(dataset.obs["cell_type"]) == [types[name] for name in dataset.obs_names]
     assert list(dataset.obs["batch"]) == [donors[name] for name in dataset.obs_names]
     assert '"absent from every modality": 1' in dataset.uns["mosaicbench"]["dropped"]
 

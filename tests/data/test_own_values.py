@@ -142,7 +142,7 @@ def test_normalised_values_are_neither_rounded_nor_called_logarithms(parts, tmp_
 
 
 def test_values_that_no_logarithm_gives_are_no_lognorm(parts, tmp_path):
-    """Counts per million of some genes only, whose sums differ, and corrected counts."""
+    """They are counts per million of some genes only, with sums that differ, and corrected counts."""
     rna = parts["rna"]
     some = np.where(np.arange(rna.n_vars) % 2, normalised(rna, 1e6), 0)
     for values in (some, corrected(rna)):

@@ -11,13 +11,13 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
-from mosaicbench import data
 from mosaicbench.catalog import catalog
 from mosaicbench.commands import prepare, split
 from mosaicbench.config import jobs, references, schema, settings
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import links_between, read_dataset
 from mosaicbench.files.splits import read_split
+from mosaicbench.report.page.reference_sections import labels_from
 from mosaicbench.workflow.layout import Results
 
 PAGES = ["README.md", "config/README.md"]
@@ -172,11 +172,7 @@ def keys_of(content):
 # --- what the FAQ writes is run ---
 
 CELLS, GENES, PROTEINS = 120, 40, 8
-COMES_AFTER = pytest.mark.xfail(
-    not hasattr(data.split, "_with_column_of_batch"),
-    reason="until a split takes the name of the batch's column",
-    strict=True,
-)
+EMPTY = {"rna": 5, "adt": 7}  # the cell without counts
 
 
 @pytest.fixture
@@ -191,64 +187,122 @@ def own_files(tmp_path, monkeypatch):
     for name, features in (("rna", GENES), ("adt", PROTEINS)):
         means = np.exp(random.normal(1, 1, (6, features)))[np.arange(CELLS) % 6]
         names = [f"{name}-{number}" for number in range(features)]
-        names[-1] = "HTO-1" if name == "adt" else names[-1]
+        names[-1] = names[-1].replace("adt", "HTOA")  # kept, unless a key drops it
         var = pd.DataFrame(index=names)
         cells = anndata.AnnData(random.poisson(means).astype(np.float32), obs=obs, var=var)
-        cells.X[5] = 0 if name == "rna" else cells.X[5]
+        cells.X[EMPTY[name]] = 0
         if name == "rna":
             cells.layers["lognorm"] = np.log1p(cells.X)
-        cells.layers["raw_counts"] = cells.X.copy()
+        cells.layers["raw_counts"] = 2 * cells.X
         cells.write_h5ad(f"{name}.h5ad")
         parts[name] = cells
     mudata.MuData({"gex": parts["rna"], "prot": parts["adt"]}).write_h5mu("both.h5mu")
     (tmp_path / "table.tsv").write_text("rna\tadt\tsign\nrna-1\tadt-2\t1\n")
-    return MINIMAL | {"datasets": {"mine": OWN | {"batch": "donor"}}}
+    return copy.deepcopy(MINIMAL) | {"datasets": {"mine": OWN | {"batch": "donor"}}}
 
 
 def ran(config):
-    """Prepare and split the dataset of a config; return it and the solution of every scenario."""
+    """Prepare and split the dataset of a config; return it, and train cells and solution of every scenario."""
     bench, results = settings.load(config), Results("results")
     prepare.main(**jobs.prepare(bench, results, dataset="mine"))
-    solutions = {}
+    parts = {}
     for place in bench.splits:
         split.main(**jobs.split(bench, results, split=place, seeds=[0]))
-        solutions[place[1]] = read_split(f"{results.split(*place, 0)}/solution.h5mu", "solution")
-    return read_dataset(results.dataset("mine")), solutions
+        folder = results.split(*place, 0)
+        parts[place[1]] = {
+            name: read_split(f"{folder}/{name}.h5mu", name) for name in ("train", "solution")
+        }
+    return read_dataset(results.dataset("mine")), parts
 
 
 def of_faq():
     for piece, content in pieces("docs/faq.md"):
-        marks = [COMES_AFTER] if "split" in content else []
         if None not in flat(content):
-            yield pytest.param(content, id=piece, marks=marks)
+            yield pytest.param(content, id=piece)
 
 
 @pytest.mark.parametrize("content", of_faq())
 def test_what_the_faq_writes_within_a_line_runs(content, own_files, tmp_path):
+    key = next(iter(content))
+    stanza = own_files["datasets"]["mine"]
+    if key == "modalities":
+        stanza["path"] = "both.h5mu"
+    if key == "batch":
+        del stanza["batch"]
+    if key == "cells":
+        content = {"cells": CELLS // 2}  # the page's number is that of a larger file
     for place in ((), ("datasets", "mine"), ("scenarios", "s")):
         config = copy.deepcopy(own_files)
         at = config
-        for key in place:
-            at = at[key]
+        for name in place:
+            at = at[name]
         at.update(copy.deepcopy(content))
-        if "modalities" in content:
-            config["datasets"]["mine"]["path"] = "both.h5mu"
         if not why_refused(config, tmp_path):
             break
-    dataset, solutions = ran(config)
+    files = {name: anndata.read_h5ad(f"{name}.h5ad") for name in EMPTY}
+    if "rounded_counts" in flat(content):
+        files["rna"].X = 1.2 * files["rna"].X
+        files["rna"].write_h5ad("rna.h5ad")
+    dataset, parts = ran(config)
+    assert_true(key, content[key], dataset, parts, files, config)
+
+
+def assert_true(key, said, dataset, parts, files, config):
+    """Assert what a key of the FAQ promises about the dataset and its splits."""
     types, donors = dataset.obs["cell_type"], dataset.obs["batch"]
-    if "unknown_labels" in content:
-        assert (types == "").sum() == CELLS / 6 and "unknown" not in set(types)
-    if "dropped_types" in content:
-        assert len(types) == CELLS * 5 / 6 and "doublet" not in set(types)
-    if "qc" in content:
-        assert set(OWN["path"]) == set(dataset.mod) and "cell-5" not in dataset.obs_names
-    if "lognorm" in flat(content):
-        assert dataset["rna"].uns["values"] == "lognorm"
-    if "links" in content:
-        assert links_between(dataset, "rna", "adt").nnz == 1
-    if "split" in content:
-        held_out = donors[solutions["s"].obs_names]
-        assert held_out.nunique() == 1 and len(held_out) == CELLS / 3
-    if content.get("kind") == "mosaic":
-        assert 0 < len(solutions["s"].obs) < CELLS
+    match key:
+        case "scenarios":
+            assert parts.keys() == {"own"} and set(parts["own"]["train"].mod) == {"rna", "adt"}
+        case "absent":
+            missing = dataset.obs_names.difference(dataset["adt"].obs_names)
+            gone = files["adt"].obs["donor"] == "P2" if said["adt"] == ["P2"] else [EMPTY["adt"]]
+            assert set(missing) == set(files["adt"].obs_names[gone])
+        case "kind":
+            train = parts["s"]["train"]
+            paired = train["rna"].obs_names.intersection(train["adt"].obs_names)
+            assert len(paired) == pytest.approx(
+                config["scenarios"]["s"]["paired_fraction"] * len(train.obs), abs=1
+            )
+        case "labels_from":
+            recorded = settings.load(config).config
+            assert labels_from(recorded, "mine") == said
+        case "unknown_labels":
+            assert (types == "").sum() == CELLS / 6 and "unknown" not in set(types)
+        case "dropped_types":
+            assert len(types) == CELLS * 5 / 6 and "doublet" not in set(types)
+        case "layers":
+            assert_counts(dataset, "rna", files["rna"].layers[said["rna"]])
+        case "values" if said == {"rna": "lognorm"}:
+            assert dataset["rna"].uns["values"] == "lognorm"
+        case "values":
+            assert_counts(dataset, "rna", np.rint(files["rna"].X))
+        case "kinds":
+            assert dataset["adt"].uns["kind"] == "continuous"
+        case "modalities":
+            assert set(dataset.mod) == {"rna", "adt"}
+            assert_counts(dataset, "adt", files["adt"].X)
+        case "features":
+            assert list(dataset["adt"].var_names) == list(files["adt"].var_names[:-1])
+        case "links":
+            assert links_between(dataset, "rna", "adt").nnz == 1
+        case "batch":
+            assert list(donors) == list(files["rna"].obs[said].loc[dataset.obs_names])
+        case "split":
+            held_out = donors[parts["s"]["solution"].obs_names]
+            assert held_out.nunique() == 1 and len(held_out) == CELLS / 3
+        case "cells":
+            assert len(dataset.obs) == said < CELLS
+        case "qc":
+            assert set(dataset.mod) == {"rna", "adt"}
+            assert set(files["rna"].obs_names).difference(dataset.obs_names) == {"cell-5"}
+        case _:
+            pytest.fail(f"nothing says what {key} promises")
+
+
+def assert_counts(dataset, modality, expected):
+    """Assert that a modality has these counts, cells x features as in its file."""
+    names = [f"cell-{number}" for number in range(CELLS)]
+    cells = dataset[modality]
+    rows = [names.index(name) for name in cells.obs_names]
+    columns = [int(name.rpartition("-")[2]) for name in cells.var_names]
+    assert np.array_equal(cells.layers["counts"].toarray(), expected[np.ix_(rows, columns)])

@@ -61,7 +61,9 @@ def test_a_figure_ships_its_numbers_draws_the_same_bytes_twice_and_says_if_it_is
     for name in files:
         assert (first / name).read_bytes() == (second / name).read_bytes()
     assert len(read_table(second / f"{figure}.tsv")) >= 10
-    assert "<text" in (second / f"{figure}.svg").read_text()
+    svg = (second / f"{figure}.svg").read_text()
+    assert "<text" in svg
+    assert set(re.findall(r"font(?:-size)?: [^;\"]*?([\d.]+)px", svg)) == {"8"}  # points
     empty = folder / "nowhere/paired"
     assert re.search("No (run|model)", (empty / f"{figure}.svg").read_text())
     assert read_table(empty / f"{figure}.tsv").empty

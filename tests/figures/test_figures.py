@@ -172,6 +172,29 @@ def test_the_epoch_with_the_saved_weights_is_marked_though_another_has_a_lower_l
     assert set(drawn["loss"]) == {"validation_loss"}
 
 
+def test_ticks_of_a_wide_time_axis_do_not_overlap_and_fractions_have_their_zero():
+    values = {"mvae": 0.01, "mmvaepp": 60.0, "cca": 1.0}
+    scores = pd.concat(
+        [SCORES[SCORES["metric"] != "fit_seconds"], scores_table({"fit_seconds": values})]
+    )
+    figure, _ = resources(overall=OVERALL, scores=scores, runs=RUNS, theme=THEME)
+    figure.draw_without_rendering()
+    labels = [label for label in figure.axes[-1].get_xticklabels() if label.get_text()]
+    low, high = figure.axes[-1].get_xlim()
+    shown = [label for label in labels if low <= label.get_position()[0] <= high]
+    assert [label.get_text() for label in shown] == ["0.01", "0.1", "1", "10"]
+    transfers = of_cells(
+        "transfers",
+        run="mvae",
+        direction="rna->adt",
+        cell_type=["a", "a", "b"],
+        transferred=["a", "b", "b"],
+        cells=[3, 1, 5],
+    )
+    figure, _ = label_confusion(transfers=transfers, runs=RUNS, theme=THEME)
+    assert {text.get_text() for text in figure.axes[0].texts} == {"0.75", "1.00"}
+
+
 def _layout(sources: tuple[str, ...], types: list[str]) -> pd.DataFrame:
     random, parts = np.random.default_rng(0), []
     cells = len(types)

@@ -12,7 +12,9 @@ from mosaicbench.commands import layout as project
 from mosaicbench.datasets import simulated
 from mosaicbench.errors import UserError
 from mosaicbench.files.runs import read_latents, read_record, write_latents, write_record
+from mosaicbench.files.tables import write_table
 from mosaicbench.report import projections
+from mosaicbench.stats.common import SPLIT
 
 CELLS = 60  # of 300, one fifth is held out
 
@@ -43,6 +45,31 @@ def projected(split, runs, tmp_path_factory):
         name: projections.read_projection(folder / "small/paired", name)
         for name in projections.COLUMNS
     }
+
+
+@pytest.mark.parametrize(
+    ("recommended", "shown"),
+    [
+        ({"partner": "constant", "speed": "oracle"}, {"constant"}),
+        ({"partner": "", "speed": "oracle"}, {"oracle", "constant"}),  # none: the first runs
+        ({"partner": "elsewhere", "labels": "failed"}, {"oracle", "constant"}),
+    ],
+)
+def test_recommended_runs_are_laid_out(split, runs, tmp_path, recommended, shown):
+    rows = [
+        ("small", "paired", question, "-", "foscttm", run) for question, run in recommended.items()
+    ]
+    rows.append(("small", "mosaic", "partner", "-", "foscttm", "oracle"))
+    table = pd.DataFrame(rows, columns=[*SPLIT, "question", "direction", "metric", "run"])
+    write_table(tmp_path / "recommendations.tsv", table)
+    project.main(
+        splits=[[split, *runs.values()]],
+        seed=0,
+        output=tmp_path,
+        recommendations=tmp_path / "recommendations.tsv",
+    )
+    drawn = projections.read_projection(tmp_path / "small/paired", "projection")
+    assert set(drawn["run"]) == shown
 
 
 def test_every_table_names_its_split_and_only_runs_that_have_what_it_shows(projected):

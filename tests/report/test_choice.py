@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import synthetic_results
 from browser import Browser, chromium
+from choice_of_scores import Choice, Fragility, fragility, standing, weight_lattice
 from synthetic_results import synthetic, tabulate_results, write_report
 
 from mosaicbench.catalog import catalog
 from mosaicbench.catalog.run_metadata import RunMetadata, run_metadata_of
+from mosaicbench.report.page.choose import Board, boards
 from mosaicbench.report.tables.contract import read_tables
-from mosaicbench.stats.choice import Board, Choice, boards, fragility, standing
 from mosaicbench.stats.common import GROUPS
 
 EQUALLY = dict.fromkeys(GROUPS, 1.0)
@@ -94,6 +95,27 @@ def test_the_smallest_move_of_weight_is_found():
     assert weight == pytest.approx(0.2 / 3 / 0.4, abs=1e-9)
 
 
+def with_fewer_seeds() -> Board:
+    """Return a board: its second run has two of three seeds, and is ahead in one question alone."""
+    scores = np.zeros((2, 3, 3))
+    other = scores + np.array([0.3, -0.1, -0.1])[:, None]
+    other[:, :, 2] = np.nan
+    board = board_of(scores, other)
+    board.seeds[:, 1] = 2
+    return board
+
+
+def test_a_run_with_fewer_seeds_is_among_the_first_where_it_leads():
+    board = with_fewer_seeds()
+    now, found = standing(board, all_of(board)), fragility(board, all_of(board))
+    assert now.score[1] == pytest.approx(0.1 / 3)
+    # 0.3 of the first question outweighs 0.1 of the others from a quarter of the weight on
+    leads = np.mean([weights["alignment"] > 0.25 for weights in weight_lattice(list(GROUPS))])
+    np.testing.assert_allclose(found.weights, [1 - leads, leads])
+    np.testing.assert_array_equal(found.datasets, [0, 1])
+    assert found.seeds is None  # its third seed cannot be drawn
+
+
 def random_choice(random: np.random.Generator, board: Board) -> Choice:
     def some(names: list[str]) -> list[int]:
         taken = random.random(len(names)) < random.uniform(0.3, 1)
@@ -102,6 +124,20 @@ def random_choice(random: np.random.Generator, board: Board) -> Choice:
     weights = random.choice([0.0, 0.25, 1.0, 3.0], len(GROUPS)) * random.uniform(0.5, 1)
     weights = dict(zip(GROUPS, map(float, weights), strict=True))
     return Choice(some(board.datasets), some(board.metrics), some(board.runs), weights)
+
+
+def as_on_page(board: Board) -> dict:
+    """Return a board as the script reads it."""
+    question = {}
+    for name, metrics in GROUPS.items():
+        question |= dict.fromkeys(metrics, name)
+    return {
+        "questions": list(GROUPS),
+        "metrics": [{"question": question[metric]} for metric in board.metrics],
+        "runs": [{"id": run} for run in board.runs],
+        "seeds": board.seeds.tolist(),
+        "values": np.where(np.isnan(board.values), None, board.values.astype(object)).tolist(),
+    }
 
 
 def plain(choice: Choice, board: Board, of_page: dict) -> dict:
@@ -113,6 +149,18 @@ def plain(choice: Choice, board: Board, of_page: dict) -> dict:
         "runs": [names.index(board.runs[i]) for i in choice.runs],
         "weights": choice.weights,
     }
+
+
+def assert_as_fragile(here: Fragility, there: dict) -> None:
+    for name in ("weights", "datasets", "seeds"):
+        shares = getattr(here, name)
+        assert (shares is None) == (there[name] is None)
+        if shares is not None:
+            assert_equal(shares, there[name], 1e-9)
+    assert (here.dethroned is None) == (there["dethroned"] is None)
+    if here.dethroned is not None:
+        assert list(here.dethroned[1:]) == there["dethroned"][1:]
+        assert here.dethroned[0] == pytest.approx(there["dethroned"][0], abs=1e-9)
 
 
 def assert_equal(here: object, there: object, tolerance: float) -> None:
@@ -149,16 +197,12 @@ def test_the_page_computes_what_python_computes_from_the_scores(results):
                 f"JSON.stringify({few}.map((one) => choice.fragility(JSON.parse({script}), one)))"
             )
             for choice, there in zip(choices, json.loads(browser.run(call)), strict=False):
-                here = fragility(board, choice)
-                for name in ("weights", "datasets", "seeds"):
-                    shares = getattr(here, name)
-                    assert (shares is None) == (there[name] is None)
-                    if shares is not None:
-                        assert_equal(shares, there[name], 1e-9)
-                assert (here.dethroned is None) == (there["dethroned"] is None)
-                if here.dethroned is not None:
-                    assert list(here.dethroned[1:]) == there["dethroned"][1:]
-                    assert here.dethroned[0] == pytest.approx(there["dethroned"][0], abs=1e-9)
+                assert_as_fragile(fragility(board, choice), there)
+        board = with_fewer_seeds()
+        of_page = as_on_page(board)
+        asked = json.dumps([of_page, plain(all_of(board), board, of_page)])
+        there = json.loads(browser.run(f"JSON.stringify(choice.fragility(...{asked}))"))
+        assert_as_fragile(fragility(board, all_of(board)), there)
 
 
 @pytest.mark.browser
@@ -184,3 +228,6 @@ def test_a_choice_is_in_the_address_of_the_page(results):
         reset = f"[...{board}.querySelectorAll('.chip')].find((one) => one.textContent === 'Reset')"
         browser.run(f"{reset}.click()")
         assert browser.run(first) == leader and browser.run("location.hash") == ""
+        moved = "(slider) => { slider.value = 3; slider.dispatchEvent(new Event('input')); }"
+        browser.run(f"[{board}.querySelector('input[type=range]')].forEach({moved})")
+        browser.wait("location.hash.endsWith('weights=3,1,1')")

@@ -146,4 +146,4 @@ def test_the_page_begins_with_the_verdict(results):
     head = results.html.split("<h2>All datasets together</h2>")[0]
     for text in ("<h1>A synthetic benchmark</h1>", "Match cells", "Transfer labels", "3 seeds"):
         assert text in head, text
-    assert "do not hold at 30,000" in head and head.count("<polyline") == 4
+    assert f"do not hold at {STUDY['cells'].max():,}" in head and head.count("<polyline") == 4

@@ -29,7 +29,8 @@ rule embeddings:
         "python -m mosaicbench embeddings {params.job:q} 2> {log:q}"
 
 
-PICTURED = [*bench.config["report"]["umap_runs"], *bench.config["report"]["sampled_runs"]]
+PICTURED = [*jobs.pictured(bench), *bench.config["report"]["sampled_runs"]]
+RECOMMENDED = jobs.layout(bench, ANY)["recommendations"]
 
 
 rule layout:
@@ -44,6 +45,7 @@ rule layout:
             for split in bench.splits
             for part in ("train", "solution")
         ],
+        RECOMMENDED or [],
         code=code_of("layout"),
     output:
         [
@@ -56,7 +58,6 @@ rule layout:
         LOGS.at("layout"),
     benchmark:
         RESOURCES.at("layout", "projections")
-    priority: -1  # beside `tabulate`, which has no other company
     conda:
         ENVIRONMENT
     threads: 1

@@ -6,7 +6,7 @@ All runs of a split show the same random cells, so that their figures can be com
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
@@ -27,16 +27,18 @@ from mosaicbench.files.splits import (
     read_split,
     space_values,
 )
-from mosaicbench.files.tables import write_tables
+from mosaicbench.files.tables import read_table, write_tables
 from mosaicbench.metrics.imputation import pearson_columns
 from mosaicbench.report.projections import COLUMNS, MEASURED, WHOSE
-from mosaicbench.stats.common import joined
+from mosaicbench.report.recommendation import SPEED
+from mosaicbench.stats.common import SPLIT, joined
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
 MOST_CELLS = 2000  # laid out; more would overlap in a figure of a few centimetres
+MOST_RUNS = 3  # if none are chosen
 MOST_IMPUTED = 500  # drawn with their imputed values
 COMPONENTS = 50
 DECIMALS = 4
@@ -81,7 +83,12 @@ class _Latents:
 
 
 def main(
-    *, splits: list[list[Path]], seed: int, output: Path, generate: Sequence[Path] = ()
+    *,
+    splits: list[list[Path]],
+    seed: int,
+    output: Path,
+    generate: Sequence[Path] = (),
+    recommendations: Path | None = None,
 ) -> None:
     """Write every table of ``report.projections.COLUMNS`` as ``.tsv``.
 
@@ -95,13 +102,21 @@ def main(
         The folder for a split's tables in DATASET/SCENARIO, and virtual cells in ``virtual`` there.
     generate
         Folders of runs on any of these splits with models that draw virtual cells.
+    recommendations
+        The table of `tabulate`, to lay out only the runs that it recommends on a split.
     """
+    recommended = None if recommendations is None else read_table(recommendations)
     for split, *runs in splits:
-        _lay_out(split, runs, seed, output, generate)
+        _lay_out(split, runs, seed, output, generate, recommended)
 
 
 def _lay_out(
-    split_folder: Path, runs: list[Path], seed: int, output: Path, generate: Sequence[Path]
+    split_folder: Path,
+    runs: list[Path],
+    seed: int,
+    output: Path,
+    generate: Sequence[Path],
+    recommended: pd.DataFrame | None,
 ) -> None:
     truth = read_split(split_folder / "solution.h5mu", "solution")
     split = identity_of(truth)
@@ -110,10 +125,14 @@ def _lay_out(
     cells, few = order[:MOST_CELLS], order[:MOST_IMPUTED]
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in COLUMNS}
     imputed: dict[tuple[str, str], _Imputed] = {}
-    for folder in runs:
-        record = read_record(folder / "run.json", split)
-        if record["status"] not in ("ok", "collapsed"):
-            continue
+    records = {folder: read_record(folder / "run.json", split) for folder in runs}
+    ended = {
+        record["run"]: folder
+        for folder, record in records.items()
+        if record["status"] in ("ok", "collapsed")
+    }
+    for run in _shown(ended, split, recommended):
+        folder, record = ended[run], records[ended[run]]
         print(f"laying out {record['run']}", file=sys.stderr)
         latents = _Latents(folder, read_latents(folder / "latents.h5ad", record), truth)
         layouts = _layouts(latents, cells, seed)
@@ -140,6 +159,18 @@ def _lay_out(
     ]
     tables |= virtual_cells(sampled, train, truth, seed, folder / "virtual")
     write_tables(folder, tables)
+
+
+def _shown(
+    runs: Iterable[str], split: Mapping[str, object], recommended: pd.DataFrame | None
+) -> list[str]:
+    """Return the runs that are recommended on a split, at most :data:`MOST_RUNS`, or the first runs."""
+    if recommended is None:
+        return list(runs)
+    here = recommended[(recommended[SPLIT] == [split[name] for name in SPLIT]).all(axis=1)]
+    best = here.loc[here["question"] != SPEED, "run"].unique()
+    best = [run for run in best if run in runs]
+    return (best or list(runs))[:MOST_RUNS]
 
 
 # --- latents ---

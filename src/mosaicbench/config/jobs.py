@@ -492,18 +492,28 @@ def score(
 def layout(bench: Settings, results: Results) -> dict:
     """Return the splits and runs that figures of cells show."""
     seed, splits, sampled = bench.seeds[0], [], []
-    pictured = bench.config["report"]
     for split in bench.splits:
         fits = {run: Path(results.fit(*split, run, seed)) for run in runs_of_split(bench, split)}
-        shown = [fits[run] for run in pictured["umap_runs"] if run in fits]
+        shown = [fits[run] for run in pictured(bench) if run in fits]
         splits.append([Path(results.split(*split, seed)), *shown])
-        sampled += [fits[run] for run in pictured["sampled_runs"] if run in fits]
+        sampled += [fits[run] for run in bench.config["report"]["sampled_runs"] if run in fits]
+    chosen = bench.config["report"]["umap_runs"] is not None
     return {
         "splits": splits,
         "seed": seed,
         "generate": sampled,
+        "recommendations": None if chosen else Path(results.table("recommendations")),
         "output": Path(results.projections),
     }
+
+
+def pictured(bench: Settings) -> list[str]:
+    """Return the runs of which figures may show cells: the chosen ones, or all but controls."""
+    chosen = bench.config["report"]["umap_runs"]
+    if chosen is not None:
+        return chosen
+    kinds = {name: catalog.card("methods", run.method)["kind"] for name, run in bench.runs.items()}
+    return [name for name, kind in kinds.items() if kind != "control"]
 
 
 def embeddings(bench: Settings, results: Results) -> dict:

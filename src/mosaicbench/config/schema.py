@@ -373,8 +373,8 @@ class Sweep(Strict):
 class Report(Strict):
     """Choices for the tables and figures."""
 
-    umap_runs: FewRuns = LEFT_OUT
-    """At most 4 runs whose query cells are drawn (UMAP, clusters, confusion, imputed values); by default the first models."""
+    umap_runs: FewRuns | None = None
+    """At most 4 runs whose query cells are drawn (UMAP, clusters, confusion, imputed values); by default those that the report recommends on a split."""
     sampled_runs: FewRuns = []
     """At most 4 VAEs; virtual cells from their priors are compared with real cells."""
     reference_run: Text | None = None

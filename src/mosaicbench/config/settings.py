@@ -75,13 +75,6 @@ def load(config: object) -> Settings:
                 external.files(run.name, run.hyperparameters, dataset, scenario, config["seeds"])
     if not applicable:
         refuse([("runs", _none_applies(not_applicable))])
-    if config["report"]["umap_runs"] is None:
-        models = [
-            run.name
-            for run in runs.values()
-            if not run.tuned_from and catalog.card("methods", run.method)["kind"] == "model"
-        ]
-        config["report"]["umap_runs"] = models[:4]
     return settings_of(config, datasets, runs.values(), applicable, not_applicable)
 
 

@@ -39,6 +39,10 @@ CARD = {
 }
 
 STREAMS = {"rna": 1, "atac": 2, "adt": 3}
+TOTAL = {"rna": 0.3, "atac": 0.06}  # counts per feature in a cell of usual depth
+BASE = {"rna": (0, 1.5), "atac": (0, 0.8), "adt": (2.5, 0.8)}  # log rates: mean, deviation
+DEPTH = {"rna": 0.4, "atac": 0.4, "adt": 0.3}  # deviation of cells' log depths
+INVERSE_DISPERSION = {"rna": 2.0, "adt": 5.0}
 BLOCK = 2**24  # counts that are drawn at once; of more, the numbers depend on it
 
 LogRate = Callable[[slice], np.ndarray]
@@ -99,7 +103,6 @@ def load(
     batch = rng.integers(batches, size=cells)
 
     usual = {"rna": n_rna, "atac": n_atac, "adt": n_adt}
-    measure = {"rna": _rna, "atac": partial(_atac, fragments=fragments), "adt": _adt}
     measured, private_factors, driven = {}, {}, {}
     for modality in modalities:
         features = usual[modality] + further.get(modality, 0)
@@ -113,9 +116,10 @@ def load(
         effect = 0.3 * stream.standard_normal((batches, features))
         log_rate = partial(_log_rate, ((s, of_shared), (w, of_private)), effect, batch)
         names = [f"{modality}-{feature:05d}" for feature in range(features)]
-        measured[modality] = Measurement(
-            measure[modality](log_rate, (cells, features), stream), names, modality
-        )
+        total = fragments if modality == "atac" else None
+        mean = expected_counts(modality, log_rate, (cells, features), stream, total)
+        counts = _drawn(modality, mean, (cells, features), stream)
+        measured[modality] = Measurement(counts, names, modality)
         private_factors[modality] = w
         driven[modality] = pd.Series(np.any(of_shared != 0, axis=0), index=names)
 
@@ -164,51 +168,46 @@ def _log_rate(
     return sum(f[rows] @ loadings for f, loadings in factors) + effect[batch[rows]]
 
 
-def _rna(log_rate: LogRate, shape: tuple[int, int], rng: np.random.Generator) -> sparse.csr_matrix:
-    cells, features = shape
-    base = 1.5 * rng.standard_normal(features)
-    library = 0.3 * features * np.exp(0.4 * rng.standard_normal((cells, 1)))
-    return _drawn(
-        shape,
-        lambda rows: negative_binomial(library[rows] * normalised(base + log_rate(rows)), 2.0, rng),
-    )
-
-
-def _atac(
+def expected_counts(
+    modality: str,
     log_rate: LogRate,
     shape: tuple[int, int],
     rng: np.random.Generator,
-    fragments: float | None = None,
+    total: float | None = None,
+) -> Callable[[slice], np.ndarray]:
+    """Return what gives the mean counts of some cells; ``total`` is that of a cell of usual depth."""
+    cells, features = shape
+    mean, deviation = BASE[modality]
+    base = mean + deviation * rng.standard_normal(features)
+    ambient = np.exp(1.5 + 0.5 * rng.standard_normal(features)) if modality == "adt" else None
+    depth = np.exp(DEPTH[modality] * rng.standard_normal((cells, 1)))
+    if ambient is not None:
+        return lambda rows: depth[rows] * (np.exp(base + log_rate(rows)) + ambient)
+    depth = (TOTAL[modality] * features if total is None else total) * depth
+    return lambda rows: depth[rows] * normalised(base + log_rate(rows))
+
+
+def overdispersed(modality: str, mean: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return rates around these means, with the gamma noise of the modality's counts."""
+    if modality not in INVERSE_DISPERSION:
+        return mean
+    inverse = INVERSE_DISPERSION[modality]
+    return mean * rng.gamma(inverse, 1 / inverse, size=mean.shape)
+
+
+def _drawn(
+    modality: str,
+    mean: Callable[[slice], np.ndarray],
+    shape: tuple[int, int],
+    rng: np.random.Generator,
 ) -> sparse.csr_matrix:
-    cells, features = shape
-    base = 0.8 * rng.standard_normal(features)
-    depth = (0.06 * features if fragments is None else fragments) * np.exp(
-        0.4 * rng.standard_normal((cells, 1))
-    )
-    return _drawn(shape, lambda rows: rng.poisson(depth[rows] * normalised(base + log_rate(rows))))
-
-
-def _adt(log_rate: LogRate, shape: tuple[int, int], rng: np.random.Generator) -> sparse.csr_matrix:
-    cells, features = shape
-    base = 2.5 + 0.8 * rng.standard_normal(features)
-    ambient = np.exp(1.5 + 0.5 * rng.standard_normal(features))
-    depth = np.exp(0.3 * rng.standard_normal((cells, 1)))
-    return _drawn(
-        shape,
-        lambda rows: negative_binomial(
-            depth[rows] * (np.exp(base + log_rate(rows)) + ambient), 5.0, rng
-        ),
-    )
-
-
-def _drawn(shape: tuple[int, int], draw: Callable[[slice], np.ndarray]) -> sparse.csr_matrix:
     """Return counts of all cells, sparse float32, drawn block by block: dense they may not fit."""
     cells, features = shape
     size = max(1, BLOCK // features)
-    blocks = [
-        sparse.csr_matrix(draw(slice(first, first + size)), dtype=np.float32)
-        for first in range(0, cells, size)
-    ]
+    blocks = []
+    for first in range(0, cells, size):
+        rates = overdispersed(modality, mean(slice(first, first + size)), rng)
+        blocks.append(sparse.csr_matrix(rng.poisson(rates), dtype=np.float32))
     return sparse.vstack(blocks, format="csr")
 
 
@@ -216,12 +215,3 @@ def normalised(log_rate: np.ndarray) -> np.ndarray:
     """Return rates that sum to one in each cell."""
     rate = np.exp(log_rate - log_rate.max(axis=1, keepdims=True))
     return rate / rate.sum(axis=1, keepdims=True)
-
-
-def negative_binomial(
-    mean: np.ndarray, inverse_dispersion: float, rng: np.random.Generator
-) -> np.ndarray:
-    """Draw counts with variance mean + mean^2 / inverse_dispersion, as a gamma-Poisson mixture."""
-    return rng.poisson(
-        mean * rng.gamma(inverse_dispersion, 1 / inverse_dispersion, size=mean.shape)
-    )

@@ -18,8 +18,8 @@ from mudata import MuData
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.datasets.simulated import (
     loadings,
-    negative_binomial,
     normalised,
+    overdispersed,
     typed_factors,
 )
 
@@ -81,7 +81,7 @@ def load(
         library = 0.5 * rate.shape[1] * np.exp(0.4 * random.standard_normal((cells, 1)))
         names = [f"{species}-orthologue-{j:04d}" for j in range(orthologues)]
         names += [f"{species}-own-{j:04d}" for j in range(own_genes)]
-        counts = negative_binomial(library * normalised(rate), 2.0, random)
+        counts = random.poisson(overdispersed("rna", library * normalised(rate), random))
         measured[species] = Measurement(counts, names, "rna")
     dataset = assembled(
         measured,

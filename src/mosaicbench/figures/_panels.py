@@ -19,7 +19,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from mosaicbench.catalog.run_metadata import KINDS, RESOURCES
 from mosaicbench.report.tables.text import NOT_GIVEN
-from mosaicbench.report.theme import FAINT, INK, QUIET, Theme, empty
+from mosaicbench.report.theme import FAINT, FONT_SIZE, INK, QUIET, Theme, empty
 
 ROW = 0.24  # inches
 DASHED = {"color": QUIET, "linewidth": 0.9, "linestyle": (0, (3, 2))}  # at chance
@@ -62,7 +62,7 @@ def stacked(parts: Sequence[Part]) -> tuple[Figure, pd.DataFrame]:
 
 def head(room: SubFigure, text: str) -> None:
     """Write a title above a part of a figure."""
-    room.suptitle(text, x=0.008, ha="left", fontsize=8.5, fontweight="bold")
+    room.suptitle(text, x=0.008, ha="left", fontweight="bold")
 
 
 def name_split(figure: Figure, theme: Theme, runs: pd.DataFrame, what: str = "") -> None:
@@ -70,7 +70,7 @@ def name_split(figure: Figure, theme: Theme, runs: pd.DataFrame, what: str = "")
     first, seeds = runs.iloc[0], runs["seed"].nunique()
     what = what or f"{seeds} seed{'s' if seeds != 1 else ''}"
     title = f"{theme.split(first['dataset'], first['scenario'])} · {what}"
-    figure.suptitle(title, x=0.008, ha="left", fontsize=8, color=QUIET)
+    figure.suptitle(title, x=0.008, ha="left", color=QUIET)
 
 
 def name_cells(
@@ -157,7 +157,7 @@ def write_absence(axes: Axes, row: float, text: str) -> None:
     """Write the sign of a missing value at the left of a row."""
     box = None if text == NOT_GIVEN else {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
     at = axes.get_yaxis_transform()
-    axes.text(0.02, row, text, transform=at, va="center", color=QUIET, fontsize=7, bbox=box)
+    axes.text(0.02, row, text, transform=at, va="center", color=QUIET, bbox=box)
 
 
 def mark_seeds(axes: Axes, row: int, values: pd.Series, colour: str) -> None:
@@ -180,7 +180,7 @@ def mark_failed(axes: Axes, x: pd.Series, **look: object) -> None:
 
 def write_beside(axes: Axes, row: float, text: str, **look: object) -> None:
     """Write a text at the right of a row."""
-    look = {"va": "center", "color": QUIET, "fontsize": 6} | look
+    look = {"va": "center", "color": QUIET} | look
     axes.text(1.01, row, text, transform=axes.get_yaxis_transform(), **look)
 
 
@@ -286,9 +286,8 @@ def key(axes: Axes, palette: dict[str, str], labels: dict[str, str], title: str)
         ncols=_columns_of_key(palette, labels),
         handletextpad=0.1,
         borderpad=0,
-        fontsize=6.5,
         columnspacing=0.8,
-        title_fontproperties={"size": 7, "weight": "bold"},
+        title_fontproperties={"size": FONT_SIZE, "weight": "bold"},
     )
     legend.set_alignment("left")
     legend.get_title().set_color(INK)

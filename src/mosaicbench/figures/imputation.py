@@ -162,12 +162,12 @@ def _scatters(values: pd.DataFrame, theme: Theme) -> Part:
         for number, (direction, title, of_feature) in enumerate(rows):
             for axes, run in zip(places[number], columns, strict=True):
                 _scatter(axes, of_feature, run, theme)
-                axes.tick_params(labelsize=6, labelleft=run == columns[0])
+                axes.tick_params(labelleft=run == columns[0])
                 if number % lines == 0:
                     axes.set_title(wrapped(theme.label("runs", run), width=16))
-            places[number, 0].set_ylabel(f"{theme.direction(direction)}\n{title}", fontsize=7)
-        room.supxlabel("measured", fontsize=8)
-        room.supylabel("imputed", fontsize=8)
+            places[number, 0].set_ylabel(f"{theme.direction(direction)}\n{title}")
+        room.supxlabel("measured")
+        room.supylabel("imputed")
         return values.assign(panel="cells")
 
     return (0.2 + blocks * width, 0.8 + SIDE * lines), draw
@@ -182,7 +182,7 @@ def _scatter(axes: Axes, of_feature: pd.DataFrame, run: str, theme: Theme) -> No
     axes.axline((low, low), slope=1, zorder=0, **DASHED)
     cloud(axes, points["measured"], points["imputed"], theme.colour(run), points=len(points))
     text = f"r = {points['r'].iloc[0]:z.2f}" if len(points) else NOT_GIVEN
-    axes.text(0.04, 0.96, text, transform=axes.transAxes, va="top", fontsize=7)
+    axes.text(0.04, 0.96, text, transform=axes.transAxes, va="top")
 
 
 def _histograms(values: pd.DataFrame, theme: Theme) -> Part:

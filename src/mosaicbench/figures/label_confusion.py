@@ -26,7 +26,7 @@ CARD = {
 }
 COLUMNS = ["direction", "run", "seed", "cell_type", "transferred", "cells", "share"]
 COLOURS = colormaps["Blues"]
-CELL = 0.14  # inches
+CELL, PRINTED = 0.15, 0.3  # inches: the side of a cell, and of one with its fraction
 MOST_PRINTED = 12
 
 
@@ -43,11 +43,11 @@ def label_confusion(
     drawn = transfers.assign(share=transfers["cells"] / of_row)[COLUMNS]
     columns, directions = theme.order("runs", drawn["run"]), theme.directions(drawn["direction"])
     types = sorted({*drawn["cell_type"], *drawn["transferred"]})
-    side = max(CELL, 1.3 / len(types)) * len(types)
+    side = len(types) * (PRINTED if len(types) <= MOST_PRINTED else CELL)
     size = 2.6 + (side + 0.12) * len(columns), 1.6 + (side + 0.25) * len(directions)
     figure, panels = grid(*size, len(directions), len(columns), sharex=True, sharey="row")
     names = [shortened(name, most=24) for name in types]
-    ticks = {"ticks": range(len(types)), "fontsize": 6}
+    ticks = {"ticks": range(len(types))}
     for axes_of_direction, direction in zip(panels, directions, strict=True):
         of_direction = drawn[drawn["direction"] == direction]
         for axes, run in zip(axes_of_direction, columns, strict=True):
@@ -87,4 +87,4 @@ def _matrix(axes: Axes, transfers: pd.DataFrame, types: list[str]) -> None:
         for row, column in np.argwhere(fractions >= 0.5):
             fraction = fractions[row, column]
             ink = "white" if fraction > 0.6 else INK
-            axes.text(column, row, f"{fraction:.2f}".lstrip("0"), color=ink, fontsize=5, **middle)
+            axes.text(column, row, f"{fraction:.2f}", color=ink, **middle)

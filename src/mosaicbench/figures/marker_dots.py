@@ -105,9 +105,9 @@ def _dots(axes: Axes, dots: pd.DataFrame) -> None:
         edgecolors=QUIET,
     )
     named = [_cluster(row) for row in clusters.to_dict("records")]
-    axes.set_yticks(range(len(rows)), named, fontsize=6)
+    axes.set_yticks(range(len(rows)), named)
     names = [shortened(name, most=18) for name in columns]
-    axes.set_xticks(range(len(columns)), names, rotation=90, fontsize=6)
+    axes.set_xticks(range(len(columns)), names, rotation=90)
     axes.tick_params(length=0, labelcolor=INK)
     axes.set_xlim(-0.7, len(columns) - 0.3)
     axes.set_ylim(len(rows) - 0.3, -0.7)

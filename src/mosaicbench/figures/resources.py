@@ -38,6 +38,7 @@ CARD = {
 COLUMNS = ["metric", "run", "mean", "score", "scaled", "low", "high", "front"]
 WIDTH, HEIGHT = 2.6, 1.9  # inches
 FRONT = "#BBBBBB"
+MANY = 30  # times as much at the end of an axis: then its ticks are powers of ten
 
 
 def resources(
@@ -78,7 +79,8 @@ def resources(
         axes.set_ylabel(theme.label("groups", name))
     for axes, resource in zip(panels[-1], measured, strict=True):
         axes.set_xlabel(theme.label("metrics", resource))
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        low, high = axes.get_xlim()
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < MANY * low else (1,)))
         plain_log(axes)
     legend_of_runs(figure, theme, drawn["run"], handle("not beaten in both", color=FRONT))
     name_split(figure, theme, runs)

@@ -110,7 +110,7 @@ def scores_by_run(
         ends_of_axis = better(theme, metric, "← better", "better →")
         known = "" if np.isnan(chance) else f"chance {chance:.3f}"
         text = " · ".join(filter(None, [ends_of_axis, known]))
-        axes.set_xlabel(text, color=QUIET, fontsize=7)
+        axes.set_xlabel(text, color=QUIET)
     name_split(figure, theme, runs)
     legend_below(figure, legend, columns, handletextpad=0.4, columnspacing=1.4)
     return figure, pd.DataFrame(drawn, columns=COLUMNS)

@@ -56,7 +56,7 @@ def sweep(*, sweep: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Fig
             _panel(axes, chosen, strokes, theme)
             where = "" if direction == OVER_DIRECTIONS else f"\n{theme.direction(direction)}"
             axes.set_title(fill(theme.label("metrics", metric), WIDEST_TITLE) + where)
-            axes.set_ylabel(better(theme, metric, "↓ better", "↑ better"), color=QUIET, fontsize=7)
+            axes.set_ylabel(better(theme, metric, "↓ better", "↑ better"), color=QUIET)
             axes.set_xlabel(sweep["quantity"].iloc[0])
         for axes in axes_of_panel[len(of_panel) :]:
             axes.set_visible(False)

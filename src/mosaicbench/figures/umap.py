@@ -28,7 +28,8 @@ CARD = {
         "umap": {
             "label": "UMAP of the query cells, by modality",
             "caption": (
-                "Query cells of the first seed, at most 2,000 at random. Each cell is drawn once "
+                "Query cells of the first seed, at most 2,000 at random, of the runs that are "
+                "recommended on them, or of those in `umap_runs`. Each cell is drawn once "
                 "per modality, from its latents of that modality alone; one UMAP per run of all "
                 "modalities together. Well aligned modalities cover each other, and clusters "
                 "(Leiden on UMAP's graph of 15 neighbours, resolution 1) hold cells of all. A "
@@ -70,7 +71,7 @@ TITLES = {
 }
 ROOMS = {"modality": "modalities", "cell_type": "cell_types"}  # of display.yaml
 WIDTH, NARROW, KEY = 1.95, 1.6, 1.5  # inches: of a panel, of one of imputed values, of its legend
-LINE = 0.135  # inches, of a legend
+LINE = 0.16  # inches, of a legend
 UNKNOWN = "unknown"  # the name of a missing label
 
 
@@ -131,7 +132,7 @@ def _layouts(drawn: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Figure:
             bare(axes)
             colours = points[column].map(palette).tolist()
             cloud(axes, points["x"], points["y"], colours, points=len(points))
-        axes_of_run[0].set_ylabel(theme.label("runs", run), fontsize=8.5, fontweight="bold")
+        axes_of_run[0].set_ylabel(theme.label("runs", run), fontweight="bold")
     for axes, last, (column, of_column) in zip(panels[0], panels[-1], keys.items(), strict=True):
         axes.set_title(TITLES[column])
         key(last, *of_column, TITLES[column])
@@ -167,7 +168,7 @@ def _imputed(
                 axes.set_title(wrapped(label, width=16))
             points = ground
             if run == MEASURED:
-                axes.set_ylabel(theme.direction(direction), fontsize=8, fontweight="bold")
+                axes.set_ylabel(theme.direction(direction), fontweight="bold")
             else:
                 points = imputed[(imputed["run"] == run) & (imputed["direction"] == direction)]
                 cloud(axes, ground["x"], ground["y"], FAINT, points=len(ground))

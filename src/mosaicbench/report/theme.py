@@ -30,6 +30,7 @@ EXTERNAL_MARK = " (external)"  # after the label of a run that was computed outs
 TUNED_MARK = " (tuned)"  # after the label of the run whose settings were searched for
 INK, QUIET, FAINT = "#222222", "#666666", "#E4E4E4"
 DPI = 150
+FONT_SIZE = 8  # points, of all texts of all figures
 DECIMALS = (
     5  # of positions in a figure: the solver of layouts differs from draw to draw in the 13th
 )
@@ -38,24 +39,32 @@ SAVED = {  # kind of picture -> keywords of `savefig`: no date, no software; lig
     "png": {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 3}},
 }
 NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+SIZED = (
+    "axes.label",
+    "axes.title",
+    "figure.label",
+    "figure.title",
+    "font.",
+    "xtick.label",
+    "ytick.label",
+)
 STYLE = {
+    **{f"{text}size": FONT_SIZE for text in SIZED},
+    "legend.fontsize": FONT_SIZE,
+    "legend.title_fontsize": FONT_SIZE,
     "axes.axisbelow": True,
     "axes.edgecolor": "#BBBBBB",
     "axes.formatter.use_mathtext": False,
     "axes.labelcolor": INK,
-    "axes.labelsize": 8,
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlelocation": "left",
-    "axes.titlesize": 8.5,
     "axes.titleweight": "bold",
     "figure.facecolor": "white",
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "Helvetica", "sans-serif"],
-    "font.size": 8,
     "grid.color": FAINT,
     "grid.linewidth": 0.6,
-    "legend.fontsize": 7.5,
     "legend.frameon": False,
     "savefig.facecolor": "white",
     "svg.fonttype": "none",
@@ -65,10 +74,8 @@ STYLE = {
     "text.parse_math": False,  # a dollar in a cell type's name is a dollar
     "text.usetex": False,
     "xtick.color": QUIET,
-    "xtick.labelsize": 7,
     "ytick.color": QUIET,
     "ytick.labelcolor": INK,
-    "ytick.labelsize": 8,
 }
 
 

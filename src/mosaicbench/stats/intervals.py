@@ -143,14 +143,27 @@ def over_datasets(values: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndar
     values
         dataset -> (seeds, columns).
     """
-    mean = np.mean([x.mean(axis=0) for x in values.values()], axis=0)
-    seeds = np.array([len(x) for x in values.values()])[:, None]
-    if seeds.min() < 2:
-        return np.full_like(mean, np.nan), np.full_like(mean, np.nan), NO_INTERVAL
-    variances = np.stack([x.var(axis=0, ddof=1) for x in values.values()]) / seeds  # of the means
-    total = variances.sum(axis=0)
-    with np.errstate(invalid="ignore"):
+    mean, half = mean_and_half_width(list(values.values()))
+    if min(map(len, values.values())) < 2:
+        return mean - half, mean + half, NO_INTERVAL
+    return mean - half, mean + half, OF_THESE_DATASETS if len(values) > 1 else T_OVER_SEEDS
+
+
+def mean_and_half_width(values: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean of :func:`over_datasets` and half its interval, (columns,).
+
+    Parameters
+    ----------
+    values
+        Of each dataset (seeds, columns). NaN is left out; the mean is NaN if a dataset has no other
+        value in the column, half the interval if it has one.
+    """
+    seeds = np.stack([(~np.isnan(x)).sum(axis=0) for x in values])  # (datasets, columns)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means = np.stack([np.nansum(x, axis=0) for x in values]) / seeds
+        squares = [np.nansum((x - m) ** 2, axis=0) for x, m in zip(values, means, strict=True)]
+        variances = np.stack(squares) / (seeds - 1) / seeds  # of the means
+        total = variances.sum(axis=0)
         degrees = total**2 / np.sum(variances**2 / (seeds - 1), axis=0)
     degrees = np.where(total > 0, degrees, 1.0)
-    half = stdtrit(degrees, 0.5 + LEVEL / 2) * np.sqrt(total) / len(values)
-    return mean - half, mean + half, OF_THESE_DATASETS if len(values) > 1 else T_OVER_SEEDS
+    return means.mean(axis=0), stdtrit(degrees, 0.5 + LEVEL / 2) * np.sqrt(total) / len(values)

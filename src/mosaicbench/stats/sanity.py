@@ -302,8 +302,9 @@ def different_scales(scores: pd.DataFrame, run_metadata: RunMetadata) -> Iterato
 def faults_of_splits(audits: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Return a row per modality of a split with few query cells, a shift of scale to them, or a leak.
 
-    "few cells": in at least one seed, fewer than `FEWEST_QUERY` query cells. "scale": in at least one seed, query values vary less than `LOW` or more than `HIGH` times as
-    much as train values. "leak": a transform was fitted on query cells, too.
+    "few cells": in at least one seed, fewer than `FEWEST_QUERY` query cells. "scale": in at least
+    one seed, query values vary less than `LOW` or more than `HIGH` times as much as train values.
+    "leak": a transform was fitted on query cells, too.
 
     Parameters
     ----------

@@ -157,15 +157,6 @@ def split_columns(theme: Theme) -> list[Column]:
     return [label_column(theme, "dataset"), label_column(theme, "scenario")]
 
 
-def interval_column(*, decimals: int = 3) -> Column:
-    """Return the column of a 95 % interval, which sorts by its lower end."""
-
-    def cell(row: dict) -> Cell:
-        return number_cell(row["low"], interval(row["low"], row["high"], decimals=decimals))
-
-    return Column("95 % interval", cell)
-
-
 def trait_columns(theme: Theme) -> list[Column]:
     """Return a column per entry of :data:`TRAITS`: "yes", "no", or a dash for an external run."""
 
@@ -216,11 +207,11 @@ def behind_mean(summary: Mapping) -> str:
     return f"95 % {interval(summary['low'], summary['high'])} ({summary['interval']}), {seeds}"
 
 
-def interval(low: float, high: float, *, decimals: int = 3) -> str:
+def interval(low: float, high: float) -> str:
     """Return "0.100 to 0.200", or a dash if an end is missing."""
     if pd.isna(low) or pd.isna(high):
         return NOT_GIVEN
-    return f"{low:z.{decimals}f} to {high:z.{decimals}f}"
+    return f"{low:z.3f} to {high:z.3f}"
 
 
 def three_decimals(value: float) -> str:

@@ -4,15 +4,61 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.report.page.cells import in_words
 from mosaicbench.report.theme import Theme
-from mosaicbench.stats.choice import Board, boards
 from mosaicbench.stats.common import GROUPS
-from mosaicbench.stats.overall import together
+from mosaicbench.stats.overall import METRICS, scaled_by_seed, together
+
+RESAMPLES = 1000  # of the seeds, as in assets/choose.js
+
+
+@dataclass(frozen=True)
+class Board:
+    """The scaled scores of one scenario.
+
+    Attributes
+    ----------
+    datasets, metrics, runs
+        Their ids, in the order of the axes of `values`.
+    values
+        (datasets, metrics, runs, seeds) on the scale from 0, chance, to 1, the oracle; NaN without
+        a score.
+    seeds
+        (datasets, runs) number of seeds that the run had to have.
+    """
+
+    datasets: list[str]
+    metrics: list[str]
+    runs: list[str]
+    values: np.ndarray
+    seeds: np.ndarray
+
+
+def boards(scores: pd.DataFrame, runs: pd.DataFrame, run_metadata: RunMetadata) -> dict[str, Board]:
+    """Return scenario -> its board; `scores` and `runs` are those of ``stats.overall.overall``."""
+    scaled, found = scaled_by_seed(scores, run_metadata), {}
+    for scenario, rows in scaled.groupby("scenario", sort=False):
+        of_runs = runs[(runs["scenario"] == scenario) & (runs["status"] != "not_applicable")]
+        axes = {
+            "dataset": list(rows["dataset"].unique()),
+            "metric": [metric for metric in METRICS if metric in set(rows["metric"])],
+            "run": list(of_runs["run"].unique()),
+            "seed": sorted(of_runs["seed"].unique()),
+        }
+        values = np.full([len(names) for names in axes.values()], np.nan)
+        at = [pd.Index(names).get_indexer(rows[axis]) for axis, names in axes.items()]
+        values[tuple(at)] = rows["scaled"]
+        seeds = of_runs.groupby(["dataset", "run"])["seed"].nunique().unstack(fill_value=0)
+        seeds = seeds.reindex(index=axes["dataset"], columns=axes["run"], fill_value=0)
+        names = [axes[axis] for axis in ("dataset", "metric", "run")]
+        found[scenario] = Board(*names, values, seeds.to_numpy())
+    return found
 
 
 def chooser(tables: Mapping[str, pd.DataFrame], theme: Theme) -> list[dict[str, str]]:

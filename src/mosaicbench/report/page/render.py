@@ -7,10 +7,9 @@ import hashlib
 import re
 from pathlib import Path
 
-import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from mosaicbench.report.page.cells import in_words, interval, many, three_decimals
+from mosaicbench.report.page.cells import in_words, many
 
 HERE = Path(__file__).parent
 ASSETS = HERE / "assets"
@@ -21,13 +20,7 @@ ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-ENVIRONMENT.tests |= {"nan": pd.isna, "empty": lambda values: len(values) == 0}
-ENVIRONMENT.filters |= {
-    "in_words": in_words,
-    "many": many,
-    "score": three_decimals,
-    "interval": lambda row: interval(row["low"], row["high"]),
-}
+ENVIRONMENT.filters |= {"in_words": in_words, "many": many}
 
 
 def render(template: str, **context: object) -> str:

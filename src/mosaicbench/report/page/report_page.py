@@ -17,7 +17,7 @@ from mosaicbench.report.page import (
     verdict,
 )
 from mosaicbench.report.page.cells import many
-from mosaicbench.report.page.choose import chooser
+from mosaicbench.report.page.choose import RESAMPLES, chooser
 from mosaicbench.report.page.embedded_figures import embedded_figures
 from mosaicbench.report.page.failures import REMEDIES
 from mosaicbench.report.page.recommendations import recommendations
@@ -25,7 +25,6 @@ from mosaicbench.report.page.render import render
 from mosaicbench.report.page.split import split_section
 from mosaicbench.report.page.tuning import tuning
 from mosaicbench.report.theme import Theme
-from mosaicbench.stats.choice import RESAMPLES
 from mosaicbench.stats.common import GROUPS, TABLED
 from mosaicbench.stats.paired import MOST_SEEDS
 from mosaicbench.stats.sanity import MARKS

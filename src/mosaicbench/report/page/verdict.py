@@ -133,7 +133,7 @@ def study_of_size(study: pd.DataFrame | None, cells: Mapping[str, int]) -> dict 
         "panels": panels,
         "places": across(cells.values()).round().tolist(),
         "few": sorted({min(cells.values()), max(cells.values())}),
-        "most": int(sizes[-1]),
+        "sizes": sizes.tolist(),
         "linear_to": int(sizes[~deep_leads].max()),
         "deep_from": int(sizes[deep_leads].min()),
         "width": WIDTH,

@@ -1,6 +1,6 @@
 "use strict";
 // Scores of the datasets, metrics, runs and weights that the reader chooses. The first half computes
-// what stats/choice.py does, from the same scaled scores; the second half draws it.
+// what tests/choice_of_scores.py does, from the same scaled scores; the second half draws it.
 const choice = (() => {
   const EQUAL = 1e-12;
   const STEPS = 30;
@@ -75,15 +75,17 @@ const choice = (() => {
     const total = sum(names.map((name) => weights[name]));
     return of[names[0]].map((run, r) => run.map((_, s) => sum(names.map((name) => weights[name] / total * of[name][r][s]))));
   });
+  const given = (seeds) => seeds.filter((x) => !Number.isNaN(x));
+  const meanOfSeeds = (seeds) => sum(given(seeds)) / given(seeds).length;
   const meanAndHalfWidth = (scores, runs) => {
     const mean = Array(runs).fill(scores.length ? 0 : NaN);
     const half = Array(runs).fill(NaN);
     for (const r of range(runs)) {
       let [total, squares] = [0, 0];
       for (const x of scores) {
-        const values = x[r].filter((value) => !Number.isNaN(value));
+        const values = given(x[r]);
         const n = values.length;
-        const ofSeeds = n ? sum(values) / n : NaN;
+        const ofSeeds = sum(values) / n;
         mean[r] += ofSeeds / scores.length;
         const variance = sum(values.map((value) => (value - ofSeeds) ** 2)) / (n - 1) / n;
         total += variance;
@@ -102,7 +104,7 @@ const choice = (() => {
     let scores = weighted(questions, chosen.weights);
     const complete = chosen.runs.map((r, i) => scores.length > 0 && [...byDataset.keys()].every((d, at) => {
       const wanted = board.seeds[d][r];
-      return wanted > 0 && scores[at][i].filter((x) => !Number.isNaN(x)).length === wanted;
+      return wanted > 0 && given(scores[at][i]).length === wanted;
     }));
     scores = scores.map((x) => x.map((run, i) => (complete[i] ? run : run.map(() => NaN))));
     const [mean, half] = meanAndHalfWidth(scores, chosen.runs.length);
@@ -112,8 +114,8 @@ const choice = (() => {
     const apart = Math.max(...mean.filter((_, i) => complete[i] && !level[i]));
     const names = board.questions.filter((question) => questions.some((of) => question in of));
     const ofQuestion = (name) => {
-      const given = questions.filter((of) => name in of).map((of) => of[name]);
-      return meanAndHalfWidth(given, chosen.runs.length)[0];
+      const scores = questions.filter((of) => name in of).map((of) => of[name]);
+      return meanAndHalfWidth(scores, chosen.runs.length)[0];
     };
     return {
       score: mean,
@@ -193,7 +195,7 @@ const choice = (() => {
     const spread = (shares) => now.score.map((_, i) => (ranked.includes(i) ? shares[ranked.indexOf(i)] : NaN));
     const meanWith = (weights, leave = -1) => {
       const scores = weighted(questions.filter((_, i) => i !== leave), weights);
-      return range(ranked.length).map((r) => sum(scores.map((x) => sum(x[r]) / x[r].length)) / scores.length);
+      return range(ranked.length).map((r) => sum(scores.map((x) => meanOfSeeds(x[r]))) / scores.length);
     };
     if (names.length > 1) {
       found.weights = spread(meanOf(lattice(names).map((weights) => firsts(meanWith(weights)))));
@@ -204,7 +206,7 @@ const choice = (() => {
       found.datasets = spread(meanOf(range(questions.length).map((leave) => firsts(meanWith(chosen.weights, leave)))));
     }
     const scores = weighted(questions, chosen.weights);
-    if (scores.every((x) => x[0].length > 1)) found.seeds = spread(resampled(scores));
+    if (scores.every((x) => x[0].length > 1 && x.flat().every((value) => !Number.isNaN(value)))) found.seeds = spread(resampled(scores));
     return found;
   };
   return { standing, fragility };
@@ -213,6 +215,7 @@ const choice = (() => {
 // --- the page ---
 
 (() => {
+  const PAUSE = 150; // ms
   const make = (tag, properties = {}, ...children) => {
     const node = Object.assign(document.createElement(tag), properties);
     node.append(...children);
@@ -233,6 +236,7 @@ const choice = (() => {
     });
     let chosen = usual();
     let shown = false;
+    let waiting; // for a moving slider to rest
     const controls = make("div", { className: "choose" });
     const verdict = make("p", { className: "verdict" });
     verdict.setAttribute("aria-live", "polite");
@@ -283,7 +287,8 @@ const choice = (() => {
         slider.addEventListener("input", () => {
           chosen.weights[question] = Number(slider.value);
           said.textContent = slider.value;
-          show();
+          clearTimeout(waiting);
+          waiting = setTimeout(show, PAUSE);
         });
         return make("label", {}, `${board.labels[question]} `, slider, " ", said);
       });

@@ -1,7 +1,7 @@
 """The overall score of chosen datasets, metrics, runs and weights, and how fragile its order is.
 
 ``report/page/assets/choose.js`` computes the same on the page of the report, from the same scaled
-scores; ``tests/report/test_choice.py`` compares both.
+scores; ``report/test_choice.py`` compares both.
 """
 
 from __future__ import annotations
@@ -9,39 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
-from scipy.special import stdtrit
 
-from mosaicbench.catalog.run_metadata import RunMetadata
-from mosaicbench.stats.common import GROUPS, LEVEL
-from mosaicbench.stats.overall import METRICS, scaled_by_seed
+from mosaicbench.report.page.choose import RESAMPLES, Board
+from mosaicbench.stats.common import GROUPS
+from mosaicbench.stats.intervals import mean_and_half_width
 
 EQUAL = 1e-12  # scores that differ by less are equal
 STEPS = 30  # of the lattice of weights: 496 points for three questions
-RESAMPLES = 1000  # of the seeds
 HALVINGS = 50  # of the weight that is moved
-
-
-@dataclass(frozen=True)
-class Board:
-    """The scaled scores of one scenario.
-
-    Attributes
-    ----------
-    datasets, metrics, runs
-        Their ids, in the order of the axes of `values`.
-    values
-        (datasets, metrics, runs, seeds) on the scale from 0, chance, to 1, the oracle; NaN without
-        a score.
-    seeds
-        (datasets, runs) number of seeds that the run had to have.
-    """
-
-    datasets: list[str]
-    metrics: list[str]
-    runs: list[str]
-    values: np.ndarray
-    seeds: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -98,27 +73,6 @@ class Fragility:
     dethroned: tuple[float, str, str, int] | None
 
 
-def boards(scores: pd.DataFrame, runs: pd.DataFrame, run_metadata: RunMetadata) -> dict[str, Board]:
-    """Return scenario -> its board; `scores` and `runs` are those of ``stats.overall.overall``."""
-    scaled, found = scaled_by_seed(scores, run_metadata), {}
-    for scenario, rows in scaled.groupby("scenario", sort=False):
-        of_runs = runs[(runs["scenario"] == scenario) & (runs["status"] != "not_applicable")]
-        axes = {
-            "dataset": list(rows["dataset"].unique()),
-            "metric": [metric for metric in METRICS if metric in set(rows["metric"])],
-            "run": list(of_runs["run"].unique()),
-            "seed": sorted(of_runs["seed"].unique()),
-        }
-        values = np.full([len(names) for names in axes.values()], np.nan)
-        at = [pd.Index(names).get_indexer(rows[axis]) for axis, names in axes.items()]
-        values[tuple(at)] = rows["scaled"]
-        seeds = of_runs.groupby(["dataset", "run"])["seed"].nunique().unstack(fill_value=0)
-        seeds = seeds.reindex(index=axes["dataset"], columns=axes["run"], fill_value=0)
-        names = [axes[axis] for axis in ("dataset", "metric", "run")]
-        found[scenario] = Board(*names, values, seeds.to_numpy())
-    return found
-
-
 def by_question(board: Board, choice: Choice) -> dict[int, dict[str, np.ndarray]]:
     """Return chosen dataset -> question -> (runs, seeds); NaN without all metrics."""
     found = {}
@@ -148,14 +102,17 @@ def standing(board: Board, choice: Choice) -> Standing:
     by_dataset = by_question(board, choice)
     questions = list(by_dataset.values())
     scores = weighted(questions, choice.weights)
-    complete = np.full(len(choice.runs), bool(scores))
+    if not scores:
+        none = np.full(len(choice.runs), np.nan)
+        return Standing(none, none, none, none, {}, none > 0)
+    complete = np.full(len(choice.runs), fill_value=True)
     for dataset, x in zip(by_dataset, scores, strict=True):
         wanted = board.seeds[dataset][choice.runs]
         complete &= (wanted > 0) & ((~np.isnan(x)).sum(axis=1) == wanted)
     scores = [np.where(complete[:, None], x, np.nan) for x in scores]
-    mean, half = mean_and_half_width(scores, len(choice.runs))
+    mean, half = _of_runs(scores)
     first = np.nanargmax(mean) if complete.any() else 0
-    difference, of_difference = mean_and_half_width([x[first] - x for x in scores], len(mean))
+    difference, of_difference = _of_runs([x[first] - x for x in scores])
     level = complete & ~(difference - of_difference > 0)
     apart = max(mean[complete & ~level], default=-np.inf)
     names = [question for question in GROUPS if any(question in one for one in questions)]
@@ -171,28 +128,12 @@ def standing(board: Board, choice: Choice) -> Standing:
 
 def _mean_of_question(name: str, questions: list[dict[str, np.ndarray]]) -> np.ndarray:
     scores = [of_dataset[name] for of_dataset in questions if name in of_dataset]
-    return mean_and_half_width(scores, len(scores[0]))[0]
+    return _of_runs(scores)[0]
 
 
-def mean_and_half_width(scores: list[np.ndarray], runs: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean over datasets of the mean over seeds, and half its t interval, (runs,).
-
-    Degrees of freedom are Welch and Satterthwaite's, as in ``intervals.over_datasets``.
-    """
-    mean, total, squares = np.zeros(runs), np.zeros(runs), np.zeros(runs)
-    for x in scores:
-        seeds = (~np.isnan(x)).sum(axis=1)
-        of_seeds = np.where(seeds > 0, np.nansum(x, axis=1) / np.maximum(seeds, 1), np.nan)
-        mean += of_seeds / len(scores)
-        deviations = np.nansum((x - of_seeds[:, None]) ** 2, axis=1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            variance = deviations / (seeds - 1) / seeds
-            total += variance
-            squares += variance**2 / (seeds - 1)
-    with np.errstate(invalid="ignore"):
-        degrees = np.where(total > 0, total**2 / squares, 1.0)
-    half = stdtrit(degrees, 0.5 + LEVEL / 2) * np.sqrt(total) / max(len(scores), 1)
-    return mean if scores else np.full(runs, np.nan), half
+def _of_runs(scores: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return means over datasets and half their intervals, (runs,), of (runs, seeds) each."""
+    return mean_and_half_width([x.T for x in scores])
 
 
 def ranks_of(mean: np.ndarray) -> np.ndarray:
@@ -223,7 +164,7 @@ def fragility(board: Board, choice: Choice) -> Fragility:
 
     def mean_with(weights: dict[str, float], leave: int | None = None) -> np.ndarray:
         kept = [one for i, one in enumerate(questions) if i != leave]
-        return mean_and_half_width(weighted(kept, weights), len(ranked))[0]
+        return _of_runs(weighted(kept, weights))[0]
 
     by_weights = by_datasets = by_seeds = dethroned = None
     if len(names) > 1:
@@ -236,7 +177,7 @@ def fragility(board: Board, choice: Choice) -> Fragility:
         means = [mean_with(choice.weights, leave) for leave in left_out]
         by_datasets = np.mean([_first(mean) for mean in means], axis=0)
     scores = weighted(questions, choice.weights)
-    if all(x.shape[1] > 1 for x in scores):
+    if all(x.shape[1] > 1 and not np.isnan(x).any() for x in scores):
         by_seeds = first_of_resamples(scores)
     return Fragility(spread(by_weights), spread(by_datasets), spread(by_seeds), dethroned)
 
