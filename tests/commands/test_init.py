@@ -169,7 +169,7 @@ def test_cells_that_no_file_shares_get_a_scenario_as_measured():
         (["rna.h5ad"], "found rna in rna.h5ad; name the file of another"),
         (["rna.h5ad", "x.h5ad"], "x.h5ad: neither its name nor its features .*put that word"),
         (["rna.h5ad", "absent.h5ad"], "absent.h5ad: no such file"),
-        (["rna.h5ad", "my.pdf"], "my.pdf: is neither .h5ad"),
+        (["rna.h5ad", "my.pdf"], "my.pdf is neither .h5mu"),
     ],
 )
 def test_what_cannot_become_a_config_is_refused(here, files, message):

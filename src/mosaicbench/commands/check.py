@@ -10,11 +10,12 @@ import numpy as np
 
 from mosaicbench.commands.prepare import described, prepared
 from mosaicbench.config import jobs, settings
-from mosaicbench.data.checks import FEWEST_QUERY
+from mosaicbench.data.pairing import in_several
 from mosaicbench.data.split import divided
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.dataset import check_dataset, measured_in
+from mosaicbench.files.datasheet import FEWEST_QUERY
 from mosaicbench.workflow.layout import Results
 
 AFTER = ("preprocess", "corrupted_links")  # options of a scenario for what comes after the division
@@ -52,7 +53,7 @@ def main(*, config: Path) -> None:
             continue
         print(*described(ready), sep="\n")
         warned += json.loads(ready.uns[KEY]["warnings"])
-        if not np.any(np.sum(list(measured_in(ready).values()), axis=0) > 1):
+        if not in_several(measured_in(ready)).any():
             without_pairs.append(dataset)
         for scenario in (scenario for name, scenario in bench.splits if name == dataset):
             refused += _split(bench, ready, dataset, scenario)

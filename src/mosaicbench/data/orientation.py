@@ -38,7 +38,7 @@ def turned(files: dict[str, dict[str, AnnData]], kinds: dict[str, str]) -> None:
     """
     for parts in files.values():
         for file, cells in parts.items():
-            if _is_turned(cells):
+            if is_turned(cells):
                 parts[file] = _turned(cells, file)
     for one, other in permutations(files, 2):
         rows, columns = (_names(files[one], axis) for axis in AXES)
@@ -64,7 +64,8 @@ def _names(parts: dict[str, AnnData], axis: str) -> set[str]:
 
 def _turned(cells: AnnData, file: str) -> AnnData:
     cells = cells.T
-    cells.X = cells.X.tocsr()
+    if cells.X is not None:
+        cells.X = cells.X.tocsr()
     warn(
         f"path: {file} has features as rows and cells as columns, and is read transposed, as "
         f"{cells.n_obs:,} cells x {cells.n_vars:,} features"
@@ -72,7 +73,8 @@ def _turned(cells: AnnData, file: str) -> AnnData:
     return cells
 
 
-def _is_turned(cells: AnnData) -> bool:
+def is_turned(cells: AnnData) -> bool:
+    """Return whether, by their names, rows are features and columns cells."""
     rows, columns = cells.obs_names, cells.var_names
     features, of_columns = _share(rows, _is_feature), _share(columns, _is_feature)
     if _share(columns, BARCODE.search) > MOST > _share(rows, BARCODE.search):

@@ -53,6 +53,7 @@ from mosaicbench.data.pairing import (
     check_cells,
     designed,
     few_labels,
+    in_several,
     patterns,
     stratified,
     with_partners,
@@ -507,10 +508,9 @@ def _link(dataset: MuData, part: MuData, places: dict[str, np.ndarray]) -> None:
 
 def _pairing(has: dict[str, np.ndarray]) -> str:
     """Return the kind that train cells amount to: "paired", "unpaired" (one each) or "mosaic"."""
-    number = np.sum(list(has.values()), axis=0)
-    if np.all(number == len(has)):
+    if np.all(list(has.values())):
         return "paired"
-    return "unpaired" if np.all(number < 2) else "mosaic"
+    return "mosaic" if in_several(has).any() else "unpaired"
 
 
 def _audited(

@@ -32,6 +32,7 @@ COLUMNS = [
     "links",
 ]
 WARNING_COLUMNS = ["dataset", "warning"]
+FEWEST_QUERY = 50  # cells; scores of fewer are mostly noise
 WIDEST = 160  # characters of cell types and of batches in the terminal
 
 

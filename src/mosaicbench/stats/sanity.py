@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.catalog.run_metadata import RunMetadata
+from mosaicbench.files.datasheet import FEWEST_QUERY
 from mosaicbench.files.scores import CellScores
 from mosaicbench.stats.common import ALL, GROUPS, HEADLINE, RUN, SPLIT, half_width, joined
 from mosaicbench.stats.intervals import cell_means
@@ -42,7 +43,6 @@ REMEDY = "the control, the metric or the scoring is wrong, so read no score of t
 RATIO = re.compile(r"query values vary (\S+) times as much as train values")  # of audit.tsv
 # Ratios of the embedded and simulated sets: 0.78 to 1.23; of peaks fitted in sample: 0.09 to 0.66.
 LOW, HIGH = 2 / 3, 3 / 2
-FEWEST_QUERY = 50  # cells
 
 
 def sanity_checks(
