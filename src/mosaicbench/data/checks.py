@@ -1,8 +1,8 @@
-"""All checks of what was read: names, values and labels together, once, at the end of reading.
+"""Checks of a dataset that was read: modalities, values and labels together, and warnings of data.
 
 An input that would make a benchmark meaningless is refused; what is odd is warned of; each message
-says what to do. :func:`check_measured` is the list of the checks, :func:`check_prepared` of those
-that wait for quality control; a new one is a line there.
+says what to do. :func:`check_measured` has the checks at the end of reading, :func:`check_prepared`
+those after quality control. The readers of own files check names, scales and features themselves.
 """
 
 from __future__ import annotations

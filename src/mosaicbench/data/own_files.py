@@ -19,7 +19,7 @@ from mosaicbench.data.checks import MOST, warn
 from mosaicbench.data.own_features import annotation, no_feature, without_others
 from mosaicbench.data.own_values import refuse_missing, with_values
 from mosaicbench.errors import UserError, nearest
-from mosaicbench.files._h5 import quiet_mudata
+from mosaicbench.files._h5 import quiet_mudata, without_values
 from mosaicbench.files.dataset import VALUES
 
 if TYPE_CHECKING:
@@ -189,9 +189,7 @@ def _zarr(folder: Path, values: bool) -> object:
     import mudata
 
     if not values:
-        import zarr
-
-        return read.described(zarr.open_group(folder, mode="r"))
+        return without_values(folder)
     with quiet_mudata():
         return mudata.read_zarr(folder) if (folder / "mod").is_dir() else anndata.read_zarr(folder)
 

@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import codecs
 import gzip
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +25,7 @@ from scipy import sparse
 from mosaicbench.data.assemble import Measurement
 from mosaicbench.data.checks import warn
 from mosaicbench.errors import UserError
-from mosaicbench.files._h5 import quiet_mudata
+from mosaicbench.files._h5 import quiet_mudata, without_values
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -362,21 +361,6 @@ def annotated(path: Path, *, values: bool = True) -> AnnData | MuData:
     return opened(path, lambda file: _annotated(file, values))
 
 
-def described(group: Mapping) -> AnnData | SimpleNamespace:
-    """Return tables and names of an AnnData on disk; of a MuData `obs`, and in `mod` those of each."""
-    from anndata import AnnData
-    from anndata.io import read_elem
-
-    if "mod" in group:
-        names = group["mod"].attrs.get("mod-order", group["mod"])
-        mod = {str(name): described(group["mod"][name]) for name in names}
-        return SimpleNamespace(mod=mod, obs=read_elem(group["obs"]))
-    tables = [key for key, x in group.get("obsm", {}).items() if "column-order" in x.attrs]
-    obsm = {key: read_elem(group["obsm"][key]) for key in tables}
-    with quiet_mudata():
-        return AnnData(obs=read_elem(group["obs"]), var=read_elem(group["var"]), obsm=obsm)
-
-
 def _annotated(file: Path, values: bool) -> AnnData | MuData:
     import anndata
     import h5py
@@ -390,8 +374,7 @@ def _annotated(file: Path, values: bool) -> AnnData | MuData:
             "it as path: FILE.h5mu, an AnnData .h5ad and give it as path: {MODALITY: FILE}"
         )
     if not values:
-        with h5py.File(file) as content:
-            return described(content)
+        return without_values(file)
     with quiet_mudata():
         return mudata.read_h5mu(file) if is_mudata else anndata.read_h5ad(file)
 

@@ -57,6 +57,11 @@ def read_datasheet(path: str | Path) -> tuple[list[dict], list[str]]:
     return rows, warnings
 
 
+def has_no_pairs(rows: list[dict]) -> bool:
+    """Return whether no cell of the dataset of these rows has two modalities."""
+    return sum(row["cells"] for row in rows) == rows[0]["cells_of_dataset"]
+
+
 def lines(rows: list[dict], warnings: Iterable[str]) -> list[str]:
     """Return rows and warnings for the terminal, each line with the dataset's name."""
     whole = rows[0]
