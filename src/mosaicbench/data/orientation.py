@@ -40,9 +40,9 @@ def turned(files: dict[str, dict[str, AnnData]], kinds: dict[str, str]) -> None:
         for file, cells in parts.items():
             if is_turned(cells):
                 parts[file] = _turned(cells, file)
+    names = {m: [_names(parts, axis) for axis in AXES] for m, parts in files.items()}
     for one, other in permutations(files, 2):
-        rows, columns = (_names(files[one], axis) for axis in AXES)
-        rows_of_other, columns_of_other = (_names(files[other], axis) for axis in AXES)
+        (rows, columns), (rows_of_other, columns_of_other) = names[one], names[other]
         paired, alike = len(rows & rows_of_other), len(columns & columns_of_other)
         as_cells = len(columns & rows_of_other)
         most = MOST * max(len(columns), len(columns_of_other), 2 * FEWEST)
@@ -52,6 +52,7 @@ def turned(files: dict[str, dict[str, AnnData]], kinds: dict[str, str]) -> None:
         elif "adt" in (kinds[one], kinds[other]) and alike > max(paired, most):
             wrong = [one, other]
         for modality in wrong:
+            names[modality].reverse()
             files[modality] |= {
                 file: _turned(cells, file) for file, cells in files[modality].items()
             }

@@ -189,8 +189,8 @@ def _without_values(group: Mapping) -> AnnData | SimpleNamespace:
             obs=read_elem(group["obs"]),
             uns=read_elem(group["uns"]) if "uns" in group else {},
         )
-    tables = [key for key, x in group.get("obsm", {}).items() if "column-order" in x.attrs]
-    obsm = {key: read_elem(group["obsm"][key]) for key in tables}
+    held = group["obsm"] if "obsm" in group else {}
+    obsm = {key: read_elem(held[key]) for key in held if "column-order" in held[key].attrs}
     with quiet_mudata():
         return AnnData(obs=read_elem(group["obs"]), var=read_elem(group["var"]), obsm=obsm)
 
