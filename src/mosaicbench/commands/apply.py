@@ -99,12 +99,12 @@ def recommended_run(results: Path, split: str | None = None, question: str = PAR
     run, kept = runs[split], _kept(results, split)
     if run in kept:
         return kept[run]
-    why = f"recommends no run in {split} by the question {question!r}"
-    if run:
-        why = f"recommends {run} in {split} by the question {question!r}, which kept no model"
+    why = f"recommends {run or 'no run'} in {split} by the question {question!r}"
+    why += ", which kept no model" * bool(run)
     if not kept:
         raise UserError(
-            f"{file} {why}, nor did another run; `save_models` in the config names some"
+            f"{file} {why}; no run kept a model: name some under `save_models` in the config, "
+            "and run the benchmark again"
         )
     raise UserError(
         f"{file} {why}; these runs kept one: {', '.join(kept)}; name the folder of one, such as "

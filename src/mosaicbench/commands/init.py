@@ -67,9 +67,12 @@ def main(*, files: list[Path], output: Path) -> None:
             f"{names}; name the file of another one, too"
         )
     path = _one_file(str(files[0]), found) if len(files) == 1 else _several_files(found)
-    tables = [cells.obs for parts in found.values() for cells in parts.values()]
-    cells_of = [set().union(*(x.obs_names for x in parts.values())) for parts in found.values()]
-    in_any, in_all = set.union(*cells_of), set.intersection(*cells_of)
+    tables, of_modality = [], []
+    for parts in found.values():
+        of_parts = [cells.obs for cells in parts.values()]
+        tables += of_parts
+        of_modality.append(set().union(*(table.index for table in of_parts)))
+    in_any, in_all = set.union(*of_modality), set.intersection(*of_modality)
     text = TEMPLATE.format(
         names=names,
         output=output,

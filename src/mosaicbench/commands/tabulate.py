@@ -50,7 +50,6 @@ from mosaicbench.stats.sanity import (
     CONTROL,
     faults_of_splits,
     in_words,
-    may_win,
     sanity_checks,
 )
 from mosaicbench.stats.sweep import sweep_table
@@ -189,9 +188,6 @@ def main(
         "distances": verdicts_by_distance(tables["headline"], run_metadata),
         "rankings": rankings(tables, run_metadata),
         "recommendations": recommended(tables, cell_scores, run_metadata, sizes_of_splits),
-        "overall": tables["overall"].assign(
-            may_win=may_win(tables["overall"], tables["sanity_checks"])
-        ),
     }
     jobs = resources.jobs_of(Results(results))
     tables["resources"] = resources.measured(tables["phases"], tables["history"], jobs)

@@ -189,7 +189,7 @@ def _without_values(group: Mapping) -> AnnData | SimpleNamespace:
             obs=read_elem(group["obs"]),
             uns=read_elem(group["uns"]) if "uns" in group else {},
         )
-    held = group["obsm"] if "obsm" in group else {}
+    held = group.get("obsm", {})
     obsm = {key: read_elem(held[key]) for key in held if "column-order" in held[key].attrs}
     with quiet_mudata():
         return AnnData(obs=read_elem(group["obs"]), var=read_elem(group["var"]), obsm=obsm)

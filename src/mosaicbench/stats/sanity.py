@@ -12,7 +12,7 @@ import pandas as pd
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.files.datasheet import FEWEST_QUERY
 from mosaicbench.files.scores import CellScores
-from mosaicbench.stats.common import ALL, GROUPS, HEADLINE, RUN, SPLIT, half_width, joined
+from mosaicbench.stats.common import ALL, HEADLINE, RUN, SPLIT, half_width, joined
 from mosaicbench.stats.intervals import cell_means
 from mosaicbench.stats.means import seed_means
 from mosaicbench.stats.overall import METRICS, ends
@@ -88,23 +88,6 @@ def named_by_checks(findings: pd.DataFrame) -> dict[tuple[str, str], dict[str, s
     for (*split, run), checks in forbidding.groupby(RUN, sort=False)["check"]:
         names.setdefault(tuple(split), {})[run] = ", ".join(checks.unique())
     return names
-
-
-def may_win(overall: pd.DataFrame, findings: pd.DataFrame) -> pd.Series:
-    """Say of each row of a table of overall scores whether its run may be called the best.
-
-    In none of the row's datasets may a check forbid it, and in at least one question its score must
-    be above that of the trivial control.
-    """
-    forbidden = named_by_checks(findings)
-    may = []
-    for _, row in overall.iterrows():
-        above = {name for name in GROUPS if pd.notna(row[name])}
-        above -= set(str(row["not_above"]).split(", "))
-        datasets = str(row["datasets"]).split(", ")
-        named = [row["run"] in forbidden.get((name, row["scenario"]), ()) for name in datasets]
-        may.append(bool(above) and not any(named))
-    return pd.Series(may, index=overall.index, dtype=bool)
 
 
 def signs_of(findings: pd.DataFrame) -> dict[tuple[str, str, str], str]:
