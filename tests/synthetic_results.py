@@ -421,6 +421,7 @@ def tabulate_results(found: SimpleNamespace, output: Path) -> None:
         seeds=found.seeds,
         datasets=[made_datasheet(found.folder / "datasets/pair.h5mu")],
         cannot_learn=[("pair", "no pairs"), ("triple", "no pairs")],
+        cannot_learn_without_pairs=[("pair", "of a dataset without pairs")],
         searches=[made_search(found.folder, dataset) for dataset in MODALITIES],
     )
 

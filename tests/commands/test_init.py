@@ -163,13 +163,54 @@ def test_cells_that_no_file_shares_get_a_scenario_as_measured():
     assert [one["kind"] for one in scenarios.values()] == ["as_measured", "unpaired"]
 
 
+def test_what_prepare_reads_is_described_alike(here, capsys):
+    """Transposed and packed tables, texts among numbers, odd encodings, lower-case types, zarr, hashtags."""
+    from own_cells import own_cells
+
+    parts = own_cells(cells=60, genes=200)
+    table = {
+        name: pd.DataFrame(part.X.toarray(), part.obs_names, part.var_names)
+        for name, part in parts.items()
+    }
+    table["rna"].T.to_csv("rna_genes.csv.gz", encoding="utf-16")  # features x cells
+    table["adt"].assign(cell_type="é").to_csv("adt.txt", sep=";", encoding="latin-1")
+    stanza, scenarios, _ = started("rna_genes.csv.gz", "adt.txt")
+    genes, proteins = parts["rna"].n_vars, parts["adt"].n_vars
+    text = (here / "my.yaml").read_text()
+    assert f"rna: rna_genes.csv.gz # 60 cells, {genes} features" in text
+    assert f"adt: adt.txt # 60 cells, {proteins} features" in text
+    assert "60 of 60 cells are in all modalities" in text and "paired" in scenarios
+
+    both = anndata.concat([parts["rna"], parts["adt"]], axis=1, merge="first")
+    both.var["modality"] = ["gex"] * genes + ["Protein"] * (proteins - 2) + ["HTO"] * 2
+    both.var_names_make_unique()
+    both.write_zarr("both.zarr")
+    both.write_h5ad("both.h5ad")
+    with open("both.h5ad", "rb") as plain, gzip.open("packed.h5ad.gz", "wb") as packed:
+        shutil.copyfileobj(plain, packed)
+    for file in ("both.zarr", "packed.h5ad.gz"):
+        (here / "my.yaml").unlink()
+        stanza, _, _ = started(file)
+        assert {key: stanza.get(key) for key in ("path", "kinds", "modalities")} == {
+            "path": file,
+            "kinds": None,
+            "modalities": None,
+        }
+        text = (here / "my.yaml").read_text()
+        assert f"# rna: 60 cells, {genes} features" in text
+        assert f"# adt: 60 cells, {proteins - 2} features" in text and "HTO" not in text
+        capsys.readouterr()
+        cli.main(["check", "my.yaml"])
+        assert f"my_cells: adt: 60 cells, {proteins - 2} features" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [
         (["rna.h5ad"], "found rna in rna.h5ad; name the file of another"),
         (["rna.h5ad", "x.h5ad"], "x.h5ad: neither its name nor its features .*put that word"),
         (["rna.h5ad", "absent.h5ad"], "absent.h5ad: no such file"),
-        (["rna.h5ad", "my.pdf"], "my.pdf: is neither .h5ad"),
+        (["rna.h5ad", "my.pdf"], "my.pdf is neither .h5mu"),
     ],
 )
 def test_what_cannot_become_a_config_is_refused(here, files, message):

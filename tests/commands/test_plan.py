@@ -4,6 +4,7 @@ import copy
 import re
 
 import anndata
+import mudata
 import numpy as np
 import pandas as pd
 import pytest
@@ -145,6 +146,26 @@ def test_the_size_of_own_files_comes_from_their_headers_and_then_from_the_prepar
     del bench.datasets["mine"]["options"]["cells"]
     assert left > 0
     assert plan._sizes(bench)["mine"] == (350 - left, {"rna": 50, "prot": 7})
+
+
+def test_the_size_of_a_file_is_that_of_the_modalities_that_are_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    parts = {}
+    for name, features in (("gex", 50), ("prot", 7), ("denoised", 9), ("hto", 4)):
+        cells = anndata.AnnData(np.ones((20, features), dtype=np.float32))
+        cells.obs_names = [f"cell {number}" for number in range(20)]
+        cells.var_names = [f"{name}{number}" for number in range(features)]
+        parts[name] = cells
+    mudata.MuData(parts).write_h5mu("cells.h5mu")
+    parts["gex"].var_names = [f"ENSG{number:08d}" for number in range(50)]
+    parts["gex"].T.copy().write_h5ad("turned.h5ad")
+    parts["prot"].write_h5ad("prot.h5ad")
+    datasets = {
+        "one": {"path": "cells.h5mu", "modalities": {"rna": "gex", "adt": "prot"}},
+        "several": {"path": {"rna": "turned.h5ad", "adt": "prot.h5ad"}},
+    }
+    bench = settings.load({"datasets": datasets, "runs": {"cca": None}})
+    assert plan._sizes(bench) == dict.fromkeys(datasets, (20, {"rna": 50, "adt": 7}))
 
 
 def test_a_file_that_cannot_be_read_leaves_the_size_unknown(tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from synthetic_results import WARNING, made_datasheet
 from mosaicbench import cli
 from mosaicbench.config import jobs, settings
 from mosaicbench.errors import UserError
+from mosaicbench.files.datasheet import read_datasheet
 from mosaicbench.workflow.layout import FILES_OF_FIT, Results
 
 SPLIT = ("simulated", "paired")
@@ -202,6 +203,25 @@ def test_only_runs_that_align_by_pairs_alone_are_named_and_only_without_pairs():
     ]
     assert all("chance: mvae;" in text for _, text in found)
     assert jobs.tabulate(bench, Results("results"))["cannot_learn"] == found
+
+
+def test_the_end_warns_of_a_dataset_without_pairs_as_check_does(tmp_path):
+    scenarios = {"own": {"kind": "as_measured"}}
+    bench = bench_of(runs={"mvae": {}, "scmodal": {}}, scenarios=scenarios, tuning=None)
+    results = Results(tmp_path)
+    sheet = made_datasheet(Path(results.dataset("simulated")))
+    assert not [text for text in jobs.cautions(bench, results) if "has no pairs" in text]
+    job = jobs.tabulate(bench, results)
+    assert job["cannot_learn"] == []
+    assert [dataset for dataset, _ in job["cannot_learn_without_pairs"]] == ["simulated"]
+    rows, _ = read_datasheet(sheet)
+    for row in rows:
+        row["cells_of_dataset"] = sum(each["cells"] for each in rows)
+    with h5py.File(sheet, "a") as file:
+        del file["uns/mosaicbench/datasheet"]
+        file["uns/mosaicbench/datasheet"] = json.dumps(rows)
+    (line,) = [text for text in jobs.cautions(bench, results) if "has no pairs" in text]
+    assert line.startswith("WARNING: simulated: scenario 'own'") and "chance: mvae;" in line
 
 
 def test_warnings_of_datasets_are_a_screenful_and_name_where_all_are(tmp_path):

@@ -377,8 +377,8 @@ def test_a_killed_download_leaves_a_part_and_a_later_one_completes_it(desk):
         code = f"""
 import sys, time
 from mosaicbench import cli
-from mosaicbench.data import download
-download.tqdm.update = lambda self, more: time.sleep(0.05)
+from mosaicbench.files import progress
+progress.tqdm.update = lambda self, more: time.sleep(0.05)
 cli.main({[str(word) for word in command[3:]]})
 """
         process = subprocess.Popen(

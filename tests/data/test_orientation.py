@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from own_cells import equal, own_cells, read, written
 
-from mosaicbench.data.orientation import _is_turned, turned
+from mosaicbench.data.orientation import is_turned, turned
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_files_of_two_batches_are_turned_before_they_are_joined(parts, tmp_path)
     assert list(dataset.obs["batch"]) == ["1"] * 70 + ["2"] * 50
 
 
-def test_an_h5ad_of_features_by_cells_is_turned_too(parts, tmp_path):
+def test_an_h5ad_of_features_by_cellsis_turned_too(parts, tmp_path):
     path = written(tmp_path, parts | {"rna": parts["rna"].T.copy()})
     dataset, _ = read(tmp_path, path)
     assert equal(dataset, "rna", parts["rna"])
@@ -79,7 +79,7 @@ def test_cells_by_features_are_left_as_they_are(cells, features):
 
     counts = np.ones((len(cells), len(features)), dtype=np.float32)
     table = anndata.AnnData(counts, obs=pd.DataFrame(index=cells), var=pd.DataFrame(index=features))
-    assert not _is_turned(table)
+    assert not is_turned(table)
 
 
 def test_numbers_as_names_of_features_are_not_taken_for_cells(parts, recwarn):

@@ -92,7 +92,9 @@ def test_no_gene_and_no_target_of_an_antibody_is_called_like_a_hashtag_or_a_tota
 
 def test_a_protein_modality_of_hashtags_alone_is_refused(parts, tmp_path):
     hashtags = beside(parts["adt"][:, :0], [f"HTO{i}" for i in range(4)], tags(120))
-    with pytest.raises(UserError, match=r"features: .*'adt' \(4 hashtags: HTO0, .*leave the modal"):
+    with pytest.raises(
+        UserError, match=r"features: .*'adt' \(4 hashtags: 'HTO0', .*leave the modal"
+    ):
         read(tmp_path, written(tmp_path, parts | {"adt": hashtags}))
     ten_x(
         tmp_path / "both.h5",

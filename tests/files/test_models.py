@@ -1,6 +1,9 @@
 """A kept model does what the fitted method did, bit for bit, and none of its files can hold code."""
 
 import json
+import shutil
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -152,32 +155,42 @@ def test_a_model_names_no_class_but_known_ones(splits, tmp_path):
         revived(kept, import_for(kept.facts["module"], kept.facts["method"]))
 
 
-def test_apply_finds_the_run_that_is_recommended(tmp_path):
-    results, names = tmp_path / "results", ["cca", "pca_joint", "ridge", "oracle"]
-    for split in ("a/paired", "b/paired"):
-        for name in names[:3]:
-            model = results / f"runs/{split}/{name}/seed-0/model/model.json"
-            model.parent.mkdir(parents=True)
-            model.touch()
+def test_apply_takes_the_run_that_the_report_recommends_for_the_question(tmp_path):
+    results = tmp_path / "results"
+    for split, run in product(("a/paired", "b/paired"), ("cca", "ridge", "pca_joint")):
+        model = results / f"runs/{split}/{run}/seed-0/model/model.json"
+        model.parent.mkdir(parents=True)
+        model.touch()
 
-    def recommended(split=None, **told):
-        rows = {"dataset": "a", "scenario": "paired", "run": names, "complete": True}
-        rows |= {"kind": [*3 * ["baseline"], "control"], "score": [0.5, 0.6, 0.7, 1.0]}
-        tables = [pd.DataFrame(rows | {"may_win": [True, True, False, True]} | told)]
-        if split:
-            tables.append(tables[0].assign(dataset="b"))
-        write_table(results / "tables/overall.tsv", pd.concat(tables))
-        return recommended_run(results, None if split == "none" else split)
+    def recommended(*asked, **winners):
+        winners = {"partner": "cca", "labels": "ridge", "rna->adt": "pca_joint"} | winners
+        rows = [
+            {"question": "imputation" if "->" in key else key, "run": run}
+            | {"direction": key if "->" in key else "-", "scenario": "paired"}
+            for key, run in winners.items()
+        ]
+        tables = [pd.DataFrame(rows).assign(dataset=dataset) for dataset in ("a", "b")]
+        tables[1]["run"] = tables[1]["run"].replace("cca", "")  # of b, none for matching cells
+        write_table(results / "tables/recommendations.tsv", pd.concat(tables))
+        return recommended_run(results, *asked).relative_to(results / "runs")
 
-    assert recommended() == results / "runs/a/paired/pca_joint/seed-0"
-    assert recommended("b/paired") == results / "runs/b/paired/pca_joint/seed-0"
-    assert recommended(score=[0.5, None, 0.7, 1.0]) == results / "runs/a/paired/cca/seed-0"
+    assert recommended() == Path("a/paired/cca/seed-0")
+    assert recommended("b/paired", "labels") == Path("b/paired/ridge/seed-0")
+    assert recommended("a/paired", "rna->adt") == Path("a/paired/pca_joint/seed-0")
     with pytest.raises(UserError, match="--split: a/paired, b/paired"):
-        recommended("none")
-    with pytest.raises(UserError, match="no recommended run of c/paired"):
+        recommended(None, "labels")
+    with pytest.raises(UserError, match="--split c/paired: .*recommendations.tsv"):
         recommended("c/paired")
-    with pytest.raises(UserError, match="no recommended run kept a model"):
-        recommended(may_win=False)
+    with pytest.raises(UserError, match="--question partners: .*did you mean 'partner'"):
+        recommended("a/paired", "partners")
+    named = "these runs kept one: cca, pca_joint, ridge; .*a/paired/cca/seed-0"
+    with pytest.raises(UserError, match=f"recommends wnn in a/paired .*kept no model; {named}"):
+        recommended("a/paired", partner="wnn")
+    with pytest.raises(UserError, match="recommends no run in b/paired .*b/paired/cca/seed-0"):
+        recommended("b/paired")
+    shutil.rmtree(results / "runs")
+    with pytest.raises(UserError, match="save_models"):
+        recommended("a/paired")
 
 
 def test_a_candidate_that_cannot_be_kept_says_nothing_and_only_its_seed_is_kept(splits, tmp_path):

@@ -454,6 +454,10 @@ def test_a_file_per_modality_is_integrated_under_a_chosen_key_and_scored(own, tm
     rest = ["--method", "pca_joint", "--key-added", "X_mine", "--output"]
     cli.main(["integrate", *files, *rest, str(tmp_path / "parts.h5mu")])
     assert f"wrote {tmp_path / 'parts.h5mu'}: latents are obsm['X_mine']" in capsys.readouterr().out
+    of_one = mudata.MuData({"rna": AnnData(np.ones((2, 1)), obsm={"X": np.ones((2, 1))})})
+    of_one.write_h5mu(tmp_path / "one.h5mu")
+    assert apply.written(tmp_path / "one.h5mu", "X").endswith("obsm['X'] of modality rna")
+    assert "no latents" in apply.written(tmp_path / "one.h5mu", "Y")
     cli.main(["integrate", str(tmp_path / "cells.h5mu"), *rest, str(tmp_path / "whole.h5mu")])
     parts, whole = (mudata.read_h5mu(tmp_path / f"{name}.h5mu") for name in ("parts", "whole"))
     for name in cells.mod:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from mosaicbench.errors import UserError
+import h5py
+
+from mosaicbench.errors import UserError, nearest
 from mosaicbench.files.models import is_kept
 from mosaicbench.files.tables import read_table
 from mosaicbench.inference.embedding import Applied
 from mosaicbench.inference.model import Model
 from mosaicbench.inference.output import EMBEDDING
+from mosaicbench.report.recommendation import ALL_DIRECTIONS, PARTNER, SPEED
 from mosaicbench.workflow.layout import Results
 
 
@@ -23,6 +26,7 @@ def main(
     min_fraction: float = 0.5,
     key_added: str = EMBEDDING,
     split: str | None = None,
+    question: str = PARTNER,
 ) -> None:
     """Write the user's cells with latents, types and imputed values of a saved model.
 
@@ -39,8 +43,8 @@ def main(
         Whether to impute the modalities that cells lack.
     min_fraction
         Fraction of a modality's features that the cells must have.
-    split
-        "DATASET/SCENARIO" of the recommended run, in a results folder of several.
+    split, question
+        As of :func:`recommended_run`.
 
     Raises
     ------
@@ -48,9 +52,9 @@ def main(
         When the model or the cells cannot be used.
     """
     check_output(output, cells)
-    if Path(Results(run).table("overall")).is_file():
-        run = recommended_run(run, split)
-        print(f"the model of {run}")
+    if Path(Results(run).table("recommendations")).is_file():
+        run = recommended_run(run, split, question)
+        print(f"the model of {run}, recommended by the question {question!r}")
     applied = Model.read(run).apply_to_file(
         cells, output, impute=impute, min_fraction=min_fraction, key_added=key_added
     )
@@ -58,48 +62,63 @@ def main(
     print(written(output, key_added))
 
 
-def recommended_run(results: Path, split: str | None = None) -> Path:
-    """Return the folder of a saved fit of the run with the best overall score, controls aside.
-
-    A run that fails a sanity check, or beats the trivial control in no question, is not
-    recommended.
+def recommended_run(results: Path, split: str | None = None, question: str = PARTNER) -> Path:
+    """Return the folder of a saved fit of the run that the report recommends.
 
     Parameters
     ----------
     split
         "DATASET/SCENARIO"; needed if several have such a run.
+    question
+        "partner" (matching cells), "labels" (transferring them), or a direction of imputation.
 
     Raises
     ------
     UserError
-        When no such run has a model, or several splits have one and `split` is None.
+        When the question or split is not there, no run is recommended, or it kept no model; or when
+        several splits have one and `split` is None.
     """
-    place = Results(results)
-    table = read_table(place.table("overall"))
-    if "may_win" not in table:
-        raise UserError(
-            f"{place.table('overall')}: of another version; run the benchmark again, or name the "
-            "folder of a run"
-        )
-    table = table[(table["kind"] != "control") & table["score"].notna()]
-    table = table[table["may_win"].astype(str) == "True"]
-    table = table.sort_values(["complete", "score"], ascending=False, kind="stable")
-    found: dict[str, Path] = {}
+    file = Results(results).table("recommendations")
+    table = read_table(file)[["dataset", "scenario", "question", "direction", "run"]].fillna("")
+    table = table[table["question"] != SPEED]
+    asked = table["question"].where(table["direction"] == ALL_DIRECTIONS, table["direction"])
+    table = table[asked == question]
+    if table.empty:
+        raise UserError(f"--question {question}: not in {file}{nearest(question, asked.unique())}")
+    runs = {}
     for dataset, scenario, run in table[["dataset", "scenario", "run"]].to_numpy():
-        for fit in sorted(Path(place.run(dataset, scenario, run)).glob("seed-*")):
-            if is_kept(fit):
-                found.setdefault(f"{dataset}/{scenario}", fit)
-    names = ", ".join(found)
-    if split is None and len(found) > 1:
-        raise UserError(f"{results}: name one of its splits with --split: {names}")
-    chosen = found.get(split) if split else next(iter(found.values()), None)
-    if chosen is None:
+        runs[f"{dataset}/{scenario}"] = run
+    if split is None:
+        having = [name for name, run in runs.items() if run in _kept(results, name)]
+        if len(having or runs) > 1:
+            names = ", ".join(having or runs)
+            raise UserError(f"{results}: name one of its splits with --split: {names}")
+        (split,) = having or runs
+    if split not in runs:
+        raise UserError(f"--split {split}: {file} does not have it{nearest(split, runs)}")
+    run, kept = runs[split], _kept(results, split)
+    if run in kept:
+        return kept[run]
+    why = f"recommends {run or 'no run'} in {split} by the question {question!r}"
+    why += ", which kept no model" * bool(run)
+    if not kept:
         raise UserError(
-            f"{results}: no recommended run{f' of {split}' if split else ''} kept a model; "
-            f"splits with one: {names or 'none'}; name a run's folder, or set "
-            "`save_models: [best]` in the config and run the benchmark again"
+            f"{file} {why}; no run kept a model: name some under `save_models` in the config, "
+            "and run the benchmark again"
         )
-    return chosen
+    raise UserError(
+        f"{file} {why}; these runs kept one: {', '.join(kept)}; name the folder of one, such as "
+        f"{next(iter(kept.values()))}, instead of {results}"
+    )
+
+
+def _kept(results: Path, split: str) -> dict[str, Path]:
+    """Return run -> the folder of its first fit with a model."""
+    found: dict[str, Path] = {}
+    for fit in sorted(Path(Results(results).run(*split.split("/"), "any")).parent.glob("*/seed-*")):
+        if is_kept(fit):
+            found.setdefault(fit.parent.name, fit)
+    return found
 
 
 def check_output(output: Path, cells: Path) -> None:
@@ -112,7 +131,12 @@ def check_output(output: Path, cells: Path) -> None:
 
 def written(output: Path, key: str) -> str:
     """Return what a file of embedded cells has, and where."""
-    return f"wrote {output}: latents are obsm[{key!r}] of all cells and of each modality"
+    with h5py.File(output) as file:
+        having = [f"modality {name}" for name, part in file["mod"].items() if key in part["obsm"]]
+        having = ["all cells"] * (key in file["obsm"]) + having
+    if not having:
+        return f"wrote {output}: the model gives no latents of these cells"
+    return f"wrote {output}: latents are obsm[{key!r}] of {', '.join(having)}"
 
 
 def print_matches(applied: Applied) -> None:

@@ -205,9 +205,14 @@ def commands() -> dict[str, tuple]:
         "apply": (
             "embed your own cells with a saved model, give them types, impute what they lack",
             "apply results/runs/teaseq_small/paired/mvae/seed-0 cells.h5mu --output mine.h5mu",
-            path("run", "the folder of a run, of a model, or of results (their best run)"),
+            path("run", "the folder of a run, of a model, or of results (the recommended run)"),
             path("cells", ".h5mu, .h5ad or 10x .h5 with some of the model's modalities"),
             option("--split", "with a results folder of several", metavar="DATASET/SCENARIO"),
+            option(
+                "--question",
+                "of a results folder: partner (matching cells), labels, or a direction (rna->adt)",
+                default="partner",
+            ),
             *APPLYING,
         ),
         "compare": (

@@ -10,11 +10,11 @@ import numpy as np
 
 from mosaicbench.commands.prepare import described, prepared
 from mosaicbench.config import jobs, settings
-from mosaicbench.data.checks import FEWEST_QUERY
 from mosaicbench.data.split import divided
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
-from mosaicbench.files.dataset import check_dataset, measured_in
+from mosaicbench.files.dataset import check_dataset
+from mosaicbench.files.datasheet import DATASHEET, FEWEST_QUERY, has_no_pairs
 from mosaicbench.workflow.layout import Results
 
 AFTER = ("preprocess", "corrupted_links")  # options of a scenario for what comes after the division
@@ -52,8 +52,7 @@ def main(*, config: Path) -> None:
             continue
         print(*described(ready), sep="\n")
         warned += json.loads(ready.uns[KEY]["warnings"])
-        if not np.any(np.sum(list(measured_in(ready).values()), axis=0) > 1):
-            without_pairs.append(dataset)
+        without_pairs += [dataset] * has_no_pairs(json.loads(ready.uns[KEY][DATASHEET]))
         for scenario in (scenario for name, scenario in bench.splits if name == dataset):
             refused += _split(bench, ready, dataset, scenario)
     of_runs = jobs.in_lines(jobs.cannot_learn(bench, without_pairs))
@@ -71,7 +70,7 @@ def _split(bench: settings.Settings, ready: object, dataset: str, scenario: str)
     seed, options = job["seeds"][0], job["options"]
     options = {key: value for key, value in options.items() if key not in AFTER}
     try:
-        division, _, _ = divided(
+        _, division, _, _ = divided(
             ready,
             np.random.default_rng(seed),
             dataset_name=dataset,

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mosaicbench.files._h5 import KEY, write_h5
+from mosaicbench.files._h5 import KEY, read_h5, without_values, write_h5
 from mosaicbench.files.runs import read_latents, read_record
-from mosaicbench.files.splits import identity_of, read_split
+from mosaicbench.files.splits import identity_of, query_names, train_names
 
 if TYPE_CHECKING:
     from anndata import AnnData
-    from mudata import MuData
 
 
 def main(*, splits: list[dict]) -> None:
@@ -46,12 +45,12 @@ def embeddings(dataset: Path, split: Path, runs: list[Path]) -> AnnData:
     from anndata import AnnData
     from anndata.io import read_elem
 
-    solution = read_split(split / "solution.h5mu", "solution")
-    names = _names(solution)
+    solution = read_h5(split / "solution.h5mu", without_values)
+    train, query = train_names(solution), query_names(solution)
     with h5py.File(dataset) as file:
         obs = read_elem(file["obs"])
-    subset = pd.Series("train", index=pd.Index(solution.uns["train_cells"], dtype=object))
-    subset = pd.concat([subset, pd.Series("query", index=solution.obs_names)])
+    subset = pd.Series("query", index=solution.obs.index)
+    subset = pd.concat([pd.Series("train", index=pd.Index(train)), subset])
     obs = obs.loc[obs.index.isin(subset.index)]
     obs["subset"] = pd.Categorical(subset[obs.index])
     of_split = identity_of(solution)
@@ -61,23 +60,9 @@ def embeddings(dataset: Path, split: Path, runs: list[Path]) -> AnnData:
         latents = read_latents(folder / "latents.h5ad", record)
         for source, rows in latents.obs.groupby("source", observed=True).indices.items():
             key = f"X_{record['run']}" if source == "joint" else f"X_{record['run']}_{source}"
-            cells = names[source].loc[latents.obs["cell"].iloc[rows]]
+            of_query = pd.Series(query[source].index, query[source])
+            cells = pd.concat([train, of_query]).loc[latents.obs["cell"].iloc[rows]]
             z = np.full((whole.n_obs, latents.n_vars), np.nan, dtype=np.float32)
             z[whole.obs_names.get_indexer(cells)] = latents.X[rows]
             whole.obsm[key] = z
     return whole
-
-
-def _names(solution: MuData) -> dict[str, pd.Series]:
-    """Return source -> the dataset's name of a cell by its name in the split."""
-    train = pd.Series(
-        solution.uns["train_cells"],
-        index=[f"train-{number:06d}" for number in range(len(solution.uns["train_cells"]))],
-    )
-    of_query = {
-        modality: pd.Series(cells.obs_names, index=cells.obs["query_name"].astype(str))
-        for modality, cells in solution.mod.items()
-    }
-    of_joint = pd.concat(of_query.values())
-    of_query["joint"] = of_joint[~of_joint.index.duplicated()]
-    return {source: pd.concat([train, query]) for source, query in of_query.items()}

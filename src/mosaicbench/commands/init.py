@@ -5,20 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import yaml
 
-from mosaicbench.data.headers import Header, headers
+from mosaicbench.data.checks import UNKNOWN
+from mosaicbench.data.headers import kinds_by_name, of_files
 from mosaicbench.data.read import KINDS
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import write_text
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 LIKELY = {  # key -> words in the names of its columns, likeliest first
     "cell_type": ("cell.?type", "annot", "label", "subset|lineage|ident", "cluster|leiden|louvain"),
     "batch": ("batch", "donor|patient|subject", "sample|orig.?ident", "library|lane|pool|plate"),
 }
-UNKNOWN = re.compile(r"(?i)\s*(nan|n/?a|none|unknown|unassigned|undefined|unlabell?ed)\s*")
 MOST_VALUES = 200  # of a column of cell types or batches
 SHOWN = 5  # values of a column in a comment
 TEMPLATE = """\
@@ -56,31 +60,23 @@ def main(*, files: list[Path], output: Path) -> None:
     names = ", ".join(map(str, files))
     if output.exists():
         raise UserError(f"{output}: is there already; name another file: --output FILE.yaml")
-    found: list[Header] = []
-    for file in files:
-        found += headers(file)
-    of_modality: dict[str, list[Header]] = {}
-    for header in found:
-        if not header.name:
-            raise UserError(
-                f"{header.file}: neither its name nor its features say whether it is rna, atac or "
-                "adt; put that word into the file's name"
-            )
-        of_modality.setdefault(header.name, []).append(header)
-    if len(of_modality) < 2:
+    found = of_files(files)
+    if len(found) < 2:
         raise UserError(
-            f"a benchmark needs two modalities or more, found {', '.join(of_modality) or 'none'} in "
+            f"a benchmark needs two modalities or more, found {', '.join(found) or 'none'} in "
             f"{names}; name the file of another one, too"
         )
-    path = _one_file(found) if len(files) == 1 else _several_files(of_modality)
-    in_any = set().union(*(header.obs.index for header in found))
-    in_all = set(in_any)
-    for of in of_modality.values():
-        in_all.intersection_update(set().union(*(header.obs.index for header in of)))
+    path = _one_file(str(files[0]), found) if len(files) == 1 else _several_files(found)
+    tables, of_modality = [], []
+    for parts in found.values():
+        of_parts = [cells.obs for cells in parts.values()]
+        tables += of_parts
+        of_modality.append(set().union(*(table.index for table in of_parts)))
+    in_any, in_all = set.union(*of_modality), set.intersection(*of_modality)
     text = TEMPLATE.format(
         names=names,
         output=output,
-        stanza="\n    ".join([*path, *_columns([header.obs for header in found])]),
+        stanza="\n    ".join([*path, *_columns(tables)]),
         shared=f"{len(in_all):,} of {len(in_any):,} cells are in all modalities",
         kind="paired" if in_all else "as_measured",
     )
@@ -88,24 +84,29 @@ def main(*, files: list[Path], output: Path) -> None:
     print(f"{output}: written. Look at it, then: mosaicbench check {output}")
 
 
-def _several_files(of_modality: dict[str, list[Header]]) -> list[str]:
+def _sizes(parts: dict[str, AnnData]) -> str:
+    return "; ".join(f"{x.n_obs:,} cells, {x.n_vars:,} features" for x in parts.values())
+
+
+def _several_files(found: dict[str, dict[str, AnnData]]) -> list[str]:
     lines = ["path:"]
-    for modality, of in of_modality.items():
-        files = [str(header.file) for header in of]
+    for modality, parts in found.items():
+        files = list(parts)
         shown = _yaml(files if len(files) > 1 else files[0])
-        lines.append(f"  {modality}: {shown} # {'; '.join(map(str, of))}")
+        lines.append(f"  {modality}: {shown} # {_sizes(parts)}")
     return lines
 
 
-def _one_file(found: list[Header]) -> list[str]:
+def _one_file(file: str, found: dict[str, dict[str, AnnData]]) -> list[str]:
     """Return the lines of the file's path, and of what is read as what if names do not say it."""
-    lines = [f"path: {_yaml(str(found[0].file))}"]
-    lines += [f"# {header.name}: {header}" for header in found]
-    kinds = {one.name: one.kind for one in found if one.name.lower() not in KINDS}
+    lines = [f"path: {_yaml(file)}"]
+    lines += [f"# {name}: {_sizes(parts)}" for name, parts in found.items()]
+    every = kinds_by_name(found)
+    kinds = {name: kind for name, kind in every.items() if name.lower() not in KINDS}
     if kinds and all(kinds.values()):
         lines.append(f"kinds: {_yaml(kinds)} # correct what is wrong")
     elif kinds:
-        chosen = {one.kind: one.name for one in found if one.kind}
+        chosen = {kind: name for name, kind in every.items() if kind}
         lines.append(f"modalities: {_yaml(chosen)} # others are not read; correct what is wrong")
     return lines
 

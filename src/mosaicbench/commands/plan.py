@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from mosaicbench.catalog import catalog
@@ -13,6 +14,7 @@ from mosaicbench.data import normalize
 from mosaicbench.data.headers import of_dataset
 from mosaicbench.data.own_files import kind_of
 from mosaicbench.errors import UserError
+from mosaicbench.files.datasheet import read_datasheet
 from mosaicbench.files.tables import read_table
 from mosaicbench.workflow import resources
 from mosaicbench.workflow.layout import Results
@@ -64,10 +66,22 @@ def main(*, config: Path, table: Path, shapes: list[tuple[str, tuple[int, int]]]
 
 
 def _sizes(bench: settings.Settings) -> dict[str, tuple[int, dict[str, int]]]:
-    """Return dataset -> cells, and modality -> features, if the registry or the config has them."""
+    """Return dataset -> cells, and modality -> features.
+
+    They are those of the prepared dataset, else of the registry or the config, else of the files.
+    """
     known = registry.load(bench.config["registry"] or registry.REGISTRY)
     sizes = {}
     for name, dataset in bench.datasets.items():
+        prepared = Results(bench.results).dataset(name)
+        if Path(prepared).is_file():
+            rows, _ = read_datasheet(prepared)
+            features = {
+                row["modality"]: _features(row["kind"], row["features"], bench.preprocess)
+                for row in rows
+            }
+            sizes[name] = (rows[0]["cells_of_dataset"], features)
+            continue
         shape = dict(known.get(dataset["entry"], {}).get("shape") or {})
         if dataset["loader"] == "simulated":
             drawn = {
@@ -77,26 +91,19 @@ def _sizes(bench: settings.Settings) -> dict[str, tuple[int, dict[str, int]]]:
         if cells := shape.pop("cells", None):
             features = {m: _features(m, n, bench.preprocess) for m, n in shape.items()}
             sizes[name] = (cells, features)
-        elif (own := _shape_of_files(bench, name)) is not None:
-            sizes[name] = own
+        elif "path" in dataset["options"]:
+            with suppress(UserError):  # then a person has to say the size
+                sizes[name] = _shape_of_files(dataset["options"], bench.preprocess)
     return sizes
 
 
-def _shape_of_files(bench: settings.Settings, name: str) -> tuple[int, dict[str, int]] | None:
-    """Return the size of a prepared dataset, or else of the user's files; None if unknown."""
-    options = bench.datasets[name]["options"]
-    prepared, kinds = Results(bench.results).dataset(name), options.get("kinds") or {}
-    try:
-        path = prepared if Path(prepared).is_file() else options["path"]
-        found = of_dataset(path, kinds)
-        kind = {modality: kind_of(modality, kinds) for modality in found}
-    except (UserError, KeyError):
-        return None
+def _shape_of_files(options: dict, preprocess: dict) -> tuple[int, dict[str, int]]:
+    kinds, modalities = options.get("kinds") or {}, options.get("modalities") or {}
     every, features = set(), {}
-    for modality, of in found.items():
-        every.update(*(header.obs.index for header in of))
-        fewest = min(header.features for header in of)
-        features[modality] = _features(kind[modality], fewest, bench.preprocess)
+    for modality, parts in of_dataset(options["path"], kinds, modalities).items():
+        every.update(*(cells.obs_names for cells in parts.values()))
+        fewest = min(cells.n_vars for cells in parts.values())
+        features[modality] = _features(kind_of(modality, kinds), fewest, preprocess)
     return min(len(every), options.get("cells") or len(every)), features
 
 

@@ -12,7 +12,7 @@ from mosaicbench.catalog.run_metadata import run_metadata_of
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import write_text
 from mosaicbench.files.best import read_best
-from mosaicbench.files.datasheet import COLUMNS, WARNING_COLUMNS, read_datasheet
+from mosaicbench.files.datasheet import COLUMNS, WARNING_COLUMNS, has_no_pairs, read_datasheet
 from mosaicbench.files.runs import read_history, read_record
 from mosaicbench.files.scores import (
     FEATURE_COLUMNS,
@@ -50,7 +50,6 @@ from mosaicbench.stats.sanity import (
     CONTROL,
     faults_of_splits,
     in_words,
-    may_win,
     sanity_checks,
 )
 from mosaicbench.stats.sweep import sweep_table
@@ -81,6 +80,7 @@ def main(
     seeds: Sequence[int],
     datasets: Sequence[Path] = (),
     cannot_learn: Sequence[tuple[str, str]] = (),
+    cannot_learn_without_pairs: Sequence[tuple[str, str]] = (),
     simulated: Sequence[str] = (),
     sizes: Sequence[dict[str, int]] = (),
     searches: Sequence[tuple[dict, Path]] = (),
@@ -116,6 +116,8 @@ def main(
         The datasets' files, for their datasheets and warnings.
     cannot_learn
         Dataset and sentence of each scenario with runs that learn nothing in it.
+    cannot_learn_without_pairs
+        The same of datasets of which no cell has two modalities.
     simulated
         Simulated datasets, which do not count in ranks and scores over datasets.
     sizes
@@ -149,6 +151,9 @@ def main(
         rows, texts = read_datasheet(file)
         described += rows
         warned += [(rows[0]["dataset"], text) for text in texts]
+        if has_no_pairs(rows):
+            others = [found for found in cannot_learn_without_pairs if found not in cannot_learn]
+            warned += [found for found in others if found[0] == rows[0]["dataset"]]
     tables = {
         "datasets": pd.DataFrame(described, columns=COLUMNS),
         "warnings": pd.DataFrame([*warned, *cannot_learn], columns=WARNING_COLUMNS),
@@ -183,9 +188,6 @@ def main(
         "distances": verdicts_by_distance(tables["headline"], run_metadata),
         "rankings": rankings(tables, run_metadata),
         "recommendations": recommended(tables, cell_scores, run_metadata, sizes_of_splits),
-        "overall": tables["overall"].assign(
-            may_win=may_win(tables["overall"], tables["sanity_checks"])
-        ),
     }
     jobs = resources.jobs_of(Results(results))
     tables["resources"] = resources.measured(tables["phases"], tables["history"], jobs)

@@ -24,7 +24,7 @@ from mosaicbench.config import external
 from mosaicbench.config.recorded import pairing
 from mosaicbench.errors import UserError, nearest
 from mosaicbench.files.atomic import write_text
-from mosaicbench.files.datasheet import read_datasheet
+from mosaicbench.files.datasheet import has_no_pairs, read_datasheet
 from mosaicbench.files.identity import digest_of
 from mosaicbench.workflow.layout import (
     FILES_OF_FIT,
@@ -284,11 +284,13 @@ def cannot_learn(bench: Settings, without_pairs: Collection[str] = ()) -> list[t
 
 def cautions(bench: Settings, results: Results) -> list[str]:
     """Return the warnings of all prepared datasets and of runs, at most `MOST_CAUTIONS` lines."""
-    found = []
+    found, without_pairs = [], []
     for dataset in bench.datasets:
         with suppress(UserError):  # it is not prepared
-            found += [(dataset, text) for text in read_datasheet(results.dataset(dataset))[1]]
-    lines = in_lines([*found, *cannot_learn(bench)])
+            rows, warnings = read_datasheet(results.dataset(dataset))
+            found += [(dataset, text) for text in warnings]
+            without_pairs += [dataset] * has_no_pairs(rows)
+    lines = in_lines([*found, *cannot_learn(bench, without_pairs)])
     if more := lines[MOST_CAUTIONS:]:
         table = results.table("warnings")
         place = table if Path(table).is_file() else "the logs of `prepare`"
@@ -555,6 +557,7 @@ def tabulate(bench: Settings, results: Results) -> dict:
         "seeds": bench.seeds,
         "datasets": [Path(results.dataset(dataset)) for dataset in bench.datasets],
         "cannot_learn": cannot_learn(bench),
+        "cannot_learn_without_pairs": cannot_learn(bench, bench.datasets),
         "simulated": [
             name
             for name, dataset in bench.datasets.items()

@@ -6,7 +6,6 @@ different ways, and names that mean other cells in each file are refused, with w
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,7 +19,7 @@ from scipy import sparse
 from mosaicbench.data.assemble import Measurement, without_zeros
 from mosaicbench.data.checks import MOST, warn
 from mosaicbench.data.own_files import FILE
-from mosaicbench.errors import UserError
+from mosaicbench.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -347,12 +346,8 @@ def column_of_cells(
     """
     having = {where: table[name] for where, table in tables.items() if name in table.columns}
     if name is not None and not having:
-        there = sorted({str(column) for table in tables.values() for column in table.columns})
-        near = difflib.get_close_matches(name, there, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise UserError(
-            f"{key}: no obs column {name!r}; there are {', '.join(there) or 'none'}{hint}"
-        )
+        there = sorted(set().union(*(map(str, table.columns) for table in tables.values())))
+        raise UserError(f"{key}: no obs column {name!r}{nearest(name, there)}")
     texts, differing = _first_texts(having, cells)
     for where, others in differing.items():
         if len(others):
@@ -400,17 +395,18 @@ def without_empty(
 
     Rows are in the order of the cells that are left; `names` are of all cells before.
     """
-    cells, values = {}, {}
+    cells = {m: pd.Index(names if one.cells is None else one.cells) for m, one in measured.items()}
     for modality, one in measured.items():
-        values[modality] = without_zeros(sparse.csr_matrix(one.values))
-        counted = np.diff(values[modality].indptr) > (0 if absent.get(modality) == EMPTY else -1)
-        values[modality] = values[modality][counted]
-        cells[modality] = pd.Index(names if one.cells is None else one.cells)[counted]
+        if absent.get(modality) == EMPTY:
+            values = without_zeros(sparse.csr_matrix(one.values))
+            counted = np.diff(values.indptr) > 0
+            measured[modality] = replace(one, values=values[counted])
+            cells[modality] = cells[modality][counted]
     left = pd.Index(list(dict.fromkeys(np.concatenate(list(cells.values())))), dtype=object)
     for modality, one in measured.items():
         rows = cells[modality].get_indexer(left)
         rows = rows[rows >= 0]
-        measured[modality] = replace(
-            one, values=values[modality][rows], cells=cells[modality][rows]
-        )
+        if np.any(np.diff(rows) != 1):
+            one = replace(one, values=one.values[rows])
+        measured[modality] = replace(one, cells=cells[modality][rows])
     return measured, left

@@ -1,8 +1,8 @@
-"""All checks of what was read: names, values and labels together, once, at the end of reading.
+"""Checks of a dataset that was read: modalities, values and labels together, and warnings of data.
 
 An input that would make a benchmark meaningless is refused; what is odd is warned of; each message
-says what to do. :func:`check_measured` is the list of the checks, :func:`check_prepared` of those
-that wait for quality control; a new one is a line there.
+says what to do. :func:`check_measured` has the checks at the end of reading, :func:`check_prepared`
+those after quality control. The readers of own files check names, scales and features themselves.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import pandas as pd
 from mosaicbench.data.pairing import with_partners
 from mosaicbench.errors import DataWarning, UserError
 from mosaicbench.files.dataset import measured_in
+from mosaicbench.files.datasheet import FEWEST_QUERY
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -33,13 +34,14 @@ SAMPLE, FEATURES = 1000, 200  # cells and features per modality that the test fo
 # Median, over features, of the best rank correlation with a feature of the other modality.
 SAME, SUSPICIOUS = 0.99, 0.9
 SURELY, RARELY = 10, 3  # cells with a feature; equal columns of so many, or so few, are no chance
+FIRST = 5  # names that a message lists
 MOST = 0.5  # fraction of the cells above which "most" begins
-# Texts that say of a type that it is not known, in small letters.
-UNKNOWN = "nan?|n/a|none|null|unknown|unassigned|not assigned|unlabell?ed|unclassified"
-UNKNOWN += "|undefined|undetermined|[?-]"
+UNKNOWN = re.compile(  # texts that say of a type that it is not known
+    r"(?i)\s*(nan?|n/a|none|null|unknown|unassigned|not assigned|unlabell?ed|unclassified"
+    r"|undefined|undetermined|[?-])\s*"
+)
 NUMBER = re.compile(r"(?i)(?:(?:seurat_)?clusters?|c)?[\s_-]*\d+")
 FEWEST = 5  # cells of a type, of which a query of a fifth has one
-FEWEST_QUERY = 50  # cells
 # A feature is not measured in a batch if it is zero there, but by its frequency elsewhere would
 # be seen in so many of the batch's cells. Genes of one sex are few of all.
 EXPECTED, FEW_GENES = 10, 0.02
@@ -102,7 +104,7 @@ def _check_overlap(names: dict[str, pd.Index]) -> None:
     every = np.concatenate([np.asarray(index, dtype=object) for index in names.values()])
     counts = pd.Series(every).value_counts()
     shared, in_all = int((counts > 1).sum()), int((counts == len(names)).sum())
-    firsts = ", ".join(f"{m}: {index[0]}, …" for m, index in names.items() if len(index))
+    firsts = "; ".join(f"{m}: {listed(index)}" for m, index in names.items())
     alone = [modality for modality, index in names.items() if not counts[index].gt(1).any()]
     if shared == 0:
         warn(
@@ -180,7 +182,7 @@ def _check_zeros(modality: str, cells: AnnData, batches: np.ndarray) -> None:
         silent &= ~of_these
         warn(
             f"modality {modality!r} is zero in all {of_these.sum()} cells of the batches "
-            f"{_listed(unstained)}, as if it was not measured there; of own files, say absent: "
+            f"{listed(unstained)}, as if it was not measured there; of own files, say absent: "
             f"{{{modality}: {json.dumps(unstained)}}}, or take these cells out of its file"
         )
     if silent.any():
@@ -206,16 +208,16 @@ def _check_features_of_batches(
     if len(features) > (0 if cells.uns["kind"] == "adt" else FEW_GENES * cells.n_vars):
         where = np.array(names, dtype=object)[lost.any(axis=1)]
         warn(
-            f"modality {modality!r}: {len(features)} of {cells.n_vars} features ({_listed(features)}) "
-            f"are zero in all cells of a batch ({_listed(where)}) and not in others, as if they were "
+            f"modality {modality!r}: {len(features)} of {cells.n_vars} features ({listed(features)}) "
+            f"are zero in all cells of a batch ({listed(where)}) and not in others, as if they were "
             "not measured there; of own files, leave the features out with features: "
             f"{{{modality}: {{drop: [names]}}}}, or say absent: {{{modality}: [batches]}}"
         )
 
 
-def _listed(names: object) -> str:
+def listed(names: object) -> str:
     """Return the first names as text."""
-    return ", ".join(map(repr, names[:3])) + ", …" * (len(names) > 3)
+    return ", ".join(map(repr, names[:FIRST])) + ", …" * (len(names) > FIRST)
 
 
 def _check_twins(modalities: dict[str, AnnData]) -> None:
@@ -343,24 +345,24 @@ def _check_types(types: np.ndarray) -> None:
     known = ~plain.str.fullmatch(UNKNOWN)
     if len(unknown := cells[~known]):
         warn(
-            f"cell types: {unknown.sum()} cells are of the types {_listed(unknown.index)}; if that "
+            f"cell types: {unknown.sum()} cells are of the types {listed(unknown.index)}; if that "
             f"means no label, say unknown_labels: {json.dumps(list(unknown.index), ensure_ascii=False)}"
         )
     cells, plain = cells[known], plain[known]
     if len(twins := cells.index[plain.duplicated(keep=False)]):
         warn(
-            f"cell types: {_listed(twins)} differ in case or blanks only, and count as different "
+            f"cell types: {listed(twins)} differ in case or blanks only, and count as different "
             "types; write them alike in the column of types"
         )
     if len(numbers := cells.index[cells.index.str.fullmatch(NUMBER)]):
         warn(
-            f"cell types: {len(numbers)} of {len(cells)} types are numbers ({_listed(numbers)}), as "
+            f"cell types: {len(numbers)} of {len(cells)} types are numbers ({listed(numbers)}), as "
             "of clusters, or of a factor that lost its names; name the column of the types' names"
         )
     if len(few := cells.index[cells < FEWEST]):
         warn(
             f"cell types: {len(few)} of {len(cells)} types have fewer than {FEWEST} cells "
-            f"({_listed(few)}), of which a random query has one at most; a type of one cell stays "
+            f"({listed(few)}), of which a random query has one at most; a type of one cell stays "
             "with the train cells and is in no score"
         )
     if len(cells) == 1:

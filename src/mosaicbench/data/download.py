@@ -25,11 +25,11 @@ from urllib.parse import urljoin
 
 import requests
 import urllib3
-from tqdm import tqdm
 
 from mosaicbench.config.registry import Package
 from mosaicbench.errors import UserError
 from mosaicbench.files.identity import digest_of
+from mosaicbench.files.progress import progress
 
 # 10x Genomics answers 403 to the names of Python's libraries. With an encoding undone, a .gz would
 # arrive unpacked.
@@ -43,7 +43,6 @@ TRIES = 5  # in a row, without a new byte
 BACKOFF = 1.0  # seconds before the second try, doubled for each further one
 BUSY = (429, 500, 502, 503, 504)
 CHUNK = 2**18
-LOG_SECONDS = 15.0  # between two reports of progress where there is no terminal
 PIP = ("-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input")
 PIP += ("--disable-pip-version-check",)
 
@@ -145,15 +144,12 @@ def _transfer(url: str, part: _Part, size: int | None, *, trusted: bool) -> None
         coming = _check_answer(response, part, size)
         tag = response.headers.get("ETag", "")  # a weak one does not distinguish bytes
         part.note(url, tag if tag.startswith('"') else response.headers.get("Last-Modified"))
-        quiet = not sys.stderr.isatty()
-        with tqdm(
-            desc=part.final.name,
+        with progress(
+            part.final.name,
             total=part.position + coming if coming else None,
             initial=part.position,
             unit="B",
             unit_scale=True,
-            mininterval=LOG_SECONDS if quiet else 0.1,
-            delay=LOG_SECONDS if quiet else 0,
         ) as bar:
             for chunk in response.raw.stream(CHUNK, decode_content=False):
                 part.file.write(chunk)

@@ -38,11 +38,11 @@ def turned(files: dict[str, dict[str, AnnData]], kinds: dict[str, str]) -> None:
     """
     for parts in files.values():
         for file, cells in parts.items():
-            if _is_turned(cells):
+            if is_turned(cells):
                 parts[file] = _turned(cells, file)
+    names = {m: [_names(parts, axis) for axis in AXES] for m, parts in files.items()}
     for one, other in permutations(files, 2):
-        rows, columns = (_names(files[one], axis) for axis in AXES)
-        rows_of_other, columns_of_other = (_names(files[other], axis) for axis in AXES)
+        (rows, columns), (rows_of_other, columns_of_other) = names[one], names[other]
         paired, alike = len(rows & rows_of_other), len(columns & columns_of_other)
         as_cells = len(columns & rows_of_other)
         most = MOST * max(len(columns), len(columns_of_other), 2 * FEWEST)
@@ -52,6 +52,7 @@ def turned(files: dict[str, dict[str, AnnData]], kinds: dict[str, str]) -> None:
         elif "adt" in (kinds[one], kinds[other]) and alike > max(paired, most):
             wrong = [one, other]
         for modality in wrong:
+            names[modality].reverse()
             files[modality] |= {
                 file: _turned(cells, file) for file, cells in files[modality].items()
             }
@@ -64,7 +65,8 @@ def _names(parts: dict[str, AnnData], axis: str) -> set[str]:
 
 def _turned(cells: AnnData, file: str) -> AnnData:
     cells = cells.T
-    cells.X = cells.X.tocsr()
+    if cells.X is not None:
+        cells.X = cells.X.tocsr()
     warn(
         f"path: {file} has features as rows and cells as columns, and is read transposed, as "
         f"{cells.n_obs:,} cells x {cells.n_vars:,} features"
@@ -72,7 +74,8 @@ def _turned(cells: AnnData, file: str) -> AnnData:
     return cells
 
 
-def _is_turned(cells: AnnData) -> bool:
+def is_turned(cells: AnnData) -> bool:
+    """Return whether, by their names, rows are features and columns cells."""
     rows, columns = cells.obs_names, cells.var_names
     features, of_columns = _share(rows, _is_feature), _share(columns, _is_feature)
     if _share(columns, BARCODE.search) > MOST > _share(rows, BARCODE.search):

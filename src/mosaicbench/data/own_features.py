@@ -13,7 +13,7 @@ import pandas as pd
 from mosaicbench.data import read
 from mosaicbench.data.antibodies import is_isotype
 from mosaicbench.data.assemble import ANNOTATION
-from mosaicbench.data.checks import MOST, warn
+from mosaicbench.data.checks import MOST, listed, warn
 from mosaicbench.errors import UserError, nearest
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def without_others(
     if len(names) and not (reasons == "").any():
         why = ", ".join(f"{number} {reason}" for reason, number in left_out.items())
         raise UserError(
-            f"features: nothing is left of modality {modality!r} ({why}: {_some(names)}); give the file "
+            f"features: nothing is left of modality {modality!r} ({why}: {listed(names)}); give the file "
             f"of its proteins or genes, leave the modality out, or keep some by features: "
             f"{{{modality}: {{keep: [NAME]}}}}"
         )
@@ -81,7 +81,7 @@ def without_others(
         if reason != DROP:
             warn(
                 f"modality {modality!r}: {number} {reason} are left out "
-                f"({_some(names[reasons == reason])}); features: {{{modality}: {{keep: [NAME]}}}} keeps "
+                f"({listed(names[reasons == reason])}); features: {{{modality}: {{keep: [NAME]}}}} keeps "
                 "a feature that is measured"
             )
     if left_out:
@@ -108,10 +108,6 @@ def _named(modality: str, key: str, asked: dict[str, Sequence[str]], names: pd.I
             )
         chosen |= fits
     return chosen
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(map(str, names[:5])) + (", …" if len(names) > 5 else "")
 
 
 def _without_genome(modality: str, cells: AnnData) -> AnnData:

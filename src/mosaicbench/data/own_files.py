@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import gzip
 import re
 import shutil
@@ -20,7 +19,7 @@ from mosaicbench.data.checks import MOST, warn
 from mosaicbench.data.own_features import annotation, no_feature, without_others
 from mosaicbench.data.own_values import refuse_missing, with_values
 from mosaicbench.errors import UserError, nearest
-from mosaicbench.files._h5 import quiet_mudata
+from mosaicbench.files._h5 import quiet_mudata, without_values
 from mosaicbench.files.dataset import VALUES
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def read_modalities(
     union
         Whether peaks of several files are merged.
     """
-    files, shared_obs = _chosen(folder, path, kinds, modalities)
+    files, shared_obs = chosen(folder, path, kinds, modalities)
     known = {modality: kind_of(modality, kinds) for modality in files}
     for modality, parts in files.items():
         kind = known[modality]
@@ -80,24 +79,26 @@ def read_modalities(
     return {m: _whole(m, parts, union=union) for m, parts in files.items()}, shared_obs
 
 
-def _chosen(
+def chosen(
     folder: Path,
     path: str | dict[str, str | list[str]],
     kinds: dict[str, str],
     modalities: dict[str, str],
+    *,
+    read_values: bool = True,
 ) -> tuple[dict[str, dict[str, AnnData]], pd.DataFrame]:
     """Return modality -> file -> its cells, and the table of all cells; warn of what is not read."""
     held = {}
     if isinstance(path, str):
-        held[path] = parts, _ = _parts(folder / path)
-        own = [part for part, cells in parts.items() if not _is_foreign(part, cells, kinds)]
+        held[path] = parts, _ = parts_of(folder / path, values=read_values)
+        own = [part for part, cells in parts.items() if not is_foreign(part, cells, kinds)]
         path = dict.fromkeys(modalities or own, path)
     files: dict[str, dict[str, AnnData]] = {modality: {} for modality in path}
     used = set()
     for modality, names in path.items():
         for name in [names] if isinstance(names, str) else names:
             if name not in held:
-                held[name] = _parts(folder / name)
+                held[name] = parts_of(folder / name, values=read_values)
             parts, _ = held[name]
             part = modalities.get(modality) or _of_kind(parts, name, modality, kinds)
             if part not in parts:
@@ -138,7 +139,7 @@ def _of_kind(parts: dict[str, AnnData], name: str, modality: str, kinds: dict[st
     return fitting[0]
 
 
-def _is_foreign(part: str, cells: AnnData, kinds: dict[str, str]) -> bool:
+def is_foreign(part: str, cells: AnnData, kinds: dict[str, str]) -> bool:
     """Return whether a part of a file is no modality here: empty, or of hashtags, guides, receptors."""
     is_tags = all(map(no_feature, cells.var_names.astype(str)))
     return part not in kinds and (is_tags or bool(re.fullmatch(FOREIGN, part)))
@@ -149,37 +150,46 @@ def _counted(cells: AnnData) -> str:
     return f"{cells.n_vars:,} {(len(called) == 1 and called.pop()) or 'features'}"
 
 
-def _parts(file: Path) -> tuple[dict[str, AnnData], pd.DataFrame]:
-    """Return what a file or folder holds, by modality, and a MuData's own table of cells."""
+def parts_of(file: Path, *, values: bool = True) -> tuple[dict[str, AnnData], pd.DataFrame]:
+    """Return what a file or folder holds, by modality, and a MuData's own table of cells.
+
+    With ``values=False``, cells and features have their names and tables alone.
+    """
     name = file.name.lower()
     if name.endswith((".h5ad.gz", ".h5mu.gz", ".h5.gz")):
-        return read.opened(file, _unpacked)
+        return read.opened(file, lambda file: _unpacked(file, values))
     if name.endswith((".h5mu", ".zarr", ".h5ad")):
-        whole = read.opened(file, _zarr) if name.endswith(".zarr") else read.annotated(file)
+        if name.endswith(".zarr"):
+            whole = read.opened(file, lambda folder: _zarr(folder, values))
+        else:
+            whole = read.annotated(file, values=values)
         if hasattr(whole, "mod"):
             return dict(whole.mod), whole.obs
         return _of_anndata(file, whole), pd.DataFrame()
     if name.removesuffix(".gz").endswith(TABLES):
-        return {"rna": read.table_of_counts(file)}, pd.DataFrame()
+        return {"rna": read.table_of_counts(file, values=values)}, pd.DataFrame()
     if name.endswith(".h5"):
-        return read.by_feature_type(read.opened(file, read.tenx)), pd.DataFrame()
+        whole = read.opened(file, lambda file: read.tenx(file, values=values))
+        return read.by_feature_type(whole), pd.DataFrame()
     if not file.is_dir():
         raise UserError(f"path: {file} is neither {FORMATS}; save the counts as one of these")
-    return read.by_feature_type(read.mex_folder(file)), pd.DataFrame()
+    return read.by_feature_type(read.mex_folder(file, values=values)), pd.DataFrame()
 
 
-def _unpacked(file: Path) -> tuple[dict[str, AnnData], pd.DataFrame]:
+def _unpacked(file: Path, values: bool) -> tuple[dict[str, AnnData], pd.DataFrame]:
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder, file.stem)
         with gzip.open(file) as packed, plain.open("wb") as whole:
             shutil.copyfileobj(packed, whole)
-        return _parts(plain)
+        return parts_of(plain, values=values)
 
 
-def _zarr(folder: Path) -> object:
+def _zarr(folder: Path, values: bool) -> object:
     import anndata
     import mudata
 
+    if not values:
+        return without_values(folder)
     with quiet_mudata():
         return mudata.read_zarr(folder) if (folder / "mod").is_dir() else anndata.read_zarr(folder)
 
@@ -241,79 +251,6 @@ def _whole(modality: str, parts: dict[str, AnnData], *, union: bool) -> AnnData:
             f"are left out{few}"
         )
     return whole
-
-
-def file_of_each_cell(names: pd.Index, files: dict[str, pd.Series]) -> np.ndarray:
-    """Return the number of each cell's file in its modality's list, "all" if there is no list.
-
-    Parameters
-    ----------
-    names
-        (cells,) of all modalities.
-    files
-        modality -> its column `FILE`, by cell. A cell in none of them is in file "1".
-
-    Raises
-    ------
-    UserError
-        When modalities disagree about a cell: then their lists are in different orders.
-    """
-    numbers, differing = _first_texts(files, names)
-    for modality, cells in differing.items():
-        if len(cells):
-            raise UserError(
-                f"path: cell {cells[0]!r} is in file {numbers[cells[0]]} of modality "
-                f"{next(iter(files))!r}, but in {files[modality][cells[0]]} of {modality!r}; give "
-                "the files of all modalities in one order, or say which column is the batch"
-            )
-    return numbers.replace("", "1" if files else "all").to_numpy(dtype=object)
-
-
-def column_of_cells(
-    key: str, name: str | None, tables: dict[str, pd.DataFrame], *, cells: pd.Index
-) -> pd.Series:
-    """Return the column `name` for each of `cells`: the first entry in any table, "" without one.
-
-    Parameters
-    ----------
-    key
-        Of the stanza, for messages.
-    name
-        The column; None gives "" throughout.
-    tables
-        What a table is of, for messages -> the table, a row per cell by name.
-    cells
-        (cells,) unique names.
-    """
-    having = {where: table[name] for where, table in tables.items() if name in table.columns}
-    if name is not None and not having:
-        there = sorted({str(column) for table in tables.values() for column in table.columns})
-        near = difflib.get_close_matches(name, there, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise UserError(
-            f"{key}: no obs column {name!r}; there are {', '.join(there) or 'none'}{hint}"
-        )
-    texts, differing = _first_texts(having, cells)
-    for where, others in differing.items():
-        if len(others):
-            warn(
-                f"{key}: {where} says another {name!r} of {len(others)} cells than the tables "
-                "before it, which count"
-            )
-    return texts
-
-
-def _first_texts(
-    columns: dict[str, pd.Series], cells: pd.Index
-) -> tuple[pd.Series, dict[str, pd.Index]]:
-    """Return the first text of any column for each cell, and column -> cells where it differs."""
-    texts, differing = pd.Series("", index=cells, dtype=object), {}
-    for where, column in columns.items():
-        given = column.astype(object).reindex(cells)
-        given = given.where(given.notna(), "").astype(str)
-        differing[where] = cells[(texts != "") & (given != "") & (texts != given)]
-        texts = texts.where(texts != "", given)
-    return texts, differing
 
 
 def kind_of(modality: str, kinds: dict[str, str]) -> str:

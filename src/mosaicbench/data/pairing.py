@@ -185,12 +185,17 @@ def patterns(has: dict[str, np.ndarray]) -> list[tuple[tuple[str, ...], np.ndarr
     ]
 
 
+def in_several(has: dict[str, np.ndarray]) -> np.ndarray:
+    """Return a mask of the cells with two modalities or more."""
+    return np.sum(list(has.values()), axis=0) > 1
+
+
 def with_partners(has: dict[str, np.ndarray]) -> np.ndarray:
     """Return a mask of the cells that a query is drawn from: those with two modalities or more.
 
     Of a modality that shares no cell with another, all cells are included.
     """
-    shared = np.sum(list(has.values()), axis=0) > 1
+    shared = in_several(has)
     alone = [mask for mask in has.values() if not np.any(mask & shared)]
     return np.any([shared, *alone], axis=0)
 
@@ -199,8 +204,8 @@ def check_cells(kind: str, scenario: str, dataset: str, has: dict[str, np.ndarra
     """Refuse a kind of scenario that needs cells with all modalities where no cell has them."""
     if kind not in ("paired", "mosaic") or np.any(np.all(list(has.values()), axis=0)):
         return
-    number = np.sum(list(has.values()), axis=0)
-    alone = [modality for modality, mask in has.items() if not np.any(mask & (number > 1))]
+    shared = in_several(has)
+    alone = [modality for modality, mask in has.items() if not np.any(mask & shared)]
     raise UserError(
         f"scenarios.{scenario}.kind: {kind} needs cells that were measured in {', '.join(has)}, and "
         f"dataset {dataset!r} has none (modalities that share no cell: {', '.join(alone) or 'none'}). "

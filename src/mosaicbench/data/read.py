@@ -3,7 +3,8 @@
 A reader of counts returns cells x features with the raw values in ``X`` (CSR, float32) and the cell
 names of the file. ``var`` holds the file's columns of features: ``gene_ids``, ``feature_types``,
 ``genome``, and ``chrom``, ``start``, ``end`` (as in BED; "" and -1 where unknown). An absent or
-unreadable file is a UserError with its name.
+unreadable file is a UserError with its name. With ``values=False`` it returns the names and the tables
+of cells and features alone, without ``X``: in a moment.
 
 Cell Ranger ARC's interval of a *gene* is the span of its transcription start sites, without strand:
 MIR1302-2HG has chr1:29553-30267, though the gene ends at 31,109.
@@ -24,7 +25,7 @@ from scipy import sparse
 from mosaicbench.data.assemble import Measurement
 from mosaicbench.data.checks import warn
 from mosaicbench.errors import UserError
-from mosaicbench.files._h5 import quiet_mudata
+from mosaicbench.files._h5 import quiet_mudata, without_values
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -99,10 +100,17 @@ def tenx_h5(path: str | Path) -> dict[str, AnnData]:
     return modalities
 
 
-def tenx(file: Path) -> AnnData:
+def tenx(file: Path, *, values: bool = True) -> AnnData:
     """Read a feature-barcode matrix of Cell Ranger with features of all types."""
+    import h5py
     import scanpy
 
+    with h5py.File(file) as content:
+        if not values and "matrix" in content:  # since Cell Ranger 3; earlier files are read whole
+            features = content["matrix/features"]
+            var = pd.DataFrame({"feature_types": features["feature_type"].asstr()[:]})
+            names = content["matrix/barcodes"].asstr()[:], features["name"].asstr()[:]
+            return named(names[0], var.set_axis(names[1], axis=0))
     with quiet_mudata():
         cells = scanpy.read_10x_h5(file, gex_only=False)
     if "interval" in cells.var:
@@ -110,35 +118,46 @@ def tenx(file: Path) -> AnnData:
     return cells
 
 
+def named(cells: Sequence[str], var: pd.DataFrame, values: object = None) -> AnnData:
+    """Return an AnnData with these names of cells and this table of features."""
+    from anndata import AnnData
+
+    with quiet_mudata():
+        return AnnData(values, obs=pd.DataFrame(index=pd.Index(list(cells), dtype=object)), var=var)
+
+
 def by_feature_type(cells: AnnData) -> dict[str, AnnData]:
     """Return modality -> cells, by the feature types in ``var``; without them all are rna.
 
     Features of a type that is no modality here follow, under the name of their type.
     """
-    column = next((name for name in TYPE_COLUMNS if name in cells.var), None)
-    if column is None:
+    kinds = kinds_of_features(cells.var)
+    if kinds is None:
         return {"rna": cells}
-    named = _kinds_of_types(cells.var[column])
-    has_raw = cells.raw is not None and column in cells.raw.var
-    raw = cells.raw.to_adata() if has_raw else None
+    of_raw = None if cells.raw is None else kinds_of_features(cells.raw.var)
+    raw = None if of_raw is None else cells.raw.to_adata()
     modalities = {}
     with quiet_mudata():
-        for modality in dict.fromkeys([*FEATURE_TYPES.values(), *named]):
-            if not np.any(of_type := named == modality):
+        for modality in dict.fromkeys([*FEATURE_TYPES.values(), *kinds]):
+            if not np.any(of_type := kinds == modality):
                 continue
             part = cells if of_type.all() else cells[:, of_type].copy()
             if not of_type.all():
-                part.raw = raw[:, _kinds_of_types(raw.var[column]) == modality] if has_raw else None
+                part.raw = None if raw is None else raw[:, of_raw == modality]
             part.var_names_make_unique()
             modalities[modality] = part
     return modalities
 
 
-def _kinds_of_types(types: pd.Series) -> np.ndarray:
-    return types.astype(str).map(lambda name: KINDS.get(name.lower(), name)).to_numpy()
+def kinds_of_features(var: pd.DataFrame) -> np.ndarray | None:
+    """Return (features,) kinds by their types, else the types themselves; None without types."""
+    column = next((name for name in TYPE_COLUMNS if name in var), None)
+    if column is None:
+        return None
+    return var[column].astype(str).map(lambda name: KINDS.get(name.lower(), name)).to_numpy()
 
 
-def mex_folder(folder: Path) -> AnnData:
+def mex_folder(folder: Path, *, values: bool = True) -> AnnData:
     """Read a Matrix Market folder of Cell Ranger, with ``features.tsv`` or ``genes.tsv``, or .gz."""
     files = []
     for part in PARTS:
@@ -150,16 +169,17 @@ def mex_folder(folder: Path) -> AnnData:
                 f"{', '.join(PARTS)}"
             )
         files.append(existing[0])
-    return mex(*files)
+    return mex(*(files if values else [None, *files[1:]]))
 
 
-def mex(matrix: str | Path, barcodes: str | Path, features: str | Path) -> AnnData:
+def mex(matrix: str | Path | None, barcodes: str | Path, features: str | Path) -> AnnData:
     """Read a Matrix Market matrix with the names of its cells and features; files may be gzipped.
 
     Parameters
     ----------
     matrix
-        ``matrix.mtx``, features x cells as Cell Ranger writes it, or cells x features.
+        ``matrix.mtx``, features x cells as Cell Ranger writes it, or cells x features; None for names
+        alone.
     barcodes
         One cell name a line (further columns are ignored).
     features
@@ -171,11 +191,12 @@ def mex(matrix: str | Path, barcodes: str | Path, features: str | Path) -> AnnDa
     UserError
         When the numbers of names are not the matrix's shape.
     """
-    from anndata import AnnData
     from scipy.io import mmread
 
     table = _feature_table(opened(features, _rows))
     names = opened(barcodes, _rows)[0]
+    if matrix is None:
+        return named(names, table)
     values = sparse.csr_matrix(opened(matrix, mmread), dtype=np.float32)
     if values.shape == (len(table), len(names)):
         values = values.T.tocsr()
@@ -185,8 +206,7 @@ def mex(matrix: str | Path, barcodes: str | Path, features: str | Path) -> AnnDa
             f"{len(table)} features and {barcodes} {len(names)} cells; take the three files of one "
             "matrix"
         )
-    with quiet_mudata():
-        cells = AnnData(values, obs=pd.DataFrame(index=names.to_list()), var=table)
+    cells = named(names, table, values)
     cells.var_names_make_unique()
     return cells
 
@@ -260,13 +280,15 @@ def csv_counts(path: str | Path, *, index: str | None = None, drop: Sequence[str
 
 
 def table_of_counts(
-    path: str | Path, *, index: str | None = None, drop: Sequence[str] = ()
+    path: str | Path, *, index: str | None = None, drop: Sequence[str] = (), values: bool = True
 ) -> AnnData:
     """Read what :func:`csv_counts` does; names may occur twice, and may be those of features."""
-    return opened(path, lambda file: _decoded(file, _counts, index=index, drop=drop))
+    return opened(path, lambda file: _decoded(file, _counts, index=index, drop=drop, whole=values))
 
 
-def _counts(file: Path, index: str | None, drop: Sequence[str], **form: object) -> AnnData:
+def _counts(
+    file: Path, index: str | None, drop: Sequence[str], whole: bool, **form: object
+) -> AnnData:
     from anndata import AnnData
 
     header = pd.read_csv(file, nrows=1, **form)
@@ -276,17 +298,12 @@ def _counts(file: Path, index: str | None, drop: Sequence[str], **form: object) 
     index = header.columns[0] if index is None else index
     check_columns(f"path: {file}", header, index, *drop)
     names, values, described = [], [], []
-    reader = pd.read_csv(
-        file,
-        chunksize=max(1, VALUES // header.shape[1]),
-        float_precision="round_trip",
-        converters={index: "_".__add__},  # so that a cell called NA has a name
-        **form,
-    )
-    with reader as blocks:
+    form["converters"] = {index: "_".__add__}  # so that a cell called NA has a name
+    rows = max(1, VALUES // header.shape[1])
+    with pd.read_csv(file, chunksize=rows, float_precision="round_trip", **form) as blocks:
         for block in blocks:
             others = block.drop(columns=[index, *drop])
-            if not values:
+            if not described:
                 texts = others.select_dtypes(exclude=["number", "bool"]).columns
             numbers = others.drop(columns=texts)
             if numbers.empty:
@@ -294,10 +311,14 @@ def _counts(file: Path, index: str | None, drop: Sequence[str], **form: object) 
                     f"path: {file}: column {[*texts, index][0]!r} holds no numbers (with decimal "
                     "points), nor do others"
                 )
+            if not whole:
+                others = block = pd.read_csv(file, usecols=[index, *texts], **form)
             names += block[index].str.removeprefix("_").to_list()
-            values.append(sparse.csr_matrix(numbers.to_numpy(dtype=np.float32)))
             described.append(others[texts])
-    if not values:
+            if not whole:
+                break
+            values.append(sparse.csr_matrix(numbers.to_numpy(dtype=np.float32)))
+    if not described:
         raise UserError(f"path: {file} has no row")
     if len(texts):
         warn(
@@ -306,7 +327,7 @@ def _counts(file: Path, index: str | None, drop: Sequence[str], **form: object) 
         )
     cells = pd.Index(names, dtype=object)
     return AnnData(
-        sparse.vstack(values, format="csr"),
+        sparse.vstack(values, format="csr") if whole else None,
         obs=pd.concat(described).set_axis(cells),
         var=pd.DataFrame(index=numbers.columns.astype(str)),
     )
@@ -335,12 +356,12 @@ def _decoded(file: Path, reader: Callable[..., Any], default: str = ",", **optio
         return reader(file, **{"sep": sep, "encoding": "latin-1"} | options)
 
 
-def annotated(path: Path) -> AnnData | MuData:
+def annotated(path: Path, *, values: bool = True) -> AnnData | MuData:
     """Read an ``.h5ad`` or ``.h5mu``; a UserError when the file holds the other of the two."""
-    return opened(path, _annotated)
+    return opened(path, lambda file: _annotated(file, values))
 
 
-def _annotated(file: Path) -> AnnData | MuData:
+def _annotated(file: Path, values: bool) -> AnnData | MuData:
     import anndata
     import h5py
     import mudata
@@ -352,17 +373,19 @@ def _annotated(file: Path) -> AnnData | MuData:
             f"path: {file}: holds {'a' if is_mudata else 'no'} MuData; name a MuData .h5mu and give "
             "it as path: FILE.h5mu, an AnnData .h5ad and give it as path: {MODALITY: FILE}"
         )
+    if not values:
+        return without_values(file)
     with quiet_mudata():
         return mudata.read_h5mu(file) if is_mudata else anndata.read_h5ad(file)
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
-    """Read a table of cells: ``.tsv``, ``.csv`` (or .gz) or ``.rds``; all entries are texts."""
+    """Read a table of cells: ``.tsv``, ``.csv``, ``.txt`` (or .gz) or ``.rds``; all are texts."""
     name = Path(path).name.lower().removesuffix(".gz")
     if name.endswith(".rds"):
         return rds_table(path)
     if not name.endswith((".tsv", ".csv", ".txt")):
-        raise UserError(f"labels: {path} is neither .tsv, .csv nor .rds")
+        raise UserError(f"labels: {path} is neither .tsv, .csv, .txt nor .rds")
     usual = "," if name.endswith(".csv") else "\t"
     return opened(path, lambda file: _decoded(file, _texts, usual, na_values=[""]))
 

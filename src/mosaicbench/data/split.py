@@ -53,6 +53,7 @@ from mosaicbench.data.pairing import (
     check_cells,
     designed,
     few_labels,
+    in_several,
     patterns,
     stratified,
     with_partners,
@@ -82,12 +83,10 @@ def make_split(
     scenario: str,
     kind: str,
     seed: int,
-    query_fraction: float = 0.2,
     split: dict | None = None,
     preprocess: dict[str, dict] | None = None,
-    label_subset: dict | None = None,
     corrupted_links: float = 0.0,
-    **hiding: object,
+    **division_options: object,
 ) -> dict[str, MuData]:
     """Divide a dataset's cells into train and query, and hide what the kind of scenario hides.
 
@@ -101,22 +100,13 @@ def make_split(
         One of `KINDS`.
     seed
         Draws the division, the order of the rows, and with it their names.
-    query_fraction
-        Fraction of the cells that become the query, stratified by cell type (unlabelled cells are a
-        class); not used if `split` is given.
-    split
-        ``{"by": column of obs, "held_out": [names]}``: the query is those batches, donors or wells.
-        Without ``held_out`` it is the seed-th in order of name, counted round. `by` may also be the
-        column that the dataset's own files call the batch. Cells without a group are train cells.
     preprocess
         kind of modality -> options of its transform that differ from the defaults.
-    label_subset
-        Options of :func:`few_labels`: which train cells show their type; by default all.
     corrupted_links
         Fraction of the links among the chosen features that ``links.corrupted`` replaces by wrong ones,
         drawn by the seed. Gene activities follow; cells and features are those of the true links.
-    **hiding
-        Options of the kind of scenario.
+    split, **division_options
+        Further options of :func:`divided`.
 
     Returns
     -------
@@ -136,19 +126,16 @@ def make_split(
     """
     preprocess = preprocess or {}
     check_preprocess(preprocess)
-    dataset = _with_column_of_batch(dataset, split)
     rng = np.random.default_rng(seed)
-    division, measured, types = divided(
+    dataset, division, measured, types = divided(
         dataset,
         rng,
         dataset_name=dataset_name,
         scenario=scenario,
         kind=kind,
         seed=seed,
-        query_fraction=query_fraction,
         split=split,
-        label_subset=label_subset,
-        **hiding,
+        **division_options,
     )
     by = None if split is None else split["by"]
     order = rng.permutation(len(division.query))
@@ -217,10 +204,34 @@ def divided(
     split: dict | None = None,
     label_subset: dict | None = None,
     **hiding: object,
-) -> tuple[Division, Measured, np.ndarray]:
-    """Return train and query cells, what train cells show, and the types that they show.
+) -> tuple[MuData, Division, Measured, np.ndarray]:
+    """Return the dataset, its train and query cells, what train cells show, and the types they show.
 
-    Nothing is fitted. Parameters and errors are those of :func:`make_split`; `rng` is drawn from.
+    Nothing is fitted; the dataset also has the column by which it is split.
+
+    Parameters
+    ----------
+    dataset, dataset_name, scenario, kind, seed
+        As of :func:`make_split`.
+    rng
+        Is drawn from.
+    query_fraction
+        Fraction of the cells that become the query, stratified by cell type (unlabelled cells are a
+        class); not used if `split` is given.
+    split
+        ``{"by": column of obs, "held_out": [names]}``: the query is those batches, donors or wells.
+        Without ``held_out`` it is the seed-th in order of name, counted round. `by` may also be the
+        column that the dataset's own files call the batch. Cells without a group are train cells.
+    label_subset
+        Options of :func:`few_labels`: which train cells show their type; by default all.
+    **hiding
+        Options of the kind of scenario.
+
+    Raises
+    ------
+    UserError
+        When an option is unknown, no cell has all modalities that the kind needs, or too few cells are
+        left.
     """
     if kind not in KINDS:
         raise UserError(f"kind: unknown scenario kind {kind!r}; there are {', '.join(KINDS)}")
@@ -228,7 +239,7 @@ def divided(
     check_cells(kind, scenario, dataset_name, measured_in(dataset))
     dataset = _with_column_of_batch(dataset, split)
     division = _divide(dataset, kind, seed, query_fraction, split, rng)
-    return division, *_design(dataset, division, kind, seed, label_subset, hiding, rng)
+    return dataset, division, *_design(dataset, division, kind, seed, label_subset, hiding, rng)
 
 
 def _divide(
@@ -507,10 +518,9 @@ def _link(dataset: MuData, part: MuData, places: dict[str, np.ndarray]) -> None:
 
 def _pairing(has: dict[str, np.ndarray]) -> str:
     """Return the kind that train cells amount to: "paired", "unpaired" (one each) or "mosaic"."""
-    number = np.sum(list(has.values()), axis=0)
-    if np.all(number == len(has)):
+    if np.all(list(has.values())):
         return "paired"
-    return "unpaired" if np.all(number < 2) else "mosaic"
+    return "mosaic" if in_several(has).any() else "unpaired"
 
 
 def _audited(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import h5py
@@ -162,6 +163,36 @@ def quiet_mudata() -> Iterator[None]:
     with copies_nothing, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*(var_|Variable )names are not unique")
         yield
+
+
+def without_values(file: str | Path) -> AnnData | SimpleNamespace:
+    """Return an AnnData's tables of cells, features and ``obsm``; of a MuData mod, obs and uns.
+
+    `file` is an HDF5 file or a ``.zarr`` folder.
+    """
+    if Path(file).is_dir():
+        import zarr
+
+        return _without_values(zarr.open_group(file, mode="r"))
+    with h5py.File(file) as content:
+        return _without_values(content)
+
+
+def _without_values(group: Mapping) -> AnnData | SimpleNamespace:
+    from anndata import AnnData
+    from anndata.io import read_elem
+
+    if "mod" in group:
+        names = group["mod"].attrs.get("mod-order", group["mod"])
+        return SimpleNamespace(
+            mod={str(name): _without_values(group["mod"][name]) for name in names},
+            obs=read_elem(group["obs"]),
+            uns=read_elem(group["uns"]) if "uns" in group else {},
+        )
+    held = group.get("obsm", {})
+    obsm = {key: read_elem(held[key]) for key in held if "column-order" in held[key].attrs}
+    with quiet_mudata():
+        return AnnData(obs=read_elem(group["obs"]), var=read_elem(group["var"]), obsm=obsm)
 
 
 def read_h5(path: str | Path, reader: Callable) -> AnnData | MuData | Modalities:

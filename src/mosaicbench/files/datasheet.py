@@ -32,6 +32,7 @@ COLUMNS = [
     "links",
 ]
 WARNING_COLUMNS = ["dataset", "warning"]
+FEWEST_QUERY = 50  # cells; scores of fewer are mostly noise
 WIDEST = 160  # characters of cell types and of batches in the terminal
 
 
@@ -54,6 +55,11 @@ def read_datasheet(path: str | Path) -> tuple[list[dict], list[str]]:
 
     rows, warnings = map(json.loads, read_h5(path, texts))
     return rows, warnings
+
+
+def has_no_pairs(rows: list[dict]) -> bool:
+    """Return whether no cell of the dataset of these rows has two modalities."""
+    return sum(row["cells"] for row in rows) == rows[0]["cells_of_dataset"]
 
 
 def lines(rows: list[dict], warnings: Iterable[str]) -> list[str]:

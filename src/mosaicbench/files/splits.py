@@ -234,6 +234,18 @@ def as_truth(solution: MuData) -> Truth:
     return Truth(rows=rows, labels=said_of_cells(solution, "cell_type"), values=values_of)
 
 
+def query_names(solution: MuData) -> dict[str, pd.Series]:
+    """Return source of latents -> the query's name of each of its cells, by the dataset's own name."""
+    names = {m: cells.obs["query_name"].astype(str) for m, cells in solution.mod.items()}
+    return names | {"joint": next(iter(names.values())).loc[complete_cells(solution)]}
+
+
+def train_names(solution: MuData) -> pd.Series:
+    """Return the dataset's own name of each train cell, by its name in the split."""
+    names = np.asarray(solution.uns["train_cells"], dtype=object)
+    return pd.Series(names, [f"train-{number:06d}" for number in range(len(names))], object)
+
+
 def places_of(solution: MuData) -> dict[str, np.ndarray]:
     """Return modality -> positions of its rows among all query cells, ascending."""
     return {

@@ -18,14 +18,18 @@ import pandas as pd
 from mosaicbench.errors import ContractError
 from mosaicbench.files._h5 import KEY, check_finite, quiet_mudata, read_h5
 from mosaicbench.files.identity import OF_SPLIT
-from mosaicbench.files.splits import complete_cells, feature_names, identity_of
+from mosaicbench.files.splits import (
+    complete_cells,
+    feature_names,
+    identity_of,
+    query_names,
+    train_names,
+)
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
     from scipy import sparse
-
-TRAIN_CELLS = "train_cells"  # of the solution's uns: the dataset's own names of the cells train-000000, train-000001, ...
 
 
 @dataclass(frozen=True)
@@ -49,16 +53,10 @@ class Names:
     @classmethod
     def of(cls, train: MuData, query: MuData, solution: MuData) -> Names:
         """Return the names of a split's parts; joint is a source where query cells with all modalities are there."""
-        of_query = {
-            m: pd.Series(cells.obs["query_name"].astype(str), cells.obs_names)
-            for m, cells in solution.mod.items()
-        }
-        barcodes = pd.Series(np.asarray(solution.uns[TRAIN_CELLS], dtype=str))
-        barcodes.index = [f"train-{place:06d}" for place in barcodes.index]
-        measured = {m: train[m].obs_names for m in train.mod}
-        if len(complete_cells(query)):
-            of_query["joint"] = next(iter(of_query.values())).loc[complete_cells(solution)]
-            measured["joint"] = complete_cells(train)
+        of_query, barcodes = query_names(solution), train_names(solution)
+        measured = {m: train[m].obs_names for m in train.mod} | {"joint": complete_cells(train)}
+        if not len(complete_cells(query)):
+            del of_query["joint"], measured["joint"]
         of_train = {
             source: pd.Series(names.astype(str), barcodes[names.astype(str)].to_numpy(), object)
             for source, names in measured.items()

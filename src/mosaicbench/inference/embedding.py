@@ -12,6 +12,7 @@ import pandas as pd
 from mosaicbench.contract import Cells
 from mosaicbench.errors import NotApplicable, UserError
 from mosaicbench.files.models import KeptModel
+from mosaicbench.files.progress import progress
 from mosaicbench.inference.matching import Matched
 from mosaicbench.inference.measured import OwnCells, chunks
 from mosaicbench.metrics._nearest import transfer_with_fraction
@@ -127,7 +128,7 @@ class _Model:
             return
         latents = []
         try:
-            for rows in chunks(len(names), AT_ONCE):
+            for rows in progress(f"latents of {source}", list(chunks(len(names), AT_ONCE))):
                 z = self.method.embed(self.cells(modalities, names[rows]))
                 latents.append(np.asarray(z, dtype=np.float32))
         except NotApplicable as reason:
@@ -156,7 +157,7 @@ class _Model:
         mean, std = (self.kept.split[f"{target}/{moment}"] for moment in ("mean", "std"))
         direction, place = f"{source}->{target}", None
         try:
-            for rows in chunks(len(names), AT_ONCE):
+            for rows in progress(direction, list(chunks(len(names), AT_ONCE))):
                 x = self.method.impute(self.cells([source], names[rows]), target)
                 if place is None:
                     place = allocate(direction, (len(names), x.shape[1]))

@@ -128,7 +128,8 @@ def as_mudata(cells: object) -> MuData:
 
 
 def _has_several(var: pd.DataFrame) -> bool:
-    return len({*read.FEATURE_TYPES} & {*var.get("feature_types", ())}) > 1
+    kinds = read.kinds_of_features(var)
+    return kinds is not None and len({*kinds} & {*read.KINDS.values()}) > 1
 
 
 def known_of(cells: MuData | AnnData, *, cell_type: str | None, batch: str | None) -> pd.DataFrame:

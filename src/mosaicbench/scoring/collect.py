@@ -13,7 +13,13 @@ import pandas as pd
 
 from mosaicbench.errors import ContractError
 from mosaicbench.files.runs import draws_of, latents_of, predicted_of, private_of
-from mosaicbench.files.splits import complete_cells, feature_names, places_of, said_of_cells
+from mosaicbench.files.splits import (
+    complete_cells,
+    feature_names,
+    places_of,
+    query_names,
+    said_of_cells,
+)
 from mosaicbench.metrics._checks import dense
 from mosaicbench.scoring.noise import counting_noise, has_molecules
 from mosaicbench.scoring.run_data import Drawn, RunData
@@ -56,15 +62,14 @@ def run_data_of(
         When the rows of the run are not the solution's cells.
     """
     complete = complete_cells(solution)
-    query_names = {m: cells.obs["query_name"].astype(str) for m, cells in solution.mod.items()}
-    query_names["joint"] = next(iter(query_names.values())).loc[complete]
+    names_in_query = query_names(solution)
     rows = places_of(solution) | {"joint": solution.obs_names.get_indexer(complete)}
     of_query = {
         source: latents_of(latents, source, "query") for source in latents.obs["source"].unique()
     }
     of_train = {source: latents_of(latents, source, "train") for source in of_query}
     order = {
-        source: _places(folder, names, query_names[source])
+        source: _places(folder, names, names_in_query[source])
         for source, (names, _) in of_query.items()
     }
     train_labels = {
@@ -79,7 +84,7 @@ def run_data_of(
     predicted = {source: predicted_of(latents, source, "query") for source in order}
     values, drawn = {}, {}
     for direction, cells in imputed.mod.items():
-        names = query_names[direction.split("->")[0]]
+        names = names_in_query[direction.split("->")[0]]
         values[direction] = cells.X[_places(folder, cells.obs_names, names)]
         if (draws := draws_of(imputed, direction)) is not None:
             sampled = pd.Index(names).get_indexer(draws.cells)

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.catalog.run_metadata import RunMetadata
+from mosaicbench.files.datasheet import FEWEST_QUERY
 from mosaicbench.files.scores import CellScores
-from mosaicbench.stats.common import ALL, GROUPS, HEADLINE, RUN, SPLIT, half_width, joined
+from mosaicbench.stats.common import ALL, HEADLINE, RUN, SPLIT, half_width, joined
 from mosaicbench.stats.intervals import cell_means
 from mosaicbench.stats.means import seed_means
 from mosaicbench.stats.overall import METRICS, ends
@@ -42,7 +43,6 @@ REMEDY = "the control, the metric or the scoring is wrong, so read no score of t
 RATIO = re.compile(r"query values vary (\S+) times as much as train values")  # of audit.tsv
 # Ratios of the embedded and simulated sets: 0.78 to 1.23; of peaks fitted in sample: 0.09 to 0.66.
 LOW, HIGH = 2 / 3, 3 / 2
-FEWEST_QUERY = 50  # cells
 
 
 def sanity_checks(
@@ -88,23 +88,6 @@ def named_by_checks(findings: pd.DataFrame) -> dict[tuple[str, str], dict[str, s
     for (*split, run), checks in forbidding.groupby(RUN, sort=False)["check"]:
         names.setdefault(tuple(split), {})[run] = ", ".join(checks.unique())
     return names
-
-
-def may_win(overall: pd.DataFrame, findings: pd.DataFrame) -> pd.Series:
-    """Say of each row of a table of overall scores whether its run may be called the best.
-
-    In none of the row's datasets may a check forbid it, and in at least one question its score must
-    be above that of the trivial control.
-    """
-    forbidden = named_by_checks(findings)
-    may = []
-    for _, row in overall.iterrows():
-        above = {name for name in GROUPS if pd.notna(row[name])}
-        above -= set(str(row["not_above"]).split(", "))
-        datasets = str(row["datasets"]).split(", ")
-        named = [row["run"] in forbidden.get((name, row["scenario"]), ()) for name in datasets]
-        may.append(bool(above) and not any(named))
-    return pd.Series(may, index=overall.index, dtype=bool)
 
 
 def signs_of(findings: pd.DataFrame) -> dict[tuple[str, str, str], str]:

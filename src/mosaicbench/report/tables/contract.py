@@ -116,7 +116,7 @@ RECOMMENDATION_COLUMNS = [
 ]
 HISTORY_COLUMNS = [*RUN, "seed", "epoch", "loss", "value"]
 TRUTHS = {  # table -> its columns of True and False
-    "overall": ["complete", "may_win"],
+    "overall": ["complete"],
     "rankings": ["best", "level"],
     "distances": ["differs"],
 }
