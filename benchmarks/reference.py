@@ -5,7 +5,8 @@
     python benchmarks/reference.py --only PIECE ...   # these pieces, or all whose names begin so
     python benchmarks/reference.py --hours 5          # start no piece after five hours
 
-A piece has its results in results/reference/PIECE and its config beside it. A piece that is complete is skipped, unless its config
+A piece has its results in results/reference/PIECE and its config beside it; when it is complete, its scores go to the store,
+src/mosaicbench/data/reference, which is committed. A piece that is complete is skipped, unless its config
 or the code of its scores changed. A wrapped package whose environment cannot be built here is left out.
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 import time
@@ -25,10 +27,14 @@ import yaml
 
 from mosaicbench.catalog import catalog
 from mosaicbench.commands import plan
-from mosaicbench.config import jobs, settings
+from mosaicbench.config import jobs, recorded, settings
 from mosaicbench.errors import UserError
+from mosaicbench.files import reference
 from mosaicbench.files.atomic import write_text
+from mosaicbench.files.runs import read_record
+from mosaicbench.files.scores import SCORE_COLUMNS, read_cells, read_scores
 from mosaicbench.files.tables import read_table
+from mosaicbench.stats.common import RUN, joined
 from mosaicbench.workflow import layout, resources
 
 REPOSITORY = Path(__file__).parents[1]
@@ -158,7 +164,7 @@ def can_be_built(run: str) -> bool:
     return True
 
 
-def run(piece: Piece, cores: str) -> bool:
+def run(piece: Piece, left_out: list[dict], cores: str) -> bool:
     """Run a piece to its end and say whether it is complete."""
     runs = [name for name in piece.config["runs"] if can_be_built(name)]
     if not runs:
@@ -176,8 +182,75 @@ def run(piece: Piece, cores: str) -> bool:
     command += ["--", f"{piece.folder}/tables/contents.tsv"]
     ended = subprocess.run(command, cwd=REPOSITORY, env=os.environ | {"OMP_NUM_THREADS": "1"})
     if ended.returncode == 0:
+        store(piece, left_out)
         write_text(done, now)
     return ended.returncode == 0
+
+
+def store(piece: Piece, left_out: list[dict], folder: Path = reference.FOLDER) -> None:
+    """Put a complete piece into the reference results, in the place of the same runs; then delete its splits and imputed values.
+
+    Raises
+    ------
+    UserError
+        When a split differs from that of another piece.
+    """
+    stored = reference.read(folder) if folder.is_dir() else reference.empty()
+    new = collected(piece)
+    digests = {(one["dataset"], one["scenario"], one["seed"]): one for one in stored.splits}
+    for one in new.splits:
+        place = (one["dataset"], one["scenario"], one["seed"])
+        if digests.setdefault(place, one) != one:
+            raise UserError(
+                f"{piece.folder}: its split of {place} differs from that of an earlier piece; delete {folder} and"
+                " the pieces of that dataset, and run again"
+            )
+    again = {tuple(record[key] for key in RUN) for record in new.records}
+    places = pd.MultiIndex.from_frame(stored.scores[RUN].astype(object))
+    kept = stored.scores[~places.isin(list(again))]
+    records = [one for one in stored.records if tuple(one[key] for key in RUN) not in again]
+    cells = {key: x for key, x in stored.cells.items() if key[:3] not in again}
+    pieces = [one for one in stored.pieces if one["piece"] != piece.name]
+    reference.write(
+        reference.Reference(
+            scores=joined([kept, new.scores], SCORE_COLUMNS),
+            records=records + new.records,
+            cells=cells | new.cells,
+            splits=list(digests.values()),
+            pieces=pieces + new.pieces,
+            left_out=left_out,
+        ),
+        folder,
+    )
+    shutil.rmtree(piece.folder / "splits")
+    for file in piece.folder.rglob("imputed.h5mu"):
+        file.unlink()
+
+
+def collected(piece: Piece) -> reference.Reference:
+    """Return the runs of one finished piece; a run that does not apply has no scores."""
+    results, bench = layout.Results(piece.folder), recorded.read(piece.folder / "config.json")
+    records, parts, cells, splits = [], [], {}, []
+    for place in bench.applicable:
+        folder = Path(results.run(*place))
+        parts.append(read_scores(folder / "scores.tsv"))
+        records += [read_record(folder / f"seed-{seed}/run.json") for seed in bench.seeds]
+        for key, values in read_cells(folder / "cells.npz").values.items():
+            if key[1] in reference.OF_CELLS and len(bench.seeds) > 1:  # one seed enters no test
+                cells[*place, *key] = values
+    for dataset, scenario in bench.splits:
+        for seed in bench.seeds:
+            digest = reference.digest_of_split(Path(results.split(dataset, scenario, seed)))
+            split = {"dataset": dataset, "scenario": scenario, "seed": seed, "digest": digest}
+            splits.append(split)
+    about = {
+        "piece": piece.name,
+        "commit": provenance.commit_of(piece.folder),
+        "code_key": provenance.code_key(piece.file),
+        "budget": bench.config["training"],
+        "config": piece.config,
+    }
+    return reference.Reference(joined(parts, SCORE_COLUMNS), records, cells, splits, [about], [])
 
 
 def planned(found: list[Piece], left_out: list[dict]) -> str:
@@ -215,7 +288,7 @@ def main() -> None:
         if time.monotonic() - started > given.hours * HOUR:
             print(f"{given.hours} hours have passed; the next piece is {piece.name}")
             break
-        if not run(piece, given.cores):
+        if not run(piece, left_out, given.cores):
             failed.append(piece.name)
     if failed:
         raise UserError(f"not complete, see logs/reference: {', '.join(failed)}; run it again")

@@ -147,7 +147,7 @@ def test_the_size_of_own_files_comes_from_their_headers_and_then_from_the_prepar
     assert plan._sizes(bench)["mine"] == (350 - left, {"rna": 50, "prot": 7})
 
 
-@pytest.mark.parametrize("cells, planned_for", [(3000, 3000), (90_000, 30_534)])
+@pytest.mark.parametrize(("cells", "planned_for"), [(3000, 3000), (90_000, 30_534)])
 def test_a_named_dataset_has_the_cells_that_its_stanza_keeps(cells, planned_for):
     bench = settings.load({"datasets": {"covid_citeseq": {"cells": cells}}, "runs": {"cca": None}})
     assert plan._sizes(bench)["covid_citeseq"][0] == planned_for
