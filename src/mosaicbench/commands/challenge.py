@@ -123,14 +123,12 @@ def _config(
     scenario: str | None,
 ) -> dict:
     there = {(one["dataset"], one["scenario"]) for one in stored.splits}
-    scenarios = [name for name in listed["scenarios"] if name in {of for _, of in there}]
-    takes = [catalog.card("methods", run["method"])["scenarios"] for run in runs.values()
-             if "method" in run]  # fmt: skip
-    possible = [
-        name
-        for name in scenarios
-        if all(listed["scenarios"][name]["kind"] in kinds for kinds in takes)
-    ]
+    of_stored = {name for _, name in there}
+    scenarios = [name for name in listed["scenarios"] if name in of_stored]
+    possible = list(scenarios)
+    for method in {run["method"] for run in runs.values() if "method" in run}:
+        kinds = catalog.card("methods", method)["scenarios"]
+        possible = [name for name in possible if listed["scenarios"][name]["kind"] in kinds]
     if scenario not in (None, *scenarios):
         raise UserError(f"--scenario: no stored run has {scenario!r}{nearest(scenario, scenarios)}")
     if scenario is None and not possible:
@@ -221,15 +219,19 @@ def _beside(bench: Settings, stored: reference.Reference, against: str | None) -
     config = bench.config | {"runs": runs | bench.config["runs"]}
     config["report"] = config["report"] | {"reference_run": against}
     every = settings.load(config)
-    of_stored = [tuple(record[name] for name in RUN) for record in records]
+    of_stored = map(_place, records)
     return replace(every, applicable=list(dict.fromkeys([*of_stored, *bench.applicable])))
+
+
+def _place(record: dict) -> tuple[str, ...]:
+    return tuple(record[name] for name in RUN)
 
 
 def expand(records: Sequence[dict], stored: reference.Reference, results: Results) -> None:
     """Write stored fits as the files of a benchmark that `tabulate` reads; their splits exist."""
     fits: dict[tuple, list[dict]] = {}
     for record in records:
-        fits.setdefault(tuple(record[name] for name in RUN), []).append(record)
+        fits.setdefault(_place(record), []).append(record)
     by_run = dict(list(stored.scores.groupby(RUN, sort=False)))
     for place, of_run in fits.items():
         folder, seeds = Path(results.run(*place)), [record["seed"] for record in of_run]

@@ -115,7 +115,7 @@ def read(folder: Path = FOLDER) -> Reference:
     Raises
     ------
     UserError
-        When there are none, or a file differs from its digest.
+        When the folder has no results, or a file differs from its digest.
     """
     if not (folder / DIGESTS).is_file():
         raise UserError(f"{folder}: no reference results; install mosaicbench again")
