@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -232,6 +233,12 @@ def expand(records: Sequence[dict], stored: reference.Reference, results: Result
     fits: dict[tuple, list[dict]] = {}
     for record in records:
         fits.setdefault(_place(record), []).append(record)
+
+    @cache
+    def names_of(split: str) -> np.ndarray:
+        solution = read_split(Path(split, "solution.h5mu"), "solution")
+        return np.asarray(solution.obs_names, dtype=str)
+
     by_run = dict(list(stored.scores.groupby(RUN, sort=False)))
     for place, of_run in fits.items():
         folder, seeds = Path(results.run(*place)), [record["seed"] for record in of_run]
@@ -241,10 +248,8 @@ def expand(records: Sequence[dict], stored: reference.Reference, results: Result
         values = {
             key[3:]: x for key, x in stored.cells.items() if key[:3] == place and key[3] in seeds
         }
-        names = {}
-        for seed in dict.fromkeys(seed for seed, *_ in values):
-            file = Path(results.split(*place[:2], seed), "solution.h5mu")
-            names[seed] = np.asarray(read_split(file, "solution").obs_names, dtype=str)
+        scored = dict.fromkeys(seed for seed, *_ in values)
+        names = {seed: names_of(results.split(*place[:2], seed)) for seed in scored}
         whose = dict(zip(RUN, place, strict=True))
         write_cells(folder / "cells.npz", CellScores(**whose, cells=names, values=values))
         for record in of_run:
