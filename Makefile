@@ -9,10 +9,15 @@ ARGS ?=
 CORES ?= all
 PICTURES := scores_by_run calibration label_confusion training_curves
 
-.PHONY: benchmark docs tutorial provenance restamp figure size-table peers bench test test-quick test-all oldest newest lock schema size lint format setup clean
+.PHONY: benchmark reference docs tutorial provenance restamp figure size-table peers bench test test-quick test-all oldest newest lock schema size lint format setup clean
 
 benchmark: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
+
+# The reference results of config/reference.yaml, in pieces; continues where it was interrupted. `make reference ARGS=--plan` prints
+# them with their hours.
+reference: $(PEERS)
+	$(BIN)/python benchmarks/reference.py --cores $(CORES) $(ARGS)
 
 # The figures of docs/report.md, the example report and the picture of its first screen (with Chromium) from the default benchmark;
 # README's figure and its sentence from docs/results/size.tsv, figures of other studies from their tables in docs/results.

@@ -418,7 +418,7 @@ def tabulate_results(found: SimpleNamespace, output: Path) -> None:
         results=found.folder,
         output=output,
         places=found.places,
-        seeds=found.seeds,
+        fits=[place | {"seed": seed} for place in found.places for seed in found.seeds],
         datasets=[made_datasheet(found.folder / "datasets/pair.h5mu")],
         cannot_learn=[("pair", "no pairs"), ("triple", "no pairs")],
         cannot_learn_without_pairs=[("pair", "of a dataset without pairs")],

@@ -16,11 +16,14 @@ HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(REPOSITORY / "src")]
 
+import leaderboard  # noqa: E402
 import pages  # noqa: E402
 import reference  # noqa: E402
 import scores  # noqa: E402
 from mkdocs.plugins import event_priority  # noqa: E402
 from mkdocs.structure.files import File  # noqa: E402
+
+from mosaicbench.files import reference as stored  # noqa: E402
 
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#|/)([^)#\s]+)(#[^)\s]*)?(?=\))")
 README, DOCS, CLAIMS = "README.md", REPOSITORY / "docs", "results/claims.md"
@@ -64,6 +67,7 @@ def on_files(files, config):
     for path in DOCS.glob("*.ipynb"):
         add(f"{path.stem}.md", pages.notebook(path))
     add("published_data.md", pages.published_data())
+    add("leaderboard.md", leaderboard.page(stored.read()))
     add("command_line.md", reference.command_line())
     add("python.md", reference.python())
     waiting, seen = [README], set()

@@ -168,6 +168,12 @@ def test_the_size_of_a_file_is_that_of_the_modalities_that_are_read(tmp_path, mo
     assert plan._sizes(bench) == dict.fromkeys(datasets, (20, {"rna": 50, "adt": 7}))
 
 
+@pytest.mark.parametrize(("cells", "planned_for"), [(3000, 3000), (90_000, 30_534)])
+def test_a_named_dataset_has_the_cells_that_its_stanza_keeps(cells, planned_for):
+    bench = settings.load({"datasets": {"covid_citeseq": {"cells": cells}}, "runs": {"cca": None}})
+    assert plan._sizes(bench)["covid_citeseq"][0] == planned_for
+
+
 def test_a_file_that_cannot_be_read_leaves_the_size_unknown(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("rna.h5ad", "adt.h5ad"):

@@ -13,6 +13,7 @@ from mosaicbench.stats.intervals import (
     over_cells,
     over_datasets,
     over_directions,
+    prediction_interval,
     with_cells,
 )
 from mosaicbench.stats.means import comparison, headline
@@ -85,11 +86,11 @@ def test_intervals_name_their_kind_and_close_seeds_do_not_narrow_them():
             ("mvae", "foscttm"): "t over seeds, at least as wide as over cells",
             ("mvae", "recall_at_10"): "t over seeds",
             ("mmvaepp", "foscttm"): "t over seeds, at least as wide as over cells",
-            ("cca", "foscttm"): "t over cells, one seed",
+            ("cca", "foscttm"): "none",  # one seed beside three says nothing about other starts
             ("ridge", "imputation_skill"): "none",
         }
         half = (table["high"] - table["low"]).astype(float) / 2
-        assert half["cca", "foscttm"] == pytest.approx(t_half_width(x[0]), rel=1e-5)
+        assert np.isnan(half["cca", "foscttm"])
         expected = 1.98 * np.sqrt(np.mean([y.var(ddof=1) for y in x.values()]) / 120)
         assert half["mmvaepp", "foscttm"] == pytest.approx(expected, rel=0.01)
         same = ["low", "high", "mean"]
@@ -135,3 +136,22 @@ def test_over_datasets_the_interval_is_welchs_and_needs_seeds_in_each():
     assert np.isnan(low).all() and kind == "none"
     low, high, _ = over_datasets({"d": np.ones((3, 1))})  # ranked first with every seed
     assert (low, high) == (1, 1)
+
+
+def test_one_seed_alone_has_the_interval_of_its_cells():
+    x = np.random.default_rng(0).random(40)
+    summary = headline(scores_of({("cca", "foscttm"): [x.mean()]}))
+    row = with_cells(summary, over_cells([cells_of("cca", {(0, "foscttm"): x})])).iloc[0]
+    assert row["interval"] == "t over cells, one seed"
+    assert (row["high"] - row["low"]) / 2 == pytest.approx(t_half_width(x), rel=1e-5)
+
+
+def test_the_prediction_interval_holds_a_new_seed_in_95_of_100_cases():
+    draws = np.random.default_rng(0).standard_normal((4000, 5))
+    ends = np.array([prediction_interval(x) for x in draws[:, :4]])
+    inside = (ends[:, 0] <= draws[:, 4]) & (draws[:, 4] <= ends[:, 1])
+    assert inside.mean() == pytest.approx(0.95, abs=0.012)
+    low, high = prediction_interval(np.array([1.0, 2.0, 3.0]))
+    assert (low, high) == pytest.approx(
+        (2 - 4.302653 * np.sqrt(4 / 3), 2 + 4.302653 * np.sqrt(4 / 3))
+    )

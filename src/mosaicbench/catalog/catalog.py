@@ -27,6 +27,7 @@ PACKAGE = Path(__file__).parents[1]
 EXTERNAL = contract.EXTERNAL  # the method of an external run
 ROOMS = ("datasets", "methods", "metrics", "figures")
 FOLDERS = {"methods": ("methods", "peers")}  # wrapped packages are methods, too
+ADDED: list[Path] = []  # files of methods outside of the package
 FUNCTIONS = {"datasets": "load", "data": "curated"}  # other functions are named like their id
 
 
@@ -54,6 +55,24 @@ class _Entry:
 def names(room: str) -> tuple[str, ...]:
     """Return the ids in a room ("methods", "metrics", "datasets", "figures")."""
     return tuple(_entries(room))
+
+
+def add_method(path: Path) -> list[str]:
+    """Make a file outside of the package a method of this process; return the ids of its cards.
+
+    Raises
+    ------
+    UserError
+        If there is no such file, or it has no card, or an id that exists.
+    """
+    if path.suffix != ".py" or not path.is_file():
+        raise UserError(f"{path}: no such file; name the .py file of a method")
+    there = {**_entries("methods")}
+    importlib.import_module(f"{PACKAGE.name}.methods").__path__.append(str(path.resolve().parent))
+    ADDED.append(path.resolve())
+    names.cache_clear()
+    _entries.cache_clear()
+    return [name for name in names("methods") if name not in there]
 
 
 @cache
@@ -103,7 +122,9 @@ def cards(room: str) -> dict[str, dict]:
 @cache
 def module(room: str, name: str) -> str:
     """Return the dotted name of the module of an id."""
-    parts = _entries(room)[name].path.relative_to(PACKAGE).with_suffix("").parts
+    path = _entries(room)[name].path
+    inside = Path(room, path.name) if path in ADDED else path.relative_to(PACKAGE)
+    parts = inside.with_suffix("").parts
     return ".".join([PACKAGE.name, *parts])
 
 
@@ -179,7 +200,8 @@ def _called(entry: _Entry, beside: str) -> str:
 def _entries(room: str) -> dict[str, _Entry]:
     entries: dict[str, _Entry] = {}
     folders = [(PACKAGE / folder).rglob("[!_]*.py") for folder in FOLDERS.get(room, (room,))]
-    for path in sorted(chain.from_iterable(folders)):
+    added = ADDED if room == "methods" else []
+    for path in [*sorted(chain.from_iterable(folders)), *added]:
         of_file, cards = {}, _cards(path)
         for place, (name, card) in enumerate(cards.items(), -len(cards)):
             if room == "figures" and "variants" in (card or {}):
@@ -200,7 +222,7 @@ def _tree(path: Path) -> ast.Module:
 
 
 def _name(path: Path) -> str:
-    return str(path.relative_to(PACKAGE.parent))
+    return str(path if path in ADDED else path.relative_to(PACKAGE.parent))
 
 
 def _cards(path: Path) -> dict[str, object]:

@@ -74,6 +74,7 @@ def _groups() -> tuple[str, ...]:
 
 FOR_USERS = ("init", "check", "plan", "run", "fetch", "list", "integrate", "apply", "score")
 FOR_USERS += (
+    "challenge",
     "compare",
     "report",
     "completion",
@@ -214,6 +215,27 @@ def commands() -> dict[str, tuple]:
                 default="partner",
             ),
             *APPLYING,
+        ),
+        "challenge": (
+            "fit one method on the reference splits, and report it beside all stored runs",
+            "challenge my_method.py",
+            path("file", "a method's .py file", nargs="?"),
+            option("--method", "a method's id", type=_one_of(partial(catalog.names, "methods"))),
+            option(
+                "--latents",
+                "files of latents, with {dataset}, {scenario} and {seed} in the path",
+                metavar="PATTERN",
+            ),
+            option("--datasets", "default: those inside the package", nargs="+", metavar="NAME"),
+            option("--scenario", "default: the first that the method takes"),
+            option("--seeds", "default: those that most stored runs have", type=int, nargs="+"),
+            option("--against", "compare with this stored run alone", metavar="RUN"),
+            path("--output", "a results folder", default=Path("results/challenge")),
+            path(
+                "--splits",
+                "write train and query of each split there, for what runs elsewhere; fit nothing",
+                metavar="DIR",
+            ),
         ),
         "compare": (
             "compare the scores of two results folders",

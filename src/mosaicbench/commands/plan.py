@@ -89,6 +89,7 @@ def _sizes(bench: settings.Settings) -> dict[str, tuple[int, dict[str, int]]]:
             } | dataset["options"]
             shape = {"cells": drawn["cells"]} | {m: drawn[f"n_{m}"] for m in drawn["modalities"]}
         if cells := shape.pop("cells", None):
+            cells = min(cells, dataset["options"].get("cells") or cells)
             features = {m: _features(m, n, bench.preprocess) for m, n in shape.items()}
             sizes[name] = (cells, features)
         elif "path" in dataset["options"]:

@@ -77,7 +77,7 @@ def main(
     results: Path,
     output: Path,
     places: Sequence[dict[str, str]],
-    seeds: Sequence[int],
+    fits: Sequence[dict],
     datasets: Sequence[Path] = (),
     cannot_learn: Sequence[tuple[str, str]] = (),
     cannot_learn_without_pairs: Sequence[tuple[str, str]] = (),
@@ -110,8 +110,8 @@ def main(
         ``published.yaml`` and ``display.yaml``.
     results, output
         The results folder, and the folder of the tables.
-    places, seeds
-        dataset, scenario and run of each of `scores`, and the seeds of every run.
+    places, fits
+        dataset, scenario and run of each of `scores`; the same with the seed of each of `records`.
     datasets
         The datasets' files, for their datasheets and warnings.
     cannot_learn
@@ -132,7 +132,6 @@ def main(
         When a file is truncated or of another run or seed than its place, the method of a run has
         changed, or the published numbers break their schema.
     """
-    fits = [place | {"seed": seed} for place in places for seed in seeds]
     read = {path: read_record(path, place) for path, place in zip(records, fits, strict=True)}
     all_runs = checked_runs(_runs(read, not_applicable, methods))
     order = _order(all_runs, methods)

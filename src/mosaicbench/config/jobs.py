@@ -538,7 +538,7 @@ def embeddings(bench: Settings, results: Results) -> dict:
 
 def tabulate(bench: Settings, results: Results) -> dict:
     """Return the files of all runs, and the facts that the tables need."""
-    pairs = product(bench.applicable, bench.seeds)
+    pairs = list(product(bench.applicable, bench.seeds))
     fits = [Path(results.fit(*place, seed)) for place, seed in pairs]
     cards = catalog.cards("datasets")
     return _files_of_scores(results, bench.applicable) | {
@@ -554,7 +554,7 @@ def tabulate(bench: Settings, results: Results) -> dict:
         "results": Path(results.folder),
         "output": Path(results.tables),
         "places": [_place(*place) for place in bench.applicable],
-        "seeds": bench.seeds,
+        "fits": [_place(*place) | {"seed": seed} for place, seed in pairs],
         "datasets": [Path(results.dataset(dataset)) for dataset in bench.datasets],
         "cannot_learn": cannot_learn(bench),
         "cannot_learn_without_pairs": cannot_learn(bench, bench.datasets),

@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from mosaicbench.files.scores import CellScores
-from mosaicbench.stats.common import LEVEL, NO_INTERVAL, RUN, T_OVER_SEEDS, t_quantile
+from mosaicbench.stats.common import LEVEL, NO_INTERVAL, RUN, SPLIT, T_OVER_SEEDS, t_quantile
 
 NOT_NARROWER = "t over seeds, at least as wide as over cells"
 CELLS_ONLY = "t over cells, one seed"
@@ -112,6 +112,8 @@ def over_cells(cells: Iterable[CellScores]) -> dict[tuple, float]:
 def with_cells(summary: pd.DataFrame, widths: Mapping[tuple, float]) -> pd.DataFrame:
     """Widen t intervals over seeds to what the cells allow, and add those of one seed.
 
+    A run of one seed beside runs of more has none: its cells say nothing about other starts.
+
     Parameters
     ----------
     summary
@@ -122,6 +124,8 @@ def with_cells(summary: pd.DataFrame, widths: Mapping[tuple, float]) -> pd.DataF
     keys = [*RUN, "metric", *(["direction", "normalization"] if "direction" in summary else [])]
     rows = summary[keys].itertuples(index=False, name=None)
     of_cells = np.array([widths.get(key, np.nan) for key in rows])
+    most = summary.groupby([*SPLIT, "metric"])["seeds"].transform("max")
+    of_cells[(summary["seeds"] == 1) & (most > 1)] = np.nan
     half = np.fmax((summary["high"] - summary["low"]).astype(float) / 2, of_cells)
     has_cells = ~np.isnan(of_cells)
     kind = summary["interval"].mask(has_cells & (summary["seeds"] > 1), NOT_NARROWER)
@@ -130,6 +134,12 @@ def with_cells(summary: pd.DataFrame, widths: Mapping[tuple, float]) -> pd.DataF
         high=(summary["mean"] + half).where(has_cells, summary["high"]),
         interval=kind.mask(has_cells & (summary["seeds"] == 1), CELLS_ONLY),
     )
+
+
+def prediction_interval(x: np.ndarray) -> tuple[float, float]:
+    """Return the 95 % interval for the score of one more seed, from those of at least two."""
+    half = t_quantile(len(x)) * x.std(ddof=1) * np.sqrt(1 + 1 / len(x))
+    return float(x.mean() - half), float(x.mean() + half)
 
 
 def over_datasets(values: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, str]:

@@ -209,7 +209,7 @@ def _against(
     for place, (run, d, (_, cells)) in enumerate(zip(others, differences, of_cells, strict=True)):
         n, variance = len(d), variances[place]
         row = {"run": run, "effect": d.mean(), "seeds": n, "cells": cells}
-        if n == 1 and within[place] > 0:
+        if n == len(table) == 1 and within[place] > 0:
             row |= {"test": ONE_SPLIT, "note": ""}
             variance, degrees[place] = within[place] / (1 + np.nan_to_num(ratio)), cells - 1
         elif n > 1 and (within[place] > 0 or not _are_equal(d.to_numpy())):
@@ -262,7 +262,7 @@ def _why_no_test(seeds: int) -> str:
     if seeds == 0:
         return "no split in common"
     if seeds == 1:
-        return "one split in common, and no scores of single cells"
+        return "one split in common: without scores of its cells, or beside runs with more splits"
     return "the difference is the same in every split: its spread cannot be estimated"
 
 

@@ -1,0 +1,301 @@
+"""The reference results of config/reference.yaml, piece by piece.
+
+    python benchmarks/reference.py --plan             # the pieces with their estimated hours, in their order; what is left out
+    python benchmarks/reference.py --cores 2          # run what is not complete; `make reference`
+    python benchmarks/reference.py --only PIECE ...   # these pieces, or all whose names begin so
+    python benchmarks/reference.py --hours 5          # start no piece after five hours
+
+A piece has its results in results/reference/PIECE and its config beside it; when it is complete, its scores go to the store,
+src/mosaicbench/data/reference, which is committed. A piece that is complete is skipped, unless its config
+or the code of its scores changed. A wrapped package whose environment cannot be built here is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import runpy
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from mosaicbench.catalog import catalog
+from mosaicbench.commands import plan
+from mosaicbench.config import jobs, recorded, settings
+from mosaicbench.errors import UserError
+from mosaicbench.files import reference
+from mosaicbench.files.atomic import write_text
+from mosaicbench.files.runs import read_record
+from mosaicbench.files.scores import SCORE_COLUMNS, read_cells, read_scores
+from mosaicbench.files.tables import read_table
+from mosaicbench.stats.common import RUN, joined
+from mosaicbench.workflow import layout, resources
+
+REPOSITORY = Path(__file__).parents[1]
+sys.path.insert(0, str(REPOSITORY / "docs/site"))
+import provenance  # noqa: E402
+
+LIST, RESULTS = REPOSITORY / "config/reference.yaml", Path("results/reference")
+PEERS = REPOSITORY / "docs/results/peers.tsv"
+MEASURED = 960  # train cells of peers.tsv
+HOUR = 3600
+QUICK, USUAL, SLOW = "quick", "usual", "slow"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Runs of one dataset and scenario with equally many seeds.
+
+    Attributes
+    ----------
+    hours
+        The estimated CPU hours.
+    """
+
+    name: str
+    config: dict
+    hours: float
+
+    @property
+    def folder(self) -> Path:
+        """The results folder."""
+        return RESULTS / self.name
+
+    @property
+    def file(self) -> Path:
+        """The config."""
+        return RESULTS / f"{self.name}.yaml"
+
+
+def pieces(listed: dict) -> tuple[list[Piece], list[dict]]:
+    """Return all pieces in their order, and dataset, scenario, run and hours of each run that is left out."""
+    found, left_out = [], []
+    for group in listed["order"]:
+        for dataset in group["datasets"]:
+            for scenario in group["scenarios"]:
+                packages = group.get("packages", False)
+                config = config_of(listed, dataset, scenario, packages)
+                rows = estimated(config | {"seeds": [0]}, listed["epochs"]).set_index("work")
+                seconds = (rows.loc[list(config["runs"]), "hours"] * HOUR).to_dict()
+                for run, taken in seconds.items():
+                    if taken > listed["hours"] * HOUR:
+                        place = {"dataset": dataset, "scenario": scenario, "run": run}
+                        left_out.append(place | {"hours": round(taken / HOUR, 1)})
+                kept = {run: s for run, s in seconds.items() if s <= listed["hours"] * HOUR}
+                for pace, of_pace in by_pace(listed, kept).items():
+                    name = f"{dataset}.{scenario}.{'packages-' * packages}{pace}"
+                    seeds = listed["seeds"] if pace == USUAL else listed[pace]["seeds"]
+                    of_piece = config | {
+                        "runs": dict.fromkeys(of_pace),
+                        "seeds": list(range(seeds)),
+                        "pathvars": {
+                            "results": str(RESULTS / name),
+                            "logs": f"logs/reference/{name}",
+                        },
+                    }
+                    hours = estimated(of_piece, listed["epochs"])["hours"].sum()
+                    found.append(Piece(name, of_piece, hours))
+    return found, left_out
+
+
+def by_pace(listed: dict, seconds: dict[str, float]) -> dict[str, dict[str, float]]:
+    """Return pace, a key of the list with a number of seeds -> run -> seconds."""
+    found: dict[str, dict[str, float]] = {QUICK: {}, USUAL: {}, SLOW: {}}
+    for run, taken in seconds.items():
+        quick, slow = taken < listed[QUICK]["seconds"], taken > listed[SLOW]["seconds"]
+        found[QUICK if quick else SLOW if slow else USUAL][run] = taken
+    return {pace: of_pace for pace, of_pace in found.items() if of_pace}
+
+
+def config_of(listed: dict, dataset: str, scenario: str, packages: bool) -> dict:
+    """Return the config of all methods that can learn in a scenario, or of all wrapped packages."""
+    runs = []
+    for name, card in catalog.cards("methods").items():
+        inputs = set(card.get("inputs", ()))
+        blind = scenario == "unpaired" and {"pairs", "links"} & inputs == {"pairs"}
+        chosen = "external" not in card and ("wraps" in card) == packages
+        if chosen and scenario_kind(listed, scenario) in card["scenarios"] and not blind:
+            runs.append(name)
+    return {
+        "datasets": {dataset: listed["datasets"][dataset]},
+        "scenarios": {scenario: listed["scenarios"][scenario]},
+        "runs": dict.fromkeys(runs),
+        "metrics": listed["metrics"],
+        "limits": {"minutes": 2 * 60 * listed["hours"]},
+        "save_models": [],
+        "keep_imputed": (listed["datasets"][dataset] or {}).get("cells", 0) <= jobs.SMALL,
+        "report": {"umap_runs": []},
+    }
+
+
+def scenario_kind(listed: dict, scenario: str) -> str:
+    """Return how a scenario hides pairs."""
+    return listed["scenarios"][scenario]["kind"]
+
+
+def estimated(config: dict, epochs: int) -> pd.DataFrame:
+    """Return the rows of `mosaicbench plan`; what packages take is from docs/results/peers.tsv."""
+    bench = settings.load(config | {"training": {"max_epochs": epochs}})
+    table = read_table(layout.project_file("config/resources.tsv"), resources.COLUMNS)
+    peers = pd.read_csv(PEERS, sep="\t").groupby("run")["cpu_seconds"].max()
+    peers = peers[~peers.index.isin(table["work"])] / (MEASURED / 1000)
+    rows = peers.rename_axis("work").rename("seconds_per_1000_cells").reset_index()
+    return resources.planned(bench, pd.concat([table, rows]).fillna(0), plan._sizes(bench))
+
+
+def can_be_built(run: str) -> bool:
+    """Say whether the environment of a run, if it has its own, is there or can be built from a Python here."""
+    environment = catalog.card("methods", run).get("environment")
+    if environment is None or (layout.environments() / environment / ".ready").is_file():
+        return True
+    build = runpy.run_path(str(REPOSITORY / "envs/build.py"))
+    pins = REPOSITORY / f"envs/peers/{environment}.txt"
+    try:
+        build["chosen"](str(pins), build["allowed"](pins.read_text()))
+    except SystemExit as reason:
+        print(f"left out: {run}: {reason}", flush=True)
+        return False
+    return True
+
+
+def run(piece: Piece, left_out: list[dict], cores: str) -> bool:
+    """Run a piece to its end and say whether it is complete."""
+    runs = [name for name in piece.config["runs"] if can_be_built(name)]
+    if not runs:
+        return True
+    config = piece.config | {"runs": dict.fromkeys(runs)}
+    text = yaml.safe_dump(config, sort_keys=False)
+    write_text(piece.file, text)
+    done, now = piece.folder / "complete.txt", f"{provenance.code_key(piece.file)}\n{text}"
+    if done.is_file() and done.read_text() == now:
+        print(f"{piece.name}: complete", flush=True)
+        return True
+    print(f"{piece.name}: {len(runs)} runs, about {piece.hours:.2g} CPU hours", flush=True)
+    command = [sys.executable, "-m", "snakemake", "--cores", cores, "--configfile", str(piece.file)]
+    command += ["--keep-going", "--rerun-incomplete", "--quiet", "rules"]
+    command += ["--", f"{piece.folder}/tables/contents.tsv"]
+    ended = subprocess.run(command, cwd=REPOSITORY, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    if ended.returncode == 0:
+        store(piece, left_out)
+        write_text(done, now)
+    return ended.returncode == 0
+
+
+def store(piece: Piece, left_out: list[dict], folder: Path = reference.FOLDER) -> None:
+    """Put a complete piece into the reference results, in the place of the same runs; then delete its splits and imputed values.
+
+    Raises
+    ------
+    UserError
+        When a split differs from that of another piece.
+    """
+    stored = reference.read(folder) if folder.is_dir() else reference.empty()
+    new = collected(piece)
+    digests = {(one["dataset"], one["scenario"], one["seed"]): one for one in stored.splits}
+    for one in new.splits:
+        place = (one["dataset"], one["scenario"], one["seed"])
+        if digests.setdefault(place, one) != one:
+            raise UserError(
+                f"{piece.folder}: its split of {place} differs from that of an earlier piece; delete {folder} and"
+                " the pieces of that dataset, and run again"
+            )
+    again = {tuple(record[key] for key in RUN) for record in new.records}
+    places = pd.MultiIndex.from_frame(stored.scores[RUN].astype(object))
+    kept = stored.scores[~places.isin(list(again))]
+    records = [one for one in stored.records if tuple(one[key] for key in RUN) not in again]
+    cells = {key: x for key, x in stored.cells.items() if key[:3] not in again}
+    pieces = [one for one in stored.pieces if one["piece"] != piece.name]
+    reference.write(
+        reference.Reference(
+            scores=joined([kept, new.scores], SCORE_COLUMNS),
+            records=records + new.records,
+            cells=cells | new.cells,
+            splits=list(digests.values()),
+            pieces=pieces + new.pieces,
+            left_out=left_out,
+        ),
+        folder,
+    )
+    shutil.rmtree(piece.folder / "splits")
+    for file in piece.folder.rglob("imputed.h5mu"):
+        file.unlink()
+
+
+def collected(piece: Piece) -> reference.Reference:
+    """Return the runs of one finished piece; a run that does not apply has no scores."""
+    results, bench = layout.Results(piece.folder), recorded.read(piece.folder / "config.json")
+    records, parts, cells, splits = [], [], {}, []
+    for place in bench.applicable:
+        folder = Path(results.run(*place))
+        parts.append(read_scores(folder / "scores.tsv"))
+        records += [read_record(folder / f"seed-{seed}/run.json") for seed in bench.seeds]
+        for key, values in read_cells(folder / "cells.npz").values.items():
+            if key[1] in reference.OF_CELLS and len(bench.seeds) > 1:  # one seed enters no test
+                cells[*place, *key] = values
+    for dataset, scenario in bench.splits:
+        for seed in bench.seeds:
+            digest = reference.digest_of_split(Path(results.split(dataset, scenario, seed)))
+            split = {"dataset": dataset, "scenario": scenario, "seed": seed, "digest": digest}
+            splits.append(split)
+    about = {
+        "piece": piece.name,
+        "commit": provenance.commit_of(piece.folder),
+        "code_key": provenance.code_key(piece.file),
+        "budget": bench.config["training"],
+        "config": piece.config,
+    }
+    return reference.Reference(joined(parts, SCORE_COLUMNS), records, cells, splits, [about], [])
+
+
+def planned(found: list[Piece], left_out: list[dict]) -> str:
+    """Return a line per piece and per run that is left out."""
+    lines = [f"{'piece':48}{'runs':>5}{'seeds':>6}{'CPU hours':>10}{'sum':>8}"]
+    total = 0.0
+    for piece in found:
+        total += piece.hours
+        counts = f"{len(piece.config['runs']):5}{len(piece.config['seeds']):6}"
+        lines.append(f"{piece.name:48}{counts}{piece.hours:10.2f}{total:8.1f}")
+    for row in left_out:
+        lines.append("not run: {dataset}, {scenario}: {run}: {hours} hours".format_map(row))
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--plan", action="store_true", help="print the pieces; run nothing")
+    parser.add_argument("--only", nargs="+", metavar="PIECE", help="or the beginning of its name")
+    parser.add_argument("--hours", type=float, default=float("inf"), help="start no piece later")
+    parser.add_argument("--cores", default="all")
+    given = parser.parse_args()
+    os.chdir(REPOSITORY)
+    found, left_out = pieces(yaml.safe_load(LIST.read_text(encoding="utf-8")))
+    if given.only:
+        found = [piece for piece in found if piece.name.startswith(tuple(given.only))]
+        if not found:
+            raise UserError("--only: no piece has such a name; --plan prints all")
+    if given.plan:
+        print(planned(found, left_out))
+        return
+    started, failed = time.monotonic(), []
+    for piece in found:
+        if time.monotonic() - started > given.hours * HOUR:
+            print(f"{given.hours} hours have passed; the next piece is {piece.name}")
+            break
+        if not run(piece, left_out, given.cores):
+            failed.append(piece.name)
+    if failed:
+        raise UserError(f"not complete, see logs/reference: {', '.join(failed)}; run it again")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (UserError, OSError) as error:
+        sys.exit(f"reference: {error}")

@@ -1,0 +1,304 @@
+"""Challenge: fit one method on the reference splits, and report it beside all stored runs."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+
+from mosaicbench.catalog import catalog
+from mosaicbench.catalog.run_metadata import run_metadata_of
+from mosaicbench.commands import draw, fit, prepare, read_external, report, score, split, tabulate
+from mosaicbench.config import jobs, settings
+from mosaicbench.config.checking import read_yaml
+from mosaicbench.config.recorded import Settings
+from mosaicbench.errors import UserError, nearest
+from mosaicbench.files import reference
+from mosaicbench.files.runs import write_history, write_record
+from mosaicbench.files.scores import (
+    FEATURE_COLUMNS,
+    CellScores,
+    read_scores,
+    write_cells,
+    write_scores,
+)
+from mosaicbench.files.splits import read_split
+from mosaicbench.files.tables import read_table, write_table
+from mosaicbench.stats.common import RUN
+from mosaicbench.stats.intervals import prediction_interval
+from mosaicbench.workflow.layout import Results, environments, project_file
+
+PARTS = ("train.h5mu", "query.h5mu")  # what a method may see
+FIGURES = ["scores_by_run", "resources"]
+
+
+def main(
+    *,
+    file: Path | None = None,
+    method: str | None = None,
+    latents: str | None = None,
+    datasets: Sequence[str] | None = None,
+    scenario: str | None = None,
+    seeds: Sequence[int] | None = None,
+    against: str | None = None,
+    output: Path = Path("results/challenge"),
+    splits: Path | None = None,
+) -> None:
+    """Write ``report.html`` and ``tables`` with a new run beside the stored ones; print its place.
+
+    Parameters
+    ----------
+    file, method, latents
+        The new run, one of: a ``.py`` file as in docs/extending.md; a method's id; paths of latents
+        with {dataset}, {scenario} and {seed} in them. With `splits`, none.
+    datasets, scenario
+        Stored ones; by default those inside the package, and the first scenario that the method
+        takes.
+    seeds
+        By default those that usual stored runs have. Scores with others are compared with the
+        stored 95 % prediction interval of the method, without a report.
+    against
+        Compare with this stored run alone, and with controls.
+    output
+        A results folder.
+    splits
+        A folder for train and query of each split, for what runs elsewhere; nothing is fitted.
+
+    Raises
+    ------
+    UserError
+        When there are not such stored results, or a split differs from the stored one.
+    """
+    stored = reference.read()
+    listed = read_yaml(project_file("config/reference.yaml"))
+    given = [one for one in (file, method, latents) if one is not None]
+    if len(given) != (splits is None):
+        raise UserError("name one of: a method's .py file, --method, --latents; or --splits alone")
+    runs = {"latents": {"latents": latents}} if latents else {}
+    for name in catalog.add_method(file) if file else [method] if method else []:
+        known = {record["run"] for record in stored.records}
+        runs[f"{name}-new" if name in known else name] = {"method": name}
+    config = _config(stored, listed, runs, datasets, scenario)
+    config["seeds"] = sorted(seeds or range(listed["seeds"]))
+    if splits is not None:
+        with TemporaryDirectory() as folder:
+            bench = _bench(config | {"runs": {"random_latent": None}}, Path(folder))
+            _make_splits(bench, stored)
+            for place, seed in product(bench.splits, bench.seeds):
+                target = splits / "/".join(place) / f"seed-{seed}"
+                target.mkdir(parents=True, exist_ok=True)
+                for part in PARTS:
+                    shutil.copy(Path(Results(folder).split(*place, seed), part), target)
+        print(f"{splits}: train and query; fit, and run: mosaicbench challenge --latents PATTERN")
+        return
+    bench = _bench(config, output)
+    _make_splits(bench, stored)
+    for place in bench.splits:
+        _fit(bench, place)
+        score.main(**jobs.score(bench, Results(output), split=place))
+    if set(bench.seeds) - {one["seed"] for one in stored.splits}:
+        print(_predicted(bench, stored))
+        return
+    everything = _beside(bench, stored, against)
+    results = Results(output)
+    tabulate.main(**_tabulated(everything, results))
+    draw.main(**jobs.draw(everything, results, figures=FIGURES))
+    report.main(**jobs.report(everything, results))
+    print(_places(results, list(runs)))
+    print(f"Done. Open {results.report}; numbers are in {results.tables}.")
+
+
+def _config(
+    stored: reference.Reference,
+    listed: dict,
+    runs: dict[str, dict],
+    datasets: Sequence[str] | None,
+    scenario: str | None,
+) -> dict:
+    there = {(one["dataset"], one["scenario"]) for one in stored.splits}
+    of_stored = {name for _, name in there}
+    scenarios = [name for name in listed["scenarios"] if name in of_stored]
+    possible = list(scenarios)
+    for method in {run["method"] for run in runs.values() if "method" in run}:
+        kinds = catalog.card("methods", method)["scenarios"]
+        possible = [name for name in possible if listed["scenarios"][name]["kind"] in kinds]
+    if scenario not in (None, *scenarios):
+        raise UserError(f"--scenario: no stored run has {scenario!r}{nearest(scenario, scenarios)}")
+    if scenario is None and not possible:
+        raise UserError(f"the method takes no scenario of the stored runs: {', '.join(scenarios)}")
+    scenario = scenario or possible[0]
+    names = [name for name, of in there if of == scenario]
+    inside = [name for name, stanza in listed["datasets"].items() if not (stanza or {}).get("from")]
+    for name in datasets or ():
+        if name not in names:
+            hint = nearest(name, names)
+            raise UserError(f"--datasets: no stored run of {scenario} has {name!r}{hint}")
+    chosen = datasets or [name for name in inside if name in names]
+    return {
+        "datasets": {name: listed["datasets"][name] for name in chosen},
+        "scenarios": {scenario: listed["scenarios"][scenario]},
+        "runs": runs,
+        "metrics": listed["metrics"],
+        "save_models": [],
+        "report": {"umap_runs": []},
+    }
+
+
+def _bench(config: dict, output: Path) -> Settings:
+    bench = settings.load(config)
+    bench.config["pathvars"]["results"] = str(output)
+    return bench
+
+
+def _make_splits(bench: Settings, stored: reference.Reference) -> None:
+    """Prepare and split what is not there yet, and compare each split with the stored digest."""
+    results = Results(bench.results)
+    digests = {
+        (one["dataset"], one["scenario"], one["seed"]): one["digest"] for one in stored.splits
+    }
+    for dataset in bench.datasets:
+        if not Path(results.dataset(dataset)).is_file():
+            prepare.main(**jobs.prepare(bench, results, dataset=dataset))
+    for place in bench.splits:
+        folders = {seed: Path(results.split(*place, seed)) for seed in bench.seeds}
+        if not all((folder / "audit.tsv").is_file() for folder in folders.values()):
+            split.main(**jobs.split(bench, results, split=place))
+        for seed, folder in folders.items():
+            expected = digests.get((*place, seed))
+            if expected not in (None, reference.digest_of_split(folder)):
+                raise UserError(
+                    f"{folder}: its cells, features or pairs differ from those of the stored results; "
+                    "delete the folder and run again, with the versions of packages in "
+                    "envs/constraints.txt"
+                )
+
+
+def _fit(bench: Settings, place: tuple[str, str]) -> None:
+    """Fit the new runs to one split; a package with an environment of its own, by its Python."""
+    results = Results(bench.results)
+    for run in jobs.runs_of_split(bench, place):
+        card = catalog.card("methods", bench.runs[run].method)
+        if "external" in card:
+            read_external.main(**jobs.read_external(bench, results, split=place, runs=[run]))
+        elif "environment" in card:
+            python = environments() / card["environment"] / "bin/python"
+            if not python.is_file():
+                raise UserError(f"{python}: no such environment; run: make peers")
+            jobs.record(bench, results)
+            command = [python, "-m", "mosaicbench", "fit", "--config", results.config]
+            command += ["--split", "/".join(place), "--run", run]
+            subprocess.run(command, check=True)
+        else:
+            fit.main(**jobs.fit(bench, results, split=place, runs=[run]))
+
+
+def _beside(bench: Settings, stored: reference.Reference, against: str | None) -> Settings:
+    """Write the stored runs of the same splits and seeds beside the new ones; return all settings."""
+    records = [
+        record
+        for record in stored.records
+        if (record["dataset"], record["scenario"]) in bench.splits and record["seed"] in bench.seeds
+    ]
+    if against is not None:
+        metadata = run_metadata_of(pd.DataFrame(records, columns=["run", "method"]))
+        known = {record["run"] for record in records}
+        if against not in known:
+            raise UserError(f"--against: no stored run {against!r}{nearest(against, known)}")
+        records = [
+            one for one in records if one["run"] == against or not metadata.competes(one["run"])
+        ]
+    expand(records, stored, Results(bench.results))
+    runs = {record["run"]: {"method": record["method"]} for record in records}
+    config = bench.config | {"runs": runs | bench.config["runs"]}
+    config["report"] = config["report"] | {"reference_run": against}
+    every = settings.load(config)
+    of_stored = map(_place, records)
+    return replace(every, applicable=list(dict.fromkeys([*of_stored, *bench.applicable])))
+
+
+def _place(record: dict) -> tuple[str, ...]:
+    return tuple(record[name] for name in RUN)
+
+
+def expand(records: Sequence[dict], stored: reference.Reference, results: Results) -> None:
+    """Write stored fits as the files of a benchmark that `tabulate` reads; their splits exist."""
+    fits: dict[tuple, list[dict]] = {}
+    for record in records:
+        fits.setdefault(_place(record), []).append(record)
+
+    @cache
+    def names_of(split: str) -> np.ndarray:
+        solution = read_split(Path(split, "solution.h5mu"), "solution")
+        return np.asarray(solution.obs_names, dtype=str)
+
+    by_run = dict(list(stored.scores.groupby(RUN, sort=False)))
+    for place, of_run in fits.items():
+        folder, seeds = Path(results.run(*place)), [record["seed"] for record in of_run]
+        rows = by_run.get(place, stored.scores[:0])
+        write_scores(folder / "scores.tsv", rows[rows["seed"].isin(seeds)])
+        write_table(folder / "features.tsv", pd.DataFrame(columns=FEATURE_COLUMNS))
+        values = {
+            key[3:]: x for key, x in stored.cells.items() if key[:3] == place and key[3] in seeds
+        }
+        scored = dict.fromkeys(seed for seed, *_ in values)
+        names = {seed: names_of(results.split(*place[:2], seed)) for seed in scored}
+        whose = dict(zip(RUN, place, strict=True))
+        write_cells(folder / "cells.npz", CellScores(**whose, cells=names, values=values))
+        for record in of_run:
+            write_record(folder / f"seed-{record['seed']}/run.json", record)
+            write_history(folder / f"seed-{record['seed']}/history.tsv", [])
+
+
+def _tabulated(bench: Settings, results: Results) -> dict:
+    """Return the keywords of `tabulate`, without the seeds that a run does not have."""
+    job = jobs.tabulate(bench, results)
+    fits = zip(job["fits"], job["records"], job["histories"], strict=True)
+    kept = [of_fit for of_fit in fits if of_fit[1].is_file()]
+    for name, values in zip(("fits", "records", "histories"), zip(*kept, strict=True), strict=True):
+        job[name] = list(values)
+    return job
+
+
+def _places(results: Results, runs: list[str]) -> str:
+    """Return the new runs' means, ranks and tests against the best stored run."""
+    means, tests = (read_table(results.table(name)) for name in ("headline", "paired_tests"))
+    ranks, lines = read_table(results.table("ranks")), []
+    shown = means[means["run"].isin(runs) & means["metric"].isin(reference.OF_CELLS)]
+    keys = ["dataset", "scenario", "run", "metric"]
+    tests = tests[tests["role"].str.startswith("best")][[*keys, "against", "p_holm", "p_new_holm"]]
+    ranks = ranks[["scenario", "run", "metric", "rank", "ranked"]]
+    shown = shown[[*keys, "mean", "low", "high"]].merge(tests, on=keys, how="left")
+    shown = shown.merge(ranks, on=keys[1:], how="left")
+    lines.append(shown.to_string(index=False, float_format="{:.3f}".format, na_rep="-"))
+    lines.append(
+        "rank: the mean over datasets and seeds; p: against the best run, Holm's correction"
+    )
+    return "\n".join(lines)
+
+
+def _predicted(bench: Settings, stored: reference.Reference) -> str:
+    """Return how many new scores are within the stored prediction interval of their method."""
+    inside = total = 0
+    for place in bench.applicable:
+        method = bench.runs[place[2]].method
+        of_method = stored.scores[stored.scores["run"] == method]
+        new = read_scores(Path(Results(bench.results).run(*place), "scores.tsv"))
+        keys = ["dataset", "scenario", "metric", "direction", "normalization"]
+        known = {key: rows["value"].to_numpy() for key, rows in of_method.groupby(keys)}
+        for row in new[new["metric"].isin(reference.OF_CELLS)].to_dict("records"):
+            x = known.get(tuple(row[key] for key in keys), np.empty(0))
+            if len(x) > 1 and row["value"] == row["value"]:
+                low, high = prediction_interval(x)
+                total, inside = total + 1, inside + (low <= row["value"] <= high)
+    return (
+        f"The seeds are not all stored, so nothing is compared seed by seed. {inside} of {total} "
+        "scores are within the 95 % prediction interval of the stored seeds of the same method."
+    )

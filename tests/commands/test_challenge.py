@@ -1,0 +1,158 @@
+"""`mosaicbench challenge`: a new run beside the stored ones, on the stored splits."""
+
+import re
+import subprocess
+import sys
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+
+from mosaicbench import cli
+from mosaicbench.catalog import catalog
+from mosaicbench.files import reference
+from mosaicbench.files.scores import KEYS, read_scores
+
+DATASET, SCENARIO = "bmmc_cite_small", "paired"
+CHEAP = ("cca", "pca_joint", "procrustes", "ridge", "linear")
+METHOD = '''"""Noise of one width."""
+
+from dataclasses import dataclass
+
+from mosaicbench.methods.controls import RandomLatent
+
+CARD = {
+    "label": "Mine",
+    "kind": "model",
+    "summary": "Noise.",
+    "scenarios": ("paired",),
+    "inputs": (),
+    "outputs": ("joint", "single"),
+    "paper": "Me 2026",
+}
+
+
+@dataclass
+class Mine(RandomLatent):
+    """Noise."""
+'''
+
+
+def challenge(*words, output):
+    cli.main(["challenge", *words, "--datasets", DATASET, "--output", str(output)])
+
+
+@pytest.fixture(scope="module")
+def splits(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("splits")
+    arguments = ["challenge", "--splits", str(folder), "--datasets", DATASET, "--seeds", "0", "1"]
+    cli.main(arguments)
+    return folder
+
+
+def test_stored_runs_refitted_in_a_fresh_process_have_the_stored_scores(tmp_path):
+    stored = reference.read().scores.set_index(KEYS)["value"].dropna()
+    for method in CHEAP:
+        words = ["challenge", "--method", method, "--datasets", DATASET, "--seeds", "0"]
+        words += ["--against", method, "--output", str(tmp_path)]
+        subprocess.run([sys.executable, "-m", "mosaicbench", *words], check=True)
+        new = read_scores(tmp_path / f"runs/{DATASET}/{SCENARIO}/{method}-new/scores.tsv")
+        new = new[~new["metric"].str.endswith(("seconds", "_mb"))]
+        new = new.assign(run=method).set_index(KEYS)["value"].dropna()
+        assert len(new) > 5
+        np.testing.assert_allclose(new, stored[new.index], atol=1e-6, err_msg=method)
+
+
+@pytest.fixture
+def catalogue():
+    """Forget the methods that a test adds to this process."""
+    yield
+    catalog.ADDED.clear()
+    for cached in (catalog.names, catalog._entries, catalog.card, catalog.module):
+        cached.cache_clear()
+
+
+@pytest.mark.usefixtures("catalogue")
+def test_an_own_file_is_ranked_beside_the_stored_runs(tmp_path, capsys):
+    (tmp_path / "mine_of_a_file.py").write_text(METHOD)
+    challenge(str(tmp_path / "mine_of_a_file.py"), output=tmp_path / "out")
+    printed = capsys.readouterr().out
+    assert re.search(r"mine_of_a_file +foscttm +0\.[45]", printed)
+    headline = pd.read_csv(tmp_path / "out/tables/headline.tsv", sep="\t").set_index("run")
+    assert {"mine_of_a_file", "cca", "oracle"} <= set(headline.index)
+    tests = pd.read_csv(tmp_path / "out/tables/paired_tests.tsv", sep="\t")
+    (row,) = tests.query(
+        "run == 'mine_of_a_file' and metric == 'foscttm' and role.str.startswith('best')",
+        engine="python",
+    ).to_dict("records")
+    assert row["seeds"] == 3 and row["test"] == "splits and cells" and row["p_holm"] < 0.05
+    assert "mine_of_a_file" in (tmp_path / "out/report.html").read_text()
+
+
+def test_splits_for_elsewhere_hold_no_solution(splits):
+    files = sorted(path.relative_to(splits).as_posix() for path in splits.rglob("*.*"))
+    parts = [f"{DATASET}/{SCENARIO}/seed-{seed}/{part}.h5mu"
+             for seed in (0, 1) for part in ("query", "train")]  # fmt: skip
+    assert files == parts
+
+
+def test_latents_of_a_pattern_are_scored(splits, tmp_path):
+    """Noise: FOSCTTM is near 0.5."""
+    import mudata
+
+    for seed in (0, 1):
+        query = mudata.read_h5mu(splits / f"{DATASET}/{SCENARIO}/seed-{seed}/query.h5mu")
+        random = np.random.default_rng(seed)
+        parts = []
+        for source, cells in query.mod.items():
+            obs = pd.DataFrame({"cell": cells.obs_names, "source": source})
+            obs.index = obs.index.astype(str) + source
+            z = random.normal(size=(cells.n_obs, 5)).astype(np.float32)
+            parts.append(anndata.AnnData(z, obs=obs))
+        whole = anndata.concat(parts)
+        whole.uns["mosaicbench"] = dict(query.uns["mosaicbench"])
+        whole.write_h5ad(tmp_path / f"{DATASET}-{SCENARIO}-{seed}.h5ad")
+    pattern = str(tmp_path / "{dataset}-{scenario}-{seed}.h5ad")
+    challenge(
+        "--latents", pattern, "--seeds", "0", "1", "--against", "cca", output=tmp_path / "out"
+    )
+    headline = pd.read_csv(tmp_path / "out/tables/headline.tsv", sep="\t").set_index("run")
+    assert {"cca", "latents"} <= set(headline.index) and "ridge" not in headline.index
+    foscttm = headline[headline["metric"] == "foscttm"].loc["latents", "mean"]
+    assert foscttm == pytest.approx(0.5, abs=0.06)
+
+
+def test_a_split_with_another_digest_is_refused(tmp_path, monkeypatch):
+    stored = reference.read()
+    for one in stored.splits:
+        one["digest"] = "0" * 16
+    monkeypatch.setattr(reference, "read", lambda: stored)
+    with pytest.raises(SystemExit, match="differ from those of the stored results; delete"):
+        challenge("--method", "cca", "--seeds", "0", output=tmp_path)
+
+
+def test_seeds_that_are_not_stored_are_held_against_the_prediction_interval(tmp_path, capsys):
+    challenge("--method", "cca", "--seeds", "50", "51", output=tmp_path)
+    inside, total = map(int, re.search(r"(\d+) of (\d+) scores", capsys.readouterr().out).groups())
+    assert total >= 4 and inside >= total / 2
+    assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "name one of: .*--method, --latents"),
+        (["--method", "cca", "--latents", "x"], "name one of"),
+        (["--method", "cca", "--scenario", "paird"], "--scenario: .*did you mean 'paired'"),
+        (["missing.py"], "missing.py: no such file"),
+    ],
+)
+def test_mistakes_say_what_to_do(words, message, tmp_path):
+    with pytest.raises(SystemExit, match=message):
+        challenge(*words, output=tmp_path)
+
+
+def test_no_command_is_called_leaderboard():
+    with pytest.raises(SystemExit):
+        cli.main(["leaderboard"])

@@ -1,0 +1,72 @@
+"""The reference results inside the package: written and read again, and refused when a file changed."""
+
+import numpy as np
+import pytest
+
+from mosaicbench.errors import UserError
+from mosaicbench.files import reference
+from mosaicbench.files.scores import SCORE_COLUMNS
+
+
+@pytest.fixture
+def stored(tmp_path):
+    whole = reference.read()
+    first = whole.records[0]
+    names = ("dataset", "scenario", "run", "seed")
+    scores = whole.scores
+    for name in names:
+        scores = scores[scores[name] == first[name]]
+    place = tuple(first[name] for name in names)
+    cells = {(*place, "foscttm", "rna->adt", "-"): np.array([0, 0.5, np.nan, 1], dtype=np.float32)}
+    part = reference.Reference(scores, [first], cells, whole.splits, whole.pieces, [])
+    reference.write(part, tmp_path)
+    return part, tmp_path
+
+
+def test_what_is_written_is_read_again(stored):
+    part, folder = stored
+    again = reference.read(folder)
+    assert again.records == part.records and again.splits == part.splits
+    assert list(again.scores) == SCORE_COLUMNS
+    np.testing.assert_allclose(again.scores["value"], part.scores["value"], rtol=1e-7)
+    (values,) = again.cells.values()
+    np.testing.assert_allclose(values, [0, 0.5, np.nan, 1], atol=1 / 508)
+
+
+def test_the_same_content_has_the_same_bytes(stored, tmp_path):
+    part, folder = stored
+    reference.write(part, tmp_path / "again")
+    for file in reference.FILES:
+        assert (folder / file).read_bytes() == (tmp_path / "again" / file).read_bytes()
+
+
+@pytest.mark.parametrize("file", reference.FILES)
+def test_a_changed_file_is_refused(stored, file):
+    _, folder = stored
+    content = bytearray((folder / file).read_bytes())
+    content[-3] ^= 1
+    (folder / file).write_bytes(content)
+    with pytest.raises(UserError, match=f"{file}: differs .*restore it"):
+        reference.read(folder)
+
+
+def test_a_missing_store_is_refused(tmp_path):
+    with pytest.raises(UserError, match="no reference results; install mosaicbench again"):
+        reference.read(tmp_path)
+
+
+def test_a_byte_is_within_half_a_step_of_the_score_and_zero_or_one_stays():
+    x = np.append(np.random.default_rng(0).beta(2, 5, 1000), [0, 1]).astype(np.float32)
+    again = reference.from_bytes(reference.to_bytes(x, 0, 1), 0, 1)
+    assert np.abs(again - x).max() <= 0.5 / 254 + 1e-6
+    hits = np.array([0, 1, 1, 0], dtype=np.float32)
+    np.testing.assert_array_equal(reference.from_bytes(reference.to_bytes(hits, 0, 1), 0, 1), hits)
+
+
+def test_the_store_of_the_package_is_small_and_each_fit_has_a_split():
+    size = sum((reference.FOLDER / file).stat().st_size for file in reference.FILES)
+    assert size < 12e6
+    stored = reference.read()
+    splits = {(one["dataset"], one["scenario"], one["seed"]) for one in stored.splits}
+    names = ("dataset", "scenario", "seed")
+    assert {tuple(record[name] for name in names) for record in stored.records} <= splits
