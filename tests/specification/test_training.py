@@ -51,7 +51,7 @@ def split_of(method):
 
 
 def fitted(method_class, place=None, *, key="this", seconds=0.0, **hyperparameters):
-    method = method_class(max_epochs=8, patience=8, batch_size=64, **hyperparameters)
+    method = method_class(max_epochs=8, patience=8, batch_size=64, cooldown=1.0, **hyperparameters)
     if place is not None:
         method.save_at(place, key=lambda: key, seconds=seconds)
     return method
@@ -231,7 +231,7 @@ class Idle:
         return {}
 
 
-def history_of(validation_losses, *, warmup, patience=5, **options):
+def history_of(validation_losses, *, warmup, patience=5, of_budget=None, **options):
     """Return the history of a training that has these validation losses, one an epoch."""
     nets, losses = nn.Linear(1, 1), iter(validation_losses)
 
@@ -242,7 +242,9 @@ def history_of(validation_losses, *, warmup, patience=5, **options):
         assert progress == 1
         return Loss(given=torch.full((x.cells,), float(next(losses))))
 
-    budget = training.Budget(max_epochs=len(validation_losses), patience=patience)
+    budget = training.Budget(
+        max_epochs=len(validation_losses), patience=patience, **(of_budget or {})
+    )
     return training.minimise(
         loss,
         nets,
@@ -252,6 +254,37 @@ def history_of(validation_losses, *, warmup, patience=5, **options):
         held_out_loss=held_out_loss,
         **options,
     )
+
+
+def rates_of(monkeypatch, losses, **budget):
+    """Return the learning rate of each epoch of a training that has these validation losses."""
+    rates, step = [], training.Adam.step
+
+    def noted(optimiser):
+        rates.append(optimiser.param_groups[0]["lr"])
+        return step(optimiser)
+
+    monkeypatch.setattr(training.Adam, "step", noted)
+    history_of(losses, warmup=0.1, patience=2, of_budget={"learning_rate": 1.0, **budget})
+    return rates
+
+
+def test_the_learning_rate_falls_to_0_when_patience_ends(monkeypatch):
+    losses = [5, 4, 3, 2, 9, 9, 1, 1, 1, 1, 1, 1]
+    rates = rates_of(monkeypatch, losses, cooldown=0.5)
+    assert rates == pytest.approx(
+        [1.0] * 6 + [0.75, 0.5, 0.25]
+    )  # of epochs 7 to 9; the sixth ends patience
+
+
+def test_the_cooldown_ends_with_the_last_epoch(monkeypatch):
+    rates = rates_of(monkeypatch, list(range(12, 0, -1)), cooldown=0.5)
+    assert rates == pytest.approx([1.0] * 8 + [0.8, 0.6, 0.4, 0.2])
+
+
+def test_without_a_cooldown_and_with_the_last_weights_the_learning_rate_stays(monkeypatch):
+    assert rates_of(monkeypatch, [1, 2, 3, 4, 5]) == [1.0] * 3
+    assert rates_of(monkeypatch, [1, 2, 3], cooldown=0.5, weights="last") == [1.0] * 3
 
 
 def epochs_kept(history):

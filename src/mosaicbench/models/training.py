@@ -1,4 +1,4 @@
-"""The one training loop: permuted minibatches, early stopping on validation cells, best weights."""
+"""The one training loop: permuted minibatches, a cooldown when validation cells gain no more."""
 
 from __future__ import annotations
 
@@ -44,12 +44,15 @@ class Budget:
     Attributes
     ----------
     max_epochs, patience
-        Stop when the validation loss, a mean over 5 epochs, has not improved for `patience` epochs
-        after the warm-up. `max_epochs` is a cap that most trainings do not reach.
+        The cooldown begins when the validation loss, a mean over 5 epochs, has not improved for
+        `patience` epochs after the warm-up. `max_epochs` is a cap that most trainings do not reach.
     batch_size
         Cells per step.
     learning_rate
-        Of Adam.
+        Of Adam, until the cooldown.
+    cooldown
+        Epochs in which the learning rate falls linearly to 0, as a fraction of those before; then
+        training ends (Zhai et al. 2022, doi 10.1109/CVPR52688.2022.01179). 0: it does not fall.
     validation
         Fraction of the train cells of each block that is held out to decide when to stop.
     gradient_clip
@@ -63,6 +66,7 @@ class Budget:
     patience: Annotated[int, "at least 1"] = 30
     batch_size: Annotated[int, "at least 1"] = 128
     learning_rate: Annotated[float, "above 0", {"float": [0.0003, 0.003], "log": True}] = 1e-3
+    cooldown: Annotated[float, "at least 0 and at most 1"] = 0.0
     validation: Annotated[float, "at least 0 and below 1"] = 0.1
     gradient_clip: Annotated[float, "above 0"] = 10.0
     weights: Literal["best", "last"] = "best"
@@ -293,12 +297,16 @@ def minimise(
     if opponents is not None:
         stateful |= opponents.stateful
     done = {"history": [], "best": math.inf, "best_epoch": 0, "best_weights": None}
+    done["cooldown"] = math.inf, math.inf  # the epochs after which it begins, and ends
+    latest = math.inf if budget.weights == "last" else budget.max_epochs / (1 + budget.cooldown)
     if budget.checkpoint is not None:
         done |= budget.checkpoint.resume(stateful) or {}
     history = done["history"]
 
     for epoch in range(len(history) + 1, budget.max_epochs + 1):
         progress = min(1.0, epoch / warm)
+        for group in optimiser.param_groups:
+            group["lr"] = budget.learning_rate * _cooled(epoch, *done["cooldown"])
         nets.train()
         terms, cells, games, steps_taken = Loss(), 0, Loss(), 0
         for minibatches in steps(fitted, budget.batch_size):
@@ -338,7 +346,10 @@ def minimise(
             weights = copy.deepcopy(nets.state_dict())
             done |= {"best": smoothed, "best_epoch": epoch, "best_weights": weights}
         waited = epoch - max(done["best_epoch"], warm)
-        if waited >= budget.patience or epoch * steps_taken >= (most_steps or math.inf):
+        if done["cooldown"][0] > epoch and (waited >= budget.patience or epoch + 1 > latest):
+            last = min(epoch + round(budget.cooldown * epoch), budget.max_epochs)
+            done["cooldown"] = epoch, last
+        if epoch >= done["cooldown"][1] or epoch * steps_taken >= (most_steps or math.inf):
             break
         if budget.checkpoint is not None:
             budget.checkpoint.save_if_due(stateful, epoch, done)
@@ -350,6 +361,10 @@ def minimise(
         f"trained {len(history)} epochs; kept that of epoch {done['best_epoch']}", file=sys.stderr
     )
     return [row | {"kept": float(row["epoch"] == done["best_epoch"])} for row in history]
+
+
+def _cooled(epoch: int, begin: float, end: float) -> float:
+    return 1.0 if epoch <= begin else (end + 1 - epoch) / (end + 1 - begin)
 
 
 def divide(train: Split, budget: Budget, *, counts: Collection[str] = ()) -> Divided:
