@@ -81,8 +81,9 @@ class RunMetadata:
             return dict.fromkeys(TRAITS, "unknown")
         card = self.card(run)
         given = [f"takes_{word}" for word in card.get("inputs", ())]
+        given += ["transductive"] if card.get("transductive") else []
         traits = {name: "yes" if name in given else "no" for name in TRAITS}
-        return traits | {"transductive": self.seen.get(run) or "no"}
+        return traits | ({"transductive": self.seen[run]} if self.seen.get(run) else {})
 
     # --- metrics ---
 
