@@ -218,8 +218,8 @@ class Method(Protocol):
     It is the last public class of its file; in a file with CARDS, the last ones are the methods, in
     the order of their cards. `fit` is mandatory. The others decide the outputs: `embed` latents,
     `embed_private` private latents, `impute` imputed values, `draw` draws of them, `predict` cell
-    types. The input "solution" needs `reveal`. Order of calls: ``Method(**hyperparameters)``,
-    `reveal`, `save_at`, `fit`, then the others.
+    types. The input "solution" needs `reveal`, "embedding" needs `receive`. Order of calls:
+    ``Method(**hyperparameters)``, `reveal`, `receive`, `save_at`, `fit`, then the others.
 
     - The seed decides everything random; global generators stay as they are.
     - The outputs of a cell do not depend on the other cells in the call, except of controls.
@@ -258,6 +258,9 @@ class Method(Protocol):
 
     def reveal(self, truth: Truth) -> None:
         """Receive the solution before `fit`; only controls do."""
+
+    def receive(self, vectors: dict[str, np.ndarray]) -> None:
+        """Receive the vectors, (dims,), of all cells with RNA by name, if `embedding` is a file."""
 
     def generate(self, cells: int, seed: int) -> dict[str, np.ndarray]:
         """Draw virtual cells from the prior, modality -> (cells, features) standardised."""

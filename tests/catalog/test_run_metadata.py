@@ -77,3 +77,10 @@ def test_the_metadata_of_a_table_of_runs_has_every_card():
     metadata = run_metadata_of(pd.DataFrame({"run": ["a", "b"], "method": ["mvae", "oracle"]}))
     assert (metadata.kind("a"), metadata.kind("b")) == ("model", "control")
     assert metadata.metric("foscttm")["better"] == "lower"
+
+
+def test_a_probe_says_whether_its_encoder_has_seen_the_cells():
+    runs = pd.DataFrame({"run": ["a", "b", "c"], "method": "probe", "seen": ["yes", "unknown", ""]})
+    metadata = run_metadata_of(runs)
+    answers = [metadata.traits(run)["transductive"] for run in runs["run"]]
+    assert answers == ["yes", "unknown", "no"]

@@ -10,7 +10,7 @@ from mosaicbench_splits import cut_small, small_dataset
 
 from mosaicbench.catalog import catalog
 from mosaicbench.commands import read_external, score
-from mosaicbench.config import settings
+from mosaicbench.config import jobs, settings
 from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files.runs import latents_of, read_imputed, read_latents, read_record
 from mosaicbench.files.scores import read_scores
@@ -238,3 +238,42 @@ def test_a_stanza_names_a_file_for_all_seeds_one_for_each_or_a_pattern():
 def test_a_mistake_in_a_stanza_is_one_message(stanza, message):
     with pytest.raises(UserError, match=message):
         settings.load(config(stanza))
+
+
+@pytest.mark.usefixtures("there")
+def test_the_file_of_an_embedding_is_an_input_of_its_job_alone(tmp_path):
+    (tmp_path / "simulated.h5ad").touch()
+    probe = {"method": "probe", "embedding": "{dataset}.h5ad"}
+    bench = settings.load(config(probe, scenarios={"paired": {"kind": "paired"}}))
+    assert jobs.fitting(bench, "simulated", "paired", "mine") == "fit_baseline"
+    names = {"dataset": "simulated", "scenario": "paired", "run": "mine"}
+    inputs = jobs.inputs_of_fit(bench, names)
+    assert inputs["embeddings"] == ["simulated.h5ad"]
+    assert any("solution" in file for file in inputs["splits"])  # it has the names of cells
+    assert jobs.inputs_of_fit(bench, names | {"run": "mvae"})["embeddings"] == []
+    given = jobs.fit(bench, jobs.ANY, split=("simulated", "paired"), runs=["mine"])["runs"][0]
+    assert given["hyperparameters"]["embedding"] == "simulated.h5ad"
+    assert "mine" not in bench.candidates
+
+
+@pytest.mark.usefixtures("there")
+@pytest.mark.parametrize(
+    ("stanza", "message"),
+    [
+        ({"embedding": "absent.h5ad"}, "runs.mine.embedding: .*absent.h5ad"),
+        ({"embedding": "pcaa"}, "runs.mine: .*pcaa"),
+        ({"embedding": "one.h5ad", "seen": "maybe"}, "runs.mine.seen: .*maybe"),
+        ({"embedding": 3}, "runs.mine.embedding: .*found 3"),
+        ({"method": "probe_control", "embedding": "one.h5ad"}, "runs.mine.embedding: .*noise"),
+    ],
+)
+def test_a_mistake_in_the_stanza_of_a_probe_is_one_message(stanza, message):
+    with pytest.raises(UserError, match=message):
+        settings.load(config({"method": "probe"} | stanza))
+
+
+@pytest.mark.usefixtures("there")
+def test_a_probe_has_no_model_to_save():
+    stanza = {"method": "probe", "embedding": "one.h5ad"}
+    with pytest.raises(UserError, match="save_models: 'mine'"):
+        settings.load(config(stanza, save_models=["mine"]))

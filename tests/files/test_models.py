@@ -27,7 +27,7 @@ KEEPABLE = [
     for name, card in catalog.cards("methods").items()
     if "environment" not in card
     and not ({"package"} <= set(card.get("wraps", ())) and name != "linked_harmony")
-    and "solution" not in card["inputs"]
+    and not {"solution", "embedding"} & set(card["inputs"])
     and name not in ("random_latent", "shuffled")  # they draw anew at every call
 ]
 NEED_LINKS = {"linked_cca", "linked_harmony", "linked_mnn", "scmodal"}

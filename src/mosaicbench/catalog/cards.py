@@ -25,6 +25,7 @@ INPUTS = {
     "counts": "raw counts of the cells to embed, too; train cells always have them",
     "labels": "cell types of train cells: `Cells.labels`",
     "solution": "everything that the scenario hides; for controls only",
+    "embedding": "an embedding of RNA that another program made, from the file of the hyperparameter `embedding`: `receive`",
 }
 OUTPUTS = {
     "joint": "latents of cells with all modalities: `embed`",
@@ -275,6 +276,7 @@ def check_method(file: str, card: dict, functions: set[str]) -> None:
             )
     needed = {PARTS_OF[word]: f"output {word!r}" for word in card["outputs"]}
     needed |= {"fit": "every method"} | ({"reveal": "input 'solution'"} if reveals else {})
+    needed |= {"receive": "input 'embedding'"} if "embedding" in card["inputs"] else {}
     if "generates" in card["tested_for"]:
         needed["generate"] = "'generates'"
     for part, what in needed.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -27,10 +27,14 @@ class RunMetadata:
         room -> id -> card; a method without a card is a model.
     methods
         run -> method; other runs are named like their method.
+    seen
+        run -> whether the encoder of its embedding was trained on these cells: yes, no, unknown; ""
+        of a run without one.
     """
 
     cards: Mapping[str, Mapping[str, dict]]
     methods: Mapping[str, str]
+    seen: Mapping[str, str] = field(default_factory=dict)
 
     # --- runs ---
 
@@ -72,13 +76,14 @@ class RunMetadata:
         return self.card(run).get("external", False)
 
     def traits(self, run: str) -> dict[str, str]:
-        """Return "yes" or "no" for each of :data:`TRAITS`, "unknown" for external runs."""
+        """Return "yes", "no" or "unknown" for each of :data:`TRAITS`."""
         if self.is_external(run):
             return dict.fromkeys(TRAITS, "unknown")
         card = self.card(run)
         given = [f"takes_{word}" for word in card.get("inputs", ())]
         given += ["transductive"] if card.get("transductive") else []
-        return {name: "yes" if name in given else "no" for name in TRAITS}
+        traits = {name: "yes" if name in given else "no" for name in TRAITS}
+        return traits | ({"transductive": self.seen[run]} if self.seen.get(run) else {})
 
     # --- metrics ---
 
@@ -129,4 +134,5 @@ def run_metadata_of(runs: pd.DataFrame) -> RunMetadata:
     """Return the metadata of a table of runs, with all cards."""
     cards = {room: catalog.cards(room) for room in ("methods", "metrics", "datasets")}
     cards["methods"] |= {catalog.EXTERNAL: catalog.card("methods", catalog.EXTERNAL)}
-    return RunMetadata(cards=cards, methods=dict(zip(runs["run"], runs["method"], strict=True)))
+    methods = dict(zip(runs["run"], runs["method"], strict=True))
+    return RunMetadata(cards, methods, dict(zip(runs["run"], runs.get("seen", ()), strict=False)))

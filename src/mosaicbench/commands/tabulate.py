@@ -223,11 +223,19 @@ def _runs(
             measure: round(sum(record[measure].values()), 3) if record[measure] else None
             for measure in SECONDS
         }
-        rows.append({column: record[column] for column in RUN_COLUMNS} | spent)
+        known = spent | {"seen": _seen(record["hyperparameters"])}
+        rows.append({column: record.get(column) for column in RUN_COLUMNS} | known)
     for absent in not_applicable:
         names = {column: absent[column] for column in (*RUN, "method")}
         rows.append(names | {"seed": None, "status": "not_applicable", "message": absent["reason"]})
     return pd.DataFrame(rows, columns=RUN_COLUMNS)
+
+
+def _seen(hyperparameters: dict) -> str:
+    """Return whether an encoder was trained on these cells, "" of a run that reads no embedding."""
+    if not str(hyperparameters.get("embedding", "")).endswith(".h5ad"):
+        return ""
+    return hyperparameters.get("seen", "unknown")
 
 
 def _history(records: Iterable[dict], histories: list[Path]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""External runs: a stanza of `runs` that names files and no method."""
+"""Files of runs: external runs, stanzas that name files and no method; embeddings of probes."""
 
 from __future__ import annotations
 
@@ -56,3 +56,25 @@ def files(
                 )
             files_of_seed[key] = path
     return found
+
+
+def embedding(run: str, hyperparameters: dict, dataset: str) -> str | None:
+    """Return the file of the embedding that a run probes, None without one.
+
+    A path may have {dataset} in it.
+
+    Raises
+    ------
+    UserError
+        When the file is missing.
+    """
+    path = hyperparameters.get("embedding", "")
+    if not path.endswith(".h5ad"):
+        return None
+    path = path.replace("{dataset}", dataset)
+    if not os.path.isfile(path):
+        raise UserError(
+            f"config key runs.{run}.embedding: there is no file {path}, for {dataset} (relative "
+            f"paths start at {Path.cwd()})"
+        )
+    return path

@@ -97,7 +97,8 @@ def fitting(bench: Settings, dataset: str, scenario: str, run: str) -> str:
         return "read_external"
     if card["kind"] == "model":
         return "fit_quick_model" if is_quick(bench, dataset, run) else "fit_model"
-    costly = "wraps" in card or bench.runs[run].tuned_from or not is_small(bench, dataset)
+    read = external.embedding(run, bench.runs[run].hyperparameters, dataset)
+    costly = "wraps" in card or bench.runs[run].tuned_from or read or not is_small(bench, dataset)
     return "fit_baseline" if costly else "fit_cheap"
 
 
@@ -189,11 +190,14 @@ def inputs_of_fit(bench: Settings, wildcards: Mapping[str, str]) -> dict[str, li
     """Return the input files of fits or trials."""
     job = fit(bench, ANY, **named(wildcards))
     cards = [catalog.card("methods", run["method"]) for run in job["runs"]]
-    parts = PARTS if any("solution" in card["inputs"] for card in cards) else PARTS[:2]
+    embeddings = {run["embedding"] for run in job["runs"] if "embedding" in run}
+    informed = embeddings or any("solution" in card["inputs"] for card in cards)
+    parts = PARTS if informed else PARTS[:2]
     tuned = {file for run in job["runs"] for file in run.get("tuned", ())}
     return {
         "splits": [seed[part] for seed, part in product(job["seeds"], parts)],
         "tuned": sorted(tuned),
+        "embeddings": sorted(embeddings),
         "environment": [
             f"{relpath(environments())}/{card['environment']}/.ready"
             for card in cards
@@ -402,6 +406,9 @@ def _fitted(bench: Settings, results: Results, split: Pair, run: str, seeds: Seq
         "hyperparameters": settled.hyperparameters,
         "outputs": [results.fit(*split, run, seed) for seed in seeds],
     }
+    if read := external.embedding(run, settled.hyperparameters, split[0]):
+        job["embedding"] = read
+        job["hyperparameters"] = settled.hyperparameters | {"embedding": read}
     if run in bench.kept:
         job["keep"] = True
     elif run in bench.candidates and bench.seeds[0] in seeds:

@@ -118,7 +118,9 @@ class Settings:
         return [
             name
             for name, card in cards.items()
-            if card["kind"] != "control" and not {"wraps", "external"} & card.keys()
+            if card["kind"] != "control"
+            and not {"wraps", "external"} & card.keys()
+            and "embedding" not in card["inputs"]
         ]
 
     @property

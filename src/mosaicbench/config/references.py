@@ -169,8 +169,9 @@ def of_saved(names: list[str], config: dict, methods: dict[str, str]) -> Iterato
     yield from unknown("save_models", "run", runs, config["runs"])
     for name in methods.keys() & runs:
         card = catalog.card("methods", methods[name])
-        if "external" in card or card["kind"] == "control":
-            yield "save_models", f"{name!r} is a control or external run, which has no model"
+        reads = "external" in card or "embedding" in card["inputs"]
+        if reads or card["kind"] == "control":
+            yield "save_models", f"{name!r} is a control, probe or external run, without a model"
 
 
 def of_tuning(tuning: dict, config: dict, methods: dict[str, str]) -> Iterator[Mistake]:

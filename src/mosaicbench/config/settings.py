@@ -71,7 +71,8 @@ def load(config: object) -> Settings:
                 not_applicable.append(row | {"method": run.method, "reason": reason})
                 continue
             applicable.append(tuple(row.values()))
-            if run.method == catalog.EXTERNAL:  # refuses a missing file
+            external.embedding(run.name, run.hyperparameters, dataset)  # refuses a missing file
+            if run.method == catalog.EXTERNAL:  # so does this
                 external.files(run.name, run.hyperparameters, dataset, scenario, config["seeds"])
     if not applicable:
         refuse([("runs", _none_applies(not_applicable))])

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.errors import ContractError
-from mosaicbench.files._h5 import KEY, check_finite, quiet_mudata, read_h5
+from mosaicbench.files._h5 import KEY, check_finite, quiet_mudata, read_cells, read_h5
 from mosaicbench.files.identity import OF_SPLIT
 from mosaicbench.files.splits import (
     complete_cells,
@@ -175,6 +175,47 @@ def imputed_from(
         if others:
             remarks.append(f"{others} rows of {direction} are of cells that are not in the query")
     return imputed, remarks
+
+
+def vectors_from(path: Path, key: str, names: Names) -> dict[str, np.ndarray]:
+    """Return the vectors, (dims,), of all cells with RNA, by name in the split.
+
+    Parameters
+    ----------
+    path
+        An ``.h5ad`` with a row for each cell, named as in the dataset; others are ignored.
+    key
+        Where its ``obsm`` has the embedding, or "X".
+    names
+        Of the split.
+
+    Raises
+    ------
+    ContractError
+        When the file has no such embedding, a cell is missing or there twice, or a value is not finite.
+    """
+    table = read_cells(path)
+    given = table.X if key == "X" else table.obsm.get(key)
+    if given is None or given.shape[1] < 2:
+        raise ContractError(
+            f"{path}: no embedding of two or more dimensions in {key}; name its place in the run's "
+            f"`key`: {', '.join(['X', *table.obsm])}"
+        )
+    z = _dense(given)
+    check_finite(path, key, z)
+    index = pd.Index(table.obs_names.astype(str))
+    if not index.is_unique:
+        raise ContractError(f"{path}: the cell {index[index.duplicated()][0]!r} is there twice")
+    wanted = pd.concat([names.query.get("rna"), names.train.get("rna")])
+    places = index.get_indexer(wanted.index)
+    missing = wanted.index[places < 0]
+    if len(missing):
+        raise ContractError(
+            f"{path}: it lacks {len(missing)} of {len(wanted)} cells with RNA, such as "
+            f"{', '.join(missing[:3])}; its rows are named like {index[0]}: embed all cells, and "
+            "name them like the dataset's"
+        )
+    return dict(zip(wanted, z[places], strict=True))
 
 
 def _dense(x: np.ndarray | sparse.spmatrix) -> np.ndarray:

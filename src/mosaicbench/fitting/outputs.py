@@ -96,6 +96,7 @@ def open_split(
 ) -> MethodOnSplit:
     """Make a method object and read the cells that it may see, except those in `parts`."""
     from mosaicbench.files.splits import as_truth, identity_of, read_split
+    from mosaicbench.fitting.external import Names, vectors_from
 
     method, uses = implementation.create(**fit.hyperparameters), implementation.card["inputs"]
     train, query = (
@@ -109,6 +110,10 @@ def open_split(
         if fit.solution is None:
             raise UserError(f"{fit.identity['method']} reads the solution, and this job names none")
         method.reveal(as_truth(read_split(fit.solution, "solution", identity_of(train))))
+    if "rna" in train.mod and str(getattr(method, "embedding", "")).endswith(".h5ad"):
+        solution = read_split(fit.solution, "solution", identity_of(train))
+        names = Names.of(train, query, solution)
+        method.receive(vectors_from(Path(method.embedding), method.key, names))
     shown = {word: word in uses for word in ("labels", "links", "counts")}
     return MethodOnSplit(method, implementation.card["outputs"], train, query, shown)
 

@@ -68,7 +68,7 @@ def trained(
     mistakes += faults(checked_options(LOADER, keys), {"path": "cells"} | given)
     refuse([*mistakes, *faults(Seed, seed, "seed")], what="")
     label = card["label"]
-    if "solution" in card["inputs"] or "wraps" in card:
+    if {"solution", "embedding"} & {*card["inputs"]} or "wraps" in card:
         raise UserError(f"{label} cannot be saved for other cells; take a method of mosaicbench")
     if "paired" not in card["scenarios"]:
         raise UserError(f"{label} is for cells that are never paired; take a method for pairs")

@@ -17,7 +17,7 @@ TRAITS = {
     "takes_pairs": "whether the method knows which measurements of two modalities are of one cell",
     "takes_links": "whether the method knows which features of two modalities belong together",
     "takes_labels": "whether the method knows the cell types of the train cells",
-    "transductive": "whether the method is fitted on the query cells too",
+    "transductive": "whether the method, or the encoder that it probes, is fitted on the query cells too",
 }
 EXTERNAL = "unknown: the run was computed outside the benchmark"
 
@@ -163,7 +163,7 @@ def trait_columns(theme: Theme) -> list[Column]:
     def column(name: str) -> Column:
         def cell(row: dict) -> Cell:
             answer = theme.run_metadata.traits(row["run"])[name]
-            if answer == "unknown":
+            if theme.run_metadata.is_external(row["run"]):
                 return Cell(NOT_GIVEN, why=EXTERNAL)
             return Cell(answer, mark="no" if answer == "no" else "")
 

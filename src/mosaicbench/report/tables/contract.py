@@ -25,6 +25,7 @@ RUN_COLUMNS = [
     "device",
     "cpu_seconds",
     "gpu_seconds",
+    "seen",
 ]
 PHASE_COLUMNS = [
     *RUN,
@@ -154,7 +155,7 @@ def checked_scores(scores: pd.DataFrame) -> pd.DataFrame:
 def checked_runs(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of the contract: text, floats, and the seed as a nullable integer."""
     numbers = ["seconds", "cpu_seconds", "gpu_seconds", "peak_host_mb", "peak_device_mb"]
-    names = [*RUN, "method", "status", "message", "device"]
+    names = [*RUN, "method", "status", "message", "device", "seen"]
     typed = _typed(runs.reindex(columns=RUN_COLUMNS), names, numbers)
     return typed.assign(seed=pd.to_numeric(typed["seed"]).astype("Int64"))
 
