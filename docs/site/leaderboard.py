@@ -51,7 +51,9 @@ def page(stored: Reference) -> str:
 
 def _ranked(rows: pd.DataFrame, sign: float) -> str:
     """Return the table of one dataset and metric, the best run first."""
-    rows = rows.assign(rank=rows["signed"].rank(ascending=False, method="min"), order=rows["mean"] * sign)
+    rows = rows.assign(
+        rank=rows["signed"].rank(ascending=False, method="min"), order=rows["mean"] * sign
+    )
     lines = []
     for row in rows.sort_values("order", ascending=False).to_dict("records"):
         rank = f"{row['rank']:.0f}" if row["rank"] == row["rank"] else "–"
