@@ -169,7 +169,9 @@ def test_the_recorded_config_of_another_version_is_named(recorded_config):
 
 def test_results_of_another_version_have_no_best_run_to_apply(tmp_path):
     (tmp_path / "tables").mkdir()
-    (tmp_path / "tables/overall.tsv").write_text("dataset\tscenario\trun\tkind\tscore\n")
+    (tmp_path / "tables/recommendations.tsv").write_text("dataset\tscenario\tquestion\trun\n")
     command = ["apply", str(tmp_path), "cells.h5ad", "--output", str(tmp_path / "out.h5mu")]
-    with pytest.raises(SystemExit, match="overall.tsv: of another version; .*folder of a run"):
+    with pytest.raises(
+        SystemExit, match="recommendations.tsv: of another version; .*folder of a run"
+    ):
         cli.main(command)

@@ -138,7 +138,7 @@ def test_curation_leaves_its_argument_alone(dataset):
         ),
         (
             {"labels": {"path": "t.xlsx", "column": "type"}},
-            "labels: .*t.xlsx is neither .tsv, .csv nor .rds",
+            "labels: .*t.xlsx is neither .tsv, .csv, .txt nor .rds",
         ),
         ({"labels": {"path": "t.csv", "column": "type"}}, "t.csv: no such file"),
     ],

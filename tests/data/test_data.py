@@ -409,10 +409,10 @@ def test_counts_are_found_in_the_layer_then_x_then_raw(written):
     [
         (
             {"cell_type": "celltype"},
-            "cell_type: no obs column 'celltype'; there are cell_type, donor; did you mean 'cell_type'",
+            "cell_type: no obs column 'celltype'; did you mean 'cell_type'",
         ),
-        ({"batch": "lane"}, "batch: no obs column 'lane'; there are cell_type, donor"),
-        ({"groups": ["lane"]}, "groups: no obs column 'lane'; there are cell_type, donor"),
+        ({"batch": "lane"}, "batch: no obs column 'lane'; there are: cell_type, donor"),
+        ({"groups": ["lane"]}, "groups: no obs column 'lane'; there are: cell_type, donor"),
         ({"kinds": {"rna": "genes"}}, "kinds: 'genes' is not the kind of modality 'rna'"),
         ({"kinds": {"dna": "rna"}}, "kinds: no modality 'dna'; there are rna, adt"),
         ({"values": "lognorm"}, "holds no lognorm"),

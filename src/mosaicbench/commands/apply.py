@@ -52,7 +52,7 @@ def main(
         When the model or the cells cannot be used.
     """
     check_output(output, cells)
-    if Path(Results(run).table("recommendations")).is_file():
+    if Path(Results(run).tables).is_dir():
         run = recommended_run(run, split, question)
         print(f"the model of {run}, recommended by the question {question!r}")
     applied = Model.read(run).apply_to_file(
@@ -79,7 +79,11 @@ def recommended_run(results: Path, split: str | None = None, question: str = PAR
         several splits have one and `split` is None.
     """
     file = Results(results).table("recommendations")
-    table = read_table(file)[["dataset", "scenario", "question", "direction", "run"]].fillna("")
+    table = read_table(file)
+    if "direction" not in table:
+        raise UserError(
+            f"{file}: of another version; run the benchmark again, or name the folder of a run"
+        )
     table = table[table["question"] != SPEED]
     asked = table["question"].where(table["direction"] == ALL_DIRECTIONS, table["direction"])
     table = table[asked == question]

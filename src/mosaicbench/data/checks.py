@@ -104,7 +104,7 @@ def _check_overlap(names: dict[str, pd.Index]) -> None:
     every = np.concatenate([np.asarray(index, dtype=object) for index in names.values()])
     counts = pd.Series(every).value_counts()
     shared, in_all = int((counts > 1).sum()), int((counts == len(names)).sum())
-    firsts = "; ".join(f"{m}: {listed(index)}" for m, index in names.items())
+    firsts = ", ".join(f"{m}: {index[0]}, …" for m, index in names.items() if len(index))
     alone = [modality for modality, index in names.items() if not counts[index].gt(1).any()]
     if shared == 0:
         warn(
