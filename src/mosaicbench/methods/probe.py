@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Literal
+from zlib import crc32
 
 import numpy as np
 
@@ -47,7 +48,7 @@ class _Probe(Linear):
         self.prepare(train, seed)
         rna = train.observing(RNA)
         z = self.encode(rna)
-        self.spread = max(float(np.sqrt(z.var(axis=0).mean())), np.finfo(np.float32).eps)
+        self.spread = max(np.sqrt(z.var(axis=0).mean()), np.finfo(np.float32).eps)
         values = {EMBEDDING: z / self.spread, RNA: rna.values[RNA]}
         self.width = z.shape[1]
         self.decoder = Ridge(components=self.regression_components)
@@ -144,7 +145,7 @@ class Probe(_Probe):
 
 @dataclass(kw_only=True)
 class ProbeControl(_Probe):
-    """The probe of "noise", drawn anew at every call, or of "oracle", the other modalities."""
+    """The probe of "noise", which a cell's name decides, or of "oracle", the other modalities."""
 
     embedding: Literal["noise", "oracle"] = "noise"
 
@@ -153,8 +154,8 @@ class ProbeControl(_Probe):
         self.truth = truth
 
     def prepare(self, train: Split, seed: int) -> None:
-        """Start the generator, and note the other modalities' values of train cells."""
-        self.random = np.random.default_rng(seed)
+        """Note the seed, and the other modalities' values of train cells."""
+        self.seed = seed
         cells = train.observing(*train.modalities)
         self.others = [m for m in train.modalities if m != RNA]
         values = np.concatenate([cells.values[m] for m in self.others], axis=1)
@@ -163,8 +164,11 @@ class ProbeControl(_Probe):
     def encode(self, cells: Cells) -> np.ndarray:
         """Return the embedding of cells with RNA, (cells, dims)."""
         if self.embedding == "noise":
-            return self.random.standard_normal((len(cells), NOISE))
+            return np.array([self._noise_of(name) for name in cells.names])
         rows = self.truth.rows_of(cells)
         if rows is None:
             return np.array([self.vectors[name] for name in cells.names])
         return np.concatenate([self.truth.values[m][rows] for m in self.others], axis=1)
+
+    def _noise_of(self, name: str) -> np.ndarray:
+        return np.random.default_rng([self.seed, crc32(name.encode())]).standard_normal(NOISE)
