@@ -203,10 +203,10 @@ def vectors_from(path: Path, key: str, names: Names) -> dict[str, np.ndarray]:
         )
     z = _dense(given)
     check_finite(path, key, z)
-    index = pd.Index(table.obs_names.astype(str))
+    index = table.obs_names.astype(str)
     if not index.is_unique:
         raise ContractError(f"{path}: the cell {index[index.duplicated()][0]!r} is there twice")
-    wanted = pd.concat([names.query.get("rna"), names.train.get("rna")])
+    wanted = pd.concat([names.query["rna"], names.train["rna"]])
     places = index.get_indexer(wanted.index)
     missing = wanted.index[places < 0]
     if len(missing):

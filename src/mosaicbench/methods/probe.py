@@ -48,7 +48,7 @@ class _Probe(Linear):
         self.prepare(train, seed)
         rna = train.observing(RNA)
         z = self.encode(rna)
-        self.spread = max(float(np.sqrt(z.var(axis=0).mean())), np.finfo(np.float32).eps)
+        self.spread = max(np.sqrt(z.var(axis=0).mean()), np.finfo(np.float32).eps)
         values = {EMBEDDING: z / self.spread, RNA: rna.values[RNA]}
         self.width = z.shape[1]
         self.decoder = Ridge(components=self.regression_components)
