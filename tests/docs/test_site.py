@@ -167,7 +167,7 @@ def test_files_that_pages_speak_of_are_on_the_site(site):
 
 
 def test_links_that_lead_nowhere_end_the_build_and_each_is_named(tmp_path):
-    ignored = shutil.ignore_patterns("__pycache__", "*.npz")
+    ignored = shutil.ignore_patterns("__pycache__")
     for name in ("docs", "src", "config"):
         shutil.copytree(REPOSITORY / name, tmp_path / name, ignore=ignored)
     for path in [*REPOSITORY.glob("*.md"), REPOSITORY / "mkdocs.yml"]:

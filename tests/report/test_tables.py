@@ -189,7 +189,7 @@ def test_tabulate_warns_and_refuses_a_record_of_another_method(
         "results": results.folder,
         "output": tmp_path / "tables",
         "places": [place],
-        "seeds": [0, 1],
+        "fits": [place | {"seed": seed} for seed in (0, 1)],
     }
     tabulate.main(methods={"mvae": "mvae"}, **arguments)
     assert "pair/paired/mvae: identical seeds" in capsys.readouterr().err

@@ -346,7 +346,9 @@ def minimise(
             weights = copy.deepcopy(nets.state_dict())
             done |= {"best": smoothed, "best_epoch": epoch, "best_weights": weights}
         waited = epoch - max(done["best_epoch"], warm)
-        if done["cooldown"][0] > epoch and (waited >= budget.patience or epoch + 1 > latest):
+        if done["cooldown"][0] > epoch and (
+            waited >= budget.patience or latest < epoch + 1 <= budget.max_epochs
+        ):
             last = min(epoch + round(budget.cooldown * epoch), budget.max_epochs)
             done["cooldown"] = epoch, last
         if epoch >= done["cooldown"][1] or epoch * steps_taken >= (most_steps or math.inf):
