@@ -188,7 +188,7 @@ def run(piece: Piece, left_out: list[dict], cores: str) -> bool:
 
 
 def store(piece: Piece, left_out: list[dict], folder: Path = reference.FOLDER) -> None:
-    """Put a complete piece into the reference results, in the place of the same runs; then delete its splits and imputed values.
+    """Put a complete piece into the reference results, where it replaces the same runs; then delete its splits and imputed values.
 
     Raises
     ------

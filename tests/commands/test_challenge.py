@@ -145,7 +145,7 @@ def test_seeds_that_are_not_stored_are_held_against_the_prediction_interval(tmp_
         ([], "name one of: .*--method, --latents"),
         (["--method", "cca", "--latents", "x"], "name one of"),
         (["--method", "cca", "--scenario", "paird"], "--scenario: .*did you mean 'paired'"),
-        (["missing.py"], "missing.py: no such file"),
+        (["missing.py"], "missing.py: no such .py file"),
     ],
 )
 def test_mistakes_say_what_to_do(words, message, tmp_path):
@@ -156,3 +156,20 @@ def test_mistakes_say_what_to_do(words, message, tmp_path):
 def test_no_command_is_called_leaderboard():
     with pytest.raises(SystemExit):
         cli.main(["leaderboard"])
+
+
+@pytest.mark.usefixtures("catalogue")
+def test_a_method_that_fails_is_named_with_its_reason(tmp_path):
+    file = tmp_path / "fails_in_fit.py"
+    file.write_text(
+        f"{METHOD}\n    def fit(self, train, seed):\n        raise RuntimeError('no luck')\n"
+    )
+    with pytest.raises(SystemExit, match="fails_in_fit: crashed: .*no luck"):
+        challenge(str(file), "--seeds", "0", output=tmp_path / "out")
+    assert not (tmp_path / "out/report.html").exists()
+
+
+def test_a_run_to_compare_with_that_is_not_stored_is_refused_before_anything_is_fitted(tmp_path):
+    with pytest.raises(SystemExit, match="--against: no stored run 'totalvy'; .*cca"):
+        challenge("--method", "cca", "--against", "totalvy", output=tmp_path / "out")
+    assert not (tmp_path / "out").exists()

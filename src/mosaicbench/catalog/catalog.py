@@ -66,7 +66,7 @@ def add_method(path: Path) -> list[str]:
         If there is no such file, or it has no card, or an id that exists.
     """
     if path.suffix != ".py" or not path.is_file():
-        raise UserError(f"{path}: no such file; name the .py file of a method")
+        raise UserError(f"{path}: no such .py file; name that of a method")
     there = {**_entries("methods")}
     importlib.import_module(f"{PACKAGE.name}.methods").__path__.append(str(path.resolve().parent))
     ADDED.append(path.resolve())

@@ -22,7 +22,7 @@ from mosaicbench.config.checking import read_yaml
 from mosaicbench.config.recorded import Settings
 from mosaicbench.errors import UserError, nearest
 from mosaicbench.files import reference
-from mosaicbench.files.runs import write_history, write_record
+from mosaicbench.files.runs import read_record, write_history, write_record
 from mosaicbench.files.scores import (
     FEATURE_COLUMNS,
     CellScores,
@@ -82,9 +82,11 @@ def main(
     given = [one for one in (file, method, latents) if one is not None]
     if len(given) != (splits is None):
         raise UserError("name one of: a method's .py file, --method, --latents; or --splits alone")
+    known = sorted({record["run"] for record in stored.records})
+    if against not in (None, *known):
+        raise UserError(f"--against: no stored run {against!r}{nearest(against, known)}")
     runs = {"latents": {"latents": latents}} if latents else {}
     for name in catalog.add_method(file) if file else [method] if method else []:
-        known = {record["run"] for record in stored.records}
         runs[f"{name}-new" if name in known else name] = {"method": name}
     config = _config(stored, listed, runs, datasets, scenario)
     config["seeds"] = sorted(seeds or range(listed["seeds"]))
@@ -103,6 +105,7 @@ def main(
     _make_splits(bench, stored)
     for place in bench.splits:
         _fit(bench, place)
+        _check_ended(bench, place)
         score.main(**jobs.score(bench, Results(output), split=place))
     if set(bench.seeds) - {one["seed"] for one in stored.splits}:
         print(_predicted(bench, stored))
@@ -200,6 +203,17 @@ def _fit(bench: Settings, place: tuple[str, str]) -> None:
             fit.main(**jobs.fit(bench, results, split=place, runs=[run]))
 
 
+def _check_ended(bench: Settings, place: tuple[str, str]) -> None:
+    """Refuse to compare new runs none of which has an output on a split."""
+    results = Results(bench.results)
+    fits = product(jobs.runs_of_split(bench, place), bench.seeds)
+    files = [Path(results.fit(*place, run, seed), "run.json") for run, seed in fits]
+    records = [read_record(file) for file in files]
+    if not any(record["status"] in ("ok", "collapsed") for record in records):
+        said = dict.fromkeys(f"{one['run']}: {one['status']}: {one['message']}" for one in records)
+        raise UserError(f"{'/'.join(place)}: nothing to compare; {'; '.join(said)}")
+
+
 def _beside(bench: Settings, stored: reference.Reference, against: str | None) -> Settings:
     """Write the stored runs of the same splits and seeds beside the new ones; return all settings."""
     records = [
@@ -209,9 +223,6 @@ def _beside(bench: Settings, stored: reference.Reference, against: str | None) -
     ]
     if against is not None:
         metadata = run_metadata_of(pd.DataFrame(records, columns=["run", "method"]))
-        known = {record["run"] for record in records}
-        if against not in known:
-            raise UserError(f"--against: no stored run {against!r}{nearest(against, known)}")
         records = [
             one for one in records if one["run"] == against or not metadata.competes(one["run"])
         ]
@@ -270,18 +281,17 @@ def _tabulated(bench: Settings, results: Results) -> dict:
 def _places(results: Results, runs: list[str]) -> str:
     """Return the new runs' means, ranks and tests against the best stored run."""
     means, tests = (read_table(results.table(name)) for name in ("headline", "paired_tests"))
-    ranks, lines = read_table(results.table("ranks")), []
+    ranks = read_table(results.table("ranks"))
     shown = means[means["run"].isin(runs) & means["metric"].isin(reference.OF_CELLS)]
     keys = ["dataset", "scenario", "run", "metric"]
     tests = tests[tests["role"].str.startswith("best")][[*keys, "against", "p_holm", "p_new_holm"]]
     ranks = ranks[["scenario", "run", "metric", "rank", "ranked"]]
     shown = shown[[*keys, "mean", "low", "high"]].merge(tests, on=keys, how="left")
     shown = shown.merge(ranks, on=keys[1:], how="left")
-    lines.append(shown.to_string(index=False, float_format="{:.3f}".format, na_rep="-"))
-    lines.append(
-        "rank: the mean over datasets and seeds; p: against the best run, Holm's correction"
+    table = shown.to_string(index=False, float_format="{:.3f}".format, na_rep="-")
+    return (
+        f"{table}\nrank: of the mean over datasets and seeds; p: against the run in `against`, Holm"
     )
-    return "\n".join(lines)
 
 
 def _predicted(bench: Settings, stored: reference.Reference) -> str:

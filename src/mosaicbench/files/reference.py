@@ -98,7 +98,7 @@ def _range(values: np.ndarray) -> tuple[float, float]:
 
 
 def to_bytes(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Return (cells,) scores from `low` to `high` in 255 even steps, a byte each."""
+    """Return (cells,) scores from `low` to `high` as bytes, 0 to 254 in even steps."""
     steps = np.nan_to_num((values - low) / ((high - low) or 1.0)) * (NO_SCORE - 1)
     return np.where(np.isnan(values), NO_SCORE, np.rint(steps)).astype(np.uint8)
 

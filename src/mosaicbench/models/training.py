@@ -1,4 +1,4 @@
-"""The one training loop: permuted minibatches, a cooldown when validation cells gain no more."""
+"""The one training loop: permuted minibatches, early stopping on validation cells, best weights."""
 
 from __future__ import annotations
 
@@ -44,15 +44,17 @@ class Budget:
     Attributes
     ----------
     max_epochs, patience
-        The cooldown begins when the validation loss, a mean over 5 epochs, has not improved for
-        `patience` epochs after the warm-up. `max_epochs` is a cap that most trainings do not reach.
+        Training ends, after a cooldown, when the validation loss, a mean over 5 epochs, has not
+        improved for `patience` epochs after the warm-up. `max_epochs` is a cap that most trainings
+        do not reach.
     batch_size
         Cells per step.
     learning_rate
         Of Adam, until the cooldown.
     cooldown
         Epochs in which the learning rate falls linearly to 0, as a fraction of those before; then
-        training ends (Zhai et al. 2022, doi 10.1109/CVPR52688.2022.01179). 0: it does not fall.
+        training ends (Zhai et al. 2022, doi 10.1109/CVPR52688.2022.01179). 0, and with the last
+        weights: it does not fall.
     validation
         Fraction of the train cells of each block that is held out to decide when to stop.
     gradient_clip
