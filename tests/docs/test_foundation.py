@@ -23,8 +23,8 @@ def test_the_lines_of_scanpy_write_an_embedding_that_a_probe_reads(tmp_path, mon
     split = cut_small(dataset, "paired", tmp_path / "split")
     monkeypatch.chdir(tmp_path)
     exec(lines)  # noqa: S102 - as a reader would run it
-    given = {"embedding": "embedding.h5ad", "seen": "no"}
+    given = {"embedding": "embedding.h5ad", "seen": False}
     record = fit_one(split, tmp_path / "run", "probe", hyperparameters=given)
     assert record["status"] == "ok"
-    assert record["hyperparameters"]["seen"] == "no"
+    assert record["hyperparameters"]["seen"] is False
     assert np.ptp(read_latents(tmp_path / "run/latents.h5ad").X, axis=0).min() > 0

@@ -235,7 +235,7 @@ def _seen(hyperparameters: dict) -> str:
     """Return whether an encoder was trained on these cells, "" of a run that reads no embedding."""
     if not str(hyperparameters.get("embedding", "")).endswith(".h5ad"):
         return ""
-    return hyperparameters.get("seen", "unknown")
+    return {None: "unknown", True: "yes", False: "no"}[hyperparameters.get("seen")]
 
 
 def _history(records: Iterable[dict], histories: list[Path]) -> pd.DataFrame:

@@ -111,12 +111,12 @@ class Probe(_Probe):
     key
         Where the file's ``obsm`` has the embedding, or "X".
     seen
-        Whether the encoder was trained on these cells.
+        Whether the encoder was trained on these cells; None if that is not known.
     """
 
     embedding: str = "pca"
     key: str = "X"
-    seen: Literal["yes", "no", "unknown"] = "unknown"
+    seen: bool | None = None
 
     def __post_init__(self) -> None:
         if not self.embedding.endswith(".h5ad") and self.embedding not in ("pca", "genes"):
