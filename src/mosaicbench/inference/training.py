@@ -69,7 +69,9 @@ def trained(
     refuse([*mistakes, *faults(Seed, seed, "seed")], what="")
     label = card["label"]
     if {"solution", "embedding"} & {*card["inputs"]} or "wraps" in card:
-        raise UserError(f"{label} cannot be saved for other cells; take another method of mosaicbench")
+        raise UserError(
+            f"{label} cannot be saved for other cells; take another method of mosaicbench"
+        )
     if "paired" not in card["scenarios"]:
         raise UserError(f"{label} is for cells that are never paired; take a method for pairs")
     if folder is not None:
