@@ -1,7 +1,7 @@
 """Which epoch's weights do other stopping rules keep, and what do these weights score? Rules read the validation loss alone.
 
     snakemake --cores 1 results/splits/teaseq_small/paired/seed-{0,1,2}/train.h5mu
-    OMP_NUM_THREADS=1 python benchmarks/stopping_rules.py results/splits/*/paired/seed-* --methods vae_poe mmvae --epochs 200
+    OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 python benchmarks/stopping_rules.py results/splits/*/paired/seed-* --methods vae_poe mmvae --epochs 200
 
 Each method is trained once on the train cells of each split for `--epochs` epochs, without stopping. The validation loss of
 every held-out cell is kept in each epoch, and the query cells are scored every `--every` epochs. Then each rule of `RULES` is
@@ -83,7 +83,9 @@ def trained(split: Path, name: str, epochs: int, every: int) -> list[dict]:
         read_split(split / f"{noun}.h5mu", noun) for noun in ("train", "query", "solution")
     )
     identity = {key: identity_of(train)[key] for key in ("dataset", "seed")} | {"method": name}
-    method = catalog.method_class(name)(max_epochs=epochs, patience=epochs)
+    method = catalog.method_class(name)(
+        max_epochs=epochs, patience=epochs, learning_rate=0.001, cooldown=0.0, warmup=WARMUP
+    )
     losses, scores = [], {}
 
     def held_out_losses(

@@ -203,7 +203,7 @@ def test_a_run_overrides_the_budget_and_a_wrapped_package_has_its_own():
     bench = settings.load(MINIMAL | {"training": {"max_epochs": 7}, "runs": runs})
     assert bench.runs["mvae"].hyperparameters == {
         "max_epochs": 3,
-        "patience": 30,
+        "patience": 5,
         "batch_size": 128,
         "beta": 4,
     }

@@ -242,9 +242,8 @@ def history_of(validation_losses, *, warmup, patience=5, of_budget=None, **optio
         assert progress == 1
         return Loss(given=torch.full((x.cells,), float(next(losses))))
 
-    budget = training.Budget(
-        max_epochs=len(validation_losses), patience=patience, **(of_budget or {})
-    )
+    given = {"cooldown": 0.0} | (of_budget or {})
+    budget = training.Budget(max_epochs=len(validation_losses), patience=patience, **given)
     return training.minimise(
         loss,
         nets,
@@ -280,6 +279,8 @@ def test_the_learning_rate_falls_to_0_when_patience_ends(monkeypatch):
 def test_the_cooldown_ends_with_the_last_epoch(monkeypatch):
     rates = rates_of(monkeypatch, list(range(12, 0, -1)), cooldown=0.5)
     assert rates == pytest.approx([1.0] * 8 + [0.8, 0.6, 0.4, 0.2])
+    rates = rates_of(monkeypatch, list(range(10, 0, -1)), cooldown=0.5)  # 10 / 1.5 is 6.7
+    assert rates == pytest.approx([1.0] * 6 + [0.8, 0.6, 0.4, 0.2])
 
 
 def test_without_a_cooldown_and_with_the_last_weights_the_learning_rate_stays(monkeypatch):

@@ -307,8 +307,8 @@ class Training(Strict):
 
     max_epochs: AtLeastOne = 1000
     """Largest number of epochs; tables name a run that this limit stopped."""
-    patience: AtLeastOne = 30
-    """Epochs without a lower validation loss (mean over 5 epochs) before stopping."""
+    patience: AtLeastOne = 5
+    """Epochs without a lower validation loss (mean over 5 epochs) before the cooldown, with which training ends."""
     batch_size: AtLeastOne = 128
     """Cells per step."""
 

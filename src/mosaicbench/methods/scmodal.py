@@ -64,7 +64,7 @@ CARD = {
     "(docs/originals.md). 3,000 steps, where alignment has levelled off, instead of 10,000. Leaky rectifiers; networks, "
     "learning rates and minibatches for a CPU (`scmodal-paper` in config/studies/originals.yaml has the paper's sizes). As in "
     "the original, weights and biases begin at draws of "
-    "N(0, 0.1), all train cells are trained on, all steps are run and the last weights are kept; `patience` has no effect. In a "
+    "N(0, 0.1), all train cells are trained on, all steps are run and the last weights are kept; `patience` and `cooldown` have no effect. In a "
     "chain of three, the modality that is linked with both others is in the middle.",
     "space": (
         "latent",

@@ -65,10 +65,10 @@ class Budget:
     """
 
     max_epochs: Annotated[int, "at least 1"] = 1000
-    patience: Annotated[int, "at least 1"] = 30
+    patience: Annotated[int, "at least 1"] = 5
     batch_size: Annotated[int, "at least 1"] = 128
-    learning_rate: Annotated[float, "above 0", {"float": [0.0003, 0.003], "log": True}] = 1e-3
-    cooldown: Annotated[float, "at least 0 and at most 1"] = 0.0
+    learning_rate: Annotated[float, "above 0", {"float": [0.001, 0.01], "log": True}] = 3e-3
+    cooldown: Annotated[float, "at least 0 and at most 1"] = 0.3
     validation: Annotated[float, "at least 0 and below 1"] = 0.1
     gradient_clip: Annotated[float, "above 0"] = 10.0
     weights: Literal["best", "last"] = "best"
@@ -348,11 +348,11 @@ def minimise(
             weights = copy.deepcopy(nets.state_dict())
             done |= {"best": smoothed, "best_epoch": epoch, "best_weights": weights}
         waited = epoch - max(done["best_epoch"], warm)
-        if done["cooldown"][0] > epoch and (
-            waited >= budget.patience or latest < epoch + 1 <= budget.max_epochs
-        ):
-            last = min(epoch + round(budget.cooldown * epoch), budget.max_epochs)
-            done["cooldown"] = epoch, last
+        if done["cooldown"][0] > epoch:
+            if epoch + 1 > latest:
+                done["cooldown"] = epoch, budget.max_epochs
+            elif waited >= budget.patience:
+                done["cooldown"] = epoch, epoch + round(budget.cooldown * epoch)
         if epoch >= done["cooldown"][1] or epoch * steps_taken >= (most_steps or math.inf):
             break
         if budget.checkpoint is not None:

@@ -62,7 +62,7 @@ class MultimodalVAE(Budget):
     latent: Annotated[int, "at least 1", {"int": [8, 64], "log": True}] = 20
     hidden: Annotated[int, "at least 1", {"int": [64, 256], "log": True}] = 128
     beta: Annotated[float, "at least 0", {"float": [0.03, 10.0], "log": True}] = 1.0
-    warmup: Annotated[float, "at least 0 and at most 1"] = 0.2
+    warmup: Annotated[float, "at least 0 and at most 1"] = 0.1
     annealing: Literal["linear", "sigmoid"] = "linear"
     likelihood: Literal["gaussian", "counts"] = "gaussian"
     likelihood_rescaling: bool = False
