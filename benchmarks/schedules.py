@@ -1,4 +1,4 @@
-"""How many epochs and CPU seconds do learning-rate schedules take to the same validation loss, and what do the models score?
+"""Compare learning-rate schedules: epochs and CPU seconds to the same validation loss, and the scores of the models.
 
     snakemake --cores 1 results/splits/teaseq_small/paired/seed-{0,1,2}/train.h5mu
     OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 python benchmarks/schedules.py results/splits/*/paired/seed-* --methods vae_poe mmvae
