@@ -29,7 +29,7 @@ from mosaicbench.models.training import WINDOW
 
 SCHEDULES = {
     "constant": {"learning_rate": 0.001, "patience": 30, "cooldown": 0.0, "warmup": 0.2},
-    "cooldown": {"learning_rate": 0.003, "patience": 5, "cooldown": 0.3, "warmup": 0.1},
+    "cooldown": {},  # the defaults
 }
 KEYS = ["dataset", "scenario", "method", "seed", "schedule"]
 

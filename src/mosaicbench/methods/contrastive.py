@@ -90,8 +90,12 @@ class ContrastiveVAE(MixtureVAE):
         The kernel of the ridge regression that imputation adds to the decoder, "gaussian" or
         "linear"; "none": the decoder alone. Without a paired cell, "gaussian" is linear, as weak
         pairs are too noisy for it.
+    learning_rate
+        Of Adam, until the cooldown; faster, encoders leave their start at CCA before they are
+        better.
     """
 
+    learning_rate: Annotated[float, "above 0", {"float": [0.0003, 0.003], "log": True}] = 1e-3
     contrast_weight: Annotated[float, "at least 0", {"float": [3.0, 300.0], "log": True}] = 30.0
     reconstruction_weight: Annotated[float, "at least 0"] = 1.0
     sharpness: Annotated[float, "above 0", {"float": [0.3, 3.0], "log": True}] = 1.0
