@@ -1,4 +1,4 @@
-"""Write the tables of cards and of imports into the pages of docs, and the names of methods into README.md.
+"""Write the tables of cards, of imports and of measurements into the pages of docs, and the names of methods into README.md.
 
 Run it after a card has changed:  python docs/site/tables.py
 """
@@ -9,6 +9,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import pandas as pd
 from blocks import replaced, table
 
 from mosaicbench.catalog import catalog
@@ -27,6 +28,16 @@ FOOLS = {  # property that a metric lacks -> the input that it scores better tha
     "train_mean_is_chance": "the mean profile",
 }
 
+CHANGES = {  # column of docs/benchmarks/schedules.tsv -> header
+    "epochs": "epochs",
+    "reaches": "epochs to the same loss",
+    "cpu_seconds": "CPU seconds",
+    "validation_loss": "validation loss",
+    "foscttm": "FOSCTTM",
+    "label_transfer_accuracy": "label transfer accuracy",
+    "imputation_skill": "imputation skill",
+}
+RATIOS = ["epochs", "reaches", "cpu_seconds"]
 KINDS = {
     "model": "Models of this package",
     "peer": "Packages of others",
@@ -38,14 +49,18 @@ VARIANT = re.compile(r", .*| (semi-)?supervised$")
 
 def with_fresh_tables(text: str) -> str:
     """Return a page with new tables between its marks."""
-    for name in [*COLUMNS, "imports", "names", "studies"]:
+    for name in [*COLUMNS, "imports", "names", "studies", "schedules", "definitions"]:
         if f"<!-- {name} -->" in text:
             text = replaced(text, name, f"\n{markdown(name)}\n")
     return text
 
 
 def markdown(name: str) -> str:
-    """Return a table of cards, of imports or of studies, or the list of names."""
+    """Return a table of cards, of imports, of studies or of measurements, or the list of names."""
+    if name == "definitions":
+        return table(["definition", "direction", "score"], definitions())
+    if name == "schedules":
+        return table(["run", "fits", *CHANGES.values()], schedules())
     if name == "studies":
         return table(["study", "question"], studies())
     if name == "names":
@@ -62,7 +77,7 @@ def markdown(name: str) -> str:
 
 def pages() -> list[Path]:
     """Return the pages that may have marks."""
-    return [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+    return [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 
 
 def studies() -> list[list[str]]:
@@ -73,6 +88,25 @@ def studies() -> list[list[str]]:
         if title.endswith("?"):
             rows.append([f"[`{page.stem}`](results/{page.name})", title])
     return rows
+
+
+def definitions() -> list[list[str]]:
+    """Return (label, direction, score) of the latents in docs/results/definitions.tsv."""
+    rows = pd.read_csv(REPOSITORY / "docs/results/definitions.tsv", sep="\t")
+    return [[row.label, row.direction, f"{row.score:.3f}"] for row in rows.itertuples()]
+
+
+def schedules() -> list[list[object]]:
+    """Return a row per method of docs/benchmarks/schedules.tsv: ratios and differences, means over splits."""
+    fits = pd.read_csv(REPOSITORY / "docs/benchmarks/schedules.tsv", sep="\t")
+    fits = fits.set_index(["method", "dataset", "scenario", "seed"])
+    before, now = (fits[fits["schedule"] == one] for one in ("constant", "cooldown"))
+    ratios = (now[RATIOS] / before[RATIOS]).groupby("method").mean().map("{:.2f}".format)
+    others = [name for name in CHANGES if name not in RATIOS]
+    differences = (now[others] - before[others]).groupby("method").mean().map("{:+.3f}".format)
+    number = now.groupby("method").size()
+    rows = pd.concat([number, ratios, differences], axis=1)
+    return [[f"`{method}`", *row] for method, row in zip(rows.index, rows.to_numpy(), strict=True)]
 
 
 def names() -> dict[str, list[str]]:
