@@ -5,7 +5,7 @@
 FOLDER holds three files of the repository bm2-lab/SCMMI_Benchmark (MIT): `test/SHARE-multiome-raw-scRNA+scATAC-bindSC-RNA-latent.csv.gz`,
 the same of ATAC, and `SHARE_RNA+ATAC_raw_metadata.csv.gz` of `manuscript_figure_script_and_data/stage2_res/metadata`: latents of
 bindSC for 34,774 cells of mouse skin (SHARE-seq), and their types. The table has a row per definition and direction, the page
-docs/results/definitions.md the rows as a table.
+docs/definitions.md the rows as a table.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mosaicbench.catalog import catalog
 from mosaicbench.metrics import alignment, published_variants
 
 REPOSITORY = Path(__file__).parents[1]
-TABLE = REPOSITORY / "docs/results/definitions.tsv"
+TABLE = REPOSITORY / "docs/benchmarks/definitions.tsv"
 FILES = "SHARE-multiome-raw-scRNA+scATAC-bindSC-{}-latent.csv.gz"
 TYPES = "SHARE_RNA+ATAC_raw_metadata.csv.gz"
 MODALITIES = ("RNA", "ATAC")

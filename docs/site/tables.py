@@ -77,7 +77,7 @@ def markdown(name: str) -> str:
 
 def pages() -> list[Path]:
     """Return the pages that may have marks."""
-    return [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+    return [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 
 
 def studies() -> list[list[str]]:
@@ -91,8 +91,8 @@ def studies() -> list[list[str]]:
 
 
 def definitions() -> list[list[str]]:
-    """Return (label, direction, score) of the latents in docs/results/definitions.tsv."""
-    rows = pd.read_csv(REPOSITORY / "docs/results/definitions.tsv", sep="\t")
+    """Return (label, direction, score) of the latents in docs/benchmarks/definitions.tsv."""
+    rows = pd.read_csv(REPOSITORY / "docs/benchmarks/definitions.tsv", sep="\t")
     return [[row.label, row.direction, f"{row.score:.3f}"] for row in rows.itertuples()]
 
 
