@@ -4,10 +4,13 @@
     python benchmarks/reference.py --cores 2          # run what is not complete; `make reference`
     python benchmarks/reference.py --only PIECE ...   # these pieces, or all whose names begin so
     python benchmarks/reference.py --hours 5          # start no piece after five hours
+    python benchmarks/reference.py --verify           # after a change of code that should leave all scores equal
 
 A piece has its results in results/reference/PIECE and its config beside it; when it is complete, its scores go to the store,
-src/mosaicbench/data/reference, which is committed. A piece that is complete is skipped, unless its config
-or the code of its scores changed. A wrapped package whose environment cannot be built here is left out.
+src/mosaicbench/data/reference, which is committed. A piece that the store has is skipped, unless its config
+or the code of its scores changed. `--verify` fits the first seed of the smallest dataset of each scenario again; a piece whose
+runs all score as stored then counts as made by the present code. A wrapped package whose environment cannot be built here is
+left out.
 """
 
 from __future__ import annotations
@@ -19,9 +22,10 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import yaml
 
@@ -45,6 +49,7 @@ LIST, RESULTS = REPOSITORY / "config/reference.yaml", Path("results/reference")
 PEERS = REPOSITORY / "docs/results/peers.tsv"
 MEASURED = 960  # train cells of peers.tsv
 HOUR = 3600
+VALUES = ("value", "status")
 QUICK, USUAL, SLOW = "quick", "usual", "slow"
 
 
@@ -170,21 +175,86 @@ def run(piece: Piece, left_out: list[dict], cores: str) -> bool:
     if not runs:
         return True
     config = piece.config | {"runs": dict.fromkeys(runs)}
-    text = yaml.safe_dump(config, sort_keys=False)
-    write_text(piece.file, text)
-    done, now = piece.folder / "complete.txt", f"{provenance.code_key(piece.file)}\n{text}"
-    if done.is_file() and done.read_text() == now:
+    piece = replace(piece, config=config)
+    write_text(piece.file, yaml.safe_dump(config, sort_keys=False))
+    key = provenance.code_key(piece.file)
+    if (config, key) in [(one["config"], one["code_key"]) for one in stored().pieces]:
         print(f"{piece.name}: complete", flush=True)
         return True
     print(f"{piece.name}: {len(runs)} runs, about {piece.hours:.2g} CPU hours", flush=True)
-    command = [sys.executable, "-m", "snakemake", "--cores", cores, "--configfile", str(piece.file)]
-    command += ["--keep-going", "--rerun-incomplete", "--quiet", "rules"]
-    command += ["--", f"{piece.folder}/tables/contents.tsv"]
-    ended = subprocess.run(command, cwd=REPOSITORY, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    if ended.returncode == 0:
+    ended = made(piece.file, piece.folder, cores)
+    if ended:
         store(piece, left_out)
-        write_text(done, now)
+    return ended
+
+
+def made(config: Path, results: Path, cores: str) -> bool:
+    """Run the workflow to its tables and say whether it ended well."""
+    command = [sys.executable, "-m", "snakemake", "--cores", cores, "--configfile", str(config)]
+    command += ["--keep-going", "--rerun-incomplete", "--quiet", "rules"]
+    command += ["--", f"{results}/tables/contents.tsv"]
+    ended = subprocess.run(command, cwd=REPOSITORY, env=os.environ | {"OMP_NUM_THREADS": "1"})
     return ended.returncode == 0
+
+
+def stored(folder: Path = reference.FOLDER) -> reference.Reference:
+    """Return the store, empty if there is none."""
+    return reference.read(folder) if folder.is_dir() else reference.empty()
+
+
+def verify(cores: str) -> None:
+    """Fit a seed of the smallest dataset of each scenario again, and give pieces of equal scores the present code's key."""
+    store = stored()
+    equal = {name: equal_runs(store, name, cores) for name in store.scores["scenario"].unique()}
+    for piece in store.pieces:
+        (scenario,) = piece["config"]["scenarios"]
+        if set(piece["config"]["runs"]) <= equal[scenario]:
+            file = RESULTS / f"{piece['piece']}.yaml"
+            write_text(file, yaml.safe_dump(piece["config"], sort_keys=False))
+            piece["code_key"] = provenance.code_key(file)
+        else:
+            missing = sorted(set(piece["config"]["runs"]) - equal[scenario])
+            print(f"{piece['piece']}: not verified: {', '.join(missing)}", flush=True)
+    reference.write(store)
+
+
+def equal_runs(store: reference.Reference, scenario: str, cores: str) -> set[str]:
+    """Return the runs whose first seed scores as stored, of the dataset that has most runs and, of these, the fastest."""
+    scores = store.scores[(store.scores["scenario"] == scenario) & (store.scores["seed"] == 0)]
+    seconds = scores[scores["metric"] == "fit_seconds"].groupby("dataset")["value"]
+    dataset = (
+        seconds.agg(["size", "sum"]).sort_values(["size", "sum"], ascending=[False, True]).index[0]
+    )
+    configs = [one["config"] for one in store.pieces]
+    configs = [
+        one for one in configs if [*one["datasets"], *one["scenarios"]] == [dataset, scenario]
+    ]
+    folder = RESULTS / f"verify.{scenario}"
+    config = configs[0] | {
+        "runs": dict.fromkeys([run for one in configs for run in one["runs"]]),
+        "seeds": [0],
+        "pathvars": {"results": str(folder), "logs": f"logs/{folder.name}"},
+    }
+    file = RESULTS / f"{folder.name}.yaml"
+    write_text(file, yaml.safe_dump(config, sort_keys=False))
+    if not made(file, folder, cores):
+        raise UserError(f"logs/{folder.name}: not all runs ended; nothing is verified")
+    return same_scores(
+        scores[scores["dataset"] == dataset], read_scores(folder / "tables/scores.tsv")
+    )
+
+
+def same_scores(before: pd.DataFrame, after: pd.DataFrame) -> set[str]:
+    """Return the runs that have the same scores in both tables, to 1e-6, apart from resources."""
+    cards, places = catalog.cards("metrics"), [name for name in SCORE_COLUMNS if name not in VALUES]
+    used = [
+        table[table["metric"].map(lambda id: cards[id]["group"]) != "resources"]
+        for table in (before, after)
+    ]
+    both = used[0].merge(used[1], on=places, how="outer", suffixes=("", "_now"))
+    near = np.isclose(both["value"], both["value_now"], rtol=1e-6, atol=1e-6, equal_nan=True)
+    equal = pd.Series(near & (both["status"] == both["status_now"])).groupby(both["run"]).all()
+    return set(equal.index[equal])
 
 
 def store(piece: Piece, left_out: list[dict], folder: Path = reference.FOLDER) -> None:
@@ -195,9 +265,9 @@ def store(piece: Piece, left_out: list[dict], folder: Path = reference.FOLDER) -
     UserError
         When a split differs from that of another piece.
     """
-    stored = reference.read(folder) if folder.is_dir() else reference.empty()
+    before = stored(folder)
     new = collected(piece)
-    digests = {(one["dataset"], one["scenario"], one["seed"]): one for one in stored.splits}
+    digests = {(one["dataset"], one["scenario"], one["seed"]): one for one in before.splits}
     for one in new.splits:
         place = (one["dataset"], one["scenario"], one["seed"])
         if digests.setdefault(place, one) != one:
@@ -206,11 +276,11 @@ def store(piece: Piece, left_out: list[dict], folder: Path = reference.FOLDER) -
                 " the pieces of that dataset, and run again"
             )
     again = {tuple(record[key] for key in RUN) for record in new.records}
-    places = pd.MultiIndex.from_frame(stored.scores[RUN].astype(object))
-    kept = stored.scores[~places.isin(list(again))]
-    records = [one for one in stored.records if tuple(one[key] for key in RUN) not in again]
-    cells = {key: x for key, x in stored.cells.items() if key[:3] not in again}
-    pieces = [one for one in stored.pieces if one["piece"] != piece.name]
+    places = pd.MultiIndex.from_frame(before.scores[RUN].astype(object))
+    kept = before.scores[~places.isin(list(again))]
+    records = [one for one in before.records if tuple(one[key] for key in RUN) not in again]
+    cells = {key: x for key, x in before.cells.items() if key[:3] not in again}
+    pieces = [one for one in before.pieces if one["piece"] != piece.name]
     reference.write(
         reference.Reference(
             scores=joined([kept, new.scores], SCORE_COLUMNS),
@@ -272,6 +342,9 @@ def main() -> None:
     parser.add_argument("--plan", action="store_true", help="print the pieces; run nothing")
     parser.add_argument("--only", nargs="+", metavar="PIECE", help="or the beginning of its name")
     parser.add_argument("--hours", type=float, default=float("inf"), help="start no piece later")
+    parser.add_argument(
+        "--verify", action="store_true", help="scores of the present code are equal"
+    )
     parser.add_argument("--cores", default="all")
     given = parser.parse_args()
     os.chdir(REPOSITORY)
@@ -282,6 +355,9 @@ def main() -> None:
             raise UserError("--only: no piece has such a name; --plan prints all")
     if given.plan:
         print(planned(found, left_out))
+        return
+    if given.verify:
+        verify(given.cores)
         return
     started, failed = time.monotonic(), []
     for piece in found:

@@ -321,7 +321,12 @@ class Drifting(nn.Module):
 def test_weights_end_as_they_were_in_the_epoch_that_is_said_to_be_kept(weights):
     nets = Drifting()
     budget = training.Budget(
-        max_epochs=12, patience=5, batch_size=1000, learning_rate=0.1, weights=weights
+        max_epochs=12,
+        patience=5,
+        batch_size=1000,
+        learning_rate=0.1,
+        cooldown=0.0,
+        weights=weights,
     )
     options = {"budget": budget, "warmup": 0.0, "held_out_loss": nets.held_out_loss}
     history = training.minimise(nets.loss, nets, paired_split(60), **options)

@@ -272,7 +272,12 @@ def two_batches(cells=200):
 def test_each_batch_has_its_own_effect_and_an_unseen_one_the_mean_of_all():
     split = two_batches()
     model = MMAAVI(
-        max_epochs=15, batch_size=64, latent=5, discriminator_weight=0.0, learning_rate=5e-3
+        max_epochs=15,
+        batch_size=64,
+        latent=5,
+        discriminator_weight=0.0,
+        learning_rate=5e-3,
+        cooldown=0.0,
     )
     model.fit(split, 0)
     one = split.blocks[0].take(np.arange(30))

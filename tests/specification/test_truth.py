@@ -22,6 +22,7 @@ COMMON = {
     "hidden": 64,
     "max_epochs": 60,
     "batch_size": 64,
+    "learning_rate": 0.001,
     "warmup": 1.0,
     "weights": "last",
 }

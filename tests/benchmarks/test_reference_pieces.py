@@ -1,0 +1,38 @@
+"""A stored run counts as made by the present code only where all its scores are equal."""
+
+import sys
+
+import pandas as pd
+import pytest
+from conftest import REPOSITORY
+
+from mosaicbench.files.scores import SCORE_COLUMNS
+
+sys.path.insert(0, str(REPOSITORY / "benchmarks"))
+
+import reference  # noqa: E402
+
+
+def scores(changes=()):
+    """Return the scores of two runs of one split, those of `changes` (run, metric) -> value replaced."""
+    rows = []
+    for run, value in {"cca": 0.3, "mvae": 0.2}.items():
+        for metric in ("foscttm", "fit_seconds"):
+            number = dict(changes).get((run, metric), value)
+            row = ["d", "paired", run, 0, metric, "mean", "", number, "ok"]
+            rows += [] if number is None else [row]
+    return pd.DataFrame(rows, columns=SCORE_COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "equal"),
+    [
+        ({("mvae", "foscttm"): 0.2 + 1e-8}, {"cca", "mvae"}),
+        ({("mvae", "fit_seconds"): 9.0}, {"cca", "mvae"}),
+        ({("mvae", "foscttm"): 0.2001}, {"cca"}),
+        ({("cca", "foscttm"): None}, {"mvae"}),
+        ({("cca", "foscttm"): float("nan")}, {"mvae"}),
+    ],
+)
+def test_runs_are_the_same_if_all_scores_but_resources_are(changes, equal):
+    assert reference.same_scores(scores(), scores(changes)) == equal
