@@ -300,6 +300,7 @@ def store(piece: Piece, left_out: list[dict], folder: Path = reference.FOLDER) -
 def collected(piece: Piece) -> reference.Reference:
     """Return the runs of one finished piece; a run that does not apply has no scores."""
     results, bench = layout.Results(piece.folder), recorded.read(piece.folder / "config.json")
+    dirt = "-dirty" if only_the_store_changed() else ""
     records, parts, cells, splits = [], [], {}, []
     for place in bench.applicable:
         folder = Path(results.run(*place))
@@ -315,12 +316,21 @@ def collected(piece: Piece) -> reference.Reference:
             splits.append(split)
     about = {
         "piece": piece.name,
-        "commit": provenance.commit_of(piece.folder),
+        "commit": provenance.commit_of(piece.folder).replace(dirt, ""),
         "code_key": provenance.code_key(piece.file),
         "budget": bench.config["training"],
         "config": piece.config,
     }
+    for record in records:
+        record["git_commit"] = record["git_commit"].replace(dirt, "")
     return reference.Reference(joined(parts, SCORE_COLUMNS), records, cells, splits, [about], [])
+
+
+def only_the_store_changed() -> bool:
+    """Say whether the checkout is its commit, apart from the store that earlier pieces wrote."""
+    others = ["git", "status", "--porcelain", "--untracked-files=no", "--", "."]
+    others.append(f":(exclude){reference.FOLDER.relative_to(REPOSITORY)}")
+    return not subprocess.run(others, cwd=REPOSITORY, capture_output=True, check=True).stdout
 
 
 def planned(found: list[Piece], left_out: list[dict]) -> str:
