@@ -21,7 +21,6 @@ OUTSIDE = {
 }  # pages with measured numbers outside of docs/results
 WITHOUT_TABLES = {  # a few typed numbers: nothing to draw
     "dmmvae_lambda",
-    "family",
     "multivae",
     "scaling",
     "split_transcriptome",

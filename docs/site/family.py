@@ -1,0 +1,180 @@
+"""Write docs/results/family.md, deep against linear methods, from the reference results in the package.
+
+    python docs/site/family.py
+
+Per dataset, scenario and score: the deep and the linear run with the best mean, and their difference by seed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from blocks import replaced, table
+from matplotlib.figure import Figure
+from size import LINEAR
+
+from mosaicbench.catalog.run_metadata import RunMetadata, run_metadata_of
+from mosaicbench.files import reference
+from mosaicbench.report.theme import QUIET, style
+from mosaicbench.stats.common import SPLIT, half_width
+from mosaicbench.stats.means import complete_seed_means
+
+REPOSITORY = Path(__file__).parents[2]
+PAGE = REPOSITORY / "docs/results/family.md"
+FIGURE = REPOSITORY / "docs/results/pictures/family.png"
+SCORES = {
+    "foscttm": "Alignment (FOSCTTM)",
+    "label_transfer_accuracy": "Label transfer (accuracy)",
+    "imputation_skill": "Imputation (skill)",
+}
+COLORS = {"deep": "#3b6ea5", "linear": "#b3541e", "not separable": QUIET}
+
+
+def main() -> None:
+    """Write the figure, and the findings and the table of the page."""
+    stored = reference.read()
+    compared = contests(stored)
+    with style():
+        drawn(compared).savefig(FIGURE, dpi=150)
+    text = refreshed(PAGE.read_text(encoding="utf-8"), compared, commits_of(stored))
+    PAGE.write_text(text, encoding="utf-8")
+
+
+def commits_of(stored: reference.Reference) -> str:
+    """Return the commits that fitted."""
+    commits = {commit for one in stored.pieces for commit in one["commit"].split(", ")}
+    return ", ".join(f"`{commit}`" for commit in sorted(commits))
+
+
+def contests(stored: reference.Reference) -> pd.DataFrame:
+    """Return a row per split and score: both best runs with their means, and deep less linear, more is better for deep.
+
+    `low` and `high` are the ends of the 95 % interval over common seeds, NaN of one seed; `ahead` of `deep_runs` have a
+    better mean than the best linear run.
+    """
+    runs = pd.DataFrame(stored.records, columns=["run", "method"]).drop_duplicates()
+    metadata = run_metadata_of(runs)
+    seeds = yaml.safe_load((REPOSITORY / "config/reference.yaml").read_text())["seeds"]
+    means = complete_seed_means(stored.scores[stored.scores["seed"] < seeds])
+    means = means[means["metric"].isin(SCORES)]
+    means = means.assign(kind=[kind_of(run, metadata) for run in means["run"]])
+    cells = {tuple(one[key] for key in SPLIT): one["cells"] for one in stored.records}
+    rows = []
+    for (*split, metric), of_split in means.dropna(subset="kind").groupby([*SPLIT, "metric"]):
+        if set(of_split["kind"]) == {"deep", "linear"}:
+            best = contest(of_split, metadata.sign(metric))
+            number = sum(cells[tuple(split)][part] for part in ("train", "query"))
+            rows.append(
+                dict(zip(SPLIT, split, strict=True)) | {"metric": metric, "cells": number} | best
+            )
+    return pd.DataFrame(rows)
+
+
+def kind_of(run: str, metadata: RunMetadata) -> str | None:
+    """Return "deep" or "linear"; None of controls, nearest neighbours and runs that see labels."""
+    if run in LINEAR or run.startswith("linked_"):
+        return "linear"
+    supervised = run.endswith(("_sup", "_ss"))
+    return "deep" if metadata.kind(run) == "model" and not supervised else None
+
+
+def contest(rows: pd.DataFrame, sign: float) -> dict[str, object]:
+    """Return the best run of each kind and their difference; `rows` are seeds of the runs of one split and metric."""
+    means = rows.groupby(["kind", "run"])["value"].mean() * sign
+    deep, linear = (means[kind].idxmax() for kind in ("deep", "linear"))
+    by_seed = rows.pivot(index="seed", columns="run", values="value")
+    difference = ((by_seed[deep] - by_seed[linear]) * sign).dropna()
+    half = half_width(difference.to_numpy()) if len(difference) > 1 else float("nan")
+    return {
+        "deep": deep,
+        "deep_mean": means["deep"].max() * sign,
+        "linear": linear,
+        "linear_mean": means["linear"].max() * sign,
+        "difference": difference.mean(),
+        "low": difference.mean() - half,
+        "high": difference.mean() + half,
+        "ahead": int((means["deep"] > means["linear"].max()).sum()),
+        "deep_runs": len(means["deep"]),
+        "seeds": len(difference),
+    }
+
+
+def verdict(row: pd.Series) -> str:
+    """Return who is ahead: "deep" or "linear" if the interval excludes 0."""
+    return "deep" if row["low"] > 0 else "linear" if row["high"] < 0 else "not separable"
+
+
+def drawn(compared: pd.DataFrame) -> Figure:
+    """Return a panel per score, a line per split: the difference and its interval, right of 0 if deep is ahead."""
+    splits = compared.drop_duplicates(SPLIT).sort_values(["scenario", "cells"], ascending=False)
+    names = [name_of(row) for _, row in splits.iterrows()]
+    figure = Figure(figsize=(9.6, 1.1 + 0.26 * len(names)), layout="constrained")
+    for axes, (metric, title) in zip(
+        figure.subplots(1, 3, sharey=True), SCORES.items(), strict=True
+    ):
+        rows = compared[compared["metric"] == metric]
+        for _, row in rows.iterrows():
+            place, color = names.index(name_of(row)), COLORS[verdict(row)]
+            axes.plot(row["difference"], place, "o", color=color, markersize=4)
+            axes.hlines(place, row["low"], row["high"], color=color, linewidth=1.4)
+        axes.axvline(0, color=QUIET, linewidth=0.8)
+        axes.set_title(title)
+        axes.set_yticks(range(len(names)), names)
+        axes.grid(axis="x")
+    figure.supxlabel(
+        "best linear method ahead   ←   difference   →   best deep method ahead", fontsize=8
+    )
+    return figure
+
+
+def name_of(row: pd.Series) -> str:
+    """Return dataset, scenario and number of cells."""
+    return f"{row['dataset']}, {row['scenario']}, {row['cells']:,}"
+
+
+def refreshed(text: str, compared: pd.DataFrame, commits: str) -> str:
+    """Return the page with new findings and a new table."""
+    header = [
+        "dataset, scenario, cells",
+        "best deep",
+        "best linear",
+        "difference [95 %]",
+        "deep methods ahead",
+    ]
+    tables = []
+    for metric, title in SCORES.items():
+        rows = compared[compared["metric"] == metric].sort_values(["scenario", "cells"])
+        lines = [
+            [
+                name_of(row),
+                f"`{row['deep']}` {row['deep_mean']:.3f}",
+                f"`{row['linear']}` {row['linear_mean']:.3f}",
+                f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]",
+                f"{row['ahead']} of {row['deep_runs']}",
+            ]
+            for _, row in rows.iterrows()
+        ]
+        tables.append(f"### {title}\n\n{table(header, lines)}")
+    text = replaced(text, "finding", f"\n{findings(compared)}\n- Fitted by {commits}.\n")
+    return replaced(text, "contests", "\n" + "\n\n".join(tables) + "\n")
+
+
+def findings(compared: pd.DataFrame) -> str:
+    """Return a sentence per score, counted from the rows."""
+    lines = []
+    for metric, title in SCORES.items():
+        rows = compared[compared["metric"] == metric]
+        counts = rows.apply(verdict, axis=1).value_counts()
+        deep, linear, neither = (counts.get(name, 0) for name in COLORS)
+        share = rows["ahead"].sum() / rows["deep_runs"].sum()
+        lines.append(
+            f"- **{title}**: on {len(rows)} splits the best deep method is ahead on {deep}, the best linear one on {linear}, and "
+            f"{neither} are not separable. Of all deep methods {share:.0%} have a better mean than the best linear one."
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

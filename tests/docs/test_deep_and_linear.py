@@ -1,0 +1,43 @@
+"""Deep against linear: the page follows from the stored results, and a contest is right by hand."""
+
+import sys
+
+import pandas as pd
+import pytest
+from conftest import REPOSITORY
+
+from mosaicbench.files import reference
+
+sys.path.insert(0, str(REPOSITORY / "docs/site"))
+
+import family  # noqa: E402
+
+
+def test_the_page_follows_from_the_stored_results():
+    stored, text = reference.read(), family.PAGE.read_text(encoding="utf-8")
+    fresh = family.refreshed(text, family.contests(stored), family.commits_of(stored))
+    assert text == fresh, "run: python docs/site/family.py"
+
+
+def test_a_contest_is_between_the_best_of_each_kind_by_common_seeds():
+    values = {
+        ("deep", "mvae"): [0.10, 0.20, 0.30],
+        ("deep", "mmvae"): [0.3, 0.3, 0.3],
+        ("linear", "cca"): [0.20, 0.31, 0.39],
+        ("linear", "ridge"): [0.9, 0.9, 0.9],
+    }
+    rows = pd.DataFrame(
+        [
+            {"kind": kind, "run": run, "seed": seed, "value": value}
+            for (kind, run), of_run in values.items()
+            for seed, value in enumerate(of_run)
+        ]
+    )
+    found = family.contest(rows, sign=-1.0)  # lower is better
+    assert (found["deep"], found["linear"], found["seeds"]) == ("mvae", "cca", 3)
+    assert found["deep_mean"] == pytest.approx(0.2) and found["linear_mean"] == pytest.approx(0.3)
+    assert found["difference"] == pytest.approx(0.1)
+    # differences 0.10, 0.11, 0.09: sd 0.01, so half is 4.302653 x 0.01 / sqrt(3)
+    assert found["low"] == pytest.approx(0.1 - 0.0248414, abs=1e-6)
+    assert (found["ahead"], found["deep_runs"]) == (1, 2)
+    assert family.verdict(pd.Series(found)) == "deep"
