@@ -56,8 +56,14 @@ def _formatted(message: Warning, category: type[Warning], *place: object) -> str
 
 def _run(arguments: list[str] | None) -> None:
     """Run one command; a user's mistake ends with one message and exit status 1."""
-    whole = parser()
-    options = vars(whole.parse_args(arguments))
+    whole, given = parser(), sys.argv[1:] if arguments is None else arguments
+    of_snakemake: list[str] = []
+    if given[:1] == ["run"] and "--" in given:  # argparse refuses some of what follows it
+        end = given.index("--")
+        given, of_snakemake = given[:end], given[end + 1 :]
+    options = vars(whole.parse_args(given))
+    if of_snakemake:
+        options["arguments"] += of_snakemake
     command, threads = options.pop("command"), options.pop("threads", None)
     if command is None:
         whole.print_help()

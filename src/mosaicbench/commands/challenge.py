@@ -20,6 +20,7 @@ from mosaicbench.commands import draw, fit, prepare, read_external, report, scor
 from mosaicbench.config import jobs, settings
 from mosaicbench.config.checking import read_yaml
 from mosaicbench.config.recorded import Settings
+from mosaicbench.config.schema import Training
 from mosaicbench.errors import UserError, nearest
 from mosaicbench.files import reference
 from mosaicbench.files.runs import read_record, write_history, write_record
@@ -87,7 +88,7 @@ def main(
         raise UserError(f"--against: no stored run {against!r}{nearest(against, known)}")
     runs = {"latents": {"latents": latents}} if latents else {}
     for name in catalog.add_method(file) if file else [method] if method else []:
-        runs[f"{name}-new" if name in known else name] = {"method": name}
+        runs[f"{name}-new" if name in known else name] = {"method": name} | _own_budget(name, file)
     config = _config(stored, listed, runs, datasets, scenario)
     config["seeds"] = sorted(seeds or range(listed["seeds"]))
     if splits is not None:
@@ -117,6 +118,12 @@ def main(
     report.main(**jobs.report(everything, results))
     print(_places(results, list(runs)))
     print(f"Done. Open {results.report}; numbers are in {results.tables}.")
+
+
+def _own_budget(method: str, file: Path | None) -> dict:
+    """Return what the class of a user's file says itself where a config has one for all methods."""
+    given = catalog.hyperparameters(method) if file else {}
+    return {key: given[key].default for key in Training.model_fields if key in given}
 
 
 def _config(
