@@ -88,7 +88,7 @@ def recommended_run(results: Path, split: str | None = None, question: str = PAR
     table = table[table["question"] != SPEED]
     asked = table["question"].where(table["direction"] == ALL_DIRECTIONS, table["direction"])
     splits = table["dataset"] + "/" + table["scenario"]
-    answers = dict(zip(zip(splits, asked, strict=True), table["run"], strict=True))
+    answers = table.set_index([splits, asked])["run"]
     kept = {name: _kept(results, name) for name in splits.unique()}
     if split is None and len(kept) == 1:
         (split,) = kept
@@ -96,29 +96,28 @@ def recommended_run(results: Path, split: str | None = None, question: str = PAR
         raise UserError(f"--split {split}: {file} does not have it{nearest(split, kept)}")
     if question not in set(asked):
         raise UserError(f"--question {question}: not in {file}{nearest(question, asked.unique())}")
-    run = answers.get((split, question), "")
-    if split and run in kept[split]:
-        return kept[split][run]
-    of_splits = {name: runs for name, runs in kept.items() if split in (None, name)}
     why = f"{results}: has {len(kept)} datasets and scenarios"
-    if split:
+    if split is not None:
+        run, kept = answers.get((split, question), ""), {split: kept[split]}
+        if run in kept[split]:
+            return kept[split][run]
         why = f"{file} recommends {run or 'no run'} in {split} by the question {question!r}"
         why += ", which kept no model" * bool(run)
-    if not any(of_splits.values()):
+    folders = next(filter(None, kept.values()), None)
+    if folders is None:
         raise UserError(
             f"{why}; no run kept a model: name some under `save_models` in the config, and run the "
             "benchmark again"
         )
-    if split:
-        why += f"; these runs kept one: {', '.join(kept[split])}; name the folder of one, such as "
-        why += f"{next(iter(kept[split].values()))}, instead of {results}"
     choices = [
-        f"\n  {shlex.join(['--split', name, '--question', other])}: {best}"
-        for (name, other), best in answers.items()
-        if best in of_splits.get(name, ())
+        f"\n  {shlex.join(['--split', name, '--question', other])}: {run}"
+        for (name, other), run in answers.items()
+        if run in kept.get(name, ())
     ]
-    how = f"; add one of these, or name the folder of a run:{''.join(choices)}" if choices else ""
-    raise UserError(why + how)
+    raise UserError(
+        f"{why}; instead of {results}, name the folder of a run, such as "
+        f"{next(iter(folders.values()))}{', or add one of these:' * bool(choices)}{''.join(choices)}"
+    )
 
 
 def _kept(results: Path, split: str) -> dict[str, Path]:

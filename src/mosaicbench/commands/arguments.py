@@ -72,8 +72,16 @@ def _groups() -> tuple[str, ...]:
     return tuple(sorted({card["group"] for card in catalog.cards("metrics").values()}))
 
 
-FOR_USERS = ("init", "check", "plan", "run", "fetch", "list", "integrate", "apply", "score")
-FOR_USERS += (
+FOR_USERS = (
+    "init",
+    "check",
+    "plan",
+    "run",
+    "fetch",
+    "list",
+    "integrate",
+    "apply",
+    "score",
     "challenge",
     "compare",
     "report",

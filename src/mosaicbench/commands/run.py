@@ -10,8 +10,6 @@ from mosaicbench.config import settings
 from mosaicbench.errors import UserError
 from mosaicbench.workflow import layout
 
-SUFFIXES = (".yaml", ".yml", ".json")
-
 
 def main(*, configfile: str | None, cores: str, arguments: list[str]) -> None:
     """Become Snakemake: results, logs and raw data go to the working directory.
@@ -32,7 +30,7 @@ def main(*, configfile: str | None, cores: str, arguments: list[str]) -> None:
     """
     command = [sys.executable, "-m", "snakemake"]
     if configfile is not None:
-        if Path(configfile).suffix not in SUFFIXES:
+        if not configfile.endswith((".yaml", ".yml", ".json")):
             raise UserError(
                 f"{configfile}: a config is a .yaml file; what Snakemake shall make follows two "
                 f"dashes: mosaicbench run -- {configfile}"
@@ -40,6 +38,6 @@ def main(*, configfile: str | None, cores: str, arguments: list[str]) -> None:
         if "--config" not in arguments:  # which may complete it
             settings.read(Path(configfile))
         command += ["--configfile", configfile]  # first: it takes all words up to an option
-    command += ["--snakefile", str(layout.project_file("Snakefile")), "--cores", cores]
+    command += ["--snakefile", str(layout.project_file("Snakefile")), "--cores", cores, *arguments]
     sys.stdout.flush()
-    os.execv(sys.executable, [*command, *arguments])
+    os.execv(sys.executable, command)
