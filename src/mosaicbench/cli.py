@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import warnings
+from itertools import takewhile
 from pathlib import Path
 
 from mosaicbench.catalog import listing
@@ -56,9 +57,13 @@ def _formatted(message: Warning, category: type[Warning], *place: object) -> str
 
 def _run(arguments: list[str] | None) -> None:
     """Run one command; a user's mistake ends with one message and exit status 1."""
-    whole = parser()
-    options = vars(whole.parse_args(arguments))
+    whole, given = parser(), sys.argv[1:] if arguments is None else arguments
+    # What follows "--" of `run` is Snakemake's; argparse refuses some of it.
+    own = list(takewhile("--".__ne__, given)) if given[:1] == ["run"] else given
+    options = vars(whole.parse_args(own))
     command, threads = options.pop("command"), options.pop("threads", None)
+    if command == "run":
+        options["arguments"] += given[len(own) + 1 :]
     if command is None:
         whole.print_help()
         return
@@ -141,8 +146,7 @@ def _step(command: str, config: Path, settings: str | None = None, **options: ob
 
 def _score_latents(options: dict) -> None:
     for name in ("split", "runs"):
-        if options[name] is not None:
+        if options.pop(name) is not None:
             raise UserError(f"--latents: embeddings have no --{name.removesuffix('s')}")
-    of_runs = ("config", "split", "runs", "settings")
-    of_latents = {name: value for name, value in options.items() if name not in of_runs}
-    _main_of("score_latents")(**of_latents)
+    del options["config"], options["settings"]
+    _main_of("score_latents")(**options)

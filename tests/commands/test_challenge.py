@@ -1,5 +1,6 @@
 """`mosaicbench challenge`: a new run beside the stored ones, on the stored splits."""
 
+import json
 import re
 import subprocess
 import sys
@@ -36,6 +37,8 @@ CARD = {
 @dataclass
 class Mine(RandomLatent):
     """Noise."""
+
+    max_epochs: int = 7
 '''
 
 
@@ -88,6 +91,9 @@ def test_an_own_file_is_ranked_beside_the_stored_runs(tmp_path, capsys):
     ).to_dict("records")
     assert row["seeds"] == 3 and row["test"] == "splits and cells" and row["p_holm"] < 0.05
     assert "mine_of_a_file" in (tmp_path / "out/report.html").read_text()
+    record = tmp_path / f"out/runs/{DATASET}/{SCENARIO}/mine_of_a_file/seed-0/run.json"
+    settings = json.loads(record.read_text())["hyperparameters"]
+    assert settings["max_epochs"] == 7  # the class's own, not the budget of a benchmark
 
 
 def test_splits_for_elsewhere_hold_no_solution(splits):

@@ -33,6 +33,8 @@ def python(*arguments):
         (["plan", "my.yaml"], "my.yaml: not valid YAML"),
         (["run", "--configfile", "my.yaml"], "my.yaml: not valid YAML"),
         (["run", "--configfile", "absent.yaml"], "absent.yaml: no such file"),
+        (["run", "absent.yaml"], "absent.yaml: no such file"),
+        (["run", "results/report.html"], ".*mosaicbench run -- results/report.html"),
     ],
 )
 def test_a_users_mistake_is_a_message_without_a_traceback(tmp_path, monkeypatch, words, message):
@@ -42,6 +44,35 @@ def test_a_users_mistake_is_a_message_without_a_traceback(tmp_path, monkeypatch,
     assert done.returncode == 1
     assert re.match(f"mosaicbench {words[0]}: {message}", done.stderr)
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "configs", "passed_on"),
+    [
+        ("", [], []),
+        ("my.yml", ["my.yml"], []),
+        ("my.yml --cores 3 -- -n", ["my.yml"], ["-n"]),
+        ("--cores 3 my.yml -- a.tsv -n", ["my.yml"], ["a.tsv", "-n"]),
+        ("--configfile my.yml --cores 3 -- a.tsv", ["my.yml"], ["a.tsv"]),
+        ("-- -n --workflow-profile my.yaml", [], ["-n", "--workflow-profile", "my.yaml"]),
+    ],
+)
+def test_snakemake_gets_the_config_and_what_follows_two_dashes(
+    tmp_path, monkeypatch, words, configs, passed_on
+):
+    """As Snakemake's own parser reads them."""
+    from snakemake.cli import get_argument_parser
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my.yml").write_text("datasets: {simulated: }")
+    started = []
+    monkeypatch.setattr(os, "execv", lambda program, command: started.extend(command))
+    cli.main(["run", *words.split()])
+    read = get_argument_parser(profiles=[]).parse_args(started[3:])
+    assert list(map(str, read.configfile or [])) == configs
+    assert "--cores" not in words or read.cores == 3
+    assert [word for word in passed_on if word.endswith(".tsv")] == sorted(read.targets)
+    assert read.dryrun == ("-n" in passed_on) and str(read.snakefile).endswith("Snakefile")
 
 
 def test_list_shows_every_card(capsys):

@@ -174,19 +174,29 @@ def test_apply_takes_the_run_that_the_report_recommends_for_the_question(tmp_pat
         write_table(results / "tables/recommendations.tsv", pd.concat(tables))
         return recommended_run(results, *asked).relative_to(results / "runs")
 
-    assert recommended() == Path("a/paired/cca/seed-0")
+    assert recommended("a/paired") == Path("a/paired/cca/seed-0")
     assert recommended("b/paired", "labels") == Path("b/paired/ridge/seed-0")
     assert recommended("a/paired", "rna->adt") == Path("a/paired/pca_joint/seed-0")
-    with pytest.raises(UserError, match="--split: a/paired, b/paired"):
-        recommended(None, "labels")
+    with pytest.raises(
+        UserError, match="has 2 datasets and scenarios; .*add one of these:"
+    ) as refused:
+        recommended()  # though a/paired alone has an answer
+    assert str(refused.value).splitlines()[1:] == [
+        "  --split a/paired --question partner: cca",
+        "  --split a/paired --question labels: ridge",
+        "  --split a/paired --question 'rna->adt': pca_joint",
+        "  --split b/paired --question labels: ridge",
+        "  --split b/paired --question 'rna->adt': pca_joint",
+    ]
     with pytest.raises(UserError, match="--split c/paired: .*recommendations.tsv"):
         recommended("c/paired")
     with pytest.raises(UserError, match="--question partners: .*did you mean 'partner'"):
         recommended("a/paired", "partners")
-    named = "these runs kept one: cca, pca_joint, ridge; .*a/paired/cca/seed-0"
+    named = "instead of .*results, name the folder of a run, such as .*a/paired/cca/seed-0, or add"
     with pytest.raises(UserError, match=f"recommends wnn in a/paired .*kept no model; {named}"):
         recommended("a/paired", partner="wnn")
-    with pytest.raises(UserError, match="recommends no run in b/paired .*b/paired/cca/seed-0"):
+    message = "recommends no run in b/paired .*b/paired/cca/seed-0.*\n.* labels: ridge\n.*joint$"
+    with pytest.raises(UserError, match=message):
         recommended("b/paired")
     shutil.rmtree(results / "runs")
     with pytest.raises(UserError, match="save_models"):

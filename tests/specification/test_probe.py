@@ -10,7 +10,7 @@ from mosaicbench_splits import cut_small
 from mosaicbench.commands import fit, score
 from mosaicbench.datasets import simulated
 from mosaicbench.errors import ContractError
-from mosaicbench.files.runs import read_imputed, read_latents
+from mosaicbench.files.runs import read_imputed, read_latents, read_record
 from mosaicbench.files.scores import read_scores
 from mosaicbench.files.splits import read_split, standardised_values
 from mosaicbench.fitting.external import Names, vectors_from
@@ -184,3 +184,20 @@ def test_a_wrong_file_is_one_message_with_file_number_and_cells(split, tmp_path)
     assert "NaN" in message(rna.assign(**{"0": np.nan}))
     assert rna.index[0] in message(pd.concat([rna, rna.iloc[:1]]))
     assert "X_scGPT" in message(rna, key="X_scGPT")
+
+
+def test_a_wrong_file_ends_its_own_run_alone_with_the_reason(split, tmp_path):
+    rna, _ = own_rna(split)
+    tables = {"missing": None, "lacking": rna.iloc[5:], "holes": rna.assign(**{"0": np.nan})}
+    runs = {"cca": RUNS["cca"]}
+    for name, rows in tables.items():
+        path = tmp_path / f"{name}.h5ad"
+        runs[name] = ("probe", {"embedding": str(path)})
+        if rows is not None:
+            anndata.AnnData(rows.to_numpy(), obs=pd.DataFrame(index=rows.index)).write_h5ad(path)
+    done = fit_all(split, tmp_path / "runs", {name: runs[name] for name in [*tables, "cca"]})
+    reasons = {"missing": "missing.h5ad", "lacking": f"lacks 5 of {CELLS} cells", "holes": "NaN"}
+    for name, reason in reasons.items():
+        record = read_record(done / name / "run.json")
+        assert record["status"] == "crashed" and reason in record["message"]
+    assert read_record(done / "cca/run.json")["status"] == "ok"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -68,15 +69,15 @@ def recommended_run(results: Path, split: str | None = None, question: str = PAR
     Parameters
     ----------
     split
-        "DATASET/SCENARIO"; needed if several have such a run.
+        "DATASET/SCENARIO"; needed if the results have several.
     question
         "partner" (matching cells), "labels" (transferring them), or a direction of imputation.
 
     Raises
     ------
     UserError
-        When the question or split is not there, no run is recommended, or it kept no model; or when
-        several splits have one and `split` is None.
+        When the question or split is not there, no run is recommended, it kept no model, or there
+        are several splits and `split` is None. The message lists what can be chosen.
     """
     file = Results(results).table("recommendations")
     table = read_table(file)
@@ -86,33 +87,36 @@ def recommended_run(results: Path, split: str | None = None, question: str = PAR
         )
     table = table[table["question"] != SPEED]
     asked = table["question"].where(table["direction"] == ALL_DIRECTIONS, table["direction"])
-    table = table[asked == question]
-    if table.empty:
+    splits = table["dataset"] + "/" + table["scenario"]
+    answers = table.set_index([splits, asked])["run"]
+    kept = {name: _kept(results, name) for name in splits.unique()}
+    if split is None and len(kept) == 1:
+        (split,) = kept
+    if split not in (None, *kept):
+        raise UserError(f"--split {split}: {file} does not have it{nearest(split, kept)}")
+    if question not in set(asked):
         raise UserError(f"--question {question}: not in {file}{nearest(question, asked.unique())}")
-    runs = {}
-    for dataset, scenario, run in table[["dataset", "scenario", "run"]].to_numpy():
-        runs[f"{dataset}/{scenario}"] = run
-    if split is None:
-        having = [name for name, run in runs.items() if run in _kept(results, name)]
-        if len(having or runs) > 1:
-            names = ", ".join(having or runs)
-            raise UserError(f"{results}: name one of its splits with --split: {names}")
-        (split,) = having or runs
-    if split not in runs:
-        raise UserError(f"--split {split}: {file} does not have it{nearest(split, runs)}")
-    run, kept = runs[split], _kept(results, split)
-    if run in kept:
-        return kept[run]
-    why = f"recommends {run or 'no run'} in {split} by the question {question!r}"
-    why += ", which kept no model" * bool(run)
-    if not kept:
+    why = f"{results}: has {len(kept)} datasets and scenarios"
+    if split is not None:
+        run, kept = answers.get((split, question), ""), {split: kept[split]}
+        if run in kept[split]:
+            return kept[split][run]
+        why = f"{file} recommends {run or 'no run'} in {split} by the question {question!r}"
+        why += ", which kept no model" * bool(run)
+    folders = next(filter(None, kept.values()), None)
+    if folders is None:
         raise UserError(
-            f"{file} {why}; no run kept a model: name some under `save_models` in the config, "
-            "and run the benchmark again"
+            f"{why}; no run kept a model: name some under `save_models` in the config, and run the "
+            "benchmark again"
         )
+    choices = [
+        f"\n  {shlex.join(['--split', name, '--question', other])}: {run}"
+        for (name, other), run in answers.items()
+        if run in kept.get(name, ())
+    ]
     raise UserError(
-        f"{file} {why}; these runs kept one: {', '.join(kept)}; name the folder of one, such as "
-        f"{next(iter(kept.values()))}, instead of {results}"
+        f"{why}; instead of {results}, name the folder of a run, such as "
+        f"{next(iter(folders.values()))}{', or add one of these:' * bool(choices)}{''.join(choices)}"
     )
 
 

@@ -72,8 +72,16 @@ def _groups() -> tuple[str, ...]:
     return tuple(sorted({card["group"] for card in catalog.cards("metrics").values()}))
 
 
-FOR_USERS = ("init", "check", "plan", "run", "fetch", "list", "integrate", "apply", "score")
-FOR_USERS += (
+FOR_USERS = (
+    "init",
+    "check",
+    "plan",
+    "run",
+    "fetch",
+    "list",
+    "integrate",
+    "apply",
+    "score",
     "challenge",
     "compare",
     "report",
@@ -111,9 +119,15 @@ def commands() -> dict[str, tuple]:
     return {
         "run": (
             "run the workflow in the working directory",
-            "run --configfile my.yaml --cores 4",
+            "run my.yaml --cores 4",
+            option(
+                "configfile",
+                "default: config/config.yaml, else the default benchmark",
+                nargs="?",
+                default=argparse.SUPPRESS,  # else it replaces the option's; a type would read it
+            ),
             option("arguments", "Snakemake's own, such as: -- --dry-run", nargs="*"),
-            path("--configfile", "default: config/config.yaml, else the default benchmark"),
+            option("--configfile", "the same"),
             option("--cores", default="all"),
         ),
         "init": (
@@ -402,7 +416,7 @@ def parser() -> argparse.ArgumentParser:
         prog="mosaicbench",
         usage="mosaicbench COMMAND ...",
         description="A benchmark of multimodal VAEs for single-cell data.",
-        epilog="\n".join([*listed, "", "example:\n  mosaicbench run --configfile my.yaml"]),
+        epilog="\n".join([*listed, "", "example:\n  mosaicbench run my.yaml"]),
         formatter_class=_Help,
     )
     whole.add_argument("--version", action="version", version=__version__)

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
-from itertools import product
+from itertools import compress, product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,6 +20,7 @@ from mosaicbench.commands import draw, fit, prepare, read_external, report, scor
 from mosaicbench.config import jobs, settings
 from mosaicbench.config.checking import read_yaml
 from mosaicbench.config.recorded import Settings
+from mosaicbench.config.schema import Training
 from mosaicbench.errors import UserError, nearest
 from mosaicbench.files import reference
 from mosaicbench.files.runs import read_record, write_history, write_record
@@ -36,7 +37,6 @@ from mosaicbench.stats.common import RUN
 from mosaicbench.stats.intervals import prediction_interval
 from mosaicbench.workflow.layout import Results, environments, project_file
 
-PARTS = ("train.h5mu", "query.h5mu")  # what a method may see
 FIGURES = ["scores_by_run", "resources"]
 
 
@@ -87,18 +87,17 @@ def main(
         raise UserError(f"--against: no stored run {against!r}{nearest(against, known)}")
     runs = {"latents": {"latents": latents}} if latents else {}
     for name in catalog.add_method(file) if file else [method] if method else []:
-        runs[f"{name}-new" if name in known else name] = {"method": name}
+        has = catalog.hyperparameters(name) if file else {}  # its class sets its budget
+        budget = {key: has[key].default for key in Training.model_fields if key in has}
+        runs[f"{name}-new" if name in known else name] = {"method": name} | budget
     config = _config(stored, listed, runs, datasets, scenario)
     config["seeds"] = sorted(seeds or range(listed["seeds"]))
     if splits is not None:
         with TemporaryDirectory() as folder:
             bench = _bench(config | {"runs": {"random_latent": None}}, Path(folder))
             _make_splits(bench, stored)
-            for place, seed in product(bench.splits, bench.seeds):
-                target = splits / "/".join(place) / f"seed-{seed}"
-                target.mkdir(parents=True, exist_ok=True)
-                for part in PARTS:
-                    shutil.copy(Path(Results(folder).split(*place, seed), part), target)
+            hidden = shutil.ignore_patterns("solution.h5mu", "audit.tsv")
+            shutil.copytree(f"{folder}/splits", splits, ignore=hidden, dirs_exist_ok=True)
         print(f"{splits}: train and query; fit, and run: mosaicbench challenge --latents PATTERN")
         return
     bench = _bench(config, output)
@@ -138,15 +137,14 @@ def _config(
     if scenario is None and not possible:
         raise UserError(f"the method takes no scenario of the stored runs: {', '.join(scenarios)}")
     scenario = scenario or possible[0]
-    names = [name for name, of in there if of == scenario]
-    inside = [name for name, stanza in listed["datasets"].items() if not (stanza or {}).get("from")]
+    names = [name for name in listed["datasets"] if (name, scenario) in there]
     for name in datasets or ():
         if name not in names:
             hint = nearest(name, names)
             raise UserError(f"--datasets: no stored run of {scenario} has {name!r}{hint}")
-    chosen = datasets or [name for name in inside if name in names]
+    inside = [name for name in names if "from" not in (listed["datasets"][name] or {})]
     return {
-        "datasets": {name: listed["datasets"][name] for name in chosen},
+        "datasets": {name: listed["datasets"][name] for name in datasets or inside},
         "scenarios": {scenario: listed["scenarios"][scenario]},
         "runs": runs,
         "metrics": listed["metrics"],
@@ -207,8 +205,7 @@ def _check_ended(bench: Settings, place: tuple[str, str]) -> None:
     """Refuse to compare new runs none of which has an output on a split."""
     results = Results(bench.results)
     fits = product(jobs.runs_of_split(bench, place), bench.seeds)
-    files = [Path(results.fit(*place, run, seed), "run.json") for run, seed in fits]
-    records = [read_record(file) for file in files]
+    records = [read_record(Path(results.fit(*place, *fit), "run.json")) for fit in fits]
     if not any(record["status"] in ("ok", "collapsed") for record in records):
         said = dict.fromkeys(f"{one['run']}: {one['status']}: {one['message']}" for one in records)
         raise UserError(f"{'/'.join(place)}: nothing to compare; {'; '.join(said)}")
@@ -231,8 +228,8 @@ def _beside(bench: Settings, stored: reference.Reference, against: str | None) -
     config = bench.config | {"runs": runs | bench.config["runs"]}
     config["report"] = config["report"] | {"reference_run": against}
     every = settings.load(config)
-    of_stored = map(_place, records)
-    return replace(every, applicable=list(dict.fromkeys([*of_stored, *bench.applicable])))
+    places = dict.fromkeys([*map(_place, records), *bench.applicable])
+    return replace(every, applicable=list(places))
 
 
 def _place(record: dict) -> tuple[str, ...]:
@@ -271,10 +268,9 @@ def expand(records: Sequence[dict], stored: reference.Reference, results: Result
 def _tabulated(bench: Settings, results: Results) -> dict:
     """Return the keywords of `tabulate`, without the seeds that a run does not have."""
     job = jobs.tabulate(bench, results)
-    fits = zip(job["fits"], job["records"], job["histories"], strict=True)
-    kept = [of_fit for of_fit in fits if of_fit[1].is_file()]
-    for name, values in zip(("fits", "records", "histories"), zip(*kept, strict=True), strict=True):
-        job[name] = list(values)
+    there = [record.is_file() for record in job["records"]]
+    for name in ("fits", "records", "histories"):
+        job[name] = list(compress(job[name], there))
     return job
 
 

@@ -53,8 +53,9 @@ def main(*, config: Path) -> None:
         print(*described(ready), sep="\n")
         warned += json.loads(ready.uns[KEY]["warnings"])
         without_pairs += [dataset] * has_no_pairs(json.loads(ready.uns[KEY][DATASHEET]))
-        for scenario in (scenario for name, scenario in bench.splits if name == dataset):
-            refused += _split(bench, ready, dataset, scenario)
+        for name, scenario in bench.splits:
+            if name == dataset:
+                refused += _split(bench, ready, dataset, scenario)
     of_runs = jobs.in_lines(jobs.cannot_learn(bench, without_pairs))
     for line in of_runs:
         print(line)

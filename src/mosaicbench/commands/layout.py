@@ -31,7 +31,8 @@ from mosaicbench.files.tables import read_table, write_tables
 from mosaicbench.metrics.imputation import pearson_columns
 from mosaicbench.report.projections import COLUMNS, MEASURED, WHOSE
 from mosaicbench.report.recommendation import SPEED
-from mosaicbench.stats.common import SPLIT, joined
+from mosaicbench.report.tables.contract import of_split
+from mosaicbench.stats.common import joined
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -167,7 +168,7 @@ def _shown(
     """Return the runs that are recommended on a split, at most :data:`MOST_RUNS`, or the first runs."""
     if recommended is None:
         return list(runs)
-    here = recommended[(recommended[SPLIT] == [split[name] for name in SPLIT]).all(axis=1)]
+    here = of_split(recommended, split["dataset"], split["scenario"])
     best = here.loc[here["question"] != SPEED, "run"].unique()
     best = [run for run in best if run in runs]
     return (best or list(runs))[:MOST_RUNS]

@@ -7,7 +7,6 @@ from pathlib import Path
 from mosaicbench.catalog import catalog
 from mosaicbench.config import registry
 from mosaicbench.files.atomic import write_text
-from mosaicbench.files.identity import read_json
 from mosaicbench.files.tables import read_table
 from mosaicbench.report.citations import bibtex
 from mosaicbench.report.page.report_page import report_page
@@ -41,10 +40,10 @@ def main(
     tables: Path,
     figures: Path,
     display: Path,
-    config: Path | dict,
+    config: dict,
     splits: list[str],
     output: Path,
-    results: Path | None = None,
+    results: Path,
 ) -> None:
     """Write the report, self-contained: it opens from disk and needs no network.
 
@@ -55,26 +54,21 @@ def main(
     display
         ``display.yaml``.
     config
-        The config, or its path.
+        The config.
     splits
         "dataset/scenario" in the order of the report.
     output
         ``report.html``, with ``citations.bib`` beside it.
     results
-        The results folder, for ``run.json`` and ``audit.tsv``; None leaves them out.
+        The results folder, for ``run.json`` and ``audit.tsv``.
 
     Raises
     ------
     UserError
         When a file is absent or of another kind than its place.
     """
-    contents = read_tables(tables)
-    config = (
-        config
-        if isinstance(config, dict)
-        else read_json(config, "run the benchmark to its end first", "run the workflow again")
-    )
-    records = [] if results is None else read_records(Results(results), contents["runs"])
+    contents, of_runs = read_tables(tables), Results(results)
+    records = read_records(of_runs, contents["runs"])
     registered = _registered(config)
     papers = {name: facts.get("citation", "") for name, facts in registered.items()}
     citations = bibtex(contents["runs"], contents["scores"], records, papers)
@@ -88,10 +82,10 @@ def main(
         config=config,
         splits=splits,
         records=records,
-        audits={} if results is None else read_audits(Results(results), contents["runs"]),
+        audits=read_audits(of_runs, contents["runs"]),
         registered=registered,
         citations=citations,
-        ended="" if results is None else day_of_last_fit(Results(results), contents["runs"]),
+        ended=day_of_last_fit(of_runs, contents["runs"]),
         study=read_table(STUDY) if STUDY.is_file() else None,
     )
     write_text(output, text)

@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 from mosaicbench.config import settings
+from mosaicbench.errors import UserError
 from mosaicbench.workflow import layout
 
 
-def main(*, configfile: Path | None, cores: str, arguments: list[str]) -> None:
+def main(*, configfile: str | None, cores: str, arguments: list[str]) -> None:
     """Become Snakemake: results, logs and raw data go to the working directory.
 
     Parameters
@@ -20,25 +21,23 @@ def main(*, configfile: Path | None, cores: str, arguments: list[str]) -> None:
     cores
         A number, or "all".
     arguments
-        Further ones for Snakemake.
+        Further ones for Snakemake: options and targets.
 
     Raises
     ------
     UserError
-        When the config is missing or wrong.
+        When the config is missing, wrong or no config.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--snakefile",
-        str(layout.project_file("Snakefile")),
-        "--cores",
-        cores,
-    ]
+    command = [sys.executable, "-m", "snakemake"]
     if configfile is not None:
+        if not configfile.endswith((".yaml", ".yml", ".json")):
+            raise UserError(
+                f"{configfile}: a config is a .yaml file; what Snakemake shall make follows two "
+                f"dashes: mosaicbench run -- {configfile}"
+            )
         if "--config" not in arguments:  # which may complete it
-            settings.read(configfile)
-        command += ["--configfile", str(configfile)]
+            settings.read(Path(configfile))
+        command += ["--configfile", configfile]  # first: it takes all words up to an option
+    command += ["--snakefile", str(layout.project_file("Snakefile")), "--cores", cores, *arguments]
     sys.stdout.flush()
-    os.execv(sys.executable, [*command, *arguments])
+    os.execv(sys.executable, command)

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from mosaicbench.errors import Diverged, NotApplicable, UserError
+from mosaicbench.errors import ContractError, Diverged, NotApplicable, UserError
 from mosaicbench.files.identity import OF_SPLIT, check_place
 from mosaicbench.fitting.job import Fit
 from mosaicbench.fitting.meter import Meter
@@ -113,7 +113,10 @@ def open_split(
     if "rna" in train.mod and str(getattr(method, "embedding", "")).endswith(".h5ad"):
         solution = read_split(fit.solution, "solution", identity_of(train))
         names = Names.of(train, query, solution)
-        method.receive(vectors_from(Path(method.embedding), method.key, names))
+        try:
+            method.receive(vectors_from(Path(method.embedding), method.key, names))
+        except ContractError as error:  # a fault of this run alone, not of the benchmark's files
+            raise RuntimeError(str(error)) from None
     shown = {word: word in uses for word in ("labels", "links", "counts")}
     return MethodOnSplit(method, implementation.card["outputs"], train, query, shown)
 
