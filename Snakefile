@@ -32,15 +32,17 @@ rule all:
 
 
 onstart:
-    record_config()
+    jobs.record(bench, RESULTS)
     check_cluster()
     check_environments()
     start_at_any_rate()
-    print_lines(jobs.in_lines(jobs.cannot_learn(bench)))
+    for line in jobs.in_lines(jobs.cannot_learn(bench)):
+        print(line, flush=True)
 
 
 onsuccess:
-    print_lines([*jobs.alarms(RESULTS), *jobs.cautions(bench, RESULTS)])
+    for line in (*jobs.alarms(RESULTS), *jobs.cautions(bench, RESULTS)):
+        print(line, flush=True)
     if os.path.exists(RESULTS.report):
         print(
             f"Done. Open {RESULTS.report}; numbers are in {RESULTS.tables} and {RESULTS.figures}."
@@ -48,4 +50,5 @@ onsuccess:
 
 
 onerror:
-    print_lines(jobs.cautions(bench, RESULTS))
+    for line in jobs.cautions(bench, RESULTS):
+        print(line, flush=True)

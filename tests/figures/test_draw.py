@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import REPOSITORY
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -45,7 +44,6 @@ def draw_one(results, tmp_path, monkeypatch):
 def test_every_figure_is_tested_here_and_takes_what_its_card_says():
     assert set(catalog.names("figures")) == set(FIGURES)
     for name in FIGURES:
-        assert (REPOSITORY / f"workflow/report/{name}.rst").is_file()
         needs = catalog.card("figures", name)["needs"]
         assert list(catalog.parameters("figures", name)) == [*needs, "theme"]
 

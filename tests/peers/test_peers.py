@@ -369,22 +369,24 @@ def test_our_bounds_are_those_of_multivae(_):
 
 
 def test_an_absent_package_is_named_with_its_remedy():
+    wraps = {"package": "nowhere", "module": "nowhere_at_all", "version": "1.0"}
     with pytest.raises(NotApplicable, match=r"package nowhere .* `make peers` installs 1\.0"):
-        _package.need({"package": "nowhere", "module": "nowhere_at_all", "version": "1.0"})
+        _package.need({"wraps": wraps})
 
 
 def test_modalities_are_found_by_the_kind_of_their_counts(parts):
     train, _ = parts(("rna", "atac", "adt"), "paired")
     names = {"protein": "clr", "rna": "lognorm", "peaks": "lsi"}
     expected = {"protein": "adt", "rna": "rna", "peaks": "atac"}
-    assert _package.by_name(train, "It", names) == expected
+    assert _package.by_name(train, names) == expected
     assert _package.lsi_of(train) == {"atac"}
     twice = train.normalizations | {"adt": train.normalizations["rna"]}
     with pytest.raises(NotApplicable, match="one modality of RNA, not rna and adt"):
         _package.by_kind(replace(train, normalizations=twice))
     del twice["adt"]
+    card = {"label": "It", "wraps": {"module": "numpy"}}
     with pytest.raises(NotApplicable, match="It needs counts; adt has none"):
-        _package.by_name(replace(train, normalizations=twice), "It", names)
+        _package.need(card, counts_of=replace(train, normalizations=twice))
 
 
 def test_a_history_has_a_row_for_each_epoch_and_finite_losses():

@@ -320,24 +320,6 @@ def test_a_benchmark_says_what_it_took(benchmark):
     assert (resources["seconds_per_1000_cells"] > 0).all()
 
 
-def test_snakemakes_own_report_has_figures_and_tables_by_category(benchmark):
-    done = benchmark.snakemake("--report", "snakemake.html")
-    assert done.returncode == 0, done.stderr
-    page = (benchmark.folder / "snakemake.html").read_text()
-    drawn = [
-        card
-        for card in catalog.cards("figures").values()
-        if not {"only_with", "only_with_group"} & card.keys()
-    ]
-    for label in (card["label"] for card in drawn):
-        for form in ("picture", "table"):
-            assert f'"labels": {{"figure": "{label}", "shown as": "{form}"}}' in page
-    assert '"labels": {"table": "paired_tests.tsv"}' in page
-    assert '"labels": {"table": "features.tsv"}' not in page  # a line per feature, run and seed
-    for category in ("Figures", "Tables", "pbmc68k_split, paired"):
-        assert f'"{category}"' in page
-
-
 def test_editing_the_style_of_the_report_writes_it_again_and_nothing_else(benchmark):
     for file in ("assets/page.css", "report.html.j2"):
         jobs = benchmark.edited(f"report/page/{file}", lambda text: text + "\n")

@@ -48,12 +48,15 @@ os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(2**25))
 os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**29))
 
 ENVIRONMENT = "../../envs/mosaicbench.yaml"
+VENVS = os.path.relpath(layout.environments())
 RESULTS = layout.Results(bench.results)  # of this benchmark, where Snakemake fills in no <results>
 ANY = layout.Results("<results>")  # of any benchmark, for the files of rules
 RESOURCES, LOGS = ANY.resources, layout.Jobs("<logs>", "log")
 OF_SPLIT = ("{dataset}", "{scenario}")
 OF_RUN = (*OF_SPLIT, "{run}")
 SPLIT, INNER = ANY.split(*OF_SPLIT, "{seed}"), ANY.inner_split(*OF_SPLIT, "{seed}")
+DATASETS = [ANY.dataset(dataset) for dataset in bench.datasets]
+PROJECTIONS = [ANY.projection(*split) for split in bench.splits]
 SMALL = [dataset for dataset in bench.datasets if jobs.is_small(bench, dataset)]
 LARGE = [dataset for dataset in bench.datasets if dataset not in SMALL]
 OF_LARGE = [place for place in bench.applicable if place[0] in LARGE]
@@ -113,6 +116,11 @@ def job_of(command):
     return lambda wildcards: jobs.words(command, bench, dict(wildcards.items()))
 
 
+def step_of(command):
+    """The same after the command's name, for rules that share a shell command."""
+    return lambda wildcards: [command, *job_of(command)(wildcards)]
+
+
 def code_of(command):
     """Return a function of the wildcards: the file that lists the code of a job, and changes when it does."""
     return lambda wildcards: stamp(command, *jobs.code(command, bench, dict(wildcards.items())))
@@ -126,21 +134,11 @@ def stamp(command, modules, files):
         raise WorkflowError(str(error)) from None
 
 
-def record_config():
-    """Write what jobs read of the benchmark. No job does it: to Snakemake, all others would depend on that one alone."""
+# What jobs read of the benchmark is recorded at the start; a workflow that uses this one has its own `onstart`.
+if not workflow.modifier.is_main_snakefile():
     jobs.record(bench, RESULTS)
 
-
-# A workflow that uses this one has its own `onstart`.
-if not workflow.modifier.is_main_snakefile():
-    record_config()
-
 stamp("tabulate", (), ())  # refuses, in one message, a results folder that cannot be written to
-
-
-def print_lines(lines):
-    for line in lines:
-        print(line, flush=True)
 
 
 def inputs_of(function):
@@ -152,6 +150,12 @@ def files_of_fits(places, *files, seeds=bench.seeds):
     return jobs.files_of_fits(bench, places, *files, seeds=seeds)
 
 
+def parts_of_splits(*parts):
+    """Files of all splits of the first seed."""
+    folders = [ANY.split(*split, bench.seeds[0]) for split in bench.splits]
+    return expand("{folder}/{part}.h5mu", folder=folders, part=parts)
+
+
 def card_of(wildcards):
     """The card of a run's method; {} of all cheap runs together."""
     return catalog.card("methods", bench.runs[wildcards.run].method) if wildcards.get("run") else {}
@@ -160,6 +164,4 @@ def card_of(wildcards):
 def python_of(wildcards):
     """The Python of the environment of a method, or that of all jobs."""
     environment = card_of(wildcards).get("environment")
-    if environment is None:
-        return "python"
-    return os.path.relpath(layout.environments() / environment / "bin/python")
+    return f"{VENVS}/{environment}/bin/python" if environment else "python"

@@ -1,6 +1,5 @@
 # pinned packages -> an environment of its own, for methods whose packages do not go with the others
 
-VENVS = os.path.relpath(layout.environments())
 ENVIRONMENTS_OF_PEERS = sorted(
     {card["environment"] for card in catalog.cards("methods").values() if "environment" in card}
 )

@@ -1,36 +1,6 @@
-# run -> embeddings, figures; tables -> figures, report
-
-
-rule embeddings:
-    input:
-        files_of_fits(
-            bench.applicable,
-            "run.json",
-            "latents.h5ad",
-            "train_latents.h5ad",
-            seeds=bench.seeds[:1],
-        ),
-        [ANY.dataset(dataset) for dataset in bench.datasets],
-        [f"{ANY.split(*split, bench.seeds[0])}/solution.h5mu" for split in bench.splits],
-        code=code_of("embeddings"),
-    output:
-        [ANY.embeddings(*split) for split in bench.splits],
-    log:
-        LOGS.at("embeddings"),
-    benchmark:
-        RESOURCES.at("embeddings", "embeddings")
-    conda:
-        ENVIRONMENT
-    params:
-        job=job_of("embeddings"),
-    message:
-        "Join the embeddings of all runs"
-    shell:
-        "python -m mosaicbench embeddings {params.job:q} 2> {log:q}"
-
+# run -> projections; tables, projections -> figures, report
 
 PICTURED = [*jobs.pictured(bench), *bench.config["report"]["sampled_runs"]]
-RECOMMENDED = jobs.layout(bench, ANY)["recommendations"]
 
 
 rule layout:
@@ -40,20 +10,12 @@ rule layout:
             *[file for file in layout.FILES_OF_FIT if file != "history.tsv"],
             seeds=bench.seeds[:1],
         ),
-        [
-            f"{ANY.split(*split, bench.seeds[0])}/{part}.h5mu"
-            for split in bench.splits
-            for part in ("train", "solution")
-        ],
-        RECOMMENDED or [],
+        parts_of_splits("train", "solution"),
+        jobs.layout(bench, ANY)["recommendations"] or [],
         code=code_of("layout"),
     output:
-        [
-            f"{ANY.projection(*split)}/{table}.tsv"
-            for split in bench.splits
-            for table in layout.PROJECTIONS
-        ],
-        [directory(f"{ANY.projection(*split)}/virtual") for split in bench.splits],
+        expand("{folder}/{table}.tsv", folder=PROJECTIONS, table=layout.PROJECTIONS),
+        [directory(f"{folder}/virtual") for folder in PROJECTIONS],
     log:
         LOGS.at("layout"),
     benchmark:
@@ -71,33 +33,29 @@ rule layout:
         "python -m mosaicbench layout {params.job:q} --threads {threads} 2> {log:q}"
 
 
-rule draw:
+use rule embeddings as draw with:
     input:
         rules.tabulate.output,
         rules.layout.output,
         display=of_project("config/display.yaml"),
         code=code_of("draw"),
     output:
-        [report(file, **about) if about else file for file, about in jobs.reported_figures(bench)],
+        jobs.files_of_figures(bench),
     log:
         LOGS.at("draw"),
     benchmark:
         RESOURCES.at("draw", "figures")
     group:
         group_on_cluster
-    conda:
-        ENVIRONMENT
     resources:
         runtime=lambda wildcards, attempt: (20 + 5 * len(bench.splits)) * attempt,
     params:
-        job=job_of("draw"),
+        job=step_of("draw"),
     message:
         "Draw all figures"
-    shell:
-        "python -m mosaicbench draw {params.job:q} 2> {log:q}"
 
 
-rule report:
+use rule embeddings as report with:
     input:
         rules.draw.output,
         files_of_fits(bench.applicable, "run.json"),
@@ -113,11 +71,7 @@ rule report:
         RESOURCES.at("report", "report")
     group:
         group_on_cluster
-    conda:
-        ENVIRONMENT
     params:
-        job=job_of("report"),
+        job=step_of("report"),
     message:
         "Write the report"
-    shell:
-        "python -m mosaicbench report {params.job:q} 2> {log:q}"

@@ -1,4 +1,7 @@
-# run + solution -> scores -> tables
+# run + solution -> scores -> tables; run -> embeddings
+
+LATENTS = ("latents.h5ad", "train_latents.h5ad")
+SEARCHES = [folder for _, folder in jobs.tabulate(bench, ANY)["searches"]]
 
 
 rule score:
@@ -39,23 +42,41 @@ use rule score as score_small with:
         "Score all runs on {wildcards.dataset}, {wildcards.scenario}"
 
 
-rule tabulate:
+# The rules of tables, figures and report take its shell command; `job` names the step.
+rule embeddings:
+    input:
+        files_of_fits(bench.applicable, "run.json", *LATENTS, seeds=bench.seeds[:1]),
+        DATASETS,
+        parts_of_splits("solution"),
+        code=code_of("embeddings"),
+    output:
+        [ANY.embeddings(*split) for split in bench.splits],
+    log:
+        LOGS.at("embeddings"),
+    benchmark:
+        RESOURCES.at("embeddings", "embeddings")
+    conda:
+        ENVIRONMENT
+    params:
+        job=step_of("embeddings"),
+    message:
+        "Join the embeddings of all runs"
+    shell:
+        "python -m mosaicbench {params.job:q} 2> {log:q}"
+
+
+use rule embeddings as tabulate with:
     input:
         [f"{ANY.run(*place)}/{file}" for place in OF_LARGE for file in layout.FILES_OF_SCORES],
         [ANY.scores_of_split(*split) for split in bench.splits if split[0] in SMALL],
         files_of_fits(bench.applicable, "run.json", "history.tsv"),
-        [ANY.dataset(dataset) for dataset in bench.datasets],
-        [
-            f"{ANY.tuning(*place, seed)}/{file}"
-            for place in bench.tuned
-            for seed in bench.tuned_seeds
-            for file in layout.FILES_OF_TUNING
-        ],
+        DATASETS,
+        expand("{folder}/{file}", folder=SEARCHES, file=layout.FILES_OF_TUNING),
         published=of_project("config/published.yaml"),
         display=of_project("config/display.yaml"),
         code=code_of("tabulate"),
     output:
-        [report(file, **about) if about else file for file, about in jobs.reported_tables()],
+        [ANY.table(name) for name in layout.FILES_OF_TABLES],
         directory(ANY.latex),
     log:
         LOGS.at("tabulate"),
@@ -63,11 +84,7 @@ rule tabulate:
         RESOURCES.at("tabulate", "tables")
     group:
         group_on_cluster
-    conda:
-        ENVIRONMENT
     params:
-        job=job_of("tabulate"),
+        job=step_of("tabulate"),
     message:
         "Join the scores into tables"
-    shell:
-        "python -m mosaicbench tabulate {params.job:q} 2> {log:q}"

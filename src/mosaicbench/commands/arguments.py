@@ -6,12 +6,13 @@ import argparse
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from mosaicbench import __version__
 from mosaicbench.catalog import catalog
+from mosaicbench.catalog.cards import GROUPS
 from mosaicbench.errors import nearest
 from mosaicbench.workflow import layout
 
@@ -57,7 +58,7 @@ def _shape(text: str) -> tuple[str, tuple[int, int]]:
     return found[1], (int(found[2]), int(found[3]))
 
 
-def _one_of(names: Callable[[], tuple[str, ...]]) -> Callable[[str], str]:
+def _one_of(names: Callable[[], Sequence[str]]) -> Callable[[str], str]:
     """Return a type that refuses other words; it reads the cards only when a word is given."""
 
     def checked(text: str) -> str:
@@ -66,10 +67,6 @@ def _one_of(names: Callable[[], tuple[str, ...]]) -> Callable[[str], str]:
         return text
 
     return checked
-
-
-def _groups() -> tuple[str, ...]:
-    return tuple(sorted({card["group"] for card in catalog.cards("metrics").values()}))
 
 
 FOR_USERS = (
@@ -292,7 +289,9 @@ def commands() -> dict[str, tuple]:
             option("--run", "all, if left out", **OF_RUNS),
             SETTINGS,
             "both",
-            option("--groups", "groups of metrics", type=_one_of(_groups), nargs="+"),
+            option(
+                "--groups", "groups of metrics", type=_one_of(partial(sorted, GROUPS)), nargs="+"
+            ),
             THREADS,
         ),
         "report": ("write the HTML report", "report", CONFIG, SETTINGS),

@@ -29,22 +29,16 @@ def main(
 
     Parameters
     ----------
-    datasets
-        Ids of the registry; with `show`, [] for all.
+    datasets, known
+        Ids of the registry (with `show`, [] for all), and its file.
     raw
-        The folder of raw data; a dataset's files go to ``raw/{dataset}``.
-    known
-        The registry's file.
-    files
-        Only these files; [] for all that the dataset needs.
-    optional
-        Also the files that the dataset can be prepared without.
-    offline
-        Never touch the network.
-    mirror
-        A folder to look first for ``{dataset}/{file}``, or ``{file}`` if that is unambiguous.
+        A dataset's files go to ``raw/{dataset}``.
+    files, optional
+        Only these files; [] for all that the dataset needs, or, with `optional`, has.
+    offline, mirror
+        Never touch the network; look first for ``{dataset}/{file}`` or ``{file}`` in this folder.
     show
-        Change nothing; print what is there and what is missing.
+        Print what is there and what is missing, and change nothing.
 
     Raises
     ------

@@ -93,44 +93,34 @@ def main(
     Parameters
     ----------
     scores, features, cells
-        ``scores.tsv``, ``features.tsv`` and ``cells.npz`` of every run.
+        ``scores.tsv``, ``features.tsv`` and ``cells.npz`` of every run, in the order of `places`.
     records, histories
-        ``run.json`` and ``history.tsv`` of every run and seed.
+        ``run.json`` and ``history.tsv`` of every run and seed, in the order of `fits`.
     not_applicable
         dataset, scenario, run, method and reason of each run that is no part of a split.
-    methods
-        run -> method, in the order of runs in the tables.
-    kinds
-        scenario -> its kind.
-    reference
-        The run against which every other is tested; None for the best baseline of each score.
-    sweep
-        The config's ``report: sweep``, or None.
-    published, display
-        ``published.yaml`` and ``display.yaml``.
-    results, output
-        The results folder, and the folder of the tables.
-    places, fits
-        dataset, scenario and run of each of `scores`; the same with the seed of each of `records`.
+    methods, kinds
+        run -> method, in the order of the tables; scenario -> its kind.
+    reference, sweep
+        The config's ``report: reference_run`` and ``report: sweep``, or None.
+    published, display, results, output
+        ``published.yaml``, ``display.yaml``, the results folder, and the folder of the tables.
     datasets
         The datasets' files, for their datasheets and warnings.
-    cannot_learn
-        Dataset and sentence of each scenario with runs that learn nothing in it.
-    cannot_learn_without_pairs
-        The same of datasets of which no cell has two modalities.
+    cannot_learn, cannot_learn_without_pairs
+        Dataset and sentence of each scenario with runs that learn nothing in it, and those to add if
+        no cell of the dataset has two modalities.
     simulated
-        Simulated datasets, which do not count in ranks and scores over datasets.
+        Datasets that do not count in ranks and scores over datasets.
     sizes
-        Groups of datasets that differ only in their number of cells, dataset -> cells, for
-        ``scaling.tsv``.
+        Groups of datasets that differ only in their number of cells, dataset -> cells.
     searches
-        For each search for settings: dataset, scenario, run and seed, and its folder.
+        For each search for settings its place, with the seed, and its folder.
 
     Raises
     ------
     UserError
-        When a file is truncated or of another run or seed than its place, the method of a run has
-        changed, or the published numbers break their schema.
+        When a file is of another run or seed than its place, the method of a run has changed, or the
+        published numbers break their schema.
     """
     read = {path: read_record(path, place) for path, place in zip(records, fits, strict=True)}
     all_runs = checked_runs(_runs(read, not_applicable, methods))

@@ -29,7 +29,6 @@ from mosaicbench.files.identity import digest_of
 from mosaicbench.workflow.layout import (
     FILES_OF_FIT,
     FILES_OF_SCORES,
-    FILES_OF_TABLES,
     PACKAGE,
     PARTS_OF_SPLIT,
     Results,
@@ -144,32 +143,31 @@ def code(
     command: str, bench: Settings, wildcards: Mapping[str, str]
 ) -> tuple[tuple[str, ...], ...]:
     """Return the modules and files of the package that a job uses besides its command."""
-    name, cards = named(wildcards), catalog.cards("metrics")
-    runs, metrics, modules, files = [], [], [], []
+    name, used, groups, runs, files = named(wildcards), [], [], [], []
     if command == "prepare":
         loader = bench.datasets[name["dataset"]]["loader"]
-        modules, files = [("datasets", loader)], ["data/antibody_targets.tsv"]
+        used, files = [("datasets", loader)], ["data/antibody_targets.tsv"]
         cells = f"data/embedded/{loader}.npz"
         files += [cells, "data/embedded/merged_types.tsv"] if (PACKAGE / cells).is_file() else []
     elif command in ("fit", "tune"):
         runs = name.get("runs") or cheap_runs(bench, name["split"])
     elif command == "layout":
         runs = bench.config["report"]["sampled_runs"]
+    elif command == "score":
+        groups = bench.groups
     elif command == "draw":
-        modules = [("figures", figure) for figure in bench.figures]
-    if command == "score":
-        metrics = [metric for metric, card in cards.items() if card["group"] in bench.groups]
-    elif command == "tune":
-        objective = bench.tuning["objective"]
-        metrics = [objective]
-        if objective == "mean":
-            metrics = [metric for metric, card in cards.items() if card["group"] in GROUPS_OF_MEAN]
+        used = [("figures", figure) for figure in bench.figures]
     elif command == "report":
         pages = [*PACKAGE.glob("report/page/*.j2"), *PACKAGE.glob("report/page/assets/*.[cj]s*")]
         files = [page.relative_to(PACKAGE).as_posix() for page in pages]
-    modules += [("methods", bench.runs[run].method) for run in runs]
-    modules += [("metrics", metric) for metric in metrics]
-    return tuple(sorted({catalog.module(*one) for one in modules})), tuple(sorted(files))
+    if command == "tune" and bench.tuning["objective"] == "mean":
+        groups = GROUPS_OF_MEAN
+    elif command == "tune":
+        used = [("metrics", bench.tuning["objective"])]
+    used += [("methods", bench.runs[run].method) for run in runs]
+    metrics = catalog.cards("metrics").items()
+    used += [("metrics", metric) for metric, card in metrics if card["group"] in groups]
+    return tuple(sorted({catalog.module(*one) for one in used})), tuple(sorted(files))
 
 
 def files_of_fits(
@@ -225,29 +223,13 @@ def inputs_of_score(bench: Settings, wildcards: Mapping[str, str]) -> list[str]:
     ]
 
 
-def reported_tables() -> list[tuple[str, dict]]:
-    """Return the file of each table and its entry in ``snakemake --report``, {} for the longest."""
-    longest = ("scores", "features", "history", "phases")
-    about = {"category": "Tables", "caption": "../report/tables.rst"}
-    return [
-        (ANY.table(name), {} if name in longest else about | {"labels": {"table": f"{name}.tsv"}})
-        for name in FILES_OF_TABLES
-    ]
-
-
-def reported_figures(bench: Settings) -> list[tuple[str, dict]]:
-    """Return each file of a figure and its entry in ``snakemake --report``, {} for PNG."""
+def files_of_figures(bench: Settings) -> list[str]:
+    """Return the files of all figures."""
     found = []
     for figure in bench.figures:
-        card = catalog.card("figures", figure)
-        for split in bench.splits if card["per"] == "split" else [()]:
-            path = Results(ANY.figures).at(*split, figure)
-            about = {"category": "Figures", "caption": f"../report/{figure}.rst"}
-            about["subcategory"] = ", ".join(split) or "all datasets"
-            found.append((f"{path}.png", {}))
-            for form, shown in (("svg", "picture"), ("tsv", "table")):
-                labels = {"figure": card["label"], "shown as": shown}
-                found.append((f"{path}.{form}", about | {"labels": labels}))
+        per_split = catalog.card("figures", figure)["per"] == "split"
+        for split, form in product(bench.splits if per_split else [()], ("png", "svg", "tsv")):
+            found.append(Results(ANY.figures).at(*split, f"{figure}.{form}"))
     return found
 
 

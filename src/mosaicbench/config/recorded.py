@@ -15,7 +15,7 @@ from pathlib import Path
 from mosaicbench.catalog import catalog
 from mosaicbench.errors import UserError
 
-BEST_OF_SPLIT = "best"  # in `save_models`
+BEST_OF_SPLIT = "best"  # in `save_models`: all runs that may have the best overall score of a split
 SETTLED = "settled"  # the key of ``config.json`` that no person writes
 
 

@@ -40,22 +40,14 @@ class File(Strict):
 
     Attributes
     ----------
-    url, mirrors
-        The publisher's address, and others in the order of trials.
-    package
-        The package with the file, instead of an address.
-    bytes
-        Its length, None if unknown.
-    about_mb
-        Its rough length, if unknown.
-    md5, sha256
-        Hexadecimal digests that are public.
+    url, mirrors, package
+        The publisher's address, and others in the order of trials; or the package with the file.
+    bytes, about_mb
+        Its length; if None, its rough length.
     optional
         Whether the dataset can be prepared without it.
-    proven
-        When and how length and checksum were verified.
-    sources
-        Other publishers of the address, length or checksum.
+    proven, sources
+        How length and checksum were verified; other publishers of them.
     """
 
     url: Url = LEFT_OUT

@@ -24,7 +24,7 @@ from pydantic import (
 
 from mosaicbench.catalog import cards
 from mosaicbench.config.checking import Strict, Text
-from mosaicbench.errors import nearest
+from mosaicbench.config.recorded import BEST_OF_SPLIT
 from mosaicbench.workflow import layout
 
 EDITORS_SCHEMA = layout.project_file("workflow/schemas/config.schema.json")
@@ -32,7 +32,6 @@ LARGEST_SEED = 2**32 - 1  # of NumPy
 FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{,99}")
 FOLDER = re.compile(r"[\w./+@%=,~][\w./+@%=,~-]*")
 ALL, MEAN = "all", "mean"  # the defaults of tuning.runs and tuning.objective
-BEST_OF_SPLIT = "best"  # in `save_models`: all runs that may have the best overall score of a split
 DEFAULT_SCENARIOS = {"paired": {"kind": "paired"}, "unpaired": {"kind": "unpaired"}}
 DEFAULT_RUNS = [
     "vae_poe",
@@ -330,21 +329,12 @@ class Tuning(Strict):
     """Whether each seed has a search; by default the first seed's search decides for all."""
 
 
-def _group(name: str) -> str:
-    if name not in cards.GROUPS:
-        raise ValueError(f"{name!r} is not possible{nearest(name, cards.GROUPS)}")
-    return name
-
-
-GROUP = Field(json_schema_extra={"enum": list(cards.GROUPS)})
-
-
 class Metrics(Strict):
     """The metrics that score the runs."""
 
-    groups: Annotated[
-        list[Annotated[Text, AfterValidator(_group), GROUP]], MinLen(1), AfterValidator(distinct)
-    ] = Field(["alignment", "label_transfer", "imputation", "sanity", "reference", "resources"])
+    groups: Annotated[list[Literal[tuple(cards.GROUPS)]], MinLen(1), AfterValidator(distinct)] = (
+        Field(["alignment", "label_transfer", "imputation", "sanity", "reference", "resources"])
+    )
     """Groups of metrics (`mosaicbench list metrics`); published_variants are for comparison with published numbers only."""
 
 

@@ -10,18 +10,19 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.contract import Cells
+from mosaicbench.data.normalize import counts_from_lognorm
 from mosaicbench.errors import NotApplicable, UserError
 from mosaicbench.files.models import KeptModel
 from mosaicbench.files.progress import progress
 from mosaicbench.inference.matching import Matched
-from mosaicbench.inference.measured import OwnCells, chunks
+from mosaicbench.inference.measured import OwnCells
 from mosaicbench.metrics._nearest import transfer_with_fraction
 
 AT_ONCE = 4 * 4096  # cells; models compute on 4,096 at a time, so results do not depend on it
 JOINT = "joint"
 K = 15  # nearest train cells that vote for a type
 
-Allocate = Callable[[str, tuple[int, int]], object]  # direction, shape -> an array to fill
+Allocate = Callable[[str, tuple[int, int]], object]  # name, shape -> a float32 array to fill
 
 
 @dataclass
@@ -32,23 +33,21 @@ class Applied:
     ----------
     matched
         modality -> its match in the user's cells.
-    names
-        source of latents -> names of its cells.
     latents
-        source -> (cells, latent).
+        source -> table of (cells, latent).
     types
         source -> table of cell_type and agreement; only where train cells have types.
     imputed
-        direction, as "rna->atac" -> names of the cells, and values, (cells, features).
+        direction, as "rna->atac" -> names of the cells, and "X" and perhaps "counts" -> (cells,
+        features).
     remarks
         What the model could not give, and why.
     """
 
     matched: dict[str, Matched]
-    names: dict[str, pd.Index] = field(default_factory=dict)
-    latents: dict[str, np.ndarray] = field(default_factory=dict)
+    latents: dict[str, pd.DataFrame] = field(default_factory=dict)
     types: dict[str, pd.DataFrame] = field(default_factory=dict)
-    imputed: dict[str, tuple[pd.Index, object]] = field(default_factory=dict)
+    imputed: dict[str, tuple[pd.Index, dict]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
 
@@ -69,7 +68,7 @@ def embedded(
     own, found
         The user's cells, and the model's modalities in them.
     impute
-        Returns the array for the values of a direction; None imputes nothing.
+        Returns an array for the values of a direction; None imputes nothing.
 
     Raises
     ------
@@ -85,13 +84,12 @@ def embedded(
     for source, modalities in sources.items():
         model.embed(source, modalities)
     if impute is not None and "impute" in outputs:
-        nothing = pd.Index([])
-        done = {target: found[target].names if target in found else nothing for target in known}
+        done = {target: found[target].names if target in found else [] for target in known}
         for source, target in product(found, known):
             names = found[source].names[~found[source].names.isin(done[target])]
             # a direction that fails here may work from the next modality
             if source != target and len(names) and model.impute(source, target, names, impute):
-                done[target] = done[target].union(names, sort=False)
+                done[target] = [*done[target], *names]
     if not applied.latents and not applied.imputed:
         why = f"it needs {' and '.join(known)} of the same cells, and these have {', '.join(found)}"
         if not {JOINT, "single"} & set(outputs):
@@ -120,16 +118,15 @@ class _Model:
 
     def embed(self, source: str, modalities: list[str]) -> None:
         """Add the latents and types of the cells with all of `modalities`."""
-        matched = [self.applied.matched[modality].names for modality in modalities]
-        names = matched[0]
-        for others in matched[1:]:
-            names = names[names.isin(others)]
+        names, *others = (self.applied.matched[modality].names for modality in modalities)
+        for other in others:
+            names = names[names.isin(other)]
         if not len(names):
             return
         latents = []
         try:
-            for rows in progress(f"latents of {source}", list(chunks(len(names), AT_ONCE))):
-                z = self.method.embed(self.cells(modalities, names[rows]))
+            for few in progress(f"latents of {source}", _pieces(names)):
+                z = self.method.embed(self.cells(modalities, names[few]))
                 latents.append(np.asarray(z, dtype=np.float32))
         except NotApplicable as reason:
             self.applied.remarks.append(f"no latents of {source}: {reason}")
@@ -139,42 +136,50 @@ class _Model:
                 f"the method reads {error} of cells, such as gene activities, which a saved model "
                 "cannot make"
             ) from error
-        self.applied.names[source] = names
-        self.applied.latents[source] = np.concatenate(latents)
+        self.applied.latents[source] = pd.DataFrame(np.concatenate(latents), names)
         types = self.kept.split.get(f"latents/{source}/cell_types")
         if types is not None and np.any(types != ""):
-            tables = [self._types(source, types, z) for z in latents]
+            train, tables = self.kept.split[f"latents/{source}"], []
+            for z in latents:
+                voted, agreement = transfer_with_fraction(train, types, z, ks=[K])[K]
+                table = {"cell_type": voted, "agreement": agreement.astype(np.float32)}
+                tables.append(pd.DataFrame(table))
             self.applied.types[source] = pd.concat(tables).set_axis(names, axis=0)
 
-    def _types(self, source: str, known: np.ndarray, latents: np.ndarray) -> pd.DataFrame:
-        """Return each cell's type, and the fraction of its nearest train cells that have it."""
-        train = self.kept.split[f"latents/{source}"]
-        types, fraction = transfer_with_fraction(train, known, latents, ks=[K])[K]
-        return pd.DataFrame({"cell_type": types, "agreement": fraction.astype(np.float32)})
-
     def impute(self, source: str, target: str, names: pd.Index, allocate: Allocate) -> bool:
-        """Add the values of one direction, not standardised; return whether that was possible."""
-        mean, std = (self.kept.split[f"{target}/{moment}"] for moment in ("mean", "std"))
-        direction, place = f"{source}->{target}", None
+        """Add the values of one direction, not standardised; return whether that was possible.
+
+        Of log-normalised counts also expected counts, with the train cells' median library size.
+        """
+        facts, split = self.kept.facts["modalities"][target], self.kept.split
+        counted = facts["normalization"] == "lognorm" and facts["values"] == "counts"
+        direction, layers = f"{source}->{target}", {}
         try:
-            for rows in progress(direction, list(chunks(len(names), AT_ONCE))):
-                x = self.method.impute(self.cells([source], names[rows]), target)
-                if place is None:
-                    place = allocate(direction, (len(names), x.shape[1]))
-                place[rows[0] : rows[-1] + 1] = (x * std + mean).astype(np.float32)
+            for few in progress(direction, _pieces(names)):
+                x = self.method.impute(self.cells([source], names[few]), target)
+                if not layers:
+                    for layer in ("X", "counts") if counted else ("X",):
+                        layers[layer] = allocate(f"{direction}/{layer}", (len(names), x.shape[1]))
+                values = (x * split[f"{target}/std"] + split[f"{target}/mean"]).astype(np.float32)
+                layers["X"][few] = values
+                if counted:
+                    library_size = np.full(len(x), float(split[f"{target}/library_size"]))
+                    counts = counts_from_lognorm(values, library_size)
+                    layers["counts"][few] = np.maximum(counts, 0)
         except NotApplicable as reason:
             self.applied.remarks.append(f"no {direction}: {reason}")
             return False
-        self.applied.imputed[direction] = (names, place)
+        self.applied.imputed[direction] = (names, layers)
         return True
+
+
+def _pieces(names: pd.Index) -> list[slice]:
+    return [slice(first, first + AT_ONCE) for first in range(0, len(names), AT_ONCE)]
 
 
 def _batches(own: OwnCells, found: dict[str, Matched]) -> pd.Series:
     """Return the column "batch" of all cells or of a modality, by the cell's name."""
     tables = [own.obs, *(own.modalities[match.theirs].obs for match in found.values())]
-    parts = [pd.Series(dtype=object)]
-    for table in tables:
-        if "batch" in table:
-            parts.append(table["batch"].astype(str).set_axis(table.index.astype(str)))
-    together = pd.concat(parts)
+    parts = [table["batch"].rename(index=str).astype(str) for table in tables if "batch" in table]
+    together = pd.concat([pd.Series(dtype=object), *parts])
     return together[~together.index.duplicated()]

@@ -147,7 +147,7 @@ def _names_of_model(
             names[theirs] = theirs
             continue
         features = set(map(str, measured.var.index))
-        features.update(*(map(str, matrix.features) for matrix in measured.matrices))
+        features.update(*(matrix.features for matrix in measured.matrices.values()))
         likeness = {ours: _likeness(facts, features, min_fraction) for ours, facts in known.items()}
         similar[theirs] = max(likeness, key=likeness.get)
         if features & {*known[similar[theirs]]["features"]} and similar[theirs] not in modalities:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -31,19 +31,8 @@ LAYERS = tuple(dict.fromkeys(chain(*VALUES.values())))  # that a model may read;
 
 @dataclass(frozen=True)
 class Matrix:
-    """One matrix of a modality.
+    """One matrix of a modality: names of its columns, and positions of cells -> their rows."""
 
-    Attributes
-    ----------
-    place
-        Its name in messages, such as "X".
-    features
-        (features,) names of its columns.
-    take
-        Positions of cells -> their rows, sparse.
-    """
-
-    place: str
     features: pd.Index
     take: Callable[[np.ndarray], sparse.csr_matrix]
 
@@ -57,7 +46,7 @@ class Measured:
     obs, var
         Tables of its cells and features.
     matrices
-        All that may have the values that a model reads.
+        Place, such as "X" -> each that may have the values that a model reads.
     held
         The AnnData in memory; None of a file.
     group
@@ -66,7 +55,7 @@ class Measured:
 
     obs: pd.DataFrame
     var: pd.DataFrame
-    matrices: tuple[Matrix, ...]
+    matrices: dict[str, Matrix]
     held: AnnData | None = None
     group: str | None = None
 
@@ -196,12 +185,6 @@ def opened(path: Path) -> OwnCells:
         ) from error
 
 
-def chunks(cells: int, size: int) -> Iterator[np.ndarray]:
-    """Yield all positions in order, `size` at a time."""
-    for first in range(0, cells, size):
-        yield np.arange(first, min(first + size, cells))
-
-
 def holding(modality: str, measured: Measured, values: str) -> Matrix:
     """Return the first of layers[values], X and raw.X with the values that a model reads.
 
@@ -211,13 +194,12 @@ def holding(modality: str, measured: Measured, values: str) -> Matrix:
         When none has them; it names the content of each.
     """
     layer, faults = f'layers["{values}"]', {}
-    by_place = {matrix.place: matrix for matrix in measured.matrices}
     for place in (layer, "X", "raw.X"):
-        if place in by_place:
-            first = by_place[place].take(np.arange(min(FIRST, len(measured.obs))))
-            if not (fault := fault_of(values, first)):
-                return by_place[place]
-            faults[place] = fault
+        if place in measured.matrices:
+            matrix = measured.matrices[place]
+            faults[place] = fault_of(values, matrix.take(np.arange(min(FIRST, len(measured.obs)))))
+            if not faults[place]:
+                return matrix
     seen = ", ".join(f"{place}: {fault}" for place, fault in faults.items()) or "no matrix at all"
     needed = "raw counts" if values == "counts" else f"{values} values"
     raise UserError(
@@ -228,7 +210,7 @@ def holding(modality: str, measured: Measured, values: str) -> Matrix:
 def _in_memory(modalities: dict[str, AnnData]) -> dict[str, Measured]:
     found = {}
     for name, cells in modalities.items():
-        raw = None if cells.raw is None else (cells.raw.X, cells.raw.var_names)
+        raw = (None, None) if cells.raw is None else (cells.raw.X, cells.raw.var_names)
         matrices = _matrices(cells.var_names, cells.X, cells.layers, raw)
         found[name] = Measured(cells.obs, cells.var, matrices, held=cells)
     return found
@@ -238,21 +220,21 @@ def _on_disk(file: h5py.File, name: str) -> Measured:
     from anndata.io import read_elem
 
     group = file[name]
-    obs, var, raw = read_elem(group["obs"]), read_elem(group["var"]), None
+    obs, var, raw = read_elem(group["obs"]), read_elem(group["var"]), (None, None)
     if "raw" in group:
         raw = (group["raw/X"], read_elem(group["raw/var"]).index)
     matrices = _matrices(var.index, group.get("X"), group.get("layers", {}), raw)
     return Measured(obs, var, matrices, group=name)
 
 
-def _matrices(features: pd.Index, x: object, layers: object, raw: tuple | None) -> tuple:
+def _matrices(features: pd.Index, x: object, layers: object, raw: tuple) -> dict[str, Matrix]:
     found = {f'layers["{name}"]': (layers[name], features) for name in LAYERS if name in layers}
-    found |= {"X": (x, features)} | ({} if raw is None else {"raw.X": raw})
-    return tuple(
-        Matrix(place, names.astype(str), _reader(values))
+    found |= {"X": (x, features), "raw.X": raw}
+    return {
+        place: Matrix(names.astype(str), _reader(values))
         for place, (values, names) in found.items()
         if getattr(values, "shape", ()) is not None and values is not None  # an empty X in a file
-    )
+    }
 
 
 def _reader(x: object) -> Callable[[np.ndarray], sparse.csr_matrix]:

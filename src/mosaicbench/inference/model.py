@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,8 +70,7 @@ class Model:
         """
         own = in_memory(cells)
         allocate = (lambda _, shape: np.empty(shape, dtype=np.float32)) if impute else None
-        applied = self._applied(own, min_fraction, allocate)
-        return table(self.kept, own, applied, values=True, key=key_added)
+        return table(self.kept, own, self._applied(own, min_fraction, allocate), key_added)
 
     def apply_to_file(
         self,
@@ -88,11 +88,8 @@ class Model:
             tempfile.TemporaryDirectory(dir=output.parent, prefix=".partial-") as place,
             h5py.File(Path(place) / "imputed.h5", "w") as scratch,
         ):
-
-            def allocate(direction: str, shape: tuple[int, int]) -> h5py.Dataset:
-                return scratch.create_dataset(direction, shape, dtype="float32")
-
-            applied = self._applied(own, min_fraction, allocate if impute else None)
+            allocate = partial(scratch.create_dataset, dtype="float32") if impute else None
+            applied = self._applied(own, min_fraction, allocate)
             write(output, self.kept, own, applied, key_added)
         if own.file is not None:
             own.file.close()

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from mosaicbench.data.normalize import counts_from_lognorm
 from mosaicbench.files._h5 import KEY, quiet_mudata
 from mosaicbench.files.atomic import atomic
 from mosaicbench.files.models import KeptModel
@@ -23,24 +22,21 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 EMBEDDING = "X_mosaicbench"
-COPIED = 4096  # rows of imputed values that are held in memory at a time
 
 
-def table(
-    kept: KeptModel, own: OwnCells, applied: Applied, *, values: bool, key: str = EMBEDDING
-) -> MuData:
-    """Return the user's cells with latents, types and imputed modalities; `values` fills these in.
+def table(kept: KeptModel, own: OwnCells, applied: Applied, key: str) -> MuData:
+    """Return the user's cells with latents in ``obsm[key]``, types and imputed modalities.
 
-    Latents are in ``obsm[key]``. A modality gets the model's name.
+    A modality gets the model's name. Values that are in a file are left out.
     """
     import mudata
 
-    ours = {match.theirs: name for name, match in applied.matched.items()}
     modalities = {}
     for name, measured in own.modalities.items():
-        modalities[ours.get(name, name)] = _modality(measured, applied, ours.get(name), key)
-    for direction, (names, x) in applied.imputed.items():
-        modalities[direction] = _imputed(kept, direction, names, x if values else None)
+        ours = _name_of(applied, name)
+        modalities[ours] = _modality(measured, applied, ours, key)
+    for direction, (names, layers) in applied.imputed.items():
+        modalities[direction] = _imputed(kept, direction, names, layers)
     with quiet_mudata():
         whole = mudata.MuData(modalities)
     obs = own.obs.set_axis(own.obs.index.astype(str))
@@ -64,20 +60,31 @@ def table(
 
 
 def write(path: Path, kept: KeptModel, own: OwnCells, applied: Applied, key: str) -> None:
-    """Write that table; copy values from file to file, imputed ones in chunks, to save memory."""
+    """Write that table; copy values from file to file, to save memory."""
     with atomic(path) as temporary:
         with quiet_mudata():
-            table(kept, own, applied, values=False, key=key).write_h5mu(temporary)
+            table(kept, own, applied, key).write_h5mu(temporary)
         with h5py.File(temporary, "r+") as file:
-            ours = {match.theirs: name for name, match in applied.matched.items()}
             for name, measured in own.modalities.items():
                 if measured.group is not None:
-                    _copy_values(own.file[measured.group], file[f"mod/{ours.get(name, name)}"])
-            for direction, (_, x) in applied.imputed.items():
-                _fill(kept, file[f"mod/{direction}"], direction, x)
+                    place = file[f"mod/{_name_of(applied, name)}"]
+                    _copy_values(own.file[measured.group], place)
+            for direction, (_, layers) in applied.imputed.items():
+                place = file[f"mod/{direction}"]
+                for name, values in layers.items():
+                    group = place if name == "X" else place["layers"]
+                    group.pop(name, None)
+                    values.file.copy(values, group, name)
+                    encoding = {"encoding-type": "array", "encoding-version": "0.2.0"}
+                    group[name].attrs.update(encoding)
 
 
-def _modality(measured: object, applied: Applied, ours: str | None, key: str) -> AnnData:
+def _name_of(applied: Applied, theirs: str) -> str:
+    ours = [name for name, match in applied.matched.items() if match.theirs == theirs]
+    return ours[0] if ours else theirs
+
+
+def _modality(measured: object, applied: Applied, ours: str, key: str) -> AnnData:
     from anndata import AnnData
 
     if measured.held is not None:
@@ -85,8 +92,10 @@ def _modality(measured: object, applied: Applied, ours: str | None, key: str) ->
         cells.obs_names, cells.var_names = cells.obs_names.astype(str), cells.var_names.astype(str)
     else:
         cells = AnnData(obs=measured.obs.set_axis(measured.obs.index.astype(str)), var=measured.var)
+    if ours not in applied.matched:
+        return cells
     if ours in applied.latents:
-        cells.obsm[key] = applied.latents[ours]
+        cells.obsm[key] = applied.latents[ours].to_numpy()
     if ours in applied.types:
         cells.obs = cells.obs.assign(**_as_columns(applied.types[ours].reindex(cells.obs_names)))
     return cells
@@ -114,33 +123,23 @@ def _as_columns(types: pd.DataFrame) -> dict[str, object]:
     }
 
 
-def _imputed(kept: KeptModel, direction: str, names: pd.Index, x: object | None) -> AnnData:
+def _imputed(kept: KeptModel, direction: str, names: pd.Index, layers: dict) -> AnnData:
     from anndata import AnnData
 
     target = direction.split("->")[1]
-    facts, features = kept.facts["modalities"][target], kept.facts["modalities"][target]["features"]
+    facts = kept.facts["modalities"][target]
+    features = facts["features"]
     if facts["normalization"] == "lsi":
         width = len(kept.split[f"{target}/mean"])
         features = [f"LSI_{component + 2}" for component in range(width)]
-    cells = AnnData(
-        X=x,
+    held = {name: x for name, x in layers.items() if isinstance(x, np.ndarray)}
+    return AnnData(
+        held.pop("X", None),
         obs=pd.DataFrame(index=names),
         var=pd.DataFrame(index=features),
+        layers=held,
         uns={"normalization": facts["normalization"], "imputed": direction},
     )
-    if x is not None and _has_counts(facts):
-        cells.layers["counts"] = _counts(kept, target, x)
-    return cells
-
-
-def _has_counts(facts: dict) -> bool:
-    return facts["normalization"] == "lognorm" and facts["values"] == "counts"
-
-
-def _counts(kept: KeptModel, target: str, x: np.ndarray) -> np.ndarray:
-    """Return expected counts of cells with the median library size of the train cells."""
-    library_size = np.full(len(x), float(kept.split[f"{target}/library_size"]))
-    return np.maximum(counts_from_lognorm(x, library_size), 0).astype(np.float32)
 
 
 def _of_all_cells(whole: MuData, applied: Applied, key: str) -> None:
@@ -148,14 +147,10 @@ def _of_all_cells(whole: MuData, applied: Applied, key: str) -> None:
     order = sorted(applied.latents, key=lambda source: source != JOINT)
     source_of = pd.Series("", index=whole.obs_names, dtype=object)
     for source in reversed(order):
-        source_of[applied.names[source]] = source
+        source_of[applied.latents[source].index] = source
     if applied.latents and (source_of != "").all():
-        width = next(iter(applied.latents.values())).shape[1]
-        z = np.zeros((whole.n_obs, width), dtype=np.float32)
-        for source, latents in applied.latents.items():
-            rows = np.flatnonzero(source_of == source)
-            z[rows] = latents[applied.names[source].get_indexer(whole.obs_names[rows])]
-        whole.obsm[key] = z
+        parts = [z[source_of[z.index] == source] for source, z in applied.latents.items()]
+        whole.obsm[key] = pd.concat(parts).loc[whole.obs_names].to_numpy()
         whole.obs["mosaicbench_source"] = source_of.astype("category")
     if applied.types:
         parts = [
@@ -175,17 +170,3 @@ def _copy_values(source: h5py.Group, place: h5py.Group) -> None:
         for name in source.get(part, ()):
             if name not in place[part]:
                 source.copy(source[part][name], place[part], name)
-
-
-def _fill(kept: KeptModel, place: h5py.Group, direction: str, x: object) -> None:
-    target = direction.split("->")[1]
-    layers = {"X": place}
-    if _has_counts(kept.facts["modalities"][target]):
-        layers["counts"] = place["layers"]
-    for name, group in layers.items():
-        group.pop(name, None)
-        written = group.create_dataset(name, shape=x.shape, dtype="float32")
-        written.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
-        for first in range(0, x.shape[0], COPIED):
-            piece = np.asarray(x[first : first + COPIED])
-            written[first : first + COPIED] = piece if name == "X" else _counts(kept, target, piece)

@@ -26,28 +26,20 @@ VALIDATION = 0.1  # fraction of the train cells
 TARGET = 1e4  # counts of a cell before the logarithm, of peaks
 
 
-def need(wraps: dict[str, str]) -> None:
-    """Raise NotApplicable, with the remedy, if the package of a card's `wraps` is not installed."""
+def need(card: dict, counts_of: Split | None = None) -> None:
+    """Raise NotApplicable without the card's package, or without counts of all modalities."""
+    wraps = card["wraps"]
     if find_spec(wraps["module"]) is None:
         raise NotApplicable(
             f"the package {wraps['package']} is not installed; `make peers` installs {wraps['version']}"
         )
-
-
-def need_counts(train: Split, label: str) -> None:
-    """Raise NotApplicable if a modality has no counts."""
-    if without := [m for m in train.modalities if m not in train.normalizations]:
-        raise NotApplicable(f"{label} needs counts; {' and '.join(without)} has none")
+    features = counts_of.features if counts_of else {}
+    if without := [m for m in features if m not in counts_of.normalizations]:
+        raise NotApplicable(f"{card['label']} needs counts; {' and '.join(without)} has none")
 
 
 def by_kind(train: Split) -> dict[str, str]:
-    """Return kind of a normalization -> modality, of the modalities with counts.
-
-    Raises
-    ------
-    NotApplicable
-        If two modalities are of one kind.
-    """
+    """Return kind of a normalization -> its modality; NotApplicable if two are of one kind."""
     modalities: dict[str, str] = {}
     for modality, normalization in train.normalizations.items():
         other = modalities.setdefault(normalization.kind, modality)
@@ -57,15 +49,8 @@ def by_kind(train: Split) -> dict[str, str]:
     return modalities
 
 
-def by_name(train: Split, label: str, kinds: dict[str, str]) -> dict[str, str]:
-    """Return the package's name -> modality, in the order of `kinds`: name -> kind.
-
-    Raises
-    ------
-    NotApplicable
-        If a modality has no counts, or two are of one kind.
-    """
-    need_counts(train, label)
+def by_name(train: Split, kinds: dict[str, str]) -> dict[str, str]:
+    """Return the package's name -> modality, in the order of `kinds`: name -> kind."""
     modalities = by_kind(train)
     return {name: modalities[kind] for name, kind in kinds.items() if kind in modalities}
 
@@ -108,13 +93,7 @@ def log_normalised(cells: Cells, modality: str) -> np.ndarray:
 
 
 def history(**columns: Sequence[float]) -> History:
-    """Return the rows of a history from its columns, such as loss.
-
-    Raises
-    ------
-    Diverged
-        If a loss is not finite.
-    """
+    """Return the rows of a history from its columns; Diverged if a loss is not finite."""
     rows = []
     for epoch, values in enumerate(zip(*columns.values(), strict=False), 1):
         rows.append({"epoch": epoch, **dict(zip(columns, map(float, values), strict=True))})

@@ -46,10 +46,8 @@ def trained(model, **options: object) -> History:
     """
     model.train(enable_progress_bar=False, **options)
     model.to_device("cpu")
-    columns = {"loss": "elbo_train", "validation_loss": "elbo_validation"}
-    return history(
-        **{name: model.history[column].iloc[:, 0].to_numpy() for name, column in columns.items()}
-    )
+    losses, validation = (model.history[f"elbo_{of}"].squeeze(1) for of in ("train", "validation"))
+    return history(loss=losses, validation_loss=validation)
 
 
 class Batches:

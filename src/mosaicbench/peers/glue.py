@@ -18,8 +18,8 @@ from mosaicbench.contract import Cells, History, Split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.models.likelihoods import expected_values
 from mosaicbench.models.linked import one_modality_each
-from mosaicbench.peers._package import apart, lsi_of, need, need_counts, pca, table
-from mosaicbench.peers._scvi import AT_ONCE, median_total
+from mosaicbench.peers._package import apart, lsi_of, need, pca, table
+from mosaicbench.peers._scvi import Blockwise, median_total
 
 CARD = {
     "label": "GLUE",
@@ -41,7 +41,7 @@ BALANCED = 300  # train cells of every modality, from which on cell types are ba
 
 
 @dataclass(kw_only=True)
-class GLUE:
+class GLUE(Blockwise):
     """The package's defaults.
 
     Attributes
@@ -61,8 +61,7 @@ class GLUE:
 
     def fit(self, train: Split, seed: int) -> History:
         """Train on cells of one modality each, and on the graph of linked features."""
-        need(CARD["wraps"])
-        need_counts(train, "GLUE")
+        need(CARD, counts_of=train)
         if not train.links:
             raise NotApplicable(
                 "no links lead between modalities; give the dataset `links` (config/README.md)"
@@ -116,24 +115,15 @@ class GLUE:
         x = torch.as_tensor(self._read(cells, modality), device=self.network.device)
         return self.network.x2u[modality](x[:, :0], x)[0].mean
 
-    @torch.inference_mode()
-    def embed(self, cells: Cells) -> np.ndarray:
-        """Return the posterior means of cells of one modality, (cells, latent)."""
-        return self._z(cells).cpu().numpy()
-
-    @torch.inference_mode()
-    def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return expected values in cells with the median total, (cells, features), standardised."""
-        normalization, parts = self.normalizations[target], []
-        for z in self._z(cells).split(AT_ONCE):
-            counts = self.network.u2x[target](
-                z,
-                self.features[target],
-                torch.zeros(len(z), dtype=torch.long, device=z.device),
-                torch.full((len(z), 1), median_total(normalization), device=z.device),
-            )
-            parts.append(expected_values(counts, normalization).cpu().numpy())
-        return np.concatenate(parts)
+    def _expected(self, cells: Cells, target: str) -> Tensor:
+        z, normalization = self._z(cells), self.normalizations[target]
+        counts = self.network.u2x[target](
+            z,
+            self.features[target],
+            torch.zeros(len(z), dtype=torch.long, device=z.device),
+            torch.full((len(z), 1), median_total(normalization), device=z.device),
+        )
+        return expected_values(counts, normalization)
 
     def _read(self, cells: Cells, modality: str) -> np.ndarray:
         x = cells.values[modality]

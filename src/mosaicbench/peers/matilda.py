@@ -73,8 +73,8 @@ class Matilda:
 
     def fit(self, train: Split, seed: int) -> History:
         """Train on the cells that have all modalities and a type; the package keeps no history."""
-        need(CARD["wraps"])
-        self.order = by_name(train, "Matilda", NAMES)
+        need(CARD, counts_of=train)
+        self.order = by_name(train, NAMES)
         if "rna" not in self.order or len(self.order) < 2:
             raise NotApplicable("Matilda needs counts of RNA, and of proteins, ATAC or both")
         cells = _typed(paired_cells(train, *self.order.values()))

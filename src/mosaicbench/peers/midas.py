@@ -78,8 +78,8 @@ class Midas:
 
     def fit(self, train: Split, seed: int) -> History:
         """Train on all cells, whatever was measured in them."""
-        need(CARD["wraps"])
-        self.layers = {m: layer for layer, m in by_name(train, "MIDAS", NAMES).items()}
+        need(CARD, counts_of=train)
+        self.layers = {m: layer for layer, m in by_name(train, NAMES).items()}
         self.normalizations, losses = train.normalizations, []
         with apart(seed), seeded(seed):
             from lightning.pytorch.callbacks import LambdaCallback
@@ -109,11 +109,8 @@ class Midas:
                 enable_progress_bar=False,
                 enable_model_summary=False,
             )
-        rows, codes = (
-            history(loss=losses),
-            {str(name): i for i, name in enumerate(model.batch_names)},
-        )
-        sizes = Counter()
+        rows, sizes = history(loss=losses), Counter()
+        codes = {str(name): i for i, name in enumerate(model.batch_names)}
         for block in train.blocks:
             sizes.update((str(name), block.modalities) for name in block.batches)
         self.groups = {}  # batch -> groups of cells, from the largest on, as of `code_of`

@@ -54,7 +54,7 @@ class MOFA:
 
     def fit(self, train: Split, seed: int) -> History:
         """Fit on all train cells; values that were not measured are missing."""
-        need(CARD["wraps"])
+        need(CARD)
         values, cells = {}, sum(map(len, train.blocks))
         for m, width in train.features.items():
             gaps = [np.full((len(block), width), np.nan) for block in train.blocks]

@@ -70,7 +70,7 @@ class Moscot(Moved):
 
     def align(self, shown: Split, seed: int) -> None:
         """Move the drawn train cells of every modality to the first one's principal components."""
-        need(CARD["wraps"])
+        need(CARD)
         drawn = self.drawn(shown, self.cells, seed)
         within = {}
         for m, x in drawn.items():

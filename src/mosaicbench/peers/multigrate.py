@@ -90,8 +90,8 @@ class Multigrate(Blockwise):
 
     def fit(self, train: Split, seed: int) -> History:
         """Train on all cells, whatever was measured in them."""
-        need(CARD["wraps"])
-        self.order = list(by_name(train, "Multigrate", KINDS).values())
+        need(CARD, counts_of=train)
+        self.order = list(by_name(train, KINDS).values())
         self.normalizations = train.normalizations
         self.widths = {m: len(self.normalizations[m].fraction) for m in self.order}
         self.levels = {m: self._level(train, m) for m in lsi_of(train)}

@@ -98,7 +98,7 @@ class MultiVae:
 
     def fit(self, train: Split, seed: int) -> History:
         """Train the package's model; return its history."""
-        need(CARDS["multivae_mvae"]["wraps"])
+        need(CARDS["multivae_mvae"])
         losses, validation_losses = [], []
         with apart(seed, silent=True), seeded(seed):
             Distribution.set_default_validate_args(False)  # the package looks for NaN in the loss

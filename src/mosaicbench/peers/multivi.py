@@ -79,8 +79,8 @@ class MultiVI(Blockwise):
 
     def fit(self, train: Split, seed: int) -> History:
         """Train on all cells, whatever was measured in them."""
-        need(CARD["wraps"])
-        self.layers = by_name(train, "MultiVI", NAMES)
+        need(CARD, counts_of=train)
+        self.layers = by_name(train, NAMES)
         if "rna" not in self.layers:
             raise NotApplicable("MultiVI needs counts of RNA, and of ATAC or proteins")
         self.normalizations = train.normalizations

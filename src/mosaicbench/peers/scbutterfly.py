@@ -31,9 +31,8 @@ from mosaicbench.peers._package import (
     history,
     lsi_of,
     need,
-    need_counts,
 )
-from mosaicbench.peers._scvi import Blockwise
+from mosaicbench.peers._scvi import Blockwise, standardised
 
 CARD = {
     "label": "scButterfly",
@@ -93,8 +92,7 @@ class ScButterfly(Blockwise):
 
     def fit(self, train: Split, seed: int) -> History:
         """Train on paired cells; the history is that of the epochs of all parts together."""
-        need(CARD["wraps"])
-        need_counts(train, "scButterfly")
+        need(CARD, counts_of=train)
         self.rna = by_kind(train).get("lognorm")
         others = [modality for modality in train.modalities if modality != self.rna]
         if self.rna is None or len(others) != 1:
@@ -155,13 +153,13 @@ class ScButterfly(Blockwise):
     def _z(self, cells: Cells) -> Tensor:
         return self._translated(cells)["mean"]
 
-    def _expected(self, cells: Cells, target: str) -> Tensor | np.ndarray:
+    def _expected(self, cells: Cells, target: str) -> Tensor:
         normalization = self.normalizations[target]
         decoded = self.decoders[target](self._translated(cells)[target]).cpu()
         if normalization.kind == "lsi":
             accessible = decoded / torch.as_tensor(self.mean_if_accessible)
             return expected_lsi(accessible, normalization)
-        return (decoded.numpy() - normalization.mean) / normalization.std
+        return standardised(decoded, normalization)
 
     def _weigh_peaks(self, cells: Cells) -> None:
         """Learn factors of peaks' frequencies within a cell, and means if open, (peaks,) both."""

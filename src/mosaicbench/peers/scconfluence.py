@@ -26,7 +26,6 @@ from mosaicbench.peers._package import (
     history,
     log_normalised,
     need,
-    need_counts,
     pca,
     table,
 )
@@ -97,13 +96,12 @@ class ScConfluence(Blockwise):
 
     def fit(self, train: Split, seed: int) -> History:
         """Train on cells of one modality each."""
-        need(CARD["wraps"])
+        need(CARD, counts_of=train)
         shown = one_modality_each(train, seed)
         if len(shown.modalities) != 2:
             raise NotApplicable(
                 "scConfluence is for two modalities: of three, it aligns only a pair"
             )
-        need_counts(train, "scConfluence")
         self.normalizations, features = train.normalizations, linked(shown, shown.modalities)
         cells = {modality: shown.observing(modality) for modality in shown.modalities}
         distance = cdist(*(features.of(x, m) for m, x in cells.items()), metric="correlation")

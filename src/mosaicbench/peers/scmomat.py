@@ -17,7 +17,7 @@ import numpy as np
 from mosaicbench.contract import Cells, History, Split
 from mosaicbench.errors import Diverged, NotApplicable
 from mosaicbench.models.training import device
-from mosaicbench.peers._package import apart, lsi_of, need, need_counts
+from mosaicbench.peers._package import apart, lsi_of, need
 
 CARD = {
     "label": "scMoMaT",
@@ -60,8 +60,7 @@ class ScMoMaT:
 
     def fit(self, train: Split, seed: int) -> History:
         """Factorise the counts of all train cells."""
-        need(CARD["wraps"])
-        need_counts(train, "scMoMaT")
+        need(CARD, counts_of=train)
         ranked = set(train.modalities) - lsi_of(train)
         self.ordered, self.quantiles = {}, {}
         for m in ranked:

@@ -66,7 +66,7 @@ class SCOT(Moved):
 
     def align(self, shown: Split, seed: int) -> None:
         """Move the drawn train cells of every modality to the first one's principal components."""
-        need(CARD["wraps"])
+        need(CARD)
         cells = self.drawn(shown, self.cells, seed)
         places, lengths, self.remarks = {}, {}, []
         for m, x in cells.items():

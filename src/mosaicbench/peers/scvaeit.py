@@ -9,6 +9,7 @@ Single features and whole modalities are masked at random in every step. Referen
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -16,8 +17,8 @@ import torch
 
 from mosaicbench.contract import Cells, History, Split
 from mosaicbench.models.likelihoods import expected_lsi
-from mosaicbench.peers._package import apart, before_standardising, history, need, need_counts
-from mosaicbench.peers._scvi import Batches, Blockwise, all_of, side_by_side
+from mosaicbench.peers._package import apart, before_standardising, history, need
+from mosaicbench.peers._scvi import Batches, Blockwise, all_of, side_by_side, standardised
 
 CARD = {
     "label": "scVAEIT",
@@ -67,8 +68,7 @@ class ScVaeit(Blockwise):
 
     def fit(self, train: Split, seed: int) -> History:
         """Train on all cells, whatever was measured in them."""
-        need(CARD["wraps"])
-        need_counts(train, "scVAEIT")
+        need(CARD, counts_of=train)
         self.normalizations = train.normalizations
         self.widths = {m: len(self.normalizations[m].fraction) for m in train.modalities}
         blocks = [BLOCKS[self.normalizations[m].kind] for m in train.modalities]
@@ -110,14 +110,13 @@ class ScVaeit(Blockwise):
         return rows
 
     def _z(self, cells: Cells) -> np.ndarray:
-        return self._posterior(cells)["mean"].numpy()
+        return self._posterior(cells)[3].numpy()
 
-    def _expected(self, cells: Cells, target: str) -> torch.Tensor | np.ndarray:
-        normalization, decoded = self.normalizations[target], self._decoded(cells)
-        decoded = decoded[:, np.repeat(list(self.widths), list(self.widths.values())) == target]
-        if normalization.kind == "lsi":
-            return expected_lsi(torch.as_tensor(decoded), normalization)
-        return (decoded - normalization.mean) / normalization.std
+    def _expected(self, cells: Cells, target: str) -> torch.Tensor:
+        normalization, widths = self.normalizations[target], self.widths
+        decoded = torch.as_tensor(self._decoded(cells)).split(list(widths.values()), dim=1)
+        values = expected_lsi if normalization.kind == "lsi" else standardised
+        return values(decoded[list(widths).index(target)], normalization)
 
     def _read(self, cells: Cells) -> np.ndarray:
         def of(few: Cells, modality: str) -> np.ndarray:
@@ -133,7 +132,8 @@ class ScVaeit(Blockwise):
         of_modalities = [0.0 if m in observed else -1.0 for m in self.widths]
         return np.repeat(of_modalities, list(self.widths.values())).astype(np.float32)
 
-    def _posterior(self, cells: Cells) -> dict[str, object]:
+    def _posterior(self, cells: Cells) -> tuple:
+        """Return what the decoder reads: x, hidden, batches, the posterior's mean, skipped."""
         import tensorflow as tf
 
         observed = np.tile(self._mask(cells.modalities) == 0, (len(cells), 1))
@@ -144,27 +144,13 @@ class ScVaeit(Blockwise):
         mean, _, _, skipped = self.model.encoder(
             x, tf.constant(observed), hidden, batches, L=1, training=False
         )
-        return {
-            "x": x,
-            "hidden": hidden,
-            "batches": batches,
-            "mean": mean,
-            "skipped": tf.zeros_like(skipped),
-        }
+        return x, hidden, batches, mean, tf.zeros_like(skipped)
 
     def _decoded(self, cells: Cells) -> np.ndarray:
         import tensorflow as tf
 
-        q = self._posterior(cells)
-        everything = tf.ones_like(q["x"], dtype=tf.bool)
-        z = q["mean"][:, None]  # one draw of the posterior, at its mean
-        return self.model.decoder(
-            q["x"],
-            q["hidden"],
-            everything,
-            q["batches"],
-            z,
-            q["skipped"],
-            training=False,
-            return_prob=False,
-        )[:, 0].numpy()
+        x, hidden, batches, mean, skipped = self._posterior(cells)
+        everything = tf.ones_like(x, dtype=tf.bool)
+        z = mean[:, None]  # one draw of the posterior, at its mean
+        decoder = partial(self.model.decoder, training=False, return_prob=False)
+        return decoder(x, hidden, everything, batches, z, skipped)[:, 0].numpy()

@@ -74,7 +74,7 @@ class TotalVI(Blockwise):
 
     def fit(self, train: Split, seed: int) -> History:
         """Train on the cells in which RNA was measured; some of them must have proteins."""
-        need(CARD["wraps"])
+        need(CARD)
         modalities = by_kind(train)
         if not {"lognorm", "clr"} <= modalities.keys():
             raise NotApplicable("totalVI needs counts of RNA and of proteins")
@@ -90,12 +90,12 @@ class TotalVI(Blockwise):
             from scipy import sparse
             from scvi.model import TOTALVI
 
-            proteins = cells.counts[self.adt].toarray()
             data = AnnData(
                 sparse.vstack([x.counts[self.rna] for x in (cells, *without)], format="csr")
             )
-            data.obsm["proteins"] = np.zeros((data.n_obs, proteins.shape[1]), dtype=proteins.dtype)
-            data.obsm["proteins"][: len(cells)] = proteins
+            proteins = cells.counts[self.adt].copy()
+            proteins.resize(data.n_obs, proteins.shape[1])  # adds cells of zeros
+            data.obsm["proteins"] = proteins.toarray()
             data.obs["batch"] = [
                 *(f"{name}{MEASURED}" for name in cells.batches),
                 *(f"{name}{ABSENT}" for name in all_of(without, "batches")),

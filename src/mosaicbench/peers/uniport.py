@@ -64,7 +64,7 @@ class UniPort(Blockwise):
 
     def fit(self, train: Split, seed: int) -> History:
         """Train on cells of one modality each; the package keeps no history."""
-        need(CARD["wraps"])
+        need(CARD)
         shown = one_modality_each(train, seed)
         if len(shown.modalities) != 2:
             raise NotApplicable("uniPort's linked features are those of two modalities")

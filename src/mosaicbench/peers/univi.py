@@ -77,7 +77,7 @@ class UniVI:
 
     def fit(self, train: Split, seed: int) -> History:
         """Train the package's model; return its history."""
-        need(CARD["wraps"])
+        need(CARD)
         with apart(seed, silent=True), seeded(seed):
             from anndata import AnnData
             from univi import TrainingConfig, UniVIMultiModalVAE, UniVITrainer

@@ -58,7 +58,7 @@ class WNN:
 
     def fit(self, train: Split, seed: int) -> History:
         """Run muon on the train cells with every modality measured, and keep their weights."""
-        need(CARD["wraps"])
+        need(CARD)
         cells = train.observing(*train.modalities)
         lsi, most = lsi_of(train), min(self.components, len(cells) - 1)
         self.pca = {

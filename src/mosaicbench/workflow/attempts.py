@@ -28,9 +28,8 @@ def fit_within_grant(
     Parameters
     ----------
     fit, job
-        ``commands.fit.main``, and its keywords `runs`, `seeds` and `limits` of each fit. The seeds of
-        one run have as many times the minutes; several runs have them once, together.
-        ``attempt.json`` in the first run's folder describes an attempt that has not ended.
+        ``commands.fit.main`` and its keywords. The seeds of one run have as many times the minutes;
+        several runs have them once, together.
     attempt
         1 for the first.
     granted_mb, granted_minutes
