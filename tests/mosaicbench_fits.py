@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import torch._dynamo  # noqa: F401 (all training imports it: once here, not in each process that is forked for a fit)
 from conftest import REPOSITORY
+from numpy.testing import assert_array_equal
 
 from mosaicbench.catalog import catalog
 from mosaicbench.commands import fit
@@ -97,10 +98,10 @@ def assert_same_outputs(first, second):
     """Hold two runs to the same latents and values, and to some of either."""
     (latents, values), (latents_again, values_again) = _outputs(first), _outputs(second)
     assert latents.size or any(x.size for x in values.values())
-    np.testing.assert_array_equal(latents, latents_again)
+    assert_array_equal(latents, latents_again)
     assert list(values) == list(values_again)
     for direction in values:
-        np.testing.assert_array_equal(values[direction], values_again[direction])
+        assert_array_equal(values[direction], values_again[direction])
 
 
 def _outputs(folder):

@@ -7,6 +7,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from test_readers import write_tenx
 
@@ -79,9 +80,7 @@ def test_thresholds_keep_the_cells_that_meet_them(
     assert 0 < mask.sum() < N
     assert list(positions(kept)) == list(np.flatnonzero(mask))
     counts = kept["rna"].layers["counts"].toarray()
-    np.testing.assert_array_equal(
-        counts, raw_counts["rna"][mask][:, raw_counts["rna"][mask].sum(0) > 0]
-    )
+    assert_array_equal(counts, raw_counts["rna"][mask][:, raw_counts["rna"][mask].sum(0) > 0])
     dropped = kept.uns["curation"]["dropped"]
     if len(threshold) == 1:
         ((key, value),) = threshold.items()
@@ -357,10 +356,10 @@ def test_each_modality_may_have_a_format_of_its_own(tmp_path, raw_counts):
     )
     loaded = own_files.load(tmp_path, path={"rna": "rna.h5", "adt": "adt.csv.gz"})
     assert list(loaded["rna"].var["gene_ids"]) == features["id"]
-    np.testing.assert_array_equal(loaded["adt"].layers["counts"].toarray(), adt)
+    assert_array_equal(loaded["adt"].layers["counts"].toarray(), adt)
     loaded = own_files.load(tmp_path, path={"adt": "adt.csv.gz", "atac": "peaks"})
     assert list(loaded["atac"].var_names[:2]) == ["chr1:100-150", "chr1:200-250"]
-    np.testing.assert_array_equal(loaded["atac"].layers["counts"].toarray(), rna[:, :6][:, ::-1])
+    assert_array_equal(loaded["atac"].layers["counts"].toarray(), rna[:, :6][:, ::-1])
 
 
 def test_a_matrix_market_folder_is_split_by_feature_type(tmp_path, raw_counts):
@@ -378,7 +377,7 @@ def test_a_matrix_market_folder_is_split_by_feature_type(tmp_path, raw_counts):
         "rna": 12,
         "adt": 5,
     }
-    np.testing.assert_array_equal(loaded["adt"].layers["counts"].toarray(), raw_counts["adt"])
+    assert_array_equal(loaded["adt"].layers["counts"].toarray(), raw_counts["adt"])
 
 
 def test_coordinates_and_groups_of_ones_own_are_kept(tmp_path, raw_counts):
@@ -440,7 +439,7 @@ def test_features_that_tell_a_type_are_kept_with_as_many_others_as_asked_for(tol
     ]
     columns = [int(name[4:]) for name in found["rna"].var_names]
     expected = np.log1p(1e4 * rna / rna.sum(axis=1, keepdims=True))[:, columns]
-    np.testing.assert_allclose(found["rna"].layers["lognorm"].toarray(), expected, rtol=1e-5)
+    assert_allclose(found["rna"].layers["lognorm"].toarray(), expected, rtol=1e-5)
     assert (found["rna"].uns["values"], found["adt"].uns["values"]) == ("lognorm", "counts")
     assert dataset["rna"].n_vars == 30
 

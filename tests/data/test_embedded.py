@@ -6,6 +6,7 @@ import rebuild_embedded
 import yaml
 from faulty_server import serving
 from mosaicbench_splits import cut
+from numpy.testing import assert_allclose
 from scipy import sparse, stats
 
 from mosaicbench.commands import fetch, prepare
@@ -215,7 +216,7 @@ def test_real_cells_are_transformed_as_their_definitions_say(name, modality):
             share[:, columns] * cells.n_obs / (counts[::4] > 0).sum(axis=0)[columns]
         )
     found = shown.X.toarray() if sparse.issparse(shown.X) else shown.X
-    np.testing.assert_allclose(found, expected, rtol=2e-6, atol=1e-6)
+    assert_allclose(found, expected, rtol=2e-6, atol=1e-6)
     normalization = expected
     if modality == "atac":
         vectors = np.linalg.svd(expected[::4], full_matrices=False)[2][1:6]
@@ -223,17 +224,17 @@ def test_real_cells_are_transformed_as_their_definitions_say(name, modality):
             expected
             @ (vectors * np.sign(np.sum(vectors * shown.varm["LSI"].T, axis=1, keepdims=True))).T
         )
-        np.testing.assert_allclose(shown.obsm["X_lsi"], normalization, atol=2e-3)
+        assert_allclose(shown.obsm["X_lsi"], normalization, atol=2e-3)
     std = normalization[::4].std(axis=0)
     std = (
         np.full_like(std, np.sqrt(np.mean(std**2)))
         if modality == "atac"
         else np.where(std > 1e-6, std, 1)
     )
-    np.testing.assert_allclose(
+    assert_allclose(
         fitted.mean,
         normalization[::4].mean(axis=0),
         rtol=1e-5,
         atol=1e-4 if modality == "atac" else 1e-6,
     )
-    np.testing.assert_allclose(fitted.std, std, rtol=1e-5)
+    assert_allclose(fitted.std, std, rtol=1e-5)

@@ -7,16 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from mosaicbench_fits import fit_one
+from mosaicbench_splits import cut_small
 
 from mosaicbench.commands import prepare, score
-from mosaicbench.commands import split as split_command
 from mosaicbench.data.cells import column_of_cells, file_of_each_cell
 from mosaicbench.data.checks import DataWarning
 from mosaicbench.data.pairing import patterns, with_partners
 from mosaicbench.data.split import make_split
 from mosaicbench.datasets import own_files, simulated
-from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import read_dataset
+from mosaicbench.files.scores import read_scores
 from mosaicbench.files.splits import as_split, as_truth, read_split
 from mosaicbench.methods.controls import Oracle
 from mosaicbench.scoring.run_data import RunData
@@ -195,20 +195,6 @@ def test_lists_of_files_per_modality_may_hold_other_cells(simulation, tmp_path):
     assert sorted(numbers) == list(range(360))
     assert np.array_equal(dataset.obs["batch"].to_numpy() == "2", numbers >= 150)
     assert parts_of(dataset)["solution"].n_obs == 6  # of the 30 cells with both
-    twice = {"rna": [batches["rna"][0], batches["rna"][0]], "adt": batches["adt"]}
-    with pytest.raises(
-        UserError,
-        match=r"modality 'rna' has a cell .* in .*rna.h5ad and in .*; put the sample in front",
-    ):
-        own_files.load(
-            None, path=twice | {"rna": [twice["rna"][0], str(renamed(twice["rna"][0], tmp_path))]}
-        )
-
-
-def renamed(path, folder):
-    import shutil
-
-    return shutil.copy(path, folder / "again.h5ad")
 
 
 def test_batches_of_cells_that_no_list_names_are_the_first():
@@ -327,23 +313,17 @@ def test_what_does_not_apply_ends_as_a_row_that_says_why(simulation, tmp_path, c
     prepare.main(dataset="mine", loader="own_files", options=options, output=tmp_path / "d.h5mu")
     assert "warning: path: no cell is in two modalities" in (said := capsys.readouterr().out)
     assert re.search(r"mine: \d+ cells, measured in rna: 120; atac: 120; adt: 120\n", said)
-    split = {part: [tmp_path / "split" / f"{part}.h5mu"] for part in ("train", "query", "solution")}
-    split_command.main(
-        dataset=tmp_path / "d.h5mu",
-        scenario="own",
-        kind="as_measured",
-        seeds=[0],
-        options={"preprocess": PEAKS},
-        **split,
+    split = cut_small(
+        read_dataset(tmp_path / "d.h5mu"), "as_measured", tmp_path / "split", preprocess=PEAKS
     )
-    names = {"dataset": "mine", "scenario": "own"}
-    needs_pairs = fit_one(tmp_path / "split", tmp_path / "ridge", "ridge", names=names)
+    names = {"dataset": "small", "scenario": "as_measured"}
+    needs_pairs = fit_one(split, tmp_path / "ridge", "ridge", names=names)
     assert needs_pairs["status"] == "not_applicable"
     assert (
         "needs paired or mosaic cells; in these data no train cell has two modalities"
         in needs_pairs["message"]
     )
-    without = fit_one(tmp_path / "split", tmp_path / "oracle", "oracle", names=names)
+    without = fit_one(split, tmp_path / "oracle", "oracle", names=names)
     assert without["status"] == "ok"
     assert re.search(
         "no query cell has both .*rna and atac.*: scores that need partners are not applicable",
@@ -355,14 +335,11 @@ def test_what_does_not_apply_ends_as_a_row_that_says_why(simulation, tmp_path, c
         for noun, end in endings.items()
     }
     runs = [tmp_path / "ridge", tmp_path / "oracle"]
-    score.main(runs=runs, splits=[tmp_path / "split"], groups=GROUPS, **written)
-    table = pd.read_csv(written["scores"][1], sep="\t", keep_default_na=False).set_index(
-        ["metric", "direction"]
-    )
-    assert table.loc[("foscttm", "rna->adt"), ["value", "status"]].tolist() == [
-        "NA",
-        "not_applicable",
-    ]
-    assert table.loc[("label_transfer_accuracy", "rna->adt"), "status"] == "ok"
-    assert list(pd.read_csv(written["scores"][0], sep="\t")["status"]) == ["not_applicable"]
-    assert read_split(split["solution"][0], "solution").n_obs == 72
+    score.main(runs=runs, splits=[split], groups=GROUPS, **written)
+    ridge, oracle = (read_scores(file) for file in written["scores"])
+    oracle = oracle.set_index(["metric", "direction"])
+    assert np.isnan(oracle.loc[("foscttm", "rna->adt"), "value"])
+    assert oracle.loc[("foscttm", "rna->adt"), "status"] == "not_applicable"
+    assert oracle.loc[("label_transfer_accuracy", "rna->adt"), "status"] == "ok"
+    assert list(ridge["status"]) == ["not_applicable"]
+    assert read_split(split / "solution.h5mu", "solution").n_obs == 72

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mosaicbench_splits import cut_small, small_dataset
+from numpy.testing import assert_allclose, assert_array_equal
 
 from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files._h5 import KEY
@@ -186,9 +187,7 @@ def test_large_files_are_compressed_and_lose_nothing(tmp_path, cells, compressio
     with h5py.File(tmp_path / "latents.h5ad") as file:
         assert file["X"].compression == compression
         assert file["X"].id.get_storage_size() < (z.nbytes / 4 if compression else z.nbytes + 1)
-    np.testing.assert_array_equal(
-        latents_of(read_latents(tmp_path / "latents.h5ad"), "joint", "query")[1], z
-    )
+    assert_array_equal(latents_of(read_latents(tmp_path / "latents.h5ad"), "joint", "query")[1], z)
 
 
 def test_latents_of_train_cells_lie_in_a_file_of_their_own_and_are_read_with_the_others(tmp_path):
@@ -201,8 +200,8 @@ def test_latents_of_train_cells_lie_in_a_file_of_their_own_and_are_read_with_the
     for subset in ("train", "query"):
         names, z = latents_of(read, "rna", subset)
         assert list(names) == LATENTS["rna", subset][0]
-        np.testing.assert_array_equal(z, LATENTS["rna", subset][1])
-        np.testing.assert_array_equal(private_of(read, "rna", subset), private["rna", subset])
+        assert_array_equal(z, LATENTS["rna", subset][1])
+        assert_array_equal(private_of(read, "rna", subset), private["rna", subset])
     assert list(predicted_of(read, "rna", "query")) == ["T cell"]
     (tmp_path / "train_latents.h5ad").unlink()
     with pytest.raises(
@@ -242,4 +241,4 @@ def test_blocks_are_cut_by_what_was_observed(tmp_path, dataset):
     assert [block.modalities for block in split.blocks] == [("left", "right")]
     x = split.blocks[0].values["left"]
     assert x.dtype == np.float32
-    np.testing.assert_allclose(x.mean(0), 0, atol=0.2)
+    assert_allclose(x.mean(0), 0, atol=0.2)

@@ -16,6 +16,7 @@ import pytest
 import torch
 from mosaicbench_fits import fit_one, run_of, seeds_of
 from mosaicbench_splits import cut_small, small_dataset
+from numpy.testing import assert_array_equal
 
 from mosaicbench.commands import fit
 from mosaicbench.errors import Diverged, NotApplicable, UserError
@@ -183,9 +184,9 @@ def test_same_seed_same_outputs_other_seed_others(split, tmp_path):
     for name, seed in (("first", 0), ("second", 0), ("third", 1)):
         fit_run(split, tmp_path / name, seed=seed, names=BY_HAND)
     first, second, third = (outputs(tmp_path / name) for name in ("first", "second", "third"))
-    np.testing.assert_array_equal(first[0], second[0])
+    assert_array_equal(first[0], second[0])
     for direction in first[1]:
-        np.testing.assert_array_equal(first[1][direction], second[1][direction])
+        assert_array_equal(first[1][direction], second[1][direction])
     assert not np.array_equal(first[0], third[0])
 
 
@@ -239,9 +240,9 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(
     record = fit_run(paired, folder, hyperparameters=LONG)
     assert {path.name for path in folder.iterdir()} == set(FILES_OF_FIT)
     first, second = outputs(uninterrupted), outputs(folder)
-    np.testing.assert_array_equal(first[0], second[0])
+    assert_array_equal(first[0], second[0])
     for direction in first[1]:
-        np.testing.assert_array_equal(first[1][direction], second[1][direction])
+        assert_array_equal(first[1][direction], second[1][direction])
     history = read_table(folder / "history.tsv")
     assert history.equals(read_table(uninterrupted / "history.tsv"))
     assert list(history["epoch"]) == list(range(1, 41))

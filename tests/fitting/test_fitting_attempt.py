@@ -11,6 +11,7 @@ import psutil
 import pytest
 from mosaicbench_fits import fit_one, run_of, seeds_of
 from mosaicbench_splits import cut_small, small_dataset
+from numpy.testing import assert_array_equal
 
 from mosaicbench import files
 from mosaicbench.commands import fit
@@ -82,11 +83,11 @@ def test_every_seed_of_every_run_ends_as_a_fit_of_its_own(splits, tmp_path):
                 read_imputed(folder / "imputed.h5mu") for folder in (tmp_path / place, alone)
             )
             for direction, cells in there.mod.items():
-                np.testing.assert_array_equal(here[direction].X, cells.X)
+                assert_array_equal(here[direction].X, cells.X)
             here, there = (
                 read_latents(folder / "latents.h5ad") for folder in (tmp_path / place, alone)
             )
-            np.testing.assert_array_equal(here.X, there.X)
+            assert_array_equal(here.X, there.X)
 
 
 SLOW = """

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from made_up_scores import cells_of
+from numpy.testing import assert_allclose, assert_array_equal
 
 from mosaicbench.errors import ContractError
 from mosaicbench.files.scores import read_cells, write_cells
@@ -47,7 +48,7 @@ def test_the_mean_over_cells_is_the_score():
             expected |= {(metric, direction, "-"), (f"{metric}_cosine", direction, "-")}
     assert set(scores.cells) == expected
     for key, of_cells in scores.cells.items():
-        np.testing.assert_allclose(of_cells.mean(), values[key], rtol=1e-6)
+        assert_allclose(of_cells.mean(), values[key], rtol=1e-6)
 
 
 def test_a_cell_of_unknown_type_has_no_label_score():
@@ -71,8 +72,8 @@ def test_cells_survive_the_disk_and_a_broken_file_is_refused(tmp_path):
     assert (read.dataset, read.scenario, read.run) == ("d", "paired", "mvae")
     assert list(read.values) == list(written.values)
     for key, x in written.values.items():
-        np.testing.assert_array_equal(read.values[key], x)
-    np.testing.assert_array_equal(read.cells[0], ["c0-0", "c0-1", "c0-2"])
+        assert_array_equal(read.values[key], x)
+    assert_array_equal(read.cells[0], ["c0-0", "c0-1", "c0-2"])
     write_cells(tmp_path / "none.npz", cells_of("mvae", {}))
     assert read_cells(tmp_path / "none.npz").values == {}
     (tmp_path / "cut.npz").write_bytes((tmp_path / "cells.npz").read_bytes()[:200])

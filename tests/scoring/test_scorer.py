@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal, assert_equal
 from scipy import sparse
 
 from mosaicbench.catalog import cards, catalog
@@ -102,8 +103,8 @@ def metrics_of(data, groups=CHEAP):
 def test_the_oracle_is_best_and_each_metric_is_called_as_often_as_its_needs_occur(modalities):
     scores, features = scored(oracle(modalities))
     best = scores["metric"].map(lambda name: catalog.card("metrics", name)["best"]).astype(float)
-    np.testing.assert_allclose(scores["value"][best.notna()], best.dropna(), atol=1e-9)
-    np.testing.assert_allclose(features["value"], 1)
+    assert_allclose(scores["value"][best.notna()], best.dropna(), atol=1e-9)
+    assert_allclose(features["value"], 1)
     assert list(scores.columns) == ["metric", "direction", "normalization", "value"]
     assert not scores.duplicated(["metric", "direction"]).any()
     assert scores["value"].dtype == float
@@ -214,7 +215,7 @@ def test_draws_are_scored_beside_the_truth_of_their_own_cells_and_features():
     assert values["coverage_50"] == pytest.approx(0.5 * 2 / 3)
     cells = result.cells["imputation_crps", "rna->adt", "clr"]
     assert len(cells) == CELLS and np.isnan(np.delete(cells, rows)).all()
-    np.testing.assert_allclose(cells[rows], [0, 3, 0], atol=1e-6)
+    assert_allclose(cells[rows], [0, 3, 0], atol=1e-6)
     features = result.features.set_index("metric")
     assert features.loc["imputation_crps", "feature"].tolist() == ["adt 1", "adt 4"]
     bins = features.loc["pit_histogram"].set_index("feature")["value"]
@@ -284,7 +285,7 @@ def test_a_cells_own_partner_does_not_vote_where_it_is_left_out():
     pair = next(inputs for inputs in RunData(**data).metric_inputs if "latent_a" in inputs.needs)
     need = "transferred_without_partner"
     without = transfer_each(places, labels, places, ks=[15], own=np.arange(CELLS))[15]
-    np.testing.assert_array_equal(pair.values([need])[need], without)
+    assert_array_equal(pair.values([need])[need], without)
     assert (without != transfer_each(places, labels, places, ks=[15])[15]).any()
 
 
@@ -391,7 +392,7 @@ def test_features_have_one_correlation_each():
     metric = "imputation_pearson_per_feature", "rna->adt"
     adt = features.set_index(["metric", "direction"]).loc[[metric]]
     assert adt["feature"].tolist() == data["feature_names"]["adt"]
-    np.testing.assert_allclose(adt["value"].astype(float), [1, np.nan, 0, -1, 1], atol=1e-12)
+    assert_allclose(adt["value"].astype(float), [1, np.nan, 0, -1, 1], atol=1e-12)
     values = scores.set_index(["metric", "direction"])["value"]
     assert values[metric] == pytest.approx(adt["value"].mean())
     assert values["imputation_constant_features", "rna->adt"] == 1
@@ -401,7 +402,7 @@ def test_scoring_is_repeatable_and_changes_nothing():
     data, untouched = oracle(), oracle()
     for table, again in zip(scored(data), scored(data), strict=True):
         pd.testing.assert_frame_equal(table, again)
-    np.testing.assert_equal(data, untouched)
+    assert_equal(data, untouched)
 
 
 def test_only_the_libraries_of_the_called_metrics_are_imported():

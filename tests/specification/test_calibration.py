@@ -6,10 +6,12 @@ import torch
 from conftest import FEATURES, linear_cells, paired_split
 from mosaicbench_fits import fit_one
 from mosaicbench_splits import cut_small, small_dataset
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import integrate, stats
 from sklearn.linear_model import Ridge as SklearnRidge
 from test_methods import METHODS, fitted, gives
 from torch.distributions import NegativeBinomial
+from torch.testing import assert_close
 
 from mosaicbench.commands import score
 from mosaicbench.contract import Normalization
@@ -38,6 +40,11 @@ ALL = np.arange(5)
 # --- references ----------------------------------------------------------------------------------------------------------
 
 
+def of_draws(metric, draws, truth):
+    """Return a score of draws of features in units of which the train cells' spread is 1."""
+    return metric(draws, truth, np.ones(truth.shape[1]))
+
+
 def normal_crps(y, mean, sd):
     """Return the score of a normal distribution in closed form (Gneiting and Raftery 2007)."""
     z = (y - mean) / sd
@@ -49,16 +56,11 @@ def test_crps_is_that_of_the_normal_distribution_that_is_drawn_of(mean, sd):
     random = np.random.default_rng(0)
     truth = random.standard_normal((400, 1))
     exact = normal_crps(truth, mean, sd).mean()
-    for draws in (2, 5, 300):  # the fair form does not depend on their number
-        drawn = mean + sd * random.standard_normal((400, 1, draws)) if draws > 100 else None
-        if drawn is None:
-            drawn = mean + sd * random.standard_normal((40_000, 1, draws))
-            truth_of = np.repeat(truth, 100, axis=0)
-        else:
-            truth_of = truth
-        assert imputation_crps(drawn, truth_of, np.ones(1)) == pytest.approx(
-            exact, abs=0.02 * max(1, sd)
-        )
+    for draws, times in ((2, 100), (5, 100), (300, 1)):  # the fair form is the same for any number
+        often = np.repeat(truth, times, axis=0)
+        drawn = mean + sd * random.standard_normal((len(often), 1, draws))
+        found = of_draws(imputation_crps, drawn, often)
+        assert found == pytest.approx(exact, abs=0.02 * max(1, sd))
 
 
 def test_crps_of_a_sample_is_the_integral_of_its_definition():
@@ -77,7 +79,7 @@ def test_crps_of_a_sample_is_the_integral_of_its_definition():
         2 * 7 * 7
     )  # the integral takes half the mean over all pairs, a draw with itself among them
     fair = integral + unfair - spread / (2 * 7 * 6)
-    assert imputation_crps(draws[None, None], np.array([[y]]), np.ones(1)) == pytest.approx(
+    assert of_draws(imputation_crps, draws[None, None], np.array([[y]])) == pytest.approx(
         fair, abs=1e-8
     )
 
@@ -100,19 +102,15 @@ def test_coverage_and_pit_are_those_of_places_counted_one_by_one():
     shares = np.array(
         [[naive_places(draws[i, f], truth[i, f]) for f in range(4)] for i in range(30)]
     )  # (cells, features, 40)
-    assert coverage_50(draws, truth, np.ones(truth.shape[1])) == pytest.approx(
-        shares[..., 10:30].sum(-1).mean()
-    )
-    assert coverage_90(draws, truth, np.ones(truth.shape[1])) == pytest.approx(
-        shares[..., 2:38].sum(-1).mean()
-    )
-    np.testing.assert_allclose(
-        pit_distance_by_bin(draws, truth, np.ones(truth.shape[1])),
+    assert of_draws(coverage_50, draws, truth) == pytest.approx(shares[..., 10:30].sum(-1).mean())
+    assert of_draws(coverage_90, draws, truth) == pytest.approx(shares[..., 2:38].sum(-1).mean())
+    assert_allclose(
+        of_draws(pit_distance_by_bin, draws, truth),
         shares.reshape(30, 4, 10, 4).sum((0, 1, 3)),
         atol=1e-9,
     )
     below = np.cumsum(shares.mean(0), -1)[:, :-1]  # (features, levels)
-    assert pit_distance(draws, truth, np.ones(truth.shape[1])) == pytest.approx(
+    assert of_draws(pit_distance, draws, truth) == pytest.approx(
         np.abs(below - np.arange(1, 40) / 40).mean()
     )
 
@@ -155,10 +153,10 @@ def test_both_ends_of_the_scale():
     def scores(centre, sd):
         draws = centre[:, :, None] + sd * random.standard_normal((1500, 4, 39))
         return (
-            coverage_50(draws, truth, np.ones(4)),
-            coverage_90(draws, truth, np.ones(4)),
-            pit_distance(draws, truth, np.ones(truth.shape[1])),
-            imputation_crps_skill(draws, truth, np.ones(4)),
+            of_draws(coverage_50, draws, truth),
+            of_draws(coverage_90, draws, truth),
+            of_draws(pit_distance, draws, truth),
+            of_draws(imputation_crps_skill, draws, truth),
         )
 
     right, marginal = scores(known, 0.5), scores(np.zeros((1500, 4)), np.sqrt(1.25))
@@ -185,7 +183,7 @@ def test_draws_have_their_shape_and_depend_on_the_seed_alone(method):
     )
     assert first.shape == (20, 3, 7)
     assert np.isfinite(first).all()
-    np.testing.assert_array_equal(first, again)
+    assert_array_equal(first, again)
     assert np.array_equal(first, other) == (method == "train_mean")
     assert (np.ptp(first, axis=2) == 0).all() == (method == "train_mean")
     more = instance.draw(query.only("rna"), "adt", np.arange(FEATURES["adt"]), 400, 1).mean(2)
@@ -199,11 +197,11 @@ def test_draws_that_are_calibrated_by_construction_are(method):
     query = linear_cells(200, seed=7, name="query")
     instance, truth = fitted(method, paired_split(400), query), query.values["adt"][:, ALL]
     draws = instance.draw(query.only("rna"), "adt", ALL, 39, 0)
-    assert coverage_50(draws, truth, np.ones(truth.shape[1])) == pytest.approx(0.5, abs=0.06)
-    assert coverage_90(draws, truth, np.ones(truth.shape[1])) == pytest.approx(0.9, abs=0.04)
-    assert pit_distance(draws, truth, np.ones(truth.shape[1])) < 0.06
+    assert of_draws(coverage_50, draws, truth) == pytest.approx(0.5, abs=0.06)
+    assert of_draws(coverage_90, draws, truth) == pytest.approx(0.9, abs=0.04)
+    assert of_draws(pit_distance, draws, truth) < 0.06
     if method == "shuffled":
-        assert imputation_crps_skill(draws, truth, np.ones(5)) == pytest.approx(0, abs=0.06)
+        assert of_draws(imputation_crps_skill, draws, truth) == pytest.approx(0, abs=0.06)
 
 
 def test_draws_of_a_vae_spread_as_its_posterior_and_its_likelihood_do():
@@ -220,8 +218,8 @@ def test_draws_of_a_vae_spread_as_its_posterior_and_its_likelihood_do():
         means = p.mean.reshape(20_000, 6, -1)[:, :, ALL]
     of_posterior, of_likelihood = means.var(0), p.stddev[0, ALL] ** 2
     assert of_posterior.min() > of_likelihood.max()
-    torch.testing.assert_close(draws.mean(-1), means.mean(0), atol=0.01, rtol=0)
-    torch.testing.assert_close(draws.var(-1), of_posterior + of_likelihood, atol=0, rtol=0.06)
+    assert_close(draws.mean(-1), means.mean(0), atol=0.01, rtol=0)
+    assert_close(draws.var(-1), of_posterior + of_likelihood, atol=0, rtol=0.06)
 
 
 def test_residuals_of_ridge_are_those_of_fits_without_the_cell():
@@ -236,7 +234,7 @@ def test_residuals_of_ridge_are_those_of_fits_without_the_cell():
     ]
     kept = ridge.residuals["rna", "adt"]
     assert kept.shape == y.shape
-    np.testing.assert_allclose(np.sort(kept, axis=0), np.sort(refitted, axis=0), atol=1e-4)
+    assert_allclose(np.sort(kept, axis=0), np.sort(refitted, axis=0), atol=1e-4)
     assert (
         kept.var() > (y - linear.predict(z)).var()
     )  # a fit is too near to the cells that it has seen
@@ -249,7 +247,7 @@ def test_draws_of_knn_are_values_of_its_neighbours():
     neighbors = knn._neighbors(query.only("rna"))
     for cell in range(9):
         values = knn.values["adt"][neighbors[cell]][:, ALL]  # (neighbours, features)
-        np.testing.assert_array_equal(np.unique(draws[cell], axis=1), np.unique(values.T, axis=1))
+        assert_array_equal(np.unique(draws[cell], axis=1), np.unique(values.T, axis=1))
 
 
 def scale(normalization, features, peaks=0):
@@ -286,14 +284,14 @@ def test_the_mean_of_drawn_counts_is_what_is_expected(normalization, peaks):
     columns = torch.tensor([5, 0, 3])
     found = drawn_of_counts(counts, known, columns).mean(0)
     expected = expected_values(counts, known)[0, columns]
-    np.testing.assert_allclose(found, expected, atol=0.05)
+    assert_allclose(found, expected, atol=0.05)
 
 
 def test_drawn_peaks_have_the_mean_that_is_expected():
     known, chance = scale("lsi", 6, 30), torch.rand(30, generator=torch.manual_seed(0))
     drawn, columns = torch.bernoulli(chance.expand(20_000, -1)), torch.tensor([4, 1])
     found = expected_lsi(drawn, known, columns).mean(0)
-    np.testing.assert_allclose(found, expected_lsi(chance[None], known)[0, [4, 1]], atol=0.05)
+    assert_allclose(found, expected_lsi(chance[None], known)[0, [4, 1]], atol=0.05)
 
 
 # --- files ---------------------------------------------------------------------------------------------------------------
@@ -313,9 +311,7 @@ def test_a_run_has_draws_that_its_scores_speak_of(split, tmp_path, method):
     assert set(draws.cells) <= set(imputed["left->right"].obs_names)
     if method == "train_mean":
         values = np.asarray(imputed["left->right"][list(draws.cells)].X)[:, draws.features]
-        np.testing.assert_allclose(
-            draws.values, np.repeat(values[:, :, None], 39, axis=2), rtol=1e-5
-        )
+        assert_allclose(draws.values, np.repeat(values[:, :, None], 39, axis=2), rtol=1e-5)
     files = {name: [tmp_path / f"{name}.tsv"] for name in ("scores", "features")}
     score.main(
         runs=[tmp_path],

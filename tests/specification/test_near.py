@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 
 from mosaicbench.metrics import _nearest
 from mosaicbench.metrics._nearest import (
@@ -110,12 +111,12 @@ def test_votes_are_those_of_all_distances_in_float64(case, without):
     votes, nearest = votes_of_all(a, b, codes, 4, KS, left_out)
     ((part, found_votes, found_nearest),) = votes_of_nearest(a, b, codes, 4, KS, left_out)
     assert part == slice(0, 8192)
-    np.testing.assert_array_equal(found_nearest, nearest)
-    np.testing.assert_allclose(found_votes, votes, atol=1e-9)
+    assert_array_equal(found_nearest, nearest)
+    assert_allclose(found_votes, votes, atol=1e-9)
     whole = bounded_by(-np.inf, sides_of(a, b))  # excludes no cell
     whole_votes, whole_nearest = count_votes(whole, REFERENCE, codes, 4, np.array(KS), left_out)
-    np.testing.assert_array_equal(found_nearest, whole_nearest)
-    np.testing.assert_array_equal(found_votes, whole_votes)
+    assert_array_equal(found_nearest, whole_nearest)
+    assert_array_equal(found_votes, whole_votes)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -130,7 +131,7 @@ def test_the_bound_in_float32_is_below_half_the_distance(case):
 def test_the_bound_is_close_where_cells_are_not():
     a, b = latents("normal")
     x, y, half = rough_of(a, b)
-    np.testing.assert_allclose(x @ y.T, squared_distances(a, b) * half, atol=1e-5)
+    assert_allclose(x @ y.T, squared_distances(a, b) * half, atol=1e-5)
 
 
 def test_cells_that_are_certainly_farther_are_left_out():
@@ -159,9 +160,9 @@ def test_counts_are_those_of_all_distances_in_float64(case, threads, monkeypatch
         np.column_stack([(table < match).sum(axis=1), (table == match).sum(axis=1) - 1])
         for table in (squared, squared.T)
     ]
-    np.testing.assert_array_equal(count_closer(a, b), expected)
+    assert_array_equal(count_closer(a, b), expected)
     rows = np.random.default_rng(2).permutation(len(a))[:601]
-    np.testing.assert_array_equal(count_closer(a, b, rows)[0], expected[0][rows])
+    assert_array_equal(count_closer(a, b, rows)[0], expected[0][rows])
 
 
 @pytest.mark.parametrize("case", CASES)

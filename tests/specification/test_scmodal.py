@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 from conftest import linear_cells, linked_world, links_among, paired_split, unpaired_split
+from numpy.testing import assert_allclose, assert_array_equal
+from torch.testing import assert_close
 
 from mosaicbench.errors import NotApplicable
 from mosaicbench.methods.linked import LinksCCA, LinksHarmony, LinksMNN
@@ -61,7 +63,7 @@ def test_weight_0_removes_exactly_its_term(term):
     assert {name.split("_")[0] for name in loss} == set(WEIGHTS)
     assert {name for name in loss if not name.startswith(term)} == set(less)
     for name, value in less.items():
-        torch.testing.assert_close(value, loss[name], rtol=0, atol=0)
+        assert_close(value, loss[name], rtol=0, atol=0)
 
 
 @torch.no_grad()
@@ -130,7 +132,7 @@ def test_ablations_start_from_the_same_networks():
         ),
     )
     for one, other in zip(first.nets.parameters(), second.nets.parameters(), strict=True):
-        torch.testing.assert_close(one, other, rtol=0, atol=0)
+        assert_close(one, other, rtol=0, atol=0)
 
 
 def test_training_runs_all_its_epochs_and_keeps_the_last_weights():
@@ -144,9 +146,7 @@ def test_training_runs_all_its_epochs_and_keeps_the_last_weights():
     again.loss = lambda x, progress: seen.append(x.cells) or loss(x, progress)
     again.fit(unpaired_split(), 0)
     assert seen == [50] * 15
-    np.testing.assert_array_equal(
-        *(m.embed(linear_cells(9, seed=3).only("adt")) for m in (method, again))
-    )
+    assert_array_equal(*(m.embed(linear_cells(9, seed=3).only("adt")) for m in (method, again)))
 
 
 def test_training_ends_with_the_epoch_that_reaches_the_steps():
@@ -208,7 +208,7 @@ def test_no_pair_is_used():
     for make in (lambda v: fitted(v), *(lambda v, b=b: fit_baseline(b, v) for b in BASELINES)):
         first, second = make(split), make(poisoned)
         for m in ("rna", "adt"):
-            np.testing.assert_array_equal(first.embed(query.only(m)), second.embed(query.only(m)))
+            assert_array_equal(first.embed(query.only(m)), second.embed(query.only(m)))
 
 
 def fit_baseline(method_class, split):
@@ -268,7 +268,7 @@ def test_cca_on_links_is_the_decomposition_of_cells_against_cells():
     for x, expected in (("rna", u[:, :10]), ("adt", v[:10].T)):
         z = method.embed(split.observing(x))
         expected = expected / np.linalg.norm(expected, axis=1, keepdims=True)
-        np.testing.assert_allclose(np.abs(z[:, :3]), np.abs(expected[:, :3]), atol=2e-3)
+        assert_allclose(np.abs(z[:, :3]), np.abs(expected[:, :3]), atol=2e-3)
 
 
 # --- MaxFuse -------------------------------------------------------------------------------------------------------------
@@ -325,7 +325,7 @@ def test_maxfuse_runs_the_packages_steps_and_embeds_new_cells(monkeypatch):
         "filter_bad_matches",
     ]
     rna = split.observing("rna")
-    np.testing.assert_allclose(method.embed(rna), rna.values["rna"][:, :5], rtol=1e-6)
+    assert_allclose(method.embed(rna), rna.values["rna"][:, :5], rtol=1e-6)
     assert method.impute(linear_cells(7, seed=2).only("rna"), "adt").shape == (7, 12)
     with pytest.raises(NotApplicable, match="MaxFuse matches two modalities, this dataset has 3"):
         MaxFuse().fit(unpaired_split(modalities=THREE), 0)
