@@ -7,18 +7,18 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from mosaicbench_splits import prepared
+from numpy.random import default_rng
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from test_readers import write_tenx
 
-from mosaicbench.commands import prepare
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.checks import DataWarning, check_prepared
 from mosaicbench.data.labels_qc import curated
 from mosaicbench.datasets import own_files
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
-from mosaicbench.files.dataset import read_dataset
 
 N = 40
 
@@ -26,7 +26,7 @@ N = 40
 @pytest.fixture
 def raw_counts():
     """Return counts of 40 cells: genes (the last two mitochondrial) and proteins."""
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
     return {"rna": rng.poisson(1.0, (N, 12)), "adt": rng.poisson(8.0, (N, 5)) + 1}
 
 
@@ -202,8 +202,7 @@ def test_a_prepared_dataset_says_what_was_dropped_and_warned(tmp_path, capsys, r
         anndata.AnnData(values, obs=obs).write_h5ad(tmp_path / f"{modality}.h5ad")
     path = {modality: str(tmp_path / f"{modality}.h5ad") for modality in raw_counts}
     options = {"path": path, "cell_type": "type", "qc": {"rna": {"min_features": 7}}}
-    prepare.main(dataset="mine", loader="own_files", options=options, output=tmp_path / "d.h5mu")
-    said = read_dataset(tmp_path / "d.h5mu").uns[KEY]
+    said = prepared(tmp_path, "own_files", options, name="mine").uns[KEY]
     few = (raw_counts["rna"] > 0).sum(1) < 7
     failing = int(few.sum())
     assert json.loads(said["dropped"]) == {
@@ -230,7 +229,7 @@ def two(left, right):
 
 
 def test_one_measurement_given_twice_is_found_in_any_disguise():
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
     counts = rng.poisson(
         rng.gamma(1.0, 5.0, (300, 1)) * rng.gamma(1.0, 1.0, (1, 15))
     ) + rng.poisson(1.0, (300, 15))
@@ -250,7 +249,7 @@ def test_one_measurement_given_twice_is_found_in_any_disguise():
 
 
 def test_related_modalities_are_no_twins(recwarn):
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
     types = rng.integers(0, 4, 400)
     rate = rng.gamma(0.5, 6.0, (4, 20))[types]
     two(rng.poisson(rate), rng.poisson(3 * rate))
@@ -413,7 +412,7 @@ def test_coordinates_and_groups_of_ones_own_are_kept(tmp_path, raw_counts):
 @pytest.fixture
 def told_apart():
     """Return RNA and protein of three types, in which genes 3 and 7 tell the first type and gene 5 never varies."""
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     types = np.array(["a", "b", "c", ""])[random.integers(0, 4, 200)]
     rates = np.full((200, 30), 20.0)
     rates[:, 3] *= np.where(types == "a", 4, 1)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import standins
 from mosaicbench_splits import cut, prepared
+from numpy.random import default_rng
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
@@ -45,7 +46,7 @@ def zeros(modality):
 
 def counts_of(n_obs=12, n_vars=5, seed=0, names=None):
     """Return a small AnnData of counts without an all-zero feature."""
-    counts = np.random.default_rng(seed).poisson(3.0, size=(n_obs, n_vars)) + 1
+    counts = default_rng(seed).poisson(3.0, size=(n_obs, n_vars)) + 1
     names = [f"cell{i}" for i in range(n_obs)] if names is None else names
     return anndata.AnnData(
         sparse.csr_matrix(counts, dtype=np.float32), obs=pd.DataFrame(index=names)
@@ -128,7 +129,7 @@ def test_simulated_batches_have_an_effect(cells):
     x = space_values(Preprocessing.fit(cells["adt"]).transform(cells["adt"]))
     batch = np.asarray(cells.obs["batch"])
     first = batch == np.unique(batch)[0]
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
 
     def gap(mask):
         return np.abs(x[mask].mean(axis=0) - x[~mask].mean(axis=0)).mean()
@@ -167,7 +168,7 @@ def test_zero_features_are_dropped_and_names_made_unique():
 
 
 def test_variable_genes_are_chosen_over_quiet_ones():
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
     means = np.exp(rng.normal(0.5, 1.0, size=200))
     noisy = np.arange(20) * 10
     rate = np.tile(means, (600, 1))
@@ -191,14 +192,14 @@ def test_variable_genes_of_few_values_and_of_many_are_the_same(dataset, monkeypa
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_cell_without_counts_stays_finite(kind):
-    counts = np.random.default_rng(0).poisson(2.0, size=(20, 9))
+    counts = default_rng(0).poisson(2.0, size=(20, 9))
     counts[4] = 0
     train = modality_of(counts, kind)
     assert np.all(np.isfinite(standardised_values(Preprocessing.fit(train).transform(train))))
 
 
 def test_the_way_back_from_lognorm_gives_the_counts():
-    counts = np.random.default_rng(0).poisson(2.0, size=(40, 9)) + np.arange(9)
+    counts = default_rng(0).poisson(2.0, size=(40, 9)) + np.arange(9)
     train = modality_of(counts, "rna")
     transformed = Preprocessing.fit(train).transform(train)
     back = unstandardised_values(
@@ -223,7 +224,7 @@ def test_the_way_back_from_lsi_gives_the_tf_idf_at_average_depth(cells):
 
 
 def test_continuous_values_stay_as_they_are_and_those_that_vary_most_are_chosen():
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     matrix = random.standard_normal((50, 6)) * [1, 5, 0, 3, 2, 4] - 7
     train = modality_of(matrix, "continuous")
     every, some = Preprocessing.fit(train), Preprocessing.fit(train, features=2)
@@ -647,7 +648,7 @@ def test_a_train_cell_has_the_coordinates_of_the_other_folds(sparse_peaks):
 
 
 def test_folds_follow_names_and_not_the_order_of_cells(sparse_peaks):
-    order = np.random.default_rng(0).permutation(sparse_peaks.n_obs)
+    order = default_rng(0).permutation(sparse_peaks.n_obs)
     _, shown = Preprocessing.fit_transform(sparse_peaks, features=800, components=6)
     _, shuffled = Preprocessing.fit_transform(
         sparse_peaks[order].copy(), features=800, components=6
@@ -681,7 +682,7 @@ def test_other_transforms_of_peaks_are_what_they_say(sparse_peaks, transform):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_values_that_are_not_standardised_keep_their_units(kind):
-    counts = np.random.default_rng(0).poisson(2.0, size=(40, 9))
+    counts = default_rng(0).poisson(2.0, size=(40, 9))
     counts[0, 0] = 10_000
     train = modality_of(counts, kind)
     _, shown = Preprocessing.fit_transform(train, standardise=False)

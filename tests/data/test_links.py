@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mosaicbench_splits import cut
+from numpy.random import default_rng
 from numpy.testing import assert_array_equal
 
 from mosaicbench.data import antibodies, embedded, links
@@ -80,7 +81,7 @@ def test_names_of_chromosomes_need_not_be_of_one_school():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_overlaps_are_those_of_every_pair(seed):
-    rng = np.random.default_rng(seed)
+    rng = default_rng(seed)
 
     def random(n, longest):
         starts = rng.integers(0, 3000, n)
@@ -168,7 +169,7 @@ def test_panels_in_use_are_covered(dataset, proteins, controls, published):
 @pytest.fixture
 def trimodal():
     """Return 60 cells with genes, peaks and proteins that have known links."""
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
     genes = places(
         [("chr1", 10_000 * (i + 1), 10_000 * (i + 1) + 3000, "+-"[i % 2]) for i in range(12)]
     )
@@ -385,4 +386,4 @@ def test_what_cannot_be_corrupted_is_refused(trimodal):
     with pytest.raises(
         UserError, match="linked with every chosen one, no wrong link is left; lower the fraction"
     ):
-        links.corrupted(curated(trimodal), 1.0, narrow, np.random.default_rng(0))
+        links.corrupted(curated(trimodal), 1.0, narrow, default_rng(0))

@@ -1,23 +1,19 @@
 """Natural mosaics: one's own modalities whose cells coincide in part, or not at all, from files to scores."""
 
-import re
 from itertools import combinations, permutations
 
 import numpy as np
 import pandas as pd
 import pytest
-from mosaicbench_fits import fit_one
-from mosaicbench_splits import cut_small
 
-from mosaicbench.commands import prepare, score
+from mosaicbench.commands import prepare
 from mosaicbench.data.cells import column_of_cells, file_of_each_cell
 from mosaicbench.data.checks import DataWarning
 from mosaicbench.data.pairing import patterns, with_partners
 from mosaicbench.data.split import make_split
 from mosaicbench.datasets import own_files, simulated
 from mosaicbench.files.dataset import read_dataset
-from mosaicbench.files.scores import read_scores
-from mosaicbench.files.splits import as_split, as_truth, read_split
+from mosaicbench.files.splits import as_split, as_truth
 from mosaicbench.methods.controls import Oracle
 from mosaicbench.scoring.run_data import RunData
 from mosaicbench.scoring.scorer import score as scores_of
@@ -306,40 +302,3 @@ def test_types_are_matched_only_where_both_modalities_show_some(of_rna, of_adt):
 
 
 # --- through the commands ------------------------------------------------------------------------------------------------
-
-
-def test_what_does_not_apply_ends_as_a_row_that_says_why(simulation, tmp_path, capsys):
-    options = {"path": files_of(simulation, tmp_path, SPANS["apart"]), "cell_type": "type"}
-    prepare.main(dataset="mine", loader="own_files", options=options, output=tmp_path / "d.h5mu")
-    assert "warning: path: no cell is in two modalities" in (said := capsys.readouterr().out)
-    assert re.search(r"mine: \d+ cells, measured in rna: 120; atac: 120; adt: 120\n", said)
-    split = cut_small(
-        read_dataset(tmp_path / "d.h5mu"), "as_measured", tmp_path / "split", preprocess=PEAKS
-    )
-    names = {"dataset": "small", "scenario": "as_measured"}
-    needs_pairs = fit_one(split, tmp_path / "ridge", "ridge", names=names)
-    assert needs_pairs["status"] == "not_applicable"
-    assert (
-        "needs paired or mosaic cells; in these data no train cell has two modalities"
-        in needs_pairs["message"]
-    )
-    without = fit_one(split, tmp_path / "oracle", "oracle", names=names)
-    assert without["status"] == "ok"
-    assert re.search(
-        "no query cell has both .*rna and atac.*: scores that need partners are not applicable",
-        without["message"],
-    )
-    endings = {"scores": "tsv", "features": "tsv", "cells": "npz"}
-    written = {
-        noun: [tmp_path / f"{noun}-{run}.{end}" for run in ("ridge", "oracle")]
-        for noun, end in endings.items()
-    }
-    runs = [tmp_path / "ridge", tmp_path / "oracle"]
-    score.main(runs=runs, splits=[split], groups=GROUPS, **written)
-    ridge, oracle = (read_scores(file) for file in written["scores"])
-    oracle = oracle.set_index(["metric", "direction"])
-    assert np.isnan(oracle.loc[("foscttm", "rna->adt"), "value"])
-    assert oracle.loc[("foscttm", "rna->adt"), "status"] == "not_applicable"
-    assert oracle.loc[("label_transfer_accuracy", "rna->adt"), "status"] == "ok"
-    assert list(ridge["status"]) == ["not_applicable"]
-    assert read_split(split / "solution.h5mu", "solution").n_obs == 72

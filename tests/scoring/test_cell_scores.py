@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from made_up_scores import cells_of
 from numpy.testing import assert_allclose, assert_array_equal
+from test_scorer import oracle
 
 from mosaicbench.errors import ContractError
 from mosaicbench.files.scores import read_cells, write_cells
@@ -14,25 +15,14 @@ GROUPS = ("alignment", "label_transfer", "imputation")
 OF_LATENTS = ("foscttm", "label_transfer_accuracy")
 
 
-def run_data(n=60):
-    random = np.random.default_rng(0)
-    z = random.standard_normal((n, 3))
-    labels = np.array([f"type {i % 3}" for i in range(n)], dtype=object)
-    truth = random.standard_normal((n, 5))
-    return {
-        "latents": {"joint": z, "rna": z, "adt": z + 0.4 * random.standard_normal((n, 3))},
-        "train_latents": dict.fromkeys(("joint", "rna", "adt"), z + 0.1),
-        "train_labels": dict.fromkeys(("joint", "rna", "adt"), labels),
-        "imputed": {"rna->adt": truth + random.standard_normal((n, 5))},
-        "truth": {"adt": truth},
-        "feature_names": {"adt": [f"adt {i}" for i in range(5)]},
-        "train_mean": {"adt": truth.mean(axis=0)},
-        "train_std": {"adt": truth.std(axis=0)},
-        "record": {},
-        "batches": np.array(["batch"] * n, dtype=object),
-        "normalizations": {"adt": "clr"},
-        "labels": labels,
-    }
+def run_data():
+    """Return data of a method that knows everything but for noise."""
+    data, random = oracle(), np.random.default_rng(0)
+    z = data["latents"]["adt"]
+    data["latents"] = data["latents"] | {"adt": z + 0.4 * random.standard_normal(z.shape)}
+    for direction, x in data["imputed"].items():
+        data["imputed"][direction] = x + random.standard_normal(x.shape)
+    return data
 
 
 def scored(data, groups=GROUPS):
@@ -42,7 +32,8 @@ def scored(data, groups=GROUPS):
 def test_the_mean_over_cells_is_the_score():
     scores = scored(run_data())
     values = scores.scores.set_index(["metric", "direction", "normalization"])["value"]
-    expected = {("imputation_pearson_per_cell", "rna->adt", "clr")}
+    per_cell = "imputation_pearson_per_cell"
+    expected = {(per_cell, "rna->adt", "clr"), (per_cell, "adt->rna", "lognorm")}
     for metric in OF_LATENTS:
         for direction in ("rna->adt", "adt->rna"):
             expected |= {(metric, direction, "-"), (f"{metric}_cosine", direction, "-")}

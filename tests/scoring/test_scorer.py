@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.random import default_rng
 from numpy.testing import assert_allclose, assert_array_equal, assert_equal
 from scipy import sparse
 
@@ -48,7 +49,7 @@ def text(values):
 
 def oracle(modalities=("rna", "adt"), **changed):
     """Return the data of a method that knows everything: one latent per cell, no error."""
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     types, train_types = random.integers(0, 3, CELLS), random.integers(0, 3, TRAIN)
     z = 8 * np.eye(3)[types] + random.standard_normal((CELLS, 3))
     train = 8 * np.eye(3)[train_types] + random.standard_normal((TRAIN, 3))
@@ -162,7 +163,7 @@ def test_only_the_given_groups_are_scored(group):
 
 
 def test_metrics_of_batches_and_factors_are_called_only_where_there_are_some():
-    groups, random = ["mixing", "disentanglement"], np.random.default_rng(0)
+    groups, random = ["mixing", "disentanglement"], default_rng(0)
     without = metrics_of(oracle(), groups)
     mixing = {"modality_mixing", "modality_mixing_entropy"}
     assert without == mixing | {"label_separation_auc", "reconstruction_r2"}
@@ -180,7 +181,7 @@ def test_metrics_of_batches_and_factors_are_called_only_where_there_are_some():
 
 
 def test_every_need_that_a_card_may_name_can_be_met():
-    data, random = oracle(("rna", "atac", "adt")), np.random.default_rng(0)
+    data, random = oracle(("rna", "atac", "adt")), default_rng(0)
     z = data["latents"]["joint"]
     genes = ["MCM5", "PCNA", "TYMS", "TOP2A", "MKI67", "CDK1", "CD3E", "CD8A", "MS4A1"]
     drawn = Drawn(np.array([3, 1]), np.array([0, 2]), random.standard_normal((2, 2, 5)))
@@ -290,7 +291,7 @@ def test_a_cells_own_partner_does_not_vote_where_it_is_left_out():
 
 
 def test_sparse_truth_scores_as_dense_truth():
-    data, random = oracle(), np.random.default_rng(1)
+    data, random = oracle(), default_rng(1)
     for direction, x in data["imputed"].items():
         data["imputed"][direction] = x + random.standard_normal(x.shape)
     truth = {name: np.maximum(x - 3, 0) for name, x in data["truth"].items()}

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 from conftest import FEATURES, linear_cells, paired_split
-from mosaicbench_fits import fit_one
+from mosaicbench_fits import fit_one, score_one
 from mosaicbench_splits import cut_small, small_dataset
+from numpy.random import default_rng
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import integrate, stats
 from sklearn.linear_model import Ridge as SklearnRidge
@@ -13,10 +14,8 @@ from test_methods import METHODS, fitted, gives
 from torch.distributions import NegativeBinomial
 from torch.testing import assert_close
 
-from mosaicbench.commands import score
 from mosaicbench.contract import Normalization
 from mosaicbench.files.runs import draws_of, read_imputed
-from mosaicbench.files.scores import read_scores
 from mosaicbench.files.tables import read_table
 from mosaicbench.metrics.calibration import (
     coverage_50,
@@ -53,7 +52,7 @@ def normal_crps(y, mean, sd):
 
 @pytest.mark.parametrize(("mean", "sd"), [(0.0, 1.0), (1.5, 0.5), (-0.3, 4.0)])
 def test_crps_is_that_of_the_normal_distribution_that_is_drawn_of(mean, sd):
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     truth = random.standard_normal((400, 1))
     exact = normal_crps(truth, mean, sd).mean()
     for draws, times in ((2, 100), (5, 100), (300, 1)):  # the fair form is the same for any number
@@ -64,7 +63,7 @@ def test_crps_is_that_of_the_normal_distribution_that_is_drawn_of(mean, sd):
 
 
 def test_crps_of_a_sample_is_the_integral_of_its_definition():
-    random = np.random.default_rng(1)
+    random = default_rng(1)
     draws, y = random.standard_normal(7), 0.4
 
     def squared(x):
@@ -94,7 +93,7 @@ def naive_places(draws, y):
 
 
 def test_coverage_and_pit_are_those_of_places_counted_one_by_one():
-    random = np.random.default_rng(2)
+    random = default_rng(2)
     draws, truth = (
         random.integers(0, 6, (30, 4, 39)).astype(float),
         random.integers(-1, 8, (30, 4)).astype(float),
@@ -117,7 +116,7 @@ def test_coverage_and_pit_are_those_of_places_counted_one_by_one():
 
 def test_what_single_precision_tore_apart_is_equal():
     """Zeros among zeros, standardised and taken back, are a little more or less than 0; and that is no fault of a draw."""
-    random = np.random.default_rng(4)
+    random = default_rng(4)
     truth = np.log1p(random.poisson(0.3, (3000, 3)))  # mostly zeros
     std, mean = truth.std(0), truth.mean(0)
     drawn = np.stack([random.permutation(truth) for _ in range(39)], -1)
@@ -137,7 +136,7 @@ def test_what_single_precision_tore_apart_is_equal():
     [imputation_crps, imputation_crps_skill, pit_distance, coverage_90],
 )
 def test_no_score_depends_on_the_unit_of_a_feature(metric):
-    random, units = np.random.default_rng(5), np.array([1, 10, 0.01, 500])
+    random, units = default_rng(5), np.array([1, 10, 0.01, 500])
     truth, std = random.standard_normal((50, 4)), np.array([1, 2, 1, 0.5])
     draws = 0.5 * truth[:, :, None] + random.standard_normal((50, 4, 39))
     assert metric(draws * units[:, None], truth * units, std * units) == pytest.approx(
@@ -146,7 +145,7 @@ def test_no_score_depends_on_the_unit_of_a_feature(metric):
 
 
 def test_both_ends_of_the_scale():
-    random = np.random.default_rng(3)
+    random = default_rng(3)
     known, noise = random.standard_normal((2, 1500, 4))
     truth = known + 0.5 * noise
 
@@ -251,7 +250,7 @@ def test_draws_of_knn_are_values_of_its_neighbours():
 
 
 def scale(normalization, features, peaks=0):
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     moments = {
         "mean": random.random(features),
         "std": 0.5 + random.random(features),
@@ -312,15 +311,8 @@ def test_a_run_has_draws_that_its_scores_speak_of(split, tmp_path, method):
     if method == "train_mean":
         values = np.asarray(imputed["left->right"][list(draws.cells)].X)[:, draws.features]
         assert_allclose(draws.values, np.repeat(values[:, :, None], 39, axis=2), rtol=1e-5)
-    files = {name: [tmp_path / f"{name}.tsv"] for name in ("scores", "features")}
-    score.main(
-        runs=[tmp_path],
-        splits=[split],
-        groups=["calibration"],
-        **files,
-        cells=[tmp_path / "cells.npz"],
-    )
-    values = read_scores(tmp_path / "scores.tsv").set_index(["metric", "direction"])["value"]
+    values = score_one(split, tmp_path, ["calibration"])
+    values = values.set_index(["metric", "direction"])["value"]
     bins = read_table(tmp_path / "features.tsv").query(
         "metric == 'pit_histogram' and direction == 'left->right'"
     )["value"]

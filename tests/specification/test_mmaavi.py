@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 import torch
 from conftest import FEATURES, linear_cells, mosaic_split, paired_split, unpaired_split
-from mosaicbench_fits import fit_one
+from mosaicbench_fits import fit_one, score_one
 from mosaicbench_splits import cut_small, small_dataset
+from numpy.random import default_rng
 from numpy.testing import assert_array_equal
 from scipy import sparse
 from test_family import built, counted_split, loss_of, values
 from torch.distributions import Normal
 from torch.testing import assert_close
 
-from mosaicbench.commands import score
 from mosaicbench.contract import Split
 from mosaicbench.data import pairing
 from mosaicbench.data.split import make_split
 from mosaicbench.errors import NotApplicable, UserError
 from mosaicbench.files.runs import latents_of, predicted_of, read_latents
-from mosaicbench.files.scores import FEATURE_COLUMNS, read_scores
+from mosaicbench.files.scores import FEATURE_COLUMNS
 from mosaicbench.files.splits import read_split, space_values
 from mosaicbench.files.tables import read_table
 from mosaicbench.methods.mmaavi import MMAAVI, SemiSupervisedMMAAVI
@@ -225,7 +225,7 @@ def test_absent_modalities_are_imputed_at_the_train_cells_depth():
 def two_batches(cells=200):
     """Return a split whose second batch shows ten times the counts in the first five genes, and the same cells unseen."""
     split = linked_split(cells)
-    random = np.random.default_rng(3)
+    random = default_rng(3)
     block = split.blocks[0]
     batches = np.array(["a", "b"], dtype=object)[random.integers(0, 2, cells)]
     counts = block.counts["rna"].toarray()
@@ -292,7 +292,7 @@ def test_minibatches_carry_batches_of_the_right_cells():
 
 def few(split, share, seed=0):
     """Return the split with only a share of its labels."""
-    random = np.random.default_rng(seed)
+    random = default_rng(seed)
     hidden = [
         np.where(random.random(len(b)) < share, b.labels, "").astype(object) for b in split.blocks
     ]
@@ -357,14 +357,14 @@ def test_without_any_label_it_does_not_apply():
 
 
 def test_few_labels_of_one_batch_are_drawn_by_the_seed():
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     labels = random.choice(
         np.array(["B", "T", "rare", ""], dtype=object), 2000, p=[0.5, 0.3, 0.005, 0.195]
     )
     batches = random.choice(np.array(["one", "two"], dtype=object), 2000)
 
     def drawn(seed=0, **options):
-        return pairing.few_labels(labels, batches, np.random.default_rng(seed), **options)
+        return pairing.few_labels(labels, batches, default_rng(seed), **options)
 
     chosen = drawn(fraction=0.02, min_per_type=2)
     assert len(chosen) == len(set(chosen)) == 40
@@ -420,16 +420,7 @@ def test_predictions_are_written_and_scored(tmp_path):
             latents_of(latents, source, "query")[0]
         )
         assert predicted_of(latents, source, "train") is None
-    tables = {name: tmp_path / f"{name}.tsv" for name in ("scores", "features")} | {
-        "cells": tmp_path / "cells.npz"
-    }
-    score.main(
-        runs=[run],
-        splits=[split],
-        groups=["label_prediction"],
-        **{name: [path] for name, path in tables.items()},
-    )
-    scores = read_scores(tables["scores"])
+    scores = score_one(split, run, ["label_prediction"])
     own = scores[scores["metric"] == "label_prediction_balanced_accuracy"].set_index("direction")[
         "value"
     ]
@@ -444,7 +435,7 @@ def test_predictions_are_written_and_scored(tmp_path):
     types = solution.obs["cell_type"].astype(str).to_numpy()
     right = [np.mean(said[order][types == name] == name) for name in set(types) - {""}]
     assert own["joint"] == pytest.approx(np.mean(right))
-    features = read_table(tables["features"], FEATURE_COLUMNS)
+    features = read_table(run / "features.tsv", FEATURE_COLUMNS)
     assert set(features["metric"]) == {
         "label_prediction_balanced_accuracy",
         "label_prediction_balanced_accuracy_10nn",

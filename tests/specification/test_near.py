@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.random import default_rng
 from numpy.testing import assert_allclose, assert_array_equal
 
 from mosaicbench.metrics import _nearest
@@ -30,7 +31,7 @@ def on_a_sphere(random, dims, spread):
 
 def cases():
     """Return case -> a function: latents of cells and of a reference, (cells, dims) each."""
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     a, b = random.standard_normal((CELLS, 7)), random.standard_normal((REFERENCE, 7))
     wide = random.standard_normal((CELLS, 101)), random.standard_normal((REFERENCE, 101))
     ends = np.r_[np.zeros(REFERENCE - 2), 1e9, -1e9][:, None]
@@ -103,7 +104,7 @@ def votes_of_all(a, b, codes, n_codes, ks, left_out):
 @pytest.mark.parametrize("without", [0, 2])
 @pytest.mark.parametrize("case", CASES)
 def test_votes_are_those_of_all_distances_in_float64(case, without):
-    random = np.random.default_rng(1)
+    random = default_rng(1)
     a, b = latents(case)
     codes = random.integers(0, 4, REFERENCE)
     nearest_cells = np.argsort(squared_distances(a, b), axis=1)[:, :without]
@@ -161,7 +162,7 @@ def test_counts_are_those_of_all_distances_in_float64(case, threads, monkeypatch
         for table in (squared, squared.T)
     ]
     assert_array_equal(count_closer(a, b), expected)
-    rows = np.random.default_rng(2).permutation(len(a))[:601]
+    rows = default_rng(2).permutation(len(a))[:601]
     assert_array_equal(count_closer(a, b, rows)[0], expected[0][rows])
 
 

@@ -9,6 +9,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.random import default_rng
 from numpy.testing import assert_allclose
 from scipy import sparse
 
@@ -20,8 +21,6 @@ from mosaicbench.data.audit import AUDIT_COLUMNS
 from mosaicbench.data.split import _check_sizes, make_split
 from mosaicbench.datasets import pbmc68k_split, simulated
 from mosaicbench.errors import UserError
-from mosaicbench.files._h5 import KEY
-from mosaicbench.files.dataset import write_dataset
 from mosaicbench.files.splits import as_split, read_split, space_values, standardised_values
 from mosaicbench.files.tables import read_table
 
@@ -114,6 +113,9 @@ def test_parts_survive_the_disk_and_satisfy_their_contracts(dataset, kind, prepa
     options = {"scenario": "mine", "kind": kind, "seeds": seeds, "options": HIDING[kind]}
     split_command.main(dataset=file, **options, **of_seeds)
     paths = {noun: files[-1] for noun, files in of_seeds.items()}
+    audit = read_table(paths["train"].with_name("audit.tsv"))
+    assert list(audit) == AUDIT_COLUMNS
+    assert set(audit["scenario"]) == {"mine"} and set(audit["seed"]) == {0}
     expected = cut_once(dataset, kind)
     for noun, path in paths.items():
         part = read_split(path, noun)
@@ -166,7 +168,7 @@ def test_poisoned_query_cells_change_nothing_that_was_fitted(dataset, kind):
     clean = parts_of(dataset, kind, preprocess=preprocess)
     poisoned = dataset.copy()
     query = dataset.obs_names.isin(clean["solution"].obs_names)
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
     for cells in poisoned.mod.values():
         values = cells.layers[cells.uns["values"]].toarray()
         values[query] = rng.poisson(50, size=values[query].shape)
@@ -188,7 +190,7 @@ def test_unmeasured_train_cells_change_nothing_in_a_modality(simulation):
         seen = true_cells(clean["train"], simulation, modality)
         values = cells.layers["counts"].toarray()
         hidden = np.setdiff1d(np.arange(len(values)), seen)
-        values[hidden] = np.random.default_rng(0).poisson(50, size=values[hidden].shape)
+        values[hidden] = default_rng(0).poisson(50, size=values[hidden].shape)
         cells.layers["counts"] = sparse.csr_matrix(values)
     assert same(clean["train"], parts_of(poisoned, "unpaired")["train"])
 
@@ -298,7 +300,7 @@ def test_cut_leaves_the_dataset_alone(simulation, kind):
 
 def tiny(labels, features=4):
     """Return a two-modality dataset of counts with the given labels; one gene is constant."""
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
     modalities = {}
     for modality in ("rna", "adt"):
         counts = rng.poisson(5.0, size=(len(labels), features)) + 1
@@ -491,6 +493,8 @@ def test_nothing_is_learned_from_a_query_cell(dataset, kind):
     parts = cut_once(dataset, kind)
     audit = parts["solution"].uns["audit"]
     fits = audit[audit["role"].isin(["fit", "label"])]
+    roles = {"fit", "label", "scale", "division"}
+    assert set(audit["role"]) == roles | ({"design"} if kind in ("unpaired", "mosaic") else set())
     assert set(fits["modality"]) == set(dataset.mod)
     assert (fits["query_cells"] == 0).all()
     for modality, cells in parts["train"].mod.items():
@@ -547,39 +551,6 @@ def test_every_step_that_learns_is_audited():
     assert {"moments", "learned"} <= called
 
 
-def test_audit_is_written_beside_the_split(simulation, tmp_path):
-    write_dataset(tmp_path / "d.h5mu", marked(simulation))
-    paths = {noun: [tmp_path / "split" / f"{noun}.h5mu"] for noun in ("train", "query", "solution")}
-    split_command.main(
-        dataset=tmp_path / "d.h5mu",
-        scenario="mine",
-        kind="mosaic",
-        seeds=[2],
-        options=HIDING["mosaic"],
-        **paths,
-    )
-    path = tmp_path / "split" / "audit.tsv"
-    audit = read_table(path)
-    assert list(audit) == AUDIT_COLUMNS
-    assert set(audit["scenario"]) == {"mine"}
-    assert set(audit["seed"]) == {2}
-    assert audit["role"].value_counts().to_dict() == {
-        "fit": 7,
-        "label": 3,
-        "scale": 3,
-        "division": 2,
-        "design": 1,
-    }
-    assert audit["query_cells"][~audit["role"].isin(["division", "scale"])].sum() == 0
-
-
-def marked(dataset):
-    """Return a copy that says that it is a dataset, as ``prepare`` does."""
-    copied = dataset.copy()
-    copied.uns[KEY] = {"noun": "dataset", "dataset": "d"}
-    return copied
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -611,7 +582,7 @@ def test_cut_refuses(options, message):
 
 def test_a_type_of_one_cell_is_drawn_as_often_as_its_share_says():
     labels = np.array(["alone", *["a"] * 10], dtype=object)
-    drawn = [pairing.stratified(labels, 0.3, np.random.default_rng(seed)) for seed in range(400)]
+    drawn = [pairing.stratified(labels, 0.3, default_rng(seed)) for seed in range(400)]
     assert np.mean([mask[0] for mask in drawn]) == pytest.approx(0.3, abs=0.07)
     assert {int(mask.sum()) for mask in drawn} == {3, 4}  # 3.3 on average
 
@@ -666,9 +637,7 @@ def test_shares_of_types_are_equal_only_where_they_are_balanced():
     def largest_gap(**options):
         gaps = []
         for seed in range(20):
-            train = pairing.unpaired(
-                labels, ["rna", "adt"], np.random.default_rng(seed), **options
-            ).train
+            train = pairing.unpaired(labels, ["rna", "adt"], default_rng(seed), **options).train
             counts = [np.unique(labels[train[m]], return_counts=True)[1] for m in ("rna", "adt")]
             gaps.append(np.abs(np.subtract(*counts)).max())
         return max(gaps)
@@ -676,7 +645,7 @@ def test_shares_of_types_are_equal_only_where_they_are_balanced():
     assert largest_gap() <= 1
     assert largest_gap(balanced=False) > 5
     measured = pairing.mosaic(
-        labels, ["rna", "adt"], np.random.default_rng(0), paired_fraction=0.5, balanced=False
+        labels, ["rna", "adt"], default_rng(0), paired_fraction=0.5, balanced=False
     )
     fractions = np.unique(labels[np.intersect1d(*measured.train.values())], return_counts=True)[1]
     assert np.ptp(fractions) > 1
