@@ -11,7 +11,6 @@ from mosaicbench_splits import prepared
 from numpy.random import default_rng
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
-from test_readers import write_tenx
 
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.checks import DataWarning, check_prepared
@@ -331,34 +330,6 @@ def test_few_common_cells_are_warned_about(tmp_path, raw_counts):
 
 
 # --- other files of one's own --------------------------------------------------------------------------------------------
-
-
-def test_each_modality_may_have_a_format_of_its_own(tmp_path, raw_counts):
-    from scipy.io import mmwrite
-
-    names = [f"AC{i}-1" for i in range(N)]
-    rna, adt = raw_counts["rna"] + 1, raw_counts["adt"]
-    features = {
-        "id": [f"E{i}" for i in range(12)],
-        "name": [f"G{i}" for i in range(12)],
-        "feature_type": ["Gene Expression"] * 12,
-    }
-    write_tenx(tmp_path / "rna.h5", rna, features, barcodes=names)
-    pd.DataFrame(adt, index=names, columns=list("abcde")).rename_axis("cell").to_csv(
-        tmp_path / "adt.csv.gz"
-    )
-    (tmp_path / "peaks").mkdir()
-    mmwrite(tmp_path / "peaks" / "matrix.mtx", sparse.coo_matrix(rna[:, :6].T[::-1].copy()))
-    (tmp_path / "peaks" / "barcodes.tsv").write_text("".join(f"{name}\n" for name in names))
-    (tmp_path / "peaks" / "features.tsv").write_text(
-        "".join(f"chr1:{i}00-{i}50\n" for i in range(1, 7))
-    )
-    loaded = own_files.load(tmp_path, path={"rna": "rna.h5", "adt": "adt.csv.gz"})
-    assert list(loaded["rna"].var["gene_ids"]) == features["id"]
-    assert_array_equal(loaded["adt"].layers["counts"].toarray(), adt)
-    loaded = own_files.load(tmp_path, path={"adt": "adt.csv.gz", "atac": "peaks"})
-    assert list(loaded["atac"].var_names[:2]) == ["chr1:100-150", "chr1:200-250"]
-    assert_array_equal(loaded["atac"].layers["counts"].toarray(), rna[:, :6][:, ::-1])
 
 
 def test_a_matrix_market_folder_is_split_by_feature_type(tmp_path, raw_counts):

@@ -14,7 +14,6 @@ from scipy import sparse
 
 from mosaicbench.config import registry
 from mosaicbench.data import embedded, normalize
-from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.checks import DataWarning
 from mosaicbench.data.normalize import KINDS, Preprocessing, tf_idf_from_lsi
 from mosaicbench.datasets import (
@@ -152,16 +151,6 @@ def test_prepare_refuses_unknown_loaders_and_options(tmp_path):
     with pytest.raises(UserError, match="private_features: no modality 'dna'"):
         prepared(tmp_path, "simulated", {"private_features": {"dna": 3}})
     assert not list(tmp_path.iterdir())
-
-
-def test_zero_features_are_dropped_and_names_made_unique():
-    values = np.array([[1, 0, 2], [0, 0, 3]])
-    twice = Measurement(values, ["a", "b", "a"], "rna")
-    other = Measurement(values[:, [2, 0]], ["c", "d"], "adt")
-    dataset = assembled(
-        {"rna": twice, "adt": other}, cells=["x", "y"], cell_type=["", "t"], batch=["b", "b"]
-    )
-    assert list(dataset["rna"].var_names) == ["a", "a-1"]
 
 
 # --- preprocessing -------------------------------------------------------------------------------------------------------
@@ -372,20 +361,6 @@ def test_own_files_refuses(options, message, written):
         own_files.load(
             None, path=written({"rna": rna, "adt": counts_of(n_vars=3, seed=1)}), **options
         )
-
-
-def test_a_column_total_among_the_proteins_is_no_protein(written):
-    proteins = counts_of(n_vars=3, seed=1)
-    with_total = anndata.AnnData(
-        sparse.csr_matrix(sparse.hstack([proteins.X, proteins.X.sum(axis=1)])),
-        obs=proteins.obs,
-        var=pd.DataFrame(index=[*proteins.var_names, "total"]),
-    )
-    for change in (0, 1):  # the sum of the others, or a total of something else
-        with_total.X[0, 3] += change
-        with pytest.warns(DataWarning, match="'adt': 1 totals .*total.*keep: "):
-            dataset = own_files.load(None, path=written({"rna": counts_of(), "adt": with_total}))
-        assert list(dataset["adt"].var_names) == list(proteins.var_names)
 
 
 def batches_of(tmp_path):

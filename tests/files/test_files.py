@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mosaicbench_splits import cut_small, small_dataset
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_array_equal
 
 from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files._h5 import KEY
@@ -30,7 +30,6 @@ from mosaicbench.files.runs import (
 )
 from mosaicbench.files.scores import SCORE_COLUMNS, read_scores, write_scores
 from mosaicbench.files.splits import (
-    as_split,
     read_split,
     write_split,
 )
@@ -228,17 +227,3 @@ def test_collapse_is_no_variance_in_any_source():
         {("rna", "query"): ("", flat), ("adt", "query"): ("", flat), ("rna", "train"): ("", wide)}
     )
     assert not is_collapsed({("rna", "query"): ("", flat), ("adt", "query"): ("", wide)})
-
-
-def test_blocks_are_cut_by_what_was_observed(tmp_path, dataset):
-    folder = cut_small(dataset, "unpaired", tmp_path / "unpaired")
-    split = as_split(read_split(folder / "train.h5mu", "train"), labels=False)
-    assert [block.modalities for block in split.blocks] == [("left",), ("right",)]
-    assert all(block.labels is None for block in split.blocks)
-    assert set(split.blocks[0].names).isdisjoint(split.blocks[1].names)
-    paired = cut_small(dataset, "paired", tmp_path / "paired")
-    split = as_split(read_split(paired / "train.h5mu", "train"), labels=True)
-    assert [block.modalities for block in split.blocks] == [("left", "right")]
-    x = split.blocks[0].values["left"]
-    assert x.dtype == np.float32
-    assert_allclose(x.mean(0), 0, atol=0.2)

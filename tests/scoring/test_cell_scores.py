@@ -51,11 +51,6 @@ def test_a_cell_of_unknown_type_has_no_label_score():
     assert not any(metric == "label_transfer_accuracy" for metric, *_ in scored(data).cells)
 
 
-def test_only_the_given_groups_are_scored():
-    cells = scored(run_data(), ["alignment", "biology"]).cells
-    assert {metric for metric, *_ in cells} == {"foscttm", "foscttm_cosine"}
-
-
 def test_cells_survive_the_disk_and_a_broken_file_is_refused(tmp_path):
     written = cells_of("mvae", {(0, "foscttm"): [0.1, np.nan, 0.3], (4, "foscttm"): [0.5]})
     write_cells(tmp_path / "cells.npz", written)

@@ -290,19 +290,6 @@ def test_a_cells_own_partner_does_not_vote_where_it_is_left_out():
     assert (without != transfer_each(places, labels, places, ks=[15])[15]).any()
 
 
-def test_sparse_truth_scores_as_dense_truth():
-    data, random = oracle(), default_rng(1)
-    for direction, x in data["imputed"].items():
-        data["imputed"][direction] = x + random.standard_normal(x.shape)
-    truth = {name: np.maximum(x - 3, 0) for name, x in data["truth"].items()}
-    tables = []
-    for form in (np.asarray, sparse.csr_matrix):
-        data["truth"] = {name: form(x) for name, x in truth.items()}
-        tables.append(scored(data, ["imputation", "reference"]))
-    for table, other in zip(*tables, strict=True):
-        pd.testing.assert_frame_equal(table, other)
-
-
 def test_alignment_and_transfer_go_from_the_first_modality_to_the_second():
     """rna->adt depends on rna's train cells and on adt's query cells, adt->rna on the others."""
     data = oracle()

@@ -69,14 +69,6 @@ def test_contrast_is_the_negative_log_probability_of_the_own_partner_in_both_dir
     assert_allclose(paid.detach().numpy(), contrast_by_hand(latents, 0.7), rtol=1e-5)
 
 
-def test_contrast_of_nothing_is_log_cells_of_twins_zero_and_of_one_modality_zero():
-    z = torch.randn(6, 3)
-    contrast = Contrast(1.0)
-    assert_close(contrast([torch.zeros(6, 3)] * 2)["contrast"], torch.full((6,), 6.0).log())
-    assert float(Contrast(1e4)([z, z])["contrast"].detach().max()) < 1e-6
-    assert contrast([z])["contrast"].tolist() == [0] * 6
-
-
 def test_a_weight_of_zero_removes_exactly_its_term():
     train = paired_split()
     x = minibatch(train)

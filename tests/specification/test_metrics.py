@@ -989,20 +989,25 @@ def test_errors_and_directions_are_those_of_sklearn():
     )
 
 
-def test_auroc_is_that_of_sklearn_peak_by_peak(monkeypatch):
+def peaks(values):
+    """Return needs of 25 peaks, two of them open in none or all cells; imputations have so many values."""
     random = default_rng(0)
-    imputed, loadings = (
-        random.integers(0, 2, (80, 3)).astype(float),
-        random.integers(-1, 2, (25, 3)).astype(float),
-    )
-    accessible = (random.random((80, 25)) < 0.3).astype(float) * random.integers(1, 4, (80, 25))
-    accessible[:, 3], accessible[:, 4] = 0, 1
-    scores = imputed @ loadings.T
-    expected = np.mean(
-        [roc_auc_score(accessible[:, j] > 0, scores[:, j]) for j in range(25) if j not in (3, 4)]
-    )
-    needs = {"accessible": sparse.csr_matrix(accessible), "imputed": imputed, "loadings": loadings}
-    needs["accessible"].data[:0] = 0
+    imputed, loadings = random.integers(0, values, (80, 3)), random.integers(-1, 2, (25, 3))
+    counts = (random.random((80, 25)) < 0.3) * random.integers(1, 4, (80, 25))
+    counts[:, 3], counts[:, 4] = 0, 1
+    needs = {"accessible": sparse.csr_matrix(counts.astype(float))}
+    return needs | {"imputed": imputed.astype(float), "loadings": loadings.astype(float)}
+
+
+def mean_over_peaks(score, needs):
+    is_open = np.delete(needs["accessible"].toarray() > 0, (3, 4), axis=1)
+    values = np.delete(needs["imputed"] @ needs["loadings"].T, (3, 4), axis=1)
+    return np.mean([score(*columns) for columns in zip(is_open.T, values.T, strict=True)])
+
+
+def test_auroc_is_that_of_sklearn_peak_by_peak(monkeypatch):
+    needs = peaks(2)
+    expected = mean_over_peaks(roc_auc_score, needs)
     assert evaluate("imputation_auroc_per_peak", needs) == pytest.approx(expected)
     for block in (200, 80):  # two peaks, one: then some have none to ask about
         monkeypatch.setattr("mosaicbench.metrics.imputation.PEAK_VALUES", block)
@@ -1014,7 +1019,7 @@ def test_auroc_is_that_of_sklearn_peak_by_peak(monkeypatch):
             accessible=sparse.csr_matrix(np.ones((80, 25))),
         )
     with pytest.raises(ValueError, match="do not fit"):
-        evaluate("imputation_auroc_per_peak", needs, loadings=loadings[1:])
+        evaluate("imputation_auroc_per_peak", needs, loadings=needs["loadings"][1:])
 
 
 def test_auroc_of_a_peak_that_is_open_in_many_cells_is_that_of_sklearn():
@@ -1033,26 +1038,13 @@ def test_auroc_of_a_peak_that_is_open_in_many_cells_is_that_of_sklearn():
     )
 
 
-def test_auprc_is_the_average_precision_of_sklearn_peak_by_peak(monkeypatch):
-    random = default_rng(0)
-    imputed, loadings = (
-        random.integers(0, 3, (80, 3)).astype(float),
-        random.integers(-1, 2, (25, 3)).astype(float),
-    )
-    accessible = (random.random((80, 25)) < 0.3).astype(float)
-    accessible[:, 3], accessible[:, 4] = 0, 1
-    scores = imputed @ loadings.T
-    expected = np.mean(
-        [
-            average_precision_score(accessible[:, j], scores[:, j])
-            for j in range(25)
-            if j not in (3, 4)
-        ]
-    )
-    needs = {"accessible": sparse.csr_matrix(accessible), "imputed": imputed, "loadings": loadings}
+def test_auprc_is_the_average_precision_of_sklearn_peak_by_peak():
+    needs = peaks(3)
+    expected = mean_over_peaks(average_precision_score, needs)
     assert evaluate("imputation_auprc_per_peak", needs) == pytest.approx(expected, abs=1e-12)
     flat = evaluate("imputation_auprc_per_peak", needs, imputed=np.ones((80, 3)))
-    assert flat == pytest.approx(np.delete(accessible, (3, 4), axis=1).mean(), abs=1e-12)
+    is_open = needs["accessible"].toarray() > 0
+    assert flat == pytest.approx(np.delete(is_open, (3, 4), axis=1).mean(), abs=1e-12)
 
 
 @pytest.mark.parametrize("block", [1, 41, 10_000])
