@@ -7,6 +7,7 @@ import pytest
 import synthetic_results
 from browser import Browser, chromium
 from choice_of_scores import Choice, Fragility, fragility, standing
+from numpy.testing import assert_allclose, assert_array_equal
 from synthetic_results import synthetic, tabulate_results, write_report
 
 from mosaicbench.catalog import catalog
@@ -48,9 +49,9 @@ def test_the_default_is_the_overall_score(results):
         choice = usual(board, metadata)
         rows = rows.set_index("run").loc[[board.runs[i] for i in choice.runs]]
         now, ranked = standing(board, choice), rows["rank"].notna()
-        np.testing.assert_array_equal(np.isnan(now.rank), ~ranked)
+        assert_array_equal(np.isnan(now.rank), ~ranked)
         for name in ("score", "low", "high", "rank"):
-            np.testing.assert_allclose(
+            assert_allclose(
                 getattr(now, name)[ranked], rows.loc[ranked, name].astype(float), rtol=1e-9
             )
 
@@ -129,7 +130,7 @@ def assert_as_fragile(here: Fragility, there: dict) -> None:
 
 def assert_equal(here: object, there: object, tolerance: float) -> None:
     expected = np.array([np.nan if x is None else x for x in there], dtype=float)
-    np.testing.assert_allclose(np.asarray(here, dtype=float), expected, rtol=0, atol=tolerance)
+    assert_allclose(np.asarray(here, dtype=float), expected, rtol=0, atol=tolerance)
 
 
 @pytest.mark.browser

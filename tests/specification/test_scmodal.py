@@ -28,14 +28,12 @@ WEIGHTS = {
     "anchors": "anchor_weight",
     "feedback": "discriminator_weight",
 }
+SMALL = {"max_epochs": 2, "batch_size": 50, "hidden": 16, "latent": 6, "discriminator_hidden": 16}
 BASELINES = [LinksCCA, LinksMNN, LinksHarmony]
 
 
 def fitted(split=None, seed=0, **options):
-    method = SCMODAL(
-        **{"max_epochs": 2, "batch_size": 50, "hidden": 16, "latent": 6, "discriminator_hidden": 16}
-        | options
-    )
+    method = SCMODAL(**SMALL | options)
     method.history = method.fit(unpaired_split() if split is None else split, seed)
     return method
 
@@ -121,16 +119,8 @@ def test_without_weight_discriminators_do_not_learn():
 
 
 def test_ablations_start_from_the_same_networks():
-    first, second = (
-        fitted(max_epochs=1, learning_rate=0.0, weight_decay=0.0),
-        fitted(
-            max_epochs=1,
-            learning_rate=0.0,
-            weight_decay=0.0,
-            discriminator_weight=0.0,
-            anchor_weight=0.0,
-        ),
-    )
+    still = {"max_epochs": 1, "learning_rate": 0.0, "weight_decay": 0.0}
+    first, second = fitted(**still), fitted(**still, discriminator_weight=0.0, anchor_weight=0.0)
     for one, other in zip(first.nets.parameters(), second.nets.parameters(), strict=True):
         assert_close(one, other, rtol=0, atol=0)
 
@@ -138,9 +128,7 @@ def test_ablations_start_from_the_same_networks():
 def test_training_runs_all_its_epochs_and_keeps_the_last_weights():
     method = fitted(max_epochs=5, patience=1, epoch_steps=3)
     assert [row["epoch"] for row in method.history] == [1, 2, 3, 4, 5]
-    again = SCMODAL(
-        max_epochs=5, batch_size=50, hidden=16, latent=6, discriminator_hidden=16, epoch_steps=3
-    )
+    again = SCMODAL(**SMALL | {"max_epochs": 5, "epoch_steps": 3})
     seen = []
     loss = again.loss
     again.loss = lambda x, progress: seen.append(x.cells) or loss(x, progress)
@@ -177,9 +165,7 @@ def test_discriminators_learn_with_the_betas_that_are_asked_for():
 
 def test_no_train_cell_is_held_out():
     split, shown = unpaired_split(), set()
-    method = SCMODAL(
-        max_epochs=1, batch_size=20, hidden=16, latent=6, discriminator_hidden=16, validation=0.5
-    )
+    method = SCMODAL(**SMALL | {"max_epochs": 1, "validation": 0.5})
     loss = method.loss
     method.loss = lambda x, progress: (
         shown.update(map(tuple, x["rna"].tolist())) or loss(x, progress)
