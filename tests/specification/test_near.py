@@ -129,12 +129,6 @@ def test_the_bound_in_float32_is_below_half_the_distance(case):
     assert (x @ y.T <= limits).all()
 
 
-def test_the_bound_is_close_where_cells_are_not():
-    a, b = latents("normal")
-    x, y, half = rough_of(a, b)
-    assert_allclose(x @ y.T, squared_distances(a, b) * half, atol=1e-5)
-
-
 def test_cells_that_are_certainly_farther_are_left_out():
     """If float32 excludes all cells, only the first block votes: it has no limit yet."""
     a, b = latents("normal")
