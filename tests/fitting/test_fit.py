@@ -31,11 +31,6 @@ def dataset():
     return small_dataset()
 
 
-@pytest.fixture(scope="module", params=["paired", "unpaired"])
-def split(request, dataset, tmp_path_factory):
-    return cut_small(dataset, request.param, tmp_path_factory.mktemp(request.param))
-
-
 @pytest.fixture(scope="module")
 def paired(dataset, tmp_path_factory):
     return cut_small(dataset, "paired", tmp_path_factory.mktemp("split"))
@@ -152,14 +147,6 @@ def test_the_record_says_what_was_used(paired, tmp_path):
     assert record["peak_host_mb"] > 50
     assert json.loads((tmp_path / "run.json").read_text())["seed"] == 0
     assert len(read_table(tmp_path / "history.tsv")) == 2
-
-
-def test_same_seed_same_outputs_other_seed_others(split, tmp_path):
-    for name, seed in (("first", 0), ("second", 0), ("third", 1)):
-        fit_run(split, tmp_path / name, seed=seed, names=BY_HAND)
-    assert_same_outputs(tmp_path / "first", tmp_path / "second")
-    first, third = (read_latents(tmp_path / name / "latents.h5ad") for name in ("first", "third"))
-    assert not np.array_equal(first.X, third.X)
 
 
 LONG = {"max_epochs": 40, "patience": 40}
