@@ -9,7 +9,6 @@ import pytest
 from mosaicbench.commands import prepare
 from mosaicbench.data.cells import column_of_cells, file_of_each_cell
 from mosaicbench.data.checks import DataWarning
-from mosaicbench.data.pairing import patterns, with_partners
 from mosaicbench.data.split import make_split
 from mosaicbench.datasets import own_files, simulated
 from mosaicbench.files.dataset import read_dataset
@@ -82,19 +81,6 @@ def evidence(parts, method, gives=("joint", "single", "impute")):
 
 
 # --- from files to a split ------------------------------------------------------------------------------------------------
-
-
-def test_every_cell_stays_with_what_it_has_and_none_stands_for_nothing(own, simulation):
-    _, spans, path = own
-    dataset = read_dataset(path)
-    for modality, (first, last) in spans.items():
-        assert set(dataset[modality].obs_names) == set(simulation.obs_names[first:last])
-        expected = simulation[modality][
-            dataset[modality].obs_names, dataset[modality].var_names
-        ].layers["counts"]
-        assert (dataset[modality].layers["counts"] != expected).nnz == 0
-    types = simulation.obs["cell_type"].loc[dataset.obs_names].astype(str)
-    assert list(dataset.obs["cell_type"].astype(str)) == list(types)
 
 
 @pytest.mark.parametrize("kind", ["as_measured", "unpaired"])
@@ -209,16 +195,6 @@ def test_a_column_comes_from_whichever_table_says_something_of_a_cell():
     tables["adt"].loc["a"] = "other"
     with pytest.warns(DataWarning, match="cell_type: adt says another 't' of 1 cells"):
         assert list(column_of_cells("cell_type", "t", tables, cells=pd.Index(["a"]))) == ["x"]
-
-
-def test_patterns_are_told_apart_most_modalities_first():
-    has = {"rna": np.array([1, 1, 0, 1], bool), "adt": np.array([1, 0, 1, 1], bool)}
-    assert [(names, list(rows)) for names, rows in patterns(has)] == [
-        (("rna", "adt"), [0, 3]),
-        (("rna",), [1]),
-        (("adt",), [2]),
-    ]
-    assert list(with_partners(has)) == [True, False, False, True]
 
 
 # --- from a split to scores -----------------------------------------------------------------------------------------------

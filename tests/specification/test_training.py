@@ -105,12 +105,6 @@ def test_a_checkpoint_is_written_no_more_often_than_asked(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_checkpoint_changes_no_number_of_the_training(tmp_path):
-    plain, saving = fitted(MVAE), fitted(MVAE, tmp_path / "saved.pt")
-    assert plain.fit(split_of(plain), seed=3) == saving.fit(split_of(saving), seed=3)
-    assert [path.name for path in tmp_path.iterdir()] == ["saved.pt"]
-
-
 def counted_split(cells=150):
     """Return one block with counts of both modalities and labels."""
     block = linear_cells(cells, seed=1)
