@@ -179,6 +179,14 @@ def test_variable_genes_of_few_values_and_of_many_are_the_same(dataset, monkeypa
     assert chosen[0] == chosen[normalize.FEW_COUNTS]
 
 
+def test_lognorm_values_pass_unchanged():
+    values = np.log1p(default_rng(0).poisson(2.0, size=(30, 8)) / 3)
+    train = modality_of(values, "rna", "lognorm")
+    transformed = Preprocessing.fit(train).transform(train)
+    assert_allclose(space_values(transformed), values, rtol=1e-6)
+    assert "counts" not in transformed.layers
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_cell_without_counts_stays_finite(kind):
     counts = default_rng(0).poisson(2.0, size=(20, 9))
