@@ -16,6 +16,7 @@ import compiled
 import forked
 import numpy as np
 import pytest
+from numpy.random import default_rng
 from scipy import sparse
 
 from mosaicbench.contract import Cells, Split
@@ -90,7 +91,7 @@ def linear_cells(
     n: int, *, seed: int, modalities: tuple[str, ...] = ("rna", "adt"), name: str = "cell"
 ) -> Cells:
     """Return cells whose modalities are linear splits of three cell types and a shared factor, plus noise."""
-    random, fixed = np.random.default_rng(seed), np.random.default_rng(0)
+    random, fixed = default_rng(seed), default_rng(0)
     types = random.integers(0, 3, n)
     z = np.concatenate([np.eye(3)[types] * 2, random.standard_normal((n, 2))], axis=1)  # (cells, 5)
     loadings = {m: fixed.standard_normal((5, d)) for m, d in FEATURES.items()}
@@ -151,14 +152,14 @@ def mosaic_split() -> Split:
 
 def linked_world(n: int = 400) -> tuple[Split, Cells]:
     """Return unpaired cells whose linked features are alike, what the linked columns show is shared, and new paired cells."""
-    blocks, fixed = [], np.random.default_rng(0)
+    blocks, fixed = [], default_rng(0)
     loadings = {m: fixed.standard_normal((4, d)) for m, d in (("rna", 30), ("adt", 12))}
     loadings["adt"][:, :10] = loadings["rna"][:, :10]
 
     def measured(seed, modality):
-        random = np.random.default_rng(seed)
+        random = default_rng(seed)
         z = 2 * np.eye(4)[random.integers(0, 4, n)] + 0.5 * random.standard_normal((n, 4))
-        noise = np.random.default_rng([seed, modality == "adt"]).standard_normal(
+        noise = default_rng([seed, modality == "adt"]).standard_normal(
             (n, loadings[modality].shape[1])
         )
         x = z @ loadings[modality] + 0.3 * noise

@@ -4,14 +4,17 @@ import json
 import os
 import subprocess
 import sys
+import types
 
 import numpy as np
 import torch._dynamo  # noqa: F401 (all training imports it: once here, not in each process that is forked for a fit)
 from conftest import REPOSITORY
+from numpy.testing import assert_array_equal
 
 from mosaicbench.catalog import catalog
-from mosaicbench.commands import fit
+from mosaicbench.commands import fit, score
 from mosaicbench.files.runs import draws_of, read_imputed, read_latents, read_record
+from mosaicbench.files.scores import read_scores
 from mosaicbench.files.splits import read_split, write_split
 from mosaicbench.tuning.trial import FIT
 
@@ -45,6 +48,24 @@ def run_of(method, outputs, *, hyperparameters=None, **names):
         | {"hyperparameters": hyperparameters or {}, "outputs": [str(output) for output in outputs]}
         | names
     )
+
+
+def registered(monkeypatch, method_class, outputs=("single",)):
+    """Return the name of a module that holds a method of a test, as if it were a file of methods."""
+    module = types.ModuleType(f"module_of_{method_class.__name__}")
+    module.CARD = {"kind": "model", "scenarios": ("paired",), "inputs": (), "outputs": outputs}
+    monkeypatch.setattr(method_class, "__module__", module.__name__)
+    setattr(module, method_class.__name__, method_class)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return module.__name__
+
+
+def score_one(split, run, groups, folder=None):
+    """Score a run and return the table of its scores; all three files are in its folder, or in another."""
+    names = {"scores": "scores.tsv", "features": "features.tsv", "cells": "cells.npz"}
+    files = {part: [(folder or run) / name] for part, name in names.items()}
+    score.main(runs=[run], splits=[split], groups=groups, **files)
+    return read_scores(files["scores"][0])
 
 
 def seeds_of(splits, seeds, parts=("train", "query", "solution")):
@@ -97,10 +118,10 @@ def assert_same_outputs(first, second):
     """Hold two runs to the same latents and values, and to some of either."""
     (latents, values), (latents_again, values_again) = _outputs(first), _outputs(second)
     assert latents.size or any(x.size for x in values.values())
-    np.testing.assert_array_equal(latents, latents_again)
+    assert_array_equal(latents, latents_again)
     assert list(values) == list(values_again)
     for direction in values:
-        np.testing.assert_array_equal(values[direction], values_again[direction])
+        assert_array_equal(values[direction], values_again[direction])
 
 
 def _outputs(folder):

@@ -2,10 +2,19 @@
 
 from pathlib import Path
 
+from mosaicbench.commands import prepare
 from mosaicbench.data import links
 from mosaicbench.data.split import make_split
 from mosaicbench.datasets import pbmc68k_split
+from mosaicbench.files.dataset import read_dataset
 from mosaicbench.files.splits import write_split
+
+
+def prepared(folder: Path, loader: str, options: dict, *, name: str = "d", raw=None):
+    """Return the dataset that `prepare` writes as a file of this name into `folder`."""
+    file = folder / f"{name}.h5mu"
+    prepare.main(dataset=name, loader=loader, options=options, raw=raw, output=file)
+    return read_dataset(file)
 
 
 def small_dataset():

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import rdata
 import yaml
+from numpy.random import default_rng
 from rdata.conversion.to_r import build_r_object
 from scipy import sparse
 from scipy.io import mmwrite
@@ -54,7 +55,7 @@ class Truth:
 
 def multiome(folder: Path, *, cells: int = 260) -> Truth:
     """Write an ARC file with some bad nuclei, and SCENT's table, which lacks some cells and has some that the file lacks."""
-    rng, (types, counts) = np.random.default_rng(1), _simulated(cells, ("rna", "atac"), seed=1)
+    rng, (types, counts) = default_rng(1), _simulated(cells, ("rna", "atac"), seed=1)
     counts = {"rna": 50 * counts["rna"], "atac": 400 * counts["atac"]}  # as deep as the real one
     counts["rna"][:5, 0] += np.round(0.6 * counts["rna"][:5].sum(1))  # mitochondrial
     barcodes = [f"{barcode}-1" for barcode in _barcodes(cells, rng)]
@@ -77,7 +78,7 @@ def multiome(folder: Path, *, cells: int = 260) -> Truth:
 def hao(folder: Path, *, cells: int = 320, chemistry: str = "3P") -> Truth:
     """Write the MEX files of RNA and ADT, one symbol a line, and the metadata, in which some cells are doublets."""
     rna, adt = {"3P": ("GSM5008737", "GSM5008738"), "5P": ("GSM5008740", "GSM5008741")}[chemistry]
-    rng, (types, counts) = np.random.default_rng(2), _simulated(cells, ("rna", "adt"), seed=2)
+    rng, (types, counts) = default_rng(2), _simulated(cells, ("rna", "adt"), seed=2)
     names = [f"L{i % 4 + 1}_{barcode}" for i, barcode in enumerate(_barcodes(cells, rng))]
     doublet = rng.random(cells) < 0.06
     donors = np.array([f"P{i % 8 + 1}" for i in range(cells)])
@@ -126,7 +127,7 @@ def teaseq(
     truths, rows = [], []
     all_types, all_counts = _simulated(cells * len(wells), ("rna", "atac", "adt"), seed=3)
     for order, (well, stem) in enumerate(wells.items()):
-        rng, of_well = np.random.default_rng(3 + order), slice(cells * order, cells * (order + 1))
+        rng, of_well = default_rng(3 + order), slice(cells * order, cells * (order + 1))
         types = all_types[of_well].copy()
         counts = {kind: matrix[of_well] for kind, matrix in all_counts.items()}
         barcodes, empty = _barcodes(cells, rng), _barcodes(400, rng)
@@ -166,7 +167,7 @@ def teaseq(
 
 def neurips(folder: Path, *, kind: str, cells: int = 150) -> Truth:
     """Write one packed h5ad with both modalities side by side, counts in a layer and normalised values in X."""
-    rng, (types, counts) = np.random.default_rng(6), _simulated(cells, ("rna", kind), seed=6)
+    rng, (types, counts) = default_rng(6), _simulated(cells, ("rna", kind), seed=6)
     batches = [f"s{i % 2 + 1}d{i % 3 + 1}" for i in range(cells)]
     barcodes = _barcodes(cells, rng)
     names = [f"{barcode}-1-{batch}" for barcode, batch in zip(barcodes, batches, strict=True)]
@@ -188,7 +189,7 @@ def neurips(folder: Path, *, kind: str, cells: int = 150) -> Truth:
 
 def zenodo(folder: Path, *, cells: int = 100) -> Truth:
     """Write one h5ad per modality, counts in X, as the labelled copies of the Multiome have them."""
-    rng, (types, counts) = np.random.default_rng(7), _simulated(cells, ("rna", "atac"), seed=7)
+    rng, (types, counts) = default_rng(7), _simulated(cells, ("rna", "atac"), seed=7)
     names = [f"{barcode}-1" for barcode in _barcodes(cells, rng)]
     obs = pd.DataFrame({"cell_type": pd.Categorical(types)}, index=names)
     for kind, matrix in counts.items():
@@ -209,7 +210,7 @@ def cll(folder: Path, *, patients: int = 20) -> tuple[dict[str, pd.DataFrame], d
     tuple
         name of a matrix -> features x patients, one of which lacks a single value; patient -> IGHV status as written.
     """
-    rng, names = np.random.default_rng(8), [f"H{i:03d}" for i in range(patients)]
+    rng, names = default_rng(8), [f"H{i:03d}" for i in range(patients)]
     sizes = {"Drugs": 5, "Methylation": 9, "mRNA": 12, "Mutations": 4}
     tables = {}
     for name, n in sizes.items():
@@ -241,7 +242,7 @@ def _r_matrix(table: pd.DataFrame, converter: object) -> object:
 
 def breast_tcga(folder: Path) -> dict[str, dict]:
     """Write mixOmics' list of two parts, the second without proteins; return it: tumours x features, and subtypes."""
-    rng, content = np.random.default_rng(10), {}
+    rng, content = default_rng(10), {}
     for part, tumours, names in (
         ("data.train", 12, ("mirna", "mrna", "protein")),
         ("data.test", 7, ("mirna", "mrna")),
@@ -259,7 +260,7 @@ def breast_tcga(folder: Path) -> dict[str, dict]:
 
 def tcga_brca(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, str]]:
     """Write Xena's tables; return expression and methylated shares, features x samples, and sample -> status as written."""
-    rng = np.random.default_rng(9)
+    rng = default_rng(9)
     names = [f"TCGA-A{i % 3}-A{i:03d}-0{1 + 5 * (i % 9 == 0)}" for i in range(24)]
     genes, sites = [f"GENE{j}" for j in range(15)], [f"cg{j:08d}" for j in range(30)]
     expression = pd.DataFrame(np.abs(rng.normal(8, 2, (15, 20))), genes, names[:20])

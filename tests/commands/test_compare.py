@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from made_up_scores import runs_of, scores_of
+from numpy.testing import assert_allclose
 from scipy import stats
 
 from mosaicbench import cli
@@ -41,10 +42,10 @@ def test_a_change_is_claimed_where_the_interval_of_the_paired_difference_exclude
     seeds = min(len(a), len(b))
     row = found.iloc[0]
     assert (row["change"], row["seeds"]) == (change, seeds)
-    np.testing.assert_allclose(row["difference"], np.mean(b[:seeds]) - np.mean(a[:seeds]))
+    assert_allclose(row["difference"], np.mean(b[:seeds]) - np.mean(a[:seeds]))
     if seeds > 1 and change != "same":
         interval = stats.ttest_rel(b, a).confidence_interval()
-        np.testing.assert_allclose([row["low"], row["high"]], [interval.low, interval.high])
+        assert_allclose([row["low"], row["high"]], [interval.low, interval.high])
 
 
 def test_scores_of_one_side_have_no_difference_and_failed_fits_no_score():
@@ -61,7 +62,7 @@ def test_differences_are_over_the_directions_that_both_have():
     b = {("mvae", "nmi", "a->b"): [0.51, 0.38, 0.61], ("mvae", "nmi", "b->a"): [0.1, 0.1, 0.1]}
     (row,) = changes(a, b).to_dict("records")
     assert (row["change"], row["seeds"]) == ("within", 3)
-    np.testing.assert_allclose(row["difference"], 0, atol=1e-12)
+    assert_allclose(row["difference"], 0, atol=1e-12)
 
 
 def test_compare_prints_what_changed_and_writes_every_score(tmp_path, capsys):

@@ -5,15 +5,14 @@ import mudata
 import numpy as np
 import pandas as pd
 import pytest
-from mosaicbench_fits import fit_one
+from mosaicbench_fits import fit_one, score_one
 from mosaicbench_splits import cut_small, small_dataset
 
 from mosaicbench.catalog import catalog
-from mosaicbench.commands import read_external, score
+from mosaicbench.commands import read_external
 from mosaicbench.config import jobs, settings
 from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files.runs import latents_of, read_imputed, read_latents, read_record
-from mosaicbench.files.scores import read_scores
 from mosaicbench.files.splits import feature_names, read_split
 
 GROUPS = ["alignment", "label_transfer", "imputation", "resources"]
@@ -45,13 +44,6 @@ def external(split, folder, seed=0, **files):
     }
     read_external.main(**IDENTITY, seeds=[entry])
     return folder / "mine"
-
-
-def scores_of(run, split, folder):
-    names = {"scores": "scores.tsv", "features": "features.tsv", "cells": "cells.npz"}
-    files = {part: [folder / name] for part, name in names.items()}
-    score.main(runs=[run], splits=[split], groups=GROUPS, **files)
-    return read_scores(folder / "scores.tsv")
 
 
 def own_names(split, *, train=True):
@@ -108,7 +100,7 @@ def test_the_same_latents_and_values_from_elsewhere_have_the_same_scores(
         )
     values.write_h5mu(tmp_path / "a.h5mu")
     run = external(split, tmp_path, latents=latents, imputed=tmp_path / "a.h5mu")
-    here, elsewhere = scores_of(fitted, split, tmp_path), scores_of(run, split, tmp_path)
+    here, elsewhere = (score_one(split, one, GROUPS, tmp_path) for one in (fitted, run))
     about = ["metric", "direction", "normalization", "value"]
     expected = here.loc[~here["metric"].isin(["fit_seconds", "peak_host_mb"]), about]
     assert {"foscttm", "label_transfer_accuracy", "imputation_pearson_per_feature"} <= set(
@@ -131,7 +123,7 @@ def test_only_query_cells_are_needed_and_what_follows_is_said(fitted, split, tmp
     latents = read_latents(run / "latents.h5ad")
     assert set(latents.obs["subset"]) == {"query"}
     assert "no latents of train cells of left" in read_record(run / "run.json")["message"]
-    assert not (scores_of(run, split, tmp_path)["metric"] == "label_transfer_accuracy").any()
+    assert not (score_one(split, run, GROUPS)["metric"] == "label_transfer_accuracy").any()
 
 
 def test_rows_without_a_source_are_joint_and_named_by_the_rows(fitted, split, tmp_path):

@@ -4,13 +4,13 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from mosaicbench_splits import prepared
 from scipy import sparse
 
-from mosaicbench.commands import prepare
 from mosaicbench.data import lock
 from mosaicbench.datasets import covid_citeseq
 from mosaicbench.errors import UserError
-from mosaicbench.files.dataset import links_between, read_dataset
+from mosaicbench.files.dataset import links_between
 
 GENES, PROTEINS = ["CD14", "IGJ", "CD3E", "HBB"], ["CD3", "IgG1Kiso", "CD14"]
 COLUMNS = ["cohort", "sample_id", "Donor", "Batch", "cond_group", "Age_interval", "mergedcelltype"]
@@ -65,14 +65,7 @@ def test_what_is_prepared_keeps_controls_and_links_names_with_their_targets(file
         {"bytes": file.stat().st_size} | lock.digests(file) | {"from": "here", "fetched": "today"}
     )
     lock.write(tmp_path, "covid_citeseq", file.name, record)
-    prepare.main(
-        dataset="c",
-        loader="covid_citeseq",
-        options={"batch": "Donor"},
-        raw=file.parent,
-        output=tmp_path / "c.h5mu",
-    )
-    made = read_dataset(tmp_path / "c.h5mu")
+    made = prepared(tmp_path, "covid_citeseq", {"batch": "Donor"}, raw=file.parent)
     assert set(made.obs["batch"]) == {"D1", "D2", "D3"}
     assert "IgG1Kiso" in made["adt"].var_names
     linked = links_between(

@@ -7,17 +7,17 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from mosaicbench_splits import prepared
+from numpy.random import default_rng
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
-from test_readers import write_tenx
 
-from mosaicbench.commands import prepare
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.checks import DataWarning, check_prepared
 from mosaicbench.data.labels_qc import curated
 from mosaicbench.datasets import own_files
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
-from mosaicbench.files.dataset import read_dataset
 
 N = 40
 
@@ -25,7 +25,7 @@ N = 40
 @pytest.fixture
 def raw_counts():
     """Return counts of 40 cells: genes (the last two mitochondrial) and proteins."""
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
     return {"rna": rng.poisson(1.0, (N, 12)), "adt": rng.poisson(8.0, (N, 5)) + 1}
 
 
@@ -79,9 +79,7 @@ def test_thresholds_keep_the_cells_that_meet_them(
     assert 0 < mask.sum() < N
     assert list(positions(kept)) == list(np.flatnonzero(mask))
     counts = kept["rna"].layers["counts"].toarray()
-    np.testing.assert_array_equal(
-        counts, raw_counts["rna"][mask][:, raw_counts["rna"][mask].sum(0) > 0]
-    )
+    assert_array_equal(counts, raw_counts["rna"][mask][:, raw_counts["rna"][mask].sum(0) > 0])
     dropped = kept.uns["curation"]["dropped"]
     if len(threshold) == 1:
         ((key, value),) = threshold.items()
@@ -203,8 +201,7 @@ def test_a_prepared_dataset_says_what_was_dropped_and_warned(tmp_path, capsys, r
         anndata.AnnData(values, obs=obs).write_h5ad(tmp_path / f"{modality}.h5ad")
     path = {modality: str(tmp_path / f"{modality}.h5ad") for modality in raw_counts}
     options = {"path": path, "cell_type": "type", "qc": {"rna": {"min_features": 7}}}
-    prepare.main(dataset="mine", loader="own_files", options=options, output=tmp_path / "d.h5mu")
-    said = read_dataset(tmp_path / "d.h5mu").uns[KEY]
+    said = prepared(tmp_path, "own_files", options, name="mine").uns[KEY]
     few = (raw_counts["rna"] > 0).sum(1) < 7
     failing = int(few.sum())
     assert json.loads(said["dropped"]) == {
@@ -231,7 +228,7 @@ def two(left, right):
 
 
 def test_one_measurement_given_twice_is_found_in_any_disguise():
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
     counts = rng.poisson(
         rng.gamma(1.0, 5.0, (300, 1)) * rng.gamma(1.0, 1.0, (1, 15))
     ) + rng.poisson(1.0, (300, 15))
@@ -251,7 +248,7 @@ def test_one_measurement_given_twice_is_found_in_any_disguise():
 
 
 def test_related_modalities_are_no_twins(recwarn):
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
     types = rng.integers(0, 4, 400)
     rate = rng.gamma(0.5, 6.0, (4, 20))[types]
     two(rng.poisson(rate), rng.poisson(3 * rate))
@@ -335,34 +332,6 @@ def test_few_common_cells_are_warned_about(tmp_path, raw_counts):
 # --- other files of one's own --------------------------------------------------------------------------------------------
 
 
-def test_each_modality_may_have_a_format_of_its_own(tmp_path, raw_counts):
-    from scipy.io import mmwrite
-
-    names = [f"AC{i}-1" for i in range(N)]
-    rna, adt = raw_counts["rna"] + 1, raw_counts["adt"]
-    features = {
-        "id": [f"E{i}" for i in range(12)],
-        "name": [f"G{i}" for i in range(12)],
-        "feature_type": ["Gene Expression"] * 12,
-    }
-    write_tenx(tmp_path / "rna.h5", rna, features, barcodes=names)
-    pd.DataFrame(adt, index=names, columns=list("abcde")).rename_axis("cell").to_csv(
-        tmp_path / "adt.csv.gz"
-    )
-    (tmp_path / "peaks").mkdir()
-    mmwrite(tmp_path / "peaks" / "matrix.mtx", sparse.coo_matrix(rna[:, :6].T[::-1].copy()))
-    (tmp_path / "peaks" / "barcodes.tsv").write_text("".join(f"{name}\n" for name in names))
-    (tmp_path / "peaks" / "features.tsv").write_text(
-        "".join(f"chr1:{i}00-{i}50\n" for i in range(1, 7))
-    )
-    loaded = own_files.load(tmp_path, path={"rna": "rna.h5", "adt": "adt.csv.gz"})
-    assert list(loaded["rna"].var["gene_ids"]) == features["id"]
-    np.testing.assert_array_equal(loaded["adt"].layers["counts"].toarray(), adt)
-    loaded = own_files.load(tmp_path, path={"adt": "adt.csv.gz", "atac": "peaks"})
-    assert list(loaded["atac"].var_names[:2]) == ["chr1:100-150", "chr1:200-250"]
-    np.testing.assert_array_equal(loaded["atac"].layers["counts"].toarray(), rna[:, :6][:, ::-1])
-
-
 def test_a_matrix_market_folder_is_split_by_feature_type(tmp_path, raw_counts):
     from scipy.io import mmwrite
 
@@ -378,7 +347,7 @@ def test_a_matrix_market_folder_is_split_by_feature_type(tmp_path, raw_counts):
         "rna": 12,
         "adt": 5,
     }
-    np.testing.assert_array_equal(loaded["adt"].layers["counts"].toarray(), raw_counts["adt"])
+    assert_array_equal(loaded["adt"].layers["counts"].toarray(), raw_counts["adt"])
 
 
 def test_coordinates_and_groups_of_ones_own_are_kept(tmp_path, raw_counts):
@@ -414,7 +383,7 @@ def test_coordinates_and_groups_of_ones_own_are_kept(tmp_path, raw_counts):
 @pytest.fixture
 def told_apart():
     """Return RNA and protein of three types, in which genes 3 and 7 tell the first type and gene 5 never varies."""
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     types = np.array(["a", "b", "c", ""])[random.integers(0, 4, 200)]
     rates = np.full((200, 30), 20.0)
     rates[:, 3] *= np.where(types == "a", 4, 1)
@@ -440,7 +409,7 @@ def test_features_that_tell_a_type_are_kept_with_as_many_others_as_asked_for(tol
     ]
     columns = [int(name[4:]) for name in found["rna"].var_names]
     expected = np.log1p(1e4 * rna / rna.sum(axis=1, keepdims=True))[:, columns]
-    np.testing.assert_allclose(found["rna"].layers["lognorm"].toarray(), expected, rtol=1e-5)
+    assert_allclose(found["rna"].layers["lognorm"].toarray(), expected, rtol=1e-5)
     assert (found["rna"].uns["values"], found["adt"].uns["values"]) == ("lognorm", "counts")
     assert dataset["rna"].n_vars == 30
 

@@ -3,18 +3,17 @@
 from pathlib import Path
 
 import anndata
-import mudata
 import numpy as np
 import pandas as pd
 import pytest
 import standins
-import yaml
-from mosaicbench_splits import cut
+from mosaicbench_splits import cut, prepared
+from numpy.random import default_rng
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from mosaicbench.commands import prepare
+from mosaicbench.config import registry
 from mosaicbench.data import embedded, normalize
-from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.checks import DataWarning
 from mosaicbench.data.normalize import KINDS, Preprocessing, tf_idf_from_lsi
 from mosaicbench.datasets import (
@@ -29,8 +28,7 @@ from mosaicbench.datasets import (
     tcga_brca,
 )
 from mosaicbench.errors import UserError
-from mosaicbench.files._h5 import quiet_mudata
-from mosaicbench.files.dataset import VALUES, read_dataset
+from mosaicbench.files.dataset import VALUES
 from mosaicbench.files.splits import space_values, standardised_values, unstandardised_values
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +45,7 @@ def zeros(modality):
 
 def counts_of(n_obs=12, n_vars=5, seed=0, names=None):
     """Return a small AnnData of counts without an all-zero feature."""
-    counts = np.random.default_rng(seed).poisson(3.0, size=(n_obs, n_vars)) + 1
+    counts = default_rng(seed).poisson(3.0, size=(n_obs, n_vars)) + 1
     names = [f"cell{i}" for i in range(n_obs)] if names is None else names
     return anndata.AnnData(
         sparse.csr_matrix(counts, dtype=np.float32), obs=pd.DataFrame(index=names)
@@ -84,11 +82,8 @@ def written(tmp_path):
 
 @pytest.mark.parametrize("name", ["pbmc68k_split", "simulated", "synthetic_gp"])
 def test_prepared_dataset_reads_back_and_says_where_it_comes_from(name, tmp_path, capsys):
-    stanza = yaml.safe_load((ROOT / "config" / "datasets.yaml").read_text())[name]
-    prepare.main(
-        dataset=name, loader=stanza["loader"], options=stanza["options"], output=tmp_path / "d.h5mu"
-    )
-    dataset = read_dataset(tmp_path / "d.h5mu")
+    stanza = registry.load()[name]
+    dataset = prepared(tmp_path, stanza["loader"], stanza["options"], name=name)
     assert dataset.uns["mosaicbench"]["dataset"] == name
     assert dataset.uns["mosaicbench"]["loader"] == stanza["loader"]
     said = capsys.readouterr().out
@@ -133,7 +128,7 @@ def test_simulated_batches_have_an_effect(cells):
     x = space_values(Preprocessing.fit(cells["adt"]).transform(cells["adt"]))
     batch = np.asarray(cells.obs["batch"])
     first = batch == np.unique(batch)[0]
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
 
     def gap(mask):
         return np.abs(x[mask].mean(axis=0) - x[~mask].mean(axis=0)).mean()
@@ -148,46 +143,21 @@ def test_simulated_modality_does_not_depend_on_which_others_are_measured(cells):
         assert (alone[modality].layers["counts"] != cells[modality].layers["counts"]).nnz == 0
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"private_features": {"dna": 3}}, "private_features: no modality 'dna'"),
-    ],
-)
-def test_simulated_refuses(options, message):
-    with pytest.raises(UserError, match=message):
-        simulated.load(None, **options)
-
-
 def test_prepare_refuses_unknown_loaders_and_options(tmp_path):
-    with pytest.raises(
-        UserError, match="dataset mine: unknown loader 'nothing'; there are .*own_files"
-    ):
-        prepare.main(dataset="mine", loader="nothing", options={}, output=tmp_path / "d.h5mu")
-    with pytest.raises(
-        UserError, match="dataset mine, options: unknown option 'cell'; there are cells"
-    ):
-        prepare.main(
-            dataset="mine", loader="simulated", options={"cell": 3}, output=tmp_path / "d.h5mu"
-        )
+    with pytest.raises(UserError, match="dataset d: unknown loader 'nothing'; .*own_files"):
+        prepared(tmp_path, "nothing", {})
+    with pytest.raises(UserError, match="dataset d, options: unknown option 'cell'; .* cells"):
+        prepared(tmp_path, "simulated", {"cell": 3})
+    with pytest.raises(UserError, match="private_features: no modality 'dna'"):
+        prepared(tmp_path, "simulated", {"private_features": {"dna": 3}})
     assert not list(tmp_path.iterdir())
-
-
-def test_zero_features_are_dropped_and_names_made_unique():
-    values = np.array([[1, 0, 2], [0, 0, 3]])
-    twice = Measurement(values, ["a", "b", "a"], "rna")
-    other = Measurement(values[:, [2, 0]], ["c", "d"], "adt")
-    dataset = assembled(
-        {"rna": twice, "adt": other}, cells=["x", "y"], cell_type=["", "t"], batch=["b", "b"]
-    )
-    assert list(dataset["rna"].var_names) == ["a", "a-1"]
 
 
 # --- preprocessing -------------------------------------------------------------------------------------------------------
 
 
 def test_variable_genes_are_chosen_over_quiet_ones():
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
     means = np.exp(rng.normal(0.5, 1.0, size=200))
     noisy = np.arange(20) * 10
     rate = np.tile(means, (600, 1))
@@ -210,30 +180,30 @@ def test_variable_genes_of_few_values_and_of_many_are_the_same(dataset, monkeypa
 
 
 def test_lognorm_values_pass_unchanged():
-    values = np.log1p(np.random.default_rng(0).poisson(2.0, size=(30, 8)) / 3)
+    values = np.log1p(default_rng(0).poisson(2.0, size=(30, 8)) / 3)
     train = modality_of(values, "rna", "lognorm")
     transformed = Preprocessing.fit(train).transform(train)
-    np.testing.assert_allclose(space_values(transformed), values, rtol=1e-6)
+    assert_allclose(space_values(transformed), values, rtol=1e-6)
     assert "counts" not in transformed.layers
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_cell_without_counts_stays_finite(kind):
-    counts = np.random.default_rng(0).poisson(2.0, size=(20, 9))
+    counts = default_rng(0).poisson(2.0, size=(20, 9))
     counts[4] = 0
     train = modality_of(counts, kind)
     assert np.all(np.isfinite(standardised_values(Preprocessing.fit(train).transform(train))))
 
 
 def test_the_way_back_from_lognorm_gives_the_counts():
-    counts = np.random.default_rng(0).poisson(2.0, size=(40, 9)) + np.arange(9)
+    counts = default_rng(0).poisson(2.0, size=(40, 9)) + np.arange(9)
     train = modality_of(counts, "rna")
     transformed = Preprocessing.fit(train).transform(train)
     back = unstandardised_values(
         transformed, (space_values(transformed) - transformed.uns["mean"]) / transformed.uns["std"]
     )
     found = normalize.counts_from_lognorm(back, transformed.obs["total"])
-    np.testing.assert_allclose(found, transformed.layers["counts"].toarray(), atol=1e-2)
+    assert_allclose(found, transformed.layers["counts"].toarray(), atol=1e-2)
 
 
 def test_the_way_back_from_lsi_gives_the_tf_idf_at_average_depth(cells):
@@ -242,7 +212,7 @@ def test_the_way_back_from_lsi_gives_the_tf_idf_at_average_depth(cells):
     transformed = Preprocessing.fit(atac, components=58).transform(atac)
     tf_idf, lsi = transformed.X.toarray(), space_values(transformed)
     back = tf_idf_from_lsi(transformed, lsi)
-    np.testing.assert_allclose(back.mean(axis=0), tf_idf.mean(axis=0), atol=0.01)
+    assert_allclose(back.mean(axis=0), tf_idf.mean(axis=0), atol=0.01)
     lost = tf_idf - back
     _, singular, directions = np.linalg.svd(lost - lost.mean(axis=0), full_matrices=False)
     assert singular[0] > 5 * singular[1]  # the last of 60 components is left out as well
@@ -251,15 +221,15 @@ def test_the_way_back_from_lsi_gives_the_tf_idf_at_average_depth(cells):
 
 
 def test_continuous_values_stay_as_they_are_and_those_that_vary_most_are_chosen():
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     matrix = random.standard_normal((50, 6)) * [1, 5, 0, 3, 2, 4] - 7
     train = modality_of(matrix, "continuous")
     every, some = Preprocessing.fit(train), Preprocessing.fit(train, features=2)
     assert list(every.transform(train).var_names) == [f"feature{j}" for j in (0, 1, 3, 4, 5)]
     assert list(some.transform(train).var_names) == ["feature1", "feature5"]
     transformed = every.transform(train)
-    np.testing.assert_allclose(space_values(transformed), matrix[:, [0, 1, 3, 4, 5]], rtol=1e-6)
-    np.testing.assert_allclose(standardised_values(transformed).std(axis=0), 1, rtol=1e-4)
+    assert_allclose(space_values(transformed), matrix[:, [0, 1, 3, 4, 5]], rtol=1e-6)
+    assert_allclose(standardised_values(transformed).std(axis=0), 1, rtol=1e-4)
     assert transformed.uns["normalization"] == "continuous" and "counts" not in transformed.layers
 
 
@@ -296,20 +266,18 @@ def test_features_are_smooth_in_the_factors_that_drive_them_and_in_no_others(pro
         assert min(shared[of_shared].min(), own[~of_shared].min()) > 0.8
         assert max(shared[~of_shared].max(), own[of_shared].max()) < 0.5
         assert of_shared.sum() == 10
-        np.testing.assert_allclose(x.var(axis=0), 1 + 0.15**2, rtol=0.08)
+        assert_allclose(x.var(axis=0), 1 + 0.15**2, rtol=0.08)
 
 
 def test_more_private_features_change_nothing_in_those_that_were_there(processes):
     more = synthetic_gp.load(None, cells=300, private_features={"first": 40, "second": 5}, seed=2)
     first = processes["first"].layers["continuous"].toarray()
-    np.testing.assert_array_equal(more["first"].layers["continuous"].toarray()[:, :30], first)
-    np.testing.assert_array_equal(
+    assert_array_equal(more["first"].layers["continuous"].toarray()[:, :30], first)
+    assert_array_equal(
         more["second"].layers["continuous"].toarray(),
         processes["second"].layers["continuous"].toarray(),
     )
-    np.testing.assert_array_equal(
-        more.obs["cell_type"] == "positive", more.obsm["shared_factors"][:, 0] > 0
-    )
+    assert_array_equal(more.obs["cell_type"] == "positive", more.obsm["shared_factors"][:, 0] > 0)
 
 
 def test_private_features_of_counts_follow_private_factors_alone():
@@ -379,31 +347,6 @@ def test_without_a_label_column_all_cells_are_unlabelled_and_missing_entries_too
     )
 
 
-def test_counts_are_found_in_the_layer_then_x_then_raw(written):
-    adt = counts_of(n_vars=3, seed=1)
-    plain = counts_of()
-    logged = anndata.AnnData(plain.X.log1p(), obs=plain.obs)
-    in_layer = logged.copy()
-    in_layer.layers["counts"] = plain.X.copy()
-    in_raw = logged.copy()
-    in_raw.raw = plain
-    for rna in (plain, in_layer, in_raw):
-        dataset = own_files.load(None, path=written({"rna": rna, "adt": adt}))
-        assert np.array_equal(dataset["rna"].layers["counts"].toarray(), plain.X.toarray())
-    with pytest.raises(
-        UserError,
-        match=r"values: modality 'rna' holds no counts \(looked at X: fractional values\)",
-    ):
-        own_files.load(None, path=written({"rna": logged, "adt": adt}))
-    dataset = own_files.load(
-        None, path=written({"rna": logged, "adt": adt}), values={"rna": "lognorm"}
-    )
-    assert {m: cells.uns["values"] for m, cells in dataset.mod.items()} == {
-        "rna": "lognorm",
-        "adt": "counts",
-    }
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -426,20 +369,6 @@ def test_own_files_refuses(options, message, written):
         own_files.load(
             None, path=written({"rna": rna, "adt": counts_of(n_vars=3, seed=1)}), **options
         )
-
-
-def test_a_column_total_among_the_proteins_is_no_protein(written):
-    proteins = counts_of(n_vars=3, seed=1)
-    with_total = anndata.AnnData(
-        sparse.csr_matrix(sparse.hstack([proteins.X, proteins.X.sum(axis=1)])),
-        obs=proteins.obs,
-        var=pd.DataFrame(index=[*proteins.var_names, "total"]),
-    )
-    for change in (0, 1):  # the sum of the others, or a total of something else
-        with_total.X[0, 3] += change
-        with pytest.warns(DataWarning, match="'adt': 1 totals .*total.*keep: "):
-            dataset = own_files.load(None, path=written({"rna": counts_of(), "adt": with_total}))
-        assert list(dataset["adt"].var_names) == list(proteins.var_names)
 
 
 def batches_of(tmp_path):
@@ -503,64 +432,12 @@ def test_a_modality_without_a_partner_is_named(written):
         own_files.load(None, path=written(files))
 
 
-def test_own_files_refuses_modalities_that_do_not_fit_together(written):
-    rna = counts_of()
-    with pytest.warns(DataWarning, match="no cell is in two modalities .*rna: cell0.*adt: other0"):
-        apart = own_files.load(
-            None,
-            path=written(
-                {"rna": rna, "adt": counts_of(seed=1, names=[f"other{i}" for i in range(12)])}
-            ),
-        )
-    with pytest.raises(UserError, match="paired needs cells .*rna, adt.* Say kind: as_measured"):
-        cut(apart)
-    with pytest.raises(UserError, match="'rna' and 'adt' hold identical numbers"):
-        own_files.load(None, path=written({"rna": rna, "adt": rna}))
-    with pytest.raises(UserError, match="cannot tell the kind of modality 'second'"):
-        own_files.load(None, path=written({"rna": rna, "second": counts_of(seed=1)}))
-    with pytest.raises(UserError, match="at least two modalities, found rna"):
-        own_files.load(None, path=written({"rna": rna}))
-    with pytest.raises(UserError, match="modality 'adt' names a cell twice, 'cell1'"):
-        own_files.load(
-            None,
-            path=written({"rna": rna, "adt": counts_of(n_obs=2, seed=1, names=["cell1", "cell1"])}),
-        )
-
-
-def test_own_files_refuses_what_cannot_be_read(tmp_path, written):
-    good = written({"rna": counts_of()})["rna"]
+def test_a_file_or_folder_without_its_content_is_named(tmp_path):
     with pytest.raises(UserError, match="absent.h5mu: no such file"):
         own_files.load(tmp_path, path="absent.h5mu")
-    (tmp_path / "broken.h5ad").write_bytes(Path(good).read_bytes()[:300])
-    with pytest.raises(
-        UserError, match="broken.h5ad: cannot be read, it is truncated or of another kind"
-    ):
-        own_files.load(tmp_path, path={"rna": good, "adt": "broken.h5ad"})
-    (tmp_path / "table.csv").write_text("cell,CD3\nAA,1\n")
-    with pytest.raises(
-        UserError, match="two modalities, found rna in table.csv; .*path: {rna: FILE"
-    ):
-        own_files.load(tmp_path, path="table.csv")
-    (tmp_path / "table.xlsx").touch()
-    with pytest.raises(UserError, match="path: .*table.xlsx is neither .h5mu, .h5ad, .*save"):
-        own_files.load(tmp_path, path={"rna": good, "adt": "table.xlsx"})
     (tmp_path / "folder").mkdir()
-    with pytest.raises(
-        UserError, match="folder has no matrix.mtx or matrix.mtx.gz; a Matrix Market folder has"
-    ):
-        own_files.load(tmp_path, path={"rna": good, "adt": "folder"})
-
-
-def test_h5mu_with_labels_of_its_own(tmp_path):
-    with quiet_mudata():
-        whole = mudata.MuData({"rna": counts_of(), "peaks": counts_of(n_vars=7, seed=1)})
-    whole.obs["type"] = ["a", "b"] * 6
-    whole["peaks"].obs["lane"] = ["1", "2", "3"] * 4
-    whole.write_h5mu(tmp_path / "own.h5mu")
-    dataset = own_files.load(tmp_path, path="own.h5mu", cell_type="type", batch="lane")
-    assert list(dataset.obs["cell_type"]) == ["a", "b"] * 6
-    assert list(dataset.obs["batch"]) == ["1", "2", "3"] * 4
-    assert dataset["peaks"].uns["kind"] == "atac"
+    with pytest.raises(UserError, match="folder has no matrix.mtx or matrix.mtx.gz"):
+        own_files.load(tmp_path, path="folder")
 
 
 @pytest.mark.parametrize("name", ["bmmc_cite_small", "teaseq_small", "snareseq_small"])
@@ -584,27 +461,12 @@ def test_real_cells_become_the_same_dataset_as_files_of_ones_own(name, tmp_path)
         "batch": "batch",
         "unknown_labels": ["unassigned"],
     }
-    prepare.main(dataset=name, loader="own_files", options=options, output=tmp_path / "d.h5mu")
-    dataset = read_dataset(tmp_path / "d.h5mu")
+    dataset = prepared(tmp_path, "own_files", options)
     assert list(dataset.obs["cell_type"]) == list(shipped.obs["cell_type"])
     assert list(dataset.obs["batch"]) == list(shipped.obs["batch"])
     for modality, cells in shipped.mod.items():
         assert list(dataset[modality].var_names) == list(cells.var_names)
         assert (dataset[modality].layers["counts"] != cells.layers["counts"]).nnz == 0
-
-
-def test_continuous_own_files_are_read_with_their_signs_and_whole_numbers(written):
-    random = np.random.default_rng(0)
-    own = {name: counts_of(seed=seed) for seed, name in enumerate(("expression", "methylation"))}
-    own["expression"].X = random.standard_normal(own["expression"].shape)
-    own["methylation"].X = random.integers(-3, 3, own["methylation"].shape).astype(float)
-    dataset = own_files.load(None, path=written(own), kinds=dict.fromkeys(own, "continuous"))
-    for name, cells in own.items():
-        assert (dataset[name].uns["kind"], dataset[name].uns["values"]) == (
-            "continuous",
-            "continuous",
-        )
-        np.testing.assert_allclose(dataset[name].layers["continuous"].toarray(), cells.X, rtol=1e-6)
 
 
 # --- bulk sets -----------------------------------------------------------------------------------------------------------
@@ -625,7 +487,7 @@ def test_cll_takes_the_patients_with_a_status_measured_in_every_modality(tmp_pat
     for modality, name in (("rna", "mRNA"), ("methylation", "Methylation")):
         whole = tables[name][list(dataset.obs_names)].dropna()
         assert list(dataset[modality].var_names) == list(whole.index)
-        np.testing.assert_allclose(
+        assert_allclose(
             dataset[modality].layers["continuous"].toarray(), whole.to_numpy().T, rtol=1e-6
         )
     assert len(whole) == len(tables["Methylation"]) - 1
@@ -655,7 +517,7 @@ def test_breast_tcga_takes_the_tumours_measured_in_every_modality(tmp_path, moda
         whole = pd.concat([tables[breast_tcga.MATRICES[modality]] for _, tables in content])
         assert list(dataset.obs_names) == list(whole.index)
         assert list(dataset[modality].var_names) == list(whole.columns)
-        np.testing.assert_allclose(
+        assert_allclose(
             dataset[modality].layers["continuous"].toarray(), whole.to_numpy(), rtol=1e-6
         )
 
@@ -670,16 +532,14 @@ def test_tcga_takes_the_samples_with_a_status_and_both_measurements(tmp_path):
     ]
     assert list(dataset.obs_names) == names
     assert list(dataset.obs["cell_type"]) == [status[name] for name in names]
-    np.testing.assert_allclose(
+    assert_allclose(
         dataset["rna"].layers["continuous"].toarray(), expression[names].to_numpy().T, rtol=1e-6
     )
     whole = shares[names].dropna()
     assert 0 < len(whole) < len(shares)
     assert list(dataset["methylation"].var_names) == list(whole.index)
     values = dataset["methylation"].layers["continuous"].toarray()
-    np.testing.assert_allclose(
-        1 / (1 + np.exp(-values)), whole.clip(1e-3, 1 - 1e-3).to_numpy().T, rtol=1e-4
-    )
+    assert_allclose(1 / (1 + np.exp(-values)), whole.clip(1e-3, 1 - 1e-3).to_numpy().T, rtol=1e-4)
 
 
 # --- unpaired studies ----------------------------------------------------------------------------------------------------
@@ -702,7 +562,7 @@ def test_a_split_transcriptome_gives_every_molecule_to_one_side(tmp_path, overla
     total = pd.DataFrame(0.0, index=cells.obs_names, columns=cells.var_names)
     for side in dataset.mod.values():
         total[side.var_names] += side.layers["counts"].toarray()
-    np.testing.assert_array_equal(total.to_numpy(), sparse.csr_matrix(cells.X).toarray())
+    assert_array_equal(total.to_numpy(), sparse.csr_matrix(cells.X).toarray())
     assert list(dataset.obs["cell_type"]) == list(cells.obs["type"])
 
 
@@ -761,25 +621,23 @@ def test_a_train_cell_has_the_coordinates_of_the_other_folds(sparse_peaks):
     for number in (0, 7):
         vectors = np.linalg.svd(x[fold != number], full_matrices=False)[2][1:7].T
         left, _, right = np.linalg.svd(vectors.T @ loadings)
-        np.testing.assert_allclose(
+        assert_allclose(
             shown.obsm["X_lsi"][fold == number],
             x[fold == number] @ vectors @ left @ right,
             atol=2e-3,
         )
-    np.testing.assert_allclose(fitted.mean, shown.obsm["X_lsi"].mean(axis=0), atol=1e-4)
-    np.testing.assert_allclose(
-        fitted.transform(sparse_peaks).obsm["X_lsi"], x @ loadings, atol=1e-3
-    )
+    assert_allclose(fitted.mean, shown.obsm["X_lsi"].mean(axis=0), atol=1e-4)
+    assert_allclose(fitted.transform(sparse_peaks).obsm["X_lsi"], x @ loadings, atol=1e-3)
 
 
 def test_folds_follow_names_and_not_the_order_of_cells(sparse_peaks):
-    order = np.random.default_rng(0).permutation(sparse_peaks.n_obs)
+    order = default_rng(0).permutation(sparse_peaks.n_obs)
     _, shown = Preprocessing.fit_transform(sparse_peaks, features=800, components=6)
     _, shuffled = Preprocessing.fit_transform(
         sparse_peaks[order].copy(), features=800, components=6
     )
     sign = np.sign(np.sum(shown.varm["LSI"] * shuffled.varm["LSI"], axis=0))
-    np.testing.assert_allclose(shuffled.obsm["X_lsi"] * sign, shown.obsm["X_lsi"][order], atol=1e-2)
+    assert_allclose(shuffled.obsm["X_lsi"] * sign, shown.obsm["X_lsi"][order], atol=1e-2)
 
 
 def test_too_few_cells_for_lsi_are_refused():
@@ -800,19 +658,17 @@ def test_other_transforms_of_peaks_are_what_they_say(sparse_peaks, transform):
         expected = expected / np.sqrt(
             np.outer(counts.sum(axis=1), expected.sum(axis=0) / counts.sum())
         )
-    np.testing.assert_allclose(shown.X.toarray(), expected, rtol=1e-5)
+    assert_allclose(shown.X.toarray(), expected, rtol=1e-5)
     u, singular, _ = np.linalg.svd(expected, full_matrices=False)
-    np.testing.assert_allclose(
-        np.abs(shown.obsm["X_lsi"]), np.abs((u * singular)[:, 1:5]), atol=2e-2
-    )
+    assert_allclose(np.abs(shown.obsm["X_lsi"]), np.abs((u * singular)[:, 1:5]), atol=2e-2)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_values_that_are_not_standardised_keep_their_units(kind):
-    counts = np.random.default_rng(0).poisson(2.0, size=(40, 9))
+    counts = default_rng(0).poisson(2.0, size=(40, 9))
     counts[0, 0] = 10_000
     train = modality_of(counts, kind)
     _, shown = Preprocessing.fit_transform(train, standardise=False)
     x = space_values(shown)
-    np.testing.assert_allclose(standardised_values(shown), x - x.mean(axis=0), atol=1e-3)
+    assert_allclose(standardised_values(shown), x - x.mean(axis=0), atol=1e-3)
     assert np.all(shown.uns["std"] == 1)

@@ -4,13 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from mosaicbench_splits import prepared
 
-from mosaicbench.commands import prepare
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.datasheet import datasheet
 from mosaicbench.errors import ContractError
 from mosaicbench.files._h5 import KEY
-from mosaicbench.files.dataset import read_dataset
 from mosaicbench.files.datasheet import COLUMNS, lines, read_datasheet
 
 CELLS = ["a", "b", "c", "d"]
@@ -83,15 +82,8 @@ def test_many_types_are_cut_in_the_terminal_but_not_in_the_table(rows):
 
 
 def test_a_prepared_dataset_has_its_datasheet_in_its_file(tmp_path):
-    file = tmp_path / "d.h5mu"
-    prepare.main(
-        dataset="tea",
-        loader="embedded",
-        options={"name": "teaseq_small", "cells": 300},
-        output=file,
-    )
-    rows, warnings = read_datasheet(file)
-    dataset = read_dataset(file)
+    dataset = prepared(tmp_path, "embedded", {"name": "teaseq_small", "cells": 300})
+    rows, warnings = read_datasheet(tmp_path / "d.h5mu")
     assert warnings == json.loads(dataset.uns[KEY]["warnings"])
     rna, adt = rows
     assert (rna["modality"], adt["modality"]) == ("rna", "adt")
@@ -106,9 +98,8 @@ def test_a_prepared_dataset_has_its_datasheet_in_its_file(tmp_path):
 
 
 def test_a_modality_without_counts_has_no_depth(tmp_path):
-    file = tmp_path / "d.h5mu"
-    prepare.main(dataset="pbmc", loader="pbmc68k_split", options={}, output=file)
-    rows, _ = read_datasheet(file)
+    prepared(tmp_path, "pbmc68k_split", {})
+    rows, _ = read_datasheet(tmp_path / "d.h5mu")
     assert [row["depth"] for row in rows] == [None, None]
     assert "lognorm" in "\n".join(lines(rows, []))
 

@@ -5,15 +5,16 @@ import pytest
 import rebuild_embedded
 import yaml
 from faulty_server import serving
-from mosaicbench_splits import cut
+from mosaicbench_splits import cut, prepared
+from numpy.testing import assert_allclose
 from scipy import sparse, stats
 
-from mosaicbench.commands import fetch, prepare
+from mosaicbench.commands import fetch
 from mosaicbench.config import registry
 from mosaicbench.data import embedded
 from mosaicbench.data.labels_qc import curated
 from mosaicbench.data.normalize import Preprocessing
-from mosaicbench.files.dataset import links_between, read_dataset
+from mosaicbench.files.dataset import links_between
 
 # name -> cells, features, types after merging, types as published, cells without a merged label
 SETS = {
@@ -58,10 +59,7 @@ def test_counts_come_back_as_they_were(seed):
 def test_an_embedded_set_holds_what_is_said_of_it(name, tmp_path):
     cells, features, merged, published, unknown_labels = SETS[name]
     stanza = registry.load()[name]
-    prepare.main(
-        dataset=name, loader=stanza["loader"], options=stanza["options"], output=tmp_path / "d.h5mu"
-    )
-    dataset = read_dataset(tmp_path / "d.h5mu")
+    dataset = prepared(tmp_path, stanza["loader"], stanza["options"])
     assert {modality: one.n_vars for modality, one in dataset.mod.items()} == features
     assert {"cells": dataset.n_obs, **features} == stanza["shape"]
     assert dataset.n_obs == cells
@@ -102,13 +100,8 @@ def test_a_donor_can_be_held_out_and_the_audit_says_who_chose_the_genes():
 )
 def test_fewer_cells_leave_no_type_of_too_few(name, cells, types, tmp_path):
     """The same cells as any dataset's `cells`, and the rule of at least ten cells of a type is of those that are kept."""
-    prepare.main(
-        dataset="d",
-        loader="embedded",
-        options={"name": name, "cells": cells},
-        output=tmp_path / "d.h5mu",
-    )
-    fewer, whole = read_dataset(tmp_path / "d.h5mu"), embedded.load(name, cell_type="published")
+    fewer = prepared(tmp_path, "embedded", {"name": name, "cells": cells})
+    whole = embedded.load(name, cell_type="published")
     drawn = curated(whole, cells=cells)
     assert list(fewer.obs_names) == list(drawn.obs_names)
     published = drawn.obs["cell_type"].astype(str).value_counts()
@@ -118,13 +111,8 @@ def test_fewer_cells_leave_no_type_of_too_few(name, cells, types, tmp_path):
 
 
 def test_links_that_a_loader_brings_stay_through_curation_unless_they_are_not_wanted(tmp_path):
-    prepare.main(
-        dataset="s",
-        loader="embedded",
-        options={"name": "snareseq_small", "cells": 300},
-        output=tmp_path / "fewer.h5mu",
-    )
-    fewer, whole = read_dataset(tmp_path / "fewer.h5mu"), embedded.load("snareseq_small")
+    fewer = prepared(tmp_path, "embedded", {"name": "snareseq_small", "cells": 300})
+    whole = embedded.load("snareseq_small")
     named = {}
     for key, dataset in (("fewer", fewer), ("whole", whole)):
         near = links_between(dataset, "rna", "atac").tocoo()
@@ -132,13 +120,8 @@ def test_links_that_a_loader_brings_stay_through_curation_unless_they_are_not_wa
         named[key] = set(zip(genes, peaks, strict=True))
     assert len(named["fewer"]) > 5000
     assert named["fewer"] <= named["whole"]
-    prepare.main(
-        dataset="s",
-        loader="embedded",
-        options={"name": "snareseq_small", "links": False},
-        output=tmp_path / "none.h5mu",
-    )
-    assert "links" not in read_dataset(tmp_path / "none.h5mu").varp
+    none = prepared(tmp_path, "embedded", {"name": "snareseq_small", "links": False})
+    assert "links" not in none.varp
 
 
 # --- the pinned sets that they are made of: with their files, where there are any ----------------------------------------
@@ -161,14 +144,8 @@ def test_the_registry_is_right_about_the_bytes_of_a_pinned_set(dataset, tmp_path
         fetch.main(
             datasets=[dataset], raw=tmp_path / "raw", known=tmp_path / "datasets.yaml", **options
         )
-    prepare.main(
-        dataset=dataset,
-        loader=stanza["loader"],
-        options=stanza["options"],
-        raw=tmp_path / "raw" / dataset,
-        output=tmp_path / "d.h5mu",
-    )
-    read = read_dataset(tmp_path / "d.h5mu")
+    raw = tmp_path / "raw" / dataset
+    read = prepared(tmp_path, stanza["loader"], stanza["options"], raw=raw)
     features, types = PINNED[dataset]
     assert read.n_obs == stanza["shape"]["cells"]
     assert {modality: cells.n_vars for modality, cells in read.mod.items()} == features
@@ -215,7 +192,7 @@ def test_real_cells_are_transformed_as_their_definitions_say(name, modality):
             share[:, columns] * cells.n_obs / (counts[::4] > 0).sum(axis=0)[columns]
         )
     found = shown.X.toarray() if sparse.issparse(shown.X) else shown.X
-    np.testing.assert_allclose(found, expected, rtol=2e-6, atol=1e-6)
+    assert_allclose(found, expected, rtol=2e-6, atol=1e-6)
     normalization = expected
     if modality == "atac":
         vectors = np.linalg.svd(expected[::4], full_matrices=False)[2][1:6]
@@ -223,17 +200,17 @@ def test_real_cells_are_transformed_as_their_definitions_say(name, modality):
             expected
             @ (vectors * np.sign(np.sum(vectors * shown.varm["LSI"].T, axis=1, keepdims=True))).T
         )
-        np.testing.assert_allclose(shown.obsm["X_lsi"], normalization, atol=2e-3)
+        assert_allclose(shown.obsm["X_lsi"], normalization, atol=2e-3)
     std = normalization[::4].std(axis=0)
     std = (
         np.full_like(std, np.sqrt(np.mean(std**2)))
         if modality == "atac"
         else np.where(std > 1e-6, std, 1)
     )
-    np.testing.assert_allclose(
+    assert_allclose(
         fitted.mean,
         normalization[::4].mean(axis=0),
         rtol=1e-5,
         atol=1e-4 if modality == "atac" else 1e-6,
     )
-    np.testing.assert_allclose(fitted.std, std, rtol=1e-5)
+    assert_allclose(fitted.std, std, rtol=1e-5)

@@ -19,10 +19,11 @@ import urllib3
 import yaml
 from conftest import REPOSITORY
 from faulty_server import serving
+from mosaicbench_splits import prepared
 
 from mosaicbench import cli
 from mosaicbench.catalog import catalog
-from mosaicbench.commands import fetch, prepare
+from mosaicbench.commands import fetch
 from mosaicbench.config import registry
 from mosaicbench.data import download, lock
 from mosaicbench.errors import UserError
@@ -319,13 +320,7 @@ def test_prepare_refuses_raw_data_that_changed(desk):
         UserError,
         match=r"a\.bin: changed since it was fetched; delete it and run `mosaicbench fetch cells`",
     ):
-        prepare.main(
-            dataset="cells",
-            loader="simulated",
-            options={"cells": 30},
-            output=desk.folder / "cells.h5mu",
-            raw=desk.path.parent,
-        )
+        prepared(desk.folder, "simulated", {"cells": 30}, name="cells", raw=desk.path.parent)
     assert not (desk.folder / "cells.h5mu").exists()
 
 

@@ -1,23 +1,18 @@
 """Natural mosaics: one's own modalities whose cells coincide in part, or not at all, from files to scores."""
 
-import re
 from itertools import combinations, permutations
 
 import numpy as np
 import pandas as pd
 import pytest
-from mosaicbench_fits import fit_one
 
-from mosaicbench.commands import prepare, score
-from mosaicbench.commands import split as split_command
+from mosaicbench.commands import prepare
 from mosaicbench.data.cells import column_of_cells, file_of_each_cell
 from mosaicbench.data.checks import DataWarning
-from mosaicbench.data.pairing import patterns, with_partners
 from mosaicbench.data.split import make_split
 from mosaicbench.datasets import own_files, simulated
-from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import read_dataset
-from mosaicbench.files.splits import as_split, as_truth, read_split
+from mosaicbench.files.splits import as_split, as_truth
 from mosaicbench.methods.controls import Oracle
 from mosaicbench.scoring.run_data import RunData
 from mosaicbench.scoring.scorer import score as scores_of
@@ -86,19 +81,6 @@ def evidence(parts, method, gives=("joint", "single", "impute")):
 
 
 # --- from files to a split ------------------------------------------------------------------------------------------------
-
-
-def test_every_cell_stays_with_what_it_has_and_none_stands_for_nothing(own, simulation):
-    _, spans, path = own
-    dataset = read_dataset(path)
-    for modality, (first, last) in spans.items():
-        assert set(dataset[modality].obs_names) == set(simulation.obs_names[first:last])
-        expected = simulation[modality][
-            dataset[modality].obs_names, dataset[modality].var_names
-        ].layers["counts"]
-        assert (dataset[modality].layers["counts"] != expected).nnz == 0
-    types = simulation.obs["cell_type"].loc[dataset.obs_names].astype(str)
-    assert list(dataset.obs["cell_type"].astype(str)) == list(types)
 
 
 @pytest.mark.parametrize("kind", ["as_measured", "unpaired"])
@@ -195,20 +177,6 @@ def test_lists_of_files_per_modality_may_hold_other_cells(simulation, tmp_path):
     assert sorted(numbers) == list(range(360))
     assert np.array_equal(dataset.obs["batch"].to_numpy() == "2", numbers >= 150)
     assert parts_of(dataset)["solution"].n_obs == 6  # of the 30 cells with both
-    twice = {"rna": [batches["rna"][0], batches["rna"][0]], "adt": batches["adt"]}
-    with pytest.raises(
-        UserError,
-        match=r"modality 'rna' has a cell .* in .*rna.h5ad and in .*; put the sample in front",
-    ):
-        own_files.load(
-            None, path=twice | {"rna": [twice["rna"][0], str(renamed(twice["rna"][0], tmp_path))]}
-        )
-
-
-def renamed(path, folder):
-    import shutil
-
-    return shutil.copy(path, folder / "again.h5ad")
 
 
 def test_batches_of_cells_that_no_list_names_are_the_first():
@@ -227,16 +195,6 @@ def test_a_column_comes_from_whichever_table_says_something_of_a_cell():
     tables["adt"].loc["a"] = "other"
     with pytest.warns(DataWarning, match="cell_type: adt says another 't' of 1 cells"):
         assert list(column_of_cells("cell_type", "t", tables, cells=pd.Index(["a"]))) == ["x"]
-
-
-def test_patterns_are_told_apart_most_modalities_first():
-    has = {"rna": np.array([1, 1, 0, 1], bool), "adt": np.array([1, 0, 1, 1], bool)}
-    assert [(names, list(rows)) for names, rows in patterns(has)] == [
-        (("rna", "adt"), [0, 3]),
-        (("rna",), [1]),
-        (("adt",), [2]),
-    ]
-    assert list(with_partners(has)) == [True, False, False, True]
 
 
 # --- from a split to scores -----------------------------------------------------------------------------------------------
@@ -320,49 +278,3 @@ def test_types_are_matched_only_where_both_modalities_show_some(of_rna, of_adt):
 
 
 # --- through the commands ------------------------------------------------------------------------------------------------
-
-
-def test_what_does_not_apply_ends_as_a_row_that_says_why(simulation, tmp_path, capsys):
-    options = {"path": files_of(simulation, tmp_path, SPANS["apart"]), "cell_type": "type"}
-    prepare.main(dataset="mine", loader="own_files", options=options, output=tmp_path / "d.h5mu")
-    assert "warning: path: no cell is in two modalities" in (said := capsys.readouterr().out)
-    assert re.search(r"mine: \d+ cells, measured in rna: 120; atac: 120; adt: 120\n", said)
-    split = {part: [tmp_path / "split" / f"{part}.h5mu"] for part in ("train", "query", "solution")}
-    split_command.main(
-        dataset=tmp_path / "d.h5mu",
-        scenario="own",
-        kind="as_measured",
-        seeds=[0],
-        options={"preprocess": PEAKS},
-        **split,
-    )
-    names = {"dataset": "mine", "scenario": "own"}
-    needs_pairs = fit_one(tmp_path / "split", tmp_path / "ridge", "ridge", names=names)
-    assert needs_pairs["status"] == "not_applicable"
-    assert (
-        "needs paired or mosaic cells; in these data no train cell has two modalities"
-        in needs_pairs["message"]
-    )
-    without = fit_one(tmp_path / "split", tmp_path / "oracle", "oracle", names=names)
-    assert without["status"] == "ok"
-    assert re.search(
-        "no query cell has both .*rna and atac.*: scores that need partners are not applicable",
-        without["message"],
-    )
-    endings = {"scores": "tsv", "features": "tsv", "cells": "npz"}
-    written = {
-        noun: [tmp_path / f"{noun}-{run}.{end}" for run in ("ridge", "oracle")]
-        for noun, end in endings.items()
-    }
-    runs = [tmp_path / "ridge", tmp_path / "oracle"]
-    score.main(runs=runs, splits=[tmp_path / "split"], groups=GROUPS, **written)
-    table = pd.read_csv(written["scores"][1], sep="\t", keep_default_na=False).set_index(
-        ["metric", "direction"]
-    )
-    assert table.loc[("foscttm", "rna->adt"), ["value", "status"]].tolist() == [
-        "NA",
-        "not_applicable",
-    ]
-    assert table.loc[("label_transfer_accuracy", "rna->adt"), "status"] == "ok"
-    assert list(pd.read_csv(written["scores"][0], sep="\t")["status"]) == ["not_applicable"]
-    assert read_split(split["solution"][0], "solution").n_obs == 72

@@ -4,15 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
+from mosaicbench_splits import prepared
 from scipy import sparse
 
-from mosaicbench.commands import prepare
 from mosaicbench.data import read
 from mosaicbench.data.checks import DataWarning, _check_name
 from mosaicbench.data.labels_qc import curated
 from mosaicbench.datasets import own_files
 from mosaicbench.errors import UserError
-from mosaicbench.files.dataset import read_dataset
 from mosaicbench.files.tables import read_table, write_table
 
 CELLS = 60
@@ -56,13 +55,7 @@ def test_names_that_look_missing_are_carried_from_the_file_to_a_table(tmp_path):
     odd = ["NA", "nan", "None", "null", "1", "N/A"]
     rna = annotated(counts(6), names=odd, types=np.resize(odd, CELLS))
     path = written(tmp_path, {"rna": rna, "adt": annotated(counts(8, seed=1, scale=5))})
-    prepare.main(
-        dataset="odd",
-        loader="own_files",
-        options={"path": path, "cell_type": "type"},
-        output=tmp_path / "odd.h5mu",
-    )
-    dataset = read_dataset(tmp_path / "odd.h5mu")
+    dataset = prepared(tmp_path, "own_files", {"path": path, "cell_type": "type"})
     assert list(dataset["rna"].var_names) == odd
     assert list(dataset.obs["cell_type"][:6]) == odd
     table = pd.DataFrame({"feature": odd, "cell_type": odd, "value": [1.0, np.nan, 3, 4, 5, 6]})

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from own_cells import equal, left_out, own_cells, read, written
 from scipy import sparse
 
@@ -114,8 +115,8 @@ def test_each_way_out_of_what_is_no_count_leads_to_a_dataset(parts, tmp_path):
     with pytest.raises(UserError, match=r"X: negative.*adt.h5ad.*kinds: {adt: continuous}"):
         read(tmp_path, path, values=lognorm)
     dataset, _ = read(tmp_path, path, values=lognorm, kinds={"adt": "continuous"})
-    np.testing.assert_allclose(dataset["rna"].layers["lognorm"].toarray(), logs, rtol=1e-6)
-    np.testing.assert_allclose(dataset["adt"].layers["continuous"].toarray(), clr, rtol=1e-6)
+    assert_allclose(dataset["rna"].layers["lognorm"].toarray(), logs, rtol=1e-6)
+    assert_allclose(dataset["adt"].layers["continuous"].toarray(), clr, rtol=1e-6)
 
 
 def test_corrected_counts_are_rounded_on_request_with_how_many_moved(parts, tmp_path):

@@ -4,6 +4,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.random import default_rng
 from own_cells import left_out, read
 from scipy import sparse
 
@@ -14,7 +15,7 @@ CELLS, PEAKS, ALIKE = 300, 10_000, 21
 
 def sample(number, starts, *, form="chr{}:{}-{}", cells=CELLS):
     """Return cells x peaks; the chromosome of a peak is its number modulo 5."""
-    random = np.random.default_rng(number)
+    random = default_rng(number)
     peaks = [(i % 5 + 1, start, start + 500) for i, start in enumerate(starts)]
     counts = sparse.random(cells, len(peaks), density=0.02, format="csr", random_state=number)
     counts.data = random.integers(1, 5, counts.nnz).astype(np.float32)
@@ -40,7 +41,7 @@ def samples():
 def path(samples, tmp_path):
     for number, cells in enumerate(samples, start=1):
         cells.write_h5ad(tmp_path / f"atac_{number}.h5ad")
-        genes = sparse.csr_matrix(np.random.default_rng(number).poisson(1, (CELLS, 20)))
+        genes = sparse.csr_matrix(default_rng(number).poisson(1, (CELLS, 20)))
         rna = anndata.AnnData(genes.astype(np.float32), obs=cells.obs)
         rna.write_h5ad(tmp_path / f"rna_{number}.h5ad")
     return {modality: [f"{modality}_{n}.h5ad" for n in (1, 2)] for modality in ("rna", "atac")}
@@ -80,7 +81,7 @@ def test_peaks_that_only_touch_are_two_and_names_with_and_without_chr_are_one(sa
     second = sample(4, [100, 5000, 9500, 12_400])  # the third begins where the other ends
     for name, cells in (("a", first), ("b", second)):
         cells.write_h5ad(tmp_path / f"{name}.h5ad")
-        genes = np.random.default_rng(5).poisson(1, (CELLS, 9)).astype(np.float32)
+        genes = default_rng(5).poisson(1, (CELLS, 9)).astype(np.float32)
         anndata.AnnData(genes, obs=cells.obs).write_h5ad(tmp_path / f"rna_{name}.h5ad")
     path = {"rna": ["rna_a.h5ad", "rna_b.h5ad"], "atac": ["a.h5ad", "b.h5ad"]}
     with pytest.raises(UserError, match=r"no feature in common: a.h5ad, b.h5ad; peaks: union"):

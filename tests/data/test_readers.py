@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import rdata
+from numpy.testing import assert_array_equal
 from scipy import sparse
 from scipy.io import mmwrite
 
@@ -67,8 +68,8 @@ def test_arc_file_is_split_and_keeps_ids_and_intervals(arc, counts):
         ["chr2", 5, 9],
     ]
     assert list(found["atac"].obs_names) == [f"AAA{i}-1" for i in range(7)]
-    np.testing.assert_array_equal(found["rna"].X.toarray(), counts[:, [0, 1, 4]])
-    np.testing.assert_array_equal(found["atac"].X.toarray(), counts[:, [2, 3]])
+    assert_array_equal(found["rna"].X.toarray(), counts[:, [0, 1, 4]])
+    assert_array_equal(found["atac"].X.toarray(), counts[:, [2, 3]])
     assert all(
         cells.X.dtype == np.float32 and cells.X.indices.dtype == np.int32
         for cells in found.values()
@@ -121,7 +122,7 @@ def test_matrix_market_with_any_number_of_feature_columns(
     cells = read.mex(paths["m.mtx"], paths["b.tsv"], paths["f.tsv"])
     assert (list(cells.var_names), list(cells.var["gene_ids"])) == (names, ids)
     assert list(cells.obs_names) == [f"cell{i}" for i in range(7)]
-    np.testing.assert_array_equal(cells.X.toarray(), counts[:, :3])
+    assert_array_equal(cells.X.toarray(), counts[:, :3])
     assert cells.X.dtype == np.float32
 
 

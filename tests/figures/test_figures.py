@@ -113,8 +113,9 @@ def test_no_other_run_beats_the_front_in_score_and_resource():
 def test_confusion_shares_are_of_the_true_type():
     carried = {"cell_type": ["a", "a", "b"], "transferred": ["a", "b", "b"], "cells": [3, 1, 5]}
     table = of_cells("transfers", run="mvae", direction="rna->adt", **carried)
-    _, drawn = label_confusion(transfers=table, runs=RUNS, theme=THEME)
+    figure, drawn = label_confusion(transfers=table, runs=RUNS, theme=THEME)
     assert drawn["share"].tolist() == [0.75, 0.25, 1.0]
+    assert {text.get_text() for text in figure.axes[0].texts} == {"0.75", "1.00"}
 
 
 def test_dots_are_scaled_from_the_lowest_to_the_highest_cluster():
@@ -183,16 +184,6 @@ def test_ticks_of_a_wide_time_axis_do_not_overlap_and_fractions_have_their_zero(
     low, high = figure.axes[-1].get_xlim()
     shown = [label for label in labels if low <= label.get_position()[0] <= high]
     assert [label.get_text() for label in shown] == ["0.01", "0.1", "1", "10"]
-    transfers = of_cells(
-        "transfers",
-        run="mvae",
-        direction="rna->adt",
-        cell_type=["a", "a", "b"],
-        transferred=["a", "b", "b"],
-        cells=[3, 1, 5],
-    )
-    figure, _ = label_confusion(transfers=transfers, runs=RUNS, theme=THEME)
-    assert {text.get_text() for text in figure.axes[0].texts} == {"0.75", "1.00"}
 
 
 def _layout(sources: tuple[str, ...], types: list[str]) -> pd.DataFrame:

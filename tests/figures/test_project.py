@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from mosaicbench_fits import fit_one
 from mosaicbench_splits import cut_small
+from numpy.testing import assert_allclose
 
 from mosaicbench.commands import layout as project
 from mosaicbench.datasets import simulated
@@ -127,14 +128,12 @@ def test_extreme_features_are_shared_by_runs_and_ordered_by_mean_r(projected):
     assert (mean["best"] >= mean["median"]).all()
     assert (mean["median"] >= mean["worst"]).all()
     oracle = values[values["run"] == "oracle"]
-    np.testing.assert_allclose(oracle["imputed"], oracle["measured"], atol=2e-3)
+    assert_allclose(oracle["imputed"], oracle["measured"], atol=2e-3)
     assert oracle["r"].min() > 0.999
     drawn = oracle.groupby(["direction", "place"])[["measured", "imputed"]].apply(
         lambda x: x.corr().iloc[0, 1]
     )
-    np.testing.assert_allclose(
-        drawn, oracle.groupby(["direction", "place"])["r"].first(), atol=1e-3
-    )
+    assert_allclose(drawn, oracle.groupby(["direction", "place"])["r"].first(), atol=1e-3)
 
 
 def test_what_the_oracle_imputes_lies_where_it_was_measured(projected):

@@ -8,6 +8,8 @@ import sys
 import numpy as np
 import pytest
 from conftest import REPOSITORY
+from numpy.random import default_rng
+from numpy.testing import assert_array_equal
 
 from mosaicbench.commands._umap import NEIGHBORS, Neighbourhood
 
@@ -15,7 +17,7 @@ from mosaicbench.commands._umap import NEIGHBORS, Neighbourhood
 @pytest.fixture(scope="module")
 def clouds():
     """Three clouds of different sizes, (rows, dims), and the cloud of each row."""
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
     cloud_of = np.repeat([0, 1, 2], [80, 60, 40])
     return rng.normal(size=(180, 6)) + 12 * np.eye(6)[cloud_of], cloud_of
 
@@ -51,9 +53,9 @@ def test_a_seed_decides_and_nothing_else_is_drawn_from(clouds):
     layouts = [found.layout(seed) for seed in (1, 1, 2)]
     found.clusters(1)
     assert [draw() for draw in draws.values()] == expected
-    np.testing.assert_array_equal(layouts[0], layouts[1])
+    assert_array_equal(layouts[0], layouts[1])
     assert not np.array_equal(layouts[0], layouts[2])
-    np.testing.assert_array_equal(
+    assert_array_equal(
         layouts[0], Neighbourhood.of(clouds[0]).layout(1)
     )  # whatever was laid out before
 
@@ -93,9 +95,9 @@ print(Compiled.functions)
 """
 WORK = {
     "lays out": "from mosaicbench.commands._umap import Neighbourhood\n"
-    "Neighbourhood.of(np.random.default_rng(0).random((40, 3))).layout(0)",
+    "Neighbourhood.of(default_rng(0).random((40, 3))).layout(0)",
     "asks scib-metrics": "from mosaicbench.metrics._nearest import scib\n"
-    "scib('silhouette_label', np.random.default_rng(0).random((40, 3)), np.repeat([0, 1], 20))",
+    "scib('silhouette_label', default_rng(0).random((40, 3)), np.repeat([0, 1], 20))",
 }
 
 

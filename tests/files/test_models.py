@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from mosaicbench_fits import fit_one
 from mosaicbench_splits import cut_small, small_dataset
+from numpy.testing import assert_array_equal
 
 from mosaicbench.catalog import catalog
 from mosaicbench.commands.apply import recommended_run
@@ -91,12 +92,12 @@ def test_a_kept_model_gives_what_the_benchmark_scored(splits, tmp_path, name):
         names, z = latents_of(latents, source, "query")
         modalities = list(query.mod) if source == "joint" else [source]
         cells = as_cells(query, modalities, names, links="links" in uses, counts="counts" in uses)
-        np.testing.assert_array_equal(np.asarray(method.embed(cells), dtype=np.float32), z)
+        assert_array_equal(np.asarray(method.embed(cells), dtype=np.float32), z)
         seen += 1
     for direction, values in imputed.mod.items():
         source, target = direction.split("->")
         cells = as_cells(query, [source], links="links" in uses, counts="counts" in uses)
-        np.testing.assert_array_equal(
+        assert_array_equal(
             unstandardised_values(query[target], method.impute(cells, target)), values.X
         )
         seen += 1

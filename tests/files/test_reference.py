@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 
 from mosaicbench.errors import UserError
 from mosaicbench.files import reference
@@ -28,9 +29,9 @@ def test_what_is_written_is_read_again(stored):
     again = reference.read(folder)
     assert again.records == part.records and again.splits == part.splits
     assert list(again.scores) == SCORE_COLUMNS
-    np.testing.assert_allclose(again.scores["value"], part.scores["value"], rtol=1e-7)
+    assert_allclose(again.scores["value"], part.scores["value"], rtol=1e-7)
     (values,) = again.cells.values()
-    np.testing.assert_allclose(values, [0, 0.5, np.nan, 1], atol=1 / 508)
+    assert_allclose(values, [0, 0.5, np.nan, 1], atol=1 / 508)
 
 
 def test_the_same_content_has_the_same_bytes(stored, tmp_path):
@@ -60,7 +61,7 @@ def test_a_byte_is_within_half_a_step_of_the_score_and_zero_or_one_stays():
     again = reference.from_bytes(reference.to_bytes(x, 0, 1), 0, 1)
     assert np.abs(again - x).max() <= 0.5 / 254 + 1e-6
     hits = np.array([0, 1, 1, 0], dtype=np.float32)
-    np.testing.assert_array_equal(reference.from_bytes(reference.to_bytes(hits, 0, 1), 0, 1), hits)
+    assert_array_equal(reference.from_bytes(reference.to_bytes(hits, 0, 1), 0, 1), hits)
 
 
 def test_the_store_of_the_package_is_small_and_each_fit_has_a_split():

@@ -24,6 +24,11 @@ def split(tmp_path_factory):
     return cut_small(small_dataset(), "paired", tmp_path_factory.mktemp("split"))
 
 
+def job_of(split, output, epochs, **limits):
+    run = run_of("mvae", [output], hyperparameters={"max_epochs": epochs, "patience": epochs})
+    return {"runs": [run], "seeds": seeds_of([split], [0]), "limits": limits}
+
+
 def attempt(
     number,
     split,
@@ -35,13 +40,7 @@ def attempt(
     limit_mb=8000.0,
     limit_minutes=5.0,
 ):
-    job = {
-        "runs": [
-            run_of("mvae", [output], hyperparameters={"max_epochs": epochs, "patience": epochs})
-        ],
-        "seeds": seeds_of([split], [0]),
-        "limits": {"minutes": limit_minutes, "memory_mb": limit_mb},
-    }
+    job = job_of(split, output, epochs, minutes=limit_minutes, memory_mb=limit_mb)
     granted = {
         "granted_mb": usable_mb + cluster.OVERHEAD_MB,
         "granted_minutes": minutes + cluster.OVERHEAD_MINUTES,
@@ -87,11 +86,7 @@ attempts.fit_within_grant(fit.main, job, attempt=number, granted_mb=9000, grante
 
 def killed_attempt(number, split, output):
     """Kill an attempt, and all that it started, as a cluster does, as soon as it is under way."""
-    job = {
-        "runs": [run_of("mvae", [output], hyperparameters={"max_epochs": LONG, "patience": LONG})],
-        "seeds": seeds_of([split], [0]),
-        "limits": {"minutes": 5, "memory_mb": 8000},
-    }
+    job = job_of(split, output, LONG, minutes=5, memory_mb=8000)
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src"), "SLURM_JOB_ID": "7"}
     command = [sys.executable, "-c", ATTEMPT, json.dumps(job), str(number)]
     process = subprocess.Popen(

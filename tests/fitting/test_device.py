@@ -8,6 +8,7 @@ import torch
 from conftest import linear_cells, paired_split
 from mosaicbench_fits import LIMITS, run_of, seeds_of
 from mosaicbench_splits import cut_small, small_dataset
+from numpy.testing import assert_array_equal
 from pretend_device import DEVICE, There, pretended
 from test_methods import MODELS, SPLITS, gives
 from test_training import counted_split
@@ -40,26 +41,17 @@ def given_by(instance, method, query):
     found, few = {}, np.arange(3)
     for source, target in [("rna", "adt"), ("adt", "rna")]:
         shown = query.only(source)
-        found |= {f"single {source}": instance.embed(shown)} if gives(method, "single") else {}
-        found |= (
-            {f"private {source}": instance.embed_private(shown)} if gives(method, "private") else {}
-        )
-        found |= (
-            {f"{source} to {target}": instance.impute(shown, target)}
-            if gives(method, "impute")
-            else {}
-        )
-        found |= (
-            {f"drawn {target}": instance.draw(shown, target, few, 2, 0)}
-            if gives(method, "draws")
-            else {}
-        )
-    found |= {"joint": instance.embed(query)} if gives(method, "joint") else {}
-    if hasattr(instance, "generate"):
-        found |= {
-            f"generated {modality}": values for modality, values in instance.generate(5, 0).items()
-        }
-    return found
+        if gives(method, "single"):
+            found[f"single {source}"] = instance.embed(shown)
+        if gives(method, "private"):
+            found[f"private {source}"] = instance.embed_private(shown)
+        if gives(method, "impute"):
+            found[f"{source} to {target}"] = instance.impute(shown, target)
+        if gives(method, "draws"):
+            found[f"drawn {target}"] = instance.draw(shown, target, few, 2, 0)
+    if gives(method, "joint"):
+        found["joint"] = instance.embed(query)
+    return found | (instance.generate(5, 0) if hasattr(instance, "generate") else {})
 
 
 def assert_same_there(monkeypatch, method, train, query, **hyperparameters):
@@ -73,7 +65,7 @@ def assert_same_there(monkeypatch, method, train, query, **hyperparameters):
     assert history == expected[0]
     assert found.keys() == expected[1].keys()
     for name, values in found.items():
-        np.testing.assert_array_equal(values, expected[1][name], err_msg=name)
+        assert_array_equal(values, expected[1][name], err_msg=name)
 
 
 @pytest.mark.parametrize("method", MODELS)
@@ -107,7 +99,7 @@ def assert_goes_on(method, place):
     resumed, history, found = trained(4)
     assert resumed.checkpoint.resumed_after == [3]
     assert history == expected
-    np.testing.assert_array_equal(found, latents)
+    assert_array_equal(found, latents)
 
 
 @pytest.mark.parametrize("method", ["mvae", "scmodal"])
@@ -125,7 +117,7 @@ def test_a_model_that_was_kept_gives_the_same_there(monkeypatch):
         read.load(method.state(), train)
         assert all(isinstance(weights, There) for weights in read.nets.state_dict().values())
         found = read.embed(query)
-    np.testing.assert_array_equal(found, method.embed(query))
+    assert_array_equal(found, method.embed(query))
 
 
 def test_the_process_that_forks_fits_asks_for_no_gpu(monkeypatch, tmp_path):

@@ -5,16 +5,14 @@ import multiprocessing
 import os
 import shutil
 import signal
-import sys
 import time
-import types
 from dataclasses import dataclass
 
 import numpy as np
 import psutil
 import pytest
 import torch
-from mosaicbench_fits import fit_one, run_of, seeds_of
+from mosaicbench_fits import assert_same_outputs, fit_one, registered, run_of, seeds_of
 from mosaicbench_splits import cut_small, small_dataset
 
 from mosaicbench.commands import fit
@@ -33,11 +31,6 @@ def dataset():
     return small_dataset()
 
 
-@pytest.fixture(scope="module", params=["paired", "unpaired"])
-def split(request, dataset, tmp_path_factory):
-    return cut_small(dataset, request.param, tmp_path_factory.mktemp(request.param))
-
-
 @pytest.fixture(scope="module")
 def paired(dataset, tmp_path_factory):
     return cut_small(dataset, "paired", tmp_path_factory.mktemp("split"))
@@ -46,11 +39,6 @@ def paired(dataset, tmp_path_factory):
 def fit_run(split, output, *, method="mvae", hyperparameters=None, **more):
     hyperparameters = {"max_epochs": 2} if hyperparameters is None else hyperparameters
     return fit_one(split, output, method, hyperparameters=hyperparameters, **more)
-
-
-def outputs(folder):
-    latents, imputed = read_latents(folder / "latents.h5ad"), read_imputed(folder / "imputed.h5mu")
-    return latents.X, {direction: cells.X for direction, cells in imputed.mod.items()}
 
 
 @dataclass(kw_only=True)
@@ -89,12 +77,7 @@ class Misbehaving:
 
 @pytest.fixture
 def misbehaving(monkeypatch):
-    module = types.ModuleType("misbehaving_method")
-    module.CARD = {"kind": "model", "scenarios": ("paired",), "inputs": (), "outputs": ("single",)}
-    Misbehaving.__module__ = module.__name__
-    module.Misbehaving = Misbehaving
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    return module.__name__
+    return registered(monkeypatch, Misbehaving)
 
 
 @pytest.mark.parametrize(
@@ -137,19 +120,6 @@ def test_a_collapsed_run_keeps_its_latents_and_says_so(paired, tmp_path):
     assert read_latents(tmp_path / "latents.h5ad").n_obs > 0
 
 
-def test_a_broken_split_is_an_error_not_a_row(paired, tmp_path):
-    broken = tmp_path / "split"
-    broken.mkdir()
-    for part in ("train", "query", "solution"):
-        content = (paired / f"{part}.h5mu").read_bytes()
-        (broken / f"{part}.h5mu").write_bytes(
-            content[: len(content) // 2] if part == "query" else content
-        )
-    with pytest.raises(UserError):
-        fit_run(broken, tmp_path / "run")
-    assert not (tmp_path / "run/run.json").exists()
-
-
 def test_a_positive_control_without_the_solution_is_an_error_not_a_row(paired, tmp_path, capfd):
     run = run_of("oracle", [tmp_path / "run"])
     seeds = seeds_of([paired], [0], parts=("train", "query"))
@@ -177,16 +147,6 @@ def test_the_record_says_what_was_used(paired, tmp_path):
     assert record["peak_host_mb"] > 50
     assert json.loads((tmp_path / "run.json").read_text())["seed"] == 0
     assert len(read_table(tmp_path / "history.tsv")) == 2
-
-
-def test_same_seed_same_outputs_other_seed_others(split, tmp_path):
-    for name, seed in (("first", 0), ("second", 0), ("third", 1)):
-        fit_run(split, tmp_path / name, seed=seed, names=BY_HAND)
-    first, second, third = (outputs(tmp_path / name) for name in ("first", "second", "third"))
-    np.testing.assert_array_equal(first[0], second[0])
-    for direction in first[1]:
-        np.testing.assert_array_equal(first[1][direction], second[1][direction])
-    assert not np.array_equal(first[0], third[0])
 
 
 LONG = {"max_epochs": 40, "patience": 40}
@@ -238,10 +198,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(
     folder = shutil.copytree(interrupted, tmp_path / "run")
     record = fit_run(paired, folder, hyperparameters=LONG)
     assert {path.name for path in folder.iterdir()} == set(FILES_OF_FIT)
-    first, second = outputs(uninterrupted), outputs(folder)
-    np.testing.assert_array_equal(first[0], second[0])
-    for direction in first[1]:
-        np.testing.assert_array_equal(first[1][direction], second[1][direction])
+    assert_same_outputs(uninterrupted, folder)
     history = read_table(folder / "history.tsv")
     assert history.equals(read_table(uninterrupted / "history.tsv"))
     assert list(history["epoch"]) == list(range(1, 41))

@@ -2,21 +2,19 @@
 
 import os
 import signal
-import sys
-import types
 from dataclasses import dataclass, replace
 
 import numpy as np
 import psutil
 import pytest
-from mosaicbench_fits import fit_one, run_of, seeds_of
+from mosaicbench_fits import assert_same_outputs, fit_one, registered, run_of, seeds_of
 from mosaicbench_splits import cut_small, small_dataset
 
 from mosaicbench import files
 from mosaicbench.commands import fit
 from mosaicbench.errors import ContractError, UserError
-from mosaicbench.files.runs import read_imputed, read_latents, read_record
-from mosaicbench.fitting import attempt, process
+from mosaicbench.files.runs import read_latents, read_record
+from mosaicbench.fitting import attempt
 from mosaicbench.fitting.method import import_for
 from mosaicbench.fitting.outputs import open_split, read_shared
 from mosaicbench.models.training import Budget
@@ -78,15 +76,7 @@ def test_every_seed_of_every_run_ends_as_a_fit_of_its_own(splits, tmp_path):
             expected = fit_one(split, alone, method, seed=seed)
             differ = {key for key in expected if records[place][key] != expected[key]}
             assert differ <= {"seconds", "cpu_seconds", "host_mb", "peak_host_mb"}
-            here, there = (
-                read_imputed(folder / "imputed.h5mu") for folder in (tmp_path / place, alone)
-            )
-            for direction, cells in there.mod.items():
-                np.testing.assert_array_equal(here[direction].X, cells.X)
-            here, there = (
-                read_latents(folder / "latents.h5ad") for folder in (tmp_path / place, alone)
-            )
-            np.testing.assert_array_equal(here.X, there.X)
+            assert_same_outputs(tmp_path / place, alone)
 
 
 SLOW = """
@@ -154,14 +144,6 @@ def test_without_time_every_run_is_a_row_or_the_next_attempt_s(splits, tmp_path)
         fit_all(splits, tmp_path, ("oracle", "ridge"), minutes=-1, number=1)
 
 
-def test_no_fit_has_more_memory_than_its_job_was_granted(splits, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        process, "POLL_SECONDS", 0.001
-    )  # these fits are over sooner than their memory is looked at
-    with pytest.raises(UserError, match="out_of_memory with 50 MB.*the next attempt gets more"):
-        fit_all(splits, tmp_path, ("oracle", "ridge"), usable_mb=50, number=1)
-
-
 @pytest.mark.parametrize("methods", [("ridge",), ("ridge", "cca")])
 def test_a_broken_file_among_several_fits_is_the_users(splits, tmp_path, capfd, methods):
     (tmp_path / "train.h5mu").write_bytes(b"no split")
@@ -190,13 +172,8 @@ class Misbehaving(Budget):
 
 @pytest.fixture
 def misbehaving(monkeypatch):
-    module = types.ModuleType("misbehaving_method")
-    module.CARD = {"kind": "model", "scenarios": ("paired",), "inputs": (), "outputs": ("single",)}
-    Misbehaving.__module__ = module.__name__
-    module.Misbehaving = Misbehaving
-    monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(attempt, "decisive", lambda *what: {})
-    return module.__name__
+    return registered(monkeypatch, Misbehaving)
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,26 @@
 """What a run writes: what a method cannot do is left out, private latents stand beside shared ones, what is hidden stays so."""
 
-import sys
-import types
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from mosaicbench_fits import LIMITS, NAMES, assert_same_outputs, fit_one, poisoned, run_of, seeds_of
+from mosaicbench_fits import (
+    LIMITS,
+    NAMES,
+    assert_same_outputs,
+    fit_one,
+    poisoned,
+    registered,
+    run_of,
+    score_one,
+    seeds_of,
+)
 from mosaicbench_splits import cut_small, linked, small_dataset
 
 from mosaicbench.catalog import catalog
-from mosaicbench.commands import fit, score
+from mosaicbench.commands import fit
 from mosaicbench.errors import NotApplicable
 from mosaicbench.files.runs import latents_of, private_of, read_imputed, read_latents
-from mosaicbench.files.scores import read_scores
 from mosaicbench.files.splits import as_cells, read_split, standardised_values
 from mosaicbench.metrics.disentanglement import label_separation_auc
 
@@ -53,18 +60,10 @@ class OneWay:
 
 @pytest.mark.parametrize("reads", ["left", "neither"])
 def test_what_a_method_cannot_do_is_left_out_and_said(paired, tmp_path, monkeypatch, reads):
-    module = types.ModuleType("one_way_method")
-    module.CARD = {
-        "kind": "model",
-        "scenarios": ("paired",),
-        "inputs": (),
-        "outputs": ("joint", "single", "impute"),
-    }
-    OneWay.__module__ = module.__name__
     query = read_split(paired / "query.h5mu", "query")
-    module.OneWay, OneWay.width = OneWay, {m: cells.n_vars for m, cells in query.mod.items()}
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    record = fit_one(paired, tmp_path, module.__name__, hyperparameters={"reads": reads})
+    OneWay.width = {m: cells.n_vars for m, cells in query.mod.items()}
+    method = registered(monkeypatch, OneWay, ("joint", "single", "impute"))
+    record = fit_one(paired, tmp_path, method, hyperparameters={"reads": reads})
     latents = read_latents(tmp_path / "latents.h5ad")
     imputed = read_imputed(tmp_path / "imputed.h5mu")
     assert "no latents of right: nothing reads it" in record["message"]
@@ -73,15 +72,7 @@ def test_what_a_method_cannot_do_is_left_out_and_said(paired, tmp_path, monkeypa
     assert record["status"] == ("ok" if reads == "left" else "not_applicable")
     assert set(latents.obs["source"]) == ({"left"} if reads == "left" else set())
     assert list(imputed.mod) == (["left->right"] if reads == "left" else [])
-    score.main(
-        runs=[tmp_path],
-        splits=[paired],
-        groups=["alignment", "imputation", "resources"],
-        scores=[tmp_path / "scores.tsv"],
-        features=[tmp_path / "features.tsv"],
-        cells=[tmp_path / "cells.npz"],
-    )
-    scores = read_scores(tmp_path / "scores.tsv")
+    scores = score_one(paired, tmp_path, ["alignment", "imputation", "resources"])
     assert set(scores["direction"]) == ({"run", "left->right"} if reads == "left" else {"run"})
 
 
@@ -107,17 +98,8 @@ class WithPrivate:
 def test_private_latents_lie_beside_the_shared_ones_of_their_cells(
     paired, tmp_path, monkeypatch, private
 ):
-    module = types.ModuleType("method_with_private")
-    module.CARD = {
-        "kind": "model",
-        "scenarios": ("paired",),
-        "inputs": (),
-        "outputs": ("joint", "single", "private"),
-    }
-    monkeypatch.setattr(WithPrivate, "__module__", module.__name__)
-    module.WithPrivate = WithPrivate
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    record = fit_one(paired, tmp_path, module.__name__, hyperparameters={"private": private})
+    method = registered(monkeypatch, WithPrivate, ("joint", "single", "private"))
+    record = fit_one(paired, tmp_path, method, hyperparameters={"private": private})
     assert record["status"] == "ok", record["message"]
     latents = read_latents(tmp_path / "latents.h5ad")
     assert private_of(latents, "joint", "query") is None
@@ -134,17 +116,8 @@ def test_private_latents_lie_beside_the_shared_ones_of_their_cells(
             )
 
     # The scorer is supplied with each modality's block in the solution's order, and with all side by side for the joint source.
-    outputs = {name: tmp_path / name for name in ("scores.tsv", "features.tsv", "cells.npz")}
-    score.main(
-        runs=[tmp_path],
-        splits=[paired],
-        groups=["disentanglement"],
-        **{
-            name: [path]
-            for name, path in zip(("scores", "features", "cells"), outputs.values(), strict=True)
-        },
-    )
-    scores = read_scores(outputs["scores.tsv"]).set_index(["metric", "direction"])["value"]
+    scores = score_one(paired, tmp_path, ["disentanglement"])
+    scores = scores.set_index(["metric", "direction"])["value"]
     asked = {
         direction for metric, direction in scores.index if metric == "label_separation_auc_private"
     }

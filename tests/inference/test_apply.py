@@ -9,6 +9,7 @@ from anndata import AnnData
 from conftest import REPOSITORY
 from mosaicbench_fits import fit_one
 from mosaicbench_splits import cut_small, small_dataset
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 import mosaicbench
@@ -61,7 +62,7 @@ def test_the_queries_own_cells_are_embedded_as_the_benchmark_scored_them(
     latents = read_latents(folder / method / "latents.h5ad")
     for source, cells in {"joint": out, "left": out["left"], "right": out["right"]}.items():
         names, z = latents_of(latents, source, "query")
-        np.testing.assert_array_equal(cells.obsm["X_mosaicbench"], z[names.get_indexer(queried)])
+        assert_array_equal(cells.obsm["X_mosaicbench"], z[names.get_indexer(queried)])
     told = capsys.readouterr().out
     count = len(Model.read(folder / method).kept.facts["modalities"]["left"]["features"])
     assert f"left: {count} of {count} features" in told
@@ -74,10 +75,10 @@ def test_a_missing_modality_is_imputed_as_the_benchmark_scored_it(place, tmp_pat
     apply.main(run=folder / "mvae", cells=folder / "left.h5ad", output=tmp_path / "out.h5mu")
     out = mudata.read_h5mu(tmp_path / "out.h5mu")
     scored = read_imputed(folder / "mvae" / "imputed.h5mu")["left->right"]
-    np.testing.assert_array_equal(out["left->right"].X, scored[queried].X)
+    assert_array_equal(out["left->right"].X, scored[queried].X)
     assert list(out["left->right"].var_names) == list(scored.var_names)
     in_memory = Model.read(folder / "mvae").apply(mudata.read_h5mu(folder / "own.h5mu")["left"])
-    np.testing.assert_array_equal(in_memory["left->right"].X, scored[queried].X)
+    assert_array_equal(in_memory["left->right"].X, scored[queried].X)
     scanpy.pp.neighbors(out["left"], use_rep="X_mosaicbench")  # the next line of whoever reads it
 
 
@@ -86,7 +87,7 @@ def test_chunks_change_nothing_and_missing_features_are_counted(place, monkeypat
     cells, model = mudata.read_h5mu(folder / "own.h5mu"), Model.read(folder / "mvae")
     z = model.apply(cells).obsm["X_mosaicbench"]
     monkeypatch.setattr("mosaicbench.inference.embedding.AT_ONCE", 7)
-    np.testing.assert_allclose(model.apply(cells).obsm["X_mosaicbench"], z, atol=1e-5)
+    assert_allclose(model.apply(cells).obsm["X_mosaicbench"], z, atol=1e-5)
     features = model.kept.facts["modalities"]["left"]["features"]
     fewer = model.apply(cells["left"][:, ~cells["left"].var_names.isin(features[:5])].copy())
     found = {"left": f"{len(features) - 5} of {len(features)}"}
@@ -137,7 +138,7 @@ def test_a_method_is_fitted_to_ones_own_cells_and_kept(dataset, tmp_path):
     )
     out = mudata.read_h5mu(tmp_path / "out.h5mu")
     again = mosaicbench.apply(tmp_path / "model", mudata.read_h5mu(tmp_path / "all.h5mu"))
-    np.testing.assert_array_equal(again.obsm["X_mosaicbench"], out.obsm["X_mosaicbench"])
+    assert_array_equal(again.obsm["X_mosaicbench"], out.obsm["X_mosaicbench"])
     same = (out.obs["mosaicbench_cell_type"].astype(str) == out.obs["cell_type"].astype(str)).mean()
     assert same > out.obs["cell_type"].value_counts(normalize=True).iloc[0]
 
@@ -252,7 +253,7 @@ def test_expected_counts_accompany_log_normalised_values(own, tmp_path):
     cells, folder = own
     made = applied(folder, joined({"adt": cells["adt"].copy()}), tmp_path, "in a file")["adt->rna"]
     total = float(Model.read(folder).kept.split["rna/library_size"])
-    np.testing.assert_allclose(
+    assert_allclose(
         made.layers["counts"], np.maximum(np.expm1(made.X) * total / 1e4, 0), rtol=1e-4, atol=1e-6
     )
 
@@ -327,10 +328,10 @@ def test_the_output_holds_all_that_the_cells_had_and_no_other_layer_is_read(own,
     assert out["rna"].raw.shape == rna.shape and "PCs" in out["rna"].varm
     assert (out["rna"].uns["palette"], out.uns["note"]) == ({"B": "red"}, "mine")
     assert "X_pca" in out["rna"].obsm
-    np.testing.assert_array_equal(out["rna"].obsm["X_mosaicbench"], before)
+    assert_array_equal(out["rna"].obsm["X_mosaicbench"], before)
     assert (out["rna"].obsp["near"] != near).nnz == 0
     rows = cells.obs_names.get_indexer(out.obs_names)
-    np.testing.assert_array_equal(out.obsm["X_umap"], cells.obsm["X_umap"][rows])
+    assert_array_equal(out.obsm["X_umap"], cells.obsm["X_umap"][rows])
     assert (out.obsp["near"] != near[rows][:, rows]).nnz == 0
 
 
@@ -360,9 +361,7 @@ def test_a_modality_that_the_model_does_not_know_is_copied_and_told(
     )
     out = applied(folder, joined({"hto": hto, "rna": cells["rna"].copy()}), tmp_path, "in a file")
     assert "modality hto: the model does not know it" in capsys.readouterr().err
-    np.testing.assert_array_equal(
-        out["rna"].obsm["X_mosaicbench"], before["rna"].obsm["X_mosaicbench"]
-    )
+    assert_array_equal(out["rna"].obsm["X_mosaicbench"], before["rna"].obsm["X_mosaicbench"])
     assert (out["hto"].X == 1).all() and "X_mosaicbench" not in out["hto"].obsm
 
 
@@ -384,9 +383,7 @@ def test_features_of_one_name_are_told_apart_as_in_training(own, tmp_path, capsy
     assert "modality rna: some features have the same name" in told.err
     before = mosaicbench.integrate(own[0], method="pca_joint")
     after = mudata.read_h5mu(tmp_path / "out.h5mu")
-    np.testing.assert_array_equal(
-        after["rna"].obsm["X_mosaicbench"], before["rna"].obsm["X_mosaicbench"]
-    )
+    assert_array_equal(after["rna"].obsm["X_mosaicbench"], before["rna"].obsm["X_mosaicbench"])
 
 
 def test_a_folder_that_cannot_be_made_is_refused_before_the_fit(own, tmp_path):
@@ -441,7 +438,7 @@ def test_peaks_of_later_cells_are_transformed_as_those_of_the_query(tmp_path, of
     names, z = latents_of(read_latents(tmp_path / "pca_joint" / "latents.h5ad"), "atac", "query")
     expected = z[names.get_indexer(solution["atac"].obs["query_name"])]
     found = out["atac"][solution["atac"].obs_names].obsm["X_mosaicbench"]
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+    assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
 def test_a_file_per_modality_is_integrated_under_a_chosen_key_and_scored(own, tmp_path, capsys):
@@ -461,7 +458,7 @@ def test_a_file_per_modality_is_integrated_under_a_chosen_key_and_scored(own, tm
     cli.main(["integrate", str(tmp_path / "cells.h5mu"), *rest, str(tmp_path / "whole.h5mu")])
     parts, whole = (mudata.read_h5mu(tmp_path / f"{name}.h5mu") for name in ("parts", "whole"))
     for name in cells.mod:
-        np.testing.assert_array_equal(parts[name].obsm["X_mine"], whole[name].obsm["X_mine"])
+        assert_array_equal(parts[name].obsm["X_mine"], whole[name].obsm["X_mine"])
         assert "X_mosaicbench" not in parts[name].obsm
     capsys.readouterr()
     cli.main(["score", "--latents", str(tmp_path / "parts.h5mu"), "--embedding", "X_mine"])

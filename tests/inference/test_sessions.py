@@ -7,6 +7,7 @@ import mudata
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 
 import mosaicbench as mb
 from mosaicbench import cli
@@ -49,12 +50,10 @@ def test_views_and_dicts_give_what_a_mudata_gives(parts, expected):
     rows = expected[0].obs_names
     for given in (parts, whole[:], mudata.MuData(more)[:150]):
         found = fitted(given, cell_type="cell_type")
-        np.testing.assert_array_equal(found[rows].obsm[EMBEDDING], expected[0].obsm[EMBEDDING])
+        assert_array_equal(found[rows].obsm[EMBEDDING], expected[0].obsm[EMBEDDING])
         assert found.obs["mosaicbench_cell_type"].equals(expected[0].obs["mosaicbench_cell_type"])
     some = mb.apply(expected[1], {name: cells[:40] for name, cells in parts.items()})
-    np.testing.assert_allclose(
-        some.obsm[EMBEDDING], expected[0][some.obs_names].obsm[EMBEDDING], atol=1e-5
-    )
+    assert_allclose(some.obsm[EMBEDDING], expected[0][some.obs_names].obsm[EMBEDDING], atol=1e-5)
 
 
 def renamed(cells):
@@ -73,7 +72,7 @@ def test_what_no_file_can_hold_does_not_hinder_a_fit(parts, expected):
     given["rna"].uns["anything"] = object()
     before = given["rna"].X.copy()
     found = fitted(given, cell_type="cell_type")
-    np.testing.assert_array_equal(found.obsm[EMBEDDING], expected[0].obsm[EMBEDDING])
+    assert_array_equal(found.obsm[EMBEDDING], expected[0].obsm[EMBEDDING])
     of_intervals = fitted(given, cell_type="interval").obs["mosaicbench_cell_type"]
     assert set(of_intervals) <= set(obs["interval"].astype(str))
     assert (before != given["rna"].X).nnz == 0 and "anything" in given["rna"].uns
@@ -85,7 +84,7 @@ def test_imputed_modalities_of_an_output_are_not_taken_as_measured(parts):
     first = mb.integrate(given, **options)
     assert "rna->adt" in first.mod
     again = mb.integrate(first, **options)
-    np.testing.assert_array_equal(again["rna"].obsm[EMBEDDING], first["rna"].obsm[EMBEDDING])
+    assert_array_equal(again["rna"].obsm[EMBEDDING], first["rna"].obsm[EMBEDDING])
 
 
 def test_cells_that_are_still_in_a_file_are_read_and_what_is_no_number_is_named(
@@ -94,7 +93,7 @@ def test_cells_that_are_still_in_a_file_are_read_and_what_is_no_number_is_named(
     parts["rna"].copy().write_h5ad(tmp_path / "rna.h5ad")
     backed = anndata.read_h5ad(tmp_path / "rna.h5ad", backed="r")
     found = fitted({"rna": backed, "adt": parts["adt"]}, cell_type="cell_type")
-    np.testing.assert_array_equal(found.obsm[EMBEDDING], expected[0].obsm[EMBEDDING])
+    assert_array_equal(found.obsm[EMBEDDING], expected[0].obsm[EMBEDDING])
     given = copied(parts)
     given["rna"].X = given["rna"].X.toarray().astype(object)
     with pytest.raises(UserError, match="numbers, such as float32"):
@@ -150,9 +149,7 @@ def test_an_anndata_of_both_modalities_is_split_by_its_feature_types(parts, expe
             name: cells.n_vars for name, cells in parts.items()
         }
         rows = found.obs_names
-        np.testing.assert_allclose(
-            found.obsm[EMBEDDING], expected[0][rows].obsm[EMBEDDING], atol=1e-5
-        )
+        assert_allclose(found.obsm[EMBEDDING], expected[0][rows].obsm[EMBEDDING], atol=1e-5)
 
 
 def test_two_modalities_in_one_table_are_refused_with_what_splits_them(parts, expected):
@@ -178,7 +175,7 @@ def test_ids_of_genes_are_compared_with_genes_and_the_column_of_symbols_is_named
     cells.var_names = pd.Index(cells.var["symbol"].astype(str))
     found = mb.apply(expected[1], cells)
     alone = mb.apply(expected[1], parts["rna"])
-    np.testing.assert_array_equal(found["rna"].obsm[EMBEDDING], alone["rna"].obsm[EMBEDDING])
+    assert_array_equal(found["rna"].obsm[EMBEDDING], alone["rna"].obsm[EMBEDDING])
 
 
 def values(table):

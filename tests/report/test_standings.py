@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose
 
 from mosaicbench.catalog import catalog
 from mosaicbench.catalog.run_metadata import RunMetadata
@@ -117,9 +118,7 @@ def test_places_are_among_models_and_baselines_by_the_mean():
         "mvae": True
     }  # others differ by the same in each seed
     assert set(foscttm["ranked"].dropna()) == {3}
-    np.testing.assert_allclose(
-        foscttm.loc["mvae", ["mean", "sd"]].astype(float), [0.1, 0.01 / 2**0.5]
-    )
+    assert_allclose(foscttm.loc["mvae", ["mean", "sd"]].astype(float), [0.1, 0.01 / 2**0.5])
     assert (
         foscttm.loc["mvae", "shown"] == "0.100 [0.036, 0.164]"
     )  # t of one degree of freedom: 12.7 x 0.005
@@ -145,7 +144,7 @@ def test_what_is_missing_is_a_dash_and_what_failed_a_cross_and_neither_a_number(
 
 def test_over_datasets_only_runs_of_all_of_them_have_a_mean_and_ranks_come_with_intervals():
     whole = _of(ALL, "foscttm")
-    np.testing.assert_allclose(whole.loc["mvae", "mean"], 0.1)
+    assert_allclose(whole.loc["mvae", "mean"], 0.1)
     assert whole.loc["mmvaepp", "shown"] == "–" or np.isnan(whole.loc["mmvaepp", "mean"])
     assert whole.loc["mvae", ["rank", "rank_low", "rank_high"]].tolist() == [1, 1, 1]
     assert whole.loc["mvae", "best"] and not whole.loc["cca", "best"]

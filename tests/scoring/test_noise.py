@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from anndata import AnnData
 from conftest import REPOSITORY
+from numpy.random import default_rng
 from scipy import sparse
 
 from mosaicbench.data.normalize import Preprocessing
@@ -21,7 +22,7 @@ def counted(counts, kind):
 
 
 def rates_of(kind, depth):
-    random = np.random.default_rng(1)
+    random = default_rng(1)
     features = {"rna": 200, "atac": 400, "adt": 30}[kind]
     share = random.gamma(0.5, 1, features) * random.gamma(0.5, 2, (CELLS, features))
     if kind == "adt":
@@ -34,7 +35,7 @@ def rates_of(kind, depth):
     [("rna", 0.2), ("rna", 2), ("rna", 20), ("atac", 0.05), ("atac", 0.5), ("adt", 3), ("adt", 30)],
 )
 def test_noise_is_the_variance_of_values_that_are_drawn_again(kind, depth):
-    random, rates = np.random.default_rng(2), rates_of(kind, depth)
+    random, rates = default_rng(2), rates_of(kind, depth)
     fitted = Preprocessing.fit(counted(random.poisson(rates), kind))
 
     def transformed():
@@ -52,14 +53,14 @@ def test_noise_is_the_variance_of_values_that_are_drawn_again(kind, depth):
 
 
 def test_values_without_molecules_have_no_noise():
-    binary = counted(np.random.default_rng(0).random((30, 40)) < 0.5, "atac")
+    binary = counted(default_rng(0).random((30, 40)) < 0.5, "atac")
     assert not has_molecules(Preprocessing.fit(binary).transform(binary))
-    counts = counted(np.random.default_rng(0).poisson(2, (30, 40)), "atac")
+    counts = counted(default_rng(0).poisson(2, (30, 40)), "atac")
     assert has_molecules(Preprocessing.fit(counts).transform(counts))
     raw = Preprocessing.fit(counts, transform="raw_svd")
     assert not has_molecules(raw.transform(counts))
     values = AnnData(shape=(30, 4), uns={"kind": "continuous", "values": "continuous"})
-    values.layers["continuous"] = np.random.default_rng(0).random((30, 4))
+    values.layers["continuous"] = default_rng(0).random((30, 4))
     assert not has_molecules(Preprocessing.fit(values).transform(values))
 
 

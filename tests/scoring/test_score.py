@@ -98,14 +98,6 @@ def test_factors_of_a_simulation_reach_their_metrics(runs, split, tmp_path):
     assert directions["private_factors_leak"] == {"rna", "atac", "adt"}
 
 
-def test_features_have_a_recall_per_type_and_a_correlation_per_feature(runs, split, tmp_path):
-    _, features = scored(runs["oracle"], split, tmp_path)
-    recalls = features[features["metric"] == "label_transfer_recall"]
-    assert set(recalls["feature"]) == {"type-00", "type-01", "type-02"}
-    assert (recalls["value"] == 1).all()
-    assert set(features["normalization"]) == {"-", "lognorm", "lsi", "clr"}
-
-
 @pytest.mark.parametrize("first", [0, 1])
 def test_rows_of_other_cells_are_refused(runs, split, tmp_path, first):
     shutil.copytree(runs["oracle"], tmp_path / "run")

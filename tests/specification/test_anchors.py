@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 from conftest import FEATURES, linear_cells, links_among, unpaired_split
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from torch.testing import assert_close
 
 from mosaicbench.contract import Normalization
 from mosaicbench.errors import NotApplicable, UserError
@@ -28,9 +30,9 @@ def cells():
 def test_gram_form_gives_the_distances_of_every_pair(cells):
     x, y = cells
     naive = (x[:, None] - y[None]).square().sum(-1)
-    torch.testing.assert_close(anchors.squared_distances(x, y), naive)
+    assert_close(anchors.squared_distances(x, y), naive)
     kernel = torch.exp(-0.5 * (x[:, None] - x[None]).square().mean(-1))
-    torch.testing.assert_close(anchors.kernel(x), kernel)
+    assert_close(anchors.kernel(x), kernel)
 
 
 def test_mutual_neighbours_are_those_of_both_sides(cells):
@@ -42,7 +44,7 @@ def test_mutual_neighbours_are_those_of_both_sides(cells):
             expected[i, j] = (likeness[i] > likeness[i, j]).sum() < 3 and (
                 likeness[:, j] > likeness[i, j]
             ).sum() < 3
-    np.testing.assert_array_equal(anchors.mutual_neighbors(*cells, 3), expected)
+    assert_array_equal(anchors.mutual_neighbors(*cells, 3), expected)
     assert anchors.mutual_neighbors(*cells, 99).all()
 
 
@@ -50,7 +52,7 @@ def test_anchor_distance_is_the_mean_over_anchors_and_0_without_any(cells):
     x, y = cells
     anchored = anchors.mutual_neighbors(x, y, 3)
     naive = (x[:, None] - y[None]).square().mean(-1)[anchored].mean()
-    torch.testing.assert_close(anchors.anchor_distance(x, y, anchored).mean(), naive)
+    assert_close(anchors.anchor_distance(x, y, anchored).mean(), naive)
     x.requires_grad_()
     none = anchors.anchor_distance(x, y, torch.zeros_like(anchored)).mean()
     none.backward()
@@ -62,7 +64,7 @@ def test_geometry_is_the_cosine_of_kernel_rows_up_to_its_ceiling(cells):
     x, z = cells[0], cells[0][:, :3].clone().requires_grad_()
     rows = [torch.exp(-0.5 * (v[:, None] - v[None]).square().mean(-1)) for v in (x, z)]
     naive = torch.stack([torch.cosine_similarity(a, b, dim=0) for a, b in zip(*rows, strict=True)])
-    torch.testing.assert_close(anchors.preserved_geometry(x, z), naive.clamp_max(0.975))
+    assert_close(anchors.preserved_geometry(x, z), naive.clamp_max(0.975))
     same = x.clone().requires_grad_()
     alike = anchors.preserved_geometry(x, same)
     assert (alike == 0.975).all()
@@ -85,8 +87,8 @@ def test_a_column_per_link_of_a_protein():
     split = replace(split, links={("rna", "adt"): links.tocsr(), ("adt", "rna"): links.T.tocsr()})
     x = matrices(linked(split, ("rna", "adt")), split, ("rna", "adt"))
     rna, adt = (split.observing(m).values[m] for m in ("rna", "adt"))
-    np.testing.assert_array_equal(x["rna"], rna[:, [3, 4, 7]])
-    np.testing.assert_array_equal(x["adt"], np.stack([adt[:, 0], adt[:, 0], -adt[:, 2]], axis=1))
+    assert_array_equal(x["rna"], rna[:, [3, 4, 7]])
+    assert_array_equal(x["adt"], np.stack([adt[:, 0], adt[:, 0], -adt[:, 2]], axis=1))
 
 
 def test_activity_is_normalised_by_the_train_cells_moments():
@@ -97,14 +99,12 @@ def test_activity_is_normalised_by_the_train_cells_moments():
     counts = atac.gene_activity["atac"].toarray()
     total = np.median(counts.sum(1))
     log = np.log1p(counts / counts.sum(1, keepdims=True) * total)
-    np.testing.assert_allclose(x, np.clip((log - log.mean(0)) / log.std(0), -10, 10), atol=1e-4)
+    assert_allclose(x, np.clip((log - log.mean(0)) / log.std(0), -10, 10), atol=1e-4)
     deeper = replace(atac, gene_activity={"atac": atac.gene_activity["atac"] * 3})
-    np.testing.assert_allclose(found.of(deeper, "atac"), x, atol=1e-4)  # depth is no signal
+    assert_allclose(found.of(deeper, "atac"), x, atol=1e-4)  # depth is no signal
     query = linear_cells(30, seed=8, modalities=("atac",))
-    np.testing.assert_allclose(
-        found.of(query.take(np.arange(4)), "atac"), found.of(query, "atac")[:4]
-    )
-    np.testing.assert_array_equal(
+    assert_allclose(found.of(query.take(np.arange(4)), "atac"), found.of(query, "atac")[:4])
+    assert_array_equal(
         found.of(split.observing("rna"), "rna"), split.observing("rna").values["rna"]
     )
 
@@ -113,13 +113,13 @@ def test_links_are_composed_over_a_modality_that_neither_is():
     split = unpaired_split(modalities=THREE)
     x = matrices(linked(split, ("atac", "adt")), split, ("atac", "adt"))
     over_genes = linked(split, ("rna", "atac")).of(split.observing("atac"), "atac")
-    np.testing.assert_array_equal(
+    assert_array_equal(
         x["atac"], over_genes[:, :10]
     )  # the first ten genes are linked with the first ten proteins
-    np.testing.assert_array_equal(x["adt"], split.observing("adt").values["adt"][:, :10])
+    assert_array_equal(x["adt"], split.observing("adt").values["adt"][:, :10])
     together = linked(split, THREE)
     assert together.columns == 10
-    np.testing.assert_array_equal(together.of(split.observing("adt"), "adt"), x["adt"])
+    assert_array_equal(together.of(split.observing("adt"), "adt"), x["adt"])
 
 
 def test_values_of_peaks_are_no_linked_features():
@@ -159,7 +159,7 @@ def test_many_linked_features_become_joint_principal_components():
     covariance = sum(np.cov(x, rowvar=False) for x in both)
     values = np.linalg.eigvalsh(covariance)[::-1]
     projected = [few.of(split.observing(m), m) for m in ("rna", "atac")]
-    np.testing.assert_allclose(sum(x.var(axis=0, ddof=1) for x in projected), values[:4], rtol=1e-4)
+    assert_allclose(sum(x.var(axis=0, ddof=1) for x in projected), values[:4], rtol=1e-4)
     assert linked(split, ("rna", "atac"), components=30).axes is None
 
 

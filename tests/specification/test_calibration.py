@@ -4,17 +4,18 @@ import numpy as np
 import pytest
 import torch
 from conftest import FEATURES, linear_cells, paired_split
-from mosaicbench_fits import fit_one
+from mosaicbench_fits import fit_one, score_one
 from mosaicbench_splits import cut_small, small_dataset
+from numpy.random import default_rng
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import integrate, stats
 from sklearn.linear_model import Ridge as SklearnRidge
 from test_methods import METHODS, fitted, gives
 from torch.distributions import NegativeBinomial
+from torch.testing import assert_close
 
-from mosaicbench.commands import score
 from mosaicbench.contract import Normalization
 from mosaicbench.files.runs import draws_of, read_imputed
-from mosaicbench.files.scores import read_scores
 from mosaicbench.files.tables import read_table
 from mosaicbench.metrics.calibration import (
     coverage_50,
@@ -38,6 +39,11 @@ ALL = np.arange(5)
 # --- references ----------------------------------------------------------------------------------------------------------
 
 
+def of_draws(metric, draws, truth):
+    """Return a score of draws of features in units of which the train cells' spread is 1."""
+    return metric(draws, truth, np.ones(truth.shape[1]))
+
+
 def normal_crps(y, mean, sd):
     """Return the score of a normal distribution in closed form (Gneiting and Raftery 2007)."""
     z = (y - mean) / sd
@@ -46,23 +52,18 @@ def normal_crps(y, mean, sd):
 
 @pytest.mark.parametrize(("mean", "sd"), [(0.0, 1.0), (1.5, 0.5), (-0.3, 4.0)])
 def test_crps_is_that_of_the_normal_distribution_that_is_drawn_of(mean, sd):
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     truth = random.standard_normal((400, 1))
     exact = normal_crps(truth, mean, sd).mean()
-    for draws in (2, 5, 300):  # the fair form does not depend on their number
-        drawn = mean + sd * random.standard_normal((400, 1, draws)) if draws > 100 else None
-        if drawn is None:
-            drawn = mean + sd * random.standard_normal((40_000, 1, draws))
-            truth_of = np.repeat(truth, 100, axis=0)
-        else:
-            truth_of = truth
-        assert imputation_crps(drawn, truth_of, np.ones(1)) == pytest.approx(
-            exact, abs=0.02 * max(1, sd)
-        )
+    for draws, times in ((2, 100), (5, 100), (300, 1)):  # the fair form is the same for any number
+        often = np.repeat(truth, times, axis=0)
+        drawn = mean + sd * random.standard_normal((len(often), 1, draws))
+        found = of_draws(imputation_crps, drawn, often)
+        assert found == pytest.approx(exact, abs=0.02 * max(1, sd))
 
 
 def test_crps_of_a_sample_is_the_integral_of_its_definition():
-    random = np.random.default_rng(1)
+    random = default_rng(1)
     draws, y = random.standard_normal(7), 0.4
 
     def squared(x):
@@ -77,7 +78,7 @@ def test_crps_of_a_sample_is_the_integral_of_its_definition():
         2 * 7 * 7
     )  # the integral takes half the mean over all pairs, a draw with itself among them
     fair = integral + unfair - spread / (2 * 7 * 6)
-    assert imputation_crps(draws[None, None], np.array([[y]]), np.ones(1)) == pytest.approx(
+    assert of_draws(imputation_crps, draws[None, None], np.array([[y]])) == pytest.approx(
         fair, abs=1e-8
     )
 
@@ -92,7 +93,7 @@ def naive_places(draws, y):
 
 
 def test_coverage_and_pit_are_those_of_places_counted_one_by_one():
-    random = np.random.default_rng(2)
+    random = default_rng(2)
     draws, truth = (
         random.integers(0, 6, (30, 4, 39)).astype(float),
         random.integers(-1, 8, (30, 4)).astype(float),
@@ -100,26 +101,22 @@ def test_coverage_and_pit_are_those_of_places_counted_one_by_one():
     shares = np.array(
         [[naive_places(draws[i, f], truth[i, f]) for f in range(4)] for i in range(30)]
     )  # (cells, features, 40)
-    assert coverage_50(draws, truth, np.ones(truth.shape[1])) == pytest.approx(
-        shares[..., 10:30].sum(-1).mean()
-    )
-    assert coverage_90(draws, truth, np.ones(truth.shape[1])) == pytest.approx(
-        shares[..., 2:38].sum(-1).mean()
-    )
-    np.testing.assert_allclose(
-        pit_distance_by_bin(draws, truth, np.ones(truth.shape[1])),
+    assert of_draws(coverage_50, draws, truth) == pytest.approx(shares[..., 10:30].sum(-1).mean())
+    assert of_draws(coverage_90, draws, truth) == pytest.approx(shares[..., 2:38].sum(-1).mean())
+    assert_allclose(
+        of_draws(pit_distance_by_bin, draws, truth),
         shares.reshape(30, 4, 10, 4).sum((0, 1, 3)),
         atol=1e-9,
     )
     below = np.cumsum(shares.mean(0), -1)[:, :-1]  # (features, levels)
-    assert pit_distance(draws, truth, np.ones(truth.shape[1])) == pytest.approx(
+    assert of_draws(pit_distance, draws, truth) == pytest.approx(
         np.abs(below - np.arange(1, 40) / 40).mean()
     )
 
 
 def test_what_single_precision_tore_apart_is_equal():
     """Zeros among zeros, standardised and taken back, are a little more or less than 0; and that is no fault of a draw."""
-    random = np.random.default_rng(4)
+    random = default_rng(4)
     truth = np.log1p(random.poisson(0.3, (3000, 3)))  # mostly zeros
     std, mean = truth.std(0), truth.mean(0)
     drawn = np.stack([random.permutation(truth) for _ in range(39)], -1)
@@ -139,7 +136,7 @@ def test_what_single_precision_tore_apart_is_equal():
     [imputation_crps, imputation_crps_skill, pit_distance, coverage_90],
 )
 def test_no_score_depends_on_the_unit_of_a_feature(metric):
-    random, units = np.random.default_rng(5), np.array([1, 10, 0.01, 500])
+    random, units = default_rng(5), np.array([1, 10, 0.01, 500])
     truth, std = random.standard_normal((50, 4)), np.array([1, 2, 1, 0.5])
     draws = 0.5 * truth[:, :, None] + random.standard_normal((50, 4, 39))
     assert metric(draws * units[:, None], truth * units, std * units) == pytest.approx(
@@ -148,17 +145,17 @@ def test_no_score_depends_on_the_unit_of_a_feature(metric):
 
 
 def test_both_ends_of_the_scale():
-    random = np.random.default_rng(3)
+    random = default_rng(3)
     known, noise = random.standard_normal((2, 1500, 4))
     truth = known + 0.5 * noise
 
     def scores(centre, sd):
         draws = centre[:, :, None] + sd * random.standard_normal((1500, 4, 39))
         return (
-            coverage_50(draws, truth, np.ones(4)),
-            coverage_90(draws, truth, np.ones(4)),
-            pit_distance(draws, truth, np.ones(truth.shape[1])),
-            imputation_crps_skill(draws, truth, np.ones(4)),
+            of_draws(coverage_50, draws, truth),
+            of_draws(coverage_90, draws, truth),
+            of_draws(pit_distance, draws, truth),
+            of_draws(imputation_crps_skill, draws, truth),
         )
 
     right, marginal = scores(known, 0.5), scores(np.zeros((1500, 4)), np.sqrt(1.25))
@@ -185,7 +182,7 @@ def test_draws_have_their_shape_and_depend_on_the_seed_alone(method):
     )
     assert first.shape == (20, 3, 7)
     assert np.isfinite(first).all()
-    np.testing.assert_array_equal(first, again)
+    assert_array_equal(first, again)
     assert np.array_equal(first, other) == (method == "train_mean")
     assert (np.ptp(first, axis=2) == 0).all() == (method == "train_mean")
     more = instance.draw(query.only("rna"), "adt", np.arange(FEATURES["adt"]), 400, 1).mean(2)
@@ -199,11 +196,11 @@ def test_draws_that_are_calibrated_by_construction_are(method):
     query = linear_cells(200, seed=7, name="query")
     instance, truth = fitted(method, paired_split(400), query), query.values["adt"][:, ALL]
     draws = instance.draw(query.only("rna"), "adt", ALL, 39, 0)
-    assert coverage_50(draws, truth, np.ones(truth.shape[1])) == pytest.approx(0.5, abs=0.06)
-    assert coverage_90(draws, truth, np.ones(truth.shape[1])) == pytest.approx(0.9, abs=0.04)
-    assert pit_distance(draws, truth, np.ones(truth.shape[1])) < 0.06
+    assert of_draws(coverage_50, draws, truth) == pytest.approx(0.5, abs=0.06)
+    assert of_draws(coverage_90, draws, truth) == pytest.approx(0.9, abs=0.04)
+    assert of_draws(pit_distance, draws, truth) < 0.06
     if method == "shuffled":
-        assert imputation_crps_skill(draws, truth, np.ones(5)) == pytest.approx(0, abs=0.06)
+        assert of_draws(imputation_crps_skill, draws, truth) == pytest.approx(0, abs=0.06)
 
 
 def test_draws_of_a_vae_spread_as_its_posterior_and_its_likelihood_do():
@@ -220,8 +217,8 @@ def test_draws_of_a_vae_spread_as_its_posterior_and_its_likelihood_do():
         means = p.mean.reshape(20_000, 6, -1)[:, :, ALL]
     of_posterior, of_likelihood = means.var(0), p.stddev[0, ALL] ** 2
     assert of_posterior.min() > of_likelihood.max()
-    torch.testing.assert_close(draws.mean(-1), means.mean(0), atol=0.01, rtol=0)
-    torch.testing.assert_close(draws.var(-1), of_posterior + of_likelihood, atol=0, rtol=0.06)
+    assert_close(draws.mean(-1), means.mean(0), atol=0.01, rtol=0)
+    assert_close(draws.var(-1), of_posterior + of_likelihood, atol=0, rtol=0.06)
 
 
 def test_residuals_of_ridge_are_those_of_fits_without_the_cell():
@@ -236,7 +233,7 @@ def test_residuals_of_ridge_are_those_of_fits_without_the_cell():
     ]
     kept = ridge.residuals["rna", "adt"]
     assert kept.shape == y.shape
-    np.testing.assert_allclose(np.sort(kept, axis=0), np.sort(refitted, axis=0), atol=1e-4)
+    assert_allclose(np.sort(kept, axis=0), np.sort(refitted, axis=0), atol=1e-4)
     assert (
         kept.var() > (y - linear.predict(z)).var()
     )  # a fit is too near to the cells that it has seen
@@ -249,11 +246,11 @@ def test_draws_of_knn_are_values_of_its_neighbours():
     neighbors = knn._neighbors(query.only("rna"))
     for cell in range(9):
         values = knn.values["adt"][neighbors[cell]][:, ALL]  # (neighbours, features)
-        np.testing.assert_array_equal(np.unique(draws[cell], axis=1), np.unique(values.T, axis=1))
+        assert_array_equal(np.unique(draws[cell], axis=1), np.unique(values.T, axis=1))
 
 
 def scale(normalization, features, peaks=0):
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     moments = {
         "mean": random.random(features),
         "std": 0.5 + random.random(features),
@@ -286,14 +283,14 @@ def test_the_mean_of_drawn_counts_is_what_is_expected(normalization, peaks):
     columns = torch.tensor([5, 0, 3])
     found = drawn_of_counts(counts, known, columns).mean(0)
     expected = expected_values(counts, known)[0, columns]
-    np.testing.assert_allclose(found, expected, atol=0.05)
+    assert_allclose(found, expected, atol=0.05)
 
 
 def test_drawn_peaks_have_the_mean_that_is_expected():
     known, chance = scale("lsi", 6, 30), torch.rand(30, generator=torch.manual_seed(0))
     drawn, columns = torch.bernoulli(chance.expand(20_000, -1)), torch.tensor([4, 1])
     found = expected_lsi(drawn, known, columns).mean(0)
-    np.testing.assert_allclose(found, expected_lsi(chance[None], known)[0, [4, 1]], atol=0.05)
+    assert_allclose(found, expected_lsi(chance[None], known)[0, [4, 1]], atol=0.05)
 
 
 # --- files ---------------------------------------------------------------------------------------------------------------
@@ -313,18 +310,9 @@ def test_a_run_has_draws_that_its_scores_speak_of(split, tmp_path, method):
     assert set(draws.cells) <= set(imputed["left->right"].obs_names)
     if method == "train_mean":
         values = np.asarray(imputed["left->right"][list(draws.cells)].X)[:, draws.features]
-        np.testing.assert_allclose(
-            draws.values, np.repeat(values[:, :, None], 39, axis=2), rtol=1e-5
-        )
-    files = {name: [tmp_path / f"{name}.tsv"] for name in ("scores", "features")}
-    score.main(
-        runs=[tmp_path],
-        splits=[split],
-        groups=["calibration"],
-        **files,
-        cells=[tmp_path / "cells.npz"],
-    )
-    values = read_scores(tmp_path / "scores.tsv").set_index(["metric", "direction"])["value"]
+        assert_allclose(draws.values, np.repeat(values[:, :, None], 39, axis=2), rtol=1e-5)
+    values = score_one(split, tmp_path, ["calibration"])
+    values = values.set_index(["metric", "direction"])["value"]
     bins = read_table(tmp_path / "features.tsv").query(
         "metric == 'pit_histogram' and direction == 'left->right'"
     )["value"]

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 from conftest import FEATURES, linear_cells, links_among, mosaic_split, paired_split
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.spatial.distance import cdist, pdist
+from torch.testing import assert_close
 
 from mosaicbench.contract import Split
 from mosaicbench.errors import NotApplicable
@@ -64,17 +66,7 @@ def test_contrast_is_the_negative_log_probability_of_the_own_partner_in_both_dir
     random = np.random.default_rng(0)
     latents = [random.standard_normal((7, 3)) for _ in range(modalities)]
     paid = Contrast(0.7)([torch.from_numpy(z) for z in latents])["contrast"]
-    np.testing.assert_allclose(paid.detach().numpy(), contrast_by_hand(latents, 0.7), rtol=1e-5)
-
-
-def test_contrast_of_nothing_is_log_cells_of_twins_zero_and_of_one_modality_zero():
-    z = torch.randn(6, 3)
-    contrast = Contrast(1.0)
-    torch.testing.assert_close(
-        contrast([torch.zeros(6, 3)] * 2)["contrast"], torch.full((6,), 6.0).log()
-    )
-    assert float(Contrast(1e4)([z, z])["contrast"].detach().max()) < 1e-6
-    assert contrast([z])["contrast"].tolist() == [0] * 6
+    assert_allclose(paid.detach().numpy(), contrast_by_hand(latents, 0.7), rtol=1e-5)
 
 
 def test_a_weight_of_zero_removes_exactly_its_term():
@@ -89,9 +81,9 @@ def test_a_weight_of_zero_removes_exactly_its_term():
         without = loss_of(built(train, **{weight: 0.0}), x)
         assert set(without) == TERMS - terms
         for name, value in without.items():
-            torch.testing.assert_close(value, paid[name])
+            assert_close(value, paid[name])
     twice = loss_of(built(train, contrast_weight=2 * ContrastiveVAE().contrast_weight), x)
-    torch.testing.assert_close(twice["contrast"], 2 * paid["contrast"])
+    assert_close(twice["contrast"], 2 * paid["contrast"])
 
 
 def test_without_contrast_and_linear_path_it_losses_what_mmvae_losses():
@@ -102,7 +94,7 @@ def test_without_contrast_and_linear_path_it_losses_what_mmvae_losses():
     plain.make(train)
     plain.encoders, plain.decoders = ours.encoders, ours.decoders
     for name, value in loss_of(plain, x).items():
-        torch.testing.assert_close(loss_of(ours, x)[name], value)
+        assert_close(loss_of(ours, x)[name], value)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +110,7 @@ def test_the_linear_path_starts_as_cca(modalities):
     for shown in [*((m,) for m in modalities), modalities]:
         ours, theirs = model.embed(query.only(*shown)), cca.embed(query.only(*shown))
         same_sign = np.sign((ours * theirs).sum(0))
-        np.testing.assert_allclose(ours * same_sign, theirs, atol=2e-3)
+        assert_allclose(ours * same_sign, theirs, atol=2e-3)
 
 
 def test_cells_with_one_modality_do_not_move_the_rotation_but_count_as_cells_of_their_modality():
@@ -126,9 +118,9 @@ def test_cells_with_one_modality_do_not_move_the_rotation_but_count_as_cells_of_
     whiteners = {m: whitened(train.observing(m).values[m], 30, 0) for m in train.modalities}
     paired = replace(train, blocks=train.blocks[:1])
     for m, rotation in canonical_rotations(whiteners, train, 5).items():
-        np.testing.assert_array_equal(rotation, canonical_rotations(whiteners, paired, 5)[m])
+        assert_array_equal(rotation, canonical_rotations(whiteners, paired, 5)[m])
     c = whiteners["rna"](torch.from_numpy(train.observing("rna").values["rna"])).numpy()
-    np.testing.assert_allclose(np.cov(c.T), np.eye(c.shape[1]), atol=1e-3)
+    assert_allclose(np.cov(c.T), np.eye(c.shape[1]), atol=1e-3)
 
 
 def test_modalities_that_are_never_paired_have_no_linear_path():
@@ -150,7 +142,7 @@ def test_imputation_is_kernel_ridge_and_decoder_by_the_weights_that_held_out_cel
             ridge.impute(query.only(source), target),
             decoded_alone(model, query, source, target),
         )
-        np.testing.assert_allclose(
+        assert_allclose(
             model.impute(query.only(source), target),
             of_ridge * regressed + of_decoder * decoded,
             atol=1e-5,
@@ -175,7 +167,7 @@ def test_held_out_cells_that_one_predicts_half_as_strongly_give_it_half_and_the_
     )
     held_out[0].observed["adt"] = torch.from_numpy(exact / 2).float()
     model._blend(train, ("rna", "adt"), (fitted, held_out), "gaussian", 0)
-    np.testing.assert_allclose(
+    assert_allclose(
         model.shares["rna", "adt"], [0.5, 0] if better == "ridge" else [0, 0.5], atol=1e-3
     )
 
@@ -185,11 +177,9 @@ def test_stacked_weights_are_least_squares_unless_one_would_be_negative():
     predicted, truth = random.standard_normal((2, 50)), random.standard_normal(50)
     gram = predicted @ predicted.T
     free = np.linalg.lstsq(predicted.T, truth + predicted.sum(0), rcond=None)[0]
-    np.testing.assert_allclose(
-        stacked(gram, predicted @ (truth + predicted.sum(0))), free, rtol=1e-6
-    )
+    assert_allclose(stacked(gram, predicted @ (truth + predicted.sum(0))), free, rtol=1e-6)
     alone = predicted[1] @ (truth + predicted[1] - 3 * predicted[0]) / gram[1, 1]
-    np.testing.assert_allclose(
+    assert_allclose(
         stacked(gram, predicted @ (truth + predicted[1] - 3 * predicted[0])),
         [0, max(alone, 0)],
         rtol=1e-6,
@@ -210,7 +200,7 @@ def test_gaussian_ridge_is_kernel_ridge_where_every_train_cell_is_a_landmark():
     centred = own - own.mean(0) - own.mean(1)[:, None] + own.mean()
     weights = np.linalg.solve(centred + linear.alpha_ * np.eye(len(c)), y - y.mean(0))
     expected = (across - across.mean(1)[:, None] - own.mean(0) + own.mean()) @ weights + y.mean(0)
-    np.testing.assert_allclose(ridge.impute(query.only("rna"), "adt"), expected, atol=2e-3)
+    assert_allclose(ridge.impute(query.only("rna"), "adt"), expected, atol=2e-3)
 
 
 def test_a_private_latent_is_read_by_its_own_decoder_alone():
@@ -222,14 +212,14 @@ def test_a_private_latent_is_read_by_its_own_decoder_alone():
     before, own = model.impute(query.only("rna"), "adt"), model.embed_private(query.only("rna"))
     with torch.no_grad():
         model.encoders["rna"].network[-1].bias[20:] += 5
-    np.testing.assert_array_equal(model.impute(query.only("rna"), "adt"), before)
-    np.testing.assert_allclose(model.embed_private(query.only("rna")), own + 5, rtol=1e-5)
+    assert_array_equal(model.impute(query.only("rna"), "adt"), before)
+    assert_allclose(model.embed_private(query.only("rna")), own + 5, rtol=1e-5)
 
 
 def test_input_dropout_hides_values_in_training_only():
     train = paired_split()
     x, hiding, seeing = minibatch(train), built(train, input_dropout=0.5), built(train)
-    torch.testing.assert_close(hiding.posterior(x).mean, seeing.posterior(x).mean)
+    assert_close(hiding.posterior(x).mean, seeing.posterior(x).mean)
     hiding.nets.train()
     assert float((hiding.posterior(x).mean - seeing.posterior(x).mean).abs().max().detach()) > 0.1
 
@@ -260,7 +250,7 @@ def test_weak_pairs_are_mutual_neighbours_and_all_cells_stay_what_they_are():
     wanted = {f"{rna.names[i]} + {adt.names[j]}" for i, j in zip(*mutual.nonzero(), strict=True)}
     assert set(shown.blocks[2].names) == wanted
     first = str(shown.blocks[2].names[0]).split(" + ")
-    np.testing.assert_array_equal(
+    assert_array_equal(
         shown.blocks[2].values["rna"][0], rna.values["rna"][list(rna.names).index(first[0])]
     )
     labels = dict(zip(rna.names, rna.labels, strict=True)) | dict(
@@ -301,7 +291,7 @@ def test_features_and_no_linear_path_are_an_ordinary_encoder():
     train = paired_split()
     model = built(train, components=None, linear_path="none")
     x = Minibatch({"rna": torch.randn(5, FEATURES["rna"])})
-    torch.testing.assert_close(model.posterior(x).mean, model.encoders["rna"].network(x["rna"]))
+    assert_close(model.posterior(x).mean, model.encoders["rna"].network(x["rna"]))
     with pytest.raises(ValueError, match="linear_path: cca rotates principal components"):
         ContrastiveVAE(components=None)
 
@@ -317,4 +307,4 @@ def test_a_direction_without_pairs_is_imputed_by_the_decoder():
     assert ("atac", "adt") not in model.shares
     query = linear_cells(10, seed=9, modalities=("rna", "atac", "adt"), name="query")
     imputed = model.impute(query.only("atac"), "adt")
-    np.testing.assert_array_equal(imputed, decoded_alone(model, query, "atac", "adt"))
+    assert_array_equal(imputed, decoded_alone(model, query, "atac", "adt"))

@@ -13,6 +13,7 @@ from conftest import (
     paired_split,
     unpaired_split,
 )
+from numpy.testing import assert_allclose, assert_array_equal
 
 from mosaicbench.catalog import catalog
 from mosaicbench.contract import Cells, Split, Truth, concatenate
@@ -119,7 +120,7 @@ def test_same_seed_same_result(method):
     for first, second in zip(
         outputs_of(method, instance, query), outputs(method, PAIRED(), query), strict=True
     ):
-        np.testing.assert_array_equal(first, second)
+        assert_array_equal(first, second)
 
 
 @pytest.mark.parametrize("method", TRAINED)
@@ -143,11 +144,11 @@ def test_a_cell_does_not_depend_on_its_neighbours_in_the_query(method):
     instance, query = briefly(method)
     few = query.take(np.arange(4, 9))
     if gives(method, "single"):
-        np.testing.assert_allclose(
+        assert_allclose(
             instance.embed(few.only("rna")), instance.embed(query.only("rna"))[4:9], atol=1e-5
         )
     if gives(method, "impute"):
-        np.testing.assert_allclose(
+        assert_allclose(
             instance.impute(few.only("rna"), "adt"),
             instance.impute(query.only("rna"), "adt")[4:9],
             atol=1e-5,
@@ -163,7 +164,7 @@ def test_labels_are_not_read_unless_the_card_says_so(method):
     for first, second in zip(
         outputs_of(method, instance, query), outputs(method, without, query), strict=True
     ):
-        np.testing.assert_array_equal(first, second)
+        assert_array_equal(first, second)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -252,7 +253,7 @@ def test_virtual_cells_have_every_modality_and_depend_on_the_seed(method):
     for modality, x in virtual.items():
         assert np.isfinite(x).all()
         assert x.std(0).max() > 0
-        np.testing.assert_array_equal(x, again[modality])
+        assert_array_equal(x, again[modality])
         assert not np.array_equal(x, other[modality])
 
 
@@ -286,12 +287,10 @@ def test_linear_embeds_as_cca_and_imputes_as_ridge():
     (linear, query), (cca, _), (ridge, _) = (briefly(name) for name in ("linear", "cca", "ridge"))
     for source, target in (("rna", "adt"), ("adt", "rna")):
         of_source, features = query.only(source), np.arange(3)
-        np.testing.assert_array_equal(linear.embed(of_source), cca.embed(of_source))
-        np.testing.assert_array_equal(
-            linear.impute(of_source, target), ridge.impute(of_source, target)
-        )
+        assert_array_equal(linear.embed(of_source), cca.embed(of_source))
+        assert_array_equal(linear.impute(of_source, target), ridge.impute(of_source, target))
         drawn = [method.draw(of_source, target, features, 5, seed=1) for method in (linear, ridge)]
-        np.testing.assert_array_equal(*drawn)
+        assert_array_equal(*drawn)
 
 
 def test_blocks_join_in_order():

@@ -5,6 +5,8 @@ from functools import cache
 
 import numpy as np
 import pytest
+from numpy.random import default_rng
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.optimize import brentq
 from scipy.spatial.distance import cdist
@@ -23,7 +25,6 @@ from sklearn.metrics import (
     silhouette_samples,
 )
 from sklearn.metrics.pairwise import cosine_similarity
-from sklearn.neighbors import NearestNeighbors
 
 from mosaicbench.catalog import cards, catalog
 from mosaicbench.metrics import _checks, _nearest, imputation
@@ -31,7 +32,6 @@ from mosaicbench.metrics._checks import Undefined
 from mosaicbench.metrics._labels import genes_of_phases, phase_scores
 from mosaicbench.metrics._nearest import (
     compared,
-    directions,
     neighbors,
     transfer,
     transfer_each,
@@ -117,30 +117,6 @@ APPLIES = {
     "collapse_is_not_rewarded": lambda metric: bool(NEEDS[metric] & GIVEN),
 }
 LISI = {"clisi", "ilisi"}  # weigh neighbours by a bisection that ends when it is near enough
-TARGET_SUM = (
-    "latent_a",
-    "latent_b",
-    "latent",
-    "private_latent",
-    "all_blocks",
-    "values",
-    "labels",
-    "batches",
-    *TRANSFERRED,
-    "truth",
-    "noise",
-    "imputed",
-    "accessible",
-)
-TARGET_SUM += (
-    "draws",
-    "drawn_truth",
-    "celltype_of",
-    "shared_factors",
-    "private_factors",
-    "cell_cycle",
-)
-TYPES = np.array(["B cell", "T cell", "monocyte", "platelet"], dtype=object)
 
 
 def having(name):
@@ -151,15 +127,26 @@ def having(name):
     ]
 
 
-def evaluate(metric, needs):
-    return catalog.function("metrics", metric)(
-        **{need: needs[need] for need in catalog.parameters("metrics", metric)}
-    )
+def evaluate(metric, needs=None, **others):
+    """Return a score of these needs; what is given by name stands in their place."""
+    known = (needs or {}) | others
+    return catalog.function("metrics", metric)(**{need: known[need] for need in NEEDS[metric]})
+
+
+def called(*names):
+    return np.array(names, dtype=object)
+
+
+TYPES = called("B cell", "T cell", "monocyte", "platelet")
+
+
+def shares_of(labels):
+    return np.unique(labels, return_counts=True)[1] / len(labels)
 
 
 def cells_of(n, seed):
     """Return latents of four unequal types that do not touch, and their labels."""
-    random = np.random.default_rng(seed)
+    random = default_rng(seed)
     types = random.choice(4, n, p=[0.45, 0.3, 0.15, 0.1])
     return 6 * np.eye(4, 7)[types] + random.standard_normal((n, 7)), TYPES[types]
 
@@ -179,8 +166,8 @@ def copied(value):
 @cache
 def made_world(noise, n, seed):
     random, loadings = (
-        np.random.default_rng(seed),
-        np.random.default_rng(99).standard_normal((7, 12)),
+        default_rng(seed),
+        default_rng(99).standard_normal((7, 12)),
     )
     z, labels = cells_of(n, seed + 1)
     train, train_labels = cells_of(400, seed + 2)
@@ -190,9 +177,9 @@ def made_world(noise, n, seed):
         truth + noise * random.standard_normal(truth.shape),
     )
     record = {"seconds": {"fit": 12, "read": 3}, "peak_host_mb": 512, "peak_device_mb": 64}
-    peaks = np.random.default_rng(98).standard_normal((30, 12))
-    of_draws = np.random.default_rng(95)
-    of_private = np.random.default_rng(97)
+    peaks = default_rng(98).standard_normal((30, 12))
+    of_draws = default_rng(95)
+    of_private = default_rng(97)
     private_factors = of_private.standard_normal((n, 4))
     private_latent = np.concatenate([z[:, :4], private_factors], axis=1)
     accessible = (truth - 20) @ peaks.T
@@ -206,7 +193,7 @@ def made_world(noise, n, seed):
         "latent_a": z,
         "latent_b": latent_b,
         "labels": labels,
-        "batches": np.array(["first", "second", "third"], dtype=object)[random.integers(0, 3, n)],
+        "batches": called("first", "second", "third")[random.integers(0, 3, n)],
         "transferred": each[15],
         **{f"transferred_k{k}": each[k] for k in (1, 5, 50)},
         "transferred_without_partner": transfer_each(
@@ -218,7 +205,7 @@ def made_world(noise, n, seed):
         "predicted": each[5],
         "classified": transfer(train, train_labels, latent_b, k=10),
         "truth": truth,
-        "noise": np.random.default_rng(94).uniform(0, truth.var(0), truth.shape),
+        "noise": default_rng(94).uniform(0, truth.var(0), truth.shape),
         "imputed": imputed,
         "draws": imputed[:, :, None]
         + min(noise, 0.3) * of_draws.standard_normal((*truth.shape, 19)),  # wide enough up to 0.3
@@ -235,7 +222,7 @@ def made_world(noise, n, seed):
         ),
         "celltype_of": np.array([list(TYPES).index(label) for label in labels]),
         "shared_factors": z[:, :4],
-        "cell_cycle": z[:, 4:6] + np.random.default_rng(96).standard_normal((n, 2)),
+        "cell_cycle": z[:, 4:6] + default_rng(96).standard_normal((n, 2)),
         "private_factors": private_factors,
         "shared_driven": np.arange(12) < 8,
         "history": {"kl": np.array([5.0, 3.0]), "validation_loss": np.array([2.0, 1.0])},
@@ -246,8 +233,13 @@ def made_world(noise, n, seed):
     }
 
 
+def per_cell():
+    """Return the needs that have a row for each cell."""
+    return [need for need, x in made_world(0.0, 60, 0).items() if np.shape(x)[:1] == (60,)]
+
+
 def goodness(metric, value):
-    card = catalog.card("metrics", metric)
+    card = CARDS[metric]
     return {"higher": value, "lower": -value, "nearer": -abs(value - (card["best"] or 0))}[
         card["better"]
     ]
@@ -266,7 +258,7 @@ def test_a_metric_lacks_only_what_could_be_asked_of_it(name):
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_cards_agree_with_themselves(metric):
-    card = catalog.card("metrics", metric)
+    card = CARDS[metric]
     low, high = card["bounds"]
     assert card["better"] in cards.BETTER
     assert card["better"] != "nearer" or low < card["best"] < high
@@ -277,16 +269,12 @@ def test_cards_agree_with_themselves(metric):
         assert high is None or card["chance"] <= high
 
 
-@pytest.mark.parametrize("metric", METRICS)
-def test_native_float(metric):
-    assert type(evaluate(metric, world(noise=1.0))) is float
-
-
 @pytest.mark.parametrize("noise", [0.0, 1.0, 30.0])
 @pytest.mark.parametrize("metric", METRICS)
 def test_within_bounds(metric, noise):
-    low, high = catalog.card("metrics", metric)["bounds"]
+    low, high = CARDS[metric]["bounds"]
     value = evaluate(metric, world(noise=noise))
+    assert type(value) is float
     assert np.isfinite(value)
     assert low is None or value >= low
     assert high is None or value <= high
@@ -295,8 +283,8 @@ def test_within_bounds(metric, noise):
 @pytest.mark.parametrize("metric", having("cell_order"))
 def test_cell_order_does_not_matter(metric):
     needs = world(noise=1.0)
-    order = np.random.default_rng(5).permutation(len(needs["labels"]))
-    moved = needs | {need: needs[need][order] for need in TARGET_SUM}
+    order = default_rng(5).permutation(len(needs["labels"]))
+    moved = needs | {need: needs[need][order] for need in per_cell()}
     assert evaluate(metric, moved) == pytest.approx(
         evaluate(metric, needs), abs=1e-5 if metric in LISI else 1e-12
     )
@@ -315,18 +303,13 @@ def test_label_names_do_not_matter(metric):
 
 @pytest.mark.parametrize("metric", having("perfect_is_best"))
 def test_perfect_input_gives_best(metric):
-    assert evaluate(metric, world()) == pytest.approx(
-        catalog.card("metrics", metric)["best"], abs=1e-9
-    )
+    assert evaluate(metric, world()) == pytest.approx(CARDS[metric]["best"], abs=1e-9)
 
 
 @pytest.mark.parametrize("metric", having("shuffled_is_chance"))
 def test_shuffled_input_gives_chance(metric):
-    needs, random = world(), np.random.default_rng(3)
-    n, shares = (
-        len(needs["labels"]),
-        np.unique(needs["labels"], return_counts=True)[1] / len(needs["labels"]),
-    )
+    needs, random = world(), default_rng(3)
+    n, shares = len(needs["labels"]), shares_of(needs["labels"])
     chance = CHANCE[metric](n, shares) if metric in CHANCE else CARDS[metric]["chance"]
     values, matched = [], CARDS[metric]["group"] in MATCHED
     for _ in range(20 if matched else 4):
@@ -340,10 +323,8 @@ def test_shuffled_input_gives_chance(metric):
 @pytest.mark.parametrize("metric", having("train_mean_is_chance"))
 def test_train_mean_gives_chance(metric):
     needs = world()
-    value = evaluate(
-        metric, needs | {"imputed": np.tile(needs["train_mean"], (len(needs["truth"]), 1))}
-    )
-    assert value == pytest.approx(catalog.card("metrics", metric)["chance"], abs=1e-12)
+    value = evaluate(metric, needs, imputed=np.tile(needs["train_mean"], (len(needs["truth"]), 1)))
+    assert value == pytest.approx(CARDS[metric]["chance"], abs=1e-12)
 
 
 @pytest.mark.parametrize("metric", having("noise_never_improves"))
@@ -386,22 +367,13 @@ def test_nan_in_any_need_raises(metric, bad):
 )
 def test_collapse_is_not_rewarded(metric, value):
     needs = world()
-    n, shares = (
-        len(needs["labels"]),
-        np.unique(needs["labels"], return_counts=True)[1] / len(needs["labels"]),
-    )
+    n, shares = len(needs["labels"]), shares_of(needs["labels"])
     train, train_labels = cells_of(400, 2)
     constant = np.full_like(needs["latent"], value)
     good = evaluate(metric, world(noise=0.3))
-    needs |= {
-        "latent": constant,
-        "private_latent": constant,
-        "all_blocks": constant,
-        "latent_a": constant,
-        "latent_b": constant,
-        "imputed": np.full((n, 12), value),
-        "draws": np.full((n, 12, 19), value),
-    }
+    latents = ("latent", "private_latent", "all_blocks", "latent_a", "latent_b")
+    needs |= dict.fromkeys(latents, constant)
+    needs |= {"imputed": np.full((n, 12), value), "draws": np.full((n, 12, 19), value)}
     each = transfer_each(np.full_like(train, value), train_labels, constant, ks=(1, 5, 15, 50))
     needs |= {
         "transferred": each[15],
@@ -453,10 +425,10 @@ def test_collapse_is_not_rewarded(metric, value):
 @pytest.mark.parametrize("metric", OF_ARRAYS)
 def test_few_cells_have_a_score_within_bounds_or_none(metric, cells):
     needs = world(noise=1.0)
-    few = needs | {need: needs[need][:cells] for need in TARGET_SUM}
+    few = needs | {need: needs[need][:cells] for need in per_cell()}
     one_label, one_kind = (
-        np.array([""] * cells, dtype=object),
-        np.array(["only"] * cells, dtype=object),
+        np.full(cells, "", dtype=object),
+        np.full(cells, "only", dtype=object),
     )
     one_label[0] = "B cell"
     low, high = CARDS[metric]["bounds"]
@@ -479,10 +451,10 @@ def test_few_cells_have_a_score_within_bounds_or_none(metric, cells):
 @pytest.mark.parametrize("metric", OF_ARRAYS)
 def test_no_metric_changes_its_arguments(metric):
     needs = world(noise=1.0, n=40)
-    before = {need: needs[need].copy() for need in TARGET_SUM}
+    before = {need: needs[need].copy() for need in per_cell()}
     evaluate(metric, needs)
     for need, value in before.items():
-        np.testing.assert_array_equal(_checks.dense(needs[need]), _checks.dense(value))
+        assert_array_equal(_checks.dense(needs[need]), _checks.dense(value))
 
 
 # --- references: alignment -----------------------------------------------------------------------------------------------
@@ -517,7 +489,8 @@ def naive_recall(a, b, k):
 
 
 def pairs_of_latents():
-    random = np.random.default_rng(7)
+    """Return latents of both sides of various kinds."""
+    random = default_rng(7)
     a = random.standard_normal((300, 6))
     b = a + 0.3 * random.standard_normal(a.shape)
     grid = random.integers(0, 3, (300, 4)).astype(float)
@@ -553,8 +526,8 @@ def test_a_sample_of_many_cells_has_exactly_the_counts_of_these_cells_among_all(
     sample(monkeypatch, max(1, len(a) // 3))
     rows, back = compared(len(a)), naive_twice_closer(b, a)
     assert len(set(rows)) == max(1, len(a) // 3)
-    np.testing.assert_array_equal(twice_closer(a, b), naive_twice_closer(a, b)[rows])
-    np.testing.assert_array_equal(twice_closer(b, a), back[rows])
+    assert_array_equal(twice_closer(a, b), naive_twice_closer(a, b)[rows])
+    assert_array_equal(twice_closer(b, a), back[rows])
 
 
 def test_the_error_of_a_sample_is_that_of_many_samples_and_the_exact_score_is_asked_for_by_name(
@@ -565,7 +538,7 @@ def test_the_error_of_a_sample_is_that_of_many_samples_and_the_exact_score_is_as
     exact = evaluate("foscttm", needs)
     fractions = naive_twice_closer(a, b) / 2 / (len(a) - 1)
     assert evaluate("foscttm_standard_error", needs) == 0
-    random = np.random.default_rng(1)
+    random = default_rng(1)
     drawn = [fractions[random.choice(len(a), 100, replace=False)] for _ in range(2000)]
     spread = np.std([each.mean() for each in drawn])
     assert np.mean([_nearest.sampling_error(each, len(a)) for each in drawn]) == pytest.approx(
@@ -581,23 +554,23 @@ def test_the_error_of_a_sample_is_that_of_many_samples_and_the_exact_score_is_as
         > 0
     )
     of_cells = catalog.function("metrics", "foscttm", "by_cell")(**needs)
-    np.testing.assert_array_equal(np.flatnonzero(np.isfinite(of_cells)), rows)
-    np.testing.assert_allclose(of_cells[rows], fractions[rows])
+    assert_array_equal(np.flatnonzero(np.isfinite(of_cells)), rows)
+    assert_allclose(of_cells[rows], fractions[rows])
 
 
 @pytest.mark.parametrize("kind", pairs_of_latents())
 def test_counts_of_closer_cells_are_exactly_the_naive_ones(kind):
     a, b = pairs_of_latents()[kind]
     expected = naive_twice_closer(a, b)
-    np.testing.assert_array_equal(twice_closer(a, b), expected)
-    assert evaluate("foscttm", {"latent_a": a, "latent_b": b}) == pytest.approx(
+    assert_array_equal(twice_closer(a, b), expected)
+    assert evaluate("foscttm", latent_a=a, latent_b=b) == pytest.approx(
         np.mean(expected / 2 / (len(a) - 1)), abs=1e-15
     )
     for k in (1, 10, 50):
-        assert evaluate(f"recall_at_{k}", {"latent_a": a, "latent_b": b}) == pytest.approx(
+        assert evaluate(f"recall_at_{k}", latent_a=a, latent_b=b) == pytest.approx(
             naive_recall(a, b, k), abs=1e-15
         )
-    assert evaluate("median_rank", {"latent_a": a, "latent_b": b}) == 1 + np.median(expected / 2)
+    assert evaluate("median_rank", latent_a=a, latent_b=b) == 1 + np.median(expected / 2)
 
 
 @pytest.mark.parametrize(
@@ -618,31 +591,20 @@ def test_published_variants_count_strictly_closer_cells(kind):
 
 
 def test_maxfuse_variant_is_the_correlation_of_the_first_15_dimensions():
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     a = random.standard_normal((120, 20))
     b = a + random.standard_normal(a.shape) + 3
     distances = cdist(a[:, :15], b[:, :15], "correlation")
     expected = np.mean([np.sum(distances[i] < distances[i, i]) for i in range(120)]) / 120
-    assert evaluate("foscttm_maxfuse", {"latent_a": a, "latent_b": b}) == pytest.approx(expected)
+    assert evaluate("foscttm_maxfuse", latent_a=a, latent_b=b) == pytest.approx(expected)
     a[:, 15:] = 1000 * random.standard_normal((120, 5))
-    assert evaluate("foscttm_maxfuse", {"latent_a": a * 7, "latent_b": b}) == pytest.approx(
-        expected
-    )
+    assert evaluate("foscttm_maxfuse", latent_a=a * 7, latent_b=b) == pytest.approx(expected)
     with pytest.raises(Undefined, match="two dimensions"):
-        evaluate("foscttm_maxfuse", {"latent_a": a[:, :1], "latent_b": b[:, :1]})
-
-
-def test_a_constant_latent_is_perfect_in_the_published_variants_alone():
-    constant = {"latent_a": np.ones((50, 4)), "latent_b": np.ones((50, 4))}
-    for metric in (
-        m for m in METRICS if m.startswith("foscttm_") and CARDS[m]["group"] == "published_variants"
-    ):
-        assert evaluate(metric, constant) == catalog.card("metrics", metric)["best"]
-    assert evaluate("foscttm", constant) == 0.5
+        evaluate("foscttm_maxfuse", latent_a=a[:, :1], latent_b=b[:, :1])
 
 
 def test_foscttm_within_cell_type_is_the_mean_over_cells_of_each_types_own():
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     a = random.integers(0, 4, (90, 3)).astype(float)
     b = a + random.integers(-1, 2, a.shape)
     labels = np.array(["x"] * 50 + ["y"] * 30 + ["alone"] + [""] * 9, dtype=object)
@@ -659,30 +621,9 @@ def test_foscttm_within_cell_type_is_the_mean_over_cells_of_each_types_own():
     with pytest.raises(Undefined, match="has two query cells"):
         evaluate(
             "foscttm_within_cell_type",
-            needs | {"labels": np.array(["only", *[""] * 89], dtype=object)},
+            needs,
+            labels=np.array(["only", *[""] * 89], dtype=object),
         )
-
-
-def test_perfect_labels_score_a_half_within_cell_types():
-    z, labels = cells_of(200, 1)
-    centroids = np.unique(labels, return_inverse=True)[1][:, None].astype(float)
-    assert (
-        evaluate(
-            "foscttm_within_cell_type",
-            {"latent_a": centroids, "latent_b": centroids, "labels": labels},
-        )
-        == 0.5
-    )
-
-
-def test_foscttm_is_directed():
-    a = np.array([[0.0], [1.0], [10.0]])
-    b = np.array([[0.6], [0.9], [0.0]])
-    forth, back = (evaluate("foscttm", {"latent_a": x, "latent_b": y}) for x, y in ((a, b), (b, a)))
-    assert forth == pytest.approx((1 / 2 + 0 + 2 / 2) / 3)
-    assert back == pytest.approx((1 / 2 + 0 + 2 / 2) / 3)
-    assert evaluate("foscttm", {"latent_a": a[:2], "latent_b": b[:2]}) == 0.0
-    assert evaluate("foscttm", {"latent_a": b[:2], "latent_b": a[:2]}) == 0.5
 
 
 def test_counts_kept_from_the_last_pair_are_not_given_for_another():
@@ -692,21 +633,15 @@ def test_counts_kept_from_the_last_pair_are_not_given_for_another():
     changed = b.copy()
     changed[0] += 100
     assert twice_closer(a, changed)[0] == 2 * (len(a) - 1)
-    np.testing.assert_array_equal(twice_closer(a, b), first)
-
-
-@pytest.mark.parametrize("cells", [18, 22])
-def test_recall_of_collapsed_types_is_the_chance_within_a_type(cells):
-    z = np.repeat(np.eye(4), cells, axis=0)
-    assert evaluate("recall_at_10", {"latent_a": z, "latent_b": z}) == pytest.approx(10 / cells)
+    assert_array_equal(twice_closer(a, b), first)
 
 
 @pytest.mark.parametrize("n", [78, 155, 304])
 def test_recall_is_not_decided_by_rounding(n):
     """At rank 10 exactly, (rank / (n - 1)) * (n - 1) falls below 10 for these n."""
     a, b = np.zeros((n, 1)), np.arange(n, dtype=float)[:, None]
-    np.testing.assert_array_equal(twice_closer(a, b), 2 * np.arange(n))
-    assert evaluate("recall_at_10", {"latent_a": a, "latent_b": b}) == pytest.approx(10 / n)
+    assert_array_equal(twice_closer(a, b), 2 * np.arange(n))
+    assert evaluate("recall_at_10", latent_a=a, latent_b=b) == pytest.approx(10 / n)
 
 
 @pytest.mark.parametrize("metric", sorted(ALIGNMENT | COSINE | {"latent_norm_ratio"}))
@@ -718,24 +653,22 @@ def test_latents_that_do_not_match_are_refused(metric, a, b):
     with pytest.raises(ValueError, match="same shape|2 cells"):
         evaluate(
             metric,
-            {
-                "latent_a": np.zeros(a),
-                "latent_b": np.zeros(b),
-                "labels": np.array(["a"] * a[0], dtype=object),
-            },
+            latent_a=np.zeros(a),
+            latent_b=np.zeros(b),
+            labels=np.array(["a"] * a[0], dtype=object),
         )
 
 
 def test_perfect_labels_alone_score_the_label_floor():
     _, labels = cells_of(4000, 1)
     centroids = np.unique(labels, return_inverse=True)[1][:, None].astype(float)
-    floor = evaluate("label_floor", {"labels": labels})
+    floor = evaluate("label_floor", labels=labels)
     assert floor == pytest.approx(0.5 * sum(np.mean(labels == t) ** 2 for t in TYPES))
-    assert evaluate("foscttm", {"latent_a": centroids, "latent_b": centroids}) == pytest.approx(
+    assert evaluate("foscttm", latent_a=centroids, latent_b=centroids) == pytest.approx(
         floor, abs=1e-3
     )
-    assert evaluate("label_floor", {"labels": np.append(labels, [""] * 50)}) == floor
-    assert evaluate("unlabelled_cells", {"labels": np.append(labels, [""] * 50)}) == 50
+    assert evaluate("label_floor", labels=np.append(labels, [""] * 50)) == floor
+    assert evaluate("unlabelled_cells", labels=np.append(labels, [""] * 50)) == 50
 
 
 # --- references: cosine distance -----------------------------------------------------------------------------------------
@@ -760,7 +693,7 @@ def naive_twice_closer_by_cosine(a, b):
 
 
 def directed_latents():
-    random = np.random.default_rng(3)
+    random = default_rng(3)
     whole = random.integers(-9, 10, (60, 5)).astype(float)  # multiples are exact
     lengths = random.integers(1, 30, (300, 1))
     pairs = {
@@ -789,36 +722,23 @@ def directed_latents():
 def test_counts_of_closer_directions_are_the_naive_ones(kind, monkeypatch):
     a, b = directed_latents()[kind]
     expected = naive_twice_closer_by_cosine(a, b)
-    np.testing.assert_array_equal(twice_closer(a, b, cosine=True), expected)
+    assert_array_equal(twice_closer(a, b, cosine=True), expected)
     needs = {"latent_a": a, "latent_b": b}
     fractions = expected / 2 / (len(a) - 1)
     assert evaluate("foscttm_cosine", needs) == pytest.approx(fractions.mean(), abs=1e-15)
-    np.testing.assert_allclose(
-        catalog.function("metrics", "foscttm_cosine", "by_cell")(**needs), fractions
-    )
+    assert_allclose(catalog.function("metrics", "foscttm_cosine", "by_cell")(**needs), fractions)
     sample(monkeypatch, max(1, len(a) // 3))
-    np.testing.assert_array_equal(twice_closer(a, b, cosine=True), expected[compared(len(a))])
-
-
-@pytest.mark.parametrize("factor", [2.0, 3.0, 0.1, 1e-30, 7e200])
-def test_a_multiple_has_the_same_direction_bit_for_bit(factor):
-    random = np.random.default_rng(0)
-    whole = random.integers(-(2**20), 2**20, (200, 7)).astype(float)
-    multiple = (
-        whole * factor if factor >= 1 and factor < 10 else np.ldexp(whole, int(np.log2(factor)))
-    )  # exact, both
-    np.testing.assert_array_equal(directions(multiple), directions(whole))
-    np.testing.assert_allclose(np.linalg.norm(directions(whole), axis=1), 1, rtol=1e-15)
+    assert_array_equal(twice_closer(a, b, cosine=True), expected[compared(len(a))])
 
 
 @pytest.mark.parametrize("metric", sorted(COSINE))
 def test_the_scale_of_a_modality_does_not_change_scores_by_cosine(metric):
-    needs, random = world(noise=3.0), np.random.default_rng(0)
+    needs, random = world(noise=3.0), default_rng(0)
     lengths = np.exp2(random.integers(-8, 8, (len(needs["latent_b"]), 1)))
     value = evaluate(metric, needs)
-    assert evaluate(metric, needs | {"latent_a": needs["latent_a"] / 1024}) == value
+    assert evaluate(metric, needs, latent_a=needs["latent_a"] / 1024) == value
     assert (
-        evaluate(metric, needs | {"latent_b": needs["latent_b"] * lengths}) == value
+        evaluate(metric, needs, latent_b=needs["latent_b"] * lengths) == value
     )  # of single cells, too
     shrunk = needs | {"latent_b": needs["latent_b"] / 16}
     assert evaluate(metric, shrunk) == value
@@ -830,12 +750,10 @@ def test_the_scale_of_a_modality_does_not_change_scores_by_cosine(metric):
 @pytest.mark.parametrize("kind", directed_latents())
 def test_transfer_by_cosine_is_the_vote_of_the_nearest_directions(kind, k):
     reference, query = (z.astype(float) for z in directed_latents()[kind])
-    labels = TYPES[np.random.default_rng(0).choice(4, len(reference), p=[0.5, 0.3, 0.1, 0.1])]
+    labels = TYPES[default_rng(0).choice(4, len(reference), p=[0.5, 0.3, 0.1, 0.1])]
     distances = naive_cosine_distances(query, reference).round(12)  # equal directions are as far
     expected = naive_votes(distances, labels, min(k, len(labels)))
-    np.testing.assert_array_equal(
-        transfer_each(reference, labels, query, ks=[k], cosine=True)[k], expected
-    )
+    assert_array_equal(transfer_each(reference, labels, query, ks=[k], cosine=True)[k], expected)
 
 
 def naive_votes(distances, labels, k):
@@ -858,105 +776,58 @@ def naive_votes(distances, labels, k):
 
 
 def test_the_ratio_of_latent_lengths_is_that_of_their_root_mean_squares():
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     a, b = random.standard_normal((2, 80, 6))
     a, b = a / np.sqrt((a**2).sum(axis=1).mean()), b / np.sqrt((b**2).sum(axis=1).mean())
     ratio = {"latent_a": 0.21 * a, "latent_b": 3.4 * b}
     assert evaluate("latent_norm_ratio", ratio) == pytest.approx(3.4 / 0.21)
-    assert evaluate(
-        "latent_norm_ratio", {"latent_a": 3.4 * b, "latent_b": 0.21 * a}
-    ) == pytest.approx(3.4 / 0.21)
-    assert evaluate(
-        "latent_norm_ratio", {"latent_a": 1e-200 * a, "latent_b": 3e-200 * b}
-    ) == pytest.approx(3)
+    assert evaluate("latent_norm_ratio", latent_a=3.4 * b, latent_b=0.21 * a) == pytest.approx(
+        3.4 / 0.21
+    )
+    assert evaluate("latent_norm_ratio", latent_a=1e-200 * a, latent_b=3e-200 * b) == pytest.approx(
+        3
+    )
     with pytest.raises(Undefined, match="length 0"):
-        evaluate("latent_norm_ratio", {"latent_a": np.zeros((5, 2)), "latent_b": b[:5, :2]})
+        evaluate("latent_norm_ratio", latent_a=np.zeros((5, 2)), latent_b=b[:5, :2])
 
 
 # --- references: label transfer ------------------------------------------------------------------------------------------
 
 
-def naive_transfer(reference, labels, query, k):
-    distances, neighbours = (
-        NearestNeighbors(n_neighbors=k, algorithm="brute").fit(reference).kneighbors(query)
-    )
-    found = []
-    for row, near in zip(distances, neighbours, strict=True):
-        votes = {
-            label: (np.sum(labels[near] == label), -row[labels[near] == label].min())
-            for label in set(labels[near])
-        }
-        found.append(max(votes, key=votes.get))
-    return np.array(found, dtype=object)
-
-
-@pytest.mark.parametrize("k", [1, 2, 15])
-def test_transfer_is_the_vote_of_the_nearest(k):
-    random = np.random.default_rng(0)
-    reference, query = random.standard_normal((700, 5)), random.standard_normal((300, 5))
-    labels = TYPES[random.integers(0, 4, 700)]
-    np.testing.assert_array_equal(
-        transfer(reference, labels, query, k=k), naive_transfer(reference, labels, query, k)
-    )
-
-
-def naive_shared_votes(reference, labels, query, k, own=None):
-    """Count votes with ties at the last place shared, in plain loops."""
-    found = []
-    for i, cell in enumerate(query):
-        allowed = np.flatnonzero(np.arange(len(reference)) != (-1 if own is None else own[i]))
-        squared = np.sum((cell - reference[allowed]) ** 2, axis=1)
-        last = np.sort(squared)[min(k, len(allowed)) - 1]
-        weight = (squared < last) + (squared == last) * (
-            min(k, len(allowed)) - np.sum(squared < last)
-        ) / np.sum(squared == last)
-        of = labels[allowed]
-        counts = {label: np.sum(labels == label) for label in set(labels)}
-        found.append(
-            max(
-                sorted(set(of), key=list(labels).index),
-                key=lambda label: (
-                    round(weight[of == label].sum(), 9),
-                    -squared[of == label].min(),
-                    counts[label],
-                ),
-            )
-        )
-    return np.array(found, dtype=object)
-
-
 @pytest.mark.parametrize("without_own", [False, True])
-@pytest.mark.parametrize("values", [2, 4, 1000])
+@pytest.mark.parametrize("values", [1, 2, 4, 1000])  # 1: all cells lie at one place
 def test_transfer_of_many_ties_is_the_naive_vote_for_every_k(values, without_own):
-    random = np.random.default_rng(values)
+    random = default_rng(values)
     reference, query = (
         random.integers(0, values, (300, 3)).astype(float),
         random.integers(0, values, (300, 3)).astype(float),
     )
     labels = TYPES[random.integers(0, 4, 300)]
     own = random.permutation(300) if without_own else None
-    found = transfer_each(reference, labels, query, ks=(1, 5, 15, 50, 400), own=own)
+    distances = cdist(query, reference, "sqeuclidean")
+    if without_own:
+        distances[np.arange(300), own] = np.inf
+    found = transfer_each(reference, labels, query, ks=(1, 2, 5, 15, 50, 400), own=own)
     for k, transferred in found.items():
-        np.testing.assert_array_equal(
-            transferred, naive_shared_votes(reference, labels, query, k, own)
-        )
+        most = min(k, 300 - without_own)
+        assert_array_equal(transferred, naive_votes(distances, labels, most))
 
 
 def test_chunks_of_cells_do_not_change_votes(monkeypatch):
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     a, b = random.integers(0, 3, (2, 150, 3)).astype(float)
     labels, own = TYPES[random.integers(0, 4, 150)], random.permutation(150)
     whole = transfer_each(a, labels, b, ks=(1, 15), own=own)
-    mixing = evaluate("modality_mixing", {"latent_a": a, "latent_b": b})
+    mixing = evaluate("modality_mixing", latent_a=a, latent_b=b)
     monkeypatch.setattr("mosaicbench.metrics._nearest.CHUNK", 37)
     for k, transferred in transfer_each(a, labels, b, ks=(1, 15), own=own).items():
-        np.testing.assert_array_equal(transferred, whole[k])
-    assert evaluate("modality_mixing", {"latent_a": a, "latent_b": b}) == pytest.approx(mixing)
+        assert_array_equal(transferred, whole[k])
+    assert evaluate("modality_mixing", latent_a=a, latent_b=b) == pytest.approx(mixing)
 
 
 def test_the_own_partner_does_not_vote_even_where_others_have_no_label():
     reference = np.array([[0.0], [1.0], [2.0], [3.0]])
-    labels = np.array(["own", "", "near", "far"], dtype=object)
+    labels = called("own", "", "near", "far")
     found = transfer_each(reference, labels, reference, ks=[1], own=np.arange(4))[1]
     assert found.tolist() == ["near", "own", "far", "near"]
     with pytest.raises(ValueError, match="beside the own partner"):
@@ -964,15 +835,15 @@ def test_the_own_partner_does_not_vote_even_where_others_have_no_label():
 
 
 def test_recall_of_each_label():
-    labels = np.array(["a", "a", "b", ""], dtype=object)
-    assert recall_of_each(np.array(["a", "c", "b", "b"], dtype=object), labels) == {
+    labels = called("a", "a", "b", "")
+    assert recall_of_each(called("a", "c", "b", "b"), labels) == {
         "a": 0.5,
         "b": 1.0,
     }
 
 
 def test_transfer_leaves_out_reference_cells_without_a_label():
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     reference, query, labels = (
         random.standard_normal((200, 3)),
         random.standard_normal((50, 3)),
@@ -981,47 +852,9 @@ def test_transfer_leaves_out_reference_cells_without_a_label():
     hidden = labels.copy()
     hidden[::3] = ""
     kept = hidden != ""
-    np.testing.assert_array_equal(
+    assert_array_equal(
         transfer(reference, hidden, query), transfer(reference[kept], labels[kept], query)
     )
-
-
-@pytest.mark.parametrize("order", range(4))
-def test_cells_tied_at_the_last_place_share_its_votes(order):
-    """One vote is left for three equally near cells: a gets 1 + 1/3, b gets 2/3, whatever the order of rows."""
-    reference, labels = (
-        np.array([[1.0], [2.0], [-2.0], [2.0]]),
-        np.array(["a", "b", "b", "a"], dtype=object),
-    )
-    rows = np.roll(np.arange(4), order)
-    assert transfer(reference[rows], labels[rows], np.zeros((1, 1)), k=2).tolist() == ["a"]
-
-
-@pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
-def test_a_tied_vote_goes_to_the_nearer_label_whatever_its_name(names):
-    reference, labels = (
-        np.array([[1.0], [4.0], [2.0], [3.0]]),
-        np.array([names[0], names[0], names[1], names[1]], dtype=object),
-    )
-    assert transfer(reference, labels, np.zeros((1, 1)), k=4).tolist() == [names[0]]
-    assert transfer(reference, labels, np.array([[2.4]]), k=2).tolist() == [names[1]]
-
-
-@pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
-def test_a_collapsed_latent_predicts_the_most_frequent_label(names):
-    labels = np.array([names[0]] * 20 + [names[1]] * 21, dtype=object)
-    for rows in (np.arange(41), np.arange(41)[::-1]):
-        assert set(transfer(np.zeros((41, 2)), labels[rows], np.zeros((5, 2)))) == {names[1]}
-    even = labels[:40]
-    assert set(transfer(np.zeros((40, 2)), even, np.zeros((5, 2)))) == {names[0]}, (
-        "the first in the reference, not in the alphabet"
-    )
-
-
-def test_fewer_reference_cells_than_neighbours_all_vote():
-    assert transfer(
-        np.arange(3.0)[:, None], np.array(["a", "b", "b"], dtype=object), np.zeros((1, 1))
-    ).tolist() == ["b"]
 
 
 @pytest.mark.parametrize(
@@ -1030,16 +863,11 @@ def test_fewer_reference_cells_than_neighbours_all_vote():
 )
 def test_transfer_refuses_what_does_not_match(reference, labels, query):
     with pytest.raises(ValueError, match="needed|do not match"):
-        transfer(np.zeros(reference), np.array(["a"] * labels, dtype=object), np.zeros(query))
-
-
-def test_transfer_needs_a_label():
-    with pytest.raises(ValueError, match="no cell has a label"):
-        transfer(np.zeros((4, 2)), np.array([""] * 4, dtype=object), np.zeros((3, 2)))
+        transfer(np.zeros(reference), np.full(labels, "a", dtype=object), np.zeros(query))
 
 
 def test_scores_of_label_transfer_are_those_of_sklearn():
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     true, predicted = (
         TYPES[random.choice(4, 200, p=[0.6, 0.2, 0.2, 0])],
         TYPES[random.integers(0, 4, 200)],
@@ -1062,16 +890,16 @@ def test_scores_of_label_transfer_are_those_of_sklearn():
 
 def test_confusion_refuses_labels_of_other_cells():
     with pytest.raises(ValueError, match="do not match"):
-        confusion(np.array(["a"] * 3, dtype=object), np.array(["a"] * 4, dtype=object))
+        confusion(np.full(3, "a", dtype=object), np.full(4, "a", dtype=object))
     with pytest.raises(ValueError, match="no cell has a label"):
-        confusion(np.array(["a"] * 3, dtype=object), np.array([""] * 3, dtype=object))
+        confusion(np.full(3, "a", dtype=object), np.full(3, "", dtype=object))
 
 
 # --- references: imputation ----------------------------------------------------------------------------------------------
 
 
 def sparse_values(n=40, features=30):
-    random = np.random.default_rng(11)
+    random = default_rng(11)
     truth = np.where(
         random.random((n, features)) < 0.5, 0, random.gamma(2, 1, (n, features))
     ).astype(np.float32)
@@ -1143,20 +971,25 @@ def test_errors_and_directions_are_those_of_sklearn():
     )
 
 
+def peaks(values):
+    """Return needs of 25 peaks, two of them open in none or all cells; imputations have so many values."""
+    random = default_rng(0)
+    imputed, loadings = random.integers(0, values, (80, 3)), random.integers(-1, 2, (25, 3))
+    counts = (random.random((80, 25)) < 0.3) * random.integers(1, 4, (80, 25))
+    counts[:, 3], counts[:, 4] = 0, 1
+    needs = {"accessible": sparse.csr_matrix(counts.astype(float))}
+    return needs | {"imputed": imputed.astype(float), "loadings": loadings.astype(float)}
+
+
+def mean_over_peaks(score, needs):
+    is_open = np.delete(needs["accessible"].toarray() > 0, (3, 4), axis=1)
+    values = np.delete(needs["imputed"] @ needs["loadings"].T, (3, 4), axis=1)
+    return np.mean([score(*columns) for columns in zip(is_open.T, values.T, strict=True)])
+
+
 def test_auroc_is_that_of_sklearn_peak_by_peak(monkeypatch):
-    random = np.random.default_rng(0)
-    imputed, loadings = (
-        random.integers(0, 2, (80, 3)).astype(float),
-        random.integers(-1, 2, (25, 3)).astype(float),
-    )
-    accessible = (random.random((80, 25)) < 0.3).astype(float) * random.integers(1, 4, (80, 25))
-    accessible[:, 3], accessible[:, 4] = 0, 1
-    scores = imputed @ loadings.T
-    expected = np.mean(
-        [roc_auc_score(accessible[:, j] > 0, scores[:, j]) for j in range(25) if j not in (3, 4)]
-    )
-    needs = {"accessible": sparse.csr_matrix(accessible), "imputed": imputed, "loadings": loadings}
-    needs["accessible"].data[:0] = 0
+    needs = peaks(2)
+    expected = mean_over_peaks(roc_auc_score, needs)
     assert evaluate("imputation_auroc_per_peak", needs) == pytest.approx(expected)
     for block in (200, 80):  # two peaks, one: then some have none to ask about
         monkeypatch.setattr("mosaicbench.metrics.imputation.PEAK_VALUES", block)
@@ -1164,14 +997,15 @@ def test_auroc_is_that_of_sklearn_peak_by_peak(monkeypatch):
     with pytest.raises(Undefined, match="none or all"):
         evaluate(
             "imputation_auroc_per_peak",
-            needs | {"accessible": sparse.csr_matrix(np.ones((80, 25)))},
+            needs,
+            accessible=sparse.csr_matrix(np.ones((80, 25))),
         )
     with pytest.raises(ValueError, match="do not fit"):
-        evaluate("imputation_auroc_per_peak", needs | {"loadings": loadings[1:]})
+        evaluate("imputation_auroc_per_peak", needs, loadings=needs["loadings"][1:])
 
 
 def test_auroc_of_a_peak_that_is_open_in_many_cells_is_that_of_sklearn():
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     imputed, accessible = (
         random.normal(size=(60_000, 1)),
         (random.random((60_000, 1)) < 0.9).astype(float),
@@ -1186,26 +1020,13 @@ def test_auroc_of_a_peak_that_is_open_in_many_cells_is_that_of_sklearn():
     )
 
 
-def test_auprc_is_the_average_precision_of_sklearn_peak_by_peak(monkeypatch):
-    random = np.random.default_rng(0)
-    imputed, loadings = (
-        random.integers(0, 3, (80, 3)).astype(float),
-        random.integers(-1, 2, (25, 3)).astype(float),
-    )
-    accessible = (random.random((80, 25)) < 0.3).astype(float)
-    accessible[:, 3], accessible[:, 4] = 0, 1
-    scores = imputed @ loadings.T
-    expected = np.mean(
-        [
-            average_precision_score(accessible[:, j], scores[:, j])
-            for j in range(25)
-            if j not in (3, 4)
-        ]
-    )
-    needs = {"accessible": sparse.csr_matrix(accessible), "imputed": imputed, "loadings": loadings}
+def test_auprc_is_the_average_precision_of_sklearn_peak_by_peak():
+    needs = peaks(3)
+    expected = mean_over_peaks(average_precision_score, needs)
     assert evaluate("imputation_auprc_per_peak", needs) == pytest.approx(expected, abs=1e-12)
-    flat = evaluate("imputation_auprc_per_peak", needs | {"imputed": np.ones((80, 3))})
-    assert flat == pytest.approx(np.delete(accessible, (3, 4), axis=1).mean(), abs=1e-12)
+    flat = evaluate("imputation_auprc_per_peak", needs, imputed=np.ones((80, 3)))
+    is_open = needs["accessible"].toarray() > 0
+    assert flat == pytest.approx(np.delete(is_open, (3, 4), axis=1).mean(), abs=1e-12)
 
 
 @pytest.mark.parametrize("block", [1, 41, 10_000])
@@ -1217,19 +1038,15 @@ def test_flattened_pearson_is_that_of_scipy(monkeypatch, block):
     assert evaluate("imputation_pearson_flattened", needs) == pytest.approx(expected, abs=1e-12)
     scaled = {"truth": truth.astype(float) * 1e-200, "imputed": imputed.astype(float) * 1e200}
     assert evaluate("imputation_pearson_flattened", scaled) == pytest.approx(expected, abs=1e-9)
-    assert (
-        evaluate("imputation_pearson_flattened", needs | {"imputed": np.full_like(truth, 0.1)}) == 0
-    )
+    assert evaluate("imputation_pearson_flattened", needs, imputed=np.full_like(truth, 0.1)) == 0
     with pytest.raises(Undefined, match="no value"):
-        evaluate(
-            "imputation_pearson_flattened", {"truth": np.full((4, 3), 0.1), "imputed": np.eye(4, 3)}
-        )
+        evaluate("imputation_pearson_flattened", truth=np.full((4, 3), 0.1), imputed=np.eye(4, 3))
 
 
 @pytest.mark.parametrize("block", [1, 7, 2**21])
 def test_flattened_spearman_is_that_of_scipy(monkeypatch, block):
     monkeypatch.setattr(_checks, "BLOCK_VALUES", block)
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     truth = np.round(random.standard_normal((30, 4)), 1) * (
         random.random((30, 4)) < 0.4
     )  # many zeros, values below and above
@@ -1242,14 +1059,12 @@ def test_flattened_spearman_is_that_of_scipy(monkeypatch, block):
         )
     curved = {"truth": truth, "imputed": np.exp(3 * imputed.astype(float))}
     assert evaluate("imputation_spearman_flattened", curved) == pytest.approx(expected, abs=1e-12)
-    assert (
-        evaluate("imputation_spearman_flattened", needs | {"imputed": np.full_like(truth, 0.1)})
-        == 0
-    )
+    assert evaluate("imputation_spearman_flattened", needs, imputed=np.full_like(truth, 0.1)) == 0
     with pytest.raises(Undefined, match="no value of the truth"):
         evaluate(
             "imputation_spearman_flattened",
-            {"truth": np.full((4, 3), 0.1), "imputed": np.eye(4, 3)},
+            truth=np.full((4, 3), 0.1),
+            imputed=np.eye(4, 3),
         )
 
 
@@ -1274,9 +1089,7 @@ def test_recovery_of_markers_against_plain_loops(monkeypatch, block):
     opposite = needs | {"imputed": 5 - truth}
     assert evaluate("marker_recovery", opposite) == pytest.approx(-1)
     with pytest.raises(Undefined, match="three|3 query cells"):
-        evaluate(
-            "marker_recovery", needs | {"labels": np.array(["a"] * 38 + ["b"] * 2, dtype=object)}
-        )
+        evaluate("marker_recovery", needs, labels=np.array(["a"] * 38 + ["b"] * 2, dtype=object))
 
 
 def test_skill_over_the_cell_type_mean_against_plain_loops():
@@ -1300,25 +1113,13 @@ def test_sparse_truth_is_scored_as_dense_truth(metric):
     truth, imputed = sparse_values()
     needs = world(n=40) | {
         "truth": truth,
-        "noise": np.random.default_rng(94).uniform(0, truth.var(0), truth.shape),
+        "noise": default_rng(94).uniform(0, truth.var(0), truth.shape),
         "imputed": imputed,
         "train_mean": truth.mean(0),
         "train_std": truth.std(0),
     }
     needs |= {"celltype_profiles": truth[:4]}
-    assert evaluate(metric, needs | {"truth": sparse.csr_matrix(truth)}) == evaluate(metric, needs)
-
-
-def test_a_constant_imputation_is_not_dropped():
-    truth, imputed = sparse_values()
-    flat = imputed.copy()
-    flat[:, 20] = 5
-    r = imputation.pearson_columns(truth, imputed)[20]
-    before, after = (
-        evaluate("imputation_pearson_per_feature", {"truth": truth, "imputed": x})
-        for x in (imputed, flat)
-    )
-    assert before - after == pytest.approx(r / 29)
+    assert evaluate(metric, needs, truth=sparse.csr_matrix(truth)) == evaluate(metric, needs)
 
 
 @pytest.mark.parametrize("block", [1, 7, 40, 41, 120, 10_000])
@@ -1326,7 +1127,7 @@ def test_blocks_do_not_change_a_score(monkeypatch, block):
     truth, imputed = sparse_values()
     needs = {
         "truth": truth,
-        "noise": np.random.default_rng(94).uniform(0, truth.var(0), truth.shape),
+        "noise": default_rng(94).uniform(0, truth.var(0), truth.shape),
         "imputed": imputed,
         "train_mean": truth.mean(0),
         "train_std": truth.std(0),
@@ -1334,7 +1135,7 @@ def test_blocks_do_not_change_a_score(monkeypatch, block):
     metrics = sorted(PEARSON | SKILL | CEILINGS | {"imputation_constant_features"})
     whole = [evaluate(metric, needs) for metric in metrics]
     monkeypatch.setattr(_checks, "BLOCK_VALUES", block)
-    np.testing.assert_allclose([evaluate(metric, needs) for metric in metrics], whole, atol=1e-12)
+    assert_allclose([evaluate(metric, needs) for metric in metrics], whole, atol=1e-12)
 
 
 WITHOUT_UNITS = [m for m in METRICS if "_pearson_per_" in m or "_spearman_per_" in m] + [
@@ -1374,14 +1175,6 @@ def test_latents_of_another_scale_have_the_same_neighbours(metric, scale):
     assert evaluate(metric, needs | latents) == pytest.approx(evaluate(metric, needs), abs=1e-12)
 
 
-@pytest.mark.parametrize("scale", [1e-200, 1e200])
-def test_transfer_survives_the_scale_of_its_latents(scale):
-    (reference, labels), (query, _) = cells_of(300, 1), cells_of(100, 2)
-    np.testing.assert_array_equal(
-        transfer(reference * scale, labels, query * scale), transfer(reference, labels, query)
-    )
-
-
 def test_skill_is_the_share_of_squared_error_that_is_gone():
     truth, imputed = sparse_values()
     mean, std = truth.mean(0) + 0.1, truth.std(0)
@@ -1400,13 +1193,6 @@ def test_skill_is_the_share_of_squared_error_that_is_gone():
     assert evaluate("imputation_pearson_per_cell_skill", needs) == pytest.approx(
         (reached - floor) / (1 - floor), abs=1e-9
     )
-
-
-def test_shuffled_imputation_is_below_the_train_mean():
-    needs = world()
-    needs["imputed"] = np.random.default_rng(0).permutation(needs["imputed"])
-    for metric in sorted(SKILL):
-        assert evaluate(metric, needs) < 0
 
 
 @pytest.mark.parametrize("metric", sorted(PEARSON | SKILL))
@@ -1435,12 +1221,12 @@ def test_a_train_mean_that_is_already_perfect_is_refused():
 def test_imputations_of_another_shape_are_refused(metric):
     needs = world(n=40)
     with pytest.raises(ValueError, match="same shape"):
-        evaluate(metric, needs | {"imputed": needs["imputed"][:, 1:]})
+        evaluate(metric, needs, imputed=needs["imputed"][:, 1:])
 
 
 def measured_twice(reliability, n=300):
     """Return a signal, two measurements of it, and the variance of their noise, (cells, features)."""
-    random, shape = np.random.default_rng(3), (n, len(reliability))
+    random, shape = default_rng(3), (n, len(reliability))
     signal = np.sqrt(reliability) * random.standard_normal(shape)
     noise = np.broadcast_to(1 - reliability, shape)
     first, second = (signal + np.sqrt(noise) * random.standard_normal(shape) for _ in range(2))
@@ -1451,7 +1237,7 @@ RELIABILITIES = {  # of 400 features, and by how much their spread makes the cei
     "equal": (np.full(400, 0.25), 0),
     "perfect": (np.ones(400), 0),
     "some perfect": (np.repeat([1.0, 0.1], [80, 320]), 0),
-    "any": (np.random.default_rng(3).beta(0.5, 1.0, 400), 0.04),
+    "any": (default_rng(3).beta(0.5, 1.0, 400), 0.04),
 }
 
 
@@ -1466,7 +1252,7 @@ def test_the_ceilings_are_what_the_signal_itself_scores(kind):
     pearson = "imputation_pearson_per_feature"
     of_pearson, r = (evaluate(f"{pearson}{end}", needs) for end in ("_ceiling", ""))
     assert -0.01 < of_pearson - r < looser + 0.01
-    again = evaluate(pearson, needs | {"imputed": second})  # correlates as much as it is reliable
+    again = evaluate(pearson, needs, imputed=second)  # correlates as much as it is reliable
     assert again == pytest.approx(reliability.mean(), abs=0.01)
 
 
@@ -1481,7 +1267,7 @@ def test_constant_truths_have_no_ceiling():
     needs = {"truth": np.ones((9, 3)), "noise": np.zeros((9, 3)), "train_mean": np.ones(3)}
     for metric in CEILINGS:
         with pytest.raises(Undefined, match="nothing"):
-            evaluate(metric, needs | {"train_std": np.ones(3)})
+            evaluate(metric, needs, train_std=np.ones(3))
 
 
 # --- references: biology, mixing, realism, factors ------------------------------------------------------------------------
@@ -1526,11 +1312,11 @@ def test_biology_and_mixing_are_those_of_scib_metrics(noise):
 @pytest.mark.parametrize("far", [0, 1000])
 def test_lisi_and_kbet_against_plain_loops(far):
     """Where cells are `far` from each other, their distances differ by little, and only that little says who is near."""
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     z = np.hstack([random.standard_normal((120, 3)), far * np.eye(120)])
     labels, batches = (
         random.choice(TYPES, 120),
-        random.choice(np.array(["one", "two"], dtype=object), 120),
+        random.choice(called("one", "two"), 120),
     )
     every, lisi, accepted = cdist(z, z), {"labels": [], "batches": []}, []
     for row in range(120):
@@ -1585,16 +1371,16 @@ def test_bras_is_that_of_scib_metrics(noise):
     )
     assert evaluate("bras", needs) == pytest.approx(scib_metrics.bras(*arguments), abs=1e-5)
     z = needs["latent"]
-    assert evaluate("bras", needs | {"latent": 1e-200 * z}) == pytest.approx(
+    assert evaluate("bras", needs, latent=1e-200 * z) == pytest.approx(
         evaluate("bras", needs), abs=1e-9
     )
     with pytest.raises(Undefined, match="two batches"):
-        evaluate("bras", needs | {"batches": np.array(["one"] * 300, dtype=object)})
+        evaluate("bras", needs, batches=np.full(300, "one", dtype=object))
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e6 + 0.1])
 def test_bras_of_a_constant_latent_is_perfect_mixing(value):
-    assert evaluate("bras", world() | {"latent": np.full((300, 7), value)}) == 1
+    assert evaluate("bras", world(), latent=np.full((300, 7), value)) == 1
 
 
 def test_isolated_types_have_the_f1_score_of_their_best_cluster():
@@ -1618,7 +1404,7 @@ def test_isolated_types_have_the_f1_score_of_their_best_cluster():
 @pytest.mark.parametrize("cells", [40, 300])
 def test_mean_average_precision_against_plain_loops(cells):
     z, labels = cells_of(cells, 3)
-    z = z + 4 * np.random.default_rng(0).standard_normal(z.shape)
+    z = z + 4 * default_rng(0).standard_normal(z.shape)
     k, found = max(1, round(cells / 100)), []
     for i in range(cells):
         order = [j for j in np.argsort(((z[i] - z) ** 2).sum(axis=1)) if j != i][:k]
@@ -1626,7 +1412,7 @@ def test_mean_average_precision_against_plain_loops(cells):
         precisions = [np.mean(hits[: place + 1]) for place in range(k) if hits[place]]
         found.append(np.mean(precisions) if precisions else 0)
     assert 0.3 < np.mean(found) < 0.95
-    assert evaluate("mean_average_precision", {"latent": z, "labels": labels}) == pytest.approx(
+    assert evaluate("mean_average_precision", latent=z, labels=labels) == pytest.approx(
         np.mean(found), abs=1e-12
     )
 
@@ -1643,10 +1429,7 @@ def test_foscttm_within_batch_is_that_of_each_batch_alone():
     of_batch = np.unique(needs["batches"].astype(str), return_inverse=True)[1][:, None].astype(
         float
     )
-    assert (
-        evaluate("foscttm_within_batch", needs | {"latent_a": of_batch, "latent_b": of_batch})
-        == 0.5
-    )
+    assert evaluate("foscttm_within_batch", needs, latent_a=of_batch, latent_b=of_batch) == 0.5
 
 
 @pytest.mark.parametrize("from_origin", [0, 1e6])
@@ -1657,7 +1440,7 @@ def test_silhouettes_are_those_of_sklearn(from_origin):
     width = (1 + silhouette_samples(needs["latent"][kept], labels[kept])) / 2
     needs["latent"] += from_origin
     assert evaluate("label_silhouette", needs) == pytest.approx(width.mean())
-    needs["batches"] = np.array(["one", "two"], dtype=object)[np.arange(300) % 2]
+    needs["batches"] = called("one", "two")[np.arange(300) % 2]
     needs["batches"][labels == TYPES[0]] = "one"
     assert evaluate("isolated_labels", needs) == pytest.approx(
         width[labels[kept] == TYPES[0]].mean()
@@ -1668,7 +1451,7 @@ def test_silhouettes_are_those_of_sklearn(from_origin):
 def test_a_type_is_as_isolated_as_its_cells_with_a_batch_say(metric):
     needs = world(noise=2.0)
     of_type = [np.flatnonzero(needs["labels"] == name) for name in TYPES]
-    needs["batches"] = np.array(["one", "two"], dtype=object)[np.arange(300) % 2]
+    needs["batches"] = called("one", "two")[np.arange(300) % 2]
     needs["batches"][of_type[0]] = "one"
     expected = evaluate(metric, needs)
     needs["batches"][of_type[0][::2]] = ""
@@ -1680,35 +1463,10 @@ def test_a_type_is_as_isolated_as_its_cells_with_a_batch_say(metric):
         evaluate(metric, needs)
 
 
-def test_limits_of_biology_are_reached_by_types_far_apart():
-    needs = world()
-    far = needs | {
-        "latent": 100 * np.unique(needs["labels"].astype(str), return_inverse=True)[1][:, None]
-        + needs["latent"]
-    }
-    enough = np.concatenate([np.flatnonzero(needs["labels"] == label)[:91] for label in TYPES[:2]])
-    pure = {need: far[need][enough] for need in ("latent", "labels")}
-    assert evaluate("clisi", pure) == pytest.approx(1, abs=1e-5)
-    assert evaluate("graph_connectivity", pure) > 0.95
-    assert evaluate("label_silhouette", far) > 0.95
-    mixed = pure | {"labels": np.random.default_rng(0).permutation(pure["labels"])}
-    assert evaluate("clisi", mixed) < 0.1
-
-
-def test_limits_of_batch_mixing():
-    random = np.random.default_rng(0)
-    batches = np.array(["one", "two"], dtype=object)[random.integers(0, 2, 300)]
-    z = random.standard_normal((300, 5))
-    apart = z + 50 * (batches == "one")[:, None]
-    for metric in ("ilisi", "kbet"):
-        assert evaluate(metric, {"latent": z, "batches": batches}) > 0.85
-        assert evaluate(metric, {"latent": apart, "batches": batches}) < 0.02
-    assert evaluate("pcr", {"latent": z, "values": apart, "batches": batches}) > 0.9
-    assert evaluate("pcr", {"latent": apart, "values": apart, "batches": batches}) == pytest.approx(
-        0, abs=1e-5
-    )
+def test_a_latent_without_variance_has_no_regression_on_batches():
+    needs = world(n=60)
     with pytest.raises(Undefined, match="no variance"):
-        evaluate("pcr", {"latent": np.ones((300, 2)), "values": apart, "batches": batches})
+        evaluate("pcr", needs, latent=np.ones((60, 2)))
 
 
 @pytest.mark.parametrize("metric", ["ilisi", "kbet", "bras", "pcr"])
@@ -1718,7 +1476,7 @@ def test_cells_without_a_batch_are_left_out_and_are_no_batch_of_their_own(metric
         for need, values in world().items()
         if need in ("latent", "labels", "batches", "values")
     }
-    lost = np.random.default_rng(1).random(300) < 0.3
+    lost = default_rng(1).random(300) < 0.3
     needs["batches"] = np.where(lost, "", needs["batches"].astype(str)).astype(object)
     assert evaluate(metric, needs) == evaluate(
         metric, {need: values[~lost] for need, values in needs.items()}
@@ -1729,7 +1487,7 @@ def test_cells_without_a_batch_are_left_out_and_are_no_batch_of_their_own(metric
 def test_mixing_of_one_batch_and_cells_without_is_not_defined(metric):
     needs = {
         "latent": world()["latent"],
-        "batches": np.array(["one", ""], dtype=object)[np.arange(300) % 2],
+        "batches": called("one", "")[np.arange(300) % 2],
     }
     with pytest.raises(Undefined, match="of one batch"):
         evaluate(metric, needs)
@@ -1740,13 +1498,13 @@ def test_mixing_of_one_batch_and_cells_without_is_not_defined(metric):
 
 @pytest.mark.parametrize("values", [1, 2, 1000])
 def test_neighbours_are_the_nearest_and_ties_follow_no_order(values):
-    cells = np.random.default_rng(values).integers(0, values, (300, 3)).astype(float)
+    cells = default_rng(values).integers(0, values, (300, 3)).astype(float)
     distances, places = neighbors(cells, 40)
     every = cdist(cells, cells)
-    np.testing.assert_allclose(distances, np.sort(every, axis=1)[:, :40], atol=1e-12)
-    np.testing.assert_allclose(np.take_along_axis(every, places, axis=1), distances, atol=1e-12)
+    assert_allclose(distances, np.sort(every, axis=1)[:, :40], atol=1e-12)
+    assert_allclose(np.take_along_axis(every, places, axis=1), distances, atol=1e-12)
     assert all(len(set(row)) == 40 for row in places.tolist())
-    np.testing.assert_array_equal(places[:, 0], np.arange(300))
+    assert_array_equal(places[:, 0], np.arange(300))
     if values == 1:  # all are equally far, so each of the others is drawn 39 times in the mean
         drawn = np.bincount(places[:, 1:].ravel(), minlength=300)
         assert drawn.mean() == 39
@@ -1758,10 +1516,10 @@ def test_neighbours_are_the_nearest_and_ties_follow_no_order(values):
 @pytest.mark.parametrize("sorted_by", ["labels", "batches"])
 @pytest.mark.parametrize("kind", ["constant", "two points"])
 def test_tied_latents_score_the_same_whatever_the_order_of_rows(metric, sorted_by, kind):
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     needs = {
         "labels": random.choice(TYPES, 600, p=[0.45, 0.3, 0.15, 0.1]),
-        "batches": random.choice(np.array(["one", "two", "three"], dtype=object), 600),
+        "batches": random.choice(called("one", "two", "three"), 600),
         "latent": np.full((600, 4), 0.1)
         if kind == "constant"
         else 0.1 + random.integers(0, 2, (600, 1)) * np.ones((1, 4)),
@@ -1778,17 +1536,17 @@ def test_tied_latents_score_the_same_whatever_the_order_of_rows(metric, sorted_b
 
 
 def test_a_constant_latent_mixes_batches_as_random_cells_do():
-    random = np.random.default_rng(0)
-    batches = np.sort(random.choice(np.array(["one", "two"], dtype=object), 600))
+    random = default_rng(0)
+    batches = np.sort(random.choice(called("one", "two"), 600))
     for metric in ("kbet", "ilisi"):
-        tied = evaluate(metric, {"latent": np.full((600, 2), 0.1), "batches": batches})
+        tied = evaluate(metric, latent=np.full((600, 2), 0.1), batches=batches)
         assert tied == pytest.approx(
-            evaluate(metric, {"latent": random.random((600, 2)), "batches": batches}), abs=0.04
+            evaluate(metric, latent=random.random((600, 2)), batches=batches), abs=0.04
         )
 
 
 def test_cell_cycle_conservation_is_of_regressions_of_principal_components():
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     phases = random.standard_normal((200, 2))
     values = phases @ random.standard_normal((2, 8)) + random.standard_normal((200, 8))
     latent = np.concatenate(
@@ -1809,26 +1567,27 @@ def test_cell_cycle_conservation_is_of_regressions_of_principal_components():
     assert evaluate("cell_cycle_conservation", needs) == pytest.approx(expected, abs=1e-9)
     assert evaluate(
         "cell_cycle_conservation",
-        needs | {"latent": values @ np.linalg.qr(random.random((8, 8)))[0]},
+        needs,
+        latent=values @ np.linalg.qr(random.random((8, 8)))[0],
     ) == (pytest.approx(1, abs=1e-9))
     twice = np.concatenate([phases, phases[:, :1]], axis=1)
-    assert evaluate("cell_cycle_conservation", needs | {"cell_cycle": twice}) == pytest.approx(
+    assert evaluate("cell_cycle_conservation", needs, cell_cycle=twice) == pytest.approx(
         expected, abs=1e-9
     )
     with pytest.raises(Undefined, match="does not vary"):
-        evaluate("cell_cycle_conservation", needs | {"latent": np.ones((200, 3))})
+        evaluate("cell_cycle_conservation", needs, latent=np.ones((200, 3)))
 
 
 @pytest.mark.parametrize("as_matrix", [np.asarray, sparse.csr_matrix])
 def test_phases_are_scored_by_their_genes_where_there_are_enough(as_matrix):
     names = ["Mcm5", "PCNA", "TYMS", "CD3E", "TOP2A", "MKI67", "CDK1"]
-    values = np.random.default_rng(0).random((30, 7))
+    values = default_rng(0).random((30, 7))
     values[:, 1] = 2
     standardised = (values - values.mean(axis=0)) / np.where(
         np.arange(7) == 1, 1, values.std(axis=0)
     )
     found = phase_scores(as_matrix(values), genes_of_phases(names))
-    np.testing.assert_allclose(
+    assert_allclose(
         found,
         np.stack([standardised[:, :3].mean(1), standardised[:, 4:].mean(1)], axis=1),
         atol=1e-12,
@@ -1837,7 +1596,7 @@ def test_phases_are_scored_by_their_genes_where_there_are_enough(as_matrix):
 
 
 def test_modality_mixing_against_plain_loops():
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     a = random.standard_normal((60, 3))
     b = a + random.standard_normal(a.shape) + 0.5
     both, shares = np.concatenate([a, b]), []
@@ -1851,7 +1610,7 @@ def test_modality_mixing_against_plain_loops():
     assert evaluate("modality_mixing", latents) == pytest.approx(np.mean(shares))
     bits = entropy([shares, 1 - np.array(shares)], base=2)
     assert evaluate("modality_mixing_entropy", latents) == pytest.approx(bits.mean())
-    assert evaluate("modality_mixing", {"latent_a": a, "latent_b": a + 100}) == 0
+    assert evaluate("modality_mixing", latent_a=a, latent_b=a + 100) == 0
 
 
 def test_mmd_against_plain_loops_and_realism_of_what_is_real():
@@ -1873,59 +1632,55 @@ def test_mmd_against_plain_loops_and_realism_of_what_is_real():
     assert evaluate("realism_auc", rounding) < 0.55
     for metric in sorted(REALISM):
         permuted = world()
-        permuted["imputed"] = np.random.default_rng(0).permutation(permuted["imputed"])
-        assert evaluate(metric, permuted) == pytest.approx(
-            catalog.card("metrics", metric)["best"], abs=0.1
-        )
+        permuted["imputed"] = default_rng(0).permutation(permuted["imputed"])
+        assert evaluate(metric, permuted) == pytest.approx(CARDS[metric]["best"], abs=0.1)
 
 
 def test_factors_are_explained_by_the_share_of_their_variance():
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     factors = random.standard_normal((2000, 3))
     noisy = factors + random.standard_normal(factors.shape)
     assert (
         evaluate(
             "shared_factors_r2",
-            {"latent": factors @ random.standard_normal((3, 6)), "shared_factors": factors},
+            latent=factors @ random.standard_normal((3, 6)),
+            shared_factors=factors,
         )
         > 0.999
     )
-    assert evaluate(
-        "shared_factors_r2", {"latent": noisy, "shared_factors": factors}
-    ) == pytest.approx(0.5, abs=0.03)
-    assert evaluate(
-        "private_factors_leak", {"latent": noisy, "private_factors": factors}
-    ) == pytest.approx(0.5, abs=0.03)
+    assert evaluate("shared_factors_r2", latent=noisy, shared_factors=factors) == pytest.approx(
+        0.5, abs=0.03
+    )
+    assert evaluate("private_factors_leak", latent=noisy, private_factors=factors) == pytest.approx(
+        0.5, abs=0.03
+    )
     assert (
         evaluate(
             "private_factors_leak",
-            {"latent": noisy, "private_factors": random.standard_normal((2000, 2))},
+            latent=noisy,
+            private_factors=random.standard_normal((2000, 2)),
         )
         == 0
     )
     with pytest.raises(Undefined, match="no factor"):
-        evaluate("private_factors_leak", {"latent": noisy, "private_factors": np.zeros((2000, 0))})
+        evaluate("private_factors_leak", latent=noisy, private_factors=np.zeros((2000, 0)))
 
 
 def test_each_block_is_asked_about_its_own_and_the_other_blocks_factors():
-    random = np.random.default_rng(4)
+    random = default_rng(4)
     shared, private = random.standard_normal((2000, 2)), random.standard_normal((2000, 3))
     block = np.concatenate(
         [private, shared[:, :1]], axis=1
     )  # one of the two shared factors went astray
-    assert (
-        evaluate("private_factors_r2", {"private_latent": block, "private_factors": private}) > 0.99
-    )
+    assert evaluate("private_factors_r2", private_latent=block, private_factors=private) > 0.99
     assert evaluate(
-        "shared_factors_leak", {"private_latent": block, "shared_factors": shared}
+        "shared_factors_leak", private_latent=block, shared_factors=shared
     ) == pytest.approx(0.5, abs=0.01)
-    assert (
-        evaluate("shared_factors_leak", {"private_latent": private, "shared_factors": shared}) == 0
-    )
+    assert evaluate("shared_factors_leak", private_latent=private, shared_factors=shared) == 0
 
 
 def test_separation_by_all_blocks_needs_either_and_that_by_one_block_its_own():
-    random = np.random.default_rng(4)
+    random = default_rng(4)
     labels = np.where(random.random(600) < 0.5, "a", "b").astype(object)
     z, nothing = (
         4.0 * (labels == "a")[:, None] + random.standard_normal((600, 2)),
@@ -1945,7 +1700,7 @@ def test_separation_by_all_blocks_needs_either_and_that_by_one_block_its_own():
 
 @pytest.mark.parametrize("as_matrix", [np.asarray, sparse.csr_matrix])
 def test_shared_features_alone_count(as_matrix):
-    random = np.random.default_rng(4)
+    random = default_rng(4)
     truth = random.standard_normal((300, 9))
     imputed = truth + 0.5 * random.standard_normal(truth.shape)
     imputed[:, 5:] = random.standard_normal((300, 4))
@@ -1958,48 +1713,43 @@ def test_shared_features_alone_count(as_matrix):
     assert evaluate("shared_features_r2", needs) == pytest.approx(expected, abs=1e-12)
 
 
-def test_separation_of_types_far_apart_is_complete():
-    needs = world(n=200)
-    assert evaluate("label_separation_auc", needs) > 0.99
+def test_types_are_not_separated_where_there_is_one():
     with pytest.raises(Undefined, match="of one type"):
-        evaluate("label_separation_auc", needs | {"labels": np.array(["a"] * 200, dtype=object)})
+        evaluate("label_separation_auc", world(n=60), labels=np.full(60, "a", dtype=object))
 
 
 # --- references: sanity, resources ---------------------------------------------------------------------------------------
 
 
 def test_active_units_counts_dimensions_that_vary():
-    z = (
-        np.random.default_rng(0).standard_normal((5000, 5))
-        * np.sqrt([0.0, 0.008, 0.012, 1.0, 40.0])
-        + 1e5
-    )
-    assert evaluate("active_units", {"latent": z}) == 3.0
+    z = default_rng(0).standard_normal((5000, 5)) * np.sqrt([0.0, 0.008, 0.012, 1.0, 40.0]) + 1e5
+    assert evaluate("active_units", latent=z) == 3.0
 
 
 def test_chance_is_flagged_and_an_alignment_is_not():
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     a = random.standard_normal((400, 5))
     flagged = [
-        evaluate("alignment_at_chance", {"latent_a": a, "latent_b": random.permutation(a)})
+        evaluate("alignment_at_chance", latent_a=a, latent_b=random.permutation(a))
         for _ in range(20)
     ]
     assert np.mean(flagged) >= 0.85
     assert (
         evaluate(
             "alignment_at_chance",
-            {"latent_a": a, "latent_b": a + 3 * random.standard_normal(a.shape)},
+            latent_a=a,
+            latent_b=a + 3 * random.standard_normal(a.shape),
         )
         == 0.0
     )
 
 
 def test_a_file_read_twice_is_seen_in_its_latents():
-    a = np.random.default_rng(0).standard_normal((40, 5))
+    a = default_rng(0).standard_normal((40, 5))
     b = a.copy()
-    assert evaluate("equal_latents", {"latent_a": a, "latent_b": b}) == 1.0
+    assert evaluate("equal_latents", latent_a=a, latent_b=b) == 1.0
     b[:30, 0] += 1e-9
-    assert evaluate("equal_latents", {"latent_a": a, "latent_b": b}) == 0.25
+    assert evaluate("equal_latents", latent_a=a, latent_b=b) == 0.25
 
 
 @pytest.mark.parametrize(
@@ -2010,8 +1760,8 @@ def test_a_training_is_stopped_by_the_budget_where_patience_had_not_run_out_at_i
     epochs, kept_epoch, stopped
 ):
     training = {"epochs": epochs, "kept_epoch": kept_epoch, "max_epochs": 400, "patience": 30}
-    assert evaluate("stopped_by_budget", {"stopping": training}) == stopped
-    assert evaluate("kept_epoch", {"trained": training}) == kept_epoch
+    assert evaluate("stopped_by_budget", stopping=training) == stopped
+    assert evaluate("kept_epoch", trained=training) == kept_epoch
 
 
 def test_the_kl_term_is_that_of_the_weights_that_were_kept():
@@ -2020,12 +1770,11 @@ def test_the_kl_term_is_that_of_the_weights_that_were_kept():
         3
     ):  # a method with discriminators, or without early stopping, keeps other weights than the lowest loss's
         assert (
-            evaluate("kl_term", {"history": history | {"kept": np.eye(3)[kept]}})
-            == history["kl"][kept]
+            evaluate("kl_term", history=history | {"kept": np.eye(3)[kept]}) == history["kl"][kept]
         )
-    assert evaluate("kl_term", {"history": history}) == 4.0
+    assert evaluate("kl_term", history=history) == 4.0
     with pytest.raises(ValueError, match="NaN"):
-        evaluate("kl_term", {"history": history | {"kl": np.full(3, np.nan)}})
+        evaluate("kl_term", history=history | {"kl": np.full(3, np.nan)})
 
 
 def test_resources_are_read_from_the_record():
@@ -2039,7 +1788,7 @@ def test_resources_are_read_from_the_record():
 
 
 def test_types_matched_sees_a_permutation_of_the_types_that_alignment_of_distributions_does_not():
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     types = np.repeat(np.arange(4), 60)
     centres = 9 * np.array([[1, 0], [0, 1], [-1, 0], [0, -1]])
     a = centres[types] + random.standard_normal((240, 2))
@@ -2047,38 +1796,34 @@ def test_types_matched_sees_a_permutation_of_the_types_that_alignment_of_distrib
     swapped = centres[np.array([1, 0, 2, 3])[types]] + random.standard_normal((240, 2))
     labels = TYPES[types]
     for b, expected in ((a, 1.0), (rotated, 0.0), (swapped, 0.5)):
-        assert (
-            evaluate("types_matched", {"latent_a": a, "latent_b": b, "labels": labels}) == expected
-        )
-        assert evaluate("modality_probe", {"latent_a": a, "latent_b": b}) < 0.6
+        assert evaluate("types_matched", latent_a=a, latent_b=b, labels=labels) == expected
+        assert evaluate("modality_probe", latent_a=a, latent_b=b) < 0.6
     few = np.where(np.arange(240) % 60 < 4, labels, "")
     with pytest.raises(Undefined, match="fewer than two cell types have 5"):
-        evaluate("types_matched", {"latent_a": a, "latent_b": a, "labels": few})
+        evaluate("types_matched", latent_a=a, latent_b=a, labels=few)
 
 
 def test_modality_probe_tells_what_lies_apart_and_nothing_of_a_pair_that_is_equal():
-    z = np.random.default_rng(0).standard_normal((200, 3))
-    assert evaluate("modality_probe", {"latent_a": z, "latent_b": z + 5}) > 0.98
-    assert evaluate("modality_probe", {"latent_a": z, "latent_b": z.copy()}) == 0.5
+    z = default_rng(0).standard_normal((200, 3))
+    assert evaluate("modality_probe", latent_a=z, latent_b=z + 5) > 0.98
+    assert evaluate("modality_probe", latent_a=z, latent_b=z.copy()) == 0.5
 
 
 def test_reconstruction_r2_is_the_share_that_a_latent_can_tell():
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     z = random.standard_normal((2000, 3))
     values = np.concatenate(
         [z @ random.standard_normal((3, 3)), random.standard_normal((2000, 3)), np.ones((2000, 1))],
         1,
     )
-    assert evaluate("reconstruction_r2", {"latent": z, "values": values}) == pytest.approx(
-        0.5, abs=0.01
-    )
+    assert evaluate("reconstruction_r2", latent=z, values=values) == pytest.approx(0.5, abs=0.01)
     with pytest.raises(Undefined, match="no feature varies"):
-        evaluate("reconstruction_r2", {"latent": z, "values": np.ones((2000, 2))})
+        evaluate("reconstruction_r2", latent=z, values=np.ones((2000, 2)))
 
 
 def test_reconstruction_r2_is_of_cells_that_the_regression_has_not_seen():
     """Against ridge regressions cell by cell: each penalty is judged by leaving one train cell out."""
-    random = np.random.default_rng(1)
+    random = default_rng(1)
     z, values = random.standard_normal((40, 15)), random.standard_normal((40, 4))
     values[:, :2] += z[:, :2]
     x, latent = (values - values.mean(0)) / values.std(0), (z - z.mean(0)) / z.std(0)
@@ -2095,10 +1840,10 @@ def test_reconstruction_r2_is_of_cells_that_the_regression_has_not_seen():
             for cell in train
         )
 
-    fold, error = np.random.default_rng(0).permutation(40) % 5, 0.0
+    fold, error = default_rng(0).permutation(40) % 5, 0.0
     for cell in range(40):
         train = np.flatnonzero(fold != fold[cell])
         penalty = min((1, 10, 100, 1000, 10000), key=lambda penalty: left_out_error(train, penalty))
         error += np.sum((x[cell] - predicted(train, cell, penalty)) ** 2)
-    found = evaluate("reconstruction_r2", {"latent": z, "values": values})
+    found = evaluate("reconstruction_r2", latent=z, values=values)
     assert found == pytest.approx(1 - error / np.sum(x**2), abs=1e-9)

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from numpy.random import default_rng
+from numpy.testing import assert_allclose, assert_array_equal
 
 from mosaicbench.metrics import _nearest
 from mosaicbench.metrics._nearest import (
@@ -29,7 +31,7 @@ def on_a_sphere(random, dims, spread):
 
 def cases():
     """Return case -> a function: latents of cells and of a reference, (cells, dims) each."""
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     a, b = random.standard_normal((CELLS, 7)), random.standard_normal((REFERENCE, 7))
     wide = random.standard_normal((CELLS, 101)), random.standard_normal((REFERENCE, 101))
     ends = np.r_[np.zeros(REFERENCE - 2), 1e9, -1e9][:, None]
@@ -102,7 +104,7 @@ def votes_of_all(a, b, codes, n_codes, ks, left_out):
 @pytest.mark.parametrize("without", [0, 2])
 @pytest.mark.parametrize("case", CASES)
 def test_votes_are_those_of_all_distances_in_float64(case, without):
-    random = np.random.default_rng(1)
+    random = default_rng(1)
     a, b = latents(case)
     codes = random.integers(0, 4, REFERENCE)
     nearest_cells = np.argsort(squared_distances(a, b), axis=1)[:, :without]
@@ -110,12 +112,12 @@ def test_votes_are_those_of_all_distances_in_float64(case, without):
     votes, nearest = votes_of_all(a, b, codes, 4, KS, left_out)
     ((part, found_votes, found_nearest),) = votes_of_nearest(a, b, codes, 4, KS, left_out)
     assert part == slice(0, 8192)
-    np.testing.assert_array_equal(found_nearest, nearest)
-    np.testing.assert_allclose(found_votes, votes, atol=1e-9)
+    assert_array_equal(found_nearest, nearest)
+    assert_allclose(found_votes, votes, atol=1e-9)
     whole = bounded_by(-np.inf, sides_of(a, b))  # excludes no cell
     whole_votes, whole_nearest = count_votes(whole, REFERENCE, codes, 4, np.array(KS), left_out)
-    np.testing.assert_array_equal(found_nearest, whole_nearest)
-    np.testing.assert_array_equal(found_votes, whole_votes)
+    assert_array_equal(found_nearest, whole_nearest)
+    assert_array_equal(found_votes, whole_votes)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -125,12 +127,6 @@ def test_the_bound_in_float32_is_below_half_the_distance(case):
     limits = (squared_distances(a, b) * half + LEAST).astype(np.float32)
     assert np.abs(x[:, :-2]).max() <= 1 and np.abs(y[:, :-2]).max() <= 1
     assert (x @ y.T <= limits).all()
-
-
-def test_the_bound_is_close_where_cells_are_not():
-    a, b = latents("normal")
-    x, y, half = rough_of(a, b)
-    np.testing.assert_allclose(x @ y.T, squared_distances(a, b) * half, atol=1e-5)
 
 
 def test_cells_that_are_certainly_farther_are_left_out():
@@ -159,9 +155,9 @@ def test_counts_are_those_of_all_distances_in_float64(case, threads, monkeypatch
         np.column_stack([(table < match).sum(axis=1), (table == match).sum(axis=1) - 1])
         for table in (squared, squared.T)
     ]
-    np.testing.assert_array_equal(count_closer(a, b), expected)
-    rows = np.random.default_rng(2).permutation(len(a))[:601]
-    np.testing.assert_array_equal(count_closer(a, b, rows)[0], expected[0][rows])
+    assert_array_equal(count_closer(a, b), expected)
+    rows = default_rng(2).permutation(len(a))[:601]
+    assert_array_equal(count_closer(a, b, rows)[0], expected[0][rows])
 
 
 @pytest.mark.parametrize("case", CASES)

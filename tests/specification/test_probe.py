@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from mosaicbench_fits import LIMITS, assert_same_outputs, poisoned, run_of, seeds_of
 from mosaicbench_splits import cut_small
+from numpy.testing import assert_array_equal
 
 from mosaicbench.commands import fit, score
 from mosaicbench.datasets import simulated
@@ -151,10 +152,10 @@ def test_a_files_rows_are_found_by_name(split, fits, tmp_path, kind, key):
     done = fit_all(split, tmp_path, runs, kind)
     first, second = (read_latents(done / run / "latents.h5ad") for run in runs)
     assert first.obs["cell"].tolist() == second.obs["cell"].tolist()
-    np.testing.assert_array_equal(first.X, second.X)
+    assert_array_equal(first.X, second.X)
     values = [read_imputed(done / run / "imputed.h5mu") for run in runs]
     for direction in BOTH:
-        np.testing.assert_array_equal(*(one[direction].X for one in values))
+        assert_array_equal(*(one[direction].X for one in values))
 
 
 def test_a_probe_reads_only_names_of_the_solution(split, tmp_path):

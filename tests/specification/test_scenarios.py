@@ -9,6 +9,8 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.random import default_rng
+from numpy.testing import assert_allclose
 from scipy import sparse
 
 from mosaicbench.commands import prepare
@@ -19,8 +21,6 @@ from mosaicbench.data.audit import AUDIT_COLUMNS
 from mosaicbench.data.split import _check_sizes, make_split
 from mosaicbench.datasets import pbmc68k_split, simulated
 from mosaicbench.errors import UserError
-from mosaicbench.files._h5 import KEY
-from mosaicbench.files.dataset import write_dataset
 from mosaicbench.files.splits import as_split, read_split, space_values, standardised_values
 from mosaicbench.files.tables import read_table
 
@@ -63,8 +63,8 @@ def kind(request):
     return request.param
 
 
-def parts_of(dataset, kind, seed=0, **options):
-    given = {} if {"blocks", "paired_fraction"} & set(options) else HIDING.get(kind, {})
+def parts_of(dataset, kind, seed=0, hiding=HIDING, **options):
+    given = {} if {"blocks", "paired_fraction"} & set(options) else hiding.get(kind, {})
     return make_split(
         dataset, dataset_name="d", scenario="s", kind=kind, seed=seed, **given, **options
     )
@@ -113,6 +113,9 @@ def test_parts_survive_the_disk_and_satisfy_their_contracts(dataset, kind, prepa
     options = {"scenario": "mine", "kind": kind, "seeds": seeds, "options": HIDING[kind]}
     split_command.main(dataset=file, **options, **of_seeds)
     paths = {noun: files[-1] for noun, files in of_seeds.items()}
+    audit = read_table(paths["train"].with_name("audit.tsv"))
+    assert list(audit) == AUDIT_COLUMNS
+    assert set(audit["scenario"]) == {"mine"} and set(audit["seed"]) == {0}
     expected = cut_once(dataset, kind)
     for noun, path in paths.items():
         part = read_split(path, noun)
@@ -144,22 +147,14 @@ def test_no_cell_is_in_both_train_and_query(dataset, kind):
 def test_division_is_stratified(dataset, kind):
     parts = cut_once(dataset, kind)
     whole = dataset.obs["cell_type"].value_counts()
+    alone = 1 / len(dataset.mod)
+    fraction = 0.8 * {"unpaired": alone, "mosaic": 0.4 + 0.6 * alone}.get(kind, 1)
     for modality in dataset.mod:
-        query = (
-            parts["solution"][modality]
-            .obs["cell_type"]
-            .value_counts()
-            .reindex(whole.index, fill_value=0)
+        query, train = (
+            parts[noun][modality].obs["cell_type"].value_counts().reindex(whole.index, fill_value=0)
+            for noun in ("solution", "train")
         )
         assert np.all(np.abs(query - 0.2 * whole) <= 1)
-        alone = 1 / len(dataset.mod)
-        fraction = 0.8 * {"unpaired": alone, "mosaic": 0.4 + 0.6 * alone}.get(kind, 1)
-        train = (
-            parts["train"][modality]
-            .obs["cell_type"]
-            .value_counts()
-            .reindex(whole.index, fill_value=0)
-        )
         assert np.all(np.abs(train - fraction * whole) <= (3 if kind == "mosaic" else 2))
 
 
@@ -169,23 +164,16 @@ def test_query_cells_are_the_same_for_every_kind(dataset):
 
 
 def test_poisoned_query_cells_change_nothing_that_was_fitted(dataset, kind):
-    clean = parts_of(
-        dataset,
-        kind,
-        preprocess={"rna": {"features": 100}, "atac": {"features": 200, "components": 5}},
-    )
+    preprocess = {"rna": {"features": 100}, "atac": {"features": 200, "components": 5}}
+    clean = parts_of(dataset, kind, preprocess=preprocess)
     poisoned = dataset.copy()
     query = dataset.obs_names.isin(clean["solution"].obs_names)
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
     for cells in poisoned.mod.values():
         values = cells.layers[cells.uns["values"]].toarray()
         values[query] = rng.poisson(50, size=values[query].shape)
         cells.layers[cells.uns["values"]] = sparse.csr_matrix(values)
-    dirty = parts_of(
-        poisoned,
-        kind,
-        preprocess={"rna": {"features": 100}, "atac": {"features": 200, "components": 5}},
-    )
+    dirty = parts_of(poisoned, kind, preprocess=preprocess)
     assert same(clean["train"], dirty["train"])
     for modality, cells in clean["train"].mod.items():
         assert np.array_equal(cells.uns["mean"], dirty["query"][modality].uns["mean"])
@@ -202,7 +190,7 @@ def test_unmeasured_train_cells_change_nothing_in_a_modality(simulation):
         seen = true_cells(clean["train"], simulation, modality)
         values = cells.layers["counts"].toarray()
         hidden = np.setdiff1d(np.arange(len(values)), seen)
-        values[hidden] = np.random.default_rng(0).poisson(50, size=values[hidden].shape)
+        values[hidden] = default_rng(0).poisson(50, size=values[hidden].shape)
         cells.layers["counts"] = sparse.csr_matrix(values)
     assert same(clean["train"], parts_of(poisoned, "unpaired")["train"])
 
@@ -211,14 +199,14 @@ def test_moments_are_those_of_the_train_cells(dataset, kind):
     parts = cut_once(dataset, kind)
     for modality, cells in parts["train"].mod.items():
         x = space_values(cells).astype(np.float64)
-        np.testing.assert_allclose(cells.uns["mean"], x.mean(axis=0), atol=1e-4)
+        assert_allclose(cells.uns["mean"], x.mean(axis=0), atol=1e-4)
         spread = x.std(axis=0)
         expected = (
             np.full_like(spread, np.sqrt(np.mean(spread**2)))
             if cells.uns["normalization"] == "lsi"
             else spread
         )
-        np.testing.assert_allclose(cells.uns["std"], expected, atol=1e-3)
+        assert_allclose(cells.uns["std"], expected, atol=1e-3)
         assert np.array_equal(parts["solution"][modality].uns["mean"], cells.uns["mean"])
 
 
@@ -312,7 +300,7 @@ def test_cut_leaves_the_dataset_alone(simulation, kind):
 
 def tiny(labels, features=4):
     """Return a two-modality dataset of counts with the given labels; one gene is constant."""
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
     modalities = {}
     for modality in ("rna", "adt"):
         counts = rng.poisson(5.0, size=(len(labels), features)) + 1
@@ -400,16 +388,6 @@ def test_blocks_show_their_modalities_in_their_shares(simulation, blocks, fracti
     assert {block.modalities: len(block) for block in split.blocks} == patterns
 
 
-def test_absence_is_an_absent_row(simulation):
-    train = parts_of(simulation, "mosaic", blocks=[["rna", "adt"], ["rna", "atac"]])["train"]
-    adt, atac = (set(train[m].obs_names) for m in ("adt", "atac"))
-    assert not adt & atac
-    assert adt | atac == set(train["rna"].obs_names) == set(train.obs_names)
-    for modality, cells in train.mod.items():
-        assert len(true_cells(train, simulation, modality)) == cells.n_obs < simulation.n_obs
-        assert cells.layers["counts"].sum(axis=1).min() > 0
-
-
 def test_mosaic_pairs_are_true_pairs(simulation):
     train = parts_of(simulation, "mosaic", paired_fraction=0.5)["train"]
     both = train["rna"].obs_names.intersection(train["adt"].obs_names)
@@ -449,9 +427,7 @@ def test_mosaic_pairs_are_true_pairs(simulation):
 )
 def test_mosaic_refuses(options, message):
     with pytest.raises(UserError, match=message):
-        make_split(
-            tiny(["a", "b"] * 20), dataset_name="d", scenario="s", kind="mosaic", seed=0, **options
-        )
+        parts_of(tiny(["a", "b"] * 20), "mosaic", hiding={}, **options)
 
 
 # --- splits by group -----------------------------------------------------------------------------------------------------
@@ -517,6 +493,8 @@ def test_nothing_is_learned_from_a_query_cell(dataset, kind):
     parts = cut_once(dataset, kind)
     audit = parts["solution"].uns["audit"]
     fits = audit[audit["role"].isin(["fit", "label"])]
+    roles = {"fit", "label", "scale", "division"}
+    assert set(audit["role"]) == roles | ({"design"} if kind in ("unpaired", "mosaic") else set())
     assert set(fits["modality"]) == set(dataset.mod)
     assert (fits["query_cells"] == 0).all()
     for modality, cells in parts["train"].mod.items():
@@ -573,39 +551,6 @@ def test_every_step_that_learns_is_audited():
     assert {"moments", "learned"} <= called
 
 
-def test_audit_is_written_beside_the_split(simulation, tmp_path):
-    write_dataset(tmp_path / "d.h5mu", marked(simulation))
-    paths = {noun: [tmp_path / "split" / f"{noun}.h5mu"] for noun in ("train", "query", "solution")}
-    split_command.main(
-        dataset=tmp_path / "d.h5mu",
-        scenario="mine",
-        kind="mosaic",
-        seeds=[2],
-        options=HIDING["mosaic"],
-        **paths,
-    )
-    path = tmp_path / "split" / "audit.tsv"
-    audit = read_table(path)
-    assert list(audit) == AUDIT_COLUMNS
-    assert set(audit["scenario"]) == {"mine"}
-    assert set(audit["seed"]) == {2}
-    assert audit["role"].value_counts().to_dict() == {
-        "fit": 7,
-        "label": 3,
-        "scale": 3,
-        "division": 2,
-        "design": 1,
-    }
-    assert audit["query_cells"][~audit["role"].isin(["division", "scale"])].sum() == 0
-
-
-def marked(dataset):
-    """Return a copy that says that it is a dataset, as ``prepare`` does."""
-    copied = dataset.copy()
-    copied.uns[KEY] = {"noun": "dataset", "dataset": "d"}
-    return copied
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -637,20 +582,9 @@ def test_cut_refuses(options, message):
 
 def test_a_type_of_one_cell_is_drawn_as_often_as_its_share_says():
     labels = np.array(["alone", *["a"] * 10], dtype=object)
-    drawn = [pairing.stratified(labels, 0.3, np.random.default_rng(seed)) for seed in range(400)]
+    drawn = [pairing.stratified(labels, 0.3, default_rng(seed)) for seed in range(400)]
     assert np.mean([mask[0] for mask in drawn]) == pytest.approx(0.3, abs=0.07)
     assert {int(mask.sum()) for mask in drawn} == {3, 4}  # 3.3 on average
-
-
-def test_only_the_chosen_train_cells_show_their_types():
-    parts = parts_of(tiny(["a", "b"] * 40), kind="paired", label_subset={"fraction": 0.2})
-    types = parts["train"]["rna"].obs["cell_type"].astype(str)
-    assert set(types) == {"", "a", "b"}
-    assert (types != "").mean() == pytest.approx(0.2, abs=0.05)
-    assert set(parts_of(tiny(["a", "b"] * 40), kind="paired")["train"]["rna"].obs["cell_type"]) == {
-        "a",
-        "b",
-    }
 
 
 def test_a_modality_with_a_single_train_cell_is_refused():
@@ -685,19 +619,13 @@ def test_the_audit_says_which_groups_are_on_both_sides():
     whole = tiny(["a", "b"] * 40)
     whole.obs["batch"] = pd.Categorical(np.repeat(["x", "y"], 40))
     whole.obs["donor"] = pd.Categorical(np.repeat(["one", "two", "three", "four"], 20))
-    rows = parts_of(whole, "paired")["solution"].uns["audit"].query("role == 'division'")
-    assert list(rows["what"])[1:] == [
-        "2 of 2 groups of batch are on both sides",
-        "4 of 4 groups of donor are on both sides",
-    ]
-    rows = parts_of(whole, "paired", split={"by": "donor", "held_out": ["one"]})["solution"].uns[
-        "audit"
-    ]
-    said = list(rows.query("role == 'division'")["what"])
-    assert said == [
-        "1 of 2 groups of batch are on both sides",
-        "0 of 4 groups of donor are on both sides",
-    ]
+    by_donor = {"split": {"by": "donor", "held_out": ["one"]}}
+    for options, batches, donors in (({}, 2, 4), (by_donor, 1, 0)):
+        audit = parts_of(whole, "paired", **options)["solution"].uns["audit"]
+        assert list(audit.query("role == 'division'")["what"])[-2:] == [
+            f"{batches} of 2 groups of batch are on both sides",
+            f"{donors} of 4 groups of donor are on both sides",
+        ]
 
 
 # --- shares of cell types ------------------------------------------------------------------------------------------------
@@ -709,9 +637,7 @@ def test_shares_of_types_are_equal_only_where_they_are_balanced():
     def largest_gap(**options):
         gaps = []
         for seed in range(20):
-            train = pairing.unpaired(
-                labels, ["rna", "adt"], np.random.default_rng(seed), **options
-            ).train
+            train = pairing.unpaired(labels, ["rna", "adt"], default_rng(seed), **options).train
             counts = [np.unique(labels[train[m]], return_counts=True)[1] for m in ("rna", "adt")]
             gaps.append(np.abs(np.subtract(*counts)).max())
         return max(gaps)
@@ -719,7 +645,7 @@ def test_shares_of_types_are_equal_only_where_they_are_balanced():
     assert largest_gap() <= 1
     assert largest_gap(balanced=False) > 5
     measured = pairing.mosaic(
-        labels, ["rna", "adt"], np.random.default_rng(0), paired_fraction=0.5, balanced=False
+        labels, ["rna", "adt"], default_rng(0), paired_fraction=0.5, balanced=False
     )
     fractions = np.unique(labels[np.intersect1d(*measured.train.values())], return_counts=True)[1]
     assert np.ptp(fractions) > 1

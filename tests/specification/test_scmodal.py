@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 from conftest import linear_cells, linked_world, links_among, paired_split, unpaired_split
+from numpy.testing import assert_allclose, assert_array_equal
+from torch.testing import assert_close
 
 from mosaicbench.errors import NotApplicable
 from mosaicbench.methods.linked import LinksCCA, LinksHarmony, LinksMNN
@@ -26,14 +28,12 @@ WEIGHTS = {
     "anchors": "anchor_weight",
     "feedback": "discriminator_weight",
 }
+SMALL = {"max_epochs": 2, "batch_size": 50, "hidden": 16, "latent": 6, "discriminator_hidden": 16}
 BASELINES = [LinksCCA, LinksMNN, LinksHarmony]
 
 
 def fitted(split=None, seed=0, **options):
-    method = SCMODAL(
-        **{"max_epochs": 2, "batch_size": 50, "hidden": 16, "latent": 6, "discriminator_hidden": 16}
-        | options
-    )
+    method = SCMODAL(**SMALL | options)
     method.history = method.fit(unpaired_split() if split is None else split, seed)
     return method
 
@@ -61,7 +61,7 @@ def test_weight_0_removes_exactly_its_term(term):
     assert {name.split("_")[0] for name in loss} == set(WEIGHTS)
     assert {name for name in loss if not name.startswith(term)} == set(less)
     for name, value in less.items():
-        torch.testing.assert_close(value, loss[name], rtol=0, atol=0)
+        assert_close(value, loss[name], rtol=0, atol=0)
 
 
 @torch.no_grad()
@@ -119,34 +119,22 @@ def test_without_weight_discriminators_do_not_learn():
 
 
 def test_ablations_start_from_the_same_networks():
-    first, second = (
-        fitted(max_epochs=1, learning_rate=0.0, weight_decay=0.0),
-        fitted(
-            max_epochs=1,
-            learning_rate=0.0,
-            weight_decay=0.0,
-            discriminator_weight=0.0,
-            anchor_weight=0.0,
-        ),
-    )
+    still = {"max_epochs": 1, "learning_rate": 0.0, "weight_decay": 0.0}
+    first, second = fitted(**still), fitted(**still, discriminator_weight=0.0, anchor_weight=0.0)
     for one, other in zip(first.nets.parameters(), second.nets.parameters(), strict=True):
-        torch.testing.assert_close(one, other, rtol=0, atol=0)
+        assert_close(one, other, rtol=0, atol=0)
 
 
 def test_training_runs_all_its_epochs_and_keeps_the_last_weights():
     method = fitted(max_epochs=5, patience=1, epoch_steps=3)
     assert [row["epoch"] for row in method.history] == [1, 2, 3, 4, 5]
-    again = SCMODAL(
-        max_epochs=5, batch_size=50, hidden=16, latent=6, discriminator_hidden=16, epoch_steps=3
-    )
+    again = SCMODAL(**SMALL | {"max_epochs": 5, "epoch_steps": 3})
     seen = []
     loss = again.loss
     again.loss = lambda x, progress: seen.append(x.cells) or loss(x, progress)
     again.fit(unpaired_split(), 0)
     assert seen == [50] * 15
-    np.testing.assert_array_equal(
-        *(m.embed(linear_cells(9, seed=3).only("adt")) for m in (method, again))
-    )
+    assert_array_equal(*(m.embed(linear_cells(9, seed=3).only("adt")) for m in (method, again)))
 
 
 def test_training_ends_with_the_epoch_that_reaches_the_steps():
@@ -177,9 +165,7 @@ def test_discriminators_learn_with_the_betas_that_are_asked_for():
 
 def test_no_train_cell_is_held_out():
     split, shown = unpaired_split(), set()
-    method = SCMODAL(
-        max_epochs=1, batch_size=20, hidden=16, latent=6, discriminator_hidden=16, validation=0.5
-    )
+    method = SCMODAL(**SMALL | {"max_epochs": 1, "validation": 0.5})
     loss = method.loss
     method.loss = lambda x, progress: (
         shown.update(map(tuple, x["rna"].tolist())) or loss(x, progress)
@@ -208,7 +194,7 @@ def test_no_pair_is_used():
     for make in (lambda v: fitted(v), *(lambda v, b=b: fit_baseline(b, v) for b in BASELINES)):
         first, second = make(split), make(poisoned)
         for m in ("rna", "adt"):
-            np.testing.assert_array_equal(first.embed(query.only(m)), second.embed(query.only(m)))
+            assert_array_equal(first.embed(query.only(m)), second.embed(query.only(m)))
 
 
 def fit_baseline(method_class, split):
@@ -268,7 +254,7 @@ def test_cca_on_links_is_the_decomposition_of_cells_against_cells():
     for x, expected in (("rna", u[:, :10]), ("adt", v[:10].T)):
         z = method.embed(split.observing(x))
         expected = expected / np.linalg.norm(expected, axis=1, keepdims=True)
-        np.testing.assert_allclose(np.abs(z[:, :3]), np.abs(expected[:, :3]), atol=2e-3)
+        assert_allclose(np.abs(z[:, :3]), np.abs(expected[:, :3]), atol=2e-3)
 
 
 # --- MaxFuse -------------------------------------------------------------------------------------------------------------
@@ -325,7 +311,7 @@ def test_maxfuse_runs_the_packages_steps_and_embeds_new_cells(monkeypatch):
         "filter_bad_matches",
     ]
     rna = split.observing("rna")
-    np.testing.assert_allclose(method.embed(rna), rna.values["rna"][:, :5], rtol=1e-6)
+    assert_allclose(method.embed(rna), rna.values["rna"][:, :5], rtol=1e-6)
     assert method.impute(linear_cells(7, seed=2).only("rna"), "adt").shape == (7, 12)
     with pytest.raises(NotApplicable, match="MaxFuse matches two modalities, this dataset has 3"):
         MaxFuse().fit(unpaired_split(modalities=THREE), 0)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import linear_cells, mosaic_split, paired_split, unpaired_split
+from numpy.testing import assert_array_equal
 from scipy import sparse
 from torch import nn
 
@@ -81,7 +82,7 @@ def test_a_killed_training_ends_as_one_that_was_not(method_class, tmp_path):
     assert last.checkpoint.spent["seconds"] > 0
     assert same(whole, last)
     cells = linear_cells(20, seed=9).only("rna")
-    np.testing.assert_array_equal(whole.embed(cells), last.embed(cells))
+    assert_array_equal(whole.embed(cells), last.embed(cells))
 
 
 @pytest.mark.parametrize("spoil", ["key", "truncated"])
@@ -102,12 +103,6 @@ def test_a_checkpoint_is_written_no_more_often_than_asked(tmp_path):
     seldom = fitted(MVAE, tmp_path / "saved.pt", seconds=3600)
     seldom.fit(split_of(seldom), seed=3)
     assert not list(tmp_path.iterdir())
-
-
-def test_a_checkpoint_changes_no_number_of_the_training(tmp_path):
-    plain, saving = fitted(MVAE), fitted(MVAE, tmp_path / "saved.pt")
-    assert plain.fit(split_of(plain), seed=3) == saving.fit(split_of(saving), seed=3)
-    assert [path.name for path in tmp_path.iterdir()] == ["saved.pt"]
 
 
 def counted_split(cells=150):
@@ -160,7 +155,7 @@ def test_streamed_cells_are_the_cells_asked_for():
         assert set(taken.counts) == {"rna"}
         for counts in (taken.counts["rna"], expected.counts["rna"]):
             dense = torch.zeros(3, counts.features).put_(counts.places, counts.values)
-            np.testing.assert_array_equal(dense, cells.counts["rna"][rows.numpy()].toarray())
+            assert_array_equal(dense, cells.counts["rna"][rows.numpy()].toarray())
         assert torch.equal(taken.library_size["rna"], expected.library_size["rna"])
         assert torch.equal(taken.labels, expected.labels)
 
@@ -181,7 +176,7 @@ def test_pieces_hold_every_cell_once_and_in_order(monkeypatch):
     pieces = list(whole.pieces())
     assert [piece.cells for piece in pieces] == [7, 7, 6]
     assert torch.equal(torch.cat([piece["rna"] for piece in pieces]), whole["rna"])
-    np.testing.assert_array_equal(
+    assert_array_equal(
         by_pieces(lambda x: x["adt"], cells, torch.device("cpu")), cells.values["adt"]
     )
 
@@ -350,5 +345,7 @@ def test_the_optimiser_steps_as_pytorchs(tmp_path):
 
 def test_the_last_weights_are_kept_where_the_budget_says_so_and_every_cell_is_fitted():
     history = MVAE(max_epochs=6, patience=1, weights="last").fit(mosaic_split(), seed=3)
+    terms = {"loss", "nll_rna", "nll_adt", "kl", "validation_loss"}
+    assert set(history[0]) == {"epoch", "progress", "kept"} | terms
     assert [row["kept"] for row in history] == [0, 0, 0, 0, 0, 1]
     assert all(row["validation_loss"] == row["loss"] for row in history)

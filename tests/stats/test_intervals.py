@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from made_up_scores import cells_of, scores_of
+from numpy.random import default_rng
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
 from mosaicbench.files.scores import CellScores
@@ -30,34 +32,34 @@ def t_half_width(x) -> float:
 
 
 def test_of_one_seed_it_is_the_t_interval_over_cells():
-    x = np.random.default_rng(3).exponential(1.0, 80)
-    np.testing.assert_allclose(half_width({0: np.append(x, np.nan)}), t_half_width(x))
+    x = default_rng(3).exponential(1.0, 80)
+    assert_allclose(half_width({0: np.append(x, np.nan)}), t_half_width(x))
     assert np.isnan(half_width({0: x[:1]}))
 
 
 def test_of_seeds_with_other_cells_it_is_the_mean_variance_within_seeds():
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     values = {seed: seed + random.standard_normal(50) for seed in range(4)}
     expected = 1.96 * np.sqrt(np.mean([x.var(ddof=1) for x in values.values()]) / (50 * 4))
-    np.testing.assert_allclose(half_width(values), expected, rtol=0.02)
+    assert_allclose(half_width(values), expected, rtol=0.02)
 
 
 def test_a_cell_met_with_several_seeds_counts_once():
-    x, cells = np.random.default_rng(0).standard_normal(200), np.arange(200).astype(str)
+    x, cells = default_rng(0).standard_normal(200), np.arange(200).astype(str)
     thrice = half_width_over_cells({0: x, 1: x, 2: x}, dict.fromkeys(range(3), cells))
-    np.testing.assert_allclose(thrice, t_half_width(x))
+    assert_allclose(thrice, t_half_width(x))
     y, names = {0: x[:150], 1: x[50:] + 1}, {0: cells[:150], 1: cells[50:]}
     stacked = np.concatenate([y[0] - y[0].mean(), y[1] - y[1].mean()])
     by_cell = {"groups": np.concatenate([names[0], names[1]]).astype(int)}
     fit = sm.OLS(stacked, np.ones(300)).fit(cov_type="cluster", cov_kwds=by_cell, use_t=True)
     expected = np.diff(fit.conf_int()[0])[0] / 2
-    np.testing.assert_allclose(half_width_over_cells(y, names), expected, rtol=0.01)
+    assert_allclose(half_width_over_cells(y, names), expected, rtol=0.01)
 
 
 @pytest.mark.parametrize(("of_seeds", "of_cells"), [(1, 1e-4), (0, 1), (1, 40**0.5)])
 @pytest.mark.parametrize("seeds", [3, 5])
 def test_intervals_hold_the_truth_as_often_as_they_say(of_seeds, of_cells, seeds):
-    random = np.random.default_rng(1)
+    random = default_rng(1)
     scores, cells = [], []
     for split in map(str, range(300)):
         x = of_seeds * random.standard_normal((seeds, 1))
@@ -71,7 +73,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(of_seeds, of_cells, seeds
 
 
 def test_intervals_name_their_kind_and_close_seeds_do_not_narrow_them():
-    x = dict(enumerate(np.random.default_rng(0).random((3, 40))))
+    x = dict(enumerate(default_rng(0).random((3, 40))))
     close = {seed: y - y.mean() + 0.5 + seed * 1e-6 for seed, y in x.items()}
     runs = {"mvae": x, "mmvaepp": close, "cca": {0: x[0]}}
     values = {("mvae", "recall_at_10"): [0.1, 0.2, 0.3], ("ridge", "imputation_skill"): [0.5]}
@@ -96,11 +98,11 @@ def test_intervals_name_their_kind_and_close_seeds_do_not_narrow_them():
         same = ["low", "high", "mean"]
         for row in (("mvae", "recall_at_10"), ("mvae", "foscttm"), ("ridge", "imputation_skill")):
             unchanged = plain.loc[row, same].astype(float)
-            np.testing.assert_allclose(table.loc[row, same].astype(float), unchanged)
+            assert_allclose(table.loc[row, same].astype(float), unchanged)
 
 
 def test_the_headline_interval_is_of_the_mean_over_directions():
-    x, y = np.random.default_rng(0).random((2, 200)).astype(np.float32)
+    x, y = default_rng(0).random((2, 200)).astype(np.float32)
     by_direction = {"rna->adt": x, "adt->rna": y}
     scores = scores_of({("mvae", "foscttm", d): [z.mean()] for d, z in by_direction.items()})
     values = {(0, "foscttm", d, "-"): z for d, z in by_direction.items()}
@@ -112,25 +114,25 @@ def test_the_headline_interval_is_of_the_mean_over_directions():
 
 
 def test_directions_with_other_cells_each_count_with_all_of_theirs():
-    x, y = np.random.default_rng(0).random((2, 200))
-    np.testing.assert_array_equal(over_directions([x, y]), (x + y) / 2)
+    x, y = default_rng(0).random((2, 200))
+    assert_array_equal(over_directions([x, y]), (x + y) / 2)
     x[150:], y[:100] = np.nan, np.nan
     mean = over_directions([x, y]).mean()
-    np.testing.assert_allclose(mean, (np.nanmean(x) + np.nanmean(y)) / 2)
+    assert_allclose(mean, (np.nanmean(x) + np.nanmean(y)) / 2)
     x[100:] = np.nan  # no cell in both: two means of 100 each
     half = 1.972 * np.sqrt((x[:100].var() + y[100:].var()) / 100) / 2
-    np.testing.assert_allclose(half_width({0: over_directions([x, y])}), half, rtol=0.01)
+    assert_allclose(half_width({0: over_directions([x, y])}), half, rtol=0.01)
 
 
 def test_over_datasets_the_interval_is_welchs_and_needs_seeds_in_each():
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     a, b = random.normal(size=(4, 2)), random.normal(1, 3, size=(6, 2))
     low, high, kind = over_datasets({"d": a, "e": b})
     welch = stats.ttest_ind(a, -b, equal_var=False).confidence_interval()  # of twice their mean
-    np.testing.assert_allclose([low, high], [welch.low / 2, welch.high / 2])
+    assert_allclose([low, high], [welch.low / 2, welch.high / 2])
     assert kind == "t over seeds, of these datasets"
     low, high, kind = over_datasets({"d": a})
-    np.testing.assert_allclose([low, high], stats.t.interval(0.95, 3, a.mean(0), stats.sem(a)))
+    assert_allclose([low, high], stats.t.interval(0.95, 3, a.mean(0), stats.sem(a)))
     assert kind == "t over seeds"
     low, _, kind = over_datasets({"d": a, "e": b[:1]})
     assert np.isnan(low).all() and kind == "none"
@@ -139,7 +141,7 @@ def test_over_datasets_the_interval_is_welchs_and_needs_seeds_in_each():
 
 
 def test_one_seed_alone_has_the_interval_of_its_cells():
-    x = np.random.default_rng(0).random(40)
+    x = default_rng(0).random(40)
     summary = headline(scores_of({("cca", "foscttm"): [x.mean()]}))
     row = with_cells(summary, over_cells([cells_of("cca", {(0, "foscttm"): x})])).iloc[0]
     assert row["interval"] == "t over cells, one seed"
@@ -147,7 +149,7 @@ def test_one_seed_alone_has_the_interval_of_its_cells():
 
 
 def test_the_prediction_interval_holds_a_new_seed_in_95_of_100_cases():
-    draws = np.random.default_rng(0).standard_normal((4000, 5))
+    draws = default_rng(0).standard_normal((4000, 5))
     ends = np.array([prediction_interval(x) for x in draws[:, :4]])
     inside = (ends[:, 0] <= draws[:, 4]) & (draws[:, 4] <= ends[:, 1])
     assert inside.mean() == pytest.approx(0.95, abs=0.012)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_up_scores import CARDS, ROSTER, runs_of, scores_of
+from numpy.testing import assert_allclose, assert_equal
 from scipy import stats
 
 from mosaicbench.catalog.run_metadata import RunMetadata
@@ -51,14 +52,14 @@ def test_overall_by_hand():
     table = overall_of(MVAE)
     row = table.loc["mvae"]
     questions = row[["alignment", "label_transfer", "imputation"]].astype(float)
-    np.testing.assert_allclose(questions, [0.6, 0.5, 0.5])
+    assert_allclose(questions, [0.6, 0.5, 0.5])
     by_seed = [(0.65 + 0.5 + 0.5) / 3, (0.55 + 0.5 + 0.5) / 3]
     low, high = stats.t.interval(0.95, 1, np.mean(by_seed), stats.sem(by_seed))
     found = row[["score", "low", "high"]].astype(float)
-    np.testing.assert_allclose(found, [np.mean(by_seed), low, high])
+    assert_allclose(found, [np.mean(by_seed), low, high])
     assert row[["metrics", "of_metrics", "seeds", "of_seeds"]].tolist() == [4, 4, 2, 2]
     assert row["complete"] and row["rank"] == 1
-    np.testing.assert_allclose(table.loc["oracle", "score"], 1)
+    assert_allclose(table.loc["oracle", "score"], 1)
     assert table.loc[["oracle", "constant"], "rank"].isna().all()
 
 
@@ -75,7 +76,7 @@ def test_a_metric_without_a_scale_is_left_out():
     }
     row = overall_of(MVAE | below).loc["mvae"]
     assert np.isnan(row["label_transfer"])
-    np.testing.assert_allclose(row["score"], (0.6 + 0.5) / 2)
+    assert_allclose(row["score"], (0.6 + 0.5) / 2)
     assert row[["metrics", "of_metrics", "complete"]].tolist() == [3, 3, True]
 
 
@@ -89,7 +90,7 @@ def test_a_run_with_absent_scores_is_not_ranked():
     assert cca[["score", "imputation", "label_transfer"]].isna().all()
     assert cca[["metrics", "of_metrics"]].tolist() == [2, 4]
     assert cca["missing"] == "label_transfer_accuracy, imputation_skill"
-    np.testing.assert_allclose(lost["score"], (0.65 + 0.5 + 0.5) / 3)  # of one seed
+    assert_allclose(lost["score"], (0.65 + 0.5 + 0.5) / 3)  # of one seed
     assert lost[["seeds", "of_seeds", "interval"]].tolist() == [1, 2, "none"]
     assert lost["missing"] == "seed 1 diverged"
     assert table.loc[["vae_poe", "ridge"], "score"].isna().all()
@@ -111,7 +112,7 @@ def test_over_datasets_a_run_is_complete_only_if_it_is_everywhere():
     second = scores_of(CONTROLS | MVAE | cca, dataset="e")
     table = over_datasets(scores_of(CONTROLS | MVAE), second)
     both = table.loc[("(all)", "mvae")]
-    np.testing.assert_allclose(both["score"], table.loc[("d", "mvae"), "score"])
+    assert_allclose(both["score"], table.loc[("d", "mvae"), "score"])
     assert both["complete"] and both["rank"] == 1
     assert both["interval"] == "t over seeds, of these datasets"
     assert ("(all)", "cca") not in table.index  # of one dataset only
@@ -201,5 +202,5 @@ def test_failed_runs_alone_give_empty_tables():
 )
 def test_the_ends_of_a_scale(metric, means, zero, one):
     scale = ends(pd.Series(means), metric, ROSTER)
-    np.testing.assert_equal((scale["zero"], scale["zero_is"]), zero)
-    np.testing.assert_equal((scale["one"], scale["one_is"]), one)
+    assert_equal((scale["zero"], scale["zero_is"]), zero)
+    assert_equal((scale["one"], scale["one_is"]), one)

@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 from conftest import REPOSITORY
 from made_up_scores import CARDS, ROSTER, SEEDS, cells_of, scores_of
+from numpy.random import default_rng
+from numpy.testing import assert_allclose
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
@@ -78,12 +80,12 @@ def test_two_runs_have_nothing_to_borrow_from_and_get_scipys_paired_t_test():
     row = compared(values, sizes=SIZES).iloc[0]
     test = stats.ttest_rel(SEEDS["cca", "foscttm"], SEEDS["mvae", "foscttm"])
     expected = [test.pvalue, test.pvalue, *test.confidence_interval()]
-    np.testing.assert_allclose(row[["p", "p_holm", "low", "high"]].astype(float), expected)
+    assert_allclose(row[["p", "p_holm", "low", "high"]].astype(float), expected)
     names = ["seeds", "degrees", "test", "better", "role"]
     assert row[names].tolist() == [4, 3, SPLITS, "mvae", "best"]
     d = np.subtract(SEEDS["cca", "foscttm"], SEEDS["mvae", "foscttm"])
     t = d.mean() / np.sqrt(d.var(ddof=1) * (1 / 4 + 20 / 80))  # Nadeau and Bengio's
-    np.testing.assert_allclose(row["p_new"], 2 * stats.t.sf(t, 3))
+    assert_allclose(row["p_new"], 2 * stats.t.sf(t, 3))
     assert row["p_new"] > row["p"]
     assert row["detectable_new"] > row["detectable"] > row["high"] - row["effect"]
     without_sizes = compared(values).iloc[0]
@@ -95,7 +97,7 @@ def test_comparisons_are_on_common_splits_alone():
     values = foscttm(mvae=[0.1, 0.2, 0.15, 0.9], cca=[0.3, None, 0.4, None])
     row = compared(values, reference="cca").iloc[0]
     assert row["seeds"] == 2
-    np.testing.assert_allclose(abs(row["effect"]), np.mean([0.2, 0.25]))
+    assert_allclose(abs(row["effect"]), np.mean([0.2, 0.25]))
 
 
 # --- corrections ---
@@ -103,10 +105,10 @@ def test_comparisons_are_on_common_splits_alone():
 
 def test_holm_by_hand_and_around_absent_values():
     p = pd.Series([0.01, np.nan, 0.04, 0.03])
-    np.testing.assert_allclose(holm(p), [0.03, np.nan, 0.06, 0.06])
-    np.testing.assert_allclose(holm(p.dropna()), multipletests(p.dropna(), method="holm")[1])
+    assert_allclose(holm(p), [0.03, np.nan, 0.06, 0.06])
+    assert_allclose(holm(p.dropna()), multipletests(p.dropna(), method="holm")[1])
     picked = [0.06, np.nan, 0.09, 0.09]  # of 4, 3 and 2 runs: 6, 3 and 1 pairs
-    np.testing.assert_allclose(holm(p, picked=True), picked)
+    assert_allclose(holm(p, picked=True), picked)
     assert holm(pd.Series([np.nan, np.nan])).isna().all()
 
 
@@ -116,7 +118,7 @@ def test_families_are_corrected_apart_and_the_picked_best_for_its_pick():
     alone = table.loc["recall_at_10"].iloc[0]
     assert alone["p_holm"] == alone["p"]
     best = table.loc[("foscttm", "best")]
-    np.testing.assert_allclose(best["p_holm"], holm(best["p"], picked=True))
+    assert_allclose(best["p_holm"], holm(best["p"], picked=True))
     named = table.loc[("foscttm", "reference")].iloc[0]
     assert named["p_holm"] in (pytest.approx(named["p"]), pytest.approx(2 * named["p"]))
     assert best["family"].iloc[0] != named["family"]
@@ -128,17 +130,17 @@ def test_families_are_corrected_apart_and_the_picked_best_for_its_pick():
 def test_a_comparison_borrows_more_from_others_the_more_they_are_alike():
     freedom, within = np.full(6, 2.0), np.full(6, 1.0)
     variance, degrees = moderated(np.ones(6), within, freedom)
-    np.testing.assert_allclose(variance, 1)
-    np.testing.assert_allclose(degrees, 2 + 2 * 2)  # at most two for each one of its own
+    assert_allclose(variance, 1)
+    assert_allclose(degrees, 2 + 2 * 2)  # at most two for each one of its own
     odd, of_odd = moderated(np.array([1e-4, 1e-2, 1.0, 1e2, 1e4, 1.0]), within, freedom)
     assert (of_odd < 3).all() and odd[4] > 1e3
     small, _ = moderated(np.full(6, 0.01), within, freedom, 0.25)  # borrowed: what cells allow
-    np.testing.assert_allclose(small, (2 * 0.01 + 4 * 0.8) / 6)
+    assert_allclose(small, (2 * 0.01 + 4 * 0.8) / 6)
     assert moderated(np.array([0.5]), np.array([1.0]), np.array([2.0])) == (0.5, 2)
 
 
 def test_a_larger_variance_of_cells_means_a_larger_one_between_splits():
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     names = {seed: np.array([f"c{seed}-{i}" for i in range(60)]) for seed in range(3)}
     values, cells = {}, []
     for run, sd in {"mvae": 0.01, "cca": 0.01, "ridge": 0.3, "mmvaepp": 0.3}.items():
@@ -152,11 +154,11 @@ def test_a_larger_variance_of_cells_means_a_larger_one_between_splits():
 
 
 def test_one_split_has_the_test_over_its_cells():
-    x, y = np.random.default_rng(0).random((2, 30)) + [[0], [1]]
+    x, y = default_rng(0).random((2, 30)) + [[0], [1]]
     values = foscttm(mvae=[x.mean()], cca=[y.mean()])
     cells = [cells_of(run, {(0, "foscttm"): z}) for run, z in (("mvae", x), ("cca", y))]
     row = compared(values, cells).iloc[0]
-    np.testing.assert_allclose(row["p"], stats.ttest_rel(y, x).pvalue, rtol=1e-3)
+    assert_allclose(row["p"], stats.ttest_rel(y, x).pvalue, rtol=1e-3)
     assert (row["test"], row["degrees"]) == (ONE_SPLIT, 29)
     row = compared(values).iloc[0]
     assert np.isnan(row["p"]) and "one split" in row["note"]
@@ -217,7 +219,7 @@ def test_so_many_seeds_make_a_difference_detectable_on_new_cells():
 
 
 def test_the_detectable_difference_is_detected_in_four_of_five_benchmarks():
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     for degrees in (4, 9, 30):
         error = np.sqrt(random.chisquare(degrees, 40000) / degrees)  # of a true one of 1
         least = np.median(detectable(error, degrees, 5))
@@ -246,7 +248,7 @@ def simulation():
 )
 def test_intervals_hold_the_truth_and_equal_runs_rarely_differ(simulation, regime, splits, cells):
     """docs/statistics.md has the whole table."""
-    result = simulation.design(np.random.default_rng(1), regime, splits, 100, 60, cells=cells)
+    result = simulation.design(default_rng(1), regime, splits, 100, 60, cells=cells)
     for target in ("these", "new"):
         _, coverage, _, false_positives, power = result[target]
         assert 0.9 < coverage < 0.999
@@ -257,7 +259,7 @@ def test_intervals_hold_the_truth_and_equal_runs_rarely_differ(simulation, regim
 
 def test_more_splits_of_one_dataset_do_not_separate_equal_methods_on_new_cells():
     """What the cells of the dataset favour is in every split: uncorrected, 15 % differ."""
-    random, significant = np.random.default_rng(0), {"p": [], "p_new": []}
+    random, significant = default_rng(0), {"p": [], "p_new": []}
     for _ in range(300):
         kind = np.arange(200) % 2
         features = random.normal(size=(200, 2)) + kind[:, None]

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from made_up_scores import ROSTER, scores_of
+from numpy.testing import assert_allclose
 
 from mosaicbench.stats.ranks import critical_difference, ranks
 
@@ -18,18 +19,18 @@ def test_ranks_by_hand_with_ties_and_in_both_directions():
     table = ranks(scores, ROSTER).set_index("run")
     # d: (1.5, 1.5, 3) and (2, 1, 3); e: (1, 3, 2) and (1, 2, 3)
     expected = [(1.75 + 1) / 2, (1.25 + 2.5) / 2, (3 + 2.5) / 2]
-    np.testing.assert_allclose(table.loc[["mvae", "cca", "ridge"], "rank"], expected)
+    assert_allclose(table.loc[["mvae", "cca", "ridge"], "rank"], expected)
     assert set(table["interval"]) == {"t over seeds, of these datasets"}
     assert table["rank"].between(table["low"], table["high"]).all()
     flipped = ranks(scores.assign(metric="recall_at_10"), ROSTER).set_index("run")
-    np.testing.assert_allclose(flipped.loc["ridge", "rank"], 4 - (3 + 2.5) / 2)
+    assert_allclose(flipped.loc["ridge", "rank"], 4 - (3 + 2.5) / 2)
 
 
 def test_critical_difference_is_demsars():
     """Demšar 2006, Table 5: q is 2.343 for 3 and 2.728 for 5 methods; his example: 1.25."""
-    np.testing.assert_allclose(critical_difference(4, 14), 1.25, atol=0.005)
-    np.testing.assert_allclose(critical_difference(3, 6) / np.sqrt(3 * 4 / 36), 2.343, atol=0.001)
-    np.testing.assert_allclose(critical_difference(5, 6) / np.sqrt(5 * 6 / 36), 2.728, atol=0.001)
+    assert_allclose(critical_difference(4, 14), 1.25, atol=0.005)
+    assert_allclose(critical_difference(3, 6) / np.sqrt(3 * 4 / 36), 2.343, atol=0.001)
+    assert_allclose(critical_difference(5, 6) / np.sqrt(5 * 6 / 36), 2.728, atol=0.001)
 
 
 def test_an_incomplete_run_is_listed_without_a_rank_and_moves_nobody():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from numpy.testing import assert_allclose
 from synthetic_results import DISPLAY, SCENARIOS
 
 from mosaicbench.figures.sweep import sweep
@@ -49,10 +50,10 @@ def test_a_swept_dataset_has_its_value_in_every_seed(results):
     values = foscttm.dropna(subset="value").set_index(keys)["value"]
     assert len(values) > 50
     means = seed_means(results.tables["scores"]).set_index(keys)["value"]
-    np.testing.assert_allclose(values, means.loc[values.index])
+    assert_allclose(values, means.loc[values.index])
     means = foscttm.dropna(subset="mean").set_index(keys[:-1])["mean"]
     headline = results.tables["headline"].set_index(keys[:-1])["mean"]
-    np.testing.assert_allclose(means, headline.loc[means.index])
+    assert_allclose(means, headline.loc[means.index])
 
 
 def test_a_failed_seed_of_a_sweep_is_a_row_without_a_value(results):

@@ -11,6 +11,7 @@ import pytest
 from conftest import REPOSITORY
 from mosaicbench_fits import LIMITS, run_of, seeds_of
 from mosaicbench_splits import cut_small, small_dataset
+from test_scenarios import same
 
 from mosaicbench.catalog import search_spaces as spaces
 from mosaicbench.commands import fit, tune
@@ -21,7 +22,7 @@ from mosaicbench.datasets import simulated
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.best import read_best, write_best
-from mosaicbench.files.splits import read_split, space_values, write_split
+from mosaicbench.files.splits import read_split, write_split
 from mosaicbench.files.tables import read_table
 from mosaicbench.tuning import search
 from mosaicbench.tuning.objective import metrics_of, value_of
@@ -51,15 +52,6 @@ def train_of(dataset, kind, **options):
         dataset, dataset_name="d", scenario="s", kind=kind, seed=3, **HIDING[kind], **options
     )
     return split["train"]
-
-
-def same(one, other):
-    return all(
-        list(one[m].obs_names) == list(other[m].obs_names)
-        and np.array_equal(space_values(one[m]), space_values(other[m]))
-        and np.array_equal(one[m].uns["mean"], other[m].uns["mean"])
-        for m in one.mod
-    )
 
 
 # --- the inner split ---

@@ -182,14 +182,6 @@ def test_labels_of_other_cells_are_refused(fetched, tmp_path, monkeypatch, datas
         load(tmp_path)
 
 
-def test_a_missing_file_names_the_command_that_brings_it(tmp_path):
-    from mosaicbench.datasets import multiome_pbmc
-
-    (tmp_path / "multiome_pbmc10k").mkdir()
-    with pytest.raises(UserError, match="there is none; run `mosaicbench fetch multiome_pbmc10k`"):
-        multiome_pbmc.load(tmp_path / "multiome_pbmc10k")
-
-
 @pytest.mark.parametrize(("dataset", "scenario"), settings.load(PAPER).splits)
 def test_every_scenario_of_the_paper_can_be_cut(fetched, dataset, scenario, tmp_path):
     bench = settings.load(PAPER | {"registry": str(fetched.registry)})
