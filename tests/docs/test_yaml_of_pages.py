@@ -15,6 +15,9 @@ from mosaicbench.catalog import catalog
 from mosaicbench.commands import prepare, split
 from mosaicbench.config import jobs, references, schema, settings
 from mosaicbench.errors import UserError
+from mosaicbench.files.dataset import links_between, read_dataset
+from mosaicbench.files.splits import read_split
+from mosaicbench.report.page.reference_sections import labels_from
 from mosaicbench.workflow.layout import Results
 
 PAGES = ["README.md", "config/README.md"]
@@ -198,12 +201,18 @@ def own_files(tmp_path, monkeypatch):
     return copy.deepcopy(MINIMAL) | {"datasets": {"mine": OWN | {"batch": "donor"}}}
 
 
-def run(config):
-    """Prepare and split the dataset of a config."""
+def ran(config):
+    """Prepare and split the dataset of a config; return it, and train cells and solution of every scenario."""
     bench, results = settings.load(config), Results("results")
     prepare.main(**jobs.prepare(bench, results, dataset="mine"))
+    parts = {}
     for place in bench.splits:
         split.main(**jobs.split(bench, results, split=place, seeds=[0]))
+        folder = results.split(*place, 0)
+        parts[place[1]] = {
+            name: read_split(f"{folder}/{name}.h5mu", name) for name in ("train", "solution")
+        }
+    return read_dataset(results.dataset("mine")), parts
 
 
 def of_faq():
@@ -230,10 +239,70 @@ def test_what_the_faq_writes_within_a_line_runs(content, own_files, tmp_path):
         at.update(copy.deepcopy(content))
         if not why_refused(config, tmp_path):
             break
-    else:
-        pytest.fail("no place of a config takes it")
+    files = {name: anndata.read_h5ad(f"{name}.h5ad") for name in EMPTY}
     if "rounded_counts" in flat(content):
-        cells = anndata.read_h5ad("rna.h5ad")
-        cells.X = 1.2 * cells.X
-        cells.write_h5ad("rna.h5ad")
-    run(config)
+        files["rna"].X = 1.2 * files["rna"].X
+        files["rna"].write_h5ad("rna.h5ad")
+    dataset, parts = ran(config)
+    assert_true(key, content[key], dataset, parts, files, config)
+
+
+def assert_true(key, said, dataset, parts, files, config):
+    """Assert what a key of the FAQ promises about the dataset and its splits."""
+    types, donors = dataset.obs["cell_type"], dataset.obs["batch"]
+    match key:
+        case "scenarios":
+            assert parts.keys() == {"own"} and set(parts["own"]["train"].mod) == {"rna", "adt"}
+        case "absent":
+            missing = dataset.obs_names.difference(dataset["adt"].obs_names)
+            gone = files["adt"].obs["donor"] == "P2" if said["adt"] == ["P2"] else [EMPTY["adt"]]
+            assert set(missing) == set(files["adt"].obs_names[gone])
+        case "kind":
+            train = parts["s"]["train"]
+            paired = train["rna"].obs_names.intersection(train["adt"].obs_names)
+            assert len(paired) == pytest.approx(
+                config["scenarios"]["s"]["paired_fraction"] * len(train.obs), abs=1
+            )
+        case "labels_from":
+            recorded = settings.load(config).config
+            assert labels_from(recorded, "mine") == said
+        case "unknown_labels":
+            assert (types == "").sum() == CELLS / 6 and "unknown" not in set(types)
+        case "dropped_types":
+            assert len(types) == CELLS * 5 / 6 and "doublet" not in set(types)
+        case "layers":
+            assert_counts(dataset, "rna", files["rna"].layers[said["rna"]])
+        case "values" if said == {"rna": "lognorm"}:
+            assert dataset["rna"].uns["values"] == "lognorm"
+        case "values":
+            assert_counts(dataset, "rna", np.rint(files["rna"].X))
+        case "kinds":
+            assert dataset["adt"].uns["kind"] == "continuous"
+        case "modalities":
+            assert set(dataset.mod) == {"rna", "adt"}
+            assert_counts(dataset, "adt", files["adt"].X)
+        case "features":
+            assert list(dataset["adt"].var_names) == list(files["adt"].var_names[:-1])
+        case "links":
+            assert links_between(dataset, "rna", "adt").nnz == 1
+        case "batch":
+            assert list(donors) == list(files["rna"].obs[said].loc[dataset.obs_names])
+        case "split":
+            held_out = donors[parts["s"]["solution"].obs_names]
+            assert held_out.nunique() == 1 and len(held_out) == CELLS / 3
+        case "cells":
+            assert len(dataset.obs) == said < CELLS
+        case "qc":
+            assert set(dataset.mod) == {"rna", "adt"}
+            assert set(files["rna"].obs_names).difference(dataset.obs_names) == {"cell-5"}
+        case _:
+            pytest.fail(f"nothing says what {key} promises")
+
+
+def assert_counts(dataset, modality, expected):
+    """Assert that a modality has these counts, cells x features as in its file."""
+    names = [f"cell-{number}" for number in range(CELLS)]
+    cells = dataset[modality]
+    rows = [names.index(name) for name in cells.obs_names]
+    columns = [int(name.rpartition("-")[2]) for name in cells.var_names]
+    assert np.array_equal(cells.layers["counts"].toarray(), expected[np.ix_(rows, columns)])
