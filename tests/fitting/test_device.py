@@ -88,7 +88,7 @@ def assert_goes_on(method, place):
     train, query = SPLITS[widest(method)](), linear_cells(20, seed=5, name="query")
 
     def trained(epochs, *, saved=True):
-        instance = made(method, **SMALL | {"max_epochs": epochs})
+        instance = made(method, **SMALL | {"max_epochs": epochs, "cooldown": 0.0})
         if saved:
             instance.save_at(place, key=lambda: "this", seconds=0.0)
         history = instance.fit(train, 0)
