@@ -349,7 +349,7 @@ def minimise(
             done |= {"best": smoothed, "best_epoch": epoch, "best_weights": weights}
         waited = epoch - max(done["best_epoch"], warm)
         if done["cooldown"][0] > epoch:
-            if epoch + 1 > latest:
+            if budget.max_epochs > epoch > latest - 1:
                 done["cooldown"] = epoch, budget.max_epochs
             elif waited >= budget.patience:
                 done["cooldown"] = epoch, epoch + round(budget.cooldown * epoch)
