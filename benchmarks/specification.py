@@ -165,7 +165,7 @@ def pairs(listed: dict, claim: str, table: pd.DataFrame) -> list[Specification]:
     table
         Columns `COLUMNS`; without all changes of one factor there are no pairs.
     """
-    alone = one_at_a_time(listed, claim)
+    alone = [one for one in one_at_a_time(listed, claim) if not too_long(listed, one)]
     rows = table[table["claim"] == claim]
     means = effects(rows).groupby(rows["specification"]).mean()
     if not {one.name for one in alone} <= set(means.index):
@@ -314,23 +314,28 @@ def known(table: Path = TABLE) -> pd.DataFrame:
     )
 
 
-def left(listed: dict, claim: str, table: pd.DataFrame) -> list[Specification]:
-    """Return the specifications of a claim without rows of the present code, but for those that are too long: both settings first, then the quickest."""
-    of_claim = table[table["claim"] == claim]
-    keys = of_claim.groupby("specification")["code_key"].last()
+def without_rows(listed: dict, claim: str, table: pd.DataFrame) -> list[Specification]:
+    """Return the specifications of a claim that have no rows and are not too long."""
+    done = set(table.loc[table["claim"] == claim, "specification"])
     every = [*one_at_a_time(listed, claim), *pairs(listed, claim, table)]
-    every.sort(key=lambda one: sum(fits_of(listed, one).values()) if one.changes else 0)
-    return [
-        one
-        for one in every
-        if not too_long(listed, one) and keys.get(one.name, "") != key_of(config_of(listed, one))
-    ]
+    return [one for one in every if one.name not in done and not too_long(listed, one)]
 
 
-def hours_left(listed: dict, claim: str, table: pd.DataFrame) -> float:
-    """Return estimated CPU hours of what is left of a claim; a fit of several specifications counts once."""
+def left(listed: dict, claim: str, table: pd.DataFrame) -> list[Specification]:
+    """Return those without rows, and those with rows of older code: both settings first, then the quickest."""
+    keys = table[table["claim"] == claim].groupby("specification")["code_key"].last()
+    found = without_rows(listed, claim, table)
+    for one in [*one_at_a_time(listed, claim), *pairs(listed, claim, table)]:
+        if one.name in keys and keys[one.name] != key_of(config_of(listed, one)):
+            found.append(one)
+    found.sort(key=lambda one: sum(fits_of(listed, one).values()) if one.changes else 0)
+    return found
+
+
+def hours_of(listed: dict, specs: list[Specification]) -> float:
+    """Return the estimated CPU hours of specifications; a fit of several counts once."""
     fits = {}
-    for spec in left(listed, claim, table):
+    for spec in specs:
         fits |= fits_of(listed, spec)
     return sum(fits.values())
 
@@ -344,10 +349,11 @@ def planned(listed: dict, claims: list[str], table: pd.DataFrame) -> str:
     for claim in claims:
         alone, turned = one_at_a_time(listed, claim), pairs(listed, claim, table)
         done = table.loc[table["claim"] == claim, "specification"].nunique()
-        hours = hours_left(listed, claim, table)
+        waiting = left(listed, claim, table)
+        hours = hours_of(listed, waiting)
         total += hours
-        waiting = len(left(listed, claim, table))
-        lines.append(f"{claim:24}{len(alone):11}{len(turned):7}{done:10}{waiting:6}{hours:11.2f}")
+        counts = f"{len(alone):11}{len(turned):7}{done:10}{len(waiting):6}"
+        lines.append(f"{claim:24}{counts}{hours:11.2f}")
         for one in [*alone, *turned]:
             if too_long(listed, one):
                 longest = max(fits_of(listed, one).values()) / listed["seeds"]
