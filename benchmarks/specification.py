@@ -436,17 +436,22 @@ def add(rows: pd.DataFrame, path: Path = TABLE) -> None:
     write_table(path, table[COLUMNS])
 
 
-def advance(listed: dict, claim: str, until: float) -> bool:
-    """Run what is left of a claim, then its pairs; return False once `until` has passed."""
+def advance(listed: dict, claim: str, until: float) -> list[str]:
+    """Run what is left of a claim, then its pairs, until a time; return the reasons of those that could not run."""
     folder = RESULTS / claim / key_of(config_of(listed, one_at_a_time(listed, claim)[0]))
-    while waiting := left(listed, claim, known()):
+    failed: dict[str, str] = {}
+    while waiting := [one for one in left(listed, claim, known()) if one.name not in failed]:
         for spec in waiting:
             if time.monotonic() > until:
                 print(f"the time has passed; the next one is {claim}: {spec.name}")
-                return False
+                return [*failed.values()]
             print(f"{claim}: {spec.name}", flush=True)
-            add(run(listed, spec, folder))
-    return True
+            try:
+                add(run(listed, spec, folder))
+            except UserError as error:
+                failed[spec.name] = f"{claim}: {spec.name}: {error}"
+                print(failed[spec.name], flush=True)
+    return [*failed.values()]
 
 
 def main() -> None:
@@ -466,10 +471,12 @@ def main() -> None:
     if given.plan:
         print(planned(listed, claims, known()))
         return
-    until = time.monotonic() + given.hours * HOUR
+    until, failed = time.monotonic() + given.hours * HOUR, []
     for claim in claims:
-        if not advance(listed, claim, until):
-            break
+        if time.monotonic() < until:
+            failed += advance(listed, claim, until)
+    if failed:
+        raise UserError("\n".join(["not run; mend these, and run it again", *failed]))
 
 
 if __name__ == "__main__":
