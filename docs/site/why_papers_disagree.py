@@ -8,7 +8,9 @@ docs/results/claims.md. Rows come from benchmarks/specification.py; what has non
 
 from __future__ import annotations
 
+import math
 import sys
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -34,6 +36,7 @@ RESULTS = REPOSITORY / "docs/results"
 PAGE, CLAIMS = RESULTS / "why_papers_disagree.md", RESULTS / "claims.md"
 FIGURE = RESULTS / "pictures/why_papers_disagree.png"
 EFFECTS = ["claim", "specification", "base", "mean", "low", "high", "seeds", "failed", "collapsed"]
+LEAST = 0.005  # share of a factor that is named
 HOLDS, REVERSED, OPEN = "holds", "is reversed", "is undecided"
 NAMES = {runner.PAPER: "the paper's setting", runner.OURS: "our setting"}
 MARKS_OF_BASES = {runner.PAPER: "o", runner.OURS: "D"}
@@ -77,34 +80,35 @@ def verdict(one: pd.Series) -> str:
 
 
 def shares(of_claim: pd.DataFrame) -> pd.Series:
-    """Return factor -> share of the variance of mean effects over specifications that it alone explains, the largest first.
+    """Return factor -> share of the variance of effects that it alone explains, the largest first.
 
-    It is what a least-squares fit of all factors' levels loses without the factor. As a setting differs from the other in
-    many factors at once, what only both together explain belongs to none.
+    It is what a least-squares fit of all factors' levels loses without the factor, summed over the specifications that start
+    from the paper's setting and those that start from ours: each has a fit of its own, so that what differs between the two
+    settings belongs to no factor.
 
     Parameters
     ----------
     of_claim
         Rows of :func:`paired`.
     """
-    given = of_claim.dropna(subset="mean")
-    y = given["mean"] - given["mean"].mean()
-    varied = [name for name in runner.FACTORS if given[name].nunique() > 1]
-    total = float((y**2).sum())
-    whole, found = _rest(given, varied, y), {}
-    for name in varied:
-        others = [other for other in varied if other != name]
-        found[name] = (_rest(given, others, y) - whole) / total if total else 0.0
-    return pd.Series(found, dtype=float).sort_values(ascending=False, kind="stable")
+    total, found = 0.0, dict.fromkeys(runner.FACTORS, 0.0)
+    for _, given in of_claim.dropna(subset="mean").groupby("base"):
+        varied = [name for name in runner.FACTORS if given[name].nunique() > 1]
+        whole = _rest(given, varied)
+        total += _rest(given, [])
+        for name in varied:
+            found[name] += _rest(given, [other for other in varied if other != name]) - whole
+    every = pd.Series(found) / (total or 1.0)
+    return every.sort_values(ascending=False, kind="stable")
 
 
-def _rest(rows: pd.DataFrame, factors: list[str], y: pd.Series) -> float:
-    """Return the squared deviations that a fit of the levels of some factors leaves."""
-    columns = [np.ones(len(rows))]
+def _rest(rows: pd.DataFrame, factors: list[str]) -> float:
+    """Return the squared deviations of effects that a fit of the levels of some factors leaves."""
+    columns, y = [np.ones(len(rows))], rows["mean"].to_numpy(float)
     for name in factors:
         columns += [(rows[name] == level).to_numpy(float) for level in rows[name].unique()[1:]]
     x = np.stack(columns, axis=1)
-    fitted = x @ np.linalg.lstsq(x, y.to_numpy(), rcond=None)[0]
+    fitted = x @ np.linalg.lstsq(x, y, rcond=None)[0]
     return float(((y - fitted) ** 2).sum())
 
 
@@ -120,7 +124,7 @@ def drawn(listed: dict, effects: pd.DataFrame) -> Figure:
         The result of :func:`paired`.
     """
     claims = [claim for claim in listed["claims"] if claim in set(effects["claim"])]
-    figure = Figure(figsize=(8.6, 0.5 + 2.3 * len(claims)), layout="constrained")
+    figure = Figure(figsize=(8.6, 0.5 + 3.1 * len(claims)), layout="constrained")
     panels = figure.subplots(len(claims), 2, squeeze=False, width_ratios=[2.4, 1])
     for (curve, bars), claim in zip(panels, claims, strict=True):
         of_claim = effects[effects["claim"] == claim]
@@ -140,30 +144,36 @@ def _curve(axes: Axes, of_claim: pd.DataFrame, quantity: str) -> None:
     places = np.arange(len(rows))
     norm = CenteredNorm(halfrange=max(rows["mean"].abs().max(), 1e-9))
     given = rows["low"].notna()
-    colours = {"c": rows["mean"], "cmap": "RdBu", "norm": norm}
     axes.vlines(places[given], rows["low"][given], rows["high"][given], color=QUIET, linewidth=0.8)
-    axes.scatter(places, rows["mean"], s=22, edgecolor=QUIET, linewidth=0.4, zorder=3, **colours)
     for base, marker in MARKS_OF_BASES.items():
-        own = np.flatnonzero(rows["specification"] == base)
-        shown = {"s": 90, "zorder": 4, "edgecolor": INK, "linewidth": 1.4, "marker": marker}
-        axes.scatter(own, rows["mean"].iloc[own], **shown | colours | {"c": rows["mean"].iloc[own]})
+        shown = {"marker": marker, "edgecolor": INK, "cmap": "RdBu", "norm": norm}
+        of_base, itself = rows["base"] == base, rows["specification"] == base
+        for chosen, size in ((of_base & ~itself, 18), (itself, 90)):
+            y = rows["mean"][chosen]
+            axes.scatter(
+                places[chosen], y, c=y, s=size, linewidth=size / 60, zorder=2 + size / 90, **shown
+            )
     axes.axhline(0, color=INK, linewidth=0.7)
     reach = (
         2.2 * rows["mean"].abs().max() + 1e-9
     )  # a wide interval of few seeds would hide the others
     low, high = max(rows["low"].min(), -reach), min(rows["high"].max(), reach)
     axes.set_ylim(low - 0.05 * reach, high + 0.05 * reach)
-    axes.set_xticks([])
-    axes.set_xlabel(f"{len(rows)} specifications, by effect")
+    changes = (
+        rows["specification"]
+        .str.partition("; ")[2]
+        .mask(rows["specification"].isin(NAMES), rows["specification"])
+    )
+    axes.set_xticks(places, changes.str.replace("_", " "), rotation=90, fontsize=6)
     axes.set_ylabel(quantity)
 
 
 def _bars(axes: Axes, found: pd.Series) -> None:
-    found = found[found > 0.0005][::-1]
-    names = [name.replace("_", " ") for name in found.index]
-    axes.barh(names, 100 * found, color=QUIET, height=0.6)
+    found = found[found > LEAST][::-1]
+    axes.barh([_words(name) for name in found.index], 100 * found, color=QUIET, height=0.6)
+    axes.set_ylim(len(found) - max(len(found), 6) - 0.5, len(found) - 0.5)  # bars of equal width
     axes.set_xlim(0, 100)
-    axes.set_xlabel("% of the effect's variance")
+    axes.set_xlabel("% of the variance\nwithin a setting")
 
 
 def _quantity(listed: dict, claim: str) -> str:
@@ -192,13 +202,12 @@ has the settings, [specification.tsv](specification.tsv) every number.
 
 ![Effects of all specifications of each claim, and the share of their variance that each factor explains]({FIGURE.relative_to(RESULTS)})
 
-*Left: a point is a specification, its colour and height are the effect; the large circle is the paper's setting, the diamond
-ours. Right: what a fit of all factors' levels loses without the factor.*
+*Left: a point is a specification, its colour and height are the effect; a circle starts from the paper's setting (the large one),
+a diamond from ours. Below it is what was changed. Right: what a fit of all factors' levels loses without the factor, within each of the two settings.*
 
 ## Finding
 
-{chr(10).join(findings)}
-
+{"".join(findings)}
 ## Limits
 
 {limits(listed, rows)}
@@ -220,16 +229,30 @@ def finding(listed: dict, claim: str, rows: pd.DataFrame, effects: pd.DataFrame)
                 parts.append(f"In {name} it {verdict(one)}: {_interval(one)}.")
         verdicts = of_claim.apply(verdict, axis=1).value_counts()
         counts = ", ".join(f"{verdicts.get(word, 0)} it {word}" for word in (HOLDS, REVERSED, OPEN))
-        parts.append(f"Of {len(of_claim)} specifications, in {counts}.")
-        largest = shares(of_claim).head(3)
-        ranked = [
-            f"{name.replace('_', ' ')} ({100 * share:.0f} %)" for name, share in largest.items()
-        ]
-        parts.append(f"Most of the variance is explained by {', '.join(ranked)}.")
+        parts.append(f"Specifications that ran: {len(of_claim)}; in {counts}.")
+        parts += _ranked(shares(of_claim))
         parts += _turned(known)
     if waiting:
         parts.append(f"Not run: {len(waiting)} specifications, {_hours(listed, waiting)}.")
-    return " ".join(parts)
+    return f"{_wrapped(' '.join(parts))}\n"
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(
+        text, 100, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _ranked(found: pd.Series) -> Iterable[str]:
+    """Return a sentence that ranks the factors, if any explains something."""
+    largest = found[found > LEAST].head(3)
+    ranked = [f"{_words(name)} ({100 * share:.0f} %)" for name, share in largest.items()]
+    if ranked:
+        yield f"Within a setting, most of the variance is explained by {', '.join(ranked)}."
+
+
+def _words(factor: str) -> str:
+    return factor.replace("_", " ")
 
 
 def _turned(known: pd.DataFrame) -> Iterable[str]:
@@ -246,12 +269,14 @@ def _turned(known: pd.DataFrame) -> Iterable[str]:
 
 
 def _interval(one: pd.Series) -> str:
-    interval = "" if np.isnan(one["low"]) else f" [{one['low']:.3f}, {one['high']:.3f}]"
-    return f"{one['mean']:.3f}{interval}" if one["seeds"] else "no score"
+    mean, low, high = (f"{round(one[name], 3) + 0.0:.3f}" for name in ("mean", "low", "high"))
+    interval = "" if np.isnan(one["low"]) else f" [{low}, {high}]"
+    return f"{mean}{interval}" if one["seeds"] else "no score"
 
 
 def _hours(listed: dict, specs: list) -> str:
-    return f"{runner.hours_of(listed, specs):.1f} CPU hours"
+    hours = runner.hours_of(listed, specs)
+    return f"{hours:.1f} CPU hours" if hours >= 1 else f"{math.ceil(60 * hours)} CPU minutes"
 
 
 def limits(listed: dict, rows: pd.DataFrame) -> str:
@@ -261,13 +286,21 @@ def limits(listed: dict, rows: pd.DataFrame) -> str:
         every += runner.without_rows(listed, claim, rows)
     failed = int(runner.effects(rows).isna().sum())
     commits = ", ".join(f"`{commit}`" for commit in sorted(set(rows["commit"])))
-    spent = rows["cpu_seconds"].sum() / runner.HOUR
-    return f"""- Not run yet: {len(every)} specifications and the pairs that follow from them, {_hours(listed, every)} (estimated).
-- Rows took {spent:.1f} CPU hours, by the code of {commits}. {failed} have no score of both sides.
-- A few seeds give wide intervals, and many specifications without a correction: read the pattern, not single ones.
-- A paper's setting is approached: other cells, fewer of them, at most 10,000 steps. `config/specification.yaml` says where.
-- The share of a factor depends on the levels tried, and an effect that needs two changes at once is found only if each alone turns
-  the sign."""
+    spent = rows["cpu_seconds"].sum() / 60
+    texts = [
+        f"Not run yet: {len(every)} specifications, {_hours(listed, every)} (estimated), and the "
+        "pairs that follow from them. The command above continues.",
+        f"The rows took {spent:.0f} CPU minutes, by the code of {commits}. Of {len(rows)} rows, "
+        f"{failed} have no score of both sides.",
+        f"{listed['seeds']} seeds give wide intervals, and there is no correction for many "
+        "specifications: read the pattern, not a single one.",
+        "Alignment is scored by FOSCTTM, also where the paper has another score.",
+        "A paper's setting is approached: other cells, fewer of them, and at most 10,000 steps. "
+        "`config/specification.yaml` says where.",
+        "A factor's share depends on the levels tried. A turn that needs two changes at once is "
+        "found only if each of them alone turns the sign.",
+    ]
+    return "\n".join(_wrapped(f"- {text}") for text in texts)
 
 
 def settings_table(listed: dict, rows: pd.DataFrame) -> str:

@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import yaml
 from conftest import REPOSITORY
@@ -135,7 +134,11 @@ def test_one_file_twice_is_refused_and_scores_better_than_two_files(tmp_path):
     with pytest.raises(UserError, match="the same file was given twice"):
         prepare.main(**jobs.prepare(bench, Results(tmp_path), dataset="twice"))
     table = protocols.twice(cells=250, seeds=1, steps=60).set_index("data")
-    assert isinstance(table, pd.DataFrame)
     assert (
         table.loc["one file twice", "foscttm_maxfuse"] < table.loc["two files", "foscttm_maxfuse"]
     )
+
+
+def test_the_page_of_originals_has_the_scores_of_one_file_twice():
+    table = protocols.read_table(protocols.TWICE)
+    assert protocols.in_words(table) in protocols.ORIGINALS.read_text(encoding="utf-8")
