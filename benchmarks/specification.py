@@ -1,15 +1,15 @@
-"""The specifications of config/specification.yaml: each claim in the paper's setting, in ours, and with one or two factors changed.
+"""Each claim of config/specification.yaml in the paper's setting, in ours, and in between.
 
     python benchmarks/specification.py --plan           # what is left of each claim, with its hours
-    python benchmarks/specification.py                  # run what is left; continues where it was stopped
-    python benchmarks/specification.py --only CLAIM ... # these claims, or all whose names begin so
+    python benchmarks/specification.py                  # run what is left; continues
+    python benchmarks/specification.py --only CLAIM     # these claims, or all that begin so
     python benchmarks/specification.py --hours 5        # start no specification after five hours
 
-Set OMP_NUM_THREADS=1 and NUMBA_NUM_THREADS=1; it uses the CPU alone. A row of docs/results/specification.tsv is a claim, a
-specification and a seed: the level of each factor, and the score and status of each side. A specification whose rows are of the
-present code and settings is skipped. Pairs of factors follow once all changes of one are known: those that alone give the effect
-the other sign. Files of a claim are in
-results/specification/CLAIM.
+Set OMP_NUM_THREADS=1 and NUMBA_NUM_THREADS=1; it uses the CPU alone. A row of
+docs/results/specification.tsv is a claim, a specification and a seed: the level of each factor, and
+the score and status of each side. A specification with rows of the present code and settings is
+skipped. Pairs of changes follow once all single ones are known: those that alone give the effect
+the other sign. Files of a claim are in results/specification/CLAIM.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _absent(stanza: dict, factor: str) -> bool:
 
 
 def specification(listed: dict, claim: str, base: str, changes: dict) -> Specification | None:
-    """Return the specification, None where the data cannot have it or where a change changes nothing."""
+    """Return the specification, None where the data cannot have it."""
     stanza = listed["claims"][claim]
     levels = stanza[base] | {"settings": base} | changes
     data = listed["data"][levels["data"]]
@@ -158,7 +158,9 @@ def effects(table: pd.DataFrame) -> pd.Series:
 
 
 def pairs(listed: dict, claim: str, table: pd.DataFrame) -> list[Specification]:
-    """Return the pairs of changes that alone turn the sign of their base's mean effect, the largest effects first.
+    """Return the pairs of changes that alone turn the sign of their base's mean effect.
+
+    Those with the largest effects are first.
 
     Parameters
     ----------
@@ -322,7 +324,7 @@ def without_rows(listed: dict, claim: str, table: pd.DataFrame) -> list[Specific
 
 
 def left(listed: dict, claim: str, table: pd.DataFrame) -> list[Specification]:
-    """Return those without rows, and those with rows of older code: both settings first, then the quickest."""
+    """Return those without rows or with rows of older code: both settings, then the quickest."""
     keys = table[table["claim"] == claim].groupby("specification")["code_key"].last()
     found = without_rows(listed, claim, table)
     for one in [*one_at_a_time(listed, claim), *pairs(listed, claim, table)]:
@@ -367,7 +369,7 @@ def planned(listed: dict, claims: list[str], table: pd.DataFrame) -> str:
 
 
 def run(listed: dict, spec: Specification, folder: Path) -> pd.DataFrame:
-    """Prepare, split, fit and score what has no files yet in a folder, and return a row per seed."""
+    """Prepare, split, fit and score what has no files in a folder; return a row per seed."""
     config = config_of(listed, spec)
     bench, results = settings.load(config), Results(folder)
     (place,) = bench.splits
@@ -437,7 +439,7 @@ def add(rows: pd.DataFrame, path: Path = TABLE) -> None:
 
 
 def advance(listed: dict, claim: str, until: float) -> list[str]:
-    """Run what is left of a claim, then its pairs, until a time; return the reasons of those that could not run."""
+    """Run what is left of a claim, then its pairs, until a time; return why some could not run."""
     folder = RESULTS / claim / key_of(config_of(listed, one_at_a_time(listed, claim)[0]))
     failed: dict[str, str] = {}
     while waiting := [one for one in left(listed, claim, known()) if one.name not in failed]:

@@ -2,8 +2,9 @@
 
     python docs/site/why_papers_disagree.py
 
-It writes docs/results/pictures/why_papers_disagree.png, docs/results/why_papers_disagree.md, and the block ``settings`` of
-docs/results/claims.md. Rows come from benchmarks/specification.py; what has none is named with its hours.
+It writes docs/results/pictures/why_papers_disagree.png, docs/results/why_papers_disagree.md, and
+the block ``settings`` of docs/results/claims.md. Rows come from benchmarks/specification.py; what
+has none is named with its hours.
 """
 
 from __future__ import annotations
@@ -36,11 +37,12 @@ RESULTS = REPOSITORY / "docs/results"
 PAGE, CLAIMS = RESULTS / "why_papers_disagree.md", RESULTS / "claims.md"
 FIGURE = RESULTS / "pictures/why_papers_disagree.png"
 EFFECTS = ["claim", "specification", "base", "mean", "low", "high", "seeds", "failed", "collapsed"]
+ALT = "Effects of all specifications of each claim, and how much of them each factor explains"
 LEAST = 0.005  # share of a factor that is named
 HOLDS, REVERSED, OPEN = "holds", "is reversed", "is undecided"
 NAMES = {runner.PAPER: "the paper's setting", runner.OURS: "our setting"}
 MARKS_OF_BASES = {runner.PAPER: "o", runner.OURS: "D"}
-COMMAND = """python benchmarks/specification.py       # runs what is left of config/specification.yaml; --plan prints its hours
+COMMAND = """python benchmarks/specification.py       # what is left of config/specification.yaml
 python docs/site/why_papers_disagree.py  # figure, this page, and the table of claims.md"""
 
 
@@ -48,7 +50,7 @@ python docs/site/why_papers_disagree.py  # figure, this page, and the table of c
 
 
 def paired(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the effect of each specification: the mean over seeds of the first side's advantage, with its 95 % t interval.
+    """Return the effect of each specification: the mean of the first side's advantage over seeds.
 
     Parameters
     ----------
@@ -58,8 +60,8 @@ def paired(rows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns `EFFECTS` and the factors. `failed` counts seeds without a score of both sides, `collapsed` those in which the
-        first side collapsed.
+        Columns `EFFECTS`, with a 95 % t interval, and the factors. `failed` counts seeds without a
+        score of both sides, `collapsed` those in which the first side collapsed.
     """
     found = []
     rows = rows.assign(effect=runner.effects(rows))
@@ -75,16 +77,16 @@ def paired(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def verdict(one: pd.Series) -> str:
-    """Return whether a claim holds in a specification: its interval is above 0, below, or neither."""
+    """Return whether a claim holds: the interval is above 0, below, or neither."""
     return HOLDS if one["low"] > 0 else REVERSED if one["high"] < 0 else OPEN
 
 
 def shares(of_claim: pd.DataFrame) -> pd.Series:
     """Return factor -> share of the variance of effects that it alone explains, the largest first.
 
-    It is what a least-squares fit of all factors' levels loses without the factor, summed over the specifications that start
-    from the paper's setting and those that start from ours: each has a fit of its own, so that what differs between the two
-    settings belongs to no factor.
+    It is what a least-squares fit of all factors' levels loses without the factor, summed over the
+    specifications that start from the paper's setting and those that start from ours: each has a
+    fit of its own, so that what differs between the two settings belongs to no factor.
 
     Parameters
     ----------
@@ -93,30 +95,33 @@ def shares(of_claim: pd.DataFrame) -> pd.Series:
     """
     total, found = 0.0, dict.fromkeys(runner.FACTORS, 0.0)
     for _, given in of_claim.dropna(subset="mean").groupby("base"):
-        varied = [name for name in runner.FACTORS if given[name].nunique() > 1]
-        whole = _rest(given, varied)
-        total += _rest(given, [])
-        for name in varied:
-            found[name] += _rest(given, [other for other in varied if other != name]) - whole
+        effects, changes = given["mean"].to_numpy(float), _changes(given["specification"])
+        whole = _rest(effects, changes)
+        total += _rest(effects, changes[[]])
+        for name in changes:
+            found[name] += _rest(effects, changes.drop(columns=name)) - whole
     every = pd.Series(found) / (total or 1.0)
     return every.sort_values(ascending=False, kind="stable")
 
 
-def _rest(rows: pd.DataFrame, factors: list[str]) -> float:
+def _changes(names: pd.Series) -> pd.DataFrame:
+    """Return the changed level of each factor, a row per specification; "" where it is the setting's own."""
+    found = {name: names.str.extract(f"; {name}=([^;]*)")[0].fillna("") for name in runner.FACTORS}
+    return pd.DataFrame(found).loc[:, lambda table: table.nunique() > 1]
+
+
+def _rest(effects: np.ndarray, changes: pd.DataFrame) -> float:
     """Return the squared deviations of effects that a fit of the levels of some factors leaves."""
-    columns, y = [np.ones(len(rows))], rows["mean"].to_numpy(float)
-    for name in factors:
-        columns += [(rows[name] == level).to_numpy(float) for level in rows[name].unique()[1:]]
-    x = np.stack(columns, axis=1)
-    fitted = x @ np.linalg.lstsq(x, y, rcond=None)[0]
-    return float(((y - fitted) ** 2).sum())
+    x = pd.get_dummies(changes.assign(mean=1.0), columns=[*changes], dtype=float).to_numpy(float)
+    fitted = x @ np.linalg.lstsq(x, effects, rcond=None)[0]
+    return float(((effects - fitted) ** 2).sum())
 
 
 # --- the figure ---
 
 
 def drawn(listed: dict, effects: pd.DataFrame) -> Figure:
-    """Return a row for each claim with effects: its specifications by effect, and its factors by share.
+    """Return a row for each claim with effects: specifications by effect, and factors by share.
 
     Parameters
     ----------
@@ -188,22 +193,28 @@ def page(listed: dict, rows: pd.DataFrame) -> str:
     """Return the page, with all its numbers from the rows."""
     effects = paired(rows)
     findings = [finding(listed, claim, rows, effects) for claim in listed["claims"]]
+    about = f"""Papers of this field compare the same models and disagree. Each claim below compares
+        two runs on the same splits and seeds. It is tried in the paper's setting and in ours, as
+        far as a CPU allows, then with one factor changed at a time, then with pairs of the changes
+        that alone turn the sign. An effect is the advantage of the first run: above 0, the claim
+        holds. It is a mean over {listed["seeds"]} seeds with a 95 % t interval. *Holds* and *is
+        reversed* mean an interval without 0. `config/specification.yaml` has the settings,
+        [specification.tsv](specification.tsv) every number."""
+    caption = """*Left: a point is a specification, its colour and height are the effect; a circle
+        starts from the paper's setting (the large one), a diamond from ours. Below it is what was
+        changed. Right: what a fit of all factors' levels loses without the factor, within each of
+        the two settings.*"""
     text = f"""# Why do papers disagree?
 
 ```sh
 {COMMAND}
 ```
 
-Papers of this field compare the same models and disagree. Each claim below compares two runs on the same splits and seeds. It is
-tried in the paper's setting and in ours, as far as a CPU allows, then with one factor changed at a time, then with pairs of the
-changes that alone turn the sign. An effect is the advantage of the first run: above 0, the claim holds. It is a mean over
-{listed["seeds"]} seeds with a 95 % t interval. *Holds* and *is reversed* mean an interval without 0. `config/specification.yaml`
-has the settings, [specification.tsv](specification.tsv) every number.
+{_wrapped(about)}
 
-![Effects of all specifications of each claim, and the share of their variance that each factor explains]({FIGURE.relative_to(RESULTS)})
+![{ALT}]({FIGURE.relative_to(RESULTS)})
 
-*Left: a point is a specification, its colour and height are the effect; a circle starts from the paper's setting (the large one),
-a diamond from ours. Below it is what was changed. Right: what a fit of all factors' levels loses without the factor, within each of the two settings.*
+{_wrapped(caption)}
 
 ## Finding
 
@@ -234,13 +245,13 @@ def finding(listed: dict, claim: str, rows: pd.DataFrame, effects: pd.DataFrame)
         parts += _turned(known)
     if waiting:
         parts.append(f"Not run: {len(waiting)} specifications, {_hours(listed, waiting)}.")
-    return f"{_wrapped(' '.join(parts))}\n"
+    return _wrapped(" ".join(parts), indent="  ") + "\n"
 
 
-def _wrapped(text: str) -> str:
-    return textwrap.fill(
-        text, 100, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-    )
+def _wrapped(text: str, indent: str = "") -> str:
+    text = " ".join(text.split())
+    unbroken = {"break_long_words": False, "break_on_hyphens": False}
+    return textwrap.fill(text, 100, subsequent_indent=indent, **unbroken)
 
 
 def _ranked(found: pd.Series) -> Iterable[str]:
@@ -300,11 +311,11 @@ def limits(listed: dict, rows: pd.DataFrame) -> str:
         "A factor's share depends on the levels tried. A turn that needs two changes at once is "
         "found only if each of them alone turns the sign.",
     ]
-    return "\n".join(_wrapped(f"- {text}") for text in texts)
+    return "\n".join(_wrapped(f"- {text}", indent="  ") for text in texts)
 
 
 def settings_table(listed: dict, rows: pd.DataFrame) -> str:
-    """Return the table of claims: the verdict in the paper's setting and in ours, each with its run."""
+    """Return the table of claims: the verdict in both settings, each with its run."""
     known, lines = paired(rows).set_index(["claim", "specification"]), []
     for claim, stanza in listed["claims"].items():
         cells = []
@@ -323,7 +334,8 @@ def _cell(listed: dict, spec: runner.Specification, known: pd.DataFrame, rows: p
     one = known.loc[place]
     of_spec = rows[(rows["claim"] == spec.claim) & (rows["specification"] == spec.name)].iloc[0]
     quantity = catalog.card("metrics", of_spec["metric"])["label"]
-    runs = f"`{of_spec['first']}` and `{of_spec['second']}` on {of_spec['data']}, {of_spec['cells']} cells"
+    runs = f"`{of_spec['first']}` and `{of_spec['second']}`"
+    runs += f" on {of_spec['data']}, {of_spec['cells']} cells"
     return f"{verdict(one)}: {_interval(one)} of {quantity} ({runs}; commit `{of_spec['commit']}`)"
 
 

@@ -1,4 +1,4 @@
-"""Configs of published protocols: each computes the paper's definition, on simulated files of the same form."""
+"""Configs of published protocols: each computes the paper's definition on files of the same form."""
 
 import sys
 from pathlib import Path
@@ -58,6 +58,19 @@ def scores(results, place, run):
     return rows.set_index(["metric", "direction"])["value"]
 
 
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_protocol_is_a_valid_config(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for own in ("pbmc", "mop"):  # files of a user
+        Path("resources/raw/mmaavi").mkdir(parents=True, exist_ok=True)
+        Path(f"resources/raw/mmaavi/{own}.h5mu").touch()
+    bench = settings.read(path)
+    assert bench.applicable and bench.results == f"results/protocols/{path.stem}"
+    methods = {run.method for run in bench.runs.values()}
+    for number in protocols.of_protocol(path.stem):
+        assert number["method_id"] in methods and number["metric"] in protocols.DEFINITIONS
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_vaeomics_computes_cosine_and_pearson_of_a_sampled_latent(tmp_path):
     bench, results, place = finished("vaeomics", tmp_path)
@@ -65,7 +78,7 @@ def test_vaeomics_computes_cosine_and_pearson_of_a_sampled_latent(tmp_path):
     table = protocols.beside(numbers, bench, results).set_index(["metric", "direction"])
     assert len(table) == len(numbers) == 4 and set(table["run"]) == {"vae_poe"}
     assert table["ours"].between(-1, 1).all()
-    # The mean profile of the raw values, in units of their own: no value was divided by its deviation.
+    # The mean profile in units of the raw values: none was divided by its deviation.
     train, solution = (
         protocols.read_split(Path(results.split(*place, 0), f"{noun}.h5mu"), noun)
         for noun in ("train", "solution")

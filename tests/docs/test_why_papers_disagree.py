@@ -1,4 +1,4 @@
-"""Specifications of claims: what each runs, which pairs follow, and the statistics of the page, which has no typed number."""
+"""Specifications of claims: what each runs, which pairs follow, and the statistics of the page."""
 
 import sys
 
@@ -115,7 +115,8 @@ def test_an_effect_is_the_advantage_of_the_first_side_with_its_interval():
 
 def test_a_factors_share_is_what_it_alone_explains_within_a_setting():
     rows = pd.DataFrame("", index=range(4), columns=[*why.EFFECTS, *specification.FACTORS])
-    rows["warmup"], rows["latent"] = ["0.1", "0.1", "1.0", "1.0"], ["2", "20", "2", "20"]
+    changes = ["", "; latent=20", "; warmup=1.0", "; warmup=1.0; latent=20"]
+    rows["specification"] = [f"paper{change}" for change in changes]
     rows["mean"] = [0.0, 0.1, 0.3, 0.4]  # 0.3 for the warm-up, 0.1 for the width, no interaction
     rows["base"] = "paper"
     found = why.shares(rows)
@@ -124,9 +125,11 @@ def test_a_factors_share_is_what_it_alone_explains_within_a_setting():
     assert (found[2:] == 0).all()
     # The other setting, far away: only the width changes there, by 0.2, so 0.02 of 0.12 of squares.
     other = rows[:2].assign(base="ours", mean=[7.0, 7.2])
+    other["specification"] = ["ours", "ours; latent=20"]
     both = why.shares(pd.concat([rows, other]))
     np.testing.assert_allclose(both[:2], [0.09 / 0.12, 0.03 / 0.12], atol=1e-12)
-    rows["steps"] = rows["warmup"]  # always changed together with the warm-up: neither is known
+    together = rows["specification"].str.replace("warmup=1.0", "warmup=1.0; steps=100")
+    rows["specification"] = together  # always changed with the warm-up: neither is known
     np.testing.assert_allclose(why.shares(rows)[["warmup", "steps"]], 0, atol=1e-12)
 
 
