@@ -38,6 +38,7 @@ PAGE, CLAIMS = RESULTS / "why_papers_disagree.md", RESULTS / "claims.md"
 FIGURE = RESULTS / "pictures/why_papers_disagree.png"
 EFFECTS = ["claim", "specification", "base", "mean", "low", "high", "seeds", "failed", "collapsed"]
 ALT = "Effects of all specifications of each claim, and how much of them each factor explains"
+USUAL = 8  # times the median effect: above, the axis is logarithmic
 LEAST = 0.005  # share of a factor that is named
 HOLDS, REVERSED, OPEN = "holds", "is reversed", "is undecided"
 NAMES = {runner.PAPER: "the paper's setting", runner.OURS: "our setting"}
@@ -147,7 +148,10 @@ def drawn(listed: dict, effects: pd.DataFrame) -> Figure:
 def _curve(axes: Axes, of_claim: pd.DataFrame, quantity: str) -> None:
     rows = of_claim.dropna(subset="mean").sort_values("mean", kind="stable")
     places = np.arange(len(rows))
-    norm = CenteredNorm(halfrange=max(rows["mean"].abs().max(), 1e-9))
+    sizes = rows["mean"].abs()
+    usual = max(sizes.median() * USUAL, 1e-9)
+    far = sizes.max() > usual  # one effect would hide all others
+    norm = CenteredNorm(halfrange=usual if far else max(sizes.max(), 1e-9))
     given = rows["low"].notna()
     axes.vlines(places[given], rows["low"][given], rows["high"][given], color=QUIET, linewidth=0.8)
     for base, marker in MARKS_OF_BASES.items():
@@ -163,7 +167,14 @@ def _curve(axes: Axes, of_claim: pd.DataFrame, quantity: str) -> None:
         2.2 * rows["mean"].abs().max() + 1e-9
     )  # a wide interval of few seeds would hide the others
     low, high = max(rows["low"].min(), -reach), min(rows["high"].max(), reach)
-    axes.set_ylim(low - 0.05 * reach, high + 0.05 * reach)
+    if far:
+        axes.set_yscale("symlog", linthresh=usual)
+        decades = [-100, -10, -1, 1, 10, 100]
+        ticks = [-usual, 0, usual, *(one for one in decades if abs(one) > 2 * usual)]
+        axes.set_yticks(ticks, [f"{one:.2g}" for one in ticks])
+        axes.minorticks_off()
+    margin = (0.2 if far else 0.05) * reach
+    axes.set_ylim(low - margin, high + margin)
     changes = (
         rows["specification"]
         .str.partition("; ")[2]
