@@ -172,7 +172,7 @@ def published_numbers() -> str:
         rows = []
         for number in published["numbers"]:
             if number["metric"] == metric:
-                cells = {**number, "value": _value(number)}
+                cells = {**number, "value": _value(number), "verdict": _verdict(number)}
                 source = published["references"][number["reference"]]
                 rows.append([*(cells[key] for key in header[:-1]), source])
         card = catalog.card("metrics", metric) if metric in catalog.names("metrics") else {}
@@ -189,6 +189,11 @@ def _value(number: dict) -> str:
     last = f" to {number['value_to']:g}" if number.get("value_to") is not None else ""
     sd = f" ± {number['sd']:g}" if number.get("sd") is not None else ""
     return f"{number['value']:g}{last}{sd}"
+
+
+def _verdict(number: dict) -> str:
+    protocol = number.get("protocol")
+    return number["verdict"] + (f", by `config/protocols/{protocol}.yaml`" if protocol else "")
 
 
 def _capabilities(card: dict) -> str:
