@@ -65,9 +65,10 @@ def contests(stored: reference.Reference) -> pd.DataFrame:
     for (*split, metric), of_split in means.dropna(subset="kind").groupby([*SPLIT, "metric"]):
         if set(of_split["kind"]) == {"deep", "linear"}:
             best = contest(of_split, metadata.sign(metric))
-            number = sum(cells[tuple(split)][part] for part in ("train", "query"))
             rows.append(
-                dict(zip(SPLIT, split, strict=True)) | {"metric": metric, "cells": number} | best
+                dict(zip(SPLIT, split, strict=True))
+                | {"metric": metric, "cells": cells[tuple(split)]["train"]}
+                | best
             )
     return pd.DataFrame(rows)
 
@@ -130,14 +131,14 @@ def drawn(compared: pd.DataFrame) -> Figure:
 
 
 def name_of(row: pd.Series) -> str:
-    """Return dataset, scenario and number of cells."""
+    """Return dataset, scenario and number of train cells."""
     return f"{row['dataset']}, {row['scenario']}, {row['cells']:,}"
 
 
 def refreshed(text: str, compared: pd.DataFrame, commits: str) -> str:
     """Return the page with new findings and a new table."""
     header = [
-        "dataset, scenario, cells",
+        "dataset, scenario, train cells",
         "best deep",
         "best linear",
         "difference [95 %]",
