@@ -124,6 +124,7 @@ def drawn(compared: pd.DataFrame) -> Figure:
         axes.set_title(title)
         axes.set_yticks(range(len(names)), names)
         axes.grid(axis="x")
+        axes.locator_params(axis="x", nbins=5)
     figure.supxlabel(
         "best linear method ahead   ←   difference   →   best deep method ahead", fontsize=8
     )
