@@ -95,9 +95,9 @@ print(Compiled.functions)
 """
 WORK = {
     "lays out": "from mosaicbench.commands._umap import Neighbourhood\n"
-    "Neighbourhood.of(default_rng(0).random((40, 3))).layout(0)",
+    "Neighbourhood.of(np.random.default_rng(0).random((40, 3))).layout(0)",
     "asks scib-metrics": "from mosaicbench.metrics._nearest import scib\n"
-    "scib('silhouette_label', default_rng(0).random((40, 3)), np.repeat([0, 1], 20))",
+    "scib('silhouette_label', np.random.default_rng(0).random((40, 3)), np.repeat([0, 1], 20))",
 }
 
 
