@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mosaicbench.report.page.cells import Cell, Column, Grid, number_cell, run_cell, split_columns
-from mosaicbench.report.page.cells import table as html_table
+from mosaicbench.report.page.cells import (
+    Cell,
+    Column,
+    Grid,
+    number_cell,
+    run_cell,
+    split_columns,
+    table,
+)
 from mosaicbench.report.page.render import sentence
 from mosaicbench.report.recommendation import SPEED
 from mosaicbench.report.tables.text import NOT_GIVEN, mean_with_interval
@@ -28,12 +35,11 @@ def splits_to_decide(row: dict) -> Cell | str:
         return NOT_GIVEN
     if pd.isna(row["seeds_needed"]) and row["seeds"] > 1:
         return Cell(f"> {MOST_SEEDS}", sort=MOST_SEEDS + 1)
-    return number_cell(
-        row["seeds_needed"], f"{row['seeds_needed']:.0f}", why="one split says nothing about others"
-    )
+    seeds, why = row["seeds_needed"], "one split says nothing about others"
+    return number_cell(seeds, f"{seeds:.0f}", why)
 
 
-def recommendations(table: pd.DataFrame, theme: Theme) -> Grid | None:
+def recommendations(rows: pd.DataFrame, theme: Theme) -> Grid | None:
     """Return a row per split and question; None if no question has two runs to compare."""
 
     def take(row: dict) -> Cell:
@@ -48,7 +54,7 @@ def recommendations(table: pd.DataFrame, theme: Theme) -> Grid | None:
             why = "no score: the fastest of the runs in the other rows of this split"
             return Cell(NOT_GIVEN, why=why)
         text = mean_with_interval(row["metric"], row["mean"], row["low"], row["high"])
-        return number_cell(row["mean"], f"{theme.label('metrics', row['metric'])} {text}")
+        return Cell(f"{theme.label('metrics', row['metric'])} {text}", row["mean"])
 
     def column(label: str, macro: str, **look: object) -> Column:
         return Column(label, lambda row: sentence(macro, row=row, theme=theme) or NOT_GIVEN, **look)
@@ -67,4 +73,4 @@ def recommendations(table: pd.DataFrame, theme: Theme) -> Grid | None:
         Column("Seconds of a fit", "seconds", ".3g", why="not measured"),
         Column("MB of a fit", "peak_host_mb", ".0f", why="not measured"),
     ]
-    return html_table("Which run to take", columns, table)
+    return table("Which run to take", columns, rows)

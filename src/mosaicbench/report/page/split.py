@@ -13,7 +13,6 @@ from mosaicbench.report.page.cells import (
     Cell,
     Column,
     Grid,
-    arranged,
     behind_mean,
     in_words,
     interval,
@@ -163,13 +162,11 @@ def _tests(paired: pd.DataFrame, title: str, theme: Theme) -> Grid | None:
     rows = paired[paired["metric"].isin(HEADLINE)]
     against = rows.groupby("metric")["against"].transform(lambda names: pd.factorize(names)[0])
     runs = rows["run"].map(theme.order("runs", rows["run"]).index)
-    rows = arranged(rows, rows["metric"].map(HEADLINE.index), against, runs)
+    rows = rows.iloc[np.lexsort([runs, against, rows["metric"].map(HEADLINE.index)])]
     rows = rows.replace({"cells": {0: np.nan}})
 
     def p_value(label: str, key: str) -> Column:
-        return Column(
-            label, lambda row: number_cell(row[key], _p(row[key]), why=text_of(row, "note"))
-        )
+        return Column(label, lambda row: number_cell(row[key], _p(row[key]), text_of(row, "note")))
 
     def reference(row: dict) -> str:
         return f"{theme.label('runs', row['against'])} ({row['role']})"

@@ -20,6 +20,7 @@ from mosaicbench.report.page.cells import (
     with_arrow,
 )
 from mosaicbench.report.page.render import sentence
+from mosaicbench.report.tables.text import NOT_GIVEN
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats.common import ALL
 from mosaicbench.stats.tuning import AGREE, shown
@@ -61,8 +62,7 @@ def _gain_columns(theme: Theme) -> list[Column]:
         return "all datasets" if name == ALL else theme.label("datasets", name)
 
     def gap(row: dict) -> Cell:
-        text = interval(row["low"], row["high"])
-        return number_cell(row["low"], text, why=text_of(row, "note"))
+        return number_cell(row["low"], interval(row["low"], row["high"]), text_of(row, "note"))
 
     difference = "tuned minus defaults, mean over seeds"
     about = "paired t over seeds; over all datasets, for these datasets"
@@ -100,7 +100,7 @@ def _settings(settings: pd.DataFrame, theme: Theme) -> Grid | None:
 
 def _value(value: object) -> Cell | str:
     if pd.isna(value):
-        return number_cell(value, why="left to the method")
+        return Cell(NOT_GIVEN, "", "left to the method")
     try:
         return shown(float(value))  # the table holds numbers as text
     except ValueError:
