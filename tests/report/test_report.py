@@ -39,7 +39,7 @@ from mosaicbench.report.page import embedded_figures, reference_sections, render
 from mosaicbench.report.page.failures import REMEDIES
 from mosaicbench.report.page.report_page import report_page
 from mosaicbench.report.page.split import CIRCULAR, LABEL_GROUPS
-from mosaicbench.report.page.summary import fitted_on
+from mosaicbench.report.page.verdict import fitted_on
 from mosaicbench.report.records import read_audits
 from mosaicbench.report.tables.contract import read_tables
 from mosaicbench.report.theme import Theme

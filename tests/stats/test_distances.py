@@ -10,8 +10,8 @@ from synthetic_results import DISPLAY
 from mosaicbench.catalog import catalog
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.figures.distances import distances
-from mosaicbench.report.page.summary import verdicts
-from mosaicbench.report.tables.overview import overview
+from mosaicbench.report.page.verdict import by_distance
+from mosaicbench.report.tables.rankings import overview
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats import common
 from mosaicbench.stats.distances import SCORES, verdicts_by_distance
@@ -56,12 +56,12 @@ def test_a_run_without_one_of_the_scores_is_compared_by_neither():
 
 def test_the_report_says_how_often_verdicts_differ():
     both = verdicts_by_distance(summary_of(one=FIRST, two=SECOND), METADATA)
-    (sentence,) = verdicts(both, THEME)
+    (sentence,) = by_distance(both, THEME)
     for words in ("1 of 2 splits", "3 of 6 pairs", "Euclidean cca", "cosine mvae"):
         assert words in sentence
-    (same,) = verdicts(verdicts_by_distance(summary_of(two=SECOND), METADATA), THEME)
+    (same,) = by_distance(verdicts_by_distance(summary_of(two=SECOND), METADATA), THEME)
     assert "the best run is the same" in same and "1 of 3 pairs" in same
-    assert verdicts(both.iloc[:0], THEME) == []
+    assert by_distance(both.iloc[:0], THEME) == []
 
 
 def test_the_figure_has_a_row_for_each_run_that_competes_with_its_places():

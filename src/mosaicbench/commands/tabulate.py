@@ -33,9 +33,8 @@ from mosaicbench.report.tables.contract import (
     checked_runs,
     checked_scores,
 )
-from mosaicbench.report.tables.overview import overview
 from mosaicbench.report.tables.published import beside_ours, read_published
-from mosaicbench.report.tables.rankings import rankings
+from mosaicbench.report.tables.rankings import overview, rankings
 from mosaicbench.report.theme import read_theme
 from mosaicbench.stats.common import ALL, RUN, SPLIT, joined
 from mosaicbench.stats.distances import verdicts_by_distance

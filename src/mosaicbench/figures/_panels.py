@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from textwrap import fill
 
 import numpy as np
@@ -15,21 +15,18 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter
 
-from mosaicbench.catalog.run_metadata import KINDS, RESOURCES
+from mosaicbench.catalog.run_metadata import KINDS
 from mosaicbench.report.tables.text import NOT_GIVEN
 from mosaicbench.report.theme import FAINT, FONT_SIZE, INK, QUIET, Theme, empty
 
 ROW = 0.24  # inches
 DASHED = {"color": QUIET, "linewidth": 0.9, "linestyle": (0, (3, 2))}  # at chance
 OVER_ROWS = {"y": 1.0}  # of a title: rows have no ticks above, so matplotlib need not look for them
-FLOOR = 0.01  # the least value on a logarithmic axis
 PLAIN = FuncFormatter(lambda value, place: f"{value:,.0f}" if value >= 1 else f"{value:g}")
 LONGEST_KEY = 32  # names
 OF_DIRECTION = ["direction", "normalization"]
-
-Part = tuple[tuple[float, float], Callable[[SubFigure], pd.DataFrame]]  # of a stacked figure
 
 
 # --- figures and their parts ---------------------------------------------------------------------
@@ -46,23 +43,6 @@ def grid(
     """Return a figure of so many inches, and its (rows, columns) panels; `look` as in `subplots`."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, **look)
-
-
-def stacked(parts: Sequence[Part]) -> tuple[Figure, pd.DataFrame]:
-    """Return a figure with parts below each other, and the rows that they drew.
-
-    A part is its width and height in inches, and a function that draws into a subfigure.
-    """
-    widths, heights = zip(*(size for size, _ in parts), strict=True)
-    figure = Figure(figsize=(max(widths), sum(heights) + 0.3), layout="constrained")
-    rooms = figure.subfigures(len(parts), 1, squeeze=False, height_ratios=heights)[:, 0]
-    drawn = [draw(room) for room, (_, draw) in zip(rooms, parts, strict=True)]
-    return figure, pd.concat(drawn, ignore_index=True)
-
-
-def head(room: SubFigure, text: str) -> None:
-    """Write a title above a part of a figure."""
-    room.suptitle(text, x=0.008, ha="left", fontweight="bold")
 
 
 def name_split(figure: Figure, theme: Theme, runs: pd.DataFrame, what: str = "") -> None:
@@ -160,19 +140,6 @@ def write_absence(axes: Axes, row: float, text: str) -> None:
     axes.text(0.02, row, text, transform=at, va="center", color=QUIET, bbox=box)
 
 
-def mark_seeds(axes: Axes, row: int, values: pd.Series, colour: str) -> None:
-    """Draw the values of single seeds a little below a row's middle."""
-    rows = np.full(len(values), row + 0.3)
-    axes.plot(values, rows, "o", color=colour, ms=2.6, alpha=0.8, mec="none", zorder=3)
-
-
-def mark_interval(axes: Axes, row: int, low: float, high: float, colour: str) -> None:
-    """Draw an interval along a row, if there is one."""
-    if np.isfinite(low):
-        look = {"color": colour, "linewidth": 1.4, "solid_capstyle": "butt", "zorder": 2}
-        axes.plot([low, high], [row, row], **look)
-
-
 def mark_failed(axes: Axes, x: pd.Series, **look: object) -> None:
     """Draw crosses at the lower edge."""
     axes.plot(x, [0.02] * len(x), "x", ms=4, transform=axes.get_xaxis_transform(), **look)
@@ -190,18 +157,6 @@ def better(theme: Theme, metric: str, lower: str, higher: str) -> str:
 
 
 # --- axes ----------------------------------------------------------------------------------------
-
-
-def plain_log(axes: Axes) -> None:
-    """Write the numbers of a logarithmic axis in full, only at its larger ticks."""
-    axes.xaxis.set_major_formatter(PLAIN)
-    axes.xaxis.set_minor_formatter(NullFormatter())
-
-
-def measured_resources(table: pd.DataFrame, column: str) -> list[str]:
-    """Return the resources for which a table with `metric` and `column` has a value above 0."""
-    most = table.groupby("metric")[column].max()
-    return [metric for metric in RESOURCES if most.get(metric, 0) > 0]
 
 
 def bare(axes: Axes) -> None:

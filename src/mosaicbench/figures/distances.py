@@ -31,11 +31,7 @@ SIDE = 2.5  # inches
 def distances(
     *, headline: pd.DataFrame, runs: pd.DataFrame, theme: Theme
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw the scores of one split by either distance.
-
-    The table has a row per score and run drawn, with its place among models and baselines by
-    each distance.
-    """
+    """Draw the scores of one split by either distance; places are among models and baselines."""
     means = headline.pivot(index="run", columns="metric", values="mean")
     of_scores = {score: _both(means, score, theme) for score in SCORES}
     of_scores = {score: rows for score, rows in of_scores.items() if len(rows)}

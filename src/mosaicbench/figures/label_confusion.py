@@ -33,10 +33,7 @@ MOST_PRINTED = 12
 def label_confusion(
     *, transfers: pd.DataFrame, runs: pd.DataFrame, theme: Theme
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw the confusion matrices of one split.
-
-    The table has a row per run, direction, type and transferred type that occurs.
-    """
+    """Draw the confusion matrices of one split."""
     if transfers.empty:
         return nothing("No run with a layout transfers cell types.", COLUMNS)
     of_row = transfers.groupby(["direction", "run", "cell_type"])["cells"].transform("sum")

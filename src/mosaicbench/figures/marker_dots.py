@@ -45,10 +45,7 @@ LARGEST = 44.0  # points squared
 def marker_dots(
     *, markers: pd.DataFrame, runs: pd.DataFrame, theme: Theme
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw the markers of one split.
-
-    The table has a row per dot.
-    """
+    """Draw the markers of one split; the table has a row per dot."""
     if markers.empty:
         return nothing("No run with a layout has clusters with markers.", COLUMNS)
     of_feature = markers.groupby(["run", "modality", "feature"])["mean"]

@@ -68,7 +68,8 @@ def _heading(metric: str, group: str, theme: Theme) -> str:
     if group == OVERALL:
         label, better = theme.label("groups", metric), "higher"
     else:
-        label, better = theme.metric_of(group, metric), theme.run_metadata.better(metric)
+        label = theme.label("metrics", metric).removeprefix(f"{theme.label('groups', group)} ")
+        better = theme.run_metadata.better(metric)
     lines = r"\\".join(map(escaped, textwrap.wrap(label, 15)))
     return rf"\shortstack{{{lines}{ARROWS.get(better, '')}}}"
 

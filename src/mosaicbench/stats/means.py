@@ -20,17 +20,9 @@ HEADLINE_COLUMNS = [*RUN, "metric", *SUMMARY, "of_seeds", "directions", "of_dire
 def comparison(scores: pd.DataFrame) -> pd.DataFrame:
     """Return the mean over seeds and its 95 % interval, per run, metric and direction.
 
-    Parameters
-    ----------
-    scores
-        Columns ``files.scores.SCORE_COLUMNS``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `COMPARISON_COLUMNS`. `seeds` counts the values of the mean, `failed` the failed
-        seeds of the run. With fewer than two seeds, `sd`, `low` and `high` are NA. A run that
-        failed with every seed has one row, of metric "status".
+    Of a table with the columns ``files.scores.SCORE_COLUMNS``, return `COMPARISON_COLUMNS`: `seeds`
+    counts the values of the mean, `failed` the failed seeds of the run. With fewer than two seeds,
+    `sd`, `low` and `high` are NA. A run that failed with every seed has one row, of metric "status".
     """
     summary = _summarise(scores, [*RUN, "metric", "direction", "normalization"])
     failed = scores[scores["status"].isin(FAILED)].groupby(RUN)["seed"].nunique().rename("failed")
@@ -44,13 +36,8 @@ def comparison(scores: pd.DataFrame) -> pd.DataFrame:
 def seed_means(scores: pd.DataFrame) -> pd.DataFrame:
     """Return the mean over directions per run, metric and seed, NA where a direction has no value.
 
-    Rows of status "not_applicable" are no direction: no query cell has both modalities.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns: dataset, scenario, run, metric, seed, value, status, directions (of this run),
-        of_directions (most of any run of the split).
+    Rows of status "not_applicable" are no direction: no query cell has both modalities. The columns
+    `directions` and `of_directions` count those of the run, and the most of any run of the split.
     """
     keys = [*RUN, "metric"]
     scored = scores[(scores["metric"] != "status") & (scores["status"] != "not_applicable")]
@@ -73,20 +60,15 @@ def complete_seed_means(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def headline(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return mean, sd and interval over seeds of the mean over directions, per run and metric.
+    """Return `HEADLINE_COLUMNS`: mean, sd and interval over seeds of the mean over directions.
 
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `HEADLINE_COLUMNS`, without metrics that have no value. `seeds` counts the values of
-        the mean, `of_seeds` the seeds with which any run of the split has a value.
+    Metrics without a value are left out. `seeds` counts the values of the mean, `of_seeds` the seeds
+    with which any run of the split has a value.
     """
     means = seed_means(scores)
-    keys, of_split = [*RUN, "metric"], [*SPLIT, "metric"]
-    directions = means.drop_duplicates(keys)[[*keys, "directions", "of_directions"]]
+    keys, of_split = [*RUN, "metric", "directions", "of_directions"], [*SPLIT, "metric"]
     seeds = means.dropna(subset="value").groupby(of_split)["seed"].nunique().rename("of_seeds")
-    summary = _summarise(means, keys).merge(directions, on=keys, how="left")
-    summary = summary.merge(seeds.reset_index(), on=of_split, how="left")
+    summary = _summarise(means, keys).merge(seeds.reset_index(), on=of_split, how="left")
     return summary.loc[summary["seeds"] > 0, HEADLINE_COLUMNS].reset_index(drop=True)
 
 
@@ -120,13 +102,6 @@ def _summarise(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Return mean, sd, 95 % t interval and number of values per group."""
     values = table.groupby(keys, sort=False)["value"]
     summary = values.agg(mean="mean", sd=lambda x: x.std(ddof=1), seeds="count").reset_index()
-    several = summary["seeds"] > 1
-    n = summary["seeds"].where(several)
-    half = t_quantile(n) * summary["sd"] / np.sqrt(n)
-    kind = np.where(several, T_OVER_SEEDS, NO_INTERVAL)
-    return summary.assign(
-        sd=summary["sd"].where(several),
-        low=summary["mean"] - half,
-        high=summary["mean"] + half,
-        interval=kind.astype(object),
-    )
+    half = t_quantile(summary["seeds"]) * summary["sd"] / np.sqrt(summary["seeds"])
+    kind = np.where(summary["seeds"] > 1, T_OVER_SEEDS, NO_INTERVAL).astype(object)
+    return summary.assign(low=summary["mean"] - half, high=summary["mean"] + half, interval=kind)

@@ -40,31 +40,19 @@ def ends(means: pd.Series, metric: str, run_metadata: RunMetadata) -> dict[str, 
     Zero is chance where the metric's card states a number, else the strongest negative control. One
     is the oracle, else the best possible value. No competing run sets the scale.
 
-    Parameters
-    ----------
-    means
-        run -> mean of the metric in one split.
-
-    Returns
-    -------
-    dict
-        `zero` and `one`, NaN where unknown; `zero_is` and `one_is`: their source, "" where unknown.
+    `means` are run -> mean of the metric in one split. Returned are `zero` and `one`, NaN where
+    unknown, and `zero_is`, the source of zero, "" where unknown.
     """
-    oracles = [run for run in means.index if run_metadata.method(run) == POSITIVE]
-    negative = means[[run for run in means.index if run_metadata.method(run) in NEGATIVE]].dropna()
-    chance, perfect = run_metadata.chance(metric), run_metadata.best(metric)
-    scale = {"zero": np.nan, "zero_is": "", "one": np.nan, "one_is": ""}
-    if not np.isnan(chance):
-        scale |= {"zero": chance, "zero_is": "chance"}
-    elif len(negative):
-        less_is_better = run_metadata.better(metric) == "lower"
-        strongest = negative.idxmin() if less_is_better else negative.idxmax()
-        scale |= {"zero": float(negative[strongest]), "zero_is": strongest}
-    if oracles:
-        scale |= {"one": float(means[oracles[0]]), "one_is": oracles[0]}
-    elif not np.isnan(perfect):
-        scale |= {"one": perfect, "one_is": "best possible"}
-    return scale
+    methods = means.index.map(run_metadata.method)
+    oracle, negative = means[methods == POSITIVE], means[methods.isin(NEGATIVE)].dropna()
+    zero, zero_is = run_metadata.chance(metric), "chance"
+    if np.isnan(zero):
+        zero_is = ""
+        if len(negative):
+            zero_is = (run_metadata.sign(metric) * negative).idxmax()
+            zero = float(negative[zero_is])
+    one = float(oracle.iloc[0]) if len(oracle) else run_metadata.best(metric)
+    return {"zero": zero, "zero_is": zero_is, "one": one}
 
 
 def overall(
@@ -79,19 +67,10 @@ def overall(
     metrics, the overall score the mean of the questions. Runs are ranked within each question that
     they answer with every metric and seed; overall, if they answer every question of the split.
 
-    Parameters
-    ----------
-    scores, runs
-        Columns ``files.scores.SCORE_COLUMNS`` and ``contract.RUN_COLUMNS``.
-    simulated
-        Datasets to leave out of the rows over datasets, unless all are simulated.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `OVERALL_COLUMNS`. An absent score is NA and named in `missing`. `not_above` names
-        the questions in which the score does not exceed that of the trivial control. Dataset
-        "(all)" is the mean over `datasets` of a scenario, if several.
+    `simulated` datasets are left out of the rows over datasets, unless all are. Of the columns
+    `OVERALL_COLUMNS`, `missing` names absent scores, and `not_above` the questions in which the
+    score does not exceed that of the trivial control. Dataset "(all)" is the mean over `datasets`
+    of a scenario, if several.
     """
     scaled = scaled_by_seed(scores, run_metadata)
     rows = []
@@ -104,22 +83,18 @@ def overall(
             rows.append(names | _score_of_run(here[here["run"] == run], seeds, metrics))
     of_splits = pd.DataFrame(rows, columns=[*OVERALL_COLUMNS, "by_seed", "whole"])
     table = joined([of_splits, _over_all_datasets(of_splits, simulated)], list(of_splits))
-    competes = table["run"].map(run_metadata.competes).astype(bool)
+    competes, keys = table["run"].map(run_metadata.competes), [table[key] for key in SPLIT]
+    not_above = pd.DataFrame(index=table.index)
     for name, rank in zip(SCORES, ("rank", *RANKS), strict=True):
-        ranked = competes & table["complete" if name == "score" else "whole"].astype(bool)
-        by_split = table[name].astype(float).where(ranked).groupby([table[key] for key in SPLIT])
-        table[rank] = by_split.rank(ascending=False, method="min")
-    return table.assign(not_above=_not_above(table))[OVERALL_COLUMNS]
-
-
-def _not_above(table: pd.DataFrame) -> list[str]:
-    below = pd.DataFrame(index=table.index)
-    for name in GROUPS:
         values = table[name].astype(float)
-        trivial = values.where(table["method"] == TRIVIAL.get(name))
-        of_split = trivial.groupby([table[key] for key in SPLIT]).transform("max")
-        below[name] = values <= of_split.fillna(0).clip(lower=0)
-    return [", ".join(below.columns[row]) for row in below.to_numpy()]
+        ranked = competes & table["complete" if name == "score" else "whole"]
+        by_split = values.where(ranked.astype(bool)).groupby(keys)
+        table[rank] = by_split.rank(ascending=False, method="min")
+        if name in GROUPS:
+            trivial = values.where(table["method"] == TRIVIAL.get(name)).groupby(keys)
+            not_above[name] = values <= trivial.transform("max").fillna(0).clip(lower=0)
+    named = [", ".join(not_above.columns[row]) for row in not_above.to_numpy()]
+    return table.assign(not_above=named)[OVERALL_COLUMNS]
 
 
 def together(table: pd.DataFrame, scenario: str) -> list[str]:
@@ -148,8 +123,7 @@ def _score_of_run(
 ) -> dict[str, object]:
     """Return the scores of one run in one split, over the seeds in which it has all its metrics.
 
-    `scaled` and `seeds` are its rows of :func:`scaled_by_seed` and of the table of runs, `wanted`
-    the metrics that any run of the split has.
+    `seeds` are its rows of the table of runs, `wanted` the metrics that any run of the split has.
     """
     applicable = seeds[seeds["status"] != "not_applicable"]
     by_metric = scaled.pivot(index="seed", columns="metric", values="scaled")  # (seeds, metrics)

@@ -20,18 +20,12 @@ RANK_COLUMNS += ["datasets", "blocks", "of_blocks", "critical_difference", "note
 def ranks(
     scores: pd.DataFrame, run_metadata: RunMetadata, simulated: Collection[str] = ()
 ) -> pd.DataFrame:
-    """Rank models and baselines within each dataset and seed, and average.
+    """Rank models and baselines within each dataset and seed, and average: `RANK_COLUMNS`.
 
     Only runs with a value for every dataset and seed are ranked, among themselves; the others are
-    listed without a rank. Ties share the mean rank. `simulated` datasets are left out, unless all
-    are.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row per scenario, metric and run, columns `RANK_COLUMNS`. `rank` is the mean over datasets
-        of the mean over seeds, 1 is best, with a t interval over seeds. `critical_difference` is
-        Nemenyi's at 5 % with datasets as blocks (Demšar 2006), NA with fewer than two.
+    listed without a rank. Ties share the mean rank, 1 is best. `simulated` datasets are left out,
+    unless all are. The interval is t over seeds, the critical difference Nemenyi's at 5 % with
+    datasets as blocks (Demšar 2006), NA with fewer than two.
     """
     rows = []
     means = pooled(run_metadata.competing(complete_seed_means(scores)), simulated)
@@ -41,16 +35,14 @@ def ranks(
         table = group.pivot(index=["dataset", "seed"], columns="run", values="value")
         table = table[group["run"].unique()]  # (datasets x seeds, runs)
         ranked = table.dropna(axis="columns")
-        if ranked.shape[1] < 2:
-            ranked = ranked.iloc[:, :0]
         ranked = ranked.rank(axis="columns", ascending=run_metadata.sign(metric) < 0)
-        mean_ranks = _mean_ranks(ranked)
+        mean_ranks = _mean_ranks(ranked) if ranked.shape[1] > 1 else {}
         of_all = {
             "scenario": scenario,
             "metric": metric,
             "of_blocks": len(table),
             "datasets": table.index.get_level_values("dataset").nunique(),
-            "ranked": ranked.shape[1],
+            "ranked": len(mean_ranks),
         }
         for run in table:
             row = {"run": run, "blocks": int(table[run].notna().sum())} | of_all
@@ -60,19 +52,15 @@ def ranks(
 
 
 def _mean_ranks(ranked: pd.DataFrame) -> dict[str, dict]:
-    if ranked.empty:
-        return {}
     groups = ranked.groupby(level="dataset", sort=False)
-    by_dataset = {dataset: part.to_numpy() for dataset, part in groups}  # (seeds, runs)
-    low, high, interval = over_datasets(by_dataset)
-    several = len(by_dataset) > 1
-    difference = critical_difference(ranked.shape[1], len(by_dataset)) if several else np.nan
-    of_all = {"interval": interval, "critical_difference": difference, "note": ""}
-    mean = np.mean([x.mean(axis=0) for x in by_dataset.values()], axis=0)
-    return {
-        run: {"rank": mean[i], "low": low[i], "high": high[i]} | of_all
-        for i, run in enumerate(ranked)
-    }
+    low, high, interval = over_datasets({name: part.to_numpy() for name, part in groups})
+    means = groups.mean().mean()
+    table = pd.DataFrame({"rank": means, "low": low, "high": high}).assign(
+        interval=interval,
+        critical_difference=critical_difference(*ranked.shape[1:], len(groups)),
+        note="",
+    )
+    return table.to_dict("index")
 
 
 def _reason(values: pd.Series) -> str:
@@ -82,8 +70,10 @@ def _reason(values: pd.Series) -> str:
 
 @cache
 def critical_difference(runs: int, blocks: int) -> float:
-    """Return Nemenyi's critical difference of mean ranks over blocks at 5 % (Demšar 2006)."""
+    """Return Nemenyi's critical difference of mean ranks over at least two blocks, at 5 %."""
     from scipy import stats
 
+    if blocks < 2:
+        return np.nan
     quantile = stats.studentized_range.ppf(LEVEL, runs, np.inf)
     return float(quantile / np.sqrt(2) * np.sqrt(runs * (runs + 1) / (6 * blocks)))

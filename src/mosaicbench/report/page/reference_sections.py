@@ -44,10 +44,10 @@ def published(numbers: pd.DataFrame, theme: Theme) -> dict[str, Grid | None]:
     def cells(row: dict) -> Cell:
         return Cell("" if row["n"] == "" else f"{row['n']:,.0f}", sort=row["n"])
 
-    def remark(row: dict) -> Cell:
+    def remark(row: dict) -> Cell | str:
         if row["verdict"] == "invalid":
             return Cell(f"Invalid: {row['remark']}", mark="warn")
-        return Cell(row["remark"])
+        return row["remark"]
 
     theirs = [
         column("Dataset", "their_dataset", choices=True),
@@ -65,10 +65,13 @@ def published(numbers: pd.DataFrame, theme: Theme) -> dict[str, Grid | None]:
     differing = Column(
         "Does not agree in", lambda row: Cell(row["differs"], why=row["reason"]), words=True
     )
-    remarks, apart = Column("Remark", remark, words=True), "that are not comparable"
+    remarks, apart = (
+        Column("Remark", remark, words=True),
+        "Published numbers that are not comparable",
+    )
     return {
         "beside": table("Published numbers beside ours", [*theirs, *beside, remarks], rows[agree]),
-        "apart": table(f"Published numbers {apart}", [*theirs, differing, remarks], rows[~agree]),
+        "apart": table(apart, [*theirs, differing, remarks], rows[~agree]),
     }
 
 
@@ -142,13 +145,13 @@ def datasets(
     """Return every dataset of the runs: its facts, the origin of its types, unverified files."""
     descriptions = []
     for name in theme.order("datasets", runs["dataset"]):
-        entry = dict(registered.get(name, {}))
-        files = entry.pop("unverified", [])
+        entry = registered.get(name, {})
+        files = entry.get("unverified")
         card = theme.run_metadata.cards["datasets"].get(name, entry)
         facts = {
             in_words(key): _text(value)
             for key, value in card.items()
-            if key != "label" and value not in ("", (), [])
+            if key not in ("label", "unverified") and value not in ("", (), [])
         }
         origin = labels_from(config, name)
         if origin is not None:
@@ -176,22 +179,20 @@ def provenance(runs: pd.DataFrame, records: Sequence[Mapping]) -> dict[str, obje
         "Seeds": ", ".join(map(str, seeds)) or NOT_GIVEN,
         "Code (commit)": distinct(commits),
     }
-    trained = [record["arithmetic"] for record in records if record.get("arithmetic")]
+    trained = []
+    for record in records:
+        if arithmetic := record.get("arithmetic"):
+            trained.append(", ".join(f"{name} {value}" for name, value in arithmetic.items()))
     if trained:
-        facts["Training computed with"] = distinct(
-            ", ".join(f"{name} {value}" for name, value in arithmetic.items())
-            for arithmetic in trained
-        )
+        facts["Training computed with"] = distinct(trained)
     versions = pd.DataFrame([record["versions"] for record in records], dtype=object)
-    of_packages = pd.Series(
-        {name: distinct(versions[name].dropna().map(str)) for name in sorted(versions)},
-        dtype=object,
-    )
-    columns = [Column("Package", "index"), Column("Version of the runs", "version", words=True)]
+    rows = [(name, distinct(versions[name].dropna().map(str))) for name in sorted(versions)]
+    columns = [Column("Package", "name"), Column("Version of the runs", "version", words=True)]
+    packages = pd.DataFrame(rows, columns=["name", "version"])
     return {
         "facts": facts,
         "commits": len(set(commits)),
-        "versions": table("Versions", columns, of_packages.rename("version").reset_index()),
+        "versions": table("Versions", columns, packages),
         "machines": _machines(records),
     }
 
@@ -199,9 +200,9 @@ def provenance(runs: pd.DataFrame, records: Sequence[Mapping]) -> dict[str, obje
 def _machines(records: Sequence[Mapping]) -> Grid | None:
     rows = [{**record, **(record.get("hardware") or {})} for record in records]
     machines = pd.DataFrame(rows, columns=list(HARDWARE), dtype=object)
-    memory = [NOT_GIVEN if pd.isna(mb) else f"{mb / 1024:.0f} GiB" for mb in machines["memory_mb"]]
-    machines = machines.assign(memory_mb=memory).astype(object)
+    memory = machines["memory_mb"].map(lambda mb: f"{mb / 1024:.0f} GiB", na_action="ignore")
+    machines = machines.assign(memory_mb=memory)
     machines = machines.where(machines.notna(), NOT_GIVEN).astype(str)
-    fits = machines.groupby(list(HARDWARE), sort=False).size().rename("fits").reset_index()
+    fits = machines.groupby(list(HARDWARE), sort=False).size().reset_index(name="fits")
     columns = [Column(label, name) for name, label in HARDWARE.items()]
     return table("Machines", [*columns, Column("Fits", "fits", ".0f", descending=True)], fits)

@@ -13,7 +13,6 @@ from mosaicbench.report.page import (
     datasheets,
     failures,
     reference_sections,
-    summary,
     verdict,
 )
 from mosaicbench.report.page.cells import many
@@ -94,11 +93,11 @@ def report_page(
         sheet_details=datasheets.details(tables["datasets"], theme),
         warnings=datasheets.warnings(tables["warnings"], theme),
         recommendations=recommendations(tables["recommendations"], theme),
-        fitted_on=summary.fitted_on(records, tables["history"], theme),
+        fitted_on=verdict.fitted_on(records, tables["history"], theme),
         most_splits=MOST_SEEDS,
-        distances=summary.verdicts(tables["distances"], theme),
+        distances=verdict.by_distance(tables["distances"], theme),
         controls=theme.labels("runs", controls),
-        troubles=summary.troubles(runs, theme),
+        troubles=verdict.troubles(runs, theme),
         figures_of_all=embedded_figures(figures, figure_cards),
         boards=chooser(tables, theme),
         resamples=f"{RESAMPLES:,}",

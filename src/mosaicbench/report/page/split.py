@@ -28,7 +28,7 @@ from mosaicbench.report.page.failures import messages, reason
 from mosaicbench.report.page.recommendations import DETECTABLE, NEEDED, splits_to_decide
 from mosaicbench.report.page.reference_sections import in_groups, labels_from
 from mosaicbench.report.page.render import sentence
-from mosaicbench.report.page.summary import endings
+from mosaicbench.report.page.verdict import endings
 from mosaicbench.report.tables.contract import of_split
 from mosaicbench.report.tables.text import CROSS, NOT_GIVEN, absence, mean_with_sd
 from mosaicbench.report.theme import Theme

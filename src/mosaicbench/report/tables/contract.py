@@ -93,9 +93,13 @@ RANKING_COLUMNS = [
     "level",
     "shown",
 ]
-RECOMMENDATION_TEXTS = [*SPLIT, "question", "direction", "metric", "run", "signs"]
 RECOMMENDATION_COLUMNS = [
-    *RECOMMENDATION_TEXTS,
+    *SPLIT,
+    "question",
+    "direction",
+    "metric",
+    "run",
+    "signs",
     "mean",
     "low",
     "high",
@@ -162,8 +166,8 @@ def checked_runs(runs: pd.DataFrame) -> pd.DataFrame:
 
 def checked_recommendations(table: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of the contract, names as text and numbers as floats."""
-    texts = ["beaten", "beaten_metric", "barred", "qualified", "nearest", "tied_with"]
-    names = [*RECOMMENDATION_TEXTS, *texts]
+    names = RECOMMENDATION_COLUMNS[: RECOMMENDATION_COLUMNS.index("mean")]
+    names += ["beaten", "beaten_metric", "barred", "qualified", "nearest", "tied_with"]
     numbers = [name for name in RECOMMENDATION_COLUMNS if name not in names]
     return _typed(table, names, numbers)[RECOMMENDATION_COLUMNS]
 
@@ -176,9 +180,5 @@ CHECKED = {
 
 
 def _typed(table: pd.DataFrame, names: list[str], numbers: list[str]) -> pd.DataFrame:
-    texts = {
-        column: table[column].astype(object).where(table[column].notna(), "").map(str)
-        for column in names
-    }
-    values = {column: pd.to_numeric(table[column]).astype(float) for column in numbers}
-    return table.assign(**texts, **values)
+    texts = table[names].astype(object).where(table[names].notna(), "").map(str)
+    return table.assign(**texts, **table[numbers].apply(pd.to_numeric).astype(float))
