@@ -52,7 +52,7 @@ from mosaicbench.stats.sanity import (
     sanity_checks,
 )
 from mosaicbench.stats.sweep import sweep_table
-from mosaicbench.stats.tuning import gains, proposals, settings, trials_table
+from mosaicbench.stats.tuning import gains, settings, trials_table
 from mosaicbench.workflow import resources
 from mosaicbench.workflow.layout import Results
 
@@ -182,7 +182,6 @@ def main(
         "trials": trials,
         "tuning_gains": gains(all_scores, tuned, run_metadata),
         "tuning_settings": settings(done),
-        "tuning_proposals": proposals(trials, tuned),
         "distances": verdicts_by_distance(tables["headline"], run_metadata),
         "rankings": rankings(tables, run_metadata),
         "recommendations": recommended(tables, cell_scores, run_metadata, sizes_of_splits),

@@ -45,12 +45,15 @@ def resources(
     complete = overall.assign(score=overall["score"].where(overall["complete"]))
     scaled = theme.run_metadata.competing(complete).set_index("run")
     pairs = [
-        _pairs(scaled, name, means[resource], theme).assign(score=name, metric=resource)
+        _pairs(scaled[name], means[resource], theme).assign(score=name, metric=resource)
         for name, resource in product(SCORES, measured)
     ]
     if not any(map(len, pairs)):
         return nothing("No run of this split has a score and a measured time or memory.", COLUMNS)
     drawn = pd.concat([part for part in pairs if len(part)], ignore_index=True)
+    is_overall = drawn["score"] == "score"
+    for end in ("low", "high"):
+        drawn[end] = drawn["run"].map(scaled[end]).where(is_overall)
     names, measured = drawn["score"].unique(), drawn["metric"].unique()
     size = WIDTH * len(measured) + 2.0, 0.7 + HEIGHT * len(names)
     figure, panels = grid(*size, len(names), len(measured), sharex="col", sharey="row")
@@ -78,14 +81,13 @@ def resources(
     return figure, drawn[COLUMNS]
 
 
-def _pairs(scores: pd.DataFrame, name: str, means: pd.Series, theme: Theme) -> pd.DataFrame:
+def _pairs(scores: pd.Series, means: pd.Series, theme: Theme) -> pd.DataFrame:
     """Return a row per run with both a score and a resource, and whether it is on the front."""
-    pairs = pd.DataFrame({"scaled": scores[name], "mean": means}).dropna()
+    pairs = pd.DataFrame({"scaled": scores, "mean": means}).dropna()
     pairs = pairs.loc[theme.order("runs", pairs.index)]
     front = []
     for scaled, used in pairs.itertuples(index=False):
         as_good = (pairs["scaled"] >= scaled) & (pairs["mean"] <= used)
         is_better = (pairs["scaled"] > scaled) | (pairs["mean"] < used)
         front.append(not (as_good & is_better).any())
-    ends = scores[["low", "high"]].where(name == "score")
-    return pairs.assign(front=front).join(ends).rename_axis("run").reset_index()
+    return pairs.assign(front=front).rename_axis("run").reset_index()

@@ -168,11 +168,10 @@ def _over_all_datasets(of_splits: pd.DataFrame, simulated: Collection[str]) -> p
     for _, group in pooled(of_splits, simulated).groupby(["scenario", "run"], sort=False):
         if len(group) < 2:
             continue
-        low = high = [np.nan]
-        interval = NO_INTERVAL
+        low, high, interval = np.nan, np.nan, NO_INTERVAL
         if group["score"].notna().all():
             by_seed = {row.dataset: row.by_seed[:, None] for row in group.itertuples()}
-            low, high, interval = over_datasets(by_seed)
+            (low,), (high,), interval = over_datasets(by_seed)
         missing = [f"{row.dataset}: {row.missing}" for row in group.itertuples() if row.missing]
         rows.append(
             {name: group[name].iloc[0] for name in ("scenario", "run", "method", "kind")}
@@ -182,8 +181,8 @@ def _over_all_datasets(of_splits: pd.DataFrame, simulated: Collection[str]) -> p
             | {
                 "dataset": ALL,
                 "datasets": ", ".join(group["datasets"]),
-                "low": low[0],
-                "high": high[0],
+                "low": low,
+                "high": high,
                 "interval": interval,
                 "missing": "; ".join(missing),
             }

@@ -52,7 +52,6 @@ def tuning(tables: Mapping[str, pd.DataFrame], config: Mapping, theme: Theme) ->
         "verdict": sentence("gained", counts=counts, better=BETTER),
         "gains": table("Gains of tuning", _gain_columns(theme), gains),
         "settings": _settings(tables["tuning_settings"], theme),
-        "proposals": _proposals(tables["tuning_proposals"], theme),
     }
 
 
@@ -105,16 +104,3 @@ def _value(value: object) -> Cell | str:
         return shown(float(value))  # the table holds numbers as text
     except ValueError:
         return shown(value)
-
-
-def _proposals(proposals: pd.DataFrame, theme: Theme) -> Grid | None:
-    about = "of the objective, on inner query cells"
-    columns = [
-        run_column(theme, "against"),
-        label_column(theme, "scenario"),
-        Column("Settings", "settings", words=True),
-        Column("Mean gain", "mean_gain", "+.3f", about=about, descending=True),
-        Column("Least gain", "least_gain", "+.3f"),
-        Column("Datasets", lambda row: str(row["datasets"])),
-    ]
-    return table("Settings that beat the defaults on every dataset", columns, proposals)
