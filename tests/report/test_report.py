@@ -35,10 +35,9 @@ from mosaicbench.data.normalize import Learned
 from mosaicbench.files.runs import read_record
 from mosaicbench.files.scores import FEATURE_COLUMNS
 from mosaicbench.files.tables import write_table
-from mosaicbench.report.page import embedded_figures, reference_sections, render
-from mosaicbench.report.page.failures import REMEDIES
+from mosaicbench.report.page import reference_sections, render
 from mosaicbench.report.page.report_page import report_page
-from mosaicbench.report.page.split import CIRCULAR, LABEL_GROUPS
+from mosaicbench.report.page.sections import CIRCULAR, LABEL_GROUPS, REMEDIES
 from mosaicbench.report.page.verdict import fitted_on
 from mosaicbench.report.records import read_audits
 from mosaicbench.report.tables.contract import read_tables
@@ -111,7 +110,7 @@ def test_every_drawn_figure_is_shown_with_caption_rows_and_alternative(results):
 
 
 def test_a_picture_is_an_svg_unless_it_is_heavy(tmp_path, monkeypatch):
-    monkeypatch.setattr(embedded_figures, "LARGEST_SVG", 1000)
+    monkeypatch.setattr(render, "LARGEST_SVG", 1000)
     red = np.zeros((20, 30, 3), dtype=np.uint8) + np.array([200, 30, 40], dtype=np.uint8)
     Image.fromarray(red).save(tmp_path / "heavy.png")
     (tmp_path / "heavy.svg").write_text("<svg>" + "<path/>" * 1000 + "</svg>")
@@ -119,7 +118,7 @@ def test_a_picture_is_an_svg_unless_it_is_heavy(tmp_path, monkeypatch):
         "<?xml version='1.0'?><svg><!-- no --><text fill='#123'>100%\n&amp; more</text></svg>"
     )
     names = {name: {"label": name, "caption": ""} for name in ("heavy", "light", "not_drawn")}
-    heavy, light = embedded_figures.embedded_figures(tmp_path, names)
+    heavy, light = render.embedded_figures(tmp_path, names)
     head, content = heavy["uri"].split(",")
     assert head == "data:image/webp;base64"
     shown = Image.open(io.BytesIO(base64.b64decode(content))).convert("RGB")

@@ -8,7 +8,7 @@ from mosaicbench.catalog.run_metadata import run_metadata_of
 from mosaicbench.figures.tuning_trials import tuning_trials
 from mosaicbench.files.tables import read_table
 from mosaicbench.files.trials import COLUMNS
-from mosaicbench.report.page.tuning import tuning
+from mosaicbench.report.page.sections import tuning
 from mosaicbench.report.theme import read_theme, style
 from mosaicbench.stats.common import ALL
 from mosaicbench.stats.tuning import gains, settings, trials_table

@@ -1,4 +1,4 @@
-"""Published numbers, cards of methods, metrics and datasets, and the provenance of the results."""
+"""What was read, published numbers, cards of methods, metrics and datasets, and the provenance."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from mosaicbench.catalog import catalog
 from mosaicbench.catalog.cards import NO_QUALITY
-from mosaicbench.report.page.cells import Cell, Column, Grid, in_words, table
+from mosaicbench.report.page.cells import Cell, Column, Grid, in_words, label_column, table
 from mosaicbench.report.page.render import sentence
 from mosaicbench.report.tables.text import NOT_GIVEN, distinct
 from mosaicbench.report.theme import Theme
@@ -206,3 +206,59 @@ def _machines(records: Sequence[Mapping]) -> Grid | None:
     fits = machines.groupby(list(HARDWARE), sort=False).size().reset_index(name="fits")
     columns = [Column(label, name) for name, label in HARDWARE.items()]
     return table("Machines", [*columns, Column("Fits", "fits", ".0f", descending=True)], fits)
+
+
+# --- what was read ---
+
+
+NO_DEPTH = "these values are no counts"
+TEXTS = {  # if any dataset has one
+    "features_left_out": "Features left out",
+    "source": "Values from",
+}
+DETAILS = {
+    "cells_by_type": "Cells by type",
+    "labels": "Labels from",
+    "cells_by_batch": "Cells by batch",
+    "cells_left_out": "Cells left out",
+    "links": "Links",
+}
+
+
+def datasheets(sheets: pd.DataFrame, theme: Theme) -> Grid | None:
+    """Return the table of what was read, a row per modality; None without a datasheet."""
+
+    def number(label: str, key: str, about: str = "") -> Column:
+        return Column(label, key, ",.0f", why=NO_DEPTH, about=about, descending=True)
+
+    columns = [
+        label_column(theme, "dataset"),
+        Column("Modality", lambda row: theme.label("modalities", row["modality"])),
+        number("Cells", "cells", "measured in this modality"),
+        number("In all", "cells_in_all", "cells measured in all modalities"),
+        number("Features", "features"),
+        number("Linked", "linked_features", "features linked to one of another modality"),
+        number("Median counts", "depth", "of a cell"),
+        number("Cell types", "cell_types"),
+        number("Batches", "batches"),
+    ]
+    columns += [
+        Column(label, key, words=key == "source")
+        for key, label in TEXTS.items()
+        if sheets[key].any()
+    ]
+    return table("Datasets as they were read", columns, sheets)
+
+
+def details(sheets: pd.DataFrame, theme: Theme) -> list[tuple[str, dict[str, str]]]:
+    """Return label, and name -> text of what is too long for the table, of each dataset."""
+    datasets = sheets.drop_duplicates("dataset")
+    texts = datasets[list(DETAILS)].rename(columns=DETAILS).to_dict("records")
+    labels = [theme.label("datasets", name) for name in datasets["dataset"]]
+    return list(zip(labels, texts, strict=True))
+
+
+def warnings(found: pd.DataFrame, theme: Theme) -> dict[str, str]:
+    """Return warning -> labels of its datasets."""
+    of_warning = found.groupby("warning", sort=False)["dataset"]
+    return {text: theme.labels("datasets", names) for text, names in of_warning}

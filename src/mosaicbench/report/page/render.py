@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
 
 from mosaicbench.report.page.cells import in_words, many
 
@@ -44,3 +47,48 @@ def sentence(name: str, **facts: object) -> str:
     """Return a sentence of ``sentences.html.j2`` with escaped facts; it may be ""."""
     text = getattr(ENVIRONMENT.get_template("sentences.html.j2").module, name)(**facts)
     return type(text)(re.sub(r"[ \n]+", " ", text).strip())  # escaped already
+
+
+# --- figures, as SVG, or as WebP if many points make the SVG heavy ---
+
+
+LARGEST_SVG = 60_000  # bytes; a heavier one becomes a WebP if that is lighter
+COLOURS = 256
+
+
+def embedded_figures(folder: Path, cards: Mapping[str, dict], *place: str) -> list[dict]:
+    """Return every figure that was drawn for a split (dataset, scenario), or, without one, for all.
+
+    `folder` is the output of ``draw``; `cards` are in the order of the page. Each figure has name,
+    label, caption, `tsv`, its file, and `uri`, safe between single quotes.
+    """
+    figures = []
+    for name, card in cards.items():
+        stem = folder.joinpath(*place, name)
+        svg, png, tsv = (stem.with_name(f"{name}.{kind}") for kind in ("svg", "png", "tsv"))
+        if svg.is_file():
+            uri = _svg_uri(svg)
+            if len(uri) > LARGEST_SVG:
+                uri = min(uri, _webp_uri(png), key=len)
+            of_card = {"name": name, "label": card["label"], "caption": card["caption"]}
+            figures.append(of_card | {"tsv": str(tsv.relative_to(folder.parent)), "uri": uri})
+    return figures
+
+
+def _svg_uri(path: Path) -> str:
+    """Return an SVG as a data URI, as text: a quarter lighter than base64."""
+    preamble = r"<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->|<metadata>.*?</metadata>"
+    text = re.sub(preamble, "", path.read_text("utf-8"), flags=re.DOTALL)
+    text = re.sub(r"\s+", " ", text).replace("> <", "><").strip()
+    for character, code in (("%", "%25"), ("#", "%23"), ("&", "&amp;"), ("'", "&#39;")):
+        text = text.replace(character, code)
+    return f"data:image/svg+xml;charset=utf-8,{text}"
+
+
+def _webp_uri(path: Path) -> str:
+    """Return a PNG as a lossless WebP of 256 colours, a quarter of the bytes, as a data URI."""
+    content = io.BytesIO()
+    with Image.open(path) as picture:
+        few = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+        few.convert("RGB").save(content, "WEBP", lossless=True)
+    return f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}"

@@ -9,20 +9,10 @@ import pandas as pd
 import yaml
 
 from mosaicbench import __version__
-from mosaicbench.report.page import (
-    datasheets,
-    failures,
-    reference_sections,
-    verdict,
-)
+from mosaicbench.report.page import reference_sections, sections, verdict
 from mosaicbench.report.page.cells import many
 from mosaicbench.report.page.choose import RESAMPLES, chooser
-from mosaicbench.report.page.embedded_figures import embedded_figures
-from mosaicbench.report.page.failures import REMEDIES
-from mosaicbench.report.page.recommendations import recommendations
-from mosaicbench.report.page.render import render
-from mosaicbench.report.page.split import split_section
-from mosaicbench.report.page.tuning import tuning
+from mosaicbench.report.page.render import embedded_figures, render
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats.common import GROUPS, TABLED
 from mosaicbench.stats.paired import MOST_SEEDS
@@ -75,10 +65,10 @@ def report_page(
     places = [tuple(split.split("/")) for split in splits]
     competes = theme.run_metadata.competes
     controls = [run for run in runs["run"].unique() if not competes(run)]
-    sections = []
+    of_splits = []
     for number, place in enumerate(places):
         drawn, audit = embedded_figures(figures, figure_cards, *place), audits.get(place)
-        sections.append(split_section(number, place, tables, drawn, theme, config, audit))
+        of_splits.append(sections.split_section(number, place, tables, drawn, theme, config, audit))
     return render(
         "report.html.j2",
         title=config.get("title") or _title(runs, theme),
@@ -89,10 +79,10 @@ def report_page(
         limits=verdict.limits(tables, theme),
         size_study=verdict.study_of_size(study, verdict.cells_of(tables)),
         cards=verdict.cards(tables, theme),
-        sheets=datasheets.datasheets(tables["datasets"], theme),
-        sheet_details=datasheets.details(tables["datasets"], theme),
-        warnings=datasheets.warnings(tables["warnings"], theme),
-        recommendations=recommendations(tables["recommendations"], theme),
+        sheets=reference_sections.datasheets(tables["datasets"], theme),
+        sheet_details=reference_sections.details(tables["datasets"], theme),
+        warnings=reference_sections.warnings(tables["warnings"], theme),
+        recommendations=verdict.recommendations(tables["recommendations"], theme),
         fitted_on=verdict.fitted_on(records, tables["history"], theme),
         most_splits=MOST_SEEDS,
         distances=verdict.by_distance(tables["distances"], theme),
@@ -104,12 +94,14 @@ def report_page(
         groups=GROUPS,
         headline_metrics=TABLED,
         theme=theme,
-        tuning=tuning(tables, config, theme),
-        splits=sections,
-        unsuccessful=failures.unsuccessful_runs(runs, config, theme),
-        remedies={key: text for key, text in REMEDIES.items() if key in set(runs["status"])},
-        alarms=failures.alarms(checks, theme),
-        sanity_checks=failures.sanity_checks(checks, theme),
+        tuning=sections.tuning(tables, config, theme),
+        splits=of_splits,
+        unsuccessful=sections.unsuccessful_runs(runs, config, theme),
+        remedies={
+            key: text for key, text in sections.REMEDIES.items() if key in set(runs["status"])
+        },
+        alarms=sections.alarms(checks, theme),
+        sanity_checks=sections.sanity_checks(checks, theme),
         published=reference_sections.published(tables["published"], theme),
         methods=reference_sections.methods(runs, records, theme),
         metrics=reference_sections.metrics(tables["scores"], theme),
