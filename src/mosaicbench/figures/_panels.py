@@ -29,10 +29,13 @@ LONGEST_KEY = 32  # names
 OF_DIRECTION = ["direction", "normalization"]
 
 
+Drawn = tuple[Figure, pd.DataFrame]  # a figure, and the table of what is drawn
+
+
 # --- figures and their parts ---------------------------------------------------------------------
 
 
-def nothing(sentence: str, columns: Sequence[str]) -> tuple[Figure, pd.DataFrame]:
+def nothing(sentence: str, columns: Sequence[str]) -> Drawn:
     """Return a figure that says why there is nothing to draw, and an empty table."""
     return empty(sentence), pd.DataFrame(columns=columns)
 

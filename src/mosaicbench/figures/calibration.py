@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from mosaicbench.figures._panels import (
+    Drawn,
     name_split,
     nothing,
     rows_of_directions,
@@ -43,7 +44,7 @@ TALLEST = 0.78  # of a row
 
 def calibration(
     *, features: pd.DataFrame, scores: pd.DataFrame, runs: pd.DataFrame, theme: Theme
-) -> tuple[Figure, pd.DataFrame]:
+) -> Drawn:
     """Draw the PIT histograms of one split; `share` is a bin's fraction of the measured values."""
     counts = features[features["metric"] == HISTOGRAM]
     if counts.empty:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
-from mosaicbench.figures._panels import DASHED, grid, legend_of_runs, name_split, nothing
+from mosaicbench.figures._panels import DASHED, Drawn, grid, legend_of_runs, name_split, nothing
 from mosaicbench.report.page.cells import ARROWS
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats.common import BY_DISTANCE, DISTANCES
@@ -28,9 +27,7 @@ COLUMNS = ["metric", "run", *DISTANCES, *(f"place_{distance}" for distance in DI
 SIDE = 2.5  # inches
 
 
-def distances(
-    *, headline: pd.DataFrame, runs: pd.DataFrame, theme: Theme
-) -> tuple[Figure, pd.DataFrame]:
+def distances(*, headline: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Drawn:
     """Draw the scores of one split by either distance; places are among models and baselines."""
     means = headline.pivot(index="run", columns="metric", values="mean")
     of_scores = {score: _both(means, score, theme) for score in SCORES}

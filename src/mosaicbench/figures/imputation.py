@@ -16,6 +16,7 @@ from mosaicbench.figures._panels import (
     DASHED,
     OF_DIRECTION,
     ROW,
+    Drawn,
     cloud,
     name_split,
     nothing,
@@ -64,7 +65,7 @@ LABELS, WIDTH = 1.0, 8.0  # inches, of a scatter's labels, and of directions sid
 
 def imputation(
     *, features: pd.DataFrame, imputed_values: pd.DataFrame, runs: pd.DataFrame, theme: Theme
-) -> tuple[Figure, pd.DataFrame]:
+) -> Drawn:
     """Draw how one split's features are imputed.
 
     Of the table, the panel "features" has the quantiles of a direction and run, "cells" the values

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from mosaicbench.figures._panels import (
+    Drawn,
     colour_bar,
     dot,
     grid,
@@ -42,9 +42,7 @@ DOT = 0.155  # inches
 LARGEST = 44.0  # points squared
 
 
-def marker_dots(
-    *, markers: pd.DataFrame, runs: pd.DataFrame, theme: Theme
-) -> tuple[Figure, pd.DataFrame]:
+def marker_dots(*, markers: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Drawn:
     """Draw the markers of one split; the table has a row per dot."""
     if markers.empty:
         return nothing("No run with a layout has clusters with markers.", COLUMNS)

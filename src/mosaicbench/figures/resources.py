@@ -5,11 +5,18 @@ from __future__ import annotations
 from itertools import product
 
 import pandas as pd
-from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from mosaicbench.catalog.run_metadata import RESOURCES
-from mosaicbench.figures._panels import PLAIN, grid, handle, legend_of_runs, name_split, nothing
+from mosaicbench.figures._panels import (
+    PLAIN,
+    Drawn,
+    grid,
+    handle,
+    legend_of_runs,
+    name_split,
+    nothing,
+)
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats.means import seed_means
 from mosaicbench.stats.overall import SCORES
@@ -36,7 +43,7 @@ MANY = 30  # times as much at the end of an axis: then its ticks are powers of t
 
 def resources(
     *, overall: pd.DataFrame, scores: pd.DataFrame, runs: pd.DataFrame, theme: Theme
-) -> tuple[Figure, pd.DataFrame]:
+) -> Drawn:
     """Draw the scores of one split's runs; the table has a row per score, resource and run."""
     values = seed_means(scores).dropna(subset="value")
     most = values.groupby("metric")["value"].max()

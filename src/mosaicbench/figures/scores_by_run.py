@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
@@ -13,6 +12,7 @@ from mosaicbench.figures._panels import (
     DASHED,
     OVER_ROWS,
     ROW,
+    Drawn,
     better,
     dot,
     grid,
@@ -52,7 +52,7 @@ COLUMNS = ["metric", "run", "seed", "value", *OF_MEAN, "chance", "shown"]
 
 def scores_by_run(
     *, scores: pd.DataFrame, headline: pd.DataFrame, runs: pd.DataFrame, theme: Theme
-) -> tuple[Figure, pd.DataFrame]:
+) -> Drawn:
     """Draw the headline scores of one split; `shown` is the sign of a missing value."""
     means = seed_means(scores).dropna(subset="value")
     metrics = [metric for metric in CONTESTS if metric in set(means["metric"])]

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from mosaicbench.figures._panels import (
+    Drawn,
     grid,
     handle,
     inches,
@@ -41,9 +41,7 @@ BESIDE = ("_top_prediction", "_top_domain", KEPT)  # columns of a history that a
 WIDTH, HEIGHT = 2.45, 1.9  # inches
 
 
-def training_curves(
-    *, history: pd.DataFrame, runs: pd.DataFrame, theme: Theme
-) -> tuple[Figure, pd.DataFrame]:
+def training_curves(*, history: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Drawn:
     """Draw the histories of the trained runs of one split."""
     is_drawn = ~history["loss"].astype(str).str.endswith(BESIDE)
     drawn = history[is_drawn].dropna(subset="value")[COLUMNS].reset_index(drop=True)

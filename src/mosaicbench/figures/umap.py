@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mosaicbench.figures._panels import (
+    Drawn,
     bare,
     cloud,
     grid,
@@ -83,7 +84,7 @@ def umap(
     joint: bool = False,
     imputed: bool = False,
     theme: Theme,
-) -> tuple[Figure, pd.DataFrame]:
+) -> Drawn:
     """Draw the layouts of one split's runs.
 
     Parameters
@@ -142,7 +143,7 @@ def _layouts(drawn: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Figure:
 
 def _imputed(
     layout: pd.DataFrame, projection: pd.DataFrame, runs: pd.DataFrame, theme: Theme
-) -> tuple[Figure, pd.DataFrame]:
+) -> Drawn:
     """Draw measured and imputed values; a type has its colour among all cells of `projection`."""
     drawn = layout.reset_index(drop=True)
     is_measured = drawn["run"] == MEASURED

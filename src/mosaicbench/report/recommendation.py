@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.files.scores import CellScores
 from mosaicbench.report.tables.contract import RECOMMENDATION_COLUMNS, checked_recommendations
-from mosaicbench.stats.common import FOSCTTM, RUN, SPLIT, TRANSFER
+from mosaicbench.stats.common import FOSCTTM, RUN, SPLIT, TRANSFER, Sizes, Tables
 from mosaicbench.stats.means import headline, signed_means
 from mosaicbench.stats.overall import ends, together
 from mosaicbench.stats.paired import BEST, paired_tests, tied_with_best
@@ -27,10 +27,10 @@ RESOURCES = ["seconds", "peak_host_mb"]
 
 
 def recommended(
-    tables: Mapping[str, pd.DataFrame],
+    tables: Tables,
     cells: Iterable[CellScores],
     run_metadata: RunMetadata,
-    sizes: Mapping[tuple[str, str], tuple[int, int]],
+    sizes: Sizes,
 ) -> pd.DataFrame:
     """Return a row per split and question: partners, labels, imputation by direction, and speed.
 
@@ -162,7 +162,7 @@ class Verdict:
     ranked: int = 0
 
 
-def verdicts(tables: Mapping[str, pd.DataFrame], run_metadata: RunMetadata) -> list[Verdict]:
+def verdicts(tables: Tables, run_metadata: RunMetadata) -> list[Verdict]:
     """Return the answer to each question over the datasets that count in its scenario.
 
     `tables` are "recommendations", "scores" and "overall" of `tabulate`.

@@ -1,9 +1,8 @@
 """Intervals of means over seeds: 95 % t intervals, never narrower than the cells allow.
 
-Seeds repeat a benchmark: another split of the same cells, another start. So the interval of a mean
-is Student's t over seeds. Three seeds may be close by chance; so where single cells have scores, it
-is at least as wide as that of a mean over cells. ``benchmarks/interval_coverage.py`` measures how
-often such intervals cover the truth (docs/statistics.md).
+Three seeds may be close by chance; so where single cells have scores, the interval over seeds is at
+least as wide as that of a mean over cells. ``benchmarks/interval_coverage.py`` measures how often
+such intervals cover the truth (docs/statistics.md).
 """
 
 from __future__ import annotations
@@ -59,12 +58,8 @@ def half_width_over_cells(
 
     With other cells in every seed this is t sqrt(v / (n S)), with v the mean over S seeds of the
     variance over n cells. The deviations of a cell that occurs with several seeds are summed before
-    they are squared. NaN if fewer than two cells have a score.
-
-    Parameters
-    ----------
-    values, names
-        seed -> (cells,); a value is NaN where a cell has no score.
+    they are squared. NaN if fewer than two cells have a score. Both are seed -> (cells,); a value is
+    NaN where a cell has no score.
     """
     deviations, scored = [np.empty(0)], [np.empty(0, dtype=object)]
     for seed, x in values.items():
@@ -84,11 +79,8 @@ def half_width_over_cells(
 def over_cells(cells: Iterable[CellScores]) -> dict[tuple, float]:
     """Return half the width of the interval over cells of every score that is a mean over cells.
 
-    Returns
-    -------
-    dict
-        (dataset, scenario, run, metric, direction, normalization), and for the mean over directions
-        (dataset, scenario, run, metric) -> half the width.
+    The keys are (dataset, scenario, run, metric, direction, normalization) and, of the mean over
+    directions, (dataset, scenario, run, metric).
     """
     widths = {}
     for run in cells:
@@ -113,13 +105,7 @@ def with_cells(summary: pd.DataFrame, widths: Mapping[tuple, float]) -> pd.DataF
     """Widen t intervals over seeds to what the cells allow, and add those of one seed.
 
     A run of one seed beside runs of more has none: its cells say nothing about other starts.
-
-    Parameters
-    ----------
-    summary
-        ``means.comparison`` (a row per direction) or ``means.headline`` (means over directions).
-    widths
-        The result of :func:`over_cells`.
+    `summary` is of ``means.comparison`` or ``means.headline``, `widths` of :func:`over_cells`.
     """
     keys = [*RUN, "metric", *(["direction", "normalization"] if "direction" in summary else [])]
     rows = summary[keys].itertuples(index=False, name=None)
@@ -146,12 +132,7 @@ def over_datasets(values: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndar
     """Return 95 % intervals of the mean over given datasets of the mean over seeds, and their kind.
 
     The intervals concern other seeds, not other datasets. Degrees of freedom are Welch and
-    Satterthwaite's.
-
-    Parameters
-    ----------
-    values
-        dataset -> (seeds, columns).
+    Satterthwaite's. `values` are dataset -> (seeds, columns).
     """
     mean, half = mean_and_half_width(list(values.values()))
     if min(map(len, values.values())) < 2:
@@ -162,11 +143,8 @@ def over_datasets(values: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndar
 def mean_and_half_width(values: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean of :func:`over_datasets` and half its interval, (columns,).
 
-    Parameters
-    ----------
-    values
-        Of each dataset (seeds, columns). NaN is left out; the mean is NaN if a dataset has no other
-        value in the column, half the interval if it has one.
+    NaN is left out; the mean is NaN if a dataset has no other value in the column, half the interval
+    if it has one.
     """
     seeds = np.stack([(~np.isnan(x)).sum(axis=0) for x in values])  # (datasets, columns)
     with np.errstate(divide="ignore", invalid="ignore"):

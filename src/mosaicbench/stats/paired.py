@@ -19,7 +19,7 @@ from scipy.special import ndtri, polygamma, stdtr, stdtrit
 
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.files.scores import CellScores
-from mosaicbench.stats.common import LEVEL, RUN, SPLIT
+from mosaicbench.stats.common import LEVEL, RUN, SPLIT, Sizes
 from mosaicbench.stats.intervals import cell_means
 from mosaicbench.stats.means import best, complete_seed_means, headline, signed_means
 
@@ -43,7 +43,7 @@ def paired_tests(
     run_metadata: RunMetadata,
     *,
     reference: str | None = None,
-    sizes: Mapping[tuple[str, str], tuple[int, int]] | None = None,
+    sizes: Sizes | None = None,
 ) -> pd.DataFrame:
     """Compare every model and baseline with the best of its split and metric, and with named runs.
 

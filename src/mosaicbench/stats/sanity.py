@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ import pandas as pd
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.files.datasheet import FEWEST_QUERY
 from mosaicbench.files.scores import CellScores
-from mosaicbench.stats.common import ALL, HEADLINE, RUN, SPLIT, half_width, joined
+from mosaicbench.stats.common import ALL, HEADLINE, RUN, SPLIT, Sizes, half_width, joined
 from mosaicbench.stats.intervals import cell_means
 from mosaicbench.stats.means import seed_means
 from mosaicbench.stats.overall import METRICS, ends
@@ -49,7 +49,7 @@ def sanity_checks(
     scores: pd.DataFrame,
     cells: Iterable[CellScores],
     run_metadata: RunMetadata,
-    sizes: Mapping[tuple[str, str], tuple[int, int]],
+    sizes: Sizes,
 ) -> pd.DataFrame:
     """Return every finding, columns `CHECK_COLUMNS`; those about controls come first.
 
@@ -72,13 +72,11 @@ def sanity_checks(
 def in_words(findings: pd.DataFrame, label: Callable[[str], str] = str) -> str:
     """Return the findings of one check about one run as one sentence, with the label of metrics."""
     first, labels = findings.iloc[0], findings["metric"].map(label)
-    if len(findings) == 1:
-        return (
-            first["message"]
-            if first["metric"] == "all"
-            else f"{labels.iloc[0]}: {first['message']}"
-        )
-    return f"in {len(labels)} scores ({', '.join(labels)}); {labels.iloc[0]}: {first['message']}"
+    if first["metric"] == "all":
+        return first["message"]
+    sentence = f"{labels.iloc[0]}: {first['message']}"
+    several = f"in {len(labels)} scores ({', '.join(labels)}); "
+    return several + sentence if len(labels) > 1 else sentence
 
 
 def named_by_checks(findings: pd.DataFrame) -> dict[tuple[str, str], dict[str, str]]:
@@ -104,7 +102,7 @@ def signs_of(findings: pd.DataFrame) -> dict[tuple[str, str, str], str]:
 def failed_controls(
     scores: pd.DataFrame,
     run_metadata: RunMetadata,
-    sizes: Mapping[tuple[str, str], tuple[int, int]],
+    sizes: Sizes,
 ) -> Iterator[list]:
     """Yield a finding per control and metric that is not where theory puts it.
 
@@ -240,11 +238,10 @@ def _seeds_at_chance(
 
     `table` is (seeds, runs); `sides` are the scores of single cells of run and control, if any.
     """
-    is_control = scale["zero_is"] in table
-    zero = table[scale["zero_is"]] if is_control else pd.Series(scale["zero"], index=table.index)
+    zero = table.get(scale["zero_is"], pd.Series(scale["zero"], table.index))
     gains = (sign * (table[run] - zero)).dropna()
     of_run, of_zero = (cell_means(side, metric, gains.index) for side in sides)
-    if not is_control:
+    if scale["zero_is"] not in table:
         of_zero = zero
     seeds = []
     for seed, gain in gains.items():
@@ -259,10 +256,9 @@ def _seeds_at_chance(
 
 
 def _at_chance(values: pd.Series, seeds: list[int], scale: dict) -> str:
-    zero = scale["zero_is"]
-    if zero not in ("chance", ""):
-        zero = f"the control {zero}"
-    zero = f"no better than {zero or 'chance'} ({scale['zero']:.3f})"
+    is_control = scale["zero_is"] not in ("chance", "")
+    zero = f"the control {scale['zero_is']}" if is_control else "chance"
+    zero = f"no better than {zero} ({scale['zero']:.3f})"
     if len(seeds) == len(values):
         return f"{values.mean():.3f}, {zero} in any seed"
     named = ", ".join(f"{seed} ({values[seed]:.3f})" for seed in seeds)
@@ -287,17 +283,7 @@ def faults_of_splits(audits: Iterable[pd.DataFrame]) -> pd.DataFrame:
 
     "few cells": in at least one seed, fewer than `FEWEST_QUERY` query cells. "scale": in at least
     one seed, query values vary less than `LOW` or more than `HIGH` times as much as train values.
-    "leak": a transform was fitted on query cells, too.
-
-    Parameters
-    ----------
-    audits
-        The ``audit.tsv`` of splits, one per dataset, scenario and seed.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `CHECK_COLUMNS`; `run` is `EVERY_RUN`.
+    "leak": a transform was fitted on query cells, too. `audits` are the ``audit.tsv`` of splits.
     """
     rows = []
     whole = joined(list(audits), [*SPLIT, "seed", "modality", "role", "what", "cells"])

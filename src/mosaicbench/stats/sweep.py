@@ -21,20 +21,12 @@ def sweep_table(
 ) -> pd.DataFrame:
     """Return a row per panel, line, value of the quantity, metric, direction and seed.
 
-    Parameters
-    ----------
-    sweep
-        The config's ``report: sweep``, if any: label, log, metrics (metric -> directions, or None
-        for their mean) and series (name -> dataset, scenario or run -> value of the quantity).
-    scores, comparison
-        Columns ``files.scores.SCORE_COLUMNS`` and ``means.COMPARISON_COLUMNS``.
+    `sweep` is the config's ``report: sweep``, if any: label, log, metrics (metric -> directions, or
+    None for their mean) and series (name -> dataset, scenario or run -> value of the quantity).
 
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `SWEEP_COLUMNS`. If datasets or scenarios are swept, a line is a run and a panel a
-        series; if runs are swept, a line is a series, a panel a split, and runs in no series have
-        no `x`. A failed run has a row without a value.
+    If datasets or scenarios are swept, a line is a run and a panel a series; if runs are swept, a
+    line is a series, a panel a split, and runs in no series have no `x`. A failed run has a row
+    without a value.
     """
     if sweep is None:
         return pd.DataFrame(columns=SWEEP_COLUMNS)
@@ -52,7 +44,7 @@ def sweep_table(
         # A failed run needs a row for each direction that any run of its split has.
         of_split = values[[*SPLIT, "direction"]].drop_duplicates()
         keys = [*RUN, "direction"]
-        rows = placed.merge(of_split, on=SPLIT, how="inner")
+        rows = placed.merge(of_split, on=SPLIT)
         rows = rows.merge(values[[*keys, "seed", "value"]], on=[*keys, "seed"], how="left")
         rows = rows.merge(summary[[*keys, *INTERVAL]], on=keys, how="left")
         parts.append(rows.assign(metric=metric))

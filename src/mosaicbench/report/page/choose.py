@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ import pandas as pd
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.report.page.cells import in_words
 from mosaicbench.report.theme import Theme
-from mosaicbench.stats.common import GROUPS
+from mosaicbench.stats.common import GROUPS, Tables
 from mosaicbench.stats.overall import METRICS, scaled_by_seed, together
 
 RESAMPLES = 1000  # of the seeds, as in assets/choose.js
@@ -61,7 +60,7 @@ def boards(scores: pd.DataFrame, runs: pd.DataFrame, run_metadata: RunMetadata) 
     return found
 
 
-def chooser(tables: Mapping[str, pd.DataFrame], theme: Theme) -> list[dict[str, str]]:
+def chooser(tables: Tables, theme: Theme) -> list[dict[str, str]]:
     """Return the title and the JSON of each scenario's board.
 
     `tables` are those of ``tabulate``; "overall" names the datasets that count by default.
@@ -78,7 +77,7 @@ def chooser(tables: Mapping[str, pd.DataFrame], theme: Theme) -> list[dict[str, 
     ]
 
 
-def _facts(scenario: str, board: Board, tables: Mapping[str, pd.DataFrame], theme: Theme) -> dict:
+def _facts(scenario: str, board: Board, tables: Tables, theme: Theme) -> dict:
     usual, checks = together(tables["overall"], scenario), tables["sanity_checks"]
     of_run = checks[checks["scenario"] == scenario].groupby("run")["check"].unique()
     question_of = {metric: name for name, metrics in GROUPS.items() for metric in metrics}

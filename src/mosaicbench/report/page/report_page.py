@@ -14,14 +14,14 @@ from mosaicbench.report.page.cells import many
 from mosaicbench.report.page.choose import RESAMPLES, chooser
 from mosaicbench.report.page.render import embedded_figures, render
 from mosaicbench.report.theme import Theme
-from mosaicbench.stats.common import GROUPS, TABLED
+from mosaicbench.stats.common import GROUPS, TABLED, Tables
 from mosaicbench.stats.paired import MOST_SEEDS
 from mosaicbench.stats.sanity import MARKS
 
 
 def report_page(
     *,
-    tables: Mapping[str, pd.DataFrame],
+    tables: Tables,
     figures: Path,
     figure_cards: Mapping[str, dict],
     theme: Theme,

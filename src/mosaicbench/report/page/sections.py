@@ -34,7 +34,7 @@ from mosaicbench.report.tables.contract import of_split
 from mosaicbench.report.tables.text import CROSS, NOT_GIVEN, absence, mean_with_sd
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats import sanity
-from mosaicbench.stats.common import ALL, FAILED, HEADLINE, RUN, SPLIT, TABLED
+from mosaicbench.stats.common import ALL, FAILED, HEADLINE, RUN, SPLIT, TABLED, Tables
 from mosaicbench.stats.sanity import CONTROL, EVERY_RUN, signs_of
 from mosaicbench.stats.tuning import AGREE, shown
 from mosaicbench.workflow.layout import Jobs
@@ -48,7 +48,7 @@ ON_BOTH_SIDES = re.compile(r"(\d+) of (\d+) groups of (\w+) are on both sides") 
 def split_section(
     number: int,
     place: tuple[str, str],
-    tables: Mapping[str, pd.DataFrame],
+    tables: Tables,
     figures: list[dict],
     theme: Theme,
     config: Mapping,
@@ -96,7 +96,7 @@ def notes(audit: pd.DataFrame | None) -> list[str]:
 
 
 def _scores(
-    tables: Mapping[str, pd.DataFrame], title: str, theme: Theme, *, circular: bool
+    tables: Tables, title: str, theme: Theme, *, circular: bool
 ) -> tuple[Grid | None, list[dict]]:
     """Return the table of headline scores, and one of all scores for each group of metrics.
 
@@ -331,7 +331,7 @@ def _score(metric: str, theme: Theme) -> str:
 BETTER = {"tuned": "tuned", "default": "defaults", "neither": "not separable"}
 
 
-def tuning(tables: Mapping[str, pd.DataFrame], config: Mapping, theme: Theme) -> dict | None:
+def tuning(tables: Tables, config: Mapping, theme: Theme) -> dict | None:
     """Return the parts of the section; None if nothing was tuned."""
     trials = tables["trials"]
     if trials.empty:

@@ -24,7 +24,7 @@ from mosaicbench.report.page.render import sentence
 from mosaicbench.report.recommendation import SPEED, Verdict, verdicts
 from mosaicbench.report.tables.text import NOT_GIVEN, mean_with_interval, number
 from mosaicbench.report.theme import Theme
-from mosaicbench.stats.common import DISTANCE, DISTANCES, FAILED, FOSCTTM, RUN, TRANSFER
+from mosaicbench.stats.common import DISTANCE, DISTANCES, FAILED, FOSCTTM, RUN, TRANSFER, Tables
 from mosaicbench.stats.paired import MOST_SEEDS
 from mosaicbench.stats.sanity import EVERY_RUN, MARKS, STOPPED
 
@@ -32,7 +32,7 @@ FEW_CELLS = 5000  # with fewer, the order of methods may be that of few cells
 WIDTH, HEIGHT, MARGIN = 230, 96, 6  # of a panel of the study's curves
 
 
-def cards(tables: Mapping[str, pd.DataFrame], theme: Theme) -> dict[str, list[dict]]:
+def cards(tables: Tables, theme: Theme) -> dict[str, list[dict]]:
     """Return label of a scenario -> the cards of its questions: `title`, `words` and `evidence`."""
     found = verdicts(tables, theme.run_metadata)
     of_scenario: dict[str, list[dict]] = {}
@@ -94,7 +94,7 @@ def _evidence(verdict: Verdict, rows: list[dict], theme: Theme) -> str:
     return f"{theme.label('metrics', metric)}: {'; '.join(values)}" if values else ""
 
 
-def limits(tables: Mapping[str, pd.DataFrame], theme: Theme) -> dict[str, object]:
+def limits(tables: Tables, theme: Theme) -> dict[str, object]:
     """Return the numbers that limit trust: cells, query cells, seeds, stopped runs, findings."""
     runs, checks = tables["runs"], tables["sanity_checks"]
     stopped = checks[checks["check"] == STOPPED]
@@ -110,7 +110,7 @@ def limits(tables: Mapping[str, pd.DataFrame], theme: Theme) -> dict[str, object
     }
 
 
-def cells_of(tables: Mapping[str, pd.DataFrame]) -> dict[str, int]:
+def cells_of(tables: Tables) -> dict[str, int]:
     """Return dataset -> its cells, as its datasheet counted them."""
     sheets = tables["datasets"].drop_duplicates("dataset")
     return dict(zip(sheets["dataset"], sheets["cells_of_dataset"].astype(int), strict=True))
@@ -128,19 +128,18 @@ def study_of_size(study: pd.DataFrame | None, cells: Mapping[str, int]) -> dict 
     ends = np.log([min(sizes[0], *cells.values()), sizes[-1]])
 
     def across(numbers: Iterable[int]) -> np.ndarray:
-        places = (np.log(list(numbers)) - ends[0]) / (ends[1] - ends[0])
-        return MARGIN + (WIDTH - 2 * MARGIN) * np.clip(places, 0, 1)
+        return np.interp(np.log(list(numbers)), ends, [MARGIN, WIDTH - MARGIN])
 
     curves = {metric: _best_of_kinds(study, metric) for metric in (TRANSFER, FOSCTTM)}
     deep_leads = curves[TRANSFER]["model"] > curves[TRANSFER]["baseline"]
     panels = []
     for metric, best in curves.items():
         low, high = best.min(axis=None), best.max(axis=None)
-        down = MARGIN + (HEIGHT - 2 * MARGIN) * (high - best) / (high - low)
-        lines = {
-            kind: " ".join(f"{x:.0f},{y:.0f}" for x, y in zip(across(sizes), of_kind, strict=True))
-            for kind, of_kind in down.items()
-        }
+        lines = {}
+        for kind, of_kind in best.items():
+            down = np.interp(of_kind, [low, high], [HEIGHT - MARGIN, MARGIN])
+            points = np.column_stack([across(sizes), down])
+            lines[kind] = " ".join(f"{x:.0f},{y:.0f}" for x, y in points)
         panels.append({"metric": metric, "lines": lines, "low": low, "high": high})
     return {
         "panels": panels,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 
@@ -17,7 +15,7 @@ from mosaicbench.report.tables.text import (
     mean_with_interval,
     mean_with_sd,
 )
-from mosaicbench.stats.common import ALL, FAILED, NO_INTERVAL, RESOURCES, RUN, SPLIT, TABLED
+from mosaicbench.stats.common import ALL, FAILED, NO_INTERVAL, RESOURCES, RUN, SPLIT, TABLED, Tables
 from mosaicbench.stats.means import SUMMARY, best, headline, signed_means
 from mosaicbench.stats.overall import RANKS, SCORES
 from mosaicbench.stats.paired import tied_with_best
@@ -25,7 +23,7 @@ from mosaicbench.stats.paired import tied_with_best
 OVERALL = "overall"  # the group of the overall score and of its groups
 
 
-def rankings(tables: Mapping[str, pd.DataFrame], run_metadata: RunMetadata) -> pd.DataFrame:
+def rankings(tables: Tables, run_metadata: RunMetadata) -> pd.DataFrame:
     """Return a row per run and score of every split, and of every scenario with several datasets.
 
     Scores are the metrics of quality, resources, and the overall score with its groups. `tables` are
@@ -126,7 +124,7 @@ def _of_scores(overall: pd.DataFrame) -> pd.DataFrame:
     return table.iloc[np.argsort(table.groupby(SPLIT, sort=False).ngroup(), kind="stable")]
 
 
-def _over_datasets(tables: Mapping[str, pd.DataFrame], run_metadata: RunMetadata) -> pd.DataFrame:
+def _over_datasets(tables: Tables, run_metadata: RunMetadata) -> pd.DataFrame:
     of, keys = ["scenario", "metric"], ["scenario", "metric", "run"]
     overall, scores = tables["overall"], tables["headline"]
     scenarios = list(overall.loc[overall["dataset"] == ALL, "scenario"].unique())
