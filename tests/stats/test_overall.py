@@ -9,9 +9,8 @@ from scipy import stats
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.stats.intervals import with_cells
 from mosaicbench.stats.means import comparison
-from mosaicbench.stats.overall import ends, overall
+from mosaicbench.stats.overall import RANK_COLUMNS, ends, overall, ranks
 from mosaicbench.stats.paired import PAIRED_COLUMNS, paired_tests
-from mosaicbench.stats.ranks import RANK_COLUMNS, ranks
 from mosaicbench.stats.sanity import (
     CHECK_COLUMNS,
     MARKS,

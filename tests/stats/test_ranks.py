@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from made_up_scores import ROSTER, scores_of
 
-from mosaicbench.stats.ranks import critical_difference, ranks
+from mosaicbench.stats.overall import critical_difference, ranks
 
 
 def foscttm(**runs):

@@ -40,9 +40,8 @@ from mosaicbench.stats.common import ALL, RUN, SPLIT, joined
 from mosaicbench.stats.distances import verdicts_by_distance
 from mosaicbench.stats.intervals import over_cells, with_cells
 from mosaicbench.stats.means import comparison, headline
-from mosaicbench.stats.overall import overall
+from mosaicbench.stats.overall import overall, ranks
 from mosaicbench.stats.paired import paired_tests
-from mosaicbench.stats.ranks import ranks
 from mosaicbench.stats.resource_scaling import exponents
 from mosaicbench.stats.sanity import (
     CHECK_COLUMNS,

@@ -85,17 +85,7 @@ def umap(
     imputed: bool = False,
     theme: Theme,
 ) -> Drawn:
-    """Draw the layouts of one split's runs.
-
-    Parameters
-    ----------
-    imputed_layout
-        Layouts of measured and imputed values, of fewer cells than `projection`.
-    joint
-        Draw the joint latents instead of those of single modalities.
-    imputed
-        Draw measured and imputed values instead.
-    """
+    """Draw the layouts of one split's runs: by modality, `joint`, or measured and `imputed` values."""
     if imputed:
         return _imputed(imputed_layout[OF_IMPUTED], projection, runs, theme)
     drawn = projection.loc[(projection["source"] == "joint") == joint, COLUMNS]

@@ -30,22 +30,11 @@ def bibtex(
     records: Sequence[Mapping],
     citations: Mapping[str, str],
 ) -> str:
-    """Return the BibTeX of a benchmark.
+    """Return the BibTeX of a benchmark: each entry once, under comments.
 
-    Parameters
-    ----------
-    runs, scores
-        Tables of these names; cited are methods with a fit that ended well, and metrics with a
-        value.
-    records
-        ``run.json`` of its fits, for versions of packages.
-    citations
-        dataset -> its paper in the registry.
-
-    Returns
-    -------
-    str
-        Entries under comments, each once; the last comment names what has no paper.
+    Cited are methods with a fit that ended well, metrics with a value, the papers of datasets in
+    the registry (`citations`), and the packages of `records`, the ``run.json`` of its fits. The
+    last comment names what has no paper.
     """
     run_metadata = run_metadata_of(runs)
     done = runs[runs["status"].isin(("ok", "collapsed"))]

@@ -38,16 +38,12 @@ def recommended(
     trivial control of its question: knowing each cell's type (partners), chance (labels), the mean
     of each cell's type (imputation).
 
-    `tables` are "scores", "sanity_checks" and "runs" of `tabulate`, `cells` the scores of single
-    cells of every run, `sizes` (dataset, scenario) -> numbers of train and query cells.
-
     Of ``contract.RECOMMENDATION_COLUMNS``, `run` has the best mean of the allowed runs, or is "";
-    `beaten` is the trivial control. `barred` are the runs that checks name, `qualified` those that
+    `beaten` is the trivial control; `barred` are the runs that checks name, `qualified` those that
     may be recommended; if none is, `nearest` is the best of the others. `tied_with` are runs that
-    the paired tests do not separate from it; `detectable` is the smallest difference that the design
-    detects on these cells (median over the comparisons), `detectable_new` on new cells;
-    `seeds_needed` is the number of splits with which the latter is as small as the differences from
-    all of `tied_with`, NA if no number is enough. The row of speed has the fastest of the others.
+    the paired tests do not separate from it; `detectable` and `seeds_needed` are those of
+    ``paired_tests``, the median over the comparisons and the most of `tied_with`. The row of speed
+    has the fastest of the others.
     """
     ended = tables["runs"][tables["runs"]["status"].isin(["ok", "collapsed"])]
     used = ended.groupby(RUN)[RESOURCES].mean().astype(float)
@@ -149,9 +145,9 @@ def _answer(
 class Verdict:
     """The answer to one question over all datasets of a scenario.
 
-    `rows` are those of the table of recommendations, one per dataset. `run` has the best mean rank
-    among the runs that may be recommended on every dataset, "" if none may; `means` are its mean
-    scores, and `rank` is its mean rank among the `ranked` runs with the score on all datasets.
+    `run` has the best mean rank among the runs that may be recommended on every dataset, "" if none
+    may; `means` are its scores on the datasets of `rows`, `ranked` counts the runs with the score
+    on all of them.
     """
 
     scenario: str

@@ -207,10 +207,7 @@ class Theme:
 def read_theme(display: str | Path, runs: pd.DataFrame) -> Theme:
     """Read ``display.yaml``, and the cards of a table of runs.
 
-    Raises
-    ------
-    UserError
-        If the file is not YAML or has an unknown key.
+    Raise a `UserError` if the file is not YAML or has an unknown key.
     """
     return Theme(display=_read_display(display), run_metadata=run_metadata_of(runs))
 

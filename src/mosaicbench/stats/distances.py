@@ -19,9 +19,8 @@ SCORES = [score for score, forms in BY_DISTANCE.items() if set(forms.values()) &
 def verdicts_by_distance(summary: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFrame:
     """Return the best runs by each distance, per split and headline score of latents.
 
-    `summary` has ``means.HEADLINE_COLUMNS``. `metric` is the score by Euclidean distance. `runs`
-    counts the models and baselines with a score by every distance, at least two; `turned` of their
-    `pairs` change their order with the distance; `differs` says whether the best run does.
+    `runs` counts the models and baselines with a score by every distance, at least two; `turned` of
+    their `pairs` change their order with the distance; `differs` says whether the best run does.
     """
     signed = summary.assign(signed=signed_means(summary, run_metadata)).dropna(subset="signed")
     rows = []

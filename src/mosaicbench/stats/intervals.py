@@ -38,7 +38,7 @@ def over_directions(blocks: Sequence[np.ndarray]) -> np.ndarray:
     """Return (cells,) values with the same mean as the directions' means over their own cells.
 
     If all directions have the same cells, a value is the mean over directions; else the mean plus
-    the cell's deviations from the means of its directions. NaN without a direction.
+    the cell's deviations from the means of its directions.
     """
     x = np.asarray(blocks, dtype=float)  # (directions, cells)
     given = ~np.isnan(x)
@@ -58,8 +58,7 @@ def half_width_over_cells(
 
     With other cells in every seed this is t sqrt(v / (n S)), with v the mean over S seeds of the
     variance over n cells. The deviations of a cell that occurs with several seeds are summed before
-    they are squared. NaN if fewer than two cells have a score. Both are seed -> (cells,); a value is
-    NaN where a cell has no score.
+    they are squared. NaN if fewer than two cells have a score.
     """
     deviations, scored = [np.empty(0)], [np.empty(0, dtype=object)]
     for seed, x in values.items():

@@ -1,7 +1,7 @@
-"""Means of scores over directions and seeds.
+"""Means of scores over directions and seeds; failed and inapplicable runs have none.
 
-A mean covers the seeds with a value; failed and inapplicable runs have none. Standard deviations
-divide by n - 1. Intervals are Student's t over seeds, until ``intervals.with_cells`` widens them.
+Standard deviations divide by n - 1. Intervals are t over seeds, until ``intervals.with_cells``
+widens them.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ HEADLINE_COLUMNS = [*RUN, "metric", *SUMMARY, "of_seeds", "directions", "of_dire
 def comparison(scores: pd.DataFrame) -> pd.DataFrame:
     """Return the mean over seeds and its 95 % interval, per run, metric and direction.
 
-    Of a table with the columns ``files.scores.SCORE_COLUMNS``, return `COMPARISON_COLUMNS`: `seeds`
-    counts the values of the mean, `failed` the failed seeds of the run. With fewer than two seeds,
-    `sd`, `low` and `high` are NA. A run that failed with every seed has one row, of metric "status".
+    `seeds` counts the values of the mean, `failed` the failed seeds of the run. With fewer than two
+    seeds, `sd`, `low` and `high` are NA. A run that failed with every seed has one row, of metric
+    "status".
     """
     summary = _summarise(scores, [*RUN, "metric", "direction", "normalization"])
     failed = scores[scores["status"].isin(FAILED)].groupby(RUN)["seed"].nunique().rename("failed")

@@ -1,8 +1,9 @@
-"""The overall score: by question first, from 0 (chance or negative control) to 1 (oracle)."""
+"""The overall score, from 0 (chance or negative control) to 1 (oracle), and ranks over datasets."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from mosaicbench.stats.common import (
     ALL,
     FAILED,
     GROUPS,
+    LEVEL,
     NO_INTERVAL,
     RUN,
     SPLIT,
@@ -37,11 +39,9 @@ OVERALL_COLUMNS += [*GROUPS, *RANKS, *COUNTS, "complete", "missing", "not_above"
 def ends(means: pd.Series, metric: str, run_metadata: RunMetadata) -> dict[str, object]:
     """Return which values of a split's metric count as 0 and as 1 on the common scale.
 
-    Zero is chance where the metric's card states a number, else the strongest negative control. One
-    is the oracle, else the best possible value. No competing run sets the scale.
-
-    `means` are run -> mean of the metric in one split. Returned are `zero` and `one`, NaN where
-    unknown, and `zero_is`, the source of zero, "" where unknown.
+    `zero` is chance where the metric's card states a number, else the strongest negative control;
+    `zero_is` names it. `one` is the oracle, else the best possible value. NaN is unknown. `means`
+    are run -> mean.
     """
     methods = means.index.map(run_metadata.method)
     oracle, negative = means[methods == POSITIVE], means[methods.isin(NEGATIVE)].dropna()
@@ -67,10 +67,9 @@ def overall(
     metrics, the overall score the mean of the questions. Runs are ranked within each question that
     they answer with every metric and seed; overall, if they answer every question of the split.
 
-    `simulated` datasets are left out of the rows over datasets, unless all are. Of the columns
-    `OVERALL_COLUMNS`, `missing` names absent scores, and `not_above` the questions in which the
-    score does not exceed that of the trivial control. Dataset "(all)" is the mean over `datasets`
-    of a scenario, if several.
+    `missing` names absent scores, `not_above` the questions in which the score does not exceed that
+    of the trivial control. Dataset "(all)" is the mean over `datasets` of a scenario, if several;
+    it leaves out `simulated` ones, unless all are.
     """
     scaled = scaled_by_seed(scores, run_metadata)
     rows = []
@@ -121,10 +120,7 @@ def scaled_by_seed(scores: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFr
 def _score_of_run(
     scaled: pd.DataFrame, seeds: pd.DataFrame, wanted: list[str]
 ) -> dict[str, object]:
-    """Return the scores of one run in one split, over the seeds in which it has all its metrics.
-
-    `seeds` are its rows of the table of runs, `wanted` the metrics that any run of the split has.
-    """
+    """Return the scores of one run in one split, over the seeds in which it has all its metrics."""
     applicable = seeds[seeds["status"] != "not_applicable"]
     by_metric = scaled.pivot(index="seed", columns="metric", values="scaled")  # (seeds, metrics)
     table = by_metric.dropna()
@@ -188,3 +184,71 @@ def _over_all_datasets(of_splits: pd.DataFrame, simulated: Collection[str]) -> p
             }
         )
     return pd.DataFrame(rows, columns=list(of_splits))
+
+
+# --- ranks ---
+
+
+RANK_COLUMNS = ["scenario", "metric", "run", "rank", "low", "high", "interval", "ranked"]
+RANK_COLUMNS += ["datasets", "blocks", "of_blocks", "critical_difference", "note"]
+
+
+def ranks(
+    scores: pd.DataFrame, run_metadata: RunMetadata, simulated: Collection[str] = ()
+) -> pd.DataFrame:
+    """Rank models and baselines within each dataset and seed, and average: `RANK_COLUMNS`.
+
+    Only runs with a value for every dataset and seed are ranked, among themselves. Ties share the
+    mean rank, 1 is best. The critical difference is Nemenyi's at 5 % with datasets as blocks
+    (Demšar 2006), NA with fewer than two. `simulated` datasets are left out, unless all are.
+    """
+    rows = []
+    means = pooled(run_metadata.competing(complete_seed_means(scores)), simulated)
+    for (scenario, metric), group in means.groupby(["scenario", "metric"], sort=False):
+        if not run_metadata.is_quality(metric):
+            continue
+        table = group.pivot(index=["dataset", "seed"], columns="run", values="value")
+        table = table[group["run"].unique()]  # (datasets x seeds, runs)
+        ranked = table.dropna(axis="columns")
+        ranked = ranked.rank(axis="columns", ascending=run_metadata.sign(metric) < 0)
+        mean_ranks = _mean_ranks(ranked) if ranked.shape[1] > 1 else {}
+        of_all = {
+            "scenario": scenario,
+            "metric": metric,
+            "of_blocks": len(table),
+            "datasets": table.index.get_level_values("dataset").nunique(),
+            "ranked": len(mean_ranks),
+        }
+        for run in table:
+            row = {"run": run, "blocks": int(table[run].notna().sum())} | of_all
+            unranked = {"interval": NO_INTERVAL, "note": _reason(table[run])}
+            rows.append(row | mean_ranks.get(run, unranked))
+    return pd.DataFrame(rows, columns=RANK_COLUMNS)
+
+
+def _mean_ranks(ranked: pd.DataFrame) -> dict[str, dict]:
+    groups = ranked.groupby(level="dataset", sort=False)
+    low, high, interval = over_datasets({name: part.to_numpy() for name, part in groups})
+    means = groups.mean().mean()
+    table = pd.DataFrame({"rank": means, "low": low, "high": high}).assign(
+        interval=interval,
+        critical_difference=critical_difference(*ranked.shape[1:], len(groups)),
+        note="",
+    )
+    return table.to_dict("index")
+
+
+def _reason(values: pd.Series) -> str:
+    missing = [f"{dataset} seed {seed}" for dataset, seed in values[values.isna()].index]
+    return "no value for " + ", ".join(missing) if missing else "nothing to rank against"
+
+
+@cache
+def critical_difference(runs: int, blocks: int) -> float:
+    """Return Nemenyi's critical difference of mean ranks over at least two blocks, at 5 %."""
+    from scipy import stats
+
+    if blocks < 2:
+        return np.nan
+    quantile = stats.studentized_range.ppf(LEVEL, runs, np.inf)
+    return float(quantile / np.sqrt(2) * np.sqrt(runs * (runs + 1) / (6 * blocks)))

@@ -1,12 +1,11 @@
 """Paired comparisons: every run against the best of its split and metric, and against named runs.
 
-A split draws query cells, so the mean difference of a split varies at least as much as the
-differences of single cells imply (`within`); starts and train cells add to it. Three splits measure
-the sum (`between`) with two degrees of freedom. But the ratio of `between` to `within` is similar
-for all runs of a score. So each comparison borrows it from the others, the more, the more alike
-they are: the moderated variance of Smyth (2004, doi:10.2202/1544-6115.1027). Splits of one dataset
-share their cells, so for new cells the variance of a mean over J of them is (1/J + query cells /
-train cells) times that (Nadeau and Bengio 2003, doi:10.1023/A:1024068626366).
+The mean difference of a split varies at least as much as the differences of single cells imply
+(`within`); starts and train cells add to it. Three splits measure the sum (`between`) with two
+degrees of freedom, so each comparison borrows the ratio of both from the other runs of the score:
+the moderated variance of Smyth (2004, doi:10.2202/1544-6115.1027). Splits share their cells, so for
+new cells the variance of a mean over J splits is (1/J + query cells / train cells) times that
+(Nadeau and Bengio 2003, doi:10.1023/A:1024068626366).
 """
 
 from __future__ import annotations
@@ -47,24 +46,15 @@ def paired_tests(
 ) -> pd.DataFrame:
     """Compare every model and baseline with the best of its split and metric, and with named runs.
 
-    Parameters
-    ----------
-    scores, cells
-        Columns ``files.scores.SCORE_COLUMNS``; the scores of single cells of every run.
-    reference
-        The run that the config names, beside runs of the method ``linear``.
-    sizes
-        (dataset, scenario) -> numbers of train and query cells, for intervals of new cells.
+    `reference` is the run that the config names, beside runs of the method ``linear``. `sizes`
+    allow intervals of new cells.
 
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `PAIRED_COLUMNS`. `effect` is the run's mean less the other's over the splits of
-        both. `low`, `high` and `p` concern other splits of these cells and other starts; those with
-        "new" concern new cells of the same kind. `p_holm` is corrected over the `family`.
-        `detectable` is the smallest difference that this design detects in 80 % of such benchmarks,
-        at 5 % over the family; `seeds_needed` the fewest splits with which `detectable_new` is as
-        small as the effect, NA above `MOST_SEEDS`. Without a test, `note` states the reason.
+    Of `PAIRED_COLUMNS`, `effect` is the run's mean less the other's over the splits of both. `low`,
+    `high` and `p` concern other splits of these cells and other starts; those with "new" concern
+    new cells of the same kind. `p_holm` is corrected over the `family`. `detectable` is the
+    smallest difference that this design detects in 80 % of such benchmarks, at 5 % over the family;
+    `seeds_needed` the fewest splits with which `detectable_new` is as small as the effect, NA above
+    `MOST_SEEDS`. Without a test, `note` states the reason.
     """
     cells_of = {(run.dataset, run.scenario, run.run): run for run in cells}
     summary, groups = headline(scores), [*SPLIT, "metric"]
@@ -101,9 +91,9 @@ def tied_with_best(
 ) -> pd.Series:
     """Say of each row of a table of headline scores whether its run is the best, or tied with it.
 
-    A run is tied if its corrected p for new cells of the same kind (if unknown, for these cells) is
-    at least 0.05, or if both are equal in every split. A run that lacks a seed is not tied, nor is
-    one with a worse mean than a run that is not tied. `tests` are those of :func:`paired_tests`.
+    A run is tied if its corrected p for new cells (if unknown, for these cells) is at least 0.05,
+    or if both are equal in every split. A run that lacks a seed is not tied, nor is one with a
+    worse mean than a run that is not tied.
     """
     with_best = tests[tests["role"].astype(str).str.startswith(BEST)]
     p = with_best["p_new_holm"].astype(float).fillna(with_best["p_holm"].astype(float))
@@ -166,8 +156,7 @@ def _against(
 ) -> pd.DataFrame:
     """Return one row per other run of (seeds, runs): its comparison with the run `against`.
 
-    `by_cell` is run -> seed -> (cells,), `names` seed -> (cells,) names, `ratio` query cells over
-    train cells, NaN if unknown; `picked` says whether `against` was picked on these scores.
+    `by_cell` is run -> seed -> (cells,), `names` seed -> (cells,) names.
     """
     others = [run for run in table if run != against]
     differences = [(table[run] - table[against]).dropna() for run in others]
@@ -253,10 +242,9 @@ def moderated(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the variance between splits of (comparisons,), and its degrees of freedom.
 
-    `between` is the variance over splits of the mean difference, NaN with fewer than two, `within`
-    that of a mean over the query cells of a split, NaN if unknown, `freedom` splits less one. Splits
-    of one dataset vary by 1 / (1 + ratio) of what cells imply, with `ratio` query cells over train
-    cells. NaN where neither splits nor cells have a variance.
+    `between` is the variance over splits of the mean difference, `within` that of a mean over the
+    query cells of a split, `freedom` splits less one, `ratio` query cells over train cells: splits
+    of one dataset vary by 1 / (1 + ratio) of what cells imply. NaN is unknown.
     """
     least, scale = np.zeros(len(between)), np.ones(len(between))
     if np.isfinite(within).all():
@@ -279,7 +267,7 @@ def _alike(excess: np.ndarray, freedom: np.ndarray) -> float:
     """Return the degrees of freedom of others for each one of a comparison; more if they are alike.
 
     Logarithms of equal variances vary by the trigamma function of half their degrees of freedom;
-    the rest is true spread, and gives the degrees of freedom of the prior (Smyth 2004).
+    the rest gives the degrees of freedom of the prior (Smyth 2004).
     """
     most = min(MOST_BORROWED, len(excess) / 2)
     if len(excess) < 3:

@@ -142,10 +142,7 @@ def _fault(run_metadata: RunMetadata, run: str, metric: str, value: float, allow
 
 
 def identical_seeds(scores: pd.DataFrame, run_metadata: RunMetadata) -> Iterator[list]:
-    """Yield a finding per set of seeds of a run with identical scores in all but resources.
-
-    Then a seed is not read, or a result was copied.
-    """
+    """Yield a finding per set of seeds of a run with identical scores in all but resources."""
     scored = run_metadata.competing(scores[scores["metric"] != "status"]).dropna(subset="value")
     scored = scored[scored["metric"].map(run_metadata.group) != "resources"]
     for names, of_run in scored.groupby(RUN, sort=False):
@@ -199,9 +196,8 @@ def chance_or_perfect(
 ) -> Iterator[list]:
     """Yield a finding per run and metric whose scores are perfect, or no better than chance.
 
-    "chance": in at least one seed, a score is not above chance, or the strongest negative control.
-    Where single cells have scores, the 95 % t interval of their mean gain must be above 0.
-    "perfect": a score is the best possible, which real data do not allow.
+    "chance": in at least one seed, a score is not above chance, or the strongest negative control;
+    where single cells have scores, the 95 % t interval of their mean gain must be above 0.
     """
     cells_of = {(run.dataset, run.scenario, run.run): run for run in cells}
     means = seed_means(scores).dropna(subset="value")
@@ -234,10 +230,7 @@ def _seeds_at_chance(
     sides: list[CellScores | None],
     sign: float,
 ) -> list[int]:
-    """Return the seeds in which a run is not above chance, or the control at 0 of the `scale`.
-
-    `table` is (seeds, runs); `sides` are the scores of single cells of run and control, if any.
-    """
+    """Return the seeds in which a run is not above chance, or the control at 0 of the `scale`."""
     zero = table.get(scale["zero_is"], pd.Series(scale["zero"], table.index))
     gains = (sign * (table[run] - zero)).dropna()
     of_run, of_zero = (cell_means(side, metric, gains.index) for side in sides)
@@ -279,11 +272,12 @@ def different_scales(scores: pd.DataFrame, run_metadata: RunMetadata) -> Iterato
 
 
 def faults_of_splits(audits: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Return a row per modality of a split with few query cells, a shift of scale to them, or a leak.
+    """Return a row per modality of a split with few query cells, another scale of theirs, or a
+    leak.
 
-    "few cells": in at least one seed, fewer than `FEWEST_QUERY` query cells. "scale": in at least
-    one seed, query values vary less than `LOW` or more than `HIGH` times as much as train values.
-    "leak": a transform was fitted on query cells, too. `audits` are the ``audit.tsv`` of splits.
+    "scale": in at least one seed, query values vary less than `LOW` or more than `HIGH` times as
+    much as train values. "leak": a transform was fitted on query cells, too. `audits` are
+    ``audit.tsv``.
     """
     rows = []
     whole = joined(list(audits), [*SPLIT, "seed", "modality", "role", "what", "cells"])

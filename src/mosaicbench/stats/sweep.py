@@ -21,12 +21,9 @@ def sweep_table(
 ) -> pd.DataFrame:
     """Return a row per panel, line, value of the quantity, metric, direction and seed.
 
-    `sweep` is the config's ``report: sweep``, if any: label, log, metrics (metric -> directions, or
-    None for their mean) and series (name -> dataset, scenario or run -> value of the quantity).
-
-    If datasets or scenarios are swept, a line is a run and a panel a series; if runs are swept, a
-    line is a series, a panel a split, and runs in no series have no `x`. A failed run has a row
-    without a value.
+    `sweep` is the config's ``report: sweep``, if any. If datasets or scenarios are swept, a line is
+    a run and a panel a series; if runs are swept, a line is a series, a panel a split, and runs in
+    no series have no `x`. A failed run has a row without a value.
     """
     if sweep is None:
         return pd.DataFrame(columns=SWEEP_COLUMNS)

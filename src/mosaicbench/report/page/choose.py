@@ -21,15 +21,8 @@ RESAMPLES = 1000  # of the seeds, as in assets/choose.js
 class Board:
     """The scaled scores of one scenario.
 
-    Attributes
-    ----------
-    datasets, metrics, runs
-        Their ids, in the order of the axes of `values`.
-    values
-        (datasets, metrics, runs, seeds) on the scale from 0, chance, to 1, the oracle; NaN without
-        a score.
-    seeds
-        (datasets, runs) number of seeds that the run had to have.
+    `values` are (datasets, metrics, runs, seeds), from 0, chance, to 1, the oracle; NaN without a
+    score. `seeds` are (datasets, runs), the number of seeds that the run had to have.
     """
 
     datasets: list[str]

@@ -59,8 +59,8 @@ COLOURS = 256
 def embedded_figures(folder: Path, cards: Mapping[str, dict], *place: str) -> list[dict]:
     """Return every figure that was drawn for a split (dataset, scenario), or, without one, for all.
 
-    `folder` is the output of ``draw``; `cards` are in the order of the page. Each figure has name,
-    label, caption, `tsv`, its file, and `uri`, safe between single quotes.
+    `folder` is the output of ``draw``; `cards` are in the order of the page. The `uri` is safe
+    between single quotes.
     """
     figures = []
     for name, card in cards.items():

@@ -36,30 +36,12 @@ def report_page(
 ) -> str:
     """Return the report as HTML; all text from files and names is escaped.
 
-    Parameters
-    ----------
-    tables
-        Tables from ``contract.read_tables``.
-    figures
-        The output folder of ``draw``; the report shows every figure in it.
-    figure_cards
-        figure -> card, in the order of the report.
-    config
-        The configuration; `title` and `question` head the page.
-    splits
-        "dataset/scenario" in the order of the report.
-    records
-        The ``run.json`` of the runs.
-    audits
-        (dataset, scenario) -> the ``audit.tsv`` of one seed, for notes on the split's design.
-    registered
-        dataset -> its facts in the registry, and `unverified`, its files without checksum or length.
-    citations
-        BibTeX of what was used; "" leaves the section out.
-    ended
-        The day of the last fit, "" if unknown.
-    study
-        ``docs/results/size.tsv``, scores against the number of cells.
+    `tables` are of ``contract.read_tables``, `figures` is the output folder of ``draw``,
+    `figure_cards` and `splits` ("dataset/scenario") are in the order of the report, `records` the
+    ``run.json`` of the runs, `audits` (dataset, scenario) -> the ``audit.tsv`` of one seed,
+    `registered` dataset -> its facts in the registry, and `unverified`, its files without checksum
+    or length. `citations` is BibTeX, `ended` the day of the last fit, `study`
+    ``docs/results/size.tsv``; "" and None leave them out.
     """
     runs, checks = tables["runs"], tables["sanity_checks"]
     places = [tuple(split.split("/")) for split in splits]

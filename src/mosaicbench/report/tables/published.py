@@ -32,22 +32,13 @@ def beside_ours(
 ) -> pd.DataFrame:
     """Return a row per published number, with ours if both mean the same.
 
-    Parameters
-    ----------
-    published
-        The contents of ``published.yaml``.
-    comparison
-        Our means by direction, of ``means.comparison``.
-    kinds
-        scenario -> its kind, in the order of the config. Of several scenarios of a kind, the one
-        named like its kind counts, else the first.
+    `published` is the content of ``published.yaml``, `comparison` our means by direction, `kinds`
+    scenario -> its kind: of several scenarios of a kind, the one named like its kind counts, else
+    the first.
 
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``contract.PUBLISHED_COLUMNS``. If `comparable`, `run` is our run of the same
-        method, or else (`same_method` "no") our best model or baseline, in `our_scenario`.
-        Otherwise `ours` is NA, `differs` names what does not agree and `reason` says how.
+    If `comparable`, `run` is our run of the same method, or else (`same_method` "no") our best
+    model or baseline. Otherwise `ours` is NA, `differs` names what does not agree and `reason` says
+    how.
     """
     rows = []
     for number in published["numbers"]:

@@ -26,15 +26,12 @@ OVERALL = "overall"  # the group of the overall score and of its groups
 def rankings(tables: Tables, run_metadata: RunMetadata) -> pd.DataFrame:
     """Return a row per run and score of every split, and of every scenario with several datasets.
 
-    Scores are the metrics of quality, resources, and the overall score with its groups. `tables` are
-    "headline", "overall", "ranks", "runs" and "paired_tests" of `tabulate`.
-
     Of ``contract.RANKING_COLUMNS``, `rank` is in a split the place of the mean among the `ranked`
     models and baselines, 1 is best; over datasets, ``ALL``, the mean rank over datasets and seeds,
-    and `mean` that of runs with a value in each dataset. `level` marks the `best` run and those that
-    tie with it: in a metric by ``paired.tied_with_best``, in the overall score if the intervals
-    meet, over datasets if the mean rank is within the critical difference. "†" in `shown` marks a
-    mean over fewer directions, or an overall score of fewer metrics, than another run gave.
+    and `mean` that of runs with a value in each. `level` marks the `best` run and those that tie
+    with it: in a metric by ``paired.tied_with_best``, in the overall score if the intervals meet,
+    over datasets if the mean rank is within the critical difference. "†" in `shown` marks a mean
+    over fewer directions, or an overall score of fewer metrics, than another run gave.
     """
     everywhere = pd.concat([tables["runs"], tables["runs"].assign(dataset=ALL)])
     known = identities(everywhere, run_metadata).drop(columns="seeds")
@@ -152,9 +149,8 @@ def _over_datasets(tables: Tables, run_metadata: RunMetadata) -> pd.DataFrame:
 def overview(scores: pd.DataFrame, runs: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFrame:
     """Return a row per run of each split, with a formatted column per headline metric and distance.
 
-    Columns ``contract.OVERVIEW_COLUMNS``: "0.123 ± 0.004" is the mean and standard deviation over
-    seeds, "–" not applicable or not given, "✗ diverged" a run that failed with every seed, "†" a
-    mean over fewer directions than another run gave.
+    "0.123 ± 0.004" is the mean and standard deviation over seeds, "–" not applicable or not given,
+    "✗ diverged" a run that failed with every seed.
     """
     means = headline(scores)
     means = means[means["metric"].isin(TABLED)]
