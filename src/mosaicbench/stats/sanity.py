@@ -272,8 +272,7 @@ def different_scales(scores: pd.DataFrame, run_metadata: RunMetadata) -> Iterato
 
 
 def faults_of_splits(audits: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Return a row per modality of a split with few query cells, another scale of theirs, or a
-    leak.
+    """Return a row per modality of a split with few query cells, another scale, or a leak.
 
     "scale": in at least one seed, query values vary less than `LOW` or more than `HIGH` times as
     much as train values. "leak": a transform was fitted on query cells, too. `audits` are
