@@ -96,10 +96,8 @@ def rows_of_directions(
 
     A panel shows one direction and normalization; `label` names its x axis.
     """
-    rows = theme.order("runs", values["run"])
-    named = values[OF_DIRECTION].drop_duplicates().sort_values("normalization")
-    order = theme.directions(named["direction"])
-    named = named.sort_values("direction", key=lambda names: names.map(order.index), kind="stable")
+    rows, order = theme.order("runs", values["run"]), theme.directions(values["direction"])
+    named = dict(tuple(values.groupby(OF_DIRECTION)))
     lines, columns = shape(len(named))
     panels = room.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for axes in panels[len(named) :]:
@@ -107,13 +105,14 @@ def rows_of_directions(
     for axes in panels[: len(named)][-columns:]:
         axes.set_xlabel(label)
         axes.tick_params(labelbottom=True)
-    for axes, names in zip(panels, named.to_dict("records"), strict=False):
+    names = sorted(named, key=lambda names: (order.index(names[0]), names[1]))
+    for axes, (direction, normalization) in zip(panels, names, strict=False):
         label_rows(axes, theme, rows)
-        title = f"{theme.direction(names['direction'])}  ({names['normalization']})"
-        axes.set_title(title, **OVER_ROWS)
-        of_direction = values[(values[OF_DIRECTION] == [*names.values()]).all(axis=1)]
+        axes.set_title(f"{theme.direction(direction)}  ({normalization})", **OVER_ROWS)
+        of_direction = named[direction, normalization]
         for row, run in enumerate(rows):
-            yield axes, row, names | {"run": run}, of_direction[of_direction["run"] == run]
+            names_of_row = {"direction": direction, "normalization": normalization, "run": run}
+            yield axes, row, names_of_row, of_direction[of_direction["run"] == run]
 
 
 # --- rows of runs --------------------------------------------------------------------------------
@@ -148,10 +147,10 @@ def mark_failed(axes: Axes, x: pd.Series, **look: object) -> None:
     axes.plot(x, [0.02] * len(x), "x", ms=4, transform=axes.get_xaxis_transform(), **look)
 
 
-def write_beside(axes: Axes, row: float, text: str, **look: object) -> None:
+def write_beside(axes: Axes, row: float, text: str) -> None:
     """Write a text at the right of a row."""
-    look = {"va": "center", "color": QUIET} | look
-    axes.text(1.01, row, text, transform=axes.get_yaxis_transform(), **look)
+    at = axes.get_yaxis_transform()
+    axes.text(1.01, row, text, transform=at, va="center", color=QUIET)
 
 
 def better(theme: Theme, metric: str, lower: str, higher: str) -> str:

@@ -69,10 +69,8 @@ def marker_dots(*, markers: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> D
             title = f"{theme.label('runs', run)}, {theme.label('modalities', modality)}"
             letters = int(10 * (width - 0.8))  # ten to an inch, beside the names of the clusters
             axes.set_title(wrapped(title, width=max(14, letters)))
-    sizes = [
-        dot(f"{fraction:.0%}", QUIET, size=np.sqrt(LARGEST * fraction))
-        for fraction in (0.1, 0.25, 0.5, 1.0)
-    ]
+    fractions = (0.1, 0.25, 0.5, 1.0)
+    sizes = [dot(f"{share:.0%}", QUIET, size=np.sqrt(LARGEST * share)) for share in fractions]
     look = {"ncols": 4, "title": "fraction of cells", "handletextpad": 0.2}
     figure.legend(handles=sizes, loc="outside lower left", **look)
     place = {"ax": panels.ravel().tolist(), "location": "bottom"}

@@ -48,17 +48,16 @@ def bibtex(
         *_of_datasets(done["dataset"].unique(), citations),
         *_of_packages(methods.values(), records),
     ]
-    entries: dict[str, tuple[str, str, dict[str, None]]] = {}  # key -> heading, entry, reasons
-    for heading, entry, reason in cited:
-        if entry:
-            entries.setdefault(entry.partition(",")[0], (heading, entry, {}))[2][reason] = None
+    table = pd.DataFrame(cited, columns=["heading", "entry", "reason"])
+    has_entry, keys = table["entry"] != "", table["entry"].str.partition(",")[0]
     parts = []
-    for heading, entry, reasons in entries.values():
+    for _, of_entry in table[has_entry].groupby(keys, sort=False):
+        heading, entry, _ = of_entry.iloc[0]
         if f"% {heading}" not in parts:
             parts.append(f"% {heading}")
-        parts.append(f"% {'; '.join(reasons)}\n{entry}")
-    without = dict.fromkeys(reason for _, entry, reason in cited if not entry)
-    if without:
+        parts.append(f"% {'; '.join(of_entry['reason'].unique())}\n{entry}")
+    without = table.loc[~has_entry, "reason"].unique()
+    if len(without):
         parts.append(f"% Without a verified paper: {', '.join(without)}.")
     return "\n\n".join(parts) + "\n"
 

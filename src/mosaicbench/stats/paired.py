@@ -212,12 +212,11 @@ def _tested(
 ) -> dict[str, float]:
     row = {"degrees": degrees}
     for name, of_dataset in {"": 0.0, "_new": ratio}.items():
-        if np.isfinite(of_dataset):
-            error = float(np.sqrt(variance * variance_factor(seeds, of_dataset)))
-            low, high, p = interval(effect, error, degrees)
-            row |= {f"low{name}": low, f"high{name}": high, f"p{name}": p}
-            row[f"detectable{name}"] = float(detectable(error, degrees, tests))
-    if np.isfinite(ratio) and seeds > 1:
+        error = float(np.sqrt(variance * variance_factor(seeds, of_dataset)))
+        low, high, p = interval(effect, error, degrees)
+        row |= {f"low{name}": low, f"high{name}": high, f"p{name}": p}
+        row[f"detectable{name}"] = float(detectable(error, degrees, tests))
+    if seeds > 1:
         row["seeds_needed"] = seeds_needed(effect, variance, degrees / (seeds - 1), ratio, tests)
     return row
 

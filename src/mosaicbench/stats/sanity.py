@@ -73,7 +73,7 @@ def in_words(findings: pd.DataFrame, label: Callable[[str], str] = str) -> str:
     """Return the findings of one check about one run as one sentence, with the label of metrics."""
     first, labels = findings.iloc[0], findings["metric"].map(label)
     if first["metric"] == "all":
-        return first["message"]
+        return "; ".join(findings["message"].unique())
     sentence = f"{labels.iloc[0]}: {first['message']}"
     several = f"in {len(labels)} scores ({', '.join(labels)}); "
     return several + sentence if len(labels) > 1 else sentence
@@ -100,9 +100,7 @@ def signs_of(findings: pd.DataFrame) -> dict[tuple[str, str, str], str]:
 
 
 def failed_controls(
-    scores: pd.DataFrame,
-    run_metadata: RunMetadata,
-    sizes: Sizes,
+    scores: pd.DataFrame, run_metadata: RunMetadata, sizes: Sizes
 ) -> Iterator[list]:
     """Yield a finding per control and metric that is not where theory puts it.
 
@@ -146,18 +144,15 @@ def identical_seeds(scores: pd.DataFrame, run_metadata: RunMetadata) -> Iterator
     scored = run_metadata.competing(scores[scores["metric"] != "status"]).dropna(subset="value")
     scored = scored[scored["metric"].map(run_metadata.group) != "resources"]
     for names, of_run in scored.groupby(RUN, sort=False):
-        seeds_of: dict[frozenset, list] = {}
-        for seed, part in of_run.groupby("seed"):
-            values = part[["metric", "direction", "normalization", "value"]]
-            results = frozenset(values.itertuples(index=False, name=None))
-            seeds_of.setdefault(results, []).append(seed)
-        for results, seeds in seeds_of.items():
-            if len(seeds) > 1:
+        score = ["metric", "direction", "normalization"]
+        by_seed = of_run.pivot(index="seed", columns=score, values="value")
+        for values, alike in by_seed.groupby(list(by_seed), sort=False, dropna=False):
+            if len(alike) > 1:
                 message = (
-                    f"seeds {_listed(seeds)} gave identical values in all {len(results)} scores: "
-                    "is the seed read, was a result copied?"
+                    f"seeds {_listed(alike.index)} gave identical values in all "
+                    f"{pd.Series(values).count()} scores: is the seed read, was a result copied?"
                 )
-                yield [*names, "identical seeds", "all", _listed(seeds), message]
+                yield [*names, "identical seeds", "all", _listed(alike.index), message]
 
 
 def stopped_by_budget(scores: pd.DataFrame) -> Iterator[list]:

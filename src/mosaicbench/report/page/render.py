@@ -31,10 +31,8 @@ def render(template: str, **context: object) -> str:
 
     The page's policy lets the browser run its own script and load only what is inside the page.
     """
-    scripts = [
-        (ASSETS / name).read_text("utf-8") for name in ("sortable.min.js", "page.js", "choose.js")
-    ]
-    script = "\n".join(map(str.strip, scripts))
+    scripts = ("sortable.min.js", "page.js", "choose.js")
+    script = "\n".join((ASSETS / name).read_text("utf-8").strip() for name in scripts)
     return ENVIRONMENT.get_template(template).render(
         style=(ASSETS / "page.css").read_text("utf-8"),
         script=script,

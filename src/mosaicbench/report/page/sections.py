@@ -42,7 +42,9 @@ from mosaicbench.workflow.layout import Jobs
 CIRCULAR = "↻"  # marks a label score if cell types were derived from a modality that methods see
 LABEL_GROUPS = ("label_transfer", "label_prediction", "biology")
 TABLES = ("headline", "runs", "overview", "rankings", "sanity_checks", "paired_tests")
-ON_BOTH_SIDES = re.compile(r"(\d+) of (\d+) groups of (\w+) are on both sides")  # data/audit.py
+ON_BOTH_SIDES = re.compile(  # data/audit.py
+    r"(?P<shared>\d+) of (?P<several>\d+) groups of (?P<column>\w+) are on both sides"
+)
 
 
 def split_section(
@@ -82,10 +84,8 @@ def notes(audit: pd.DataFrame | None) -> list[str]:
     sentences = []
     for row in audit[audit["role"].isin(["division", "design"])].to_dict("records"):
         if match := ON_BOTH_SIDES.fullmatch(row["what"]):
-            shared, several, column = match.groups()
-            if int(shared):
-                facts = {"shared": shared, "several": several, "column": column}
-                sentences.append(sentence("shared_groups", **facts))
+            if match["shared"] != "0":
+                sentences.append(sentence("shared_groups", **match.groupdict()))
         elif row["role"] == "design":
             name = "balanced" if row["modality"] == "-" else "design"
             sentences.append(sentence(name, row=row))
@@ -103,10 +103,16 @@ def _scores(
     With `circular`, the columns of label scores have the sign :data:`CIRCULAR`.
     """
     runs, checks = tables["runs"], tables["sanity_checks"]
-    signs = {run: sign for (*_, run), sign in signs_of(checks).items()}
-    rows = tables["overview"].set_index("run", drop=False).loc[theme.order("runs", runs["run"])]
-    rows = rows.assign(
-        signs=rows["run"].map(signs).fillna(""), absent=[absence(runs, run) for run in rows["run"]]
+    signs, names = signs_of(checks), theme.order("runs", runs["run"])
+    signs = {run: sign for (*_, run), sign in signs.items()}
+    rows = (
+        tables["overview"]
+        .set_index("run", drop=False)
+        .loc[names]
+        .assign(
+            signs=[signs.get(run, "") for run in names],
+            absent=[absence(runs, run) for run in names],
+        )
     )
     key = ["run", "metric"]
     lines = tables["headline"].set_index(key).to_dict("index")
@@ -270,11 +276,10 @@ def unsuccessful_runs(runs: pd.DataFrame, config: Mapping, theme: Theme) -> Grid
     ended = runs[runs["status"].isin(order)]
     splits = [theme.split(*names) for names in ended[SPLIT].to_numpy()]
     seeds = ended["seed"].astype(str).replace("<NA>", NOT_GIVEN)
-    fits = ended.assign(seeds=seeds, splits=splits).groupby(
-        ["run", "status", "message"], sort=False
-    )
-    rows = fits.agg({**dict.fromkeys(SPLIT, "first"), "seeds": _listed, "splits": _listed})
-    rows = rows.reset_index()
+    keys = ["run", "status", "message"]
+    fits = ended.assign(seeds=seeds, splits=splits).groupby(keys, sort=False)
+    how = dict.fromkeys(SPLIT, "first") | dict.fromkeys(["seeds", "splits"], _listed)
+    rows = fits.agg(how).reset_index()
     columns = [
         run_column(theme),
         Column("Dataset and scenario", "splits", words=True),
@@ -294,10 +299,10 @@ def _listed(names: pd.Series) -> str:
 def sanity_checks(findings: pd.DataFrame, theme: Theme) -> Grid | None:
     """Return a row per run and check, however many scores it concerns; None without findings."""
     keys = [*RUN, "check"]
-    rows = [
-        [*names, sanity.in_words(of_check, lambda metric: _score(metric, theme))]
-        for names, of_check in findings.groupby(keys, sort=False)
-    ]
+    rows = []
+    for names, of_check in findings.groupby(keys, sort=False):
+        finding = sanity.in_words(of_check, partial(theme.label, "metrics"))
+        rows.append([*names, finding])
 
     def run(row: dict) -> Cell | str:
         return EVERY_RUN if row["run"] == EVERY_RUN else run_cell(row["run"], theme)
@@ -315,14 +320,10 @@ def sanity_checks(findings: pd.DataFrame, theme: Theme) -> Grid | None:
 def alarms(findings: pd.DataFrame, theme: Theme) -> list[str]:
     """Return a sentence per control's score that contradicts theory: run, metric, split, value."""
     return [
-        f"{theme.label('runs', row.run)}, {_score(row.metric, theme)}, "
+        f"{theme.label('runs', row.run)}, {theme.label('metrics', row.metric)}, "
         f"{theme.split(row.dataset, row.scenario)}: {row.message}"
         for row in findings[findings["check"] == CONTROL].itertuples()
     ]
-
-
-def _score(metric: str, theme: Theme) -> str:
-    return "all scores" if metric == "all" else theme.label("metrics", metric)
 
 
 # --- tuning ---

@@ -93,15 +93,9 @@ def _ours(
         return {}, {"direction": "no run here gives the score in this direction"}
     same = [run for run in values.index if run_metadata.method(run) == number.get("method_id")]
     run = same[0] if same else values["mean"].idxmin() if lower else values["mean"].idxmax()
-    ours = {
-        "run": run,
-        "our_scenario": scenario,
-        "same_method": "yes" if same else "no",
-        "ours": values.loc[run, "mean"],
-        "ours_sd": values.loc[run, "sd"],
-        "ours_seeds": values.loc[run, "seeds"],
-    }
-    return ours, {}
+    ours = {"run": run, "our_scenario": scenario, "same_method": "yes" if same else "no"}
+    names = ("ours", "ours_sd", "ours_seeds")
+    return ours | dict(zip(names, values.loc[run], strict=True)), {}
 
 
 def _in_direction(rows: pd.DataFrame, direction: str, *, worst: str) -> pd.DataFrame:
