@@ -9,7 +9,7 @@ def test_the_table_has_a_row_per_modality_and_says_where_values_are_from(results
     assert results.tables["datasets"]["modality"].tolist() == ["rna", "adt"]
     grid = reference_sections.datasheets(results.tables["datasets"], results.theme)
     heads = [column.label for column in grid.columns]
-    rna, adt = ([cell.text for cell in cells] for _, cells in grid.sections[""])
+    rna, adt = ([cell.text for cell in cells] for _, cells in grid.rows)
     assert rna[:7] == ["Pair", "RNA", "1,200", "1,160", "46", "33", "808"]
     assert rna[heads.index("Values from")] == "rna.h5ad, X"
     assert adt[1] == "ADT"

@@ -89,7 +89,7 @@ def why_none(row, tables) -> str:
 
 
 def first_cells(rows, tables) -> list:
-    (rows,) = recommendations(rows, theme_of(tables)).sections.values()
+    rows = recommendations(rows, theme_of(tables)).rows
     return [cells for _, cells in rows]
 
 

@@ -208,7 +208,7 @@ def test_hyperparameters_are_those_of_the_records(results):
     (shown,) = [method["hyperparameters"] for method in methods if method["id"] == "mvae"]
     labels = [column.label for column in shown.columns]
     assert labels == ["Hyperparameter", "Default", "mvae", "mvae-beta4"]
-    texts = [[cell.text for cell in cells] for _, cells in shown.sections[""]]
+    texts = [[cell.text for cell in cells] for _, cells in shown.rows]
     rows = {name: values for name, *values in texts}
     assert rows["beta"] == ["1.0", "1.0", "4.0"]
     assert rows["novel"] == ["–", "0, 1, 2", "0, 1, 2"]
@@ -241,7 +241,7 @@ def test_provenance_names_every_machine_and_every_commit(results):
     assert facts["commits"] == 2
     assert facts["facts"]["Code (commit)"] == "another (1 fit), 0123456789ab (2 fits)"
     assert facts["facts"]["Training computed with"] == "tf32 False"
-    machines = [[cell.text for cell in cells] for _, cells in facts["machines"].sections[""]]
+    machines = [[cell.text for cell in cells] for _, cells in facts["machines"].rows]
     known, unknown = ["Some CPU", "8", "16 GiB"], ["–", "–", "–"]
     assert machines == [[*known, "cpu", "1", "1"], [*unknown, "cpu", "1", "2"]]
 

@@ -150,7 +150,7 @@ def test_the_report_of_a_finished_benchmark_has_the_section(results):
     page = (results.folder / "report.html").read_text()
     assert '<section id="tuning">' in page
     assert "2 searches of at most 3 trials each" in page
-    assert "beta 4" in page[page.index("<h3>Proposals</h3>") :]
+    assert ">beta</td>" in page[page.index("<h3>Best settings</h3>") :]
     table = read_table(results.folder / "tables/tuning_gains.tsv")
     assert set(table["dataset"]) == {"pair", "triple", ALL}
     assert (results.folder / "figures/tuning_trials.svg").is_file()

@@ -14,8 +14,7 @@ from mosaicbench.report.page.verdict import by_distance
 from mosaicbench.report.tables.rankings import overview
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats import common
-from mosaicbench.stats.distances import SCORES, verdicts_by_distance
-from mosaicbench.stats.means import headline
+from mosaicbench.stats.means import OF_LATENTS, headline, verdicts_by_distance
 
 FORMS = [name for forms in common.BY_DISTANCE.values() for name in forms.values()]
 METRICS = CARDS["metrics"] | {name: catalog.card("metrics", name) for name in FORMS}
@@ -84,12 +83,12 @@ def test_one_constant_decides_the_distance_of_the_headline_scores():
     assert {common.FOSCTTM, common.RECALL, common.TRANSFER, common.MACRO_F1} == of_latents
     assert all(name.endswith(ending) and name in catalog.names("metrics") for name in of_latents)
     assert set(common.GROUPS["alignment"] + common.GROUPS["label_transfer"]) == of_latents
-    assert set(common.BY_DISTANCE) >= set(SCORES) == {"foscttm", "label_transfer_accuracy"}
+    assert set(common.BY_DISTANCE) >= set(OF_LATENTS) == {"foscttm", "label_transfer_accuracy"}
 
 
 def test_each_headline_score_of_latents_has_the_other_distance_beside_it():
     assert [name for name in common.TABLED if name in common.HEADLINE] == list(common.HEADLINE)
-    for score in SCORES:
+    for score in OF_LATENTS:
         places = [common.TABLED.index(form) for form in common.BY_DISTANCE[score].values()]
         assert max(places) - min(places) == 1
     scores = scores_of({("mvae", "foscttm"): [0.1], ("mvae", "foscttm_cosine"): [0.2]})

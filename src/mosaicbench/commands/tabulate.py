@@ -37,9 +37,8 @@ from mosaicbench.report.tables.published import beside_ours, read_published
 from mosaicbench.report.tables.rankings import overview, rankings
 from mosaicbench.report.theme import read_theme
 from mosaicbench.stats.common import ALL, RUN, SPLIT, joined
-from mosaicbench.stats.distances import verdicts_by_distance
 from mosaicbench.stats.intervals import over_cells, with_cells
-from mosaicbench.stats.means import comparison, headline
+from mosaicbench.stats.means import comparison, headline, verdicts_by_distance
 from mosaicbench.stats.overall import overall, ranks
 from mosaicbench.stats.paired import paired_tests
 from mosaicbench.stats.resource_scaling import exponents

@@ -6,11 +6,23 @@ widens them.
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 
 from mosaicbench.catalog.run_metadata import RunMetadata
-from mosaicbench.stats.common import FAILED, NO_INTERVAL, RUN, SPLIT, T_OVER_SEEDS, t_quantile
+from mosaicbench.stats.common import (
+    BY_DISTANCE,
+    DISTANCES,
+    FAILED,
+    HEADLINE,
+    NO_INTERVAL,
+    RUN,
+    SPLIT,
+    T_OVER_SEEDS,
+    t_quantile,
+)
 
 SUMMARY = ["mean", "sd", "low", "high", "interval", "seeds"]
 COMPARISON_COLUMNS = [*RUN, "metric", "direction", "normalization", *SUMMARY, "failed"]
@@ -105,3 +117,37 @@ def _summarise(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     half = t_quantile(summary["seeds"]) * summary["sd"] / np.sqrt(summary["seeds"])
     kind = np.where(summary["seeds"] > 1, T_OVER_SEEDS, NO_INTERVAL).astype(object)
     return summary.assign(low=summary["mean"] - half, high=summary["mean"] + half, interval=kind)
+
+
+# --- the same scores by each distance ---
+
+
+BEST_COLUMNS = [f"best_{distance}" for distance in DISTANCES]
+DISTANCE_COLUMNS = [*SPLIT, "metric", *BEST_COLUMNS, "differs", "runs", "pairs", "turned"]
+OF_LATENTS = [score for score, forms in BY_DISTANCE.items() if set(forms.values()) & set(HEADLINE)]
+
+
+def verdicts_by_distance(summary: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFrame:
+    """Return the best runs by each distance, per split and headline score of latents.
+
+    `runs` counts the models and baselines with a score by every distance, at least two; `turned` of
+    their `pairs` change their order with the distance; `differs` says whether the best run does.
+    """
+    signed = summary.assign(signed=signed_means(summary, run_metadata)).dropna(subset="signed")
+    rows = []
+    for split, of_split in signed.groupby(SPLIT, sort=False):
+        for score in OF_LATENTS:
+            forms = list(BY_DISTANCE[score].values())
+            table = of_split.pivot(index="run", columns="metric", values="signed")
+            table = table.reindex(columns=forms).dropna()  # (runs, distances)
+            if len(table) < 2:
+                continue
+            winners = []
+            for form in forms:
+                winners.append(", ".join(sorted(table.index[table[form] == table[form].max()])))
+            pairs = list(combinations(table.to_numpy(), 2))
+            turned = sum(len(set(np.sign(one - other))) > 1 for one, other in pairs)  # or a tie
+            rows.append(
+                [*split, score, *winners, len(set(winners)) > 1, len(table), len(pairs), turned]
+            )
+    return pd.DataFrame(rows, columns=DISTANCE_COLUMNS)

@@ -43,13 +43,13 @@ def boards(scores: pd.DataFrame, runs: pd.DataFrame, run_metadata: RunMetadata) 
             "run": list(of_runs["run"].unique()),
             "seed": sorted(of_runs["seed"].unique()),
         }
-        values = np.full([len(names) for names in axes.values()], np.nan)
-        at = [pd.Index(names).get_indexer(rows[axis]) for axis, names in axes.items()]
-        values[tuple(at)] = rows["scaled"]
+        places = pd.MultiIndex.from_product(axes.values())
+        values = rows.set_index(list(axes))["scaled"].reindex(places).to_numpy()
+        values = values.reshape([len(names) for names in axes.values()])
         seeds = of_runs.groupby(["dataset", "run"])["seed"].nunique().unstack(fill_value=0)
         seeds = seeds.reindex(index=axes["dataset"], columns=axes["run"], fill_value=0)
-        names = [axes[axis] for axis in ("dataset", "metric", "run")]
-        found[scenario] = Board(*names, values, seeds.to_numpy())
+        datasets, metrics, names, _ = axes.values()
+        found[scenario] = Board(datasets, metrics, names, values, seeds.to_numpy())
     return found
 
 
