@@ -92,9 +92,8 @@ def _pairs(scores: pd.Series, means: pd.Series, theme: Theme) -> pd.DataFrame:
     """Return a row per run with both a score and a resource, and whether it is on the front."""
     pairs = pd.DataFrame({"scaled": scores, "mean": means}).dropna()
     pairs = pairs.loc[theme.order("runs", pairs.index)]
-    front = []
-    for scaled, used in pairs.itertuples(index=False):
-        as_good = (pairs["scaled"] >= scaled) & (pairs["mean"] <= used)
-        is_better = (pairs["scaled"] > scaled) | (pairs["mean"] < used)
-        front.append(not (as_good & is_better).any())
+    scaled, used = pairs.to_numpy().T
+    as_good = (scaled >= scaled[:, None]) & (used <= used[:, None])  # (runs, other runs)
+    is_better = (scaled > scaled[:, None]) | (used < used[:, None])
+    front = ~(as_good & is_better).any(axis=1)
     return pairs.assign(front=front).rename_axis("run").reset_index()

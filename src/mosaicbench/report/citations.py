@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -101,14 +102,14 @@ def _of_datasets(names: Iterable[str], citations: Mapping[str, str]) -> Iterator
 
 def _of_packages(methods: Iterable[Mapping], records: Sequence[Mapping]) -> Iterator[Citation]:
     # Every benchmark used Snakemake, which no record names.
-    versions: dict[str, list[str]] = {"snakemake": []} if records else {}
+    versions = defaultdict(list, {"snakemake": []} if records else {})
     for record in records:
         for name, version in record["versions"].items():
             if name not in ("python", ITSELF) and version != "absent":
-                versions.setdefault(name, []).append(str(version))
+                versions[name].append(str(version))
     for card in methods:
         if package := card.get("wraps"):
-            versions.setdefault(package["package"], []).append(package["version"])
+            versions[package["package"]].append(package["version"])
     entries = {entry["package"]: entry["text"] for entry in references() if "package" in entry}
     for name, of_package in versions.items():
         words = f"{name} {distinct(of_package, none='')}".strip()

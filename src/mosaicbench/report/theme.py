@@ -13,7 +13,7 @@ import pandas as pd
 import yaml
 from matplotlib import rc_context
 from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import to_hex, to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
@@ -243,7 +243,7 @@ def save(figure: Figure, drawn: pd.DataFrame, stem: Path) -> None:
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, dpi=DPI, **options)
         pictures[kind] = buffer.getvalue()
-    pictures["svg"] = NOT_IN_XML.sub("\ufffd", pictures["svg"].decode("utf-8")).encode("utf-8")
+    pictures["svg"] = NOT_IN_XML.sub("\ufffd", pictures["svg"].decode()).encode()
     for kind, picture in pictures.items():
         with atomic(stem.with_name(f"{stem.name}.{kind}")) as temporary:
             temporary.write_bytes(picture)
@@ -270,9 +270,8 @@ def _settle(figure: Figure) -> None:
 
 
 def _shaded(colours: list[str]) -> list[str]:
-    paler = [to_hex(0.45 * np.array(to_rgb(colour)) + 0.55) for colour in colours]
-    darker = [to_hex(0.5 * np.array(to_rgb(colour))) for colour in colours]
-    return [*colours, *paler, *darker]
+    rgb = to_rgba_array(colours)[:, :3]
+    return [*colours, *map(to_hex, 0.45 * rgb + 0.55), *map(to_hex, 0.5 * rgb)]
 
 
 def _read_display(path: str | Path) -> dict[str, dict]:

@@ -7,6 +7,7 @@ such intervals cover the truth (docs/statistics.md).
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -84,10 +85,10 @@ def over_cells(cells: Iterable[CellScores]) -> dict[tuple, float]:
     widths = {}
     for run in cells:
         names = (run.dataset, run.scenario, run.run)
-        by_score: dict[tuple, dict[int, np.ndarray]] = {}
+        by_score = defaultdict(dict)
         for (seed, *score), x in run.values.items():
             if not np.isnan(x).all():
-                by_score.setdefault(tuple(score), {})[seed] = x
+                by_score[tuple(score)][seed] = x
         for score, by_seed in by_score.items():
             widths[(*names, *score)] = half_width_over_cells(by_seed, run.cells)
         for metric in {metric for metric, *_ in by_score}:
@@ -95,8 +96,7 @@ def over_cells(cells: Iterable[CellScores]) -> dict[tuple, float]:
             means = {}
             for seed in sorted(set.intersection(*map(set, directions))):
                 means[seed] = over_directions([by_seed[seed] for by_seed in directions])
-            if means:
-                widths[(*names, metric)] = half_width_over_cells(means, run.cells)
+            widths[(*names, metric)] = half_width_over_cells(means, run.cells)
     return widths
 
 
@@ -134,9 +134,9 @@ def over_datasets(values: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndar
     Satterthwaite's. `values` are dataset -> (seeds, columns).
     """
     mean, half = mean_and_half_width(list(values.values()))
-    if min(map(len, values.values())) < 2:
-        return mean - half, mean + half, NO_INTERVAL
-    return mean - half, mean + half, OF_THESE_DATASETS if len(values) > 1 else T_OVER_SEEDS
+    kind = OF_THESE_DATASETS if len(values) > 1 else T_OVER_SEEDS
+    kind = kind if min(map(len, values.values())) > 1 else NO_INTERVAL
+    return mean - half, mean + half, kind
 
 
 def mean_and_half_width(values: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -26,14 +26,22 @@ from mosaicbench.stats.intervals import over_datasets
 from mosaicbench.stats.means import complete_seed_means
 
 METRICS = [*GROUPS["alignment"], *GROUPS["label_transfer"], *GROUPS["imputation"]]
-SCORES = ("score", *GROUPS)
-RANKS = tuple(f"rank_{name}" for name in GROUPS)
+RANK_OF = {"score": "rank"} | {name: f"rank_{name}" for name in GROUPS}
+SCORES = list(RANK_OF)
 POSITIVE = "oracle"
 NEGATIVE = ("random_latent", "shuffled", "constant", "train_mean")  # know nothing about a cell
 TRIVIAL = {"alignment": "label_oracle", "imputation": "celltype_mean"}  # else 0, chance
 COUNTS = ["seeds", "of_seeds", "metrics", "of_metrics"]
 OVERALL_COLUMNS = [*RUN, "method", "kind", "rank", "score", "low", "high", "interval"]
-OVERALL_COLUMNS += [*GROUPS, *RANKS, *COUNTS, "complete", "missing", "not_above", "datasets"]
+OVERALL_COLUMNS += [
+    *GROUPS,
+    *map(RANK_OF.get, GROUPS),
+    *COUNTS,
+    "complete",
+    "missing",
+    "not_above",
+    "datasets",
+]
 
 
 def ends(means: pd.Series, metric: str, run_metadata: RunMetadata) -> dict[str, object]:
@@ -84,7 +92,7 @@ def overall(
     table = joined([of_splits, _over_all_datasets(of_splits, simulated)], list(of_splits))
     competes, keys = table["run"].map(run_metadata.competes), [table[key] for key in SPLIT]
     not_above = pd.DataFrame(index=table.index)
-    for name, rank in zip(SCORES, ("rank", *RANKS), strict=True):
+    for name, rank in RANK_OF.items():
         values = table[name].astype(float)
         ranked = competes & table["complete" if name == "score" else "whole"]
         by_split = values.where(ranked.astype(bool)).groupby(keys)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -82,9 +83,9 @@ def in_words(findings: pd.DataFrame, label: Callable[[str], str] = str) -> str:
 def named_by_checks(findings: pd.DataFrame) -> dict[tuple[str, str], dict[str, str]]:
     """Return (dataset, scenario) -> run -> the checks that forbid to recommend it, as text."""
     forbidding = findings[~findings["check"].isin(list(MARKS))]
-    names: dict[tuple[str, str], dict[str, str]] = {}
+    names = defaultdict(dict)
     for (*split, run), checks in forbidding.groupby(RUN, sort=False)["check"]:
-        names.setdefault(tuple(split), {})[run] = ", ".join(checks.unique())
+        names[tuple(split)][run] = ", ".join(checks.unique())
     return names
 
 

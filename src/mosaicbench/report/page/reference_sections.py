@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -80,9 +81,9 @@ def published(numbers: pd.DataFrame, theme: Theme) -> dict[str, Grid | None]:
 
 def methods(runs: pd.DataFrame, records: Sequence[Mapping], theme: Theme) -> list[dict]:
     """Return every method that ran: its card, and the hyperparameters of its runs' records."""
-    of_method: dict[str, list[str]] = {}
+    of_method = defaultdict(list)
     for run in theme.order("runs", runs["run"]):
-        of_method.setdefault(theme.run_metadata.method(run), []).append(run)
+        of_method[theme.run_metadata.method(run)].append(run)
     return [
         {
             "id": method,
@@ -95,11 +96,11 @@ def methods(runs: pd.DataFrame, records: Sequence[Mapping], theme: Theme) -> lis
 
 
 def _hyperparameters(method: str, runs: list[str], records: Sequence[Mapping]) -> Grid | None:
-    used: dict[str, dict[str, dict[str, None]]] = {}  # name -> run -> its distinct values
+    used = defaultdict(dict)  # (name, run) -> its distinct values
     for run in runs:
         for record in records:
             for name, value in record["hyperparameters"].items() if record["run"] == run else ():
-                used.setdefault(name, {}).setdefault(run, {})[json.dumps(value)] = None
+                used[name, run][json.dumps(value)] = None
     if not used:
         return None
     known = catalog.hyperparameters(method) if method in catalog.names("methods") else {}
@@ -107,15 +108,15 @@ def _hyperparameters(method: str, runs: list[str], records: Sequence[Mapping]) -
 
     def column(run: str) -> Column:
         def cell(row: dict) -> Cell:
-            values = used.get(row["name"], {}).get(run)
-            if values is None:
+            if (row["name"], run) not in used:
                 return Cell(NOT_GIVEN, why="the records of this run do not have it")
-            value = ", ".join(values)
+            value = ", ".join(used[row["name"], run])
             return Cell(value, mark="" if value == row["default"] else "best")
 
         return Column(run, cell)
 
-    rows = pd.DataFrame({"name": list(dict.fromkeys([*defaults, *used]))})
+    names = dict.fromkeys([*defaults, *(name for name, _ in used)])
+    rows = pd.DataFrame({"name": list(names)})
     rows["default"] = rows["name"].map(defaults).fillna(NOT_GIVEN)
     columns = [Column("Hyperparameter", "name"), Column("Default", "default"), *map(column, runs)]
     return table(f"Hyperparameters of {method}", columns, rows)
@@ -128,9 +129,9 @@ def metrics(scores: pd.DataFrame, theme: Theme) -> dict[str, list[str]]:
 
 def in_groups(metrics: list[str], theme: Theme) -> dict[str, list[str]]:
     """Return group -> its metrics; groups that say nothing about quality come last."""
-    groups: dict[str, list[str]] = {}
+    groups = defaultdict(list)
     for name in metrics:
-        groups.setdefault(theme.run_metadata.group(name), []).append(name)
+        groups[theme.run_metadata.group(name)].append(name)
     return dict(sorted(groups.items(), key=lambda group: group[0] in NO_QUALITY))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -24,7 +25,7 @@ from mosaicbench.report.page.render import sentence
 from mosaicbench.report.recommendation import SPEED, Verdict, verdicts
 from mosaicbench.report.tables.text import NOT_GIVEN, mean_with_interval, number
 from mosaicbench.report.theme import Theme
-from mosaicbench.stats.common import DISTANCE, DISTANCES, FAILED, FOSCTTM, RUN, TRANSFER, Tables
+from mosaicbench.stats.common import DISTANCES, FAILED, FOSCTTM, RUN, TRANSFER, Tables
 from mosaicbench.stats.paired import MOST_SEEDS
 from mosaicbench.stats.sanity import EVERY_RUN, MARKS, STOPPED
 
@@ -35,7 +36,7 @@ WIDTH, HEIGHT, MARGIN = 230, 96, 6  # of a panel of the study's curves
 def cards(tables: Tables, theme: Theme) -> dict[str, list[dict]]:
     """Return label of a scenario -> the cards of its questions: `title`, `words` and `evidence`."""
     found = verdicts(tables, theme.run_metadata)
-    of_scenario: dict[str, list[dict]] = {}
+    of_scenario = {}
     for scenario in theme.order("scenarios", [verdict.scenario for verdict in found]):
         label = theme.label("scenarios", scenario).capitalize()
         of_scenario[label] = [_card(one, theme) for one in found if one.scenario == scenario]
@@ -56,15 +57,14 @@ def _card(verdict: Verdict, theme: Theme) -> dict:
 
 def _beside(verdict: Verdict, rows: list[dict], theme: Theme) -> tuple[dict, dict]:
     """Return names of runs that tie with it -> datasets; better runs -> datasets, if separable."""
-    ties: dict[str, list[str]] = {}
-    better: dict[tuple[str, bool], list[str]] = {}
+    ties, better = defaultdict(list), defaultdict(list)
     for row in rows:
         tied = row["tied_with"].split(", ")
         if row["run"] != verdict.run:
-            better.setdefault((row["run"], verdict.run not in tied), []).append(row["dataset"])
+            better[row["run"], verdict.run not in tied].append(row["dataset"])
         elif row["tied_with"]:
             words = theme.labels("runs", tied) if len(tied) < 4 else f"{len(tied)} other runs"
-            ties.setdefault(words, []).append(row["dataset"])
+            ties[words].append(row["dataset"])
     others = {
         theme.label("runs", run): (_all_of(datasets, theme), separable)
         for (run, separable), datasets in better.items()
@@ -176,14 +176,14 @@ def fitted_on(records: Sequence[Mapping], history: pd.DataFrame, theme: Theme) -
     losses = history.pivot_table(
         index=[*RUN, "seed", "epoch"], columns="loss", values="value"
     ).reindex(columns=["loss", "validation_loss"])
-    is_validated = losses["validation_loss"].sub(losses["loss"]).abs() > 0
+    is_validated = (losses["validation_loss"] - losses["loss"]).abs() > 0
     validated = set(losses.index[is_validated].get_level_values("run"))
-    held_out: dict[float, set[str]] = {}
+    held_out = defaultdict(set)
     for record in records:
         run = record["run"]
         if theme.run_metadata.competes(run):
             fraction = record["hyperparameters"].get("validation") if run in validated else 0
-            held_out.setdefault(float(fraction or 0), set()).add(run)
+            held_out[float(fraction or 0)].add(run)
     fractions = sorted(held_out.items(), reverse=True)
     return sentence("fitted_on", fractions=fractions, theme=theme) if len(fractions) > 1 else ""
 
@@ -199,9 +199,8 @@ def endings(runs: pd.DataFrame) -> str:
 
 def by_distance(table: pd.DataFrame, theme: Theme) -> list[str]:
     """Return a sentence per score: in which splits another distance has another best run."""
-    order = sorted(DISTANCES, key=lambda distance: distance != DISTANCE)
     return [
-        sentence("verdict", score=score, rows=rows, order=order, theme=theme)
+        sentence("verdict", score=score, rows=rows, order=DISTANCES, theme=theme)
         for score, rows in table.groupby("metric", sort=False)
     ]
 

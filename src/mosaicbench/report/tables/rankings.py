@@ -17,7 +17,7 @@ from mosaicbench.report.tables.text import (
 )
 from mosaicbench.stats.common import ALL, FAILED, NO_INTERVAL, RESOURCES, RUN, SPLIT, TABLED, Tables
 from mosaicbench.stats.means import SUMMARY, best, headline, signed_means
-from mosaicbench.stats.overall import RANKS, SCORES
+from mosaicbench.stats.overall import RANK_OF
 from mosaicbench.stats.paired import tied_with_best
 
 OVERALL = "overall"  # the group of the overall score and of its groups
@@ -50,7 +50,7 @@ def rankings(tables: Tables, run_metadata: RunMetadata) -> pd.DataFrame:
     texts = pd.Series([mean_with_interval(*value) for value in values], dtype=object)
     texts += table["fewer"].map({True: f" {FEWER}"}).fillna("")
     return table.assign(
-        group=metrics.map(run_metadata.group).mask(metrics.isin(SCORES), OVERALL),
+        group=metrics.map(run_metadata.group).mask(metrics.isin(list(RANK_OF)), OVERALL),
         shown=texts.where(has, table["absent"]),
         seeds=table["seeds"].where(has, 0).astype(int),
         interval=interval.mask(interval.isna() & (table["dataset"] == ALL), NO_INTERVAL),
@@ -104,7 +104,7 @@ def _of_metrics(
 def _of_scores(overall: pd.DataFrame) -> pd.DataFrame:
     of_score = overall[["low", "high", "interval"]].assign(fewer=~overall["complete"])
     parts = []
-    for metric, rank in zip(SCORES, ("rank", *RANKS), strict=True):
+    for metric, rank in RANK_OF.items():
         part = overall[[*RUN, "seeds"]].assign(
             metric=metric, mean=overall[metric], rank=overall[rank], interval=NO_INTERVAL
         )
