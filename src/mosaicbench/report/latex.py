@@ -39,8 +39,7 @@ def latex_tables(rankings: pd.DataFrame, theme: Theme) -> str:
     for group, of_group in rankings.groupby("group", sort=False):
         metrics = list(of_group["metric"].unique())
         for start in range(0, len(metrics), WIDEST):
-            chosen = metrics[start : start + WIDEST]
-            tables.append(_table(of_group, group, chosen, theme))
+            tables.append(_table(of_group, group, metrics[start : start + WIDEST], theme))
     return "\n".join(tables)
 
 

@@ -200,10 +200,9 @@ def _of_cells(
     """Return the mean variance, over splits, of a mean difference over cells, and distinct cells."""
     variances, distinct = [], set()
     for seed in seeds if of_run and of_other else ():
-        d = of_run[seed] - of_other[seed]
-        given = ~np.isnan(d)
-        variances.append(d[given].var(ddof=1) / given.sum() if given.sum() > 1 else np.nan)
-        distinct.update(names[seed][given])
+        d = pd.Series(of_run[seed] - of_other[seed], names[seed]).dropna()
+        variances.append(d.to_numpy().var(ddof=1) / len(d) if len(d) > 1 else np.nan)
+        distinct.update(d.index)
     return float(np.mean(variances)) if variances else np.nan, len(distinct)
 
 

@@ -70,12 +70,11 @@ def _placed(runs: pd.DataFrame, series: Mapping[str, Mapping[str, float]]) -> pd
             fixed = [key for key in SPLIT if key != column and runs[key].nunique() > 1]
             members = members.assign(line=members["run"], series=name)
             parts.append(members.assign(panel=_titles(members, ["series", *fixed])))
-    swept = pd.concat(parts, ignore_index=True)
-    names = set().union(*series.values())
+    swept, names = pd.concat(parts), set().union(*series.values())
     if set(swept["run"]) & names:
         others = runs[~runs["run"].isin(names)]
         others = others.assign(line=others["run"], panel=_titles(others, SPLIT), x=np.nan)
-        swept = pd.concat([swept, others], ignore_index=True)
+        swept = pd.concat([swept, others])
     return swept
 
 
