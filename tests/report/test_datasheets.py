@@ -2,14 +2,14 @@
 
 from synthetic_results import WARNING
 
-from mosaicbench.report.page import datasheets
+from mosaicbench.report.page import reference_sections
 
 
 def test_the_table_has_a_row_per_modality_and_says_where_values_are_from(results):
     assert results.tables["datasets"]["modality"].tolist() == ["rna", "adt"]
-    grid = datasheets.datasheets(results.tables["datasets"], results.theme)
+    grid = reference_sections.datasheets(results.tables["datasets"], results.theme)
     heads = [column.label for column in grid.columns]
-    rna, adt = ([cell.text for cell in cells] for _, cells in grid.sections[""])
+    rna, adt = ([cell.text for cell in cells] for _, cells in grid.rows)
     assert rna[:7] == ["Pair", "RNA", "1,200", "1,160", "46", "33", "808"]
     assert rna[heads.index("Values from")] == "rna.h5ad, X"
     assert adt[1] == "ADT"
@@ -17,7 +17,7 @@ def test_the_table_has_a_row_per_modality_and_says_where_values_are_from(results
 
 
 def test_a_warning_is_there_once_with_all_its_datasets(results):
-    found = datasheets.warnings(results.tables["warnings"], results.theme)
+    found = reference_sections.warnings(results.tables["warnings"], results.theme)
     assert list(found) == [WARNING, "no pairs"]
     assert (found[WARNING], found["no pairs"]) == ("Pair", "Pair, triple")
 

@@ -6,8 +6,8 @@ import pytest
 
 from mosaicbench.catalog.run_metadata import run_metadata_of
 from mosaicbench.files.scores import SCORE_COLUMNS
-from mosaicbench.report.page.recommendations import recommendations, splits_to_decide
 from mosaicbench.report.page.render import sentence
+from mosaicbench.report.page.verdict import recommendations, splits_to_decide
 from mosaicbench.report.recommendation import IMPUTATION, LABELS, PARTNER, SPEED, recommended
 from mosaicbench.report.tables.contract import RUN_COLUMNS
 from mosaicbench.report.theme import NAMED, Theme
@@ -89,7 +89,7 @@ def why_none(row, tables) -> str:
 
 
 def first_cells(rows, tables) -> list:
-    (rows,) = recommendations(rows, theme_of(tables)).sections.values()
+    rows = recommendations(rows, theme_of(tables)).rows
     return [cells for _, cells in rows]
 
 

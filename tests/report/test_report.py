@@ -35,11 +35,10 @@ from mosaicbench.data.normalize import Learned
 from mosaicbench.files.runs import read_record
 from mosaicbench.files.scores import FEATURE_COLUMNS
 from mosaicbench.files.tables import write_table
-from mosaicbench.report.page import embedded_figures, reference_sections, render
-from mosaicbench.report.page.failures import REMEDIES
+from mosaicbench.report.page import reference_sections, render
 from mosaicbench.report.page.report_page import report_page
-from mosaicbench.report.page.split import CIRCULAR, LABEL_GROUPS
-from mosaicbench.report.page.summary import fitted_on
+from mosaicbench.report.page.sections import CIRCULAR, LABEL_GROUPS, REMEDIES
+from mosaicbench.report.page.verdict import fitted_on
 from mosaicbench.report.records import read_audits
 from mosaicbench.report.tables.contract import read_tables
 from mosaicbench.report.theme import Theme
@@ -111,7 +110,7 @@ def test_every_drawn_figure_is_shown_with_caption_rows_and_alternative(results):
 
 
 def test_a_picture_is_an_svg_unless_it_is_heavy(tmp_path, monkeypatch):
-    monkeypatch.setattr(embedded_figures, "LARGEST_SVG", 1000)
+    monkeypatch.setattr(render, "LARGEST_SVG", 1000)
     drawn = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     drawn[0, 0], drawn[0, 1] = 0, 255  # text and ground
     Image.fromarray(drawn).save(tmp_path / "heavy.png")
@@ -120,7 +119,7 @@ def test_a_picture_is_an_svg_unless_it_is_heavy(tmp_path, monkeypatch):
         "<?xml version='1.0'?><svg><!-- no --><text fill='#123'>100%\n&amp; more</text></svg>"
     )
     names = {name: {"label": name, "caption": ""} for name in ("heavy", "light", "not_drawn")}
-    heavy, light = embedded_figures.embedded_figures(tmp_path, names)
+    heavy, light = render.embedded_figures(tmp_path, names)
     head, content = heavy["uri"].split(",")
     assert head == "data:image/webp;base64"
     shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(content))).convert("RGB"))
@@ -212,7 +211,7 @@ def test_hyperparameters_are_those_of_the_records(results):
     (shown,) = [method["hyperparameters"] for method in methods if method["id"] == "mvae"]
     labels = [column.label for column in shown.columns]
     assert labels == ["Hyperparameter", "Default", "mvae", "mvae-beta4"]
-    texts = [[cell.text for cell in cells] for _, cells in shown.sections[""]]
+    texts = [[cell.text for cell in cells] for _, cells in shown.rows]
     rows = {name: values for name, *values in texts}
     assert rows["beta"] == ["1.0", "1.0", "4.0"]
     assert rows["novel"] == ["–", "0, 1, 2", "0, 1, 2"]
@@ -245,7 +244,7 @@ def test_provenance_names_every_machine_and_every_commit(results):
     assert facts["commits"] == 2
     assert facts["facts"]["Code (commit)"] == "another (1 fit), 0123456789ab (2 fits)"
     assert facts["facts"]["Training computed with"] == "tf32 False"
-    machines = [[cell.text for cell in cells] for _, cells in facts["machines"].sections[""]]
+    machines = [[cell.text for cell in cells] for _, cells in facts["machines"].rows]
     known, unknown = ["Some CPU", "8", "16 GiB"], ["–", "–", "–"]
     assert machines == [[*known, "cpu", "1", "1"], [*unknown, "cpu", "1", "2"]]
 

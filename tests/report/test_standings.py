@@ -23,9 +23,8 @@ from mosaicbench.report.tables.contract import (
 from mosaicbench.report.tables.rankings import rankings
 from mosaicbench.stats.common import ALL, RUN
 from mosaicbench.stats.means import headline
-from mosaicbench.stats.overall import overall
+from mosaicbench.stats.overall import overall, ranks
 from mosaicbench.stats.paired import paired_tests
-from mosaicbench.stats.ranks import ranks
 
 DISPLAY = Path(__file__).parents[2] / "config/display.yaml"
 KINDS = {

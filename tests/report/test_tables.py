@@ -20,7 +20,7 @@ from mosaicbench.files.scores import (
 )
 from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.report.tables.contract import checked_runs, checked_scores, read_tables
-from mosaicbench.report.tables.overview import overview
+from mosaicbench.report.tables.rankings import overview
 from mosaicbench.stats.common import HEADLINE
 from mosaicbench.stats.means import best, comparison, headline
 from mosaicbench.stats.sanity import CHECK_COLUMNS

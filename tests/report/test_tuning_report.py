@@ -8,10 +8,10 @@ from mosaicbench.catalog.run_metadata import run_metadata_of
 from mosaicbench.figures.tuning_trials import tuning_trials
 from mosaicbench.files.tables import read_table
 from mosaicbench.files.trials import COLUMNS
-from mosaicbench.report.page.tuning import tuning
+from mosaicbench.report.page.sections import tuning
 from mosaicbench.report.theme import read_theme, style
 from mosaicbench.stats.common import ALL
-from mosaicbench.stats.tuning import gains, proposals, settings, trials_table
+from mosaicbench.stats.tuning import gains, settings, trials_table
 
 TUNED = {"mvae-tuned": "mvae"}
 RUNS = pd.DataFrame({"run": ["mvae", "mvae-tuned", "cca"], "method": ["mvae", "mvae", "cca"]})
@@ -99,31 +99,18 @@ def test_datasets_agree_where_all_lie_on_one_side_of_the_default(searches):
     assert settings([]).empty
 
 
-def test_what_beats_the_defaults_on_every_dataset_is_proposed(searches):
-    (row,) = proposals(trials_table(searches), TUNED).to_dict("records")
-    assert (row["run"], row["against"], row["datasets"]) == ("mvae-tuned", "mvae", 2)
-    assert row["settings"] == "latent 8; beta 0.5"  # the others failed on one, or were tried on one
-    assert row["mean_gain"] == pytest.approx(0.045)
-    assert row["least_gain"] == pytest.approx(0.04)
-    assert proposals(trials_table(searches[:1]), TUNED).empty
-    loses = search("b", [0.40, 0.39], 0, latent=[20, 8], beta=[None, 0.5])
-    assert proposals(trials_table([searches[0], loses]), TUNED).empty
-
-
 @pytest.fixture
 def theme():
     return read_theme(REPOSITORY / "config/display.yaml", RUNS)
 
 
 def tables_of(searches, table, run_metadata):
-    trials = trials_table(searches)
-    found = {
+    return {
         "runs": pd.DataFrame({"seed": [0, 1]}),
-        "trials": trials,
+        "trials": trials_table(searches),
         "tuning_gains": gains(table, TUNED, run_metadata),
         "tuning_settings": settings(searches),
     }
-    return found | {"tuning_proposals": proposals(trials, TUNED)}
 
 
 def test_the_section_has_all_parts_and_is_absent_without_tuning(searches, made_up, theme):
@@ -136,7 +123,7 @@ def test_the_section_has_all_parts_and_is_absent_without_tuning(searches, made_u
     per_seed = tuning(tables, {"tuning": stanza | {"per_seed": True}}, theme)
     assert "other seeds" not in per_seed["searches"]
     assert section["verdict"].endswith("tuned 1, defaults 0, not separable 1.")
-    assert [len(section[name]) for name in ("gains", "settings", "proposals")] == [3, 4, 1]
+    assert [len(section[name].rows) for name in ("gains", "settings")] == [3, 4]
     assert tuning(tables_of([], made_up, theme.run_metadata), {}, theme) is None
 
 
@@ -163,7 +150,7 @@ def test_the_report_of_a_finished_benchmark_has_the_section(results):
     page = (results.folder / "report.html").read_text()
     assert '<section id="tuning">' in page
     assert "2 searches of at most 3 trials each" in page
-    assert "beta 4" in page[page.index("<h3>Proposals</h3>") :]
+    assert ">beta</td>" in page[page.index("<h3>Best settings</h3>") :]
     table = read_table(results.folder / "tables/tuning_gains.tsv")
     assert set(table["dataset"]) == {"pair", "triple", ALL}
     assert (results.folder / "figures/tuning_trials.svg").is_file()

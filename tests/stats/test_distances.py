@@ -10,12 +10,11 @@ from synthetic_results import DISPLAY
 from mosaicbench.catalog import catalog
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.figures.distances import distances
-from mosaicbench.report.page.summary import verdicts
-from mosaicbench.report.tables.overview import overview
+from mosaicbench.report.page.verdict import by_distance
+from mosaicbench.report.tables.rankings import overview
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats import common
-from mosaicbench.stats.distances import SCORES, verdicts_by_distance
-from mosaicbench.stats.means import headline
+from mosaicbench.stats.means import OF_LATENTS, headline, verdicts_by_distance
 
 FORMS = [name for forms in common.BY_DISTANCE.values() for name in forms.values()]
 METRICS = CARDS["metrics"] | {name: catalog.card("metrics", name) for name in FORMS}
@@ -56,12 +55,12 @@ def test_a_run_without_one_of_the_scores_is_compared_by_neither():
 
 def test_the_report_says_how_often_verdicts_differ():
     both = verdicts_by_distance(summary_of(one=FIRST, two=SECOND), METADATA)
-    (sentence,) = verdicts(both, THEME)
+    (sentence,) = by_distance(both, THEME)
     for words in ("1 of 2 splits", "3 of 6 pairs", "Euclidean cca", "cosine mvae"):
         assert words in sentence
-    (same,) = verdicts(verdicts_by_distance(summary_of(two=SECOND), METADATA), THEME)
+    (same,) = by_distance(verdicts_by_distance(summary_of(two=SECOND), METADATA), THEME)
     assert "the best run is the same" in same and "1 of 3 pairs" in same
-    assert verdicts(both.iloc[:0], THEME) == []
+    assert by_distance(both.iloc[:0], THEME) == []
 
 
 def test_the_figure_has_a_row_for_each_run_that_competes_with_its_places():
@@ -84,12 +83,12 @@ def test_one_constant_decides_the_distance_of_the_headline_scores():
     assert {common.FOSCTTM, common.RECALL, common.TRANSFER, common.MACRO_F1} == of_latents
     assert all(name.endswith(ending) and name in catalog.names("metrics") for name in of_latents)
     assert set(common.GROUPS["alignment"] + common.GROUPS["label_transfer"]) == of_latents
-    assert set(common.BY_DISTANCE) >= set(SCORES) == {"foscttm", "label_transfer_accuracy"}
+    assert set(common.BY_DISTANCE) >= set(OF_LATENTS) == {"foscttm", "label_transfer_accuracy"}
 
 
 def test_each_headline_score_of_latents_has_the_other_distance_beside_it():
     assert [name for name in common.TABLED if name in common.HEADLINE] == list(common.HEADLINE)
-    for score in SCORES:
+    for score in OF_LATENTS:
         places = [common.TABLED.index(form) for form in common.BY_DISTANCE[score].values()]
         assert max(places) - min(places) == 1
     scores = scores_of({("mvae", "foscttm"): [0.1], ("mvae", "foscttm_cosine"): [0.2]})

@@ -5,7 +5,7 @@ import pandas as pd
 from made_up_scores import ROSTER, scores_of
 from numpy.testing import assert_allclose
 
-from mosaicbench.stats.ranks import critical_difference, ranks
+from mosaicbench.stats.overall import critical_difference, ranks
 
 
 def foscttm(**runs):

@@ -7,7 +7,7 @@ import pytest
 from made_up_scores import CARDS, ROSTER, cells_of, scores_of
 
 from mosaicbench.catalog.run_metadata import RunMetadata
-from mosaicbench.report.page.failures import alarms
+from mosaicbench.report.page.sections import alarms
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats.sanity import failed_controls, in_words, sanity_checks
 

@@ -33,17 +33,14 @@ from mosaicbench.report.tables.contract import (
     checked_runs,
     checked_scores,
 )
-from mosaicbench.report.tables.overview import overview
 from mosaicbench.report.tables.published import beside_ours, read_published
-from mosaicbench.report.tables.rankings import rankings
+from mosaicbench.report.tables.rankings import overview, rankings
 from mosaicbench.report.theme import read_theme
 from mosaicbench.stats.common import ALL, RUN, SPLIT, joined
-from mosaicbench.stats.distances import verdicts_by_distance
 from mosaicbench.stats.intervals import over_cells, with_cells
-from mosaicbench.stats.means import comparison, headline
-from mosaicbench.stats.overall import overall
+from mosaicbench.stats.means import comparison, headline, verdicts_by_distance
+from mosaicbench.stats.overall import overall, ranks
 from mosaicbench.stats.paired import paired_tests
-from mosaicbench.stats.ranks import ranks
 from mosaicbench.stats.resource_scaling import exponents
 from mosaicbench.stats.sanity import (
     CHECK_COLUMNS,
@@ -53,7 +50,7 @@ from mosaicbench.stats.sanity import (
     sanity_checks,
 )
 from mosaicbench.stats.sweep import sweep_table
-from mosaicbench.stats.tuning import gains, proposals, settings, trials_table
+from mosaicbench.stats.tuning import gains, settings, trials_table
 from mosaicbench.workflow import resources
 from mosaicbench.workflow.layout import Results
 
@@ -173,7 +170,6 @@ def main(
         "trials": trials,
         "tuning_gains": gains(all_scores, tuned, run_metadata),
         "tuning_settings": settings(done),
-        "tuning_proposals": proposals(trials, tuned),
         "distances": verdicts_by_distance(tables["headline"], run_metadata),
         "rankings": rankings(tables, run_metadata),
         "recommendations": recommended(tables, cell_scores, run_metadata, sizes_of_splits),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from textwrap import fill
 
 import numpy as np
@@ -15,27 +15,27 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter
 
-from mosaicbench.catalog.run_metadata import KINDS, RESOURCES
+from mosaicbench.catalog.run_metadata import KINDS
 from mosaicbench.report.tables.text import NOT_GIVEN
 from mosaicbench.report.theme import FAINT, FONT_SIZE, INK, QUIET, Theme, empty
 
 ROW = 0.24  # inches
 DASHED = {"color": QUIET, "linewidth": 0.9, "linestyle": (0, (3, 2))}  # at chance
 OVER_ROWS = {"y": 1.0}  # of a title: rows have no ticks above, so matplotlib need not look for them
-FLOOR = 0.01  # the least value on a logarithmic axis
 PLAIN = FuncFormatter(lambda value, place: f"{value:,.0f}" if value >= 1 else f"{value:g}")
 LONGEST_KEY = 32  # names
 OF_DIRECTION = ["direction", "normalization"]
 
-Part = tuple[tuple[float, float], Callable[[SubFigure], pd.DataFrame]]  # of a stacked figure
+
+Drawn = tuple[Figure, pd.DataFrame]  # a figure, and the table of what is drawn
 
 
 # --- figures and their parts ---------------------------------------------------------------------
 
 
-def nothing(sentence: str, columns: Sequence[str]) -> tuple[Figure, pd.DataFrame]:
+def nothing(sentence: str, columns: Sequence[str]) -> Drawn:
     """Return a figure that says why there is nothing to draw, and an empty table."""
     return empty(sentence), pd.DataFrame(columns=columns)
 
@@ -46,23 +46,6 @@ def grid(
     """Return a figure of so many inches, and its (rows, columns) panels; `look` as in `subplots`."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, **look)
-
-
-def stacked(parts: Sequence[Part]) -> tuple[Figure, pd.DataFrame]:
-    """Return a figure with parts below each other, and the rows that they drew.
-
-    A part is its width and height in inches, and a function that draws into a subfigure.
-    """
-    widths, heights = zip(*(size for size, _ in parts), strict=True)
-    figure = Figure(figsize=(max(widths), sum(heights) + 0.3), layout="constrained")
-    rooms = figure.subfigures(len(parts), 1, squeeze=False, height_ratios=heights)[:, 0]
-    drawn = [draw(room) for room, (_, draw) in zip(rooms, parts, strict=True)]
-    return figure, pd.concat(drawn, ignore_index=True)
-
-
-def head(room: SubFigure, text: str) -> None:
-    """Write a title above a part of a figure."""
-    room.suptitle(text, x=0.008, ha="left", fontweight="bold")
 
 
 def name_split(figure: Figure, theme: Theme, runs: pd.DataFrame, what: str = "") -> None:
@@ -113,10 +96,8 @@ def rows_of_directions(
 
     A panel shows one direction and normalization; `label` names its x axis.
     """
-    rows = theme.order("runs", values["run"])
-    named = values[OF_DIRECTION].drop_duplicates().sort_values("normalization")
-    order = theme.directions(named["direction"])
-    named = named.sort_values("direction", key=lambda names: names.map(order.index), kind="stable")
+    rows, order = theme.order("runs", values["run"]), theme.directions(values["direction"])
+    named = dict(tuple(values.groupby(OF_DIRECTION)))
     lines, columns = shape(len(named))
     panels = room.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for axes in panels[len(named) :]:
@@ -124,13 +105,14 @@ def rows_of_directions(
     for axes in panels[: len(named)][-columns:]:
         axes.set_xlabel(label)
         axes.tick_params(labelbottom=True)
-    for axes, names in zip(panels, named.to_dict("records"), strict=False):
+    names = sorted(named, key=lambda names: (order.index(names[0]), names[1]))
+    for axes, (direction, normalization) in zip(panels, names, strict=False):
         label_rows(axes, theme, rows)
-        title = f"{theme.direction(names['direction'])}  ({names['normalization']})"
-        axes.set_title(title, **OVER_ROWS)
-        of_direction = values[(values[OF_DIRECTION] == [*names.values()]).all(axis=1)]
+        axes.set_title(f"{theme.direction(direction)}  ({normalization})", **OVER_ROWS)
+        of_direction = named[direction, normalization]
         for row, run in enumerate(rows):
-            yield axes, row, names | {"run": run}, of_direction[of_direction["run"] == run]
+            names_of_row = {"direction": direction, "normalization": normalization, "run": run}
+            yield axes, row, names_of_row, of_direction[of_direction["run"] == run]
 
 
 # --- rows of runs --------------------------------------------------------------------------------
@@ -160,28 +142,15 @@ def write_absence(axes: Axes, row: float, text: str) -> None:
     axes.text(0.02, row, text, transform=at, va="center", color=QUIET, bbox=box)
 
 
-def mark_seeds(axes: Axes, row: int, values: pd.Series, colour: str) -> None:
-    """Draw the values of single seeds a little below a row's middle."""
-    rows = np.full(len(values), row + 0.3)
-    axes.plot(values, rows, "o", color=colour, ms=2.6, alpha=0.8, mec="none", zorder=3)
-
-
-def mark_interval(axes: Axes, row: int, low: float, high: float, colour: str) -> None:
-    """Draw an interval along a row, if there is one."""
-    if np.isfinite(low):
-        look = {"color": colour, "linewidth": 1.4, "solid_capstyle": "butt", "zorder": 2}
-        axes.plot([low, high], [row, row], **look)
-
-
 def mark_failed(axes: Axes, x: pd.Series, **look: object) -> None:
     """Draw crosses at the lower edge."""
     axes.plot(x, [0.02] * len(x), "x", ms=4, transform=axes.get_xaxis_transform(), **look)
 
 
-def write_beside(axes: Axes, row: float, text: str, **look: object) -> None:
+def write_beside(axes: Axes, row: float, text: str) -> None:
     """Write a text at the right of a row."""
-    look = {"va": "center", "color": QUIET} | look
-    axes.text(1.01, row, text, transform=axes.get_yaxis_transform(), **look)
+    at = axes.get_yaxis_transform()
+    axes.text(1.01, row, text, transform=at, va="center", color=QUIET)
 
 
 def better(theme: Theme, metric: str, lower: str, higher: str) -> str:
@@ -190,18 +159,6 @@ def better(theme: Theme, metric: str, lower: str, higher: str) -> str:
 
 
 # --- axes ----------------------------------------------------------------------------------------
-
-
-def plain_log(axes: Axes) -> None:
-    """Write the numbers of a logarithmic axis in full, only at its larger ticks."""
-    axes.xaxis.set_major_formatter(PLAIN)
-    axes.xaxis.set_minor_formatter(NullFormatter())
-
-
-def measured_resources(table: pd.DataFrame, column: str) -> list[str]:
-    """Return the resources for which a table with `metric` and `column` has a value above 0."""
-    most = table.groupby("metric")[column].max()
-    return [metric for metric in RESOURCES if most.get(metric, 0) > 0]
 
 
 def bare(axes: Axes) -> None:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from mosaicbench.figures._panels import (
+    Drawn,
     name_split,
     nothing,
     rows_of_directions,
@@ -43,12 +44,8 @@ TALLEST = 0.78  # of a row
 
 def calibration(
     *, features: pd.DataFrame, scores: pd.DataFrame, runs: pd.DataFrame, theme: Theme
-) -> tuple[Figure, pd.DataFrame]:
-    """Draw the PIT histograms of one split.
-
-    The table has a row per direction, run and bin: the bin's fraction of the measured
-    values, and the run's coverage.
-    """
+) -> Drawn:
+    """Draw the PIT histograms of one split; `share` is a bin's fraction of the measured values."""
     counts = features[features["metric"] == HISTOGRAM]
     if counts.empty:
         return nothing(

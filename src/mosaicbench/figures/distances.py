@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
-from mosaicbench.figures._panels import DASHED, grid, legend_of_runs, name_split, nothing
+from mosaicbench.figures._panels import DASHED, Drawn, grid, legend_of_runs, name_split, nothing
 from mosaicbench.report.page.cells import ARROWS
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats.common import BY_DISTANCE, DISTANCES
-from mosaicbench.stats.distances import SCORES
+from mosaicbench.stats.means import OF_LATENTS
 
 CARD = {
     "label": "Euclidean and cosine distance",
@@ -28,16 +27,10 @@ COLUMNS = ["metric", "run", *DISTANCES, *(f"place_{distance}" for distance in DI
 SIDE = 2.5  # inches
 
 
-def distances(
-    *, headline: pd.DataFrame, runs: pd.DataFrame, theme: Theme
-) -> tuple[Figure, pd.DataFrame]:
-    """Draw the scores of one split by either distance.
-
-    The table has a row per score and run drawn, with its place among models and baselines by
-    each distance.
-    """
+def distances(*, headline: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Drawn:
+    """Draw the scores of one split by either distance; places are among models and baselines."""
     means = headline.pivot(index="run", columns="metric", values="mean")
-    of_scores = {score: _both(means, score, theme) for score in SCORES}
+    of_scores = {score: _both(means, score, theme) for score in OF_LATENTS}
     of_scores = {score: rows for score, rows in of_scores.items() if len(rows)}
     if not of_scores:
         return nothing("No run of this split has a score by both distances.", COLUMNS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import product
 
 import numpy as np
@@ -15,15 +16,13 @@ from mosaicbench.figures._panels import (
     DASHED,
     OF_DIRECTION,
     ROW,
-    Part,
+    Drawn,
     cloud,
-    head,
     name_split,
     nothing,
     rows_of_directions,
     shortened,
     size_of_directions,
-    stacked,
     wrapped,
     write_absence,
     write_beside,
@@ -60,16 +59,17 @@ PLACES = ["best", "median", "worst"]
 BINS = 30
 BAR_ROW = 0.36  # inches
 SIDE = 1.3  # inches, of a scatter
+Part = tuple[str, tuple[float, float], Callable[[SubFigure], pd.DataFrame]]  # title, inches, draw
 LABELS, WIDTH = 1.0, 8.0  # inches, of a scatter's labels, and of directions side by side
 
 
 def imputation(
     *, features: pd.DataFrame, imputed_values: pd.DataFrame, runs: pd.DataFrame, theme: Theme
-) -> tuple[Figure, pd.DataFrame]:
+) -> Drawn:
     """Draw how one split's features are imputed.
 
-    Of the table, the panel "features" has the quantiles of a direction and
-    run, "cells" the values of the scatters, which the histograms show too.
+    Of the table, the panel "features" has the quantiles of a direction and run, "cells" the values
+    of the scatters, which the histograms show too.
     """
     correlations = features[features["metric"] == METRIC]
     parts = [_correlations(correlations, runs, theme)] if len(correlations) else []
@@ -77,9 +77,16 @@ def imputation(
         parts += [_scatters(imputed_values, theme), _histograms(imputed_values, theme)]
     if not parts:
         return nothing("No run of this split imputes a modality.", COLUMNS)
-    figure, drawn = stacked(parts)
+    sizes = np.array([size for _, size, _ in parts])
+    width, height = sizes[:, 0].max(), sizes[:, 1].sum() + 0.3
+    figure = Figure(figsize=(width, height), layout="constrained")
+    rooms = figure.subfigures(len(parts), 1, squeeze=False, height_ratios=sizes[:, 1])[:, 0]
+    drawn = []
+    for room, (title, _, draw) in zip(rooms, parts, strict=True):
+        room.suptitle(title, x=0.008, ha="left", fontweight="bold")
+        drawn.append(draw(room))
     name_split(figure, theme, runs)
-    return figure, drawn.reindex(columns=COLUMNS)
+    return figure, pd.concat(drawn, ignore_index=True).reindex(columns=COLUMNS)
 
 
 # --- every feature -------------------------------------------------------------------------------
@@ -87,7 +94,6 @@ def imputation(
 
 def _correlations(values: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Part:
     def draw(room: SubFigure) -> pd.DataFrame:
-        head(room, "Pearson r of every feature, all seeds")
         drawn = []
         rows = rows_of_directions(room, values, "Pearson r of a feature", theme)
         for axes, row, names, of_run in rows:
@@ -112,7 +118,7 @@ def _correlations(values: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Par
         return drawn
 
     width, height = size_of_directions(values, ROW, 0.75)
-    return (width, 0.2 + height), draw
+    return "Pearson r of every feature, all seeds", (width, 0.2 + height), draw
 
 
 def _box(axes: Axes, row: int, summary: dict, colour: str) -> None:
@@ -154,7 +160,6 @@ def _scatters(values: pd.DataFrame, theme: Theme) -> Part:
     blocks = math.ceil(len(rows) / lines)  # side by side
 
     def draw(room: SubFigure) -> pd.DataFrame:
-        head(room, f"Imputed against measured values, {_cells(values)}")
         panels = room.subplots(lines, blocks * len(columns), squeeze=False)
         places = np.concatenate(np.split(panels, blocks, axis=1))  # a line of a block per feature
         for axes in places[len(rows) :].ravel():
@@ -170,7 +175,8 @@ def _scatters(values: pd.DataFrame, theme: Theme) -> Part:
         room.supylabel("imputed")
         return values.assign(panel="cells")
 
-    return (0.2 + blocks * width, 0.8 + SIDE * lines), draw
+    size = 0.2 + blocks * width, 0.8 + SIDE * lines
+    return f"Imputed against measured values, {_cells(values)}", size, draw
 
 
 def _scatter(axes: Axes, of_feature: pd.DataFrame, run: str, theme: Theme) -> None:
@@ -190,7 +196,6 @@ def _histograms(values: pd.DataFrame, theme: Theme) -> Part:
     names = ["measured", *[theme.label("runs", run) for run in rows]]
 
     def draw(room: SubFigure) -> pd.DataFrame:
-        head(room, f"Distributions of these values, {_cells(values)}")
         panels = room.subplots(len(directions), len(PLACES), squeeze=False, sharey=True)
         for direction, title, of_feature in _of_features(values, theme):
             place = PLACES.index(of_feature["place"].iloc[0])
@@ -213,7 +218,8 @@ def _histograms(values: pd.DataFrame, theme: Theme) -> Part:
                 axes.yaxis.set_visible(False)
         return pd.DataFrame()
 
-    return (7.4, 0.5 + len(directions) * (0.7 + BAR_ROW * len(names))), draw
+    size = 7.4, 0.5 + len(directions) * (0.7 + BAR_ROW * len(names))
+    return f"Distributions of these values, {_cells(values)}", size, draw
 
 
 def _histogram(

@@ -6,9 +6,16 @@ import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from mosaicbench.figures._panels import colour_bar, grid, name_cells, nothing, shortened, wrapped
+from mosaicbench.figures._panels import (
+    Drawn,
+    colour_bar,
+    grid,
+    name_cells,
+    nothing,
+    shortened,
+    wrapped,
+)
 from mosaicbench.report.tables.text import NOT_GIVEN
 from mosaicbench.report.theme import INK, QUIET, Theme
 
@@ -30,13 +37,8 @@ CELL, PRINTED = 0.15, 0.3  # inches: the side of a cell, and of one with its fra
 MOST_PRINTED = 12
 
 
-def label_confusion(
-    *, transfers: pd.DataFrame, runs: pd.DataFrame, theme: Theme
-) -> tuple[Figure, pd.DataFrame]:
-    """Draw the confusion matrices of one split.
-
-    The table has a row per run, direction, type and transferred type that occurs.
-    """
+def label_confusion(*, transfers: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Drawn:
+    """Draw the confusion matrices of one split."""
     if transfers.empty:
         return nothing("No run with a layout transfers cell types.", COLUMNS)
     of_row = transfers.groupby(["direction", "run", "cell_type"])["cells"].transform("sum")

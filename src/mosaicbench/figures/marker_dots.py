@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from mosaicbench.figures._panels import (
+    Drawn,
     colour_bar,
     dot,
     grid,
@@ -42,13 +42,8 @@ DOT = 0.155  # inches
 LARGEST = 44.0  # points squared
 
 
-def marker_dots(
-    *, markers: pd.DataFrame, runs: pd.DataFrame, theme: Theme
-) -> tuple[Figure, pd.DataFrame]:
-    """Draw the markers of one split.
-
-    The table has a row per dot.
-    """
+def marker_dots(*, markers: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Drawn:
+    """Draw the markers of one split; the table has a row per dot."""
     if markers.empty:
         return nothing("No run with a layout has clusters with markers.", COLUMNS)
     of_feature = markers.groupby(["run", "modality", "feature"])["mean"]
@@ -74,10 +69,8 @@ def marker_dots(
             title = f"{theme.label('runs', run)}, {theme.label('modalities', modality)}"
             letters = int(10 * (width - 0.8))  # ten to an inch, beside the names of the clusters
             axes.set_title(wrapped(title, width=max(14, letters)))
-    sizes = [
-        dot(f"{fraction:.0%}", QUIET, size=np.sqrt(LARGEST * fraction))
-        for fraction in (0.1, 0.25, 0.5, 1.0)
-    ]
+    fractions = (0.1, 0.25, 0.5, 1.0)
+    sizes = [dot(f"{share:.0%}", QUIET, size=np.sqrt(LARGEST * share)) for share in fractions]
     look = {"ncols": 4, "title": "fraction of cells", "handletextpad": 0.2}
     figure.legend(handles=sizes, loc="outside lower left", **look)
     place = {"ax": panels.ravel().tolist(), "location": "bottom"}

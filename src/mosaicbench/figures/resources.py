@@ -5,18 +5,17 @@ from __future__ import annotations
 from itertools import product
 
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator
+from matplotlib.ticker import LogLocator, NullFormatter
 
+from mosaicbench.catalog.run_metadata import RESOURCES
 from mosaicbench.figures._panels import (
-    FLOOR,
+    PLAIN,
+    Drawn,
     grid,
     handle,
     legend_of_runs,
-    measured_resources,
     name_split,
     nothing,
-    plain_log,
 )
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats.means import seed_means
@@ -38,26 +37,27 @@ CARD = {
 COLUMNS = ["metric", "run", "mean", "score", "scaled", "low", "high", "front"]
 WIDTH, HEIGHT = 2.6, 1.9  # inches
 FRONT = "#BBBBBB"
+FLOOR = 0.01  # the least value on a logarithmic axis
 MANY = 30  # times as much at the end of an axis: then its ticks are powers of ten
 
 
 def resources(
     *, overall: pd.DataFrame, scores: pd.DataFrame, runs: pd.DataFrame, theme: Theme
-) -> tuple[Figure, pd.DataFrame]:
+) -> Drawn:
     """Draw the scores of one split's runs; the table has a row per score, resource and run."""
     values = seed_means(scores).dropna(subset="value")
-    measured = measured_resources(values, "value")
+    most = values.groupby("metric")["value"].max()
+    measured = [metric for metric in RESOURCES if most.get(metric, 0) > 0]
     means = values.groupby(["metric", "run"])["value"].mean()
     complete = overall.assign(score=overall["score"].where(overall["complete"]))
     scaled = theme.run_metadata.competing(complete).set_index("run")
     pairs = [
         _pairs(scaled[name], means[resource], theme).assign(score=name, metric=resource)
         for name, resource in product(SCORES, measured)
-        if scaled[name].notna().any()
     ]
     if not any(map(len, pairs)):
         return nothing("No run of this split has a score and a measured time or memory.", COLUMNS)
-    drawn = pd.concat(pairs, ignore_index=True)
+    drawn = pd.concat([part for part in pairs if len(part)], ignore_index=True)
     is_overall = drawn["score"] == "score"
     for end in ("low", "high"):
         drawn[end] = drawn["run"].map(scaled[end]).where(is_overall)
@@ -81,7 +81,8 @@ def resources(
         axes.set_xlabel(theme.label("metrics", resource))
         low, high = axes.get_xlim()
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < MANY * low else (1,)))
-        plain_log(axes)
+        axes.xaxis.set_major_formatter(PLAIN)
+        axes.xaxis.set_minor_formatter(NullFormatter())
     legend_of_runs(figure, theme, drawn["run"], handle("not beaten in both", color=FRONT))
     name_split(figure, theme, runs)
     return figure, drawn[COLUMNS]
@@ -91,9 +92,8 @@ def _pairs(scores: pd.Series, means: pd.Series, theme: Theme) -> pd.DataFrame:
     """Return a row per run with both a score and a resource, and whether it is on the front."""
     pairs = pd.DataFrame({"scaled": scores, "mean": means}).dropna()
     pairs = pairs.loc[theme.order("runs", pairs.index)]
-    front = []
-    for scaled, used in pairs.itertuples(index=False):
-        as_good = (pairs["scaled"] >= scaled) & (pairs["mean"] <= used)
-        is_better = (pairs["scaled"] > scaled) | (pairs["mean"] < used)
-        front.append(not (as_good & is_better).any())
+    scaled, used = pairs.to_numpy().T
+    as_good = (scaled >= scaled[:, None]) & (used <= used[:, None])  # (runs, other runs)
+    is_better = (scaled > scaled[:, None]) | (used < used[:, None])
+    front = ~(as_good & is_better).any(axis=1)
     return pairs.assign(front=front).rename_axis("run").reset_index()

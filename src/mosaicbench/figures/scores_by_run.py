@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
@@ -13,14 +12,13 @@ from mosaicbench.figures._panels import (
     DASHED,
     OVER_ROWS,
     ROW,
+    Drawn,
     better,
     dot,
     grid,
     handle,
     label_rows,
     legend_below,
-    mark_interval,
-    mark_seeds,
     name_split,
     nothing,
     wrapped,
@@ -54,12 +52,8 @@ COLUMNS = ["metric", "run", "seed", "value", *OF_MEAN, "chance", "shown"]
 
 def scores_by_run(
     *, scores: pd.DataFrame, headline: pd.DataFrame, runs: pd.DataFrame, theme: Theme
-) -> tuple[Figure, pd.DataFrame]:
-    """Draw the headline scores of one split.
-
-    The table has a row per metric, run and seed drawn; `shown` is the sign of a missing
-    value.
-    """
+) -> Drawn:
+    """Draw the headline scores of one split; `shown` is the sign of a missing value."""
     means = seed_means(scores).dropna(subset="value")
     metrics = [metric for metric in CONTESTS if metric in set(means["metric"])]
     summary = headline.assign(best=best(headline, theme.run_metadata))
@@ -69,10 +63,11 @@ def scores_by_run(
     lines = summary.set_index(["metric", "run"])[OF_MEAN].to_dict("index")
     trivial = runs["method"].isin(TRIVIAL.values())
     controls = theme.order("runs", runs.loc[trivial, "run"])
-    legend = [
-        *_legend(),
-        *(handle(theme.label("runs", run), **_line(run, theme)) for run in controls),
-    ]
+    looks = {
+        run: {"color": theme.colour(run), "linewidth": 0.9, "linestyle": (0, (1, 1))}
+        for run in controls
+    }
+    legend = _legend() + [handle(theme.label("runs", run), **look) for run, look in looks.items()]
     width = 1.7 + 1.75 * len(metrics)
     columns = min(len(legend), int(width / LEGEND_COLUMN))
     height = 1.2 + ROW * len(rows) + LEGEND_ROW * (-(-len(legend) // columns) - 1)
@@ -92,17 +87,19 @@ def scores_by_run(
                 continue
             mean, colour = lines[metric, run], theme.colour(run)
             seeds = of_metric[of_metric["run"] == run]
-            mark_interval(axes, row, mean["low"], mean["high"], colour)
-            mark_seeds(axes, row, seeds["value"], colour)
+            bar = {"color": colour, "linewidth": 1.4, "solid_capstyle": "butt", "zorder": 2}
+            axes.plot([mean["low"], mean["high"]], [row, row], **bar)
+            dots = {"color": colour, "ms": 2.6, "alpha": 0.8, "mec": "none", "zorder": 3}
+            axes.plot(seeds["value"], [row + 0.3] * len(seeds), "o", **dots)
             star = {"marker": "*", "ms": 10, "mfc": colour, "mec": INK, "mew": 0.7}
             look = star if mean["best"] else theme.marker(run, size=4.6)
             axes.plot([mean["mean"]], [row], zorder=4, **look)
             for value in seeds[["seed", "value"]].to_dict("records"):
                 drawn.append(named | value | mean | {"shown": ""})
         _limit(axes, *theme.run_metadata.bounds(metric))
-        for run in controls:
+        for run, look in looks.items():
             if (metric, run) in lines:
-                _reference(axes, lines[metric, run]["mean"], _line(run, theme))
+                _reference(axes, lines[metric, run]["mean"], look)
                 named = {"metric": metric, "run": run, "chance": chance, "shown": ""}
                 drawn.append(named | lines[metric, run])
         _reference(axes, chance, DASHED)
@@ -127,10 +124,6 @@ def _ordered(summary: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> list[st
     return list(mean_rank.reindex(competing).sort_values(kind="stable").index)
 
 
-def _line(run: str, theme: Theme) -> dict[str, object]:
-    return {"color": theme.colour(run), "linewidth": 0.9, "linestyle": (0, (1, 1))}
-
-
 def _reference(axes: Axes, value: float, look: dict[str, object]) -> None:
     """Draw a line at a value within the axis."""
     low, high = axes.get_xlim()
@@ -149,11 +142,8 @@ def _limit(axes: Axes, least: float, most: float) -> None:
 def _legend() -> list[Line2D]:
     return [
         dot("seed", QUIET, size=2.6),
-        *(
-            dot(f"mean ({kind})", QUIET, size=4.6, marker=mark)
-            for kind, mark in MARKERS.items()
-            if kind != "control"
-        ),
+        dot("mean (model)", QUIET, size=4.6, marker=MARKERS["model"]),
+        dot("mean (baseline)", QUIET, size=4.6, marker=MARKERS["baseline"]),
         handle("95 % interval", color=QUIET, linewidth=1.4),
         dot("best", QUIET, size=9, marker="*", mec=INK),
         handle("chance", **DASHED),

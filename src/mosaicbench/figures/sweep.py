@@ -7,9 +7,17 @@ from textwrap import fill
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from mosaicbench.figures._panels import DASHED, better, dot, grid, handle, legend_below, mark_failed
+from mosaicbench.figures._panels import (
+    DASHED,
+    Drawn,
+    better,
+    dot,
+    grid,
+    handle,
+    legend_below,
+    mark_failed,
+)
 from mosaicbench.report.theme import QUIET, Theme, empty
 from mosaicbench.stats.common import FAILED
 from mosaicbench.stats.sweep import OVER_DIRECTIONS
@@ -36,7 +44,7 @@ CROWDED = 0.1  # of the range: nearer values get equal distances
 PATTERNS = ("-", (0, (5, 1.5)), (0, (1, 1)))
 
 
-def sweep(*, sweep: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
+def sweep(*, sweep: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Drawn:
     """Draw the table of a sweep, a row of panels per series or split."""
     if sweep["value"].isna().all():
         return empty("No run of the sweep has a score to draw."), sweep

@@ -6,11 +6,10 @@ import math
 
 import numpy as np
 import pandas as pd
-from matplotlib import rcParams
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from mosaicbench.figures._panels import (
+    Drawn,
     grid,
     handle,
     inches,
@@ -19,7 +18,7 @@ from mosaicbench.figures._panels import (
     shape,
     wrapped,
 )
-from mosaicbench.report.theme import Theme, empty
+from mosaicbench.report.theme import FONT_SIZE, Theme, empty
 
 CARD = {
     "label": "Training curves",
@@ -42,13 +41,8 @@ BESIDE = ("_top_prediction", "_top_domain", KEPT)  # columns of a history that a
 WIDTH, HEIGHT = 2.45, 1.9  # inches
 
 
-def training_curves(
-    *, history: pd.DataFrame, runs: pd.DataFrame, theme: Theme
-) -> tuple[Figure, pd.DataFrame]:
-    """Draw the histories of the trained runs of one split.
-
-    The table has a row per loss, run, seed and epoch.
-    """
+def training_curves(*, history: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Drawn:
+    """Draw the histories of the trained runs of one split."""
     is_drawn = ~history["loss"].astype(str).str.endswith(BESIDE)
     drawn = history[is_drawn].dropna(subset="value")[COLUMNS].reset_index(drop=True)
     if drawn.empty:
@@ -58,7 +52,7 @@ def training_curves(
     losses = theme.order("losses", drawn["loss"])
     named = {run: theme.label("runs", run) for run in theme.order("runs", drawn["run"])}
     lines, columns = shape(len(losses))
-    widest = 0.55 + max(inches(name, rcParams["legend.fontsize"]) for name in named.values())
+    widest = 0.55 + max(inches(name, FONT_SIZE) for name in named.values())
     beside = min(4, len(named), max(1, int(WIDTH * columns / widest)))
     height = 0.4 + HEIGHT * lines + 0.17 * math.ceil(len(named) / beside)
     figure, panels = grid(WIDTH * columns, height, lines, columns)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mosaicbench.figures._panels import PLAIN, dot, grid, handle, legend_below, mark_failed
+from mosaicbench.figures._panels import PLAIN, Drawn, dot, grid, handle, legend_below, mark_failed
 from mosaicbench.report.theme import QUIET, Theme, empty
 from mosaicbench.stats.common import SPLIT
 
@@ -28,7 +27,7 @@ CARD = {
 AXES = {"trials": "trials", "cpu_hours": "CPU hours of fits"}
 
 
-def tuning_trials(*, trials: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
+def tuning_trials(*, trials: pd.DataFrame, theme: Theme) -> Drawn:
     """Draw a row of two panels per split.
 
     The table has the trials of the first seed of each split.

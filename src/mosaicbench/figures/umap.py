@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mosaicbench.figures._panels import (
+    Drawn,
     bare,
     cloud,
     grid,
@@ -83,18 +84,8 @@ def umap(
     joint: bool = False,
     imputed: bool = False,
     theme: Theme,
-) -> tuple[Figure, pd.DataFrame]:
-    """Draw the layouts of one split's runs.
-
-    Parameters
-    ----------
-    imputed_layout
-        Layouts of measured and imputed values, of fewer cells than `projection`.
-    joint
-        Draw the joint latents instead of those of single modalities.
-    imputed
-        Draw measured and imputed values instead.
-    """
+) -> Drawn:
+    """Draw the layouts of one split's runs: by modality, `joint`, or measured and `imputed` values."""
     if imputed:
         return _imputed(imputed_layout[OF_IMPUTED], projection, runs, theme)
     drawn = projection.loc[(projection["source"] == "joint") == joint, COLUMNS]
@@ -142,7 +133,7 @@ def _layouts(drawn: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Figure:
 
 def _imputed(
     layout: pd.DataFrame, projection: pd.DataFrame, runs: pd.DataFrame, theme: Theme
-) -> tuple[Figure, pd.DataFrame]:
+) -> Drawn:
     """Draw measured and imputed values; a type has its colour among all cells of `projection`."""
     drawn = layout.reset_index(drop=True)
     is_measured = drawn["run"] == MEASURED

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from mosaicbench.figures._panels import bare, cloud, dot, grid, legend_below, shuffled
+from mosaicbench.figures._panels import Drawn, bare, cloud, dot, grid, legend_below, shuffled
 from mosaicbench.report.theme import FAINT, QUIET, SPARE, Theme, empty
 
 CARD = {
@@ -35,7 +34,7 @@ def virtual_cells(
     virtual_markers: pd.DataFrame,
     virtual_realism: pd.DataFrame,
     theme: Theme,
-) -> tuple[Figure, pd.DataFrame]:
+) -> Drawn:
     """Draw the virtual cells of one split, a row of panels per run."""
     runs = theme.order("runs", virtual_cells["run"].unique())
     if not runs:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -30,22 +31,11 @@ def bibtex(
     records: Sequence[Mapping],
     citations: Mapping[str, str],
 ) -> str:
-    """Return the BibTeX of a benchmark.
+    """Return the BibTeX of a benchmark: each entry once, under comments.
 
-    Parameters
-    ----------
-    runs, scores
-        Tables of these names; cited are methods with a fit that ended well, and metrics with a
-        value.
-    records
-        ``run.json`` of its fits, for versions of packages.
-    citations
-        dataset -> its paper in the registry.
-
-    Returns
-    -------
-    str
-        Entries under comments, each once; the last comment names what has no paper.
+    Cited are methods with a fit that ended well, metrics with a value, the papers of datasets in
+    the registry (`citations`), and the packages of `records`, the ``run.json`` of its fits. The
+    last comment names what has no paper.
     """
     run_metadata = run_metadata_of(runs)
     done = runs[runs["status"].isin(("ok", "collapsed"))]
@@ -59,17 +49,16 @@ def bibtex(
         *_of_datasets(done["dataset"].unique(), citations),
         *_of_packages(methods.values(), records),
     ]
-    entries: dict[str, tuple[str, str, dict[str, None]]] = {}  # key -> heading, entry, reasons
-    for heading, entry, reason in cited:
-        if entry:
-            entries.setdefault(entry.partition(",")[0], (heading, entry, {}))[2][reason] = None
+    table = pd.DataFrame(cited, columns=["heading", "entry", "reason"])
+    has_entry, keys = table["entry"] != "", table["entry"].str.partition(",")[0]
     parts = []
-    for heading, entry, reasons in entries.values():
+    for _, of_entry in table[has_entry].groupby(keys, sort=False):
+        heading, entry, _ = of_entry.iloc[0]
         if f"% {heading}" not in parts:
             parts.append(f"% {heading}")
-        parts.append(f"% {'; '.join(reasons)}\n{entry}")
-    without = dict.fromkeys(reason for _, entry, reason in cited if not entry)
-    if without:
+        parts.append(f"% {'; '.join(of_entry['reason'].unique())}\n{entry}")
+    without = table.loc[~has_entry, "reason"].unique()
+    if len(without):
         parts.append(f"% Without a verified paper: {', '.join(without)}.")
     return "\n\n".join(parts) + "\n"
 
@@ -113,14 +102,14 @@ def _of_datasets(names: Iterable[str], citations: Mapping[str, str]) -> Iterator
 
 def _of_packages(methods: Iterable[Mapping], records: Sequence[Mapping]) -> Iterator[Citation]:
     # Every benchmark used Snakemake, which no record names.
-    versions: dict[str, list[str]] = {"snakemake": []} if records else {}
+    versions = defaultdict(list, {"snakemake": []} if records else {})
     for record in records:
         for name, version in record["versions"].items():
             if name not in ("python", ITSELF) and version != "absent":
-                versions.setdefault(name, []).append(str(version))
+                versions[name].append(str(version))
     for card in methods:
         if package := card.get("wraps"):
-            versions.setdefault(package["package"], []).append(package["version"])
+            versions[package["package"]].append(package["version"])
     entries = {entry["package"]: entry["text"] for entry in references() if "package" in entry}
     for name, of_package in versions.items():
         words = f"{name} {distinct(of_package, none='')}".strip()

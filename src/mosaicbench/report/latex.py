@@ -39,8 +39,7 @@ def latex_tables(rankings: pd.DataFrame, theme: Theme) -> str:
     for group, of_group in rankings.groupby("group", sort=False):
         metrics = list(of_group["metric"].unique())
         for start in range(0, len(metrics), WIDEST):
-            chosen = metrics[start : start + WIDEST]
-            tables.append(_table(of_group, group, chosen, theme))
+            tables.append(_table(of_group, group, metrics[start : start + WIDEST], theme))
     return "\n".join(tables)
 
 
@@ -68,7 +67,8 @@ def _heading(metric: str, group: str, theme: Theme) -> str:
     if group == OVERALL:
         label, better = theme.label("groups", metric), "higher"
     else:
-        label, better = theme.metric_of(group, metric), theme.run_metadata.better(metric)
+        label = theme.label("metrics", metric).removeprefix(f"{theme.label('groups', group)} ")
+        better = theme.run_metadata.better(metric)
     lines = r"\\".join(map(escaped, textwrap.wrap(label, 15)))
     return rf"\shortstack{{{lines}{ARROWS.get(better, '')}}}"
 

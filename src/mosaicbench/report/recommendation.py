@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.files.scores import CellScores
 from mosaicbench.report.tables.contract import RECOMMENDATION_COLUMNS, checked_recommendations
-from mosaicbench.stats.common import FOSCTTM, RUN, SPLIT, TRANSFER
+from mosaicbench.stats.common import FOSCTTM, RUN, SPLIT, TRANSFER, Sizes, Tables
 from mosaicbench.stats.means import headline, signed_means
 from mosaicbench.stats.overall import ends, together
 from mosaicbench.stats.paired import BEST, paired_tests, tied_with_best
@@ -27,10 +27,10 @@ RESOURCES = ["seconds", "peak_host_mb"]
 
 
 def recommended(
-    tables: Mapping[str, pd.DataFrame],
+    tables: Tables,
     cells: Iterable[CellScores],
     run_metadata: RunMetadata,
-    sizes: Mapping[tuple[str, str], tuple[int, int]],
+    sizes: Sizes,
 ) -> pd.DataFrame:
     """Return a row per split and question: partners, labels, imputation by direction, and speed.
 
@@ -38,27 +38,12 @@ def recommended(
     trivial control of its question: knowing each cell's type (partners), chance (labels), the mean
     of each cell's type (imputation).
 
-    Parameters
-    ----------
-    tables
-        "scores", "sanity_checks" and "runs" of `tabulate`.
-    cells
-        The scores of single cells of every run.
-    sizes
-        (dataset, scenario) -> numbers of train and query cells.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``contract.RECOMMENDATION_COLUMNS``. `run` has the best mean of the allowed runs, or
-        is ""; `signs` are its marks. `beaten` is the trivial control, with its value.
-        `barred` are the runs that checks name, `qualified` those that may be recommended; if no run is recommended, `nearest` is the best of
-        the others in that score. `tied_with` are runs that the paired tests do not separate from
-        it; `detectable` is the smallest difference that the design detects on these cells (median
-        over the comparisons), `detectable_new` on new cells of the same kind; `seeds_needed` is
-        the number of splits with which the latter is as small as the differences from all of
-        `tied_with`, NA if no number is enough. `seconds` and `peak_host_mb` are means over the
-        seeds that ended well. The row of speed has the fastest run of the other rows.
+    Of ``contract.RECOMMENDATION_COLUMNS``, `run` has the best mean of the allowed runs, or is "";
+    `beaten` is the trivial control; `barred` are the runs that checks name, `qualified` those that
+    may be recommended; if none is, `nearest` is the best of the others. `tied_with` are runs that
+    the paired tests do not separate from it; `detectable` and `seeds_needed` are those of
+    ``paired_tests``, the median over the comparisons and the most of `tied_with`. The row of speed
+    has the fastest of the others.
     """
     ended = tables["runs"][tables["runs"]["status"].isin(["ok", "collapsed"])]
     used = ended.groupby(RUN)[RESOURCES].mean().astype(float)
@@ -86,20 +71,19 @@ def recommended(
 def _questions(
     scores: pd.DataFrame, cells: list[CellScores]
 ) -> Iterator[tuple[dict[str, str], pd.DataFrame, list[CellScores]]]:
-    for question, metric in METRICS.items():
-        of_question = scores[scores["metric"].isin([metric, BARS[question], FLOOR])]
-        if question != IMPUTATION:
-            yield {"question": question, "direction": ALL_DIRECTIONS}, of_question, cells
-            continue
-        for direction in scores.loc[scores["metric"] == metric, "direction"].unique():
-            of_direction = of_question[of_question["direction"] == direction]
-            of_cells = [_in(direction, run) for run in cells]
-            yield {"question": question, "direction": direction}, of_direction, of_cells
-
-
-def _in(direction: str, run: CellScores) -> CellScores:
-    values = {key: value for key, value in run.values.items() if key[2] == direction}
-    return replace(run, values=values)
+    for question in (PARTNER, LABELS):
+        place = {"question": question, "direction": ALL_DIRECTIONS}
+        of_question = scores["metric"].isin([METRICS[question], FLOOR])
+        yield place, scores[of_question], cells
+    of_question = scores[scores["metric"].isin([METRICS[IMPUTATION], BARS[IMPUTATION]])]
+    imputed = of_question.loc[of_question["metric"] == METRICS[IMPUTATION], "direction"]
+    for direction in imputed.unique():
+        of_cells = []
+        for run in cells:
+            values = {key: value for key, value in run.values.items() if key[2] == direction}
+            of_cells.append(replace(run, values=values))
+        place = {"question": IMPUTATION, "direction": direction}
+        yield place, of_question[of_question["direction"] == direction], of_cells
 
 
 def _answer(
@@ -118,14 +102,13 @@ def _answer(
     scores_of_metric = scores[scores["metric"] == metric]
     sizes = {tuple(scores[SPLIT].iloc[0]): size} if size else {}
 
-    def with_best(runs: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return all paired tests of these runs, and those with the best by run."""
+    def with_best(runs: list[str]) -> pd.DataFrame:
+        """Return the paired tests of these runs with the best of them."""
         chosen = scores_of_metric[scores_of_metric["run"].isin(runs)]
         tests = paired_tests(chosen, cells, run_metadata, sizes=sizes)
-        is_best = tests["role"].astype(str).str.startswith(BEST)
-        return tests, tests[is_best].set_index("run")
+        return tests[tests["role"].astype(str).str.startswith(BEST)]
 
-    bar, (_, tests) = _bar(question, summary, run_metadata), with_best(runs)
+    bar, tests = _bar(question, summary, run_metadata), with_best(runs)
     row = {
         "metric": metric,
         "run": "",
@@ -138,9 +121,8 @@ def _answer(
     }
     means = summary[summary["metric"] == bar["beaten_metric"]].set_index("run")["mean"]
     gains = run_metadata.sign(bar["beaten_metric"]) * (means - bar["beaten_value"])
-    unnamed = [run for run in runs if run not in barred]
-    gains = gains.reindex(unnamed)
-    allowed = unnamed if np.isnan(bar["beaten_value"]) else list(gains.index[gains > 0])
+    gains = gains.reindex([run for run in runs if run not in barred])
+    allowed = list(gains.index[(gains > 0) | np.isnan(bar["beaten_value"])])
     row["qualified"] = ", ".join(allowed)
     summary = headline(scores_of_metric[scores_of_metric["run"].isin(allowed)])
     signed = signed_means(summary, run_metadata)
@@ -149,14 +131,13 @@ def _answer(
             return row
         return row | {"nearest": gains.idxmax(), "nearest_value": means[gains.idxmax()]}
     winner = summary.loc[signed.idxmax()]
-    tests, of_best = with_best(allowed)
+    tests = with_best(allowed)
     level_runs = summary.loc[tied_with_best(summary, tests, run_metadata), "run"]
     others = [run for run in level_runs if run != winner["run"]]
-    needed = of_best.loc[others, "seeds_needed"].max(skipna=False) if others else np.nan
     return row | {
         **winner[["run", "mean", "low", "high", "seeds"]],
         "tied_with": ", ".join(others),
-        "seeds_needed": needed,
+        "seeds_needed": tests.set_index("run").loc[others, "seeds_needed"].max(skipna=False),
     }
 
 
@@ -164,24 +145,12 @@ def _answer(
 class Verdict:
     """The answer to one question over all datasets of a scenario.
 
-    Attributes
-    ----------
-    scenario, question, direction
-        As in the table of recommendations.
-    rows
-        That table's rows of the question, one per dataset.
-    run
-        The run with the best mean rank among those that may be recommended on every dataset; "" if
-        none may.
-    means
-        Its mean score on each dataset of `rows`.
-    rank, ranked
-        Its mean rank over datasets, among so many runs with the score on all of them.
+    `run` has the best mean rank among the runs that may be recommended on every dataset, "" if none
+    may; `means` are its scores on the datasets of `rows`, `ranked` counts the runs with the score
+    on all of them.
     """
 
     scenario: str
-    question: str
-    direction: str
     rows: pd.DataFrame
     run: str = ""
     means: tuple[float, ...] = ()
@@ -189,15 +158,15 @@ class Verdict:
     ranked: int = 0
 
 
-def verdicts(tables: Mapping[str, pd.DataFrame], run_metadata: RunMetadata) -> list[Verdict]:
+def verdicts(tables: Tables, run_metadata: RunMetadata) -> list[Verdict]:
     """Return the answer to each question over the datasets that count in its scenario.
 
     `tables` are "recommendations", "scores" and "overall" of `tabulate`.
     """
     asked = tables["recommendations"]
     asked, found = asked[asked["question"] != SPEED], []
-    for names, rows in asked.groupby(["scenario", "question", "direction"], sort=False):
-        scenario, question, direction = names
+    keys = ["scenario", "question", "direction"]
+    for (scenario, question, direction), rows in asked.groupby(keys, sort=False):
         rows = rows[rows["dataset"].isin(together(tables["overall"], scenario))]
         if rows.empty:
             continue
@@ -213,13 +182,13 @@ def verdicts(tables: Mapping[str, pd.DataFrame], run_metadata: RunMetadata) -> l
         everywhere = set.intersection(*(set(names.split(", ")) for names in rows["qualified"]))
         may = [run for run in ranks.index if run in everywhere]
         if not may:
-            found.append(Verdict(*names, rows))
+            found.append(Verdict(scenario, rows))
             continue
         firsts = rows["run"].value_counts().reindex(may, fill_value=0)
         order = np.lexsort([-firsts, ranks[may]])  # of equal ranks, the one that is best more often
         run = may[order[0]]
         means = tuple(run_metadata.sign(METRICS[question]) * signed[run])
-        found.append(Verdict(*names, rows, run, means, ranks[run], len(ranks)))
+        found.append(Verdict(scenario, rows, run, means, ranks[run], len(ranks)))
     return found
 
 
@@ -228,15 +197,11 @@ def _bar(question: str, summary: pd.DataFrame, run_metadata: RunMetadata) -> dic
     metric = BARS[question] if BARS[question] in set(summary["metric"]) else METRICS[question]
     means = summary[summary["metric"] == metric].set_index("run")["mean"]
     scale = ends(means, metric, run_metadata)
-    bars = {scale["zero_is"]: scale["zero"]}
+    values = pd.Series({scale["zero_is"]: scale["zero"]})
     if question == PARTNER:
-        bars[FLOOR] = summary.loc[summary["metric"] == FLOOR, "mean"].mean()
-    for run in means.index:
-        if run_metadata.method(run) == TRIVIAL.get(question):
-            bars[run] = means[run]
-    values = pd.Series(bars, dtype=float).dropna()
-    if values.empty:
-        return {"beaten": "", "beaten_metric": metric, "beaten_value": np.nan}
-    signed = run_metadata.sign(metric) * values
-    hardest = signed[::-1].idxmax()  # of equals, the control that took part
-    return {"beaten": hardest, "beaten_metric": metric, "beaten_value": float(values[hardest])}
+        values[FLOOR] = summary.loc[summary["metric"] == FLOOR, "mean"].mean()
+    controls = means[means.index.map(run_metadata.method) == TRIVIAL.get(question)]
+    values = pd.concat([controls, values[::-1]]).dropna()  # of equals, the control that took part
+    hardest = (run_metadata.sign(metric) * values).idxmax() if len(values) else ""
+    value = values.get(hardest, np.nan)
+    return {"beaten": hardest, "beaten_metric": metric, "beaten_value": value}

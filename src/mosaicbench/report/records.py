@@ -15,26 +15,25 @@ from mosaicbench.stats.common import RUN, SPLIT
 from mosaicbench.workflow.layout import Results
 
 
-def read_records(results: Results, runs: pd.DataFrame) -> list[dict]:
-    """Return the ``run.json`` of every run and seed of a table, in its order.
+def _files(results: Results, runs: pd.DataFrame) -> dict[Path, dict]:
+    fits = runs.loc[runs["status"] != "not_applicable", [*RUN, "seed"]].to_dict("records")
+    return {Path(results.fit(**place), "run.json"): place for place in fits}
 
-    Runs that do not apply have no record.
+
+def read_records(results: Results, runs: pd.DataFrame) -> list[dict]:
+    """Return the ``run.json`` of every run and seed of a table that applies, in its order.
 
     Raises
     ------
     errors.ContractError
         If a record is absent, broken or of another run or seed.
     """
-    fits = runs.loc[runs["status"] != "not_applicable", [*RUN, "seed"]]
-    return [
-        read_record(f"{results.fit(**place)}/run.json", place) for place in fits.to_dict("records")
-    ]
+    return [read_record(file, place) for file, place in _files(results, runs).items()]
 
 
 def day_of_last_fit(results: Results, runs: pd.DataFrame) -> str:
     """Return the day, such as "2026-11-26", on which the newest ``run.json`` was written."""
-    fits = runs.loc[runs["status"] != "not_applicable", [*RUN, "seed"]].to_dict("records")
-    written = [Path(results.fit(**place), "run.json").stat().st_mtime for place in fits]
+    written = [file.stat().st_mtime for file in _files(results, runs)]
     return date.fromtimestamp(max(written)).isoformat() if written else ""
 
 
@@ -47,13 +46,12 @@ def read_audits(results: Results, runs: pd.DataFrame) -> dict[tuple[str, str], p
 
 def circumstances(records: Sequence[Mapping]) -> dict[str, str]:
     """Return commit, device, machine and versions of a benchmark's fits."""
-    values: dict[str, list[str]] = {}
+    rows = []
     for record in records:
-        facts = {"commit": record["git_commit"]} | {
-            key: record[key] for key in ("device", "threads")
-        }
+        facts = {"commit": record["git_commit"]}
+        facts |= {key: record[key] for key in ("device", "threads")}
         for part in ("hardware", "arithmetic", "versions"):
             facts |= record.get(part) or {}
-        for name, value in facts.items():
-            values.setdefault(name, []).append(str(value))
-    return {name: distinct(texts) for name, texts in values.items()}
+        rows.append(facts)
+    table = pd.DataFrame(rows, dtype=object)
+    return {name: distinct(table[name].dropna().map(str)) for name in table}

@@ -13,7 +13,7 @@ import pandas as pd
 import yaml
 from matplotlib import rc_context
 from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import to_hex, to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
@@ -31,27 +31,17 @@ TUNED_MARK = " (tuned)"  # after the label of the run whose settings were search
 INK, QUIET, FAINT = "#222222", "#666666", "#E4E4E4"
 DPI = 150
 FONT_SIZE = 8  # points, of all texts of all figures
-DECIMALS = (
-    5  # of positions in a figure: the solver of layouts differs from draw to draw in the 13th
-)
+DECIMALS = 5  # of positions: the solver of layouts differs from draw to draw in the 13th
 SAVED = {  # kind of picture -> keywords of `savefig`: no date, no software; light PNG compression
     "svg": {"metadata": {"Date": None, "Creator": None}},
     "png": {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 3}},
 }
 NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-SIZED = (
-    "axes.label",
-    "axes.title",
-    "figure.label",
-    "figure.title",
-    "font.",
-    "xtick.label",
-    "ytick.label",
-)
 STYLE = {
-    **{f"{text}size": FONT_SIZE for text in SIZED},
-    "legend.fontsize": FONT_SIZE,
-    "legend.title_fontsize": FONT_SIZE,
+    "font.size": FONT_SIZE,
+    "axes.titlesize": FONT_SIZE,
+    "figure.labelsize": FONT_SIZE,
+    "figure.titlesize": FONT_SIZE,
     "axes.axisbelow": True,
     "axes.edgecolor": "#BBBBBB",
     "axes.formatter.use_mathtext": False,
@@ -112,10 +102,6 @@ class Theme:
     def labels(self, room: str, names: Iterable[str]) -> str:
         """Return the labels of the distinct names in display order: "A, B"."""
         return ", ".join(self.label(room, name) for name in self.order(room, names))
-
-    def metric_of(self, family: str, name: str) -> str:
-        """Return a metric's label without the name of its family, for use under that heading."""
-        return self.label("metrics", name).removeprefix(f"{self.label('groups', family)} ")
 
     def loss(self, name: str) -> str:
         """Return "Negative log-likelihood, RNA" for "nll_rna"."""
@@ -190,8 +176,8 @@ class Theme:
         The line of a method with a marker of its own is dashed.
         """
         style = "--" if self._of_method(run, "marker") else "-"
-        is_ablation = self.run_metadata.is_ablation(run)
-        return {"color": self.colour(run), "linestyle": ":" if is_ablation else style}
+        style = ":" if self.run_metadata.is_ablation(run) else style
+        return {"color": self.colour(run), "linestyle": style}
 
     def palette(self, room: str, names: Iterable[str]) -> dict[str, str]:
         """Return name -> colour: modalities in display order, cell types and other names sorted."""
@@ -221,10 +207,7 @@ class Theme:
 def read_theme(display: str | Path, runs: pd.DataFrame) -> Theme:
     """Read ``display.yaml``, and the cards of a table of runs.
 
-    Raises
-    ------
-    UserError
-        If the file is not YAML or has an unknown key.
+    Raise a `UserError` if the file is not YAML or has an unknown key.
     """
     return Theme(display=_read_display(display), run_metadata=run_metadata_of(runs))
 
@@ -260,7 +243,7 @@ def save(figure: Figure, drawn: pd.DataFrame, stem: Path) -> None:
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, dpi=DPI, **options)
         pictures[kind] = buffer.getvalue()
-    pictures["svg"] = NOT_IN_XML.sub("\ufffd", pictures["svg"].decode("utf-8")).encode("utf-8")
+    pictures["svg"] = NOT_IN_XML.sub("\ufffd", pictures["svg"].decode()).encode()
     for kind, picture in pictures.items():
         with atomic(stem.with_name(f"{stem.name}.{kind}")) as temporary:
             temporary.write_bytes(picture)
@@ -287,9 +270,8 @@ def _settle(figure: Figure) -> None:
 
 
 def _shaded(colours: list[str]) -> list[str]:
-    paler = [to_hex(0.45 * np.array(to_rgb(colour)) + 0.55) for colour in colours]
-    darker = [to_hex(0.5 * np.array(to_rgb(colour))) for colour in colours]
-    return [*colours, *paler, *darker]
+    rgb = to_rgba_array(colours)[:, :3]
+    return [*colours, *map(to_hex, 0.45 * rgb + 0.55), *map(to_hex, 0.5 * rgb)]
 
 
 def _read_display(path: str | Path) -> dict[str, dict]:

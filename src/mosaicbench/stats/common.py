@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
@@ -43,6 +43,9 @@ LEVEL = 0.95
 T_OVER_SEEDS = "t over seeds"
 NO_INTERVAL = "none"
 
+Tables = Mapping[str, pd.DataFrame]
+Sizes = Mapping[tuple[str, str], tuple[int, int]]  # split -> numbers of train and query cells
+
 
 def t_quantile(n: object) -> object:
     """Return half the width of the 95 % t interval of a mean of `n` values, in standard errors."""
@@ -57,9 +60,8 @@ def half_width(x: np.ndarray) -> float:
 def pooled(table: pd.DataFrame, simulated: Collection[str]) -> pd.DataFrame:
     """Return the rows of real datasets; simulated ones only of scenarios without a real one."""
     is_simulated = table["dataset"].isin(list(simulated))
-    if not len(table):
-        return table
-    return table[~is_simulated | is_simulated.groupby(table["scenario"]).transform("all")]
+    are_all = is_simulated.groupby(table["scenario"]).transform("all").astype(bool)
+    return table[~is_simulated | are_all]
 
 
 def joined(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:

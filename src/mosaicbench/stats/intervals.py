@@ -1,13 +1,13 @@
 """Intervals of means over seeds: 95 % t intervals, never narrower than the cells allow.
 
-Seeds repeat a benchmark: another split of the same cells, another start. So the interval of a mean
-is Student's t over seeds. Three seeds may be close by chance; so where single cells have scores, it
-is at least as wide as that of a mean over cells. ``benchmarks/interval_coverage.py`` measures how
-often such intervals cover the truth (docs/statistics.md).
+Three seeds may be close by chance; so where single cells have scores, the interval over seeds is at
+least as wide as that of a mean over cells. ``benchmarks/interval_coverage.py`` measures how often
+such intervals cover the truth (docs/statistics.md).
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -39,7 +39,7 @@ def over_directions(blocks: Sequence[np.ndarray]) -> np.ndarray:
     """Return (cells,) values with the same mean as the directions' means over their own cells.
 
     If all directions have the same cells, a value is the mean over directions; else the mean plus
-    the cell's deviations from the means of its directions. NaN without a direction.
+    the cell's deviations from the means of its directions.
     """
     x = np.asarray(blocks, dtype=float)  # (directions, cells)
     given = ~np.isnan(x)
@@ -60,11 +60,6 @@ def half_width_over_cells(
     With other cells in every seed this is t sqrt(v / (n S)), with v the mean over S seeds of the
     variance over n cells. The deviations of a cell that occurs with several seeds are summed before
     they are squared. NaN if fewer than two cells have a score.
-
-    Parameters
-    ----------
-    values, names
-        seed -> (cells,); a value is NaN where a cell has no score.
     """
     deviations, scored = [np.empty(0)], [np.empty(0, dtype=object)]
     for seed, x in values.items():
@@ -84,19 +79,16 @@ def half_width_over_cells(
 def over_cells(cells: Iterable[CellScores]) -> dict[tuple, float]:
     """Return half the width of the interval over cells of every score that is a mean over cells.
 
-    Returns
-    -------
-    dict
-        (dataset, scenario, run, metric, direction, normalization), and for the mean over directions
-        (dataset, scenario, run, metric) -> half the width.
+    The keys are (dataset, scenario, run, metric, direction, normalization) and, of the mean over
+    directions, (dataset, scenario, run, metric).
     """
     widths = {}
     for run in cells:
         names = (run.dataset, run.scenario, run.run)
-        by_score: dict[tuple, dict[int, np.ndarray]] = {}
+        by_score = defaultdict(dict)
         for (seed, *score), x in run.values.items():
             if not np.isnan(x).all():
-                by_score.setdefault(tuple(score), {})[seed] = x
+                by_score[tuple(score)][seed] = x
         for score, by_seed in by_score.items():
             widths[(*names, *score)] = half_width_over_cells(by_seed, run.cells)
         for metric in {metric for metric, *_ in by_score}:
@@ -104,8 +96,7 @@ def over_cells(cells: Iterable[CellScores]) -> dict[tuple, float]:
             means = {}
             for seed in sorted(set.intersection(*map(set, directions))):
                 means[seed] = over_directions([by_seed[seed] for by_seed in directions])
-            if means:
-                widths[(*names, metric)] = half_width_over_cells(means, run.cells)
+            widths[(*names, metric)] = half_width_over_cells(means, run.cells)
     return widths
 
 
@@ -113,13 +104,7 @@ def with_cells(summary: pd.DataFrame, widths: Mapping[tuple, float]) -> pd.DataF
     """Widen t intervals over seeds to what the cells allow, and add those of one seed.
 
     A run of one seed beside runs of more has none: its cells say nothing about other starts.
-
-    Parameters
-    ----------
-    summary
-        ``means.comparison`` (a row per direction) or ``means.headline`` (means over directions).
-    widths
-        The result of :func:`over_cells`.
+    `summary` is of ``means.comparison`` or ``means.headline``, `widths` of :func:`over_cells`.
     """
     keys = [*RUN, "metric", *(["direction", "normalization"] if "direction" in summary else [])]
     rows = summary[keys].itertuples(index=False, name=None)
@@ -146,27 +131,19 @@ def over_datasets(values: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndar
     """Return 95 % intervals of the mean over given datasets of the mean over seeds, and their kind.
 
     The intervals concern other seeds, not other datasets. Degrees of freedom are Welch and
-    Satterthwaite's.
-
-    Parameters
-    ----------
-    values
-        dataset -> (seeds, columns).
+    Satterthwaite's. `values` are dataset -> (seeds, columns).
     """
     mean, half = mean_and_half_width(list(values.values()))
-    if min(map(len, values.values())) < 2:
-        return mean - half, mean + half, NO_INTERVAL
-    return mean - half, mean + half, OF_THESE_DATASETS if len(values) > 1 else T_OVER_SEEDS
+    kind = OF_THESE_DATASETS if len(values) > 1 else T_OVER_SEEDS
+    kind = kind if min(map(len, values.values())) > 1 else NO_INTERVAL
+    return mean - half, mean + half, kind
 
 
 def mean_and_half_width(values: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean of :func:`over_datasets` and half its interval, (columns,).
 
-    Parameters
-    ----------
-    values
-        Of each dataset (seeds, columns). NaN is left out; the mean is NaN if a dataset has no other
-        value in the column, half the interval if it has one.
+    NaN is left out; the mean is NaN if a dataset has no other value in the column, half the interval
+    if it has one.
     """
     seeds = np.stack([(~np.isnan(x)).sum(axis=0) for x in values])  # (datasets, columns)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,16 +1,28 @@
-"""Means of scores over directions and seeds.
+"""Means of scores over directions and seeds; failed and inapplicable runs have none.
 
-A mean covers the seeds with a value; failed and inapplicable runs have none. Standard deviations
-divide by n - 1. Intervals are Student's t over seeds, until ``intervals.with_cells`` widens them.
+Standard deviations divide by n - 1. Intervals are t over seeds, until ``intervals.with_cells``
+widens them.
 """
 
 from __future__ import annotations
+
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from mosaicbench.catalog.run_metadata import RunMetadata
-from mosaicbench.stats.common import FAILED, NO_INTERVAL, RUN, SPLIT, T_OVER_SEEDS, t_quantile
+from mosaicbench.stats.common import (
+    BY_DISTANCE,
+    DISTANCES,
+    FAILED,
+    HEADLINE,
+    NO_INTERVAL,
+    RUN,
+    SPLIT,
+    T_OVER_SEEDS,
+    t_quantile,
+)
 
 SUMMARY = ["mean", "sd", "low", "high", "interval", "seeds"]
 COMPARISON_COLUMNS = [*RUN, "metric", "direction", "normalization", *SUMMARY, "failed"]
@@ -20,17 +32,9 @@ HEADLINE_COLUMNS = [*RUN, "metric", *SUMMARY, "of_seeds", "directions", "of_dire
 def comparison(scores: pd.DataFrame) -> pd.DataFrame:
     """Return the mean over seeds and its 95 % interval, per run, metric and direction.
 
-    Parameters
-    ----------
-    scores
-        Columns ``files.scores.SCORE_COLUMNS``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `COMPARISON_COLUMNS`. `seeds` counts the values of the mean, `failed` the failed
-        seeds of the run. With fewer than two seeds, `sd`, `low` and `high` are NA. A run that
-        failed with every seed has one row, of metric "status".
+    `seeds` counts the values of the mean, `failed` the failed seeds of the run. With fewer than two
+    seeds, `sd`, `low` and `high` are NA. A run that failed with every seed has one row, of metric
+    "status".
     """
     summary = _summarise(scores, [*RUN, "metric", "direction", "normalization"])
     failed = scores[scores["status"].isin(FAILED)].groupby(RUN)["seed"].nunique().rename("failed")
@@ -44,13 +48,8 @@ def comparison(scores: pd.DataFrame) -> pd.DataFrame:
 def seed_means(scores: pd.DataFrame) -> pd.DataFrame:
     """Return the mean over directions per run, metric and seed, NA where a direction has no value.
 
-    Rows of status "not_applicable" are no direction: no query cell has both modalities.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns: dataset, scenario, run, metric, seed, value, status, directions (of this run),
-        of_directions (most of any run of the split).
+    Rows of status "not_applicable" are no direction: no query cell has both modalities. The columns
+    `directions` and `of_directions` count those of the run, and the most of any run of the split.
     """
     keys = [*RUN, "metric"]
     scored = scores[(scores["metric"] != "status") & (scores["status"] != "not_applicable")]
@@ -73,20 +72,15 @@ def complete_seed_means(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def headline(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return mean, sd and interval over seeds of the mean over directions, per run and metric.
+    """Return `HEADLINE_COLUMNS`: mean, sd and interval over seeds of the mean over directions.
 
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `HEADLINE_COLUMNS`, without metrics that have no value. `seeds` counts the values of
-        the mean, `of_seeds` the seeds with which any run of the split has a value.
+    Metrics without a value are left out. `seeds` counts the values of the mean, `of_seeds` the seeds
+    with which any run of the split has a value.
     """
     means = seed_means(scores)
-    keys, of_split = [*RUN, "metric"], [*SPLIT, "metric"]
-    directions = means.drop_duplicates(keys)[[*keys, "directions", "of_directions"]]
+    keys, of_split = [*RUN, "metric", "directions", "of_directions"], [*SPLIT, "metric"]
     seeds = means.dropna(subset="value").groupby(of_split)["seed"].nunique().rename("of_seeds")
-    summary = _summarise(means, keys).merge(directions, on=keys, how="left")
-    summary = summary.merge(seeds.reset_index(), on=of_split, how="left")
+    summary = _summarise(means, keys).merge(seeds.reset_index(), on=of_split, how="left")
     return summary.loc[summary["seeds"] > 0, HEADLINE_COLUMNS].reset_index(drop=True)
 
 
@@ -120,13 +114,40 @@ def _summarise(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Return mean, sd, 95 % t interval and number of values per group."""
     values = table.groupby(keys, sort=False)["value"]
     summary = values.agg(mean="mean", sd=lambda x: x.std(ddof=1), seeds="count").reset_index()
-    several = summary["seeds"] > 1
-    n = summary["seeds"].where(several)
-    half = t_quantile(n) * summary["sd"] / np.sqrt(n)
-    kind = np.where(several, T_OVER_SEEDS, NO_INTERVAL)
-    return summary.assign(
-        sd=summary["sd"].where(several),
-        low=summary["mean"] - half,
-        high=summary["mean"] + half,
-        interval=kind.astype(object),
-    )
+    half = t_quantile(summary["seeds"]) * summary["sd"] / np.sqrt(summary["seeds"])
+    kind = np.where(summary["seeds"] > 1, T_OVER_SEEDS, NO_INTERVAL).astype(object)
+    return summary.assign(low=summary["mean"] - half, high=summary["mean"] + half, interval=kind)
+
+
+# --- the same scores by each distance ---
+
+
+BEST_COLUMNS = [f"best_{distance}" for distance in DISTANCES]
+DISTANCE_COLUMNS = [*SPLIT, "metric", *BEST_COLUMNS, "differs", "runs", "pairs", "turned"]
+OF_LATENTS = [score for score, forms in BY_DISTANCE.items() if set(forms.values()) & set(HEADLINE)]
+
+
+def verdicts_by_distance(summary: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFrame:
+    """Return the best runs by each distance, per split and headline score of latents.
+
+    `runs` counts the models and baselines with a score by every distance, at least two; `turned` of
+    their `pairs` change their order with the distance; `differs` says whether the best run does.
+    """
+    signed = summary.assign(signed=signed_means(summary, run_metadata)).dropna(subset="signed")
+    rows = []
+    for split, of_split in signed.groupby(SPLIT, sort=False):
+        for score in OF_LATENTS:
+            forms = list(BY_DISTANCE[score].values())
+            table = of_split.pivot(index="run", columns="metric", values="signed")
+            table = table.reindex(columns=forms).dropna()  # (runs, distances)
+            if len(table) < 2:
+                continue
+            winners = []
+            for form in forms:
+                winners.append(", ".join(sorted(table.index[table[form] == table[form].max()])))
+            pairs = list(combinations(table.to_numpy(), 2))
+            turned = sum(len(set(np.sign(one - other))) > 1 for one, other in pairs)  # or a tie
+            rows.append(
+                [*split, score, *winners, len(set(winners)) > 1, len(table), len(pairs), turned]
+            )
+    return pd.DataFrame(rows, columns=DISTANCE_COLUMNS)

@@ -1,8 +1,9 @@
-"""The overall score: by question first, from 0 (chance or negative control) to 1 (oracle)."""
+"""The overall score, from 0 (chance or negative control) to 1 (oracle), and ranks over datasets."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from mosaicbench.stats.common import (
     ALL,
     FAILED,
     GROUPS,
+    LEVEL,
     NO_INTERVAL,
     RUN,
     SPLIT,
@@ -24,47 +26,41 @@ from mosaicbench.stats.intervals import over_datasets
 from mosaicbench.stats.means import complete_seed_means
 
 METRICS = [*GROUPS["alignment"], *GROUPS["label_transfer"], *GROUPS["imputation"]]
-SCORES = ("score", *GROUPS)
-RANKS = tuple(f"rank_{name}" for name in GROUPS)
+RANK_OF = {"score": "rank"} | {name: f"rank_{name}" for name in GROUPS}
+SCORES = list(RANK_OF)
 POSITIVE = "oracle"
 NEGATIVE = ("random_latent", "shuffled", "constant", "train_mean")  # know nothing about a cell
 TRIVIAL = {"alignment": "label_oracle", "imputation": "celltype_mean"}  # else 0, chance
 COUNTS = ["seeds", "of_seeds", "metrics", "of_metrics"]
 OVERALL_COLUMNS = [*RUN, "method", "kind", "rank", "score", "low", "high", "interval"]
-OVERALL_COLUMNS += [*GROUPS, *RANKS, *COUNTS, "complete", "missing", "not_above", "datasets"]
+OVERALL_COLUMNS += [
+    *GROUPS,
+    *map(RANK_OF.get, GROUPS),
+    *COUNTS,
+    "complete",
+    "missing",
+    "not_above",
+    "datasets",
+]
 
 
 def ends(means: pd.Series, metric: str, run_metadata: RunMetadata) -> dict[str, object]:
     """Return which values of a split's metric count as 0 and as 1 on the common scale.
 
-    Zero is chance where the metric's card states a number, else the strongest negative control. One
-    is the oracle, else the best possible value. No competing run sets the scale.
-
-    Parameters
-    ----------
-    means
-        run -> mean of the metric in one split.
-
-    Returns
-    -------
-    dict
-        `zero` and `one`, NaN where unknown; `zero_is` and `one_is`: their source, "" where unknown.
+    `zero` is chance where the metric's card states a number, else the strongest negative control;
+    `zero_is` names it. `one` is the oracle, else the best possible value. NaN is unknown. `means`
+    are run -> mean.
     """
-    oracles = [run for run in means.index if run_metadata.method(run) == POSITIVE]
-    negative = means[[run for run in means.index if run_metadata.method(run) in NEGATIVE]].dropna()
-    chance, perfect = run_metadata.chance(metric), run_metadata.best(metric)
-    scale = {"zero": np.nan, "zero_is": "", "one": np.nan, "one_is": ""}
-    if not np.isnan(chance):
-        scale |= {"zero": chance, "zero_is": "chance"}
-    elif len(negative):
-        less_is_better = run_metadata.better(metric) == "lower"
-        strongest = negative.idxmin() if less_is_better else negative.idxmax()
-        scale |= {"zero": float(negative[strongest]), "zero_is": strongest}
-    if oracles:
-        scale |= {"one": float(means[oracles[0]]), "one_is": oracles[0]}
-    elif not np.isnan(perfect):
-        scale |= {"one": perfect, "one_is": "best possible"}
-    return scale
+    methods = means.index.map(run_metadata.method)
+    oracle, negative = means[methods == POSITIVE], means[methods.isin(NEGATIVE)].dropna()
+    zero, zero_is = run_metadata.chance(metric), "chance"
+    if np.isnan(zero):
+        zero_is = ""
+        if len(negative):
+            zero_is = (run_metadata.sign(metric) * negative).idxmax()
+            zero = float(negative[zero_is])
+    one = float(oracle.iloc[0]) if len(oracle) else run_metadata.best(metric)
+    return {"zero": zero, "zero_is": zero_is, "one": one}
 
 
 def overall(
@@ -79,19 +75,9 @@ def overall(
     metrics, the overall score the mean of the questions. Runs are ranked within each question that
     they answer with every metric and seed; overall, if they answer every question of the split.
 
-    Parameters
-    ----------
-    scores, runs
-        Columns ``files.scores.SCORE_COLUMNS`` and ``contract.RUN_COLUMNS``.
-    simulated
-        Datasets to leave out of the rows over datasets, unless all are simulated.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `OVERALL_COLUMNS`. An absent score is NA and named in `missing`. `not_above` names
-        the questions in which the score does not exceed that of the trivial control. Dataset
-        "(all)" is the mean over `datasets` of a scenario, if several.
+    `missing` names absent scores, `not_above` the questions in which the score does not exceed that
+    of the trivial control. Dataset "(all)" is the mean over `datasets` of a scenario, if several;
+    it leaves out `simulated` ones, unless all are.
     """
     scaled = scaled_by_seed(scores, run_metadata)
     rows = []
@@ -104,22 +90,18 @@ def overall(
             rows.append(names | _score_of_run(here[here["run"] == run], seeds, metrics))
     of_splits = pd.DataFrame(rows, columns=[*OVERALL_COLUMNS, "by_seed", "whole"])
     table = joined([of_splits, _over_all_datasets(of_splits, simulated)], list(of_splits))
-    competes = table["run"].map(run_metadata.competes).astype(bool)
-    for name, rank in zip(SCORES, ("rank", *RANKS), strict=True):
-        ranked = competes & table["complete" if name == "score" else "whole"].astype(bool)
-        by_split = table[name].astype(float).where(ranked).groupby([table[key] for key in SPLIT])
-        table[rank] = by_split.rank(ascending=False, method="min")
-    return table.assign(not_above=_not_above(table))[OVERALL_COLUMNS]
-
-
-def _not_above(table: pd.DataFrame) -> list[str]:
-    below = pd.DataFrame(index=table.index)
-    for name in GROUPS:
+    competes, keys = table["run"].map(run_metadata.competes), [table[key] for key in SPLIT]
+    not_above = pd.DataFrame(index=table.index)
+    for name, rank in RANK_OF.items():
         values = table[name].astype(float)
-        trivial = values.where(table["method"] == TRIVIAL.get(name))
-        of_split = trivial.groupby([table[key] for key in SPLIT]).transform("max")
-        below[name] = values <= of_split.fillna(0).clip(lower=0)
-    return [", ".join(below.columns[row]) for row in below.to_numpy()]
+        ranked = competes & table["complete" if name == "score" else "whole"]
+        by_split = values.where(ranked.astype(bool)).groupby(keys)
+        table[rank] = by_split.rank(ascending=False, method="min")
+        if name in GROUPS:
+            trivial = values.where(table["method"] == TRIVIAL.get(name)).groupby(keys)
+            not_above[name] = values <= trivial.transform("max").fillna(0).clip(lower=0)
+    named = [", ".join(not_above.columns[row]) for row in not_above.to_numpy()]
+    return table.assign(not_above=named)[OVERALL_COLUMNS]
 
 
 def together(table: pd.DataFrame, scenario: str) -> list[str]:
@@ -146,11 +128,7 @@ def scaled_by_seed(scores: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFr
 def _score_of_run(
     scaled: pd.DataFrame, seeds: pd.DataFrame, wanted: list[str]
 ) -> dict[str, object]:
-    """Return the scores of one run in one split, over the seeds in which it has all its metrics.
-
-    `scaled` and `seeds` are its rows of :func:`scaled_by_seed` and of the table of runs, `wanted`
-    the metrics that any run of the split has.
-    """
+    """Return the scores of one run in one split, over the seeds in which it has all its metrics."""
     applicable = seeds[seeds["status"] != "not_applicable"]
     by_metric = scaled.pivot(index="seed", columns="metric", values="scaled")  # (seeds, metrics)
     table = by_metric.dropna()
@@ -194,11 +172,10 @@ def _over_all_datasets(of_splits: pd.DataFrame, simulated: Collection[str]) -> p
     for _, group in pooled(of_splits, simulated).groupby(["scenario", "run"], sort=False):
         if len(group) < 2:
             continue
-        low = high = [np.nan]
-        interval = NO_INTERVAL
+        low, high, interval = np.nan, np.nan, NO_INTERVAL
         if group["score"].notna().all():
             by_seed = {row.dataset: row.by_seed[:, None] for row in group.itertuples()}
-            low, high, interval = over_datasets(by_seed)
+            (low,), (high,), interval = over_datasets(by_seed)
         missing = [f"{row.dataset}: {row.missing}" for row in group.itertuples() if row.missing]
         rows.append(
             {name: group[name].iloc[0] for name in ("scenario", "run", "method", "kind")}
@@ -208,10 +185,78 @@ def _over_all_datasets(of_splits: pd.DataFrame, simulated: Collection[str]) -> p
             | {
                 "dataset": ALL,
                 "datasets": ", ".join(group["datasets"]),
-                "low": low[0],
-                "high": high[0],
+                "low": low,
+                "high": high,
                 "interval": interval,
                 "missing": "; ".join(missing),
             }
         )
     return pd.DataFrame(rows, columns=list(of_splits))
+
+
+# --- ranks ---
+
+
+RANK_COLUMNS = ["scenario", "metric", "run", "rank", "low", "high", "interval", "ranked"]
+RANK_COLUMNS += ["datasets", "blocks", "of_blocks", "critical_difference", "note"]
+
+
+def ranks(
+    scores: pd.DataFrame, run_metadata: RunMetadata, simulated: Collection[str] = ()
+) -> pd.DataFrame:
+    """Rank models and baselines within each dataset and seed, and average: `RANK_COLUMNS`.
+
+    Only runs with a value for every dataset and seed are ranked, among themselves. Ties share the
+    mean rank, 1 is best. The critical difference is Nemenyi's at 5 % with datasets as blocks
+    (Demšar 2006), NA with fewer than two. `simulated` datasets are left out, unless all are.
+    """
+    rows = []
+    means = pooled(run_metadata.competing(complete_seed_means(scores)), simulated)
+    for (scenario, metric), group in means.groupby(["scenario", "metric"], sort=False):
+        if not run_metadata.is_quality(metric):
+            continue
+        table = group.pivot(index=["dataset", "seed"], columns="run", values="value")
+        table = table[group["run"].unique()]  # (datasets x seeds, runs)
+        ranked = table.dropna(axis="columns")
+        ranked = ranked.rank(axis="columns", ascending=run_metadata.sign(metric) < 0)
+        mean_ranks = _mean_ranks(ranked) if ranked.shape[1] > 1 else {}
+        of_all = {
+            "scenario": scenario,
+            "metric": metric,
+            "of_blocks": len(table),
+            "datasets": table.index.get_level_values("dataset").nunique(),
+            "ranked": len(mean_ranks),
+        }
+        for run in table:
+            row = {"run": run, "blocks": int(table[run].notna().sum())} | of_all
+            unranked = {"interval": NO_INTERVAL, "note": _reason(table[run])}
+            rows.append(row | mean_ranks.get(run, unranked))
+    return pd.DataFrame(rows, columns=RANK_COLUMNS)
+
+
+def _mean_ranks(ranked: pd.DataFrame) -> dict[str, dict]:
+    groups = ranked.groupby(level="dataset", sort=False)
+    low, high, interval = over_datasets({name: part.to_numpy() for name, part in groups})
+    means = groups.mean().mean()
+    table = pd.DataFrame({"rank": means, "low": low, "high": high}).assign(
+        interval=interval,
+        critical_difference=critical_difference(*ranked.shape[1:], len(groups)),
+        note="",
+    )
+    return table.to_dict("index")
+
+
+def _reason(values: pd.Series) -> str:
+    missing = [f"{dataset} seed {seed}" for dataset, seed in values[values.isna()].index]
+    return "no value for " + ", ".join(missing) if missing else "nothing to rank against"
+
+
+@cache
+def critical_difference(runs: int, blocks: int) -> float:
+    """Return Nemenyi's critical difference of mean ranks over at least two blocks, at 5 %."""
+    from scipy import stats
+
+    if blocks < 2:
+        return np.nan
+    quantile = stats.studentized_range.ppf(LEVEL, runs, np.inf)
+    return float(quantile / np.sqrt(2) * np.sqrt(runs * (runs + 1) / (6 * blocks)))

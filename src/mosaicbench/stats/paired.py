@@ -1,16 +1,11 @@
 """Paired comparisons: every run against the best of its split and metric, and against named runs.
 
-Runs are compared on the splits that both have. The variance of their difference comes from splits
-and cells together.
-
-A split draws query cells, so the mean difference of a split varies at least as much as the
-differences of single cells imply (`within`); starts and train cells add to it. Three splits measure
-the sum (`between`) with two degrees of freedom. But the ratio of `between` to `within` is similar
-for all runs of a score. So each comparison borrows it from the others, the more, the more alike
-they are: the moderated variance of Smyth (2004, doi:10.2202/1544-6115.1027). Splits of one dataset
-share their cells, so for new cells the variance of a mean over J of them is (1/J + query cells /
-train cells) times that (Nadeau and Bengio 2003, doi:10.1023/A:1024068626366).
-``benchmarks/interval_coverage.py`` measures how often such intervals cover the truth.
+The mean difference of a split varies at least as much as the differences of single cells imply
+(`within`); starts and train cells add to it. Three splits measure the sum (`between`) with two
+degrees of freedom, so each comparison borrows the ratio of both from the other runs of the score:
+the moderated variance of Smyth (2004, doi:10.2202/1544-6115.1027). Splits share their cells, so for
+new cells the variance of a mean over J splits is (1/J + query cells / train cells) times that
+(Nadeau and Bengio 2003, doi:10.1023/A:1024068626366).
 """
 
 from __future__ import annotations
@@ -23,7 +18,7 @@ from scipy.special import ndtri, polygamma, stdtr, stdtrit
 
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.files.scores import CellScores
-from mosaicbench.stats.common import LEVEL, SPLIT
+from mosaicbench.stats.common import LEVEL, RUN, SPLIT, Sizes
 from mosaicbench.stats.intervals import cell_means
 from mosaicbench.stats.means import best, complete_seed_means, headline, signed_means
 
@@ -47,31 +42,19 @@ def paired_tests(
     run_metadata: RunMetadata,
     *,
     reference: str | None = None,
-    sizes: Mapping[tuple[str, str], tuple[int, int]] | None = None,
+    sizes: Sizes | None = None,
 ) -> pd.DataFrame:
     """Compare every model and baseline with the best of its split and metric, and with named runs.
 
-    Parameters
-    ----------
-    scores
-        Columns ``files.scores.SCORE_COLUMNS``.
-    cells
-        The scores of single cells of every run.
-    reference
-        The run that the config names, beside runs of the method ``linear``.
-    sizes
-        (dataset, scenario) -> numbers of train and query cells, for intervals of new cells.
+    `reference` is the run that the config names, beside runs of the method ``linear``. `sizes`
+    allow intervals of new cells.
 
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `PAIRED_COLUMNS`. `effect` is the run's mean less the other's over the splits of
-        both, in units of the metric. `low`, `high` and `p` concern other splits of these cells and
-        other starts; those with "new" concern new cells of the same kind. `p_holm` is corrected
-        over the comparisons that `family` counts. `detectable` is the smallest difference that this
-        design detects in 80 % of such benchmarks, at 5 % over the family; `seeds_needed` the fewest
-        splits with which `detectable_new` is as small as the effect, NA above `MOST_SEEDS`. Without
-        a test, p is NA and `note` states the reason.
+    Of `PAIRED_COLUMNS`, `effect` is the run's mean less the other's over the splits of both. `low`,
+    `high` and `p` concern other splits of these cells and other starts; those with "new" concern
+    new cells of the same kind. `p_holm` is corrected over the `family`. `detectable` is the
+    smallest difference that this design detects in 80 % of such benchmarks, at 5 % over the family;
+    `seeds_needed` the fewest splits with which `detectable_new` is as small as the effect, NA above
+    `MOST_SEEDS`. Without a test, `note` states the reason.
     """
     cells_of = {(run.dataset, run.scenario, run.run): run for run in cells}
     summary, groups = headline(scores), [*SPLIT, "metric"]
@@ -108,29 +91,19 @@ def tied_with_best(
 ) -> pd.Series:
     """Say of each row of a table of headline scores whether its run is the best, or tied with it.
 
-    A run is tied if :func:`decisive` is at least 0.05, or if both are equal in every split. A run
-    that lacks a seed is not compared (:func:`means.signed_means`), so it is not tied either.
-    Nor is a run with a worse mean than one that is not tied.
-
-    Parameters
-    ----------
-    summary, tests
-        Columns ``means.HEADLINE_COLUMNS`` and `PAIRED_COLUMNS`.
+    A run is tied if its corrected p for new cells (if unknown, for these cells) is at least 0.05,
+    or if both are equal in every split. A run that lacks a seed is not tied, nor is one with a
+    worse mean than a run that is not tied.
     """
     with_best = tests[tests["role"].astype(str).str.startswith(BEST)]
-    p = decisive(with_best)
+    p = with_best["p_new_holm"].astype(float).fillna(with_best["p_holm"].astype(float))
     equal = p.ge(1 - LEVEL) | (p.isna() & with_best["effect"].eq(0))
-    names = [*SPLIT, "run", "metric"]
+    names = [*RUN, "metric"]
     tied = pd.MultiIndex.from_frame(with_best.loc[equal, names].astype(object))
     is_tied = pd.MultiIndex.from_frame(summary[names].astype(object)).isin(tied)
     signed, first = signed_means(summary, run_metadata), best(summary, run_metadata)
     apart = signed.where(~(is_tied | first)).groupby([summary[name] for name in [*SPLIT, "metric"]])
     return first | (is_tied & (signed > apart.transform("max").fillna(-np.inf)))
-
-
-def decisive(tests: pd.DataFrame) -> pd.Series:
-    """Return the corrected p for new cells of the same kind, or, if unknown, for these cells."""
-    return tests["p_new_holm"].astype(float).fillna(tests["p_holm"].astype(float))
 
 
 def over_splits(differences: np.ndarray) -> dict[str, object]:
@@ -139,13 +112,12 @@ def over_splits(differences: np.ndarray) -> dict[str, object]:
     `note` states the reason where there is no test.
     """
     n = len(differences)
-    row = {"effect": float(np.mean(differences)) if n else np.nan, "note": _why_no_test(n)}
+    effect, note = float(np.mean(differences)) if n else np.nan, _why_no_test(n)
     low = high = p = np.nan
     if n > 1 and not _are_equal(differences):
         error = float(differences.std(ddof=1) / np.sqrt(n))
-        low, high, p = interval(row["effect"], error, n - 1)
-        row["note"] = ""
-    return row | {"low": low, "high": high, "p": p}
+        (low, high, p), note = interval(effect, error, n - 1), ""
+    return {"effect": effect, "note": note, "low": low, "high": high, "p": p}
 
 
 def holm(p: pd.Series, *, picked: bool = False) -> pd.Series:
@@ -166,9 +138,10 @@ def _roles(
     """Return the runs of (seeds, runs) to compare with -> their role: "best, linear"."""
     linear = [run for run in table if run_metadata.method(run) == LINEAR and run != reference]
     roles = {}
-    for run, role in [(winner, BEST), *((run, LINEAR) for run in linear), (reference, REFERENCE)]:
-        if run in table.columns:
-            roles[run] = f"{roles[run]}, {role}" if run in roles else role
+    for run in dict.fromkeys([winner, *linear, reference]):
+        named = {BEST: run == winner, LINEAR: run in linear, REFERENCE: run == reference}
+        if run in table:
+            roles[run] = ", ".join(role for role, is_named in named.items() if is_named)
     return roles
 
 
@@ -181,18 +154,9 @@ def _against(
     *,
     picked: bool,
 ) -> pd.DataFrame:
-    """Return one row per other run: its comparison with the run `against`.
+    """Return one row per other run of (seeds, runs): its comparison with the run `against`.
 
-    Parameters
-    ----------
-    table
-        (seeds, runs), means over directions, NaN where a seed failed.
-    by_cell, names
-        run -> seed -> (cells,), {} without scores of cells; seed -> (cells,) names.
-    ratio
-        Query cells over train cells, NaN if unknown.
-    picked
-        Whether `against` was picked on these scores.
+    `by_cell` is run -> seed -> (cells,), `names` seed -> (cells,) names.
     """
     others = [run for run in table if run != against]
     differences = [(table[run] - table[against]).dropna() for run in others]
@@ -236,10 +200,9 @@ def _of_cells(
     """Return the mean variance, over splits, of a mean difference over cells, and distinct cells."""
     variances, distinct = [], set()
     for seed in seeds if of_run and of_other else ():
-        d = of_run[seed] - of_other[seed]
-        given = ~np.isnan(d)
-        variances.append(d[given].var(ddof=1) / given.sum() if given.sum() > 1 else np.nan)
-        distinct.update(names[seed][given])
+        d = pd.Series(of_run[seed] - of_other[seed], names[seed]).dropna()
+        variances.append(d.to_numpy().var(ddof=1) / len(d) if len(d) > 1 else np.nan)
+        distinct.update(d.index)
     return float(np.mean(variances)) if variances else np.nan, len(distinct)
 
 
@@ -248,12 +211,11 @@ def _tested(
 ) -> dict[str, float]:
     row = {"degrees": degrees}
     for name, of_dataset in {"": 0.0, "_new": ratio}.items():
-        if np.isfinite(of_dataset):
-            error = float(np.sqrt(variance * variance_factor(seeds, of_dataset)))
-            low, high, p = interval(effect, error, degrees)
-            row |= {f"low{name}": low, f"high{name}": high, f"p{name}": p}
-            row[f"detectable{name}"] = float(detectable(error, degrees, tests))
-    if np.isfinite(ratio) and seeds > 1:
+        error = float(np.sqrt(variance * variance_factor(seeds, of_dataset)))
+        low, high, p = interval(effect, error, degrees)
+        row |= {f"low{name}": low, f"high{name}": high, f"p{name}": p}
+        row[f"detectable{name}"] = float(detectable(error, degrees, tests))
+    if seeds > 1:
         row["seeds_needed"] = seeds_needed(effect, variance, degrees / (seeds - 1), ratio, tests)
     return row
 
@@ -276,24 +238,11 @@ def _are_equal(x: np.ndarray) -> bool:
 def moderated(
     between: np.ndarray, within: np.ndarray, freedom: np.ndarray, ratio: float = np.nan
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the variance between splits of several comparisons, and its degrees of freedom.
+    """Return the variance between splits of (comparisons,), and its degrees of freedom.
 
-    Parameters
-    ----------
-    between
-        (comparisons,) variance over splits of the mean difference, NaN with fewer than two splits.
-    within
-        (comparisons,) variance of a mean over the query cells of a split, NaN if unknown.
-    freedom
-        (comparisons,) splits less one.
-    ratio
-        Query cells over train cells, NaN if unknown: splits of one dataset vary by
-        1 / (1 + ratio) of what cells imply.
-
-    Returns
-    -------
-    tuple of numpy.ndarray
-        (comparisons,) each; NaN where neither splits nor cells have a variance.
+    `between` is the variance over splits of the mean difference, `within` that of a mean over the
+    query cells of a split, `freedom` splits less one, `ratio` query cells over train cells: splits
+    of one dataset vary by 1 / (1 + ratio) of what cells imply. NaN is unknown.
     """
     least, scale = np.zeros(len(between)), np.ones(len(between))
     if np.isfinite(within).all():
@@ -316,7 +265,7 @@ def _alike(excess: np.ndarray, freedom: np.ndarray) -> float:
     """Return the degrees of freedom of others for each one of a comparison; more if they are alike.
 
     Logarithms of equal variances vary by the trigamma function of half their degrees of freedom;
-    the rest is true spread, and gives the degrees of freedom of the prior (Smyth 2004).
+    the rest gives the degrees of freedom of the prior (Smyth 2004).
     """
     most = min(MOST_BORROWED, len(excess) / 2)
     if len(excess) < 3:
@@ -360,14 +309,7 @@ def seeds_needed(
 ) -> float:
     """Return the fewest splits with which `effect` is detectable for new cells; NaN above `MOST_SEEDS`.
 
-    Parameters
-    ----------
-    effect, variance
-        The difference, and its variance between splits.
-    per_seed
-        Degrees of freedom of that variance for each split beyond the first.
-    ratio
-        Query cells over train cells.
+    `variance` is that between splits, with `per_seed` degrees of freedom for each beyond the first.
     """
     seeds = np.arange(2, MOST_SEEDS + 1)
     errors = np.sqrt(variance * variance_factor(seeds, ratio))

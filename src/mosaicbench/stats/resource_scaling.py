@@ -23,23 +23,11 @@ def exponents(
 ) -> pd.DataFrame:
     """Return how resources grow, one row per scenario, run, phase and measure.
 
-    Parameters
-    ----------
-    phases
-        Columns ``tables.contract.PHASE_COLUMNS``; seeds are averaged.
-    jobs
-        Jobs other than fits, columns ``resources.JOB_COLUMNS``: each is a phase named by its rule.
-    sizes
-        Groups of datasets, dataset -> number of cells.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `COLUMNS`. The exponent is the slope of log(resource) over log(cells) by least
-        squares, `last_exponent` that between the two largest datasets, where constants weigh least;
-        `at_least` and `at_most` are the resources of the smallest and largest. The phase "all" has
-        the sum of a run's seconds and its most memory. A run's memory is beyond that of its
-        imports; a job's includes them.
+    `sizes` are groups of datasets, dataset -> number of cells. The exponent is the slope of
+    log(resource) over log(cells) by least squares, `last_exponent` that between the two largest
+    datasets, where constants weigh least. The phase "all" has the sum of a run's seconds and its
+    most memory, each of `jobs` is a phase named by its rule. A run's memory is beyond that of its
+    imports.
     """
     of_jobs = jobs.rename(columns={"rule": "phase"}).assign(run="-", method="-", seed=0)
     return joined([_of_group(phases, of_jobs, group) for group in sizes], COLUMNS).round(3)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ import pandas as pd
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.files.datasheet import FEWEST_QUERY
 from mosaicbench.files.scores import CellScores
-from mosaicbench.stats.common import ALL, HEADLINE, RUN, SPLIT, half_width, joined
+from mosaicbench.stats.common import ALL, HEADLINE, RUN, SPLIT, Sizes, half_width, joined
 from mosaicbench.stats.intervals import cell_means
 from mosaicbench.stats.means import seed_means
 from mosaicbench.stats.overall import METRICS, ends
@@ -49,7 +50,7 @@ def sanity_checks(
     scores: pd.DataFrame,
     cells: Iterable[CellScores],
     run_metadata: RunMetadata,
-    sizes: Mapping[tuple[str, str], tuple[int, int]],
+    sizes: Sizes,
 ) -> pd.DataFrame:
     """Return every finding, columns `CHECK_COLUMNS`; those about controls come first.
 
@@ -72,21 +73,19 @@ def sanity_checks(
 def in_words(findings: pd.DataFrame, label: Callable[[str], str] = str) -> str:
     """Return the findings of one check about one run as one sentence, with the label of metrics."""
     first, labels = findings.iloc[0], findings["metric"].map(label)
-    if len(findings) == 1:
-        return (
-            first["message"]
-            if first["metric"] == "all"
-            else f"{labels.iloc[0]}: {first['message']}"
-        )
-    return f"in {len(labels)} scores ({', '.join(labels)}); {labels.iloc[0]}: {first['message']}"
+    if first["metric"] == "all":
+        return "; ".join(findings["message"].unique())
+    sentence = f"{labels.iloc[0]}: {first['message']}"
+    several = f"in {len(labels)} scores ({', '.join(labels)}); "
+    return several + sentence if len(labels) > 1 else sentence
 
 
 def named_by_checks(findings: pd.DataFrame) -> dict[tuple[str, str], dict[str, str]]:
     """Return (dataset, scenario) -> run -> the checks that forbid to recommend it, as text."""
     forbidding = findings[~findings["check"].isin(list(MARKS))]
-    names: dict[tuple[str, str], dict[str, str]] = {}
+    names = defaultdict(dict)
     for (*split, run), checks in forbidding.groupby(RUN, sort=False)["check"]:
-        names.setdefault(tuple(split), {})[run] = ", ".join(checks.unique())
+        names[tuple(split)][run] = ", ".join(checks.unique())
     return names
 
 
@@ -102,9 +101,7 @@ def signs_of(findings: pd.DataFrame) -> dict[tuple[str, str, str], str]:
 
 
 def failed_controls(
-    scores: pd.DataFrame,
-    run_metadata: RunMetadata,
-    sizes: Mapping[tuple[str, str], tuple[int, int]],
+    scores: pd.DataFrame, run_metadata: RunMetadata, sizes: Sizes
 ) -> Iterator[list]:
     """Yield a finding per control and metric that is not where theory puts it.
 
@@ -144,25 +141,19 @@ def _fault(run_metadata: RunMetadata, run: str, metric: str, value: float, allow
 
 
 def identical_seeds(scores: pd.DataFrame, run_metadata: RunMetadata) -> Iterator[list]:
-    """Yield a finding per set of seeds of a run with identical scores in all but resources.
-
-    Then a seed is not read, or a result was copied.
-    """
+    """Yield a finding per set of seeds of a run with identical scores in all but resources."""
     scored = run_metadata.competing(scores[scores["metric"] != "status"]).dropna(subset="value")
     scored = scored[scored["metric"].map(run_metadata.group) != "resources"]
     for names, of_run in scored.groupby(RUN, sort=False):
-        seeds_of: dict[frozenset, list] = {}
-        for seed, part in of_run.groupby("seed"):
-            values = part[["metric", "direction", "normalization", "value"]]
-            results = frozenset(values.itertuples(index=False, name=None))
-            seeds_of.setdefault(results, []).append(seed)
-        for results, seeds in seeds_of.items():
-            if len(seeds) > 1:
+        score = ["metric", "direction", "normalization"]
+        by_seed = of_run.pivot(index="seed", columns=score, values="value")
+        for values, alike in by_seed.groupby(list(by_seed), sort=False, dropna=False):
+            if len(alike) > 1:
                 message = (
-                    f"seeds {_listed(seeds)} gave identical values in all {len(results)} scores: "
-                    "is the seed read, was a result copied?"
+                    f"seeds {_listed(alike.index)} gave identical values in all "
+                    f"{pd.Series(values).count()} scores: is the seed read, was a result copied?"
                 )
-                yield [*names, "identical seeds", "all", _listed(seeds), message]
+                yield [*names, "identical seeds", "all", _listed(alike.index), message]
 
 
 def stopped_by_budget(scores: pd.DataFrame) -> Iterator[list]:
@@ -201,9 +192,8 @@ def chance_or_perfect(
 ) -> Iterator[list]:
     """Yield a finding per run and metric whose scores are perfect, or no better than chance.
 
-    "chance": in at least one seed, a score is not above chance, or the strongest negative control.
-    Where single cells have scores, the 95 % t interval of their mean gain must be above 0.
-    "perfect": a score is the best possible, which real data do not allow.
+    "chance": in at least one seed, a score is not above chance, or the strongest negative control;
+    where single cells have scores, the 95 % t interval of their mean gain must be above 0.
     """
     cells_of = {(run.dataset, run.scenario, run.run): run for run in cells}
     means = seed_means(scores).dropna(subset="value")
@@ -236,15 +226,11 @@ def _seeds_at_chance(
     sides: list[CellScores | None],
     sign: float,
 ) -> list[int]:
-    """Return the seeds in which a run is not above chance, or the control at 0 of the `scale`.
-
-    `table` is (seeds, runs); `sides` are the scores of single cells of run and control, if any.
-    """
-    is_control = scale["zero_is"] in table
-    zero = table[scale["zero_is"]] if is_control else pd.Series(scale["zero"], index=table.index)
+    """Return the seeds in which a run is not above chance, or the control at 0 of the `scale`."""
+    zero = table.get(scale["zero_is"], pd.Series(scale["zero"], table.index))
     gains = (sign * (table[run] - zero)).dropna()
     of_run, of_zero = (cell_means(side, metric, gains.index) for side in sides)
-    if not is_control:
+    if scale["zero_is"] not in table:
         of_zero = zero
     seeds = []
     for seed, gain in gains.items():
@@ -259,10 +245,9 @@ def _seeds_at_chance(
 
 
 def _at_chance(values: pd.Series, seeds: list[int], scale: dict) -> str:
-    zero = scale["zero_is"]
-    if zero not in ("chance", ""):
-        zero = f"the control {zero}"
-    zero = f"no better than {zero or 'chance'} ({scale['zero']:.3f})"
+    is_control = scale["zero_is"] not in ("chance", "")
+    zero = f"the control {scale['zero_is']}" if is_control else "chance"
+    zero = f"no better than {zero} ({scale['zero']:.3f})"
     if len(seeds) == len(values):
         return f"{values.mean():.3f}, {zero} in any seed"
     named = ", ".join(f"{seed} ({values[seed]:.3f})" for seed in seeds)
@@ -283,21 +268,11 @@ def different_scales(scores: pd.DataFrame, run_metadata: RunMetadata) -> Iterato
 
 
 def faults_of_splits(audits: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Return a row per modality of a split with few query cells, a shift of scale to them, or a leak.
+    """Return a row per modality of a split with few query cells, another scale, or a leak.
 
-    "few cells": in at least one seed, fewer than `FEWEST_QUERY` query cells. "scale": in at least
-    one seed, query values vary less than `LOW` or more than `HIGH` times as much as train values.
-    "leak": a transform was fitted on query cells, too.
-
-    Parameters
-    ----------
-    audits
-        The ``audit.tsv`` of splits, one per dataset, scenario and seed.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `CHECK_COLUMNS`; `run` is `EVERY_RUN`.
+    "scale": in at least one seed, query values vary less than `LOW` or more than `HIGH` times as
+    much as train values. "leak": a transform was fitted on query cells, too. `audits` are
+    ``audit.tsv``.
     """
     rows = []
     whole = joined(list(audits), [*SPLIT, "seed", "modality", "role", "what", "cells"])

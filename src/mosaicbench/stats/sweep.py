@@ -21,20 +21,9 @@ def sweep_table(
 ) -> pd.DataFrame:
     """Return a row per panel, line, value of the quantity, metric, direction and seed.
 
-    Parameters
-    ----------
-    sweep
-        The config's ``report: sweep``, if any: label, log, metrics (metric -> directions, or None
-        for their mean) and series (name -> dataset, scenario or run -> value of the quantity).
-    scores, comparison
-        Columns ``files.scores.SCORE_COLUMNS`` and ``means.COMPARISON_COLUMNS``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `SWEEP_COLUMNS`. If datasets or scenarios are swept, a line is a run and a panel a
-        series; if runs are swept, a line is a series, a panel a split, and runs in no series have
-        no `x`. A failed run has a row without a value.
+    `sweep` is the config's ``report: sweep``, if any. If datasets or scenarios are swept, a line is
+    a run and a panel a series; if runs are swept, a line is a series, a panel a split, and runs in
+    no series have no `x`. A failed run has a row without a value.
     """
     if sweep is None:
         return pd.DataFrame(columns=SWEEP_COLUMNS)
@@ -52,7 +41,7 @@ def sweep_table(
         # A failed run needs a row for each direction that any run of its split has.
         of_split = values[[*SPLIT, "direction"]].drop_duplicates()
         keys = [*RUN, "direction"]
-        rows = placed.merge(of_split, on=SPLIT, how="inner")
+        rows = placed.merge(of_split, on=SPLIT)
         rows = rows.merge(values[[*keys, "seed", "value"]], on=[*keys, "seed"], how="left")
         rows = rows.merge(summary[[*keys, *INTERVAL]], on=keys, how="left")
         parts.append(rows.assign(metric=metric))
@@ -81,12 +70,11 @@ def _placed(runs: pd.DataFrame, series: Mapping[str, Mapping[str, float]]) -> pd
             fixed = [key for key in SPLIT if key != column and runs[key].nunique() > 1]
             members = members.assign(line=members["run"], series=name)
             parts.append(members.assign(panel=_titles(members, ["series", *fixed])))
-    swept = pd.concat(parts, ignore_index=True)
-    names = set().union(*series.values())
+    swept, names = pd.concat(parts), set().union(*series.values())
     if set(swept["run"]) & names:
         others = runs[~runs["run"].isin(names)]
         others = others.assign(line=others["run"], panel=_titles(others, SPLIT), x=np.nan)
-        swept = pd.concat([swept, others], ignore_index=True)
+        swept = pd.concat([swept, others])
     return swept
 
 

@@ -20,8 +20,6 @@ GAIN_COLUMNS = [*RUN, "against", "metric", "default", "tuned", "effect", "low", 
 GAIN_COLUMNS += ["better", "seeds", "note"]
 SETTING_COLUMNS = ["scenario", "run", "hyperparameter", "dataset", "seed", "default", "found"]
 SETTING_COLUMNS += ["agree"]
-PROPOSAL_COLUMNS = ["scenario", "run", "against", "settings", "datasets"]
-PROPOSAL_COLUMNS += ["mean_gain", "least_gain", "gains"]
 AGREE = {
     "higher": "higher than the default",
     "lower": "lower than the default",
@@ -34,15 +32,8 @@ AGREE = {
 def trials_table(searches: Sequence[tuple[Mapping, pd.DataFrame]]) -> pd.DataFrame:
     """Return every trial, with the best objective and the CPU hours up to it.
 
-    Parameters
-    ----------
-    searches
-        (``best.json``, ``trials.tsv``) of each.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `TRIAL_COLUMNS`; `settings` has all searched values, "latent 33; beta 0.51".
+    `searches` are (``best.json``, ``trials.tsv``) of each. `settings` has all searched values,
+    "latent 33; beta 0.51".
     """
     parts = []
     for best, trials in searches:
@@ -63,19 +54,9 @@ def gains(
 ) -> pd.DataFrame:
     """Return the gain of each tuned run on its defaults, per split and score, and over datasets.
 
-    Parameters
-    ----------
-    scores
-        Columns ``files.scores.SCORE_COLUMNS``.
-    tuned
-        Tuned run -> the run with the defaults.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `GAIN_COLUMNS`. `effect` is the mean over seeds of the tuned run less that of the
-        defaults, with the 95 % interval of a paired t. `better` is "tuned", "default" or, where the
-        interval includes 0, "neither". Dataset "(all)" is the mean over datasets, if several.
+    `tuned` is tuned run -> the run with the defaults. `effect` is the mean over seeds of the former
+    less that of the latter, with the 95 % interval of a paired t. `better` is "tuned", "default" or,
+    where the interval includes 0, "neither". Dataset "(all)" is the mean over datasets, if several.
     """
     means = complete_seed_means(scores)
     means = means[means["metric"].isin(CONTESTS)]
@@ -106,36 +87,23 @@ def _over_all_datasets(of_splits: pd.DataFrame) -> pd.DataFrame:
         if len(scored) < 2:
             continue
         by_dataset = {row.dataset: row.by_seed[:, None] for row in scored.itertuples()}
-        low, high, interval = over_datasets(by_dataset)
-        rows.append(
-            dict(zip(keys, names, strict=True))
-            | {
-                "dataset": ALL,
-                "tuned": group["tuned"].mean(),
-                "default": group["default"].mean(),
-                "effect": scored["effect"].astype(float).mean(),
-                "low": low[0],
-                "high": high[0],
-                "seeds": scored["seeds"].min(),
-                "note": interval,
-            }
-        )
+        (low,), (high,), interval = over_datasets(by_dataset)
+        means = group[["tuned", "default", "effect"]].astype(float).mean()
+        row = dict(zip(keys, names, strict=True)) | means.to_dict()
+        row |= {"low": low, "high": high, "seeds": scored["seeds"].min(), "note": interval}
+        rows.append(row | {"dataset": ALL})
     return pd.DataFrame(rows, columns=GAIN_COLUMNS)
 
 
 def settings(searches: Sequence[tuple[Mapping, pd.DataFrame]]) -> pd.DataFrame:
     """Return the best settings, and how the datasets of a scenario agree on them.
 
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `SETTING_COLUMNS`; `agree` is a key of `AGREE`, "" also with one search only.
+    `agree` is a key of `AGREE`, "" also with one search only.
     """
     rows = []
     for best, trials in searches:
-        first = trials.iloc[0]
-        for name in [column for column in trials if column not in COLUMNS]:
-            default = None if pd.isna(first[name]) else first[name]
+        for name, default in trials.iloc[0].drop(COLUMNS, errors="ignore").items():
+            default = None if pd.isna(default) else default
             value = best["hyperparameters"].get(name, default)
             names = [best["scenario"], best["run"], name, best["dataset"], best["seed"]]
             rows.append([*names, default, value, _side(default, value)])
@@ -153,43 +121,6 @@ def _side(default: object, value: object) -> str:
     if isinstance(default, int | float | np.number):
         return "higher" if value > default else "lower"
     return "other"
-
-
-def proposals(trials: pd.DataFrame, tuned: Mapping[str, str]) -> pd.DataFrame:
-    """Return, per scenario and run, the settings that beat the defaults most, on every dataset.
-
-    Only settings that were tried on all datasets count.
-
-    Parameters
-    ----------
-    trials
-        Columns `TRIAL_COLUMNS`.
-    tuned
-        Tuned run -> the run with the defaults.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `PROPOSAL_COLUMNS`; gains are of the objective on the inner query cells of one seed.
-    """
-    rows = []
-    for (scenario, run), group in trials.groupby(["scenario", "run"], sort=False):
-        of_first = group[group["seed"] == group["seed"].iloc[0]]
-        table = of_first.pivot_table(
-            index="settings", columns="dataset", values="objective", sort=False
-        )  # (settings, datasets)
-        defaults = of_first[of_first["trial"] == 0].set_index("dataset")["objective"]
-        if table.shape[1] < 2 or defaults.isna().any():
-            continue
-        gained = (table - defaults).dropna()
-        gained = gained[(gained > 0).all(axis=1)]
-        if len(gained):
-            best = gained.mean(axis=1).idxmax()
-            of_best = gained.loc[best]
-            listed = "; ".join(f"{dataset} {gain:+.3f}" for dataset, gain in of_best.items())
-            size = [len(of_best), of_best.mean(), of_best.min()]
-            rows.append([scenario, run, tuned.get(run, run), best, *size, listed])
-    return pd.DataFrame(rows, columns=PROPOSAL_COLUMNS)
 
 
 def in_words(values: Mapping[str, object]) -> str:

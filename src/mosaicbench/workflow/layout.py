@@ -45,7 +45,6 @@ TABLES = (  # those that the report and figures read
     "trials",
     "tuning_gains",
     "tuning_settings",
-    "tuning_proposals",
 )
 FILES_OF_TABLES = (*TABLES, "resources", "phases", "scaling", "contents")  # what `tabulate` writes
 PROJECTIONS = (

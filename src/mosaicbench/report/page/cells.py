@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
-import numpy as np
 import pandas as pd
 
 from mosaicbench.report.tables.text import CROSS, NOT_GIVEN
@@ -26,20 +26,9 @@ EXTERNAL = "unknown: the run was computed outside the benchmark"
 class Cell:
     """One cell.
 
-    Attributes
-    ----------
-    sort
-        Its sort key; None sorts by the text. An empty key stays last in both directions.
-    why
-        The reason for a dash, a cross or a mark, shown on hover and on tap.
-    about
-        More about the value, shown on hover.
-    mark
-        A CSS class.
-    colour
-        That of a run's dot.
-    link
-        The id of the part of the page that explains it.
+    `sort` is its sort key: None sorts by the text, "" stays last. `why`, the reason for a dash or
+    a mark, is shown on hover and on tap, `about` on hover. `mark` is a CSS class, `colour` that of
+    a run's dot, `link` the id of what explains it.
     """
 
     text: str
@@ -61,31 +50,15 @@ class Cell:
 class Column:
     """One column.
 
-    Attributes
-    ----------
-    cell
-        The record's key of a text or number, or a function of the record that returns a cell or a
-        text.
-    form
-        The format of a number.
-    why
-        The reason for a missing number, or a function of the record that returns it.
-    about
-        An explanation of the heading, shown on hover.
-    descending
-        Whether the first click sorts from the largest down.
-    choices
-        Whether the reader can filter by its values.
-    words
-        Whether its text may wrap.
-    link
-        The id of the part of the page that explains it.
+    `cell` is the record's key of a text or, with a `form`, a number, or a function of the record
+    that returns a cell or a text. `why` is the reason for a missing number, `about` explains the
+    heading. The first click sorts `descending`, readers can filter by `choices`, `words` wrap.
     """
 
     label: str
     cell: str | Callable[[dict], Cell | str]
     form: str = ""
-    why: str | Callable[[dict], str] = ""
+    why: str = ""
     about: str = ""
     descending: bool = False
     choices: bool = False
@@ -97,8 +70,8 @@ class Column:
         if callable(self.cell):
             cell = self.cell(row)
         elif self.form:
-            why = self.why(row) if callable(self.why) else self.why
-            cell = number_cell(row[self.cell], format(row[self.cell], self.form), why=why)
+            value = row[self.cell]
+            cell = number_cell(value, format(value, self.form), self.why)
         else:
             cell = text_of(row, self.cell)
         return Cell(cell) if isinstance(cell, str) else cell
@@ -106,36 +79,19 @@ class Column:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table that sorts and filters.
-
-    Attributes
-    ----------
-    label
-        Its title, for screen readers.
-    sections
-        Heading -> (run or "", cells) of each row; rows sort within their section. Without headings,
-        one section "".
-    """
+    """A table that sorts and filters: its title, and (run or "", cells) of each row."""
 
     label: str
     columns: list[Column]
-    sections: dict[str, list[tuple[str, list[Cell]]]]
-
-    def __len__(self) -> int:
-        return sum(map(len, self.sections.values()))
+    rows: list[tuple[str, list[Cell]]]
 
 
-def table(
-    label: str, columns: list[Column], rows: pd.DataFrame | Mapping[str, pd.DataFrame]
-) -> Grid | None:
-    """Return a table of records, or of heading -> records; None if there is no record."""
-    sections = rows if isinstance(rows, Mapping) else {"": rows}
-    filled: dict[str, list[tuple[str, list[Cell]]]] = {}
-    for heading, records in sections.items():
-        filled[heading] = []
-        for row in records.to_dict("records"):
-            filled[heading].append((row.get("run", ""), [column.of(row) for column in columns]))
-    return Grid(label, columns, filled) if any(filled.values()) else None
+def table(label: str, columns: list[Column], records: pd.DataFrame) -> Grid | None:
+    """Return a table of records; None if there is no record."""
+    rows = []
+    for record in records.to_dict("records"):
+        rows.append((record.get("run", ""), [column.of(record) for column in columns]))
+    return Grid(label, columns, rows) if rows else None
 
 
 # --- columns -------------------------------------------------------------------------------------
@@ -160,16 +116,16 @@ def split_columns(theme: Theme) -> list[Column]:
 def trait_columns(theme: Theme) -> list[Column]:
     """Return a column per entry of :data:`TRAITS`: "yes", "no", or a dash for an external run."""
 
-    def column(name: str) -> Column:
-        def cell(row: dict) -> Cell:
-            answer = theme.run_metadata.traits(row["run"])[name]
-            if theme.run_metadata.is_external(row["run"]):
-                return Cell(NOT_GIVEN, why=EXTERNAL)
-            return Cell(answer, mark="no" if answer == "no" else "")
+    def cell(row: dict, name: str) -> Cell:
+        if theme.run_metadata.is_external(row["run"]):
+            return Cell(NOT_GIVEN, why=EXTERNAL)
+        answer = row[name]
+        return Cell(answer, mark="no" if answer == "no" else "")
 
-        return Column(name.removeprefix("takes_").capitalize(), cell, about=TRAITS[name])
-
-    return [column(name) for name in TRAITS]
+    return [
+        Column(name.removeprefix("takes_").capitalize(), partial(cell, name=name), about=about)
+        for name, about in TRAITS.items()
+    ]
 
 
 # --- cells ---------------------------------------------------------------------------------------
@@ -183,11 +139,9 @@ def run_cell(run: str, theme: Theme, signs: str = "") -> Cell:
     return Cell(text, colour=theme.colour(run), about=meaning, link=link)
 
 
-def number_cell(value: float, text: str = "", *, why: str = "", about: str = "") -> Cell:
-    """Return a number's cell, with three decimals unless `text` is given; a dash if missing."""
-    if pd.isna(value):
-        return Cell(NOT_GIVEN, sort="", why=why)
-    return Cell(text or three_decimals(value), sort=value, about=about)
+def number_cell(value: float, text: str, why: str) -> Cell:
+    """Return a number's cell; a dash if it is missing, with the reason."""
+    return Cell(NOT_GIVEN, "", why) if pd.isna(value) else Cell(text, value)
 
 
 # --- words ---------------------------------------------------------------------------------------
@@ -214,11 +168,6 @@ def interval(low: float, high: float) -> str:
     return f"{low:z.3f} to {high:z.3f}"
 
 
-def three_decimals(value: float) -> str:
-    """Return "0.123", or a dash for a missing number."""
-    return NOT_GIVEN if pd.isna(value) else f"{value:z.3f}"
-
-
 def text_of(row: dict, key: str) -> str:
     """Return a record's text, "" for a missing one."""
     return row[key] if isinstance(row[key], str) else ""
@@ -232,8 +181,3 @@ def in_words(name: str) -> str:
 def many(count: int, what: str) -> str:
     """Return "1 seed", "3 seeds"."""
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
-
-
-def arranged(rows: pd.DataFrame, *keys: Iterable[float]) -> pd.DataFrame:
-    """Return rows sorted by the first key, then by the next; ties keep their order."""
-    return rows.iloc[np.lexsort([np.asarray(key, dtype=float) for key in reversed(keys)])]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ import pandas as pd
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.report.page.cells import in_words
 from mosaicbench.report.theme import Theme
-from mosaicbench.stats.common import GROUPS
+from mosaicbench.stats.common import GROUPS, Tables
 from mosaicbench.stats.overall import METRICS, scaled_by_seed, together
 
 RESAMPLES = 1000  # of the seeds, as in assets/choose.js
@@ -22,15 +21,8 @@ RESAMPLES = 1000  # of the seeds, as in assets/choose.js
 class Board:
     """The scaled scores of one scenario.
 
-    Attributes
-    ----------
-    datasets, metrics, runs
-        Their ids, in the order of the axes of `values`.
-    values
-        (datasets, metrics, runs, seeds) on the scale from 0, chance, to 1, the oracle; NaN without
-        a score.
-    seeds
-        (datasets, runs) number of seeds that the run had to have.
+    `values` are (datasets, metrics, runs, seeds), from 0, chance, to 1, the oracle; NaN without a
+    score. `seeds` are (datasets, runs), the number of seeds that the run had to have.
     """
 
     datasets: list[str]
@@ -51,17 +43,17 @@ def boards(scores: pd.DataFrame, runs: pd.DataFrame, run_metadata: RunMetadata) 
             "run": list(of_runs["run"].unique()),
             "seed": sorted(of_runs["seed"].unique()),
         }
-        values = np.full([len(names) for names in axes.values()], np.nan)
-        at = [pd.Index(names).get_indexer(rows[axis]) for axis, names in axes.items()]
-        values[tuple(at)] = rows["scaled"]
+        places = pd.MultiIndex.from_product(axes.values())
+        values = rows.set_index(list(axes))["scaled"].reindex(places).to_numpy()
+        values = values.reshape([len(names) for names in axes.values()])
         seeds = of_runs.groupby(["dataset", "run"])["seed"].nunique().unstack(fill_value=0)
         seeds = seeds.reindex(index=axes["dataset"], columns=axes["run"], fill_value=0)
-        names = [axes[axis] for axis in ("dataset", "metric", "run")]
-        found[scenario] = Board(*names, values, seeds.to_numpy())
+        datasets, metrics, names, _ = axes.values()
+        found[scenario] = Board(datasets, metrics, names, values, seeds.to_numpy())
     return found
 
 
-def chooser(tables: Mapping[str, pd.DataFrame], theme: Theme) -> list[dict[str, str]]:
+def chooser(tables: Tables, theme: Theme) -> list[dict[str, str]]:
     """Return the title and the JSON of each scenario's board.
 
     `tables` are those of ``tabulate``; "overall" names the datasets that count by default.
@@ -78,7 +70,7 @@ def chooser(tables: Mapping[str, pd.DataFrame], theme: Theme) -> list[dict[str, 
     ]
 
 
-def _facts(scenario: str, board: Board, tables: Mapping[str, pd.DataFrame], theme: Theme) -> dict:
+def _facts(scenario: str, board: Board, tables: Tables, theme: Theme) -> dict:
     usual, checks = together(tables["overall"], scenario), tables["sanity_checks"]
     of_run = checks[checks["scenario"] == scenario].groupby("run")["check"].unique()
     question_of = {metric: name for name, metrics in GROUPS.items() for metric in metrics}

@@ -1,15 +1,16 @@
-"""Published numbers, cards of methods, metrics and datasets, and the provenance of the results."""
+"""What was read, published numbers, cards of methods, metrics and datasets, and the provenance."""
 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from mosaicbench.catalog import catalog
 from mosaicbench.catalog.cards import NO_QUALITY
-from mosaicbench.report.page.cells import Cell, Column, Grid, in_words, table
+from mosaicbench.report.page.cells import Cell, Column, Grid, in_words, label_column, table
 from mosaicbench.report.page.render import sentence
 from mosaicbench.report.tables.text import NOT_GIVEN, distinct
 from mosaicbench.report.theme import Theme
@@ -44,10 +45,10 @@ def published(numbers: pd.DataFrame, theme: Theme) -> dict[str, Grid | None]:
     def cells(row: dict) -> Cell:
         return Cell("" if row["n"] == "" else f"{row['n']:,.0f}", sort=row["n"])
 
-    def remark(row: dict) -> Cell:
+    def remark(row: dict) -> Cell | str:
         if row["verdict"] == "invalid":
             return Cell(f"Invalid: {row['remark']}", mark="warn")
-        return Cell(row["remark"])
+        return row["remark"]
 
     theirs = [
         column("Dataset", "their_dataset", choices=True),
@@ -65,10 +66,13 @@ def published(numbers: pd.DataFrame, theme: Theme) -> dict[str, Grid | None]:
     differing = Column(
         "Does not agree in", lambda row: Cell(row["differs"], why=row["reason"]), words=True
     )
-    remarks, apart = Column("Remark", remark, words=True), "that are not comparable"
+    remarks, apart = (
+        Column("Remark", remark, words=True),
+        "Published numbers that are not comparable",
+    )
     return {
         "beside": table("Published numbers beside ours", [*theirs, *beside, remarks], rows[agree]),
-        "apart": table(f"Published numbers {apart}", [*theirs, differing, remarks], rows[~agree]),
+        "apart": table(apart, [*theirs, differing, remarks], rows[~agree]),
     }
 
 
@@ -77,9 +81,9 @@ def published(numbers: pd.DataFrame, theme: Theme) -> dict[str, Grid | None]:
 
 def methods(runs: pd.DataFrame, records: Sequence[Mapping], theme: Theme) -> list[dict]:
     """Return every method that ran: its card, and the hyperparameters of its runs' records."""
-    of_method: dict[str, list[str]] = {}
+    of_method = defaultdict(list)
     for run in theme.order("runs", runs["run"]):
-        of_method.setdefault(theme.run_metadata.method(run), []).append(run)
+        of_method[theme.run_metadata.method(run)].append(run)
     return [
         {
             "id": method,
@@ -92,11 +96,11 @@ def methods(runs: pd.DataFrame, records: Sequence[Mapping], theme: Theme) -> lis
 
 
 def _hyperparameters(method: str, runs: list[str], records: Sequence[Mapping]) -> Grid | None:
-    used: dict[str, dict[str, dict[str, None]]] = {}  # name -> run -> its distinct values
+    used = defaultdict(dict)  # (name, run) -> its distinct values
     for run in runs:
         for record in records:
             for name, value in record["hyperparameters"].items() if record["run"] == run else ():
-                used.setdefault(name, {}).setdefault(run, {})[json.dumps(value)] = None
+                used[name, run][json.dumps(value)] = None
     if not used:
         return None
     known = catalog.hyperparameters(method) if method in catalog.names("methods") else {}
@@ -104,15 +108,15 @@ def _hyperparameters(method: str, runs: list[str], records: Sequence[Mapping]) -
 
     def column(run: str) -> Column:
         def cell(row: dict) -> Cell:
-            values = used.get(row["name"], {}).get(run)
-            if values is None:
+            if (row["name"], run) not in used:
                 return Cell(NOT_GIVEN, why="the records of this run do not have it")
-            value = ", ".join(values)
+            value = ", ".join(used[row["name"], run])
             return Cell(value, mark="" if value == row["default"] else "best")
 
         return Column(run, cell)
 
-    rows = pd.DataFrame({"name": list(dict.fromkeys([*defaults, *used]))})
+    names = dict.fromkeys([*defaults, *(name for name, _ in used)])
+    rows = pd.DataFrame({"name": list(names)})
     rows["default"] = rows["name"].map(defaults).fillna(NOT_GIVEN)
     columns = [Column("Hyperparameter", "name"), Column("Default", "default"), *map(column, runs)]
     return table(f"Hyperparameters of {method}", columns, rows)
@@ -125,9 +129,9 @@ def metrics(scores: pd.DataFrame, theme: Theme) -> dict[str, list[str]]:
 
 def in_groups(metrics: list[str], theme: Theme) -> dict[str, list[str]]:
     """Return group -> its metrics; groups that say nothing about quality come last."""
-    groups: dict[str, list[str]] = {}
+    groups = defaultdict(list)
     for name in metrics:
-        groups.setdefault(theme.run_metadata.group(name), []).append(name)
+        groups[theme.run_metadata.group(name)].append(name)
     return dict(sorted(groups.items(), key=lambda group: group[0] in NO_QUALITY))
 
 
@@ -142,13 +146,13 @@ def datasets(
     """Return every dataset of the runs: its facts, the origin of its types, unverified files."""
     descriptions = []
     for name in theme.order("datasets", runs["dataset"]):
-        entry = dict(registered.get(name, {}))
-        files = entry.pop("unverified", [])
+        entry = registered.get(name, {})
+        files = entry.get("unverified")
         card = theme.run_metadata.cards["datasets"].get(name, entry)
         facts = {
             in_words(key): _text(value)
             for key, value in card.items()
-            if key != "label" and value not in ("", (), [])
+            if key not in ("label", "unverified") and value not in ("", (), [])
         }
         origin = labels_from(config, name)
         if origin is not None:
@@ -176,22 +180,20 @@ def provenance(runs: pd.DataFrame, records: Sequence[Mapping]) -> dict[str, obje
         "Seeds": ", ".join(map(str, seeds)) or NOT_GIVEN,
         "Code (commit)": distinct(commits),
     }
-    trained = [record["arithmetic"] for record in records if record.get("arithmetic")]
+    trained = []
+    for record in records:
+        if arithmetic := record.get("arithmetic"):
+            trained.append(", ".join(f"{name} {value}" for name, value in arithmetic.items()))
     if trained:
-        facts["Training computed with"] = distinct(
-            ", ".join(f"{name} {value}" for name, value in arithmetic.items())
-            for arithmetic in trained
-        )
+        facts["Training computed with"] = distinct(trained)
     versions = pd.DataFrame([record["versions"] for record in records], dtype=object)
-    of_packages = pd.Series(
-        {name: distinct(versions[name].dropna().map(str)) for name in sorted(versions)},
-        dtype=object,
-    )
-    columns = [Column("Package", "index"), Column("Version of the runs", "version", words=True)]
+    rows = [(name, distinct(versions[name].dropna().map(str))) for name in sorted(versions)]
+    columns = [Column("Package", "name"), Column("Version of the runs", "version", words=True)]
+    packages = pd.DataFrame(rows, columns=["name", "version"])
     return {
         "facts": facts,
         "commits": len(set(commits)),
-        "versions": table("Versions", columns, of_packages.rename("version").reset_index()),
+        "versions": table("Versions", columns, packages),
         "machines": _machines(records),
     }
 
@@ -199,9 +201,65 @@ def provenance(runs: pd.DataFrame, records: Sequence[Mapping]) -> dict[str, obje
 def _machines(records: Sequence[Mapping]) -> Grid | None:
     rows = [{**record, **(record.get("hardware") or {})} for record in records]
     machines = pd.DataFrame(rows, columns=list(HARDWARE), dtype=object)
-    memory = [NOT_GIVEN if pd.isna(mb) else f"{mb / 1024:.0f} GiB" for mb in machines["memory_mb"]]
-    machines = machines.assign(memory_mb=memory).astype(object)
+    memory = machines["memory_mb"].map(lambda mb: f"{mb / 1024:.0f} GiB", na_action="ignore")
+    machines = machines.assign(memory_mb=memory)
     machines = machines.where(machines.notna(), NOT_GIVEN).astype(str)
-    fits = machines.groupby(list(HARDWARE), sort=False).size().rename("fits").reset_index()
+    fits = machines.groupby(list(HARDWARE), sort=False).size().reset_index(name="fits")
     columns = [Column(label, name) for name, label in HARDWARE.items()]
     return table("Machines", [*columns, Column("Fits", "fits", ".0f", descending=True)], fits)
+
+
+# --- what was read ---
+
+
+NO_DEPTH = "these values are no counts"
+TEXTS = {  # if any dataset has one
+    "features_left_out": "Features left out",
+    "source": "Values from",
+}
+DETAILS = {
+    "cells_by_type": "Cells by type",
+    "labels": "Labels from",
+    "cells_by_batch": "Cells by batch",
+    "cells_left_out": "Cells left out",
+    "links": "Links",
+}
+
+
+def datasheets(sheets: pd.DataFrame, theme: Theme) -> Grid | None:
+    """Return the table of what was read, a row per modality; None without a datasheet."""
+
+    def number(label: str, key: str, about: str = "") -> Column:
+        return Column(label, key, ",.0f", why=NO_DEPTH, about=about, descending=True)
+
+    columns = [
+        label_column(theme, "dataset"),
+        Column("Modality", lambda row: theme.label("modalities", row["modality"])),
+        number("Cells", "cells", "measured in this modality"),
+        number("In all", "cells_in_all", "cells measured in all modalities"),
+        number("Features", "features"),
+        number("Linked", "linked_features", "features linked to one of another modality"),
+        number("Median counts", "depth", "of a cell"),
+        number("Cell types", "cell_types"),
+        number("Batches", "batches"),
+    ]
+    columns += [
+        Column(label, key, words=key == "source")
+        for key, label in TEXTS.items()
+        if sheets[key].any()
+    ]
+    return table("Datasets as they were read", columns, sheets)
+
+
+def details(sheets: pd.DataFrame, theme: Theme) -> list[tuple[str, dict[str, str]]]:
+    """Return label, and name -> text of what is too long for the table, of each dataset."""
+    datasets = sheets.drop_duplicates("dataset")
+    texts = datasets[list(DETAILS)].rename(columns=DETAILS).to_dict("records")
+    labels = [theme.label("datasets", name) for name in datasets["dataset"]]
+    return list(zip(labels, texts, strict=True))
+
+
+def warnings(found: pd.DataFrame, theme: Theme) -> dict[str, str]:
+    """Return warning -> labels of its datasets."""
+    of_warning = found.groupby("warning", sort=False)["dataset"]
+    return {text: theme.labels("datasets", names) for text, names in of_warning}

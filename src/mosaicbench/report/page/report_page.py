@@ -9,30 +9,19 @@ import pandas as pd
 import yaml
 
 from mosaicbench import __version__
-from mosaicbench.report.page import (
-    datasheets,
-    failures,
-    reference_sections,
-    summary,
-    verdict,
-)
+from mosaicbench.report.page import reference_sections, sections, verdict
 from mosaicbench.report.page.cells import many
 from mosaicbench.report.page.choose import RESAMPLES, chooser
-from mosaicbench.report.page.embedded_figures import embedded_figures
-from mosaicbench.report.page.failures import REMEDIES
-from mosaicbench.report.page.recommendations import recommendations
-from mosaicbench.report.page.render import render
-from mosaicbench.report.page.split import split_section
-from mosaicbench.report.page.tuning import tuning
+from mosaicbench.report.page.render import embedded_figures, render
 from mosaicbench.report.theme import Theme
-from mosaicbench.stats.common import GROUPS, TABLED
+from mosaicbench.stats.common import GROUPS, TABLED, Tables
 from mosaicbench.stats.paired import MOST_SEEDS
 from mosaicbench.stats.sanity import MARKS
 
 
 def report_page(
     *,
-    tables: Mapping[str, pd.DataFrame],
+    tables: Tables,
     figures: Path,
     figure_cards: Mapping[str, dict],
     theme: Theme,
@@ -47,39 +36,21 @@ def report_page(
 ) -> str:
     """Return the report as HTML; all text from files and names is escaped.
 
-    Parameters
-    ----------
-    tables
-        Tables from ``contract.read_tables``.
-    figures
-        The output folder of ``draw``; the report shows every figure in it.
-    figure_cards
-        figure -> card, in the order of the report.
-    config
-        The configuration; `title` and `question` head the page.
-    splits
-        "dataset/scenario" in the order of the report.
-    records
-        The ``run.json`` of the runs.
-    audits
-        (dataset, scenario) -> the ``audit.tsv`` of one seed, for notes on the split's design.
-    registered
-        dataset -> its facts in the registry, and `unverified`, its files without checksum or length.
-    citations
-        BibTeX of what was used; "" leaves the section out.
-    ended
-        The day of the last fit, "" if unknown.
-    study
-        ``docs/results/size.tsv``, scores against the number of cells.
+    `tables` are of ``contract.read_tables``, `figures` is the output folder of ``draw``,
+    `figure_cards` and `splits` ("dataset/scenario") are in the order of the report, `records` the
+    ``run.json`` of the runs, `audits` (dataset, scenario) -> the ``audit.tsv`` of one seed,
+    `registered` dataset -> its facts in the registry, and `unverified`, its files without checksum
+    or length. `citations` is BibTeX, `ended` the day of the last fit, `study`
+    ``docs/results/size.tsv``; "" and None leave them out.
     """
     runs, checks = tables["runs"], tables["sanity_checks"]
     places = [tuple(split.split("/")) for split in splits]
     competes = theme.run_metadata.competes
     controls = [run for run in runs["run"].unique() if not competes(run)]
-    sections = []
+    of_splits = []
     for number, place in enumerate(places):
         drawn, audit = embedded_figures(figures, figure_cards, *place), audits.get(place)
-        sections.append(split_section(number, place, tables, drawn, theme, config, audit))
+        of_splits.append(sections.split_section(number, place, tables, drawn, theme, config, audit))
     return render(
         "report.html.j2",
         title=config.get("title") or _title(runs, theme),
@@ -90,27 +61,29 @@ def report_page(
         limits=verdict.limits(tables, theme),
         size_study=verdict.study_of_size(study, verdict.cells_of(tables)),
         cards=verdict.cards(tables, theme),
-        sheets=datasheets.datasheets(tables["datasets"], theme),
-        sheet_details=datasheets.details(tables["datasets"], theme),
-        warnings=datasheets.warnings(tables["warnings"], theme),
-        recommendations=recommendations(tables["recommendations"], theme),
-        fitted_on=summary.fitted_on(records, tables["history"], theme),
+        sheets=reference_sections.datasheets(tables["datasets"], theme),
+        sheet_details=reference_sections.details(tables["datasets"], theme),
+        warnings=reference_sections.warnings(tables["warnings"], theme),
+        recommendations=verdict.recommendations(tables["recommendations"], theme),
+        fitted_on=verdict.fitted_on(records, tables["history"], theme),
         most_splits=MOST_SEEDS,
-        distances=summary.verdicts(tables["distances"], theme),
+        distances=verdict.by_distance(tables["distances"], theme),
         controls=theme.labels("runs", controls),
-        troubles=summary.troubles(runs, theme),
+        troubles=verdict.troubles(runs, theme),
         figures_of_all=embedded_figures(figures, figure_cards),
         boards=chooser(tables, theme),
         resamples=f"{RESAMPLES:,}",
         groups=GROUPS,
         headline_metrics=TABLED,
         theme=theme,
-        tuning=tuning(tables, config, theme),
-        splits=sections,
-        unsuccessful=failures.unsuccessful_runs(runs, config, theme),
-        remedies={key: text for key, text in REMEDIES.items() if key in set(runs["status"])},
-        alarms=failures.alarms(checks, theme),
-        sanity_checks=failures.sanity_checks(checks, theme),
+        tuning=sections.tuning(tables, config, theme),
+        splits=of_splits,
+        unsuccessful=sections.unsuccessful_runs(runs, config, theme),
+        remedies={
+            key: text for key, text in sections.REMEDIES.items() if key in set(runs["status"])
+        },
+        alarms=sections.alarms(checks, theme),
+        sanity_checks=sections.sanity_checks(checks, theme),
         published=reference_sections.published(tables["published"], theme),
         methods=reference_sections.methods(runs, records, theme),
         metrics=reference_sections.metrics(tables["scores"], theme),

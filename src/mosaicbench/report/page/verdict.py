@@ -1,28 +1,42 @@
-"""The first screen: what was compared, what limits trust in it, and the answer to each question."""
+"""What was compared, how it was fitted and ended, what limits trust, and the answers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from mosaicbench.catalog import catalog
+from mosaicbench.files.runs import STATUSES
+from mosaicbench.report.page.cells import (
+    Cell,
+    Column,
+    Grid,
+    in_words,
+    many,
+    number_cell,
+    run_cell,
+    split_columns,
+    table,
+)
 from mosaicbench.report.page.render import sentence
-from mosaicbench.report.recommendation import Verdict, verdicts
-from mosaicbench.report.tables.text import mean_with_interval, number
+from mosaicbench.report.recommendation import SPEED, Verdict, verdicts
+from mosaicbench.report.tables.text import NOT_GIVEN, mean_with_interval, number
 from mosaicbench.report.theme import Theme
-from mosaicbench.stats.common import FOSCTTM, TRANSFER
+from mosaicbench.stats.common import DISTANCES, FAILED, FOSCTTM, RUN, TRANSFER, Tables
+from mosaicbench.stats.paired import MOST_SEEDS
 from mosaicbench.stats.sanity import EVERY_RUN, MARKS, STOPPED
 
 FEW_CELLS = 5000  # with fewer, the order of methods may be that of few cells
 WIDTH, HEIGHT, MARGIN = 230, 96, 6  # of a panel of the study's curves
 
 
-def cards(tables: Mapping[str, pd.DataFrame], theme: Theme) -> dict[str, list[dict]]:
+def cards(tables: Tables, theme: Theme) -> dict[str, list[dict]]:
     """Return label of a scenario -> the cards of its questions: `title`, `words` and `evidence`."""
     found = verdicts(tables, theme.run_metadata)
-    of_scenario: dict[str, list[dict]] = {}
+    of_scenario = {}
     for scenario in theme.order("scenarios", [verdict.scenario for verdict in found]):
         label = theme.label("scenarios", scenario).capitalize()
         of_scenario[label] = [_card(one, theme) for one in found if one.scenario == scenario]
@@ -43,15 +57,14 @@ def _card(verdict: Verdict, theme: Theme) -> dict:
 
 def _beside(verdict: Verdict, rows: list[dict], theme: Theme) -> tuple[dict, dict]:
     """Return names of runs that tie with it -> datasets; better runs -> datasets, if separable."""
-    ties: dict[str, list[str]] = {}
-    better: dict[tuple[str, bool], list[str]] = {}
+    ties, better = defaultdict(list), defaultdict(list)
     for row in rows:
         tied = row["tied_with"].split(", ")
         if row["run"] != verdict.run:
-            better.setdefault((row["run"], verdict.run not in tied), []).append(row["dataset"])
+            better[row["run"], verdict.run not in tied].append(row["dataset"])
         elif row["tied_with"]:
             words = theme.labels("runs", tied) if len(tied) < 4 else f"{len(tied)} other runs"
-            ties.setdefault(words, []).append(row["dataset"])
+            ties[words].append(row["dataset"])
     others = {
         theme.label("runs", run): (_all_of(datasets, theme), separable)
         for (run, separable), datasets in better.items()
@@ -81,7 +94,7 @@ def _evidence(verdict: Verdict, rows: list[dict], theme: Theme) -> str:
     return f"{theme.label('metrics', metric)}: {'; '.join(values)}" if values else ""
 
 
-def limits(tables: Mapping[str, pd.DataFrame], theme: Theme) -> dict[str, object]:
+def limits(tables: Tables, theme: Theme) -> dict[str, object]:
     """Return the numbers that limit trust: cells, query cells, seeds, stopped runs, findings."""
     runs, checks = tables["runs"], tables["sanity_checks"]
     stopped = checks[checks["check"] == STOPPED]
@@ -97,7 +110,7 @@ def limits(tables: Mapping[str, pd.DataFrame], theme: Theme) -> dict[str, object
     }
 
 
-def cells_of(tables: Mapping[str, pd.DataFrame]) -> dict[str, int]:
+def cells_of(tables: Tables) -> dict[str, int]:
     """Return dataset -> its cells, as its datasheet counted them."""
     sheets = tables["datasets"].drop_duplicates("dataset")
     return dict(zip(sheets["dataset"], sheets["cells_of_dataset"].astype(int), strict=True))
@@ -115,19 +128,18 @@ def study_of_size(study: pd.DataFrame | None, cells: Mapping[str, int]) -> dict 
     ends = np.log([min(sizes[0], *cells.values()), sizes[-1]])
 
     def across(numbers: Iterable[int]) -> np.ndarray:
-        places = (np.log(list(numbers)) - ends[0]) / (ends[1] - ends[0])
-        return MARGIN + (WIDTH - 2 * MARGIN) * np.clip(places, 0, 1)
+        return np.interp(np.log(list(numbers)), ends, [MARGIN, WIDTH - MARGIN])
 
     curves = {metric: _best_of_kinds(study, metric) for metric in (TRANSFER, FOSCTTM)}
     deep_leads = curves[TRANSFER]["model"] > curves[TRANSFER]["baseline"]
     panels = []
     for metric, best in curves.items():
         low, high = best.min(axis=None), best.max(axis=None)
-        down = MARGIN + (HEIGHT - 2 * MARGIN) * (high - best) / (high - low)
-        lines = {
-            kind: " ".join(f"{x:.0f},{y:.0f}" for x, y in zip(across(sizes), of_kind, strict=True))
-            for kind, of_kind in down.items()
-        }
+        lines = {}
+        for kind, of_kind in best.items():
+            down = np.interp(of_kind, [low, high], [HEIGHT - MARGIN, MARGIN])
+            points = np.column_stack([across(sizes), down])
+            lines[kind] = " ".join(f"{x:.0f},{y:.0f}" for x, y in points)
         panels.append({"metric": metric, "lines": lines, "low": low, "high": high})
     return {
         "panels": panels,
@@ -151,3 +163,115 @@ def _best_of_kinds(study: pd.DataFrame, metric: str) -> pd.DataFrame:
     means = rows.groupby(["cells", kinds])["mean"]
     lower = catalog.card("metrics", metric)["better"] == "lower"
     return (means.min() if lower else means.max()).unstack()[["baseline", "model"]]
+
+
+# --- how runs were fitted and ended, and what another distance changes ---
+
+
+def fitted_on(records: Sequence[Mapping], history: pd.DataFrame, theme: Theme) -> str:
+    """Return which runs hold train cells out for early stopping; "" if all do alike.
+
+    A run that holds no cell out has the loss of the fitted cells as its validation loss.
+    """
+    losses = history.pivot_table(
+        index=[*RUN, "seed", "epoch"], columns="loss", values="value"
+    ).reindex(columns=["loss", "validation_loss"])
+    is_validated = (losses["validation_loss"] - losses["loss"]).abs() > 0
+    validated = set(losses.index[is_validated].get_level_values("run"))
+    held_out = defaultdict(set)
+    for record in records:
+        run = record["run"]
+        if theme.run_metadata.competes(run):
+            fraction = record["hyperparameters"].get("validation") if run in validated else 0
+            held_out[float(fraction or 0)].add(run)
+    fractions = sorted(held_out.items(), reverse=True)
+    return sentence("fitted_on", fractions=fractions, theme=theme) if len(fractions) > 1 else ""
+
+
+def endings(runs: pd.DataFrame) -> str:
+    """Return how fits ended and how many runs are not applicable: "6 ok, 1 diverged"."""
+    counts = runs["status"].value_counts()
+    words = [f"{counts[status]} {in_words(status)}" for status in STATUSES[:-1] if status in counts]
+    if absent := counts.get("not_applicable"):
+        words.append(f"and {many(absent, 'run')} not applicable")
+    return ", ".join(words)
+
+
+def by_distance(table: pd.DataFrame, theme: Theme) -> list[str]:
+    """Return a sentence per score: in which splits another distance has another best run."""
+    return [
+        sentence("verdict", score=score, rows=rows, order=DISTANCES, theme=theme)
+        for score, rows in table.groupby("metric", sort=False)
+    ]
+
+
+def troubles(runs: pd.DataFrame, theme: Theme) -> list[str]:
+    """Return a sentence per kind of failure; a control is meant to collapse."""
+    sentences = []
+    for status in (*FAILED, "collapsed"):
+        fits = runs[runs["status"] == status]
+        fits = theme.run_metadata.competing(fits) if status == "collapsed" else fits
+        if len(fits):
+            labels = theme.labels("runs", fits["run"])
+            sentences.append(f"{many(len(fits), 'fit')} {in_words(status)}: {labels}")
+    return sentences
+
+
+# --- the answers for each dataset ---
+
+
+DETECTABLE = (
+    "the smallest difference that this design detects in 80 % of such benchmarks, at 5 % over all "
+    "comparisons"
+)
+NEEDED = (
+    "the number of splits, in all, with which a difference as large as the one here is detectable "
+    "on new cells"
+)
+
+
+def splits_to_decide(row: dict) -> Cell | str:
+    """Return `seeds_needed` of a row of recommendations or paired tests, "> 100" beyond the limit."""
+    if not row.get("tied_with", True):
+        return NOT_GIVEN
+    if pd.isna(row["seeds_needed"]) and row["seeds"] > 1:
+        return Cell(f"> {MOST_SEEDS}", sort=MOST_SEEDS + 1)
+    seeds, why = row["seeds_needed"], "one split says nothing about others"
+    return number_cell(seeds, f"{seeds:.0f}", why)
+
+
+def recommendations(rows: pd.DataFrame, theme: Theme) -> Grid | None:
+    """Return a row per split and question; None if no question has two runs to compare."""
+
+    def take(row: dict) -> Cell:
+        if not row["run"]:
+            return Cell("none", mark="warn")
+        return run_cell(row["run"], theme, row["signs"])
+
+    def score(row: dict) -> Cell:
+        if not row["run"]:
+            return Cell(sentence("why_none", row=row, theme=theme), sort="")
+        if row["question"] == SPEED:
+            why = "no score: the fastest of the runs in the other rows of this split"
+            return Cell(NOT_GIVEN, why=why)
+        text = mean_with_interval(row["metric"], row["mean"], row["low"], row["high"])
+        return Cell(f"{theme.label('metrics', row['metric'])} {text}", row["mean"])
+
+    def column(label: str, macro: str, **look: object) -> Column:
+        return Column(label, lambda row: sentence(macro, row=row, theme=theme) or NOT_GIVEN, **look)
+
+    detectable = {"form": "z.3f", "about": DETECTABLE}
+    columns = [
+        *split_columns(theme),
+        column("Question", "question_of", choices=True),
+        Column("Take", take),
+        Column("Score", score),
+        column("Beats", "bar", words=True),
+        column("Not separable from", "ties", words=True),
+        Column("Detectable, these cells", "detectable", **detectable),
+        Column("Detectable, new cells", "detectable_new", **detectable),
+        Column("Splits to decide", splits_to_decide, about=NEEDED),
+        Column("Seconds of a fit", "seconds", ".3g", why="not measured"),
+        Column("MB of a fit", "peak_host_mb", ".0f", why="not measured"),
+    ]
+    return table("Which run to take", columns, rows)

@@ -93,9 +93,13 @@ RANKING_COLUMNS = [
     "level",
     "shown",
 ]
-RECOMMENDATION_TEXTS = [*SPLIT, "question", "direction", "metric", "run", "signs"]
 RECOMMENDATION_COLUMNS = [
-    *RECOMMENDATION_TEXTS,
+    *SPLIT,
+    "question",
+    "direction",
+    "metric",
+    "run",
+    "signs",
     "mean",
     "low",
     "high",
@@ -148,24 +152,21 @@ def of_split(table: pd.DataFrame, dataset: str, scenario: str) -> pd.DataFrame:
 
 def checked_scores(scores: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of the contract, names as text and values as floats."""
-    names = [*RUN, "metric", "direction", "normalization", "status"]
-    return _typed(scores, names, ["value"])[SCORE_COLUMNS]
+    return _typed(scores[SCORE_COLUMNS], ["value"])
 
 
 def checked_runs(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of the contract: text, floats, and the seed as a nullable integer."""
     numbers = ["seconds", "cpu_seconds", "gpu_seconds", "peak_host_mb", "peak_device_mb"]
-    names = [*RUN, "method", "status", "message", "device", "seen"]
-    typed = _typed(runs.reindex(columns=RUN_COLUMNS), names, numbers)
+    typed = _typed(runs.reindex(columns=RUN_COLUMNS), numbers)
     return typed.assign(seed=pd.to_numeric(typed["seed"]).astype("Int64"))
 
 
 def checked_recommendations(table: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of the contract, names as text and numbers as floats."""
-    texts = ["beaten", "beaten_metric", "barred", "qualified", "nearest", "tied_with"]
-    names = [*RECOMMENDATION_TEXTS, *texts]
-    numbers = [name for name in RECOMMENDATION_COLUMNS if name not in names]
-    return _typed(table, names, numbers)[RECOMMENDATION_COLUMNS]
+    numbers = ["mean", "low", "high", "seeds", "cells", "beaten_value", "nearest_value"]
+    numbers += ["detectable", "detectable_new", "seeds_needed", "seconds", "peak_host_mb"]
+    return _typed(table[RECOMMENDATION_COLUMNS], numbers)
 
 
 CHECKED = {
@@ -175,10 +176,8 @@ CHECKED = {
 }
 
 
-def _typed(table: pd.DataFrame, names: list[str], numbers: list[str]) -> pd.DataFrame:
-    texts = {
-        column: table[column].astype(object).where(table[column].notna(), "").map(str)
-        for column in names
-    }
-    values = {column: pd.to_numeric(table[column]).astype(float) for column in numbers}
-    return table.assign(**texts, **values)
+def _typed(table: pd.DataFrame, numbers: list[str]) -> pd.DataFrame:
+    """Return a table whose columns are floats or text, except the seed."""
+    names = table.drop(columns=[*numbers, "seed"], errors="ignore")
+    texts = names.astype(object).where(names.notna(), "").map(str)
+    return table.assign(**texts, **table[numbers].apply(pd.to_numeric).astype(float))

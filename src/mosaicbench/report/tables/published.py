@@ -32,22 +32,13 @@ def beside_ours(
 ) -> pd.DataFrame:
     """Return a row per published number, with ours if both mean the same.
 
-    Parameters
-    ----------
-    published
-        The contents of ``published.yaml``.
-    comparison
-        Our means by direction, of ``means.comparison``.
-    kinds
-        scenario -> its kind, in the order of the config. Of several scenarios of a kind, the one
-        named like its kind counts, else the first.
+    `published` is the content of ``published.yaml``, `comparison` our means by direction, `kinds`
+    scenario -> its kind: of several scenarios of a kind, the one named like its kind counts, else
+    the first.
 
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``contract.PUBLISHED_COLUMNS``. If `comparable`, `run` is our run of the same
-        method, or else (`same_method` "no") our best model or baseline, in `our_scenario`.
-        Otherwise `ours` is NA, `differs` names what does not agree and `reason` says how.
+    If `comparable`, `run` is our run of the same method, or else (`same_method` "no") our best
+    model or baseline. Otherwise `ours` is NA, `differs` names what does not agree and `reason` says
+    how.
     """
     rows = []
     for number in published["numbers"]:
@@ -102,15 +93,9 @@ def _ours(
         return {}, {"direction": "no run here gives the score in this direction"}
     same = [run for run in values.index if run_metadata.method(run) == number.get("method_id")]
     run = same[0] if same else values["mean"].idxmin() if lower else values["mean"].idxmax()
-    ours = {
-        "run": run,
-        "our_scenario": scenario,
-        "same_method": "yes" if same else "no",
-        "ours": values.loc[run, "mean"],
-        "ours_sd": values.loc[run, "sd"],
-        "ours_seeds": values.loc[run, "seeds"],
-    }
-    return ours, {}
+    ours = {"run": run, "our_scenario": scenario, "same_method": "yes" if same else "no"}
+    names = ("ours", "ours_sd", "ours_seeds")
+    return ours | dict(zip(names, values.loc[run], strict=True)), {}
 
 
 def _in_direction(rows: pd.DataFrame, direction: str, *, worst: str) -> pd.DataFrame:

@@ -1,65 +1,59 @@
-"""The rankings: every run, its status and inputs, with mean, interval and rank in every score."""
+"""Every run, its status and inputs: its headline scores in one line, its place in every score."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from mosaicbench.catalog.run_metadata import RunMetadata
-from mosaicbench.report.tables.contract import RANKING_COLUMNS
-from mosaicbench.report.tables.text import FEWER, absence, counted, mean_with_interval
-from mosaicbench.stats.common import ALL, FAILED, NO_INTERVAL, RESOURCES, RUN, SPLIT
-from mosaicbench.stats.means import SUMMARY, best, signed_means
-from mosaicbench.stats.overall import RANKS, SCORES
+from mosaicbench.report.tables.contract import OVERVIEW_COLUMNS, RANKING_COLUMNS
+from mosaicbench.report.tables.text import (
+    FEWER,
+    NOT_GIVEN,
+    absence,
+    counted,
+    mean_with_interval,
+    mean_with_sd,
+)
+from mosaicbench.stats.common import ALL, FAILED, NO_INTERVAL, RESOURCES, RUN, SPLIT, TABLED, Tables
+from mosaicbench.stats.means import SUMMARY, best, headline, signed_means
+from mosaicbench.stats.overall import RANK_OF
 from mosaicbench.stats.paired import tied_with_best
 
 OVERALL = "overall"  # the group of the overall score and of its groups
 
 
-def rankings(tables: Mapping[str, pd.DataFrame], run_metadata: RunMetadata) -> pd.DataFrame:
+def rankings(tables: Tables, run_metadata: RunMetadata) -> pd.DataFrame:
     """Return a row per run and score of every split, and of every scenario with several datasets.
 
-    Scores are the metrics of quality, resources, and the overall score with its groups.
-
-    `tables` are "headline", "overall", "ranks", "runs" and "paired_tests" of `tabulate`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``contract.RANKING_COLUMNS``. In a split, `rank` is the place of the mean among the
-        `ranked` models and baselines, 1 is best. Over datasets, ``ALL``, `mean` is that of runs
-        with a value in each dataset, without an interval, and `rank` the mean rank over datasets
-        and seeds with its interval. `level` marks the `best` run and those that tie with it: in a
-        metric by ``paired.tied_with_best``, in the overall score if the intervals meet, over
-        datasets if the mean rank is within the critical difference. `shown` is the mean with its
-        interval, or the sign of a missing value; "†" marks a mean over fewer directions, or an
-        overall score of fewer metrics, than another run gave.
+    Of ``contract.RANKING_COLUMNS``, `rank` is in a split the place of the mean among the `ranked`
+    models and baselines, 1 is best; over datasets, ``ALL``, the mean rank over datasets and seeds,
+    and `mean` that of runs with a value in each. `level` marks the `best` run and those that tie
+    with it: in a metric by ``paired.tied_with_best``, in the overall score if the intervals meet,
+    over datasets if the mean rank is within the critical difference. "†" in `shown` marks a mean
+    over fewer directions, or an overall score of fewer metrics, than another run gave.
     """
-    headline, overall, runs = (tables[name] for name in ("headline", "overall", "runs"))
-    everywhere = pd.concat([runs, runs.assign(dataset=ALL)])
+    everywhere = pd.concat([tables["runs"], tables["runs"].assign(dataset=ALL)])
     known = identities(everywhere, run_metadata).drop(columns="seeds")
     ranked = pd.concat(
         [
-            _of_scores(overall),
-            _of_metrics(headline, tables["paired_tests"], run_metadata),
-            _over_datasets(headline, tables["ranks"], overall, run_metadata),
+            _of_scores(tables["overall"]),
+            _of_metrics(tables["headline"], tables["paired_tests"], run_metadata),
+            _over_datasets(tables, run_metadata),
         ]
     )
     every = ranked[[*SPLIT, "metric"]].drop_duplicates().merge(known, on=SPLIT)
     table = every.merge(ranked, on=[*RUN, "metric"], how="left")
     table = table.reindex(columns=[*RANKING_COLUMNS, "absent", "fewer"])
-    has, metrics = table["mean"].notna(), table["metric"]
+    has, metrics, interval = table["mean"].notna(), table["metric"], table["interval"]
     values = table[["metric", "mean", "low", "high"]].itertuples(index=False)
     texts = pd.Series([mean_with_interval(*value) for value in values], dtype=object)
     texts += table["fewer"].map({True: f" {FEWER}"}).fillna("")
-    no_interval = table["interval"].isna() & (table["dataset"] == ALL)
     return table.assign(
-        group=metrics.map(run_metadata.group).mask(metrics.isin(SCORES), OVERALL),
+        group=metrics.map(run_metadata.group).mask(metrics.isin(list(RANK_OF)), OVERALL),
         shown=texts.where(has, table["absent"]),
         seeds=table["seeds"].where(has, 0).astype(int),
-        interval=table["interval"].mask(no_interval, NO_INTERVAL),
+        interval=interval.mask(interval.isna() & (table["dataset"] == ALL), NO_INTERVAL),
         best=table["best"].eq(True),
         level=table["level"].eq(True),
     )[RANKING_COLUMNS]
@@ -110,7 +104,7 @@ def _of_metrics(
 def _of_scores(overall: pd.DataFrame) -> pd.DataFrame:
     of_score = overall[["low", "high", "interval"]].assign(fewer=~overall["complete"])
     parts = []
-    for metric, rank in zip(SCORES, ("rank", *RANKS), strict=True):
+    for metric, rank in RANK_OF.items():
         part = overall[[*RUN, "seeds"]].assign(
             metric=metric, mean=overall[metric], rank=overall[rank], interval=NO_INTERVAL
         )
@@ -127,22 +121,45 @@ def _of_scores(overall: pd.DataFrame) -> pd.DataFrame:
     return table.iloc[np.argsort(table.groupby(SPLIT, sort=False).ngroup(), kind="stable")]
 
 
-def _over_datasets(
-    headline: pd.DataFrame, ranks: pd.DataFrame, overall: pd.DataFrame, run_metadata: RunMetadata
-) -> pd.DataFrame:
+def _over_datasets(tables: Tables, run_metadata: RunMetadata) -> pd.DataFrame:
     of, keys = ["scenario", "metric"], ["scenario", "metric", "run"]
+    overall, scores = tables["overall"], tables["headline"]
     scenarios = list(overall.loc[overall["dataset"] == ALL, "scenario"].unique())
-    is_ranked = headline["metric"].map(run_metadata.is_quality)
-    scores = headline[headline["scenario"].isin(scenarios) & is_ranked]
-    complete = scores[scores["directions"] == scores["of_directions"]]
-    table = scores.groupby(keys, sort=False)["seeds"].sum().to_frame()
-    table = table.join(complete.groupby(keys)["mean"].agg(["mean", "size"])).reset_index()
-    datasets = table.merge(scores.groupby(of)["dataset"].nunique().reset_index(), on=of)["dataset"]
-    table["mean"] = table["mean"].where(table["size"] == datasets)
-    named = {"low": "rank_low", "high": "rank_high", "critical_difference": "margin"}
-    places = ranks.rename(columns=named)[[*keys, "rank", *named.values(), "ranked"]]
-    table = table.merge(places, on=keys, how="left").assign(dataset=ALL)
+    is_ranked = scores["metric"].map(run_metadata.is_quality)
+    scores = scores[scores["scenario"].isin(scenarios) & is_ranked]
+    complete = scores["mean"].where(scores["directions"] == scores["of_directions"])
+    datasets = scores.groupby(of)["dataset"].transform("nunique")
+    scores = scores.assign(mean=complete, datasets=datasets)
+    table = scores.groupby(keys, sort=False).agg(
+        seeds=("seeds", "sum"),
+        mean=("mean", "mean"),
+        size=("mean", "count"),
+        datasets=("datasets", "first"),
+    )
+    table["mean"] = table["mean"].where(table["size"] == table["datasets"])
+    table = table.reset_index().merge(tables["ranks"], on=keys, how="left", suffixes=("", "_"))
+    table = table.rename(columns={"low": "rank_low", "high": "rank_high"}).assign(dataset=ALL)
     behind = table["rank"] - table.groupby(of)["rank"].transform("min")
     is_best = (behind == 0) & (table["ranked"] > 1)
-    table = table.assign(best=is_best, level=is_best | (behind <= table["margin"]))
+    level = is_best | (behind <= table["critical_difference"])
+    table = table.drop(columns="interval").assign(best=is_best, level=level)
     return table.iloc[np.argsort(table["scenario"].map(scenarios.index), kind="stable")]
+
+
+def overview(scores: pd.DataFrame, runs: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFrame:
+    """Return a row per run of each split, with a formatted column per headline metric and distance.
+
+    "0.123 ± 0.004" is the mean and standard deviation over seeds, "–" not applicable or not given,
+    "✗ diverged" a run that failed with every seed.
+    """
+    means = headline(scores)
+    means = means[means["metric"].isin(TABLED)]
+    texts = [mean_with_sd(line["metric"], line) for line in means.to_dict("records")]
+    texts = means.assign(text=texts).pivot(index=RUN, columns="metric", values="text")
+    table = identities(runs, run_metadata).set_index(RUN)
+    table = table.join(texts.reindex(columns=TABLED))
+    counts = table["seeds"].astype(str) + "/" + table["of_seeds"].astype(str)
+    table["seeds"] = counts.where(table["of_seeds"] > 0, NOT_GIVEN)
+    for metric in TABLED:
+        table[metric] = table[metric].fillna(table["absent"])
+    return table.reset_index()[OVERVIEW_COLUMNS]

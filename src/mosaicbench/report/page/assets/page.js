@@ -15,7 +15,7 @@
   }, true);
 
   // Tables travel: the rows that are shown, as text with tabs.
-  const textOf = (table) => all("tr", table).filter((row) => !row.hidden && row.parentElement.className !== "heading")
+  const textOf = (table) => all("tr", table).filter((row) => !row.hidden)
     .map((row) => [...row.cells].map((cell) => (cell.querySelector("button") ?? cell).textContent.trim().replace(/\s+/g, " ")).join("\t"))
     .join("\n");
   const savers = (table, label) => {
@@ -45,7 +45,7 @@
   const FEW = 4;
   const LONG = 8;
   for (const grid of all(".grid")) {
-    const rows = () => all("tbody:not(.heading) tr", grid);
+    const rows = () => all("tbody tr", grid);
     const tools = make("div", { className: "tools" });
     grid.prepend(tools);
     if (rows().length >= LONG) addFilters(grid, rows, tools);
@@ -63,9 +63,6 @@
           && [...chosen].every(([place, values]) => !values.size || values.has(row.cells[place].textContent.trim()));
         row.hidden = !seen;
         shown += seen;
-      }
-      for (const heading of all("tbody.heading", grid)) {
-        heading.hidden = all("tr", heading.nextElementSibling).every((row) => row.hidden);
       }
       count.textContent = shown < rows().length ? `${shown} of ${rows().length} rows` : "";
     };
