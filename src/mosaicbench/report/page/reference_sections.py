@@ -66,13 +66,12 @@ def published(numbers: pd.DataFrame, theme: Theme) -> dict[str, Grid | None]:
     differing = Column(
         "Does not agree in", lambda row: Cell(row["differs"], why=row["reason"]), words=True
     )
-    remarks, apart = (
-        Column("Remark", remark, words=True),
-        "Published numbers that are not comparable",
-    )
+    remarks = Column("Remark", remark, words=True)
     return {
         "beside": table("Published numbers beside ours", [*theirs, *beside, remarks], rows[agree]),
-        "apart": table(apart, [*theirs, differing, remarks], rows[~agree]),
+        "apart": table(
+            "Published numbers that are not comparable", [*theirs, differing, remarks], rows[~agree]
+        ),
     }
 
 
