@@ -7,7 +7,15 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
-CARRIED = ("Snakefile", "config", "docs/results/size.tsv", "envs", "profiles", "workflow")
+CARRIED = (
+    "Snakefile",
+    "config",
+    "docs/results/size.tsv",
+    "docs/results/sensitivity.tsv",
+    "envs",
+    "profiles",
+    "workflow",
+)
 # What jobs import through PYTHONPATH, as they import a checkout's `src`: this package, nothing that is installed beside it.
 DOORWAY = '''"""Leads to the package in which this folder lies."""
 

@@ -11,7 +11,13 @@ from mosaicbench.catalog.run_metadata import run_metadata_of
 from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.files.tables import read_table
 from mosaicbench.report.page import verdict
-from mosaicbench.report.page.verdict import FEW_CELLS, cards, limits, study_of_size
+from mosaicbench.report.page.verdict import (
+    FEW_CELLS,
+    cards,
+    limits,
+    sensitive_defaults,
+    study_of_size,
+)
 from mosaicbench.report.recommendation import recommended, verdicts
 from mosaicbench.report.tables.contract import RUN_COLUMNS
 from mosaicbench.report.theme import NAMED, Theme
@@ -147,3 +153,24 @@ def test_the_page_begins_with_the_verdict(results):
     for text in ("<h1>A synthetic benchmark</h1>", "Match cells", "Transfer labels", "3 seeds"):
         assert text in head, text
     assert f"do not hold at {STUDY['cells'].max():,}" in head and head.count("<polyline") == 4
+
+
+def test_a_default_is_named_that_often_puts_another_run_first_once_beyond_its_interval():
+    def row(level, dataset, after, low):
+        return ["foscttm", "k (15)", level, dataset, "cca", after, low]
+
+    columns = ["question", "default", "level", "dataset", "first", "first_after", "low"]
+    study = pd.DataFrame(
+        [
+            *[row("1", "a", "mvae", 0.01), row("1", "b", "cca", 0.0)],  # half, once beyond
+            *[row("5", "a", "mvae", -0.01), row("5", "b", "mvae", -0.1)],  # never beyond
+            *[row("9", "a", "mvae", 0.01), row("9", "b", "cca", 0.0), row("9", "c", "cca", 0.0)],
+        ],
+        columns=columns,
+    )
+    assert sensitive_defaults(study, few_cells=True) == {
+        "sets": 3,
+        "changes": {"foscttm": ["k (15): 1"]},
+    }
+    assert sensitive_defaults(study, few_cells=False) is None
+    assert sensitive_defaults(None, few_cells=True) is None

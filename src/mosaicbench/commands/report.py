@@ -16,7 +16,7 @@ from mosaicbench.report.theme import read_theme
 from mosaicbench.workflow.layout import Results, project_file
 
 FACTS = ("summary", "labels", "licence", "citation")  # for a dataset without a card
-STUDY = project_file("docs/results/size.tsv")
+STUDY, DEFAULTS = (project_file(f"docs/results/{name}.tsv") for name in ("size", "sensitivity"))
 ORDER = (
     "sweep",
     "tuning_trials",
@@ -87,6 +87,7 @@ def main(
         citations=citations,
         ended=day_of_last_fit(of_runs, contents["runs"]),
         study=read_table(STUDY) if STUDY.is_file() else None,
+        defaults=read_table(DEFAULTS) if DEFAULTS.is_file() else None,
     )
     write_text(output, text)
     write_text(output.with_name("citations.bib"), citations)

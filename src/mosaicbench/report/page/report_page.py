@@ -33,6 +33,7 @@ def report_page(
     citations: str,
     ended: str = "",
     study: pd.DataFrame | None = None,
+    defaults: pd.DataFrame | None = None,
 ) -> str:
     """Return the report as HTML; all text from files and names is escaped.
 
@@ -40,8 +41,8 @@ def report_page(
     `figure_cards` and `splits` ("dataset/scenario") are in the order of the report, `records` the
     ``run.json`` of the runs, `audits` (dataset, scenario) -> the ``audit.tsv`` of one seed,
     `registered` dataset -> its facts in the registry, and `unverified`, its files without checksum
-    or length. `citations` is BibTeX, `ended` the day of the last fit, `study`
-    ``docs/results/size.tsv``; "" and None leave them out.
+    or length. `citations` is BibTeX, `ended` the day of the last fit, `study` and `defaults` are
+    ``size.tsv`` and ``sensitivity.tsv`` of docs/results; "" and None leave them out.
     """
     runs, checks = tables["runs"], tables["sanity_checks"]
     places = [tuple(split.split("/")) for split in splits]
@@ -59,7 +60,8 @@ def report_page(
         hours=sum(sum(record["seconds"].values()) for record in records) / 3600,
         version=__version__,
         limits=verdict.limits(tables, theme),
-        size_study=verdict.study_of_size(study, verdict.cells_of(tables)),
+        size_study=(size := verdict.study_of_size(study, verdict.cells_of(tables))),
+        defaults=verdict.sensitive_defaults(defaults, few_cells=size is not None),
         cards=verdict.cards(tables, theme),
         sheets=reference_sections.datasheets(tables["datasets"], theme),
         sheet_details=reference_sections.details(tables["datasets"], theme),

@@ -165,6 +165,24 @@ def _best_of_kinds(study: pd.DataFrame, metric: str) -> pd.DataFrame:
     return (means.min() if lower else means.max()).unstack()[["baseline", "model"]]
 
 
+def sensitive_defaults(study: pd.DataFrame | None, few_cells: bool) -> dict | None:
+    """Return what decided who is first in the study of defaults, of small sets; None without one.
+
+    `study` is ``docs/results/sensitivity.tsv``. `changes` are question -> the defaults, with their
+    other level, that put another run first in at least half of the sets, once beyond its interval.
+    """
+    if study is None or not few_cells:
+        return None
+    other = study["first"] != study["first_after"]
+    study = study.assign(other=other, beyond=other & (study["low"] > 0))
+    levels = study.groupby(["question", "default", "level"], sort=False)
+    sums = levels.agg(often=("other", "mean"), beyond=("beyond", "any")).reset_index()
+    named, changes = sums[(sums["often"] >= 0.5) & sums["beyond"]], defaultdict(list)
+    for row in named.to_dict("records"):
+        changes[row["question"]].append(f"{row['default']}: {row['level']}")
+    return {"sets": study["dataset"].nunique(), "changes": dict(changes)}
+
+
 # --- how runs were fitted and ended, and what another distance changes ---
 
 
