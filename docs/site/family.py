@@ -173,7 +173,7 @@ def findings(compared: pd.DataFrame) -> str:
         share = rows["ahead"].sum() / rows["deep_runs"].sum()
         lines.append(
             f"- **{title}**: on {len(rows)} splits the best deep method is ahead on {deep}, the best linear one on {linear}, and "
-            f"{neither} are not separable. Of all deep methods {share:.0%} have a better mean than the best linear one."
+            f"{neither} are not separable. Of all deep methods {100 * share:.0f} % have a better mean than the best linear one."
         )
     return "\n".join(lines)
 

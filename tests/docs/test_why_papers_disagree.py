@@ -103,6 +103,24 @@ def test_hours_count_a_fit_of_several_specifications_once():
     assert specification.hours_of(LISTED, [paper, changed(paper, latent=20)]) > 1.9 * alone
 
 
+@pytest.mark.parametrize("change", [0.0, 1e-3])
+def test_verified_rows_have_the_keys_of_the_present_code(change, tmp_path, monkeypatch):
+    listed, path = specification.read_list(), tmp_path / "rows.tsv"
+    rows = rows_of({"ours": [0.1, 0.2], "paper": [0.3, 0.4], "ours; latent=2": [0.5, 0.6]})
+    specification.add(rows.assign(code_key="old"), path)
+
+    def run_again(listed, spec, folder):
+        now = rows[rows["specification"] == spec.name]
+        return now.assign(score_second=now["score_second"] + change)
+
+    monkeypatch.setattr(specification, "run", run_again)
+    assert specification.verify(listed, CLAIM, path) == (change == 0)
+    keys = specification.known(path).set_index("specification")["code_key"]
+    spec = specification.specification(listed, CLAIM, "ours", {"latent": 2})
+    now = specification.key_of(specification.config_of(listed, spec))
+    assert set(keys[spec.name]) == {"old" if change else now}
+
+
 def test_an_effect_is_the_advantage_of_the_first_side_with_its_interval():
     table = why.paired(rows_of({"paper": [0.1, 0.2, 0.3], "ours": [-0.1, 0.1, 0.0]}))
     paper, ours = (table.set_index("specification").loc[base] for base in ("paper", "ours"))
