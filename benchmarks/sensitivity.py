@@ -97,17 +97,16 @@ def means_by_regression(folder: Path) -> pd.DataFrame:
 def accuracies(split: Path, fit: Path) -> list[float]:
     """Return the accuracy of each direction: fitted to train latents of one modality, asked of query latents of another."""
     train, solution = (read_split(split / f"{name}.h5mu", name) for name in ("train", "solution"))
-    latents = {name: read_latents(fit / f"{name}.h5ad") for name in ("latents", "train_latents")}
-    found = []
+    latents, found = read_latents(fit / "latents.h5ad"), []
     for source in solution.mod:
-        names, known = latents_of(latents["train_latents"], source, "train")
+        names, known = latents_of(latents, source, "train")
         if not len(names):
             continue
         types = train[source].obs["cell_type"].reindex(names).to_numpy(str)
         model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
         model.fit(known[types != ""], types[types != ""])
         for target in set(solution.mod) - {source}:
-            names, asked = latents_of(latents["latents"], target, "query")
+            names, asked = latents_of(latents, target, "query")
             cells = query_names(solution)[target]
             of_cell = solution[target].obs["cell_type"].set_axis(cells.to_numpy(str))
             types = of_cell.reindex(names).to_numpy(str)

@@ -72,9 +72,7 @@ def drawn(rows: pd.DataFrame) -> Figure:
         Line2D([], [], ls="", marker="o", ms=4, mec=color, mfc=color if filled else "none")
         for color, filled in KINDS.values()
     ]
-    figure.supxlabel(
-        "Kendall's tau between the orders of the runs, by default and changed", fontsize=8
-    )
+    panels[1].set_xlabel("Kendall's tau between the orders of the runs, by default and changed")
     figure.legend(handles, list(KINDS), loc="outside lower center", ncols=3)
     return figure
 
