@@ -5,9 +5,7 @@ import pytest
 from mosaicbench_splits import cut
 
 from mosaicbench.data import embedded
-from mosaicbench.data.normalize import KINDS
 from mosaicbench.data.split import inner_split
-from mosaicbench.errors import UserError
 from mosaicbench.files.splits import space_values
 from mosaicbench.stats.sanity import EVERY_RUN, faults_of_splits
 
@@ -84,13 +82,3 @@ def test_an_inner_split_has_the_transforms_of_its_split(nuclei):
     assert str(inner["train"]["atac"].uns["transform"]) == "residuals"
     assert np.all(inner["train"]["atac"].uns["std"] == 1)
     assert faults_of_splits([inner["solution"].uns["audit"]])["check"].tolist() == ["scale"]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [({"nothing": 1}, "unknown option 'nothing'"), ({"fit_on": "query"}, "fit_on is .*'query'")],
-)
-def test_wrong_options_of_a_kind_are_refused(kind, options, message, nuclei):
-    with pytest.raises(UserError, match=f"preprocess.{kind}: {message}"):
-        cut(nuclei, preprocess={kind: options})

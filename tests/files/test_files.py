@@ -136,21 +136,6 @@ def test_a_mislabelled_file_is_refused_by_name(written, name):
         read_anything(written / name)
 
 
-def test_misaligned_rows_are_refused(written, dataset):
-    solution = read_split(written / "solution.h5mu", "solution")
-    rows = np.arange(solution["right"].n_obs)[::-1]
-    solution.mod["right"] = solution["right"][rows].copy()
-    with pytest.raises(
-        UserError,
-        match=r"solution\.h5mu: the rows of modality 'right' are not the solution's cells",
-    ):
-        write_split(written / "solution.h5mu", solution)
-    shuffled = dataset.copy()
-    shuffled.mod["left"] = dataset["left"][rows[: dataset.n_obs]].copy()
-    with pytest.raises(UserError, match="the rows of modality 'left' are not the dataset's cells"):
-        write_dataset(written / "dataset.h5mu", shuffled)
-
-
 def test_fractional_or_negative_counts_are_refused_with_the_remedy(tmp_path, dataset):
     broken = dataset.copy()
     broken["left"].layers["counts"] = broken["left"].layers["lognorm"]
@@ -164,18 +149,6 @@ def test_a_query_that_shows_labels_is_refused(written):
     query["left"].obs["cell_type"] = "T"
     with pytest.raises(UserError, match="the query shows cell types"):
         write_split(written / "query.h5mu", query)
-
-
-def test_latents_with_nan_or_a_cell_twice_are_refused(tmp_path):
-    with pytest.raises(UserError, match="NaN"):
-        write_latents(
-            tmp_path / "x.h5ad", latents_table({("rna", "query"): (["a"], np.array([[np.nan]]))})
-        )
-    with pytest.raises(UserError, match="twice"):
-        write_latents(
-            tmp_path / "x.h5ad", latents_table({("rna", "query"): (["a", "a"], np.ones((2, 1)))})
-        )
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("cells", "compression"), [(50, None), (12_000, "gzip")])

@@ -12,9 +12,7 @@ from mosaicbench.datasets import simulated
 from mosaicbench.errors import UserError
 from mosaicbench.files.runs import read_latents, write_latents
 from mosaicbench.files.scores import FEATURE_COLUMNS, read_cells, read_scores
-from mosaicbench.files.splits import read_split
 from mosaicbench.files.tables import read_table
-from mosaicbench.scoring.collect import refuse_one_matrix_twice, values_of
 
 CHEAP = ["alignment", "label_transfer", "imputation", "sanity", "reference", "resources"]
 CONTROLS = ("oracle", "label_oracle", "celltype_mean", "shuffled", "random_latent", "train_mean")
@@ -133,13 +131,3 @@ def test_a_run_that_cannot_be_scored_costs_no_other_its_scores(
     with pytest.raises(ZeroDivisionError):  # a fault of the program, beside the user's
         score_runs(every, split, folders)
     assert str(broken[1]) in capsys.readouterr().err
-
-
-def test_one_matrix_given_as_two_modalities_is_refused(split, tmp_path):
-    solution = read_split(split / "solution.h5mu", "solution")
-    values = {name: values_of(cells) for name, cells in solution.mod.items()}
-    width = min(x.shape[1] for x in values.values())
-    refuse_one_matrix_twice(split, {name: x[:, :width] for name, x in values.items()})
-    for factor in (1, 1.001):
-        with pytest.raises(UserError, match="solution.h5mu.*'rna' and 'adt'"):
-            refuse_one_matrix_twice(split, {"rna": values["rna"], "adt": values["rna"] * factor})

@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING
 from mosaicbench import __version__
 from mosaicbench.catalog import catalog
 from mosaicbench.data import lock
-from mosaicbench.data.assemble import check_options
 from mosaicbench.data.checks import DataWarning, check_prepared
 from mosaicbench.data.datasheet import datasheet
 from mosaicbench.data.labels_qc import curated
-from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.dataset import write_dataset
 from mosaicbench.files.datasheet import DATASHEET, lines
@@ -59,18 +57,13 @@ def prepared(*, dataset: str, loader: str, options: dict, raw: Path | None = Non
     Raises
     ------
     UserError
-        When the loader or an option is unknown, or the files cannot be read or used.
+        When the files cannot be read or used.
     """
-    loaders = catalog.names("datasets")
-    if loader not in loaders:
-        there = ", ".join(loaders)
-        raise UserError(f"dataset {dataset}: unknown loader {loader!r}; there are {there}")
     load = importlib.import_module(catalog.module("datasets", loader)).load
     own, every = inspect.signature(load).parameters, inspect.signature(curated).parameters
     general = set(every) - {*own, "dataset", "raw"}
     of_loader = {key: value for key, value in options.items() if key not in general}
     of_all = {key: value for key, value in options.items() if key in general}
-    check_options(load, of_loader, f"dataset {dataset}, options")
     if raw is not None:
         lock.check(raw)
     with warnings.catch_warnings(record=True) as caught:

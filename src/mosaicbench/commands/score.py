@@ -21,7 +21,7 @@ from mosaicbench.files.scores import (
 from mosaicbench.files.splits import identity_of, read_split
 from mosaicbench.files.tables import write_table
 from mosaicbench.scoring import scorer
-from mosaicbench.scoring.collect import refuse_one_matrix_twice, run_data_of, values_of
+from mosaicbench.scoring.collect import run_data_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,9 +62,6 @@ def main(
     for seed, split in enumerate(splits):
         train = read_split(split / "train.h5mu", "train")
         solution = read_split(split / "solution.h5mu", "solution", identity_of(train))
-        refuse_one_matrix_twice(
-            split, {modality: values_of(measured) for modality, measured in solution.mod.items()}
-        )
         for place, folder in enumerate(folders[:, seed]):
             if place in failed:
                 continue

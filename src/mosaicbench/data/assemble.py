@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,6 @@ import pandas as pd
 from scipy import sparse
 
 from mosaicbench.data.checks import check_measured
-from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import quiet_mudata
 
 if TYPE_CHECKING:
@@ -189,21 +187,3 @@ def categorical(names: Sequence[str]) -> pd.Categorical:
 def source_values(cells: AnnData) -> sparse.csr_matrix:
     """Return a dataset modality's counts, log-normalised or continuous values, (cells, features)."""
     return sparse.csr_matrix(cells.layers[cells.uns["values"]])
-
-
-def check_options(
-    function: Callable, options: dict, where: str, others: Sequence[str] = ()
-) -> None:
-    """Refuse unknown keys of `options`, and the absence of a keyword that `function` needs.
-
-    `where` is the key that holds the options, for messages; `others` are further valid keys.
-    """
-    parameters = inspect.signature(function).parameters.values()
-    keywords = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-    known = ", ".join([*keywords, *others]) or "none"
-    if unknown := sorted(set(options) - {*keywords, *others}):
-        names = ", ".join(map(repr, unknown))
-        raise UserError(f"{where}: unknown option {names}; there are {known}")
-    for name, default in keywords.items():
-        if default is inspect.Parameter.empty and name not in options:
-            raise UserError(f"{where}: the key {name!r} is missing; there are {known}")

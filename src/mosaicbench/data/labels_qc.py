@@ -24,7 +24,6 @@ from scipy import sparse
 from mosaicbench.data import links as feature_links
 from mosaicbench.data.assemble import (
     categorical,
-    check_options,
     joined,
     obsm_of_all,
     rewrapped,
@@ -107,13 +106,12 @@ def curated(
     Raises
     ------
     UserError
-        When an option or a name is unknown, no barcode matches, or no cell is left.
+        When a name is unknown, no barcode matches, or no cell is left.
     """
     folder = Path() if raw is None else Path(raw)
     types = np.asarray(dataset.obs["cell_type"], dtype=object)
     notes: dict = {"dropped": {}}
     if labels is not None:
-        check_options(_joined_labels, labels, "labels")
         types, notes["labels_matched"] = _joined_labels(dataset.obs_names, folder, **labels)
     unknown_labels = [text_of(name) for name in unknown_labels]
     dropped_types = [text_of(name) for name in dropped_types]
@@ -129,7 +127,6 @@ def curated(
     if labels is not None or np.any(types != ""):
         check_labels(types, "labels")
     if association is not None:
-        check_options(_by_association, association, "association")
         dataset = _by_association(dataset, **association)
     if links is not False:
         table = folder / links if isinstance(links, str) else None
@@ -182,11 +179,6 @@ def _kept(
     min_cells = {}
     _check_modalities("qc", qc, dataset)
     for modality, thresholds in qc.items():
-        if unknown := sorted({*thresholds} - {*THRESHOLDS, "min_cells"}):
-            raise UserError(
-                f"qc.{modality}: unknown option {unknown[0]!r}; there are "
-                f"{', '.join(THRESHOLDS)}, min_cells"
-            )
         min_cells[modality] = thresholds.get("min_cells", 1)
         measured = np.flatnonzero(measured_in(dataset)[modality])
         for reason, failing in _failing(dataset[modality], modality, thresholds).items():

@@ -138,10 +138,8 @@ def corrupted(
     Raises
     ------
     UserError
-        When the fraction is not between 0 and 1, the dataset has no links, or no wrong link is left.
+        When the dataset has no links, or no wrong link is left.
     """
-    if not 0 <= fraction <= 1:
-        raise UserError(f"corrupted_links: must be between 0 and 1, found {fraction}")
     if LINKS not in whole.varp:
         raise UserError(
             "corrupted_links: the dataset has no links; give it some (config/README.md), or leave "

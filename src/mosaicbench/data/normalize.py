@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from mosaicbench.data.assemble import check_options, source_values
+from mosaicbench.data.assemble import source_values
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import VALUES
 
@@ -45,14 +45,7 @@ FOLDS = 10
 FOLDS_OF_MANY = 3  # of many cells, each matters less to the singular vectors
 MANY_CELLS = 5_000
 LEAST_CELLS = 4  # any 3 of them have a component beside the first
-TRANSFORMS = {
-    "lsi": "log(1 + 10,000 x tf x idf)",
-    "raw_svd": "the counts themselves",
-    "residuals": "x / sqrt(total of the cell x fraction of the peak): residuals of a Poisson model "
-    "(Pearson) and its expectation, which is the first component",
-}
 ALL = "all"  # fit_on: query cells, too
-OF_ALL_KINDS = ("standardise", "fit_on")  # options of every kind
 KEPT_OPTIONS = ("standardise", "out_of_fold", "transform")  # that an inner split takes over
 
 
@@ -206,7 +199,6 @@ class LogNormalised:
         Variability is Seurat v3's (Stuart et al. 2019) on counts, Seurat's dispersion (Satija et al. 2015)
         on log-normalised values, both as in scanpy; the trend's span is 0.3, of fewer than 500 cells 1.
         """
-        _check_at_least("features", features, 1)
         return cls(learned(log, "choice of features", variable_genes, train, features=features))
 
     def transform(self, cells: AnnData) -> AnnData:
@@ -232,7 +224,7 @@ class Lsi:
     columns
         (peaks,) positions of the chosen peaks in the dataset.
     weight
-        (peaks,) factors of the counts, see `TRANSFORMS`; for LSI the idf, train cells per cell with the
+        (peaks,) factors of the counts; for LSI the idf, train cells per cell with the
         peak open.
     loadings
         (peaks, components) right singular vectors of the train cells' transformed counts, from the
@@ -241,7 +233,9 @@ class Lsi:
         (peaks,) contribution of the first component, which follows depth, to the transformed counts of
         the mean train cell.
     values
-        One of `TRANSFORMS`: what the counts become before they are decomposed.
+        What the counts become before they are decomposed: "lsi", log(1 + 10,000 x tf x idf);
+        "raw_svd", themselves; "residuals", x / sqrt(total of the cell x fraction of the peak), residuals
+        of a Poisson model (Pearson) and its expectation, which is the first component.
     out_of_fold
         Whether train cells get their coordinates from the decomposition of other train cells.
     """
@@ -270,12 +264,6 @@ class Lsi:
         The decomposition is exact (ARPACK). Without `out_of_fold`, train cells get coordinates from a
         decomposition that they took part in: a wrong way, offered to measure its effect.
         """
-        _check_at_least("features", features, 3)
-        _check_at_least("components", components, 1)
-        if transform not in TRANSFORMS:
-            raise UserError(
-                f"preprocess: transform is one of {', '.join(TRANSFORMS)}, found {transform!r}"
-            )
         columns, weight = learned(
             log, "choice of features, idf", open_peaks, train, features=features
         )
@@ -392,8 +380,6 @@ class Continuous:
     @classmethod
     def fit(cls, train: AnnData, log: list[Learned], *, features: int | None = None) -> Continuous:
         """Choose the `features` of largest variance among the train cells; None: all that vary."""
-        if features is not None:
-            _check_at_least("features", features, 1)
         return cls(learned(log, "choice of features", varying_most, train, features=features))
 
     def transform(self, cells: AnnData) -> AnnData:
@@ -403,19 +389,6 @@ class Continuous:
 
 
 KINDS = {"rna": LogNormalised, "atac": Lsi, "adt": Clr, "continuous": Continuous}
-
-
-def check_preprocess(options: dict[str, dict]) -> None:
-    """Refuse overrides (kind -> its options) that no kind knows."""
-    for kind, given in options.items():
-        if kind not in KINDS:
-            raise UserError(f"preprocess: unknown kind {kind!r}; there are {', '.join(KINDS)}")
-        of_kind = {key: value for key, value in given.items() if key not in OF_ALL_KINDS}
-        check_options(KINDS[kind].fit, of_kind, f"preprocess.{kind}", OF_ALL_KINDS)
-        if given.get("fit_on", "train") not in ("train", ALL):
-            raise UserError(
-                f"preprocess.{kind}: fit_on is 'train' or {ALL!r}, found {given['fit_on']!r}"
-            )
 
 
 def counts_from_lognorm(x: np.ndarray, totals: np.ndarray) -> np.ndarray:
@@ -567,8 +540,3 @@ def _library_size(cells: AnnData) -> np.ndarray:
 
 def _normalized(cells: AnnData) -> np.ndarray | sparse.csr_matrix:
     return cells.obsm["X_lsi"] if cells.uns["normalization"] == "lsi" else cells.X
-
-
-def _check_at_least(key: str, given: int, least: int) -> None:
-    if given < least:
-        raise UserError(f"preprocess: {key} must be at least {least}, found {given}")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import re
-import shutil
-import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -157,7 +155,7 @@ def parts_of(file: Path, *, values: bool = True) -> tuple[dict[str, AnnData], pd
     """
     name = file.name.lower()
     if name.endswith((".h5ad.gz", ".h5mu.gz", ".h5.gz")):
-        return read.opened(file, lambda file: _unpacked(file, values))
+        return read.opened(file, lambda file: read.unpacked(file, partial(parts_of, values=values)))
     if name.endswith((".h5mu", ".zarr", ".h5ad")):
         if name.endswith(".zarr"):
             whole = read.opened(file, lambda folder: _zarr(folder, values))
@@ -174,14 +172,6 @@ def parts_of(file: Path, *, values: bool = True) -> tuple[dict[str, AnnData], pd
     if not file.is_dir():
         raise UserError(f"path: {file} is neither {FORMATS}; save the counts as one of these")
     return read.by_feature_type(read.mex_folder(file, values=values)), pd.DataFrame()
-
-
-def _unpacked(file: Path, values: bool) -> tuple[dict[str, AnnData], pd.DataFrame]:
-    with tempfile.TemporaryDirectory() as folder:
-        plain = Path(folder, file.stem)
-        with gzip.open(file) as packed, plain.open("wb") as whole:
-            shutil.copyfileobj(packed, whole)
-        return parts_of(plain, values=values)
 
 
 def _zarr(folder: Path, values: bool) -> object:

@@ -45,7 +45,6 @@ def unpaired(
     rng: np.random.Generator,
     *,
     balanced: bool = True,
-    imbalance: dict[str, Sequence[str]] | None = None,
 ) -> Measured:
     """Each train cell was measured in one modality, and query rows are not matched (diagonal).
 
@@ -56,8 +55,6 @@ def unpaired(
     balanced
         Whether every modality gets the same fraction of each type, by the types that methods do not see;
         else cells are dealt at random.
-    imbalance
-        modality -> cell types that it lacks among the train cells; applied by :func:`designed`.
     """
     ranked = _shuffled_by_class(labels if balanced else np.zeros(len(labels)), rng)
     first = rng.integers(len(modalities))
@@ -77,13 +74,12 @@ def mosaic(
     blocks: Sequence[Sequence[str]] | None = None,
     fractions: Sequence[float] | None = None,
     balanced: bool = True,
-    imbalance: dict[str, Sequence[str]] | None = None,
 ) -> Measured:
     """Blocks of train cells differ in their modalities: stratified by type, drawn by the seed.
 
     Parameters
     ----------
-    labels, modalities, rng, balanced, imbalance
+    labels, modalities, rng, balanced
         As of :func:`unpaired`.
     paired_fraction
         This fraction of the cells has all modalities; the rest have one each, in equal numbers.
@@ -95,28 +91,16 @@ def mosaic(
     Raises
     ------
     UserError
-        When not exactly one design is given, a modality is unknown or never measured, or a fraction is
-        not positive.
+        When a modality is unknown or never measured.
     """
-    if (paired_fraction is None) == (blocks is None):
-        raise UserError(
-            "a mosaic needs either paired_fraction or blocks, e.g. "
-            "blocks: [[rna, adt], [rna, atac]]"
-        )
     if blocks is None:
-        if fractions is not None:
-            raise UserError(
-                "fractions: these are the sizes of blocks; give blocks too, or leave them out"
-            )
-        if not 0 <= paired_fraction <= 1:
-            raise UserError(f"paired_fraction: must be between 0 and 1, found {paired_fraction}")
         design = [tuple(modalities), *((modality,) for modality in modalities)]
         alone = (1 - paired_fraction) / len(modalities)
         sizes = np.array([paired_fraction] + [alone] * len(modalities))
     else:
         design = [tuple(block) for block in blocks]
         sizes = np.ones(len(design)) if fractions is None else np.asarray(fractions, dtype=float)
-        _check_design(design, sizes, modalities)
+        _check_design(design, modalities)
     block_of = _blocks(labels if balanced else np.zeros(len(labels)), sizes / sizes.sum(), rng)
     train = {}
     for modality in modalities:
@@ -148,7 +132,7 @@ def designed(
     Parameters
     ----------
     kind, hiding
-        One of `KINDS` and its options.
+        One of `KINDS` and its options; `imbalance`: modality -> types that it lacks in train cells.
     labels
         (cells,) types of the train cells.
     has
@@ -236,8 +220,6 @@ def few_labels(
     batch
         The batch; left out, the seed draws one.
     """
-    if not 0 <= fraction <= 1:
-        raise UserError(f"label_subset.fraction: must be between 0 and 1, found {fraction}")
     names = sorted({str(name) for name in batches} - {""}) or [""]
     if batch is not None and str(batch) not in names:
         raise UserError(
@@ -272,10 +254,8 @@ def _without_types(
     return replace(measured, train=train, left_out=left_out)
 
 
-def _check_design(design: list[tuple[str, ...]], sizes: np.ndarray, modalities: list[str]) -> None:
+def _check_design(design: list[tuple[str, ...]], modalities: list[str]) -> None:
     for block in design:
-        if not block or len(set(block)) < len(block):
-            raise UserError(f"blocks: {list(block)} must name at least one modality, each once")
         if unknown := sorted(set(block) - set(modalities)):
             raise UserError(
                 f"blocks: the dataset has no modality {unknown[0]!r}; there are "
@@ -283,11 +263,6 @@ def _check_design(design: list[tuple[str, ...]], sizes: np.ndarray, modalities: 
             )
     if never := sorted(set(modalities).difference(*design)):
         raise UserError(f"blocks: no block has modality {never[0]!r}; prepare a dataset without it")
-    if len(sizes) != len(design) or not np.all(np.isfinite(sizes) & (sizes > 0)):
-        raise UserError(
-            f"fractions: one positive number for each of the {len(design)} blocks was expected, "
-            f"found {sizes.tolist()}"
-        )
 
 
 def _blocks(labels: np.ndarray, fractions: np.ndarray, rng: np.random.Generator) -> np.ndarray:

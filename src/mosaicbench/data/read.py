@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,6 +64,15 @@ def opened(path: str | Path, reader: Callable[[Path], Any]) -> Any:
         raise UserError(
             f"path: {file}: cannot be read, it is truncated or of another kind ({reason})"
         ) from error
+
+
+def unpacked(file: Path, reader: Callable[[Path], Any]) -> Any:
+    """Return what `reader` makes of a gzipped file's content, a temporary file without ``.gz``."""
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder, file.stem)
+        with gzip.open(file) as packed, plain.open("wb") as whole:
+            shutil.copyfileobj(packed, whole, 2**20)
+        return reader(plain)
 
 
 def raw_file(raw: Path, pattern: str) -> Path:

@@ -40,15 +40,13 @@ from scipy import sparse
 from mosaicbench.data import links
 from mosaicbench.data.assemble import (
     categorical,
-    check_options,
     joined,
     rewrapped,
     source_values,
 )
 from mosaicbench.data.audit import AUDIT_COLUMNS, audit_table, variation
-from mosaicbench.data.normalize import ALL, Learned, Preprocessing, check_preprocess
+from mosaicbench.data.normalize import ALL, Learned, Preprocessing
 from mosaicbench.data.pairing import (
-    KINDS,
     Measured,
     check_cells,
     designed,
@@ -97,7 +95,7 @@ def make_split(
     dataset_name, scenario
         Names to write into the parts.
     kind
-        One of `KINDS`.
+        One of ``pairing.KINDS``.
     seed
         Draws the division, the order of the rows, and with it their names.
     preprocess
@@ -119,13 +117,11 @@ def make_split(
     Raises
     ------
     UserError
-        When an option is unknown, no cell has all modalities that the kind needs, or too few cells are
-        left.
+        When no cell has all modalities that the kind needs, or too few cells are left.
     RuntimeError
         When anything was learned from a cell that is no train cell.
     """
     preprocess = preprocess or {}
-    check_preprocess(preprocess)
     rng = np.random.default_rng(seed)
     dataset, division, measured, types = divided(
         dataset,
@@ -230,12 +226,8 @@ def divided(
     Raises
     ------
     UserError
-        When an option is unknown, no cell has all modalities that the kind needs, or too few cells are
-        left.
+        When no cell has all modalities that the kind needs, or too few cells are left.
     """
-    if kind not in KINDS:
-        raise UserError(f"kind: unknown scenario kind {kind!r}; there are {', '.join(KINDS)}")
-    check_options(KINDS[kind], hiding, f"scenario {scenario}")
     check_cells(kind, scenario, dataset_name, measured_in(dataset))
     dataset = _with_column_of_batch(dataset, split)
     division = _divide(dataset, kind, seed, query_fraction, split, rng)
@@ -262,7 +254,6 @@ def _divide(
         too_few = in_query & ~np.isin(labels, [*set(labels[used & ~in_query]), ""])
         in_query &= ~too_few
     else:
-        check_options(_groups_held_out, split, "split")
         in_query = used & _groups_held_out(dataset.obs, seed, **split)
     train = rng.permutation(np.flatnonzero(used & ~in_query))
     return Division(has, used, in_query, train, *map(np.flatnonzero, (in_query, too_few)))
@@ -272,8 +263,6 @@ def _random_query(
     labels: np.ndarray, has: dict[str, np.ndarray], query_fraction: float, rng: np.random.Generator
 ) -> np.ndarray:
     """Return a mask of query cells, stratified by cell type and, if it differs, by modalities."""
-    if not 0 < query_fraction < 1:
-        raise UserError(f"query_fraction: must be between 0 and 1, found {query_fraction}")
     possible = np.flatnonzero(with_partners(has))
     classes = labels[possible].astype(str).astype(object)
     if len(several := patterns({m: mask[possible] for m, mask in has.items()})) > 1:
@@ -341,7 +330,6 @@ def _design(
     _check_sizes(measured, division.has_of(division.query))
     if label_subset is None:
         return measured, types
-    check_options(few_labels, label_subset, "label_subset")
     batches = np.asarray(dataset.obs["batch"], dtype=object)[train]
     draw = np.random.default_rng([seed, SHOWN])
     shown = train[few_labels(types[train], batches, draw, **label_subset)]
@@ -563,24 +551,18 @@ def _audited(
 # --- other splits --------------------------------------------------------------------------------
 
 
-def all_cells(
-    dataset: MuData, *, dataset_name: str, seed: int, preprocess: dict[str, dict] | None = None
-) -> MuData:
+def all_cells(dataset: MuData, *, dataset_name: str, seed: int) -> MuData:
     """Return all cells of a dataset as train cells under their own names.
 
     Parameters
     ----------
-    dataset, dataset_name, seed, preprocess
+    dataset, dataset_name, seed
         As of :func:`make_split`; nothing is hidden and nothing is drawn.
     """
-    preprocess = preprocess or {}
-    check_preprocess(preprocess)
     train, places = {}, {}
     for modality, cells in dataset.mod.items():
         places[modality] = np.arange(cells.n_obs)
-        _, train[modality] = Preprocessing.fit_transform(
-            _rows(dataset, modality, places[modality]), **preprocess.get(cells.uns["kind"], {})
-        )
+        _, train[modality] = Preprocessing.fit_transform(_rows(dataset, modality, places[modality]))
         for column in ("cell_type", "batch"):
             train[modality].obs[column] = categorical(dataset.obs.loc[cells.obs_names, column])
     whole = joined(train)

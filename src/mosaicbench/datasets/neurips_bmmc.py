@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
-import shutil
-import tempfile
 from pathlib import Path
 
-from anndata import AnnData
 from mudata import MuData
 
 from mosaicbench.data.assemble import assembled
-from mosaicbench.data.read import annotated, measured_by_type, obs_columns, opened, raw_file
+from mosaicbench.data.read import (
+    annotated,
+    measured_by_type,
+    obs_columns,
+    opened,
+    raw_file,
+    unpacked,
+)
 
 CARD = {
     "label": "NeurIPS 2021 BMMC",
@@ -36,7 +39,7 @@ def load(raw: Path, *, cell_type: str = "cell_type", batch: str = "batch") -> Mu
         Columns of ``obs``; a batch is a donor at a site, such as s1d1.
     """
     path = raw_file(raw, "GSE194122_openproblems_neurips2021_*_BMMC_processed.h5ad.gz")
-    whole = opened(path, _unpacked)
+    whole = opened(path, lambda file: unpacked(file, annotated))
     types_of_cells, batches = obs_columns(whole, [cell_type, batch], path)
     groups = {column: whole.obs[column] for column in GROUPS if column in whole.obs}
     return assembled(
@@ -46,11 +49,3 @@ def load(raw: Path, *, cell_type: str = "cell_type", batch: str = "batch") -> Mu
         batch=batches,
         groups=groups,
     )
-
-
-def _unpacked(path: Path) -> AnnData:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / path.stem
-        with gzip.open(path) as packed, file.open("wb") as unpacked:
-            shutil.copyfileobj(packed, unpacked, 2**20)
-        return annotated(file)

@@ -63,16 +63,6 @@ def check_names(path: str | Path, modality: str, cells: AnnData) -> None:
             raise ContractError(f"{path}: modality {modality!r} has no {axis}s")
 
 
-def check_order(path: str | Path, whole: MuData, modality: str) -> None:
-    """Refuse a modality whose rows are not cells of the whole in its order."""
-    places = whole.obs_names.get_indexer(whole[modality].obs_names)
-    if np.any(places < 0) or np.any(np.diff(places) <= 0):
-        noun = whole.uns[KEY]["noun"]
-        raise ContractError(
-            f"{path}: the rows of modality {modality!r} are not the {noun}'s cells in order"
-        )
-
-
 def check_finite(path: str | Path, what: str, array: np.ndarray) -> None:
     """Refuse NaN and infinite values."""
     if not np.all(np.isfinite(array)):

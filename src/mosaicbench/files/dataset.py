@@ -18,7 +18,7 @@ import numpy as np
 import scipy.sparse
 
 from mosaicbench.errors import ContractError
-from mosaicbench.files._h5 import check_finite, check_names, check_order, read_mudata, write_h5
+from mosaicbench.files._h5 import check_finite, check_names, read_mudata, write_h5
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -44,7 +44,6 @@ def check_dataset(path: str | Path, dataset: MuData) -> None:
     """Refuse a dataset with wrong names or values; `path` is its file, for messages."""
     for modality, cells in dataset.mod.items():
         check_names(path, modality, cells)
-        check_order(path, dataset, modality)
         scale = cells.uns["values"]
         values = cells.layers[scale]
         values = values.data if scipy.sparse.issparse(values) else values

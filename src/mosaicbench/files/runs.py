@@ -13,7 +13,7 @@
 ``run.json``
     Status, seconds, memory, versions, hyperparameters.
 
-Contents are checked when they are written; a reader checks dataset, scenario, run and seed.
+``fitting`` checks contents before it writes them; a reader checks dataset, scenario, run and seed.
 """
 
 from __future__ import annotations
@@ -33,8 +33,6 @@ from mosaicbench.errors import ContractError
 from mosaicbench.files._h5 import (
     KEY,
     Modalities,
-    check_finite,
-    check_names,
     check_noun,
     read_cells,
     read_modalities,
@@ -155,8 +153,7 @@ def is_collapsed(latents: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]) 
 
 
 def write_latents(path: str | Path, latents: AnnData) -> None:
-    """Check and write latents: those of query cells to `path`, those of train cells beside it."""
-    _check_latents(path, latents)
+    """Write latents: those of query cells to `path`, those of train cells beside it."""
     of_train = (latents.obs["subset"] == "train").to_numpy()
     write_h5(path, latents[~of_train].copy())
     write_h5(train_latents(path), latents[of_train].copy())
@@ -193,15 +190,6 @@ def read_part_of_latents(path: str | Path, place: Mapping | None = None) -> AnnD
     check_noun(path, latents, "latents")
     check_place(path, latents.uns[KEY], _of_run(place))
     return latents
-
-
-def _check_latents(path: str | Path, latents: AnnData) -> None:
-    if latents.obs.duplicated(["cell", "source", "subset"]).any():
-        raise ContractError(f"{path}: a cell appears twice for the same source")
-    check_finite(path, "latents", latents.X)
-    if PRIVATE in latents.obsm:
-        given = ~np.isnan(latents.obsm[PRIVATE]).all(axis=1)
-        check_finite(path, "private latents", latents.obsm[PRIVATE][given])
 
 
 @dataclass(frozen=True)
@@ -279,8 +267,7 @@ def imputed_values(
 
 
 def write_imputed(path: str | Path, imputed: Modalities) -> None:
-    """Check and write a run's imputed values."""
-    _check_imputed(path, imputed)
+    """Write a run's imputed values."""
     write_modalities(path, imputed)
 
 
@@ -294,14 +281,6 @@ def read_imputed(path: str | Path, place: Mapping | None = None) -> Modalities:
     imputed = read_modalities(path, "imputed")
     check_place(path, imputed.uns[KEY], _of_run(place))
     return imputed
-
-
-def _check_imputed(path: str | Path, imputed: Modalities) -> None:
-    for direction, cells in imputed.mod.items():
-        check_names(path, direction, cells)
-        check_finite(path, direction, cells.X)
-        if DRAWS in cells.uns:
-            check_finite(path, f"draws of {direction}", cells.uns[DRAWS]["values"])
 
 
 def draws_of(imputed: Modalities, direction: str) -> Draws | None:

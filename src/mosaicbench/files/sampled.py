@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mosaicbench.files._h5 import KEY, check_finite, check_names, quiet_mudata, write_h5
+from mosaicbench.files._h5 import KEY, check_finite, quiet_mudata, write_h5
 from mosaicbench.files.splits import unstandardised_values, values_table
 
 if TYPE_CHECKING:
@@ -42,6 +42,5 @@ def generated_table(
 def write_generated(path: str | Path, generated: MuData) -> None:
     """Check and write virtual cells."""
     for modality, cells in generated.mod.items():
-        check_names(path, modality, cells)
         check_finite(path, modality, cells.X)
     write_h5(path, generated)

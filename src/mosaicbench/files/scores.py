@@ -94,7 +94,7 @@ def read_cells(path: str | Path, place: Mapping | None = None) -> CellScores:
     try:
         with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays = dict(stored)
-        *kind, dataset, scenario, run = arrays["identity"].tolist()
+        *_, dataset, scenario, run = arrays["identity"].tolist()
         cells = {int(seed): arrays[f"cells_{seed}"] for seed in arrays["seeds"]}
         keys = [(int(seed), *names) for seed, *names in arrays["blocks"].tolist()]
         values = {key: arrays[f"values_{i}"] for i, key in enumerate(keys)}
@@ -102,10 +102,6 @@ def read_cells(path: str | Path, place: Mapping | None = None) -> CellScores:
         raise ContractError(
             f"{path}: not readable as the scores of single cells ({error}); delete it and run again"
         ) from error
-    if kind != [KEY, "cells"]:
-        raise ContractError(
-            f"{path}: expected the scores of single cells, but it says {kind} about itself"
-        )
     whose = {"dataset": dataset, "scenario": scenario, "run": run}
     check_place(path, whose, place)
     return CellScores(**whose, cells=cells, values=values)

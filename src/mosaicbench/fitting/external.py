@@ -20,6 +20,7 @@ from mosaicbench.files._h5 import KEY, check_finite, quiet_mudata, read_cells, r
 from mosaicbench.files.identity import OF_SPLIT
 from mosaicbench.files.splits import (
     complete_cells,
+    dense,
     feature_names,
     identity_of,
     query_names,
@@ -29,7 +30,6 @@ from mosaicbench.files.splits import (
 if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
-    from scipy import sparse
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def latents_from(
     table = read_h5(path, anndata.read_h5ad)
     if table.X is None or not table.n_obs:
         raise ContractError(f"{path}: X is empty; put a row of coordinates there for each cell")
-    z = _dense(table.X)
+    z = dense(table.X)
     cells = _column(table, "cell", pd.Series(table.obs_names, index=table.obs_names))
     sources = _column(table, "source", pd.Series("joint", index=table.obs_names))
     latents, remarks = {}, []
@@ -169,7 +169,7 @@ def imputed_from(
             )
         cells = values.obs_names.astype(str).to_numpy(dtype=object)
         places, _, others = _split(path, direction, cells, of_query, of_train, names, table.uns)
-        x = _dense(values.X[places][:, columns])
+        x = dense(values.X[places][:, columns])
         check_finite(path, direction, x)
         imputed[source, target] = (of_query.to_numpy(dtype=object), x)
         if others:
@@ -201,7 +201,7 @@ def vectors_from(path: Path, key: str, names: Names) -> dict[str, np.ndarray]:
             f"{path}: no embedding of two or more dimensions in {key}; name its place in the run's "
             f"`key`: {', '.join(['X', *table.obsm])}"
         )
-    z = _dense(given)
+    z = dense(given)
     check_finite(path, key, z)
     index = table.obs_names.astype(str)
     if not index.is_unique:
@@ -216,10 +216,6 @@ def vectors_from(path: Path, key: str, names: Names) -> dict[str, np.ndarray]:
             "name them like the dataset's"
         )
     return dict(zip(wanted, z[places], strict=True))
-
-
-def _dense(x: np.ndarray | sparse.spmatrix) -> np.ndarray:
-    return np.asarray(x.todense() if hasattr(x, "todense") else x, dtype=np.float32)
 
 
 def _column(table: AnnData, name: str, otherwise: pd.Series) -> np.ndarray:

@@ -188,7 +188,7 @@ def write_outputs(meter: Meter, fitted: MethodOnSplit, history: History, fit: Fi
         raise NotApplicable("; ".join(left_out))
     arrays = [*(array for _, array in [*latents.values(), *imputed.values()]), *private.values()]
     arrays += [drawn.values for drawn in draws.values()]
-    if not all(np.isfinite(array).all() for array in arrays):
+    if not all(np.isfinite(np.asarray(array, np.float32)).all() for array in arrays):
         raise Diverged(
             "the fitted method gave latents, imputed values or draws that are not finite"
         )

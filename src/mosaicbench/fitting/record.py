@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from mosaicbench.files.identity import digest_of
 from mosaicbench.fitting.job import Fit
 from mosaicbench.fitting.method import hyperparameters_of
 from mosaicbench.workflow import code_hash
@@ -56,7 +57,7 @@ def decisive(fit: Fit, method: object) -> dict:
         "hyperparameters": hyperparameters_of(method),
         "conditions": method.conditions(),
         "seed": fit.seed,
-        "code": [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in code],
+        "code": [digest_of(file) for file in code],
         "versions": versions(),
         "threads": threads(),
         "machine": platform.machine(),
@@ -67,8 +68,7 @@ def digest(decides: dict, *data: Path) -> str:
     """Return a digest of what `decisive` returned and of the files of data."""
     sha256 = hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode())
     for path in data:
-        with path.open("rb") as stream:
-            sha256.update(hashlib.file_digest(stream, "sha256").digest())
+        sha256.update(bytes.fromhex(digest_of(path)))
     return sha256.hexdigest()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
-from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,6 @@ from mosaicbench.files.splits import (
     query_names,
     said_of_cells,
 )
-from mosaicbench.metrics._checks import dense
 from mosaicbench.scoring.noise import counting_noise, has_molecules
 from mosaicbench.scoring.run_data import Drawn, RunData
 
@@ -30,9 +28,6 @@ if TYPE_CHECKING:
     from scipy import sparse
 
     from mosaicbench.files._h5 import Modalities
-
-NEARLY_EQUAL = 0.999  # correlation of the entries of two modalities
-COMPARED_ROWS = 200
 
 
 def run_data_of(
@@ -128,18 +123,6 @@ def run_data_of(
         ),
         history={name: column.to_numpy() for name, column in history.items()},
     )
-
-
-def refuse_one_matrix_twice(split: Path, values: dict[str, np.ndarray | sparse.csr_matrix]) -> None:
-    """Refuse a solution whose two modalities hold the same numbers: alignment would be perfect."""
-    for (name, x), (other, y) in combinations(values.items(), 2):
-        if x.shape == y.shape and x.shape[1] > 1:
-            x_rows, y_rows = (dense(z[:COMPARED_ROWS]).ravel() for z in (x, y))
-            if np.array_equal(x_rows, y_rows) or np.corrcoef(x_rows, y_rows)[0, 1] > NEARLY_EQUAL:
-                raise ContractError(
-                    f"{split}/solution.h5mu: modalities {name!r} and {other!r} hold (nearly) the "
-                    "same matrix; was one file given twice in the dataset's stanza?"
-                )
 
 
 def values_of(cells: AnnData) -> np.ndarray | sparse.csr_matrix:
