@@ -282,23 +282,3 @@ def check_method(file: str, card: dict, functions: set[str]) -> None:
     for part, what in needed.items():
         if part not in functions:
             raise UserError(f"{file}: the class lacks `{part}`: {what} needs it")
-
-
-def variants(card: dict, defaults: dict[str, object]) -> dict[str, tuple[dict, dict]]:
-    """Return id -> (card, keywords of the function) of each form of a figure.
-
-    A card with ``variants`` describes these figures, and none with the name of its file::
-
-        CARD = {"needs": ["projection"],
-                "variants": {"umap": {"label": "..."},
-                             "umap_joint": {"label": "...", "keywords": {"joint": True}}}}
-
-    The card of a variant is the common card, updated with what the variant states. `defaults` are
-    keywords that a variant may leave out.
-    """
-    forms = {}
-    for name, differs in card["variants"].items():
-        stated = card | differs
-        del stated["variants"]
-        forms[name] = (stated, defaults | stated.pop("keywords", {}))
-    return forms

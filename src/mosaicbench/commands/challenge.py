@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
-from itertools import compress, product
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -268,10 +268,9 @@ def expand(records: Sequence[dict], stored: reference.Reference, results: Result
 def _tabulated(bench: Settings, results: Results) -> dict:
     """Return the keywords of `tabulate`, without the seeds that a run does not have."""
     job = jobs.tabulate(bench, results)
-    there = [record.is_file() for record in job["records"]]
-    for name in ("fits", "records", "histories"):
-        job[name] = list(compress(job[name], there))
-    return job
+    return job | {
+        "fits": [fit for fit in job["fits"] if Path(results.fit(**fit), "run.json").is_file()]
+    }
 
 
 def _places(results: Results, runs: list[str]) -> str:

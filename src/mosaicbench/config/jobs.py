@@ -33,7 +33,6 @@ from mosaicbench.workflow.layout import (
     PARTS_OF_SPLIT,
     Results,
     environments,
-    project_file,
 )
 
 if TYPE_CHECKING:
@@ -48,7 +47,6 @@ STEPS = ("prepare", "split", "fit", "read_external", "split_inner", "tune", "sco
 STEPS += ("embeddings", "layout", "tabulate", "draw", "report")
 FITTING = ("fit_model", "fit_quick_model", "fit_baseline", "fit_cheap", "read_external")
 NAMES = ("dataset", "split", "runs", "seeds", "groups", "figures")  # of a job
-OF_PROJECT = ("display", "published")  # keywords that name a file of the checkout
 ANY = Results("<results>")  # as the rules of the workflow name files
 
 Pair = tuple[str, str]  # dataset and scenario of a split
@@ -134,7 +132,6 @@ def words(command: str, bench: Settings, wildcards: Mapping[str, str]) -> list[s
 def digest(command: str, bench: Settings, **name: object) -> str:
     """Return 12 hexadecimal digits for the keywords of a job, whatever its results folder."""
     keywords = globals()[command](bench, Results("results"), **name)
-    keywords = {key: value for key, value in keywords.items() if key not in OF_PROJECT}
     text = json.dumps(keywords, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -477,7 +474,9 @@ def score(
         "runs": [Path(results.fit(*run, seed)) for run, seed in product(runs, bench.seeds)],
         "splits": [Path(results.split(*split, seed)) for seed in bench.seeds],
         "groups": groups or bench.groups,
-    } | _files_of_scores(results, runs)
+    } | {
+        Path(file).stem: [Path(results.run(*run), file) for run in runs] for file in FILES_OF_SCORES
+    }
 
 
 def layout(bench: Settings, results: Results) -> dict:
@@ -527,46 +526,35 @@ def embeddings(bench: Settings, results: Results) -> dict:
 
 def tabulate(bench: Settings, results: Results) -> dict:
     """Return the files of all runs, and the facts that the tables need."""
-    pairs = list(product(bench.applicable, bench.seeds))
-    fits = [Path(results.fit(*place, seed)) for place, seed in pairs]
-    cards = catalog.cards("datasets")
-    return _files_of_scores(results, bench.applicable) | {
-        "records": [fit / "run.json" for fit in fits],
-        "histories": [fit / "history.tsv" for fit in fits],
+    loaders = {name: dataset["loader"] for name, dataset in bench.datasets.items()}
+    return {
+        "results": Path(results.folder),
+        "output": Path(results.tables),
+        "places": [_place(*place) for place in bench.applicable],
+        "fits": _fits(bench.applicable, bench.seeds),
+        "searches": _fits(bench.tuned, bench.tuned_seeds),
+        "datasets": list(bench.datasets),
         "not_applicable": bench.not_applicable,
         "methods": {run.name: run.method for run in bench.runs.values()},
         "kinds": {name: stanza["kind"] for name, stanza in bench.scenarios.items()},
         "reference": bench.config["report"]["reference_run"],
         "sweep": bench.config["report"]["sweep"],
-        "published": project_file("config/published.yaml"),
-        "display": project_file("config/display.yaml"),
-        "results": Path(results.folder),
-        "output": Path(results.tables),
-        "places": [_place(*place) for place in bench.applicable],
-        "fits": [_place(*place) | {"seed": seed} for place, seed in pairs],
-        "datasets": [Path(results.dataset(dataset)) for dataset in bench.datasets],
         "cannot_learn": cannot_learn(bench),
         "cannot_learn_without_pairs": cannot_learn(bench, bench.datasets),
         "simulated": [
             name
-            for name, dataset in bench.datasets.items()
-            if cards.get(dataset["loader"], {}).get("simulated")
+            for name, loader in loaders.items()
+            if "simulated" in catalog.card("datasets", loader)
         ],
         "sizes": bench.sizes,
-        "searches": [
-            (_place(*place) | {"seed": seed}, Path(results.tuning(*place, seed)))
-            for place, seed in product(bench.tuned, bench.tuned_seeds)
-        ],
     }
 
 
 def draw(bench: Settings, results: Results, *, figures: Sequence[str] | None = None) -> dict:
     """Return the figures to draw, and their splits."""
     return {
+        "results": Path(results.folder),
         "figures": figures or bench.figures,
-        "tables": Path(results.tables),
-        "projections": Path(results.projections),
-        "display": project_file("config/display.yaml"),
         "splits": ["/".join(split) for split in bench.splits],
         "output": Path(results.figures),
     }
@@ -575,12 +563,9 @@ def draw(bench: Settings, results: Results, *, figures: Sequence[str] | None = N
 def report(bench: Settings, results: Results) -> dict:
     """Return the parts of the report."""
     return {
-        "tables": Path(results.tables),
-        "figures": Path(results.figures),
-        "display": project_file("config/display.yaml"),
+        "results": Path(results.folder),
         "config": bench.config,
         "splits": ["/".join(split) for split in bench.splits],
-        "results": Path(results.folder),
         "output": Path(results.report),
     }
 
@@ -589,11 +574,8 @@ def _place(dataset: str, scenario: str, run: str) -> dict[str, str]:
     return {"dataset": dataset, "scenario": scenario, "run": run}
 
 
-def _files_of_scores(results: Results, places: Iterable) -> dict[str, list[Path]]:
-    return {
-        Path(file).stem: [Path(results.run(*place), file) for place in places]
-        for file in FILES_OF_SCORES
-    }
+def _fits(places: Iterable, seeds: Sequence[int]) -> list[dict]:
+    return [_place(*place) | {"seed": seed} for place, seed in product(places, seeds)]
 
 
 def _check(

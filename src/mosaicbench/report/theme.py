@@ -21,7 +21,9 @@ from mosaicbench.catalog.run_metadata import KINDS, RunMetadata, run_metadata_of
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import atomic
 from mosaicbench.files.tables import write_table
+from mosaicbench.workflow.layout import project_file
 
+DISPLAY = project_file("config/display.yaml")
 MARKERS = {"model": "o", "baseline": "s", "control": "D"}
 NAMED = ("methods", "runs", "metrics", "datasets", "scenarios", "modalities", "groups", "losses")
 SPARE = "#777777"
@@ -204,7 +206,7 @@ class Theme:
         return colours[unlisted.index(method) % len(colours)] if method in unlisted else SPARE
 
 
-def read_theme(display: str | Path, runs: pd.DataFrame) -> Theme:
+def read_theme(runs: pd.DataFrame, display: Path = DISPLAY) -> Theme:
     """Read ``display.yaml``, and the cards of a table of runs.
 
     Raise a `UserError` if the file is not YAML or has an unknown key.

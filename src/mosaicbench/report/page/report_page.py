@@ -53,8 +53,7 @@ def report_page(
         of_splits.append(sections.split_section(number, place, tables, drawn, theme, config, audit))
     return render(
         "report.html.j2",
-        title=config.get("title") or _title(runs, theme),
-        question=config.get("question", ""),
+        title=_title(runs, theme),
         ended=ended,
         hours=sum(sum(record["seconds"].values()) for record in records) / 3600,
         version=__version__,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import pandas as pd
 import yaml
 
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.report.tables.contract import PUBLISHED_COLUMNS
+from mosaicbench.workflow.layout import project_file
 
 NUMBERS = ["value", "value_to", "sd", "precision", "n", "ours", "ours_sd", "ours_seeds"]
 SPLITS = {
@@ -19,9 +19,9 @@ SPLITS = {
 }
 
 
-def read_published(path: str | Path) -> dict:
-    """Read ``published.yaml``: definitions, references and numbers."""
-    return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+def read_published() -> dict:
+    """Read ``config/published.yaml``: definitions, references and numbers."""
+    return yaml.safe_load(project_file("config/published.yaml").read_text(encoding="utf-8"))
 
 
 def beside_ours(
