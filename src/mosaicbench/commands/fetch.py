@@ -160,9 +160,6 @@ def _verified(file: RawFile, record: dict | None, path: Path) -> dict:
             f"download ({record['fetched']}); if the publisher replaced it, delete its record in "
             f"{lock.NAME} to accept the new one"
         )
-    for dataset, md5 in file.twins.items():
-        if facts["md5"] == md5:
-            raise Unavailable(f"it is the file of dataset {dataset}, which has the same name")
     return facts
 
 
@@ -173,12 +170,9 @@ def _agrees(file: RawFile, record: dict) -> bool:
 
 
 def _in_mirror(file: RawFile, mirror: Path | None) -> list[Path]:
-    """Return the mirror's candidates; a bare file name counts only if it is unambiguous."""
     if mirror is None:
         return []
-    candidates = [mirror / file.dataset / file.name]
-    if file.digests or not file.twins:
-        candidates.append(mirror / file.name)
+    candidates = [mirror / file.dataset / file.name, mirror / file.name]
     return [path for path in candidates if path.is_file()]
 
 

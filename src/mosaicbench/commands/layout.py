@@ -107,59 +107,47 @@ def main(
         The table of `tabulate`, to lay out only the runs that it recommends on a split.
     """
     recommended = None if recommendations is None else read_table(recommendations)
-    for split, *runs in splits:
-        _lay_out(split, runs, seed, output, generate, recommended)
-
-
-def _lay_out(
-    split_folder: Path,
-    runs: list[Path],
-    seed: int,
-    output: Path,
-    generate: Sequence[Path],
-    recommended: pd.DataFrame | None,
-) -> None:
-    truth = read_split(split_folder / "solution.h5mu", "solution")
-    split = identity_of(truth)
-    train = read_split(split_folder / "train.h5mu", "train", split)
-    order = truth.obs_names[np.random.default_rng(seed).permutation(truth.n_obs)]
-    cells, few = order[:MOST_CELLS], order[:MOST_IMPUTED]
-    parts: dict[str, list[pd.DataFrame]] = {name: [] for name in COLUMNS}
-    imputed: dict[tuple[str, str], _Imputed] = {}
-    records = {folder: read_record(folder / "run.json", split) for folder in runs}
-    ended = {
-        record["run"]: folder
-        for folder, record in records.items()
-        if record["status"] in ("ok", "collapsed")
-    }
-    for run in _shown(ended, split, recommended):
-        folder, record = ended[run], records[ended[run]]
-        print(f"laying out {record['run']}", file=sys.stderr)
-        latents = _Latents(folder, read_latents(folder / "latents.h5ad", record), truth)
-        layouts = _layouts(latents, cells, seed)
-        of_run = {
-            "projection": [layouts],
-            "markers": _markers(layouts, truth),
-            "transfers": _transfers(latents, train),
+    for split_folder, *runs in splits:
+        truth = read_split(split_folder / "solution.h5mu", "solution")
+        split = identity_of(truth)
+        train = read_split(split_folder / "train.h5mu", "train", split)
+        order = truth.obs_names[np.random.default_rng(seed).permutation(truth.n_obs)]
+        cells, few = order[:MOST_CELLS], order[:MOST_IMPUTED]
+        parts: dict[str, list[pd.DataFrame]] = {name: [] for name in COLUMNS}
+        imputed: dict[tuple[str, str], _Imputed] = {}
+        ended = {}
+        for folder in runs:
+            record = read_record(folder / "run.json", split)
+            if record["status"] in ("ok", "collapsed"):
+                ended[record["run"]] = folder, record
+        for run in _shown(ended, split, recommended):
+            folder, record = ended[run]
+            print(f"laying out {run}", file=sys.stderr)
+            latents = _Latents(folder, read_latents(folder / "latents.h5ad", record), truth)
+            layouts = _layouts(latents, cells, seed)
+            of_run = {
+                "projection": [layouts],
+                "markers": _markers(layouts, truth),
+                "transfers": _transfers(latents, train),
+            }
+            for name, tables in of_run.items():
+                parts[name] += [table.assign(run=run) for table in tables]
+            for direction, values in read_imputed(folder / "imputed.h5mu", record).mod.items():
+                if (drawn := _imputed(folder, direction, values, truth, few)) is not None:
+                    imputed[run, direction] = drawn
+        parts["imputed_values"] = _extreme_features(imputed, truth)
+        parts["imputed_layout"] = _imputed_layouts(imputed, truth, few, seed)
+        folder = output / split["dataset"] / split["scenario"]
+        make_folder(folder / "virtual")
+        tables = {
+            name: joined([part.assign(**split) for part in of_table], COLUMNS[name])
+            for name, of_table in parts.items()
         }
-        for name, tables in of_run.items():
-            parts[name] += [table.assign(run=record["run"]) for table in tables]
-        for direction, values in read_imputed(folder / "imputed.h5mu", record).mod.items():
-            if (drawn := _imputed(folder, direction, values, truth, few)) is not None:
-                imputed[record["run"], direction] = drawn
-    parts["imputed_values"] = _extreme_features(imputed, truth)
-    parts["imputed_layout"] = _imputed_layouts(imputed, truth, few, seed)
-    folder = output / split["dataset"] / split["scenario"]
-    make_folder(folder / "virtual")
-    tables = {
-        name: joined([part.assign(**split) for part in of_table], COLUMNS[name])
-        for name, of_table in parts.items()
-    }
-    sampled = [
-        folder for folder in generate if split.items() <= read_record(folder / "run.json").items()
-    ]
-    tables |= virtual_cells(sampled, train, truth, seed, folder / "virtual")
-    write_tables(folder, tables)
+        sampled = [
+            run for run in generate if split.items() <= read_record(run / "run.json").items()
+        ]
+        tables |= virtual_cells(sampled, train, truth, seed, folder / "virtual")
+        write_tables(folder, tables)
 
 
 def _shown(
@@ -346,30 +334,26 @@ def _imputed_layouts(
     parts = []
     for modality, target in truth.mod.items():
         cells = target.obs_names[target.obs_names.isin(few)]
-        drawn = {
-            key: (values.cells, values.values)
-            for key, values in imputed.items()
-            if key[1].split("->")[1] == modality
-        }
+        drawn = {key: one for key, one in imputed.items() if key[1].endswith(f"->{modality}")}
         if not drawn or len(cells) < 2:
             continue
         measured = space_values(target[cells])
         centre = measured.mean(axis=0)
         axes = np.linalg.svd(measured - centre, full_matrices=False)[2]
         axes = axes[:COMPONENTS].T  # (features, components)
-        drawn = {(MEASURED, MEASURED): (cells, measured)} | drawn
-        projected = np.concatenate([(x - centre) @ axes for _, x in drawn.values()])
-        xy = Neighbourhood.of(projected).layout(seed).round(DECIMALS)
-        ends = np.cumsum([len(x) for _, x in drawn.values()])[:-1]
-        for (key, (names, _)), x in zip(drawn.items(), np.split(xy, ends), strict=True):
+        drawn = {(MEASURED, MEASURED): _Imputed(np.empty(0), cells, measured)} | drawn
+        projected = np.concatenate([(one.values - centre) @ axes for one in drawn.values()])
+        xy, end = Neighbourhood.of(projected).layout(seed).round(DECIMALS), 0
+        for (run, direction), one in drawn.items():
+            start, end = end, end + len(one.cells)
             table = {
-                "run": key[0],
+                "run": run,
                 "modality": modality,
-                "direction": key[1],
-                "cell": names,
-                "cell_type": target.obs.loc[names, "cell_type"].astype(str).to_numpy(),
-                "x": x[:, 0],
-                "y": x[:, 1],
+                "direction": direction,
+                "cell": one.cells,
+                "cell_type": target.obs.loc[one.cells, "cell_type"].astype(str).to_numpy(),
+                "x": xy[start:end, 0],
+                "y": xy[start:end, 1],
             }
             parts.append(pd.DataFrame(table))
     return parts

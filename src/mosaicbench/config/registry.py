@@ -94,13 +94,10 @@ class RawFile(File):
     ----------
     dataset, name
         The dataset's id, and the publisher's name of the file.
-    twins
-        dataset -> md5 (None if unknown) of its different file with the same name.
     """
 
     dataset: str
     name: str
-    twins: dict[str, str | None]
 
     @property
     def urls(self) -> list[str]:
@@ -145,18 +142,9 @@ def raw_files(registry: dict[str, dict], dataset: str) -> list[RawFile]:
         raise UserError(f"there is no dataset {dataset!r} in the registry{hint}")
     files = []
     for name, known in registry[dataset]["files"].items():
-        twins = {}
-        for other, stanza in registry.items():
-            twin = stanza["files"].get(name, known)
-            if _place(twin) != _place(known):
-                twins[other] = twin.get("md5")
         size = {} if known["bytes"] is None else {"about_mb": known["bytes"] / 1e6}
-        files.append(RawFile(dataset=dataset, name=name, twins=twins, **known | size))
+        files.append(RawFile(dataset=dataset, name=name, **known | size))
     return files
-
-
-def _place(known: dict) -> object:
-    return known.get("url", known.get("package"))
 
 
 def loader_of(name: str, stanza: dict, known: dict[str, dict]) -> str | None:
