@@ -8,14 +8,13 @@ References: McInnes, Healy & Melville 2018; Traag, Waltman & van Eck 2019.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import scanpy
+from anndata import AnnData
+from sklearn.neighbors import KNeighborsTransformer
 
 from mosaicbench.metrics._nearest import import_kept
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 NEIGHBORS = 15  # with the row itself, as scanpy counts
 FEWEST = 4  # rows that UMAP lays out
@@ -32,10 +31,6 @@ class Neighbourhood:
     @classmethod
     def of(cls, z: np.ndarray) -> Neighbourhood:
         """Find the nearest neighbours of every row of z, (rows, dims), at least two rows."""
-        import scanpy
-        from anndata import AnnData
-        from sklearn.neighbors import KNeighborsTransformer
-
         import_kept("umap")
         z = np.asarray(z, dtype=np.float64)
         rows = AnnData(z / max(np.abs(z).max(), np.finfo(np.float32).tiny), obsm={START: _start(z)})
@@ -47,8 +42,6 @@ class Neighbourhood:
 
     def layout(self, seed: int) -> np.ndarray:
         """Return coordinates, (rows, 2): principal components if fewer than ``FEWEST``."""
-        import scanpy
-
         if self.rows.n_obs < FEWEST:
             return self.rows.obsm[START]
         laid = scanpy.tl.umap(
@@ -58,8 +51,6 @@ class Neighbourhood:
 
     def clusters(self, seed: int) -> np.ndarray:
         """Return the Leiden cluster (modularity, resolution 1) of every row; the largest is 0."""
-        import scanpy
-
         if self.rows.n_obs < FEWEST:
             return np.zeros(self.rows.n_obs, dtype=int)
         found = scanpy.tl.leiden(

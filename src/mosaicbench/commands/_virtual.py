@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from mudata import MuData
 
 from mosaicbench.catalog import catalog
 from mosaicbench.commands._umap import Neighbourhood
@@ -25,9 +25,6 @@ from mosaicbench.fitting.method import implementation
 from mosaicbench.report.projections import COLUMNS, VIRTUAL, WHOSE
 from mosaicbench.scoring import scorer
 from mosaicbench.stats.common import joined
-
-if TYPE_CHECKING:
-    from mudata import MuData
 
 CELLS = 500  # of each run
 MARKERS = 2  # per cell type and modality

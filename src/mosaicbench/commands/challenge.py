@@ -67,15 +67,8 @@ def main(
         stored 95 % prediction interval of the method, without a report.
     against
         Compare with this stored run alone, and with controls.
-    output
-        A results folder.
     splits
         A folder for train and query of each split, for what runs elsewhere; nothing is fitted.
-
-    Raises
-    ------
-    UserError
-        When there are not such stored results, or a split differs from the stored one.
     """
     stored = reference.read()
     listed = read_yaml(project_file("config/reference.yaml"))

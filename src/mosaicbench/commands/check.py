@@ -23,17 +23,8 @@ AFTER = ("preprocess", "corrupted_links")  # options of a scenario for what come
 def main(*, config: Path) -> None:
     """Print the datasheet of every dataset, the sizes of its splits, and all warnings.
 
-    Nothing is written, and nothing is fetched.
-
-    Parameters
-    ----------
-    config
-        A config.
-
-    Raises
-    ------
-    UserError
-        When the config is wrong; or, after all datasets, with every reason why one cannot be used.
+    Nothing is written or fetched. The error names, after all datasets, every reason why one cannot be
+    used.
     """
     bench = settings.read(config)
     refused, warned, without_pairs = [], [], []

@@ -21,20 +21,7 @@ BEYOND = ("better", "worse", "differs")
 
 
 def main(*, a: Path, b: Path, output: Path | None) -> None:
-    """Print the scores that differ beyond chance; with `output`, write every score there.
-
-    Parameters
-    ----------
-    a, b
-        Results folders of complete benchmarks.
-    output
-        A ``.tsv``, or None.
-
-    Raises
-    ------
-    UserError
-        When a folder has no results.
-    """
+    """Print the scores of results folders that differ beyond chance; with `output`, write every score."""
     first, second = _tables(a), _tables(b)
     run_metadata = run_metadata_of(pd.concat([first["runs"], second["runs"]]))
     table = compared(first["scores"], second["scores"], run_metadata)

@@ -19,18 +19,8 @@ from mosaicbench.workflow.layout import TABLES, Results
 def main(*, results: Path, figures: Sequence[str], splits: list[str], output: Path) -> None:
     """Write ``{dataset}/{scenario}/{figure}.{svg,png,tsv}``, or ``{figure}.*`` of all splits.
 
-    A figure that fails becomes a note with the reason; the traceback goes to the log.
-
-    Parameters
-    ----------
-    results
-        The results folder.
-    figures
-        Ids of figures.
-    splits
-        "dataset/scenario" of each split to draw.
-    output
-        The folder of the figures.
+    A figure that fails becomes a note with the reason; the traceback goes to the log. `splits` are
+    "dataset/scenario" of each split to draw.
     """
     needs = {
         figure: [name for name in catalog.parameters("figures", figure) if name != "theme"]

@@ -35,15 +35,10 @@ def main(
         A dataset's files go to ``raw/{dataset}``.
     files, optional
         Only these files; [] for all that the dataset needs, or, with `optional`, has.
-    offline, mirror
-        Never touch the network; look first for ``{dataset}/{file}`` or ``{file}`` in this folder.
+    mirror
+        A folder to look first in for ``{dataset}/{file}`` or ``{file}``.
     show
         Print what is there and what is missing, and change nothing.
-
-    Raises
-    ------
-    UserError
-        When a dataset or file is unknown, or with all files that could not be brought.
     """
     entries = registry.load(known)
     if mirror is not None and not mirror.is_dir():

@@ -10,10 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import scanpy
+from anndata import AnnData
+from mudata import MuData
 
 from mosaicbench.commands._umap import Neighbourhood
 from mosaicbench.commands._virtual import virtual_cells
@@ -33,10 +35,6 @@ from mosaicbench.report.projections import COLUMNS, MEASURED, WHOSE
 from mosaicbench.report.recommendation import SPEED
 from mosaicbench.report.tables.contract import of_split
 from mosaicbench.stats.common import joined
-
-if TYPE_CHECKING:
-    from anndata import AnnData
-    from mudata import MuData
 
 MOST_CELLS = 2000  # laid out; more would overlap in a figure of a few centimetres
 MOST_RUNS = 3  # if none are chosen
@@ -91,7 +89,7 @@ def main(
     generate: Sequence[Path] = (),
     recommendations: Path | None = None,
 ) -> None:
-    """Write every table of ``report.projections.COLUMNS`` as ``.tsv``.
+    """Write every table of ``report.projections.COLUMNS`` as ``.tsv``, in DATASET/SCENARIO of `output`.
 
     Parameters
     ----------
@@ -99,8 +97,6 @@ def main(
         For each split its folder, then the folders of runs on it, of the same seed.
     seed
         Of the choice of cells, of UMAP and of Leiden clustering.
-    output
-        The folder for a split's tables in DATASET/SCENARIO, and virtual cells in ``virtual`` there.
     generate
         Folders of runs on any of these splits with models that draw virtual cells.
     recommendations
@@ -239,10 +235,7 @@ def _markers(layouts: pd.DataFrame, truth: MuData) -> list[pd.DataFrame]:
 
 def _marking(x: np.ndarray, leiden: np.ndarray, clusters: pd.Index) -> dict[int, int]:
     """Return column of a marker -> its cluster; the first cluster with a marker keeps it."""
-    import anndata
-    import scanpy
-
-    rows = anndata.AnnData(
+    rows = AnnData(
         x,
         obs=pd.DataFrame({"leiden": pd.Categorical(leiden.astype(str))}).rename(index=str),
         var=pd.DataFrame(index=pd.RangeIndex(x.shape[1]).astype(str)),

@@ -23,20 +23,8 @@ from mosaicbench.workflow.layout import Results
 def main(*, config: Path, table: Path, shapes: list[tuple[str, tuple[int, int]]]) -> None:
     """Print hours of one core by work, the memory of the largest job, and the disk.
 
-    Parameters
-    ----------
-    config
-        A config.
-    table
-        ``tables/resources.tsv`` of a finished benchmark.
-    shapes
-        (dataset, (cells, features)), for datasets whose size neither the registry, the config nor
-        the header of a file has.
-
-    Raises
-    ------
-    UserError
-        When the config is wrong, or the size of a dataset is unknown.
+    `table` is ``tables/resources.tsv`` of a finished benchmark; `shapes` are (dataset, (cells,
+    features)), for sizes that neither the registry, the config nor the header of a file has.
     """
     bench = settings.read(config)
     sizes = _sizes(bench)

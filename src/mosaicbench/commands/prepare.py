@@ -7,7 +7,8 @@ import inspect
 import json
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from mudata import MuData
 
 from mosaicbench import __version__
 from mosaicbench.catalog import catalog
@@ -21,22 +22,11 @@ from mosaicbench.files._h5 import KEY
 from mosaicbench.files.dataset import write_dataset
 from mosaicbench.files.datasheet import DATASHEET, lines
 
-if TYPE_CHECKING:
-    from mudata import MuData
-
 
 def main(
     *, dataset: str, loader: str, options: dict, output: Path, raw: Path | None = None
 ) -> None:
-    """Load a dataset, curate it, write it with its origin and datasheet, and print the datasheet.
-
-    Parameters
-    ----------
-    dataset, loader, options, raw
-        As of :func:`prepared`.
-    output
-        The file to write.
-    """
+    """Load a dataset as :func:`prepared` does, write it, and print its datasheet."""
     ready = prepared(dataset=dataset, loader=loader, options=options, raw=raw)
     write_dataset(output, ready)
     print(*described(ready), sep="\n")

@@ -36,23 +36,9 @@ ORDER = (
 
 
 def main(*, results: Path, config: dict, splits: list[str], output: Path) -> None:
-    """Write the report, self-contained: it opens from disk and needs no network.
+    """Write the report, self-contained, with every figure of the results folder.
 
-    Parameters
-    ----------
-    results
-        The results folder; the page shows every figure there.
-    config
-        The config.
-    splits
-        "dataset/scenario" in the order of the report.
-    output
-        ``report.html``, with ``citations.bib`` beside it.
-
-    Raises
-    ------
-    UserError
-        When a file is absent or of another kind than its place.
+    `splits` are "dataset/scenario" in the order of the report; ``citations.bib`` is beside `output`.
     """
     files = Results(results)
     contents = read_tables(files.tables)

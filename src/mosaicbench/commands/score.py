@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from mudata import MuData
 
 from mosaicbench.errors import UserError
 from mosaicbench.files.runs import read_history, read_imputed, read_latents, read_record
@@ -23,11 +24,6 @@ from mosaicbench.files.tables import write_table
 from mosaicbench.scoring import scorer
 from mosaicbench.scoring.collect import refuse_one_matrix_twice, run_data_of, values_of
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from mudata import MuData
-
 
 def main(
     *,
@@ -38,7 +34,7 @@ def main(
     features: Sequence[Path],
     cells: Sequence[Path],
 ) -> None:
-    """Write `scores`, `features` and `cells` of each run.
+    """Write `scores`, `features` and `cells` of each run, a file per run.
 
     Parameters
     ----------
@@ -48,14 +44,11 @@ def main(
         Folders of one split, in the order of the seeds.
     groups
         The groups of metrics.
-    scores, features, cells
-        The files to write, one per run.
 
     Raises
     ------
     UserError
-        When a file breaks its contract, or a run's rows are not the solution's cells; all other
-        runs are written first.
+        When a file breaks its contract; all other runs are written first.
     """
     found, failed = [_Run() for _ in scores], {}
     folders = np.reshape(runs, (len(scores), len(splits)))

@@ -22,24 +22,10 @@ def main(
     query: list[Path],
     solution: list[Path],
 ) -> None:
-    """Read a dataset, split it with each seed, and write the three parts and ``audit.tsv``.
+    """Split a dataset with each seed, and write the three parts and ``audit.tsv``.
 
-    Parameters
-    ----------
-    dataset
-        The dataset's file.
-    scenario, kind, seeds
-        Name and kind of the scenario, and the seeds, one per split.
-    options
-        Further keywords of ``data.split.make_split``.
-    train, query, solution
-        The files to write, one per seed; ``audit.tsv`` beside train states the cells from which
-        each transform, choice of features and label comes.
-
-    Raises
-    ------
-    UserError
-        When the dataset cannot be split so.
+    ``audit.tsv``, beside train, names the cells from which each transform, choice of features and label
+    comes. `options` are further keywords of ``data.split.make_split``; there is a file per seed.
     """
     whole = read_dataset(dataset)
     name = str(whole.uns[KEY]["dataset"])

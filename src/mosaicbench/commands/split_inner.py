@@ -18,17 +18,7 @@ def main(
     query: Path,
     solution: Path,
 ) -> None:
-    """Read the train cells of a split and nothing else of it, split them, and write the parts.
-
-    Parameters
-    ----------
-    split
-        ``train.h5mu`` of the split.
-    fraction, seed, by
-        As of ``data.split.inner_split``.
-    train, query, solution
-        The files to write.
-    """
+    """Split ``train.h5mu`` of a split, and write the parts; `fraction`, `seed`, `by` as ``inner_split``."""
     parts = inner_split(read_split(split, "train"), fraction=fraction, seed=seed, by=by)
     for noun, path in (("train", train), ("query", query), ("solution", solution)):
         write_split(path, parts[noun])

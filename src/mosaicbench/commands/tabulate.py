@@ -85,8 +85,7 @@ def main(
     results, output
         The results folder, and the folder of the tables.
     places, fits, searches
-        dataset, scenario and run of every run; these and seed of every fit, and of every search for
-        settings.
+        dataset, scenario and run of every run; these and seed of every fit, and of every search.
     not_applicable
         dataset, scenario, run, method and reason of each run that is no part of a split.
     methods, kinds
@@ -102,12 +101,6 @@ def main(
         Datasets that do not count in ranks and scores over datasets.
     sizes
         Groups of datasets that differ only in their number of cells, dataset -> cells.
-
-    Raises
-    ------
-    UserError
-        When a file is of another run or seed than its place, the method of a run has changed, or the
-        published numbers break their schema.
     """
     files = Results(results)
     folders = [Path(files.run(**place)) for place in places]

@@ -50,9 +50,7 @@ def main(
     Parameters
     ----------
     identity
-        dataset, scenario, run, method and seed of the tuned run.
-    of
-        The run with the defaults.
+        dataset, scenario, run, method and seed of the tuned run; `of` is the run with the defaults.
     hyperparameters
         Fixed ones; the rest of the method's space is searched.
     split, output
@@ -61,17 +59,10 @@ def main(
         Number of fits, with that of the defaults.
     objective
         "mean" or the id of a metric.
-    seed
-        Of the search.
     limits
         minutes and memory_mb of each fit.
     python
         The interpreter of the method's environment, if it has one.
-
-    Raises
-    ------
-    UserError
-        If a file breaks its contract.
     """
     method = identity["method"]
     space = spaces.free(catalog.card("methods", method)["space"], hyperparameters)

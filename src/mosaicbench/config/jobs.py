@@ -17,11 +17,10 @@ from contextlib import suppress
 from itertools import product
 from os.path import relpath
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mosaicbench.catalog import catalog
 from mosaicbench.config import external
-from mosaicbench.config.recorded import pairing
+from mosaicbench.config.recorded import Settings, pairing
 from mosaicbench.errors import UserError, nearest
 from mosaicbench.files.atomic import write_text
 from mosaicbench.files.datasheet import has_no_pairs, read_datasheet
@@ -34,9 +33,6 @@ from mosaicbench.workflow.layout import (
     Results,
     environments,
 )
-
-if TYPE_CHECKING:
-    from mosaicbench.config.recorded import Settings
 
 SMALL = 20_000  # cells; below, starting a process takes longer than its work
 QUICK = 20_000  # training steps of some milliseconds; below, one job fits all seeds

@@ -75,23 +75,16 @@ def load(config: object) -> Settings:
             if run.method == catalog.EXTERNAL:  # so does this
                 external.files(run.name, run.hyperparameters, dataset, scenario, config["seeds"])
     if not applicable:
-        refuse([("runs", _none_applies(not_applicable))])
+        reasons = dict.fromkeys(
+            f"{row['run']} in scenario {row['scenario']!r}: {row['reason']}"
+            for row in not_applicable
+        )
+        wrong = (
+            f"no run applies in any scenario ({'; '.join(reasons)}); add a run that applies "
+            "(docs/methods.md), or another scenario"
+        )
+        refuse([("runs", wrong)])
     return settings_of(config, datasets, runs.values(), applicable, not_applicable)
-
-
-def _none_applies(not_applicable: list[dict]) -> str:
-    runs_of: dict[tuple[str, str], list[str]] = {}
-    for row in not_applicable:
-        runs = runs_of.setdefault((row["scenario"], row["reason"]), [])
-        runs += [row["run"]] if row["run"] not in runs else []
-    reasons = [
-        f"{', '.join(runs)} in scenario {scenario!r}: {reason}"
-        for (scenario, reason), runs in runs_of.items()
-    ]
-    return (
-        f"no run applies in any scenario ({'; '.join(reasons)}); add a run that applies "
-        "(docs/methods.md), or another scenario"
-    )
 
 
 def _completed(config: dict, mistakes: list[Mistake]) -> tuple[dict, dict[str, dict]]:

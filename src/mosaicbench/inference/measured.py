@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
 import pandas as pd
+from anndata import AnnData
+from anndata.io import read_elem, sparse_dataset
+from mudata import MuData
 from scipy import sparse
 
 from mosaicbench.data import read
@@ -19,10 +21,6 @@ from mosaicbench.data.cells import column_of_cells
 from mosaicbench.data.own_values import fault_of
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import VALUES
-
-if TYPE_CHECKING:
-    from anndata import AnnData
-    from mudata import MuData
 
 FIRST = 2000  # cells that show which matrix has the values that a model reads
 WHOLE = ("uns", "obsm", "obsp")  # parts of a MuData beside its modalities
@@ -76,8 +74,6 @@ def in_memory(cells: MuData | AnnData | dict[str, AnnData]) -> OwnCells:
     The one modality of an AnnData without feature types is called "cells": a model recognises it by
     its features.
     """
-    from anndata import AnnData
-
     if isinstance(cells, AnnData) and not _has_several(cells.var):
         return OwnCells(_in_memory({"cells": cells}), cells.obs)
     whole = as_mudata(cells)
@@ -100,9 +96,6 @@ def as_mudata(cells: object) -> MuData:
     UserError
         When they are of another kind.
     """
-    from anndata import AnnData
-    from mudata import MuData
-
     if isinstance(cells, AnnData) and _has_several(cells.var):
         cells = read.by_feature_type(cells)
     if isinstance(cells, dict) and cells and all(isinstance(x, AnnData) for x in cells.values()):
@@ -166,8 +159,6 @@ def opened(path: Path) -> OwnCells:
             f"{path}: cells are read from .h5mu, .h5ad or a 10x .h5, found "
             f"{path.suffix or 'no ending'}"
         )
-    from anndata.io import read_elem
-
     try:
         file, groups, whole = h5py.File(path), {"cells": "/"}, {}
         if path.suffix == ".h5mu":
@@ -217,8 +208,6 @@ def _in_memory(modalities: dict[str, AnnData]) -> dict[str, Measured]:
 
 
 def _on_disk(file: h5py.File, name: str) -> Measured:
-    from anndata.io import read_elem
-
     group = file[name]
     obs, var, raw = read_elem(group["obs"]), read_elem(group["var"]), (None, None)
     if "raw" in group:
@@ -239,8 +228,6 @@ def _matrices(features: pd.Index, x: object, layers: object, raw: tuple) -> dict
 
 def _reader(x: object) -> Callable[[np.ndarray], sparse.csr_matrix]:
     """Return the reader of rows; it first reads all of a matrix that a file stores by columns."""
-    from anndata.io import read_elem, sparse_dataset
-
     if isinstance(x, h5py.Group):
         by_columns = "csc" in str(x.attrs["encoding-type"])
         x = read_elem(x) if by_columns else sparse_dataset(x)

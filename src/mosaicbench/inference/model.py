@@ -6,10 +6,11 @@ import tempfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
+from anndata import AnnData
+from mudata import MuData
 
 from mosaicbench.files.atomic import make_folder
 from mosaicbench.files.models import KeptModel, read_model
@@ -19,10 +20,6 @@ from mosaicbench.inference.embedding import Allocate, Applied, embedded
 from mosaicbench.inference.matching import LEAST_FRACTION, matched
 from mosaicbench.inference.measured import OwnCells, in_memory, opened
 from mosaicbench.inference.output import EMBEDDING, table, write
-
-if TYPE_CHECKING:
-    from anndata import AnnData
-    from mudata import MuData
 
 
 @dataclass(frozen=True)

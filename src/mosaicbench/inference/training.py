@@ -6,7 +6,10 @@ import importlib
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pandas as pd
+from anndata import AnnData
+from mudata import MuData
 
 from mosaicbench.catalog import catalog
 from mosaicbench.config.checking import faults, refuse
@@ -23,12 +26,6 @@ from mosaicbench.fitting.keeping import keep
 from mosaicbench.fitting.method import Implementation, implementation
 from mosaicbench.inference.measured import as_mudata
 from mosaicbench.inference.model import Model
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from anndata import AnnData
-    from mudata import MuData
-
 
 LOADER = "own_files"
 
@@ -130,8 +127,6 @@ def _dataset(cells: Path | MuData, options: dict) -> MuData:
 
 def _plain(cells: AnnData) -> AnnData:
     """Return matrices and tables alone; a session holds much that no file can."""
-    from anndata import AnnData
-
     tables = {"obs": _writable(cells.obs), "var": _writable(cells.var)}
     plain = AnnData(cells.X, **tables, layers=dict(cells.layers))
     if cells.raw is not None:
