@@ -129,7 +129,8 @@ def _step(command: str, config: Path, settings: str | None = None, **options: ob
         )
     main = _main_of(command)
     if command == "fit":
-        job["checkpoint_seconds"] = options["checkpoint_seconds"]
+        seconds = os.environ.get("MOSAICBENCH_CHECKPOINT_SECONDS")
+        job["checkpoint_seconds"] = float(seconds or 60)
         granted = {key: options[key] for key in ("attempt", "granted_mb", "granted_minutes")}
         if granted["attempt"] is None:
             main(**job)

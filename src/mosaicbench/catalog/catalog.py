@@ -57,13 +57,7 @@ def names(room: str) -> tuple[str, ...]:
 
 
 def add_method(path: Path) -> list[str]:
-    """Make a file outside of the package a method of this process; return the ids of its cards.
-
-    Raises
-    ------
-    UserError
-        If there is no such file, or it has no card, or an id that exists.
-    """
+    """Make a file outside of the package a method of this process; return the ids of its cards."""
     if path.suffix != ".py" or not path.is_file():
         raise UserError(f"{path}: no such .py file; name that of a method")
     there = {**_entries("methods")}

@@ -25,7 +25,7 @@ KINDS = {"int", "float", "choice"}
 def fault(space: Space, defaults: Mapping[str, object]) -> str:
     """Return what is wrong with a space, hyperparameter -> range, "" if nothing is.
 
-    `defaults`: hyperparameter -> default, of all that the method has.
+    `defaults` are those of all hyperparameters of the method.
     """
     for name, values in space.items():
         if name not in defaults:

@@ -34,24 +34,10 @@ FEWEST = 6  # cells that a classifier can tell from others
 def virtual_cells(
     folders: list[Path], train: MuData, solution: MuData, seed: int, output: Path
 ) -> dict[str, pd.DataFrame]:
-    """Draw cells from the priors of saved models, and compare them with the query cells.
+    """Draw cells from the priors of saved models of one split, and compare them with the query cells.
 
-    Parameters
-    ----------
-    folders
-        Folders of runs with saved models, of one split and seed.
-    train, solution
-        The parts of that split.
-    seed
-        Of the drawn cells.
-    output
-        The folder for ``{run}.h5mu``: normalized values, and ``obs["cell_type"]``, the type with
-        the most similar mean profile of real cells.
-
-    Returns
-    -------
-    dict
-        The tables of ``report.projections.VIRTUAL``.
+    `output` is the folder for ``{run}.h5mu``: normalized values, and ``obs["cell_type"]``, the type with
+    the most similar mean profile of real cells. Return the tables of ``report.projections.VIRTUAL``.
     """
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in VIRTUAL}
     for folder in folders:
@@ -158,7 +144,6 @@ def _markers(
 
 
 def _realism(real: np.ndarray, generated: np.ndarray, seed: int) -> float:
-    """Return a classifier's AUC between virtual cells and as many random real cells."""
     cells = min(len(real), len(generated))
     drawn = np.sort(np.random.default_rng(seed).choice(len(real), cells, replace=False))
     ones = np.ones(real.shape[1])

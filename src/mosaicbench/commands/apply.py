@@ -103,7 +103,6 @@ def recommended_run(results: Path, split: str | None = None, question: str = PAR
 
 
 def _kept(results: Path, split: str) -> dict[str, Path]:
-    """Return run -> the folder of its first fit with a model."""
     found: dict[str, Path] = {}
     for fit in sorted(Path(Results(results).run(*split.split("/"), "any")).parent.glob("*/seed-*")):
         if is_kept(fit):

@@ -112,7 +112,6 @@ def commands() -> dict[str, tuple]:
     """Return command -> its purpose, an example, its arguments, and titles above groups of them."""
     mirror = os.environ.get("MOSAICBENCH_MIRROR")
     registry = os.environ.get("MOSAICBENCH_REGISTRY") or layout.project_file("config/datasets.yaml")
-    checkpoints = float(os.environ.get("MOSAICBENCH_CHECKPOINT_SECONDS") or 60)
     return {
         "run": (
             "run the workflow in the working directory",
@@ -317,12 +316,6 @@ def commands() -> dict[str, tuple]:
             SPLIT,
             option("--run", "all cheap baselines and controls, if left out", **OF_RUNS),
             SEEDS,
-            option(
-                "--checkpoint-seconds",
-                "least time between two checkpoints ($MOSAICBENCH_CHECKPOINT_SECONDS)",
-                type=float,
-                default=checkpoints,
-            ),
             THREADS,
             "what a job of the workflow was granted",
             option("--attempt", "1 for the first", type=int),

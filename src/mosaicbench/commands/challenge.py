@@ -195,7 +195,6 @@ def _fit(bench: Settings, place: tuple[str, str]) -> None:
 
 
 def _check_ended(bench: Settings, place: tuple[str, str]) -> None:
-    """Refuse to compare new runs none of which has an output on a split."""
     results = Results(bench.results)
     fits = product(jobs.runs_of_split(bench, place), bench.seeds)
     records = [read_record(Path(results.fit(*place, *fit), "run.json")) for fit in fits]
@@ -259,7 +258,6 @@ def expand(records: Sequence[dict], stored: reference.Reference, results: Result
 
 
 def _tabulated(bench: Settings, results: Results) -> dict:
-    """Return the keywords of `tabulate`, without the seeds that a run does not have."""
     job = jobs.tabulate(bench, results)
     return job | {
         "fits": [fit for fit in job["fits"] if Path(results.fit(**fit), "run.json").is_file()]

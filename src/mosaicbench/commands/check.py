@@ -57,7 +57,6 @@ def main(*, config: Path) -> None:
 
 
 def _split(bench: settings.Settings, ready: object, dataset: str, scenario: str) -> Iterator[str]:
-    """Print the sizes of the first seed's split; yield why there cannot be one."""
     job = jobs.split(bench, Results(bench.results), split=(dataset, scenario))
     seed, options = job["seeds"][0], job["options"]
     options = {key: value for key, value in options.items() if key not in AFTER}

@@ -39,20 +39,10 @@ def main(*, a: Path, b: Path, output: Path | None) -> None:
 def compared(a: pd.DataFrame, b: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFrame:
     """Return one row per score of two benchmarks, with the paired difference over seeds.
 
-    Parameters
-    ----------
-    a, b
-        Columns ``files.scores.SCORE_COLUMNS``; a seed is the same split in both.
-    run_metadata
-        With the better direction of each metric.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``COLUMNS``; `difference` is b less a with its 95 % t interval over `seeds`.
-        `change` is "better", "worse" or "differs" (of a metric without a better direction) where
-        the interval excludes 0, else "within"; "no test" with fewer than two seeds in both; "same"
-        where no seed differs; "only in A" and "only in B".
+    Of ``COLUMNS``, `difference` is b less a with its 95 % t interval over `seeds`; a seed is the same
+    split in both. `change` is "better", "worse" or "differs" (of a metric without a better direction)
+    where the interval excludes 0, else "within"; "no test" with fewer than two seeds in both; "same"
+    where no seed differs; "only in A" and "only in B".
     """
     parts = [*KEYS, "direction", "normalization", "seed"]
     sides = [side.loc[side["value"].notna(), [*parts, "value"]] for side in (a, b)]

@@ -23,15 +23,12 @@ def main(*, splits: list[dict]) -> None:
 
 
 def embeddings(dataset: Path, split: Path, runs: list[Path]) -> AnnData:
-    """Return the cells of a split with the latents of all fits that have some.
+    """Return the cells of a split with the latents of all fits that have some, without values.
 
-    Returns
-    -------
-    AnnData
-        Without values. ``obs`` has the dataset's columns, such as cell_type and batch, and subset,
-        "train" or "query"; the names of cells are the dataset's. ``obsm["X_RUN"]`` holds the joint
-        latents of a run, ``obsm["X_RUN_MODALITY"]`` those of one modality, (cells, latent) float32;
-        NaN for a cell without that modality. ``uns["mosaicbench"]`` holds dataset, scenario and seed.
+    ``obs`` has the dataset's columns and names of cells, and subset, "train" or "query".
+    ``obsm["X_RUN"]`` holds the joint latents of a run, ``obsm["X_RUN_MODALITY"]`` those of one modality,
+    (cells, latent) float32; NaN for a cell without that modality. ``uns["mosaicbench"]`` holds dataset,
+    scenario and seed.
     """
     solution = read_h5(split / "solution.h5mu", without_values)
     train, query = train_names(solution), query_names(solution)

@@ -90,7 +90,6 @@ def _wanted(
 
 
 def _bring(file: RawFile, raw: Path, *, mirror: Path | None, offline: bool) -> None:
-    """Give the right file its final name and a record, or raise a UserError."""
     path = raw / file.dataset / file.name
     record = lock.read(raw).get(file.dataset, {}).get(file.name)
     if record is not None and not _agrees(file, record):
@@ -159,7 +158,6 @@ def _verified(file: RawFile, record: dict | None, path: Path) -> dict:
 
 
 def _agrees(file: RawFile, record: dict) -> bool:
-    """Return whether a record agrees with the registry."""
     known = file.digests | ({} if file.bytes is None else {"bytes": file.bytes})
     return all(record[key] == value for key, value in known.items())
 
@@ -176,7 +174,6 @@ def _size(mb: float | None) -> str:
 
 
 def _listed(entries: dict[str, dict], names: list[str], raw: Path) -> list[str]:
-    """Return lines for every dataset and file, with the evidence for its bytes."""
     records, lines = lock.read(raw), []
     for dataset in names:
         stanza = entries[dataset]

@@ -72,7 +72,6 @@ def _fits(runs: list[dict], seeds: list[dict]) -> list[Fit]:
 
 
 def _tuned(run: dict, place: int) -> dict:
-    """Return the best settings of a tuned run's seed, {} for any other run."""
     if "tuned" not in run:
         return {}
     return read_best(

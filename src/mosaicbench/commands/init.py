@@ -99,7 +99,6 @@ def _one_file(file: str, found: dict[str, dict[str, AnnData]]) -> list[str]:
 
 
 def _columns(tables: Iterable[pd.DataFrame]) -> list[str]:
-    """Return the lines of the columns that look like cell types and batches."""
     columns: dict[str, list[str]] = {}  # name -> values, the most frequent first
     for table in tables:
         for name in table.columns:
@@ -131,5 +130,4 @@ def _columns(tables: Iterable[pd.DataFrame]) -> list[str]:
 
 
 def _yaml(value: object) -> str:
-    """Return a value as it is written within a line of YAML."""
     return yaml.safe_dump([value], default_flow_style=True, width=10_000, sort_keys=False)[1:-2]

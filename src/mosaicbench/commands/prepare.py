@@ -35,16 +35,8 @@ def main(
 def prepared(*, dataset: str, loader: str, options: dict, raw: Path | None = None) -> MuData:
     """Return a dataset that is curated and says in ``uns`` where it comes from.
 
-    Parameters
-    ----------
-    dataset
-        The dataset's id.
-    loader
-        The file of ``mosaicbench.datasets`` that reads it.
-    options
-        Keywords of the loader and of ``data.labels_qc.curated``; the loader's come first.
-    raw
-        The folder of fetched files, which must be unchanged; None for other loaders.
+    `options` are keywords of the loader, a file of ``mosaicbench.datasets``, which come first, and of
+    ``data.labels_qc.curated``. `raw` is the folder of fetched files, which must be unchanged.
 
     Raises
     ------

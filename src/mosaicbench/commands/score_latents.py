@@ -70,11 +70,9 @@ def main(
         cells = read.annotated(path)
         values = cells.X if key is None else getattr(cells, part).get(key)
         if values is None:
-            there = ", ".join([*cells.obsm, *cells.obsp]) or "none"
             what = "X is empty" if key is None else f"there is no {part}[{key!r}]"
-            raise UserError(
-                f"{path}: {what}; name a key with --embedding or --graph, there are {there}"
-            )
+            keys = ", ".join(getattr(cells, part)) or "none"
+            raise UserError(f"{path}: {what}; there are {keys} (--embedding, --graph)")
         sources[path.stem] = (cells.obs_names.astype(str), values)
     known = whole if truth is None else read.annotated(truth)
     obs = known_of(known, cell_type=cell_type, batch=batch)

@@ -181,7 +181,6 @@ def main(
 
 
 def _audits(results: Results, fits: Iterable[Mapping]) -> Iterable[pd.DataFrame]:
-    """Yield each ``audit.tsv`` of the splits of these fits."""
     splits = [results.split(fit["dataset"], fit["scenario"], fit["seed"]) for fit in fits]
     for split in dict.fromkeys(splits):
         if Path(split, "audit.tsv").is_file():

@@ -124,7 +124,6 @@ def main(
 
 
 def _code(method: str, objective: str) -> list[str]:
-    """Return digests of the code of the method's fits, the metrics and the search."""
     metrics = [catalog.module("metrics", name) for name in metrics_of(objective)]
     files = code_hash.of("mosaicbench.commands.tune", catalog.module("methods", method), *metrics)
     return [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files]

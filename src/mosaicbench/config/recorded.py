@@ -169,13 +169,7 @@ def settings_of(
 
 
 def read(path: Path) -> Settings:
-    """Read ``config.json`` without checking the config again.
-
-    Raises
-    ------
-    UserError
-        When the file is missing, or the workflow did not write it.
-    """
+    """Read ``config.json``, which the workflow wrote, without checking the config again."""
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
         settled = config.pop(SETTLED)

@@ -116,13 +116,7 @@ class RawFile(File):
 
 
 def load(path: str | Path = REGISTRY) -> dict[str, dict]:
-    """Read and check a registry: dataset id -> stanza, always with ``options`` and ``files``.
-
-    Raises
-    ------
-    UserError
-        When the file is absent, is no YAML, or breaks its schema.
-    """
+    """Read and check a registry: dataset id -> stanza, always with ``options`` and ``files``."""
     path = Path(path)
     registry = read_yaml(path)
     refuse(faults(Entries, registry), f"{path}, key")
@@ -130,13 +124,7 @@ def load(path: str | Path = REGISTRY) -> dict[str, dict]:
 
 
 def raw_files(registry: dict[str, dict], dataset: str) -> list[RawFile]:
-    """Return the files of a dataset, in the order of the registry.
-
-    Raises
-    ------
-    UserError
-        When the registry does not have the dataset.
-    """
+    """Return the files of a dataset, in the order of the registry; refuse an unknown dataset."""
     if dataset not in registry:
         hint = nearest(dataset, registry)
         raise UserError(f"there is no dataset {dataset!r} in the registry{hint}")

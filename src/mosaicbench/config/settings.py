@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from collections import defaultdict
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -75,10 +76,13 @@ def load(config: object) -> Settings:
             if run.method == catalog.EXTERNAL:  # so does this
                 external.files(run.name, run.hyperparameters, dataset, scenario, config["seeds"])
     if not applicable:
-        reasons = dict.fromkeys(
-            f"{row['run']} in scenario {row['scenario']!r}: {row['reason']}"
-            for row in not_applicable
-        )
+        runs_of = defaultdict(dict)
+        for row in not_applicable:
+            runs_of[row["scenario"], row["reason"]][row["run"]] = None
+        reasons = [
+            f"{', '.join(runs)} in scenario {scenario!r}: {reason}"
+            for (scenario, reason), runs in runs_of.items()
+        ]
         wrong = (
             f"no run applies in any scenario ({'; '.join(reasons)}); add a run that applies "
             "(docs/methods.md), or another scenario"

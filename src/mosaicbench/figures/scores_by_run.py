@@ -114,7 +114,6 @@ def scores_by_run(
 
 
 def _ordered(summary: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> list[str]:
-    """Return models and baselines, the best mean rank over the headline scores first."""
     summary = summary[summary["metric"].isin(CONTESTS)]
     signed = signed_means(summary, theme.run_metadata)
     ranks = signed.groupby(summary["metric"]).rank(ascending=False)
@@ -125,7 +124,6 @@ def _ordered(summary: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> list[st
 
 
 def _reference(axes: Axes, value: float, look: dict[str, object]) -> None:
-    """Draw a line at a value within the axis."""
     low, high = axes.get_xlim()
     if low <= value <= high:
         axes.axvline(value, **look)

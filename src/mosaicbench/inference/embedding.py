@@ -61,19 +61,8 @@ def embedded(
 ) -> Applied:
     """Embed every cell from each of its modalities and from all, give it a type, impute the rest.
 
-    Parameters
-    ----------
-    kept, method
-        A model and its method object.
-    own, found
-        The user's cells, and the model's modalities in them.
-    impute
-        Returns an array for the values of a direction; None imputes nothing.
-
-    Raises
-    ------
-    UserError
-        When the model can give nothing of such cells.
+    `found` are the model's modalities in the user's cells. `impute` returns an array for the values of
+    a direction; None imputes nothing. A model that gives nothing of such cells is refused.
     """
     applied, outputs = Applied(found), kept.facts["card"]["outputs"]
     known = list(kept.facts["modalities"])

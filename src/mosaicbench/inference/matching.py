@@ -92,12 +92,7 @@ def matched(
 
     A modality matches the model's of its name, otherwise that of which it has at least
     `min_fraction` and most features. It is left out without a shared feature, or if another has
-    that name.
-
-    Raises
-    ------
-    UserError
-        When no modality matches, or one has less than `min_fraction` of the model's features.
+    that name. Without any match, or with too few of the features, it is refused.
     """
     known, found = kept.facts["modalities"], {}
     theirs_of: dict[str, list[str]] = {}

@@ -37,12 +37,10 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Measured:
-    """One modality of the user's cells.
+    """One modality of the user's cells: tables of its cells and features, and matrices.
 
     Attributes
     ----------
-    obs, var
-        Tables of its cells and features.
     matrices
         Place, such as "X" -> each that may have the values that a model reads.
     held
@@ -83,18 +81,9 @@ def in_memory(cells: MuData | AnnData | dict[str, AnnData]) -> OwnCells:
 
 
 def as_mudata(cells: object) -> MuData:
-    """Return cells in memory as a MuData.
+    """Return cells in memory as a MuData, from one, modality -> AnnData, or an AnnData of several.
 
-    Parameters
-    ----------
-    cells
-        A MuData, modality -> AnnData, or an AnnData of several modalities with the feature types of
-        10x in ``var``.
-
-    Raises
-    ------
-    UserError
-        When they are of another kind.
+    The latter has the feature types of 10x in ``var``. Cells of another kind are refused.
     """
     if isinstance(cells, AnnData) and _has_several(cells.var):
         cells = read.by_feature_type(cells)
@@ -115,17 +104,9 @@ def _has_several(var: pd.DataFrame) -> bool:
 
 
 def known_of(cells: MuData | AnnData, *, cell_type: str | None, batch: str | None) -> pd.DataFrame:
-    """Return types and batches of all cells, from ``obs`` of all cells or of a modality.
+    """Return types and batches of all cells, from columns of ``obs`` of all cells or of a modality.
 
-    Parameters
-    ----------
-    cell_type, batch
-        The columns; None for those of these names, or left out.
-
-    Raises
-    ------
-    UserError
-        When there is no such column, or two cells have one name.
+    None is the column of that name, or left out. A missing column and a cell named twice are refused.
     """
     tables = {"all cells": cells.obs}
     for name, part in getattr(cells, "mod", {}).items():
@@ -142,13 +123,7 @@ def known_of(cells: MuData | AnnData, *, cell_type: str | None, batch: str | Non
 
 
 def opened(path: Path) -> OwnCells:
-    """Return cells of an ``.h5mu``, ``.h5ad`` or 10x ``.h5``, without values yet.
-
-    Raises
-    ------
-    UserError
-        When the file is missing, unreadable, or of another kind.
-    """
+    """Return cells of an ``.h5mu``, ``.h5ad`` or 10x ``.h5``, without values yet."""
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     if path.suffix == ".h5":
@@ -177,13 +152,7 @@ def opened(path: Path) -> OwnCells:
 
 
 def holding(modality: str, measured: Measured, values: str) -> Matrix:
-    """Return the first of layers[values], X and raw.X with the values that a model reads.
-
-    Raises
-    ------
-    UserError
-        When none has them; it names the content of each.
-    """
+    """Return the first of layers[values], X and raw.X with the values that a model reads."""
     layer, faults = f'layers["{values}"]', {}
     for place in (layer, "X", "raw.X"):
         if place in measured.matrices:

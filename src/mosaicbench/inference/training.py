@@ -45,8 +45,6 @@ def trained(
     ----------
     cells
         An ``.h5mu`` or 10x ``.h5``; or a MuData.
-    method
-        Its id.
     folder
         Where to save the model; None saves it nowhere.
     **options
@@ -146,7 +144,6 @@ def _writable(table: pd.DataFrame) -> pd.DataFrame:
 def _latents(
     method: object, implemented: Implementation, train: MuData, inputs: dict[str, bool]
 ) -> dict:
-    """Return (source, "train") -> (names, latents), as a run of the benchmark has them."""
     outputs, complete, latents = implemented.card["outputs"], complete_cells(train), {}
     sources = {m: ([m], None) for m in train.mod} if "single" in outputs else {}
     if "joint" in outputs and len(complete):

@@ -39,8 +39,7 @@ CARDS = {
         "environment": "multivae",
         "summary": "The package's MVAE, to check this project's `mvae` against.",
         "deviates": "Networks and the decoders' learned sd are those of this project's `mvae`, so that bounds are compared. "
-        "A tenth of the train cells decides which epoch is kept; the package does not "
-        "stop early. "
+        "A tenth of the train cells decides which epoch is kept; the package does not stop early. "
         "The posterior's sd is the exponential of half a linear output, here a softplus.",
         "space": ("latent", "learning_rate", "beta"),
     },
@@ -51,8 +50,7 @@ CARDS = {
         "doi": "10.48550/arXiv.1911.03393",
         "summary": "The package's MMVAE, to check this project's `mmvae` against.",
         "deviates": "Networks and the decoders' learned sd are those of this project's `mmvae`, so that bounds are compared. "
-        "A tenth of the train cells decides which epoch is kept; the package does not "
-        "stop early. "
+        "A tenth of the train cells decides which epoch is kept; the package does not stop early. "
         "The joint latent is the mean of the modalities'.",
         "space": ("latent", "learning_rate", "samples"),
     },
@@ -63,8 +61,7 @@ CARDS = {
         "doi": "10.48550/arXiv.2105.02470",
         "summary": "The package's MoPoE, to check this project's `mopoe` against.",
         "deviates": "Networks and the decoders' learned sd are those of this project's `mopoe`, so that bounds are compared. "
-        "A tenth of the train cells decides which epoch is kept; the package does not "
-        "stop early. "
+        "A tenth of the train cells decides which epoch is kept; the package does not stop early. "
         "The joint latent is the mean over all subsets of their posterior means; here it is the product of all experts.",
     },
 }

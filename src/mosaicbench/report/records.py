@@ -21,13 +21,7 @@ def _files(results: Results, runs: pd.DataFrame) -> dict[Path, dict]:
 
 
 def read_records(results: Results, runs: pd.DataFrame) -> list[dict]:
-    """Return the ``run.json`` of every run and seed of a table that applies, in its order.
-
-    Raises
-    ------
-    errors.ContractError
-        If a record is absent, broken or of another run or seed.
-    """
+    """Return the ``run.json`` of every run and seed of a table that applies, in its order."""
     return [read_record(file, place) for file, place in _files(results, runs).items()]
 
 

@@ -36,20 +36,8 @@ def tried(
 ) -> tuple[float | None, dict]:
     """Fit with some settings; return the objective, if defined, and other columns of trials.tsv.
 
-    Parameters
-    ----------
-    settings
-        Of the trial.
-    fit
-        The run's fit without these settings.
-    solution
-        Of the inner split; the fit never reads it.
-    objective
-        As in ``objective.value_of``.
-    limits
-        Of the fit.
-    python
-        The interpreter of the method's environment; None for this one.
+    `fit` is the run's fit without these settings; it never reads the `solution` of the inner split.
+    `python` is the interpreter of the method's environment; None for this one.
     """
     fit = replace(fit, hyperparameters=fit.hyperparameters | settings)
     if python is None:

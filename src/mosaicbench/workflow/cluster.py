@@ -61,12 +61,7 @@ def request(resources: dict) -> tuple[str, ...]:
 
 
 def check(dag: object, retries: int, *, on_slurm: bool) -> None:
-    """Refuse too few attempts, and jobs of a Snakemake DAG that SLURM would never start.
-
-    Raises
-    ------
-    UserError
-    """
+    """Refuse too few attempts, and jobs of a Snakemake DAG that SLURM would never start."""
     if retries < ATTEMPTS:
         raise UserError(
             f"retries is {retries}: fits ask for more memory and time in {ATTEMPTS} attempts, and one more writes the row"
@@ -84,13 +79,7 @@ def check(dag: object, retries: int, *, on_slurm: bool) -> None:
 
 
 def check_requests(requests: dict[tuple[str, ...], str]) -> None:
-    """Refuse requests, options of sbatch -> rules, that SLURM would never start.
-
-    Raises
-    ------
-    UserError
-        One message for all, with SLURM's reasons and partitions; or when SLURM does not answer.
-    """
+    """Refuse requests, options of sbatch -> rules, that SLURM would never start, in one message."""
     partitions = _answer("sinfo", "--all", "--format=%R %l %c %m %G")
     limits = {}
     for line in partitions.splitlines()[1:]:

@@ -73,13 +73,7 @@ def project_file(name: str) -> Path:
 
 @dataclass(frozen=True)
 class Results:
-    """The files of a results folder.
-
-    Attributes
-    ----------
-    folder
-        Its path, or ``<results>`` for patterns that the workflow's rules are made of.
-    """
+    """The files of a results folder; ``<results>`` gives the patterns of the workflow's rules."""
 
     folder: str | Path
 
@@ -184,15 +178,7 @@ class Results:
 
 @dataclass(frozen=True)
 class Jobs:
-    """Files of jobs, alike for logs and for what jobs took.
-
-    Attributes
-    ----------
-    folder
-        Their folder, or ``<logs>`` for patterns.
-    suffix
-        ``log`` or ``tsv``.
-    """
+    """Files of jobs, logs (suffix ``log``) or what jobs took (``tsv``); `folder` may be ``<logs>``."""
 
     folder: str | Path
     suffix: str

@@ -36,12 +36,10 @@ def report_page(
 ) -> str:
     """Return the report as HTML; all text from files and names is escaped.
 
-    `tables` are of ``contract.read_tables``, `figures` is the output folder of ``draw``,
-    `figure_cards` and `splits` ("dataset/scenario") are in the order of the report, `records` the
-    ``run.json`` of the runs, `audits` (dataset, scenario) -> the ``audit.tsv`` of one seed,
-    `registered` dataset -> its facts in the registry, and `unverified`, its files without checksum
-    or length. `citations` is BibTeX, `ended` the day of the last fit, `study`
-    ``docs/results/size.tsv``; "" and None leave them out.
+    `figures` is the output folder of ``draw``; `figure_cards` and `splits` ("dataset/scenario") are in
+    the order of the report; `audits` are (dataset, scenario) -> the ``audit.tsv`` of one seed;
+    `registered` dataset -> its facts in the registry, and `unverified`, its files without checksum or
+    length. `ended` is the day of the last fit, `study` ``docs/results/size.tsv``.
     """
     runs, checks = tables["runs"], tables["sanity_checks"]
     places = [tuple(split.split("/")) for split in splits]

@@ -154,7 +154,6 @@ def study_of_size(study: pd.DataFrame | None, cells: Mapping[str, int]) -> dict 
 
 
 def _best_of_kinds(study: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return the best mean of published models and of baselines, (sizes, kinds)."""
     rows = study[(study["metric"] == metric) & (study["direction"] == "mean")]
     methods = {run: catalog.card("methods", run) for run in rows["run"].unique()}
     published = [run for run, card in methods.items() if not card.get("in_house")]
