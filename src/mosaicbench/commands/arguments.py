@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def _shape(text: str) -> tuple[str, tuple[int, int]]:
     return found[1], (int(found[2]), int(found[3]))
 
 
-def _one_of(names: Callable[[], Sequence[str]]) -> Callable[[str], str]:
+def _one_of(names: Callable[[], list[str]]) -> Callable[[str], str]:
     """Return a type that refuses other words; it reads the cards only when a word is given."""
 
     def checked(text: str) -> str:

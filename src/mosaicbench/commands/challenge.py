@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import product
@@ -45,9 +44,9 @@ def main(
     file: Path | None = None,
     method: str | None = None,
     latents: str | None = None,
-    datasets: Sequence[str] | None = None,
+    datasets: list[str] | None = None,
     scenario: str | None = None,
-    seeds: Sequence[int] | None = None,
+    seeds: list[int] | None = None,
     against: str | None = None,
     output: Path = Path("results/challenge"),
     splits: Path | None = None,
@@ -115,7 +114,7 @@ def _config(
     stored: reference.Reference,
     listed: dict,
     runs: dict[str, dict],
-    datasets: Sequence[str] | None,
+    datasets: list[str] | None,
     scenario: str | None,
 ) -> dict:
     there = {(one["dataset"], one["scenario"]) for one in stored.splits}
@@ -228,7 +227,7 @@ def _place(record: dict) -> tuple[str, ...]:
     return tuple(record[name] for name in RUN)
 
 
-def expand(records: Sequence[dict], stored: reference.Reference, results: Results) -> None:
+def expand(records: list[dict], stored: reference.Reference, results: Results) -> None:
     """Write stored fits as the files of a benchmark that `tabulate` reads; their splits exist."""
     fits: dict[tuple, list[dict]] = {}
     for record in records:

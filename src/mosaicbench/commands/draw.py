@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +15,7 @@ from mosaicbench.report.theme import Theme, not_drawn, read_theme, save, style
 from mosaicbench.workflow.layout import TABLES, Results
 
 
-def main(*, results: Path, figures: Sequence[str], splits: list[str], output: Path) -> None:
+def main(*, results: Path, figures: list[str], splits: list[str], output: Path) -> None:
     """Write ``{dataset}/{scenario}/{figure}.{svg,png,tsv}``, or ``{figure}.*`` of all splits.
 
     A figure that fails becomes a note with the reason; the traceback goes to the log. `splits` are

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from mosaicbench.commands.apply import check_output, print_matches, written
@@ -16,7 +15,7 @@ from mosaicbench.inference.training import trained
 
 def main(
     *,
-    cells: Sequence[str],
+    cells: list[str],
     method: str,
     output: Path,
     seed: int = 0,

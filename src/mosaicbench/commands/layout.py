@@ -6,7 +6,7 @@ All runs of a split show the same random cells, so that their figures can be com
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
@@ -147,7 +147,7 @@ def main(
 
 
 def _shown(
-    runs: Iterable[str], split: Mapping[str, object], recommended: pd.DataFrame | None
+    runs: Iterable[str], split: dict[str, object], recommended: pd.DataFrame | None
 ) -> list[str]:
     """Return the runs that are recommended on a split, at most :data:`MOST_RUNS`, or the first runs."""
     if recommended is None:

@@ -70,19 +70,18 @@ def _sizes(bench: settings.Settings) -> dict[str, tuple[int, dict[str, int]]]:
             }
             sizes[name] = (rows[0]["cells_of_dataset"], features)
             continue
-        shape = dict(known.get(dataset["entry"], {}).get("shape") or {})
+        shape = known.get(dataset["entry"], {}).get("shape") or {}
         if dataset["loader"] == "simulated":
-            drawn = {
-                key: one.default for key, one in catalog.parameters("datasets", "simulated").items()
-            } | dataset["options"]
-            shape = {"cells": drawn["cells"]} | {m: drawn[f"n_{m}"] for m in drawn["modalities"]}
-        if cells := shape.pop("cells", None):
-            cells = min(cells, dataset["options"].get("cells") or cells)
-            features = {m: _features(m, n, bench.preprocess) for m, n in shape.items()}
-            sizes[name] = (cells, features)
-        elif "path" in dataset["options"]:
+            keys = catalog.parameters("datasets", "simulated").items()
+            drawn = {key: one.default for key, one in keys} | dataset["options"]
+            shape = {m: drawn[f"n_{m}"] for m in drawn["modalities"]}
+        if "path" in dataset["options"]:
             with suppress(UserError):  # then a person has to say the size
                 sizes[name] = _shape_of_files(dataset["options"], bench.preprocess)
+        elif dataset["cells"]:
+            counts = {m: n for m, n in shape.items() if m != "cells"}
+            features = {m: _features(m, n, bench.preprocess) for m, n in counts.items()}
+            sizes[name] = (dataset["cells"], features)
     return sizes
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,12 +26,12 @@ from mosaicbench.scoring.collect import refuse_one_matrix_twice, run_data_of, va
 
 def main(
     *,
-    runs: Sequence[Path],
-    splits: Sequence[Path],
-    groups: Sequence[str],
-    scores: Sequence[Path],
-    features: Sequence[Path],
-    cells: Sequence[Path],
+    runs: list[Path],
+    splits: list[Path],
+    groups: list[str],
+    scores: list[Path],
+    features: list[Path],
+    cells: list[Path],
 ) -> None:
     """Write `scores`, `features` and `cells` of each run, a file per run.
 
@@ -94,7 +93,7 @@ class _Run:
         folder: Path,
         train: MuData,
         solution: MuData,
-        groups: Sequence[str],
+        groups: list[str],
     ) -> None:
         """Score one seed; a failed run becomes one row with its status."""
         record = read_record(folder / "run.json", identity_of(solution) | self.whose)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from mosaicbench.data import read
@@ -16,13 +15,13 @@ from mosaicbench.scoring.external import GROUPS, scores_of_embeddings, scores_of
 
 def main(
     *,
-    latents: Sequence[Path],
+    latents: list[Path],
     truth: Path | None = None,
     embedding: str | None = None,
     graph: str | None = None,
     cell_type: str | None = None,
     batch: str | None = None,
-    groups: Sequence[str] | None = None,
+    groups: list[str] | None = None,
     output: Path | None = None,
 ) -> None:
     """Print the scores; with `output`, also write them.

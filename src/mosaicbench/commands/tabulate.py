@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -180,7 +181,7 @@ def main(
         print(f"{word}: {'/'.join(names)}: {check}: {in_words(findings)}", file=sys.stderr)
 
 
-def _audits(results: Results, fits: Iterable[Mapping]) -> Iterable[pd.DataFrame]:
+def _audits(results: Results, fits: Iterable[dict]) -> Iterable[pd.DataFrame]:
     splits = [results.split(fit["dataset"], fit["scenario"], fit["seed"]) for fit in fits]
     for split in dict.fromkeys(splits):
         if Path(split, "audit.tsv").is_file():
@@ -246,17 +247,16 @@ def _sizes_of_splits(
 
     A query without pairs has a row per modality of a cell, so scored cells count where possible.
     """
-    scored: dict[tuple[str, str], int] = {}
+    scored: dict[tuple[str, str], int] = defaultdict(int)
     for run in cells:
         split = run.dataset, run.scenario
-        scored[split] = max([scored.get(split, 0), *map(len, run.cells.values())])
-    sizes: dict[tuple[str, str], tuple[int, int]] = {}
-    for record in records:
-        if {"train", "query"} <= set(record["cells"]):
-            split = record["dataset"], record["scenario"]
-            given = record["cells"]["train"], record["cells"]["query"]
-            sizes[split] = tuple(map(max, sizes.get(split, given), given))
-    return {split: (train, scored.get(split) or query) for split, (train, query) in sizes.items()}
+        scored[split] = max([scored[split], *map(len, run.cells.values())])
+    rows = [{name: record[name] for name in SPLIT} | record["cells"] for record in records]
+    fits = pd.DataFrame(rows, columns=[*SPLIT, "train", "query"]).dropna()
+    most = fits.groupby(SPLIT)[["train", "query"]].max().astype(int)
+    return {
+        split: (train, scored[split] or query) for split, train, query in most.itertuples(name=None)
+    }
 
 
 def _order(runs: pd.DataFrame, methods: dict[str, str]) -> dict[str, pd.Index]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from mosaicbench.errors import UserError
@@ -25,7 +24,7 @@ def why_not(stanza: dict, dataset: str, scenario: str) -> str | None:
 
 
 def files(
-    run: str, stanza: dict, dataset: str, scenario: str, seeds: Sequence[int]
+    run: str, stanza: dict, dataset: str, scenario: str, seeds: list[int]
 ) -> list[dict[str, str]]:
     """Return, for each seed, "latents" and "imputed" -> the file of a split.
 

@@ -12,7 +12,7 @@ import csv
 import hashlib
 import json
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from itertools import product
 from os.path import relpath
@@ -98,7 +98,7 @@ def fitting(bench: Settings, dataset: str, scenario: str, run: str) -> str:
 # --- for the Snakefile: names, arguments, code and files of a job ---
 
 
-def named(wildcards: Mapping[str, str]) -> dict:
+def named(wildcards: dict[str, str]) -> dict:
     """Return a job's names from Snakemake's wildcards."""
     names: dict = {}
     if "scenario" in wildcards:
@@ -112,7 +112,7 @@ def named(wildcards: Mapping[str, str]) -> dict:
     return names
 
 
-def words(command: str, bench: Settings, wildcards: Mapping[str, str]) -> list[str]:
+def words(command: str, bench: Settings, wildcards: dict[str, str]) -> list[str]:
     """Return the arguments of the command line for a job."""
     found = ["--config", Results(bench.results).config]
     if "scenario" in wildcards:
@@ -132,9 +132,7 @@ def digest(command: str, bench: Settings, **name: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def code(
-    command: str, bench: Settings, wildcards: Mapping[str, str]
-) -> tuple[tuple[str, ...], ...]:
+def code(command: str, bench: Settings, wildcards: dict[str, str]) -> tuple[tuple[str, ...], ...]:
     """Return the modules and files of the package that a job uses besides its command."""
     name, used, groups, runs, files = named(wildcards), [], [], [], []
     if command == "prepare":
@@ -163,9 +161,7 @@ def code(
     return tuple(sorted({catalog.module(*one) for one in used})), tuple(sorted(files))
 
 
-def files_of_fits(
-    bench: Settings, places: Iterable, *files: str, seeds: Sequence[int]
-) -> list[str]:
+def files_of_fits(bench: Settings, places: Iterable, *files: str, seeds: list[int]) -> list[str]:
     """Return these files of the fits; of cheap runs, the list of all their files."""
     found = []
     for *split, run in places:
@@ -177,7 +173,7 @@ def files_of_fits(
     return list(dict.fromkeys(found))
 
 
-def inputs_of_fit(bench: Settings, wildcards: Mapping[str, str]) -> dict[str, list[str]]:
+def inputs_of_fit(bench: Settings, wildcards: dict[str, str]) -> dict[str, list[str]]:
     """Return the input files of fits or trials."""
     job = fit(bench, ANY, **named(wildcards))
     cards = [catalog.card("methods", run["method"]) for run in job["runs"]]
@@ -197,7 +193,7 @@ def inputs_of_fit(bench: Settings, wildcards: Mapping[str, str]) -> dict[str, li
     }
 
 
-def inputs_of_external(bench: Settings, wildcards: Mapping[str, str]) -> list[str]:
+def inputs_of_external(bench: Settings, wildcards: dict[str, str]) -> list[str]:
     """Return the input files of an external run."""
     seeds = read_external(bench, ANY, **named(wildcards))["seeds"]
     splits = [f"{seed['split']}/{file}" for seed, file in product(seeds, PARTS_OF_SPLIT)]
@@ -205,7 +201,7 @@ def inputs_of_external(bench: Settings, wildcards: Mapping[str, str]) -> list[st
     return splits + sorted({seed[part] for seed, part in parts if part in seed})
 
 
-def inputs_of_score(bench: Settings, wildcards: Mapping[str, str]) -> list[str]:
+def inputs_of_score(bench: Settings, wildcards: dict[str, str]) -> list[str]:
     """Return the input files of scores."""
     name = named(wildcards)
     split, runs = name["split"], name.get("runs") or runs_of_split(bench, name["split"])
@@ -323,7 +319,7 @@ def prepare(bench: Settings, results: Results, *, dataset: str) -> dict:
 
 
 def split(
-    bench: Settings, results: Results, *, split: Pair, seeds: Sequence[int] | None = None
+    bench: Settings, results: Results, *, split: Pair, seeds: list[int] | None = None
 ) -> dict:
     """Return the options of a scenario, and the files of each seed."""
     _check(bench, split, seeds=seeds)
@@ -352,8 +348,8 @@ def fit(
     results: Results,
     *,
     split: Pair,
-    runs: Sequence[str] | None = None,
-    seeds: Sequence[int] | None = None,
+    runs: list[str] | None = None,
+    seeds: list[int] | None = None,
 ) -> dict:
     """Return runs, their seeds and limits; by default all cheap runs of a split."""
     _check(bench, split, runs, seeds)
@@ -371,7 +367,7 @@ def fit(
     }
 
 
-def _fitted(bench: Settings, results: Results, split: Pair, run: str, seeds: Sequence[int]) -> dict:
+def _fitted(bench: Settings, results: Results, split: Pair, run: str, seeds: list[int]) -> dict:
     settled = bench.runs[run]
     if settled.method == catalog.EXTERNAL:
         raise UserError(f"{run!r} is an external run; use `mosaicbench read_external`")
@@ -396,7 +392,7 @@ def _fitted(bench: Settings, results: Results, split: Pair, run: str, seeds: Seq
     return job
 
 
-def read_external(bench: Settings, results: Results, *, split: Pair, runs: Sequence[str]) -> dict:
+def read_external(bench: Settings, results: Results, *, split: Pair, runs: list[str]) -> dict:
     """Return the files of one external run, by seed."""
     _check(bench, split, runs)
     (run,) = runs
@@ -416,7 +412,7 @@ def read_external(bench: Settings, results: Results, *, split: Pair, runs: Seque
     }
 
 
-def split_inner(bench: Settings, results: Results, *, split: Pair, seeds: Sequence[int]) -> dict:
+def split_inner(bench: Settings, results: Results, *, split: Pair, seeds: list[int]) -> dict:
     """Return the inner split of one seed."""
     _check(bench, split, seeds=seeds)
     if not bench.tuning:
@@ -436,8 +432,8 @@ def tune(
     results: Results,
     *,
     split: Pair,
-    runs: Sequence[str],
-    seeds: Sequence[int],
+    runs: list[str],
+    seeds: list[int],
 ) -> dict:
     """Return the search for one tuned run and seed."""
     _check(bench, split, runs, seeds)
@@ -460,8 +456,8 @@ def score(
     results: Results,
     *,
     split: Pair,
-    runs: Sequence[str] | None = None,
-    groups: Sequence[str] | None = None,
+    runs: list[str] | None = None,
+    groups: list[str] | None = None,
 ) -> dict:
     """Return the folders and files of some runs or of all."""
     _check(bench, split, runs)
@@ -546,7 +542,7 @@ def tabulate(bench: Settings, results: Results) -> dict:
     }
 
 
-def draw(bench: Settings, results: Results, *, figures: Sequence[str] | None = None) -> dict:
+def draw(bench: Settings, results: Results, *, figures: list[str] | None = None) -> dict:
     """Return the figures to draw, and their splits."""
     return {
         "results": Path(results.folder),
@@ -570,15 +566,15 @@ def _place(dataset: str, scenario: str, run: str) -> dict[str, str]:
     return {"dataset": dataset, "scenario": scenario, "run": run}
 
 
-def _fits(places: Iterable, seeds: Sequence[int]) -> list[dict]:
+def _fits(places: Iterable, seeds: list[int]) -> list[dict]:
     return [_place(*place) | {"seed": seed} for place, seed in product(places, seeds)]
 
 
 def _check(
     bench: Settings,
     split: Pair,
-    runs: Sequence[str] | None = None,
-    seeds: Sequence[int] | None = None,
+    runs: list[str] | None = None,
+    seeds: list[int] | None = None,
 ) -> None:
     """Refuse an unknown split, runs that are no part of it, and seeds that the config lacks."""
     if tuple(split) not in bench.splits:

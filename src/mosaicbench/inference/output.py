@@ -136,20 +136,20 @@ def _imputed(kept: KeptModel, direction: str, names: pd.Index, layers: dict) -> 
 
 def _of_all_cells(whole: MuData, applied: Applied, key: str) -> None:
     """Add a cell's joint latents and type, else those of its first modality."""
-    order = sorted(applied.latents, key=lambda source: source != JOINT)
-    source_of = pd.Series("", index=whole.obs_names, dtype=object)
-    for source in reversed(order):
-        source_of[applied.latents[source].index] = source
-    if applied.latents and (source_of != "").all():
-        parts = [z[source_of[z.index] == source] for source, z in applied.latents.items()]
-        whole.obsm[key] = pd.concat(parts).loc[whole.obs_names].to_numpy()
-        whole.obs["mosaicbench_source"] = source_of.astype("category")
+
+    def first_of(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+        order = sorted(tables, key=lambda source: source != JOINT)
+        every = pd.concat([tables[source].assign(source=source) for source in order])
+        return every[~every.index.duplicated()].reindex(whole.obs_names)
+
+    if applied.latents:
+        z = first_of(applied.latents)
+        source = z.pop("source")
+        if source.notna().all():
+            whole.obsm[key] = z.to_numpy()
+            whole.obs["mosaicbench_source"] = source.astype("category")
     if applied.types:
-        parts = [
-            types[(source_of[types.index] == source).to_numpy()]
-            for source, types in applied.types.items()
-        ]
-        whole.obs = whole.obs.assign(**_as_columns(pd.concat(parts).reindex(whole.obs_names)))
+        whole.obs = whole.obs.assign(**_as_columns(first_of(applied.types)))
 
 
 def _copy_values(source: h5py.Group, place: h5py.Group) -> None:

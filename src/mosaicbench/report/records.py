@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -38,7 +37,7 @@ def read_audits(results: Results, runs: pd.DataFrame) -> dict[tuple[str, str], p
     return {split: read_table(path) for split, path in paths.items() if path.is_file()}
 
 
-def circumstances(records: Sequence[Mapping]) -> dict[str, str]:
+def circumstances(records: list[dict]) -> dict[str, str]:
     """Return commit, device, machine and versions of a benchmark's fits."""
     rows = []
     for record in records:

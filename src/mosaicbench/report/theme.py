@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,7 +75,7 @@ STYLE = {
 class Theme:
     """Labels, colours and order, from ``display.yaml`` and the cards of runs, metrics, datasets."""
 
-    display: Mapping[str, dict]
+    display: dict[str, dict]
     run_metadata: RunMetadata
 
     # --- labels ---

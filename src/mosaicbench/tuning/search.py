@@ -11,7 +11,6 @@ are searched themselves, so it cannot compare two trials.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +40,7 @@ def opened(folder: Path, key: str) -> optuna.Study:
 
 
 def next_settings(
-    trials: Sequence[FrozenTrial], space: spaces.Space, defaults: dict, seed: int
+    trials: list[FrozenTrial], space: spaces.Space, defaults: dict, seed: int
 ) -> dict:
     """Return the settings of the next trial that differ from the run's `defaults`; {} for the first."""
     if not trials:
@@ -93,7 +92,7 @@ def table_of(study: optuna.Study) -> pd.DataFrame:
     return table.rename(columns={"number": "trial", "value": "objective"})
 
 
-def best_of(trials: Sequence[FrozenTrial]) -> FrozenTrial:
+def best_of(trials: list[FrozenTrial]) -> FrozenTrial:
     """Return the earliest trial with the best objective; the first if no trial has one."""
     return max(trials, key=lambda trial: -np.inf if trial.value is None else trial.value)
 

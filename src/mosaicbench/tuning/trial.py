@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -79,7 +78,7 @@ def _fit_with(fit: Fit, limits: Limits, python: str) -> None:
     subprocess.run([python, "-c", FIT], input=json.dumps(job), text=True, check=True)
 
 
-def _score(fit: Fit, solution: Path, metrics: Sequence[str]) -> None:
+def _score(fit: Fit, solution: Path, metrics: list[str]) -> None:
     from mosaicbench.files.runs import read_history, read_imputed, read_latents, read_record
     from mosaicbench.files.splits import read_split
     from mosaicbench.scoring import scorer

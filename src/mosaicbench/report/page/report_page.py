@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -23,13 +22,13 @@ def report_page(
     *,
     tables: Tables,
     figures: Path,
-    figure_cards: Mapping[str, dict],
+    figure_cards: dict[str, dict],
     theme: Theme,
-    config: Mapping,
+    config: dict,
     splits: list[str],
-    records: Sequence[Mapping],
-    audits: Mapping[tuple[str, str], pd.DataFrame],
-    registered: Mapping[str, Mapping],
+    records: list[dict],
+    audits: dict[tuple[str, str], pd.DataFrame],
+    registered: dict[str, dict],
     citations: str,
     ended: str = "",
     study: pd.DataFrame | None = None,

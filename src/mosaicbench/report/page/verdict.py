@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -116,7 +116,7 @@ def cells_of(tables: Tables) -> dict[str, int]:
     return dict(zip(sheets["dataset"], sheets["cells_of_dataset"].astype(int), strict=True))
 
 
-def study_of_size(study: pd.DataFrame | None, cells: Mapping[str, int]) -> dict | None:
+def study_of_size(study: pd.DataFrame | None, cells: dict[str, int]) -> dict | None:
     """Return the curves of scores against cells, and where these datasets are; None if all are large.
 
     `study` is ``docs/results/size.tsv``. A curve is that of the best published method of its kind
@@ -167,7 +167,7 @@ def _best_of_kinds(study: pd.DataFrame, metric: str) -> pd.DataFrame:
 # --- how runs were fitted and ended, and what another distance changes ---
 
 
-def fitted_on(records: Sequence[Mapping], history: pd.DataFrame, theme: Theme) -> str:
+def fitted_on(records: list[dict], history: pd.DataFrame, theme: Theme) -> str:
     """Return which runs hold train cells out for early stopping; "" if all do alike.
 
     A run that holds no cell out has the loss of the fitted cells as its validation loss.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pandas as pd
 import yaml
 
@@ -25,9 +23,9 @@ def read_published() -> dict:
 
 
 def beside_ours(
-    published: Mapping,
+    published: dict,
     comparison: pd.DataFrame,
-    kinds: Mapping[str, str],
+    kinds: dict[str, str],
     run_metadata: RunMetadata,
 ) -> pd.DataFrame:
     """Return a row per published number, with ours if both mean the same.
@@ -58,7 +56,7 @@ def beside_ours(
 
 
 def _ours(
-    number: Mapping, comparison: pd.DataFrame, kinds: Mapping[str, str], run_metadata: RunMetadata
+    number: dict, comparison: pd.DataFrame, kinds: dict[str, str], run_metadata: RunMetadata
 ) -> tuple[dict[str, object], dict[str, str]]:
     metric, kind = number["metric"], number["scenario"]
     of_dataset = comparison[comparison["dataset"] == number["dataset"]]
