@@ -63,10 +63,6 @@ def recommended_run(results: Path, split: str | None = None, question: str = PAR
     """
     file = Results(results).table("recommendations")
     table = read_table(file)
-    if "direction" not in table:
-        raise UserError(
-            f"{file}: of another version; run the benchmark again, or name the folder of a run"
-        )
     table = table[table["question"] != SPEED]
     asked = table["question"].where(table["direction"] == ALL_DIRECTIONS, table["direction"])
     splits = table["dataset"] + "/" + table["scenario"]

@@ -29,11 +29,9 @@ def main(
     runs: list[Path],
     splits: list[Path],
     groups: list[str],
-    scores: list[Path],
-    features: list[Path],
-    cells: list[Path],
+    outputs: list[Path],
 ) -> None:
-    """Write `scores`, `features` and `cells` of each run, a file per run.
+    """Write scores.tsv, features.tsv and cells.npz of each run into its folder of `outputs`.
 
     Parameters
     ----------
@@ -49,8 +47,8 @@ def main(
     UserError
         When a file breaks its contract; all other runs are written first.
     """
-    found, failed = [_Run() for _ in scores], {}
-    folders = np.reshape(runs, (len(scores), len(splits)))
+    found, failed = [_Run() for _ in outputs], {}
+    folders = np.reshape(runs, (len(outputs), len(splits)))
     for seed, split in enumerate(splits):
         train = read_split(split / "train.h5mu", "train")
         solution = read_split(split / "solution.h5mu", "solution", identity_of(train))
@@ -64,9 +62,9 @@ def main(
                 found[place].add(folder, train, solution, groups)
             except Exception as error:
                 failed[place] = error
-    for place, paths in enumerate(zip(scores, features, cells, strict=True)):
+    for place, output in enumerate(outputs):
         if place not in failed:
-            found[place].write(*paths)
+            found[place].write(output)
     _raise(list(failed.values()))
 
 
@@ -121,10 +119,9 @@ class _Run:
         )
         self.features.append(found.features.assign(**self.whose, seed=seed)[FEATURE_COLUMNS])
 
-    def write(self, scores: Path, features: Path, cells: Path) -> None:
+    def write(self, output: Path) -> None:
         """Write the scores, also of single features and cells."""
-        write_scores(scores, pd.concat(self.scores, ignore_index=True))
-        write_table(features, pd.concat(self.features, ignore_index=True))
-        write_cells(
-            cells, CellScores(**self.whose, cells=self.names_of_cells, values=self.values_of_cells)
-        )
+        write_scores(output / "scores.tsv", pd.concat(self.scores, ignore_index=True))
+        write_table(output / "features.tsv", pd.concat(self.features, ignore_index=True))
+        of_cells = {"cells": self.names_of_cells, "values": self.values_of_cells}
+        write_cells(output / "cells.npz", CellScores(**self.whose, **of_cells))

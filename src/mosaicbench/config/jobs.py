@@ -291,12 +291,12 @@ def record(bench: Settings, results: Results) -> None:
 def write_list(command: str, results: Results, split: Pair, job: dict) -> None:
     """Write SHA-256 and path of the files of a job of several runs, as its rule cannot."""
     if command == "fit":
-        path = Path(results.cheap_fits(*split))
+        path, names = Path(results.cheap_fits(*split)), FILES_OF_FIT
         folders = [output for run in job["runs"] for output in run["outputs"]]
-        files = [Path(*pair) for pair in product(folders, FILES_OF_FIT)]
     else:
-        path = Path(results.scores_of_split(*split))
-        files = [*job["scores"], *job["features"], *job["cells"]]
+        path, names = Path(results.scores_of_split(*split)), FILES_OF_SCORES
+        folders = job["outputs"]
+    files = [Path(*pair) for pair in product(folders, names)]
     lines = [f"{digest_of(file)}  {file.relative_to(path.parent).as_posix()}\n" for file in files]
     write_text(path, "".join(lines))
 
@@ -324,23 +324,22 @@ def split(
     """Return the options of a scenario, and the files of each seed."""
     _check(bench, split, seeds=seeds)
     dataset, scenario = split
-    stanza, seeds = bench.scenarios[scenario], seeds or bench.seeds
-    options = {
-        key: value for key, value in stanza.items() if key not in ("kind", "datasets", "runs")
-    }
-    changed = stanza.get("preprocess", {})
+    seeds, options = seeds or bench.seeds, {**bench.scenarios[scenario]}
+    kind, changed = options.pop("kind"), options.pop("preprocess", {})
+    for key in {"datasets", "runs"} & options.keys():
+        del options[key]
     options["preprocess"] = {
-        kind: bench.preprocess.get(kind, {}) | changed.get(kind, {})
-        for kind in bench.preprocess | changed
+        modality: bench.preprocess.get(modality, {}) | changed.get(modality, {})
+        for modality in bench.preprocess | changed
     }
-    folders = [results.split(dataset, scenario, seed) for seed in seeds]
     return {
         "dataset": Path(results.dataset(dataset)),
         "scenario": scenario,
-        "kind": stanza["kind"],
+        "kind": kind,
         "seeds": seeds,
         "options": options,
-    } | {part: [Path(folder, f"{part}.h5mu") for folder in folders] for part in PARTS}
+        "outputs": [Path(results.split(*split, seed)) for seed in seeds],
+    }
 
 
 def fit(
@@ -418,13 +417,13 @@ def split_inner(bench: Settings, results: Results, *, split: Pair, seeds: list[i
     if not bench.tuning:
         raise UserError("the config has no `tuning`, so no split has an inner one")
     (seed,) = seeds
-    folder = results.inner_split(*split, seed)
     return {
         "split": Path(results.split(*split, seed), "train.h5mu"),
         "fraction": bench.tuning["fraction"],
         "seed": bench.tuning["seed"],
         "by": bench.scenarios[split[1]].get("split", {}).get("by"),
-    } | {part: Path(folder, f"{part}.h5mu") for part in PARTS}
+        "output": Path(results.inner_split(*split, seed)),
+    }
 
 
 def tune(
@@ -466,8 +465,7 @@ def score(
         "runs": [Path(results.fit(*run, seed)) for run, seed in product(runs, bench.seeds)],
         "splits": [Path(results.split(*split, seed)) for seed in bench.seeds],
         "groups": groups or bench.groups,
-    } | {
-        Path(file).stem: [Path(results.run(*run), file) for run in runs] for file in FILES_OF_SCORES
+        "outputs": [Path(results.run(*run)) for run in runs],
     }
 
 
