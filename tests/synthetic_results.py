@@ -432,13 +432,17 @@ def made_search(folder: Path, dataset: str) -> dict:
     return place
 
 
+def as_pairs(splits: list[str]) -> list[tuple[str, ...]]:
+    return [tuple(split.split("/")) for split in splits]
+
+
 def draw_figure(
     found: SimpleNamespace, figure: str, output: Path, splits: list[str] | None = None
 ) -> None:
     draw.main(
         figures=[figure],
         results=found.folder,
-        splits=found.splits if splits is None else splits,
+        splits=as_pairs(found.splits if splits is None else splits),
         output=output,
     )
 
@@ -446,7 +450,7 @@ def draw_figure(
 def write_report(found: SimpleNamespace, output: Path) -> None:
     report.main(
         config={"seeds": [0, 1, 2]},
-        splits=found.splits,
+        splits=as_pairs(found.splits),
         output=output,
         results=found.folder,
     )

@@ -60,10 +60,10 @@ def write_page(results: Path, page: Path) -> None:
     job = jobs.report(recorded.read(results / "config.json"), Results(results))
     first = job["splits"][0]
     with tempfile.TemporaryDirectory() as place:
-        folder, figures = Path(place), Path(place, "figures", first)
+        folder, figures = Path(place), Path(place, "figures", *first)
         figures.mkdir(parents=True)
         for figure in FIGURES:
-            for file in (results / "figures" / first).glob(f"{figure}.*"):
+            for file in results.joinpath("figures", *first).glob(f"{figure}.*"):
                 shutil.copy(file, figures)
         for part in ("tables", "runs", "splits"):
             (folder / part).symlink_to((results / part).resolve())

@@ -29,7 +29,7 @@ def bench_of(**more):
 
 
 def rules_of(bench):
-    return {run: jobs.fitting(bench, *SPLIT, run) for run in jobs.runs_of_split(bench, SPLIT)}
+    return {run: jobs.fitting(bench, *SPLIT, run) for run in bench.runs_of_splits[SPLIT]}
 
 
 def test_cheap_methods_of_a_small_dataset_are_one_job_and_a_quick_model_has_one_for_all_seeds():

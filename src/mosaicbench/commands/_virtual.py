@@ -10,7 +10,7 @@ import pandas as pd
 from mudata import MuData
 
 from mosaicbench.catalog import catalog
-from mosaicbench.commands._umap import Neighbourhood
+from mosaicbench.commands._umap import laid_out, neighbourhood
 from mosaicbench.files.models import read_model
 from mosaicbench.files.runs import read_record
 from mosaicbench.files.sampled import generated_table, write_generated
@@ -81,8 +81,8 @@ def _compared(
         ],
         ignore_index=True,
     )
-    neighbourhood = Neighbourhood.of(np.concatenate([all_real, all_generated]))
-    layout[["x", "y"]] = neighbourhood.layout(seed)
+    rows = neighbourhood(np.concatenate([all_real, all_generated]))
+    layout[["x", "y"]] = laid_out(rows, seed)
     markers, realism = [], []
     for modality, x in real.items():
         features = np.array(feature_names(solution[modality]), dtype=object)

@@ -103,7 +103,9 @@ def main(
         return
     everything = _beside(bench, stored, against)
     results = Results(output)
-    tabulate.main(**_tabulated(everything, results))
+    job = jobs.tabulate(everything, results)
+    there = [fit for fit in job["fits"] if Path(results.fit(**fit), "run.json").is_file()]
+    tabulate.main(**job | {"fits": there})  # a stored run may lack a seed
     draw.main(**jobs.draw(everything, results, figures=FIGURES))
     report.main(**jobs.report(everything, results))
     print(_places(results, list(runs)))
@@ -177,7 +179,7 @@ def _make_splits(bench: Settings, stored: reference.Reference) -> None:
 def _fit(bench: Settings, place: tuple[str, str]) -> None:
     """Fit the new runs to one split; a package with an environment of its own, by its Python."""
     results = Results(bench.results)
-    for run in jobs.runs_of_split(bench, place):
+    for run in bench.runs_of_splits[place]:
         card = catalog.card("methods", bench.runs[run].method)
         if "external" in card:
             read_external.main(**jobs.read_external(bench, results, split=place, runs=[run]))
@@ -195,7 +197,7 @@ def _fit(bench: Settings, place: tuple[str, str]) -> None:
 
 def _check_ended(bench: Settings, place: tuple[str, str]) -> None:
     results = Results(bench.results)
-    fits = product(jobs.runs_of_split(bench, place), bench.seeds)
+    fits = product(bench.runs_of_splits[place], bench.seeds)
     records = [read_record(Path(results.fit(*place, *fit), "run.json")) for fit in fits]
     if not any(record["status"] in ("ok", "collapsed") for record in records):
         said = dict.fromkeys(f"{one['run']}: {one['status']}: {one['message']}" for one in records)
@@ -254,13 +256,6 @@ def expand(records: list[dict], stored: reference.Reference, results: Results) -
         for record in of_run:
             write_record(folder / f"seed-{record['seed']}/run.json", record)
             write_history(folder / f"seed-{record['seed']}/history.tsv", [])
-
-
-def _tabulated(bench: Settings, results: Results) -> dict:
-    job = jobs.tabulate(bench, results)
-    return job | {
-        "fits": [fit for fit in job["fits"] if Path(results.fit(**fit), "run.json").is_file()]
-    }
 
 
 def _places(results: Results, runs: list[str]) -> str:

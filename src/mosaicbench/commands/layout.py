@@ -17,7 +17,7 @@ import scanpy
 from anndata import AnnData
 from mudata import MuData
 
-from mosaicbench.commands._umap import Neighbourhood
+from mosaicbench.commands._umap import laid_out, leiden_clusters, neighbourhood
 from mosaicbench.commands._virtual import virtual_cells
 from mosaicbench.errors import ContractError
 from mosaicbench.files.atomic import make_folder
@@ -175,10 +175,10 @@ def _layouts(latents: _Latents, cells: pd.Index, seed: int) -> pd.DataFrame:
                 table = table.rename_axis("cell").reset_index()
                 tables.append(table.assign(source=source, modality=source))
         if z:
-            neighbourhood = Neighbourhood.of(np.concatenate(z))
-            x, y = neighbourhood.layout(seed).round(DECIMALS).T
+            rows = neighbourhood(np.concatenate(z))
+            x, y = laid_out(rows, seed).round(DECIMALS).T
             table = pd.concat(tables, ignore_index=True)
-            parts.append(table.assign(leiden=neighbourhood.clusters(seed), x=x, y=y))
+            parts.append(table.assign(leiden=leiden_clusters(rows, seed), x=x, y=y))
     return joined(parts, COLUMNS["projection"][len(WHOSE) :])
 
 
@@ -336,7 +336,7 @@ def _imputed_layouts(
         axes = axes[:COMPONENTS].T  # (features, components)
         drawn = {(MEASURED, MEASURED): _Imputed(np.empty(0), cells, measured)} | drawn
         projected = np.concatenate([(one.values - centre) @ axes for one in drawn.values()])
-        xy, end = Neighbourhood.of(projected).layout(seed).round(DECIMALS), 0
+        xy, end = laid_out(neighbourhood(projected), seed).round(DECIMALS), 0
         for (run, direction), one in drawn.items():
             start, end = end, end + len(one.cells)
             table = {

@@ -78,10 +78,10 @@ def _sizes(bench: settings.Settings) -> dict[str, tuple[int, dict[str, int]]]:
         if "path" in dataset["options"]:
             with suppress(UserError):  # then a person has to say the size
                 sizes[name] = _shape_of_files(dataset["options"], bench.preprocess)
-        elif dataset["cells"]:
+        elif cells := dataset["cells"]:
             counts = {m: n for m, n in shape.items() if m != "cells"}
             features = {m: _features(m, n, bench.preprocess) for m, n in counts.items()}
-            sizes[name] = (dataset["cells"], features)
+            sizes[name] = (min(cells, shape.get("cells") or cells), features)
     return sizes
 
 

@@ -35,12 +35,13 @@ ORDER = (
 )
 
 
-def main(*, results: Path, config: dict, splits: list[str], output: Path) -> None:
+def main(*, results: Path, config: dict, splits: list[tuple[str, str]], output: Path) -> None:
     """Write the report, self-contained, with every figure of the results folder.
 
-    `splits` are "dataset/scenario" in the order of the report; ``citations.bib`` is beside `output`.
+    `splits` are (dataset, scenario) in the order of the report; ``citations.bib`` is beside `output`.
     """
-    files = Results(results)
+    files, names = Results(results), sorted(catalog.names("figures"))
+    names.sort(key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
     contents = read_tables(files.tables)
     records = read_records(files, contents["runs"])
     registered = _registered(config)
@@ -49,9 +50,7 @@ def main(*, results: Path, config: dict, splits: list[str], output: Path) -> Non
     text = report_page(
         tables=contents,
         figures=Path(files.figures),
-        figure_cards={
-            name: catalog.card("figures", name) for name in _ordered(catalog.names("figures"))
-        },
+        figure_cards={name: catalog.card("figures", name) for name in names},
         theme=read_theme(contents["runs"]),
         config=config,
         splits=splits,
@@ -64,11 +63,6 @@ def main(*, results: Path, config: dict, splits: list[str], output: Path) -> Non
     )
     write_text(output, text)
     write_text(output.with_name("citations.bib"), citations)
-
-
-def _ordered(names: tuple[str, ...]) -> list[str]:
-    others = [name for name in sorted(names) if name not in ORDER]
-    return [*(name for name in ORDER if name in names), *others]
 
 
 def _registered(config: dict) -> dict[str, dict]:

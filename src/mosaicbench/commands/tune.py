@@ -105,11 +105,10 @@ def main(
         if done[0].user_attrs["status"] == "not_applicable":
             break  # no setting makes it applicable
     best = best_of(done)
-    names = {key: identity[key] for key in ("dataset", "scenario", "seed", "run", "method")}
     write_trials(output / "trials.tsv", table_of(study)[: len(done)], list(space))
     write_best(
         output / "best.json",
-        names
+        identity
         | {
             "of": of,
             "metric": objective,

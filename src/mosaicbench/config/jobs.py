@@ -71,15 +71,10 @@ def is_quick(bench: Settings, dataset: str, run: str) -> bool:
     return steps <= QUICK
 
 
-def runs_of_split(bench: Settings, split: Pair) -> list[str]:
-    """Return all runs of a split."""
-    return bench.runs_of_splits.get(tuple(split), [])
-
-
 def cheap_runs(bench: Settings, split: Pair) -> list[str]:
     """Return the baselines and controls of a split that one job fits."""
     return [
-        run for run in runs_of_split(bench, split) if fitting(bench, *split, run) == "fit_cheap"
+        run for run in bench.runs_of_splits[split] if fitting(bench, *split, run) == "fit_cheap"
     ]
 
 
@@ -204,7 +199,7 @@ def inputs_of_external(bench: Settings, wildcards: dict[str, str]) -> list[str]:
 def inputs_of_score(bench: Settings, wildcards: dict[str, str]) -> list[str]:
     """Return the input files of scores."""
     name = named(wildcards)
-    split, runs = name["split"], name.get("runs") or runs_of_split(bench, name["split"])
+    split, runs = name["split"], name.get("runs") or bench.runs_of_splits[name["split"]]
     parts = product(bench.seeds, ("train", "solution"))
     return [
         *files_of_fits(bench, [(*split, run) for run in runs], *FILES_OF_FIT, seeds=bench.seeds),
@@ -460,7 +455,7 @@ def score(
 ) -> dict:
     """Return the folders and files of some runs or of all."""
     _check(bench, split, runs)
-    runs = [(*split, run) for run in runs or runs_of_split(bench, split)]
+    runs = [(*split, run) for run in runs or bench.runs_of_splits[split]]
     return {
         "runs": [Path(results.fit(*run, seed)) for run, seed in product(runs, bench.seeds)],
         "splits": [Path(results.split(*split, seed)) for seed in bench.seeds],
@@ -473,7 +468,7 @@ def layout(bench: Settings, results: Results) -> dict:
     """Return the splits and runs that figures of cells show."""
     seed, splits, sampled = bench.seeds[0], [], []
     for split in bench.splits:
-        fits = {run: Path(results.fit(*split, run, seed)) for run in runs_of_split(bench, split)}
+        fits = {run: Path(results.fit(*split, run, seed)) for run in bench.runs_of_splits[split]}
         shown = [fits[run] for run in pictured(bench) if run in fits]
         splits.append([Path(results.split(*split, seed)), *shown])
         sampled += [fits[run] for run in bench.config["report"]["sampled_runs"] if run in fits]
@@ -505,7 +500,7 @@ def embeddings(bench: Settings, results: Results) -> dict:
                 "dataset": Path(results.dataset(split[0])),
                 "split": Path(results.split(*split, seed)),
                 "runs": [
-                    Path(results.fit(*split, run, seed)) for run in runs_of_split(bench, split)
+                    Path(results.fit(*split, run, seed)) for run in bench.runs_of_splits[split]
                 ],
                 "output": Path(results.embeddings(*split)),
             }
@@ -545,7 +540,7 @@ def draw(bench: Settings, results: Results, *, figures: list[str] | None = None)
     return {
         "results": Path(results.folder),
         "figures": figures or bench.figures,
-        "splits": ["/".join(split) for split in bench.splits],
+        "splits": bench.splits,
         "output": Path(results.figures),
     }
 
@@ -555,7 +550,7 @@ def report(bench: Settings, results: Results) -> dict:
     return {
         "results": Path(results.folder),
         "config": bench.config,
-        "splits": ["/".join(split) for split in bench.splits],
+        "splits": bench.splits,
         "output": Path(results.report),
     }
 
@@ -578,7 +573,7 @@ def _check(
     if tuple(split) not in bench.splits:
         name, there = "/".join(split), ["/".join(one) for one in bench.splits]
         raise UserError(f"--split: there is no split {name!r}{nearest(name, there)}")
-    there = runs_of_split(bench, split)
+    there = bench.runs_of_splits[split]
     for run in runs or ():
         if run not in there:
             place = _place(*split, run)

@@ -83,9 +83,9 @@ class Settings:
     @cached_property
     def runs_of_splits(self) -> dict[tuple[str, str], list[str]]:
         """Split -> its runs."""
-        found: dict[tuple[str, str], list[str]] = {}
+        found: dict[tuple[str, str], list[str]] = {split: [] for split in self.splits}
         for dataset, scenario, run in self.applicable:
-            found.setdefault((dataset, scenario), []).append(run)
+            found[dataset, scenario].append(run)
         return found
 
     @property

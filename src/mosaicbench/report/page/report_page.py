@@ -25,7 +25,7 @@ def report_page(
     figure_cards: dict[str, dict],
     theme: Theme,
     config: dict,
-    splits: list[str],
+    splits: list[tuple[str, str]],
     records: list[dict],
     audits: dict[tuple[str, str], pd.DataFrame],
     registered: dict[str, dict],
@@ -35,17 +35,16 @@ def report_page(
 ) -> str:
     """Return the report as HTML; all text from files and names is escaped.
 
-    `figures` is the output folder of ``draw``; `figure_cards` and `splits` ("dataset/scenario") are in
+    `figures` is the output folder of ``draw``; `figure_cards` and `splits` (dataset, scenario) are in
     the order of the report; `audits` are (dataset, scenario) -> the ``audit.tsv`` of one seed;
     `registered` dataset -> its facts in the registry, and `unverified`, its files without checksum or
     length. `ended` is the day of the last fit, `study` ``docs/results/size.tsv``.
     """
     runs, checks = tables["runs"], tables["sanity_checks"]
-    places = [tuple(split.split("/")) for split in splits]
     competes = theme.run_metadata.competes
     controls = [run for run in runs["run"].unique() if not competes(run)]
     of_splits = []
-    for number, place in enumerate(places):
+    for number, place in enumerate(splits):
         drawn, audit = embedded_figures(figures, figure_cards, *place), audits.get(place)
         of_splits.append(sections.split_section(number, place, tables, drawn, theme, config, audit))
     return render(
