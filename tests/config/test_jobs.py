@@ -238,4 +238,4 @@ def test_warnings_of_datasets_are_a_screenful_and_name_where_all_are(tmp_path):
     assert len(first) < 20 and f"{30 - len(first)} more warnings" in last
     Path(results.tables).mkdir()
     Path(results.table("warnings")).touch()
-    assert results.table("warnings") in jobs.cautions(bench, results)[-1]
+    assert str(results.table("warnings")) in jobs.cautions(bench, results)[-1]

@@ -44,7 +44,7 @@ def main(
         Fraction of a modality's features that the cells must have.
     """
     check_output(output, cells)
-    if Path(Results(run).tables).is_dir():
+    if Results(run).tables.is_dir():
         run = recommended_run(run, split, question)
         print(f"the model of {run}, recommended by the question {question!r}")
     applied = Model.read(run).apply_to_file(
@@ -100,7 +100,7 @@ def recommended_run(results: Path, split: str | None = None, question: str = PAR
 
 def _kept(results: Path, split: str) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for fit in sorted(Path(Results(results).run(*split.split("/"), "any")).parent.glob("*/seed-*")):
+    for fit in sorted(Results(results).run(*split.split("/"), "any").parent.glob("*/seed-*")):
         if is_kept(fit):
             found.setdefault(fit.parent.name, fit)
     return found

@@ -104,7 +104,7 @@ def main(
     everything = _beside(bench, stored, against)
     results = Results(output)
     job = jobs.tabulate(everything, results)
-    there = [fit for fit in job["fits"] if Path(results.fit(**fit), "run.json").is_file()]
+    there = [fit for fit in job["fits"] if (results.fit(**fit) / "run.json").is_file()]
     tabulate.main(**job | {"fits": there})  # a stored run may lack a seed
     draw.main(**jobs.draw(everything, results, figures=FIGURES))
     report.main(**jobs.report(everything, results))
@@ -160,10 +160,10 @@ def _make_splits(bench: Settings, stored: reference.Reference) -> None:
         (one["dataset"], one["scenario"], one["seed"]): one["digest"] for one in stored.splits
     }
     for dataset in bench.datasets:
-        if not Path(results.dataset(dataset)).is_file():
+        if not results.dataset(dataset).is_file():
             prepare.main(**jobs.prepare(bench, results, dataset=dataset))
     for place in bench.splits:
-        folders = {seed: Path(results.split(*place, seed)) for seed in bench.seeds}
+        folders = {seed: results.split(*place, seed) for seed in bench.seeds}
         if not all((folder / "audit.tsv").is_file() for folder in folders.values()):
             split.main(**jobs.split(bench, results, split=place))
         for seed, folder in folders.items():
@@ -198,7 +198,7 @@ def _fit(bench: Settings, place: tuple[str, str]) -> None:
 def _check_ended(bench: Settings, place: tuple[str, str]) -> None:
     results = Results(bench.results)
     fits = product(bench.runs_of_splits[place], bench.seeds)
-    records = [read_record(Path(results.fit(*place, *fit), "run.json")) for fit in fits]
+    records = [read_record(results.fit(*place, *fit) / "run.json") for fit in fits]
     if not any(record["status"] in ("ok", "collapsed") for record in records):
         said = dict.fromkeys(f"{one['run']}: {one['status']}: {one['message']}" for one in records)
         raise UserError(f"{'/'.join(place)}: nothing to compare; {'; '.join(said)}")
@@ -236,13 +236,13 @@ def expand(records: list[dict], stored: reference.Reference, results: Results) -
         fits.setdefault(_place(record), []).append(record)
 
     @cache
-    def names_of(split: str) -> np.ndarray:
-        solution = read_split(Path(split, "solution.h5mu"), "solution")
+    def names_of(split: Path) -> np.ndarray:
+        solution = read_split(split / "solution.h5mu", "solution")
         return np.asarray(solution.obs_names, dtype=str)
 
     by_run = dict(list(stored.scores.groupby(RUN, sort=False)))
     for place, of_run in fits.items():
-        folder, seeds = Path(results.run(*place)), [record["seed"] for record in of_run]
+        folder, seeds = results.run(*place), [record["seed"] for record in of_run]
         rows = by_run.get(place, stored.scores[:0])
         write_scores(folder / "scores.tsv", rows[rows["seed"].isin(seeds)])
         write_table(folder / "features.tsv", pd.DataFrame(columns=FEATURE_COLUMNS))
@@ -280,7 +280,7 @@ def _predicted(bench: Settings, stored: reference.Reference) -> str:
     for place in bench.applicable:
         method = bench.runs[place[2]].method
         of_method = stored.scores[stored.scores["run"] == method]
-        new = read_scores(Path(Results(bench.results).run(*place), "scores.tsv"))
+        new = read_scores(Results(bench.results).run(*place) / "scores.tsv")
         keys = ["dataset", "scenario", "metric", "direction", "normalization"]
         known = {key: rows["value"].to_numpy() for key, rows in of_method.groupby(keys)}
         for row in new[new["metric"].isin(reference.OF_CELLS)].to_dict("records"):

@@ -72,7 +72,7 @@ def compared(a: pd.DataFrame, b: pd.DataFrame, run_metadata: RunMetadata) -> pd.
 
 def _tables(folder: Path) -> dict[str, pd.DataFrame]:
     results = Results(folder)
-    if not Path(results.table("scores")).is_file():
+    if not results.table("scores").is_file():
         raise UserError(
             f"{folder}: has no tables/scores.tsv; name the results folder of a complete benchmark"
         )

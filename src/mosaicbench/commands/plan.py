@@ -62,7 +62,7 @@ def _sizes(bench: settings.Settings) -> dict[str, tuple[int, dict[str, int]]]:
     sizes = {}
     for name, dataset in bench.datasets.items():
         prepared = Results(bench.results).dataset(name)
-        if Path(prepared).is_file():
+        if prepared.is_file():
             rows, _ = read_datasheet(prepared)
             features = {
                 row["modality"]: _features(row["kind"], row["features"], bench.preprocess)

@@ -49,7 +49,7 @@ def main(*, results: Path, config: dict, splits: list[tuple[str, str]], output: 
     citations = bibtex(contents["runs"], contents["scores"], records, papers)
     text = report_page(
         tables=contents,
-        figures=Path(files.figures),
+        figures=files.figures,
         figure_cards={name: catalog.card("figures", name) for name in names},
         theme=read_theme(contents["runs"]),
         config=config,

@@ -104,8 +104,8 @@ def main(
         Groups of datasets that differ only in their number of cells, dataset -> cells.
     """
     files = Results(results)
-    folders = [Path(files.run(**place)) for place in places]
-    of_fits = [Path(files.fit(**fit)) for fit in fits]
+    folders = [files.run(**place) for place in places]
+    of_fits = [files.fit(**fit) for fit in fits]
 
     def of_runs(read: Callable, file: str) -> list:
         return [read(folder / file, place) for folder, place in zip(folders, places, strict=True)]
@@ -156,7 +156,7 @@ def main(
     }
     done = []
     for search in searches:
-        folder = Path(files.tuning(**search))
+        folder = files.tuning(**search)
         done.append((read_best(folder / "best.json", search), read_table(folder / "trials.tsv")))
     tuned = {best["run"]: best["of"] for best, _ in done}
     trials = trials_table(done)
@@ -184,8 +184,8 @@ def main(
 def _audits(results: Results, fits: Iterable[dict]) -> Iterable[pd.DataFrame]:
     splits = [results.split(fit["dataset"], fit["scenario"], fit["seed"]) for fit in fits]
     for split in dict.fromkeys(splits):
-        if Path(split, "audit.tsv").is_file():
-            yield read_table(Path(split, "audit.tsv"))
+        if (split / "audit.tsv").is_file():
+            yield read_table(split / "audit.tsv")
 
 
 def _runs(records: list[dict], not_applicable: list[dict], methods: dict[str, str]) -> pd.DataFrame:

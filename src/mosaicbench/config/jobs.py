@@ -109,7 +109,7 @@ def named(wildcards: dict[str, str]) -> dict:
 
 def words(command: str, bench: Settings, wildcards: dict[str, str]) -> list[str]:
     """Return the arguments of the command line for a job."""
-    found = ["--config", Results(bench.results).config]
+    found = ["--config", str(Results(bench.results).config)]
     if "scenario" in wildcards:
         found += ["--split", f"{wildcards['dataset']}/{wildcards['scenario']}"]
     elif "dataset" in wildcards:
@@ -161,7 +161,7 @@ def files_of_fits(bench: Settings, places: Iterable, *files: str, seeds: list[in
     found = []
     for *split, run in places:
         if fitting(bench, *split, run) == "fit_cheap":
-            found.append(ANY.cheap_fits(*split))
+            found.append(str(ANY.cheap_fits(*split)))
         else:
             pairs = product(seeds, files)
             found += [f"{ANY.fit(*split, run, seed)}/{file}" for seed, file in pairs]
@@ -213,13 +213,13 @@ def files_of_figures(bench: Settings) -> list[str]:
     for figure in bench.figures:
         per_split = catalog.card("figures", figure)["per"] == "split"
         for split, form in product(bench.splits if per_split else [()], ("png", "svg", "tsv")):
-            found.append(Results(ANY.figures).at(*split, f"{figure}.{form}"))
+            found.append(str(ANY.figures.joinpath(*split, f"{figure}.{form}")))
     return found
 
 
 def alarms(results: Results) -> list[str]:
     """Return a line for each control with scores that theory excludes, from the sanity checks."""
-    table = Path(results.table("sanity_checks"))
+    table = results.table("sanity_checks")
     if not table.is_file():
         return []
     with table.open(newline="", encoding="utf-8") as file:
@@ -263,7 +263,7 @@ def cautions(bench: Settings, results: Results) -> list[str]:
     lines = in_lines([*found, *cannot_learn(bench, without_pairs)])
     if more := lines[MOST_CAUTIONS:]:
         table = results.table("warnings")
-        place = table if Path(table).is_file() else "the logs of `prepare`"
+        place = table if table.is_file() else "the logs of `prepare`"
         lines[MOST_CAUTIONS:] = [f"WARNING: {len(more)} more warnings are in {place}"]
     return lines
 
@@ -278,7 +278,7 @@ def in_lines(warnings: Iterable[tuple[str, str]]) -> list[str]:
 
 def record(bench: Settings, results: Results) -> None:
     """Write the settled config for all jobs to read; leave an equal file alone."""
-    path, text = Path(results.config), f"{json.dumps(bench.recorded())}\n"
+    path, text = results.config, f"{json.dumps(bench.recorded())}\n"
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         write_text(path, text)
 
@@ -286,10 +286,10 @@ def record(bench: Settings, results: Results) -> None:
 def write_list(command: str, results: Results, split: Pair, job: dict) -> None:
     """Write SHA-256 and path of the files of a job of several runs, as its rule cannot."""
     if command == "fit":
-        path, names = Path(results.cheap_fits(*split)), FILES_OF_FIT
+        path, names = results.cheap_fits(*split), FILES_OF_FIT
         folders = [output for run in job["runs"] for output in run["outputs"]]
     else:
-        path, names = Path(results.scores_of_split(*split)), FILES_OF_SCORES
+        path, names = results.scores_of_split(*split), FILES_OF_SCORES
         folders = job["outputs"]
     files = [Path(*pair) for pair in product(folders, names)]
     lines = [f"{digest_of(file)}  {file.relative_to(path.parent).as_posix()}\n" for file in files]
@@ -309,7 +309,7 @@ def prepare(bench: Settings, results: Results, *, dataset: str) -> dict:
         "loader": settled["loader"],
         "options": settled["options"],
         "raw": settled["raw"] and Path(settled["raw"]),
-        "output": Path(results.dataset(dataset)),
+        "output": results.dataset(dataset),
     }
 
 
@@ -328,12 +328,12 @@ def split(
         for modality in bench.preprocess | changed
     }
     return {
-        "dataset": Path(results.dataset(dataset)),
+        "dataset": results.dataset(dataset),
         "scenario": scenario,
         "kind": kind,
         "seeds": seeds,
         "options": options,
-        "outputs": [Path(results.split(*split, seed)) for seed in seeds],
+        "outputs": [results.split(*split, seed) for seed in seeds],
     }
 
 
@@ -413,11 +413,11 @@ def split_inner(bench: Settings, results: Results, *, split: Pair, seeds: list[i
         raise UserError("the config has no `tuning`, so no split has an inner one")
     (seed,) = seeds
     return {
-        "split": Path(results.split(*split, seed), "train.h5mu"),
+        "split": results.split(*split, seed) / "train.h5mu",
         "fraction": bench.tuning["fraction"],
         "seed": bench.tuning["seed"],
         "by": bench.scenarios[split[1]].get("split", {}).get("by"),
-        "output": Path(results.inner_split(*split, seed)),
+        "output": results.inner_split(*split, seed),
     }
 
 
@@ -439,8 +439,8 @@ def tune(
         "identity": _place(*split, run) | {"method": settled.method, "seed": seed},
         "of": settled.tuned_from,
         "hyperparameters": settled.hyperparameters,
-        "split": Path(results.inner_split(*split, seed)),
-        "output": Path(results.tuning(*split, run, seed)),
+        "split": results.inner_split(*split, seed),
+        "output": results.tuning(*split, run, seed),
         "limits": bench.limits,
     } | {key: bench.tuning[key] for key in ("trials", "objective", "seed")}
 
@@ -457,10 +457,10 @@ def score(
     _check(bench, split, runs)
     runs = [(*split, run) for run in runs or bench.runs_of_splits[split]]
     return {
-        "runs": [Path(results.fit(*run, seed)) for run, seed in product(runs, bench.seeds)],
-        "splits": [Path(results.split(*split, seed)) for seed in bench.seeds],
+        "runs": [results.fit(*run, seed) for run, seed in product(runs, bench.seeds)],
+        "splits": [results.split(*split, seed) for seed in bench.seeds],
         "groups": groups or bench.groups,
-        "outputs": [Path(results.run(*run)) for run in runs],
+        "outputs": [results.run(*run) for run in runs],
     }
 
 
@@ -468,17 +468,17 @@ def layout(bench: Settings, results: Results) -> dict:
     """Return the splits and runs that figures of cells show."""
     seed, splits, sampled = bench.seeds[0], [], []
     for split in bench.splits:
-        fits = {run: Path(results.fit(*split, run, seed)) for run in bench.runs_of_splits[split]}
+        fits = {run: results.fit(*split, run, seed) for run in bench.runs_of_splits[split]}
         shown = [fits[run] for run in pictured(bench) if run in fits]
-        splits.append([Path(results.split(*split, seed)), *shown])
+        splits.append([results.split(*split, seed), *shown])
         sampled += [fits[run] for run in bench.config["report"]["sampled_runs"] if run in fits]
     chosen = bench.config["report"]["umap_runs"] is not None
     return {
         "splits": splits,
         "seed": seed,
         "generate": sampled,
-        "recommendations": None if chosen else Path(results.table("recommendations")),
-        "output": Path(results.projections),
+        "recommendations": None if chosen else results.table("recommendations"),
+        "output": results.projections,
     }
 
 
@@ -497,12 +497,10 @@ def embeddings(bench: Settings, results: Results) -> dict:
     return {
         "splits": [
             {
-                "dataset": Path(results.dataset(split[0])),
-                "split": Path(results.split(*split, seed)),
-                "runs": [
-                    Path(results.fit(*split, run, seed)) for run in bench.runs_of_splits[split]
-                ],
-                "output": Path(results.embeddings(*split)),
+                "dataset": results.dataset(split[0]),
+                "split": results.split(*split, seed),
+                "runs": [results.fit(*split, run, seed) for run in bench.runs_of_splits[split]],
+                "output": results.embeddings(*split),
             }
             for split in bench.splits
         ]
@@ -514,7 +512,7 @@ def tabulate(bench: Settings, results: Results) -> dict:
     loaders = {name: dataset["loader"] for name, dataset in bench.datasets.items()}
     return {
         "results": Path(results.folder),
-        "output": Path(results.tables),
+        "output": results.tables,
         "places": [_place(*place) for place in bench.applicable],
         "fits": _fits(bench.applicable, bench.seeds),
         "searches": _fits(bench.tuned, bench.tuned_seeds),
@@ -541,7 +539,7 @@ def draw(bench: Settings, results: Results, *, figures: list[str] | None = None)
         "results": Path(results.folder),
         "figures": figures or bench.figures,
         "splits": bench.splits,
-        "output": Path(results.figures),
+        "output": results.figures,
     }
 
 
@@ -551,7 +549,7 @@ def report(bench: Settings, results: Results) -> dict:
         "results": Path(results.folder),
         "config": bench.config,
         "splits": bench.splits,
-        "output": Path(results.report),
+        "output": results.report,
     }
 
 

@@ -16,7 +16,7 @@ from mosaicbench.workflow.layout import Results
 
 def _files(results: Results, runs: pd.DataFrame) -> dict[Path, dict]:
     fits = runs.loc[runs["status"] != "not_applicable", [*RUN, "seed"]].to_dict("records")
-    return {Path(results.fit(**place), "run.json"): place for place in fits}
+    return {results.fit(**place) / "run.json": place for place in fits}
 
 
 def read_records(results: Results, runs: pd.DataFrame) -> list[dict]:
@@ -33,7 +33,7 @@ def day_of_last_fit(results: Results, runs: pd.DataFrame) -> str:
 def read_audits(results: Results, runs: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
     """Return (dataset, scenario) -> the ``audit.tsv`` of its first seed, for splits with one."""
     first = runs.dropna(subset="seed").groupby(SPLIT, sort=False)["seed"].min()
-    paths = {split: Path(results.split(*split, seed), "audit.tsv") for split, seed in first.items()}
+    paths = {split: results.split(*split, seed) / "audit.tsv" for split, seed in first.items()}
     return {split: read_table(path) for split, path in paths.items() if path.is_file()}
 
 

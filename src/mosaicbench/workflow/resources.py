@@ -7,7 +7,6 @@ each epoch. A method that was not measured takes the median of its kind.
 
 from __future__ import annotations
 
-from pathlib import Path
 
 import pandas as pd
 
@@ -25,7 +24,7 @@ QUERY = 0.2  # the fraction of query cells of a scenario without `query_fraction
 
 def jobs_of(results: Results) -> pd.DataFrame:
     """Return what Snakemake measured of each job that is no fit, columns `JOB_COLUMNS`."""
-    folder, rows = Path(results.resources.folder), []
+    folder, rows = results.resources.folder, []
     for file in sorted(folder.rglob("*.tsv")):
         rule, *split = file.relative_to(folder).with_suffix("").parts
         dataset, scenario, *_ = (
