@@ -72,10 +72,7 @@ def add_method(path: Path) -> list[str]:
 def card(room: str, name: str) -> dict:
     """Return the card of one id, with default values; for "external", the card of external runs.
 
-    Raises
-    ------
-    UserError
-        If there is no such id, or its file is wrong: with file, key and nearest valid word.
+    An unknown id and a wrong file are refused, with file, key and nearest valid word.
     """
     if (room, name) == ("methods", EXTERNAL):
         return contract.CARD_OF_EXTERNAL

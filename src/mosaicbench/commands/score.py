@@ -123,5 +123,7 @@ class _Run:
         """Write the scores, also of single features and cells."""
         write_scores(output / "scores.tsv", pd.concat(self.scores, ignore_index=True))
         write_table(output / "features.tsv", pd.concat(self.features, ignore_index=True))
-        of_cells = {"cells": self.names_of_cells, "values": self.values_of_cells}
-        write_cells(output / "cells.npz", CellScores(**self.whose, **of_cells))
+        write_cells(
+            output / "cells.npz",
+            CellScores(**self.whose, cells=self.names_of_cells, values=self.values_of_cells),
+        )

@@ -241,14 +241,9 @@ def options(name: str, declared: dict) -> type[Options]:
 
 
 def refused_together(refusals: tuple[ast.FunctionDef, ...], values: dict) -> Iterable[str]:
-    """Yield why a method's class refuses a combination of hyperparameters.
+    """Yield why a method's class refuses a combination of hyperparameters; `values` are all of them.
 
-    Parameters
-    ----------
-    refusals
-        Of ``catalog.refusals``; one that needs more than the values is left to the fit.
-    values
-        All hyperparameters.
+    `refusals` are those of ``catalog.refusals``; one that needs more than the values is left to the fit.
     """
     for function in refusals:
         body = [one for one in function.body if "super()" not in ast.unparse(one)] or [ast.Pass()]

@@ -28,11 +28,8 @@ def read(path: Path) -> Settings:
 def load(config: object) -> Settings:
     """Check `config` and return the settings of its benchmark.
 
-    Raises
-    ------
-    UserError
-        With all mistakes in one message: unknown keys or names (with the nearest valid one), wrong
-        types, missing files.
+    All mistakes are in one error: unknown keys or names (with the nearest valid one), wrong types,
+    missing files.
     """
     if isinstance(config, dict):
         config = {key: value for key, value in config.items() if key != SETTLED}

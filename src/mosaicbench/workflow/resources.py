@@ -7,7 +7,6 @@ each epoch. A method that was not measured takes the median of its kind.
 
 from __future__ import annotations
 
-
 import pandas as pd
 
 from mosaicbench.catalog import catalog

@@ -46,10 +46,11 @@ def cards(tables: Tables, theme: Theme) -> dict[str, list[dict]]:
 def _card(verdict: Verdict, theme: Theme) -> dict:
     rows = verdict.rows.to_dict("records")
     ties, others = _beside(verdict, rows, theme)
-    known = {"verdict": verdict, "rows": rows, "ties": ties, "others": others, "theme": theme}
     return {
         "title": sentence("question_of", row=rows[0], theme=theme),
-        "words": sentence("answer", **known),
+        "words": sentence(
+            "answer", verdict=verdict, rows=rows, ties=ties, others=others, theme=theme
+        ),
         "evidence": _evidence(verdict, rows, theme),
         "found": bool(verdict.run),
     }
