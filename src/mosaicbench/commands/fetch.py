@@ -120,7 +120,8 @@ def _brought(
     file: RawFile, path: Path, record: dict | None, *, mirror: Path | None, offline: bool
 ) -> tuple[str, dict]:
     verify, refused = partial(_verified, file, record), []
-    for source in _in_mirror(file, mirror):
+    candidates = [mirror / file.dataset / file.name, mirror / file.name] if mirror else []
+    for source in filter(Path.is_file, candidates):
         try:
             return str(source), copy(source, path, verify=verify)
         except Unavailable as reason:
@@ -160,13 +161,6 @@ def _verified(file: RawFile, record: dict | None, path: Path) -> dict:
 def _agrees(file: RawFile, record: dict) -> bool:
     known = file.digests | ({} if file.bytes is None else {"bytes": file.bytes})
     return all(record[key] == value for key, value in known.items())
-
-
-def _in_mirror(file: RawFile, mirror: Path | None) -> list[Path]:
-    if mirror is None:
-        return []
-    candidates = [mirror / file.dataset / file.name, mirror / file.name]
-    return [path for path in candidates if path.is_file()]
 
 
 def _size(mb: float | None) -> str:

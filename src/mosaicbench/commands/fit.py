@@ -52,28 +52,25 @@ def main(
 
 
 def _fits(runs: list[dict], seeds: list[dict]) -> list[Fit]:
-    return [
-        Fit(
-            identity={key: run[key] for key in ("dataset", "scenario", "run", "method")}
-            | {"seed": seed["seed"]},
-            module=run["module"],
-            hyperparameters=run["hyperparameters"] | _tuned(run, place),
-            train=Path(seed["train"]),
-            query=Path(seed["query"]),
-            solution=Path(seed["solution"]) if seed.get("solution") else None,
-            output=Path(output),
-            keep=run.get("keep", False),
-            candidate=run.get("candidate") == seed["seed"],
-            licence=run.get("licence", ""),
-        )
-        for run in runs
-        for place, (seed, output) in enumerate(zip(seeds, run["outputs"], strict=True))
-    ]
-
-
-def _tuned(run: dict, place: int) -> dict:
-    if "tuned" not in run:
-        return {}
-    return read_best(
-        Path(run["tuned"][place]), {key: run[key] for key in ("dataset", "scenario", "run")}
-    )["hyperparameters"]
+    fits = []
+    for run in runs:
+        names = {key: run[key] for key in ("dataset", "scenario", "run")}
+        for place, (seed, output) in enumerate(zip(seeds, run["outputs"], strict=True)):
+            tuned = {}
+            if "tuned" in run:
+                tuned = read_best(run["tuned"][place], names)["hyperparameters"]
+            fits.append(
+                Fit(
+                    identity=names | {"method": run["method"], "seed": seed["seed"]},
+                    module=run["module"],
+                    hyperparameters=run["hyperparameters"] | tuned,
+                    train=Path(seed["train"]),
+                    query=Path(seed["query"]),
+                    solution=Path(seed["solution"]) if seed.get("solution") else None,
+                    output=Path(output),
+                    keep=run.get("keep", False),
+                    candidate=run.get("candidate") == seed["seed"],
+                    licence=run.get("licence", ""),
+                )
+            )
+    return fits

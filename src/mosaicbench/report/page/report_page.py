@@ -43,13 +43,14 @@ def report_page(
     runs, checks = tables["runs"], tables["sanity_checks"]
     competes = theme.run_metadata.competes
     controls = [run for run in runs["run"].unique() if not competes(run)]
+    competing, datasets = runs["run"].nunique() - len(controls), runs["dataset"].nunique()
     of_splits = []
     for number, place in enumerate(splits):
         drawn, audit = embedded_figures(figures, figure_cards, *place), audits.get(place)
         of_splits.append(sections.split_section(number, place, tables, drawn, theme, config, audit))
     return render(
         "report.html.j2",
-        title=_title(runs, theme),
+        title=f"mosaicbench: {many(competing, 'run')} on {many(datasets, 'dataset')}",
         ended=ended,
         hours=sum(sum(record["seconds"].values()) for record in records) / 3600,
         version=__version__,
@@ -88,8 +89,3 @@ def report_page(
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
         marks=MARKS if checks["check"].isin(list(MARKS)).any() else {},
     )
-
-
-def _title(runs: pd.DataFrame, theme: Theme) -> str:
-    competing = theme.run_metadata.competing(runs)["run"].nunique()
-    return f"mosaicbench: {many(competing, 'run')} on {many(runs['dataset'].nunique(), 'dataset')}"
