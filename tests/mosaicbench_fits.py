@@ -62,10 +62,9 @@ def registered(monkeypatch, method_class, outputs=("single",)):
 
 def score_one(split, run, groups, folder=None):
     """Score a run and return the table of its scores; all three files are in its folder, or in another."""
-    names = {"scores": "scores.tsv", "features": "features.tsv", "cells": "cells.npz"}
-    files = {part: [(folder or run) / name] for part, name in names.items()}
-    score.main(runs=[run], splits=[split], groups=groups, **files)
-    return read_scores(files["scores"][0])
+    output = folder or run
+    score.main(runs=[run], splits=[split], groups=groups, outputs=[output])
+    return read_scores(output / "scores.tsv")
 
 
 def seeds_of(splits, seeds, parts=("train", "query", "solution")):

@@ -32,9 +32,8 @@ from mosaicbench.files.trials import write_trials
 from mosaicbench.report import projections, theme
 from mosaicbench.report.tables.contract import read_tables
 from mosaicbench.stats.common import joined
+from mosaicbench.workflow.layout import Results
 
-DISPLAY = Path(__file__).parents[1] / "config/display.yaml"
-PUBLISHED = Path(__file__).parents[1] / "config/published.yaml"
 OF_CELLS = (
     "umap",
     "umap_joint",
@@ -319,7 +318,7 @@ def made_history(record: dict) -> pd.DataFrame:
 def synthetic(folder: Path) -> SimpleNamespace:
     """Write the files that a benchmark leaves; the same bytes every time."""
     random = np.random.default_rng(0)
-    lists = ("scores", "records", "features", "cells", "histories", "not_applicable", "places")
+    lists = ("scores", "records", "not_applicable", "places")
     found = SimpleNamespace(folder=folder, seeds=SEEDS, **{name: [] for name in lists})
     found.splits = [f"{dataset}/{scenario}" for dataset, scenario in product(MODALITIES, SCENARIOS)]
     for dataset, scenario, run in product(MODALITIES, SCENARIOS, METHODS):
@@ -356,13 +355,10 @@ def write_run(
         write_record(of_seed / "run.json", record)
         write_table(of_seed / "history.tsv", made_history(record))
         found.records.append(of_seed / "run.json")
-        found.histories.append(of_seed / "history.tsv")
     write_scores(here / "scores.tsv", scores)
     write_table(here / "features.tsv", features)
     write_cells(here / "cells.npz", made_cells(records, scores, np.random.default_rng(1)))
     found.scores.append(here / "scores.tsv")
-    found.features.append(here / "features.tsv")
-    found.cells.append(here / "cells.npz")
 
 
 def cards(room: str) -> dict[str, dict]:
@@ -397,39 +393,33 @@ def finished(folder: Path) -> SimpleNamespace:
         write_report(results, folder / "report.html")
     results.tables = read_tables(folder / "tables")
     results.html = (folder / "report.html").read_text(encoding="utf-8")
-    results.theme = theme.Theme(display=theme._read_display(DISPLAY), run_metadata=ROSTER)
+    results.theme = theme.Theme(display=theme._read_display(theme.DISPLAY), run_metadata=ROSTER)
     return results
 
 
 def tabulate_results(found: SimpleNamespace, output: Path) -> None:
+    made_datasheet(found.folder / "datasets/pair.h5mu")
     tabulate.main(
-        scores=found.scores,
-        records=found.records,
-        features=found.features,
-        cells=found.cells,
-        histories=found.histories,
         not_applicable=found.not_applicable,
         methods=METHODS,
         kinds={scenario: scenario for scenario in SCENARIOS},
         reference=None,
         sweep=SWEEP,
-        published=PUBLISHED,
-        display=DISPLAY,
         results=found.folder,
         output=output,
         places=found.places,
         fits=[place | {"seed": seed} for place in found.places for seed in found.seeds],
-        datasets=[made_datasheet(found.folder / "datasets/pair.h5mu")],
+        datasets=["pair"],
         cannot_learn=[("pair", "no pairs"), ("triple", "no pairs")],
         cannot_learn_without_pairs=[("pair", "of a dataset without pairs")],
         searches=[made_search(found.folder, dataset) for dataset in MODALITIES],
     )
 
 
-def made_search(folder: Path, dataset: str) -> tuple[dict, Path]:
-    """Write a search for settings, with an ablation as the tuned run; return its place and folder."""
+def made_search(folder: Path, dataset: str) -> dict:
+    """Write a search for settings, with an ablation as the tuned run; return its place."""
     place = {"dataset": dataset, "scenario": "paired", "run": "mvae-beta4", "seed": 0}
-    output = folder / "tuning" / dataset
+    output = Path(Results(folder).tuning(**place))
     facts = {"status": "ok", "seconds": 2.0, "cpu_seconds": 1.5, "message": ""}
     trials = [
         facts | {"trial": n, "objective": value, "beta": beta}
@@ -439,33 +429,28 @@ def made_search(folder: Path, dataset: str) -> tuple[dict, Path]:
     best = place | {"of": "mvae", "method": "mvae", "metric": "mean", "trials": 3, "ended": 2}
     best |= {"best_trial": 1, "best": 0.52, "default": 0.4, "hyperparameters": {"beta": 4.0}}
     write_best(output / "best.json", best)
-    return place, output
+    return place
+
+
+def as_pairs(splits: list[str]) -> list[tuple[str, ...]]:
+    return [tuple(split.split("/")) for split in splits]
 
 
 def draw_figure(
-    found: SimpleNamespace,
-    figure: str,
-    output: Path,
-    splits: list[str] | None = None,
-    display: Path = DISPLAY,
+    found: SimpleNamespace, figure: str, output: Path, splits: list[str] | None = None
 ) -> None:
     draw.main(
         figures=[figure],
-        tables=found.folder / "tables",
-        projections=found.folder / "projections",
-        display=display,
-        splits=found.splits if splits is None else splits,
+        results=found.folder,
+        splits=as_pairs(found.splits if splits is None else splits),
         output=output,
     )
 
 
 def write_report(found: SimpleNamespace, output: Path) -> None:
     report.main(
-        tables=found.folder / "tables",
-        figures=found.folder / "figures",
-        display=DISPLAY,
-        config={"title": "A synthetic benchmark", "seeds": [0, 1, 2]},
-        splits=found.splits,
+        config={"seeds": [0, 1, 2]},
+        splits=as_pairs(found.splits),
         output=output,
         results=found.folder,
     )

@@ -59,14 +59,16 @@ def write_page(results: Path, page: Path) -> None:
     """Write the report of the first split of a finished benchmark, with some of its figures."""
     job = jobs.report(recorded.read(results / "config.json"), Results(results))
     first = job["splits"][0]
-    with tempfile.TemporaryDirectory() as folder:
-        figures = Path(folder, "figures")
-        (figures / first).mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as place:
+        folder, figures = Path(place), Path(place, "figures", *first)
+        figures.mkdir(parents=True)
         for figure in FIGURES:
-            for file in (job["figures"] / first).glob(f"{figure}.*"):
-                shutil.copy(file, figures / first)
-        written = Path(folder, "report.html")
-        report.main(**job | {"splits": [first], "figures": figures, "output": written})
+            for file in results.joinpath("figures", *first).glob(f"{figure}.*"):
+                shutil.copy(file, figures)
+        for part in ("tables", "runs", "splits"):
+            (folder / part).symlink_to((results / part).resolve())
+        written = folder / "report.html"
+        report.main(**job | {"splits": [first], "results": folder, "output": written})
         shutil.move(written, page)
 
 

@@ -52,7 +52,7 @@ TYPED = {  # study -> a word of the lines to draw, columns, name of the x axis, 
 
 def main() -> None:
     """Write all figures."""
-    theme = read_theme(REPOSITORY / "config/display.yaml", pd.DataFrame(columns=["run", "method"]))
+    theme = read_theme(pd.DataFrame(columns=["run", "method"]))
     with style():
         for study in SPECS:
             _write(study, intervals(study, theme))

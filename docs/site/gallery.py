@@ -68,7 +68,7 @@ def measured(folder: Path, name: str, has_picture: bool) -> str:
     """Return the results of a study as Markdown: its origin, its figure, and a table per split or along a sweep."""
     results = Results(folder)
     tables = read_tables(results.tables)
-    theme = read_theme(REPOSITORY / "config/display.yaml", tables["runs"])
+    theme = read_theme(tables["runs"])
     parts = ["## Measured", origin(results, tables["runs"])]
     if has_picture:
         parts.append(f"![Results of the study {name}](pictures/{name}.png)")

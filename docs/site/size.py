@@ -49,7 +49,7 @@ def main(study: Path | None) -> None:
     if study is not None:
         write_text(TABLE, taken(study).to_csv(sep="\t", index=False))
     table = read_table(TABLE)
-    theme = read_theme(REPOSITORY / "config/display.yaml", pd.DataFrame(columns=["run", "method"]))
+    theme = read_theme(pd.DataFrame(columns=["run", "method"]))
     with style():
         drawn(table, theme).savefig(FIGURE, dpi=150)
     write_text(README, refreshed(README.read_text(encoding="utf-8"), sentence(table, theme)))

@@ -117,19 +117,15 @@ def _step(command: str, config: Path, settings: str | None = None, **options: ob
     bench = recorded.read(config)
     name = {key: options[key] for key in jobs.NAMES if options.get(key) is not None}
     results = Results(config.parent)
-    try:
-        job = getattr(jobs, command)(bench, results, **name)
-    except KeyError as error:
-        raise UserError(
-            f"{config}: has no {error}, so another version wrote it; start Snakemake again"
-        ) from error
+    job = getattr(jobs, command)(bench, results, **name)
     if settings not in (None, jobs.digest(command, bench, **name)):
         raise UserError(
             f"{config}: the config changed after this job was planned; start Snakemake again"
         )
     main = _main_of(command)
     if command == "fit":
-        job["checkpoint_seconds"] = options["checkpoint_seconds"]
+        seconds = os.environ.get("MOSAICBENCH_CHECKPOINT_SECONDS")
+        job["checkpoint_seconds"] = float(seconds or 60)
         granted = {key: options[key] for key in ("attempt", "granted_mb", "granted_minutes")}
         if granted["attempt"] is None:
             main(**job)

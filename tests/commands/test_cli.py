@@ -188,21 +188,3 @@ def test_a_step_of_one_run_and_seed_takes_no_others(words, capsys):
     with pytest.raises(SystemExit):
         cli.main([*words.split(), "--split", "simulated/paired"])
     assert re.search("--seed|--run|arguments: 1", capsys.readouterr().err)
-
-
-def test_the_recorded_config_of_another_version_is_named(recorded_config):
-    content = json.loads(recorded_config.read_text())
-    del content["report"]
-    recorded_config.write_text(json.dumps(content))
-    with pytest.raises(SystemExit, match="config.json: has no 'report', so another version"):
-        cli.main(["tabulate", "--config", str(recorded_config)])
-
-
-def test_results_of_another_version_have_no_best_run_to_apply(tmp_path):
-    (tmp_path / "tables").mkdir()
-    (tmp_path / "tables/recommendations.tsv").write_text("dataset\tscenario\tquestion\trun\n")
-    command = ["apply", str(tmp_path), "cells.h5ad", "--output", str(tmp_path / "out.h5mu")]
-    with pytest.raises(
-        SystemExit, match="recommendations.tsv: of another version; .*folder of a run"
-    ):
-        cli.main(command)

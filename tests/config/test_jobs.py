@@ -29,7 +29,7 @@ def bench_of(**more):
 
 
 def rules_of(bench):
-    return {run: jobs.fitting(bench, *SPLIT, run) for run in jobs.runs_of_split(bench, SPLIT)}
+    return {run: jobs.fitting(bench, *SPLIT, run) for run in bench.runs_of_splits[SPLIT]}
 
 
 def test_cheap_methods_of_a_small_dataset_are_one_job_and_a_quick_model_has_one_for_all_seeds():
@@ -238,4 +238,4 @@ def test_warnings_of_datasets_are_a_screenful_and_name_where_all_are(tmp_path):
     assert len(first) < 20 and f"{30 - len(first)} more warnings" in last
     Path(results.tables).mkdir()
     Path(results.table("warnings")).touch()
-    assert results.table("warnings") in jobs.cautions(bench, results)[-1]
+    assert str(results.table("warnings")) in jobs.cautions(bench, results)[-1]

@@ -78,7 +78,7 @@ def test_a_number_of_another_meaning_stands_alone_with_the_reason(changed, diffe
 
 
 def test_the_published_numbers_are_valid_and_complete():
-    found = published.read_published(REPOSITORY / "config/published.yaml")
+    found = published.read_published()
     defined = set(found["definitions"])
     assert {number["metric"] for number in found["numbers"]} <= defined
     assert {number["reference"] for number in found["numbers"]} == set(found["references"])

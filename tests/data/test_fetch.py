@@ -442,27 +442,6 @@ def test_a_mirror_that_is_no_folder_is_refused(desk):
     desk.refuses("nowhere: there is no such mirror folder", mirror=desk.folder / "nowhere")
 
 
-# --- one name, two contents ------------------------------------------------------------------------------------------------
-
-
-def test_another_datasets_file_of_the_same_name_is_not_taken(desk):
-    """ARC 1.0.0 and 2.0.0 share a file name, and only one has a public checksum."""
-    with serving({"/1/a.bin": BYTES, "/2/a.bin": BYTES}) as (url, site):
-        files = {
-            "old": {"url": f"{url}/1/a.bin"} | KNOWN,
-            "cells": {"url": f"{url}/2/a.bin", "bytes": None},
-        }
-        desk.write({dataset: {"a.bin": file} for dataset, file in files.items()})
-        desk.refuses("it is the file of dataset old, which has the same name")
-        (desk.folder / "mirror").mkdir()
-        (desk.folder / "mirror/a.bin").write_bytes(BYTES[::-1])
-        desk.refuses("missing", mirror=desk.folder / "mirror", offline=True)
-        site.files["/2/a.bin"] = BYTES[::-1]
-        desk.fetch("cells", "old")
-    assert desk.path.read_bytes() == BYTES[::-1]
-    assert (desk.raw / "old/a.bin").read_bytes() == BYTES
-
-
 # --- the command -----------------------------------------------------------------------------------------------------------
 
 

@@ -30,7 +30,7 @@ MANY = {
 
 @pytest.fixture(scope="module")
 def theme():
-    return read_theme(REPOSITORY / "config/display.yaml", pd.DataFrame(columns=["run", "method"]))
+    return read_theme(pd.DataFrame(columns=["run", "method"]))
 
 
 def made():

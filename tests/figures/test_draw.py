@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from functools import partial
 from types import SimpleNamespace
 from xml.etree import ElementTree
 
@@ -13,7 +14,6 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from synthetic_results import (
-    DISPLAY,
     FIGURES,
     PER_SPLIT,
     cards,
@@ -23,10 +23,11 @@ from synthetic_results import (
 )
 
 from mosaicbench.catalog import catalog
+from mosaicbench.commands import draw
 from mosaicbench.errors import UserError
 from mosaicbench.files.tables import read_table, write_tables
 from mosaicbench.report.tables.contract import of_split
-from mosaicbench.report.theme import save
+from mosaicbench.report.theme import DISPLAY, save
 
 
 @pytest.fixture
@@ -34,8 +35,8 @@ def draw_one(results, tmp_path, monkeypatch):
     """Return a function that draws one figure of the results into a folder of its own."""
     monkeypatch.setattr(catalog, "cards", cards)
 
-    def drawn(figure, splits=("pair/unpaired",), **options):
-        draw_figure(results, figure, tmp_path, splits, **options)
+    def drawn(figure, splits=("pair/unpaired",)):
+        draw_figure(results, figure, tmp_path, splits)
         return tmp_path
 
     return drawn
@@ -68,7 +69,7 @@ def test_a_figure_ships_its_numbers_draws_the_same_bytes_twice_and_says_if_it_is
 
 
 @pytest.mark.parametrize("figure", PER_SPLIT)
-def test_no_picture_cuts_long_names(draw_one, tmp_path, figure):
+def test_no_picture_cuts_long_names(draw_one, tmp_path, figure, monkeypatch):
     display = yaml.safe_load(DISPLAY.read_text())
     long = {"methods": "Contrastive VAE supervised (own)"}
     long["losses"] = "Feedback of discriminator, output RNA"
@@ -76,7 +77,9 @@ def test_no_picture_cuts_long_names(draw_one, tmp_path, figure):
         entries = display[room].items()
         display[room] = {key: (value or {}) | {"label": label} for key, value in entries}
     (tmp_path / "display.yaml").write_text(yaml.safe_dump(display, sort_keys=False))
-    folder = draw_one(figure, display=tmp_path / "display.yaml")
+    read_theme = partial(draw.read_theme, display=tmp_path / "display.yaml")
+    monkeypatch.setattr(draw, "read_theme", read_theme)
+    folder = draw_one(figure)
     ink = imread(next(folder.rglob(f"{figure}.png")))[..., :3].min(axis=2) < 0.95
     edges = (ink[:3], ink[-3:], ink[:, :3], ink[:, -3:])
     assert [int(edge.sum()) for edge in edges] == [0, 0, 0, 0]

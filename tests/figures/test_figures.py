@@ -15,7 +15,7 @@ from mosaicbench.figures.label_confusion import label_confusion
 from mosaicbench.figures.marker_dots import marker_dots
 from mosaicbench.figures.resources import resources
 from mosaicbench.figures.training_curves import training_curves
-from mosaicbench.figures.umap import umap
+from mosaicbench.figures.umap import imputation_umap, umap
 from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS
 from mosaicbench.report import projections, theme
 from mosaicbench.report.tables.contract import HISTORY_COLUMNS, checked_runs
@@ -211,14 +211,14 @@ def legends_of(figure: Figure) -> dict[str, dict[str, str]]:
 
 def test_a_type_has_one_colour_in_every_figure_and_one_batch_no_column():
     layout = _layout(("rna", "adt"), ["a", "b", "c", ""] * 20)
-    figure, _ = umap(projection=layout, imputed_layout=layout[:0], runs=RUNS, theme=THEME)
+    figure, _ = umap(projection=layout, runs=RUNS, theme=THEME)
     legends = legends_of(figure)
     assert set(legends) == {"Modality", "Cell type", "Leiden cluster"}
     assert "unknown" in legends["Cell type"]
     named = {"run": ["measured", "mvae"], "direction": ["measured", "rna->adt"]}
     cell = {"cell": "c2", "cell_type": "c", "modality": "adt", "x": 0.0, "y": 0.0}
     few = of_cells("imputed_layout", **named, **cell)
-    figure, _ = umap(imputed_layout=few, projection=layout, runs=RUNS, imputed=True, theme=THEME)
+    figure, _ = imputation_umap(imputed_layout=few, projection=layout, runs=RUNS, theme=THEME)
     assert legends_of(figure) == {"Cell type": {"c": legends["Cell type"]["c"]}}
 
 
@@ -246,7 +246,7 @@ def _confusion_of_many() -> Figure:
 
 def _umap_of_many() -> Figure:
     layout = _layout(("rna", "adt"), [f"{LONG} {i}" for i in range(40)])
-    return umap(projection=layout, imputed_layout=layout[:0], runs=RUNS, theme=THEME)[0]
+    return umap(projection=layout, runs=RUNS, theme=THEME)[0]
 
 
 def _resources_of_many() -> Figure:

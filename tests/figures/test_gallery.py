@@ -72,9 +72,7 @@ def test_a_page_has_the_numbers_of_its_tables_and_keeps_its_text(studies):
 
 def test_runs_without_a_score_in_a_split_have_no_row_there(studies):
     rankings = read_table(studies / "mine/tables/rankings.tsv")
-    theme = gallery.read_theme(
-        studies.parent / "config/display.yaml", read_table(studies / "mine/tables/runs.tsv")
-    )
+    theme = gallery.read_theme(read_table(studies / "mine/tables/runs.tsv"))
     split, other = list(
         rankings[["dataset", "scenario"]].drop_duplicates().itertuples(index=False, name=None)
     )[:2]

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import REPOSITORY
 from mosaicbench_fits import fit_one
 from mosaicbench_splits import cut_small, small_dataset
 
@@ -71,9 +70,7 @@ def test_virtual_cells_are_written_compared_and_drawn(place, tmp_path):
     others = markers[markers["marker_of"] != markers["cell_type"]]
     assert own["real"].mean() > others["real"].mean() + 0.5
     assert tables["virtual_realism"]["realism_auc"].between(0.5, 1).all()
-    figure, drawn = virtual_cells(
-        **tables, theme=theme.read_theme(REPOSITORY / "config/display.yaml", RUNS)
-    )
+    figure, drawn = virtual_cells(**tables, theme=theme.read_theme(RUNS))
     assert len(figure.axes) == 3
     assert "AUC" in figure.axes[0].get_title()
     pd.testing.assert_frame_equal(drawn, markers)
@@ -93,7 +90,5 @@ def test_a_split_without_a_model_has_empty_tables_and_a_picture_that_says_so(pla
     split, record = place
     tables = drawn_of(split, [record("mvae", "diverged")], tmp_path)
     assert all(table.empty for table in tables.values())
-    figure, _ = virtual_cells(
-        **tables, theme=theme.read_theme(REPOSITORY / "config/display.yaml", RUNS)
-    )
+    figure, _ = virtual_cells(**tables, theme=theme.read_theme(RUNS))
     assert "No run" in figure.axes[0].texts[0].get_text()

@@ -11,7 +11,7 @@ from conftest import REPOSITORY
 from numpy.random import default_rng
 from numpy.testing import assert_array_equal
 
-from mosaicbench.commands._umap import NEIGHBORS, Neighbourhood
+from mosaicbench.commands._umap import NEIGHBORS, laid_out, leiden_clusters, neighbourhood
 
 
 @pytest.fixture(scope="module")
@@ -24,11 +24,11 @@ def clouds():
 
 def test_clouds_stay_apart_and_are_the_clusters(clouds):
     z, cloud_of = clouds
-    found = Neighbourhood.of(z)
-    xy = found.layout(0)
+    found = neighbourhood(z)
+    xy = laid_out(found, 0)
     centres = np.array([xy[cloud_of == cloud].mean(axis=0) for cloud in range(3)])
     assert (((xy[:, None] - centres) ** 2).sum(-1).argmin(1) == cloud_of).all()
-    clusters = found.clusters(0)
+    clusters = leiden_clusters(found, 0)
     assert all(len(set(cloud_of[clusters == cluster])) == 1 for cluster in set(clusters))
     assert (np.diff(np.bincount(clusters)) <= 0).all()  # the largest is called 0
 
@@ -36,27 +36,27 @@ def test_clouds_stay_apart_and_are_the_clusters(clouds):
 @pytest.mark.parametrize("unit", [1e-30, 1e-6, 1e6, 1e30])
 def test_neighbours_are_the_nearest_rows_whatever_the_unit(clouds, unit):
     z, _ = clouds
-    graph = Neighbourhood.of(z * unit).rows.obsp["distances"]
+    graph = neighbourhood(z * unit).obsp["distances"]
     nearest = np.argsort(((z[:, None] - z) ** 2).sum(-1), axis=1)[:, 1:NEIGHBORS]
     for row, expected in enumerate(nearest):
         assert set(graph[row].indices) - {row} == set(expected)
 
 
 def test_a_seed_decides_and_nothing_else_is_drawn_from(clouds):
-    found = Neighbourhood.of(clouds[0])
+    found = neighbourhood(clouds[0])
     draws = {random: random.random, np.random: np.random.random}
     for generator in draws:
         generator.seed(5)
     expected = [draw() for draw in draws.values()]
     for generator in draws:
         generator.seed(5)
-    layouts = [found.layout(seed) for seed in (1, 1, 2)]
-    found.clusters(1)
+    layouts = [laid_out(found, seed) for seed in (1, 1, 2)]
+    leiden_clusters(found, 1)
     assert [draw() for draw in draws.values()] == expected
     assert_array_equal(layouts[0], layouts[1])
     assert not np.array_equal(layouts[0], layouts[2])
     assert_array_equal(
-        layouts[0], Neighbourhood.of(clouds[0]).layout(1)
+        layouts[0], laid_out(neighbourhood(clouds[0]), 1)
     )  # whatever was laid out before
 
 
@@ -71,9 +71,9 @@ TABLES = {
 
 @pytest.mark.parametrize("z", TABLES.values(), ids=TABLES)
 def test_rows_that_are_hardly_a_table_have_a_place(z):
-    found = Neighbourhood.of(z)
-    assert np.isfinite(found.layout(0)).all()
-    assert found.clusters(0).shape == (len(z),)
+    found = neighbourhood(z)
+    assert np.isfinite(laid_out(found, 0)).all()
+    assert leiden_clusters(found, 0).shape == (len(z),)
 
 
 LISTENING = """
@@ -94,8 +94,8 @@ event.register("numba:compile", Compiled())
 print(Compiled.functions)
 """
 WORK = {
-    "lays out": "from mosaicbench.commands._umap import Neighbourhood\n"
-    "Neighbourhood.of(np.random.default_rng(0).random((40, 3))).layout(0)",
+    "lays out": "from mosaicbench.commands._umap import laid_out, neighbourhood\n"
+    "laid_out(neighbourhood(np.random.default_rng(0).random((40, 3))), 0)",
     "asks scib-metrics": "from mosaicbench.metrics._nearest import scib\n"
     "scib('silhouette_label', np.random.default_rng(0).random((40, 3)), np.repeat([0, 1], 20))",
 }

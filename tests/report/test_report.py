@@ -17,6 +17,7 @@ from synthetic_results import (
     ALL_CARDS,
     FIGURES,
     METHODS,
+    as_pairs,
     cards,
     draw_figure,
     identified,
@@ -60,7 +61,7 @@ def page_of(results, tables=None, **changed) -> str:
         "figure_cards": {},
         "theme": results.theme,
         "config": {},
-        "splits": results.splits,
+        "splits": as_pairs(results.splits),
         "records": [],
         "audits": {},
         "registered": {},
@@ -261,7 +262,7 @@ def test_report_escapes_what_it_is_given(results):
     record |= {"device": HOSTILE, "hyperparameters": {HOSTILE: HOSTILE}}
     run_metadata = RunMetadata(ALL_CARDS, METHODS | {HOSTILE: HOSTILE})
     theme = Theme(display=results.theme.display, run_metadata=run_metadata)
-    config = {"title": HOSTILE, "key": HOSTILE}
+    config = {"key": HOSTILE}
     page = page_of(results, tables, theme=theme, config=config, records=[record])
     assert page.count("<script>") == 1  # the page's own
     assert page.count("&lt;script&gt;") > 10

@@ -1,11 +1,13 @@
 """Tables of results: means, what is missing and what failed, and which run is best."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
 from made_up_scores import ROSTER as SMALL
 from made_up_scores import SEEDS, runs_of, scores_of
-from synthetic_results import DISPLAY, METHODS, PUBLISHED, ROSTER, cards
+from synthetic_results import METHODS, ROSTER, cards
 
 from mosaicbench.catalog import catalog
 from mosaicbench.catalog.run_metadata import TRAITS, RunMetadata
@@ -169,24 +171,18 @@ def test_tabulate_warns_and_refuses_a_record_of_another_method(
 ):
     monkeypatch.setattr(catalog, "cards", cards)
     place = {"dataset": "pair", "scenario": "paired", "run": "mvae"}
-    here = results.folder / "runs/pair/paired/mvae"
+    here = tmp_path / "runs/pair/paired/mvae"
+    shutil.copytree(results.folder / "runs/pair/paired/mvae", here)
     scores = read_scores(here / "scores.tsv")
     first = scores[scores["seed"] == 0]
-    write_scores(tmp_path / "scores.tsv", pd.concat([first, first.assign(seed=1)]))
-    write_cells(tmp_path / "cells.npz", CellScores(**place, cells={}, values={}))
+    write_scores(here / "scores.tsv", pd.concat([first, first.assign(seed=1)]))
+    write_cells(here / "cells.npz", CellScores(**place, cells={}, values={}))
     arguments = {
-        "scores": [tmp_path / "scores.tsv"],
-        "records": [here / f"seed-{seed}/run.json" for seed in (0, 1)],
-        "features": [here / "features.tsv"],
-        "cells": [tmp_path / "cells.npz"],
-        "histories": [here / f"seed-{seed}/history.tsv" for seed in (0, 1)],
         "not_applicable": [],
         "kinds": {"paired": "paired"},
         "reference": None,
         "sweep": None,
-        "published": PUBLISHED,
-        "display": DISPLAY,
-        "results": results.folder,
+        "results": tmp_path,
         "output": tmp_path / "tables",
         "places": [place],
         "fits": [place | {"seed": seed} for seed in (0, 1)],

@@ -52,7 +52,7 @@ def test_a_method_that_this_project_made_up_and_its_ablations_are_marked_whateve
 def test_a_bad_display_file_is_refused_by_name(tmp_path, text):
     (tmp_path / "display.yaml").write_text(text)
     with pytest.raises(UserError, match=r"display\.yaml"):
-        theme.read_theme(tmp_path / "display.yaml", pd.DataFrame({"run": [], "method": []}))
+        theme.read_theme(pd.DataFrame({"run": [], "method": []}), tmp_path / "display.yaml")
 
 
 def test_a_label_stands_in_one_place():

@@ -2,7 +2,6 @@
 
 import pandas as pd
 import pytest
-from conftest import REPOSITORY
 
 from mosaicbench.catalog.run_metadata import run_metadata_of
 from mosaicbench.figures.tuning_trials import tuning_trials
@@ -101,7 +100,7 @@ def test_datasets_agree_where_all_lie_on_one_side_of_the_default(searches):
 
 @pytest.fixture
 def theme():
-    return read_theme(REPOSITORY / "config/display.yaml", RUNS)
+    return read_theme(RUNS)
 
 
 def tables_of(searches, table, run_metadata):
@@ -131,7 +130,7 @@ def test_a_tuned_run_is_named_after_the_one_that_it_tunes(theme):
     assert theme.label("runs", "mvae-tuned") == f"{theme.label('runs', 'mvae')} (tuned)"
     assert theme.run_metadata.tuned_from("mvae") is None
     assert theme.run_metadata.kind("mvae-tuned") == theme.run_metadata.kind("mvae")
-    alone = read_theme(REPOSITORY / "config/display.yaml", RUNS[RUNS["run"] != "mvae"])
+    alone = read_theme(RUNS[RUNS["run"] != "mvae"])
     assert alone.label("runs", "mvae-tuned") == "mvae-tuned"
 
 

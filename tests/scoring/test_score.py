@@ -34,11 +34,9 @@ def runs(split, tmp_path_factory):
 
 
 def score_runs(runs, split, folders, groups=CHEAP):
-    files = {"scores": "scores.tsv", "features": "features.tsv", "cells": "cells.npz"}
-    written = {key: [folder / name for folder in folders] for key, name in files.items()}
     for folder in folders:
         folder.mkdir(exist_ok=True)
-    score.main(runs=runs, splits=[split], groups=groups, **written)
+    score.main(runs=runs, splits=[split], groups=groups, outputs=folders)
 
 
 def scored(run, split, folder, groups=CHEAP):

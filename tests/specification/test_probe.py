@@ -59,10 +59,8 @@ def scores(split, fits):
     """Return run -> (metric, direction) -> score."""
     found = {}
     for run in RUNS:
-        files = {"scores": "scores.tsv", "features": "features.tsv", "cells": "cells.npz"}
-        files = {part: [fits / run / name] for part, name in files.items()}
         groups = ["alignment", "label_transfer", "imputation", "calibration"]
-        score.main(runs=[fits / run], splits=[split], groups=groups, **files)
+        score.main(runs=[fits / run], splits=[split], groups=groups, outputs=[fits / run])
         table = read_scores(fits / run / "scores.tsv")
         found[run] = table.set_index(["metric", "direction"])["value"]
     return found

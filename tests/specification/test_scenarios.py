@@ -106,13 +106,10 @@ def test_parts_survive_the_disk_and_satisfy_their_contracts(dataset, kind, prepa
     name, file = prepared
     # That another seed came before changes nothing.
     seeds = [1, 0] if kind == "paired" else [0]
-    of_seeds = {
-        noun: [tmp_path / str(seed) / f"{noun}.h5mu" for seed in seeds]
-        for noun in ("train", "query", "solution")
-    }
+    outputs = [tmp_path / str(seed) for seed in seeds]
     options = {"scenario": "mine", "kind": kind, "seeds": seeds, "options": HIDING[kind]}
-    split_command.main(dataset=file, **options, **of_seeds)
-    paths = {noun: files[-1] for noun, files in of_seeds.items()}
+    split_command.main(dataset=file, **options, outputs=outputs)
+    paths = {noun: outputs[-1] / f"{noun}.h5mu" for noun in ("train", "query", "solution")}
     audit = read_table(paths["train"].with_name("audit.tsv"))
     assert list(audit) == AUDIT_COLUMNS
     assert set(audit["scenario"]) == {"mine"} and set(audit["seed"]) == {0}

@@ -5,14 +5,13 @@ import pandas as pd
 import pytest
 import yaml
 from made_up_scores import CARDS, runs_of, scores_of
-from synthetic_results import DISPLAY
 
 from mosaicbench.catalog import catalog
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.figures.distances import distances
 from mosaicbench.report.page.verdict import by_distance
 from mosaicbench.report.tables.rankings import overview
-from mosaicbench.report.theme import Theme
+from mosaicbench.report.theme import DISPLAY, Theme
 from mosaicbench.stats import common
 from mosaicbench.stats.means import OF_LATENTS, headline, verdicts_by_distance
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 from numpy.testing import assert_allclose
-from synthetic_results import DISPLAY, SCENARIOS
+from synthetic_results import SCENARIOS
 
 from mosaicbench.figures.sweep import sweep
 from mosaicbench.files.scores import SCORE_COLUMNS
@@ -100,7 +100,7 @@ def test_lines_of_one_colour_differ_in_their_stroke():
     methods = ["mvae", "mvae_sup", "ridge"]
     runs = pd.DataFrame({"run": methods, "method": methods})
     table = table_of(of_datasets(*methods), DATASETS)
-    figure, _ = sweep(sweep=table, runs=runs, theme=theme.read_theme(DISPLAY, runs))
+    figure, _ = sweep(sweep=table, runs=runs, theme=theme.read_theme(runs))
     lines = figure.legends[0].get_lines()[:3]
     assert len({line.get_color() for line in lines}) == 2
     assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 3

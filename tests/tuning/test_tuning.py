@@ -208,8 +208,7 @@ def test_the_best_is_the_earliest_of_equals_and_the_defaults_where_all_failed(tm
 @pytest.fixture
 def job(split, tmp_path):
     inner = tmp_path / "inner"
-    parts = {part: inner / f"{part}.h5mu" for part in ("train", "query", "solution")}
-    divide.main(split=split / "train.h5mu", fraction=0.2, seed=0, by=None, **parts)
+    divide.main(split=split / "train.h5mu", fraction=0.2, seed=0, by=None, output=inner)
     identity = {"dataset": "small", "scenario": "paired", "run": "cca-tuned"}
     identity |= {"method": "cca", "seed": 3}
     return {
@@ -269,10 +268,13 @@ def test_poisoned_query_and_solution_leave_the_settings_alone(job, split, tmp_pa
         for cells in garbage.mod.values():
             cells.X = np.random.default_rng(0).random(cells.shape).astype(np.float32)
         write_split(poisoned / f"{part}.h5mu", garbage)
-    again = {part: tmp_path / f"again/{part}.h5mu" for part in ("train", "query", "solution")}
-    divide.main(split=poisoned / "train.h5mu", fraction=0.2, seed=0, by=None, **again)
-    for part, file in again.items():
-        assert same(read_split(job["split"] / f"{part}.h5mu", part), read_split(file, part))
+    again = tmp_path / "again"
+    divide.main(split=poisoned / "train.h5mu", fraction=0.2, seed=0, by=None, output=again)
+    for part in ("train", "query", "solution"):
+        before, after = (
+            read_split(place / f"{part}.h5mu", part) for place in (job["split"], again)
+        )
+        assert same(before, after)
     read = []
     monkeypatch.setattr(tune, "tried", lambda *asked: read.append(asked) or judged(asked[0]))
     tune.main(**job)

@@ -1,99 +1,88 @@
 """What jobs ask of a cluster, and what it can give: SLURM's answers are text here; tests/workflow/test_slurm.py asks a real one."""
 
 import math
+import os
 
 import pytest
 
 from mosaicbench.errors import UserError
 from mosaicbench.workflow import cluster
-from mosaicbench.workflow.cluster import Request
 
-DESCRIBED = """PartitionName=cpu Default=YES MaxTime=1-12:00:00 MaxCPUsPerNode=UNLIMITED State=UP MaxMemPerNode=UNLIMITED
-PartitionName=gpu Default=NO MaxTime=02:30:00 MaxCPUsPerNode=16 State=UP MaxMemPerNode=64000
-PartitionName=old Default=NO MaxTime=UNLIMITED MaxCPUsPerNode=UNLIMITED State=DOWN MaxMemPerNode=UNLIMITED
+SINFO = """PARTITION TIMELIMIT CPUS MEMORY GRES
+cpu 1-12:00:00 64 256000 (null)
+gpu 2:30:00 32 128000 gpu:a100:4
+old infinite 8 32000 gpu:k80:8
 """
-NODES = """cpu|64|256000|(null)
-cpu|32|128000|(null)
-gpu|32|128000|gpu:a100:4(S:0-1),shard:8
-gpu|32|128000|gpu:2
-old|8|32000|gpu:k80:8
+SBATCH = """#!/bin/sh
+case "$*" in
+  *--mem=9*|*--gpus=h100*) echo "allocation failure: Requested node configuration is not available" >&2; exit 1;;
+esac
+echo "sbatch: Job 1 to start at 2026-11-26T17:17:54 using 1 processors on nodes vm in partition cpu" >&2
 """
-OFFERED = cluster.parsed_partitions(DESCRIBED, NODES)
-SMALL = {
-    "rule": "split",
-    "partition": None,
-    "cpus": 1,
-    "mem_mb": 4000,
-    "minutes": 30,
-    "gpus": 0,
-    "gpu_model": "",
-}
 
 
-def test_partitions_are_read_as_slurm_writes_them():
-    assert [p.name for p in OFFERED.values() if p.is_default] == ["cpu"]
-    assert [OFFERED[name].minutes for name in ("cpu", "gpu", "old")] == [36 * 60, 150, math.inf]
-    assert OFFERED["gpu"].nodes == ((32, 128000, (("", 2),)), (32, 128000, (("a100", 4),)))
-    assert (OFFERED["gpu"].mem_mb, OFFERED["gpu"].cpus, OFFERED["cpu"].mem_mb) == (
-        64000,
-        16,
-        math.inf,
-    )
+@pytest.fixture
+def slurm(monkeypatch, tmp_path):
+    """Put an sbatch and a sinfo on the path that answer as SLURM does."""
+    for name, text in {"sbatch": SBATCH, "sinfo": f"#!/bin/sh\ncat <<'END'\n{SINFO}END\n"}.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+
+def test_minutes_are_read_as_slurm_writes_them():
+    limits = ("1-12:00:00", "2:30:00", "30:30", "infinite")
+    assert [cluster._minutes(limit) for limit in limits] == [36 * 60, 150, 30.5, math.inf]
 
 
 @pytest.mark.parametrize(
-    "fits",
+    "options",
     [
-        {},
-        {"mem_mb": 256000, "cpus": 64},
-        {"partition": "gpu", "gpus": 4, "gpu_model": "a100"},
-        {"partition": "old,gpu", "gpus": 1},
+        (),
+        ("--mem=256000", "--time=2160"),
+        ("--partition=gpu", "--gpus=a100:4", "--time=150"),
+        ("--partition=gpu,cpu", "--time=200"),
+        ("--partition=old", "--time=99999"),
     ],
 )
-def test_what_a_partition_has_is_not_refused(fits):
-    cluster.check_requests([Request(**SMALL | fits)], OFFERED)
+def test_what_slurm_would_start_is_not_refused(slurm, options):
+    cluster.check_requests({options: "split"})
 
 
 @pytest.mark.parametrize(
-    ("asked", "could"),
+    ("options", "why"),
     [
-        ({"mem_mb": 256001}, "no partition"),
-        ({"minutes": 2161}, "no partition"),
-        ({"gpus": 1}, "gpu"),
-        ({"partition": "gpu", "gpus": 8}, "no partition"),
-        ({"partition": "gpu", "gpus": 1, "gpu_model": "h100"}, "no partition"),
-        ({"partition": "gpu", "mem_mb": 64001}, "cpu"),
-        ({"partition": "old"}, "cpu, gpu"),
-        ({"partition": "gpu,old", "minutes": 200}, "cpu"),
+        (("--mem=999999",), "Requested node configuration is not available"),
+        (("--partition=gpu", "--gpus=h100:1"), "Requested node configuration is not available"),
+        (("--time=2161",), "cpu gives at most 2160 minutes"),
+        (("--partition=gpu", "--time=151"), "gpu gives at most 150 minutes"),
     ],
 )
-def test_what_would_wait_for_ever_is_refused_with_what_to_change(asked, could):
-    with pytest.raises(UserError, match=f"rule split .*slurm_partition could be: {could}"):
-        cluster.check_requests([Request(**SMALL), Request(**SMALL | asked)], OFFERED)
-
-
-def test_every_rule_is_named_once():
-    many = [Request(**SMALL | {"rule": rule, "gpus": 1}) for rule in ("fit", "split", "fit", "fit")]
+def test_what_would_wait_for_ever_is_refused_with_what_to_change(slurm, options, why):
     with pytest.raises(UserError) as refused:
-        cluster.check_requests(many, OFFERED)
-    assert [
-        line.split()[1] for line in str(refused.value).splitlines() if line.startswith("  rule ")
-    ] == ["fit", "split"]
+        cluster.check_requests({("--mem=10",): "prepare", options: "fit, split"})
+    _, problem, change, *table = str(refused.value).splitlines()
+    assert problem.startswith(f"  rule fit, split asks for {' '.join(options)}: ")
+    assert problem.endswith(why)
+    assert "profiles/slurm/profile.yaml" in change
+    assert table == SINFO.splitlines()
 
 
 @pytest.mark.parametrize(
     ("resources", "asked"),
     [
-        ({"gpu": 1, "gpu_model": "a100"}, (1, "a100")),
-        ({"gres": "gpu:a100:2"}, (2, "a100")),
-        ({"gres": "gpu:3", "gpu": 0}, (3, "")),
-        ({}, (0, "")),
+        ({"gpu": 1, "gpu_model": "a100"}, ("--gpus=a100:1",)),
+        ({"gres": "gpu:a100:2"}, ("--gres=gpu:a100:2",)),
+        ({"gres": "gpu:3", "gpu": 0}, ("--gres=gpu:3",)),
+        ({}, ()),
+        ({"slurm_account": "mine"}, ("--account=mine",)),
     ],
 )
-def test_gpus_may_be_asked_for_in_each_of_the_plugins_ways(resources, asked):
-    request = cluster.request("fit_model", {"_cores": 2, "mem_mb": 100, "runtime": 7} | resources)
-    assert (request.gpus, request.gpu_model) == asked
-    assert (request.cpus, request.mem_mb, request.minutes, request.partition) == (2, 100, 7, None)
+def test_a_request_is_in_the_words_of_sbatch(resources, asked):
+    options = cluster.request({"_cores": 2, "mem_mb": 100, "runtime": 7, "disk_mb": 1} | resources)
+    assert options == (*asked, "--cpus-per-task=2", "--mem=100", "--time=7")
+    unknown = {"mem_mb": "<TBD>", "cpus_per_task": 3, "slurm_partition": "cpu"}
+    assert cluster.request(unknown) == ("--partition=cpu", "--cpus-per-task=3")
 
 
 def test_attempts_ask_for_more_until_all_that_the_limits_allow():
@@ -104,5 +93,5 @@ def test_attempts_ask_for_more_until_all_that_the_limits_allow():
 
 def test_without_slurm_one_message_says_so(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UserError, match="scontrol.*slurm profile"):
-        cluster.partitions()
+    with pytest.raises(UserError, match="sinfo.*slurm profile"):
+        cluster.check_requests({("--mem=1",): "split"})

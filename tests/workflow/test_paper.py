@@ -192,16 +192,17 @@ def test_every_scenario_of_the_paper_can_be_cut(fetched, dataset, scenario, tmp_
     options = {key: value for key, value in stanza.items() if key not in ("kind", "datasets")} | {
         "preprocess": bench.preprocess
     }
-    files = {part: tmp_path / f"{part}.h5mu" for part in ("train", "query", "solution")}
     split.main(
         dataset=source,
         scenario=scenario,
         kind=stanza["kind"],
         options=options,
         seeds=[0],
-        **{part: [file] for part, file in files.items()},
+        outputs=[tmp_path],
     )
-    parts = {part: read_split(file, part) for part, file in files.items()}
+    parts = {
+        part: read_split(tmp_path / f"{part}.h5mu", part) for part in ("train", "query", "solution")
+    }
     assert set(parts["train"].mod) == set(fetched.truths[dataset].counts)
     train = {name for cells in parts["train"].mod.values() for name in cells.obs_names}
     assert len(train) + parts["solution"].n_obs == len(fetched.truths[dataset].cells)

@@ -134,15 +134,16 @@ def test_a_request_that_can_never_start_is_refused_at_once(slurm, tmp_path):
     for of_fits, message in [
         (
             {"gpu": 4},
-            r"rule fit_quick_model asks partition gpu for 1 CPU, 7000 MB, .* 4 GPU .*2 GPU fake",
+            r"rule fit_quick_model asks for --partition=gpu --gpus=4 .*--mem=7000 .* not available"
+            r"[\s\S]*\ngpu 2:00:00 2 16000 gpu:fake:2",
         ),
         (
             {"slurm_partition": "cpu", "runtime": 999},
-            r"rule fit_quick_model asks partition cpu .* 999 minutes.* gives at most 720",
+            r"rule fit_quick_model asks for --partition=cpu .*--time=999: cpu gives at most 720",
         ),
         (
             {"slurm_partition": "gpus"},
-            r"asks partition gpus .*there is no such partition.* could be: cpu, gpu",
+            r"asks for --partition=gpus .*[Ii]nvalid partition",
         ),
     ]:
         before, start = len(jobs_of_slurm()), time.monotonic()

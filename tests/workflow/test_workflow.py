@@ -220,12 +220,7 @@ def test_three_files_of_different_cells_become_tables_and_figures_without_a_line
     messages = read_table(tables / "runs.tsv").set_index("run")["message"]
     assert "in these data no train cell has two modalities" in messages["ridge"]
     assert "scores that need partners are not applicable between them" in messages["oracle"]
-    options = {
-        "tables": tables,
-        "projections": tmp_path,
-        "display": REPOSITORY / "config/display.yaml",
-        "splits": ["mine/own"],
-    }
+    options = {"results": tmp_path / "results", "splits": [("mine", "own")]}
     for figure in ("scores_by_run", "resources"):
         draw.main(figures=[figure], output=tmp_path / "figures", **options)
         assert (tmp_path / f"figures/mine/own/{figure}.png").is_file()

@@ -37,7 +37,7 @@ def minutes_of_fits(wildcards, attempt, fits=None):
 
 def minutes_of_scores(wildcards, attempt):
     split = wildcards.dataset, wildcards.scenario
-    runs = 1 if wildcards.get("run") else len(jobs.runs_of_split(bench, split))
+    runs = 1 if wildcards.get("run") else len(bench.runs_of_splits[split])
     return (2 + 2 * runs * len(bench.seeds)) * attempt
 
 

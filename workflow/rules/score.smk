@@ -1,7 +1,7 @@
 # run + solution -> scores -> tables; run -> embeddings
 
 LATENTS = ("latents.h5ad", "train_latents.h5ad")
-SEARCHES = [folder for _, folder in jobs.tabulate(bench, ANY)["searches"]]
+SEARCHES = [ANY.tuning(**search) for search in jobs.tabulate(bench, ANY)["searches"]]
 
 
 rule score:

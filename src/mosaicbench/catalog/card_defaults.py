@@ -26,22 +26,10 @@ TEXTS = ("paper", "doi", "summary", "deviates")  # empty by default
 
 
 def of_file(file: str, stem: str, assigned: dict[str, object]) -> dict[str, object]:
-    """Return id -> card of a file: its ``CARDS``, or its ``CARD`` under the name of the file.
+    """Return id -> card of a file: its ``CARDS``, or its ``CARD`` under the name `stem` of the file.
 
     A card of ``CARDS`` with ``"like": "mvae"`` takes the keys that it leaves out from that card
-    above it.
-
-    Parameters
-    ----------
-    file, stem
-        The file for the message, and its name without the ending.
-    assigned
-        The values of CARD and CARDS, if the file has them.
-
-    Raises
-    ------
-    UserError
-        If `like` names no card above it.
+    above it. `assigned` has the values of CARD and CARDS, if the file has them.
     """
     complete: dict[str, object] = {}
     for name, card in assigned.get("CARDS", {stem: assigned.get("CARD")}).items():

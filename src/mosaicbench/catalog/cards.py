@@ -210,17 +210,7 @@ OPTIONAL = {
 def check(room: str, file: str, card: object) -> None:
     """Refuse a card with a missing or unknown key, a value of another type, or an unknown word.
 
-    Parameters
-    ----------
-    room
-        "methods", "metrics", "datasets" or "figures".
-    file
-        The card's file, for the message.
-
-    Raises
-    ------
-    UserError
-        At the first mistake, with the file, the key and the nearest valid word.
+    The error has the file, the key and the nearest valid word.
     """
     if card is None:
         raise UserError(f"{file}: no CARD and no CARDS; start the name of a helper file with '_'")
@@ -247,20 +237,7 @@ def _expected(kind: object, words: dict[str, str] | str) -> str:
 
 
 def check_method(file: str, card: dict, functions: set[str]) -> None:
-    """Refuse a method's card whose keys contradict each other or the functions of its class.
-
-    Parameters
-    ----------
-    file
-        For the message.
-    card
-        As ``card_defaults.whole`` returns it.
-
-    Raises
-    ------
-    UserError
-        At the first mistake, with the file and the key.
-    """
+    """Refuse a method's whole card whose keys contradict each other or the functions of its class."""
     for key in ("scenarios", "outputs"):
         if not card[key]:
             raise UserError(f"{file}: CARD, key {key!r}: the tuple is empty; name at least one")
@@ -282,23 +259,3 @@ def check_method(file: str, card: dict, functions: set[str]) -> None:
     for part, what in needed.items():
         if part not in functions:
             raise UserError(f"{file}: the class lacks `{part}`: {what} needs it")
-
-
-def variants(card: dict, defaults: dict[str, object]) -> dict[str, tuple[dict, dict]]:
-    """Return id -> (card, keywords of the function) of each form of a figure.
-
-    A card with ``variants`` describes these figures, and none with the name of its file::
-
-        CARD = {"needs": ["projection"],
-                "variants": {"umap": {"label": "..."},
-                             "umap_joint": {"label": "...", "keywords": {"joint": True}}}}
-
-    The card of a variant is the common card, updated with what the variant states. `defaults` are
-    keywords that a variant may leave out.
-    """
-    forms = {}
-    for name, differs in card["variants"].items():
-        stated = card | differs
-        del stated["variants"]
-        forms[name] = (stated, defaults | stated.pop("keywords", {}))
-    return forms

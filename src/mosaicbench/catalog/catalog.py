@@ -14,7 +14,7 @@ import importlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
@@ -42,13 +42,12 @@ class Hyperparameter:
 
 @dataclass(frozen=True)
 class _Entry:
-    """One id: file, card, function, keywords of a variant, and place from the file's end."""
+    """One id: file, card, function, and place from the file's end."""
 
     path: Path
     card: object
     function: str
-    keywords: dict[str, object] = field(default_factory=dict)
-    place: int = -1
+    place: int
 
 
 @cache
@@ -58,13 +57,7 @@ def names(room: str) -> tuple[str, ...]:
 
 
 def add_method(path: Path) -> list[str]:
-    """Make a file outside of the package a method of this process; return the ids of its cards.
-
-    Raises
-    ------
-    UserError
-        If there is no such file, or it has no card, or an id that exists.
-    """
+    """Make a file outside of the package a method of this process; return the ids of its cards."""
     if path.suffix != ".py" or not path.is_file():
         raise UserError(f"{path}: no such .py file; name that of a method")
     there = {**_entries("methods")}
@@ -79,10 +72,7 @@ def add_method(path: Path) -> list[str]:
 def card(room: str, name: str) -> dict:
     """Return the card of one id, with default values; for "external", the card of external runs.
 
-    Raises
-    ------
-    UserError
-        If there is no such id, or its file is wrong: with file, key and nearest valid word.
+    An unknown id and a wrong file are refused, with file, key and nearest valid word.
     """
     if (room, name) == ("methods", EXTERNAL):
         return contract.CARD_OF_EXTERNAL
@@ -155,35 +145,21 @@ def refusals(method: str) -> tuple[ast.FunctionDef, ...]:
 
 @cache
 def parameters(room: str, name: str, beside: str = "") -> dict[str, Hyperparameter]:
-    """Return the parameters of the function of an id, without the keywords of a variant.
+    """Return the parameters of the function of an id, or of one beside it (:func:`stands_beside`).
 
-    `beside` asks for a further function, as in :func:`stands_beside`.
-
-    Raises
-    ------
-    UserError
-        If there is no such function, or a variant names an unknown parameter.
+    Raise a `UserError` if there is no such function.
     """
     entry = _entries(room)[name]
     function = _function(entry.path, _called(entry, beside))
     arguments, defaults = [*function.args.args, *function.args.kwonlyargs], _defaults(function)
-    known = {a.arg: Hyperparameter(_text(a.annotation), defaults.get(a.arg)) for a in arguments}
-    for keyword in entry.keywords:
-        if keyword not in known:
-            raise UserError(
-                f"{_name(entry.path)}, {name}: function `{function.name}` has no parameter "
-                f"{keyword!r}{nearest(keyword, known)}"
-            )
-        del known[keyword]
-    return known
+    return {a.arg: Hyperparameter(_text(a.annotation), defaults.get(a.arg)) for a in arguments}
 
 
 @cache
 def function(room: str, name: str, beside: str = "") -> Callable:
     """Import and return the function of a metric or figure; its keywords are :func:`parameters`."""
-    entry = _entries(room)[name]
-    call = getattr(importlib.import_module(module(room, name)), _called(entry, beside))
-    return partial(call, **entry.keywords)
+    called = _called(_entries(room)[name], beside)
+    return getattr(importlib.import_module(module(room, name)), called)
 
 
 def stands_beside(metric: str, beside: str) -> bool:
@@ -202,17 +178,11 @@ def _entries(room: str) -> dict[str, _Entry]:
     folders = [(PACKAGE / folder).rglob("[!_]*.py") for folder in FOLDERS.get(room, (room,))]
     added = ADDED if room == "methods" else []
     for path in [*sorted(chain.from_iterable(folders)), *added]:
-        of_file, cards = {}, _cards(path)
-        for place, (name, card) in enumerate(cards.items(), -len(cards)):
-            if room == "figures" and "variants" in (card or {}):
-                forms = contract.variants(card, _defaults(_function(path, name)))
-                for form, (differs, keywords) in forms.items():
-                    of_file[form] = _Entry(path, differs, name, keywords)
-            else:
-                of_file[name] = _Entry(path, card, FUNCTIONS.get(room, name), place=place)
-        if twice := sorted(set(entries) & set(of_file)):
+        cards = _cards(path)
+        if twice := sorted(set(entries) & set(cards)):
             raise UserError(f"{_name(path)}: another file has the id {', '.join(twice)}")
-        entries |= of_file
+        for place, (name, card) in enumerate(cards.items(), -len(cards)):
+            entries[name] = _Entry(path, card, FUNCTIONS.get(room, name), place)
     return dict(sorted(entries.items(), key=lambda item: item[1].path.with_name(f"{item[0]}.py")))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -32,9 +32,9 @@ class RunMetadata:
         of a run without one.
     """
 
-    cards: Mapping[str, Mapping[str, dict]]
-    methods: Mapping[str, str]
-    seen: Mapping[str, str] = field(default_factory=dict)
+    cards: dict[str, dict[str, dict]]
+    methods: dict[str, str]
+    seen: dict[str, str] = field(default_factory=dict)
 
     # --- runs ---
 

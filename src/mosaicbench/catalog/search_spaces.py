@@ -13,19 +13,17 @@ the values. A default, unless None, is in its range. Standard library only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from mosaicbench.errors import nearest
 
-Space = Mapping[str, Mapping[str, object]]
+Space = dict[str, dict[str, object]]
 TUNED = "-tuned"  # ends the name of a run with searched hyperparameters
 KINDS = {"int", "float", "choice"}
 
 
-def fault(space: Space, defaults: Mapping[str, object]) -> str:
+def fault(space: Space, defaults: dict[str, object]) -> str:
     """Return what is wrong with a space, hyperparameter -> range, "" if nothing is.
 
-    `defaults`: hyperparameter -> default, of all that the method has.
+    `defaults` are those of all hyperparameters of the method.
     """
     for name, values in space.items():
         if name not in defaults:
@@ -39,7 +37,7 @@ def fault(space: Space, defaults: Mapping[str, object]) -> str:
     return ""
 
 
-def holds(values: Mapping[str, object], value: object) -> bool:
+def holds(values: dict[str, object], value: object) -> bool:
     """Return whether a value is one of those to search."""
     if "choice" in values:
         return value in values["choice"]
@@ -47,12 +45,12 @@ def holds(values: Mapping[str, object], value: object) -> bool:
     return low <= value <= high
 
 
-def free(space: Space, given: Mapping[str, object]) -> dict:
+def free(space: Space, given: dict[str, object]) -> dict:
     """Return the hyperparameters to search for a run with some `given` in the config: the others."""
     return {name: values for name, values in space.items() if name not in given}
 
 
-def in_words(values: Mapping[str, object]) -> str:
+def in_words(values: dict[str, object]) -> str:
     """Return "8 to 64, log" for a range, "fast, slow" for choices."""
     if "choice" in values:
         return ", ".join(map(str, values["choice"]))

@@ -7,15 +7,12 @@ References: McInnes, Healy & Melville 2018; Traag, Waltman & van Eck 2019.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 import numpy as np
+import scanpy
+from anndata import AnnData
+from sklearn.neighbors import KNeighborsTransformer
 
 from mosaicbench.metrics._nearest import import_kept
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 NEIGHBORS = 15  # with the row itself, as scanpy counts
 FEWEST = 4  # rows that UMAP lays out
@@ -23,52 +20,39 @@ EPOCHS = 200
 START = "X_start"
 
 
-@dataclass(frozen=True)
-class Neighbourhood:
-    """A table with its first coordinates and, of enough rows, scanpy's graph of neighbours."""
+def neighbourhood(z: np.ndarray) -> AnnData:
+    """Return z, (rows, dims), with first coordinates and, of enough rows, scanpy's neighbours."""
+    import_kept("umap")
+    z = np.asarray(z, dtype=np.float64)
+    rows = AnnData(z / max(np.abs(z).max(), np.finfo(np.float32).tiny), obsm={START: _start(z)})
+    if len(z) >= FEWEST:
+        count = min(NEIGHBORS, len(z) - 1)
+        exact = KNeighborsTransformer(n_neighbors=count - 1, algorithm="brute")
+        scanpy.pp.neighbors(rows, n_neighbors=count, use_rep="X", transformer=exact)
+    return rows
 
-    rows: AnnData
 
-    @classmethod
-    def of(cls, z: np.ndarray) -> Neighbourhood:
-        """Find the nearest neighbours of every row of z, (rows, dims), at least two rows."""
-        import scanpy
-        from anndata import AnnData
-        from sklearn.neighbors import KNeighborsTransformer
+def laid_out(rows: AnnData, seed: int) -> np.ndarray:
+    """Return coordinates, (rows, 2): principal components if fewer than ``FEWEST``."""
+    if rows.n_obs < FEWEST:
+        return rows.obsm[START]
+    laid = scanpy.tl.umap(
+        rows, init_pos=START, min_dist=0.1, maxiter=EPOCHS, random_state=seed, copy=True
+    )
+    return laid.obsm["X_umap"]
 
-        import_kept("umap")
-        z = np.asarray(z, dtype=np.float64)
-        rows = AnnData(z / max(np.abs(z).max(), np.finfo(np.float32).tiny), obsm={START: _start(z)})
-        if len(z) >= FEWEST:
-            count = min(NEIGHBORS, len(z) - 1)
-            exact = KNeighborsTransformer(n_neighbors=count - 1, algorithm="brute")
-            scanpy.pp.neighbors(rows, n_neighbors=count, use_rep="X", transformer=exact)
-        return cls(rows)
 
-    def layout(self, seed: int) -> np.ndarray:
-        """Return coordinates, (rows, 2): principal components if fewer than ``FEWEST``."""
-        import scanpy
-
-        if self.rows.n_obs < FEWEST:
-            return self.rows.obsm[START]
-        laid = scanpy.tl.umap(
-            self.rows, init_pos=START, min_dist=0.1, maxiter=EPOCHS, random_state=seed, copy=True
-        )
-        return laid.obsm["X_umap"]
-
-    def clusters(self, seed: int) -> np.ndarray:
-        """Return the Leiden cluster (modularity, resolution 1) of every row; the largest is 0."""
-        import scanpy
-
-        if self.rows.n_obs < FEWEST:
-            return np.zeros(self.rows.n_obs, dtype=int)
-        found = scanpy.tl.leiden(
-            self.rows, flavor="igraph", directed=False, n_iterations=2, random_state=seed, copy=True
-        )
-        names, clusters, sizes = np.unique(
-            found.obs["leiden"].astype(int), return_inverse=True, return_counts=True
-        )
-        return np.argsort(np.argsort(-sizes, kind="stable"))[clusters]
+def leiden_clusters(rows: AnnData, seed: int) -> np.ndarray:
+    """Return the Leiden cluster (modularity, resolution 1) of every row; the largest is 0."""
+    if rows.n_obs < FEWEST:
+        return np.zeros(rows.n_obs, dtype=int)
+    found = scanpy.tl.leiden(
+        rows, flavor="igraph", directed=False, n_iterations=2, random_state=seed, copy=True
+    )
+    _, places, sizes = np.unique(
+        found.obs["leiden"].astype(int), return_inverse=True, return_counts=True
+    )
+    return np.argsort(np.argsort(-sizes, kind="stable"))[places]
 
 
 def _start(z: np.ndarray) -> np.ndarray:
@@ -83,4 +67,4 @@ def _start(z: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    Neighbourhood.of(np.random.default_rng(0).random((20, 3))).layout(0)
+    laid_out(neighbourhood(np.random.default_rng(0).random((20, 3))), 0)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from mudata import MuData
 
 from mosaicbench.catalog import catalog
-from mosaicbench.commands._umap import Neighbourhood
+from mosaicbench.commands._umap import laid_out, neighbourhood
 from mosaicbench.files.models import read_model
 from mosaicbench.files.runs import read_record
 from mosaicbench.files.sampled import generated_table, write_generated
@@ -26,9 +26,6 @@ from mosaicbench.report.projections import COLUMNS, VIRTUAL, WHOSE
 from mosaicbench.scoring import scorer
 from mosaicbench.stats.common import joined
 
-if TYPE_CHECKING:
-    from mudata import MuData
-
 CELLS = 500  # of each run
 MARKERS = 2  # per cell type and modality
 FEWEST = 6  # cells that a classifier can tell from others
@@ -37,24 +34,10 @@ FEWEST = 6  # cells that a classifier can tell from others
 def virtual_cells(
     folders: list[Path], train: MuData, solution: MuData, seed: int, output: Path
 ) -> dict[str, pd.DataFrame]:
-    """Draw cells from the priors of saved models, and compare them with the query cells.
+    """Draw cells from the priors of saved models of one split, and compare them with the query cells.
 
-    Parameters
-    ----------
-    folders
-        Folders of runs with saved models, of one split and seed.
-    train, solution
-        The parts of that split.
-    seed
-        Of the drawn cells.
-    output
-        The folder for ``{run}.h5mu``: normalized values, and ``obs["cell_type"]``, the type with
-        the most similar mean profile of real cells.
-
-    Returns
-    -------
-    dict
-        The tables of ``report.projections.VIRTUAL``.
+    `output` is the folder for ``{run}.h5mu``: normalized values, and ``obs["cell_type"]``, the type with
+    the most similar mean profile of real cells. Return the tables of ``report.projections.VIRTUAL``.
     """
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in VIRTUAL}
     for folder in folders:
@@ -98,8 +81,8 @@ def _compared(
         ],
         ignore_index=True,
     )
-    neighbourhood = Neighbourhood.of(np.concatenate([all_real, all_generated]))
-    layout[["x", "y"]] = neighbourhood.layout(seed)
+    rows = neighbourhood(np.concatenate([all_real, all_generated]))
+    layout[["x", "y"]] = laid_out(rows, seed)
     markers, realism = [], []
     for modality, x in real.items():
         features = np.array(feature_names(solution[modality]), dtype=object)
@@ -161,7 +144,6 @@ def _markers(
 
 
 def _realism(real: np.ndarray, generated: np.ndarray, seed: int) -> float:
-    """Return a classifier's AUC between virtual cells and as many random real cells."""
     cells = min(len(real), len(generated))
     drawn = np.sort(np.random.default_rng(seed).choice(len(real), cells, replace=False))
     ones = np.ones(real.shape[1])

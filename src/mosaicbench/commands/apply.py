@@ -40,20 +40,11 @@ def main(
     output
         ``.h5mu``: the cells with ``obsm[key_added]``, types with the fraction of neighbours
         that agree, and a modality per imputed direction, as "rna->atac".
-    impute
-        Whether to impute the modalities that cells lack.
     min_fraction
         Fraction of a modality's features that the cells must have.
-    split, question
-        As of :func:`recommended_run`.
-
-    Raises
-    ------
-    UserError
-        When the model or the cells cannot be used.
     """
     check_output(output, cells)
-    if Path(Results(run).tables).is_dir():
+    if Results(run).tables.is_dir():
         run = recommended_run(run, split, question)
         print(f"the model of {run}, recommended by the question {question!r}")
     applied = Model.read(run).apply_to_file(
@@ -66,25 +57,12 @@ def main(
 def recommended_run(results: Path, split: str | None = None, question: str = PARTNER) -> Path:
     """Return the folder of a saved fit of the run that the report recommends.
 
-    Parameters
-    ----------
-    split
-        "DATASET/SCENARIO"; needed if the results have several.
-    question
-        "partner" (matching cells), "labels" (transferring them), or a direction of imputation.
-
-    Raises
-    ------
-    UserError
-        When the question or split is not there, no run is recommended, it kept no model, or there
-        are several splits and `split` is None. The message lists what can be chosen.
+    `split`, as "DATASET/SCENARIO", is needed if the results have several. `question` is "partner"
+    (matching cells), "labels" (transferring them), or a direction of imputation. The error lists what
+    can be chosen.
     """
     file = Results(results).table("recommendations")
     table = read_table(file)
-    if "direction" not in table:
-        raise UserError(
-            f"{file}: of another version; run the benchmark again, or name the folder of a run"
-        )
     table = table[table["question"] != SPEED]
     asked = table["question"].where(table["direction"] == ALL_DIRECTIONS, table["direction"])
     splits = table["dataset"] + "/" + table["scenario"]
@@ -121,9 +99,8 @@ def recommended_run(results: Path, split: str | None = None, question: str = PAR
 
 
 def _kept(results: Path, split: str) -> dict[str, Path]:
-    """Return run -> the folder of its first fit with a model."""
     found: dict[str, Path] = {}
-    for fit in sorted(Path(Results(results).run(*split.split("/"), "any")).parent.glob("*/seed-*")):
+    for fit in sorted(Results(results).run(*split.split("/"), "any").parent.glob("*/seed-*")):
         if is_kept(fit):
             found.setdefault(fit.parent.name, fit)
     return found

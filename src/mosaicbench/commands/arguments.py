@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def _shape(text: str) -> tuple[str, tuple[int, int]]:
     return found[1], (int(found[2]), int(found[3]))
 
 
-def _one_of(names: Callable[[], Sequence[str]]) -> Callable[[str], str]:
+def _one_of(names: Callable[[], list[str]]) -> Callable[[str], str]:
     """Return a type that refuses other words; it reads the cards only when a word is given."""
 
     def checked(text: str) -> str:
@@ -112,7 +112,6 @@ def commands() -> dict[str, tuple]:
     """Return command -> its purpose, an example, its arguments, and titles above groups of them."""
     mirror = os.environ.get("MOSAICBENCH_MIRROR")
     registry = os.environ.get("MOSAICBENCH_REGISTRY") or layout.project_file("config/datasets.yaml")
-    checkpoints = float(os.environ.get("MOSAICBENCH_CHECKPOINT_SECONDS") or 60)
     return {
         "run": (
             "run the workflow in the working directory",
@@ -317,12 +316,6 @@ def commands() -> dict[str, tuple]:
             SPLIT,
             option("--run", "all cheap baselines and controls, if left out", **OF_RUNS),
             SEEDS,
-            option(
-                "--checkpoint-seconds",
-                "least time between two checkpoints ($MOSAICBENCH_CHECKPOINT_SECONDS)",
-                type=float,
-                default=checkpoints,
-            ),
             THREADS,
             "what a job of the workflow was granted",
             option("--attempt", "1 for the first", type=int),

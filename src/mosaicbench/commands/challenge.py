@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
-from itertools import compress, product
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -45,9 +44,9 @@ def main(
     file: Path | None = None,
     method: str | None = None,
     latents: str | None = None,
-    datasets: Sequence[str] | None = None,
+    datasets: list[str] | None = None,
     scenario: str | None = None,
-    seeds: Sequence[int] | None = None,
+    seeds: list[int] | None = None,
     against: str | None = None,
     output: Path = Path("results/challenge"),
     splits: Path | None = None,
@@ -67,15 +66,8 @@ def main(
         stored 95 % prediction interval of the method, without a report.
     against
         Compare with this stored run alone, and with controls.
-    output
-        A results folder.
     splits
         A folder for train and query of each split, for what runs elsewhere; nothing is fitted.
-
-    Raises
-    ------
-    UserError
-        When there are not such stored results, or a split differs from the stored one.
     """
     stored = reference.read()
     listed = read_yaml(project_file("config/reference.yaml"))
@@ -111,7 +103,9 @@ def main(
         return
     everything = _beside(bench, stored, against)
     results = Results(output)
-    tabulate.main(**_tabulated(everything, results))
+    job = jobs.tabulate(everything, results)
+    there = [fit for fit in job["fits"] if (results.fit(**fit) / "run.json").is_file()]
+    tabulate.main(**job | {"fits": there})  # a stored run may lack a seed
     draw.main(**jobs.draw(everything, results, figures=FIGURES))
     report.main(**jobs.report(everything, results))
     print(_places(results, list(runs)))
@@ -122,7 +116,7 @@ def _config(
     stored: reference.Reference,
     listed: dict,
     runs: dict[str, dict],
-    datasets: Sequence[str] | None,
+    datasets: list[str] | None,
     scenario: str | None,
 ) -> dict:
     there = {(one["dataset"], one["scenario"]) for one in stored.splits}
@@ -166,10 +160,10 @@ def _make_splits(bench: Settings, stored: reference.Reference) -> None:
         (one["dataset"], one["scenario"], one["seed"]): one["digest"] for one in stored.splits
     }
     for dataset in bench.datasets:
-        if not Path(results.dataset(dataset)).is_file():
+        if not results.dataset(dataset).is_file():
             prepare.main(**jobs.prepare(bench, results, dataset=dataset))
     for place in bench.splits:
-        folders = {seed: Path(results.split(*place, seed)) for seed in bench.seeds}
+        folders = {seed: results.split(*place, seed) for seed in bench.seeds}
         if not all((folder / "audit.tsv").is_file() for folder in folders.values()):
             split.main(**jobs.split(bench, results, split=place))
         for seed, folder in folders.items():
@@ -185,7 +179,7 @@ def _make_splits(bench: Settings, stored: reference.Reference) -> None:
 def _fit(bench: Settings, place: tuple[str, str]) -> None:
     """Fit the new runs to one split; a package with an environment of its own, by its Python."""
     results = Results(bench.results)
-    for run in jobs.runs_of_split(bench, place):
+    for run in bench.runs_of_splits[place]:
         card = catalog.card("methods", bench.runs[run].method)
         if "external" in card:
             read_external.main(**jobs.read_external(bench, results, split=place, runs=[run]))
@@ -202,10 +196,9 @@ def _fit(bench: Settings, place: tuple[str, str]) -> None:
 
 
 def _check_ended(bench: Settings, place: tuple[str, str]) -> None:
-    """Refuse to compare new runs none of which has an output on a split."""
     results = Results(bench.results)
-    fits = product(jobs.runs_of_split(bench, place), bench.seeds)
-    records = [read_record(Path(results.fit(*place, *fit), "run.json")) for fit in fits]
+    fits = product(bench.runs_of_splits[place], bench.seeds)
+    records = [read_record(results.fit(*place, *fit) / "run.json") for fit in fits]
     if not any(record["status"] in ("ok", "collapsed") for record in records):
         said = dict.fromkeys(f"{one['run']}: {one['status']}: {one['message']}" for one in records)
         raise UserError(f"{'/'.join(place)}: nothing to compare; {'; '.join(said)}")
@@ -236,20 +229,20 @@ def _place(record: dict) -> tuple[str, ...]:
     return tuple(record[name] for name in RUN)
 
 
-def expand(records: Sequence[dict], stored: reference.Reference, results: Results) -> None:
+def expand(records: list[dict], stored: reference.Reference, results: Results) -> None:
     """Write stored fits as the files of a benchmark that `tabulate` reads; their splits exist."""
     fits: dict[tuple, list[dict]] = {}
     for record in records:
         fits.setdefault(_place(record), []).append(record)
 
     @cache
-    def names_of(split: str) -> np.ndarray:
-        solution = read_split(Path(split, "solution.h5mu"), "solution")
+    def names_of(split: Path) -> np.ndarray:
+        solution = read_split(split / "solution.h5mu", "solution")
         return np.asarray(solution.obs_names, dtype=str)
 
     by_run = dict(list(stored.scores.groupby(RUN, sort=False)))
     for place, of_run in fits.items():
-        folder, seeds = Path(results.run(*place)), [record["seed"] for record in of_run]
+        folder, seeds = results.run(*place), [record["seed"] for record in of_run]
         rows = by_run.get(place, stored.scores[:0])
         write_scores(folder / "scores.tsv", rows[rows["seed"].isin(seeds)])
         write_table(folder / "features.tsv", pd.DataFrame(columns=FEATURE_COLUMNS))
@@ -263,15 +256,6 @@ def expand(records: Sequence[dict], stored: reference.Reference, results: Result
         for record in of_run:
             write_record(folder / f"seed-{record['seed']}/run.json", record)
             write_history(folder / f"seed-{record['seed']}/history.tsv", [])
-
-
-def _tabulated(bench: Settings, results: Results) -> dict:
-    """Return the keywords of `tabulate`, without the seeds that a run does not have."""
-    job = jobs.tabulate(bench, results)
-    there = [record.is_file() for record in job["records"]]
-    for name in ("fits", "records", "histories"):
-        job[name] = list(compress(job[name], there))
-    return job
 
 
 def _places(results: Results, runs: list[str]) -> str:
@@ -296,7 +280,7 @@ def _predicted(bench: Settings, stored: reference.Reference) -> str:
     for place in bench.applicable:
         method = bench.runs[place[2]].method
         of_method = stored.scores[stored.scores["run"] == method]
-        new = read_scores(Path(Results(bench.results).run(*place), "scores.tsv"))
+        new = read_scores(Results(bench.results).run(*place) / "scores.tsv")
         keys = ["dataset", "scenario", "metric", "direction", "normalization"]
         known = {key: rows["value"].to_numpy() for key, rows in of_method.groupby(keys)}
         for row in new[new["metric"].isin(reference.OF_CELLS)].to_dict("records"):

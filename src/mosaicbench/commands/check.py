@@ -23,17 +23,8 @@ AFTER = ("preprocess", "corrupted_links")  # options of a scenario for what come
 def main(*, config: Path) -> None:
     """Print the datasheet of every dataset, the sizes of its splits, and all warnings.
 
-    Nothing is written, and nothing is fetched.
-
-    Parameters
-    ----------
-    config
-        A config.
-
-    Raises
-    ------
-    UserError
-        When the config is wrong; or, after all datasets, with every reason why one cannot be used.
+    Nothing is written or fetched. The error names, after all datasets, every reason why one cannot be
+    used.
     """
     bench = settings.read(config)
     refused, warned, without_pairs = [], [], []
@@ -66,7 +57,6 @@ def main(*, config: Path) -> None:
 
 
 def _split(bench: settings.Settings, ready: object, dataset: str, scenario: str) -> Iterator[str]:
-    """Print the sizes of the first seed's split; yield why there cannot be one."""
     job = jobs.split(bench, Results(bench.results), split=(dataset, scenario))
     seed, options = job["seeds"][0], job["options"]
     options = {key: value for key, value in options.items() if key not in AFTER}

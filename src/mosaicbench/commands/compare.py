@@ -21,20 +21,7 @@ BEYOND = ("better", "worse", "differs")
 
 
 def main(*, a: Path, b: Path, output: Path | None) -> None:
-    """Print the scores that differ beyond chance; with `output`, write every score there.
-
-    Parameters
-    ----------
-    a, b
-        Results folders of complete benchmarks.
-    output
-        A ``.tsv``, or None.
-
-    Raises
-    ------
-    UserError
-        When a folder has no results.
-    """
+    """Print the scores of results folders that differ beyond chance; with `output`, write every score."""
     first, second = _tables(a), _tables(b)
     run_metadata = run_metadata_of(pd.concat([first["runs"], second["runs"]]))
     table = compared(first["scores"], second["scores"], run_metadata)
@@ -52,52 +39,40 @@ def main(*, a: Path, b: Path, output: Path | None) -> None:
 def compared(a: pd.DataFrame, b: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFrame:
     """Return one row per score of two benchmarks, with the paired difference over seeds.
 
-    Parameters
-    ----------
-    a, b
-        Columns ``files.scores.SCORE_COLUMNS``; a seed is the same split in both.
-    run_metadata
-        With the better direction of each metric.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``COLUMNS``; `difference` is b less a with its 95 % t interval over `seeds`.
-        `change` is "better", "worse" or "differs" (of a metric without a better direction) where
-        the interval excludes 0, else "within"; "no test" with fewer than two seeds in both; "same"
-        where no seed differs; "only in A" and "only in B".
+    Of ``COLUMNS``, `difference` is b less a with its 95 % t interval over `seeds`; a seed is the same
+    split in both. `change` is "better", "worse" or "differs" (of a metric without a better direction)
+    where the interval excludes 0, else "within"; "no test" with fewer than two seeds in both; "same"
+    where no seed differs; "only in A" and "only in B".
     """
     parts = [*KEYS, "direction", "normalization", "seed"]
     sides = [side.loc[side["value"].notna(), [*parts, "value"]] for side in (a, b)]
     both = sides[0].merge(sides[1], on=parts, how="outer", suffixes=("_a", "_b"), sort=False)
     both["gap"] = both["value_b"] - both["value_a"]
-    seeds = both.groupby([*KEYS, "seed"], sort=False)["gap"].mean().dropna()
-    gaps = {names: x.to_numpy(dtype=float) for names, x in seeds.groupby(KEYS, sort=False)}
-    both_means = both.groupby(KEYS, sort=False)[["value_a", "value_b"]].mean()
-    rows = []
-    for names, means in zip(both_means.index, both_means.to_numpy(dtype=float), strict=True):
-        x = gaps.get(names, np.empty(0))
-        mean = x.mean() if len(x) else np.nan
-        half = half_width(x) if len(x) > 1 else np.nan
-        if np.isnan(means).any():
-            change = "only in B" if np.isnan(means[0]) else "only in A"
-        elif len(x) and not x.any():
-            change = "same"
-        elif len(x) < 2:
-            change = "no test"
-        elif abs(mean) <= half:
-            change = "within"
-        else:
-            change = {1: "better", -1: "worse"}.get(
-                np.sign(mean) * run_metadata.sign(names[-1]), "differs"
-            )
-        rows.append([*names, *means, mean, mean - half, mean + half, len(x), change])
-    return pd.DataFrame(rows, columns=COLUMNS)
+    gaps = both.groupby([*KEYS, "seed"], sort=False)["gap"].mean().dropna().groupby(KEYS)
+    table = both.groupby(KEYS, sort=False)[["value_a", "value_b"]].mean()
+    table = table.set_axis(["a", "b"], axis=1).assign(difference=gaps.mean(), seeds=gaps.size())
+    table["half"] = gaps.agg(lambda x: half_width(x.to_numpy()) if len(x) > 1 else np.nan)
+    table["same"] = gaps.agg(lambda x: not x.any())
+    table = table.reset_index().fillna({"seeds": 0}).astype({"seeds": int})
+    half, difference = table["half"], table["difference"]
+    gain = np.sign(difference) * table["metric"].map(run_metadata.sign)
+    changes = {
+        "only in B": table["a"].isna(),
+        "only in A": table["b"].isna(),
+        "same": table["same"].eq(True),
+        "no test": table["seeds"] < 2,
+        "within": difference.abs() <= half,
+        "better": gain > 0,
+        "worse": gain < 0,
+    }
+    change = np.select(list(changes.values()), list(changes), "differs")
+    table = table.assign(low=difference - half, high=difference + half, change=change)
+    return table[COLUMNS]
 
 
 def _tables(folder: Path) -> dict[str, pd.DataFrame]:
     results = Results(folder)
-    if not Path(results.table("scores")).is_file():
+    if not results.table("scores").is_file():
         raise UserError(
             f"{folder}: has no tables/scores.tsv; name the results folder of a complete benchmark"
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -13,55 +12,36 @@ from mosaicbench.errors import UserError
 from mosaicbench.report.projections import COLUMNS, read_projection
 from mosaicbench.report.tables.contract import of_split, read_tables
 from mosaicbench.report.theme import Theme, not_drawn, read_theme, save, style
-from mosaicbench.workflow.layout import TABLES
+from mosaicbench.stats.common import SPLIT
+from mosaicbench.workflow.layout import TABLES, Results
 
 
-def main(
-    *,
-    figures: Sequence[str],
-    tables: Path,
-    projections: Path,
-    display: Path,
-    splits: list[str],
-    output: Path,
-) -> None:
+def main(*, results: Path, figures: list[str], splits: list[tuple[str, str]], output: Path) -> None:
     """Write ``{dataset}/{scenario}/{figure}.{svg,png,tsv}``, or ``{figure}.*`` of all splits.
 
-    A figure that fails becomes a note with the reason; the traceback goes to the log.
-
-    Parameters
-    ----------
-    figures
-        Ids of figures.
-    tables, projections
-        The folders of ``tabulate`` and ``layout``.
-    display
-        ``display.yaml``.
-    splits
-        "dataset/scenario" of each split to draw.
-    output
-        The folder of the figures.
+    A figure that fails becomes a note with the reason; the traceback goes to the log. `splits` are
+    (dataset, scenario) of each split to draw.
     """
     needs = {
         figure: [name for name in catalog.parameters("figures", figure) if name != "theme"]
         for figure in figures
     }
-    needed = {"runs"}.union(*needs.values())
-    contents = read_tables(tables, [name for name in TABLES if name in needed])
-    theme = read_theme(display, contents["runs"])
+    needed, files = {"runs"}.union(*needs.values()), Results(results)
+    contents = read_tables(files.tables, [name for name in TABLES if name in needed])
+    theme = read_theme(contents["runs"])
     for figure, names in needs.items():
         if catalog.card("figures", figure)["per"] != "split":
             _draw(figure, {name: contents[name] for name in names}, theme, output)
             continue
         for split in splits:
-            place = dict(zip(("dataset", "scenario"), split.split("/"), strict=True))
+            place = dict(zip(SPLIT, split, strict=True))
             of_figure = {
-                name: read_projection(projections / split, name, place)
+                name: read_projection(files.projection(*split), name, place)
                 if name in COLUMNS
-                else of_split(contents[name], **place)
+                else of_split(contents[name], *split)
                 for name in names
             }
-            _draw(figure, of_figure, theme, output / split)
+            _draw(figure, of_figure, theme, output.joinpath(*split))
 
 
 def _draw(figure: str, contents: dict[str, pd.DataFrame], theme: Theme, folder: Path) -> None:

@@ -3,48 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import h5py
 import numpy as np
 import pandas as pd
+from anndata import AnnData
+from anndata.io import read_elem
 
 from mosaicbench.files._h5 import KEY, read_h5, without_values, write_h5
 from mosaicbench.files.runs import read_latents, read_record
 from mosaicbench.files.splits import identity_of, query_names, train_names
 
-if TYPE_CHECKING:
-    from anndata import AnnData
-
 
 def main(*, splits: list[dict]) -> None:
-    """Write a file for each split.
-
-    Parameters
-    ----------
-    splits
-        dataset: the file of all cells; split: the folder of a split; runs: the folders of the fits
-        on it, of the same seed; output: the file to write.
-    """
+    """Write `output` of each split, of dataset (file), split (folder) and runs (folders of one seed)."""
     for split in splits:
         split["output"].parent.mkdir(parents=True, exist_ok=True)
         write_h5(split["output"], embeddings(split["dataset"], split["split"], split["runs"]))
 
 
 def embeddings(dataset: Path, split: Path, runs: list[Path]) -> AnnData:
-    """Return the cells of a split with the latents of all fits that have some.
+    """Return the cells of a split with the latents of all fits that have some, without values.
 
-    Returns
-    -------
-    AnnData
-        Without values. ``obs`` has the dataset's columns, such as cell_type and batch, and subset,
-        "train" or "query"; the names of cells are the dataset's. ``obsm["X_RUN"]`` holds the joint
-        latents of a run, ``obsm["X_RUN_MODALITY"]`` those of one modality, (cells, latent) float32;
-        NaN for a cell without that modality. ``uns["mosaicbench"]`` holds dataset, scenario and seed.
+    ``obs`` has the dataset's columns and names of cells, and subset, "train" or "query".
+    ``obsm["X_RUN"]`` holds the joint latents of a run, ``obsm["X_RUN_MODALITY"]`` those of one modality,
+    (cells, latent) float32; NaN for a cell without that modality. ``uns["mosaicbench"]`` holds dataset,
+    scenario and seed.
     """
-    import h5py
-    from anndata import AnnData
-    from anndata.io import read_elem
-
     solution = read_h5(split / "solution.h5mu", without_values)
     train, query = train_names(solution), query_names(solution)
     with h5py.File(dataset) as file:

@@ -35,15 +35,10 @@ def main(
         A dataset's files go to ``raw/{dataset}``.
     files, optional
         Only these files; [] for all that the dataset needs, or, with `optional`, has.
-    offline, mirror
-        Never touch the network; look first for ``{dataset}/{file}`` or ``{file}`` in this folder.
+    mirror
+        A folder to look first in for ``{dataset}/{file}`` or ``{file}``.
     show
         Print what is there and what is missing, and change nothing.
-
-    Raises
-    ------
-    UserError
-        When a dataset or file is unknown, or with all files that could not be brought.
     """
     entries = registry.load(known)
     if mirror is not None and not mirror.is_dir():
@@ -95,7 +90,6 @@ def _wanted(
 
 
 def _bring(file: RawFile, raw: Path, *, mirror: Path | None, offline: bool) -> None:
-    """Give the right file its final name and a record, or raise a UserError."""
     path = raw / file.dataset / file.name
     record = lock.read(raw).get(file.dataset, {}).get(file.name)
     if record is not None and not _agrees(file, record):
@@ -126,7 +120,8 @@ def _brought(
     file: RawFile, path: Path, record: dict | None, *, mirror: Path | None, offline: bool
 ) -> tuple[str, dict]:
     verify, refused = partial(_verified, file, record), []
-    for source in _in_mirror(file, mirror):
+    candidates = [mirror / file.dataset / file.name, mirror / file.name] if mirror else []
+    for source in filter(Path.is_file, candidates):
         try:
             return str(source), copy(source, path, verify=verify)
         except Unavailable as reason:
@@ -160,26 +155,12 @@ def _verified(file: RawFile, record: dict | None, path: Path) -> dict:
             f"download ({record['fetched']}); if the publisher replaced it, delete its record in "
             f"{lock.NAME} to accept the new one"
         )
-    for dataset, md5 in file.twins.items():
-        if facts["md5"] == md5:
-            raise Unavailable(f"it is the file of dataset {dataset}, which has the same name")
     return facts
 
 
 def _agrees(file: RawFile, record: dict) -> bool:
-    """Return whether a record agrees with the registry."""
     known = file.digests | ({} if file.bytes is None else {"bytes": file.bytes})
     return all(record[key] == value for key, value in known.items())
-
-
-def _in_mirror(file: RawFile, mirror: Path | None) -> list[Path]:
-    """Return the mirror's candidates; a bare file name counts only if it is unambiguous."""
-    if mirror is None:
-        return []
-    candidates = [mirror / file.dataset / file.name]
-    if file.digests or not file.twins:
-        candidates.append(mirror / file.name)
-    return [path for path in candidates if path.is_file()]
 
 
 def _size(mb: float | None) -> str:
@@ -187,7 +168,6 @@ def _size(mb: float | None) -> str:
 
 
 def _listed(entries: dict[str, dict], names: list[str], raw: Path) -> list[str]:
-    """Return lines for every dataset and file, with the evidence for its bytes."""
     records, lines = lock.read(raw), []
     for dataset in names:
         stanza = entries[dataset]

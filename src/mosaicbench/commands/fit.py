@@ -23,28 +23,20 @@ def main(
     Parameters
     ----------
     runs
-        Of each: dataset, scenario, run, method; module, the dotted name of the method's module;
-        hyperparameters; outputs, its folders, one per seed. To save models, keep: true, and the
-        data's licence; candidate: the one seed that saves its model until the best run is known. Of
-        a tuned run, tuned: ``best.json`` of each seed.
+        Of each: dataset, scenario, run, method, module, hyperparameters, and outputs, a folder per
+        seed. keep saves models, with the data's licence; candidate is the one seed that saves its
+        model until the best run is known; tuned is the ``best.json`` of each seed.
     seeds
         Of each: seed; train, query and, for positive controls, solution: files of the split.
     limits
-        minutes and memory_mb of each fit; a run beyond one gets the status "timeout" or
-        "out_of_memory".
+        minutes and memory_mb of each fit; beyond, its status is "timeout" or "out_of_memory".
     usable
         minutes of all fits together, and memory_mb of each; by default those of `limits`.
     checkpoint_seconds
-        Least time between two checkpoints. A killed or stopped run with the same data, code,
-        hyperparameters and device continues from there with the same result; limits are of each
-        attempt.
+        Least time between two checkpoints, from which a stopped fit of the same data, code,
+        hyperparameters and device continues with the same result.
     failure
-        Status and message of a killed job: nothing is fitted; runs without a record get this one.
-
-    Raises
-    ------
-    UserError
-        When an input file breaks its contract.
+        Status and message of a killed job: runs without a record get it, and nothing is fitted.
     """
     fits = _fits(runs, seeds)
     if failure is not None:
@@ -60,29 +52,25 @@ def main(
 
 
 def _fits(runs: list[dict], seeds: list[dict]) -> list[Fit]:
-    return [
-        Fit(
-            identity={key: run[key] for key in ("dataset", "scenario", "run", "method")}
-            | {"seed": seed["seed"]},
-            module=run["module"],
-            hyperparameters=run["hyperparameters"] | _tuned(run, place),
-            train=Path(seed["train"]),
-            query=Path(seed["query"]),
-            solution=Path(seed["solution"]) if seed.get("solution") else None,
-            output=Path(output),
-            keep=run.get("keep", False),
-            candidate=run.get("candidate") == seed["seed"],
-            licence=run.get("licence", ""),
-        )
-        for run in runs
-        for place, (seed, output) in enumerate(zip(seeds, run["outputs"], strict=True))
-    ]
-
-
-def _tuned(run: dict, place: int) -> dict:
-    """Return the best settings of a tuned run's seed, {} for any other run."""
-    if "tuned" not in run:
-        return {}
-    return read_best(
-        Path(run["tuned"][place]), {key: run[key] for key in ("dataset", "scenario", "run")}
-    )["hyperparameters"]
+    fits = []
+    for run in runs:
+        names = {key: run[key] for key in ("dataset", "scenario", "run")}
+        for place, (seed, output) in enumerate(zip(seeds, run["outputs"], strict=True)):
+            tuned = {}
+            if "tuned" in run:
+                tuned = read_best(run["tuned"][place], names)["hyperparameters"]
+            fits.append(
+                Fit(
+                    identity=names | {"method": run["method"], "seed": seed["seed"]},
+                    module=run["module"],
+                    hyperparameters=run["hyperparameters"] | tuned,
+                    train=Path(seed["train"]),
+                    query=Path(seed["query"]),
+                    solution=Path(seed["solution"]) if seed.get("solution") else None,
+                    output=Path(output),
+                    keep=run.get("keep", False),
+                    candidate=run.get("candidate") == seed["seed"],
+                    licence=run.get("licence", ""),
+                )
+            )
+    return fits

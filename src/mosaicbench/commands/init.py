@@ -5,19 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 import yaml
+from anndata import AnnData
 
 from mosaicbench.data.checks import UNKNOWN
 from mosaicbench.data.headers import kinds_by_name, of_files
 from mosaicbench.data.read import KINDS
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import write_text
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 LIKELY = {  # key -> words in the names of its columns, likeliest first
     "cell_type": ("cell.?type", "annot", "label", "subset|lineage|ident", "cluster|leiden|louvain"),
@@ -43,19 +40,9 @@ seeds: [0, 1, 2] # splits of the cells; the keys that are left out have their de
 
 
 def main(*, files: list[Path], output: Path) -> None:
-    """Write a config for the files of one dataset.
+    """Write a config for the files of one dataset: one of several modalities, or some per modality.
 
-    Parameters
-    ----------
-    files
-        One file of several modalities, or one or several per modality.
-    output
-        The config; an existing file is refused.
-
-    Raises
-    ------
-    UserError
-        When a file cannot be read, its modality is not to be seen, or there are fewer than two.
+    An existing `output` is refused, as are fewer than two modalities.
     """
     names = ", ".join(map(str, files))
     if output.exists():
@@ -112,7 +99,6 @@ def _one_file(file: str, found: dict[str, dict[str, AnnData]]) -> list[str]:
 
 
 def _columns(tables: Iterable[pd.DataFrame]) -> list[str]:
-    """Return the lines of the columns that look like cell types and batches."""
     columns: dict[str, list[str]] = {}  # name -> values, the most frequent first
     for table in tables:
         for name in table.columns:
@@ -144,5 +130,4 @@ def _columns(tables: Iterable[pd.DataFrame]) -> list[str]:
 
 
 def _yaml(value: object) -> str:
-    """Return a value as it is written within a line of YAML."""
     return yaml.safe_dump([value], default_flow_style=True, width=10_000, sort_keys=False)[1:-2]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from mosaicbench.commands.apply import check_output, print_matches, written
@@ -16,7 +15,7 @@ from mosaicbench.inference.training import trained
 
 def main(
     *,
-    cells: Sequence[str],
+    cells: list[str],
     method: str,
     output: Path,
     seed: int = 0,
@@ -34,21 +33,12 @@ def main(
     cells
         One ``.h5mu`` or 10x ``.h5``, or ``MODALITY=FILE.h5ad`` of each modality; the method is fitted
         to the cells with every modality.
-    method, seed, hyperparameters
-        The method's id, the random seed, and changes to its defaults.
-    output
-        ``.h5mu``.
+    hyperparameters
+        Changes to the method's defaults.
     model
         A folder to save the model in, for `mosaicbench apply`.
-    impute, min_fraction, key_added
-        As in `mosaicbench apply`.
     **options
         As in a stanza of the config's `datasets`: cell_type, batch, values, kinds.
-
-    Raises
-    ------
-    UserError
-        When the cells cannot be read, or the method cannot be fitted to them.
     """
     named = dict(one.split("=", 1) for one in cells if "=" in one)
     for file in map(Path, named.values() or cells):

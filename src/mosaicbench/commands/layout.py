@@ -6,16 +6,18 @@ All runs of a split show the same random cells, so that their figures can be com
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import scanpy
+from anndata import AnnData
+from mudata import MuData
 
-from mosaicbench.commands._umap import Neighbourhood
+from mosaicbench.commands._umap import laid_out, leiden_clusters, neighbourhood
 from mosaicbench.commands._virtual import virtual_cells
 from mosaicbench.errors import ContractError
 from mosaicbench.files.atomic import make_folder
@@ -33,10 +35,6 @@ from mosaicbench.report.projections import COLUMNS, MEASURED, WHOSE
 from mosaicbench.report.recommendation import SPEED
 from mosaicbench.report.tables.contract import of_split
 from mosaicbench.stats.common import joined
-
-if TYPE_CHECKING:
-    from anndata import AnnData
-    from mudata import MuData
 
 MOST_CELLS = 2000  # laid out; more would overlap in a figure of a few centimetres
 MOST_RUNS = 3  # if none are chosen
@@ -91,7 +89,7 @@ def main(
     generate: Sequence[Path] = (),
     recommendations: Path | None = None,
 ) -> None:
-    """Write every table of ``report.projections.COLUMNS`` as ``.tsv``.
+    """Write every table of ``report.projections.COLUMNS`` as ``.tsv``, in DATASET/SCENARIO of `output`.
 
     Parameters
     ----------
@@ -99,71 +97,57 @@ def main(
         For each split its folder, then the folders of runs on it, of the same seed.
     seed
         Of the choice of cells, of UMAP and of Leiden clustering.
-    output
-        The folder for a split's tables in DATASET/SCENARIO, and virtual cells in ``virtual`` there.
     generate
         Folders of runs on any of these splits with models that draw virtual cells.
     recommendations
         The table of `tabulate`, to lay out only the runs that it recommends on a split.
     """
     recommended = None if recommendations is None else read_table(recommendations)
-    for split, *runs in splits:
-        _lay_out(split, runs, seed, output, generate, recommended)
-
-
-def _lay_out(
-    split_folder: Path,
-    runs: list[Path],
-    seed: int,
-    output: Path,
-    generate: Sequence[Path],
-    recommended: pd.DataFrame | None,
-) -> None:
-    truth = read_split(split_folder / "solution.h5mu", "solution")
-    split = identity_of(truth)
-    train = read_split(split_folder / "train.h5mu", "train", split)
-    order = truth.obs_names[np.random.default_rng(seed).permutation(truth.n_obs)]
-    cells, few = order[:MOST_CELLS], order[:MOST_IMPUTED]
-    parts: dict[str, list[pd.DataFrame]] = {name: [] for name in COLUMNS}
-    imputed: dict[tuple[str, str], _Imputed] = {}
-    records = {folder: read_record(folder / "run.json", split) for folder in runs}
-    ended = {
-        record["run"]: folder
-        for folder, record in records.items()
-        if record["status"] in ("ok", "collapsed")
-    }
-    for run in _shown(ended, split, recommended):
-        folder, record = ended[run], records[ended[run]]
-        print(f"laying out {record['run']}", file=sys.stderr)
-        latents = _Latents(folder, read_latents(folder / "latents.h5ad", record), truth)
-        layouts = _layouts(latents, cells, seed)
-        of_run = {
-            "projection": [layouts],
-            "markers": _markers(layouts, truth),
-            "transfers": _transfers(latents, train),
+    for split_folder, *runs in splits:
+        truth = read_split(split_folder / "solution.h5mu", "solution")
+        split = identity_of(truth)
+        train = read_split(split_folder / "train.h5mu", "train", split)
+        order = truth.obs_names[np.random.default_rng(seed).permutation(truth.n_obs)]
+        cells, few = order[:MOST_CELLS], order[:MOST_IMPUTED]
+        parts: dict[str, list[pd.DataFrame]] = {name: [] for name in COLUMNS}
+        imputed: dict[tuple[str, str], _Imputed] = {}
+        ended = {}
+        for folder in runs:
+            record = read_record(folder / "run.json", split)
+            if record["status"] in ("ok", "collapsed"):
+                ended[record["run"]] = folder, record
+        for run in _shown(ended, split, recommended):
+            folder, record = ended[run]
+            print(f"laying out {run}", file=sys.stderr)
+            latents = _Latents(folder, read_latents(folder / "latents.h5ad", record), truth)
+            layouts = _layouts(latents, cells, seed)
+            of_run = {
+                "projection": [layouts],
+                "markers": _markers(layouts, truth),
+                "transfers": _transfers(latents, train),
+            }
+            for name, tables in of_run.items():
+                parts[name] += [table.assign(run=run) for table in tables]
+            for direction, values in read_imputed(folder / "imputed.h5mu", record).mod.items():
+                if (drawn := _imputed(folder, direction, values, truth, few)) is not None:
+                    imputed[run, direction] = drawn
+        parts["imputed_values"] = _extreme_features(imputed, truth)
+        parts["imputed_layout"] = _imputed_layouts(imputed, truth, few, seed)
+        folder = output / split["dataset"] / split["scenario"]
+        make_folder(folder / "virtual")
+        tables = {
+            name: joined([part.assign(**split) for part in of_table], COLUMNS[name])
+            for name, of_table in parts.items()
         }
-        for name, tables in of_run.items():
-            parts[name] += [table.assign(run=record["run"]) for table in tables]
-        for direction, values in read_imputed(folder / "imputed.h5mu", record).mod.items():
-            if (drawn := _imputed(folder, direction, values, truth, few)) is not None:
-                imputed[record["run"], direction] = drawn
-    parts["imputed_values"] = _extreme_features(imputed, truth)
-    parts["imputed_layout"] = _imputed_layouts(imputed, truth, few, seed)
-    folder = output / split["dataset"] / split["scenario"]
-    make_folder(folder / "virtual")
-    tables = {
-        name: joined([part.assign(**split) for part in of_table], COLUMNS[name])
-        for name, of_table in parts.items()
-    }
-    sampled = [
-        folder for folder in generate if split.items() <= read_record(folder / "run.json").items()
-    ]
-    tables |= virtual_cells(sampled, train, truth, seed, folder / "virtual")
-    write_tables(folder, tables)
+        sampled = [
+            run for run in generate if split.items() <= read_record(run / "run.json").items()
+        ]
+        tables |= virtual_cells(sampled, train, truth, seed, folder / "virtual")
+        write_tables(folder, tables)
 
 
 def _shown(
-    runs: Iterable[str], split: Mapping[str, object], recommended: pd.DataFrame | None
+    runs: Iterable[str], split: dict[str, object], recommended: pd.DataFrame | None
 ) -> list[str]:
     """Return the runs that are recommended on a split, at most :data:`MOST_RUNS`, or the first runs."""
     if recommended is None:
@@ -191,10 +175,10 @@ def _layouts(latents: _Latents, cells: pd.Index, seed: int) -> pd.DataFrame:
                 table = table.rename_axis("cell").reset_index()
                 tables.append(table.assign(source=source, modality=source))
         if z:
-            neighbourhood = Neighbourhood.of(np.concatenate(z))
-            x, y = neighbourhood.layout(seed).round(DECIMALS).T
+            rows = neighbourhood(np.concatenate(z))
+            x, y = laid_out(rows, seed).round(DECIMALS).T
             table = pd.concat(tables, ignore_index=True)
-            parts.append(table.assign(leiden=neighbourhood.clusters(seed), x=x, y=y))
+            parts.append(table.assign(leiden=leiden_clusters(rows, seed), x=x, y=y))
     return joined(parts, COLUMNS["projection"][len(WHOSE) :])
 
 
@@ -251,10 +235,7 @@ def _markers(layouts: pd.DataFrame, truth: MuData) -> list[pd.DataFrame]:
 
 def _marking(x: np.ndarray, leiden: np.ndarray, clusters: pd.Index) -> dict[int, int]:
     """Return column of a marker -> its cluster; the first cluster with a marker keeps it."""
-    import anndata
-    import scanpy
-
-    rows = anndata.AnnData(
+    rows = AnnData(
         x,
         obs=pd.DataFrame({"leiden": pd.Categorical(leiden.astype(str))}).rename(index=str),
         var=pd.DataFrame(index=pd.RangeIndex(x.shape[1]).astype(str)),
@@ -346,30 +327,26 @@ def _imputed_layouts(
     parts = []
     for modality, target in truth.mod.items():
         cells = target.obs_names[target.obs_names.isin(few)]
-        drawn = {
-            key: (values.cells, values.values)
-            for key, values in imputed.items()
-            if key[1].split("->")[1] == modality
-        }
+        drawn = {key: one for key, one in imputed.items() if key[1].endswith(f"->{modality}")}
         if not drawn or len(cells) < 2:
             continue
         measured = space_values(target[cells])
         centre = measured.mean(axis=0)
         axes = np.linalg.svd(measured - centre, full_matrices=False)[2]
         axes = axes[:COMPONENTS].T  # (features, components)
-        drawn = {(MEASURED, MEASURED): (cells, measured)} | drawn
-        projected = np.concatenate([(x - centre) @ axes for _, x in drawn.values()])
-        xy = Neighbourhood.of(projected).layout(seed).round(DECIMALS)
-        ends = np.cumsum([len(x) for _, x in drawn.values()])[:-1]
-        for (key, (names, _)), x in zip(drawn.items(), np.split(xy, ends), strict=True):
+        drawn = {(MEASURED, MEASURED): _Imputed(np.empty(0), cells, measured)} | drawn
+        projected = np.concatenate([(one.values - centre) @ axes for one in drawn.values()])
+        xy, end = laid_out(neighbourhood(projected), seed).round(DECIMALS), 0
+        for (run, direction), one in drawn.items():
+            start, end = end, end + len(one.cells)
             table = {
-                "run": key[0],
+                "run": run,
                 "modality": modality,
-                "direction": key[1],
-                "cell": names,
-                "cell_type": target.obs.loc[names, "cell_type"].astype(str).to_numpy(),
-                "x": x[:, 0],
-                "y": x[:, 1],
+                "direction": direction,
+                "cell": one.cells,
+                "cell_type": target.obs.loc[one.cells, "cell_type"].astype(str).to_numpy(),
+                "x": xy[start:end, 0],
+                "y": xy[start:end, 1],
             }
             parts.append(pd.DataFrame(table))
     return parts

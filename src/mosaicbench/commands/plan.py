@@ -23,20 +23,8 @@ from mosaicbench.workflow.layout import Results
 def main(*, config: Path, table: Path, shapes: list[tuple[str, tuple[int, int]]]) -> None:
     """Print hours of one core by work, the memory of the largest job, and the disk.
 
-    Parameters
-    ----------
-    config
-        A config.
-    table
-        ``tables/resources.tsv`` of a finished benchmark.
-    shapes
-        (dataset, (cells, features)), for datasets whose size neither the registry, the config nor
-        the header of a file has.
-
-    Raises
-    ------
-    UserError
-        When the config is wrong, or the size of a dataset is unknown.
+    `table` is ``tables/resources.tsv`` of a finished benchmark; `shapes` are (dataset, (cells,
+    features)), for sizes that neither the registry, the config nor the header of a file has.
     """
     bench = settings.read(config)
     sizes = _sizes(bench)
@@ -74,7 +62,7 @@ def _sizes(bench: settings.Settings) -> dict[str, tuple[int, dict[str, int]]]:
     sizes = {}
     for name, dataset in bench.datasets.items():
         prepared = Results(bench.results).dataset(name)
-        if Path(prepared).is_file():
+        if prepared.is_file():
             rows, _ = read_datasheet(prepared)
             features = {
                 row["modality"]: _features(row["kind"], row["features"], bench.preprocess)
@@ -82,19 +70,18 @@ def _sizes(bench: settings.Settings) -> dict[str, tuple[int, dict[str, int]]]:
             }
             sizes[name] = (rows[0]["cells_of_dataset"], features)
             continue
-        shape = dict(known.get(dataset["entry"], {}).get("shape") or {})
+        shape = known.get(dataset["entry"], {}).get("shape") or {}
         if dataset["loader"] == "simulated":
-            drawn = {
-                key: one.default for key, one in catalog.parameters("datasets", "simulated").items()
-            } | dataset["options"]
-            shape = {"cells": drawn["cells"]} | {m: drawn[f"n_{m}"] for m in drawn["modalities"]}
-        if cells := shape.pop("cells", None):
-            cells = min(cells, dataset["options"].get("cells") or cells)
-            features = {m: _features(m, n, bench.preprocess) for m, n in shape.items()}
-            sizes[name] = (cells, features)
-        elif "path" in dataset["options"]:
+            keys = catalog.parameters("datasets", "simulated").items()
+            drawn = {key: one.default for key, one in keys} | dataset["options"]
+            shape = {m: drawn[f"n_{m}"] for m in drawn["modalities"]}
+        if "path" in dataset["options"]:
             with suppress(UserError):  # then a person has to say the size
                 sizes[name] = _shape_of_files(dataset["options"], bench.preprocess)
+        elif cells := dataset["cells"]:
+            counts = {m: n for m, n in shape.items() if m != "cells"}
+            features = {m: _features(m, n, bench.preprocess) for m, n in counts.items()}
+            sizes[name] = (min(cells, shape.get("cells") or cells), features)
     return sizes
 
 

@@ -7,7 +7,8 @@ import inspect
 import json
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from mudata import MuData
 
 from mosaicbench import __version__
 from mosaicbench.catalog import catalog
@@ -19,22 +20,11 @@ from mosaicbench.files._h5 import KEY
 from mosaicbench.files.dataset import write_dataset
 from mosaicbench.files.datasheet import DATASHEET, lines
 
-if TYPE_CHECKING:
-    from mudata import MuData
-
 
 def main(
     *, dataset: str, loader: str, options: dict, output: Path, raw: Path | None = None
 ) -> None:
-    """Load a dataset, curate it, write it with its origin and datasheet, and print the datasheet.
-
-    Parameters
-    ----------
-    dataset, loader, options, raw
-        As of :func:`prepared`.
-    output
-        The file to write.
-    """
+    """Load a dataset as :func:`prepared` does, write it, and print its datasheet."""
     ready = prepared(dataset=dataset, loader=loader, options=options, raw=raw)
     write_dataset(output, ready)
     print(*described(ready), sep="\n")
@@ -43,16 +33,8 @@ def main(
 def prepared(*, dataset: str, loader: str, options: dict, raw: Path | None = None) -> MuData:
     """Return a dataset that is curated and says in ``uns`` where it comes from.
 
-    Parameters
-    ----------
-    dataset
-        The dataset's id.
-    loader
-        The file of ``mosaicbench.datasets`` that reads it.
-    options
-        Keywords of the loader and of ``data.labels_qc.curated``; the loader's come first.
-    raw
-        The folder of fetched files, which must be unchanged; None for other loaders.
+    `options` are keywords of the loader, a file of ``mosaicbench.datasets``, which come first, and of
+    ``data.labels_qc.curated``. `raw` is the folder of fetched files, which must be unchanged.
 
     Raises
     ------

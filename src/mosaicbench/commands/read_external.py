@@ -37,17 +37,8 @@ NOT_MEASURED = {
 def main(*, dataset: str, scenario: str, run: str, seeds: list[dict]) -> None:
     """Write latents.h5ad, imputed.h5mu, history.tsv and run.json for every seed.
 
-    Parameters
-    ----------
-    dataset, scenario, run
-        The run's names.
-    seeds
-        Of each: seed; split and output, folders; and latents, imputed or both, the files.
-
-    Raises
-    ------
-    UserError
-        When a file has not one row of finite values for each query cell.
+    `seeds` have seed; split and output, folders; and latents, imputed or both, files with one row of
+    finite values for each query cell.
     """
     names = {"dataset": dataset, "scenario": scenario, "run": run, "method": METHOD}
     for entry in seeds:

@@ -35,67 +35,35 @@ ORDER = (
 )
 
 
-def main(
-    *,
-    tables: Path,
-    figures: Path,
-    display: Path,
-    config: dict,
-    splits: list[str],
-    output: Path,
-    results: Path,
-) -> None:
-    """Write the report, self-contained: it opens from disk and needs no network.
+def main(*, results: Path, config: dict, splits: list[tuple[str, str]], output: Path) -> None:
+    """Write the report, self-contained, with every figure of the results folder.
 
-    Parameters
-    ----------
-    tables, figures
-        The folders of ``tabulate`` and ``draw``; the page shows every figure there.
-    display
-        ``display.yaml``.
-    config
-        The config.
-    splits
-        "dataset/scenario" in the order of the report.
-    output
-        ``report.html``, with ``citations.bib`` beside it.
-    results
-        The results folder, for ``run.json`` and ``audit.tsv``.
-
-    Raises
-    ------
-    UserError
-        When a file is absent or of another kind than its place.
+    `splits` are (dataset, scenario) in the order of the report; ``citations.bib`` is beside `output`.
     """
-    contents, of_runs = read_tables(tables), Results(results)
-    records = read_records(of_runs, contents["runs"])
+    files, names = Results(results), sorted(catalog.names("figures"))
+    names.sort(key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
+    contents = read_tables(files.tables)
+    records = read_records(files, contents["runs"])
     registered = _registered(config)
     papers = {name: facts.get("citation", "") for name, facts in registered.items()}
     citations = bibtex(contents["runs"], contents["scores"], records, papers)
     text = report_page(
         tables=contents,
-        figures=Path(figures),
-        figure_cards={
-            name: catalog.card("figures", name) for name in _ordered(catalog.names("figures"))
-        },
-        theme=read_theme(display, contents["runs"]),
+        figures=files.figures,
+        figure_cards={name: catalog.card("figures", name) for name in names},
+        theme=read_theme(contents["runs"]),
         config=config,
         splits=splits,
         records=records,
-        audits=read_audits(of_runs, contents["runs"]),
+        audits=read_audits(files, contents["runs"]),
         registered=registered,
         citations=citations,
-        ended=day_of_last_fit(of_runs, contents["runs"]),
+        ended=day_of_last_fit(files, contents["runs"]),
         study=read_table(STUDY) if STUDY.is_file() else None,
         defaults=read_table(DEFAULTS) if DEFAULTS.is_file() else None,
     )
     write_text(output, text)
     write_text(output.with_name("citations.bib"), citations)
-
-
-def _ordered(names: tuple[str, ...]) -> list[str]:
-    others = [name for name in sorted(names) if name not in ORDER]
-    return [*(name for name in ORDER if name in names), *others]
 
 
 def _registered(config: dict) -> dict[str, dict]:

@@ -14,19 +14,8 @@ from mosaicbench.workflow import layout
 def main(*, configfile: str | None, cores: str, arguments: list[str]) -> None:
     """Become Snakemake: results, logs and raw data go to the working directory.
 
-    Parameters
-    ----------
-    configfile
-        A config; None for ``config/config.yaml`` here, else the default benchmark.
-    cores
-        A number, or "all".
-    arguments
-        Further ones for Snakemake: options and targets.
-
-    Raises
-    ------
-    UserError
-        When the config is missing, wrong or no config.
+    `configfile` None is ``config/config.yaml`` here, else the default benchmark; `arguments` are
+    Snakemake's options and targets.
     """
     command = [sys.executable, "-m", "snakemake"]
     if configfile is not None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from mudata import MuData
 
 from mosaicbench.errors import UserError
 from mosaicbench.files.runs import read_history, read_imputed, read_latents, read_record
@@ -23,22 +23,15 @@ from mosaicbench.files.tables import write_table
 from mosaicbench.scoring import scorer
 from mosaicbench.scoring.collect import run_data_of
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from mudata import MuData
-
 
 def main(
     *,
-    runs: Sequence[Path],
-    splits: Sequence[Path],
-    groups: Sequence[str],
-    scores: Sequence[Path],
-    features: Sequence[Path],
-    cells: Sequence[Path],
+    runs: list[Path],
+    splits: list[Path],
+    groups: list[str],
+    outputs: list[Path],
 ) -> None:
-    """Write `scores`, `features` and `cells` of each run.
+    """Write scores.tsv, features.tsv and cells.npz of each run into its folder of `outputs`.
 
     Parameters
     ----------
@@ -48,17 +41,14 @@ def main(
         Folders of one split, in the order of the seeds.
     groups
         The groups of metrics.
-    scores, features, cells
-        The files to write, one per run.
 
     Raises
     ------
     UserError
-        When a file breaks its contract, or a run's rows are not the solution's cells; all other
-        runs are written first.
+        When a file breaks its contract; all other runs are written first.
     """
-    found, failed = [_Run() for _ in scores], {}
-    folders = np.reshape(runs, (len(scores), len(splits)))
+    found, failed = [_Run() for _ in outputs], {}
+    folders = np.reshape(runs, (len(outputs), len(splits)))
     for seed, split in enumerate(splits):
         train = read_split(split / "train.h5mu", "train")
         solution = read_split(split / "solution.h5mu", "solution", identity_of(train))
@@ -69,9 +59,9 @@ def main(
                 found[place].add(folder, train, solution, groups)
             except Exception as error:
                 failed[place] = error
-    for place, paths in enumerate(zip(scores, features, cells, strict=True)):
+    for place, output in enumerate(outputs):
         if place not in failed:
-            found[place].write(*paths)
+            found[place].write(output)
     _raise(list(failed.values()))
 
 
@@ -98,7 +88,7 @@ class _Run:
         folder: Path,
         train: MuData,
         solution: MuData,
-        groups: Sequence[str],
+        groups: list[str],
     ) -> None:
         """Score one seed; a failed run becomes one row with its status."""
         record = read_record(folder / "run.json", identity_of(solution) | self.whose)
@@ -126,10 +116,11 @@ class _Run:
         )
         self.features.append(found.features.assign(**self.whose, seed=seed)[FEATURE_COLUMNS])
 
-    def write(self, scores: Path, features: Path, cells: Path) -> None:
+    def write(self, output: Path) -> None:
         """Write the scores, also of single features and cells."""
-        write_scores(scores, pd.concat(self.scores, ignore_index=True))
-        write_table(features, pd.concat(self.features, ignore_index=True))
+        write_scores(output / "scores.tsv", pd.concat(self.scores, ignore_index=True))
+        write_table(output / "features.tsv", pd.concat(self.features, ignore_index=True))
         write_cells(
-            cells, CellScores(**self.whose, cells=self.names_of_cells, values=self.values_of_cells)
+            output / "cells.npz",
+            CellScores(**self.whose, cells=self.names_of_cells, values=self.values_of_cells),
         )

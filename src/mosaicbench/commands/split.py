@@ -18,37 +18,21 @@ def main(
     kind: str,
     seeds: list[int],
     options: dict,
-    train: list[Path],
-    query: list[Path],
-    solution: list[Path],
+    outputs: list[Path],
 ) -> None:
-    """Read a dataset, split it with each seed, and write the three parts and ``audit.tsv``.
+    """Split a dataset with each seed, and write the three parts and ``audit.tsv``.
 
-    Parameters
-    ----------
-    dataset
-        The dataset's file.
-    scenario, kind, seeds
-        Name and kind of the scenario, and the seeds, one per split.
-    options
-        Further keywords of ``data.split.make_split``.
-    train, query, solution
-        The files to write, one per seed; ``audit.tsv`` beside train states the cells from which
-        each transform, choice of features and label comes.
-
-    Raises
-    ------
-    UserError
-        When the dataset cannot be split so.
+    ``audit.tsv``, beside train, names the cells from which each transform, choice of features and label
+    comes. `options` are further keywords of ``data.split.make_split``; `outputs` are folders.
     """
     whole = read_dataset(dataset)
     name = str(whole.uns[KEY]["dataset"])
-    for seed, *paths in zip(seeds, train, query, solution, strict=True):
+    for seed, output in zip(seeds, outputs, strict=True):
         parts = make_split(
             whole, dataset_name=name, scenario=scenario, kind=kind, seed=seed, **options
         )
         if seed == seeds[-1]:
             del whole
-        for noun, path in zip(("train", "query", "solution"), paths, strict=True):
-            write_split(path, parts[noun])
-        write_table(paths[0].with_name("audit.tsv"), parts["solution"].uns["audit"])
+        for noun, part in parts.items():
+            write_split(output / f"{noun}.h5mu", part)
+        write_table(output / "audit.tsv", parts["solution"].uns["audit"])

@@ -8,27 +8,8 @@ from mosaicbench.data.split import inner_split
 from mosaicbench.files.splits import read_split, write_split
 
 
-def main(
-    *,
-    split: Path,
-    fraction: float,
-    seed: int,
-    by: str | None,
-    train: Path,
-    query: Path,
-    solution: Path,
-) -> None:
-    """Read the train cells of a split and nothing else of it, split them, and write the parts.
-
-    Parameters
-    ----------
-    split
-        ``train.h5mu`` of the split.
-    fraction, seed, by
-        As of ``data.split.inner_split``.
-    train, query, solution
-        The files to write.
-    """
+def main(*, split: Path, fraction: float, seed: int, by: str | None, output: Path) -> None:
+    """Split ``train.h5mu`` of a split, and write the parts; `fraction`, `seed`, `by` as ``inner_split``."""
     parts = inner_split(read_split(split, "train"), fraction=fraction, seed=seed, by=by)
-    for noun, path in (("train", train), ("query", query), ("solution", solution)):
-        write_split(path, parts[noun])
+    for noun, part in parts.items():
+        write_split(output / f"{noun}.h5mu", part)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -59,28 +60,21 @@ SECONDS = ("seconds", "cpu_seconds", "gpu_seconds")
 
 def main(
     *,
-    scores: list[Path],
-    records: list[Path],
-    features: list[Path],
-    cells: list[Path],
-    histories: list[Path],
+    results: Path,
+    output: Path,
+    places: Sequence[dict[str, str]],
+    fits: Sequence[dict],
     not_applicable: list[dict],
     methods: dict[str, str],
     kinds: dict[str, str],
     reference: str | None,
     sweep: dict | None,
-    published: Path,
-    display: Path,
-    results: Path,
-    output: Path,
-    places: Sequence[dict[str, str]],
-    fits: Sequence[dict],
-    datasets: Sequence[Path] = (),
+    searches: Sequence[dict] = (),
+    datasets: Sequence[str] = (),
     cannot_learn: Sequence[tuple[str, str]] = (),
     cannot_learn_without_pairs: Sequence[tuple[str, str]] = (),
     simulated: Sequence[str] = (),
     sizes: Sequence[dict[str, int]] = (),
-    searches: Sequence[tuple[dict, Path]] = (),
 ) -> None:
     """Write every table of ``layout.FILES_OF_TABLES`` as ``.tsv``, and rankings as LaTeX.
 
@@ -89,20 +83,18 @@ def main(
 
     Parameters
     ----------
-    scores, features, cells
-        ``scores.tsv``, ``features.tsv`` and ``cells.npz`` of every run, in the order of `places`.
-    records, histories
-        ``run.json`` and ``history.tsv`` of every run and seed, in the order of `fits`.
+    results, output
+        The results folder, and the folder of the tables.
+    places, fits, searches
+        dataset, scenario and run of every run; these and seed of every fit, and of every search.
     not_applicable
         dataset, scenario, run, method and reason of each run that is no part of a split.
     methods, kinds
         run -> method, in the order of the tables; scenario -> its kind.
     reference, sweep
         The config's ``report: reference_run`` and ``report: sweep``, or None.
-    published, display, results, output
-        ``published.yaml``, ``display.yaml``, the results folder, and the folder of the tables.
     datasets
-        The datasets' files, for their datasheets and warnings.
+        Those with a datasheet.
     cannot_learn, cannot_learn_without_pairs
         Dataset and sentence of each scenario with runs that learn nothing in it, and those to add if
         no cell of the dataset has two modalities.
@@ -110,36 +102,38 @@ def main(
         Datasets that do not count in ranks and scores over datasets.
     sizes
         Groups of datasets that differ only in their number of cells, dataset -> cells.
-    searches
-        For each search for settings its place, with the seed, and its folder.
-
-    Raises
-    ------
-    UserError
-        When a file is of another run or seed than its place, the method of a run has changed, or the
-        published numbers break their schema.
     """
-    read = {path: read_record(path, place) for path, place in zip(records, fits, strict=True)}
-    all_runs = checked_runs(_runs(read, not_applicable, methods))
+    files = Results(results)
+    folders = [files.run(**place) for place in places]
+    of_fits = [files.fit(**fit) for fit in fits]
+
+    def of_runs(read: Callable, file: str) -> list:
+        return [read(folder / file, place) for folder, place in zip(folders, places, strict=True)]
+
+    records = [
+        read_record(folder / "run.json", fit) for folder, fit in zip(of_fits, fits, strict=True)
+    ]
+    histories = [read_history(folder / "history.tsv") for folder in of_fits]
+    all_runs = checked_runs(_runs(records, not_applicable, methods))
     order = _order(all_runs, methods)
     all_runs = _sorted(all_runs, order)
-    cell_scores = list(map(read_cells, cells, places))
-    all_scores = joined(list(map(read_scores, scores, places)), SCORE_COLUMNS)
+    cell_scores = of_runs(read_cells, "cells.npz")
+    all_scores = joined(of_runs(read_scores, "scores.tsv"), SCORE_COLUMNS)
     all_scores = _sorted(checked_scores(all_scores), order)
-    all_features = joined(list(map(read_features, features, places)), FEATURE_COLUMNS)
+    all_features = joined(of_runs(read_features, "features.tsv"), FEATURE_COLUMNS)
     run_metadata = run_metadata_of(all_runs)
-    widths, sizes_of_splits = over_cells(cell_scores), _sizes_of_splits(read.values(), cell_scores)
+    widths, sizes_of_splits = over_cells(cell_scores), _sizes_of_splits(records, cell_scores)
     means = with_cells(comparison(all_scores), widths)
     of_scores = sanity_checks(all_scores, cell_scores, run_metadata, sizes_of_splits)
-    of_splits = faults_of_splits(_audits(Results(results), fits))
+    of_splits = faults_of_splits(_audits(files, fits))
     described, warned = [], []
-    for file in datasets:
-        rows, texts = read_datasheet(file)
+    for dataset in datasets:
+        rows, texts = read_datasheet(files.dataset(dataset))
         described += rows
-        warned += [(rows[0]["dataset"], text) for text in texts]
+        warned += [(dataset, text) for text in texts]
         if has_no_pairs(rows):
             others = [found for found in cannot_learn_without_pairs if found not in cannot_learn]
-            warned += [found for found in others if found[0] == rows[0]["dataset"]]
+            warned += [found for found in others if found[0] == dataset]
     tables = {
         "datasets": pd.DataFrame(described, columns=COLUMNS),
         "warnings": pd.DataFrame([*warned, *cannot_learn], columns=WARNING_COLUMNS),
@@ -155,15 +149,15 @@ def main(
         "ranks": ranks(all_scores, run_metadata, simulated),
         "overall": overall(all_scores, all_runs, run_metadata, simulated),
         "sanity_checks": joined([of_scores, of_splits], CHECK_COLUMNS),
-        "history": _sorted(_history(read.values(), histories), order),
+        "history": _sorted(_history(records, histories), order),
         "sweep": sweep_table(sweep, all_scores, means),
-        "published": beside_ours(read_published(published), means, kinds, run_metadata),
-        "phases": _sorted(_phases(read.values()), order),
+        "published": beside_ours(read_published(), means, kinds, run_metadata),
+        "phases": _sorted(_phases(records), order),
     }
-    done = [
-        (read_best(folder / "best.json", place), read_table(folder / "trials.tsv"))
-        for place, folder in searches
-    ]
+    done = []
+    for search in searches:
+        folder = files.tuning(**search)
+        done.append((read_best(folder / "best.json", search), read_table(folder / "trials.tsv")))
     tuned = {best["run"]: best["of"] for best, _ in done}
     trials = trials_table(done)
     tables |= {
@@ -174,11 +168,11 @@ def main(
         "rankings": rankings(tables, run_metadata),
         "recommendations": recommended(tables, cell_scores, run_metadata, sizes_of_splits),
     }
-    jobs = resources.jobs_of(Results(results))
+    jobs = resources.jobs_of(files)
     tables["resources"] = resources.measured(tables["phases"], tables["history"], jobs)
     tables["scaling"] = exponents(tables["phases"], jobs, sizes)
     write_tables(Path(output), tables)
-    theme = read_theme(display, all_runs)
+    theme = read_theme(all_runs)
     for (dataset, scenario), rows in tables["rankings"].groupby(SPLIT, sort=False):
         place = "all_datasets" if dataset == ALL else dataset
         write_text(Path(output, "latex", place, f"{scenario}.tex"), latex_tables(rows, theme))
@@ -187,23 +181,21 @@ def main(
         print(f"{word}: {'/'.join(names)}: {check}: {in_words(findings)}", file=sys.stderr)
 
 
-def _audits(results: Results, fits: Iterable[Mapping]) -> Iterable[pd.DataFrame]:
-    """Yield each ``audit.tsv`` of the splits of these fits."""
+def _audits(results: Results, fits: Iterable[dict]) -> Iterable[pd.DataFrame]:
     splits = [results.split(fit["dataset"], fit["scenario"], fit["seed"]) for fit in fits]
     for split in dict.fromkeys(splits):
-        if Path(split, "audit.tsv").is_file():
-            yield read_table(Path(split, "audit.tsv"))
+        if (split / "audit.tsv").is_file():
+            yield read_table(split / "audit.tsv")
 
 
-def _runs(
-    records: dict[Path, dict], not_applicable: list[dict], methods: dict[str, str]
-) -> pd.DataFrame:
+def _runs(records: list[dict], not_applicable: list[dict], methods: dict[str, str]) -> pd.DataFrame:
     rows = []
-    for path, record in records.items():
+    for record in records:
         if record["method"] != methods.get(record["run"], record["method"]):
+            place = "/".join(record[name] for name in RUN)
             raise UserError(
-                f"{path}: run {record['run']!r} was fitted with method {record['method']!r}, its "
-                f"method is now {methods[record['run']]!r}; delete the run's folder and run again"
+                f"runs/{place}: run {record['run']!r} was fitted with method {record['method']!r}, "
+                f"its method is now {methods[record['run']]!r}; delete that folder and run again"
             )
         spent = {
             measure: round(sum(record[measure].values()), 3) if record[measure] else None
@@ -224,10 +216,10 @@ def _seen(hyperparameters: dict) -> str:
     return {None: "unknown", True: "yes", False: "no"}[hyperparameters.get("seen")]
 
 
-def _history(records: Iterable[dict], histories: list[Path]) -> pd.DataFrame:
+def _history(records: list[dict], histories: list[pd.DataFrame]) -> pd.DataFrame:
     parts = []
-    for record, path in zip(records, histories, strict=True):
-        losses = read_history(path).drop(columns="progress", errors="ignore")
+    for record, history in zip(records, histories, strict=True):
+        losses = history.drop(columns="progress", errors="ignore")
         names = {column: record[column] for column in (*RUN, "seed")}
         parts.append(losses.melt("epoch", var_name="loss").assign(**names))
     return joined(parts, HISTORY_COLUMNS).dropna(subset="value")
@@ -255,17 +247,16 @@ def _sizes_of_splits(
 
     A query without pairs has a row per modality of a cell, so scored cells count where possible.
     """
-    scored: dict[tuple[str, str], int] = {}
+    scored: dict[tuple[str, str], int] = defaultdict(int)
     for run in cells:
         split = run.dataset, run.scenario
-        scored[split] = max([scored.get(split, 0), *map(len, run.cells.values())])
-    sizes: dict[tuple[str, str], tuple[int, int]] = {}
-    for record in records:
-        if {"train", "query"} <= set(record["cells"]):
-            split = record["dataset"], record["scenario"]
-            given = record["cells"]["train"], record["cells"]["query"]
-            sizes[split] = tuple(map(max, sizes.get(split, given), given))
-    return {split: (train, scored.get(split) or query) for split, (train, query) in sizes.items()}
+        scored[split] = max([scored[split], *map(len, run.cells.values())])
+    rows = [{name: record[name] for name in SPLIT} | record["cells"] for record in records]
+    fits = pd.DataFrame(rows, columns=[*SPLIT, "train", "query"]).dropna()
+    most = fits.groupby(SPLIT)[["train", "query"]].max().astype(int)
+    return {
+        split: (train, scored[split] or query) for split, train, query in most.itertuples(name=None)
+    }
 
 
 def _order(runs: pd.DataFrame, methods: dict[str, str]) -> dict[str, pd.Index]:

@@ -50,9 +50,7 @@ def main(
     Parameters
     ----------
     identity
-        dataset, scenario, run, method and seed of the tuned run.
-    of
-        The run with the defaults.
+        dataset, scenario, run, method and seed of the tuned run; `of` is the run with the defaults.
     hyperparameters
         Fixed ones; the rest of the method's space is searched.
     split, output
@@ -61,17 +59,10 @@ def main(
         Number of fits, with that of the defaults.
     objective
         "mean" or the id of a metric.
-    seed
-        Of the search.
     limits
         minutes and memory_mb of each fit.
     python
         The interpreter of the method's environment, if it has one.
-
-    Raises
-    ------
-    UserError
-        If a file breaks its contract.
     """
     method = identity["method"]
     space = spaces.free(catalog.card("methods", method)["space"], hyperparameters)
@@ -114,11 +105,10 @@ def main(
         if done[0].user_attrs["status"] == "not_applicable":
             break  # no setting makes it applicable
     best = best_of(done)
-    names = {key: identity[key] for key in ("dataset", "scenario", "seed", "run", "method")}
     write_trials(output / "trials.tsv", table_of(study)[: len(done)], list(space))
     write_best(
         output / "best.json",
-        names
+        identity
         | {
             "of": of,
             "metric": objective,
@@ -133,7 +123,6 @@ def main(
 
 
 def _code(method: str, objective: str) -> list[str]:
-    """Return digests of the code of the method's fits, the metrics and the search."""
     metrics = [catalog.module("metrics", name) for name in metrics_of(objective)]
     files = code_hash.of("mosaicbench.commands.tune", catalog.module("methods", method), *metrics)
     return [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files]

@@ -91,13 +91,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
 
 
 def read_yaml(path: Path) -> object:
-    """Return the content of a YAML file, or of JSON by its ending.
-
-    Raises
-    ------
-    UserError
-        When the file is absent or unreadable, is not YAML, or has a key twice.
-    """
+    """Return the content of a YAML file, or of JSON by its ending; refuse a key that is there twice."""
     try:
         text = path.read_text(encoding="utf-8")
         if path.suffix == ".json":  # to YAML, 1e-05 is text
@@ -120,17 +114,7 @@ def refuse(mistakes: Iterable[Mistake], what: str = "config key") -> None:
 
 
 def faults(kind: Any, content: object, place: str = "") -> list[Mistake]:
-    """Return all mistakes in the content of a file or stanza.
-
-    Parameters
-    ----------
-    kind
-        A model, or a type of models.
-    content
-        From YAML.
-    place
-        The key of `content` in its file.
-    """
+    """Return all mistakes in `content`, from YAML, against a model or type; `place` is its key in the file."""
     try:
         TypeAdapter(kind).validate_python(content)
     except ValidationError as error:
@@ -177,7 +161,6 @@ def _names(kind: Any, keys: list) -> list[str]:
 
 
 def _of_value(error: dict) -> tuple[str, str]:
-    """Return the expected and the found value in words."""
     value, kind, context = error["input"], error["type"], error.get("ctx", {})
     if kind == "value_error":
         return str(context["error"]), ""
@@ -218,7 +201,6 @@ class _Ranged:
     """`Annotated` with a range in words, such as "at least 0 and below 1"."""
 
     def __class_getitem__(cls, parts: tuple) -> object:
-        """Return the type with pydantic's bounds."""
         bounds = []
         for part in parts[1].split(" and "):
             word, _, number = part.rpartition(" ")
@@ -259,14 +241,9 @@ def options(name: str, declared: dict) -> type[Options]:
 
 
 def refused_together(refusals: tuple[ast.FunctionDef, ...], values: dict) -> Iterable[str]:
-    """Yield why a method's class refuses a combination of hyperparameters.
+    """Yield why a method's class refuses a combination of hyperparameters; `values` are all of them.
 
-    Parameters
-    ----------
-    refusals
-        Of ``catalog.refusals``; one that needs more than the values is left to the fit.
-    values
-        All hyperparameters.
+    `refusals` are those of ``catalog.refusals``; one that needs more than the values is left to the fit.
     """
     for function in refusals:
         body = [one for one in function.body if "super()" not in ast.unparse(one)] or [ast.Pass()]

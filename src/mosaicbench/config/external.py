@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from mosaicbench.errors import UserError
@@ -25,17 +24,12 @@ def why_not(stanza: dict, dataset: str, scenario: str) -> str | None:
 
 
 def files(
-    run: str, stanza: dict, dataset: str, scenario: str, seeds: Sequence[int]
+    run: str, stanza: dict, dataset: str, scenario: str, seeds: list[int]
 ) -> list[dict[str, str]]:
     """Return, for each seed, "latents" and "imputed" -> the file of a split.
 
-    A path may have {dataset}, {scenario} and {seed} in it. A list has a path per seed, in the order
-    of the config's `seeds`.
-
-    Raises
-    ------
-    UserError
-        When a file is missing, or a list has not one path per seed.
+    A path may have {dataset}, {scenario} and {seed} in it; a list has a path per seed, in the order of
+    the config's `seeds`. A missing file is refused.
     """
     found: list[dict[str, str]] = [{} for _ in seeds]
     for key in stanza.keys() & set(PARTS):
@@ -59,14 +53,9 @@ def files(
 
 
 def embedding(run: str, hyperparameters: dict, dataset: str) -> str | None:
-    """Return the file of the embedding that a run probes, None without one.
+    """Return the file of the embedding that a run probes, None without one; refuse a missing file.
 
     A path may have {dataset} in it.
-
-    Raises
-    ------
-    UserError
-        When the file is missing.
     """
     path = hyperparameters.get("embedding", "")
     if not path.endswith(".h5ad"):

@@ -12,16 +12,15 @@ import csv
 import hashlib
 import json
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from itertools import product
 from os.path import relpath
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mosaicbench.catalog import catalog
 from mosaicbench.config import external
-from mosaicbench.config.recorded import pairing
+from mosaicbench.config.recorded import Settings, pairing
 from mosaicbench.errors import UserError, nearest
 from mosaicbench.files.atomic import write_text
 from mosaicbench.files.datasheet import has_no_pairs, read_datasheet
@@ -33,11 +32,7 @@ from mosaicbench.workflow.layout import (
     PARTS_OF_SPLIT,
     Results,
     environments,
-    project_file,
 )
-
-if TYPE_CHECKING:
-    from mosaicbench.config.recorded import Settings
 
 SMALL = 20_000  # cells; below, starting a process takes longer than its work
 QUICK = 20_000  # training steps of some milliseconds; below, one job fits all seeds
@@ -48,7 +43,6 @@ STEPS = ("prepare", "split", "fit", "read_external", "split_inner", "tune", "sco
 STEPS += ("embeddings", "layout", "tabulate", "draw", "report")
 FITTING = ("fit_model", "fit_quick_model", "fit_baseline", "fit_cheap", "read_external")
 NAMES = ("dataset", "split", "runs", "seeds", "groups", "figures")  # of a job
-OF_PROJECT = ("display", "published")  # keywords that name a file of the checkout
 ANY = Results("<results>")  # as the rules of the workflow name files
 
 Pair = tuple[str, str]  # dataset and scenario of a split
@@ -77,15 +71,10 @@ def is_quick(bench: Settings, dataset: str, run: str) -> bool:
     return steps <= QUICK
 
 
-def runs_of_split(bench: Settings, split: Pair) -> list[str]:
-    """Return all runs of a split."""
-    return bench.runs_of_splits.get(tuple(split), [])
-
-
 def cheap_runs(bench: Settings, split: Pair) -> list[str]:
     """Return the baselines and controls of a split that one job fits."""
     return [
-        run for run in runs_of_split(bench, split) if fitting(bench, *split, run) == "fit_cheap"
+        run for run in bench.runs_of_splits[split] if fitting(bench, *split, run) == "fit_cheap"
     ]
 
 
@@ -104,7 +93,7 @@ def fitting(bench: Settings, dataset: str, scenario: str, run: str) -> str:
 # --- for the Snakefile: names, arguments, code and files of a job ---
 
 
-def named(wildcards: Mapping[str, str]) -> dict:
+def named(wildcards: dict[str, str]) -> dict:
     """Return a job's names from Snakemake's wildcards."""
     names: dict = {}
     if "scenario" in wildcards:
@@ -118,9 +107,9 @@ def named(wildcards: Mapping[str, str]) -> dict:
     return names
 
 
-def words(command: str, bench: Settings, wildcards: Mapping[str, str]) -> list[str]:
+def words(command: str, bench: Settings, wildcards: dict[str, str]) -> list[str]:
     """Return the arguments of the command line for a job."""
-    found = ["--config", Results(bench.results).config]
+    found = ["--config", str(Results(bench.results).config)]
     if "scenario" in wildcards:
         found += ["--split", f"{wildcards['dataset']}/{wildcards['scenario']}"]
     elif "dataset" in wildcards:
@@ -134,14 +123,11 @@ def words(command: str, bench: Settings, wildcards: Mapping[str, str]) -> list[s
 def digest(command: str, bench: Settings, **name: object) -> str:
     """Return 12 hexadecimal digits for the keywords of a job, whatever its results folder."""
     keywords = globals()[command](bench, Results("results"), **name)
-    keywords = {key: value for key, value in keywords.items() if key not in OF_PROJECT}
     text = json.dumps(keywords, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def code(
-    command: str, bench: Settings, wildcards: Mapping[str, str]
-) -> tuple[tuple[str, ...], ...]:
+def code(command: str, bench: Settings, wildcards: dict[str, str]) -> tuple[tuple[str, ...], ...]:
     """Return the modules and files of the package that a job uses besides its command."""
     name, used, groups, runs, files = named(wildcards), [], [], [], []
     if command == "prepare":
@@ -170,21 +156,19 @@ def code(
     return tuple(sorted({catalog.module(*one) for one in used})), tuple(sorted(files))
 
 
-def files_of_fits(
-    bench: Settings, places: Iterable, *files: str, seeds: Sequence[int]
-) -> list[str]:
+def files_of_fits(bench: Settings, places: Iterable, *files: str, seeds: list[int]) -> list[str]:
     """Return these files of the fits; of cheap runs, the list of all their files."""
     found = []
     for *split, run in places:
         if fitting(bench, *split, run) == "fit_cheap":
-            found.append(ANY.cheap_fits(*split))
+            found.append(str(ANY.cheap_fits(*split)))
         else:
             pairs = product(seeds, files)
             found += [f"{ANY.fit(*split, run, seed)}/{file}" for seed, file in pairs]
     return list(dict.fromkeys(found))
 
 
-def inputs_of_fit(bench: Settings, wildcards: Mapping[str, str]) -> dict[str, list[str]]:
+def inputs_of_fit(bench: Settings, wildcards: dict[str, str]) -> dict[str, list[str]]:
     """Return the input files of fits or trials."""
     job = fit(bench, ANY, **named(wildcards))
     cards = [catalog.card("methods", run["method"]) for run in job["runs"]]
@@ -204,7 +188,7 @@ def inputs_of_fit(bench: Settings, wildcards: Mapping[str, str]) -> dict[str, li
     }
 
 
-def inputs_of_external(bench: Settings, wildcards: Mapping[str, str]) -> list[str]:
+def inputs_of_external(bench: Settings, wildcards: dict[str, str]) -> list[str]:
     """Return the input files of an external run."""
     seeds = read_external(bench, ANY, **named(wildcards))["seeds"]
     splits = [f"{seed['split']}/{file}" for seed, file in product(seeds, PARTS_OF_SPLIT)]
@@ -212,10 +196,10 @@ def inputs_of_external(bench: Settings, wildcards: Mapping[str, str]) -> list[st
     return splits + sorted({seed[part] for seed, part in parts if part in seed})
 
 
-def inputs_of_score(bench: Settings, wildcards: Mapping[str, str]) -> list[str]:
+def inputs_of_score(bench: Settings, wildcards: dict[str, str]) -> list[str]:
     """Return the input files of scores."""
     name = named(wildcards)
-    split, runs = name["split"], name.get("runs") or runs_of_split(bench, name["split"])
+    split, runs = name["split"], name.get("runs") or bench.runs_of_splits[name["split"]]
     parts = product(bench.seeds, ("train", "solution"))
     return [
         *files_of_fits(bench, [(*split, run) for run in runs], *FILES_OF_FIT, seeds=bench.seeds),
@@ -229,13 +213,13 @@ def files_of_figures(bench: Settings) -> list[str]:
     for figure in bench.figures:
         per_split = catalog.card("figures", figure)["per"] == "split"
         for split, form in product(bench.splits if per_split else [()], ("png", "svg", "tsv")):
-            found.append(Results(ANY.figures).at(*split, f"{figure}.{form}"))
+            found.append(str(ANY.figures.joinpath(*split, f"{figure}.{form}")))
     return found
 
 
 def alarms(results: Results) -> list[str]:
     """Return a line for each control with scores that theory excludes, from the sanity checks."""
-    table = Path(results.table("sanity_checks"))
+    table = results.table("sanity_checks")
     if not table.is_file():
         return []
     with table.open(newline="", encoding="utf-8") as file:
@@ -279,7 +263,7 @@ def cautions(bench: Settings, results: Results) -> list[str]:
     lines = in_lines([*found, *cannot_learn(bench, without_pairs)])
     if more := lines[MOST_CAUTIONS:]:
         table = results.table("warnings")
-        place = table if Path(table).is_file() else "the logs of `prepare`"
+        place = table if table.is_file() else "the logs of `prepare`"
         lines[MOST_CAUTIONS:] = [f"WARNING: {len(more)} more warnings are in {place}"]
     return lines
 
@@ -294,7 +278,7 @@ def in_lines(warnings: Iterable[tuple[str, str]]) -> list[str]:
 
 def record(bench: Settings, results: Results) -> None:
     """Write the settled config for all jobs to read; leave an equal file alone."""
-    path, text = Path(results.config), f"{json.dumps(bench.recorded())}\n"
+    path, text = results.config, f"{json.dumps(bench.recorded())}\n"
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         write_text(path, text)
 
@@ -302,12 +286,12 @@ def record(bench: Settings, results: Results) -> None:
 def write_list(command: str, results: Results, split: Pair, job: dict) -> None:
     """Write SHA-256 and path of the files of a job of several runs, as its rule cannot."""
     if command == "fit":
-        path = Path(results.cheap_fits(*split))
+        path, names = results.cheap_fits(*split), FILES_OF_FIT
         folders = [output for run in job["runs"] for output in run["outputs"]]
-        files = [Path(*pair) for pair in product(folders, FILES_OF_FIT)]
     else:
-        path = Path(results.scores_of_split(*split))
-        files = [*job["scores"], *job["features"], *job["cells"]]
+        path, names = results.scores_of_split(*split), FILES_OF_SCORES
+        folders = job["outputs"]
+    files = [Path(*pair) for pair in product(folders, names)]
     lines = [f"{digest_of(file)}  {file.relative_to(path.parent).as_posix()}\n" for file in files]
     write_text(path, "".join(lines))
 
@@ -325,33 +309,32 @@ def prepare(bench: Settings, results: Results, *, dataset: str) -> dict:
         "loader": settled["loader"],
         "options": settled["options"],
         "raw": settled["raw"] and Path(settled["raw"]),
-        "output": Path(results.dataset(dataset)),
+        "output": results.dataset(dataset),
     }
 
 
 def split(
-    bench: Settings, results: Results, *, split: Pair, seeds: Sequence[int] | None = None
+    bench: Settings, results: Results, *, split: Pair, seeds: list[int] | None = None
 ) -> dict:
     """Return the options of a scenario, and the files of each seed."""
     _check(bench, split, seeds=seeds)
     dataset, scenario = split
-    stanza, seeds = bench.scenarios[scenario], seeds or bench.seeds
-    options = {
-        key: value for key, value in stanza.items() if key not in ("kind", "datasets", "runs")
-    }
-    changed = stanza.get("preprocess", {})
+    seeds, options = seeds or bench.seeds, {**bench.scenarios[scenario]}
+    kind, changed = options.pop("kind"), options.pop("preprocess", {})
+    for key in {"datasets", "runs"} & options.keys():
+        del options[key]
     options["preprocess"] = {
-        kind: bench.preprocess.get(kind, {}) | changed.get(kind, {})
-        for kind in bench.preprocess | changed
+        modality: bench.preprocess.get(modality, {}) | changed.get(modality, {})
+        for modality in bench.preprocess | changed
     }
-    folders = [results.split(dataset, scenario, seed) for seed in seeds]
     return {
-        "dataset": Path(results.dataset(dataset)),
+        "dataset": results.dataset(dataset),
         "scenario": scenario,
-        "kind": stanza["kind"],
+        "kind": kind,
         "seeds": seeds,
         "options": options,
-    } | {part: [Path(folder, f"{part}.h5mu") for folder in folders] for part in PARTS}
+        "outputs": [results.split(*split, seed) for seed in seeds],
+    }
 
 
 def fit(
@@ -359,8 +342,8 @@ def fit(
     results: Results,
     *,
     split: Pair,
-    runs: Sequence[str] | None = None,
-    seeds: Sequence[int] | None = None,
+    runs: list[str] | None = None,
+    seeds: list[int] | None = None,
 ) -> dict:
     """Return runs, their seeds and limits; by default all cheap runs of a split."""
     _check(bench, split, runs, seeds)
@@ -378,7 +361,7 @@ def fit(
     }
 
 
-def _fitted(bench: Settings, results: Results, split: Pair, run: str, seeds: Sequence[int]) -> dict:
+def _fitted(bench: Settings, results: Results, split: Pair, run: str, seeds: list[int]) -> dict:
     settled = bench.runs[run]
     if settled.method == catalog.EXTERNAL:
         raise UserError(f"{run!r} is an external run; use `mosaicbench read_external`")
@@ -403,7 +386,7 @@ def _fitted(bench: Settings, results: Results, split: Pair, run: str, seeds: Seq
     return job
 
 
-def read_external(bench: Settings, results: Results, *, split: Pair, runs: Sequence[str]) -> dict:
+def read_external(bench: Settings, results: Results, *, split: Pair, runs: list[str]) -> dict:
     """Return the files of one external run, by seed."""
     _check(bench, split, runs)
     (run,) = runs
@@ -423,19 +406,19 @@ def read_external(bench: Settings, results: Results, *, split: Pair, runs: Seque
     }
 
 
-def split_inner(bench: Settings, results: Results, *, split: Pair, seeds: Sequence[int]) -> dict:
+def split_inner(bench: Settings, results: Results, *, split: Pair, seeds: list[int]) -> dict:
     """Return the inner split of one seed."""
     _check(bench, split, seeds=seeds)
     if not bench.tuning:
         raise UserError("the config has no `tuning`, so no split has an inner one")
     (seed,) = seeds
-    folder = results.inner_split(*split, seed)
     return {
-        "split": Path(results.split(*split, seed), "train.h5mu"),
+        "split": results.split(*split, seed) / "train.h5mu",
         "fraction": bench.tuning["fraction"],
         "seed": bench.tuning["seed"],
         "by": bench.scenarios[split[1]].get("split", {}).get("by"),
-    } | {part: Path(folder, f"{part}.h5mu") for part in PARTS}
+        "output": results.inner_split(*split, seed),
+    }
 
 
 def tune(
@@ -443,8 +426,8 @@ def tune(
     results: Results,
     *,
     split: Pair,
-    runs: Sequence[str],
-    seeds: Sequence[int],
+    runs: list[str],
+    seeds: list[int],
 ) -> dict:
     """Return the search for one tuned run and seed."""
     _check(bench, split, runs, seeds)
@@ -456,8 +439,8 @@ def tune(
         "identity": _place(*split, run) | {"method": settled.method, "seed": seed},
         "of": settled.tuned_from,
         "hyperparameters": settled.hyperparameters,
-        "split": Path(results.inner_split(*split, seed)),
-        "output": Path(results.tuning(*split, run, seed)),
+        "split": results.inner_split(*split, seed),
+        "output": results.tuning(*split, run, seed),
         "limits": bench.limits,
     } | {key: bench.tuning[key] for key in ("trials", "objective", "seed")}
 
@@ -467,34 +450,35 @@ def score(
     results: Results,
     *,
     split: Pair,
-    runs: Sequence[str] | None = None,
-    groups: Sequence[str] | None = None,
+    runs: list[str] | None = None,
+    groups: list[str] | None = None,
 ) -> dict:
     """Return the folders and files of some runs or of all."""
     _check(bench, split, runs)
-    runs = [(*split, run) for run in runs or runs_of_split(bench, split)]
+    runs = [(*split, run) for run in runs or bench.runs_of_splits[split]]
     return {
-        "runs": [Path(results.fit(*run, seed)) for run, seed in product(runs, bench.seeds)],
-        "splits": [Path(results.split(*split, seed)) for seed in bench.seeds],
+        "runs": [results.fit(*run, seed) for run, seed in product(runs, bench.seeds)],
+        "splits": [results.split(*split, seed) for seed in bench.seeds],
         "groups": groups or bench.groups,
-    } | _files_of_scores(results, runs)
+        "outputs": [results.run(*run) for run in runs],
+    }
 
 
 def layout(bench: Settings, results: Results) -> dict:
     """Return the splits and runs that figures of cells show."""
     seed, splits, sampled = bench.seeds[0], [], []
     for split in bench.splits:
-        fits = {run: Path(results.fit(*split, run, seed)) for run in runs_of_split(bench, split)}
+        fits = {run: results.fit(*split, run, seed) for run in bench.runs_of_splits[split]}
         shown = [fits[run] for run in pictured(bench) if run in fits]
-        splits.append([Path(results.split(*split, seed)), *shown])
+        splits.append([results.split(*split, seed), *shown])
         sampled += [fits[run] for run in bench.config["report"]["sampled_runs"] if run in fits]
     chosen = bench.config["report"]["umap_runs"] is not None
     return {
         "splits": splits,
         "seed": seed,
         "generate": sampled,
-        "recommendations": None if chosen else Path(results.table("recommendations")),
-        "output": Path(results.projections),
+        "recommendations": None if chosen else results.table("recommendations"),
+        "output": results.projections,
     }
 
 
@@ -513,12 +497,10 @@ def embeddings(bench: Settings, results: Results) -> dict:
     return {
         "splits": [
             {
-                "dataset": Path(results.dataset(split[0])),
-                "split": Path(results.split(*split, seed)),
-                "runs": [
-                    Path(results.fit(*split, run, seed)) for run in runs_of_split(bench, split)
-                ],
-                "output": Path(results.embeddings(*split)),
+                "dataset": results.dataset(split[0]),
+                "split": results.split(*split, seed),
+                "runs": [results.fit(*split, run, seed) for run in bench.runs_of_splits[split]],
+                "output": results.embeddings(*split),
             }
             for split in bench.splits
         ]
@@ -527,61 +509,47 @@ def embeddings(bench: Settings, results: Results) -> dict:
 
 def tabulate(bench: Settings, results: Results) -> dict:
     """Return the files of all runs, and the facts that the tables need."""
-    pairs = list(product(bench.applicable, bench.seeds))
-    fits = [Path(results.fit(*place, seed)) for place, seed in pairs]
-    cards = catalog.cards("datasets")
-    return _files_of_scores(results, bench.applicable) | {
-        "records": [fit / "run.json" for fit in fits],
-        "histories": [fit / "history.tsv" for fit in fits],
+    loaders = {name: dataset["loader"] for name, dataset in bench.datasets.items()}
+    return {
+        "results": Path(results.folder),
+        "output": results.tables,
+        "places": [_place(*place) for place in bench.applicable],
+        "fits": _fits(bench.applicable, bench.seeds),
+        "searches": _fits(bench.tuned, bench.tuned_seeds),
+        "datasets": list(bench.datasets),
         "not_applicable": bench.not_applicable,
         "methods": {run.name: run.method for run in bench.runs.values()},
         "kinds": {name: stanza["kind"] for name, stanza in bench.scenarios.items()},
         "reference": bench.config["report"]["reference_run"],
         "sweep": bench.config["report"]["sweep"],
-        "published": project_file("config/published.yaml"),
-        "display": project_file("config/display.yaml"),
-        "results": Path(results.folder),
-        "output": Path(results.tables),
-        "places": [_place(*place) for place in bench.applicable],
-        "fits": [_place(*place) | {"seed": seed} for place, seed in pairs],
-        "datasets": [Path(results.dataset(dataset)) for dataset in bench.datasets],
         "cannot_learn": cannot_learn(bench),
         "cannot_learn_without_pairs": cannot_learn(bench, bench.datasets),
         "simulated": [
             name
-            for name, dataset in bench.datasets.items()
-            if cards.get(dataset["loader"], {}).get("simulated")
+            for name, loader in loaders.items()
+            if "simulated" in catalog.card("datasets", loader)
         ],
         "sizes": bench.sizes,
-        "searches": [
-            (_place(*place) | {"seed": seed}, Path(results.tuning(*place, seed)))
-            for place, seed in product(bench.tuned, bench.tuned_seeds)
-        ],
     }
 
 
-def draw(bench: Settings, results: Results, *, figures: Sequence[str] | None = None) -> dict:
+def draw(bench: Settings, results: Results, *, figures: list[str] | None = None) -> dict:
     """Return the figures to draw, and their splits."""
     return {
+        "results": Path(results.folder),
         "figures": figures or bench.figures,
-        "tables": Path(results.tables),
-        "projections": Path(results.projections),
-        "display": project_file("config/display.yaml"),
-        "splits": ["/".join(split) for split in bench.splits],
-        "output": Path(results.figures),
+        "splits": bench.splits,
+        "output": results.figures,
     }
 
 
 def report(bench: Settings, results: Results) -> dict:
     """Return the parts of the report."""
     return {
-        "tables": Path(results.tables),
-        "figures": Path(results.figures),
-        "display": project_file("config/display.yaml"),
-        "config": bench.config,
-        "splits": ["/".join(split) for split in bench.splits],
         "results": Path(results.folder),
-        "output": Path(results.report),
+        "config": bench.config,
+        "splits": bench.splits,
+        "output": results.report,
     }
 
 
@@ -589,24 +557,21 @@ def _place(dataset: str, scenario: str, run: str) -> dict[str, str]:
     return {"dataset": dataset, "scenario": scenario, "run": run}
 
 
-def _files_of_scores(results: Results, places: Iterable) -> dict[str, list[Path]]:
-    return {
-        Path(file).stem: [Path(results.run(*place), file) for place in places]
-        for file in FILES_OF_SCORES
-    }
+def _fits(places: Iterable, seeds: list[int]) -> list[dict]:
+    return [_place(*place) | {"seed": seed} for place, seed in product(places, seeds)]
 
 
 def _check(
     bench: Settings,
     split: Pair,
-    runs: Sequence[str] | None = None,
-    seeds: Sequence[int] | None = None,
+    runs: list[str] | None = None,
+    seeds: list[int] | None = None,
 ) -> None:
     """Refuse an unknown split, runs that are no part of it, and seeds that the config lacks."""
     if tuple(split) not in bench.splits:
         name, there = "/".join(split), ["/".join(one) for one in bench.splits]
         raise UserError(f"--split: there is no split {name!r}{nearest(name, there)}")
-    there = runs_of_split(bench, split)
+    there = bench.runs_of_splits[split]
     for run in runs or ():
         if run not in there:
             place = _place(*split, run)

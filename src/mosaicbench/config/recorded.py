@@ -83,9 +83,9 @@ class Settings:
     @cached_property
     def runs_of_splits(self) -> dict[tuple[str, str], list[str]]:
         """Split -> its runs."""
-        found: dict[tuple[str, str], list[str]] = {}
+        found: dict[tuple[str, str], list[str]] = {split: [] for split in self.splits}
         for dataset, scenario, run in self.applicable:
-            found.setdefault((dataset, scenario), []).append(run)
+            found[dataset, scenario].append(run)
         return found
 
     @property
@@ -169,13 +169,7 @@ def settings_of(
 
 
 def read(path: Path) -> Settings:
-    """Read ``config.json`` without checking the config again.
-
-    Raises
-    ------
-    UserError
-        When the file is missing, or the workflow did not write it.
-    """
+    """Read ``config.json``, which the workflow wrote, without checking the config again."""
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
         settled = config.pop(SETTLED)

@@ -205,16 +205,10 @@ def why_untuned(method: str, stanza: dict) -> str:
 
 
 def mistakes(config: dict, sound: dict[str, dict], known: dict) -> Iterator[Mistake]:
-    """Yield the mistakes of a config beyond the types and ranges of its keys.
+    """Yield the mistakes of a config with all defaults, beyond the types and ranges of its keys.
 
-    Parameters
-    ----------
-    config
-        With all default values.
-    sound
-        "datasets", "scenarios" and "runs" -> the stanzas with right types and ranges.
-    known
-        The registry.
+    `sound` are "datasets", "scenarios" and "runs" -> the stanzas with right types and ranges; `known` is
+    the registry.
     """
     for name, stanza in sound["runs"].items():
         yield from of_run(name, stanza or {}, config)

@@ -94,13 +94,10 @@ class RawFile(File):
     ----------
     dataset, name
         The dataset's id, and the publisher's name of the file.
-    twins
-        dataset -> md5 (None if unknown) of its different file with the same name.
     """
 
     dataset: str
     name: str
-    twins: dict[str, str | None]
 
     @property
     def urls(self) -> list[str]:
@@ -119,13 +116,7 @@ class RawFile(File):
 
 
 def load(path: str | Path = REGISTRY) -> dict[str, dict]:
-    """Read and check a registry: dataset id -> stanza, always with ``options`` and ``files``.
-
-    Raises
-    ------
-    UserError
-        When the file is absent, is no YAML, or breaks its schema.
-    """
+    """Read and check a registry: dataset id -> stanza, always with ``options`` and ``files``."""
     path = Path(path)
     registry = read_yaml(path)
     refuse(faults(Entries, registry), f"{path}, key")
@@ -133,30 +124,15 @@ def load(path: str | Path = REGISTRY) -> dict[str, dict]:
 
 
 def raw_files(registry: dict[str, dict], dataset: str) -> list[RawFile]:
-    """Return the files of a dataset, in the order of the registry.
-
-    Raises
-    ------
-    UserError
-        When the registry does not have the dataset.
-    """
+    """Return the files of a dataset, in the order of the registry; refuse an unknown dataset."""
     if dataset not in registry:
         hint = nearest(dataset, registry)
         raise UserError(f"there is no dataset {dataset!r} in the registry{hint}")
     files = []
     for name, known in registry[dataset]["files"].items():
-        twins = {}
-        for other, stanza in registry.items():
-            twin = stanza["files"].get(name, known)
-            if _place(twin) != _place(known):
-                twins[other] = twin.get("md5")
         size = {} if known["bytes"] is None else {"about_mb": known["bytes"] / 1e6}
-        files.append(RawFile(dataset=dataset, name=name, twins=twins, **known | size))
+        files.append(RawFile(dataset=dataset, name=name, **known | size))
     return files
-
-
-def _place(known: dict) -> object:
-    return known.get("url", known.get("package"))
 
 
 def loader_of(name: str, stanza: dict, known: dict[str, dict]) -> str | None:

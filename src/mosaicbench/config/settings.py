@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from collections import defaultdict
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -27,11 +28,8 @@ def read(path: Path) -> Settings:
 def load(config: object) -> Settings:
     """Check `config` and return the settings of its benchmark.
 
-    Raises
-    ------
-    UserError
-        With all mistakes in one message: unknown keys or names (with the nearest valid one), wrong
-        types, missing files.
+    All mistakes are in one error: unknown keys or names (with the nearest valid one), wrong types,
+    missing files.
     """
     if isinstance(config, dict):
         config = {key: value for key, value in config.items() if key != SETTLED}
@@ -75,23 +73,19 @@ def load(config: object) -> Settings:
             if run.method == catalog.EXTERNAL:  # so does this
                 external.files(run.name, run.hyperparameters, dataset, scenario, config["seeds"])
     if not applicable:
-        refuse([("runs", _none_applies(not_applicable))])
+        runs_of = defaultdict(dict)
+        for row in not_applicable:
+            runs_of[row["scenario"], row["reason"]][row["run"]] = None
+        reasons = [
+            f"{', '.join(runs)} in scenario {scenario!r}: {reason}"
+            for (scenario, reason), runs in runs_of.items()
+        ]
+        wrong = (
+            f"no run applies in any scenario ({'; '.join(reasons)}); add a run that applies "
+            "(docs/methods.md), or another scenario"
+        )
+        refuse([("runs", wrong)])
     return settings_of(config, datasets, runs.values(), applicable, not_applicable)
-
-
-def _none_applies(not_applicable: list[dict]) -> str:
-    runs_of: dict[tuple[str, str], list[str]] = {}
-    for row in not_applicable:
-        runs = runs_of.setdefault((row["scenario"], row["reason"]), [])
-        runs += [row["run"]] if row["run"] not in runs else []
-    reasons = [
-        f"{', '.join(runs)} in scenario {scenario!r}: {reason}"
-        for (scenario, reason), runs in runs_of.items()
-    ]
-    return (
-        f"no run applies in any scenario ({'; '.join(reasons)}); add a run that applies "
-        "(docs/methods.md), or another scenario"
-    )
 
 
 def _completed(config: dict, mistakes: list[Mistake]) -> tuple[dict, dict[str, dict]]:

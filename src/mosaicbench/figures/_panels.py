@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from textwrap import fill
 
 import numpy as np
@@ -35,7 +35,7 @@ Drawn = tuple[Figure, pd.DataFrame]  # a figure, and the table of what is drawn
 # --- figures and their parts ---------------------------------------------------------------------
 
 
-def nothing(sentence: str, columns: Sequence[str]) -> Drawn:
+def nothing(sentence: str, columns: list[str]) -> Drawn:
     """Return a figure that says why there is nothing to draw, and an empty table."""
     return empty(sentence), pd.DataFrame(columns=columns)
 
@@ -75,7 +75,7 @@ def shape(panels: int) -> tuple[int, int]:
     return math.ceil(panels / columns), columns
 
 
-def legend_below(figure: Figure, handles: Sequence[Line2D], columns: int, **look: object) -> None:
+def legend_below(figure: Figure, handles: list[Line2D], columns: int, **look: object) -> None:
     """Add a legend in so many columns below a figure."""
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, **look)
 

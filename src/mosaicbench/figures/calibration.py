@@ -81,9 +81,18 @@ def calibration(
 def _bars(axes: Axes, row: int, fractions: np.ndarray, colour: str) -> None:
     edges, heights = np.linspace(0, 1, len(fractions) + 1), TALLEST * fractions / fractions.max()
     floor = row + 0.42  # rows count downwards
-    look = {"facecolor": colour, "edgecolor": "white", "linewidth": 0.4, "alpha": 0.75}
     for low, width, height in zip(edges[:-1], np.diff(edges), heights, strict=True):
         # `bar` would compute the outline of each; the limits of the axes are set already
-        axes.add_artist(Rectangle((low, floor), width, -height, **look))
+        axes.add_artist(
+            Rectangle(
+                (low, floor),
+                width,
+                -height,
+                facecolor=colour,
+                edgecolor="white",
+                linewidth=0.4,
+                alpha=0.75,
+            )
+        )
     level = floor - TALLEST / len(fractions) / fractions.max()
     axes.plot([0, 1], [level, level], color=INK, linewidth=0.7, linestyle=(0, (3, 2)), zorder=4)

@@ -124,10 +124,25 @@ def _correlations(values: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Par
 def _box(axes: Axes, row: int, summary: dict, colour: str) -> None:
     axes.plot([summary["q05"], summary["q95"]], [row, row], color=colour, linewidth=1.1, zorder=2)
     width = summary["q75"] - summary["q25"]
-    look = {"facecolor": colour, "edgecolor": colour, "alpha": 0.55, "zorder": 3}
-    axes.add_patch(Rectangle((summary["q25"], row - 0.3), width, 0.6, **look))
-    line = {"color": INK, "linewidth": 1.6, "solid_capstyle": "butt", "zorder": 4}
-    axes.plot([summary["median"]] * 2, [row - 0.3, row + 0.3], **line)
+    axes.add_patch(
+        Rectangle(
+            (summary["q25"], row - 0.3),
+            width,
+            0.6,
+            facecolor=colour,
+            edgecolor=colour,
+            alpha=0.55,
+            zorder=3,
+        )
+    )
+    axes.plot(
+        [summary["median"]] * 2,
+        [row - 0.3, row + 0.3],
+        color=INK,
+        linewidth=1.6,
+        solid_capstyle="butt",
+        zorder=4,
+    )
     undefined = f" ({summary['undefined']})" if summary["undefined"] else ""
     write_beside(axes, row, f"n = {summary['features']}{undefined}")
 

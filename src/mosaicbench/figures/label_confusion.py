@@ -67,8 +67,15 @@ def label_confusion(*, transfers: pd.DataFrame, runs: pd.DataFrame, theme: Theme
         axes.xaxis.set_visible(False)
     for axes in panels[-1]:
         axes.set_xticks(labels=names, rotation=90, **ticks)
-    place = {"ax": panels.ravel().tolist(), "shrink": 0.35, "aspect": 20, "pad": 0.01}
-    bar = colour_bar(figure, COLOURS, {0: "0", 0.5: "0.5", 1: "1"}, **place)
+    bar = colour_bar(
+        figure,
+        COLOURS,
+        {0: "0", 0.5: "0.5", 1: "1"},
+        ax=panels.ravel().tolist(),
+        shrink=0.35,
+        aspect=20,
+        pad=0.01,
+    )
     bar.set_ylabel("fraction of the row")
     cells = int(drawn.groupby(["direction", "run"])["cells"].sum().max())
     name_cells(figure, theme, runs, drawn, cells, which="labelled query cells")

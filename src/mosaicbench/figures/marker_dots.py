@@ -56,9 +56,10 @@ def marker_dots(*, markers: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> D
     features = drawn.groupby(["modality", "run"])["feature"].nunique().groupby("modality").max()
     heights = list(DOT * clusters[rows] + 0.95)
     widths = list(DOT * features[modalities] + 1.5)
-    ratios = {"height_ratios": heights, "width_ratios": widths}
     size = sum(widths) + 0.5, sum(heights) + 0.9
-    figure, panels = grid(*size, len(rows), len(modalities), **ratios)
+    figure, panels = grid(
+        *size, len(rows), len(modalities), height_ratios=heights, width_ratios=widths
+    )
     for axes_of_run, run in zip(panels, rows, strict=True):
         for axes, modality, width in zip(axes_of_run, modalities, widths, strict=True):
             dots = drawn[(drawn["run"] == run) & (drawn["modality"] == modality)]
@@ -71,8 +72,13 @@ def marker_dots(*, markers: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> D
             axes.set_title(wrapped(title, width=max(14, letters)))
     fractions = (0.1, 0.25, 0.5, 1.0)
     sizes = [dot(f"{share:.0%}", QUIET, size=np.sqrt(LARGEST * share)) for share in fractions]
-    look = {"ncols": 4, "title": "fraction of cells", "handletextpad": 0.2}
-    figure.legend(handles=sizes, loc="outside lower left", **look)
+    figure.legend(
+        handles=sizes,
+        loc="outside lower left",
+        ncols=4,
+        title="fraction of cells",
+        handletextpad=0.2,
+    )
     place = {"ax": panels.ravel().tolist(), "location": "bottom"}
     place |= {"shrink": 0.25, "aspect": 25, "pad": 0.01}
     colour_bar(figure, COLOURS, {0: "lowest mean", 1: "highest"}, **place)

@@ -76,10 +76,11 @@ def scores_by_run(
     for axes, metric in zip(panels, metrics, strict=True):
         of_metric = means[means["metric"] == metric]
         chance = ends(of_metric.groupby("run")["value"].mean(), metric, theme.run_metadata)["zero"]
+        of_axes = {"metric": metric, "chance": chance, "shown": ""}
         label_rows(axes, theme, rows)
         axes.grid(axis="x")
         for row, run in enumerate(rows):
-            named = {"metric": metric, "run": run, "chance": chance}
+            named = of_axes | {"run": run}
             if (metric, run) not in lines:
                 text = absence(runs, run)
                 write_absence(axes, row, text)
@@ -87,21 +88,34 @@ def scores_by_run(
                 continue
             mean, colour = lines[metric, run], theme.colour(run)
             seeds = of_metric[of_metric["run"] == run]
-            bar = {"color": colour, "linewidth": 1.4, "solid_capstyle": "butt", "zorder": 2}
-            axes.plot([mean["low"], mean["high"]], [row, row], **bar)
-            dots = {"color": colour, "ms": 2.6, "alpha": 0.8, "mec": "none", "zorder": 3}
-            axes.plot(seeds["value"], [row + 0.3] * len(seeds), "o", **dots)
+            axes.plot(
+                [mean["low"], mean["high"]],
+                [row, row],
+                color=colour,
+                linewidth=1.4,
+                solid_capstyle="butt",
+                zorder=2,
+            )
+            axes.plot(
+                seeds["value"],
+                [row + 0.3] * len(seeds),
+                "o",
+                color=colour,
+                ms=2.6,
+                alpha=0.8,
+                mec="none",
+                zorder=3,
+            )
             star = {"marker": "*", "ms": 10, "mfc": colour, "mec": INK, "mew": 0.7}
             look = star if mean["best"] else theme.marker(run, size=4.6)
             axes.plot([mean["mean"]], [row], zorder=4, **look)
             for value in seeds[["seed", "value"]].to_dict("records"):
-                drawn.append(named | value | mean | {"shown": ""})
+                drawn.append(named | value | mean)
         _limit(axes, *theme.run_metadata.bounds(metric))
         for run, look in looks.items():
             if (metric, run) in lines:
                 _reference(axes, lines[metric, run]["mean"], look)
-                named = {"metric": metric, "run": run, "chance": chance, "shown": ""}
-                drawn.append(named | lines[metric, run])
+                drawn.append(of_axes | {"run": run} | lines[metric, run])
         _reference(axes, chance, DASHED)
         axes.set_title(wrapped(theme.label("metrics", metric)), **OVER_ROWS)
         ends_of_axis = better(theme, metric, "← better", "better →")
@@ -114,7 +128,6 @@ def scores_by_run(
 
 
 def _ordered(summary: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> list[str]:
-    """Return models and baselines, the best mean rank over the headline scores first."""
     summary = summary[summary["metric"].isin(CONTESTS)]
     signed = signed_means(summary, theme.run_metadata)
     ranks = signed.groupby(summary["metric"]).rank(ascending=False)
@@ -125,7 +138,6 @@ def _ordered(summary: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> list[st
 
 
 def _reference(axes: Axes, value: float, look: dict[str, object]) -> None:
-    """Draw a line at a value within the axis."""
     low, high = axes.get_xlim()
     if low <= value <= high:
         axes.axvline(value, **look)

@@ -70,8 +70,15 @@ def sweep(*, sweep: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Drawn:
             axes.set_visible(False)
         titles = [axes.get_title(loc="left") for axes in axes_of_panel]
         above = 8 + LINE_OF_TITLE * (1 + max(title.count("\n") for title in titles))
-        look = {"textcoords": "offset points", "color": QUIET, "va": "bottom"}
-        axes_of_panel[0].annotate(panel, (0, 1), (0, above), xycoords="axes fraction", **look)
+        axes_of_panel[0].annotate(
+            panel,
+            (0, 1),
+            (0, above),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            color=QUIET,
+            va="bottom",
+        )
     handles = []
     for name, run in _ordered(run_of, theme):
         label = theme.label("runs", name) if run == name else name

@@ -65,8 +65,9 @@ def _panel(axes: Axes, table: pd.DataFrame, column: str, runs: list[str], theme:
     for run in runs:
         rows, colour = table[table["run"] == run], theme.colour(run)
         ended, failed = rows[rows["objective"].notna()], rows[rows["objective"].isna()]
-        curve = {"drawstyle": "steps-post", "color": colour, "linewidth": 1.3}
-        axes.plot(rows[column], rows["best_so_far"], **curve)
+        axes.plot(
+            rows[column], rows["best_so_far"], drawstyle="steps-post", color=colour, linewidth=1.3
+        )
         first = ended[ended["trial"] == 0]
         axes.plot(first[column], first["objective"], "o", ms=4, mfc="white", mec=colour, zorder=3)
         best = ended.nlargest(1, "objective")

@@ -22,44 +22,44 @@ from mosaicbench.figures._panels import (
 from mosaicbench.report.projections import MEASURED
 from mosaicbench.report.theme import FAINT, SPARE, Theme
 
-CARD = {
-    "needs": ["projection", "imputed_layout", "runs"],
-    "per": "split",
-    "variants": {
-        "umap": {
-            "label": "UMAP of the query cells, by modality",
-            "caption": (
-                "Query cells of the first seed, at most 2,000 at random, of the runs that are "
-                "recommended on them, or of those in `umap_runs`. Each cell is drawn once "
-                "per modality, from its latents of that modality alone; one UMAP per run of all "
-                "modalities together. Well aligned modalities cover each other, and clusters "
-                "(Leiden on UMAP's graph of 15 neighbours, resolution 1) hold cells of all. A "
-                "property that is the same in all cells, such as a single batch, has no column. "
-                "Distances between clusters mean little."
-            ),
-        },
-        "umap_joint": {
-            "keywords": {"joint": True},
-            "label": "UMAP of the query cells, joint",
-            "caption": (
-                "Query cells of the first seed, at most 2,000 at random, from latents of all "
-                "modalities of a cell; one UMAP per run. Good latents separate cell types and mix "
-                "batches. Clusters are Leiden's on UMAP's graph of 15 neighbours, resolution 1. A "
-                "property that is the same in all cells, such as a single batch, has no column. "
-                "Distances between clusters mean little."
-            ),
-        },
-        "imputation_umap": {
-            "keywords": {"imputed": True},
-            "label": "UMAP of measured and imputed values",
-            "caption": (
-                "The values of one modality, measured (left) and imputed from another, of the same "
-                "query cells of the first seed, at most 500 at random: one UMAP per imputed "
-                "modality of all its panels together, on the first 50 principal components of the "
-                "measured values. Measured values are grey. A good imputation covers them, cell "
-                "type by cell type; one that returns means shrinks to a few points beside them."
-            ),
-        },
+CARDS = {
+    "umap": {
+        "label": "UMAP of the query cells, by modality",
+        "caption": (
+            "Query cells of the first seed, at most 2,000 at random, of the runs that are "
+            "recommended on them, or of those in `umap_runs`. Each cell is drawn once "
+            "per modality, from its latents of that modality alone; one UMAP per run of all "
+            "modalities together. Well aligned modalities cover each other, and clusters "
+            "(Leiden on UMAP's graph of 15 neighbours, resolution 1) hold cells of all. A "
+            "property that is the same in all cells, such as a single batch, has no column. "
+            "Distances between clusters mean little."
+        ),
+        "needs": ["projection", "runs"],
+        "per": "split",
+    },
+    "umap_joint": {
+        "label": "UMAP of the query cells, joint",
+        "caption": (
+            "Query cells of the first seed, at most 2,000 at random, from latents of all "
+            "modalities of a cell; one UMAP per run. Good latents separate cell types and mix "
+            "batches. Clusters are Leiden's on UMAP's graph of 15 neighbours, resolution 1. A "
+            "property that is the same in all cells, such as a single batch, has no column. "
+            "Distances between clusters mean little."
+        ),
+        "needs": ["projection", "runs"],
+        "per": "split",
+    },
+    "imputation_umap": {
+        "label": "UMAP of measured and imputed values",
+        "caption": (
+            "The values of one modality, measured (left) and imputed from another, of the same "
+            "query cells of the first seed, at most 500 at random: one UMAP per imputed "
+            "modality of all its panels together, on the first 50 principal components of the "
+            "measured values. Measured values are grey. A good imputation covers them, cell "
+            "type by cell type; one that returns means shrinks to a few points beside them."
+        ),
+        "needs": ["projection", "imputed_layout", "runs"],
+        "per": "split",
     },
 }
 COLUMNS = ["run", "seed", "source", "cell", "modality", "cell_type", "batch", "leiden", "x", "y"]
@@ -76,24 +76,16 @@ LINE = 0.16  # inches, of a legend
 UNKNOWN = "unknown"  # the name of a missing label
 
 
-def umap(
-    *,
-    projection: pd.DataFrame,
-    imputed_layout: pd.DataFrame,
-    runs: pd.DataFrame,
-    joint: bool = False,
-    imputed: bool = False,
-    theme: Theme,
-) -> Drawn:
-    """Draw the layouts of one split's runs: by modality, `joint`, or measured and `imputed` values."""
-    if imputed:
-        return _imputed(imputed_layout[OF_IMPUTED], projection, runs, theme)
-    drawn = projection.loc[(projection["source"] == "joint") == joint, COLUMNS]
-    drawn = drawn.reset_index(drop=True)
-    if drawn.empty:
-        kind = "joint latents" if joint else "latents of single modalities"
-        return nothing(f"No run with a layout has {kind}.", COLUMNS)
-    return _layouts(drawn, runs, theme), drawn
+def umap(*, projection: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Drawn:
+    """Draw the latents of single modalities of one split's runs."""
+    single = projection[projection["source"] != "joint"]
+    return _layouts(single, runs, theme, "latents of single modalities")
+
+
+def umap_joint(*, projection: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Drawn:
+    """Draw the joint latents of one split's runs."""
+    joint = projection[projection["source"] == "joint"]
+    return _layouts(joint, runs, theme, "joint latents")
 
 
 def _palette(
@@ -109,7 +101,10 @@ def _palette(
     return palette, labels
 
 
-def _layouts(drawn: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Figure:
+def _layouts(projection: pd.DataFrame, runs: pd.DataFrame, theme: Theme, what: str) -> Drawn:
+    drawn = projection[COLUMNS].reset_index(drop=True)
+    if drawn.empty:
+        return nothing(f"No run with a layout has {what}.", COLUMNS)
     rows = theme.order("runs", drawn["run"])
     columns = [column for column in TITLES if drawn[column].nunique() > 1] or ["leiden"]
     keys = {column: _palette(column, drawn[column], drawn[column], theme) for column in columns}
@@ -128,14 +123,14 @@ def _layouts(drawn: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Figure:
         axes.set_title(TITLES[column])
         key(last, *of_column, TITLES[column])
     name_cells(figure, theme, runs, drawn, drawn.groupby("run")["cell"].nunique().max())
-    return figure
+    return figure, drawn
 
 
-def _imputed(
-    layout: pd.DataFrame, projection: pd.DataFrame, runs: pd.DataFrame, theme: Theme
+def imputation_umap(
+    *, projection: pd.DataFrame, imputed_layout: pd.DataFrame, runs: pd.DataFrame, theme: Theme
 ) -> Drawn:
     """Draw measured and imputed values; a type has its colour among all cells of `projection`."""
-    drawn = layout.reset_index(drop=True)
+    drawn = imputed_layout[OF_IMPUTED].reset_index(drop=True)
     is_measured = drawn["run"] == MEASURED
     measured, imputed = drawn[is_measured], drawn[~is_measured]
     if imputed.empty:

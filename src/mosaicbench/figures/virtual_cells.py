@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -66,7 +64,7 @@ def _origins(axes: Axes, cells: pd.DataFrame) -> None:
     axes.legend(loc="best")
 
 
-def _types(axes: Axes, cells: pd.DataFrame, palette: Mapping[str, str]) -> None:
+def _types(axes: Axes, cells: pd.DataFrame, palette: dict[str, str]) -> None:
     is_real = cells["origin"] == "real"
     real, virtual = cells[is_real], cells[~is_real]
     bare(axes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -45,10 +45,10 @@ class Applied:
     """
 
     matched: dict[str, Matched]
-    latents: dict[str, pd.DataFrame] = field(default_factory=dict)
-    types: dict[str, pd.DataFrame] = field(default_factory=dict)
-    imputed: dict[str, tuple[pd.Index, dict]] = field(default_factory=dict)
-    remarks: list[str] = field(default_factory=list)
+    latents: dict[str, pd.DataFrame]
+    types: dict[str, pd.DataFrame]
+    imputed: dict[str, tuple[pd.Index, dict]]
+    remarks: list[str]
 
 
 def embedded(
@@ -61,21 +61,10 @@ def embedded(
 ) -> Applied:
     """Embed every cell from each of its modalities and from all, give it a type, impute the rest.
 
-    Parameters
-    ----------
-    kept, method
-        A model and its method object.
-    own, found
-        The user's cells, and the model's modalities in them.
-    impute
-        Returns an array for the values of a direction; None imputes nothing.
-
-    Raises
-    ------
-    UserError
-        When the model can give nothing of such cells.
+    `found` are the model's modalities in the user's cells. `impute` returns an array for the values of
+    a direction; None imputes nothing. A model that gives nothing of such cells is refused.
     """
-    applied, outputs = Applied(found), kept.facts["card"]["outputs"]
+    applied, outputs = Applied(found, {}, {}, {}, []), kept.facts["card"]["outputs"]
     known = list(kept.facts["modalities"])
     model = _Model(kept, method, _batches(own, found), applied)
     sources = {modality: [modality] for modality in found} if "single" in outputs else {}

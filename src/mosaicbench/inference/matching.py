@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
+from anndata.utils import make_index_unique
 from scipy import sparse
 
 from mosaicbench.data.normalize import Clr, Continuous, LogNormalised, Lsi
@@ -57,8 +59,6 @@ class Matched:
         return x.astype(np.float32, copy=False)
 
     def _normalized(self, rows: np.ndarray) -> np.ndarray:
-        from anndata import AnnData
-
         facts, columns = self.facts, self.columns
         taken = sparse.csr_matrix(self.matrix.take(rows), dtype=np.float32)
         if facts["normalization"] == "clr":  # the mean is over proteins of the model only
@@ -92,15 +92,8 @@ def matched(
 
     A modality matches the model's of its name, otherwise that of which it has at least
     `min_fraction` and most features. It is left out without a shared feature, or if another has
-    that name.
-
-    Raises
-    ------
-    UserError
-        When no modality matches, or one has less than `min_fraction` of the model's features.
+    that name. Without any match, or with too few of the features, it is refused.
     """
-    from anndata.utils import make_index_unique
-
     known, found = kept.facts["modalities"], {}
     theirs_of: dict[str, list[str]] = {}
     for theirs, ours in _names_of_model(modalities, known, min_fraction).items():

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
 import pandas as pd
+from anndata import AnnData
+from anndata.io import read_elem, sparse_dataset
+from mudata import MuData
 from scipy import sparse
 
 from mosaicbench.data import read
@@ -19,10 +21,6 @@ from mosaicbench.data.cells import column_of_cells
 from mosaicbench.data.own_values import fault_of
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import VALUES
-
-if TYPE_CHECKING:
-    from anndata import AnnData
-    from mudata import MuData
 
 FIRST = 2000  # cells that show which matrix has the values that a model reads
 WHOLE = ("uns", "obsm", "obsp")  # parts of a MuData beside its modalities
@@ -39,12 +37,10 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Measured:
-    """One modality of the user's cells.
+    """One modality of the user's cells: tables of its cells and features, and matrices.
 
     Attributes
     ----------
-    obs, var
-        Tables of its cells and features.
     matrices
         Place, such as "X" -> each that may have the values that a model reads.
     held
@@ -76,8 +72,6 @@ def in_memory(cells: MuData | AnnData | dict[str, AnnData]) -> OwnCells:
     The one modality of an AnnData without feature types is called "cells": a model recognises it by
     its features.
     """
-    from anndata import AnnData
-
     if isinstance(cells, AnnData) and not _has_several(cells.var):
         return OwnCells(_in_memory({"cells": cells}), cells.obs)
     whole = as_mudata(cells)
@@ -87,22 +81,10 @@ def in_memory(cells: MuData | AnnData | dict[str, AnnData]) -> OwnCells:
 
 
 def as_mudata(cells: object) -> MuData:
-    """Return cells in memory as a MuData.
+    """Return cells in memory as a MuData, from one, modality -> AnnData, or an AnnData of several.
 
-    Parameters
-    ----------
-    cells
-        A MuData, modality -> AnnData, or an AnnData of several modalities with the feature types of
-        10x in ``var``.
-
-    Raises
-    ------
-    UserError
-        When they are of another kind.
+    The latter has the feature types of 10x in ``var``. Cells of another kind are refused.
     """
-    from anndata import AnnData
-    from mudata import MuData
-
     if isinstance(cells, AnnData) and _has_several(cells.var):
         cells = read.by_feature_type(cells)
     if isinstance(cells, dict) and cells and all(isinstance(x, AnnData) for x in cells.values()):
@@ -122,17 +104,9 @@ def _has_several(var: pd.DataFrame) -> bool:
 
 
 def known_of(cells: MuData | AnnData, *, cell_type: str | None, batch: str | None) -> pd.DataFrame:
-    """Return types and batches of all cells, from ``obs`` of all cells or of a modality.
+    """Return types and batches of all cells, from columns of ``obs`` of all cells or of a modality.
 
-    Parameters
-    ----------
-    cell_type, batch
-        The columns; None for those of these names, or left out.
-
-    Raises
-    ------
-    UserError
-        When there is no such column, or two cells have one name.
+    None is the column of that name, or left out. A missing column and a cell named twice are refused.
     """
     tables = {"all cells": cells.obs}
     for name, part in getattr(cells, "mod", {}).items():
@@ -149,13 +123,7 @@ def known_of(cells: MuData | AnnData, *, cell_type: str | None, batch: str | Non
 
 
 def opened(path: Path) -> OwnCells:
-    """Return cells of an ``.h5mu``, ``.h5ad`` or 10x ``.h5``, without values yet.
-
-    Raises
-    ------
-    UserError
-        When the file is missing, unreadable, or of another kind.
-    """
+    """Return cells of an ``.h5mu``, ``.h5ad`` or 10x ``.h5``, without values yet."""
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     if path.suffix == ".h5":
@@ -166,8 +134,6 @@ def opened(path: Path) -> OwnCells:
             f"{path}: cells are read from .h5mu, .h5ad or a 10x .h5, found "
             f"{path.suffix or 'no ending'}"
         )
-    from anndata.io import read_elem
-
     try:
         file, groups, whole = h5py.File(path), {"cells": "/"}, {}
         if path.suffix == ".h5mu":
@@ -186,13 +152,7 @@ def opened(path: Path) -> OwnCells:
 
 
 def holding(modality: str, measured: Measured, values: str) -> Matrix:
-    """Return the first of layers[values], X and raw.X with the values that a model reads.
-
-    Raises
-    ------
-    UserError
-        When none has them; it names the content of each.
-    """
+    """Return the first of layers[values], X and raw.X with the values that a model reads."""
     layer, faults = f'layers["{values}"]', {}
     for place in (layer, "X", "raw.X"):
         if place in measured.matrices:
@@ -217,8 +177,6 @@ def _in_memory(modalities: dict[str, AnnData]) -> dict[str, Measured]:
 
 
 def _on_disk(file: h5py.File, name: str) -> Measured:
-    from anndata.io import read_elem
-
     group = file[name]
     obs, var, raw = read_elem(group["obs"]), read_elem(group["var"]), (None, None)
     if "raw" in group:
@@ -239,8 +197,6 @@ def _matrices(features: pd.Index, x: object, layers: object, raw: tuple) -> dict
 
 def _reader(x: object) -> Callable[[np.ndarray], sparse.csr_matrix]:
     """Return the reader of rows; it first reads all of a matrix that a file stores by columns."""
-    from anndata.io import read_elem, sparse_dataset
-
     if isinstance(x, h5py.Group):
         by_columns = "csc" in str(x.attrs["encoding-type"])
         x = read_elem(x) if by_columns else sparse_dataset(x)

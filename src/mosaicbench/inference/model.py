@@ -6,10 +6,11 @@ import tempfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
+from anndata import AnnData
+from mudata import MuData
 
 from mosaicbench.files.atomic import make_folder
 from mosaicbench.files.models import KeptModel, read_model
@@ -20,35 +21,17 @@ from mosaicbench.inference.matching import LEAST_FRACTION, matched
 from mosaicbench.inference.measured import OwnCells, in_memory, opened
 from mosaicbench.inference.output import EMBEDDING, table, write
 
-if TYPE_CHECKING:
-    from anndata import AnnData
-    from mudata import MuData
-
 
 @dataclass(frozen=True)
 class Model:
-    """A saved model, ready for cells.
-
-    Attributes
-    ----------
-    kept
-        The content of its files.
-    method
-        The method object.
-    """
+    """A saved model, ready for cells: the content of its files, and the method object."""
 
     kept: KeptModel
     method: object
 
     @classmethod
     def read(cls, folder: str | Path) -> Model:
-        """Read a model from its folder or from its run's.
-
-        Raises
-        ------
-        UserError
-            When the folder has no model, or this version cannot use it.
-        """
+        """Read a model from its folder or from its run's; refuse one that this version cannot use."""
         kept = read_model(Path(folder))
         return cls(kept, revived(kept, implementation(kept.facts["module"], kept.facts["method"])))
 
@@ -62,11 +45,7 @@ class Model:
     ) -> MuData:
         """Return a copy of cells in memory with ``obsm[key_added]``, types and imputed values.
 
-        Raises
-        ------
-        UserError
-            When too few features are found, values are of the wrong kind, or the model gives
-            nothing of such cells.
+        Too few features, values of the wrong kind, and cells of which the model gives nothing are refused.
         """
         own = in_memory(cells)
         allocate = (lambda _, shape: np.empty(shape, dtype=np.float32)) if impute else None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from copy import deepcopy
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import h5py
+import mudata
 import numpy as np
 import pandas as pd
+from anndata import AnnData
+from mudata import MuData
 from scipy import sparse
 
 from mosaicbench.files._h5 import KEY, quiet_mudata
@@ -16,10 +18,6 @@ from mosaicbench.files.atomic import atomic
 from mosaicbench.files.models import KeptModel
 from mosaicbench.inference.embedding import JOINT, Applied
 from mosaicbench.inference.measured import OwnCells
-
-if TYPE_CHECKING:
-    from anndata import AnnData
-    from mudata import MuData
 
 EMBEDDING = "X_mosaicbench"
 
@@ -29,8 +27,6 @@ def table(kept: KeptModel, own: OwnCells, applied: Applied, key: str) -> MuData:
 
     A modality gets the model's name. Values that are in a file are left out.
     """
-    import mudata
-
     modalities = {}
     for name, measured in own.modalities.items():
         ours = _name_of(applied, name)
@@ -85,8 +81,6 @@ def _name_of(applied: Applied, theirs: str) -> str:
 
 
 def _modality(measured: object, applied: Applied, ours: str, key: str) -> AnnData:
-    from anndata import AnnData
-
     if measured.held is not None:
         cells = measured.held.copy()
         cells.obs_names, cells.var_names = cells.obs_names.astype(str), cells.var_names.astype(str)
@@ -124,8 +118,6 @@ def _as_columns(types: pd.DataFrame) -> dict[str, object]:
 
 
 def _imputed(kept: KeptModel, direction: str, names: pd.Index, layers: dict) -> AnnData:
-    from anndata import AnnData
-
     target = direction.split("->")[1]
     facts = kept.facts["modalities"][target]
     features = facts["features"]
@@ -144,20 +136,20 @@ def _imputed(kept: KeptModel, direction: str, names: pd.Index, layers: dict) -> 
 
 def _of_all_cells(whole: MuData, applied: Applied, key: str) -> None:
     """Add a cell's joint latents and type, else those of its first modality."""
-    order = sorted(applied.latents, key=lambda source: source != JOINT)
-    source_of = pd.Series("", index=whole.obs_names, dtype=object)
-    for source in reversed(order):
-        source_of[applied.latents[source].index] = source
-    if applied.latents and (source_of != "").all():
-        parts = [z[source_of[z.index] == source] for source, z in applied.latents.items()]
-        whole.obsm[key] = pd.concat(parts).loc[whole.obs_names].to_numpy()
-        whole.obs["mosaicbench_source"] = source_of.astype("category")
+
+    def first_of(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+        order = sorted(tables, key=lambda source: source != JOINT)
+        every = pd.concat([tables[source].assign(source=source) for source in order])
+        return every[~every.index.duplicated()].reindex(whole.obs_names)
+
+    if applied.latents:
+        z = first_of(applied.latents)
+        source = z.pop("source")
+        if source.notna().all():
+            whole.obsm[key] = z.to_numpy()
+            whole.obs["mosaicbench_source"] = source.astype("category")
     if applied.types:
-        parts = [
-            types[(source_of[types.index] == source).to_numpy()]
-            for source, types in applied.types.items()
-        ]
-        whole.obs = whole.obs.assign(**_as_columns(pd.concat(parts).reindex(whole.obs_names)))
+        whole.obs = whole.obs.assign(**_as_columns(first_of(applied.types)))
 
 
 def _copy_values(source: h5py.Group, place: h5py.Group) -> None:

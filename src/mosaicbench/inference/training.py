@@ -6,7 +6,10 @@ import importlib
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pandas as pd
+from anndata import AnnData
+from mudata import MuData
 
 from mosaicbench.catalog import catalog
 from mosaicbench.config.checking import faults, refuse
@@ -23,12 +26,6 @@ from mosaicbench.fitting.keeping import keep
 from mosaicbench.fitting.method import Implementation, implementation
 from mosaicbench.inference.measured import as_mudata
 from mosaicbench.inference.model import Model
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from anndata import AnnData
-    from mudata import MuData
-
 
 LOADER = "own_files"
 
@@ -48,8 +45,6 @@ def trained(
     ----------
     cells
         An ``.h5mu`` or 10x ``.h5``; or a MuData.
-    method
-        Its id.
     folder
         Where to save the model; None saves it nowhere.
     **options
@@ -130,8 +125,6 @@ def _dataset(cells: Path | MuData, options: dict) -> MuData:
 
 def _plain(cells: AnnData) -> AnnData:
     """Return matrices and tables alone; a session holds much that no file can."""
-    from anndata import AnnData
-
     tables = {"obs": _writable(cells.obs), "var": _writable(cells.var)}
     plain = AnnData(cells.X, **tables, layers=dict(cells.layers))
     if cells.raw is not None:
@@ -151,7 +144,6 @@ def _writable(table: pd.DataFrame) -> pd.DataFrame:
 def _latents(
     method: object, implemented: Implementation, train: MuData, inputs: dict[str, bool]
 ) -> dict:
-    """Return (source, "train") -> (names, latents), as a run of the benchmark has them."""
     outputs, complete, latents = implemented.card["outputs"], complete_cells(train), {}
     sources = {m: ([m], None) for m in train.mod} if "single" in outputs else {}
     if "joint" in outputs and len(complete):

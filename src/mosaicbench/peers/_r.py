@@ -35,21 +35,9 @@ saveRDS(answer, "answer.rds")
 def run_r(package: str, script: str, **given: np.ndarray | float) -> np.ndarray:
     """Run `script` in R and return its answer, (rows, columns) float64.
 
-    Parameters
-    ----------
-    package
-        The R package that the script needs.
-    script
-        R's lines. They read the list `given`, and set `answer`, a matrix without names.
-    given
-        name -> (rows, columns), or one number, 1 x 1 in R; `seed` is that of R's generator.
-
-    Raises
-    ------
-    NotApplicable
-        If R or the package is not installed, with the remedy.
-    RuntimeError
-        If R ends with an error, with its last lines.
+    It reads the list `given`, name -> (rows, columns) or one number, 1 x 1 in R, and sets `answer`, a
+    matrix without names; `seed` is that of R's generator. Without R or the package: NotApplicable with
+    the remedy; after an error of R: RuntimeError with its last lines.
     """
     import rdata
 

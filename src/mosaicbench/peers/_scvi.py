@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor
 from torch.distributions import NegativeBinomial
 
 from mosaicbench.contract import Cells, History, Normalization
 from mosaicbench.peers._package import apart, history
-
-if TYPE_CHECKING:
-    from scipy import sparse
 
 AT_ONCE = 512  # cells that go through a module together
 QUADRATURE = 5  # nodes of the integral over a log-normal rate

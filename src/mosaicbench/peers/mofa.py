@@ -57,9 +57,8 @@ class MOFA:
         need(CARD)
         values, cells = {}, sum(map(len, train.blocks))
         for m, width in train.features.items():
-            gaps = [np.full((len(block), width), np.nan) for block in train.blocks]
             parts = [
-                block.values.get(m, gap) for block, gap in zip(train.blocks, gaps, strict=True)
+                block.values.get(m, np.full((len(block), width), np.nan)) for block in train.blocks
             ]
             values[m] = np.concatenate(parts, dtype=np.float64)
         with apart(seed):

@@ -38,9 +38,8 @@ CARDS = {
         },
         "environment": "multivae",
         "summary": "The package's MVAE, to check this project's `mvae` against.",
-        "deviates": "Networks and the decoders' learned sd are those of this project's `mvae`, so that bounds are compared "
-        "(`spread: fixed` is the package's sd of 1). A tenth of the train cells decides which epoch is kept; the package does not "
-        "stop early. "
+        "deviates": "Networks and the decoders' learned sd are those of this project's `mvae`, so that bounds are compared. "
+        "A tenth of the train cells decides which epoch is kept; the package does not stop early. "
         "The posterior's sd is the exponential of half a linear output, here a softplus.",
         "space": ("latent", "learning_rate", "beta"),
     },
@@ -50,9 +49,8 @@ CARDS = {
         "paper": "Shi et al. 2019",
         "doi": "10.48550/arXiv.1911.03393",
         "summary": "The package's MMVAE, to check this project's `mmvae` against.",
-        "deviates": "Networks and the decoders' learned sd are those of this project's `mmvae`, so that bounds are compared "
-        "(`spread: fixed` is the package's sd of 1). A tenth of the train cells decides which epoch is kept; the package does not "
-        "stop early. "
+        "deviates": "Networks and the decoders' learned sd are those of this project's `mmvae`, so that bounds are compared. "
+        "A tenth of the train cells decides which epoch is kept; the package does not stop early. "
         "The joint latent is the mean of the modalities'.",
         "space": ("latent", "learning_rate", "samples"),
     },
@@ -62,9 +60,8 @@ CARDS = {
         "paper": "Sutter et al. 2021",
         "doi": "10.48550/arXiv.2105.02470",
         "summary": "The package's MoPoE, to check this project's `mopoe` against.",
-        "deviates": "Networks and the decoders' learned sd are those of this project's `mopoe`, so that bounds are compared "
-        "(`spread: fixed` is the package's sd of 1). A tenth of the train cells decides which epoch is kept; the package does not "
-        "stop early. "
+        "deviates": "Networks and the decoders' learned sd are those of this project's `mopoe`, so that bounds are compared. "
+        "A tenth of the train cells decides which epoch is kept; the package does not stop early. "
         "The joint latent is the mean over all subsets of their posterior means; here it is the product of all experts.",
     },
 }
@@ -80,16 +77,12 @@ class MultiVae:
     ----------
     latent, hidden
         Dimensions of the latent; width of the one hidden layer of every encoder and decoder.
-    spread
-        Standard deviation of the decoders' Normals: "learned", one per feature, or "fixed" at 1, the
-        package's default.
     epochs, learning_rate
         Of the package's trainer, which uses Adam.
     """
 
     latent: Annotated[int, "at least 1", {"int": [8, 64], "log": True}] = 20
     hidden: Annotated[int, "at least 1"] = 128
-    spread: Literal["learned", "fixed"] = "learned"
     epochs: Annotated[int, "at least 1"] = 100
     learning_rate: Annotated[float, "above 0", {"float": [0.0003, 0.003], "log": True}] = 1e-3
 
@@ -128,9 +121,8 @@ class MultiVae:
             )
             networks = _networks(self.features, self.hidden, self.latent)
             model = getattr(models, self.model_name)(config, **networks)
-            if self.spread == "learned":
-                for modality, decoder in networks["decoders"].items():
-                    model.recon_log_probs[modality] = decoder.log_likelihood
+            for modality, decoder in networks["decoders"].items():
+                model.recon_log_probs[modality] = decoder.log_likelihood
             trainer = BaseTrainer(
                 model,
                 train_dataset=dataset(chosen),

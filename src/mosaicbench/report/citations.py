@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -28,8 +28,8 @@ Citation = tuple[str, str, str]  # heading, BibTeX or "", reason for citing
 def bibtex(
     runs: pd.DataFrame,
     scores: pd.DataFrame,
-    records: Sequence[Mapping],
-    citations: Mapping[str, str],
+    records: list[dict],
+    citations: dict[str, str],
 ) -> str:
     """Return the BibTeX of a benchmark: each entry once, under comments.
 
@@ -63,14 +63,14 @@ def bibtex(
     return "\n\n".join(parts) + "\n"
 
 
-def _itself(records: Sequence[Mapping]) -> str:
+def _itself(records: list[dict]) -> str:
     commits = distinct((str(record["git_commit"]) for record in records), none="")
     note = f"Version {__version__}" + (f", commit {commits}" if commits else "")
     entry = next(entry["text"] for entry in references() if entry.get("package") == ITSELF)
     return f"{entry[:-1]}, version = {{{__version__}}}, note = {{{note}}}}}"
 
 
-def _of_cards(heading: str, cards: Mapping[str, Mapping]) -> Iterator[Citation]:
+def _of_cards(heading: str, cards: dict[str, dict]) -> Iterator[Citation]:
     for name, card in cards.items():
         label = card.get("label", name)
         yield heading, _of_doi(card.get("doi"), card.get("paper") or f"defines {label}"), label
@@ -88,7 +88,7 @@ def _of_doi(doi: str | None, paper: str) -> str:
     return f"@misc{{doi_{key}, doi = {{{doi}}}, note = {{{note}}}}}"
 
 
-def _of_datasets(names: Iterable[str], citations: Mapping[str, str]) -> Iterator[Citation]:
+def _of_datasets(names: Iterable[str], citations: dict[str, str]) -> Iterator[Citation]:
     for name in names:
         citation = citations.get(name, "")
         papers = [entry["text"] for entry in references() if entry.get("cited", "\0") in citation]
@@ -100,7 +100,7 @@ def _of_datasets(names: Iterable[str], citations: Mapping[str, str]) -> Iterator
             yield "datasets", "", f"dataset {name}" + (f" ({citation})" if citation else "")
 
 
-def _of_packages(methods: Iterable[Mapping], records: Sequence[Mapping]) -> Iterator[Citation]:
+def _of_packages(methods: Iterable[dict], records: list[dict]) -> Iterator[Citation]:
     # Every benchmark used Snakemake, which no record names.
     versions = defaultdict(list, {"snakemake": []} if records else {})
     for record in records:

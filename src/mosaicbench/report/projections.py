@@ -57,13 +57,7 @@ MEASURED = "measured"  # the run and direction of measured values
 def read_projection(
     folder: str | Path, name: str, split: dict[str, str] | None = None
 ) -> pd.DataFrame:
-    """Read one table of a split; `split` is the expected dataset and scenario.
-
-    Raises
-    ------
-    files.ContractError
-        If it is absent, is of another split, or was changed.
-    """
+    """Read one table of a split; refuse one of another than the expected `split`, or a changed one."""
     path = Path(folder, f"{name}.tsv")
     check_contents(Path(folder), [name], "layout")
     table = read_table(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -17,17 +16,11 @@ from mosaicbench.workflow.layout import Results
 
 def _files(results: Results, runs: pd.DataFrame) -> dict[Path, dict]:
     fits = runs.loc[runs["status"] != "not_applicable", [*RUN, "seed"]].to_dict("records")
-    return {Path(results.fit(**place), "run.json"): place for place in fits}
+    return {results.fit(**place) / "run.json": place for place in fits}
 
 
 def read_records(results: Results, runs: pd.DataFrame) -> list[dict]:
-    """Return the ``run.json`` of every run and seed of a table that applies, in its order.
-
-    Raises
-    ------
-    errors.ContractError
-        If a record is absent, broken or of another run or seed.
-    """
+    """Return the ``run.json`` of every run and seed of a table that applies, in its order."""
     return [read_record(file, place) for file, place in _files(results, runs).items()]
 
 
@@ -40,11 +33,11 @@ def day_of_last_fit(results: Results, runs: pd.DataFrame) -> str:
 def read_audits(results: Results, runs: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
     """Return (dataset, scenario) -> the ``audit.tsv`` of its first seed, for splits with one."""
     first = runs.dropna(subset="seed").groupby(SPLIT, sort=False)["seed"].min()
-    paths = {split: Path(results.split(*split, seed), "audit.tsv") for split, seed in first.items()}
+    paths = {split: results.split(*split, seed) / "audit.tsv" for split, seed in first.items()}
     return {split: read_table(path) for split, path in paths.items() if path.is_file()}
 
 
-def circumstances(records: Sequence[Mapping]) -> dict[str, str]:
+def circumstances(records: list[dict]) -> dict[str, str]:
     """Return commit, device, machine and versions of a benchmark's fits."""
     rows = []
     for record in records:

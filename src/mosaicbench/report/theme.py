@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,9 @@ from mosaicbench.catalog.run_metadata import KINDS, RunMetadata, run_metadata_of
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import atomic
 from mosaicbench.files.tables import write_table
+from mosaicbench.workflow.layout import project_file
 
+DISPLAY = project_file("config/display.yaml")
 MARKERS = {"model": "o", "baseline": "s", "control": "D"}
 NAMED = ("methods", "runs", "metrics", "datasets", "scenarios", "modalities", "groups", "losses")
 SPARE = "#777777"
@@ -73,7 +75,7 @@ STYLE = {
 class Theme:
     """Labels, colours and order, from ``display.yaml`` and the cards of runs, metrics, datasets."""
 
-    display: Mapping[str, dict]
+    display: dict[str, dict]
     run_metadata: RunMetadata
 
     # --- labels ---
@@ -204,7 +206,7 @@ class Theme:
         return colours[unlisted.index(method) % len(colours)] if method in unlisted else SPARE
 
 
-def read_theme(display: str | Path, runs: pd.DataFrame) -> Theme:
+def read_theme(runs: pd.DataFrame, display: Path = DISPLAY) -> Theme:
     """Read ``display.yaml``, and the cards of a table of runs.
 
     Raise a `UserError` if the file is not YAML or has an unknown key.

@@ -10,7 +10,6 @@ objective.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from itertools import chain
 
 import numpy as np
@@ -26,7 +25,7 @@ def metrics_of(objective: str) -> list[str]:
     return list(chain(*GROUPS.values())) if objective == MEAN else [objective]
 
 
-def value_of(objective: str, scores: Mapping[str, float]) -> float | None:
+def value_of(objective: str, scores: dict[str, float]) -> float | None:
     """Return the objective of a trial, None if undefined.
 
     Parameters

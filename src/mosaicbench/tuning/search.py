@@ -11,7 +11,6 @@ are searched themselves, so it cannot compare two trials.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,21 +40,9 @@ def opened(folder: Path, key: str) -> optuna.Study:
 
 
 def next_settings(
-    trials: Sequence[FrozenTrial], space: spaces.Space, defaults: dict, seed: int
+    trials: list[FrozenTrial], space: spaces.Space, defaults: dict, seed: int
 ) -> dict:
-    """Return the settings of the next trial that differ from the run's; {} for the first.
-
-    Parameters
-    ----------
-    trials
-        All earlier ones.
-    space
-        hyperparameter -> the values to search.
-    defaults
-        The run's values of these.
-    seed
-        Of the search.
-    """
+    """Return the settings of the next trial that differ from the run's `defaults`; {} for the first."""
     if not trials:
         return {}
     earlier = [defaults | settings_of(trial) for trial in trials]
@@ -76,14 +63,9 @@ def next_settings(
 def keep(
     study: optuna.Study, space: spaces.Space, values: dict, objective: float | None, outcome: dict
 ) -> None:
-    """Write a trial; the search treats one without an objective as the worst.
+    """Write a trial with the values of all hyperparameters in the search, and its columns in trials.tsv.
 
-    Parameters
-    ----------
-    values
-        Of all hyperparameters in the search; None is left out.
-    outcome
-        The trial's other columns of trials.tsv.
+    The search treats one without an objective as the worst. None values are left out.
     """
     params = {name: value for name, value in values.items() if value is not None}
     distributions = _distributions(space)
@@ -110,7 +92,7 @@ def table_of(study: optuna.Study) -> pd.DataFrame:
     return table.rename(columns={"number": "trial", "value": "objective"})
 
 
-def best_of(trials: Sequence[FrozenTrial]) -> FrozenTrial:
+def best_of(trials: list[FrozenTrial]) -> FrozenTrial:
     """Return the earliest trial with the best objective; the first if no trial has one."""
     return max(trials, key=lambda trial: -np.inf if trial.value is None else trial.value)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -36,20 +35,8 @@ def tried(
 ) -> tuple[float | None, dict]:
     """Fit with some settings; return the objective, if defined, and other columns of trials.tsv.
 
-    Parameters
-    ----------
-    settings
-        Of the trial.
-    fit
-        The run's fit without these settings.
-    solution
-        Of the inner split; the fit never reads it.
-    objective
-        As in ``objective.value_of``.
-    limits
-        Of the fit.
-    python
-        The interpreter of the method's environment; None for this one.
+    `fit` is the run's fit without these settings; it never reads the `solution` of the inner split.
+    `python` is the interpreter of the method's environment; None for this one.
     """
     fit = replace(fit, hyperparameters=fit.hyperparameters | settings)
     if python is None:
@@ -91,7 +78,7 @@ def _fit_with(fit: Fit, limits: Limits, python: str) -> None:
     subprocess.run([python, "-c", FIT], input=json.dumps(job), text=True, check=True)
 
 
-def _score(fit: Fit, solution: Path, metrics: Sequence[str]) -> None:
+def _score(fit: Fit, solution: Path, metrics: list[str]) -> None:
     from mosaicbench.files.runs import read_history, read_imputed, read_latents, read_record
     from mosaicbench.files.splits import read_split
     from mosaicbench.scoring import scorer

@@ -25,20 +25,10 @@ def fit_within_grant(
 ) -> None:
     """Call `fit` with what this attempt may use, and check the rows that it wrote.
 
-    Parameters
-    ----------
-    fit, job
-        ``commands.fit.main`` and its keywords. The seeds of one run have as many times the minutes;
-        several runs have them once, together.
-    attempt
-        1 for the first.
-    granted_mb, granted_minutes
-        What the job may use in all, this process and its surroundings included.
-
-    Raises
-    ------
-    UserError
-        When a run needs more than this attempt has and a later one has more; and as `fit` does.
+    `fit` and `job` are ``commands.fit.main`` and its keywords. The seeds of one run have as many times
+    the minutes; several runs have them once, together. `granted_mb` and `granted_minutes` are for all,
+    this process and its surroundings included. A run that needs more than this attempt has, while a
+    later one has more, raises a `UserError`.
     """
     outputs = [Path(output) for run in job["runs"] for output in run["outputs"]]
     under_way = outputs[0] / "attempt.json"

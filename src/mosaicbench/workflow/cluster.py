@@ -8,9 +8,7 @@ from __future__ import annotations
 import math
 import re
 import subprocess
-from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 
 from mosaicbench.errors import UserError
 
@@ -22,30 +20,17 @@ OVERHEAD_MINUTES = 5  # starting, reading and writing
 STATUS_OF_STATE = {"OUT_OF_MEMORY": "out_of_memory", "TIMEOUT": "timeout", "DEADLINE": "timeout"}
 
 
-@dataclass(frozen=True)
-class Partition:
-    """A partition of a cluster: its limits, and (CPUs, MB, GPUs by model) of its nodes."""
-
-    name: str
-    is_default: bool
-    is_up: bool
-    minutes: float
-    mem_mb: float
-    cpus: float
-    nodes: tuple[tuple[int, int, tuple[tuple[str, int], ...]], ...]
-
-
-@dataclass(frozen=True)
-class Request:
-    """What one job asks for on its last attempt; `partition` None is the default one, "a,b" is either."""
-
-    rule: str
-    partition: str | None
-    cpus: int
-    mem_mb: int
-    minutes: int
-    gpus: int
-    gpu_model: str
+OPTIONS = {  # resource of Snakemake and its SLURM plugin -> option of sbatch
+    "slurm_partition": "partition",
+    "slurm_account": "account",
+    "constraint": "constraint",
+    "qos": "qos",
+    "gres": "gres",
+    "gpus": "gpus",
+    "cpus_per_task": "cpus-per-task",
+    "mem_mb": "mem",
+    "runtime": "time",
+}
 
 
 def fraction_of_limit(attempt: int) -> float:
@@ -63,114 +48,73 @@ def requested_minutes(limit_minutes: float, attempt: int = ATTEMPTS) -> int:
     return math.ceil(limit_minutes * fraction_of_limit(attempt)) + OVERHEAD_MINUTES
 
 
-def request(rule: str, resources: dict) -> Request:
-    """Return what a job or group asks for, from its resources as Snakemake and its SLURM plugin name them."""
-    gpus, model = resources.get("gpu", 0), resources.get("gpu_model", "")
-    if "gres" in resources:
-        model, gpus = next(iter(_gpus(resources["gres"]).items()), ("", 0))
-    known = {
-        name: value for name, value in resources.items() if isinstance(value, int)
-    }  # others are settled when it starts
-    return Request(
-        rule=rule,
-        partition=resources.get("slurm_partition"),
-        cpus=known.get("cpus_per_task", known.get("_cores", 1)),
-        mem_mb=known.get("mem_mb", 0),
-        minutes=known.get("runtime", 0),
-        gpus=gpus,
-        gpu_model=model,
+def request(resources: dict) -> tuple[str, ...]:
+    """Return the options of sbatch for the resources of a job or group."""
+    known = {"cpus_per_task": resources.get("_cores", 1)} | resources
+    if gpus := known.get("gpu"):
+        known["gpus"] = ":".join(filter(None, [known.get("gpu_model"), str(gpus)]))
+    return tuple(
+        f"--{option}={known[name]}"
+        for name, option in OPTIONS.items()
+        if known.get(name) not in (None, "", "<TBD>")  # the last is settled when the job starts
     )
 
 
 def check(dag: object, retries: int, *, on_slurm: bool) -> None:
-    """Refuse too few attempts, and jobs of a Snakemake DAG that SLURM would never start.
-
-    Raises
-    ------
-    UserError
-    """
+    """Refuse too few attempts, and jobs of a Snakemake DAG that SLURM would never start."""
     if retries < ATTEMPTS:
         raise UserError(
             f"retries is {retries}: fits ask for more memory and time in {ATTEMPTS} attempts, and one more writes the row"
             f" of a run that was killed each time; set `retries: {ATTEMPTS}` in the profile, or more"
         )
-    asked = []
+    asked: dict[tuple[str, ...], set[str]] = {}
     submitted = {dag.get_job_group(job) or job for job in dag.needrun_jobs() if not job.is_local}
     for job in submitted if on_slurm else ():
-        rules = sorted({member.rule.name for member in job}) if job.is_group() else [job.rule.name]
         first, job.attempt = job.attempt, retries + 1  # the last attempt asks for most
-        asked.append(request(" with ".join(rules), dict(job.resources.items())))
+        rules = asked.setdefault(request(dict(job.resources.items())), set())
+        rules |= {member.rule.name for member in job} if job.is_group() else {job.rule.name}
         job.attempt = first
     if asked:
-        check_requests(asked, partitions())
+        check_requests({options: ", ".join(sorted(rules)) for options, rules in asked.items()})
 
 
-def partitions() -> dict[str, Partition]:
-    """Ask SLURM what each of its partitions offers.
-
-    Raises
-    ------
-    UserError
-        When SLURM's commands are not there, or its controller does not answer.
-    """
-    described = _answer("scontrol", "--oneliner", "show", "partition")
-    nodes = _answer("sinfo", "--noheader", "--Node", "--all", "--format=%R|%c|%m|%G")
-    return parsed_partitions(described, nodes)
-
-
-def parsed_partitions(described: str, nodes: str) -> dict[str, Partition]:
-    """Return name -> partition from the answers of ``scontrol`` and ``sinfo``."""
-    machines: dict[str, set] = {}
-    for line in filter(None, nodes.splitlines()):
-        name, cpus, mem_mb, gres = line.split("|")
-        machine = (int(cpus.rstrip("+")), int(mem_mb.rstrip("+")), tuple(_gpus(gres).items()))
-        machines.setdefault(name, set()).add(machine)
-    found = {}
-    for line in filter(None, described.splitlines()):
-        facts = dict(word.split("=", 1) for word in line.split() if "=" in word)
-        name = facts["PartitionName"]
-        found[name] = Partition(
-            name=name,
-            is_default=facts.get("Default") == "YES",
-            is_up=facts.get("State", "UP") == "UP",
-            minutes=_minutes(facts.get("MaxTime", "UNLIMITED")),
-            mem_mb=_number(facts.get("MaxMemPerNode", "UNLIMITED")),
-            cpus=_number(facts.get("MaxCPUsPerNode", "UNLIMITED")),
-            nodes=tuple(sorted(machines.get(name, ()))),
-        )
-    return found
-
-
-def check_requests(requests: Iterable[Request], offered: dict[str, Partition]) -> None:
-    """Refuse requests that SLURM would never start.
-
-    Raises
-    ------
-    UserError
-        One message for all: which rule asks for what, what its partition offers, which partition could give it.
-    """
-    default = next((name for name, partition in offered.items() if partition.is_default), "")
-    problems = []
-    for request in sorted(dict.fromkeys(requests), key=lambda request: request.rule):
-        names = (request.partition or default).split(",")
-        if any(name in offered and _gives(offered[name], request) for name in names):
-            continue
-        there = "; ".join(_described(offered[name]) for name in names if name in offered)
-        could = [name for name, partition in offered.items() if _gives(partition, request)]
-        problems.append(
-            f"rule {request.rule} asks partition {' or '.join(filter(None, names)) or '(no default)'} for"
-            f" {request.cpus} CPU, {request.mem_mb} MB, {request.minutes} minutes, {request.gpus} GPU"
-            f" {request.gpu_model}".rstrip()
-            + f" ({there or 'there is no such partition'}); slurm_partition could be:"
-            f" {', '.join(could) or 'no partition of this cluster'}"
-        )
+def check_requests(requests: dict[tuple[str, ...], str]) -> None:
+    """Refuse requests, options of sbatch -> rules, that SLURM would never start, in one message."""
+    partitions = _answer("sinfo", "--all", "--format=%R %l %c %m %G")
+    limits = {}
+    for line in partitions.splitlines()[1:]:
+        name, limit, *_ = line.split()
+        limits[name] = _minutes(limit)
+    problems = [
+        f"rule {rules} asks for {' '.join(options)}: {why}"
+        for options, rules in sorted(requests.items(), key=lambda item: item[1])
+        if (why := _why_never(options, limits))
+    ]
     if problems:
         raise UserError(
-            "nothing was submitted: the last attempts of these rules, which ask for most, could never start here:\n  "
-            + "\n  ".join(problems)
-            + "\nChange default-resources, set-resources or (for rules in groups) group-components in the profile,"
-            " profiles/slurm/profile.yaml, or limits in the config."
+            "\n  ".join(
+                [
+                    "nothing was submitted: the last attempts of these rules, which ask for most, "
+                    "could never start here:",
+                    *problems,
+                ]
+            )
+            + "\nChange default-resources, set-resources or (for rules in groups) group-components "
+            "in the profile, profiles/slurm/profile.yaml, or limits in the config. The partitions "
+            f"are (memory in MB):\n{partitions}"
         )
+
+
+def _why_never(options: tuple[str, ...], limits: dict[str, float]) -> str:
+    """Return why SLURM would never start a request, "" if it would; sbatch ignores time limits."""
+    done = _run("sbatch", "--test-only", *options, "--wrap=true")
+    if done.returncode:
+        return done.stderr.strip().splitlines()[-1]
+    given = dict(option.split("=", 1) for option in options)
+    chosen = re.search(r"in partition (\S+)", done.stderr)
+    names = given.get("--partition") or (chosen[1] if chosen else "")
+    most = max((limits.get(name, math.inf) for name in names.split(",")), default=math.inf)
+    return "" if int(given.get("--time", 0)) <= most else f"{names} gives at most {most:g} minutes"
 
 
 def status_of_killed(job: str | None) -> tuple[str, str]:
@@ -188,61 +132,28 @@ def status_of_killed(job: str | None) -> tuple[str, str]:
     return "crashed", "which SLURM has no record of"
 
 
-def _gives(partition: Partition, request: Request) -> bool:
-    return (
-        partition.is_up
-        and partition.minutes >= request.minutes
-        and partition.mem_mb >= request.mem_mb
-        and partition.cpus >= request.cpus
-        and any(
-            cpus >= request.cpus
-            and mem_mb >= request.mem_mb
-            and request.gpus <= sum(n for model, n in gpus if request.gpu_model in ("", model))
-            for cpus, mem_mb, gpus in partition.nodes
-        )
-    )
-
-
-def _described(partition: Partition) -> str:
-    nodes = [
-        " ".join([f"{cpus} CPU {mem_mb} MB", *(f"{count} GPU {model}" for model, count in gpus)])
-        for cpus, mem_mb, gpus in partition.nodes
-    ]
-    state = "" if partition.is_up else " is not up;"
-    return (
-        f"{partition.name}{state} gives at most {partition.minutes:g} minutes, {partition.mem_mb:g} MB,"
-        f" {partition.cpus:g} CPU; its nodes: {', '.join(nodes) or 'no node'}"
-    )
-
-
-def _gpus(gres: str) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for model, count in re.findall(r"(?:^|,)gpu(?::([A-Za-z][^:,()]*))?:(\d+)", gres):
-        found[model] = found.get(model, 0) + int(count)
-    return found
-
-
-def _number(text: str) -> float:
-    return math.inf if text in ("UNLIMITED", "INFINITE") else float(text)
-
-
-def _minutes(text: str) -> float:
-    if text in ("UNLIMITED", "INFINITE"):
+def _minutes(limit: str) -> float:
+    """Return the minutes of SLURM's "infinite" or "days-hours:minutes:seconds"."""
+    if limit == "infinite":
         return math.inf
-    days, _, clock = text.rpartition("-")
+    days, _, clock = limit.rpartition("-")
     hours, minutes, seconds = ([0, 0, 0] + [int(part) for part in clock.split(":")])[-3:]
     return 1440 * int(days or 0) + 60 * hours + minutes + seconds / 60
 
 
 def _answer(*command: str) -> str:
+    done = _run(*command)
+    if done.returncode:
+        raise UserError(f"SLURM does not answer `{' '.join(command)}`: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _run(*command: str) -> subprocess.CompletedProcess:
     try:
-        return subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=60
-        ).stdout
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     except FileNotFoundError:
         raise UserError(
             f"there is no {command[0]} here; the slurm profile is for a machine that can submit to SLURM (a login node)"
         ) from None
-    except subprocess.SubprocessError as error:
-        reason = (error.stderr or str(error)).strip()
-        raise UserError(f"SLURM does not answer `{' '.join(command)}`: {reason}") from None
+    except subprocess.TimeoutExpired as error:
+        raise UserError(f"SLURM does not answer: {error}") from None

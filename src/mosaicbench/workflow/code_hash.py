@@ -31,23 +31,8 @@ def stamp(
 ) -> str:
     """Return the file that lists the code of a command, modules and files; write it if it changed.
 
-    The same code gives the same bytes on every machine.
-
-    Parameters
-    ----------
-    folder
-        The folder of such files.
-    command
-        A module of ``mosaicbench.commands``.
-    modules
-        Dotted names, such as that of a method's module.
-    files
-        Other files, by their path in this package.
-
-    Raises
-    ------
-    NotWritten
-        When the folder cannot be written to.
+    The same code gives the same bytes on every machine. `modules` have dotted names, `files` are
+    paths in this package.
     """
     read = [Path(file) for file in of(f"mosaicbench.commands.{command}", *modules)]
     read += [ROOT / PACKAGE / file for file in files]

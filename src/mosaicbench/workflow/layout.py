@@ -3,9 +3,9 @@
 Rules ask for patterns with Snakemake's wildcards, commands for paths:
 
 >>> Results("<results>").split("{dataset}", "{scenario}", "{seed}")
-'<results>/splits/{dataset}/{scenario}/seed-{seed}'
+PosixPath('<results>/splits/{dataset}/{scenario}/seed-{seed}')
 >>> Results("results").split("pbmc68k_split", "paired", 0)
-'results/splits/pbmc68k_split/paired/seed-0'
+PosixPath('results/splits/pbmc68k_split/paired/seed-0')
 
 Standard library only, since every job of the workflow imports it.
 """
@@ -73,106 +73,100 @@ def project_file(name: str) -> Path:
 
 @dataclass(frozen=True)
 class Results:
-    """The files of a results folder.
-
-    Attributes
-    ----------
-    folder
-        Its path, or ``<results>`` for patterns that the workflow's rules are made of.
-    """
+    """The files of a results folder; ``<results>`` gives the patterns of the workflow's rules."""
 
     folder: str | Path
 
-    def at(self, *parts: object) -> str:
+    def at(self, *parts: object) -> Path:
         """Return a path in the folder."""
-        return "/".join(map(str, (self.folder, *parts)))
+        return Path(self.folder, *map(str, parts))
 
-    def dataset(self, dataset: str) -> str:
+    def dataset(self, dataset: str) -> Path:
         """Return a dataset's file."""
         return self.at("datasets", f"{dataset}.h5mu")
 
-    def split(self, dataset: str, scenario: str, seed: int | str) -> str:
+    def split(self, dataset: str, scenario: str, seed: int | str) -> Path:
         """Return the folder of a split: ``FILES_OF_SPLIT``."""
         return self.at("splits", dataset, scenario, f"seed-{seed}")
 
     @property
-    def runs(self) -> str:
+    def runs(self) -> Path:
         """The folder of all runs."""
         return self.at("runs")
 
-    def run(self, dataset: str, scenario: str, run: str) -> str:
+    def run(self, dataset: str, scenario: str, run: str) -> Path:
         """Return the folder of a run: ``FILES_OF_SCORES``, and the folders of its fits."""
         return self.at("runs", dataset, scenario, run)
 
-    def fit(self, dataset: str, scenario: str, run: str, seed: int | str) -> str:
+    def fit(self, dataset: str, scenario: str, run: str, seed: int | str) -> Path:
         """Return the folder of a run's fit of one seed: ``FILES_OF_FIT``."""
         return self.at("runs", dataset, scenario, run, f"seed-{seed}")
 
-    def cheap_fits(self, dataset: str, scenario: str) -> str:
+    def cheap_fits(self, dataset: str, scenario: str) -> Path:
         """Return the list of files that the fits of a split's cheap runs wrote."""
         return self.at("runs", dataset, scenario, f"{CHEAP}.txt")
 
-    def scores_of_split(self, dataset: str, scenario: str) -> str:
+    def scores_of_split(self, dataset: str, scenario: str) -> Path:
         """Return the list of files that the scoring of all runs of a split wrote."""
         return self.at("runs", dataset, scenario, "_scores.txt")
 
-    def inner_split(self, dataset: str, scenario: str, seed: int | str) -> str:
+    def inner_split(self, dataset: str, scenario: str, seed: int | str) -> Path:
         """Return the folder of the inner split of a split's train cells: ``PARTS_OF_SPLIT``."""
         return self.at("tuning/splits", dataset, scenario, f"seed-{seed}")
 
-    def tuning(self, dataset: str, scenario: str, run: str, seed: int | str) -> str:
+    def tuning(self, dataset: str, scenario: str, run: str, seed: int | str) -> Path:
         """Return the folder of the search for a tuned run's settings: ``FILES_OF_TUNING``."""
         return self.at("tuning/runs", dataset, scenario, run, f"seed-{seed}")
 
-    def embeddings(self, dataset: str, scenario: str) -> str:
+    def embeddings(self, dataset: str, scenario: str) -> Path:
         """Return the file of the latents of all runs of a split, of the first seed."""
         return self.at("embeddings", f"{dataset}-{scenario}.h5ad")
 
     @property
-    def tables(self) -> str:
+    def tables(self) -> Path:
         """The folder of ``FILES_OF_TABLES``."""
         return self.at("tables")
 
-    def table(self, table: str) -> str:
+    def table(self, table: str) -> Path:
         """Return the file of a table."""
-        return self.at("tables", f"{table}.tsv")
+        return self.tables / f"{table}.tsv"
 
     @property
-    def latex(self) -> str:
+    def latex(self) -> Path:
         """The folder of the tables as LaTeX."""
         return self.at("tables", "latex")
 
     @property
-    def projections(self) -> str:
+    def projections(self) -> Path:
         """The folder of what figures of cells need, ``PROJECTIONS`` of every split."""
         return self.at("projections")
 
-    def projection(self, dataset: str, scenario: str) -> str:
+    def projection(self, dataset: str, scenario: str) -> Path:
         """Return the folder of what figures of a split's cells need."""
         return self.at("projections", dataset, scenario)
 
     @property
-    def figures(self) -> str:
+    def figures(self) -> Path:
         """The folder of all figures."""
         return self.at("figures")
 
     @property
-    def report(self) -> str:
+    def report(self) -> Path:
         """The report."""
         return self.at("report.html")
 
     @property
-    def citations(self) -> str:
+    def citations(self) -> Path:
         """BibTeX of what the benchmark used."""
         return self.at("citations.bib")
 
     @property
-    def config(self) -> str:
+    def config(self) -> Path:
         """The recorded config, with every default filled in."""
         return self.at("config.json")
 
     @property
-    def code(self) -> str:
+    def code(self) -> Path:
         """The folder of the files that stand for the code of jobs."""
         return self.at("code")
 
@@ -184,15 +178,7 @@ class Results:
 
 @dataclass(frozen=True)
 class Jobs:
-    """Files of jobs, alike for logs and for what jobs took.
-
-    Attributes
-    ----------
-    folder
-        Their folder, or ``<logs>`` for patterns.
-    suffix
-        ``log`` or ``tsv``.
-    """
+    """Files of jobs, logs (suffix ``log``) or what jobs took (``tsv``); `folder` may be ``<logs>``."""
 
     folder: str | Path
     suffix: str

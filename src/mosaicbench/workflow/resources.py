@@ -7,8 +7,6 @@ each epoch. A method that was not measured takes the median of its kind.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 
 from mosaicbench.catalog import catalog
@@ -25,7 +23,7 @@ QUERY = 0.2  # the fraction of query cells of a scenario without `query_fraction
 
 def jobs_of(results: Results) -> pd.DataFrame:
     """Return what Snakemake measured of each job that is no fit, columns `JOB_COLUMNS`."""
-    folder, rows = Path(results.resources.folder), []
+    folder, rows = results.resources.folder, []
     for file in sorted(folder.rglob("*.tsv")):
         rule, *split = file.relative_to(folder).with_suffix("").parts
         dataset, scenario, *_ = (
@@ -39,12 +37,7 @@ def jobs_of(results: Results) -> pd.DataFrame:
 def measured(phases: pd.DataFrame, history: pd.DataFrame, jobs: pd.DataFrame) -> pd.DataFrame:
     """Return the table of a finished benchmark, columns `COLUMNS`.
 
-    Parameters
-    ----------
-    phases, history
-        The tables of these names, columns ``tables.contract.PHASE_COLUMNS`` and ``HISTORY_COLUMNS``.
-    jobs
-        What :func:`jobs_of` returned.
+    `phases` and `history` are the tables of these names, `jobs` is what :func:`jobs_of` returned.
     """
     if not len(phases):
         return pd.DataFrame(columns=COLUMNS)
@@ -78,14 +71,8 @@ def planned(
 ) -> pd.DataFrame:
     """Return hours, MB and GB of disk of a whole benchmark, by dataset, scenario and work.
 
-    Parameters
-    ----------
-    settings
-        A checked config (``mosaicbench.config.settings.Settings``).
-    resources
-        A table, columns `COLUMNS`.
-    shapes
-        dataset -> number of cells, and modality -> number of features as methods see them.
+    `settings` is a checked config, `resources` a table of columns `COLUMNS`; `shapes` are dataset ->
+    number of cells, and modality -> number of features as methods see them.
     """
     costs, seeds = resources.set_index("work"), len(settings.seeds)
     rows = []

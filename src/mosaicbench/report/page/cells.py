@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -153,7 +153,7 @@ def with_arrow(metric: str, theme: Theme) -> str:
     return f"{theme.label('metrics', metric)}\N{NO-BREAK SPACE}{arrow}".strip()
 
 
-def behind_mean(summary: Mapping) -> str:
+def behind_mean(summary: dict) -> str:
     """Return the interval of a mean and its number of seeds."""
     seeds = many(int(summary["seeds"]), "seed")
     if pd.isna(summary["low"]):

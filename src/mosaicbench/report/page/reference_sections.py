@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -78,7 +77,7 @@ def published(numbers: pd.DataFrame, theme: Theme) -> dict[str, Grid | None]:
 # --- methods, metrics, datasets ------------------------------------------------------------------
 
 
-def methods(runs: pd.DataFrame, records: Sequence[Mapping], theme: Theme) -> list[dict]:
+def methods(runs: pd.DataFrame, records: list[dict], theme: Theme) -> list[dict]:
     """Return every method that ran: its card, and the hyperparameters of its runs' records."""
     of_method = defaultdict(list)
     for run in theme.order("runs", runs["run"]):
@@ -94,7 +93,7 @@ def methods(runs: pd.DataFrame, records: Sequence[Mapping], theme: Theme) -> lis
     ]
 
 
-def _hyperparameters(method: str, runs: list[str], records: Sequence[Mapping]) -> Grid | None:
+def _hyperparameters(method: str, runs: list[str], records: list[dict]) -> Grid | None:
     used = defaultdict(dict)  # (name, run) -> its distinct values
     for run in runs:
         for record in records:
@@ -134,13 +133,13 @@ def in_groups(metrics: list[str], theme: Theme) -> dict[str, list[str]]:
     return dict(sorted(groups.items(), key=lambda group: group[0] in NO_QUALITY))
 
 
-def labels_from(config: Mapping, dataset: str) -> list[str] | None:
+def labels_from(config: dict, dataset: str) -> list[str] | None:
     """Return the modalities from which a dataset's cell types were derived, None if unknown."""
     return ((config.get("datasets") or {}).get(dataset) or {}).get("labels_from")
 
 
 def datasets(
-    runs: pd.DataFrame, config: Mapping, theme: Theme, registered: Mapping[str, Mapping]
+    runs: pd.DataFrame, config: dict, theme: Theme, registered: dict[str, dict]
 ) -> list[dict]:
     """Return every dataset of the runs: its facts, the origin of its types, unverified files."""
     descriptions = []
@@ -171,7 +170,7 @@ def _text(value: object) -> str:
 # --- provenance ----------------------------------------------------------------------------------
 
 
-def provenance(runs: pd.DataFrame, records: Sequence[Mapping]) -> dict[str, object]:
+def provenance(runs: pd.DataFrame, records: list[dict]) -> dict[str, object]:
     """Return facts, versions and machines; a fact that differs between fits lists each value."""
     seeds = sorted(runs["seed"].dropna().unique())
     commits = [str(record["git_commit"]) for record in records]
@@ -197,7 +196,7 @@ def provenance(runs: pd.DataFrame, records: Sequence[Mapping]) -> dict[str, obje
     }
 
 
-def _machines(records: Sequence[Mapping]) -> Grid | None:
+def _machines(records: list[dict]) -> Grid | None:
     rows = [{**record, **(record.get("hardware") or {})} for record in records]
     machines = pd.DataFrame(rows, columns=list(HARDWARE), dtype=object)
     memory = machines["memory_mb"].map(lambda mb: f"{mb / 1024:.0f} GiB", na_action="ignore")

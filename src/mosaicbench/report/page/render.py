@@ -6,7 +6,6 @@ import base64
 import hashlib
 import io
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -55,7 +54,7 @@ CODES = str.maketrans({"%": "%25", "#": "%23", "&": "&amp;", "'": "&#39;"})
 STEP = 255 / 9  # between levels of a colour: none moves by more than half of it, however rare it is
 
 
-def embedded_figures(folder: Path, cards: Mapping[str, dict], *place: str) -> list[dict]:
+def embedded_figures(folder: Path, cards: dict[str, dict], *place: str) -> list[dict]:
     """Return every figure that was drawn for a split (dataset, scenario), or, without one, for all.
 
     `folder` is the output of ``draw``; `cards` are in the order of the page. The `uri` is safe

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -23,13 +22,13 @@ def report_page(
     *,
     tables: Tables,
     figures: Path,
-    figure_cards: Mapping[str, dict],
+    figure_cards: dict[str, dict],
     theme: Theme,
-    config: Mapping,
-    splits: list[str],
-    records: Sequence[Mapping],
-    audits: Mapping[tuple[str, str], pd.DataFrame],
-    registered: Mapping[str, Mapping],
+    config: dict,
+    splits: list[tuple[str, str]],
+    records: list[dict],
+    audits: dict[tuple[str, str], pd.DataFrame],
+    registered: dict[str, dict],
     citations: str,
     ended: str = "",
     study: pd.DataFrame | None = None,
@@ -37,25 +36,23 @@ def report_page(
 ) -> str:
     """Return the report as HTML; all text from files and names is escaped.
 
-    `tables` are of ``contract.read_tables``, `figures` is the output folder of ``draw``,
-    `figure_cards` and `splits` ("dataset/scenario") are in the order of the report, `records` the
-    ``run.json`` of the runs, `audits` (dataset, scenario) -> the ``audit.tsv`` of one seed,
-    `registered` dataset -> its facts in the registry, and `unverified`, its files without checksum
-    or length. `citations` is BibTeX, `ended` the day of the last fit, `study` and `defaults` are
-    ``size.tsv`` and ``sensitivity.tsv`` of docs/results; "" and None leave them out.
+    `figures` is the output folder of ``draw``; `figure_cards` and `splits` (dataset, scenario) are in
+    the order of the report; `audits` are (dataset, scenario) -> the ``audit.tsv`` of one seed;
+    `registered` dataset -> its facts in the registry, and `unverified`, its files without checksum or
+    length. `ended` is the day of the last fit; `study` and `defaults` are ``size.tsv`` and
+    ``sensitivity.tsv`` of docs/results.
     """
     runs, checks = tables["runs"], tables["sanity_checks"]
-    places = [tuple(split.split("/")) for split in splits]
     competes = theme.run_metadata.competes
     controls = [run for run in runs["run"].unique() if not competes(run)]
+    competing, datasets = runs["run"].nunique() - len(controls), runs["dataset"].nunique()
     of_splits = []
-    for number, place in enumerate(places):
+    for number, place in enumerate(splits):
         drawn, audit = embedded_figures(figures, figure_cards, *place), audits.get(place)
         of_splits.append(sections.split_section(number, place, tables, drawn, theme, config, audit))
     return render(
         "report.html.j2",
-        title=config.get("title") or _title(runs, theme),
-        question=config.get("question", ""),
+        title=f"mosaicbench: {many(competing, 'run')} on {many(datasets, 'dataset')}",
         ended=ended,
         hours=sum(sum(record["seconds"].values()) for record in records) / 3600,
         version=__version__,
@@ -95,8 +92,3 @@ def report_page(
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
         marks=MARKS if checks["check"].isin(list(MARKS)).any() else {},
     )
-
-
-def _title(runs: pd.DataFrame, theme: Theme) -> str:
-    competing = theme.run_metadata.competing(runs)["run"].nunique()
-    return f"mosaicbench: {many(competing, 'run')} on {many(runs['dataset'].nunique(), 'dataset')}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
 
 import numpy as np
@@ -53,7 +53,7 @@ def split_section(
     tables: Tables,
     figures: list[dict],
     theme: Theme,
-    config: Mapping,
+    config: dict,
     audit: pd.DataFrame | None,
 ) -> dict:
     """Return the section of one split (dataset, scenario).
@@ -260,7 +260,7 @@ def messages(run: str, runs: pd.DataFrame) -> str:
     return "; ".join(sentences)
 
 
-def unsuccessful_runs(runs: pd.DataFrame, config: Mapping, theme: Theme) -> Grid | None:
+def unsuccessful_runs(runs: pd.DataFrame, config: dict, theme: Theme) -> Grid | None:
     """Return a row per run, status and reason: failed, collapsed, then not applicable."""
     order = [*FAILED, "collapsed", "not_applicable"]
     logs = Jobs((config.get("pathvars") or {}).get("logs", "logs"), "log")
@@ -332,7 +332,7 @@ def alarms(findings: pd.DataFrame, theme: Theme) -> list[str]:
 BETTER = {"tuned": "tuned", "default": "defaults", "neither": "not separable"}
 
 
-def tuning(tables: Tables, config: Mapping, theme: Theme) -> dict | None:
+def tuning(tables: Tables, config: dict, theme: Theme) -> dict | None:
     """Return the parts of the section; None if nothing was tuned."""
     trials = tables["trials"]
     if trials.empty:

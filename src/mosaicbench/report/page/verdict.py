@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -46,10 +46,11 @@ def cards(tables: Tables, theme: Theme) -> dict[str, list[dict]]:
 def _card(verdict: Verdict, theme: Theme) -> dict:
     rows = verdict.rows.to_dict("records")
     ties, others = _beside(verdict, rows, theme)
-    known = {"verdict": verdict, "rows": rows, "ties": ties, "others": others, "theme": theme}
     return {
         "title": sentence("question_of", row=rows[0], theme=theme),
-        "words": sentence("answer", **known),
+        "words": sentence(
+            "answer", verdict=verdict, rows=rows, ties=ties, others=others, theme=theme
+        ),
         "evidence": _evidence(verdict, rows, theme),
         "found": bool(verdict.run),
     }
@@ -116,7 +117,7 @@ def cells_of(tables: Tables) -> dict[str, int]:
     return dict(zip(sheets["dataset"], sheets["cells_of_dataset"].astype(int), strict=True))
 
 
-def study_of_size(study: pd.DataFrame | None, cells: Mapping[str, int]) -> dict | None:
+def study_of_size(study: pd.DataFrame | None, cells: dict[str, int]) -> dict | None:
     """Return the curves of scores against cells, and where these datasets are; None if all are large.
 
     `study` is ``docs/results/size.tsv``. A curve is that of the best published method of its kind
@@ -154,7 +155,6 @@ def study_of_size(study: pd.DataFrame | None, cells: Mapping[str, int]) -> dict 
 
 
 def _best_of_kinds(study: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return the best mean of published models and of baselines, (sizes, kinds)."""
     rows = study[(study["metric"] == metric) & (study["direction"] == "mean")]
     methods = {run: catalog.card("methods", run) for run in rows["run"].unique()}
     published = [run for run, card in methods.items() if not card.get("in_house")]
@@ -186,7 +186,7 @@ def sensitive_defaults(study: pd.DataFrame | None, few_cells: bool) -> dict | No
 # --- how runs were fitted and ended, and what another distance changes ---
 
 
-def fitted_on(records: Sequence[Mapping], history: pd.DataFrame, theme: Theme) -> str:
+def fitted_on(records: list[dict], history: pd.DataFrame, theme: Theme) -> str:
     """Return which runs hold train cells out for early stopping; "" if all do alike.
 
     A run that holds no cell out has the loss of the fitted cells as its validation loss.

@@ -128,13 +128,7 @@ TRUTHS = {  # table -> its columns of True and False
 
 
 def read_tables(folder: str | Path, names: Iterable[str] = TABLES) -> dict[str, pd.DataFrame]:
-    """Read the named tables, by default all of :data:`.layout.TABLES`.
-
-    Raises
-    ------
-    errors.ContractError
-        If a table is absent, or was changed since ``tabulate`` wrote it.
-    """
+    """Read the named tables; refuse one that was changed since ``tabulate`` wrote it."""
     check_contents(Path(folder), names, "tabulate")
     tables = {}
     for name in names:

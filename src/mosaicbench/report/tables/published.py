@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
 import pandas as pd
 import yaml
 
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.report.tables.contract import PUBLISHED_COLUMNS
+from mosaicbench.workflow.layout import project_file
 
 NUMBERS = ["value", "value_to", "sd", "precision", "n", "ours", "ours_sd", "ours_seeds"]
 SPLITS = {
@@ -19,15 +17,15 @@ SPLITS = {
 }
 
 
-def read_published(path: str | Path) -> dict:
-    """Read ``published.yaml``: definitions, references and numbers."""
-    return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+def read_published() -> dict:
+    """Read ``config/published.yaml``: definitions, references and numbers."""
+    return yaml.safe_load(project_file("config/published.yaml").read_text(encoding="utf-8"))
 
 
 def beside_ours(
-    published: Mapping,
+    published: dict,
     comparison: pd.DataFrame,
-    kinds: Mapping[str, str],
+    kinds: dict[str, str],
     run_metadata: RunMetadata,
 ) -> pd.DataFrame:
     """Return a row per published number, with ours if both mean the same.
@@ -58,7 +56,7 @@ def beside_ours(
 
 
 def _ours(
-    number: Mapping, comparison: pd.DataFrame, kinds: Mapping[str, str], run_metadata: RunMetadata
+    number: dict, comparison: pd.DataFrame, kinds: dict[str, str], run_metadata: RunMetadata
 ) -> tuple[dict[str, object], dict[str, str]]:
     metric, kind = number["metric"], number["scenario"]
     of_dataset = comparison[comparison["dataset"] == number["dataset"]]

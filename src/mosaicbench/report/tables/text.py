@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -20,7 +20,7 @@ def number(metric: str, value: float) -> str:
     return f"{value:z.{_decimals(metric, value)}f}"
 
 
-def mean_with_sd(metric: str, summary: Mapping[str, float]) -> str:
+def mean_with_sd(metric: str, summary: dict[str, float]) -> str:
     """Return "mean ± sd", or the mean of one seed; "†" marks a mean over fewer directions."""
     text = number(metric, summary["mean"])
     if not pd.isna(summary["sd"]) and not text.startswith("<"):
