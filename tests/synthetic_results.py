@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from itertools import permutations, product
 from pathlib import Path
@@ -395,6 +396,16 @@ def finished(folder: Path) -> SimpleNamespace:
     results.html = (folder / "report.html").read_text(encoding="utf-8")
     results.theme = theme.Theme(display=theme._read_display(theme.DISPLAY), run_metadata=ROSTER)
     return results
+
+
+def copied(results: SimpleNamespace, folder: Path) -> SimpleNamespace:
+    """Return the results with a copy of their files, in a folder that is made."""
+    shutil.copytree(results.folder, folder)
+    paths = {}
+    for name in ("scores", "records", "features", "cells", "histories"):
+        files = getattr(results, name)
+        paths[name] = [folder / file.relative_to(results.folder) for file in files]
+    return SimpleNamespace(**vars(results) | paths | {"folder": folder})
 
 
 def tabulate_results(found: SimpleNamespace, output: Path) -> None:

@@ -16,7 +16,6 @@ from mosaicbench.files import reference
 from mosaicbench.files.scores import KEYS, read_scores
 
 DATASET, SCENARIO = "bmmc_cite_small", "paired"
-CHEAP = ("cca", "pca_joint", "procrustes", "ridge", "linear")
 METHOD = '''"""Noise of one width."""
 
 from dataclasses import dataclass
@@ -54,17 +53,17 @@ def splits(tmp_path_factory):
     return folder
 
 
-def test_stored_runs_refitted_in_a_fresh_process_have_the_stored_scores(tmp_path):
+def test_a_stored_run_refitted_in_a_fresh_process_has_the_stored_scores(tmp_path):
+    """`linear` has the latents of CCA and the values of ridge."""
     stored = reference.read().scores.set_index(KEYS)["value"].dropna()
-    for method in CHEAP:
-        words = ["challenge", "--method", method, "--datasets", DATASET, "--seeds", "0"]
-        words += ["--against", method, "--output", str(tmp_path)]
-        subprocess.run([sys.executable, "-m", "mosaicbench", *words], check=True)
-        new = read_scores(tmp_path / f"runs/{DATASET}/{SCENARIO}/{method}-new/scores.tsv")
-        new = new[~new["metric"].str.endswith(("seconds", "_mb"))]
-        new = new.assign(run=method).set_index(KEYS)["value"].dropna()
-        assert len(new) > 5
-        np.testing.assert_allclose(new, stored[new.index], atol=1e-6, err_msg=method)
+    words = ["challenge", "--method", "linear", "--datasets", DATASET, "--seeds", "0"]
+    words += ["--against", "linear", "--output", str(tmp_path)]
+    subprocess.run([sys.executable, "-m", "mosaicbench", *words], check=True)
+    new = read_scores(tmp_path / f"runs/{DATASET}/{SCENARIO}/linear-new/scores.tsv")
+    new = new[~new["metric"].str.endswith(("seconds", "_mb"))].assign(run="linear")
+    new = new.set_index(KEYS)["value"].dropna()
+    assert len(new) > 5
+    np.testing.assert_allclose(new, stored[new.index], atol=1e-6)
 
 
 @pytest.fixture
@@ -79,7 +78,7 @@ def catalogue():
 @pytest.mark.usefixtures("catalogue")
 def test_an_own_file_is_ranked_beside_the_stored_runs(tmp_path, capsys):
     (tmp_path / "mine_of_a_file.py").write_text(METHOD)
-    challenge(str(tmp_path / "mine_of_a_file.py"), output=tmp_path / "out")
+    challenge(str(tmp_path / "mine_of_a_file.py"), "--against", "cca", output=tmp_path / "out")
     printed = capsys.readouterr().out
     assert re.search(r"mine_of_a_file +foscttm +0\.[45]", printed)
     headline = pd.read_csv(tmp_path / "out/tables/headline.tsv", sep="\t").set_index("run")
@@ -157,11 +156,6 @@ def test_seeds_that_are_not_stored_are_held_against_the_prediction_interval(tmp_
 def test_mistakes_say_what_to_do(words, message, tmp_path):
     with pytest.raises(SystemExit, match=message):
         challenge(*words, output=tmp_path)
-
-
-def test_no_command_is_called_leaderboard():
-    with pytest.raises(SystemExit):
-        cli.main(["leaderboard"])
 
 
 @pytest.mark.usefixtures("catalogue")

@@ -314,12 +314,6 @@ def test_types_that_mean_unknown_are_named_with_the_key_that_says_so(tmp_path):
     assert not [text for text in warned if "unknown_labels" in text]
 
 
-def test_a_column_that_names_one_unknown_type_alone_warns(tmp_path):
-    _, warned = prepared(tmp_path, stanza(tmp_path, {"type": ["unknown"] * N}, cell_type="type"))
-    (about,) = [text for text in warned if "types" in text]
-    assert f"{N} cells" in about
-
-
 def test_a_column_without_any_label_is_refused(tmp_path):
     options = stanza(tmp_path, {"type": [""] * N}, cell_type="type")
     with pytest.raises(UserError, match="cell_type: column 'type': no cell has a label"):

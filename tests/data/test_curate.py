@@ -1,13 +1,9 @@
 """Curation: labels, quality control, doublets, and input that is refused or warned about by name."""
 
-import json
-import re
-
 import anndata
 import numpy as np
 import pandas as pd
 import pytest
-from mosaicbench_splits import prepared
 from numpy.random import default_rng
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
@@ -17,7 +13,6 @@ from mosaicbench.data.checks import DataWarning, check_prepared
 from mosaicbench.data.labels_qc import curated
 from mosaicbench.datasets import own_files
 from mosaicbench.errors import UserError
-from mosaicbench.files._h5 import KEY
 
 N = 40
 
@@ -85,16 +80,6 @@ def test_thresholds_keep_the_cells_that_meet_them(
         ((key, value),) = threshold.items()
         assert dropped == {f"{modality} {key} {value}": N - mask.sum()}
     assert list(kept.obs["donor"]) == [f"D{i % 2}" for i in np.flatnonzero(mask)]
-
-
-def test_as_many_cells_are_kept_as_are_asked_for(dataset):
-    few, again, all_of_them = (curated(dataset, cells=cells) for cells in (5, 5, 10**6))
-    assert few.n_obs == 5
-    assert list(few.obs_names) == list(again.obs_names)
-    assert few.uns["curation"]["dropped"] == {
-        "beyond the number of cells asked for": dataset.n_obs - 5
-    }
-    assert all_of_them.n_obs == dataset.n_obs
 
 
 def test_curation_leaves_its_argument_alone(dataset):
@@ -182,30 +167,6 @@ def test_labels_of_other_cells_are_refused_and_few_warned_about(dataset, tmp_pat
 # --- what stands in the file and the log ---------------------------------------------------------------------------------
 
 
-def test_a_prepared_dataset_says_what_was_dropped_and_warned(tmp_path, capsys, raw_counts):
-    for modality, counts in raw_counts.items():
-        names = (
-            [f"AC{i}-1" for i in range(N)] if modality == "rna" else [f"AC{i}-1" for i in range(30)]
-        )
-        obs = pd.DataFrame({"type": (["T", "", "", ""] * N)[: len(names)]}, index=names)
-        values = sparse.csr_matrix(counts[: len(names)], dtype=np.float32)
-        anndata.AnnData(values, obs=obs).write_h5ad(tmp_path / f"{modality}.h5ad")
-    path = {modality: str(tmp_path / f"{modality}.h5ad") for modality in raw_counts}
-    options = {"path": path, "cell_type": "type", "qc": {"rna": {"min_features": 7}}}
-    said = prepared(tmp_path, "own_files", options, name="mine").uns[KEY]
-    few = (raw_counts["rna"] > 0).sum(1) < 7
-    failing = int(few.sum())
-    assert json.loads(said["dropped"]) == {
-        "not in every modality": 0,
-        "rna min_features 7": failing,
-    }
-    assert any("have no label" in text for text in json.loads(said["warnings"]))
-    log = capsys.readouterr().out
-    assert f"mine: cells left out: rna min_features 7: {failing}\n" in log
-    assert re.search(rf"measured in .*rna: {(~few[30:]).sum()}\n", log)
-    assert "mine: warning: " in log
-
-
 # --- bad input -----------------------------------------------------------------------------------------------------------
 
 
@@ -268,31 +229,6 @@ def write(folder, modality, counts, names):
     return f"{modality}.h5ad"
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (
-            lambda counts: -counts,
-            "'adt' holds no counts .looked at X: negative values. in adt.h5ad; .*kinds: {adt: continuous}",
-        ),
-        (
-            lambda counts: counts / 2 + 0.25,
-            "modality 'adt' holds no counts .looked at X: fractional values.",
-        ),
-        (
-            lambda counts: np.where(counts > 9, np.nan, counts),
-            "modality 'adt' holds NaN or infinite values in .* of adt.h5ad, X; take these cells out",
-        ),
-    ],
-)
-def test_what_is_no_count_is_refused(tmp_path, raw_counts, change, message):
-    names = [f"c{i}" for i in range(N)]
-    path = {"rna": write(tmp_path, "rna", raw_counts["rna"], names)}
-    path["adt"] = write(tmp_path, "adt", change(raw_counts["adt"].astype(float)), names)
-    with pytest.raises(UserError, match=message):
-        own_files.load(tmp_path, path=path)
-
-
 def test_features_of_one_name_are_told_apart_and_warned_about(tmp_path, raw_counts):
     names = [f"c{i}" for i in range(N)]
     path = {
@@ -321,24 +257,6 @@ def test_few_common_cells_are_warned_about(tmp_path, raw_counts):
 
 
 # --- other files of one's own --------------------------------------------------------------------------------------------
-
-
-def test_a_matrix_market_folder_is_split_by_feature_type(tmp_path, raw_counts):
-    from scipy.io import mmwrite
-
-    both = np.hstack([raw_counts["rna"] + 1, raw_counts["adt"]])
-    mmwrite(tmp_path / "matrix.mtx", sparse.coo_matrix(both.T))
-    (tmp_path / "barcodes.tsv").write_text("".join(f"AC{i}-1\n" for i in range(N)))
-    kinds = ["Gene Expression"] * 12 + ["Antibody Capture"] * 5
-    (tmp_path / "features.tsv").write_text(
-        "".join(f"E{i}\tF{i}\t{kind}\n" for i, kind in enumerate(kinds))
-    )
-    loaded = own_files.load(None, path=str(tmp_path))
-    assert {modality: cells.n_vars for modality, cells in loaded.mod.items()} == {
-        "rna": 12,
-        "adt": 5,
-    }
-    assert_array_equal(loaded["adt"].layers["counts"].toarray(), raw_counts["adt"])
 
 
 def test_coordinates_and_groups_of_ones_own_are_kept(tmp_path, raw_counts):

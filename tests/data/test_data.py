@@ -12,7 +12,6 @@ from numpy.random import default_rng
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from mosaicbench.config import registry
 from mosaicbench.data import embedded, normalize
 from mosaicbench.data.checks import DataWarning
 from mosaicbench.data.normalize import KINDS, Preprocessing, tf_idf_from_lsi
@@ -78,16 +77,6 @@ def written(tmp_path):
 
 
 # --- the embedded sets ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["pbmc68k_split", "simulated", "synthetic_gp"])
-def test_prepared_dataset_reads_back_and_says_where_it_comes_from(name, tmp_path, capsys):
-    stanza = registry.load()[name]
-    dataset = prepared(tmp_path, stanza["loader"], stanza["options"], name=name)
-    assert dataset.uns["mosaicbench"]["dataset"] == name
-    assert dataset.uns["mosaicbench"]["loader"] == stanza["loader"]
-    said = capsys.readouterr().out
-    assert all(f"{name}: {modality}: {dataset.n_obs:,} cells" in said for modality in dataset.mod)
 
 
 def test_split_transcriptome_halves_are_disjoint_and_alike():
@@ -173,14 +162,6 @@ def test_variable_genes_of_few_values_and_of_many_are_the_same(dataset, monkeypa
         chosen[most] = list(Preprocessing.fit(train, features=150).transform(train).var_names)
     assert len(chosen[0]) == 150
     assert chosen[0] == chosen[normalize.FEW_COUNTS]
-
-
-def test_lognorm_values_pass_unchanged():
-    values = np.log1p(default_rng(0).poisson(2.0, size=(30, 8)) / 3)
-    train = modality_of(values, "rna", "lognorm")
-    transformed = Preprocessing.fit(train).transform(train)
-    assert_allclose(space_values(transformed), values, rtol=1e-6)
-    assert "counts" not in transformed.layers
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -306,43 +287,6 @@ def test_what_is_shared_driven_is_told_to_the_solution_only(processes):
 # --- own files -----------------------------------------------------------------------------------------------------------
 
 
-def test_all_cells_are_kept_with_what_they_have_in_the_order_of_the_first_modality(written):
-    rna = counts_of(names=[f"cell{i}" for i in range(12)])
-    prot = counts_of(n_vars=3, seed=1, names=[f"cell{i}" for i in reversed(range(4, 16))])
-    prot.obs["kind of cell"] = [f"type {name}" for name in prot.obs_names]
-    dataset = own_files.load(
-        None, path=written({"gex": rna, "prot": prot}), cell_type="kind of cell"
-    )
-    assert list(dataset.obs_names) == [f"cell{i}" for i in [*range(12), *reversed(range(12, 16))]]
-    assert list(dataset["gex"].obs_names) == list(rna.obs_names)
-    assert list(dataset["prot"].obs_names) == [
-        name for name in dataset.obs_names if name in set(prot.obs_names)
-    ]
-    values = prot[dataset["prot"].obs_names].X.toarray()
-    assert np.array_equal(dataset["prot"].layers["counts"].toarray(), values)
-    assert list(dataset.obs["cell_type"]) == [""] * 4 + [
-        f"type {name}" for name in dataset.obs_names[4:]
-    ]
-    assert set(dataset.obs["batch"]) == {"all"}
-    assert {m: cells.uns["kind"] for m, cells in dataset.mod.items()} == {
-        "gex": "rna",
-        "prot": "adt",
-    }
-    assert np.array_equal(dataset["gex"].layers["counts"].toarray(), rna.X.toarray())
-
-
-def test_without_a_label_column_all_cells_are_unlabelled_and_missing_entries_too(written):
-    rna, adt = counts_of(), counts_of(n_vars=3, seed=1)
-    paths = written({"rna": rna, "adt": adt})
-    assert set(own_files.load(None, path=paths).obs["cell_type"]) == {""}
-    rna.obs["type"] = pd.Categorical(["a", None, "b"] * 4)
-    paths = written({"rna": rna, "adt": adt})
-    assert (
-        list(own_files.load(None, path=paths, cell_type="type").obs["cell_type"])
-        == ["a", "", "b"] * 4
-    )
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -378,21 +322,6 @@ def batches_of(tmp_path):
             cells.write_h5ad(tmp_path / f"{modality}_{batch}.h5ad")
             path[modality].append(str(tmp_path / f"{modality}_{batch}.h5ad"))
     return path
-
-
-def test_a_modality_may_have_a_file_per_batch(tmp_path):
-    path = batches_of(tmp_path)
-    dataset = own_files.load(None, path=path)
-    assert list(dataset.obs["batch"]) == ["1"] * 12 + ["2"] * 12
-    for modality, files in path.items():
-        expected = sparse.vstack([anndata.read_h5ad(file).X for file in files])
-        assert (dataset[modality].layers["counts"] != expected).nnz == 0
-    fewer = anndata.read_h5ad(path["rna"][1])[:, :4].copy()
-    fewer.write_h5ad(path["rna"][1])
-    with pytest.warns(
-        DataWarning, match="modality 'rna': 1 features are not in all of its 2 files"
-    ):
-        assert own_files.load(None, path=path)["rna"].n_vars == 4
 
 
 def test_files_of_batches_that_do_not_fit_are_refused(tmp_path):
@@ -434,35 +363,6 @@ def test_a_file_or_folder_without_its_content_is_named(tmp_path):
     (tmp_path / "folder").mkdir()
     with pytest.raises(UserError, match="folder has no matrix.mtx or matrix.mtx.gz"):
         own_files.load(tmp_path, path="folder")
-
-
-@pytest.mark.parametrize("name", ["bmmc_cite_small", "teaseq_small", "snareseq_small"])
-def test_real_cells_become_the_same_dataset_as_files_of_ones_own(name, tmp_path):
-    """What is inside the package, written as one .h5ad per modality with its labels, is read back number for number."""
-    shipped = embedded.load(name)
-    path = {}
-    for modality, cells in shipped.mod.items():
-        table = (
-            shipped.obs[["cell_type", "batch"]]
-            .astype(str)
-            .replace({"cell_type": {"": "unassigned"}})
-        )
-        path[modality] = str(tmp_path / f"{modality}.h5ad")
-        anndata.AnnData(cells.layers["counts"], obs=table, var=cells.var[[]]).write_h5ad(
-            path[modality]
-        )
-    options = {
-        "path": path,
-        "cell_type": "cell_type",
-        "batch": "batch",
-        "unknown_labels": ["unassigned"],
-    }
-    dataset = prepared(tmp_path, "own_files", options)
-    assert list(dataset.obs["cell_type"]) == list(shipped.obs["cell_type"])
-    assert list(dataset.obs["batch"]) == list(shipped.obs["batch"])
-    for modality, cells in shipped.mod.items():
-        assert list(dataset[modality].var_names) == list(cells.var_names)
-        assert (dataset[modality].layers["counts"] != cells.layers["counts"]).nnz == 0
 
 
 # --- bulk sets -----------------------------------------------------------------------------------------------------------

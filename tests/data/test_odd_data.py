@@ -7,7 +7,6 @@ from anndata import AnnData
 from mosaicbench_splits import prepared
 from scipy import sparse
 
-from mosaicbench.data import read
 from mosaicbench.data.checks import DataWarning, _check_name
 from mosaicbench.data.labels_qc import curated
 from mosaicbench.datasets import own_files
@@ -63,11 +62,6 @@ def test_names_that_look_missing_are_carried_from_the_file_to_a_table(tmp_path):
     pd.testing.assert_frame_equal(
         read_table(tmp_path / "table.tsv"), table.astype({"feature": object, "cell_type": object})
     )
-
-
-def test_a_cell_called_na_in_a_csv_keeps_its_name(tmp_path):
-    (tmp_path / "rna.csv").write_text("cell,a,b\nNA,1,2\nnull,0,3\n")
-    assert list(read.csv_counts(tmp_path / "rna.csv", index="cell").obs_names) == ["NA", "null"]
 
 
 # --- files of another kind ----------------------------------------------------------------------

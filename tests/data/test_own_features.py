@@ -183,17 +183,6 @@ def test_the_raw_counts_of_an_h5ad_with_both_are_split_as_well(parts, tmp_path, 
             read(tmp_path, "both.h5ad")
 
 
-def test_hashtags_among_transformed_proteins_are_left_out_too(parts, tmp_path):
-    adt = beside(parts["adt"], [f"HTO{i}" for i in range(4)], tags(120))
-    adt.X = sparse.csr_matrix(np.log1p(adt.X.toarray()) - 1)
-    dataset, told = read(
-        tmp_path, written(tmp_path, parts | {"adt": adt}), kinds={"adt": "continuous"}
-    )
-    assert list(dataset["adt"].var_names) == list(parts["adt"].var_names)
-    assert left_out(dataset, "adt") == {"hashtags": 4}
-    assert any("isotype" in text for text in told)
-
-
 def test_proteins_in_obsm_as_totalvi_has_them_are_a_modality(parts, tmp_path):
     rna, adt = parts["rna"].copy(), parts["adt"]
     table = pd.DataFrame(adt.X.toarray(), index=rna.obs_names, columns=adt.var_names)
@@ -260,13 +249,6 @@ def test_the_names_to_drop_are_those_that_the_key_takes(tmp_path):
     named = ast.literal_eval(str(refused.value).split("drop: ")[1].removesuffix("}}"))
     dataset, _ = read(tmp_path, path, features={"rna": {"drop": named}})
     assert equal(dataset, "rna", parts["rna"])
-
-
-def test_genes_and_proteins_of_one_name_and_other_counts_are_both_kept(parts, tmp_path):
-    adt = parts["adt"].copy()
-    adt.var_names = parts["rna"].var_names[: adt.n_vars]
-    dataset, _ = read(tmp_path, written(tmp_path, {"rna": parts["rna"], "adt": adt}))
-    assert equal(dataset, "rna", parts["rna"]) and equal(dataset, "adt", adt)
 
 
 # --- genomes -------------------------------------------------------------------------------------

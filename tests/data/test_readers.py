@@ -203,15 +203,6 @@ def test_tables_in_any_encoding_keep_their_names(tmp_path, encoding, recwarn):
     assert list(read.read_table(tmp_path / "labels.csv")["type"]) == ["Lymphocyte mémoire"]
 
 
-def test_names_of_a_matrix_market_folder_may_be_in_latin_1(tmp_path, counts):
-    mmwrite(tmp_path / "matrix.mtx", sparse.coo_matrix(counts[:, :2].T.astype(int)))
-    (tmp_path / "barcodes.tsv").write_text("".join(f"cell{i}\n" for i in range(7)))
-    (tmp_path / "features.tsv").write_bytes("TCRµ;δ\nCD3,4\n".replace("δ", "d").encode("latin-1"))
-    with pytest.warns(DataWarning, match="features.tsv is no UTF-8"):
-        cells = read.mex_folder(tmp_path)
-    assert list(cells.var_names) == ["TCRµ;d", "CD3,4"]
-
-
 def test_a_table_without_numbers_is_refused_by_column(tmp_path):
     (tmp_path / "types.csv").write_text("cell,type\nAC,T\n")
     with pytest.raises(UserError, match="types.csv: column 'type' holds no numbers"):

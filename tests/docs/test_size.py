@@ -2,11 +2,9 @@
 
 import sys
 
-import numpy as np
 import pandas as pd
 import pytest
 from conftest import REPOSITORY
-from submitted_results import submitted
 
 from mosaicbench.files.tables import read_table
 from mosaicbench.report.theme import read_theme
@@ -69,19 +67,11 @@ def test_the_figure_has_a_line_per_run_without_controls(theme):
     assert not {theme.label("runs", run) for run in ("oracle", "random_latent")} & labels
 
 
-def test_the_table_comes_from_the_tables_of_a_study(tmp_path, monkeypatch):
-    with submitted(tmp_path / "mine") as folder:
-        tables = size.read_tables(size.Results(folder).tables)
-        scores = tables["scores"][tables["scores"]["metric"] == "foscttm"]
-        means = scores.groupby(size.RUN)["value"].mean().rename("mean").reset_index()
-        sweep = tables["runs"][[*size.RUN, "seed"]].merge(means, on=size.RUN)
-        sweep = sweep.assign(x=np.where(sweep["dataset"] == sweep["dataset"].iloc[0], 500.0, 1e3))
-        sweep = sweep.assign(metric="foscttm", direction="mean", value=sweep["mean"])
-        sweep = sweep.assign(low=sweep["mean"] - 1, high=sweep["mean"] + 1)
-        monkeypatch.setattr(size, "read_tables", lambda place: tables | {"sweep": sweep})
-        found = size.taken(folder)
+def test_the_table_comes_from_the_tables_of_a_study(results):
+    found = size.taken(results.folder)
     assert list(found) == size.COLUMNS
     assert set(found["commit"]) == {"0123456789ab"}
-    assert set(found["cells"]) <= {500, 1000} and (found["seeds"] == 3).all()
-    expected = sorted(set(means["mean"].dropna().round(4)))
-    np.testing.assert_allclose(sorted(set(found["mean"])), expected)
+    assert set(found["cells"]) == {2, 3}  # what the sweep of the results is over
+    assert found["seeds"].isin([2, 3]).all()
+    foscttm = results.tables["headline"].query("metric == 'foscttm'")["mean"].dropna()
+    assert set(found.query("metric == 'foscttm'")["mean"]) == set(foscttm.round(4))

@@ -1,5 +1,6 @@
 """The gallery writes the numbers of a study's tables into its page, and keeps the text written by hand."""
 
+import json
 import re
 import shutil
 import sys
@@ -7,8 +8,9 @@ import sys
 import numpy as np
 import pytest
 from conftest import REPOSITORY
-from submitted_results import submitted
+from synthetic_results import cards
 
+from mosaicbench.catalog import catalog
 from mosaicbench.errors import UserError
 from mosaicbench.files.tables import read_table
 from mosaicbench.stats.common import half_width
@@ -22,16 +24,16 @@ import provenance  # noqa: E402
 PAGE = "# Mine\n\nFound: yes.\n\n<!-- measured --><!-- /measured -->\n"
 
 
-@pytest.fixture(scope="module")
-def good(tmp_path_factory):
-    with submitted(tmp_path_factory.mktemp("board") / "mine") as folder:
-        yield folder
-
-
 @pytest.fixture
-def studies(good, tmp_path, monkeypatch):
+def studies(results, tmp_path, monkeypatch):
     """Return a folder of studies with one that ran, next to folders of configs and pages."""
-    shutil.copytree(good, tmp_path / "studies/mine", ignore=shutil.ignore_patterns("cells.npz"))
+    ignored = shutil.ignore_patterns("runs", "projections", "figures")
+    shutil.copytree(results.folder, tmp_path / "studies/mine", ignore=ignored)
+    (tmp_path / "studies/mine/runs").symlink_to(results.folder / "runs")
+    scenarios = {kind: {"kind": kind} for kind in ("paired", "unpaired")}
+    config = {"datasets": {"pair": None, "triple": None}, "scenarios": scenarios}
+    config |= {"seeds": [0, 1, 2], "runs": {"mvae-beta4": {"method": "mvae"}}}
+    (tmp_path / "studies/mine/config.json").write_text(json.dumps(config))
     pictures = tmp_path / "studies/mine/figures/pair/paired"
     pictures.mkdir(parents=True)
     shutil.copy(REPOSITORY / "docs/scores_by_cells.png", pictures / "scores_by_run.png")
@@ -41,12 +43,12 @@ def studies(good, tmp_path, monkeypatch):
     (tmp_path / "pages/mine.md").write_text(PAGE)
     provenance.write(tmp_path / "pages/provenance.tsv", [])
     monkeypatch.setattr(provenance, "keys", lambda: {"all": "0"})
-    for name, value in {
-        "REPOSITORY": tmp_path,
-        "PAGES": tmp_path / "pages",
-        "CONFIGS": tmp_path / "configs",
-    }.items():
-        monkeypatch.setattr(gallery, name, value)
+    monkeypatch.setattr(catalog, "cards", cards)
+    tables = results.tables | {"sweep": results.tables["sweep"][:0]}  # of a study without one
+    monkeypatch.setattr(gallery, "read_tables", lambda folder: tables)
+    places = {"REPOSITORY": "", "PAGES": "pages", "CONFIGS": "configs"}
+    for name, place in places.items():
+        monkeypatch.setattr(gallery, name, tmp_path / place)
     (tmp_path / "config").mkdir()
     shutil.copy(REPOSITORY / "config/display.yaml", tmp_path / "config")
     return tmp_path / "studies"
@@ -63,7 +65,7 @@ def test_a_page_has_the_numbers_of_its_tables_and_keeps_its_text(studies):
         assert part in text, part
     rankings = read_table(studies / "mine/tables/rankings.tsv")
     shown = rankings[(rankings["metric"] == "foscttm") & (rankings["run"] == "mvae-beta4")]["shown"]
-    assert len(shown) == 2 and all(value in text for value in shown)
+    assert len(shown) and all(value in text for value in shown)
     assert (studies.parent / "pages/pictures/mine.png").stat().st_size < 150_000
     page.write_text(text.replace("Found: yes.", "Found by hand.").replace(shown.iloc[0], "0.999"))
     gallery.main(["mine"], studies)
@@ -91,9 +93,8 @@ def test_differences_between_scenarios_are_paired_by_seed(studies):
     gallery.main(["mine"], studies)
     text = (studies.parent / "pages/mine.md").read_text()
     means = seed_means(read_table(studies / "mine/tables/scores.tsv"))
-    chosen = means[(means["run"] == "mvae") & (means["metric"] == "foscttm")].set_index(
-        ["scenario", "seed"]
-    )["value"]
+    chosen = means.query("dataset == 'pair' and run == 'mvae' and metric == 'foscttm'")
+    chosen = chosen.set_index(["scenario", "seed"])["value"]
     gaps = (chosen["unpaired"] - chosen["paired"]).to_numpy()
     half = half_width(gaps)
     expected = f"{np.mean(gaps):+z.3f} [{np.mean(gaps) - half:+z.3f}, {np.mean(gaps) + half:+z.3f}]"

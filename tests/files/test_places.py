@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from mosaicbench_fits import fit_one
 from mosaicbench_splits import cut_small, small_dataset
-from synthetic_results import cards, draw_figure, synthetic, tabulate_results, write_report
+from synthetic_results import cards, copied, draw_figure, tabulate_results, write_report
 
 from mosaicbench.catalog import catalog
 from mosaicbench.commands import layout as project
@@ -127,13 +127,9 @@ def test_a_fit_by_hand_may_be_of_any_split_and_seed():
 
 
 @pytest.fixture(scope="module")
-def benchmark(tmp_path_factory):
-    """Return made-up results of few runs, with tables."""
-    results = synthetic(tmp_path_factory.mktemp("results"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(catalog, "cards", cards)
-        tabulate_results(results, results.folder / "tables")
-    return results
+def benchmark(results, tmp_path_factory):
+    """Return the made-up results with files that may be damaged."""
+    return copied(results, tmp_path_factory.mktemp("results") / "copy")
 
 
 class Damaged:

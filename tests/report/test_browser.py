@@ -6,8 +6,6 @@ import pytest
 import synthetic_results
 from browser import Browser, chromium
 
-from mosaicbench.catalog import catalog
-
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(
@@ -24,44 +22,31 @@ RUNS = f"[...{TABLE}.tBodies[0].rows].filter(row => row.offsetHeight).map(row =>
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory):
-    """Return the folder of a report, with two of its figures."""
-    folder = tmp_path_factory.mktemp("pages")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(catalog, "cards", synthetic_results.cards)
-        found = synthetic_results.synthetic(folder)
-        synthetic_results.tabulate_results(found, folder / "tables")
-        for figure in ("scores_by_run",):
-            synthetic_results.draw_figure(found, figure, folder / "figures")
-        synthetic_results.write_report(found, folder / "report.html")
-    return folder
-
-
-@pytest.fixture(scope="module")
 def window():
     with Browser() as browser:
         yield browser
 
 
 @pytest.mark.parametrize(("width", "dark"), [(DESKTOP, False), (PHONE, True)])
-def test_a_page_requests_nothing_and_fits_its_window(pages, window, width, dark):
-    window.open(pages / "report.html", width=width, dark=dark)
+def test_a_page_requests_nothing_and_fits_its_window(results, window, width, dark):
+    window.open(results.folder / "report.html", width=width, dark=dark)
     window.run("document.querySelectorAll('details').forEach(details => { details.open = true; })")
     window.run("document.querySelectorAll('img').forEach(image => { image.loading = 'eager'; })")
     window.wait("[...document.images].every(image => image.complete)")
     assert window.run("document.documentElement.scrollWidth") <= width
     assert window.run("[...document.images].filter(image => !image.naturalWidth).length") == 0
-    assert window.run("document.images.length") == len(synthetic_results.MODALITIES) * 2
+    drawn = list((results.folder / "figures").rglob("*.svg"))
+    assert window.run("document.images.length") == len(drawn)
     assert window.console == []
     assert {request for request in window.requests if not request.startswith("data:")} == {
-        (pages / "report.html").as_uri()
+        (results.folder / "report.html").as_uri()
     }
     assert window.run("matchMedia('(prefers-color-scheme: dark)').matches") == dark
 
 
-def test_the_console_and_the_requests_of_a_page_are_heard(pages, window):
+def test_the_console_and_the_requests_of_a_page_are_heard(tmp_path, window):
     """Without this, the test above could not fail."""
-    page = pages / "wrong.html"
+    page = tmp_path / "wrong.html"
     page.write_text(
         "<script>console.error('heard')</script><img src='absent.png'><script>throw new Error('thrown')</script>"
     )
@@ -69,15 +54,15 @@ def test_the_console_and_the_requests_of_a_page_are_heard(pages, window):
     window.wait("document.images[0].complete")
     assert any("heard" in message for message in window.console)
     assert any("thrown" in message for message in window.console)
-    assert (pages / "absent.png").as_uri() in window.requests
+    assert (tmp_path / "absent.png").as_uri() in window.requests
 
 
 def numbers(keys):
     return [float(key) for key in keys if key != ""]
 
 
-def test_a_table_sorts_after_a_click_and_absent_values_stay_last(pages, window):
-    window.open(pages / "report.html", width=DESKTOP)
+def test_a_table_sorts_after_a_click_and_absent_values_stay_last(results, window):
+    window.open(results.folder / "report.html", width=DESKTOP)
     before = window.run(KEYS)
     assert numbers(before) != sorted(numbers(before))
     assert "" in before[: len(numbers(before))]
@@ -95,8 +80,8 @@ def test_a_table_sorts_after_a_click_and_absent_values_stay_last(pages, window):
     assert window.console == []
 
 
-def test_a_table_sorts_from_the_keyboard(pages, window):
-    window.open(pages / "report.html", width=DESKTOP)
+def test_a_table_sorts_from_the_keyboard(results, window):
+    window.open(results.folder / "report.html", width=DESKTOP)
     window.run(f"{TABLE}.tHead.querySelector('button').focus()")
     window.enter()
     window.wait(f"{TABLE}.tHead.querySelector('th').ariaSort === 'ascending'")
@@ -105,8 +90,8 @@ def test_a_table_sorts_from_the_keyboard(pages, window):
     assert window.run(names) == window.run(f"{names}.sort((x, y) => x.localeCompare(y))")
 
 
-def test_rows_filter_by_words_and_by_kind(pages, window):
-    window.open(pages / "report.html", width=DESKTOP)
+def test_rows_filter_by_words_and_by_kind(results, window):
+    window.open(results.folder / "report.html", width=DESKTOP)
     every = window.run(RUNS)
     assert set(every) == set(synthetic_results.METHODS)
     window.click(f"{GRID}.querySelector('input[type=search]')")
@@ -133,8 +118,8 @@ def test_rows_filter_by_words_and_by_kind(pages, window):
     assert window.run(RUNS) == every
 
 
-def test_a_dash_says_why_when_tapped(pages, window):
-    window.open(pages / "report.html", width=PHONE)
+def test_a_dash_says_why_when_tapped(results, window):
+    window.open(results.folder / "report.html", width=PHONE)
     box = "document.getElementById('reason')"
     assert window.run(f"{box}.hidden")
     window.click("document.querySelector('#split-1 tr[data-run=ridge] button.why')")
@@ -146,20 +131,20 @@ def test_a_dash_says_why_when_tapped(pages, window):
     assert window.run(f"{box}.hidden")
 
 
-def test_figures_fit_unfold_and_grow(pages, window):
-    window.open(pages / "report.html", width=PHONE)
-    picture = "document.querySelector('#split-1-scores_by_run img')"
-    window.run("location.hash = 'split-1-scores_by_run'")
-    window.wait("document.getElementById('split-1-scores_by_run').open")
+def test_figures_fit_unfold_and_grow(results, window):
+    window.open(results.folder / "report.html", width=PHONE)
+    picture = "document.querySelector('#split-2-scores_by_run img')"
+    window.run("location.hash = 'split-2-scores_by_run'")
+    window.wait("document.getElementById('split-2-scores_by_run').open")
     window.wait(f"{picture}.complete && {picture}.getBoundingClientRect().width > 0")
     assert window.run(f"{picture}.getBoundingClientRect().width") <= PHONE
-    window.click("document.querySelector('#split-1-scores_by_run button.enlarge')")
+    window.click("document.querySelector('#split-2-scores_by_run button.enlarge')")
     assert window.run(f"{picture}.getBoundingClientRect().width") > 2 * PHONE
     assert window.run("document.documentElement.scrollWidth") <= PHONE
 
 
-def test_a_table_is_saved_as_it_is_shown_and_a_run_leads_to_its_card(pages, window):
-    window.open(pages / "report.html", width=DESKTOP)
+def test_a_table_is_saved_as_it_is_shown_and_a_run_leads_to_its_card(results, window):
+    window.open(results.folder / "report.html", width=DESKTOP)
     window.run(
         "HTMLAnchorElement.prototype.click = function () { window.saved = [this.download, this.href]; }"
     )

@@ -4,33 +4,22 @@ import json
 
 import numpy as np
 import pytest
-import synthetic_results
 from browser import Browser, chromium
 from choice_of_scores import Choice, Fragility, fragility, standing
 from numpy.testing import assert_allclose, assert_array_equal
-from synthetic_results import synthetic, tabulate_results, write_report
 
-from mosaicbench.catalog import catalog
-from mosaicbench.catalog.run_metadata import RunMetadata, run_metadata_of
+from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.report.page.choose import Board, boards
-from mosaicbench.report.tables.contract import read_tables
 from mosaicbench.stats.common import GROUPS
 
 EQUALLY = dict.fromkeys(GROUPS, 1.0)
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    """Return the folder of a report of two datasets, and its tables."""
-    folder = tmp_path_factory.mktemp("choice")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(catalog, "cards", synthetic_results.cards)
-        found = synthetic(folder)
-        tabulate_results(found, folder / "tables")
-        write_report(found, folder / "report.html")
-        tables = read_tables(folder / "tables", ["scores", "runs", "overall"])
-        metadata = run_metadata_of(tables["runs"])
-        yield folder, tables, metadata, boards(tables["scores"], tables["runs"], metadata)
+def scaled(results):
+    """Return the metadata of the results, and their scaled scores by scenario."""
+    metadata = results.theme.run_metadata
+    return metadata, boards(results.tables["scores"], results.tables["runs"], metadata)
 
 
 def usual(board: Board, metadata: RunMetadata) -> Choice:
@@ -40,10 +29,10 @@ def usual(board: Board, metadata: RunMetadata) -> Choice:
     return Choice(*everything, competing, EQUALLY)
 
 
-def test_the_default_is_the_overall_score(results):
-    _, tables, metadata, found = results
+def test_the_default_is_the_overall_score(results, scaled):
+    metadata, found = scaled
     assert set(found) == {"paired", "unpaired"}
-    together = tables["overall"].query("dataset == '(all)'").groupby("scenario")
+    together = results.tables["overall"].query("dataset == '(all)'").groupby("scenario")
     for name, rows in together:
         board = found[name]
         choice = usual(board, metadata)
@@ -135,11 +124,11 @@ def assert_equal(here: object, there: object, tolerance: float) -> None:
 
 @pytest.mark.browser
 @pytest.mark.skipif(chromium() is None, reason="no Chromium on this machine (Debian's chromium)")
-def test_the_page_computes_what_python_computes_from_the_scores(results):
-    folder, _, _, found = results
+def test_the_page_computes_what_python_computes_from_the_scores(results, scaled):
+    _, found = scaled
     random = np.random.default_rng(0)
     with Browser() as browser:
-        browser.open(folder / "report.html", width=1400)
+        browser.open(results.folder / "report.html", width=1400)
         for number, board in enumerate(found.values()):
             script = f"document.querySelectorAll('.board script')[{number}].textContent"
             of_page = json.loads(browser.run(script))
@@ -173,11 +162,10 @@ def test_the_page_computes_what_python_computes_from_the_scores(results):
 @pytest.mark.browser
 @pytest.mark.skipif(chromium() is None, reason="no Chromium on this machine (Debian's chromium)")
 def test_a_choice_is_in_the_address_of_the_page(results):
-    folder, *_ = results
     board = "document.querySelector('.board')"
     first = f"{board}.querySelector('tbody tr').dataset.run"
     with Browser() as browser:
-        browser.open(folder / "report.html", width=1400)
+        browser.open(results.folder / "report.html", width=1400)
         leader = browser.run(first)
         chip = f"[...{board}.querySelectorAll('.chip')].find((one) => one.textContent === {leader.upper()!r})"
         browser.run(f"{chip}.click()")

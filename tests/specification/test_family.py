@@ -84,13 +84,6 @@ def normal(cells=5, latent=3):
     return Normal(torch.randn(cells, latent), torch.rand(cells, latent) + 0.1)
 
 
-def test_product_of_no_expert_is_the_prior_and_of_one_shrinks_by_the_prior():
-    q = normal()
-    one = product_of_experts([q])
-    assert_close(one.variance, 1 / (1 + 1 / q.variance))
-    assert_close(one.mean, q.mean / q.variance * one.variance)
-
-
 def test_product_is_the_normalised_product_of_densities():
     experts, z = [normal(1, 1), normal(1, 1)], torch.linspace(-8, 8, 40001)[:, None]
     density = torch.exp(sum(e.log_prob(z) for e in experts) + Normal(0, 1).log_prob(z))
@@ -119,12 +112,6 @@ def test_alignment_adds_the_disagreement_of_a_cells_experts_about_what_they_shar
     experts = [aligned.split(q)[0] for q in aligned.encode(values()).values()]
     assert_close(paid.pop("disagreement"), 1.5 * disagreement(experts)["disagreement"])
     assert paid.keys() == without.keys()
-
-
-def test_losses_add_by_name_and_scale():
-    loss = Loss(kl=torch.ones(2)) + 2 * Loss(kl=torch.ones(2), nll=torch.full((2,), 3.0))
-    assert {name: term.tolist() for name, term in loss.items()} == {"kl": [3, 3], "nll": [6, 6]}
-    assert float(loss.total()) == 9
 
 
 @pytest.mark.parametrize("model_class", [PoEVAE, MVAE, MMVAE, MoPoE, MMVAEpp, MLPVAE, MMAAVI])
@@ -730,20 +717,6 @@ def test_weight_zero_leaves_exactly_the_step_before(without, before):
     assert_array_equal(latents(model, query), latents(same, query))
 
 
-def test_each_step_of_the_dmmvae_adds_only_its_term():
-    x = values().only("rna")
-    terms = {model_class: loss_of(built(model_class), x) for model_class in DMMVAE}
-    assert [set(loss) for loss in terms.values()] == [
-        own := {"nll_rna", "kl"},
-        own,
-        own | {"feedback_hidden", "feedback_latent"},
-        own | {"feedback_hidden", "feedback_latent", "feedback_output_rna", "feedback_output_adt"},
-    ]
-    for model_class in DMMVAE[2:]:
-        for name in own:
-            assert_close(terms[model_class][name], terms[ExpertsDMMVAE][name])
-
-
 def test_hidden_inputs_keep_their_mean_and_are_hidden_in_training_only():
     model, plain = (built(MMVAEpp, input_dropout=fraction, hidden=8) for fraction in (0.25, 0.0))
     encoder, seen = model.encoders["rna"], []
@@ -796,6 +769,7 @@ def test_feedback_is_minus_lambda_times_the_surprise_and_pushes_the_encoder_agai
     cross_entropy = model.opponents.discriminators["latent"].cross_entropy(
         reading.q.mean, torch.ones(20, dtype=torch.long)
     )
+    assert ramp(0.3) == pytest.approx(np.tanh(1.5))
     assert_close(feedback, -3 * ramp(1.0) * cross_entropy)
     assert torch.equal(model.feedback(reading, 0.0)["feedback_latent"], torch.zeros(20))
     towards, reverse = (
@@ -860,11 +834,6 @@ def test_a_discriminator_tells_apart_what_can_be_told_and_spectral_norm_bounds_i
     assert slope.max() < 1.05
 
 
-@pytest.mark.parametrize("progress", [0.0, 0.1, 0.5, 1.0])
-def test_lambda_is_paid_by_the_ramp_of_domain_adversarial_training(progress):
-    assert ramp(progress) == pytest.approx(np.tanh(5 * progress))
-
-
 def test_discriminators_take_as_many_steps_as_they_are_told_and_say_how_they_did_before_them():
     torch.manual_seed(0)
     seen, domain = torch.randn(40, 3), torch.arange(40) % 2
@@ -919,17 +888,6 @@ def test_a_step_takes_one_minibatch_of_every_block_and_an_epoch_every_cell():
     for number, (modality, cells) in enumerate((("rna", 70), ("adt", 30))):
         seen = torch.cat([step[number][modality] for step in steps]).flatten()
         assert set(seen.tolist()) == set(range(cells))
-
-
-def test_feedback_surprises_the_discriminators():
-    split, cross_entropy = unpaired_split(100), {}
-    for weight in (1e-6, 20.0):
-        model = EncoderAdversarialDMMVAE(discriminator_weight=weight, max_epochs=25, batch_size=64)
-        history = model.fit(split, 0)
-        cross_entropy[weight] = np.mean(
-            [row["discriminator_latent_cross_entropy"] for row in history[-5:]]
-        )
-    assert cross_entropy[1e-6] < 0.03 < 0.1 < cross_entropy[20.0]
 
 
 def test_the_weight_is_chosen_by_a_probe_among_those_that_loss_no_reconstruction():

@@ -271,13 +271,16 @@ def test_cards_agree_with_themselves(metric):
 
 @pytest.mark.parametrize("noise", [0.0, 1.0, 30.0])
 @pytest.mark.parametrize("metric", METRICS)
-def test_within_bounds(metric, noise):
+def test_within_bounds_and_the_arguments_stay_as_they_are(metric, noise):
     low, high = CARDS[metric]["bounds"]
-    value = evaluate(metric, world(noise=noise))
+    needs, before = world(noise=noise), made_world(noise, 300, 0)
+    value = evaluate(metric, needs)
     assert type(value) is float
     assert np.isfinite(value)
     assert low is None or value >= low
     assert high is None or value <= high
+    for need in NEEDS[metric] - RECORDS:
+        assert_array_equal(_checks.dense(needs[need]), _checks.dense(before[need]))
 
 
 @pytest.mark.parametrize("metric", having("cell_order"))
@@ -448,43 +451,78 @@ def test_few_cells_have_a_score_within_bounds_or_none(metric, cells):
         assert high is None or value <= high
 
 
-@pytest.mark.parametrize("metric", OF_ARRAYS)
-def test_no_metric_changes_its_arguments(metric):
-    needs = world(noise=1.0, n=40)
-    before = {need: needs[need].copy() for need in per_cell()}
-    evaluate(metric, needs)
-    for need, value in before.items():
-        assert_array_equal(_checks.dense(needs[need]), _checks.dense(value))
+# --- what is not defined -------------------------------------------------------------------------------------------------
+
+HALF = called("one", "")[np.arange(60) % 2]
+FLAT, EQUAL, LINE = np.full((60, 12), 2.0), np.full(60, "a", dtype=object), np.eye(60, 1)
+CONSTANT = {"truth": FLAT, "train_mean": FLAT[0]}
+FIVE = {"latent": np.eye(5), "labels": TYPES[[0, 1, 1, 1, 1]], "batches": HALF[:5]}
+UNDEFINED = [
+    ("foscttm_maxfuse", {"latent_a": LINE, "latent_b": LINE}, "two dimensions"),
+    ("foscttm_within_cell_type", {"labels": called("a", *[""] * 59)}, "has two query cells"),
+    ("latent_norm_ratio", {"latent_a": np.zeros((60, 7))}, "length 0"),
+    ("imputation_auroc_per_peak", {"accessible": sparse.csr_matrix(np.ones((60, 30)))}, "or all"),
+    ("imputation_pearson_flattened", CONSTANT, "no value"),
+    ("imputation_spearman_flattened", CONSTANT, "no value of the truth"),
+    ("marker_recovery", {"labels": TYPES[np.repeat([0, 1], [58, 2])]}, "three|3 query cells"),
+    *((metric, CONSTANT, "of the truth varies|nothing to gain") for metric in PEARSON | SKILL),
+    *((metric, CONSTANT | {"noise": 0 * FLAT}, "nothing") for metric in CEILINGS),
+    (
+        "imputation_pearson_per_cell_skill",
+        {"truth": 0 * FLAT + range(12), "train_mean": np.arange(12.0)},
+        "nothing to gain",
+    ),
+    ("clisi", FIVE, "at least 6 neighbours"),
+    ("ilisi", FIVE | {"batches": TYPES[[0, 1, 1, 1, 1]]}, "at least 6 neighbours"),
+    ("bras", {"batches": EQUAL}, "two batches"),
+    ("isolated_labels", {"batches": called(*[""] * 60)}, "no labelled query cell has a batch"),
+    ("isolated_labels_f1", {"batches": called(*[""] * 60)}, "no labelled query cell has a batch"),
+    ("pcr", {"latent": FLAT}, "no variance"),
+    ("ilisi", {"batches": HALF}, "of one batch"),
+    ("kbet", {"batches": HALF}, "of one batch"),
+    ("cell_cycle_conservation", {"latent": FLAT}, "does not vary"),
+    ("private_factors_leak", {"private_factors": np.zeros((60, 0))}, "no factor"),
+    ("label_separation_auc", {"labels": EQUAL}, "of one type"),
+    (
+        "types_matched",
+        {"labels": called(*"aaaabbbb", *[""] * 52)},
+        "fewer than two cell types have 5",
+    ),
+    ("reconstruction_r2", {"values": FLAT}, "no feature varies"),
+]
+
+
+@pytest.mark.parametrize(("metric", "changed", "reason"), UNDEFINED)
+def test_a_score_that_is_not_defined_says_why(metric, changed, reason):
+    with pytest.raises(Undefined, match=reason):
+        evaluate(metric, world(n=60), **changed)
 
 
 # --- references: alignment -----------------------------------------------------------------------------------------------
 
 
-def naive_twice_closer(a, b):
+def naive_squared(a, b):
+    """Return squared distances of all pairs, summed in the order of the dimensions."""
     a, b = a.astype(float), b.astype(float)
-    counts = []
-    for i in range(len(a)):
-        squared = np.zeros(len(b))
-        for k in range(a.shape[1]):
-            squared = squared + (a[i, k] - b[:, k]) ** 2
-        others = np.delete(squared, i)
-        counts.append(2 * np.sum(others < squared[i]) + np.sum(others == squared[i]))
-    return np.array(counts)
+    squared = np.zeros((len(a), len(b)))
+    for d in range(a.shape[1]):
+        squared = squared + (a[:, d, None] - b[:, d]) ** 2
+    return squared
+
+
+def naive_twice_closer(a, b):
+    squared = naive_squared(a, b)
+    own = np.diag(squared)[:, None]
+    return 2 * (squared < own).sum(axis=1) + (squared == own).sum(axis=1) - 1
 
 
 def naive_recall(a, b, k):
     """Return the mean over cells of the chance of the match, in all orders of those tied with it, one by one."""
     chances = []
-    for i in range(len(a)):
-        squared = np.zeros(len(b))
-        for d in range(a.shape[1]):
-            squared = squared + (a[i, d].astype(float) - b[:, d].astype(float)) ** 2
-        first = np.sum(
-            squared < squared[i]
-        )  # the place of the match, if it comes first among the tied
-        chances.append(
-            np.mean([place < k for place in range(first, first + np.sum(squared == squared[i]))])
-        )
+    for cell, squared in enumerate(naive_squared(a, b)):
+        first = np.sum(squared < squared[cell])  # the place of the match, if it comes first
+        tied = np.sum(squared == squared[cell])
+        chances.append(np.mean([place < k for place in range(first, first + tied)]))
     return np.mean(chances)
 
 
@@ -513,21 +551,15 @@ def pairs_of_latents():
     }
 
 
+def latents_of(a, b):
+    return {"latent_a": a, "latent_b": b}
+
+
 def sample(monkeypatch, cells):
     """Compare only so many cells, of any number, with all others."""
     monkeypatch.setattr(_nearest, "EXACT", 1)
     monkeypatch.setattr(_nearest, "SAMPLE", cells)
     monkeypatch.setattr(_nearest, "_counted", _nearest.remembered(6)(_nearest.counts_both_ways))
-
-
-@pytest.mark.parametrize("kind", pairs_of_latents())
-def test_a_sample_of_many_cells_has_exactly_the_counts_of_these_cells_among_all(kind, monkeypatch):
-    a, b = pairs_of_latents()[kind]
-    sample(monkeypatch, max(1, len(a) // 3))
-    rows, back = compared(len(a)), naive_twice_closer(b, a)
-    assert len(set(rows)) == max(1, len(a) // 3)
-    assert_array_equal(twice_closer(a, b), naive_twice_closer(a, b)[rows])
-    assert_array_equal(twice_closer(b, a), back[rows])
 
 
 def test_the_error_of_a_sample_is_that_of_many_samples_and_the_exact_score_is_asked_for_by_name(
@@ -559,18 +591,21 @@ def test_the_error_of_a_sample_is_that_of_many_samples_and_the_exact_score_is_as
 
 
 @pytest.mark.parametrize("kind", pairs_of_latents())
-def test_counts_of_closer_cells_are_exactly_the_naive_ones(kind):
+def test_counts_of_closer_cells_are_exactly_the_naive_ones(kind, monkeypatch):
     a, b = pairs_of_latents()[kind]
-    expected = naive_twice_closer(a, b)
+    expected, back, needs = naive_twice_closer(a, b), naive_twice_closer(b, a), latents_of(a, b)
     assert_array_equal(twice_closer(a, b), expected)
-    assert evaluate("foscttm", latent_a=a, latent_b=b) == pytest.approx(
-        np.mean(expected / 2 / (len(a) - 1)), abs=1e-15
-    )
+    fractions = expected / 2 / (len(a) - 1)
+    assert evaluate("foscttm", needs) == pytest.approx(fractions.mean(), abs=1e-15)
     for k in (1, 10, 50):
-        assert evaluate(f"recall_at_{k}", latent_a=a, latent_b=b) == pytest.approx(
-            naive_recall(a, b, k), abs=1e-15
-        )
-    assert evaluate("median_rank", latent_a=a, latent_b=b) == 1 + np.median(expected / 2)
+        recall = naive_recall(a, b, k)
+        assert evaluate(f"recall_at_{k}", needs) == pytest.approx(recall, abs=1e-15)
+    assert evaluate("median_rank", needs) == 1 + np.median(expected / 2)
+    sample(monkeypatch, max(1, len(a) // 3))  # of these cells among all
+    rows = compared(len(a))
+    assert len(set(rows)) == max(1, len(a) // 3)
+    assert_array_equal(twice_closer(a, b), expected[rows])
+    assert_array_equal(twice_closer(b, a), back[rows])
 
 
 @pytest.mark.parametrize(
@@ -599,8 +634,6 @@ def test_maxfuse_variant_is_the_correlation_of_the_first_15_dimensions():
     assert evaluate("foscttm_maxfuse", latent_a=a, latent_b=b) == pytest.approx(expected)
     a[:, 15:] = 1000 * random.standard_normal((120, 5))
     assert evaluate("foscttm_maxfuse", latent_a=a * 7, latent_b=b) == pytest.approx(expected)
-    with pytest.raises(Undefined, match="two dimensions"):
-        evaluate("foscttm_maxfuse", latent_a=a[:, :1], latent_b=b[:, :1])
 
 
 def test_foscttm_within_cell_type_is_the_mean_over_cells_of_each_types_own():
@@ -618,12 +651,6 @@ def test_foscttm_within_cell_type_is_the_mean_over_cells_of_each_types_own():
     assert evaluate("foscttm_within_cell_type", needs) == pytest.approx(
         np.mean(fractions), abs=1e-15
     )
-    with pytest.raises(Undefined, match="has two query cells"):
-        evaluate(
-            "foscttm_within_cell_type",
-            needs,
-            labels=np.array(["only", *[""] * 89], dtype=object),
-        )
 
 
 def test_counts_kept_from_the_last_pair_are_not_given_for_another():
@@ -776,19 +803,11 @@ def naive_votes(distances, labels, k):
 
 
 def test_the_ratio_of_latent_lengths_is_that_of_their_root_mean_squares():
-    random = default_rng(0)
-    a, b = random.standard_normal((2, 80, 6))
+    a, b = default_rng(0).standard_normal((2, 80, 6))
     a, b = a / np.sqrt((a**2).sum(axis=1).mean()), b / np.sqrt((b**2).sum(axis=1).mean())
-    ratio = {"latent_a": 0.21 * a, "latent_b": 3.4 * b}
-    assert evaluate("latent_norm_ratio", ratio) == pytest.approx(3.4 / 0.21)
-    assert evaluate("latent_norm_ratio", latent_a=3.4 * b, latent_b=0.21 * a) == pytest.approx(
-        3.4 / 0.21
-    )
-    assert evaluate("latent_norm_ratio", latent_a=1e-200 * a, latent_b=3e-200 * b) == pytest.approx(
-        3
-    )
-    with pytest.raises(Undefined, match="length 0"):
-        evaluate("latent_norm_ratio", latent_a=np.zeros((5, 2)), latent_b=b[:5, :2])
+    for one, other in ((0.21 * a, 3.4 * b), (3.4 * b, 0.21 * a), (21e-200 * a, 340e-200 * b)):
+        ratio = evaluate("latent_norm_ratio", latent_a=one, latent_b=other)
+        assert ratio == pytest.approx(3.4 / 0.21)
 
 
 # --- references: label transfer ------------------------------------------------------------------------------------------
@@ -994,12 +1013,6 @@ def test_auroc_is_that_of_sklearn_peak_by_peak(monkeypatch):
     for block in (200, 80):  # two peaks, one: then some have none to ask about
         monkeypatch.setattr("mosaicbench.metrics.imputation.PEAK_VALUES", block)
         assert evaluate("imputation_auroc_per_peak", needs) == pytest.approx(expected)
-    with pytest.raises(Undefined, match="none or all"):
-        evaluate(
-            "imputation_auroc_per_peak",
-            needs,
-            accessible=sparse.csr_matrix(np.ones((80, 25))),
-        )
     with pytest.raises(ValueError, match="do not fit"):
         evaluate("imputation_auroc_per_peak", needs, loadings=needs["loadings"][1:])
 
@@ -1029,48 +1042,24 @@ def test_auprc_is_the_average_precision_of_sklearn_peak_by_peak():
     assert flat == pytest.approx(np.delete(is_open, (3, 4), axis=1).mean(), abs=1e-12)
 
 
-@pytest.mark.parametrize("block", [1, 41, 10_000])
-def test_flattened_pearson_is_that_of_scipy(monkeypatch, block):
-    truth, imputed = sparse_values()
+@pytest.mark.parametrize("block", [1, 7, 41, 2**21])
+@pytest.mark.parametrize("reference", [pearsonr, spearmanr])
+def test_flattened_correlations_are_those_of_scipy(monkeypatch, reference, block):
     monkeypatch.setattr(_checks, "BLOCK_VALUES", block)
-    expected = pearsonr(truth.ravel().astype(float), imputed.ravel().astype(float)).statistic
-    needs = {"truth": sparse.csr_matrix(truth), "imputed": imputed}
-    assert evaluate("imputation_pearson_flattened", needs) == pytest.approx(expected, abs=1e-12)
-    scaled = {"truth": truth.astype(float) * 1e-200, "imputed": imputed.astype(float) * 1e200}
-    assert evaluate("imputation_pearson_flattened", scaled) == pytest.approx(expected, abs=1e-9)
-    assert evaluate("imputation_pearson_flattened", needs, imputed=np.full_like(truth, 0.1)) == 0
-    with pytest.raises(Undefined, match="no value"):
-        evaluate("imputation_pearson_flattened", truth=np.full((4, 3), 0.1), imputed=np.eye(4, 3))
-
-
-@pytest.mark.parametrize("block", [1, 7, 2**21])
-def test_flattened_spearman_is_that_of_scipy(monkeypatch, block):
-    monkeypatch.setattr(_checks, "BLOCK_VALUES", block)
+    metric = f"imputation_{reference.__name__[:-1]}_flattened"
     random = default_rng(0)
-    truth = np.round(random.standard_normal((30, 4)), 1) * (
-        random.random((30, 4)) < 0.4
-    )  # many zeros, values below and above
-    imputed = np.round(truth + random.standard_normal((30, 4)), 1).astype(np.float32)
-    expected = spearmanr(truth.ravel(), imputed.ravel()).statistic
-    for form in (np.asarray, sparse.csr_matrix):
-        needs = {"truth": form(truth), "imputed": imputed}
-        assert evaluate("imputation_spearman_flattened", needs) == pytest.approx(
-            expected, abs=1e-12
-        )
-    curved = {"truth": truth, "imputed": np.exp(3 * imputed.astype(float))}
-    assert evaluate("imputation_spearman_flattened", curved) == pytest.approx(expected, abs=1e-12)
-    assert evaluate("imputation_spearman_flattened", needs, imputed=np.full_like(truth, 0.1)) == 0
-    with pytest.raises(Undefined, match="no value of the truth"):
-        evaluate(
-            "imputation_spearman_flattened",
-            truth=np.full((4, 3), 0.1),
-            imputed=np.eye(4, 3),
-        )
+    shown = random.random((30, 4)) < 0.4  # many zeros, values below and above, ties
+    truth = np.round(random.standard_normal((30, 4)), 1) * shown
+    imputed = np.round(truth + random.standard_normal((30, 4)), 1)
+    expected = reference(truth.ravel(), imputed.ravel()).statistic
+    needs = {"truth": sparse.csr_matrix(truth), "imputed": imputed}
+    assert evaluate(metric, needs) == pytest.approx(expected, abs=1e-12)
+    scaled = {"truth": truth * 1e-200, "imputed": imputed * 1e200}
+    assert evaluate(metric, scaled) == pytest.approx(expected, abs=1e-9)
+    assert evaluate(metric, needs, imputed=np.full_like(truth, 0.1)) == 0
 
 
-@pytest.mark.parametrize("block", [1, 10_000])
-def test_recovery_of_markers_against_plain_loops(monkeypatch, block):
-    monkeypatch.setattr(_checks, "BLOCK_VALUES", block)
+def test_recovery_of_markers_against_plain_loops():
     truth, imputed = (x.astype(float) for x in sparse_values())
     labels = np.array(["a"] * 15 + ["b"] * 12 + ["few"] * 2 + [""] * 11, dtype=object)
     kept, correlations = labels != "", []
@@ -1080,36 +1069,30 @@ def test_recovery_of_markers_against_plain_loops(monkeypatch, block):
         for x in (truth[kept], imputed[kept]):
             spread = x.std(axis=0)
             difference = x[own].mean(axis=0) - x[~own].mean(axis=0)
-            effects.append(
-                [d / s if s > 1e-9 else 0 for d, s in zip(difference, spread, strict=True)]
-            )
+            effects.append(np.where(spread > 1e-9, difference / np.maximum(spread, 1e-9), 0))
         correlations.append(spearmanr(*effects).statistic)
-    needs = {"truth": sparse.csr_matrix(truth), "imputed": imputed, "labels": labels}
+    needs = {"truth": truth, "imputed": imputed, "labels": labels}
     assert evaluate("marker_recovery", needs) == pytest.approx(np.mean(correlations), abs=1e-12)
-    opposite = needs | {"imputed": 5 - truth}
-    assert evaluate("marker_recovery", opposite) == pytest.approx(-1)
-    with pytest.raises(Undefined, match="three|3 query cells"):
-        evaluate("marker_recovery", needs, labels=np.array(["a"] * 38 + ["b"] * 2, dtype=object))
+    assert evaluate("marker_recovery", needs, imputed=5 - truth) == pytest.approx(-1)
 
 
-def test_skill_over_the_cell_type_mean_against_plain_loops():
+def share_gone(truth, imputed, free, std):
+    """Return the share of the squared error of `free` values that is gone, feature by feature; none of spread 0."""
+    errors = [((truth - x)[:, std > 0].astype(float) / std[std > 0]) ** 2 for x in (imputed, free)]
+    return 1 - errors[0].sum() / errors[1].sum()
+
+
+def test_skill_over_the_cell_type_mean_takes_the_mean_of_the_own_type():
     needs = world(noise=1.0, n=50)
     needs["train_std"][2] = 0
-    errors = free = 0.0
-    for i, j in np.ndindex(needs["truth"].shape):
-        if j != 2:
-            own = needs["celltype_profiles"][needs["celltype_of"][i], j]
-            errors += ((needs["truth"][i, j] - needs["imputed"][i, j]) / needs["train_std"][j]) ** 2
-            free += ((needs["truth"][i, j] - own) / needs["train_std"][j]) ** 2
-    assert evaluate("imputation_skill_over_celltype_mean", needs) == pytest.approx(
-        1 - errors / free
-    )
-    needs["imputed"] = needs["celltype_profiles"][needs["celltype_of"]]
-    assert evaluate("imputation_skill_over_celltype_mean", needs) == pytest.approx(0, abs=1e-12)
+    own = needs["celltype_profiles"][needs["celltype_of"]]
+    expected = share_gone(needs["truth"], needs["imputed"], own, needs["train_std"])
+    assert evaluate("imputation_skill_over_celltype_mean", needs) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("block", [1, 7, 40, 41, 120, 10_000])
 @pytest.mark.parametrize("metric", [metric for metric in METRICS if "truth" in NEEDS[metric]])
-def test_sparse_truth_is_scored_as_dense_truth(metric):
+def test_sparse_truth_in_blocks_is_scored_as_dense_truth(metric, block, monkeypatch):
     truth, imputed = sparse_values()
     needs = world(n=40) | {
         "truth": truth,
@@ -1117,25 +1100,12 @@ def test_sparse_truth_is_scored_as_dense_truth(metric):
         "imputed": imputed,
         "train_mean": truth.mean(0),
         "train_std": truth.std(0),
+        "celltype_profiles": truth[:4],
     }
-    needs |= {"celltype_profiles": truth[:4]}
-    assert evaluate(metric, needs, truth=sparse.csr_matrix(truth)) == evaluate(metric, needs)
-
-
-@pytest.mark.parametrize("block", [1, 7, 40, 41, 120, 10_000])
-def test_blocks_do_not_change_a_score(monkeypatch, block):
-    truth, imputed = sparse_values()
-    needs = {
-        "truth": truth,
-        "noise": default_rng(94).uniform(0, truth.var(0), truth.shape),
-        "imputed": imputed,
-        "train_mean": truth.mean(0),
-        "train_std": truth.std(0),
-    }
-    metrics = sorted(PEARSON | SKILL | CEILINGS | {"imputation_constant_features"})
-    whole = [evaluate(metric, needs) for metric in metrics]
+    whole = evaluate(metric, needs)
     monkeypatch.setattr(_checks, "BLOCK_VALUES", block)
-    assert_allclose([evaluate(metric, needs) for metric in metrics], whole, atol=1e-12)
+    found = evaluate(metric, needs, truth=sparse.csr_matrix(truth))
+    assert found == pytest.approx(whole, rel=1e-12, abs=1e-12)
 
 
 WITHOUT_UNITS = [m for m in METRICS if "_pearson_per_" in m or "_spearman_per_" in m] + [
@@ -1179,40 +1149,14 @@ def test_skill_is_the_share_of_squared_error_that_is_gone():
     truth, imputed = sparse_values()
     mean, std = truth.mean(0) + 0.1, truth.std(0)
     std[4] = 0
-    errors = free = 0.0
-    for i in range(truth.shape[0]):
-        for j in [j for j in range(truth.shape[1]) if j != 4]:
-            errors += ((float(truth[i, j]) - float(imputed[i, j])) / float(std[j])) ** 2
-            free += ((float(truth[i, j]) - float(mean[j])) / float(std[j])) ** 2
+    free = np.tile(mean, (len(truth), 1))
     needs = {"truth": truth, "imputed": imputed, "train_mean": mean, "train_std": std}
-    assert evaluate("imputation_skill", needs) == pytest.approx(1 - errors / free, rel=1e-9)
-    reached, floor = (
-        naive_pearson(truth, imputed),
-        naive_pearson(truth, np.tile(mean, (len(truth), 1))),
-    )
+    expected = share_gone(truth, imputed, free, std)
+    assert evaluate("imputation_skill", needs) == pytest.approx(expected, rel=1e-6)
+    reached, floor = naive_pearson(truth, imputed), naive_pearson(truth, free)
     assert evaluate("imputation_pearson_per_cell_skill", needs) == pytest.approx(
         (reached - floor) / (1 - floor), abs=1e-9
     )
-
-
-@pytest.mark.parametrize("metric", sorted(PEARSON | SKILL))
-def test_a_truth_without_variance_is_refused(metric):
-    flat = np.full((6, 3), 2.0)
-    needs = {
-        "truth": flat,
-        "imputed": flat + np.eye(6, 3),
-        "train_mean": np.full(3, 2.0),
-        "train_std": np.ones(3),
-    }
-    with pytest.raises(ValueError, match="of the truth varies|nothing to gain"):
-        evaluate(metric, needs)
-
-
-def test_a_train_mean_that_is_already_perfect_is_refused():
-    profile = np.arange(4.0)
-    needs = {"truth": np.tile(profile, (3, 1)), "imputed": np.eye(3, 4), "train_mean": profile}
-    with pytest.raises(ValueError, match="nothing to gain"):
-        evaluate("imputation_pearson_per_cell_skill", needs)
 
 
 @pytest.mark.parametrize(
@@ -1238,6 +1182,7 @@ RELIABILITIES = {  # of 400 features, and by how much their spread makes the cei
     "perfect": (np.ones(400), 0),
     "some perfect": (np.repeat([1.0, 0.1], [80, 320]), 0),
     "any": (default_rng(3).beta(0.5, 1.0, 400), 0.04),
+    "none": (np.zeros(400), 0.1),
 }
 
 
@@ -1254,20 +1199,6 @@ def test_the_ceilings_are_what_the_signal_itself_scores(kind):
     assert -0.01 < of_pearson - r < looser + 0.01
     again = evaluate(pearson, needs, imputed=second)  # correlates as much as it is reliable
     assert again == pytest.approx(reliability.mean(), abs=0.01)
-
-
-def test_without_signal_the_ceilings_are_near_zero():
-    _, truth, _, noise = measured_twice(np.zeros(400))
-    needs = {"truth": truth, "noise": noise, "train_mean": np.zeros(400), "train_std": np.ones(400)}
-    assert evaluate("imputation_skill_ceiling", needs) == pytest.approx(0, abs=0.01)
-    assert evaluate("imputation_pearson_per_feature_ceiling", needs) < 0.1
-
-
-def test_constant_truths_have_no_ceiling():
-    needs = {"truth": np.ones((9, 3)), "noise": np.zeros((9, 3)), "train_mean": np.ones(3)}
-    for metric in CEILINGS:
-        with pytest.raises(Undefined, match="nothing"):
-            evaluate(metric, needs, train_std=np.ones(3))
 
 
 # --- references: biology, mixing, realism, factors ------------------------------------------------------------------------
@@ -1342,18 +1273,6 @@ def test_lisi_and_kbet_against_plain_loops(far):
     assert evaluate("kbet", needs) == np.mean(accepted)
 
 
-@pytest.mark.parametrize("metric", ["clisi", "ilisi"])
-def test_too_few_cells_have_no_neighbourhood(metric):
-    needs = {
-        need: values[:5]
-        for need, values in world().items()
-        if need in ("latent", "labels", "batches")
-    }
-    needs["labels"][:2], needs["batches"][:2] = TYPES[:2], ("first", "second")
-    with pytest.raises(Undefined, match="at least 6 neighbours"):
-        evaluate(metric, needs)
-
-
 @pytest.mark.parametrize("noise", [1.0, 6.0])
 def test_bras_is_that_of_scib_metrics(noise):
     import scib_metrics
@@ -1374,8 +1293,6 @@ def test_bras_is_that_of_scib_metrics(noise):
     assert evaluate("bras", needs, latent=1e-200 * z) == pytest.approx(
         evaluate("bras", needs), abs=1e-9
     )
-    with pytest.raises(Undefined, match="two batches"):
-        evaluate("bras", needs, batches=np.full(300, "one", dtype=object))
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e6 + 0.1])
@@ -1458,15 +1375,6 @@ def test_a_type_is_as_isolated_as_its_cells_with_a_batch_say(metric):
     assert evaluate(metric, needs) == expected
     needs["batches"][of_type[1]] = ""  # nothing is known of these
     assert evaluate(metric, needs) == expected
-    needs["batches"][:] = ""
-    with pytest.raises(Undefined, match="no labelled query cell has a batch"):
-        evaluate(metric, needs)
-
-
-def test_a_latent_without_variance_has_no_regression_on_batches():
-    needs = world(n=60)
-    with pytest.raises(Undefined, match="no variance"):
-        evaluate("pcr", needs, latent=np.ones((60, 2)))
 
 
 @pytest.mark.parametrize("metric", ["ilisi", "kbet", "bras", "pcr"])
@@ -1484,16 +1392,10 @@ def test_cells_without_a_batch_are_left_out_and_are_no_batch_of_their_own(metric
 
 
 @pytest.mark.parametrize("metric", ["ilisi", "kbet"])
-def test_mixing_of_one_batch_and_cells_without_is_not_defined(metric):
-    needs = {
-        "latent": world()["latent"],
-        "batches": called("one", "")[np.arange(300) % 2],
-    }
-    with pytest.raises(Undefined, match="of one batch"):
-        evaluate(metric, needs)
-    ring = sparse.csr_matrix(np.roll(np.eye(300), 1, axis=1))
+def test_a_graph_with_cells_without_a_batch_has_no_mixing(metric):
+    ring = sparse.csr_matrix(np.roll(np.eye(60), 1, axis=1))
     with pytest.raises(Undefined, match="some cells of this graph have no batch"):
-        catalog.function("metrics", metric, "from_graph")(graph=ring, batches=needs["batches"])
+        catalog.function("metrics", metric, "from_graph")(graph=ring, batches=HALF)
 
 
 @pytest.mark.parametrize("values", [1, 2, 1000])
@@ -1535,16 +1437,6 @@ def test_tied_latents_score_the_same_whatever_the_order_of_rows(metric, sorted_b
     ), found
 
 
-def test_a_constant_latent_mixes_batches_as_random_cells_do():
-    random = default_rng(0)
-    batches = np.sort(random.choice(called("one", "two"), 600))
-    for metric in ("kbet", "ilisi"):
-        tied = evaluate(metric, latent=np.full((600, 2), 0.1), batches=batches)
-        assert tied == pytest.approx(
-            evaluate(metric, latent=random.random((600, 2)), batches=batches), abs=0.04
-        )
-
-
 def test_cell_cycle_conservation_is_of_regressions_of_principal_components():
     random = default_rng(0)
     phases = random.standard_normal((200, 2))
@@ -1574,8 +1466,6 @@ def test_cell_cycle_conservation_is_of_regressions_of_principal_components():
     assert evaluate("cell_cycle_conservation", needs, cell_cycle=twice) == pytest.approx(
         expected, abs=1e-9
     )
-    with pytest.raises(Undefined, match="does not vary"):
-        evaluate("cell_cycle_conservation", needs, latent=np.ones((200, 3)))
 
 
 @pytest.mark.parametrize("as_matrix", [np.asarray, sparse.csr_matrix])
@@ -1662,8 +1552,6 @@ def test_factors_are_explained_by_the_share_of_their_variance():
         )
         == 0
     )
-    with pytest.raises(Undefined, match="no factor"):
-        evaluate("private_factors_leak", latent=noisy, private_factors=np.zeros((2000, 0)))
 
 
 def test_each_block_is_asked_about_its_own_and_the_other_blocks_factors():
@@ -1711,11 +1599,6 @@ def test_shared_features_alone_count(as_matrix):
     }
     expected = np.median(r2_score(truth[:, :5], imputed[:, :5], multioutput="raw_values"))
     assert evaluate("shared_features_r2", needs) == pytest.approx(expected, abs=1e-12)
-
-
-def test_types_are_not_separated_where_there_is_one():
-    with pytest.raises(Undefined, match="of one type"):
-        evaluate("label_separation_auc", world(n=60), labels=np.full(60, "a", dtype=object))
 
 
 # --- references: sanity, resources ---------------------------------------------------------------------------------------
@@ -1798,27 +1681,12 @@ def test_types_matched_sees_a_permutation_of_the_types_that_alignment_of_distrib
     for b, expected in ((a, 1.0), (rotated, 0.0), (swapped, 0.5)):
         assert evaluate("types_matched", latent_a=a, latent_b=b, labels=labels) == expected
         assert evaluate("modality_probe", latent_a=a, latent_b=b) < 0.6
-    few = np.where(np.arange(240) % 60 < 4, labels, "")
-    with pytest.raises(Undefined, match="fewer than two cell types have 5"):
-        evaluate("types_matched", latent_a=a, latent_b=a, labels=few)
 
 
 def test_modality_probe_tells_what_lies_apart_and_nothing_of_a_pair_that_is_equal():
     z = default_rng(0).standard_normal((200, 3))
     assert evaluate("modality_probe", latent_a=z, latent_b=z + 5) > 0.98
     assert evaluate("modality_probe", latent_a=z, latent_b=z.copy()) == 0.5
-
-
-def test_reconstruction_r2_is_the_share_that_a_latent_can_tell():
-    random = default_rng(0)
-    z = random.standard_normal((2000, 3))
-    values = np.concatenate(
-        [z @ random.standard_normal((3, 3)), random.standard_normal((2000, 3)), np.ones((2000, 1))],
-        1,
-    )
-    assert evaluate("reconstruction_r2", latent=z, values=values) == pytest.approx(0.5, abs=0.01)
-    with pytest.raises(Undefined, match="no feature varies"):
-        evaluate("reconstruction_r2", latent=z, values=np.ones((2000, 2)))
 
 
 def test_reconstruction_r2_is_of_cells_that_the_regression_has_not_seen():

@@ -1,6 +1,7 @@
 """The benchmark on a real SLURM: what jobs ask for, killed and preempted fits, and the scores of a run on one machine."""
 
 import re
+import shutil
 import subprocess
 import threading
 import time
@@ -34,14 +35,15 @@ TINY = {
     "metrics": {"groups": ["alignment", "imputation"]},
     "limits": {"minutes": 8, "memory_mb": 6000},
 }
-TUNED = TINY | {"runs": {"mvae": {}, "pca_joint": {}, "oracle": {}}, "tuning": {"trials": 5}}
+TUNED = TINY | {"runs": {"mvae": {}}, "tuning": {"trials": 5}}
 TIMES = ["seconds", "cpu_seconds"]
 SCORES = "results/tables/scores.tsv"
-QUICK = {
-    "slurm-status-command": "squeue",
-    "slurm-init-seconds-before-status-checks": 10,
-    "latency-wait": 5,
-}
+OF_SPLIT = "results/runs/simulated/paired/_scores.txt"
+QUICK = {"slurm-status-command": "squeue", "latency-wait": 5}
+# Put before a copy's Snakefile: asks SLURM for the state of jobs every 2 seconds, not every 10 or more seldom.
+ASKS_OFTEN = """import snakemake_executor_plugin_slurm as plugin
+plugin.Executor.next_seconds_between_status_checks = property(lambda _: 2, lambda *_: None)
+"""
 
 
 def on_slurm(benchmark, *targets, **of_fits):
@@ -56,6 +58,8 @@ def on_slurm(benchmark, *targets, **of_fits):
     own = benchmark.folder / "profiles/here/profile.yaml"
     own.parent.mkdir(exist_ok=True)
     own.write_text(yaml.safe_dump(profile))
+    snakefile = benchmark.folder / "Snakefile"
+    snakefile.write_text(ASKS_OFTEN + snakefile.read_text().removeprefix(ASKS_OFTEN))
     return benchmark.snakemake("--workflow-profile", "here", *targets)
 
 
@@ -187,19 +191,25 @@ def test_short_jobs_go_together(clustered):
 def test_a_killed_search_goes_on_after_its_last_trial_and_finds_what_one_machine_finds(
     slurm, tmp_path
 ):
-    tables = {}
-    for name in ("local", "clustered"):
-        benchmark = Benchmark(tmp_path / name)
-        benchmark.write_config(TUNED)
-        folder = benchmark.folder / "results/tuning/runs/simulated/paired/mvae-tuned/seed-0"
-        if name == "local":
-            done = benchmark.snakemake("--cores", "2", SCORES)
+    """On the same splits: first on this machine, then what was searched, fitted and scored again on SLURM."""
+    benchmark, tables = Benchmark(tmp_path), {}
+    benchmark.write_config(TUNED)
+    run = "runs/simulated/paired/mvae-tuned"
+    trials, scores = (
+        tmp_path / "results" / name
+        for name in (f"tuning/{run}/seed-0/trials.tsv", f"{run}/scores.tsv")
+    )
+    for place in ("local", "clustered"):
+        if place == "local":
+            done = benchmark.snakemake("--cores", "2", OF_SPLIT)
         else:
+            for made in ("results/tuning/runs", "results/runs", "logs"):
+                shutil.rmtree(tmp_path / made)
             with interrupted(benchmark, "tune", "trial 2 of 5", {"mvae-tuned": ["scancel"]}):
-                done = on_slurm(benchmark, SCORES)
+                done = on_slurm(benchmark, OF_SPLIT)
         assert done.returncode == 0, done.stderr[-6000:]
-        trials = pd.read_csv(folder / "trials.tsv", sep="\t").drop(columns=TIMES)
-        tables[name] = trials, read_scores(benchmark.folder / SCORES)
+        found = pd.read_csv(trials, sep="\t").drop(columns=TIMES)
+        tables[place] = found, read_scores(scores)
     killed, again = jobs_called("tune_model")
     assert (killed["JobState"], again["JobState"]) == ("CANCELLED", "COMPLETED")
     assert killed["Partition"] == again["Partition"] == "gpu"
