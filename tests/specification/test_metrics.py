@@ -465,8 +465,8 @@ UNDEFINED = [
     ("imputation_pearson_flattened", CONSTANT, "no value"),
     ("imputation_spearman_flattened", CONSTANT, "no value of the truth"),
     ("marker_recovery", {"labels": TYPES[np.repeat([0, 1], [58, 2])]}, "three|3 query cells"),
-    *((metric, CONSTANT, "of the truth varies|nothing to gain") for metric in PEARSON | SKILL),
-    *((metric, CONSTANT | {"noise": 0 * FLAT}, "nothing") for metric in CEILINGS),
+    *((metric, CONSTANT, "of the truth varies|nothing to gain") for metric in sorted(PEARSON | SKILL)),
+    *((metric, CONSTANT | {"noise": 0 * FLAT}, "nothing") for metric in sorted(CEILINGS)),
     (
         "imputation_pearson_per_cell_skill",
         {"truth": 0 * FLAT + range(12), "train_mean": np.arange(12.0)},
