@@ -1,7 +1,5 @@
 """A real browser, driven over a pipe by the DevTools protocol, without a package or a port."""
 
-from __future__ import annotations
-
 import json
 import os
 import select
@@ -10,7 +8,6 @@ import signal
 import subprocess
 import tempfile
 import time
-from pathlib import Path
 
 FLAGS = (
     "--headless",
@@ -23,7 +20,7 @@ FLAGS += ("--disable-sync", "--no-first-run", "--remote-debugging-pipe", "--hide
 PATIENCE = 60  # seconds
 
 
-def chromium() -> str | None:
+def chromium():
     """Return the path of a Chromium, None without one."""
     return next(
         filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -33,7 +30,7 @@ def chromium() -> str | None:
 class Browser:
     """One page of a headless Chromium, with its requests and the messages on its console."""
 
-    def __enter__(self) -> Browser:
+    def __enter__(self):
         self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         theirs_in, self._out = os.pipe()
         self._in, theirs_out = os.pipe()
@@ -59,14 +56,14 @@ class Browser:
             self.call(f"{domain}.enable")
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_):
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         os.close(self._in)
         os.close(self._out)
         self._profile.cleanup()
 
-    def open(self, path: Path, *, width: int, height: int = 900, dark: bool = False) -> None:
+    def open(self, path, *, width, height=900, dark=False):
         """Open a file in a window of `width` CSS pixels, and wait until it is loaded."""
         self.requests.clear()
         self.console.clear()
@@ -82,7 +79,7 @@ class Browser:
         self.call("Page.navigate", url=path.resolve().as_uri())
         self.wait("document.readyState === 'complete' && location.protocol === 'file:'")
 
-    def run(self, script: str) -> object:
+    def run(self, script):
         """Return the value of an expression in the page."""
         answer = self.call(
             "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
@@ -90,14 +87,14 @@ class Browser:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def wait(self, condition: str) -> None:
+    def wait(self, condition):
         """Wait until an expression holds in the page."""
         deadline = time.monotonic() + PATIENCE
         while not self.run(f"Boolean({condition})"):
             assert time.monotonic() < deadline, f"the page never came to {condition}"
             time.sleep(0.02)
 
-    def click(self, element: str) -> None:
+    def click(self, element):
         """Click on what an expression names, again if the page moved under the mouse."""
         self.run(
             f"window.heard = false, ({element}).addEventListener('click', () => (window.heard = true), {{once: true}}), 0"
@@ -118,17 +115,17 @@ class Browser:
                 )
             self.run("new Promise(done => setTimeout(done, window.heard ? 0 : 1000))")
 
-    def enter(self) -> None:
+    def enter(self):
         """Press the enter key where the focus is."""
         key = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13}
         self.call("Input.dispatchKeyEvent", type="keyDown", text="\r", **key)
         self.call("Input.dispatchKeyEvent", type="keyUp", **key)
 
-    def write(self, text: str) -> None:
+    def write(self, text):
         """Write where the focus is."""
         self.call("Input.insertText", text=text)
 
-    def call(self, method: str, **parameters: object) -> dict:
+    def call(self, method, **parameters):
         """Send a command and return its answer; what happens meanwhile is noted."""
         self._number += 1
         message = {"id": self._number, "method": method, "params": parameters}
@@ -142,7 +139,7 @@ class Browser:
                 return answer["result"]
             self._note(answer)
 
-    def _next(self) -> dict:
+    def _next(self):
         deadline = time.monotonic() + PATIENCE
         while b"\0" not in self._buffer:
             ready, *_ = select.select([self._in], [], [], max(0, deadline - time.monotonic()))
@@ -152,7 +149,7 @@ class Browser:
         message, self._buffer = self._buffer.split(b"\0", 1)
         return json.loads(message)
 
-    def _note(self, event: dict) -> None:
+    def _note(self, event):
         method, about = event.get("method"), event.get("params", {})
         if method == "Network.requestWillBeSent":
             self.requests.append(about["request"]["url"])

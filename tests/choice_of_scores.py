@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mosaicbench.report.page.choose import RESAMPLES, Board
+from mosaicbench.report.page.choose import RESAMPLES
 from mosaicbench.stats.common import GROUPS
 from mosaicbench.stats.intervals import mean_and_half_width
 
@@ -73,7 +73,7 @@ class Fragility:
     dethroned: tuple[float, str, str, int] | None
 
 
-def by_question(board: Board, choice: Choice) -> dict[int, dict[str, np.ndarray]]:
+def by_question(board, choice):
     """Return chosen dataset -> question -> (runs, seeds); NaN without all metrics."""
     found = {}
     for dataset in choice.datasets:
@@ -88,7 +88,7 @@ def by_question(board: Board, choice: Choice) -> dict[int, dict[str, np.ndarray]
     return found
 
 
-def weighted(questions: list[dict[str, np.ndarray]], weights: dict[str, float]) -> list[np.ndarray]:
+def weighted(questions, weights):
     """Return the weighted mean over questions of each dataset, (runs, seeds)."""
     found = []
     for of_dataset in questions:
@@ -97,7 +97,7 @@ def weighted(questions: list[dict[str, np.ndarray]], weights: dict[str, float]) 
     return found
 
 
-def standing(board: Board, choice: Choice) -> Standing:
+def standing(board, choice):
     """Return the scores and ranks of a choice."""
     by_dataset = by_question(board, choice)
     questions = list(by_dataset.values())
@@ -126,17 +126,17 @@ def standing(board: Board, choice: Choice) -> Standing:
     )
 
 
-def _mean_of_question(name: str, questions: list[dict[str, np.ndarray]]) -> np.ndarray:
+def _mean_of_question(name, questions):
     scores = [of_dataset[name] for of_dataset in questions if name in of_dataset]
     return _of_runs(scores)[0]
 
 
-def _of_runs(scores: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def _of_runs(scores):
     """Return means over datasets and half their intervals, (runs,), of (runs, seeds) each."""
     return mean_and_half_width([x.T for x in scores])
 
 
-def ranks_of(mean: np.ndarray) -> np.ndarray:
+def ranks_of(mean):
     """Return ranks, (runs,), 1 for the largest mean; equal ones share the best, NaN stays NaN."""
     ahead = (mean[None, :] > mean[:, None] + EQUAL).sum(axis=1)
     return np.where(np.isnan(mean), np.nan, 1.0 + ahead)
@@ -145,7 +145,7 @@ def ranks_of(mean: np.ndarray) -> np.ndarray:
 # --- how fragile the order is --------------------------------------------------------------------
 
 
-def fragility(board: Board, choice: Choice) -> Fragility:
+def fragility(board, choice):
     """Return how often each run is first if weights, datasets or seeds were others."""
     now = standing(board, choice)
     ranked = np.flatnonzero(~np.isnan(now.score))
@@ -155,14 +155,14 @@ def fragility(board: Board, choice: Choice) -> Fragility:
     questions = list(by_question(board, only).values())
     names = list(now.questions)
 
-    def spread(shares: np.ndarray | None) -> np.ndarray | None:
+    def spread(shares):
         if shares is None:
             return None
         whole = np.full(len(choice.runs), np.nan)
         whole[ranked] = shares
         return whole
 
-    def mean_with(weights: dict[str, float], leave: int | None = None) -> np.ndarray:
+    def mean_with(weights, leave=None):
         kept = [one for i, one in enumerate(questions) if i != leave]
         return _of_runs(weighted(kept, weights))[0]
 
@@ -182,13 +182,13 @@ def fragility(board: Board, choice: Choice) -> Fragility:
     return Fragility(spread(by_weights), spread(by_datasets), spread(by_seeds), dethroned)
 
 
-def _first(mean: np.ndarray) -> np.ndarray:
+def _first(mean):
     """Return 1 for the first run, (runs,), shared by equal ones."""
     first = mean > mean.max() - EQUAL
     return first / first.sum()
 
 
-def weight_lattice(questions: list[str]) -> list[dict[str, float]]:
+def weight_lattice(questions):
     """Return weights of two or three questions, spread evenly over all that sum to one."""
     found = []
     for first in range(1, STEPS):
@@ -199,9 +199,7 @@ def weight_lattice(questions: list[str]) -> list[dict[str, float]]:
     return [dict(zip(questions, (x / STEPS for x in one), strict=True)) for one in found]
 
 
-def smallest_move(
-    questions: list[str], weights: dict[str, float], mean_with
-) -> tuple[float, str, str, int] | None:
+def smallest_move(questions, weights, mean_with):
     """Return the smallest weight, moved between two questions, that makes another run first.
 
     Weights sum to one; the weight is found by bisection.
@@ -215,7 +213,7 @@ def smallest_move(
             if source == target:
                 continue
 
-            def moved(weight: float, source: str = source, target: str = target) -> int:
+            def moved(weight, source=source, target=target):
                 changed = now | {
                     source: now[source] - weight,
                     target: now[target] + weight,
@@ -234,7 +232,7 @@ def smallest_move(
     return best
 
 
-def first_of_resamples(scores: list[np.ndarray]) -> np.ndarray:
+def first_of_resamples(scores):
     """Return how often each run is first if the seeds of each dataset are drawn anew, (runs,)."""
     state, total = 1, np.zeros(len(scores[0]))
     for _ in range(RESAMPLES):

@@ -13,12 +13,12 @@ from numba.core.dispatcher import Dispatcher
 from sklearn.base import BaseEstimator
 
 
-def keep() -> None:
+def keep():
     """Have every function that these packages compile from now on, also in processes that are started, be kept, or found."""
     made = Dispatcher.__init__
 
     @wraps(made)
-    def kept(self: Dispatcher, py_func: object, *arguments: object, **options: object) -> None:
+    def kept(self, py_func, *arguments, **options):
         made(self, py_func, *arguments, **options)
         if py_func.__module__.split(".")[0] in ("umap", "pynndescent", "muon"):
             self.enable_caching()
@@ -34,6 +34,6 @@ def keep() -> None:
         )
 
 
-def remember_parameters() -> None:
+def remember_parameters():
     """Have scikit-learn read the signature of a class once: a forest does so five times for each tree, a third of its time."""
     BaseEstimator._get_param_names = classmethod(cache(BaseEstimator._get_param_names.__func__))

@@ -57,7 +57,7 @@ def published():
     mirror = os.environ.get("MOSAICBENCH_MIRROR")
     folders = [*([Path(mirror)] if mirror else []), REPOSITORY / "resources/raw"]
 
-    def folder_of(dataset: str) -> Path:
+    def folder_of(dataset):
         names = [
             file.name for file in registry.raw_files(registry.load(), dataset) if not file.optional
         ]
@@ -87,9 +87,7 @@ def results(tmp_path_factory):
         return pickle.loads(kept.read_bytes())
 
 
-def linear_cells(
-    n: int, *, seed: int, modalities: tuple[str, ...] = ("rna", "adt"), name: str = "cell"
-) -> Cells:
+def linear_cells(n, *, seed, modalities=("rna", "adt"), name="cell"):
     """Return cells whose modalities are linear splits of three cell types and a shared factor, plus noise."""
     random, fixed = default_rng(seed), default_rng(0)
     types = random.integers(0, 3, n)
@@ -109,12 +107,12 @@ def linear_cells(
     )
 
 
-def _standardised(x: np.ndarray) -> np.ndarray:
+def _standardised(x):
     spread = x.std(0)
     return ((x - x.mean(0)) / np.where(spread > 0, spread, 1)).astype(np.float32)
 
 
-def links_among(modalities: tuple[str, ...]) -> dict[tuple[str, str], sparse.csr_matrix]:
+def links_among(modalities):
     """Return links of the first ten genes with the first ten features of each other modality."""
     found = {}
     for other in set(modalities) - {"rna"}:
@@ -124,9 +122,7 @@ def links_among(modalities: tuple[str, ...]) -> dict[tuple[str, str], sparse.csr
     return found
 
 
-def paired_split(
-    n: int = 200, *, seed: int = 0, modalities: tuple[str, ...] = ("rna", "adt")
-) -> Split:
+def paired_split(n=200, *, seed=0, modalities=("rna", "adt")):
     """Return one block in which every cell has all modalities."""
     features = {m: FEATURES[m] for m in modalities}
     return Split(
@@ -136,7 +132,7 @@ def paired_split(
     )
 
 
-def unpaired_split(n: int = 100, *, modalities: tuple[str, ...] = ("rna", "adt")) -> Split:
+def unpaired_split(n=100, *, modalities=("rna", "adt")):
     """Return one block per modality, of different cells."""
     blocks = tuple(
         linear_cells(n, seed=i, modalities=(m,), name=m) for i, m in enumerate(modalities)
@@ -144,13 +140,13 @@ def unpaired_split(n: int = 100, *, modalities: tuple[str, ...] = ("rna", "adt")
     return Split(blocks, {m: FEATURES[m] for m in modalities}, links=links_among(modalities))
 
 
-def mosaic_split() -> Split:
+def mosaic_split():
     """Return three patterns: both modalities, and each alone."""
     rna, adt = unpaired_split().blocks
     return replace(paired_split(), blocks=(*paired_split(80).blocks, rna, adt))
 
 
-def linked_world(n: int = 400) -> tuple[Split, Cells]:
+def linked_world(n=400):
     """Return unpaired cells whose linked features are alike, what the linked columns show is shared, and new paired cells."""
     blocks, fixed = [], default_rng(0)
     loadings = {m: fixed.standard_normal((4, d)) for m, d in (("rna", 30), ("adt", 12))}

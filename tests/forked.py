@@ -4,8 +4,6 @@ Run as a program, it is that process. Who connects lends it three streams and te
 It imports nothing of this project, which each run takes from its own copy.
 """
 
-from __future__ import annotations
-
 import ast
 import atexit
 import gc
@@ -41,17 +39,13 @@ if sys.orig_argv[1:3] == ["-m", "mosaicbench"] and "FORKED_FROM" in os.environ a
 """
 
 
-def snakemake(
-    *arguments: object, folder: Path, environment: dict[str, str]
-) -> subprocess.CompletedProcess:
+def snakemake(*arguments, folder, environment):
     """Run `python -m snakemake` with these arguments in a folder; jobs of a copy that has ``OF_A_COPY`` are forked, too."""
     environment = environment | {"FORKED_FROM": _address("mosaicbench")}
     return run("snakemake", *arguments, folder=folder, environment=environment)
 
 
-def run(
-    module: str, *arguments: object, folder: Path, environment: dict[str, str]
-) -> subprocess.CompletedProcess:
+def run(module, *arguments, folder, environment):
     """Run `python -m` with this module and these arguments in a folder."""
     words, address = (
         list(map(str, arguments)),
@@ -68,7 +62,7 @@ def run(
     return subprocess.CompletedProcess([module, *words], status, *said)
 
 
-def start() -> None:
+def start():
     """Start the processes that fork, for this process and all that it starts; they import when first asked, and end with it."""
     place = tempfile.TemporaryDirectory()
     atexit.register(place.cleanup)
@@ -85,18 +79,18 @@ def start() -> None:
         )  # closes its pipes, which ends it, and waits
 
 
-def _address(module: str) -> str:
+def _address(module):
     return f"{os.environ['FORKED_IN']}/{module}"
 
 
 def ask(
-    address: str,
-    streams: list[int],
-    module: str,
-    arguments: list[str],
-    folder: str,
-    environment: dict[str, str],
-) -> int:
+    address,
+    streams,
+    module,
+    arguments,
+    folder,
+    environment,
+):
     """Have a server run a module with these arguments, in this folder and environment; return its exit status."""
     with socket.socket(socket.AF_UNIX) as asking:
         asking.connect(address)
@@ -106,7 +100,7 @@ def ask(
         return int(asking.makefile().read())
 
 
-def _serve(server: str, address: str) -> None:
+def _serve(server, address):
     """Fork a process for each that connects, until standard input ends."""
     with socket.socket(socket.AF_UNIX) as listening, selectors.DefaultSelector() as selector:
         listening.bind(address)
@@ -130,7 +124,7 @@ def _serve(server: str, address: str) -> None:
 
 
 @cache
-def _import(server: str) -> None:
+def _import(server):
     if server == "mosaicbench":
         compiled = importlib.import_module("compiled")
         compiled.keep()
@@ -145,12 +139,12 @@ def _import(server: str) -> None:
     gc.freeze()  # a forked process need not look through all this again
 
 
-def _keep_trees() -> None:
+def _keep_trees():
     """Have files with cards parsed once, as they are now: each start of Snakemake and each job reads some 170 of them."""
     files, parse = Path(__file__).parents[1].glob("src/mosaicbench/**/*.py"), ast.parse
     kept = {text: parse(text) for text in (file.read_text(encoding="utf-8") for file in files)}
 
-    def parsed(source: str, *more: object, **named: object) -> ast.AST:
+    def parsed(source, *more, **named):
         tree = (
             kept.get(source) if named.keys() == {"filename"} else None
         )  # of the catalog, which changes no tree
@@ -159,7 +153,7 @@ def _keep_trees() -> None:
     ast.parse = parsed
 
 
-def _answer(asking: socket.socket, *job: object) -> None:
+def _answer(asking, *job):
     """Run a job in a forked process, wait for it and tell its exit status; does not return."""
     process = os.fork()
     if process == 0:
@@ -169,9 +163,7 @@ def _answer(asking: socket.socket, *job: object) -> None:
     os._exit(0)
 
 
-def _become(
-    streams: list[int], module: str, arguments: list[str], folder: str, environment: dict[str, str]
-) -> None:
+def _become(streams, module, arguments, folder, environment):
     """Do what a process does that was started with `python -m`, and end without taking down what was imported."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)

@@ -40,7 +40,7 @@ SEEDS = {
 }
 
 
-def scores_of(values: dict, *, dataset="d", scenario="paired") -> pd.DataFrame:
+def scores_of(values, *, dataset="d", scenario="paired"):
     """Return a table of scores from (run, metric[, direction]) -> values by seed; None: failed."""
     rows = []
     for (run, metric, *direction), by_seed in values.items():
@@ -52,7 +52,7 @@ def scores_of(values: dict, *, dataset="d", scenario="paired") -> pd.DataFrame:
     return checked_scores(table.assign(dataset=dataset, scenario=scenario, normalization="-"))
 
 
-def runs_of(scores: pd.DataFrame, *, not_applicable=()) -> pd.DataFrame:
+def runs_of(scores, *, not_applicable=()):
     """Return the table of runs that belongs to scores; a run's method is its name."""
     runs = scores[["dataset", "scenario", "run", "seed", "status"]].drop_duplicates()
     split = {key: scores[key].iloc[0] for key in ("dataset", "scenario")}
@@ -63,7 +63,7 @@ def runs_of(scores: pd.DataFrame, *, not_applicable=()) -> pd.DataFrame:
     return checked_runs(runs.assign(method=runs["run"], message="", device="cpu", **unknown))
 
 
-def cells_of(run: str, values: dict, *, names=None, dataset="d", scenario="paired") -> CellScores:
+def cells_of(run, values, *, names=None, dataset="d", scenario="paired"):
     """Return per-cell scores from (seed, metric) -> (cells,)."""
     names, blocks = dict(names or {}), {}
     for (seed, metric), x in values.items():

@@ -1,7 +1,5 @@
 """A small real dataset and its splits, for tests of the commands."""
 
-from pathlib import Path
-
 from mosaicbench.commands import prepare
 from mosaicbench.data import links
 from mosaicbench.data.split import make_split
@@ -10,7 +8,7 @@ from mosaicbench.files.dataset import read_dataset
 from mosaicbench.files.splits import write_split
 
 
-def prepared(folder: Path, loader: str, options: dict, *, name: str = "d", raw=None):
+def prepared(folder, loader, options, *, name="d", raw=None):
     """Return the dataset that `prepare` writes as a file of this name into `folder`."""
     file = folder / f"{name}.h5mu"
     prepare.main(dataset=name, loader=loader, options=options, raw=raw, output=file)
@@ -22,7 +20,7 @@ def small_dataset():
     return pbmc68k_split.load(None)[:240].copy()
 
 
-def cut_small(dataset, kind: str, folder: Path, seed: int = 0, **options) -> Path:
+def cut_small(dataset, kind, folder, seed=0, **options):
     """Cut a split of the small dataset into `folder`."""
     folder.mkdir(exist_ok=True)
     for part, split in make_split(
@@ -32,12 +30,12 @@ def cut_small(dataset, kind: str, folder: Path, seed: int = 0, **options) -> Pat
     return folder
 
 
-def cut(dataset, kind: str = "paired", seed: int = 0, **options) -> dict:
+def cut(dataset, kind="paired", seed=0, **options):
     """Return a split of any dataset, called d/s."""
     return make_split(dataset, dataset_name="d", scenario="s", kind=kind, seed=seed, **options)
 
 
-def linked(dataset, table: Path):
+def linked(dataset, table):
     """Return a dataset in which the features of its first two modalities are linked one by one, by a table that is written."""
     (first, cells), (second, others), *_ = dataset.mod.items()
     lines = [f"{a}\t{b}\t1" for a, b in zip(cells.var_names, others.var_names, strict=False)]

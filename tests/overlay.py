@@ -1,7 +1,5 @@
 """A copy of the project in a folder, into which tests write files like an author."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import shutil
@@ -30,7 +28,7 @@ LOOPS = REPOSITORY / "src/mosaicbench/metrics"
 
 
 @cache
-def compile_loops() -> None:
+def compile_loops():
     """Compile the loops of the scores once in this checkout; a copy would need 12 s each time."""
     with (LOOPS / "_nearest.py").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # one process of the tests compiles, the others wait
@@ -38,7 +36,7 @@ def compile_loops() -> None:
         subprocess.run([sys.executable, "-c", COMPILE], env=environment, check=True)
 
 
-def lend_loops(package: Path) -> None:
+def lend_loops(package):
     """Copy compiled loops to a package installed from this checkout; they are valid for sources of the same age."""
     compile_loops()
     shutil.copystat(LOOPS / "_nearest.py", package / "metrics/_nearest.py")
@@ -49,7 +47,7 @@ def lend_loops(package: Path) -> None:
 class Overlay:
     """The copy, with compiled loops and without bytecode, so that each test uses its own."""
 
-    def __init__(self, folder: Path, parts: tuple[str, ...] = PARTS) -> None:
+    def __init__(self, folder, parts=PARTS):
         self.root = folder
         compile_loops()
         ignored = shutil.ignore_patterns("*.pyc", "*.egg-info", ".snakemake")
@@ -61,14 +59,14 @@ class Overlay:
                 folder.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, folder / part)
 
-    def write(self, path: str, text: str) -> Path:
+    def write(self, path, text):
         """Write a file of the copy."""
         file = self.root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
         return file
 
-    def run(self, *command: str) -> subprocess.CompletedProcess:
+    def run(self, *command):
         """Run a Python module in the copy, with the copy's package."""
         paths = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         environment = os.environ | {"PYTHONPATH": str(self.root / "src"), "PATH": paths}

@@ -5,11 +5,8 @@ a GPU; one that is given none of the CPU's gives to the last bit what it gives t
 too: an index that is a list of Python.
 """
 
-from __future__ import annotations
-
 import sys
 import warnings
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -34,7 +31,7 @@ class There(torch.Tensor):
     """A tensor on the second device; `here` holds its values."""
 
     @staticmethod
-    def __new__(cls, here: torch.Tensor) -> There:
+    def __new__(cls, here):
         """Take the values of a tensor of the CPU."""
         layout = {"layout": here.layout}
         if not here.is_sparse:
@@ -46,9 +43,7 @@ class There(torch.Tensor):
         return made
 
     @classmethod
-    def __torch_dispatch__(
-        cls, function: Callable, types: object, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
+    def __torch_dispatch__(cls, function, types, args=(), kwargs=None):
         """Compute with the values, and put there what comes of it."""
         return _computed(function, args, kwargs or {})
 
@@ -72,7 +67,7 @@ class _Making(TorchFunctionMode):
         return function(*args, **kwargs)
 
 
-def _computed(function: Callable, args: tuple, kwargs: dict) -> object:
+def _computed(function, args, kwargs):
     given = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
     there, asked = any(isinstance(x, There) for x in given), kwargs.get("device")
     if there:
@@ -87,7 +82,7 @@ def _computed(function: Callable, args: tuple, kwargs: dict) -> object:
     return return_and_correct_aliasing(function, args, kwargs, made) if there else made
 
 
-def _check_one_device(function: Callable, args: tuple, given: list[torch.Tensor]) -> None:
+def _check_one_device(function, args, given):
     """Refuse tensors of both devices, but for numbers, copies and indices, as PyTorch does of the CPU and a GPU."""
     if any(x.device == DEVICE and not isinstance(x, There) for x in given):
         raise RuntimeError(
@@ -107,7 +102,7 @@ def _check_one_device(function: Callable, args: tuple, given: list[torch.Tensor]
 
 
 @contextmanager
-def training_on(monkeypatch, device: torch.device) -> Iterator[None]:
+def training_on(monkeypatch, device):
     """Let training, and all that a fitted model gives, take place on a device."""
     usual = training.device
     with monkeypatch.context() as patched:
@@ -118,7 +113,7 @@ def training_on(monkeypatch, device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
-def pretended(monkeypatch) -> Iterator[None]:
+def pretended(monkeypatch):
     """Let training, and all that a fitted model gives, take place on the second device."""
     supported, save = _foreach_utils._get_fused_kernels_supported_devices, torch.save
     with monkeypatch.context() as patched, training_on(patched, DEVICE):

@@ -16,7 +16,6 @@ import inspect
 import io
 import sys
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +59,7 @@ RECIPES = {
 DRAWN = {"covid_citeseq_small": (3000, "sample")}
 
 
-def rebuilt(name: str, raw: Path) -> bytes:
+def rebuilt(name, raw):
     """Return the bytes of an embedded dataset, from the folder `raw` of fetched files.
 
     Raises
@@ -86,7 +85,7 @@ def rebuilt(name: str, raw: Path) -> bytes:
     return pack(curated(whole, qc=quality) if quality else whole)
 
 
-def _check(path: Path, expected: str) -> None:
+def _check(path, expected):
     if not path.is_file():
         raise UserError(f"{path}: absent; run `mosaicbench fetch {path.parent.name}`")
     found = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -94,7 +93,7 @@ def _check(path: Path, expected: str) -> None:
         raise UserError(f"{path}: sha256 {found}, the registry has {expected}; fetch it again")
 
 
-def same_arrays(first: bytes, second: bytes) -> bool:
+def same_arrays(first, second):
     """Return whether two archives have the same arrays, with any compression."""
     a, b = (np.load(io.BytesIO(whole), allow_pickle=False) for whole in (first, second))
     return sorted(a.files) == sorted(b.files) and all(
@@ -102,7 +101,7 @@ def same_arrays(first: bytes, second: bytes) -> bool:
     )
 
 
-def main() -> int:
+def main():
     """Rebuild all, or check all."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
@@ -126,7 +125,7 @@ def main() -> int:
     return int(differing > 0)
 
 
-def pack(dataset: MuData) -> bytes:
+def pack(dataset):
     """Return the bytes of an embedded dataset: counts, names, published types, batches, groups, links of genes and peaks.
 
     Raises
@@ -161,7 +160,7 @@ def pack(dataset: MuData) -> bytes:
     return packed(members)
 
 
-def packed(members: dict[str, np.ndarray]) -> bytes:
+def packed(members):
     """Return an archive of `members`; its bytes depend on the arrays only."""
     whole = io.BytesIO()
     with zipfile.ZipFile(whole, "w") as archive:
@@ -176,7 +175,7 @@ def packed(members: dict[str, np.ndarray]) -> bytes:
     return whole.getvalue()
 
 
-def counts_packed(name: str, counts: sparse.spmatrix | np.ndarray) -> dict[str, np.ndarray]:
+def counts_packed(name, counts):
     """Return the members ``{name}.shape``, ``{name}.gaps`` and ``{name}.counts`` of a matrix, (cells, features).
 
     Raises
@@ -199,12 +198,12 @@ def counts_packed(name: str, counts: sparse.spmatrix | np.ndarray) -> dict[str, 
     }
 
 
-def text_packed(lines: Sequence[str]) -> np.ndarray:
+def text_packed(lines):
     """Return names as UTF-8, a line each."""
     return np.frombuffer("\n".join(lines).encode(), dtype=np.uint8)
 
 
-def _narrow(values: np.ndarray) -> np.ndarray:
+def _narrow(values):
     """Return whole numbers of at least 0 in the narrowest little-endian type."""
     top, kinds = int(values.max(initial=0)), ("<u1", "<u2", "<u4", "<u8")
     return values.astype(next(kind for kind in kinds if top <= np.iinfo(kind).max))

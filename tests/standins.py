@@ -10,7 +10,6 @@ import hashlib
 import io
 import zipfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import anndata
 import h5py
@@ -53,7 +52,7 @@ class Truth:
     counts: dict[str, np.ndarray]
 
 
-def multiome(folder: Path, *, cells: int = 260) -> Truth:
+def multiome(folder, *, cells=260):
     """Write an ARC file with some bad nuclei, and SCENT's table, which lacks some cells and has some that the file lacks."""
     rng, (types, counts) = default_rng(1), _simulated(cells, ("rna", "atac"), seed=1)
     counts = {"rna": 50 * counts["rna"], "atac": 400 * counts["atac"]}  # as deep as the real one
@@ -75,7 +74,7 @@ def multiome(folder: Path, *, cells: int = 260) -> Truth:
     return _truth(barcodes, known, ["all"] * cells, counts, rows)
 
 
-def hao(folder: Path, *, cells: int = 320, chemistry: str = "3P") -> Truth:
+def hao(folder, *, cells=320, chemistry="3P"):
     """Write the MEX files of RNA and ADT, one symbol a line, and the metadata, in which some cells are doublets."""
     rna, adt = {"3P": ("GSM5008737", "GSM5008738"), "5P": ("GSM5008740", "GSM5008741")}[chemistry]
     rng, (types, counts) = default_rng(2), _simulated(cells, ("rna", "adt"), seed=2)
@@ -108,13 +107,13 @@ def hao(folder: Path, *, cells: int = 320, chemistry: str = "3P") -> Truth:
 
 
 def teaseq(
-    folder: Path,
-    wells: dict[str, str],
+    folder,
+    wells,
     *,
-    cells: int = 240,
-    label_subset: bool = True,
-    suffix: str = "-{number}",
-) -> Truth:
+    cells=240,
+    label_subset=True,
+    suffix="-{number}",
+):
     """Write each well's ARC file and its antibody counts of all droplets, and one archive with the types of all wells.
 
     Parameters
@@ -165,7 +164,7 @@ def teaseq(
     )
 
 
-def neurips(folder: Path, *, kind: str, cells: int = 150) -> Truth:
+def neurips(folder, *, kind, cells=150):
     """Write one packed h5ad with both modalities side by side, counts in a layer and normalised values in X."""
     rng, (types, counts) = default_rng(6), _simulated(cells, ("rna", kind), seed=6)
     batches = [f"s{i % 2 + 1}d{i % 3 + 1}" for i in range(cells)]
@@ -187,7 +186,7 @@ def neurips(folder: Path, *, kind: str, cells: int = 150) -> Truth:
     return Truth(names, list(types), batches, counts)
 
 
-def zenodo(folder: Path, *, cells: int = 100) -> Truth:
+def zenodo(folder, *, cells=100):
     """Write one h5ad per modality, counts in X, as the labelled copies of the Multiome have them."""
     rng, (types, counts) = default_rng(7), _simulated(cells, ("rna", "atac"), seed=7)
     names = [f"{barcode}-1" for barcode in _barcodes(cells, rng)]
@@ -202,7 +201,7 @@ def zenodo(folder: Path, *, cells: int = 100) -> Truth:
 NOT_SEQUENCED = ("H003", "H008")
 
 
-def cll(folder: Path, *, patients: int = 20) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+def cll(folder, *, patients=20):
     """Write MOFAdata's list of matrices, in which some patients were not sequenced, and the clinical table.
 
     Returns
@@ -227,11 +226,11 @@ def cll(folder: Path, *, patients: int = 20) -> tuple[dict[str, pd.DataFrame], d
     return tables, dict(zip(clinical["sample"], clinical["IGHV"], strict=True))
 
 
-def _write_rda(path: Path, content: dict) -> None:
+def _write_rda(path, content):
     rdata.write_rda(path, content, constructor_dict={pd.DataFrame: _r_matrix})
 
 
-def _r_matrix(table: pd.DataFrame, converter: object) -> object:
+def _r_matrix(table, converter):
     matrix = converter.convert_to_r_object(table.to_numpy().ravel(order="F"))
     names = [np.array(list(index)) for index in (table.index, table.columns)]
     attributes = converter.convert_to_r_attributes(
@@ -240,7 +239,7 @@ def _r_matrix(table: pd.DataFrame, converter: object) -> object:
     return build_r_object(matrix.info.type, value=matrix.value, attributes=attributes)
 
 
-def breast_tcga(folder: Path) -> dict[str, dict]:
+def breast_tcga(folder):
     """Write mixOmics' list of two parts, the second without proteins; return it: tumours x features, and subtypes."""
     rng, content = default_rng(10), {}
     for part, tumours, names in (
@@ -258,7 +257,7 @@ def breast_tcga(folder: Path) -> dict[str, dict]:
     return content
 
 
-def tcga_brca(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, str]]:
+def tcga_brca(folder):
     """Write Xena's tables; return expression and methylated shares, features x samples, and sample -> status as written."""
     rng = default_rng(9)
     names = [f"TCGA-A{i % 3}-A{i:03d}-0{1 + 5 * (i % 9 == 0)}" for i in range(24)]
@@ -275,7 +274,7 @@ def tcga_brca(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, str]]
     return expression, shares, dict(zip(names, status, strict=True))
 
 
-def mirrored(folder: Path) -> dict[str, Truth]:
+def mirrored(folder):
     """Write stand-ins of every dataset of the families into ``folder/{dataset}``; return what their loaders should find."""
     stem = "GSM{}_X066-MP0C1{}_leukopak_perm-cells".format
     later = {f"W{i}": stem(5123948 + i, f"W{i}") for i in (3, 4, 5, 6)}
@@ -298,7 +297,7 @@ def mirrored(folder: Path) -> dict[str, Truth]:
     return truths
 
 
-def registered(mirror: Path, address: str, path: Path) -> None:
+def registered(mirror, address, path):
     """Write a registry like the project's own, with the stand-ins' addresses, lengths and checksums.
 
     It has a length or checksum exactly where the project's own has one.
@@ -313,7 +312,7 @@ def registered(mirror: Path, address: str, path: Path) -> None:
     path.write_text(yaml.safe_dump(entries, sort_keys=False))
 
 
-def _facts(file: Path, address: str, known: dict) -> dict:
+def _facts(file, address, known):
     content = file.read_bytes()
     facts = {"url": f"{address}/{file.parent.name}/{file.name}", "bytes": known["bytes"]}
     if known["bytes"] is not None:
@@ -323,9 +322,7 @@ def _facts(file: Path, address: str, known: dict) -> dict:
     return facts
 
 
-def _simulated(
-    cells: int, modalities: tuple[str, ...], *, seed: int
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def _simulated(cells, modalities, *, seed):
     """Return (cells,) types, and modality -> counts."""
     sizes = {"n_rna": 300, "n_atac": 500, "n_adt": len(PROTEINS), "cell_types": len(TYPES)}
     whole = simulated.load(None, cells=cells, modalities=modalities, batches=1, seed=seed, **sizes)
@@ -335,24 +332,20 @@ def _simulated(
     return np.array(TYPES, dtype=object)[types], counts
 
 
-def _truth(
-    names: list[str], types: np.ndarray, batches: list[str], counts: dict, rows: np.ndarray
-) -> Truth:
+def _truth(names, types, batches, counts, rows):
     cells, known, batch = ([column[i] for i in rows] for column in (names, types, batches))
     return Truth(cells, known, batch, {kind: matrix[rows] for kind, matrix in counts.items()})
 
 
-def _barcodes(n: int, rng: np.random.Generator) -> list[str]:
+def _barcodes(n, rng):
     return ["".join(letters) for letters in rng.choice(list("ACGT"), (n, 16))]
 
 
-def _gzip(path: Path, content: bytes) -> None:
+def _gzip(path, content):
     path.write_bytes(gzip.compress(content, mtime=0))
 
 
-def _write_arc(
-    path: Path, counts: dict[str, np.ndarray], barcodes: list[str], rng: np.random.Generator
-) -> None:
+def _write_arc(path, counts, barcodes, rng):
     """Write Cell Ranger ARC's HDF5, with a duplicated gene name and two peaks on contigs, which the counts do not have."""
     genes, peaks = counts["rna"].shape[1], counts["atac"].shape[1]
     contigs = rng.poisson(1.0, (len(barcodes), len(CONTIGS)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from itertools import permutations, product
 from pathlib import Path
 from types import SimpleNamespace
@@ -113,7 +112,7 @@ LONG = ["metric", "direction", "normalization", "value"]
 WARNING = "40 cells of <adt> were never stained"
 
 
-def made_datasheet(file: Path) -> Path:
+def made_datasheet(file):
     """Write what a dataset says about itself: a datasheet of two modalities, and a warning."""
     row = dict.fromkeys(COLUMNS, "") | {"dataset": file.stem, "cells": 1200, "features": 46}
     row |= {"linked_features": 33, "depth": 807.5, "cells_of_dataset": 1200, "cells_in_all": 1160}
@@ -126,20 +125,18 @@ def made_datasheet(file: Path) -> Path:
     return file
 
 
-def status_of(dataset: str, scenario: str, run: str, seed: int) -> str:
+def status_of(dataset, scenario, run, seed):
     lost = ("pair", "unpaired", "mmvaepp"), ("triple", "paired", "vae_mlp", 2)
     if (dataset, scenario, run) in lost or (dataset, scenario, run, seed) in lost:
         return "diverged"
     return "collapsed" if run == "constant" else "ok"
 
 
-def applies(scenario: str, run: str) -> bool:
+def applies(scenario, run):
     return scenario == "paired" or run not in ("cca", "procrustes")
 
 
-def made_record(
-    dataset: str, scenario: str, run: str, seed: int, random: np.random.Generator
-) -> dict:
+def made_record(dataset, scenario, run, seed, random):
     status = status_of(dataset, scenario, run, seed)
     kind = KNOWN[METHODS[run]][0]
     base = {"model": 20.0, "baseline": 0.8, "control": 0.004}[kind]
@@ -168,14 +165,14 @@ def made_record(
     }
 
 
-def made_scores(record: dict, random: np.random.Generator) -> pd.DataFrame:
+def made_scores(record, random):
     if record["status"] == "diverged":
         return identified([("status", "run", "-", np.nan)], record)
     _, skill, single, imputes = KNOWN[record["method"]]
     of_run = {"fit_seconds": record["seconds"]["fit"], "peak_host_mb": record["peak_host_mb"]}
     rows = [(name, "run", "-", value) for name, value in of_run.items()]
 
-    def near(value: float) -> float:
+    def near(value):
         return float(np.clip(value + random.normal(0, 0.02), -1, 1))
 
     for source, target in permutations(MODALITIES[record["dataset"]], 2):
@@ -202,12 +199,12 @@ def made_scores(record: dict, random: np.random.Generator) -> pd.DataFrame:
     return identified(rows, record)
 
 
-def identified(rows: list[tuple], record: dict) -> pd.DataFrame:
+def identified(rows, record):
     names = {key: record[key] for key in ("dataset", "scenario", "run", "seed", "status")}
     return pd.DataFrame(rows, columns=LONG).assign(**names)[SCORE_COLUMNS]
 
 
-def made_features(record: dict, random: np.random.Generator) -> pd.DataFrame:
+def made_features(record, random):
     _, skill, _, imputes = KNOWN[record["method"]]
     parts = []
     for source, target in permutations(MODALITIES[record["dataset"]], 2):
@@ -226,9 +223,7 @@ def made_features(record: dict, random: np.random.Generator) -> pd.DataFrame:
     return joined([part.assign(**names) for part in parts], FEATURE_COLUMNS)
 
 
-def made_cells(
-    records: list[dict], scores: pd.DataFrame, random: np.random.Generator
-) -> CellScores:
+def made_cells(records, scores, random):
     """Return scores of 30 cells per seed whose means are the run's scores."""
     values, cells = {}, {}
     metrics = ["foscttm", "label_transfer_accuracy", "imputation_pearson_per_cell"]
@@ -242,12 +237,12 @@ def made_cells(
 
 
 def made_projections(
-    dataset: str,
-    scenario: str,
-    runs: list[str],
-    random: np.random.Generator,
-    name: Callable[[str], str] = str,
-) -> dict[str, pd.DataFrame]:
+    dataset,
+    scenario,
+    runs,
+    random,
+    name=str,
+):
     """Return what `layout` writes of the cells of one split: every table of their contract.
 
     `name` turns "type 1", "f1", "b" and "c1" into names of cell types, features, batches and cells.
@@ -258,10 +253,10 @@ def made_projections(
     of_cells = {"cell": [name(f"c{cell}") for cell in range(cells)], "cell_type": types}
     found: dict[str, list] = {name: [] for name in projections.COLUMNS}
 
-    def add(table: str, **columns: object) -> None:
+    def add(table, **columns):
         found[table].append(pd.DataFrame(columns))
 
-    def place() -> dict[str, np.ndarray]:
+    def place():
         return {"x": random.normal(0, 1, cells), "y": random.normal(0, 1, cells)}
 
     for run in runs:
@@ -306,7 +301,7 @@ def made_projections(
     }
 
 
-def made_history(record: dict) -> pd.DataFrame:
+def made_history(record):
     epochs = np.arange(1, 11)
     if KNOWN[record["method"]][0] != "model" or record["status"] == "diverged":
         return pd.DataFrame(columns=["epoch", "loss"])
@@ -316,7 +311,7 @@ def made_history(record: dict) -> pd.DataFrame:
     return pd.DataFrame({"epoch": epochs, "progress": epochs / 10, "kept": saved} | losses)
 
 
-def synthetic(folder: Path) -> SimpleNamespace:
+def synthetic(folder):
     """Write the files that a benchmark leaves; the same bytes every time."""
     random = np.random.default_rng(0)
     lists = ("scores", "records", "not_applicable", "places")
@@ -344,12 +339,12 @@ def synthetic(folder: Path) -> SimpleNamespace:
 
 
 def write_run(
-    found: SimpleNamespace,
-    here: Path,
-    records: list[dict],
-    scores: pd.DataFrame,
-    features: pd.DataFrame,
-) -> None:
+    found,
+    here,
+    records,
+    scores,
+    features,
+):
     """Write the files of all seeds of a run, and add their paths to `found`."""
     for record in records:
         of_seed = here / f"seed-{record['seed']}"
@@ -362,7 +357,7 @@ def write_run(
     found.scores.append(here / "scores.tsv")
 
 
-def cards(room: str) -> dict[str, dict]:
+def cards(room):
     """Return made-up cards, which say which method is a control and what chance is."""
     if room == "datasets":
         return {"pair": {"label": "Pair", "licence": "none"}}
@@ -383,7 +378,7 @@ ALL_CARDS = {room: cards(room) for room in ("methods", "metrics", "datasets")}
 ROSTER = RunMetadata(cards=ALL_CARDS, methods=METHODS)
 
 
-def finished(folder: Path) -> SimpleNamespace:
+def finished(folder):
     """Return everything that `tabulate`, `draw` and `report` make of the synthetic results."""
     results = synthetic(folder)
     with pytest.MonkeyPatch.context() as patch:
@@ -398,7 +393,7 @@ def finished(folder: Path) -> SimpleNamespace:
     return results
 
 
-def copied(results: SimpleNamespace, folder: Path) -> SimpleNamespace:
+def copied(results, folder):
     """Return the results with a copy of their files, in a folder that is made."""
     shutil.copytree(results.folder, folder)
     paths = {}
@@ -408,7 +403,7 @@ def copied(results: SimpleNamespace, folder: Path) -> SimpleNamespace:
     return SimpleNamespace(**vars(results) | paths | {"folder": folder})
 
 
-def tabulate_results(found: SimpleNamespace, output: Path) -> None:
+def tabulate_results(found, output):
     made_datasheet(found.folder / "datasets/pair.h5mu")
     tabulate.main(
         not_applicable=found.not_applicable,
@@ -427,7 +422,7 @@ def tabulate_results(found: SimpleNamespace, output: Path) -> None:
     )
 
 
-def made_search(folder: Path, dataset: str) -> dict:
+def made_search(folder, dataset):
     """Write a search for settings, with an ablation as the tuned run; return its place."""
     place = {"dataset": dataset, "scenario": "paired", "run": "mvae-beta4", "seed": 0}
     output = Path(Results(folder).tuning(**place))
@@ -443,13 +438,11 @@ def made_search(folder: Path, dataset: str) -> dict:
     return place
 
 
-def as_pairs(splits: list[str]) -> list[tuple[str, ...]]:
+def as_pairs(splits):
     return [tuple(split.split("/")) for split in splits]
 
 
-def draw_figure(
-    found: SimpleNamespace, figure: str, output: Path, splits: list[str] | None = None
-) -> None:
+def draw_figure(found, figure, output, splits=None):
     draw.main(
         figures=[figure],
         results=found.folder,
@@ -458,7 +451,7 @@ def draw_figure(
     )
 
 
-def write_report(found: SimpleNamespace, output: Path) -> None:
+def write_report(found, output):
     report.main(
         config={"seeds": [0, 1, 2]},
         splits=as_pairs(found.splits),

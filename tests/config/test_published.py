@@ -1,7 +1,6 @@
 """Published numbers stand beside ours only where both mean the same."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import yaml
 from conftest import REPOSITORY
@@ -12,7 +11,7 @@ from mosaicbench.report.tables import published
 from mosaicbench.stats.means import comparison
 
 
-def number(**changed) -> dict:
+def number(**changed):
     known = {
         "dataset": "d",
         "scenario": "paired",
@@ -30,7 +29,7 @@ def number(**changed) -> dict:
     return known | {"reason": "a remark", "reference": "r"} | changed
 
 
-def beside(numbers: list[dict]) -> pd.DataFrame:
+def beside(numbers):
     scores = scores_of(SEEDS | {("mvae", "foscttm", "adt->rna"): [0.3, 0.3, 0.3, 0.3]})
     file = {
         "definitions": {"foscttm": "as ours", "foscttm_other": "another"},

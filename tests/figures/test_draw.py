@@ -129,7 +129,7 @@ def test_names_of_cell_types_and_features_are_literal(results, tmp_path):
     """A name may look like a formula or have a sign that XML lacks; its table keeps it."""
     hostile, random = "$\\frac{1}{$ x\x07", np.random.default_rng(0)
 
-    def name(text: str) -> str:
+    def name(text):
         return hostile if text == "type 1" else text
 
     tables = made_projections("pair", "unpaired", ["mvae"], random, name)
@@ -181,6 +181,6 @@ def test_a_figure_is_laid_out_once_and_drawn_once_per_picture(tmp_path, monkeypa
     assert sorted(done) == ["draw", "draw", "execute"]
 
 
-def _noted(done: list[str], name: str, function: object) -> object:
+def _noted(done, name, function):
     """Return the function, which notes its name whenever it is called."""
     return lambda *arguments: (done.append(name), function(*arguments))[1]

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from matplotlib.figure import Figure
 
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.figures.imputation import imputation
@@ -52,7 +51,7 @@ def _style():
         yield
 
 
-def theme_of(methods: dict[str, str]) -> theme.Theme:
+def theme_of(methods):
     return theme.Theme(
         display=theme._read_display(DISPLAY), run_metadata=RunMetadata(CARDS, methods)
     )
@@ -61,19 +60,19 @@ def theme_of(methods: dict[str, str]) -> theme.Theme:
 THEME = theme_of({name: name for name in KINDS})
 
 
-def overall_scores(scores: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+def overall_scores(scores, runs):
     methods = dict(zip(runs["run"], runs["method"], strict=True))
     return overall(scores, runs, RunMetadata(CARDS, methods))
 
 
-def runs_table(methods: dict[str, str], *, failed: str = "") -> pd.DataFrame:
+def runs_table(methods, *, failed=""):
     rows = [(run, method, seed, "ok") for run, method in methods.items() for seed in (0, 1)]
     table = pd.DataFrame(rows, columns=["run", "method", "seed", "status"]).assign(**SPLIT)
     status = table["status"].mask(table["run"] == failed, "out_of_memory")
     return checked_runs(table.assign(status=status))
 
 
-def scores_table(values: dict[str, dict[str, float]]) -> pd.DataFrame:
+def scores_table(values):
     """Return scores from metric -> run -> mean of two seeds."""
     rows = [
         (metric, run, seed, value + 0.001 * (seed - 0.5))
@@ -85,7 +84,7 @@ def scores_table(values: dict[str, dict[str, float]]) -> pd.DataFrame:
     return table.assign(direction="x", normalization="-", status="ok")[SCORE_COLUMNS]
 
 
-def of_cells(name: str, **columns: object) -> pd.DataFrame:
+def of_cells(name, **columns):
     return pd.DataFrame(columns).assign(**SPLIT, seed=0)[projections.COLUMNS[name]]
 
 
@@ -143,7 +142,7 @@ def test_a_direction_that_a_run_does_not_impute_is_a_dash():
     assert len(drawn) == len(values)
 
 
-def curves_of(epochs: np.ndarray, **curves: np.ndarray) -> tuple[Figure, pd.DataFrame]:
+def curves_of(epochs, **curves):
     """Draw the losses of one run and seed."""
     history = pd.DataFrame({"epoch": epochs} | curves).melt("epoch", var_name="loss")
     history = history.assign(**SPLIT, run="mvae", seed=0)[HISTORY_COLUMNS]
@@ -186,7 +185,7 @@ def test_ticks_of_a_wide_time_axis_do_not_overlap_and_fractions_have_their_zero(
     assert [label.get_text() for label in shown] == ["0.01", "0.1", "1", "10"]
 
 
-def _layout(sources: tuple[str, ...], types: list[str]) -> pd.DataFrame:
+def _layout(sources, types):
     random, parts = np.random.default_rng(0), []
     cells = len(types)
     named = {"run": "mvae", "cell": [f"c{i}" for i in range(cells)], "batch": "b"}
@@ -198,7 +197,7 @@ def _layout(sources: tuple[str, ...], types: list[str]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def legends_of(figure: Figure) -> dict[str, dict[str, str]]:
+def legends_of(figure):
     """Return title -> label -> colour of every legend of a panel."""
     legends = [axes.get_legend() for axes in figure.axes if axes.get_legend()]
     found = {}
@@ -229,12 +228,12 @@ MANY = {f"run-{i}": "mvae" for i in range(22)} | {
 }
 
 
-def _scores_of_many(metrics: tuple[str, ...], step: float = 0.0) -> pd.DataFrame:
+def _scores_of_many(metrics, step=0.0):
     values = {run: 0.3 + step * place for place, run in enumerate(MANY)}
     return scores_table(dict.fromkeys((*metrics, "fit_seconds", "peak_host_mb"), values))
 
 
-def _confusion_of_many() -> Figure:
+def _confusion_of_many():
     types = [f"{LONG} {i}" for i in range(30)]
     same = {"cell_type": types, "transferred": types, "cells": 1000}
     parts = [
@@ -244,12 +243,12 @@ def _confusion_of_many() -> Figure:
     return label_confusion(transfers=pd.concat(parts), runs=RUNS, theme=theme_of(MANY))[0]
 
 
-def _umap_of_many() -> Figure:
+def _umap_of_many():
     layout = _layout(("rna", "adt"), [f"{LONG} {i}" for i in range(40)])
     return umap(projection=layout, runs=RUNS, theme=THEME)[0]
 
 
-def _resources_of_many() -> Figure:
+def _resources_of_many():
     scores, runs = _scores_of_many(("foscttm",), step=0.01), runs_table(MANY)
     tables = {"scores": scores, "overall": overall_scores(scores, runs), "runs": runs}
     return resources(**tables, theme=theme_of(MANY))[0]
@@ -302,7 +301,7 @@ XYZ = np.array(
 )
 
 
-def _lab(colour: str, vision: str) -> np.ndarray:
+def _lab(colour, vision):
     """Return CIE 1976 L*a*b* of a colour as somebody sees it."""
     srgb = np.array([int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)])
     linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)

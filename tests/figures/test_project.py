@@ -143,7 +143,7 @@ def test_what_the_oracle_imputes_lies_where_it_was_measured(projected):
     ]
     assert len(measured) == 3 * CELLS
 
-    def distance(run: str) -> pd.Series:
+    def distance(run):
         own = layout[layout["run"] == run]
         gap = (
             own[["x", "y"]].to_numpy()

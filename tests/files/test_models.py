@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from mosaicbench_fits import fit_one
+from mosaicbench_fits import LIMITS, fit_one, run_of, seeds_of
 from mosaicbench_splits import cut_small, small_dataset
 from numpy.testing import assert_array_equal
 
 from mosaicbench.catalog import catalog
+from mosaicbench.commands import fit
 from mosaicbench.commands.apply import recommended_run
 from mosaicbench.data.links import with_links
 from mosaicbench.errors import ContractError, UserError
@@ -63,20 +64,36 @@ def linked(dataset):
     )
 
 
-def split_for(splits, name):
-    return splits["linked" if name in NEED_LINKS else kind_for(name)]
+def place_of(name):
+    return "linked" if name in NEED_LINKS else kind_for(name)
+
+
+def described(name, folder):
+    """Return how a job describes a brief run whose model is kept."""
+    short = SHORT if "max_epochs" in catalog.hyperparameters(name) else {}
+    kept = {"dataset": "small", "scenario": kind_for(name), "keep": True, "licence": "CC BY 4.0"}
+    return run_of(name, [folder], hyperparameters=short, **kept)
+
+
+@pytest.fixture(scope="module")
+def runs(splits, tmp_path_factory):
+    """Return the folder of runs of all methods that keep a model; those on a split are one job."""
+    folder = tmp_path_factory.mktemp("runs")
+    for place, split in splits.items():
+        of_split = [described(name, folder / name) for name in KEEPABLE if place_of(name) == place]
+        fit.main(runs=of_split, seeds=seeds_of([split], [0]), limits=LIMITS)
+    return folder
 
 
 def fitted(splits, name, folder):
-    short = SHORT if "max_epochs" in catalog.hyperparameters(name) else {}
-    kept = {"dataset": "small", "scenario": kind_for(name), "keep": True, "licence": "CC BY 4.0"}
-    fit_one(split_for(splits, name), folder, name, hyperparameters=short, names=kept)
+    run, seeds = described(name, folder), seeds_of([splits[place_of(name)]], [0])
+    fit.main(runs=[run], seeds=seeds, limits=LIMITS)
     return folder
 
 
 @pytest.mark.parametrize("name", KEEPABLE)
-def test_a_kept_model_gives_what_the_benchmark_scored(splits, tmp_path, name):
-    folder = fitted(splits, name, tmp_path / "run")
+def test_a_kept_model_gives_what_the_benchmark_scored(splits, runs, name):
+    folder = runs / name
     record = read_record(folder / "run.json")
     assert record["status"] in ("ok", "collapsed") and "not kept" not in record["message"], record[
         "message"
@@ -84,7 +101,7 @@ def test_a_kept_model_gives_what_the_benchmark_scored(splits, tmp_path, name):
     kept = read_model(folder)
     kind = import_for(kept.facts["module"], kept.facts["method"])
     method = revived(kept, kind)
-    query = read_split(split_for(splits, name) / "query.h5mu", "query")
+    query = read_split(splits[place_of(name)] / "query.h5mu", "query")
     uses, gives = kind.card["inputs"], kind.card["outputs"]
     latents, imputed = read_latents(folder / "latents.h5ad"), read_imputed(folder / "imputed.h5mu")
     seen = 0

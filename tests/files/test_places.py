@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -135,7 +134,7 @@ def benchmark(results, tmp_path_factory):
 class Damaged:
     """A file that is damaged within a block, and mended after it."""
 
-    def __init__(self, path: Path, text: str):
+    def __init__(self, path, text):
         self.path, self.text, self.before = path, text, path.read_bytes()
 
     def __enter__(self):

@@ -68,7 +68,7 @@ APART = {name: ({"epochs": 2}, ("rna", "adt"), RNA_ADT | {"joint"}) for name in 
 }
 
 
-def why_absent(name: str) -> str:
+def why_absent(name):
     """Return why the package of a peer cannot be tested, "" if it can."""
     card = catalog.card("methods", name)
     if "environment" in card:
@@ -78,11 +78,11 @@ def why_absent(name: str) -> str:
     return "" if installed else f"{package} is not installed (make peers)"
 
 
-def python_of(name: str) -> Path:
+def python_of(name):
     return REPOSITORY / f".venvs/{catalog.card('methods', name)['environment']}/bin/python"
 
 
-def installed(names) -> list:
+def installed(names):
     """Return the peers as parameters; those without their package are skipped."""
     skips = {
         name: pytest.mark.skipif(bool(why_absent(name)), reason=why_absent(name)) for name in names
@@ -91,7 +91,7 @@ def installed(names) -> list:
 
 
 @cache
-def version_in_r(package: str) -> str:
+def version_in_r(package):
     """Return the version of an R package, "" if it or R is not installed."""
     if not shutil.which("Rscript"):
         return ""
@@ -102,7 +102,7 @@ def version_in_r(package: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def small(modalities: tuple[str, ...]):
+def small(modalities):
     return simulated.load(None, cells=220, modalities=modalities, cell_types=3, **FEATURES)
 
 
@@ -111,7 +111,7 @@ def parts():
     """Return (modalities, kind) -> train and query cells with counts, of three types."""
 
     @cache
-    def of(modalities: tuple[str, ...], kind: str) -> tuple[Split, object]:
+    def of(modalities, kind):
         alone = [[modality] for modality in modalities]
         blocks = {"blocks": [list(modalities), *alone]} if kind == "mosaic" else {}
         names = {"dataset_name": "d", "scenario": kind, "kind": kind}
@@ -124,10 +124,10 @@ def parts():
     return of
 
 
-def outputs(name: str, instance, query, rows: slice = slice(None)) -> dict[str, np.ndarray]:
+def outputs(name, instance, query, rows=slice(None)):
     """Return source -> latents and "rna->adt" -> values of the query cells at `rows`."""
 
-    def cells(*modalities: str) -> Cells:
+    def cells(*modalities):
         names = complete_cells(query) if len(modalities) > 1 else query[modalities[0]].obs_names
         return as_cells(query, list(modalities), names[rows], counts=True)
 
@@ -150,19 +150,19 @@ def outputs(name: str, instance, query, rows: slice = slice(None)) -> dict[str, 
     return results
 
 
-def fitted(name: str, train: Split):
+def fitted(name, train):
     """Return the peer, fitted briefly, and its history."""
     instance = catalog.method_class(name)(**PEERS[name][0])
     return instance, instance.fit(train, 0)
 
 
-def process() -> tuple:
+def process():
     """Return what a package could change for those that come after it."""
     generators = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
     return *generators, torch.get_rng_state().tolist(), dict(os.environ), torch.get_num_threads()
 
 
-def kind_of(name: str) -> str:
+def kind_of(name):
     return catalog.card("methods", name)["scenarios"][0]
 
 
@@ -191,7 +191,7 @@ def once(parts):
     """Return name -> fitted peer, history, outputs, query, fitted once for all tests."""
 
     @cache
-    def of(name: str):
+    def of(name):
         train, query = parts(PEERS[name][1], kind_of(name))
         instance, history = fitted(name, train)
         return instance, history, outputs(name, instance, query), query
@@ -344,7 +344,7 @@ def test_in_its_own_environment(name, tmp_path):
     assert done.stdout.strip() == wraps["version"]
 
 
-def by_source(folder: Path) -> dict:
+def by_source(folder):
     """Return source -> latents and "rna->adt" -> values of the query cells of a run."""
     latents = read_latents(folder / "latents.h5ad")
     latents = latents[latents.obs["subset"] == "query"]

@@ -5,10 +5,9 @@ import json
 import numpy as np
 import pytest
 from browser import Browser, chromium
-from choice_of_scores import Choice, Fragility, fragility, standing
+from choice_of_scores import Choice, fragility, standing
 from numpy.testing import assert_allclose, assert_array_equal
 
-from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.report.page.choose import Board, boards
 from mosaicbench.stats.common import GROUPS
 
@@ -22,7 +21,7 @@ def scaled(results):
     return metadata, boards(results.tables["scores"], results.tables["runs"], metadata)
 
 
-def usual(board: Board, metadata: RunMetadata) -> Choice:
+def usual(board, metadata):
     """Return the choice that the page begins with."""
     competing = [i for i, run in enumerate(board.runs) if metadata.competes(run)]
     everything = (list(range(len(names))) for names in (board.datasets, board.metrics))
@@ -45,7 +44,7 @@ def test_the_default_is_the_overall_score(results, scaled):
             )
 
 
-def board_of(*scores: np.ndarray) -> Board:
+def board_of(*scores):
     """Return a board of one metric a question; `scores`: of each run, (datasets, questions, seeds)."""
     values = np.stack(scores, axis=2)
     metrics = [metrics[0] for metrics in GROUPS.values()]
@@ -55,12 +54,12 @@ def board_of(*scores: np.ndarray) -> Board:
     return Board(datasets, metrics, runs, values, seeds)
 
 
-def all_of(board: Board) -> Choice:
+def all_of(board):
     axes = (board.datasets, board.metrics, board.runs)
     return Choice(*(list(range(len(names))) for names in axes), EQUALLY)
 
 
-def with_fewer_seeds() -> Board:
+def with_fewer_seeds():
     """Return a board: its second run has two of three seeds, and is ahead in one question alone."""
     scores = np.zeros((2, 3, 3))
     other = scores + np.array([0.3, -0.1, -0.1])[:, None]
@@ -70,8 +69,8 @@ def with_fewer_seeds() -> Board:
     return board
 
 
-def random_choice(random: np.random.Generator, board: Board) -> Choice:
-    def some(names: list[str]) -> list[int]:
+def random_choice(random, board):
+    def some(names):
         taken = random.random(len(names)) < random.uniform(0.3, 1)
         return [int(i) for i in np.flatnonzero(taken)] or [0]
 
@@ -80,7 +79,7 @@ def random_choice(random: np.random.Generator, board: Board) -> Choice:
     return Choice(some(board.datasets), some(board.metrics), some(board.runs), weights)
 
 
-def as_on_page(board: Board) -> dict:
+def as_on_page(board):
     """Return a board as the script reads it."""
     question = {}
     for name, metrics in GROUPS.items():
@@ -94,7 +93,7 @@ def as_on_page(board: Board) -> dict:
     }
 
 
-def plain(choice: Choice, board: Board, of_page: dict) -> dict:
+def plain(choice, board, of_page):
     """Return a choice as the page has it, with its own positions of runs."""
     names = [run["id"] for run in of_page["runs"]]
     return {
@@ -105,7 +104,7 @@ def plain(choice: Choice, board: Board, of_page: dict) -> dict:
     }
 
 
-def assert_as_fragile(here: Fragility, there: dict) -> None:
+def assert_as_fragile(here, there):
     for name in ("weights", "datasets", "seeds"):
         shares = getattr(here, name)
         assert (shares is None) == (there[name] is None)
@@ -117,7 +116,7 @@ def assert_as_fragile(here: Fragility, there: dict) -> None:
         assert here.dethroned[0] == pytest.approx(there["dethroned"][0], abs=1e-9)
 
 
-def assert_equal(here: object, there: object, tolerance: float) -> None:
+def assert_equal(here, there, tolerance):
     expected = np.array([np.nan if x is None else x for x in there], dtype=float)
     assert_allclose(np.asarray(here, dtype=float), expected, rtol=0, atol=tolerance)
 

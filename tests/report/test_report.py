@@ -49,11 +49,11 @@ from mosaicbench.workflow.layout import CHEAP, Jobs, Results
 HOSTILE = "<script>alert('&\"')</script>"
 
 
-def sections_of(page: str) -> dict[str, str]:
+def sections_of(page):
     return dict(re.findall(r'<section id="([a-z0-9-]+)">(.*?)</section>', page, flags=re.DOTALL))
 
 
-def page_of(results, tables=None, **changed) -> str:
+def page_of(results, tables=None, **changed):
     """Return the page of the results without figures and records, with changed tables or facts."""
     facts = {
         "tables": results.tables | (tables or {}),
@@ -70,7 +70,7 @@ def page_of(results, tables=None, **changed) -> str:
     return report_page(**facts | changed)
 
 
-def findings(*rows: tuple) -> dict[str, pd.DataFrame]:
+def findings(*rows):
     """Return findings of checks in the first split, from (run, check, metric, message)."""
     rows = [("pair", "paired", *row[:3], "0, 1, 2", row[3]) for row in rows]
     return {"sanity_checks": pd.DataFrame(rows, columns=CHECK_COLUMNS)}
@@ -149,7 +149,7 @@ def test_report_holds_every_run_every_reason_and_the_best_in_bold(results):
 def test_a_dash_and_a_cross_say_why_and_sort_after_every_number(results):
     sections = sections_of(results.html)
 
-    def cells(split: int, run: str) -> list[str]:
+    def cells(split, run):
         row = rf'<tr data-run="{run}">(.*?)</tr>'
         row = re.search(row, sections[f"split-{split}"], flags=re.DOTALL).group(1)
         return re.findall(r"<td[^>]*>.*?</td>", row)

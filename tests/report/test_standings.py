@@ -54,7 +54,7 @@ VALUES = {
 }
 
 
-def _results(datasets: tuple[str, ...] = ("d_1", "e")) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _results(datasets=("d_1", "e")):
     """Return scores and runs of two seeds.
 
     The run with the odd name diverged; mmvaepp does not apply to the last dataset.
@@ -80,7 +80,7 @@ def _results(datasets: tuple[str, ...] = ("d_1", "e")) -> tuple[pd.DataFrame, pd
     return checked_scores(scores), checked_runs(runs)
 
 
-def _rankings(datasets: tuple[str, ...] = ("d_1", "e")) -> pd.DataFrame:
+def _rankings(datasets=("d_1", "e")):
     scores, runs = _results(datasets)
     tables = {
         "headline": headline(scores),
@@ -96,7 +96,7 @@ STANDINGS = _rankings()
 THEME = theme.Theme(display=theme._read_display(DISPLAY), run_metadata=ROSTER)
 
 
-def _of(dataset: str, metric: str) -> pd.DataFrame:
+def _of(dataset, metric):
     rows = STANDINGS[(STANDINGS["dataset"] == dataset) & (STANDINGS["metric"] == metric)]
     return rows.set_index("run")
 

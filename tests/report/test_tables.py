@@ -31,7 +31,7 @@ from mosaicbench.workflow import layout
 PAIR = ("rna->adt", "adt->rna")
 
 
-def score_table(*rows: tuple) -> pd.DataFrame:
+def score_table(*rows):
     """Return scores of a split from (run, seed, direction, value), or (…, metric, status)."""
     rows = [(*row, "foscttm", "ok") if len(row) == 4 else row for row in rows]
     columns = ["run", "seed", "direction", "value", "metric", "status"]
@@ -39,22 +39,22 @@ def score_table(*rows: tuple) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).assign(**place)[SCORE_COLUMNS]
 
 
-def of_seeds(run: str, *values: float) -> list[tuple]:
+def of_seeds(run, *values):
     return [(run, seed, "rna->adt", value) for seed, value in enumerate(values)]
 
 
-def lost(run: str, seed: int, status: str = "crashed") -> tuple:
+def lost(run, seed, status="crashed"):
     return run, seed, "run", np.nan, "status", status
 
 
-def run_table(*rows: tuple) -> pd.DataFrame:
+def run_table(*rows):
     """Return runs of a split from (run, seed, status)."""
     table = pd.DataFrame(rows, columns=["run", "seed", "status"])
     place = {"dataset": "d", "scenario": "s", "message": "", "device": "cpu"}
     return checked_runs(table.assign(method=table["run"], **place))
 
 
-def best_runs(scores: pd.DataFrame) -> list[str]:
+def best_runs(scores):
     summary = headline(scores)
     return summary.loc[best(summary, ROSTER), "run"].tolist()
 

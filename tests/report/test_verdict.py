@@ -30,7 +30,7 @@ PARTNER = "foscttm", "a->b"
 SKILLS = ("imputation_pearson_per_feature", "imputation_skill")
 
 
-def tables_of(means: dict[str, dict[tuple[str, str], dict[str, float]]], checks=()) -> dict:
+def tables_of(means, checks=()):
     """Return the tables of a benchmark: dataset -> (metric, direction) -> run -> mean."""
     random = np.random.default_rng(0)
     rows = [
@@ -58,17 +58,17 @@ def tables_of(means: dict[str, dict[tuple[str, str], dict[str, float]]], checks=
     }
 
 
-def theme_of(tables: dict) -> Theme:
+def theme_of(tables):
     display = {room: {} for room in NAMED} | {"colours": {}}
     return Theme(display, run_metadata_of(tables["runs"]))
 
 
-def words(tables: dict) -> list[str]:
+def words(tables):
     (answers,) = cards(tables, theme_of(tables)).values()
     return [html.unescape(f"{card['title']}: {card['words']}") for card in answers]
 
 
-def partner(*values: float, oracle: float = 0.2) -> dict:
+def partner(*values, oracle=0.2):
     runs = dict(zip(("mvae", "mmvae", "cca"), values, strict=True))
     return {PARTNER: runs | {"oracle": 0.0, "label_oracle": oracle}}
 

@@ -16,7 +16,7 @@ from conftest import (
 from numpy.testing import assert_allclose, assert_array_equal
 
 from mosaicbench.catalog import catalog
-from mosaicbench.contract import Cells, Split, Truth, concatenate
+from mosaicbench.contract import Split, Truth, concatenate
 from mosaicbench.errors import NotApplicable
 from mosaicbench.fitting.method import hyperparameters_of
 from mosaicbench.metrics.calibration import imputation_crps_skill
@@ -31,16 +31,16 @@ PAIRED = partial(paired_split, 100)
 SPLITS = {"paired": PAIRED, "mosaic": mosaic_split, "unpaired": unpaired_split}
 
 
-def gives(method: str, what: str) -> bool:
+def gives(method, what):
     return what in catalog.card("methods", method)["outputs"]
 
 
-def claiming(word: str) -> list[str]:
+def claiming(word):
     """Return the methods whose card claims this; what a method claims, it is held to."""
     return [name for name in METHODS if word in catalog.card("methods", name)["tested_for"]]
 
 
-def fitted(method: str, train: Split, query: Cells, seed: int = 0, **hyperparameters):
+def fitted(method, train, query, seed=0, **hyperparameters):
     """Return the method, fitted; models briefly, positive controls with the solution revealed."""
     if catalog.card("methods", method)["kind"] == "model":
         hyperparameters = {"max_epochs": 2, "batch_size": 64} | hyperparameters
@@ -52,7 +52,7 @@ def fitted(method: str, train: Split, query: Cells, seed: int = 0, **hyperparame
     return instance
 
 
-def briefly(method: str) -> tuple[object, Cells]:
+def briefly(method):
     """Return the method, fitted to paired cells with the seed 0, and new cells; for tests that change neither.
 
     It is fitted once for all of them, but for controls, which may draw anew whenever they are asked.
@@ -61,17 +61,17 @@ def briefly(method: str) -> tuple[object, Cells]:
 
 
 @cache
-def fitted_once(method: str) -> tuple[object, Cells]:
+def fitted_once(method):
     query = linear_cells(30, seed=5, name="query")
     return fitted(method, PAIRED(), query), query
 
 
-def outputs(method: str, train: Split, query: Cells, seed: int = 0) -> list[np.ndarray]:
+def outputs(method, train, query, seed=0):
     """Return everything that a method gives when it is fitted anew, in a fixed order."""
     return outputs_of(method, fitted(method, train, query, seed), query)
 
 
-def outputs_of(method: str, instance: object, query: Cells) -> list[np.ndarray]:
+def outputs_of(method, instance, query):
     """Return everything that a fitted method gives, in a fixed order."""
     found = []
     if gives(method, "single"):
@@ -175,7 +175,7 @@ def test_trains_on_what_its_card_handles(method, kind):
 
 
 @cache
-def learned(method: str) -> tuple[object, Cells]:
+def learned(method):
     """Return the method, fitted to cells that are linear splits of the same factors, and new cells of all modalities.
 
     Cells are paired where the method uses pairs; else the links tell which features are alike, where it uses links. With seeds
@@ -205,7 +205,7 @@ def test_aligns_as_it_claims(method):
     assert (distance < np.diag(distance)[:, None]).mean() < 0.2
 
 
-def relative_error(instance: object, query: Cells, source: str, target: str) -> float:
+def relative_error(instance, query, source, target):
     """Return the squared error, 1 for the train cells' mean."""
     error = ((instance.impute(query.only(source), target) - query.values[target]) ** 2).mean()
     return error / (query.values[target] ** 2).mean()

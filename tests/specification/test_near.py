@@ -16,7 +16,7 @@ from mosaicbench.metrics._nearest import (
     votes_of_nearest,
 )
 
-CELLS, REFERENCE, KS = 150, 1500, [1, 5, 15, 50]
+CELLS, REFERENCE, KS = 40, 1500, [1, 5, 15, 50]
 
 
 def on_a_sphere(random, dims, spread):

@@ -21,13 +21,13 @@ from mosaicbench.stats.intervals import (
 from mosaicbench.stats.means import comparison, headline
 
 
-def half_width(values: dict) -> float:
+def half_width(values):
     """Return the half width of seeds with other cells in each."""
     names = {seed: np.array([f"c{seed}-{i}" for i in range(len(x))]) for seed, x in values.items()}
     return half_width_over_cells(values, names)
 
 
-def t_half_width(x) -> float:
+def t_half_width(x):
     return stats.t.ppf(0.975, len(x) - 1) * stats.sem(x)
 
 

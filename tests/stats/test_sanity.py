@@ -35,7 +35,7 @@ def test_without_cells_a_score_is_at_chance_if_any_seed_is_no_better(values, is_
     assert named == ({("mvae", "chance", "foscttm")} if is_at_chance else set())
 
 
-def accuracies(correct: dict[str, list[float]], n: int = 400) -> tuple[dict, list]:
+def accuracies(correct, n=400):
     """Return scores and cells of runs with a fraction of `n` cells correct per seed, at random."""
     random = np.random.default_rng(0)
     values, cells = {}, []
