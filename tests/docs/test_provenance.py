@@ -59,7 +59,8 @@ def test_a_study_has_question_command_figure_finding_and_limits(page):
     assert measured == -1 or measured > places[-1]
     assert text.partition("\n")[0].endswith("?")
     command = text[places[1] : places[2]]
-    made_by = [f"config/studies/{page.stem}.yaml", "make reference", "benchmarks/specification.py"]
+    made_by = [f"config/studies/{page.stem}.yaml", "make reference"]
+    made_by += ["benchmarks/specification.py", "benchmarks/sensitivity.py"]
     assert any(one in command for one in made_by)
     assert len(text[places[3] :].split("## ")[1].split()) > 3
     assert "![" in text or page.stem in WITHOUT_TABLES
