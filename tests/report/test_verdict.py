@@ -150,7 +150,9 @@ def test_the_curves_of_the_study_cross_where_its_table_says():
 
 def test_the_page_begins_with_the_verdict(results):
     head = results.html.split("<h2>All datasets together</h2>")[0]
-    for text in ("<h1>A synthetic benchmark</h1>", "Match cells", "Transfer labels", "3 seeds"):
+    competing = sum(map(results.theme.run_metadata.competes, results.theme.run_metadata.methods))
+    title = f"<h1>mosaicbench: {competing} runs on 2 datasets</h1>"
+    for text in (title, "Match cells", "Transfer labels", "3 seeds"):
         assert text in head, text
     assert f"do not hold at {STUDY['cells'].max():,}" in head and head.count("<polyline") == 4
 

@@ -11,14 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-import numpy as np
 import torch
 
 from mosaicbench.contract import Cells, History, Split
 from mosaicbench.methods._pairs import paired_cells
-from mosaicbench.models.minibatch import Minibatch, by_pieces
 from mosaicbench.models.training import device, seeded
 from mosaicbench.peers._package import apart, history, lsi_of, need, split_off
+from mosaicbench.peers._scvi import Blockwise
 
 CARD = {
     "label": "UniVI",
@@ -56,7 +55,7 @@ WIDE = 500  # least features of a wide modality: thousands of genes, not protein
 
 
 @dataclass(kw_only=True)
-class UniVI:
+class UniVI(Blockwise):
     """The package's model, as its user guide recommends.
 
     Attributes
@@ -127,17 +126,9 @@ class UniVI:
             **recipe,
         )
 
-    @torch.no_grad()
-    def embed(self, cells: Cells) -> np.ndarray:
-        """Return the posterior mean given the observed modalities, (cells, latent)."""
-        return by_pieces(self._mean, cells, device())
+    def _z(self, cells: Cells) -> torch.Tensor:
+        x = {m: torch.as_tensor(values, device=device()) for m, values in cells.values.items()}
+        return self.model.encode_fused(x)[0]
 
-    @torch.no_grad()
-    def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the target's decoded mean, (cells, features), standardised."""
-        return by_pieces(
-            lambda x: self.model.decode_modalities(self._mean(x))[target], cells, device()
-        )
-
-    def _mean(self, x: Minibatch) -> torch.Tensor:
-        return self.model.encode_fused(dict(x.items()))[0]
+    def _expected(self, cells: Cells, target: str) -> torch.Tensor:
+        return self.model.decode_modalities(self._z(cells))[target]
