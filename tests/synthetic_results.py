@@ -51,13 +51,14 @@ PER_SPLIT = (
     "training_curves",
     *OF_CELLS,
 )
-DRAWN_ONCE = (*OF_CELLS, "distances", "training_curves")  # of one split, to save time
-DRAWN_TWICE = (
-    "imputation",
-    "calibration",
+DRAWN_ONCE = (
+    *OF_CELLS,
+    "distances",
+    "training_curves",
     "resources",
     "scores_by_run",
-)  # of a split of each dataset
+)  # of one split, to save time
+DRAWN_TWICE = ("imputation", "calibration")  # of a split of each dataset
 DRAWN = dict.fromkeys(DRAWN_ONCE, ["pair/unpaired"]) | dict.fromkeys(
     DRAWN_TWICE, ["pair/unpaired", "triple/paired"]
 )

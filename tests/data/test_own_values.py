@@ -171,7 +171,7 @@ def test_missing_values_are_named_by_cell_and_leaving_the_cells_out_works(parts,
     kinds = {"adt": kind}
     message = refusal(tmp_path, parts | {"adt": adt}, kinds=kinds)
     cells = ", ".join(adt.obs_names[[3, 5]])
-    assert f"in 2 of 120 cells ({cells}) of adt.h5ad, X" in message
+    assert f"holds NaN or infinite values in 2 of 120 cells ({cells}) of adt.h5ad, X" in message
     assert re.search("take these cells out of this file", message)
     left = np.delete(np.arange(120), [3, 5])
     dataset, _ = read(tmp_path, written(tmp_path, parts | {"adt": adt[left].copy()}), kinds=kinds)

@@ -103,12 +103,10 @@ WORK = {
 
 @pytest.mark.parametrize("work", WORK)
 def test_a_second_process_compiles_nothing_when_it(work):
-    for _ in range(2):
-        ended = subprocess.run(
-            [sys.executable, "-c", LISTENING.replace("{work}", WORK[work])],
-            env=os.environ | {"PYTHONPATH": str(REPOSITORY / "src")},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    assert ended.stdout.splitlines()[-1] == "[]"
+    command = [sys.executable, "-c", LISTENING.replace("{work}", WORK[work])]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+    for _ in range(2):  # the first may be the first on this machine
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        if ended.stdout.splitlines()[-1] == "[]":
+            return
+    pytest.fail(ended.stdout)

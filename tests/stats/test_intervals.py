@@ -56,8 +56,9 @@ def test_a_cell_met_with_several_seeds_counts_once():
     assert_allclose(half_width_over_cells(y, names), expected, rtol=0.01)
 
 
-@pytest.mark.parametrize(("of_seeds", "of_cells"), [(1, 1e-4), (0, 1), (1, 40**0.5)])
-@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize(
+    ("of_seeds", "of_cells", "seeds"), [(1, 1e-4, 3), (0, 1, 3), (1, 40**0.5, 3), (1, 1e-4, 5)]
+)
 def test_intervals_hold_the_truth_as_often_as_they_say(of_seeds, of_cells, seeds):
     random = default_rng(1)
     scores, cells = [], []
