@@ -39,6 +39,7 @@ TRUE = {"foscttm": False, "label_transfer_skill": True}  # score -> whether it g
 SCORES = ("foscttm", "label_transfer_accuracy", "types_matched")
 FEATURES = ["columns", *trust.FEATURES, "index"]
 ENDS = ("estimate", "low", "high")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 
 
 def main() -> None:
@@ -135,7 +136,7 @@ def draw(rows: pd.DataFrame, into: Path) -> None:
 
     figure = Figure(figsize=(10, 4.4), layout="constrained")
     labels = {"foscttm": "FOSCTTM", "label_transfer_skill": "label transfer, 0 is chance"}
-    colours = dict(zip(rows["dataset"].unique(), ("#0072B2", "#D55E00", "#009E73", "#CC79A7")))
+    colours = dict(zip(rows["dataset"].unique(), COLOURS, strict=False))
     controls = rows["kind"] == "control"
     exchanged = ~controls & (rows["types_matched"] <= 0.5)
     groups = {"runs": (~controls & ~exchanged, "o"), "exchanged types": (exchanged, "x")}

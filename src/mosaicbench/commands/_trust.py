@@ -77,3 +77,9 @@ def of_fit(split: Path, fit: Path) -> dict[tuple[str, str], dict]:
     query, latents = read_split(split / "query.h5mu", "query"), read_latents(fit / "latents.h5ad")
     sources = [m for m in query.mod if m in set(latents.obs["source"])]
     return observed({m: latents_of(latents, m, "query") for m in sources}, query)
+
+
+def estimates_of_fit(split: Path, fit: Path) -> list[tuple[float, float, float]]:
+    """Return FOSCTTM's estimate and interval for each pair of modalities with linked features."""
+    pairs = of_fit(split, fit).values()
+    return [trust.estimates(found["index"])["foscttm"] for found in pairs if "index" in found]

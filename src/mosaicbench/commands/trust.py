@@ -10,8 +10,10 @@ import pandas as pd
 
 from mosaicbench.commands._trust import Latents, observed
 from mosaicbench.data import read
+from mosaicbench.data.links import linked
 from mosaicbench.data.split import all_cells
 from mosaicbench.errors import UserError
+from mosaicbench.files.dataset import LINKS
 from mosaicbench.inference.measured import known_of
 from mosaicbench.inference.output import EMBEDDING
 from mosaicbench.inference.training import dataset_of
@@ -31,6 +33,8 @@ def main(
     values: Path | None = None,
     cell_type: str | None = None,
     kinds: dict | None = None,
+    links: Path | None = None,
+    gtf: Path | None = None,
 ) -> None:
     """Print the estimates of every pair of modalities, and what each feature says.
 
@@ -48,6 +52,9 @@ def main(
         most frequent type is the accuracy of a label transfer that knows nothing.
     kinds
         modality -> rna, atac, adt or continuous.
+    links, gtf
+        A table of links instead of names and coordinates; a gene annotation. A dataset of
+        mosaicbench has links already.
 
     Raises
     ------
@@ -62,8 +69,9 @@ def main(
         )
     measured = whole if values is None else read.annotated(values)
     known = known_of(measured, cell_type=cell_type, batch=None)
-    dataset = dataset_of(measured, {"kinds": kinds})
-    cells = all_cells(dataset, dataset_name=(values or latents).name, seed=0)
+    if LINKS not in getattr(measured, "varp", ()):
+        measured = linked(dataset_of(measured, {"kinds": kinds}), table=links, gtf=gtf)
+    cells = all_cells(measured, dataset_name=(values or latents).name, seed=0)
     sources = _latents(latents, whole, embedding, list(cells.mod))
     shares = known.get("cell_type", pd.Series(dtype=str)).value_counts(normalize=True)
     for pair, found in observed(sources, cells).items():
@@ -109,7 +117,13 @@ def _lines(found: dict, share: float | None) -> list[str]:
             name, skill = "label transfer accuracy", [trust.accuracy(x, share) for x in skill]
         lines.append(_line(name, *skill))
     else:
-        lines = [f"  no estimate, as exchanged types would look like a match: {found['why']}"]
+        why = "exchanged types would look like a match; --links or --gtf may help"
+        lines = [f"  no estimate, as {found['why']}: {why}"]
+    if found.get("own", 1) < trust.LEAST:
+        lines.append(
+            f"  own is below {trust.LEAST}: linked features say little about these latents, so the "
+            "estimate may be far off"
+        )
     said = {name: what for name, what in trust.FEATURES.items() if name in found}
     return [*lines, *(f"  {name:<{FIRST_WIDTH}}{found[name]:.3f}  {said[name]}" for name in said)]
 
