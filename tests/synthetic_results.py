@@ -398,7 +398,7 @@ def copied(results, folder):
     """Return the results with a copy of their files, in a folder that is made."""
     shutil.copytree(results.folder, folder)
     paths = {}
-    for name in ("scores", "records", "features", "cells", "histories"):
+    for name in ("scores", "records"):
         files = getattr(results, name)
         paths[name] = [folder / file.relative_to(results.folder) for file in files]
     return SimpleNamespace(**vars(results) | paths | {"folder": folder})

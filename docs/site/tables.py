@@ -14,6 +14,7 @@ from blocks import replaced, table
 
 from mosaicbench.catalog import catalog
 from mosaicbench.catalog import search_spaces as spaces
+from mosaicbench.scoring import trust
 
 REPOSITORY = Path(__file__).parents[2]
 COLUMNS = {
@@ -37,6 +38,17 @@ CHANGES = {  # column of docs/benchmarks/schedules.tsv -> header
     "label_transfer_accuracy": "label transfer accuracy",
     "imputation_skill": "imputation skill",
 }
+ESTIMATES = (
+    "left out",
+    "runs",
+    "FOSCTTM: in its interval",
+    "Spearman",
+    "label transfer: in its interval",
+    "Spearman",
+    "exchanges called bad",
+    "others called bad",
+)
+EXCHANGED = 0.5  # of the cell types, or fewer, are nearest to themselves in the other modality
 RATIOS = ["epochs", "reaches", "cpu_seconds"]
 KINDS = {
     "model": "Models of this package",
@@ -49,7 +61,7 @@ VARIANT = re.compile(r", .*| (semi-)?supervised$")
 
 def with_fresh_tables(text: str) -> str:
     """Return a page with new tables between its marks."""
-    for name in [*COLUMNS, "imports", "names", "studies", "schedules", "definitions"]:
+    for name in [*COLUMNS, "imports", "names", "studies", "schedules", "definitions", "estimates"]:
         if f"<!-- {name} -->" in text:
             text = replaced(text, name, f"\n{markdown(name)}\n")
     return text
@@ -59,6 +71,8 @@ def markdown(name: str) -> str:
     """Return a table of cards, of imports, of studies or of measurements, or the list of names."""
     if name == "definitions":
         return table(["definition", "direction", "score"], definitions())
+    if name == "estimates":
+        return table(list(ESTIMATES), estimates())
     if name == "schedules":
         return table(["run", "fits", *CHANGES.values()], schedules())
     if name == "studies":
@@ -94,6 +108,29 @@ def definitions() -> list[list[str]]:
     """Return (label, direction, score) of the latents in docs/benchmarks/definitions.tsv."""
     rows = pd.read_csv(REPOSITORY / "docs/benchmarks/definitions.tsv", sep="\t")
     return [[row.label, row.direction, f"{row.score:.3f}"] for row in rows.itertuples()]
+
+
+def estimates() -> list[list[str]]:
+    """Return a row per dataset of docs/benchmarks/trust_estimate.tsv, of all runs, and of groups of them."""
+    rows = pd.read_csv(REPOSITORY / "docs/benchmarks/trust_estimate.tsv", sep="\t")
+    runs = rows[rows["kind"] != "control"]
+    groups = {f"`{name}`": of_name for name, of_name in runs.groupby("dataset")}
+    groups["each in turn"] = runs
+    groups["only D-MMVAE"] = runs[runs["run"].str.startswith("dmmvae")]
+    groups["only controls"] = rows[rows["kind"] == "control"]
+    return [[name, str(len(of_name)), *_estimated(of_name)] for name, of_name in groups.items()]
+
+
+def _estimated(runs: pd.DataFrame) -> list[str]:
+    found = []
+    for score in ("foscttm", "label_transfer_skill"):
+        low, middle, high = (runs[f"{score}_{end}"] for end in ("low", "estimate", "high"))
+        found.append(f"{runs[score].between(low, high).mean():.1%}".replace("%", " %"))
+        found.append(f"{runs[score].corr(middle, method='spearman'):.2f}")
+    exchanged, bad = runs["types_matched"] <= EXCHANGED, runs["foscttm_estimate"] >= trust.BAD
+    for chosen in (exchanged, ~exchanged):
+        found.append(f"{(bad & chosen).sum()} of {chosen.sum()}")
+    return found
 
 
 def schedules() -> list[list[object]]:

@@ -98,6 +98,6 @@ def test_records_become_phases_and_sums(tmp_path):
     assert table.loc[(1, "fit"), names].tolist() == [3.0, 2.0, 300, 80]
     assert table.loc[(0, "fit"), "seconds"] == 3.0
     assert np.isnan(table.loc[(0, "fit"), "cpu_seconds"])
-    runs = checked_runs(tabulate._runs(records, [], {"r": "mvae"})).set_index("seed")
+    runs = checked_runs(tabulate._runs(list(records.values()), [], {"r": "mvae"})).set_index("seed")
     assert runs.loc[1, ["seconds", "cpu_seconds", "gpu_seconds"]].tolist() == [4.0, 2.5, 0.0]
     assert np.isnan(runs.loc[0, "cpu_seconds"])

@@ -79,6 +79,7 @@ FOR_USERS = (
     "integrate",
     "apply",
     "score",
+    "trust",
     "challenge",
     "compare",
     "report",
@@ -94,6 +95,9 @@ RUN = option("--run", required=True, **OF_RUNS | {"nargs": 1})
 OF_SEEDS = {"type": int, "dest": "seeds", "metavar": "N"}
 SEED = option("--seed", required=True, nargs=1, **OF_SEEDS)
 SEEDS = option("--seed", "all, if left out", nargs="+", **OF_SEEDS)
+KINDS = option(
+    "--kinds", "modality -> rna, atac, adt or continuous", type=_json_object, metavar="JSON"
+)
 APPLYING = (
     path("--output", required=True, metavar="FILE.h5mu"),
     option("--key-added", "of obsm, for the latents", default="X_mosaicbench", metavar="KEY"),
@@ -205,12 +209,7 @@ def commands() -> dict[str, tuple]:
             option("--cell-type", "the obs column of cell types"),
             option("--batch", "the obs column of batches"),
             option("--values", "counts, or lognorm of RNA without counts", default="counts"),
-            option(
-                "--kinds",
-                "modality -> rna, atac, adt or continuous",
-                type=_json_object,
-                metavar="JSON",
-            ),
+            KINDS,
             *APPLYING,
         ),
         "apply": (
@@ -291,6 +290,23 @@ def commands() -> dict[str, tuple]:
             option(
                 "--groups", "groups of metrics", type=_one_of(partial(sorted, GROUPS)), nargs="+"
             ),
+            THREADS,
+        ),
+        "trust": (
+            "estimate how well modalities match where nobody knows which cells do",
+            "trust latents.h5mu",
+            path("latents", ".h5mu of `integrate`, or .h5ad with EMBEDDING_MODALITY in obsm"),
+            option("--embedding", "of obsm", default="X_mosaicbench", metavar="KEY"),
+            path(
+                "--values",
+                "the cells' counts; features are linked by gene names, antibodies and coordinates "
+                "(default: the .h5mu of latents)",
+                metavar="FILE.h5mu",
+            ),
+            option("--cell-type", "of obs (default: cell_type, if it is there)", metavar="COLUMN"),
+            KINDS,
+            path("--links", "a table of linked features instead", metavar="FILE.tsv"),
+            path("--gtf", "a gene annotation, for peaks near genes", metavar="FILE"),
             THREADS,
         ),
         "report": ("write the HTML report", "report", CONFIG, SETTINGS),

@@ -72,7 +72,7 @@ def trained(
     if folder is not None:
         make_folder(folder)
     train = all_cells(
-        _dataset(cells, options),
+        dataset_of(cells, options),
         dataset_name=cells.name if isinstance(cells, Path) else "cells in memory",
         seed=int(seed),
     )
@@ -104,7 +104,8 @@ def trained(
         return Model.read(folder)
 
 
-def _dataset(cells: Path | MuData, options: dict) -> MuData:
+def dataset_of(cells: Path | MuData, options: dict) -> MuData:
+    """Return the user's cells as a dataset; imputed modalities are left out."""
     load = importlib.import_module(catalog.module("datasets", LOADER)).load
     if isinstance(cells, Path):
         return load(None, path=str(cells), **options)

@@ -40,6 +40,11 @@ from mosaicbench.stats.tuning import AGREE, shown
 from mosaicbench.workflow.layout import Jobs
 
 CIRCULAR = "↻"  # marks a label score if cell types were derived from a modality that methods see
+ESTIMATED = "foscttm_estimated"
+NOT_MEASURED = (
+    "estimated, not measured, as no cell has both modalities; mean over seeds, in brackets the 90 % "
+    "interval; docs/trust.md says how far to trust it"
+)
 LABEL_GROUPS = ("label_transfer", "label_prediction", "biology")
 TABLES = ("headline", "runs", "overview", "rankings", "sanity_checks", "paired_tests")
 ON_BOTH_SIDES = re.compile(  # data/audit.py
@@ -153,6 +158,8 @@ def _scores(
 
     seeds = Column("Seeds", "seeds", about="how many of the seeds that ran gave scores")
     last = [*trait_columns(theme), seeds, Column("Status", status, choices=True)]
+    if (rows.get(ESTIMATED, pd.Series(NOT_GIVEN)) != NOT_GIVEN).any():
+        last.insert(0, Column("FOSCTTM, estimated", ESTIMATED, about=NOT_MEASURED))
     headline = table(f"Headline scores, {title}", [*columns(TABLED), *last], rows)
     families = []
     scored = theme.order("metrics", tables["headline"]["metric"])
