@@ -20,6 +20,7 @@ OVERHEAD_MINUTES = 5  # starting, reading and writing
 STATUS_OF_STATE = {"OUT_OF_MEMORY": "out_of_memory", "TIMEOUT": "timeout", "DEADLINE": "timeout"}
 
 
+DOWN = "not available (down"  # of nodes that will be back
 OPTIONS = {  # resource of Snakemake and its SLURM plugin -> option of sbatch
     "slurm_partition": "partition",
     "slurm_account": "account",
@@ -109,7 +110,8 @@ def _why_never(options: tuple[str, ...], limits: dict[str, float]) -> str:
     """Return why SLURM would never start a request, "" if it would; sbatch ignores time limits."""
     done = _run("sbatch", "--test-only", *options, "--wrap=true")
     if done.returncode:
-        return done.stderr.strip().splitlines()[-1]
+        why = done.stderr.strip().splitlines()[-1]
+        return "" if DOWN in why else why
     given = dict(option.split("=", 1) for option in options)
     chosen = re.search(r"in partition (\S+)", done.stderr)
     names = given.get("--partition") or (chosen[1] if chosen else "")
