@@ -20,6 +20,7 @@ import argparse
 import shutil
 import tempfile
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -49,8 +50,8 @@ def main() -> None:
     )
     parser.add_argument("--results", type=Path, nargs="+", default=[Path("results/reference")])
     given = parser.parse_args()
-    pieces = [piece for folder in given.results for piece in sorted(folder.glob("*.unpaired.*"))]
-    parts = [pd.DataFrame(rows_of(piece)) for piece in pieces if (piece / "tables").is_dir()]
+    finished = chain(*(sorted(folder.glob("*.unpaired.*/tables")) for folder in given.results))
+    parts = [pd.DataFrame(rows_of(tables.parent)) for tables in finished]
     rows = pd.concat(parts).drop_duplicates(KEY).sort_values(KEY, ignore_index=True)
     rows = left_out(rows)
     rows.to_csv("docs/benchmarks/trust_estimate.tsv", sep="\t", index=False, float_format="%.4f")

@@ -341,3 +341,14 @@ def test_a_failed_fit_names_the_log_of_the_job_that_made_it(tmp_path):
         Path(log).parent.mkdir(parents=True)
         Path(log).write_text("")
         assert logs.of_fit(*names, 0) == log
+
+
+def test_an_estimate_without_truth_has_a_column_where_a_run_has_one(results):
+    overview, texts = results.tables["overview"], ["–", "0.250 (0.150 to 0.450)"]
+    (dataset, scenario), run = overview.iloc[0][["dataset", "scenario"]], overview.iloc[0]["run"]
+    chosen = (overview[["dataset", "scenario", "run"]] == [dataset, scenario, run]).all(axis=1)
+    estimated = overview.assign(foscttm_estimated=np.where(chosen, texts[1], texts[0]))
+    page = page_of(results, {"overview": estimated})
+    assert page.count("FOSCTTM, estimated") == page.count(texts[1]) == 1
+    assert "estimated, not measured" in page
+    assert "FOSCTTM, estimated" not in page_of(results)

@@ -144,7 +144,7 @@ def main(
         "runs": all_runs,
         "comparison": means,
         "headline": with_cells(headline(all_scores), widths),
-        "overview": _estimated(
+        "overview": with_estimates(
             overview(all_scores, all_runs, run_metadata), kinds, fits, Results(results)
         ),
         "paired_tests": paired_tests(
@@ -185,7 +185,7 @@ def main(
         print(f"{word}: {'/'.join(names)}: {check}: {in_words(findings)}", file=sys.stderr)
 
 
-def _estimated(
+def with_estimates(
     table: pd.DataFrame, kinds: dict[str, str], fits: Iterable[dict], results: Results
 ) -> pd.DataFrame:
     """Add FOSCTTM's estimate to runs of data as measured that have none; no column without any."""
