@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 from blocks import replaced, table
+from family import SCORES
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -19,11 +20,6 @@ REPOSITORY = Path(__file__).parents[2]
 TABLE = REPOSITORY / "docs/results/budgets.tsv"
 PAGE = REPOSITORY / "docs/results/budgets.md"
 FIGURE = REPOSITORY / "docs/results/pictures/budgets.png"
-SCORES = {
-    "foscttm": "Alignment (FOSCTTM)",
-    "label_transfer_accuracy": "Label transfer (accuracy)",
-    "imputation_skill": "Imputation (skill)",
-}
 # Epochs of the authors' code, on their data; scMODAL's 10,000 steps are about 3,300 epochs here.
 AUTHORS = {"vae_poe": 1000, "vae_mlp": 1000, "mmvaepp": 100, "mmaavi": 300, "scmodal": 3300}
 AUTHORS |= dict.fromkeys(("dmmvae_base", "dmmvae_experts", "dmmvae_encadv", "dmmvae_outadv"), 10)

@@ -158,8 +158,8 @@ def test_the_page_begins_with_the_verdict(results):
 
 
 def test_a_default_is_named_that_often_puts_another_run_first_once_beyond_its_interval():
-    def row(level, dataset, after, low):
-        return ["foscttm", "k (15)", level, dataset, "cca", after, low]
+    def row(level, dataset, after, low, default="k (15)"):
+        return ["foscttm", default, level, dataset, "cca", after, low]
 
     columns = ["question", "default", "level", "dataset", "first", "first_after", "low"]
     study = pd.DataFrame(
@@ -167,6 +167,7 @@ def test_a_default_is_named_that_often_puts_another_run_first_once_beyond_its_in
             *[row("1", "a", "mvae", 0.01), row("1", "b", "cca", 0.0)],  # half, once beyond
             *[row("5", "a", "mvae", -0.01), row("5", "b", "mvae", -0.1)],  # never beyond
             *[row("9", "a", "mvae", 0.01), row("9", "b", "cca", 0.0), row("9", "c", "cca", 0.0)],
+            row("others", "a", "mvae", 0.01, default=verdict.CHANCE),  # chance is no default
         ],
         columns=columns,
     )

@@ -145,7 +145,7 @@ def main(
         "comparison": means,
         "headline": with_cells(headline(all_scores), widths),
         "overview": with_estimates(
-            overview(all_scores, all_runs, run_metadata), kinds, fits, Results(results)
+            overview(all_scores, all_runs, run_metadata), kinds, fits, files
         ),
         "paired_tests": paired_tests(
             all_scores, cell_scores, run_metadata, reference=reference, sizes=sizes_of_splits

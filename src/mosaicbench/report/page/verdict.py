@@ -29,6 +29,7 @@ from mosaicbench.stats.common import DISTANCES, FAILED, FOSCTTM, RUN, TRANSFER, 
 from mosaicbench.stats.paired import MOST_SEEDS
 from mosaicbench.stats.sanity import EVERY_RUN, MARKS, STOPPED
 
+CHANCE = "seeds (for comparison)"  # no default: what other seeds alone change
 FEW_CELLS = 5000  # with fewer, the order of methods may be that of few cells
 WIDTH, HEIGHT, MARGIN = 230, 96, 6  # of a panel of the study's curves
 
@@ -173,6 +174,7 @@ def sensitive_defaults(study: pd.DataFrame | None, few_cells: bool) -> dict | No
     """
     if study is None or not few_cells:
         return None
+    study = study[study["default"] != CHANCE]
     other = study["first"] != study["first_after"]
     study = study.assign(other=other, beyond=other & (study["low"] > 0))
     levels = study.groupby(["question", "default", "level"], sort=False)

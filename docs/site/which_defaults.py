@@ -1,6 +1,6 @@
 """Figure and finding of docs/results/sensitivity.md, from docs/results/sensitivity.tsv.
 
-python docs/site/sensitivity.py
+python docs/site/which_defaults.py
 """
 
 from __future__ import annotations
@@ -10,21 +10,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from blocks import replaced, table
+from family import SCORES
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from mosaicbench.report.page.verdict import CHANCE
 from mosaicbench.report.theme import QUIET, style
 
 REPOSITORY = Path(__file__).parents[2]
 TABLE = REPOSITORY / "docs/results/sensitivity.tsv"
 PAGE = REPOSITORY / "docs/results/sensitivity.md"
 FIGURE = REPOSITORY / "docs/results/pictures/sensitivity.png"
-QUESTIONS = {
-    "foscttm": "Alignment (FOSCTTM)",
-    "label_transfer_accuracy": "Label transfer (accuracy)",
-    "imputation_skill": "Imputation (skill)",
-}
-CHANCE = "seeds (for comparison)"
 STAYS, NEAR = "the first stays", "another is first, not separable"
 CHANGES = "another is first, and separable"
 KINDS = {
@@ -39,8 +35,13 @@ def main() -> None:
     rows = pd.read_csv(TABLE, sep="\t")
     with style():
         drawn(rows).savefig(FIGURE, dpi=150)
-    text = replaced(PAGE.read_text(encoding="utf-8"), "finding", f"\n{finding(rows)}\n")
-    PAGE.write_text(replaced(text, "changes", f"\n{changes(rows)}\n"), encoding="utf-8")
+    PAGE.write_text(refreshed(PAGE.read_text(encoding="utf-8"), rows), encoding="utf-8")
+
+
+def refreshed(text: str, rows: pd.DataFrame) -> str:
+    """Return the page with a new finding and a new table."""
+    text = replaced(text, "finding", f"\n{finding(rows)}\n")
+    return replaced(text, "changes", f"\n{changes(rows)}\n")
 
 
 def kind_of(row: pd.Series) -> str:
@@ -55,8 +56,8 @@ def drawn(rows: pd.DataFrame) -> Figure:
     lines = rows[["default", "level"]].drop_duplicates().apply(": ".join, axis=1).tolist()[::-1]
     places = {line: place for place, line in enumerate(lines)}
     figure = Figure(figsize=(9.6, 1.4 + 0.24 * len(lines)), layout="constrained")
-    panels = figure.subplots(1, len(QUESTIONS), sharey=True)
-    for axes, (question, title) in zip(panels, QUESTIONS.items(), strict=True):
+    panels = figure.subplots(1, len(SCORES), sharey=True)
+    for axes, (question, title) in zip(panels, SCORES.items(), strict=True):
         for _, of_line in rows[rows["question"] == question].groupby(["default", "level"]):
             middle = places[f"{of_line['default'].iloc[0]}: {of_line['level'].iloc[0]}"]
             heights = middle + np.linspace(-0.24, 0.24, len(of_line))
@@ -80,7 +81,7 @@ def drawn(rows: pd.DataFrame) -> Figure:
 def finding(rows: pd.DataFrame) -> str:
     """Return a sentence per question, from the rows."""
     lines = []
-    for question, title in QUESTIONS.items():
+    for question, title in SCORES.items():
         asked = rows[rows["question"] == question]
         chance = asked.loc[asked["default"] == CHANCE, "tau"]
         others = asked[asked["default"] != CHANCE]
@@ -111,7 +112,7 @@ def changes(rows: pd.DataFrame) -> str:
     lines = [
         [
             f"{row['default']}: {row['level']}",
-            QUESTIONS[row["question"]],
+            SCORES[row["question"]],
             row["dataset"],
             f"`{row['first']}`",
             f"`{row['first_after']}`",
