@@ -12,6 +12,7 @@ import pytest
 
 from mosaicbench import cli
 from mosaicbench.catalog import catalog
+from mosaicbench.commands import challenge as command
 from mosaicbench.files import reference
 from mosaicbench.files.scores import KEYS, read_scores
 
@@ -93,6 +94,19 @@ def test_an_own_file_is_ranked_beside_the_stored_runs(tmp_path, capsys):
     record = tmp_path / f"out/runs/{DATASET}/{SCENARIO}/mine_of_a_file/seed-0/run.json"
     settings = json.loads(record.read_text())["hyperparameters"]
     assert settings["max_epochs"] == 7  # the class's own, not the budget of a benchmark
+
+
+def test_all_runs_are_fitted_before_any_is_scored(monkeypatch, tmp_path):
+    """Scoring starts threads in this process; a fit that is forked after that would wait for them for ever."""
+    done = []
+    monkeypatch.setattr(command, "_make_splits", lambda bench, stored: None)
+    monkeypatch.setattr(command, "_fit", lambda bench, place: done.append(("fit", *place)))
+    monkeypatch.setattr(command, "_check_ended", lambda bench, place: None)
+    monkeypatch.setattr(command.score, "main", lambda **job: done.append(("score",)))
+    monkeypatch.setattr(command, "_predicted", lambda bench, stored: "")
+    datasets = [DATASET, "teaseq_small"]
+    command.main(method="cca", datasets=datasets, seeds=[50], output=tmp_path)
+    assert done == [*(("fit", name, SCENARIO) for name in datasets), ("score",), ("score",)]
 
 
 def test_splits_for_elsewhere_hold_no_solution(splits):

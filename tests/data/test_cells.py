@@ -253,6 +253,7 @@ def test_columns_that_differ_between_modalities_by_right_are_accepted(tmp_path):
             "predicted_doublet": RANDOM.random(N) < 0.5,
             "orig.ident": [modality] * N,
             "library": [f"GSM{number}"] * N,
+            "mosaicbench_cell_type": RANDOM.permutation(TYPES),
             "fine": TYPES if number else [f"{name} naive" for name in TYPES],
         }
         shown = {"donor": [f" {DONORS[0].lower()}" if name == "P1" else name for name in DONORS]}

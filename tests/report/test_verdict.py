@@ -173,7 +173,7 @@ def test_a_default_is_named_that_often_puts_another_run_first_once_beyond_its_in
     )
     assert sensitive_defaults(study, few_cells=True) == {
         "sets": 3,
-        "changes": {"foscttm": ["k (15): 1"]},
+        "changes": {"foscttm": ["k (15) = 1"]},
     }
     assert sensitive_defaults(study, few_cells=False) is None
     assert sensitive_defaults(None, few_cells=True) is None

@@ -97,6 +97,7 @@ def main(
     for place in bench.splits:
         _fit(bench, place)
         _check_ended(bench, place)
+    for place in bench.splits:  # scoring starts threads, for which a forked fit would wait in vain
         score.main(**jobs.score(bench, Results(output), split=place))
     if set(bench.seeds) - {one["seed"] for one in stored.splits}:
         print(_predicted(bench, stored))

@@ -40,10 +40,10 @@ IGNORABLE = {
     "prefix": (rf"(?i)^(?:.*[\W_](?=[ACGT]{{10}})|(?:{MODALITY})[\W_])", ""),
     "order": (r".+", lambda found: "_".join(sorted(re.split(r"[\W_]+", found[0])))),
 }
-# Columns that each modality has of its own: clusterings, quality, counts, the assay, its barcode.
+# Columns that each modality has of its own: clusterings, quality, counts, the assay, its barcode, what `integrate` says of it.
 OF_MODALITY = re.compile(
     r"(?i)leiden|louvain|clust|snn_res|doublet|singlet|outlier|pass|filter|qc|barcode|modality"
-    r"|assay|ident$|^n_|^n?(count|feature)|^total|^pct|^percent|score"
+    r"|assay|ident$|^n_|^n?(count|feature)|^total|^pct|^percent|score|^mosaicbench_"
 )
 PERSON = re.compile(r"(?i)donor|patient|subject|individual|participant")
 LOSING = ("ending", "prefix")  # what may tell samples apart

@@ -181,7 +181,7 @@ def sensitive_defaults(study: pd.DataFrame | None, few_cells: bool) -> dict | No
     sums = levels.agg(often=("other", "mean"), beyond=("beyond", "any")).reset_index()
     named, changes = sums[(sums["often"] >= 0.5) & sums["beyond"]], defaultdict(list)
     for row in named.to_dict("records"):
-        changes[row["question"]].append(f"{row['default']}: {row['level']}")
+        changes[row["question"]].append(f"{row['default']} = {row['level']}")
     return {"sets": study["dataset"].nunique(), "changes": dict(changes)}
 
 
