@@ -96,6 +96,14 @@ def test_scores_by_run_draws_every_seed_and_says_what_is_absent(results):
     competing = results.theme.run_metadata.competing(foscttm.reset_index())
     best = competing.loc[competing["mean"].idxmin(), "run"]
     assert foscttm[foscttm["best"]].index.unique().tolist() == [best]
+    assert foscttm["attained"].isna().all()  # no ceiling is known
+
+
+def test_scores_by_run_draws_what_is_attained_of_the_ceiling(results):
+    drawn = read_table(results.folder / "figures/pair/unpaired/scores_by_run.tsv")
+    skill = drawn[drawn["metric"] == "imputation_skill"].dropna(subset="mean")
+    assert set(skill["ceiling"]) == {0.5}
+    np.testing.assert_allclose(skill["attained"], skill["mean"] / 0.5)
 
 
 def test_imputation_quantiles_are_over_features_of_the_mean_over_seeds(results):

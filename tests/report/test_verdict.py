@@ -21,7 +21,8 @@ from mosaicbench.report.page.verdict import (
 from mosaicbench.report.recommendation import recommended, verdicts
 from mosaicbench.report.tables.contract import RUN_COLUMNS
 from mosaicbench.report.theme import NAMED, Theme
-from mosaicbench.stats.overall import overall
+from mosaicbench.stats.means import comparison
+from mosaicbench.stats.overall import overall, with_ceilings
 from mosaicbench.stats.sanity import CHECK_COLUMNS
 
 STUDY = read_table(REPOSITORY / "docs/results/size.tsv")
@@ -51,6 +52,7 @@ def tables_of(means, checks=()):
     metadata = run_metadata_of(runs)
     sizes = {(dataset, "paired"): (400, 100) for dataset in means}
     return tables | {
+        "comparison": with_ceilings(comparison(scores), metadata),
         "recommendations": recommended(tables, [], metadata, sizes),
         "overall": overall(scores, runs, metadata),
         "warnings": pd.DataFrame({"dataset": ["x", "y"], "warning": ["same", "same"]}),
@@ -121,6 +123,16 @@ def test_no_imputation_below_the_mean_of_the_cell_type_is_recommended():
     assert words(tables) == ["Impute adt from rna: None beats the cell-type mean."]
     (card,) = cards(tables, theme_of(tables))["Paired"]
     assert "MMVAE 0.2" in card["evidence"] and "to beat 0.3" in card["evidence"]
+
+
+def test_an_answer_says_how_much_of_the_ceiling_it_attains():
+    runs = {"mvae": 0.3, "mmvae": 0.4, "oracle": 1.0, "celltype_mean": 0.2}
+    ceiling = {(f"{SKILLS[0]}_ceiling", "rna->adt"): dict.fromkeys(runs, 0.8)}
+    means = dict.fromkeys(((name, "rna->adt") for name in SKILLS), runs)
+    tables = tables_of({"x": means | ceiling, "y": means})
+    (card,) = cards(tables, theme_of(tables))["Paired"]
+    on_x, on_y = card["evidence"].split("; ")
+    assert "(50 % of the ceiling) on x" in on_x and "ceiling" not in on_y
 
 
 def test_what_limits_trust_is_counted():

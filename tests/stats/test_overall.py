@@ -9,8 +9,8 @@ from scipy import stats
 
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.stats.intervals import with_cells
-from mosaicbench.stats.means import comparison
-from mosaicbench.stats.overall import RANK_COLUMNS, ends, overall, ranks
+from mosaicbench.stats.means import comparison, headline
+from mosaicbench.stats.overall import RANK_COLUMNS, ends, overall, ranks, with_ceilings
 from mosaicbench.stats.paired import PAIRED_COLUMNS, paired_tests
 from mosaicbench.stats.sanity import (
     CHECK_COLUMNS,
@@ -45,6 +45,19 @@ def overall_of(values, metadata=ROSTER, **absent):
 def over_datasets(*parts, simulated=()):
     scores = pd.concat(parts)
     return overall(scores, runs_of(scores), ROSTER, simulated).set_index(["dataset", "run"])
+
+
+def test_what_a_score_attains_of_its_ceiling_by_hand():
+    values = {("mvae", "imputation_skill"): [0.1, 0.3], ("mvae", "foscttm"): [0.1, 0.2]}
+    values |= {("mvae", "imputation_skill_ceiling"): [0.7, 0.9]}
+    values |= {("cca", "imputation_skill"): [0.4, 0.4], ("cca", "imputation_skill_ceiling"): [0.8]}
+    values |= {("mmvae", "imputation_skill"): [0.1, 0.1]}
+    values |= {("mmvae", "imputation_skill_ceiling"): [-0.1, -0.1]}
+    for means in (headline, comparison):
+        table = with_ceilings(means(scores_of(values)), ROSTER).set_index(["run", "metric"])
+        row = table.loc[("mvae", "imputation_skill")]
+        assert_allclose([row["ceiling"], row["attained"]], [0.8, 0.2 / 0.8])
+        assert table["attained"].count() == table["ceiling"].count() == 1
 
 
 def test_overall_by_hand():

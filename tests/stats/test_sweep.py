@@ -70,6 +70,13 @@ def test_directions_of_a_sweep_are_panels_of_their_own(results):
     assert set(skill.loc[skill["direction"] == "rna->atac", "dataset"]) == {"triple"}
 
 
+def test_a_sweep_has_the_ceilings_of_its_scores(results):
+    table = results.tables["sweep"]
+    skill = table["metric"] == "imputation_skill"
+    assert set(table.loc[skill & table["value"].notna(), "ceiling"]) == {0.5}
+    assert table.loc[~skill, "ceiling"].isna().all()
+
+
 def test_swept_runs_are_one_line_and_all_others_level_ones():
     table = table_of(of_runs("a->b"), WEIGHTS, ["a->b"])
     assert set(table["panel"]) == {"d, s"}

@@ -42,7 +42,7 @@ from mosaicbench.report.theme import read_theme
 from mosaicbench.stats.common import ALL, RUN, SPLIT, joined
 from mosaicbench.stats.intervals import over_cells, with_cells
 from mosaicbench.stats.means import comparison, headline, verdicts_by_distance
-from mosaicbench.stats.overall import overall, ranks
+from mosaicbench.stats.overall import overall, ranks, with_ceilings
 from mosaicbench.stats.paired import paired_tests
 from mosaicbench.stats.resource_scaling import exponents
 from mosaicbench.stats.sanity import (
@@ -125,7 +125,7 @@ def main(
     all_features = joined(of_runs(read_features, "features.tsv"), FEATURE_COLUMNS)
     run_metadata = run_metadata_of(all_runs)
     widths, sizes_of_splits = over_cells(cell_scores), _sizes_of_splits(records, cell_scores)
-    means = with_cells(comparison(all_scores), widths)
+    means, tested = (with_cells(of(all_scores), widths) for of in (comparison, headline))
     of_scores = sanity_checks(all_scores, cell_scores, run_metadata, sizes_of_splits)
     of_splits = faults_of_splits(_audits(files, fits))
     described, warned = [], []
@@ -142,8 +142,8 @@ def main(
         "scores": all_scores,
         "features": _sorted(all_features, order),
         "runs": all_runs,
-        "comparison": means,
-        "headline": with_cells(headline(all_scores), widths),
+        "comparison": with_ceilings(means, run_metadata),
+        "headline": with_ceilings(tested, run_metadata),
         "overview": with_estimates(
             overview(all_scores, all_runs, run_metadata), kinds, fits, files
         ),

@@ -23,6 +23,7 @@ from mosaicbench.report.theme import FAINT, FONT_SIZE, INK, QUIET, Theme, empty
 
 ROW = 0.24  # inches
 DASHED = {"color": QUIET, "linewidth": 0.9, "linestyle": (0, (3, 2))}  # at chance
+SOLID = DASHED | {"linestyle": "-"}  # at the ceiling
 OVER_ROWS = {"y": 1.0}  # of a title: rows have no ticks above, so matplotlib need not look for them
 PLAIN = FuncFormatter(lambda value, place: f"{value:,.0f}" if value >= 1 else f"{value:g}")
 LONGEST_KEY = 32  # names

@@ -12,6 +12,7 @@ from mosaicbench.figures._panels import (
     DASHED,
     OVER_ROWS,
     ROW,
+    SOLID,
     Drawn,
     better,
     dot,
@@ -23,6 +24,7 @@ from mosaicbench.figures._panels import (
     nothing,
     wrapped,
     write_absence,
+    write_beside,
 )
 from mosaicbench.report.tables.text import absence
 from mosaicbench.report.theme import INK, MARKERS, QUIET, Theme
@@ -39,14 +41,16 @@ CARD = {
         "transfer accuracy, r per cell) never narrower than the interval over cells. It describes "
         "other splits of this dataset, not other data. A star marks the best mean. Dotted lines: "
         "controls that know each cell's type. Chance, or the strongest control that knows nothing "
-        "about a cell, is the dashed line or, beyond these runs, the number below the axis. A "
-        "dash: the run does not give this score; a cross: the run failed."
+        "about a cell, is the dashed line or, beyond these runs, the number below the axis. The "
+        "ceiling is the score of a method that knows the rates of all molecules: the solid line, "
+        "or the number below; the percentage at the right is the mean's place between chance and "
+        "ceiling. A dash: the run does not give this score; a cross: the run failed."
     ),
     "needs": ["scores", "headline", "runs"],
     "per": "split",
 }
 LEGEND_COLUMN, LEGEND_ROW = 1.4, 0.18  # inches
-OF_MEAN = ["mean", "low", "high", "seeds", "best"]
+OF_MEAN = ["mean", "low", "high", "seeds", "best", "ceiling", "attained"]
 COLUMNS = ["metric", "run", "seed", "value", *OF_MEAN, "chance", "shown"]
 
 
@@ -109,6 +113,8 @@ def scores_by_run(
             star = {"marker": "*", "ms": 10, "mfc": colour, "mec": INK, "mew": 0.7}
             look = star if mean["best"] else theme.marker(run, size=4.6)
             axes.plot([mean["mean"]], [row], zorder=4, **look)
+            if not np.isnan(mean["attained"]):
+                write_beside(axes, row, f"{100 * mean['attained']:.0f} %")
             for value in seeds[["seed", "value"]].to_dict("records"):
                 drawn.append(named | value | mean)
         _limit(axes, *theme.run_metadata.bounds(metric))
@@ -119,8 +125,11 @@ def scores_by_run(
         _reference(axes, chance, DASHED)
         axes.set_title(wrapped(theme.label("metrics", metric)), **OVER_ROWS)
         ends_of_axis = better(theme, metric, "← better", "better →")
+        ceiling = summary.loc[summary["metric"] == metric, "ceiling"].max()
+        _reference(axes, ceiling, SOLID)
         known = "" if np.isnan(chance) else f"chance {chance:.3f}"
         text = " · ".join(filter(None, [ends_of_axis, known]))
+        text += "" if np.isnan(ceiling) else f"\nceiling {ceiling:.3f} (= 100 %)"
         axes.set_xlabel(text, color=QUIET)
     name_split(figure, theme, runs)
     legend_below(figure, legend, columns, handletextpad=0.4, columnspacing=1.4)
@@ -159,4 +168,5 @@ def _legend() -> list[Line2D]:
         handle("95 % interval", color=QUIET, linewidth=1.4),
         dot("best", QUIET, size=9, marker="*", mec=INK),
         handle("chance", **DASHED),
+        handle("ceiling", **SOLID),
     ]

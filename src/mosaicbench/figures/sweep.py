@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 
 from mosaicbench.figures._panels import (
     DASHED,
+    SOLID,
     Drawn,
     better,
     dot,
@@ -29,7 +30,7 @@ CARD = {
         "seeds of one run, the bar is the 95 % interval (t over seeds, never narrower than the "
         "interval over cells), each dot one seed, a cross a seed in which the run collapsed (no "
         "latent dimension varies over the query cells), a cross at the lower edge a failed seed. "
-        "The grey dashed line is chance. Lines are shifted a little sideways so that they do not "
+        "The grey dashed line is chance, the grey solid one the ceiling of any method. Lines are shifted a little sideways so that they do not "
         "overlap; a level line is a run in which the quantity does not occur. Values that would be "
         "crowded have equal distances. If the quantity's axis is logarithmic, so are those of time "
         "and memory."
@@ -85,6 +86,8 @@ def sweep(*, sweep: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Drawn:
         handles.append(handle(label, linewidth=1.3, **strokes[name]))
     handles += [dot("seed", QUIET), dot("collapsed or failed", QUIET, marker="x")]
     handles.append(handle("chance", **DASHED))
+    if sweep["ceiling"].notna().any():
+        handles.append(handle("ceiling", **SOLID))
     beside = min(len(handles), max(2, int(size[0] / 1.8)))
     legend_below(figure, handles, beside, handletextpad=0.5)
     return figure, sweep
@@ -129,6 +132,7 @@ def _panel(axes: Axes, table: pd.DataFrame, strokes: dict[str, dict], theme: The
         axes.set_yscale("log", nonpositive="mask")  # a power of the quantity is a line
     else:
         _limit(axes, chance, table)
+        _ceiling(axes, table.assign(at=places[np.searchsorted(values, table["x"])]))
 
 
 def _line(axes: Axes, rows: pd.DataFrame, stroke: dict) -> None:
@@ -141,6 +145,21 @@ def _line(axes: Axes, rows: pd.DataFrame, stroke: dict) -> None:
         seeds = rows[rows["status"] == status]
         axes.plot(seeds["at"], seeds["value"], sign, ms=size, alpha=0.8, **look)
     mark_failed(axes, rows.loc[rows["status"].isin(FAILED), "at"], **look)
+
+
+def _ceiling(axes: Axes, table: pd.DataFrame) -> None:
+    """Draw the mean ceiling at each value; if it is above all scores, write it instead."""
+    ceilings = table.dropna(subset=["x", "ceiling"]).groupby("at")["ceiling"].mean()
+    if ceilings.empty:
+        return
+    low, high = axes.get_ylim()
+    if ceilings.min() < high:
+        axes.plot(ceilings.index, ceilings, zorder=1, **SOLID)
+        axes.set_ylim(low, high)
+        return
+    ends = dict.fromkeys([f"{ceilings.min():.2f}", f"{ceilings.max():.2f}"])
+    text = f"ceiling {' to '.join(ends)} ↑"
+    axes.text(0.99, 0.99, text, transform=axes.transAxes, ha="right", va="top", color=QUIET)
 
 
 def _places(values: np.ndarray, *, log: bool) -> np.ndarray:

@@ -38,6 +38,7 @@ TABLED = []  # headline scores, each beside its form by the other distance
 for metric in HEADLINE:
     TABLED += BY_DISTANCE.get(metric, {"": metric}).values()
 CONTESTS = [metric for metric in HEADLINE if metric not in RESOURCES]
+CEILING = "_ceiling"  # ends the name of the score that bounds another
 ALL = "(all)"  # the dataset of a row over all datasets: an id cannot have brackets
 LEVEL = 0.95
 T_OVER_SEEDS = "t over seeds"

@@ -11,6 +11,7 @@ import pandas as pd
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.stats.common import (
     ALL,
+    CEILING,
     FAILED,
     GROUPS,
     LEVEL,
@@ -61,6 +62,27 @@ def ends(means: pd.Series, metric: str, run_metadata: RunMetadata) -> dict[str, 
             zero = float(negative[zero_is])
     one = float(oracle.iloc[0]) if len(oracle) else run_metadata.best(metric)
     return {"zero": zero, "zero_is": zero_is, "one": one}
+
+
+def with_ceilings(summary: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFrame:
+    """Add to a table of ``means`` the mean `ceiling` of a score, and what is `attained` of it.
+
+    `attained` is 0 at the zero of :func:`ends` and 1 at the ceiling; both are NA for a score without
+    a ceiling above zero in the same directions and seeds.
+    """
+    places = [column for column in ("direction", "normalization") if column in summary]
+    keys = [*RUN, "metric", "seeds", *(places or ["directions"])]
+    is_ceiling = summary["metric"].str.endswith(CEILING)
+    ceilings = summary.loc[is_ceiling, [*keys, "mean"]].rename(columns={"mean": "ceiling"})
+    ceilings["metric"] = ceilings["metric"].str.removesuffix(CEILING)
+    table = summary.merge(ceilings, on=keys, how="left")
+    bounded = table[table["ceiling"].notna()]
+    table["attained"] = np.nan
+    for (metric, *_), rows in bounded.groupby(["metric", *SPLIT, *places], sort=False):
+        zero = ends(rows.set_index("run")["mean"], metric, run_metadata)["zero"]
+        scale = (rows["ceiling"] - zero).where(rows["ceiling"] > zero)
+        table.loc[rows.index, "attained"] = (rows["mean"] - zero) / scale
+    return table.assign(ceiling=table["ceiling"].where(table["attained"].notna()))
 
 
 def overall(

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from mosaicbench.stats.common import NO_INTERVAL, RUN, SPLIT, joined
+from mosaicbench.stats.common import CEILING, NO_INTERVAL, RUN, SPLIT, joined
 from mosaicbench.stats.means import headline
 
 INTERVAL = ["mean", "low", "high", "interval"]
 ROW_COLUMNS = ["panel", "line", "x", *RUN, "metric", "direction", "seed", "value", "status"]
-SWEEP_COLUMNS = ["quantity", "log", *ROW_COLUMNS, *INTERVAL]
+SWEEP_COLUMNS = ["quantity", "log", *ROW_COLUMNS, *INTERVAL, "ceiling"]
 OVER_DIRECTIONS = "mean"  # instead of a direction
 
 
@@ -30,24 +30,34 @@ def sweep_table(
     placed = _placed(_ended(scores), sweep["series"])
     parts = []
     for metric, directions in sweep["metrics"].items():
-        values = scores[scores["metric"] == metric]
+        values = _values(scores, metric, directions)
+        ceilings = _values(scores, f"{metric}{CEILING}", directions)
+        summary = comparison[comparison["metric"] == metric]
         if directions is None:
-            summary = headline(values).assign(direction=OVER_DIRECTIONS)
-            values = values.groupby([*RUN, "seed"], as_index=False)["value"].mean()
-            values = values.assign(direction=OVER_DIRECTIONS)
-        else:
-            summary = comparison[comparison["metric"] == metric]
-            values = values[values["direction"].isin(directions)]
+            summary = headline(scores[scores["metric"] == metric])
+            summary = summary.assign(direction=OVER_DIRECTIONS)
         # A failed run needs a row for each direction that any run of its split has.
         of_split = values[[*SPLIT, "direction"]].drop_duplicates()
         keys = [*RUN, "direction"]
         rows = placed.merge(of_split, on=SPLIT)
-        rows = rows.merge(values[[*keys, "seed", "value"]], on=[*keys, "seed"], how="left")
+        rows = rows.merge(values, on=[*keys, "seed"], how="left")
+        ceilings = ceilings.rename(columns={"value": "ceiling"})
+        rows = rows.merge(ceilings, on=[*keys, "seed"], how="left")
         rows = rows.merge(summary[[*keys, *INTERVAL]], on=keys, how="left")
         parts.append(rows.assign(metric=metric))
-    table = joined(parts, [*ROW_COLUMNS, *INTERVAL])
+    table = joined(parts, [*ROW_COLUMNS, *INTERVAL, "ceiling"])
     table["interval"] = table["interval"].fillna(NO_INTERVAL)
     return table.assign(quantity=sweep["label"], log=sweep["log"])[SWEEP_COLUMNS]
+
+
+def _values(scores: pd.DataFrame, metric: str, directions: list[str] | None) -> pd.DataFrame:
+    """Return a score by run, direction and seed; of all directions their mean, if each has one."""
+    keys = [*RUN, "direction", "seed"]
+    rows = scores[(scores["metric"] == metric) & (scores["status"] != "not_applicable")]
+    if directions is not None:
+        return rows.loc[rows["direction"].isin(directions), [*keys, "value"]]
+    means = rows.assign(direction=OVER_DIRECTIONS).groupby(keys)["value"]
+    return means.mean().where(~means.agg(lambda x: x.isna().any())).reset_index()
 
 
 def _ended(scores: pd.DataFrame) -> pd.DataFrame:

@@ -154,10 +154,12 @@ def with_arrow(metric: str, theme: Theme) -> str:
 
 
 def behind_mean(summary: dict) -> str:
-    """Return the interval of a mean and its number of seeds."""
+    """Return the interval of a mean, its number of seeds, and what it attains of its ceiling."""
     seeds = many(int(summary["seeds"]), "seed")
+    if not pd.isna(summary["attained"]):
+        seeds += f"; {100 * summary['attained']:.0f} % of the ceiling, {summary['ceiling']:.3f}"
     if pd.isna(summary["low"]):
-        return f"{seeds}, no interval"
+        return f"no interval, {seeds}"
     return f"95 % {interval(summary['low'], summary['high'])} ({summary['interval']}), {seeds}"
 
 

@@ -37,14 +37,18 @@ WIDTH, HEIGHT, MARGIN = 230, 96, 6  # of a panel of the study's curves
 def cards(tables: Tables, theme: Theme) -> dict[str, list[dict]]:
     """Return label of a scenario -> the cards of its questions: `title`, `words` and `evidence`."""
     found = verdicts(tables, theme.run_metadata)
+    means = tables["comparison"].set_index([*RUN, "metric", "direction"])
+    attained = means["attained"].dropna().to_dict()
     of_scenario = {}
     for scenario in theme.order("scenarios", [verdict.scenario for verdict in found]):
         label = theme.label("scenarios", scenario).capitalize()
-        of_scenario[label] = [_card(one, theme) for one in found if one.scenario == scenario]
+        of_scenario[label] = [
+            _card(one, attained, theme) for one in found if one.scenario == scenario
+        ]
     return of_scenario
 
 
-def _card(verdict: Verdict, theme: Theme) -> dict:
+def _card(verdict: Verdict, attained: dict[tuple, float], theme: Theme) -> dict:
     rows = verdict.rows.to_dict("records")
     ties, others = _beside(verdict, rows, theme)
     return {
@@ -52,7 +56,7 @@ def _card(verdict: Verdict, theme: Theme) -> dict:
         "words": sentence(
             "answer", verdict=verdict, rows=rows, ties=ties, others=others, theme=theme
         ),
-        "evidence": _evidence(verdict, rows, theme),
+        "evidence": _evidence(verdict, rows, attained, theme),
         "found": bool(verdict.run),
     }
 
@@ -79,7 +83,9 @@ def _all_of(datasets: Iterable[str], theme: Theme) -> str:
     return f"{', '.join(names)} and {last}" if names else last
 
 
-def _evidence(verdict: Verdict, rows: list[dict], theme: Theme) -> str:
+def _evidence(
+    verdict: Verdict, rows: list[dict], attained: dict[tuple, float], theme: Theme
+) -> str:
     values = []
     for place, row in enumerate(rows):
         if verdict.run == row["run"] != "":
@@ -91,7 +97,10 @@ def _evidence(verdict: Verdict, rows: list[dict], theme: Theme) -> str:
             value = f"{nearest} {row['nearest_value']:.3f}, to beat {row['beaten_value']:.3f},"
         else:
             continue
-        values.append(f"{value} on {theme.label('datasets', row['dataset'])}")
+        of_split = row["dataset"], verdict.scenario
+        key = (*of_split, verdict.run, row["metric"], row["direction"])
+        ceiling = f" ({100 * attained[key]:.0f} % of the ceiling)" if key in attained else ""
+        values.append(f"{value}{ceiling} on {theme.label('datasets', row['dataset'])}")
     metric = rows[0]["metric" if verdict.run else "beaten_metric"]
     return f"{theme.label('metrics', metric)}: {'; '.join(values)}" if values else ""
 
