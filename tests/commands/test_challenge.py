@@ -97,16 +97,16 @@ def test_an_own_file_is_ranked_beside_the_stored_runs(tmp_path, capsys):
 
 
 def test_all_runs_are_fitted_before_any_is_scored(monkeypatch, tmp_path):
-    """Scoring starts threads in this process; a fit that is forked after that would wait for them for ever."""
-    done = []
-    monkeypatch.setattr(command, "_make_splits", lambda bench, stored: None)
-    monkeypatch.setattr(command, "_fit", lambda bench, place: done.append(("fit", *place)))
-    monkeypatch.setattr(command, "_check_ended", lambda bench, place: None)
-    monkeypatch.setattr(command.score, "main", lambda **job: done.append(("score",)))
-    monkeypatch.setattr(command, "_predicted", lambda bench, stored: "")
-    datasets = [DATASET, "teaseq_small"]
-    command.main(method="cca", datasets=datasets, seeds=[50], output=tmp_path)
-    assert done == [*(("fit", name, SCENARIO) for name in datasets), ("score",), ("score",)]
+    """Scoring starts threads in its process; a fit that is forked after that would wait for them for ever."""
+    with (tmp_path / "done").open("a", buffering=1) as done:  # processes do the work
+        monkeypatch.setattr(command, "_make_split", lambda bench, digests, place: None)
+        monkeypatch.setattr(command, "_fit", lambda bench, place: done.write("fit\n"))
+        monkeypatch.setattr(command, "_check_ended", lambda bench, place: None)
+        monkeypatch.setattr(command.score, "main", lambda **job: done.write("score\n"))
+        monkeypatch.setattr(command, "_predicted", lambda bench, stored: "")
+        datasets = [DATASET, "teaseq_small"]
+        command.main(method="cca", datasets=datasets, seeds=[50], output=tmp_path)
+    assert (tmp_path / "done").read_text().split() == ["fit", "fit", "score", "score"]
 
 
 def test_splits_for_elsewhere_hold_no_solution(splits):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,6 +26,7 @@ from mosaicbench.config.recorded import Settings
 from mosaicbench.config.schema import Training
 from mosaicbench.errors import UserError, nearest
 from mosaicbench.files import reference
+from mosaicbench.files._h5 import without_values
 from mosaicbench.files.runs import read_record, write_history, write_record
 from mosaicbench.files.scores import (
     FEATURE_COLUMNS,
@@ -30,13 +35,14 @@ from mosaicbench.files.scores import (
     write_cells,
     write_scores,
 )
-from mosaicbench.files.splits import read_split
 from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.stats.common import RUN
 from mosaicbench.stats.intervals import prediction_interval
 from mosaicbench.workflow.layout import Results, environments, project_file
 
 FIGURES = ["scores_by_run", "resources"]
+Place = tuple[str, str]  # dataset, scenario
+Digests = dict[tuple[str, str, int], str]  # dataset, scenario, seed -> digest of the split
 
 
 def main(
@@ -74,6 +80,9 @@ def main(
     given = [one for one in (file, method, latents) if one is not None]
     if len(given) != (splits is None):
         raise UserError("name one of: a method's .py file, --method, --latents; or --splits alone")
+    digests = {
+        (one["dataset"], one["scenario"], one["seed"]): one["digest"] for one in stored.splits
+    }
     known = sorted({record["run"] for record in stored.records})
     if against not in (None, *known):
         raise UserError(f"--against: no stored run {against!r}{nearest(against, known)}")
@@ -87,18 +96,15 @@ def main(
     if splits is not None:
         with TemporaryDirectory() as folder:
             bench = _bench(config | {"runs": {"random_latent": None}}, Path(folder))
-            _make_splits(bench, stored)
+            _each(partial(_make_split, bench, digests), bench.splits)
             hidden = shutil.ignore_patterns("solution.h5mu", "audit.tsv")
             shutil.copytree(f"{folder}/splits", splits, ignore=hidden, dirs_exist_ok=True)
         print(f"{splits}: train and query; fit, and run: mosaicbench challenge --latents PATTERN")
         return
     bench = _bench(config, output)
-    _make_splits(bench, stored)
-    for place in bench.splits:
-        _fit(bench, place)
-        _check_ended(bench, place)
-    for place in bench.splits:  # scoring starts threads, for which a forked fit would wait in vain
-        score.main(**jobs.score(bench, Results(output), split=place))
+    # Two forks each: scoring starts threads, for which a forked fit would wait in vain.
+    for work in (partial(_fitted, bench, digests), partial(_scored, bench)):
+        _each(work, bench.splits)
     if set(bench.seeds) - {one["seed"] for one in stored.splits}:
         print(_predicted(bench, stored))
         return
@@ -107,7 +113,7 @@ def main(
     job = jobs.tabulate(everything, results)
     there = [fit for fit in job["fits"] if (results.fit(**fit) / "run.json").is_file()]
     tabulate.main(**job | {"fits": there})  # a stored run may lack a seed
-    draw.main(**jobs.draw(everything, results, figures=FIGURES))
+    _each(partial(_drawn, everything), bench.splits)
     report.main(**jobs.report(everything, results))
     print(_places(results, list(runs)))
     print(f"Done. Open {results.report}; numbers are in {results.tables}.")
@@ -154,30 +160,46 @@ def _bench(config: dict, output: Path) -> Settings:
     return bench
 
 
-def _make_splits(bench: Settings, stored: reference.Reference) -> None:
+def _each(work: Callable[[Place], None], places: Iterable[Place]) -> None:
+    """Call `work` for each place, in as many forked processes as there are cores."""
+    with ProcessPoolExecutor(os.cpu_count(), get_context("fork")) as processes:
+        list(processes.map(work, places))
+
+
+def _fitted(bench: Settings, digests: Digests, place: Place) -> None:
+    _make_split(bench, digests, place)
+    _fit(bench, place)
+    _check_ended(bench, place)
+
+
+def _scored(bench: Settings, place: Place) -> None:
+    score.main(**jobs.score(bench, Results(bench.results), split=place))
+
+
+def _drawn(bench: Settings, place: Place) -> None:
+    job = jobs.draw(bench, Results(bench.results), figures=FIGURES)
+    draw.main(**job | {"splits": [place]})
+
+
+def _make_split(bench: Settings, digests: Digests, place: Place) -> None:
     """Prepare and split what is not there yet, and compare each split with the stored digest."""
     results = Results(bench.results)
-    digests = {
-        (one["dataset"], one["scenario"], one["seed"]): one["digest"] for one in stored.splits
-    }
-    for dataset in bench.datasets:
-        if not results.dataset(dataset).is_file():
-            prepare.main(**jobs.prepare(bench, results, dataset=dataset))
-    for place in bench.splits:
-        folders = {seed: results.split(*place, seed) for seed in bench.seeds}
-        if not all((folder / "audit.tsv").is_file() for folder in folders.values()):
-            split.main(**jobs.split(bench, results, split=place))
-        for seed, folder in folders.items():
-            expected = digests.get((*place, seed))
-            if expected not in (None, reference.digest_of_split(folder)):
-                raise UserError(
-                    f"{folder}: its cells, features or pairs differ from those of the stored results; "
-                    "delete the folder and run again, with the versions of packages in "
-                    "envs/constraints.txt"
-                )
+    if not results.dataset(place[0]).is_file():
+        prepare.main(**jobs.prepare(bench, results, dataset=place[0]))
+    folders = {seed: results.split(*place, seed) for seed in bench.seeds}
+    if not all((folder / "audit.tsv").is_file() for folder in folders.values()):
+        split.main(**jobs.split(bench, results, split=place))
+    for seed, folder in folders.items():
+        expected = digests.get((*place, seed))
+        if expected not in (None, reference.digest_of_split(folder)):
+            raise UserError(
+                f"{folder}: its cells, features or pairs differ from those of the stored results; "
+                "delete the folder and run again, with the versions of packages in "
+                "envs/constraints.txt"
+            )
 
 
-def _fit(bench: Settings, place: tuple[str, str]) -> None:
+def _fit(bench: Settings, place: Place) -> None:
     """Fit the new runs to one split; a package with an environment of its own, by its Python."""
     results = Results(bench.results)
     for run in bench.runs_of_splits[place]:
@@ -196,7 +218,7 @@ def _fit(bench: Settings, place: tuple[str, str]) -> None:
             fit.main(**jobs.fit(bench, results, split=place, runs=[run]))
 
 
-def _check_ended(bench: Settings, place: tuple[str, str]) -> None:
+def _check_ended(bench: Settings, place: Place) -> None:
     results = Results(bench.results)
     fits = product(bench.runs_of_splits[place], bench.seeds)
     records = [read_record(results.fit(*place, *fit) / "run.json") for fit in fits]
@@ -238,8 +260,7 @@ def expand(records: list[dict], stored: reference.Reference, results: Results) -
 
     @cache
     def names_of(split: Path) -> np.ndarray:
-        solution = read_split(split / "solution.h5mu", "solution")
-        return np.asarray(solution.obs_names, dtype=str)
+        return np.asarray(without_values(split / "solution.h5mu").obs.index, dtype=str)
 
     by_run = dict(list(stored.scores.groupby(RUN, sort=False)))
     for place, of_run in fits.items():

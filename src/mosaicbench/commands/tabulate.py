@@ -251,6 +251,8 @@ def _history(records: list[dict], histories: list[pd.DataFrame]) -> pd.DataFrame
     for record, history in zip(records, histories, strict=True):
         losses = history.drop(columns="progress", errors="ignore")
         names = {column: record[column] for column in (*RUN, "seed")}
+        if losses.empty:
+            continue
         parts.append(losses.melt("epoch", var_name="loss").assign(**names))
     return joined(parts, HISTORY_COLUMNS).dropna(subset="value")
 

@@ -113,7 +113,7 @@ def best(summary: pd.DataFrame, run_metadata: RunMetadata) -> pd.Series:
 def _summarise(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Return mean, sd, 95 % t interval and number of values per group."""
     values = table.groupby(keys, sort=False)["value"]
-    summary = values.agg(mean="mean", sd=lambda x: x.std(ddof=1), seeds="count").reset_index()
+    summary = values.agg(mean="mean", sd="std", seeds="count").reset_index()
     half = t_quantile(summary["seeds"]) * summary["sd"] / np.sqrt(summary["seeds"])
     kind = np.where(summary["seeds"] > 1, T_OVER_SEEDS, NO_INTERVAL).astype(object)
     return summary.assign(low=summary["mean"] - half, high=summary["mean"] + half, interval=kind)

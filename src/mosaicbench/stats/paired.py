@@ -126,10 +126,13 @@ def holm(p: pd.Series, *, picked: bool = False) -> pd.Series:
     With `picked`, all are comparisons with a run that was picked as the best on these scores, so
     each step counts the pairs of runs that are left.
     """
-    ordered = p.astype(float).dropna().sort_values()
-    left = np.arange(len(ordered), 0, -1)
+    values = p.to_numpy(dtype=float)
+    order = np.argsort(values)[: np.isfinite(values).sum()]  # NaN is last
+    left = np.arange(len(order), 0, -1)
     factor = left * (left + 1) / 2 if picked else left
-    return (ordered * factor).cummax().clip(upper=1).reindex(p.index)
+    corrected = np.full(len(values), np.nan)
+    corrected[order] = np.minimum(np.maximum.accumulate(values[order] * factor), 1)
+    return pd.Series(corrected, p.index)
 
 
 def _roles(
@@ -159,24 +162,25 @@ def _against(
     `by_cell` is run -> seed -> (cells,), `names` seed -> (cells,) names.
     """
     others = [run for run in table if run != against]
-    differences = [(table[run] - table[against]).dropna() for run in others]
+    every = table[others].to_numpy() - table[[against]].to_numpy()  # (seeds, others)
+    differences = [d[~np.isnan(d)] for d in every.T]
     of_cells = [
-        _of_cells(by_cell[run], by_cell[against], d.index, names)
-        for run, d in zip(others, differences, strict=True)
+        _of_cells(by_cell[run], by_cell[against], table.index[~np.isnan(d)], names)
+        for run, d in zip(others, every.T, strict=True)
     ]
     within = np.array([variance for variance, _ in of_cells], dtype=float)
-    between = np.array([d.var() for d in differences], dtype=float)
+    between = np.array([d.var(ddof=1) if len(d) > 1 else np.nan for d in differences])
     seeds = np.array([len(d) for d in differences])
     variances, degrees = moderated(between, within, seeds - 1.0, ratio)
     tests = len(others) * (len(others) + 1) // 2 if picked else len(others)
     rows = []
     for place, (run, d, (_, cells)) in enumerate(zip(others, differences, of_cells, strict=True)):
         n, variance = len(d), variances[place]
-        row = {"run": run, "effect": d.mean(), "seeds": n, "cells": cells}
+        row = {"run": run, "effect": d.mean() if n else np.nan, "seeds": n, "cells": cells}
         if n == len(table) == 1 and within[place] > 0:
             row |= {"test": ONE_SPLIT, "note": ""}
             variance, degrees[place] = within[place] / (1 + np.nan_to_num(ratio)), cells - 1
-        elif n > 1 and (within[place] > 0 or not _are_equal(d.to_numpy())):
+        elif n > 1 and (within[place] > 0 or not _are_equal(d)):
             row |= {"test": SPLITS if np.isnan(within[place]) else SPLITS_AND_CELLS, "note": ""}
         else:
             rows.append(row | {"test": NO_TEST, "note": _why_no_test(n)})
@@ -200,9 +204,11 @@ def _of_cells(
     """Return the mean variance, over splits, of a mean difference over cells, and distinct cells."""
     variances, distinct = [], set()
     for seed in seeds if of_run and of_other else ():
-        d = pd.Series(of_run[seed] - of_other[seed], names[seed]).dropna()
-        variances.append(d.to_numpy().var(ddof=1) / len(d) if len(d) > 1 else np.nan)
-        distinct.update(d.index)
+        d = of_run[seed] - of_other[seed]
+        known = ~np.isnan(d)
+        d = d[known]
+        variances.append(d.var(ddof=1) / len(d) if len(d) > 1 else np.nan)
+        distinct.update(names[seed][known])
     return float(np.mean(variances)) if variances else np.nan, len(distinct)
 
 

@@ -147,13 +147,13 @@ def identical_seeds(scores: pd.DataFrame, run_metadata: RunMetadata) -> Iterator
     for names, of_run in scored.groupby(RUN, sort=False):
         score = ["metric", "direction", "normalization"]
         by_seed = of_run.pivot(index="seed", columns=score, values="value")
+        by_seed = by_seed[by_seed.duplicated(keep=False)]
         for values, alike in by_seed.groupby(list(by_seed), sort=False, dropna=False):
-            if len(alike) > 1:
-                message = (
-                    f"seeds {_listed(alike.index)} gave identical values in all "
-                    f"{pd.Series(values).count()} scores: is the seed read, was a result copied?"
-                )
-                yield [*names, "identical seeds", "all", _listed(alike.index), message]
+            message = (
+                f"seeds {_listed(alike.index)} gave identical values in all "
+                f"{pd.Series(values).count()} scores: is the seed read, was a result copied?"
+            )
+            yield [*names, "identical seeds", "all", _listed(alike.index), message]
 
 
 def stopped_by_budget(scores: pd.DataFrame) -> Iterator[list]:
