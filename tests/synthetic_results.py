@@ -101,6 +101,7 @@ METRICS = {
     "imputation_pearson_per_feature": ("imputation", 1.0, "higher", 0.0),
     "imputation_pearson_per_cell": ("imputation", 1.0, "higher", None),
     "imputation_skill": ("imputation", 1.0, "higher", 0.0),
+    "imputation_pearson_per_feature_ceiling": ("reference", None, None, None),
     "imputation_skill_ceiling": ("reference", None, None, None),
     "active_units": ("sanity", None, None, None),
     "fit_seconds": ("resources", 0.0, "lower", None),
@@ -193,6 +194,7 @@ def made_scores(record, random):
             for name, value in (expected | {"skill": 0.5 * skill}).items():
                 of_values[f"imputation_{name}"] = 1.0 if skill == 1 else near(value)
             of_values["imputation_skill_ceiling"] = 0.5
+            of_values["imputation_pearson_per_feature_ceiling"] = 0.9
             of_values |= {"coverage_50": 0.5 * skill, "coverage_90": 0.9}
         direction, normalization = f"{source}->{target}", NORMALIZATIONS[target]
         rows += [(name, direction, "-", value) for name, value in of_latents.items()]

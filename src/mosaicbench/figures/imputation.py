@@ -16,6 +16,7 @@ from mosaicbench.figures._panels import (
     DASHED,
     OF_DIRECTION,
     ROW,
+    SOLID,
     Drawn,
     cloud,
     name_split,
@@ -38,7 +39,7 @@ CARD = {
         "and its correlation defined. The box spans the middle half of the features, its line is "
         "the median, whiskers reach the 5th and 95th percentile; n is the number of features with "
         "a value, in brackets the number of constant features, which have none. A correlation of 0 "
-        "is chance. Middle: imputed (vertical) against measured (horizontal) values of three "
+        "is chance, the solid line the ceiling of the mean over features. Middle: imputed (vertical) against measured (horizontal) values of three "
         "features per direction, those with the best, the median and the worst Pearson r by the "
         "mean over the runs shown, the same for all runs. A point is a query cell of the first "
         "seed, at most 500 at random; r is over all query cells. On the dashed line both are "
@@ -47,7 +48,7 @@ CARD = {
         "the tick is a mean, heights are scaled to each row's highest bar. An overconfident "
         "imputation is narrower than the measured values; one that misses dropout has no peak at 0."
     ),
-    "needs": ["features", "imputed_values", "runs"],
+    "needs": ["features", "comparison", "imputed_values", "runs"],
     "per": "split",
 }
 METRIC = "imputation_pearson_per_feature"
@@ -64,7 +65,12 @@ LABELS, WIDTH = 1.0, 8.0  # inches, of a scatter's labels, and of directions sid
 
 
 def imputation(
-    *, features: pd.DataFrame, imputed_values: pd.DataFrame, runs: pd.DataFrame, theme: Theme
+    *,
+    features: pd.DataFrame,
+    comparison: pd.DataFrame,
+    imputed_values: pd.DataFrame,
+    runs: pd.DataFrame,
+    theme: Theme,
 ) -> Drawn:
     """Draw how one split's features are imputed.
 
@@ -72,7 +78,9 @@ def imputation(
     of the scatters, which the histograms show too.
     """
     correlations = features[features["metric"] == METRIC]
-    parts = [_correlations(correlations, runs, theme)] if len(correlations) else []
+    of_metric = comparison[comparison["metric"] == METRIC]
+    ceilings = of_metric.groupby(OF_DIRECTION)["ceiling"].max().to_dict()
+    parts = [_correlations(correlations, ceilings, runs, theme)] if len(correlations) else []
     if len(imputed_values):
         parts += [_scatters(imputed_values, theme), _histograms(imputed_values, theme)]
     if not parts:
@@ -92,7 +100,9 @@ def imputation(
 # --- every feature -------------------------------------------------------------------------------
 
 
-def _correlations(values: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Part:
+def _correlations(
+    values: pd.DataFrame, ceilings: dict[tuple, float], runs: pd.DataFrame, theme: Theme
+) -> Part:
     def draw(room: SubFigure) -> pd.DataFrame:
         drawn = []
         rows = rows_of_directions(room, values, "Pearson r of a feature", theme)
@@ -112,8 +122,9 @@ def _correlations(values: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Par
             if row == 0:
                 axes.grid(axis="x")
                 axes.axvline(0, **DASHED)
+                axes.axvline(ceilings.get(tuple(map(names.get, OF_DIRECTION)), np.nan), **SOLID)
         drawn = pd.DataFrame(drawn)
-        low, high = drawn["q05"].min(), drawn["q95"].max()
+        low, high = drawn["q05"].min(), np.nanmax([drawn["q95"].max(), *ceilings.values()])
         axes.set_xlim(np.fmin(low, 0) - 0.05, np.fmax(high, 0.05) + 0.05)
         return drawn
 
