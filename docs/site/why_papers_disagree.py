@@ -186,6 +186,7 @@ def _curve(axes: Axes, of_claim: pd.DataFrame, quantity: str) -> None:
 
 def _bars(axes: Axes, found: pd.Series) -> None:
     found = found[found > LEAST][::-1]
+    axes.set_visible(len(found) > 0)  # with both settings alone, nothing is known of factors
     axes.barh([_words(name) for name in found.index], 100 * found, color=QUIET, height=0.6)
     axes.set_ylim(len(found) - max(len(found), 6) - 0.5, len(found) - 0.5)  # bars of equal width
     axes.set_xlim(0, 100)

@@ -154,7 +154,8 @@ def _ceiling(axes: Axes, table: pd.DataFrame) -> None:
         return
     low, high = axes.get_ylim()
     if ceilings.min() < high:
-        axes.plot(ceilings.index, ceilings, zorder=1, **SOLID)
+        edges = axes.get_xlim() if len(ceilings) == 1 else ceilings.index
+        axes.plot(edges, np.resize(ceilings, len(edges)), zorder=1, **SOLID)
         axes.set_ylim(low, high)
         return
     ends = dict.fromkeys([f"{ceilings.min():.2f}", f"{ceilings.max():.2f}"])
