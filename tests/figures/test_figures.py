@@ -135,7 +135,9 @@ def test_a_direction_that_a_run_does_not_impute_is_a_dash():
         both = {"measured": random.random(50), "imputed": random.random(50)}
         parts.append(of_cells("imputed_values", **named, **cells, **both))
     values, features = pd.concat(parts), pd.DataFrame(columns=FEATURE_COLUMNS)
-    figure, drawn = imputation(features=features, imputed_values=values, runs=RUNS, theme=THEME)
+    none = pd.DataFrame(columns=["metric", "direction", "normalization", "ceiling"])
+    tables = {"features": features, "comparison": none, "imputed_values": values}
+    figure, drawn = imputation(**tables, runs=RUNS, theme=THEME)
     shown = [text.get_text() for axes in figure.axes for text in axes.texts]
     assert shown.count("–") == 6  # of three scatters, and of three histograms
     assert shown.count("r = 0.50") == 9
