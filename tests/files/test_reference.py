@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from mosaicbench.catalog import catalog
 from mosaicbench.errors import UserError
 from mosaicbench.files import reference
 from mosaicbench.files.scores import SCORE_COLUMNS
@@ -71,3 +72,17 @@ def test_the_store_of_the_package_is_small_and_each_fit_has_a_split():
     splits = {(one["dataset"], one["scenario"], one["seed"]) for one in stored.splits}
     names = ("dataset", "scenario", "seed")
     assert {tuple(record[name] for name in names) for record in stored.records} <= splits
+
+
+@pytest.mark.parametrize("metric", ["imputation_skill", "imputation_pearson_per_feature"])
+def test_no_stored_run_exceeds_its_noise_ceiling(metric):
+    scores = reference.read().scores
+    competes = scores["run"].map(lambda run: catalog.card("methods", run)["kind"] != "control")
+    keys = ["dataset", "scenario", "run", "seed", "direction", "normalization"]
+    ceilings = scores[scores["metric"] == f"{metric}_ceiling"].dropna(subset="value")
+    both = scores[(scores["metric"] == metric) & competes].merge(
+        ceilings, on=keys, suffixes=("", "_ceiling")
+    )
+    assert len(both) > 1000 and both["run"].nunique() > 15
+    assert both["value"].max() > 0.2
+    assert (both["value"] <= both["value_ceiling"]).all()
