@@ -61,6 +61,7 @@ PEERS = {
 # The same of peers in environments of their own.
 VAES = ("midas", "multigrate", "multivae_mvae", "multivae_mmvae", "multivae_mopoe", "scvaeit")
 APART = {name: ({"epochs": 2}, ("rna", "adt"), RNA_ADT | {"joint"}) for name in VAES} | {
+    "diagvi": ({"epochs": 2, "latent": 8, "hidden": 16}, ("rna", "adt"), RNA_ADT),
     "matilda": ({}, ("rna", "adt"), {"joint"}),
     "scbutterfly": ({"epochs": 2, "pretraining": 2}, ("rna", "atac"), RNA_ATAC),
     "scconfluence": ({"epochs": 2}, ("rna", "adt"), RNA_ADT),
