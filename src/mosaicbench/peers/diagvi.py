@@ -44,8 +44,9 @@ CARD = {
     "summary": "An encoder per modality into one latent of counts, after GLUE, aligned by unbalanced optimal transport and by a "
     "guidance graph of linked features, by scvi-tools. Imputes by decoding counts. Two modalities.",
     "deviates": "Query cells take the posterior's mean and the mean embeddings of features. Cell types are not shown to it. A batch "
-    "without train cells is read as the largest.",
-    "space": ("latent", "hidden", "sinkhorn"),
+    "without train cells is read as the largest. With the package's weights and stopping rule, a few thousand cells are hardly "
+    "aligned; a larger `data` helps.",
+    "space": ("latent", "data", "sinkhorn"),
 }
 
 LIKELIHOODS = {
@@ -63,15 +64,16 @@ class DiagVI(Blockwise):
     ----------
     latent, hidden
         Dimensions of z, and of the networks' layers.
-    sinkhorn
-        Weight of the divergence between the modalities' latents.
+    data, sinkhorn
+        Weights of the counts' likelihood, and of the divergence between the modalities' latents.
     epochs
         Most epochs; it stops after 10 without a lower loss of the validation cells. None: the
         package's rule, at most 400.
     """
 
     latent: Annotated[int, "at least 1", {"int": [10, 50], "log": True}] = 50
-    hidden: Annotated[int, "at least 1", {"int": [64, 256], "log": True}] = 256
+    hidden: Annotated[int, "at least 1"] = 256
+    data: Annotated[float, "above 0", {"float": [0.03, 3.0], "log": True}] = 0.1
     sinkhorn: Annotated[float, "at least 0", {"float": [10.0, 300.0], "log": True}] = 85.0
     epochs: Annotated[int, "at least 1"] | None = None
 
@@ -93,7 +95,8 @@ class DiagVI(Blockwise):
                 DIAGVI.setup_anndata(data[m], batch_key="batch", likelihood=likelihood)
             graph = _graph(train, {m: x.n_vars for m, x in data.items()})
             model = DIAGVI(data, graph, n_latent=self.latent, n_hidden=self.hidden)
-            model.train(max_epochs=self.epochs, plan_kwargs={"lam_sinkhorn": self.sinkhorn})
+            weights = {"lam_data": self.data, "lam_sinkhorn": self.sinkhorn}
+            model.train(max_epochs=self.epochs, plan_kwargs=weights)
             model.to_device("cpu")
             self.module, self.batches, self.features = model.module, {}, {}
             with torch.inference_mode():
