@@ -34,6 +34,7 @@ OF_THE_DISK = {
     errno.EROFS,
 }
 FORMATTED = warnings.formatwarning
+CHECKPOINTS = "MOSAICBENCH_CHECKPOINT_SECONDS"  # variable of the environment
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -124,8 +125,10 @@ def _step(command: str, config: Path, settings: str | None = None, **options: ob
         )
     main = _main_of(command)
     if command == "fit":
-        seconds = os.environ.get("MOSAICBENCH_CHECKPOINT_SECONDS")
-        job["checkpoint_seconds"] = float(seconds or 60)
+        seconds = os.environ.get(CHECKPOINTS) or "60"
+        if not seconds.replace(".", "", 1).isdecimal():
+            raise UserError(f"{CHECKPOINTS}={seconds}: not a number of seconds")
+        job["checkpoint_seconds"] = float(seconds)
         granted = {key: options[key] for key in ("attempt", "granted_mb", "granted_minutes")}
         if granted["attempt"] is None:
             main(**job)

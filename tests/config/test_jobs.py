@@ -182,6 +182,13 @@ def test_what_a_rule_runs_can_be_typed(asked, recorded_at, monkeypatch):
     assert [seed["seed"] for seed in typed["seeds"]] == [3, 5]
 
 
+def test_seconds_between_checkpoints_are_a_number(asked, recorded_at, monkeypatch):
+    monkeypatch.setenv("MOSAICBENCH_CHECKPOINT_SECONDS", "abc")
+    with pytest.raises(SystemExit, match="CHECKPOINT_SECONDS=abc: not a number of seconds"):
+        cli.main(["fit", *recorded_at[1], "--run", "oracle"])
+    assert not asked
+
+
 def test_a_config_that_changed_after_planning_is_one_message(asked, recorded_at):
     words = ["fit", *recorded_at[1], "--run", "mvae", "--settings", "0" * 12]
     with pytest.raises(SystemExit, match="config.json: .* start Snakemake again"):
