@@ -63,6 +63,7 @@ VAES = ("midas", "multigrate", "multivae_mvae", "multivae_mmvae", "multivae_mopo
 APART = {name: ({"epochs": 2}, ("rna", "adt"), RNA_ADT | {"joint"}) for name in VAES} | {
     "diagvi": ({"epochs": 2, "latent": 8, "hidden": 16}, ("rna", "adt"), RNA_ADT),
     "matilda": ({}, ("rna", "adt"), {"joint"}),
+    "totalanvi": ({"epochs": 30}, ("rna", "adt"), {"joint", "rna", "rna->adt"}),
     "scbutterfly": ({"epochs": 2, "pretraining": 2}, ("rna", "atac"), RNA_ATAC),
     "scconfluence": ({"epochs": 2}, ("rna", "adt"), RNA_ADT),
     "uniport": ({"iterations": 40}, ("rna", "adt"), RNA_ADT),

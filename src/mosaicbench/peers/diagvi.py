@@ -40,7 +40,7 @@ CARD = {
         "version": "1.5.1",
         "licence": "BSD-3-Clause",
     },
-    "environment": "diagvi",
+    "environment": "scvi15",
     "summary": "An encoder per modality into one latent of counts, after GLUE, aligned by unbalanced optimal transport and by a "
     "guidance graph of linked features, by scvi-tools. Imputes by decoding counts. Two modalities.",
     "deviates": "Query cells take the posterior's mean and the mean embeddings of features. Cell types are not shown to it. A batch "

@@ -9,7 +9,7 @@ Reference: Gayoso et al. 2021.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import torch
@@ -28,6 +28,9 @@ from mosaicbench.peers._scvi import (
     scvi_apart,
     trained,
 )
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 CARD = {
     "label": "totalVI",
@@ -50,6 +53,7 @@ CARD = {
     "space": ("latent", "without"),
 }
 
+FIELDS = {"protein_expression_obsm_key": "proteins", "batch_key": "batch"}
 MEASURED, ABSENT = " with proteins", " without proteins"
 
 
@@ -72,9 +76,11 @@ class TotalVI(Blockwise):
     epochs: Annotated[int, "at least 1"] | None = None
     without: Annotated[float, "at least 0 and at most 1", {"float": [0.2, 0.8]}] = 0.5
 
+    card = CARD
+
     def fit(self, train: Split, seed: int) -> History:
         """Train on the cells in which RNA was measured; some of them must have proteins."""
-        need(CARD)
+        need(self.card)
         modalities = by_kind(train)
         if not {"lognorm", "clr"} <= modalities.keys():
             raise NotApplicable("totalVI needs counts of RNA and of proteins")
@@ -88,7 +94,6 @@ class TotalVI(Blockwise):
         with scvi_apart(seed):
             from anndata import AnnData
             from scipy import sparse
-            from scvi.model import TOTALVI
 
             data = AnnData(
                 sparse.vstack([x.counts[self.rna] for x in (cells, *without)], format="csr")
@@ -100,12 +105,18 @@ class TotalVI(Blockwise):
                 *(f"{name}{MEASURED}" for name in cells.batches),
                 *(f"{name}{ABSENT}" for name in all_of(without, "batches")),
             ]
-            TOTALVI.setup_anndata(data, protein_expression_obsm_key="proteins", batch_key="batch")
-            model = TOTALVI(data, n_latent=self.latent)
-            history = trained(model, max_epochs=self.epochs)
+            model, history = self._trained(data, (cells, *without))
             coded = model.adata_manager.get_state_registry("batch").categorical_mapping
         self.batches, self.module = Batches(cells.batches, list(coded)), model.module
         return history
+
+    def _trained(self, data: AnnData, blocks: tuple[Cells, ...]) -> tuple[object, History]:
+        """Return the trained model of the package; `blocks` have the cells of `data`."""
+        from scvi.model import TOTALVI
+
+        TOTALVI.setup_anndata(data, **FIELDS)
+        model = TOTALVI(data, n_latent=self.latent)
+        return model, trained(model, max_epochs=self.epochs)
 
     def _expected(self, cells: Cells, target: str) -> torch.Tensor:
         if target != self.adt:
