@@ -61,7 +61,16 @@ VARIANT = re.compile(r", .*| (semi-)?supervised$")
 
 def with_fresh_tables(text: str) -> str:
     """Return a page with new tables between its marks."""
-    for name in [*COLUMNS, "imports", "names", "studies", "schedules", "definitions", "estimates"]:
+    for name in [
+        *COLUMNS,
+        "imports",
+        "names",
+        "studies",
+        "schedules",
+        "definitions",
+        "estimates",
+        "bounds",
+    ]:
         if f"<!-- {name} -->" in text:
             text = replaced(text, name, f"\n{markdown(name)}\n")
     return text
@@ -73,6 +82,8 @@ def markdown(name: str) -> str:
         return table(["definition", "direction", "score"], definitions())
     if name == "estimates":
         return table(list(ESTIMATES), estimates())
+    if name == "bounds":
+        return table(["dataset", "direction", "lowest by counting", "best stored run"], bounds())
     if name == "schedules":
         return table(["run", "fits", *CHANGES.values()], schedules())
     if name == "studies":
@@ -108,6 +119,16 @@ def definitions() -> list[list[str]]:
     """Return (label, direction, score) of the latents in docs/benchmarks/definitions.tsv."""
     rows = pd.read_csv(REPOSITORY / "docs/benchmarks/definitions.tsv", sep="\t")
     return [[row.label, row.direction, f"{row.score:.3f}"] for row in rows.itertuples()]
+
+
+def bounds() -> list[list[str]]:
+    """Return dataset, direction, bound and best run of docs/results/alignment_bound.tsv."""
+    rows = pd.read_csv(REPOSITORY / "docs/results/alignment_bound.tsv", sep="\t")
+    stored = rows[rows["check"] == "stored runs"]
+    return [
+        [f"`{row.data}`", row.direction, f"{row.bound:.3f}", f"{row.compared:.3f}, `{row.run}`"]
+        for row in stored.itertuples()
+    ]
 
 
 def estimates() -> list[list[str]]:

@@ -1,6 +1,6 @@
 """The noise of counting, against counts that are drawn again and again from known rates."""
 
-import importlib.util
+import sys
 
 import numpy as np
 import pytest
@@ -11,6 +11,11 @@ from scipy import sparse
 
 from mosaicbench.data.normalize import Preprocessing
 from mosaicbench.scoring.noise import counting_noise, has_molecules
+
+sys.path.insert(0, str(REPOSITORY / "benchmarks"))
+
+import alignment_bound  # noqa: E402
+import noise_ceiling  # noqa: E402
 
 CELLS, DRAWS = 300, 100
 
@@ -65,12 +70,23 @@ def test_values_without_molecules_have_no_noise():
 
 
 @pytest.mark.parametrize(("modality", "depth"), [("rna", 1), ("atac", 0.2), ("adt", 0.2)])
-def test_a_predictor_that_knows_the_rates_reaches_the_ceilings_and_no_more(modality, depth):
-    file = REPOSITORY / "benchmarks/noise_ceiling.py"
-    spec = importlib.util.spec_from_file_location("noise_ceiling", file)
-    experiment = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(experiment)
-    experiment.BOOTSTRAPS = 10
-    pearson, skill = experiment.repeat(modality, depth, 0)
+def test_a_predictor_that_knows_the_rates_reaches_the_ceilings_and_no_more(
+    modality, depth, monkeypatch
+):
+    monkeypatch.setattr(noise_ceiling, "BOOTSTRAPS", 10)
+    pearson, skill = noise_ceiling.repeat(modality, depth, 0)
     assert skill["ceiling"] == pytest.approx(skill["compared"], abs=3 * skill["se"])
     assert -3 * pearson["se"] < pearson["ceiling"] - pearson["compared"] < 0.04
+
+
+@pytest.mark.parametrize("modality", ["rna", "atac"])
+def test_no_matcher_that_knows_the_true_states_is_below_the_bound_of_alignment(modality):
+    found = alignment_bound.repeat(modality, 0.2, 0)
+    for way in ("state finds cell", "cell finds state"):
+        assert found[way] <= found[f"{way}, true"] < 0.02
+
+
+def test_the_bound_of_alignment_is_near_chance_where_all_variance_is_noise():
+    random = default_rng(0)
+    found = alignment_bound.bounds(random.normal(size=(400, 5)), np.ones((400, 5)), random)
+    assert all(0.3 < value < 0.6 for value in found.values())
