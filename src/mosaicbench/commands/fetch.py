@@ -141,7 +141,6 @@ def _brought(
 
 
 def _verified(file: RawFile, record: dict | None, path: Path) -> dict:
-    """Return bytes, md5 and sha256 of a file, or raise Unavailable if it is not the right one."""
     size = path.stat().st_size
     if file.bytes is not None and size != file.bytes:
         raise Unavailable(f"it has {size:,} bytes, expected {file.bytes:,}")

@@ -162,7 +162,6 @@ def _shown(
 
 
 def _layouts(latents: _Latents, cells: pd.Index, seed: int) -> pd.DataFrame:
-    """Return coordinates and clusters of joint latents, and of all modalities' latents together."""
     parts = []
     for is_joint in (True, False):
         z, tables = [], []
@@ -252,7 +251,6 @@ def _marking(x: np.ndarray, leiden: np.ndarray, clusters: pd.Index) -> dict[int,
 
 
 def _transfers(latents: _Latents, train: MuData) -> list[pd.DataFrame]:
-    """Return types of query cells and, from another modality's train cells, transferred types."""
     from mosaicbench.metrics._nearest import transfer
 
     parts, modalities = [], [source for source in latents.sources if source != "joint"]
@@ -274,7 +272,6 @@ def _transfers(latents: _Latents, train: MuData) -> list[pd.DataFrame]:
 def _imputed(
     folder: Path, direction: str, values: AnnData, truth: MuData, few: pd.Index
 ) -> _Imputed | None:
-    """Return the values of cells measured in both modalities; None without two of them."""
     source, target = (truth[modality] for modality in direction.split("->"))
     both = source.obs_names[source.obs_names.isin(target.obs_names)]
     if len(both) < 2:
@@ -287,7 +284,6 @@ def _imputed(
 def _extreme_features(
     imputed: dict[tuple[str, str], _Imputed], truth: MuData
 ) -> list[pd.DataFrame]:
-    """Return measured and imputed values of the features with the best, median and worst mean r."""
     parts = []
     for direction in dict.fromkeys(direction for _, direction in imputed):
         of_runs = {run: drawn for (run, other), drawn in imputed.items() if other == direction}

@@ -567,7 +567,6 @@ def _check(
     runs: list[str] | None = None,
     seeds: list[int] | None = None,
 ) -> None:
-    """Refuse an unknown split, runs that are no part of it, and seeds that the config lacks."""
     if tuple(split) not in bench.splits:
         name, there = "/".join(split), ["/".join(one) for one in bench.splits]
         raise UserError(f"--split: there is no split {name!r}{nearest(name, there)}")

@@ -181,7 +181,6 @@ def _without(names: pd.Index, ignored: Sequence[str]) -> pd.Index:
 
 
 def _differing(index: pd.Index, others: pd.Index) -> tuple[Sequence[str], bool] | None:
-    """Return in what names that mostly agree differ, and whether they stay unique without it."""
     if len(index.intersection(others)) > MOST * min(len(index), len(others)):
         return None
     parts, other_parts = _longest_parts(index), _longest_parts(others)

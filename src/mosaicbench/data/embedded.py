@@ -94,7 +94,6 @@ def merged(name: str, types: list[str]) -> list[str]:
 
 
 def _counts(name: str, members: dict[str, np.ndarray]) -> sparse.csr_matrix:
-    """Return a matrix of counts, (cells, features) float32."""
     cells, features = (int(length) for length in members[f"{name}.shape"])
     places = np.cumsum(members[f"{name}.gaps"], dtype=np.int64) - 1
     values = members[f"{name}.counts"].astype(np.float32)

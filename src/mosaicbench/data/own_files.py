@@ -200,7 +200,6 @@ def _of_anndata(file: Path, whole: AnnData) -> dict[str, AnnData]:
 
 
 def _whole(modality: str, parts: dict[str, AnnData], *, union: bool) -> AnnData:
-    """Return the cells of all files of a modality, with their common features or merged peaks."""
     import anndata
 
     first, *others = parts.values()

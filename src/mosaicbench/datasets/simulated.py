@@ -201,7 +201,6 @@ def _drawn(
     shape: tuple[int, int],
     rng: np.random.Generator,
 ) -> sparse.csr_matrix:
-    """Return counts of all cells, sparse float32, drawn block by block: dense they may not fit."""
     cells, features = shape
     size = max(1, BLOCK // features)
     blocks = []

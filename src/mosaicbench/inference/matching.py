@@ -133,7 +133,6 @@ def matched(
 def _names_of_model(
     modalities: dict[str, Measured], known: dict[str, dict], min_fraction: float
 ) -> dict[str, str]:
-    """Return the user's name -> the model's; without any match, the first's most similar one."""
     names, similar = {}, {}
     for theirs, measured in modalities.items():
         if theirs in known:
@@ -149,7 +148,6 @@ def _names_of_model(
 
 
 def _likeness(facts: dict, features: set[str], min_fraction: float) -> tuple[float, ...]:
-    """Return what orders the model's modalities: shared features, then kind, then size."""
     wanted = facts["features"]
     shared = sum(feature in features for feature in wanted)
     are_genes = np.mean([bool(ENSEMBL.match(feature)) for feature in features or [""]]) > MOST

@@ -196,7 +196,6 @@ def _matrices(features: pd.Index, x: object, layers: object, raw: tuple) -> dict
 
 
 def _reader(x: object) -> Callable[[np.ndarray], sparse.csr_matrix]:
-    """Return the reader of rows; it first reads all of a matrix that a file stores by columns."""
     if isinstance(x, h5py.Group):
         by_columns = "csc" in str(x.attrs["encoding-type"])
         x = read_elem(x) if by_columns else sparse_dataset(x)

@@ -343,7 +343,6 @@ def _pearson(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _scaled(rows: np.ndarray) -> np.ndarray:
-    """Divide each row by its largest value: no square over- or underflows."""
     return rows / np.maximum(np.abs(rows).max(axis=1, keepdims=True), np.finfo(float).tiny)
 
 

@@ -196,7 +196,6 @@ def _widths(unit: np.ndarray, batch: np.ndarray) -> np.ndarray:
 
 
 def _between(x: np.ndarray, codes: np.ndarray) -> float:
-    """Return the fraction of the variance between batches, which principal components share."""
     centred = x - x.mean(axis=0)
     batches = np.arange(codes.max() + 1) == codes[:, None]  # (cells, batches)
     between = np.square(batches.T @ centred).sum(axis=1) / batches.sum(axis=0)  # (batches,)

@@ -86,7 +86,6 @@ def modality_probe(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
 
 
 def _sampled(*matrices: Matrix) -> list[np.ndarray]:
-    """Return up to `MOST_CELLS` rows of each matrix in float64, always the same."""
     same_shape(*matrices)
     cells = matrices[0].shape[0]
     rows = np.arange(cells)

@@ -3,7 +3,7 @@
 Every column belongs to one feature of the hub, a modality that all others are linked with; as a
 rule a gene. The column is the gene's value in the hub; the value of the linked feature, with the
 link's sign, in a modality whose features are linked with genes one by one (proteins); and the
-gene's activity in ATAC. A gene that is linked with three proteins gives three columns.
+gene's activity in ATAC.
 
     rna, adt: a column per link        rna, atac: a column per gene with activity
     atac, adt: a column per link of a protein with a gene that has activity; rna is the hub

@@ -160,7 +160,6 @@ class MultiVae:
         return by_pieces(imputed, cells, device())
 
     def _inputs(self, x: Minibatch) -> dict[str, object]:
-        """Return the observed modalities, and zeros for the others, which the package ignores."""
         from multivae.data import MultimodalBaseDataset
 
         observed = dict(x.items())

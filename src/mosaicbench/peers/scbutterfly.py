@@ -162,7 +162,6 @@ class ScButterfly(Blockwise):
         return standardised(decoded, normalization)
 
     def _weigh_peaks(self, cells: Cells) -> None:
-        """Learn factors of peaks' frequencies within a cell, and means if open, (peaks,) both."""
         accessible = (cells.counts[self.other] > 0).astype(np.float32)
         times = np.maximum(np.asarray(accessible.sum(0)).ravel(), 1)
         self.weight = np.log1p(len(cells) / times).astype(np.float32)
@@ -181,7 +180,6 @@ class ScButterfly(Blockwise):
         return sparse.csr_matrix(weighted, dtype=np.float32)
 
     def _translated(self, cells: Cells) -> dict[str, Tensor]:
-        """Return the posterior means of cells of one modality, and the codes for both decoders."""
         (modality,) = cells.modalities
         encoder = self.encoders[modality]
         on = next(encoder.parameters()).device

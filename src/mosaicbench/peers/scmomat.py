@@ -120,7 +120,6 @@ class ScMoMaT:
         return (factors * _on_simplex(quadratic, linear)).astype(np.float32)
 
     def _prepared(self, cells: Cells, modality: str) -> np.ndarray:
-        """Return open peaks, or quantiles by rank among the train cells, (cells, features)."""
         x = cells.counts[modality].toarray()
         if modality not in self.ordered:
             return (x > 0).astype(np.float64)
@@ -157,7 +156,6 @@ def _on_simplex(quadratic: np.ndarray, linear: np.ndarray) -> np.ndarray:
 
 
 def _projected(x: np.ndarray) -> np.ndarray:
-    """Return the nearest point of the simplex to each row."""
     falling = -np.sort(-x, axis=1)
     excess = (np.cumsum(falling, axis=1) - 1) / np.arange(1, x.shape[1] + 1)
     used = (falling > excess).sum(axis=1)

@@ -147,7 +147,6 @@ def _places(folder: Path, names: pd.Index, wanted: pd.Series) -> np.ndarray:
 def _given(
     values: dict[str, np.ndarray | None], order: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Return source -> the values of the query cells in order, without None."""
     return {source: x[order[source]] for source, x in values.items() if x is not None}
 
 

@@ -54,7 +54,6 @@ def counting_noise(cells: AnnData) -> np.ndarray | sparse.csr_matrix:
 
 
 def _of_share(x: np.ndarray, total: np.ndarray) -> np.ndarray:
-    """Return the variance of log(1 + 10,000 x / total) where x is part of the total."""
     scale, others = TARGET_SUM / total, (total - x) / total
     slope = scale * x / (1 + scale * x)  # of the value along log total
     # A value rises with its own count less than at a fixed total, except from 0 to 1.
@@ -62,7 +61,6 @@ def _of_share(x: np.ndarray, total: np.ndarray) -> np.ndarray:
 
 
 def _of_log_ratio(counts: sparse.coo_matrix) -> np.ndarray:
-    """Return the variance of log(1 + x / g), g the cell's geometric mean of 1 + x, of each entry."""
     features, row, x = counts.shape[1], counts.row, counts.data
 
     def sums(values: np.ndarray) -> np.ndarray:

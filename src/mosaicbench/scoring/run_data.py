@@ -188,7 +188,6 @@ class RunData:
 
     @cached_property
     def _phases(self) -> tuple[np.ndarray, Callable[[], np.ndarray]] | None:
-        """Rows of the modality with the genes of the cell cycle, and a function that scores them."""
         from mosaicbench.metrics._labels import genes_of_phases, phase_scores
 
         for modality, values in self.truth.items():

@@ -138,7 +138,6 @@ def holm(p: pd.Series, *, picked: bool = False) -> pd.Series:
 def _roles(
     table: pd.DataFrame, winner: str | None, reference: str | None, run_metadata: RunMetadata
 ) -> dict[str, str]:
-    """Return the runs of (seeds, runs) to compare with -> their role: "best, linear"."""
     linear = [run for run in table if run_metadata.method(run) == LINEAR and run != reference]
     roles = {}
     for run in dict.fromkeys([winner, *linear, reference]):
@@ -201,7 +200,6 @@ def _of_cells(
     seeds: Iterable[int],
     names: Mapping[int, np.ndarray],
 ) -> tuple[float, int]:
-    """Return the mean variance, over splits, of a mean difference over cells, and distinct cells."""
     variances, distinct = [], set()
     for seed in seeds if of_run and of_other else ():
         d = of_run[seed] - of_other[seed]

@@ -79,7 +79,7 @@ def _imports(path: Path) -> list[str]:
 def _import_statements(text: str) -> ast.Module:
     """Return the imports of this package, or the whole file where one may be unusual.
 
-    Parsing some 200 whole files took 0.5 s of each start of Snakemake.
+    This saves 0.5 s of each start of Snakemake.
     """
     if not OTHERWISE.search(STATEMENT.sub("", text)):
         try:
