@@ -1,7 +1,6 @@
 """The command line: the only module that turns file names into calls.
 
-It imports a command's module only when that command is called, so that no job pays for another's
-packages.
+It imports a command's module only when that command is called.
 """
 
 from __future__ import annotations

@@ -59,21 +59,15 @@ def main(
 ) -> None:
     """Write ``report.html`` and ``tables`` with a new run beside the stored ones; print its place.
 
+    The new run is one of `file`, `method` and `latents`; with `splits`, none.
+
     Parameters
     ----------
-    file, method, latents
-        The new run, one of: a ``.py`` file as in docs/extending.md; a method's id; paths of latents
-        with {dataset}, {scenario} and {seed} in them. With `splits`, none.
-    datasets, scenario
-        Stored ones; by default those inside the package, and the first scenario that the method
-        takes.
     seeds
         By default those that usual stored runs have. Scores with others are compared with the
         stored 95 % prediction interval of the method, without a report.
     against
         Compare with this stored run alone, and with controls.
-    splits
-        A folder for train and query of each split, for what runs elsewhere; nothing is fitted.
     """
     stored = reference.read()
     listed = read_yaml(project_file("config/reference.yaml"))
@@ -225,7 +219,6 @@ def _check_ended(bench: Settings, place: Place) -> None:
 
 
 def _beside(bench: Settings, stored: reference.Reference, against: str | None) -> Settings:
-    """Write the stored runs of the same splits and seeds beside the new ones; return all settings."""
     records = [
         record
         for record in stored.records

@@ -31,14 +31,8 @@ def main(
     ----------
     datasets, known
         Ids of the registry (with `show`, [] for all), and its file.
-    raw
-        A dataset's files go to ``raw/{dataset}``.
     files, optional
         Only these files; [] for all that the dataset needs, or, with `optional`, has.
-    mirror
-        A folder to look first in for ``{dataset}/{file}`` or ``{file}``.
-    show
-        Print what is there and what is missing, and change nothing.
     """
     entries = registry.load(known)
     if mirror is not None and not mirror.is_dir():

@@ -149,7 +149,6 @@ def main(
 def _shown(
     runs: Iterable[str], split: dict[str, object], recommended: pd.DataFrame | None
 ) -> list[str]:
-    """Return the runs that are recommended on a split, at most :data:`MOST_RUNS`, or the first runs."""
     if recommended is None:
         return list(runs)
     here = of_split(recommended, split["dataset"], split["scenario"])
@@ -194,10 +193,9 @@ def _rows(folder: Path, names: pd.Index, wanted: pd.Series) -> np.ndarray:
 def _markers(layouts: pd.DataFrame, truth: MuData) -> list[pd.DataFrame]:
     """Return measured means of the marker features of clusters, for modalities with named features.
 
-    Clusters are those of the joint latents, else of the modality's. A cluster's markers have the
-    highest t against all other cells (variance overestimated, as in scanpy). `above` is the
-    fraction of its cells above 0 (log-normalised values) or above the mean of all cells; `share` is
-    the fraction of its most frequent cell type.
+    A cluster's markers have the highest t against all other cells (variance overestimated, as in
+    scanpy). `above` is the fraction of its cells above 0 (log-normalised values) or above the mean
+    of all cells; `share` is the fraction of its most frequent cell type.
     """
     parts = []
     for modality, measured in truth.mod.items():
@@ -233,7 +231,6 @@ def _markers(layouts: pd.DataFrame, truth: MuData) -> list[pd.DataFrame]:
 
 
 def _marking(x: np.ndarray, leiden: np.ndarray, clusters: pd.Index) -> dict[int, int]:
-    """Return column of a marker -> its cluster; the first cluster with a marker keeps it."""
     rows = AnnData(
         x,
         obs=pd.DataFrame({"leiden": pd.Categorical(leiden.astype(str))}).rename(index=str),

@@ -275,7 +275,7 @@ def _sizes_of_splits(
 ) -> dict[tuple[str, str], tuple[int, int]]:
     """Return (dataset, scenario) -> the largest numbers of train and query cells of its fits.
 
-    A query without pairs has a row per modality of a cell, so scored cells count where possible.
+    Scored cells count where possible: a query without pairs has several rows per cell.
     """
     scored: dict[tuple[str, str], int] = defaultdict(int)
     for run in cells:

@@ -360,7 +360,6 @@ def column_of_cells(
 def _first_texts(
     columns: dict[str, pd.Series], cells: pd.Index
 ) -> tuple[pd.Series, dict[str, pd.Index]]:
-    """Return the first text of any column for each cell, and column -> cells where it differs."""
     texts, differing = pd.Series("", index=cells, dtype=object), {}
     for where, column in columns.items():
         given = texts_of(column).reindex(cells, fill_value="")

@@ -111,7 +111,6 @@ def copy(source: Path, path: Path, *, verify: Callable[[Path], Any]) -> Any:
 
 
 def _complete(url: str, part: _Part, size: int | None, *, trusted: bool) -> None:
-    """Ask one address until the file is complete, as long as each few tries bring something."""
     tries = TRIES
     while size is None or part.position != size:
         before = part.position

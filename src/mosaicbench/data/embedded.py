@@ -6,8 +6,8 @@ UTF-8 text (uint8, one name a line). A matrix of counts has three: ``shape`` (ce
 ``counts``, the numbers there. ``MODALITY.chosen`` says who chose its features before, and
 ``groups.COLUMN`` is a column of cells that a scenario may split by, such as donors.
 
-``embedded/README.md`` has the origin, licence and choice of cells and features of each set,
-``embedded/merged_types.tsv`` the published cell types that are merged.
+``embedded/README.md`` has the origin and licence of each set, ``embedded/merged_types.tsv`` the
+cell types that are merged.
 """
 
 from __future__ import annotations

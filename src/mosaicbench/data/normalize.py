@@ -487,7 +487,6 @@ def folds_of(names: pd.Index) -> np.ndarray:
 
 
 def _possible(components: int, cells: int, peaks: int) -> int:
-    """Return the number of components beside the first; ARPACK gives one fewer than all."""
     return min(components, min(cells, peaks) - 2)
 
 

@@ -124,7 +124,6 @@ def chosen(
 
 
 def _of_kind(parts: dict[str, AnnData], name: str, modality: str, kinds: dict[str, str]) -> str:
-    """Return the part of a file that a modality means: of its name, of its kind, or the only one."""
     kind = kind_of(modality, kinds)
     fitting = [part for part in parts if part == modality] or [
         part for part in parts if len(parts) == 1 or read.KINDS.get(part.lower()) == kind

@@ -273,7 +273,6 @@ def _random_query(
 
 
 def _with_column_of_batch(dataset: MuData, split: dict | None) -> MuData:
-    """Return the dataset with its batches under the name that their column has in own files, too."""
     column = json.loads(dataset.uns.get(KEY, {}).get("options", "{}")).get("batch")
     if split is None or column in dataset.obs or column != split.get("by"):
         return dataset
@@ -431,7 +430,7 @@ def _transform(
 
 
 def _rows(dataset: MuData, modality: str, rows: np.ndarray) -> AnnData:
-    """Return cells with their values alone, copied once: a view would copy them at every access.
+    """Return cells with their values alone, as a copy.
 
     ``var["kept"]`` marks the features that encode a measured protein, which carry the links.
     """
@@ -503,7 +502,6 @@ def _link(dataset: MuData, part: MuData, places: dict[str, np.ndarray]) -> None:
 
 
 def _pairing(has: dict[str, np.ndarray]) -> str:
-    """Return the kind that train cells amount to: "paired", "unpaired" (one each) or "mosaic"."""
     if np.all(list(has.values())):
         return "paired"
     return "mosaic" if in_several(has).any() else "unpaired"

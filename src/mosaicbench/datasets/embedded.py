@@ -36,7 +36,7 @@ def load(
     cell_type
         "merged", or "published" for the types as published.
     cells
-        At most so many cells are kept, drawn at random, always the same; of merged types, those of fewer than 10 of these cells
-        lose their label.
+        At most so many cells are kept, drawn at random, always the same; of merged types, those of
+        fewer than 10 of these cells lose their label.
     """
     return embedded.load(name, cell_type=cell_type, cells=cells)

@@ -124,7 +124,7 @@ def open_split(
 def _check_pairing(train: MuData, card: dict) -> None:
     """Refuse an `as_measured` split if the method does not handle how its cells are paired.
 
-    Only the data show this, so the config could not refuse it.
+    Only the data show this.
     """
     from mosaicbench.files._h5 import KEY
 

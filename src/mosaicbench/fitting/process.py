@@ -50,7 +50,6 @@ def run_in_child(
 
 
 def _work_while_parent_lives(work: Callable[[], None], parent: int) -> None:
-    """Call `work` in this forked child; die when the process `parent` dies."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     else:

@@ -160,7 +160,6 @@ def _likeness(facts: dict, features: set[str], min_fraction: float) -> tuple[flo
 
 
 def _refuse_mixed(theirs: str, features: pd.Index, ours: str, known: dict[str, dict]) -> None:
-    """Refuse genes and proteins in one matrix, whose counts would all be the cell's RNA."""
     for other, facts in known.items():
         there = np.isin(facts["features"], features).sum()
         if theirs not in known and other != ours and there >= NEARLY_ALL * len(facts["features"]):

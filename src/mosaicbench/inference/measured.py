@@ -69,8 +69,7 @@ class OwnCells:
 def in_memory(cells: MuData | AnnData | dict[str, AnnData]) -> OwnCells:
     """Return cells in memory, as they are.
 
-    The one modality of an AnnData without feature types is called "cells": a model recognises it by
-    its features.
+    The one modality of an AnnData without feature types is called "cells".
     """
     if isinstance(cells, AnnData) and not _has_several(cells.var):
         return OwnCells(_in_memory({"cells": cells}), cells.obs)

@@ -59,10 +59,9 @@ def rough_of(latent: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.
 
     Proof: without rounding it is d - cs; rounding changes that by less than cs. Let n be the
     dimensions and u = 2^-24. As |x||y| <= s / 2 and h_x + h_y <= s / 2, rounding x and y changes
-    x·y by 2u|x||y| <= us at most; n + 2 products and sums, in any order, by
-    (n + 2)u(|x||y| + h_x + h_y) <= (n + 2)us; rounding h_x and h_y by us / 2; float64 by far less.
-    So cs, with c = (2n + 16)u, is more than twice the sum, which leaves room for squares of u.
-    Values too small for float32 add less than LEAST to a limit.
+    x·y by us at most; n + 2 products and sums, in any order, by (n + 2)us; rounding h_x and h_y by
+    us / 2; float64 by far less. So cs, with c = (2n + 16)u, is more than twice the sum. Values too
+    small for float32 add less than LEAST to a limit.
 
     Returns
     -------
@@ -157,7 +156,6 @@ def _add_certain(bounds, r, low, closer, low_b, closer_b):  # pragma: no cover -
 
 @numba.njit(cache=True)
 def _add_open(bounds, r, rows, closer, tied, block, closer_b, tied_b):  # pragma: no cover
-    """Count the comparisons of row r that bounds leave open, in the order of `_fill_squared`."""
     (a, own, low, high), (there, own_b, low_b, high_b) = rows, block
     for start in range(0, BLOCK, FEW):
         if _count_open(bounds, r, low, high, low_b, high_b, start, FEW) == 0:
@@ -476,7 +474,6 @@ def _filled(values: np.ndarray, multiple: int) -> np.ndarray:
 
 
 def _one_blas_thread() -> AbstractContextManager:
-    """Limit products within compiled loops to one thread: numba's threads share the cells."""
     return _libraries().limit(limits=1, user_api="blas")
 
 

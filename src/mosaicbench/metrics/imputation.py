@@ -373,7 +373,6 @@ def _skill(
 
 
 def _effects(x: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Return differences of means inside and outside each type, in sd, (types, features)."""
     varies = np.ptp(x, axis=1) > 0
     within = inside / inside.sum(axis=1, keepdims=True)
     outside = ~inside / (~inside).sum(axis=1, keepdims=True)

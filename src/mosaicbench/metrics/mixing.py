@@ -204,7 +204,6 @@ def _between(x: np.ndarray, codes: np.ndarray) -> float:
 
 
 def _fractions_of_other(latent_a: np.ndarray, latent_b: np.ndarray) -> np.ndarray:
-    """Return the fraction of the other modality among the nearest cells, for cells of a, then b."""
     a, b = matched(latent_a, latent_b)
     n, both = len(a), np.concatenate([a, b])
     of, cells = np.repeat([0, 1], n), np.arange(2 * n)

@@ -95,7 +95,6 @@ def _sampled(*matrices: Matrix) -> list[np.ndarray]:
 
 
 def _forest(both: list[np.ndarray], *, trees: int) -> np.ndarray:
-    """Return the predicted chances of rows to be of either matrix, (2, rows, 2); 3-fold."""
     from sklearn.ensemble import RandomForestClassifier
 
     at_least(6, both[0])

@@ -191,7 +191,6 @@ def beside_values(train: Split, pairs: Mapping[tuple[str, str], Linked]) -> Spli
 def _relation(
     train: Split, hub: str, modality: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Return features of the hub, the columns of `modality` linked with them, and signs, if any."""
     activities = [
         block.gene_activity[modality] for block in train.blocks if modality in block.gene_activity
     ]

@@ -50,6 +50,7 @@ def by_kind(train: Split) -> dict[str, str]:
 
 
 def by_name(train: Split, kinds: dict[str, str]) -> dict[str, str]:
+    """Return the package's name -> modality, in the order of `kinds`: name -> kind."""
     modalities = by_kind(train)
     return {name: modalities[kind] for name, kind in kinds.items() if kind in modalities}
 

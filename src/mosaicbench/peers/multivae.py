@@ -1,6 +1,6 @@
 """MVAE, MMVAE and MoPoE of the package `multivae`, with the networks of this project's methods.
 
-A difference in scores comes from the bounds, not from the networks.
+A difference in scores comes from the bounds.
 """
 
 from __future__ import annotations

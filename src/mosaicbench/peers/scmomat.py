@@ -107,7 +107,7 @@ class ScMoMaT:
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the factors that best reconstruct each cell, (cells, factors), with mean 1.
 
-        The package's sum to 1: many such factors would vary by less than a collapsed latent may.
+        The package's sum to 1.
         """
         factors = self.factors
         quadratic, linear = np.zeros((factors, factors)), np.zeros((len(cells), factors))
@@ -133,7 +133,6 @@ class ScMoMaT:
 
 
 def _by_batch(block: Cells) -> list[Cells]:
-    """Return a block's cells by batch; batches below `SMALLEST` cells join the largest."""
     batches = block.batches.astype(str)
     names, sizes = np.unique(batches, return_counts=True)
     largest = names[sizes.argmax()]

@@ -160,7 +160,7 @@ def _label_subset(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Return latents and types of the train cells with a label, None without any.
 
-    A complete cell occurs once, with its joint latent; others once for each of their modalities.
+    A complete cell occurs once, with its joint latent.
     """
     complete = complete_cells(train) if "joint" in of_train else pd.Index([])
     latents, types = [], []

@@ -2,10 +2,10 @@
 
 A count x of a molecule with the rate r is Poisson given r, whatever the distribution of r over
 cells: overdispersion belongs to the rates, that is to what could be predicted. Every transform of
-counts consists of log(1 + c x), with a factor c of the cell and feature, and linear steps. So all
-that is needed is an estimate of v(r) = Var log(1 + c X), X ~ Poisson(r), from one count: a table
-h(x) whose mean over the counts of any rate is v(r), within 2 %. It starts from the delta method,
-which is right for large counts, and is corrected by the ridge solution for rates up to 100.
+counts consists of log(1 + c x), with a factor c of the cell and feature, and linear steps. So an
+estimate of v(r) = Var log(1 + c X), X ~ Poisson(r), from one count is enough: a table h(x) whose
+mean over the counts of any rate is v(r), within 2 %: the delta method, corrected by the ridge
+solution for rates up to 100.
 
 The total of a cell is noisy, too; that of peaks counts as known.
 """

@@ -220,7 +220,6 @@ class RunData:
         return np.intersect1d(*sides, assume_unique=True, return_indices=True)
 
     def _of_pair(self, source: str, target: str) -> list[MetricInputs]:
-        """Return the inputs of an ordered pair: one for cells of both, one for all of the target."""
         direction, rows = f"{source}->{target}", self._rows(target)
         latent_a, latent_b = self.latents[source], self.latents[target]
         both, in_source, in_target = self._common(source, target)

@@ -1,11 +1,11 @@
 """Paired comparisons: every run against the best of its split and metric, and against named runs.
 
 The mean difference of a split varies at least as much as the differences of single cells imply
-(`within`); starts and train cells add to it. Three splits measure the sum (`between`) with two
-degrees of freedom, so each comparison borrows the ratio of both from the other runs of the score:
-the moderated variance of Smyth (2004, doi:10.2202/1544-6115.1027). Splits share their cells, so for
-new cells the variance of a mean over J splits is (1/J + query cells / train cells) times that
-(Nadeau and Bengio 2003, doi:10.1023/A:1024068626366).
+(`within`); starts and train cells add to it (`between`). Each comparison borrows the ratio of both
+from the other runs of the score: the moderated variance of Smyth (2004,
+doi:10.2202/1544-6115.1027). Splits share their cells, so for new cells the variance of a mean over
+J splits is (1/J + query cells / train cells) times that (Nadeau and Bengio 2003,
+doi:10.1023/A:1024068626366).
 """
 
 from __future__ import annotations
@@ -269,7 +269,7 @@ def _alike(excess: np.ndarray, freedom: np.ndarray) -> float:
     """Return the degrees of freedom of others for each one of a comparison; more if they are alike.
 
     Logarithms of equal variances vary by the trigamma function of half their degrees of freedom;
-    the rest gives the degrees of freedom of the prior (Smyth 2004).
+    the rest gives those of the prior (Smyth 2004).
     """
     most = min(MOST_BORROWED, len(excess) / 2)
     if len(excess) < 3:

@@ -1,6 +1,6 @@
 """What a job asks of a cluster: more on every attempt, and never what no machine of its partition has.
 
-Standard library only: the workflow imports it before any job starts.
+Standard library only.
 """
 
 from __future__ import annotations

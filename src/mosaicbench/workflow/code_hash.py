@@ -1,7 +1,7 @@
 """The code of a job: one file that lists the SHA-256 of all files of this package that it imports.
 
-Snakemake does not notice that an imported module changed, so every rule has this file as an input:
-one file, since Snakemake looks at every input of every job many times. Standard library only.
+Snakemake does not notice that an imported module changed, so every rule has this one file as an
+input. Standard library only.
 """
 
 from __future__ import annotations
