@@ -272,7 +272,6 @@ def check_same_cells(tables: dict[str, pd.DataFrame], warned: Sequence[str]) -> 
 
 
 def _compared(name: str, *columns: pd.Series) -> tuple[np.ndarray, int, float]:
-    """Return the rows that differ, how many are compared, and what fraction differs by chance."""
     nothing = np.zeros(0, dtype=int), 0, 0.0
     (codes, values), (other_codes, other_values) = map(pd.factorize, columns)
     numbers = any(map(pd.api.types.is_numeric_dtype, columns))

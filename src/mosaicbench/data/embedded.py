@@ -36,18 +36,7 @@ FEWEST = 10
 
 
 def load(name: str, *, cell_type: str = "merged", cells: int | None = None) -> MuData:
-    """Return an embedded dataset.
-
-    Parameters
-    ----------
-    name
-        Of its file in the folder ``embedded``.
-    cell_type
-        "merged": types too fine for so few cells are merged as ``merged_types.tsv`` says, then types of
-        fewer than 10 cells lose their label. "published": the names as published.
-    cells
-        At most so many cells are kept, drawn as ``curated`` draws them.
-    """
+    """Return the embedded dataset of a name; keywords as of ``datasets.embedded.load``."""
     with np.load(FOLDER / f"{name}.npz", allow_pickle=False) as archive:
         members = dict(archive)
     measured, groups = {}, {}

@@ -311,10 +311,7 @@ def _impute(fitted: MethodOnSplit) -> tuple[dict, list[str]]:
 
 
 def _draw(fitted: MethodOnSplit, imputed: dict, seed: int) -> dict[tuple[str, str], Draws]:
-    """Return (source, target) -> draws for a sample of cells and features, the same for every method.
-
-    The seed of the split draws the sample.
-    """
+    """Return (source, target) -> draws for a sample of cells and features, the same for every method."""
     import numpy as np
 
     from mosaicbench.files.runs import Draws

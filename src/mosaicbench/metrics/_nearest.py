@@ -245,7 +245,6 @@ def _take_passed(here, there, codes, lower, limit, squared, labels):  # pragma: 
 
 @numba.njit(cache=True)
 def _keep_nearest(distances, codes, r, closer, of, sizes, last, tied):  # pragma: no cover
-    """Add closer cells of a block to row r's list, and count those as far as its last."""
     candidates = 0
     for j in range(len(distances)):
         candidates += distances[j] <= last[r]
