@@ -9,7 +9,7 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> object:
-    """Give `integrate`, `apply` and `score` when a notebook asks for them: no job of the workflow pays for their imports."""
+    """Import `integrate`, `apply` and `score` when they are first asked for."""
     if name in __all__:
         import importlib
 

@@ -1,7 +1,6 @@
 """The command line: the only module that turns file names into calls.
 
-It imports a command's module only when that command is called, so that no job pays for another's
-packages.
+It imports a command's module only when that command is called.
 """
 
 from __future__ import annotations
@@ -57,7 +56,6 @@ def _formatted(message: Warning, category: type[Warning], *place: object) -> str
 
 
 def _run(arguments: list[str] | None) -> None:
-    """Run one command; a user's mistake ends with one message and exit status 1."""
     whole, given = parser(), sys.argv[1:] if arguments is None else arguments
     # What follows "--" of `run` is Snakemake's; argparse refuses some of it.
     own = list(takewhile("--".__ne__, given)) if given[:1] == ["run"] else given

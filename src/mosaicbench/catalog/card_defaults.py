@@ -1,6 +1,6 @@
 """The cards of a file by id, and the values of keys that a method's card leaves out.
 
-Apart from ``cards.py``, so that a new word for a card repeats no fit. Standard library only.
+Standard library only.
 """
 
 from __future__ import annotations

@@ -217,7 +217,6 @@ def _literal(value: ast.expr, what: str) -> object:
 
 @cache
 def _lineage(method: str) -> tuple[tuple[Path, ast.ClassDef], ...]:
-    """Return a method's class after its base classes in this package, each with its file."""
     entry = _entries("methods")[method]
     classes, ids = list(_public(entry.path, ast.ClassDef).values()), len(_cards(entry.path))
     if len(classes) < ids:
@@ -237,7 +236,6 @@ def _ancestry(path: Path, definition: ast.ClassDef) -> list[tuple[Path, ast.Clas
 
 
 def _definition(path: Path, name: str) -> tuple[Path, ast.ClassDef] | None:
-    """Return file and definition of a class that `path` calls `name`, None of another package."""
     for node in _tree(path).body:
         if isinstance(node, ast.ClassDef) and node.name == name:
             return path, node

@@ -27,12 +27,7 @@ Latents = Mapping[str, tuple[pd.Index, np.ndarray]]
 def observed(latents: Latents, cells: MuData) -> dict[tuple[str, str], dict]:
     """Return pair of modalities -> its :func:`trust.features`, `columns`, and why without estimate.
 
-    Parameters
-    ----------
-    latents
-        modality -> names of its cells, and their (cells, latent) coordinates.
-    cells
-        With the values of these cells and with links: a part of a split, or all cells of a dataset.
+    `cells` have the values of these latents' cells, and links: a part of a split, or a whole dataset.
     """
     split, found = as_split(cells, labels=False, links=True), {}
     for pair in combinations(latents, 2):

@@ -1,8 +1,7 @@
 """scanpy's UMAP and Leiden clusters of a table's rows, from one graph of nearest neighbours.
 
-Compiling umap-learn takes twenty times as long as a layout of 2,000 rows, so the compiled code is
-kept; ``python -m mosaicbench.commands._umap`` compiles it ahead of the first layout.
-References: McInnes, Healy & Melville 2018; Traag, Waltman & van Eck 2019.
+Compiled code of umap-learn is kept; ``python -m mosaicbench.commands._umap`` compiles it ahead of
+the first layout. References: McInnes, Healy & Melville 2018; Traag, Waltman & van Eck 2019.
 """
 
 from __future__ import annotations
@@ -56,7 +55,6 @@ def leiden_clusters(rows: AnnData, seed: int) -> np.ndarray:
 
 
 def _start(z: np.ndarray) -> np.ndarray:
-    """Return two principal components of z; random numbers if z has no spread, for UMAP."""
     left, singular, _ = np.linalg.svd(z - z.mean(axis=0), full_matrices=False)
     start = np.random.default_rng(0).normal(size=(len(z), 2))
     there = np.flatnonzero(

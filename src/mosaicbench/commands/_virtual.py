@@ -60,7 +60,6 @@ def virtual_cells(
 def _compared(
     solution: MuData, generated: dict[str, np.ndarray], names: np.ndarray, seed: int
 ) -> tuple[np.ndarray, dict[str, pd.DataFrame]]:
-    """Return the types of virtual cells, and their comparison with the complete query cells."""
     complete = complete_cells(solution)
     if len(complete) < FEWEST:
         print(
@@ -97,14 +96,13 @@ def _compared(
 
 
 def _side_by_side(values: dict[str, np.ndarray]) -> np.ndarray:
-    """Return (cells, all features), every modality with the same weight."""
     return np.concatenate([x / np.sqrt(x.shape[1]) for x in values.values()], axis=1)
 
 
 def _nearest_types(real: np.ndarray, labels: np.ndarray, virtual: np.ndarray) -> np.ndarray:
     """Return the type with the mean real profile of most similar direction, "" without types.
 
-    The direction, since expected values are nearer to the mean of all cells than any cell is.
+    Expected values are too near to the mean of all cells to compare distances.
     """
     known = sorted(set(labels) - {""})
     if not known:

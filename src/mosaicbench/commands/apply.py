@@ -31,17 +31,9 @@ def main(
 ) -> None:
     """Write the user's cells with latents, types and imputed values of a saved model.
 
-    Parameters
-    ----------
-    run
-        The folder of a run or model; or a results folder, for its :func:`recommended_run`.
-    cells
-        ``.h5mu``, ``.h5ad`` or 10x ``.h5`` with some of the model's modalities.
-    output
-        ``.h5mu``: the cells with ``obsm[key_added]``, types with the fraction of neighbours
-        that agree, and a modality per imputed direction, as "rna->atac".
-    min_fraction
-        Fraction of a modality's features that the cells must have.
+    `run` is its folder; or a results folder, for its :func:`recommended_run`. `output` has
+    ``obsm[key_added]``, types with the fraction of neighbours that agree, and a modality per
+    imputed direction, as "rna->atac".
     """
     check_output(output, cells)
     if Results(run).tables.is_dir():

@@ -59,8 +59,6 @@ def _shape(text: str) -> tuple[str, tuple[int, int]]:
 
 
 def _one_of(names: Callable[[], list[str]]) -> Callable[[str], str]:
-    """Return a type that refuses other words; it reads the cards only when a word is given."""
-
     def checked(text: str) -> str:
         if text not in names():
             raise argparse.ArgumentTypeError(f"there is no {text!r}{nearest(text, names())}")

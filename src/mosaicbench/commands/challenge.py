@@ -59,21 +59,15 @@ def main(
 ) -> None:
     """Write ``report.html`` and ``tables`` with a new run beside the stored ones; print its place.
 
+    The new run is one of `file`, `method` and `latents`; with `splits`, none.
+
     Parameters
     ----------
-    file, method, latents
-        The new run, one of: a ``.py`` file as in docs/extending.md; a method's id; paths of latents
-        with {dataset}, {scenario} and {seed} in them. With `splits`, none.
-    datasets, scenario
-        Stored ones; by default those inside the package, and the first scenario that the method
-        takes.
     seeds
         By default those that usual stored runs have. Scores with others are compared with the
         stored 95 % prediction interval of the method, without a report.
     against
         Compare with this stored run alone, and with controls.
-    splits
-        A folder for train and query of each split, for what runs elsewhere; nothing is fitted.
     """
     stored = reference.read()
     listed = read_yaml(project_file("config/reference.yaml"))
@@ -161,7 +155,6 @@ def _bench(config: dict, output: Path) -> Settings:
 
 
 def _each(work: Callable[[Place], None], places: Iterable[Place]) -> None:
-    """Call `work` for each place, in as many forked processes as there are cores."""
     with ProcessPoolExecutor(os.cpu_count(), get_context("fork")) as processes:
         list(processes.map(work, places))
 
@@ -182,7 +175,6 @@ def _drawn(bench: Settings, place: Place) -> None:
 
 
 def _make_split(bench: Settings, digests: Digests, place: Place) -> None:
-    """Prepare and split what is not there yet, and compare each split with the stored digest."""
     results = Results(bench.results)
     if not results.dataset(place[0]).is_file():
         prepare.main(**jobs.prepare(bench, results, dataset=place[0]))
@@ -200,7 +192,6 @@ def _make_split(bench: Settings, digests: Digests, place: Place) -> None:
 
 
 def _fit(bench: Settings, place: Place) -> None:
-    """Fit the new runs to one split; a package with an environment of its own, by its Python."""
     results = Results(bench.results)
     for run in bench.runs_of_splits[place]:
         card = catalog.card("methods", bench.runs[run].method)
@@ -228,7 +219,6 @@ def _check_ended(bench: Settings, place: Place) -> None:
 
 
 def _beside(bench: Settings, stored: reference.Reference, against: str | None) -> Settings:
-    """Write the stored runs of the same splits and seeds beside the new ones; return all settings."""
     records = [
         record
         for record in stored.records
@@ -281,7 +271,6 @@ def expand(records: list[dict], stored: reference.Reference, results: Results) -
 
 
 def _places(results: Results, runs: list[str]) -> str:
-    """Return the new runs' means, ranks and tests against the best stored run."""
     means, tests = (read_table(results.table(name)) for name in ("headline", "paired_tests"))
     ranks = read_table(results.table("ranks"))
     shown = means[means["run"].isin(runs) & means["metric"].isin(reference.OF_CELLS)]
@@ -297,7 +286,6 @@ def _places(results: Results, runs: list[str]) -> str:
 
 
 def _predicted(bench: Settings, stored: reference.Reference) -> str:
-    """Return how many new scores are within the stored prediction interval of their method."""
     inside = total = 0
     for place in bench.applicable:
         method = bench.runs[place[2]].method

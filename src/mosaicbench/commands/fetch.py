@@ -31,14 +31,8 @@ def main(
     ----------
     datasets, known
         Ids of the registry (with `show`, [] for all), and its file.
-    raw
-        A dataset's files go to ``raw/{dataset}``.
     files, optional
         Only these files; [] for all that the dataset needs, or, with `optional`, has.
-    mirror
-        A folder to look first in for ``{dataset}/{file}`` or ``{file}``.
-    show
-        Print what is there and what is missing, and change nothing.
     """
     entries = registry.load(known)
     if mirror is not None and not mirror.is_dir():
@@ -141,7 +135,6 @@ def _brought(
 
 
 def _verified(file: RawFile, record: dict | None, path: Path) -> dict:
-    """Return bytes, md5 and sha256 of a file, or raise Unavailable if it is not the right one."""
     size = path.stat().st_size
     if file.bytes is not None and size != file.bytes:
         raise Unavailable(f"it has {size:,} bytes, expected {file.bytes:,}")

@@ -85,7 +85,6 @@ def _several_files(found: dict[str, dict[str, AnnData]]) -> list[str]:
 
 
 def _one_file(file: str, found: dict[str, dict[str, AnnData]]) -> list[str]:
-    """Return the lines of the file's path, and of what is read as what if names do not say it."""
     lines = [f"path: {_yaml(file)}"]
     lines += [f"# {name}: {_sizes(parts)}" for name, parts in found.items()]
     every = kinds_by_name(found)

@@ -28,17 +28,8 @@ def main(
 ) -> None:
     """Write the cells with latents, types and imputed values, as `mosaicbench apply` does.
 
-    Parameters
-    ----------
-    cells
-        One ``.h5mu`` or 10x ``.h5``, or ``MODALITY=FILE.h5ad`` of each modality; the method is fitted
-        to the cells with every modality.
-    hyperparameters
-        Changes to the method's defaults.
-    model
-        A folder to save the model in, for `mosaicbench apply`.
-    **options
-        As in a stanza of the config's `datasets`: cell_type, batch, values, kinds.
+    The method is fitted to the cells with every modality. `options` are those of a stanza of the
+    config's `datasets`: cell_type, batch, values, kinds.
     """
     named = dict(one.split("=", 1) for one in cells if "=" in one)
     for file in map(Path, named.values() or cells):

@@ -149,7 +149,6 @@ def main(
 def _shown(
     runs: Iterable[str], split: dict[str, object], recommended: pd.DataFrame | None
 ) -> list[str]:
-    """Return the runs that are recommended on a split, at most :data:`MOST_RUNS`, or the first runs."""
     if recommended is None:
         return list(runs)
     here = of_split(recommended, split["dataset"], split["scenario"])
@@ -162,7 +161,6 @@ def _shown(
 
 
 def _layouts(latents: _Latents, cells: pd.Index, seed: int) -> pd.DataFrame:
-    """Return coordinates and clusters of joint latents, and of all modalities' latents together."""
     parts = []
     for is_joint in (True, False):
         z, tables = [], []
@@ -195,10 +193,9 @@ def _rows(folder: Path, names: pd.Index, wanted: pd.Series) -> np.ndarray:
 def _markers(layouts: pd.DataFrame, truth: MuData) -> list[pd.DataFrame]:
     """Return measured means of the marker features of clusters, for modalities with named features.
 
-    Clusters are those of the joint latents, else of the modality's. A cluster's markers have the
-    highest t against all other cells (variance overestimated, as in scanpy). `above` is the
-    fraction of its cells above 0 (log-normalised values) or above the mean of all cells; `share` is
-    the fraction of its most frequent cell type.
+    A cluster's markers have the highest t against all other cells (variance overestimated, as in
+    scanpy). `above` is the fraction of its cells above 0 (log-normalised values) or above the mean
+    of all cells; `share` is the fraction of its most frequent cell type.
     """
     parts = []
     for modality, measured in truth.mod.items():
@@ -234,7 +231,6 @@ def _markers(layouts: pd.DataFrame, truth: MuData) -> list[pd.DataFrame]:
 
 
 def _marking(x: np.ndarray, leiden: np.ndarray, clusters: pd.Index) -> dict[int, int]:
-    """Return column of a marker -> its cluster; the first cluster with a marker keeps it."""
     rows = AnnData(
         x,
         obs=pd.DataFrame({"leiden": pd.Categorical(leiden.astype(str))}).rename(index=str),
@@ -252,7 +248,6 @@ def _marking(x: np.ndarray, leiden: np.ndarray, clusters: pd.Index) -> dict[int,
 
 
 def _transfers(latents: _Latents, train: MuData) -> list[pd.DataFrame]:
-    """Return types of query cells and, from another modality's train cells, transferred types."""
     from mosaicbench.metrics._nearest import transfer
 
     parts, modalities = [], [source for source in latents.sources if source != "joint"]
@@ -274,7 +269,6 @@ def _transfers(latents: _Latents, train: MuData) -> list[pd.DataFrame]:
 def _imputed(
     folder: Path, direction: str, values: AnnData, truth: MuData, few: pd.Index
 ) -> _Imputed | None:
-    """Return the values of cells measured in both modalities; None without two of them."""
     source, target = (truth[modality] for modality in direction.split("->"))
     both = source.obs_names[source.obs_names.isin(target.obs_names)]
     if len(both) < 2:
@@ -287,7 +281,6 @@ def _imputed(
 def _extreme_features(
     imputed: dict[tuple[str, str], _Imputed], truth: MuData
 ) -> list[pd.DataFrame]:
-    """Return measured and imputed values of the features with the best, median and worst mean r."""
     parts = []
     for direction in dict.fromkeys(direction for _, direction in imputed):
         of_runs = {run: drawn for (run, other), drawn in imputed.items() if other == direction}

@@ -56,7 +56,7 @@ def main(*, config: Path, table: Path, shapes: list[tuple[str, tuple[int, int]]]
 def _sizes(bench: settings.Settings) -> dict[str, tuple[int, dict[str, int]]]:
     """Return dataset -> cells, and modality -> features.
 
-    They are those of the prepared dataset, else of the registry or the config, else of the files.
+    Sources are the prepared dataset, else the registry or the config, else the files.
     """
     known = registry.load(bench.config["registry"] or registry.REGISTRY)
     sizes = {}
@@ -96,7 +96,6 @@ def _shape_of_files(options: dict, preprocess: dict) -> tuple[int, dict[str, int
 
 
 def _features(modality: str, measured: int | None, options: dict) -> int:
-    """Return how many of the measured features (None: unknown) methods receive."""
     key = "components" if modality == "atac" else "features"
     fit = inspect.signature(normalize.KINDS[modality].fit) if modality in normalize.KINDS else None
     default = fit.parameters[key].default if fit and key in fit.parameters else None

@@ -33,8 +33,8 @@ def main(
 def prepared(*, dataset: str, loader: str, options: dict, raw: Path | None = None) -> MuData:
     """Return a dataset that is curated and says in ``uns`` where it comes from.
 
-    `options` are keywords of the loader, a file of ``mosaicbench.datasets``, which come first, and of
-    ``data.labels_qc.curated``. `raw` is the folder of fetched files, which must be unchanged.
+    `options` are keywords of the loader and of ``data.labels_qc.curated``. `raw` is the folder of
+    fetched files, which must be unchanged.
 
     Raises
     ------
@@ -98,7 +98,6 @@ def _origin_of_labels(loader: str, options: dict, matched: int | None) -> str:
 
 
 def _passed_on(caught: list[warnings.WarningMessage]) -> list[str]:
-    """Return the texts of data warnings; emit all others again."""
     for warning in caught:
         if not issubclass(warning.category, DataWarning):
             warnings.warn_explicit(

@@ -67,7 +67,6 @@ def main(*, results: Path, config: dict, splits: list[tuple[str, str]], output: 
 
 
 def _registered(config: dict) -> dict[str, dict]:
-    """Return dataset -> facts of the registry, and its files without checksum and length."""
     known, found = registry.load(config.get("registry") or registry.REGISTRY), {}
     for name, stanza in (config.get("datasets") or {}).items():
         entry = (stanza or {}).get("from", name)

@@ -31,19 +31,12 @@ def main(
     latents
         An ``.h5ad`` per source with its name, or one ``.h5mu`` with the coordinates of its modalities;
         "joint" is compared with no other. A cell has the same name in all.
-    truth
-        ``.h5mu`` or ``.h5ad`` with types and batches in ``obs``; by default the one file of latents.
-    embedding
-        The key of ``obsm`` of the coordinates; by default they are ``X``, and "X_mosaicbench" of an
-        ``.h5mu``.
     graph
-        The key of ``obsp`` of a graph of neighbours, for the metrics of graphs. Some need a graph
-        of distances.
+        Some metrics of graphs need a graph of distances.
     cell_type, batch
-        Columns of ``obs``, by default those of these names; without one, the metrics that need it are
-        left out.
+        Without such a column, the metrics that need it are left out.
     groups
-        Of metrics; by default alignment, label_transfer, biology and mixing.
+        By default alignment, label_transfer, biology and mixing.
     """
     sources, (first, *others) = {}, latents
     whole = read.annotated(first) if first.suffix == ".h5mu" else None

@@ -240,7 +240,6 @@ def _runs(records: list[dict], not_applicable: list[dict], methods: dict[str, st
 
 
 def _seen(hyperparameters: dict) -> str:
-    """Return whether an encoder was trained on these cells, "" of a run that reads no embedding."""
     if not str(hyperparameters.get("embedding", "")).endswith(".h5ad"):
         return ""
     return {None: "unknown", True: "yes", False: "no"}[hyperparameters.get("seen")]
@@ -258,7 +257,6 @@ def _history(records: list[dict], histories: list[pd.DataFrame]) -> pd.DataFrame
 
 
 def _phases(records: Iterable[dict]) -> pd.DataFrame:
-    """Return seconds and memory of every run, seed and phase, with the split's cells."""
     rows = []
     for record in records:
         names = {column: record[column] for column in (*RUN, "method", "seed")}
@@ -277,7 +275,7 @@ def _sizes_of_splits(
 ) -> dict[tuple[str, str], tuple[int, int]]:
     """Return (dataset, scenario) -> the largest numbers of train and query cells of its fits.
 
-    A query without pairs has a row per modality of a cell, so scored cells count where possible.
+    Scored cells count where possible: a query without pairs has several rows per cell.
     """
     scored: dict[tuple[str, str], int] = defaultdict(int)
     for run in cells:
@@ -292,7 +290,6 @@ def _sizes_of_splits(
 
 
 def _order(runs: pd.DataFrame, methods: dict[str, str]) -> dict[str, pd.Index]:
-    """Return column -> names in order: datasets and scenarios by appearance, runs by `methods`."""
     names = {"dataset": runs["dataset"], "scenario": runs["scenario"]}
     names["run"] = [*methods, *runs["run"]]
     return {column: pd.Index(of_column).unique() for column, of_column in names.items()}

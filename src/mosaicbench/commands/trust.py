@@ -41,20 +41,13 @@ def main(
     Parameters
     ----------
     latents
-        ``.h5mu`` with ``obsm[embedding]`` in each modality, or ``.h5ad`` with a key of ``obsm`` per
-        modality, ``EMBEDDING_MODALITY``, NaN for a cell without it. With a column "subset" in
-        ``obs``, only cells of the query count.
-    values
-        ``.h5mu`` with the counts of these cells, whose features are linked by their names and
-        coordinates; by default the ``.h5mu`` of latents.
+        In an ``.h5ad``, NaN is a cell without that modality; with a column "subset" in ``obs``, only
+        cells of the query count.
     cell_type
-        Column of ``obs`` of `latents` or `values`, by default that of this name: the share of the
-        most frequent type is the accuracy of a label transfer that knows nothing.
-    kinds
-        modality -> rna, atac, adt or continuous.
+        Column of `latents` or `values`: the share of the most frequent type is the accuracy of a
+        label transfer that knows nothing.
     links, gtf
-        A table of links instead of names and coordinates; a gene annotation. A dataset of
-        mosaicbench has links already.
+        Not needed for a dataset of mosaicbench, which has links.
 
     Raises
     ------

@@ -139,7 +139,6 @@ def faults(kind: Any, content: object, place: str = "") -> list[Mistake]:
 
 
 def _keys(content: object, loc: tuple) -> list:
-    """Return the keys that lead to a mistake, without pydantic's names of types."""
     keys = []
     for part in loc[: -2 if loc[-1:] == ("[key]",) else None]:
         in_list = isinstance(content, list) and isinstance(part, int) and part < len(content)
@@ -150,7 +149,6 @@ def _keys(content: object, loc: tuple) -> list:
 
 
 def _names(kind: Any, keys: list) -> list[str]:
-    """Return the possible keys of a model, or of the model inside it at `keys`."""
     if hasattr(kind, "model_fields"):
         if not keys:
             return [field.alias or name for name, field in kind.model_fields.items()]
@@ -180,7 +178,6 @@ def _of_value(error: dict) -> tuple[str, str]:
 
 
 def _hint(value: object, kind: str, context: dict) -> str:
-    """Return the nearest choice, or the number that YAML read as text, such as 1e-3."""
     if kind == "literal_error":
         hint = nearest(str(value), re.findall(r"[\w-]+", context["expected"]))
         return hint if hint.endswith("?") else ""

@@ -1,9 +1,9 @@
 """The jobs of the workflow: which runs one job fits, and the keywords of each command.
 
 A function named like a command returns the keywords of ``commands.{command}.main`` from the
-recorded config and from the names of a job: a split, runs, seeds. The Snakefile puts :func:`digest`
-of them into a rule's params, so an edited key of the config repeats only the jobs whose keywords it
-changes; the job compares that digest with the config that it reads.
+recorded config and from the names of a job: a split, runs, seeds. A rule's params have their
+:func:`digest`, so an edited key of the config repeats only the jobs whose keywords it changes; the
+job compares it with the config that it reads.
 """
 
 from __future__ import annotations
@@ -284,7 +284,7 @@ def record(bench: Settings, results: Results) -> None:
 
 
 def write_list(command: str, results: Results, split: Pair, job: dict) -> None:
-    """Write SHA-256 and path of the files of a job of several runs, as its rule cannot."""
+    """Write SHA-256 and path of the files of a job of several runs."""
     if command == "fit":
         path, names = results.cheap_fits(*split), FILES_OF_FIT
         folders = [output for run in job["runs"] for output in run["outputs"]]
@@ -567,7 +567,6 @@ def _check(
     runs: list[str] | None = None,
     seeds: list[int] | None = None,
 ) -> None:
-    """Refuse an unknown split, runs that are no part of it, and seeds that the config lacks."""
     if tuple(split) not in bench.splits:
         name, there = "/".join(split), ["/".join(one) for one in bench.splits]
         raise UserError(f"--split: there is no split {name!r}{nearest(name, there)}")

@@ -103,7 +103,7 @@ def named_files(options: dict) -> dict[str, list[str]]:
 
 
 def parts_of_folder(folder: Path) -> list[str]:
-    """Return the files of a 10x folder, a matrix and tables, or the description of a Zarr store."""
+    """Return the files of a 10x folder, or the description of a Zarr store."""
     parts = [part for part in folder.iterdir() if part.name.removesuffix(".gz").endswith(ENDINGS)]
     return sorted(map(str, parts))
 

@@ -62,7 +62,6 @@ WITHOUT_MOSAIC = {
 
 
 def _as_given(value: object, check: Callable) -> object:
-    """Check a number without converting it, so that the record has it as given."""
     check(value)
     return value
 
@@ -76,7 +75,6 @@ def distinct(values: list) -> list:
 
 
 def _truth(value: object) -> object:
-    """Convert the text of ``snakemake --config keep_imputed=true``."""
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
 
 

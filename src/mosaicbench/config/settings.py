@@ -89,8 +89,6 @@ def load(config: object) -> Settings:
 
 
 def _completed(config: dict, mistakes: list[Mistake]) -> tuple[dict, dict[str, dict]]:
-    """Return a config with defaults, also for wrong values, and the stanzas of right types."""
-
     def is_sound(key: str) -> bool:
         return not any(f"{wrong}.".startswith(f"{key}.") for wrong, _ in mistakes)
 
@@ -141,7 +139,6 @@ def _tuned(tuning: dict | None, runs: dict[str, Run]) -> list[str]:
 
 
 def _dataset(name: str, stanza: dict, known: dict, raw: str) -> dict:
-    """Return a dataset of ``Settings``; its stanza overrides the registry's entry."""
     source = stanza.get("from", name if "path" not in stanza else None)
     source = source if source in known else None
     entry = known.get(source, {"options": {}, "files": {}})
@@ -162,7 +159,6 @@ def _dataset(name: str, stanza: dict, known: dict, raw: str) -> dict:
 
 
 def _cells(loader: str, options: dict, entry: dict) -> int | None:
-    """Return the largest number of cells by the stanza, the registry, the loader or the files."""
     parameter = catalog.parameters("datasets", loader).get("cells")
     drawn = parameter and parameter.default  # of simulated data
     if stated := options.get("cells") or (entry.get("shape") or {}).get("cells") or drawn:
@@ -172,7 +168,6 @@ def _cells(loader: str, options: dict, entry: dict) -> int | None:
 
 
 def _cells_in_header(file: str) -> int | None:
-    """Return the number of cells of an AnnData, MuData or 10x file, None for another kind."""
     import h5py
 
     try:
@@ -186,7 +181,6 @@ def _cells_in_header(file: str) -> int | None:
 
 
 def _own_inputs(options: dict) -> list[str]:
-    """Return the files that a stanza names; for a folder, its parts."""
     inputs = []
     for file in chain(*references.named_files(options).values()):
         inputs += references.parts_of_folder(Path(file)) if os.path.isdir(file) else [file]
@@ -194,7 +188,6 @@ def _own_inputs(options: dict) -> list[str]:
 
 
 def _why_not(run: Run, stanza: dict) -> str | None:
-    """Return why a run does not apply to a scenario, None if it does."""
     scenarios = catalog.card("methods", run.method)["scenarios"]
     kind, described = pairing(stanza)
     if kind != "as_measured" and kind not in scenarios:

@@ -39,7 +39,6 @@ def is_isotype(protein: str) -> bool:
 
 @cache
 def _targets() -> dict[str, tuple[str, ...]]:
-    """Return name of a target -> its genes; a name occurs in one line."""
     table = pd.read_csv(TARGETS, sep="\t", dtype=str, keep_default_na=False, comment="#")
     genes_of = {}
     for target, aliases, genes in table[["target", "aliases", "genes"]].itertuples(index=False):

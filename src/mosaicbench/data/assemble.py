@@ -80,8 +80,7 @@ def assembled(
     Parameters
     ----------
     measured
-        modality -> its measurement, rows in the order of `cells`. CSR float32 values are not copied
-        unless a feature is dropped.
+        modality -> its measurement, rows in the order of `cells`.
     cells, cell_type, batch
         (cells,) names, labels ("" = unknown) and batches, by default "all".
     groups

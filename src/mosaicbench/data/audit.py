@@ -89,8 +89,8 @@ def _counted(
 def variation(train: AnnData, query: AnnData) -> str:
     """Say how much a modality's query values vary beside its train values.
 
-    The number is the ratio of their variances as methods see them, each summed over features; of more
-    than `CELLS` cells, a sample is drawn, always the same.
+    The number is the ratio of their variances as methods see themof at most `CELLS` cells, each
+    summed over features.
     """
     of_train, of_query = (
         standardised_values(part, _some(part.n_obs)).var(axis=0, dtype=np.float64).sum()

@@ -181,7 +181,6 @@ def _without(names: pd.Index, ignored: Sequence[str]) -> pd.Index:
 
 
 def _differing(index: pd.Index, others: pd.Index) -> tuple[Sequence[str], bool] | None:
-    """Return in what names that mostly agree differ, and whether they stay unique without it."""
     if len(index.intersection(others)) > MOST * min(len(index), len(others)):
         return None
     parts, other_parts = _longest_parts(index), _longest_parts(others)
@@ -273,7 +272,6 @@ def check_same_cells(tables: dict[str, pd.DataFrame], warned: Sequence[str]) -> 
 
 
 def _compared(name: str, *columns: pd.Series) -> tuple[np.ndarray, int, float]:
-    """Return the rows that differ, how many are compared, and what fraction differs by chance."""
     nothing = np.zeros(0, dtype=int), 0, 0.0
     (codes, values), (other_codes, other_values) = map(pd.factorize, columns)
     numbers = any(map(pd.api.types.is_numeric_dtype, columns))
@@ -361,7 +359,6 @@ def column_of_cells(
 def _first_texts(
     columns: dict[str, pd.Series], cells: pd.Index
 ) -> tuple[pd.Series, dict[str, pd.Index]]:
-    """Return the first text of any column for each cell, and column -> cells where it differs."""
     texts, differing = pd.Series("", index=cells, dtype=object), {}
     for where, column in columns.items():
         given = texts_of(column).reindex(cells, fill_value="")

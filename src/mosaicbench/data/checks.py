@@ -1,8 +1,7 @@
 """Checks of a dataset that was read: modalities, values and labels together, and warnings of data.
 
 An input that would make a benchmark meaningless is refused; what is odd is warned of; each message
-says what to do. :func:`check_measured` has the checks at the end of reading, :func:`check_prepared`
-those after quality control. The readers of own files check names, scales and features themselves.
+says what to do.
 """
 
 from __future__ import annotations
@@ -167,7 +166,6 @@ def _check_counts(modality: str, cells: AnnData) -> None:
 
 
 def _check_zeros(modality: str, cells: AnnData, batches: np.ndarray) -> None:
-    """Warn of cells, batches, and features of a batch that are zero, as if they were not measured."""
     values = _values(cells)
     if values.nnz == np.prod(values.shape) and not (values.max(axis=0) != values.min(axis=0)).nnz:
         warn(
@@ -339,7 +337,6 @@ def check_prepared(dataset: MuData) -> None:
 
 
 def _check_types(types: np.ndarray) -> None:
-    """Warn of types that mean "unknown", are numbers, are spelled in two ways, few or only one."""
     cells = pd.Series(types[types != ""], dtype=object).value_counts().sort_index()
     plain = cells.index.str.split().str.join(" ").str.casefold()
     known = ~plain.str.fullmatch(UNKNOWN)

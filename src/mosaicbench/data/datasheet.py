@@ -76,7 +76,6 @@ def _depth(cells: AnnData) -> float | None:
 
 
 def _links(dataset: MuData) -> tuple[str, dict[str, np.ndarray]]:
-    """Return the links of each pair of modalities in words, and modality -> mask of linked features."""
     linked = {m: np.zeros(cells.n_vars, dtype=bool) for m, cells in dataset.mod.items()}
     origins, found = dataset.uns.get(LINKS, {}), []
     for first, second in permutations(dataset.mod, 2):

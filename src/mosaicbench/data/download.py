@@ -48,7 +48,7 @@ PIP += ("--disable-pip-version-check",)
 
 
 class Unavailable(Exception):
-    """One source did not give the right file; the message says why, and the next may be tried."""
+    """One source did not give the right file; the next may be tried."""
 
 
 def download(
@@ -111,7 +111,6 @@ def copy(source: Path, path: Path, *, verify: Callable[[Path], Any]) -> Any:
 
 
 def _complete(url: str, part: _Part, size: int | None, *, trusted: bool) -> None:
-    """Ask one address until the file is complete, as long as each few tries bring something."""
     tries = TRIES
     while size is None or part.position != size:
         before = part.position
@@ -157,7 +156,6 @@ def _transfer(url: str, part: _Part, size: int | None, *, trusted: bool) -> None
 
 
 def _session() -> requests.Session:
-    """Return a session that waits for a busy server, as long as the server says."""
     session = requests.Session()
     wait = urllib3.Retry(
         status=TRIES,
@@ -173,7 +171,6 @@ def _session() -> requests.Session:
 
 
 def _refuse_unencrypted(response: requests.Response, **_: object) -> None:
-    """Refuse a redirect from https to http: anyone in between could exchange the bytes."""
     target = urljoin(response.url, response.headers.get("Location", ""))
     encrypted = target.startswith("https:") or not response.url.startswith("https:")
     if response.is_redirect and not encrypted:
@@ -232,7 +229,7 @@ class _Part:
         self.notes.write_text(json.dumps(self.noted))
 
     def become_final(self, verify: Callable[[Path], Any]) -> Any:
-        """Verify the complete file and give it its final name; empty it if it is not right."""
+        """Verify the complete file and give it its final name, or empty it."""
         self.file.flush()
         os.fsync(self.file.fileno())
         try:

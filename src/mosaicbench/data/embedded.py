@@ -6,8 +6,8 @@ UTF-8 text (uint8, one name a line). A matrix of counts has three: ``shape`` (ce
 ``counts``, the numbers there. ``MODALITY.chosen`` says who chose its features before, and
 ``groups.COLUMN`` is a column of cells that a scenario may split by, such as donors.
 
-``embedded/README.md`` has the origin, licence and choice of cells and features of each set,
-``embedded/merged_types.tsv`` the published cell types that are merged.
+``embedded/README.md`` has the origin and licence of each set, ``embedded/merged_types.tsv`` the
+cell types that are merged.
 """
 
 from __future__ import annotations
@@ -36,18 +36,7 @@ FEWEST = 10
 
 
 def load(name: str, *, cell_type: str = "merged", cells: int | None = None) -> MuData:
-    """Return an embedded dataset.
-
-    Parameters
-    ----------
-    name
-        Of its file in the folder ``embedded``.
-    cell_type
-        "merged": types too fine for so few cells are merged as ``merged_types.tsv`` says, then types of
-        fewer than 10 cells lose their label. "published": the names as published.
-    cells
-        At most so many cells are kept, drawn as ``curated`` draws them.
-    """
+    """Return the embedded dataset of a name; keywords as of ``datasets.embedded.load``."""
     with np.load(FOLDER / f"{name}.npz", allow_pickle=False) as archive:
         members = dict(archive)
     measured, groups = {}, {}
@@ -94,7 +83,6 @@ def merged(name: str, types: list[str]) -> list[str]:
 
 
 def _counts(name: str, members: dict[str, np.ndarray]) -> sparse.csr_matrix:
-    """Return a matrix of counts, (cells, features) float32."""
     cells, features = (int(length) for length in members[f"{name}.shape"])
     places = np.cumsum(members[f"{name}.gaps"], dtype=np.int64) - 1
     values = members[f"{name}.counts"].astype(np.float32)

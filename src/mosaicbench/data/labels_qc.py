@@ -6,8 +6,8 @@ learned from any cell.
 `association` makes a dataset by design: the features that tell one cell type from the rest, beside
 a chosen number of those that tell least, as Märtens and Yau (2024) study private variation on real
 data. The features are chosen with the label and all cells, query cells included: this makes the
-dataset, as a simulation would, and is no preprocessing. Scores of that label say how methods
-compare, not how well the label can be predicted.
+dataset, as a simulation would. Scores of that label say how methods compare, not how well it can be
+predicted.
 """
 
 from __future__ import annotations
@@ -171,7 +171,6 @@ def _kept(
     cells: int | None,
     dropped: dict[str, int],
 ) -> tuple[np.ndarray, dict[str, int]]:
-    """Return a mask of the cells to keep, and the min_cells of each modality; count others by reason."""
     keep = np.ones(dataset.n_obs, dtype=bool)
     for name in dropped_types:
         keep &= types != name
@@ -208,7 +207,6 @@ def _check_modalities(key: str, given: dict, dataset: MuData) -> None:
 
 
 def _failing(cells: AnnData, modality: str, thresholds: dict) -> dict[str, np.ndarray]:
-    """Return reason -> (cells,) mask of those that do not meet a threshold."""
     values = source_values(cells)
     genes = cells.var_names.str.upper().str.startswith("MT-")
     counts, of_mito = (
@@ -275,7 +273,6 @@ def _by_association(
     relevant: dict[str, int] | None = None,
     irrelevant: dict[str, int] | None = None,
 ) -> MuData:
-    """Return a dataset of one cell type and "other", with the features most and least associated."""
     types, wanted = np.asarray(dataset.obs["cell_type"], dtype=object), str(cell_type)
     _check_types("association.cell_type", [wanted], types)
     relevant, irrelevant = relevant or {}, irrelevant or {}

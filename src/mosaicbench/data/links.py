@@ -158,7 +158,6 @@ def corrupted(
 def _partly_wrong(
     links: sparse.coo_matrix, among: np.ndarray, fraction: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return the rows of `links`, a fraction of those in `among` replaced by unlinked ones of them."""
     rows, columns = links.row.astype(np.int64), links.col
     taken = set(zip(rows.tolist(), columns.tolist(), strict=True))
     candidates = np.flatnonzero(np.isin(rows, among))

@@ -11,8 +11,7 @@ adt         clr            log(1 + counts / geometric mean of the cell's 1 + cou
 continuous  continuous     none; the features that vary most, or all that vary
 ==========  =============  ========================================================================
 
-A fitted transform is a small value: it holds all that was learned from the train cells, and ``log``
-names the cells that each part was learned from.
+A fitted transform holds all that was learned; its ``log`` names the cells of each part.
 
 Raw counts of the chosen features are kept in ``layers["counts"]``, each cell's total over all
 features in ``obs["total"]``. The way back: standardised values -> ``files.unstandardised_values``
@@ -86,8 +85,8 @@ class Preprocessing:
         The fitted transform.
     mean, std
         (dimensions,) float32 moments of the train cells; the std of a constant dimension is 1. LSI
-        components share one std, their root mean variance: with one each, the last components, which
-        are noise, would weigh as much as the first.
+        components share one std, their root mean variance, else the last ones, which are noise,
+        would weigh as much as the first.
     log
         What was learned from which cells.
     standardise
@@ -213,11 +212,9 @@ class LogNormalised:
 class Lsi:
     """Latent semantic indexing of the most open peaks, without the component that follows depth.
 
-    Singular vectors of sparse peaks follow the cells that they are computed from: along them these
-    cells vary several times as much as others, so that what a model learns from train cells would not
-    hold for query cells. A train cell therefore gets its coordinates from the singular vectors of other
-    train cells, rotated onto those of all. The idf is that of all train cells: leaving a fold out
-    changes variances by 1 to 2 %.
+    Along singular vectors of sparse peaks, the cells that they are computed from vary several times
+    as much as others. A train cell therefore gets its coordinates from the singular vectors of
+    other train cells, rotated onto those of all; the idf is that of all.
 
     Attributes
     ----------
@@ -325,7 +322,6 @@ class Lsi:
         return coordinates
 
     def _transformed(self, cells: AnnData) -> sparse.csr_matrix:
-        """Return the chosen peaks' transformed counts, (cells, peaks) sparse float32."""
         from sklearn.utils.sparsefuncs import inplace_column_scale, inplace_row_scale
 
         x = source_values(cells)[:, self.columns]
@@ -343,10 +339,7 @@ class Lsi:
 
 @dataclass(frozen=True)
 class Clr:
-    """Centred log ratio of all proteins within a cell (Stoeckius et al. 2017, pseudocount of Seurat).
-
-    Nothing is learned from the train cells.
-    """
+    """Centred log ratio of all proteins within a cell (Stoeckius et al. 2017, pseudocount of Seurat)."""
 
     columns: np.ndarray
     normalization: ClassVar[str] = "clr"
@@ -494,7 +487,6 @@ def folds_of(names: pd.Index) -> np.ndarray:
 
 
 def _possible(components: int, cells: int, peaks: int) -> int:
-    """Return the number of components beside the first; ARPACK gives one fewer than all."""
     return min(components, min(cells, peaks) - 2)
 
 
@@ -508,7 +500,6 @@ def _right_singular(x: sparse.csr_matrix, components: int) -> np.ndarray:
 def _normalized_table(
     cells: AnnData, columns: np.ndarray, normalization: str, x: np.ndarray | sparse.csr_matrix
 ) -> AnnData:
-    """Return `cells` with values `x` of the chosen `columns`, and counts and totals if there are any."""
     from anndata import AnnData
 
     table = AnnData(

@@ -97,7 +97,6 @@ def without_others(
 
 
 def _named(modality: str, key: str, asked: dict[str, Sequence[str]], names: pd.Index) -> np.ndarray:
-    """Return a mask of the names that the stanza names under "drop" or "keep"."""
     chosen = np.zeros(len(names), dtype=bool)
     for pattern in map(str, asked.get(key, ())):
         fits = np.array([name == pattern or fnmatchcase(name, pattern) for name in names], bool)
@@ -111,7 +110,6 @@ def _named(modality: str, key: str, asked: dict[str, Sequence[str]], names: pd.I
 
 
 def _without_genome(modality: str, cells: AnnData) -> AnnData:
-    """Return genes called without their genome, where their names stay unique."""
     names = pd.Index(cells.var_names.astype(str))
     genomes = names.str.extract(GENOME, expand=False)
     counts = genomes.value_counts()

@@ -124,7 +124,6 @@ def chosen(
 
 
 def _of_kind(parts: dict[str, AnnData], name: str, modality: str, kinds: dict[str, str]) -> str:
-    """Return the part of a file that a modality means: of its name, of its kind, or the only one."""
     kind = kind_of(modality, kinds)
     fitting = [part for part in parts if part == modality] or [
         part for part in parts if len(parts) == 1 or read.KINDS.get(part.lower()) == kind
@@ -200,7 +199,6 @@ def _of_anndata(file: Path, whole: AnnData) -> dict[str, AnnData]:
 
 
 def _whole(modality: str, parts: dict[str, AnnData], *, union: bool) -> AnnData:
-    """Return the cells of all files of a modality, with their common features or merged peaks."""
     import anndata
 
     first, *others = parts.values()

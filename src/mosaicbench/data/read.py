@@ -3,11 +3,10 @@
 A reader of counts returns cells x features with the raw values in ``X`` (CSR, float32) and the cell
 names of the file. ``var`` holds the file's columns of features: ``gene_ids``, ``feature_types``,
 ``genome``, and ``chrom``, ``start``, ``end`` (as in BED; "" and -1 where unknown). An absent or
-unreadable file is a UserError with its name. With ``values=False`` it returns the names and the tables
-of cells and features alone, without ``X``: in a moment.
+unreadable file is a UserError with its name. With ``values=False`` it returns the names and the
+tables of cells and features alone, without ``X``.
 
-Cell Ranger ARC's interval of a *gene* is the span of its transcription start sites, without strand:
-MIR1302-2HG has chr1:29553-30267, though the gene ends at 31,109.
+Cell Ranger ARC's interval of a *gene* is the span of its transcription start sites, without strand.
 """
 
 from __future__ import annotations
@@ -262,8 +261,7 @@ def with_coordinates(frame: pd.DataFrame, intervals: Sequence[str]) -> pd.DataFr
 def csv_counts(path: str | Path, *, index: str | None = None, drop: Sequence[str] = ()) -> AnnData:
     """Read a table of one row per cell and one column per feature, or its .gz.
 
-    It is read block by block: a table of empty droplets is mostly zeros. Columns may be separated by
-    commas, semicolons or tabs; columns of texts go into ``obs``.
+    Columns may be separated by commas, semicolons or tabs; columns of texts go into ``obs``.
 
     Parameters
     ----------
@@ -534,6 +532,6 @@ def measured_by_type(
 
 
 def on_chromosomes(peaks: AnnData) -> AnnData:
-    """Return the peaks on chromosomes: genes and genome browsers know no unplaced contigs (GL…)."""
+    """Return the peaks on chromosomes, without those on unplaced contigs (GL…)."""
     keep = peaks.var["chrom"].astype(str).str.startswith("chr").to_numpy()
     return peaks if keep.all() else peaks[:, keep].copy()

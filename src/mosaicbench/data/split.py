@@ -21,7 +21,7 @@ cells with all modalities. A `split` by a column takes whole groups, whatever th
 every cell has all modalities, the query of a seed and split is the same for every kind of scenario.
 
 Validation cells are not chosen here: training draws them from the train cells, so no score ever
-sees them. Features and moments are fitted on all train cells, validation cells included.
+sees them. Features and moments are fitted on all train cells.
 """
 
 from __future__ import annotations
@@ -262,7 +262,6 @@ def _divide(
 def _random_query(
     labels: np.ndarray, has: dict[str, np.ndarray], query_fraction: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return a mask of query cells, stratified by cell type and, if it differs, by modalities."""
     possible = np.flatnonzero(with_partners(has))
     classes = labels[possible].astype(str).astype(object)
     if len(several := patterns({m: mask[possible] for m, mask in has.items()})) > 1:
@@ -274,7 +273,6 @@ def _random_query(
 
 
 def _with_column_of_batch(dataset: MuData, split: dict | None) -> MuData:
-    """Return the dataset with its batches under the name that their column has in own files, too."""
     column = json.loads(dataset.uns.get(KEY, {}).get("options", "{}")).get("batch")
     if split is None or column in dataset.obs or column != split.get("by"):
         return dataset
@@ -432,7 +430,7 @@ def _transform(
 
 
 def _rows(dataset: MuData, modality: str, rows: np.ndarray) -> AnnData:
-    """Return cells with their values alone, copied once: a view would copy them at every access.
+    """Return cells with their values alone, as a copy.
 
     ``var["kept"]`` marks the features that encode a measured protein, which carry the links.
     """
@@ -485,7 +483,6 @@ def _assemble(
 
 
 def _link(dataset: MuData, part: MuData, places: dict[str, np.ndarray]) -> None:
-    """Add the links among the part's features, and gene activities from all peaks of its cells."""
     restricted = links.restricted(dataset, part)
     if restricted is None:
         return
@@ -505,7 +502,6 @@ def _link(dataset: MuData, part: MuData, places: dict[str, np.ndarray]) -> None:
 
 
 def _pairing(has: dict[str, np.ndarray]) -> str:
-    """Return the kind that train cells amount to: "paired", "unpaired" (one each) or "mosaic"."""
     if np.all(list(has.values())):
         return "paired"
     return "mosaic" if in_several(has).any() else "unpaired"
@@ -514,7 +510,6 @@ def _pairing(has: dict[str, np.ndarray]) -> str:
 def _audited(
     dataset: MuData, division: Division, measured: Measured, transformed: dict[str, Transformed]
 ) -> list[tuple[str, Learned]]:
-    """Return, for the audit, modality ("-" for all) and what was designed, compared or learned."""
     designs: list[tuple[str, Learned]] = []
 
     def note(modality: str, what: str, cells: pd.Index) -> None:
@@ -582,9 +577,9 @@ def inner_split(
 ) -> dict[str, MuData]:
     """Split the train cells of a split once more, so that no query cell decides about settings.
 
-    The inner split knows no more than ``train.h5mu`` says: cells that the scenario left with one
-    modality have no partners, and types that it hides stay hidden. Features are those of the split; idf,
-    decomposition and moments are fitted again, on the inner train cells.
+    The inner split knows no more than ``train.h5mu`` says: modalities and types that the scenario
+    hides stay hidden. Features are those of the split; idf, decomposition and moments are fitted
+    again, on the inner train cells.
 
     Parameters
     ----------

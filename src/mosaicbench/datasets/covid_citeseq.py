@@ -34,9 +34,9 @@ def load(raw: Path, *, cell_type: str = "mergedcelltype", batch: str = "Batch") 
     """Return the cells with modalities ``rna`` and ``adt``, which share 23 feature names.
 
     All proteins of the panel stay, with its four isotype controls (IgG1Kiso, IgG2aKiso, IgG2bKiso,
-    ratIgG2bKiso), which bind no target; hashtags, which distinguish samples, are not among them.
-    ``obs`` has the columns donor, sample and condition beside ``batch``, so that
-    ``split: {by: donor}`` holds donors out. A donor has one to four samples, all in one batch.
+    ratIgG2bKiso); hashtags are not among them. ``obs`` has the columns donor, sample and condition
+    beside ``batch``, so that ``split: {by: donor}`` holds donors out. A donor has one to four
+    samples, all in one batch.
 
     Parameters
     ----------

@@ -34,9 +34,9 @@ def load(
     name
         covid_citeseq_small, bmmc_cite_small, teaseq_small or snareseq_small.
     cell_type
-        "merged", or "published" for the types as published.
+        "merged", where ``merged_types.tsv`` merges types too fine for so few cells; or "published".
     cells
-        At most so many cells are kept, drawn at random, always the same; of merged types, those of fewer than 10 of these cells
-        lose their label.
+        At most so many cells are kept, drawn at random, always the same; of merged types, those of
+        fewer than 10 of these cells lose their label.
     """
     return embedded.load(name, cell_type=cell_type, cells=cells)

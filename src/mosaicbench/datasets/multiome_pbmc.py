@@ -79,6 +79,5 @@ def _of_simba(raw: Path) -> dict[str, AnnData]:
 
 
 def _column_of_barcodes(table: pd.DataFrame, names: pd.Index) -> str | None:
-    """Return the column that names most cells, None for the row names: none is documented."""
     columns = {None: table.index} | dict(table.items())
     return max(columns, key=lambda column: columns[column].isin(names).sum())

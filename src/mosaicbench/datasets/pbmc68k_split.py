@@ -1,7 +1,6 @@
 """PBMC 68k, reduced: one transcriptome in two halves of its genes, the smallest real paired data.
 
-Both halves measure the same thing, so nearly all variation is shared: an upper end for alignment,
-on real cells, without a network.
+Nearly all variation is shared: an upper end for alignment, on real cells.
 """
 
 from __future__ import annotations

@@ -7,8 +7,7 @@ factors w_m. The rate of feature j of modality m in a cell of batch b is
 
 and the counts are: rna, negative binomial around library size x normalised rate; atac, Poisson
 around depth x normalised rate; adt, negative binomial around depth x (own rate + ambient
-background). Each modality has its own stream of random numbers, so leaving one out changes nothing
-in the others.
+background). Leaving a modality out changes nothing in the others.
 
 With `private_features`, a modality's usual features follow the shared factors alone, and as many
 further ones as this key says follow the private factors alone.
@@ -201,7 +200,6 @@ def _drawn(
     shape: tuple[int, int],
     rng: np.random.Generator,
 ) -> sparse.csr_matrix:
-    """Return counts of all cells, sparse float32, drawn block by block: dense they may not fit."""
     cells, features = shape
     size = max(1, BLOCK // features)
     blocks = []

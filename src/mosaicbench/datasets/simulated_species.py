@@ -3,8 +3,7 @@
     log r_gj = base_gj + s . A_gj + w_g . B_gj,     A of an orthologue = c A_0 + sqrt(1 - c^2) A_g
 
 for gene j of species g. A cell's shared factors s are drawn around the centre of its type, w_g
-belong to one species, and c says how alike orthologues are regulated. Only a simulation can measure
-one cell in both species: this is the truth.
+belong to one species, and c says how alike orthologues are regulated.
 """
 
 from __future__ import annotations

@@ -95,7 +95,6 @@ def _own(raw: Path | None, path: str, cell_type: str | None) -> tuple[AnnData, S
 def _part(
     counts: sparse.csc_matrix, chance: np.ndarray, random: np.random.Generator
 ) -> sparse.csc_matrix:
-    """Return the molecules of one side, drawn with each gene's probability."""
     part = counts.copy()
     part.data = random.binomial(
         counts.data.astype(np.int64), np.repeat(chance, np.diff(counts.indptr))

@@ -1,11 +1,10 @@
 """Gaussian processes, a toy for shared/private VAEs: two modalities of few latent factors.
 
-A cell has factors s (shared), w_first and w_second (private), each uniform on [-2, 2]. Every feature
-is one draw of a function of s, or of the modality's own w, from a Gaussian process with mean 0 and
-covariance exp(-|u - v|^2 / 2). Features are standardised over the cells, and noise is added. The
-more private features a modality has, the less its likelihood depends on the shared ones. Each
-modality has its own stream of random numbers, and features are drawn one by one, so that more
-private features change nothing in the others.
+A cell has factors s (shared), w_first and w_second (private), each uniform on [-2, 2]. Every
+feature is one draw of a function of s, or of the modality's own w, from a Gaussian process with
+mean 0 and covariance exp(-|u - v|^2 / 2). Features are standardised over the cells, and noise is
+added. Each modality has its own stream of random numbers: more private features change nothing in
+the others.
 """
 
 from __future__ import annotations
@@ -107,11 +106,9 @@ def load(
 
 
 def _root(factors: np.ndarray) -> np.ndarray:
-    """Return the lower Cholesky factor of the covariance between the cells, (cells, cells)."""
     distance = ((factors[:, None, :] - factors[None, :, :]) ** 2).sum(axis=-1)
     return np.linalg.cholesky(np.exp(-distance / 2) + JITTER * np.eye(len(factors)))
 
 
 def _drawn(root: np.ndarray, features: int, rng: np.random.Generator) -> np.ndarray:
-    """Return draws of the process at the cells, (cells, features)."""
     return root @ rng.standard_normal((features, len(root))).T

@@ -75,7 +75,6 @@ def load(
 
 
 def _features(file: Path, samples: pd.Index) -> tuple[np.ndarray, list[str]]:
-    """Return (samples, features) and their names, of the features with a value in each sample."""
     parts, names = [], []
     first = pd.read_csv(file, sep="\t", nrows=0).columns[0]
     for block in pd.read_csv(

@@ -80,7 +80,6 @@ def load(
 
 
 def _well(raw: Path, well: str) -> tuple[pd.Index, dict[str, AnnData]]:
-    """Return the cells and modalities of one well; the antibodies' table has empty droplets, too."""
     modalities = tenx_h5(raw_file(raw, f"*{well}_*cellranger-arc_filtered_feature_bc_matrix.h5"))
     proteins = csv_counts(
         raw_file(raw, f"*{well}_*_adt_counts.csv.gz"), index="cell_barcode", drop=["total"]
@@ -91,7 +90,6 @@ def _well(raw: Path, well: str) -> tuple[pd.Index, dict[str, AnnData]]:
 
 
 def _joined(parts: dict[str, tuple[pd.Index, dict[str, AnnData]]], kind: str) -> Measurement:
-    """Return one modality of all wells, below each other."""
     own = {
         well: measurement(modalities[kind], kind, names)
         for well, (names, modalities) in parts.items()
@@ -108,7 +106,6 @@ def _joined(parts: dict[str, tuple[pd.Index, dict[str, AnnData]]], kind: str) ->
 
 
 def _labels(path: Path) -> pd.DataFrame:
-    """Return the table in eLife's archive, with its barcodes split into "cell" and "well"."""
     table = opened(path, _table_in_archive)
     parts = table["barcode"].str.extract(r"^(?P<cell>[ACGTN]+).*?(?P<well>\d+)$")
     return table.assign(cell=parts["cell"], well=parts["well"])

@@ -122,7 +122,7 @@ def rows_of_directions(
 def label_rows(axes: Axes, theme: Theme, runs: list[str]) -> None:
     """Give each run a row, with a line between models, baselines and controls in this order.
 
-    A panel that shares its rows with one to its left has no axis: hidden ticks cost layout time.
+    A panel that shares its rows with one to its left has no axis.
     """
     if axes.yaxis.get_tick_params().get("labelleft", True):
         axes.tick_params(axis="y", length=0)

@@ -162,7 +162,6 @@ def _box(axes: Axes, row: int, summary: dict, colour: str) -> None:
 
 
 def _of_features(values: pd.DataFrame, theme: Theme) -> list[tuple[str, str, pd.DataFrame]]:
-    """Return (direction, title, rows): directions in display order, then from best to worst."""
     groups = dict(tuple(values.groupby(["direction", "place"])))
     keys = product(theme.directions(values["direction"]), PLACES)
     features = []

@@ -89,7 +89,6 @@ def resources(
 
 
 def _pairs(scores: pd.Series, means: pd.Series, theme: Theme) -> pd.DataFrame:
-    """Return a row per run with both a score and a resource, and whether it is on the front."""
     pairs = pd.DataFrame({"scaled": scores, "mean": means}).dropna()
     pairs = pairs.loc[theme.order("runs", pairs.index)]
     scaled, used = pairs.to_numpy().T

@@ -153,7 +153,6 @@ def _reference(axes: Axes, value: float, look: dict[str, object]) -> None:
 
 
 def _limit(axes: Axes, least: float, most: float) -> None:
-    """Show little beyond the metric's bounds: a t interval of few seeds may reach farther."""
     low, high = axes.get_xlim()
     margin = 0.04 * (high - low)
     axes.set_xlim(max(low, least - margin), min(high, most + margin))

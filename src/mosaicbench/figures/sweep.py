@@ -99,7 +99,6 @@ def _ordered(run_of: dict[str, str], theme: Theme) -> list[tuple[str, str]]:
 
 
 def _strokes(run_of: dict[str, str], theme: Theme) -> dict[str, dict]:
-    """Return line -> its look: its run's colour, broken if another line has that colour already."""
     strokes: dict[str, dict] = {}
     for line, run in _ordered(run_of, theme):
         colour = theme.colour(run)
@@ -148,7 +147,6 @@ def _line(axes: Axes, rows: pd.DataFrame, stroke: dict) -> None:
 
 
 def _ceiling(axes: Axes, table: pd.DataFrame) -> None:
-    """Draw the mean ceiling at each value; if it is above all scores, write it instead."""
     ceilings = table.dropna(subset=["x", "ceiling"]).groupby("at")["ceiling"].mean()
     if ceilings.empty:
         return
@@ -170,7 +168,6 @@ def _places(values: np.ndarray, *, log: bool) -> np.ndarray:
 
 
 def _limit(axes: Axes, chance: float, table: pd.DataFrame) -> None:
-    """Show dots, means and chance only: an interval of few seeds may reach far beyond them."""
     values = pd.Series([*table["value"], *table["mean"], chance]).dropna()
     margin = 0.08 * (values.max() - values.min() or 1.0)
     axes.set_ylim(values.min() - margin, values.max() + margin)

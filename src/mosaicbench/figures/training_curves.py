@@ -79,7 +79,6 @@ def training_curves(*, history: pd.DataFrame, runs: pd.DataFrame, theme: Theme) 
 
 
 def _limit(axes: Axes, of_loss: pd.DataFrame) -> None:
-    """Show all of each curve after the first tenth of its epochs, and all below that."""
     last = of_loss.groupby(["run", "seed"])["epoch"].transform("max")
     settled = of_loss.loc[of_loss["epoch"] >= np.minimum(0.1 * last + 1, last), "value"]
     low, high = of_loss["value"].min(), settled.max()

@@ -91,7 +91,6 @@ def umap_joint(*, projection: pd.DataFrame, runs: pd.DataFrame, theme: Theme) ->
 def _palette(
     column: str, names: pd.Series, every: Iterable[str], theme: Theme
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Return colours and labels of the names, a missing one last; colours are those in `every`."""
     palette = theme.palette(ROOMS.get(column, column), {*every} - {""}) | {"": SPARE}
     present = set(names)
     palette = {name: colour for name, colour in palette.items() if name in present}

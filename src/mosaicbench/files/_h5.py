@@ -31,8 +31,8 @@ KEY = "mosaicbench"  # the key of .uns under which a file says what it is
 class Modalities:
     """The modalities of an ``.h5mu``, and what the file says about itself.
 
-    A MuData also lists the cells and features of all modalities; making these lists takes longer
-    than reading the modalities.
+    A MuData would also list the cells and features of all modalities, which takes longer than to
+    read.
     """
 
     mod: dict[str, AnnData]

@@ -1,6 +1,6 @@
 """A file gets its final name only when it is whole.
 
-Standard library only: the command line imports this before any fit forks.
+Standard library only.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def make_folder(path: Path) -> None:
 def atomic(path: str | Path, *, size: int = 0) -> Iterator[Path]:
     """Give a temporary path beside `path`, and rename it to `path` if the block ends without error.
 
-    The next attempt overwrites what a killed process left. `size` is approximately what will be written,
-    in bytes: without room for it nothing is begun, since HDF5 can crash the process on a full disk.
+    The next attempt overwrites what a killed process left. `size` is approximately what will be
+    written, in bytes: without room for it nothing is begun.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """``best.json``: the settings that the tuning of one run on one split chose, and its objective.
 
-Standard library only: the fits that take these settings read them before they fork.
+Standard library only.
 """
 
 from __future__ import annotations

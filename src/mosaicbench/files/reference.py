@@ -143,7 +143,7 @@ def read(folder: Path = FOLDER) -> Reference:
 def digest_of_split(folder: Path) -> str:
     """Return a digest of the names of a split's cells and features and of its hidden pairs.
 
-    It holds no value, so that another processor's last bits do not matter.
+    It holds no value.
     """
     names = hashlib.sha256()
     for part in ("train", "query", "solution"):

@@ -13,7 +13,7 @@
 ``run.json``
     Status, seconds, memory, versions, hyperparameters.
 
-``fitting`` checks contents before it writes them; a reader checks dataset, scenario, run and seed.
+A reader checks dataset, scenario, run and seed.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
 def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
     """Write tables as ``NAME.tsv``, and last ``contents.tsv`` with the rows and digest of each.
 
-    Readers compare each table with its digest: one cut at the end of a line still has all columns.
+    Readers compare each table with its digest.
     """
     paths = {name: folder / f"{name}.tsv" for name in tables}
     for name, table in tables.items():

@@ -1,6 +1,6 @@
 """Fit methods on splits, each fit in a child process with limits of time and memory.
 
-Every run ends with valid files, however the child ends: a run that diverged, crashed or was stopped has no latents, and a
+Every run ends with valid files: one that diverged, crashed or was stopped has no latents, and a
 status that says why.
 """
 
@@ -121,7 +121,6 @@ def _fit_in_child(
 
 
 def _work(fit: Fit, record: dict, parts: Parts, meter: Meter, checkpoint_seconds: float) -> None:
-    """Fit and write the run; a failure of the method becomes a status, a `UserError` an exit status."""
     try:
         _fit(fit, record, parts, meter, checkpoint_seconds)
     except UserError as error:

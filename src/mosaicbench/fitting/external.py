@@ -231,7 +231,6 @@ def _split(
     names: Names,
     uns: Mapping,
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return the places of the query and the train cells in `cells`, and the number of others."""
     index = pd.Index(cells)
     if not index.is_unique:
         raise ContractError(f"{path}: {what} has the cell {index[index.duplicated()][0]!r} twice")
@@ -254,7 +253,6 @@ def _split(
 
 
 def _check_place(path: Path, uns: Mapping, place: dict[str, object], *, needed: bool) -> None:
-    """Refuse a file of another split, or one with names of rows that names no split."""
     given = uns.get(KEY, {})
     if needed and not set(OF_SPLIT) <= set(given):
         raise ContractError(

@@ -149,7 +149,6 @@ def _facts_of(cells: object) -> dict:
 
 
 def _transform_of(cells: object) -> dict[str, np.ndarray]:
-    """Return the fitted transform of a modality, and what turns its counts into values."""
     from mosaicbench.files.splits import normalization_of
 
     arrays = {"mean": cells.uns["mean"], "std": cells.uns["std"]}

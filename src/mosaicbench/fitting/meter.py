@@ -1,7 +1,7 @@
 """Measure seconds and memory of each phase of a run, also of a run that is killed.
 
-The working process names its phase; the watching one reads the memory of the tree of processes. Both
-write into shared memory, so that the watcher has the costs of a run that it killed.
+The working process names its phase, the watching one reads the memory of the tree of processes;
+both write into shared memory.
 """
 
 from __future__ import annotations

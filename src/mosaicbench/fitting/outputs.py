@@ -124,7 +124,7 @@ def open_split(
 def _check_pairing(train: MuData, card: dict) -> None:
     """Refuse an `as_measured` split if the method does not handle how its cells are paired.
 
-    Only the data show this, so the config could not refuse it.
+    Only the data show this.
     """
     from mosaicbench.files._h5 import KEY
 
@@ -226,7 +226,6 @@ def _write_files(fit: Fit, latents: AnnData, imputed: Modalities, history: Histo
 
 
 def _keep(fitted: MethodOnSplit, fit: Fit, latents: dict) -> list[str]:
-    """Save the fitted model in the run's folder; return a remark if that is impossible."""
     from mosaicbench.fitting.keeping import keep
 
     try:
@@ -284,7 +283,6 @@ def embedded(fitted: MethodOnSplit) -> tuple[dict, list[str]]:
 
 
 def _embed_private(fitted: MethodOnSplit) -> dict[tuple[str, str], np.ndarray]:
-    """Return (modality, subset) -> private latents, (cells, private); modalities without private dimensions are left out."""
     private = {
         (modality, subset): fitted.method.embed_private(fitted.shown_cells(subset, modality))
         for subset, part in (("train", fitted.train), ("query", fitted.query))
@@ -302,7 +300,6 @@ def _predict(fitted: MethodOnSplit, latents: dict) -> dict[tuple[str, str], np.n
 
 
 def _impute(fitted: MethodOnSplit) -> tuple[dict, list[str]]:
-    """Return (source, target) -> (names, standardised values), and a remark for each direction that the method could not impute."""
     imputed, left_out = {}, []
     for source, target in permutations(fitted.query.mod, 2):
         cells = fitted.shown_cells("query", source)
@@ -314,10 +311,7 @@ def _impute(fitted: MethodOnSplit) -> tuple[dict, list[str]]:
 
 
 def _draw(fitted: MethodOnSplit, imputed: dict, seed: int) -> dict[tuple[str, str], Draws]:
-    """Return (source, target) -> draws for a sample of cells and features, the same for every method.
-
-    The seed of the split draws the sample.
-    """
+    """Return (source, target) -> draws for a sample of cells and features, the same for every method."""
     import numpy as np
 
     from mosaicbench.files.runs import Draws

@@ -50,7 +50,6 @@ def run_in_child(
 
 
 def _work_while_parent_lives(work: Callable[[], None], parent: int) -> None:
-    """Call `work` in this forked child; die when the process `parent` dies."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     else:
@@ -62,7 +61,6 @@ def _work_while_parent_lives(work: Callable[[], None], parent: int) -> None:
 
 
 def _keep_freed_memory() -> None:
-    """Let a training step reuse the memory of the step before, where glibc is used."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
@@ -70,7 +68,6 @@ def _keep_freed_memory() -> None:
 
 
 def _die_without(parent: int) -> None:
-    """End this process soon after `parent` has ended, where the kernel does not."""
     while os.getppid() == parent:
         time.sleep(POLL_SECONDS)
     os._exit(1)

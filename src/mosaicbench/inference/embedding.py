@@ -167,7 +167,6 @@ def _pieces(names: pd.Index) -> list[slice]:
 
 
 def _batches(own: OwnCells, found: dict[str, Matched]) -> pd.Series:
-    """Return the column "batch" of all cells or of a modality, by the cell's name."""
     tables = [own.obs, *(own.modalities[match.theirs].obs for match in found.values())]
     parts = [table["batch"].rename(index=str).astype(str) for table in tables if "batch" in table]
     together = pd.concat([pd.Series(dtype=object), *parts])

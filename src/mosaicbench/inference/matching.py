@@ -133,7 +133,6 @@ def matched(
 def _names_of_model(
     modalities: dict[str, Measured], known: dict[str, dict], min_fraction: float
 ) -> dict[str, str]:
-    """Return the user's name -> the model's; without any match, the first's most similar one."""
     names, similar = {}, {}
     for theirs, measured in modalities.items():
         if theirs in known:
@@ -149,7 +148,6 @@ def _names_of_model(
 
 
 def _likeness(facts: dict, features: set[str], min_fraction: float) -> tuple[float, ...]:
-    """Return what orders the model's modalities: shared features, then kind, then size."""
     wanted = facts["features"]
     shared = sum(feature in features for feature in wanted)
     are_genes = np.mean([bool(ENSEMBL.match(feature)) for feature in features or [""]]) > MOST
@@ -162,7 +160,6 @@ def _likeness(facts: dict, features: set[str], min_fraction: float) -> tuple[flo
 
 
 def _refuse_mixed(theirs: str, features: pd.Index, ours: str, known: dict[str, dict]) -> None:
-    """Refuse genes and proteins in one matrix, whose counts would all be the cell's RNA."""
     for other, facts in known.items():
         there = np.isin(facts["features"], features).sum()
         if theirs not in known and other != ours and there >= NEARLY_ALL * len(facts["features"]):

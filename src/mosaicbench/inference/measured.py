@@ -69,8 +69,7 @@ class OwnCells:
 def in_memory(cells: MuData | AnnData | dict[str, AnnData]) -> OwnCells:
     """Return cells in memory, as they are.
 
-    The one modality of an AnnData without feature types is called "cells": a model recognises it by
-    its features.
+    The one modality of an AnnData without feature types is called "cells".
     """
     if isinstance(cells, AnnData) and not _has_several(cells.var):
         return OwnCells(_in_memory({"cells": cells}), cells.obs)
@@ -196,7 +195,6 @@ def _matrices(features: pd.Index, x: object, layers: object, raw: tuple) -> dict
 
 
 def _reader(x: object) -> Callable[[np.ndarray], sparse.csr_matrix]:
-    """Return the reader of rows; it first reads all of a matrix that a file stores by columns."""
     if isinstance(x, h5py.Group):
         by_columns = "csc" in str(x.attrs["encoding-type"])
         x = read_elem(x) if by_columns else sparse_dataset(x)

@@ -96,7 +96,6 @@ def _modality(measured: object, applied: Applied, ours: str, key: str) -> AnnDat
 
 
 def _as_they_were(whole: MuData, own: OwnCells, names: pd.Index) -> None:
-    """Add the user's uns, and obsm and obsp in the order of the new rows if none is new."""
     whole.uns.update(deepcopy(own.whole.get("uns", {})))
     rows = names.get_indexer(whole.obs_names)
     if (rows < 0).any():
@@ -135,8 +134,6 @@ def _imputed(kept: KeptModel, direction: str, names: pd.Index, layers: dict) -> 
 
 
 def _of_all_cells(whole: MuData, applied: Applied, key: str) -> None:
-    """Add a cell's joint latents and type, else those of its first modality."""
-
     def first_of(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
         order = sorted(tables, key=lambda source: source != JOINT)
         every = pd.concat([tables[source].assign(source=source) for source in order])
@@ -153,7 +150,6 @@ def _of_all_cells(whole: MuData, applied: Applied, key: str) -> None:
 
 
 def _copy_values(source: h5py.Group, place: h5py.Group) -> None:
-    """Copy matrices and annotations from file to file, except those that the model added."""
     for name in ("X", "layers", "raw"):
         if name in source:
             place.pop(name, None)

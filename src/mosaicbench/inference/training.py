@@ -125,7 +125,6 @@ def dataset_of(cells: Path | MuData, options: dict) -> MuData:
 
 
 def _plain(cells: AnnData) -> AnnData:
-    """Return matrices and tables alone; a session holds much that no file can."""
     tables = {"obs": _writable(cells.obs), "var": _writable(cells.var)}
     plain = AnnData(cells.X, **tables, layers=dict(cells.layers))
     if cells.raw is not None:
@@ -134,7 +133,6 @@ def _plain(cells: AnnData) -> AnnData:
 
 
 def _writable(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table of numbers and texts: intervals, dates and mixed columns become texts."""
     texts = table.set_axis(table.index.astype(str).rename(None)).rename(columns=str)
     texts = texts.loc[:, ~texts.columns.duplicated()].copy()
     for name in texts.select_dtypes(exclude=["number", "bool"]):

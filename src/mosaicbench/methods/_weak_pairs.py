@@ -36,7 +36,7 @@ def mutual_neighbors(own: np.ndarray, other: np.ndarray, neighbors: int) -> spar
 def weakly_paired(train: Split, neighbors: int) -> Split:
     """Return the split with more cells: every two mutual neighbours as one cell of both modalities.
 
-    A new cell has the label, and the batch, of its two where these agree, else none.
+    A new cell has the label and batch of its two where these agree, else none.
 
     Raises
     ------

@@ -9,8 +9,7 @@
         expectation, a, b >= 0: least squares on validation cells (stacking, Breiman 1996)
 
 Only cells with several modalities are contrasted, all are reconstructed. Without such a train cell,
-mutual nearest neighbours in linked features are treated as one cell. The contrast is in
-``models.losses``.
+mutual nearest neighbours in linked features are treated as one cell.
 """
 
 from __future__ import annotations
@@ -88,11 +87,9 @@ class ContrastiveVAE(MixtureVAE):
         Around each encoder's network: "cca" at the start, or "none".
     regression
         The kernel of the ridge regression that imputation adds to the decoder, "gaussian" or
-        "linear"; "none": the decoder alone. Without a paired cell, "gaussian" is linear, as weak
-        pairs are too noisy for it.
+        "linear"; "none": the decoder alone. Without a paired cell, "gaussian" is linear.
     learning_rate
-        Of Adam, until the cooldown; faster, encoders leave their start at CCA before they are
-        better.
+        Of Adam, until the cooldown.
     """
 
     learning_rate: Annotated[float, "above 0", {"float": [0.0003, 0.003], "log": True}] = 1e-3
@@ -104,7 +101,6 @@ class ContrastiveVAE(MixtureVAE):
     regression: Literal["gaussian", "linear", "none"] = "gaussian"
 
     def __post_init__(self) -> None:
-        """Refuse combinations that are not defined."""
         if self.weights == "last" and self.regression != "none":
             raise ValueError(
                 "weights: last holds out no cells, on which regression is weighed; take regression: none"

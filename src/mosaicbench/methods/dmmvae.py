@@ -145,7 +145,7 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
     discriminator_hidden
         Width of every discriminator's two hidden layers.
     discriminator_learning_rate
-        Of the discriminators; they have to keep up with the model.
+        Of the discriminators.
     discriminator_steps
         Steps of the discriminators before each of the model's.
     """

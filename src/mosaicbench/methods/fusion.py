@@ -2,8 +2,7 @@
 
     loss = - E_q [ sum_m log p(x_m | z) ] + beta KL(q || p)
 
-In training, modalities are dropped at random and the rest must explain them too: else no expert
-would learn to embed a cell alone.
+In training, modalities are dropped at random and the rest must explain them too.
 """
 
 from __future__ import annotations

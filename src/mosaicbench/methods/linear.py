@@ -285,8 +285,6 @@ def left_out_residuals(
 class Linear(CCA):
     """Linear: CCA's latents and ridge's imputed values and draws, two maps as one method.
 
-    So models are compared with linear maps in the overall score, too.
-
     Attributes
     ----------
     regression_components

@@ -117,8 +117,8 @@ class LinksCCA(LinksBaseline):
         A B' = U S V',     A (cells of a, columns), B (cells of b, columns), standardised
 
     Rows of U and V, scaled to length 1, are cells' latents. The decomposition diagonalises the
-    similarity of every cell of a to every cell of b, which needs the same columns in both and no
-    common cell. Reference: Stuart et al. 2019, the anchors of Seurat.
+    similarity of every cell of a to every cell of b. Reference: Stuart et al. 2019, the anchors of
+    Seurat.
     """
 
     def align(self, shown: Split, seed: int) -> None:

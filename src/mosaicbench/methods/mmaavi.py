@@ -116,8 +116,8 @@ class MMAAVI(MultimodalVAE):
         w, the fraction of the graph in the decoder; "auto": 0.9 where more than ten train cells
         have several modalities, else 0.99.
     graph_weight
-        Weight of the links' likelihood, a mean over links; "modalities" is their number, as in the
-        paper, at which a thousand links are hardly reconstructed. At 100 they are.
+        Weight of the links' likelihood, a mean over links; "modalities", as in the paper, is their
+        number: then a thousand links are hardly reconstructed, at 100 they are.
     feature_weight
         Weight of the divergence of the features' embeddings, a mean over features.
     modality_means

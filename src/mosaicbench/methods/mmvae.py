@@ -164,7 +164,6 @@ class SupervisedMMVAE(Supervised, MMVAE):
     """
 
     def __post_init__(self) -> None:
-        """Refuse the bounds that have no label term."""
         super().__post_init__()
         if self.objective != "elbo":
             raise ValueError(

@@ -66,7 +66,6 @@ class KNNImpute:
         return np.moveaxis(self.values[target][:, features][rows], 1, 2)
 
     def _neighbors(self, cells: Cells) -> np.ndarray:
-        """Return the train cells nearest in each observed modality, (cells, all neighbours)."""
         neighbors = [
             self.index[m].kneighbors(self.pca[m].transform(x), return_distance=False)
             for m, x in cells.values.items()

@@ -12,14 +12,12 @@ V is the discriminator's value, which the discriminator minimises and the encode
 
     V(D) = E_a softplus(-D(z_a)) + E_b softplus(D(z_b)),
 
-twice the mean cross-entropy of telling the two modalities apart. At the best discriminator, min_D V
-= 2 ln 2 - 2 JS(p_a || p_b), with the Jensen-Shannon divergence JS of the latents' distributions. So
-V near its equilibrium 2 ln 2 = 1.386 means that the discriminator sees one distribution, far below
-it that the discriminator wins; the history has it as discriminator_*_value. Equal distributions do
-not mean that types coincide.
+twice the mean cross-entropy of telling the two modalities apart. Near its equilibrium 2 ln 2 =
+1.386 the discriminator sees one distribution, far below it the discriminator wins; the history has
+V as discriminator_*_value. Equal distributions do not mean that types coincide.
 
-Errors and distances are means over features, as in the paper, with weights on that scale; they are
-not nats. Its anchors weigh 1. Reference: Wang et al. 2025, Nature Communications 16:4994.
+Errors and distances are means over features, as in the paper; they are not nats. Reference: Wang et
+al. 2025, Nature Communications 16:4994.
 """
 
 from __future__ import annotations

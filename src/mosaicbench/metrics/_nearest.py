@@ -1,9 +1,9 @@
 """Which cells are nearest: compared exactly, block by block, with memory linear in cells.
 
 Distances are direct differences in float64, summed in one order, so that equal vectors give equal
-distances. Matrix products would break ties and call a collapsed embedding perfect; the compiled
-loops use one, in float32, only to leave out cells that it excludes for certain (:func:`rough_of`
-has the proof). Cosine distance is Euclidean between rows of length 1 (:func:`directions`).
+distances. Matrix products would break ties; the compiled loops use one, in float32, only to leave
+out cells that it excludes for certain (proof: :func:`rough_of`). Cosine distance is Euclidean
+between rows of length 1 (:func:`directions`).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ MOST = 90  # neighbours that a metric needs
 def within_range(*latents: np.ndarray) -> list[np.ndarray]:
     """Return latents times one power of two, if their squares would over- or underflow.
 
-    The order of their distances stays, and with it every tie.
+    Order and ties of distances stay.
     """
     exponent = int(np.frexp(max(np.abs(latent).max(initial=0) for latent in latents))[1])
     return [np.ldexp(x, -exponent) for x in latents] if abs(exponent) > FAR else [*latents]
@@ -59,10 +59,9 @@ def rough_of(latent: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.
 
     Proof: without rounding it is d - cs; rounding changes that by less than cs. Let n be the
     dimensions and u = 2^-24. As |x||y| <= s / 2 and h_x + h_y <= s / 2, rounding x and y changes
-    x·y by 2u|x||y| <= us at most; n + 2 products and sums, in any order, by
-    (n + 2)u(|x||y| + h_x + h_y) <= (n + 2)us; rounding h_x and h_y by us / 2; float64 by far less.
-    So cs, with c = (2n + 16)u, is more than twice the sum, which leaves room for squares of u.
-    Values too small for float32 add less than LEAST to a limit.
+    x·y by us at most; n + 2 products and sums, in any order, by (n + 2)us; rounding h_x and h_y by
+    us / 2; float64 by far less. So cs, with c = (2n + 16)u, is more than twice the sum. Values too
+    small for float32 add less than LEAST to a limit.
 
     Returns
     -------
@@ -157,7 +156,6 @@ def _add_certain(bounds, r, low, closer, low_b, closer_b):  # pragma: no cover -
 
 @numba.njit(cache=True)
 def _add_open(bounds, r, rows, closer, tied, block, closer_b, tied_b):  # pragma: no cover
-    """Count the comparisons of row r that bounds leave open, in the order of `_fill_squared`."""
     (a, own, low, high), (there, own_b, low_b, high_b) = rows, block
     for start in range(0, BLOCK, FEW):
         if _count_open(bounds, r, low, high, low_b, high_b, start, FEW) == 0:
@@ -179,7 +177,6 @@ def _add_open(bounds, r, rows, closer, tied, block, closer_b, tied_b):  # pragma
 def _add_tile(
     bounds, bounded, rows, closer, tied, block, closer_b, tied_b, squared
 ):  # pragma: no cover - compiled
-    """Count a block for some rows; return for how many of them all distances were computed."""
     (a, own, low, high), (there, own_b, low_b, high_b) = rows, block
     crowded = 0
     for r in range(len(a)):
@@ -235,7 +232,6 @@ def _count_near(lower, limit):  # pragma: no cover - compiled
 
 @numba.njit(cache=True)
 def _take_passed(here, there, codes, lower, limit, squared, labels):  # pragma: no cover - compiled
-    """Write squared distances, in the order of `_fill_squared`, and labels of cells that pass."""
     taken = 0
     for j in range(len(codes)):
         if lower[j] <= limit:
@@ -249,7 +245,6 @@ def _take_passed(here, there, codes, lower, limit, squared, labels):  # pragma: 
 
 @numba.njit(cache=True)
 def _keep_nearest(distances, codes, r, closer, of, sizes, last, tied):  # pragma: no cover
-    """Add closer cells of a block to row r's list, and count those as far as its last."""
     candidates = 0
     for j in range(len(distances)):
         candidates += distances[j] <= last[r]
@@ -302,8 +297,8 @@ def _share_votes(closer, of, last, tied, ks, votes, nearest):  # pragma: no cove
 def count_votes(sides, n, codes, n_codes, ks, left_out):  # pragma: no cover - compiled
     """Count the labels of the nearest of n cells for several numbers of neighbours at once.
 
-    Cells as far as the k-th share the votes that the closer ones leave. One pass suffices: cells
-    closer than the k-th are kept in order, those as far only as counts of their labels.
+    Ties as in :func:`transfer_with_fraction`. One pass suffices: cells closer than the k-th are
+    kept in order, those as far only as counts of their labels.
 
     Parameters
     ----------
@@ -440,9 +435,8 @@ def remembered(most: int) -> Callable:
 def directions(latent: np.ndarray) -> np.ndarray:
     """Return rows of length 1, (cells, dims + 1); the last column is 1 for a latent of length 0.
 
-    Between rows of length 1, the squared Euclidean distance is 2 (1 - cosine). A latent of length 0
-    has cosine 0 with every other: its row is a right angle away from all. Each latent is divided by
-    its largest value first, so that multiples of each other give the same numbers, bit for bit.
+    A latent of length 0 has cosine 0 with every other. Each latent is divided by its largest value
+    first, so that multiples of each other give the same numbers, bit for bit.
     """
     largest = np.abs(latent).max(axis=1, initial=0)
     scaled = latent / np.where(largest > 0, largest, 1)[:, None]
@@ -472,7 +466,6 @@ def sides_of(latent: np.ndarray, reference: np.ndarray) -> tuple:
 
 
 def _filled(values: np.ndarray, multiple: int) -> np.ndarray:
-    """Append NaN, which is neither less nor equal, up to a multiple of rows."""
     rows = len(values) + -len(values) % multiple
     filled = np.full((rows, *values.shape[1:]), np.nan, values.dtype)
     filled[: len(values)] = values
@@ -480,7 +473,6 @@ def _filled(values: np.ndarray, multiple: int) -> np.ndarray:
 
 
 def _one_blas_thread() -> AbstractContextManager:
-    """Limit products within compiled loops to one thread: numba's threads share the cells."""
     return _libraries().limit(limits=1, user_api="blas")
 
 
@@ -612,8 +604,7 @@ def transfer_with_fraction(
 ) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     """Return the majority label of the k nearest labelled reference cells, and its part of the votes.
 
-    Reference cells as far as the k-th share the remaining votes equally. So a collapsed embedding
-    predicts the most frequent type, and cannot profit from the order of rows.
+    Reference cells as far as the k-th share the remaining votes equally.
 
     Parameters
     ----------
@@ -711,8 +702,8 @@ def _majority(
 def neighbors(latent: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Return distances and places of the k nearest cells, itself first, each (cells, k); exact.
 
-    Each cell draws at random, but always the same, among equally far cells: a constant latent then
-    scores like random neighbours. With fewer than k cells, all are returned.
+    Ties are as in :func:`nearest_cells`: a constant latent scores like random neighbours. With
+    fewer than k cells, all are returned.
     """
     distances, nearest = _neighbors(finite(latent), np.asarray(max(k, MOST)))[:, :, :k]
     return distances, nearest.astype(np.int64)
@@ -761,7 +752,7 @@ def loopless(graph: sparse.csr_matrix) -> sparse.csr_matrix:
 def scib(function: str, *arguments: object) -> object:
     """Call a function of ``scib_metrics`` or ``scib_metrics.utils`` in double precision, on the CPU.
 
-    In single precision, jax's default, a latent far from its origin loses its distances.
+    Single precision is jax's default.
     """
     import jax
 

@@ -143,7 +143,7 @@ def foscttm_cosine(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
 
 
 def foscttm_cosine_by_cell(latent_a: np.ndarray, latent_b: np.ndarray) -> np.ndarray:
-    """Return the fraction of each cell, (cells,); NaN if it was not compared."""
+    """Return :func:`foscttm_by_cell` by cosine distance."""
     return _of_all(fractions_closer(latent_a, latent_b, cosine=True), len(latent_a))
 
 
@@ -189,7 +189,7 @@ def recall_at_10(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
 
 
 def recall_at_10_cosine(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
-    """Return the mean chance of the true match to be among the 10 nearest by cosine distance."""
+    """Return :func:`recall_at_10` by cosine distance."""
     return _recall(latent_a, latent_b, 10, cosine=True)
 
 

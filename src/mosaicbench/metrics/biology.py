@@ -250,7 +250,6 @@ def _widths(latent: np.ndarray, codes: np.ndarray) -> np.ndarray:
 
 
 def _is_isolated(types: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> np.ndarray:
-    """Return which types occur in the fewest batches, but in any, (types,)."""
     batches = batches[known(labels)]
     rows = with_batch(batches)
     if not rows.any():

@@ -70,7 +70,7 @@ def _reliabilities(x: np.ndarray, noise: np.ndarray) -> np.ndarray:
 def _largest_mean_root(reliability: np.ndarray, squared_error: np.ndarray) -> float:
     """Return the largest mean root of values in [0, 1] with the mean and variance of reliabilities.
 
-    Some values are 1 then, and all others are equal. The variance is that beyond their errors.
+    Some values are 1 then, the others equal.
     """
     if not len(reliability):
         raise Undefined("nothing of the truth varies, so there is nothing to predict")

@@ -224,7 +224,6 @@ def _factors_r2(latent: np.ndarray, factors: np.ndarray) -> float:
 def _predicted(
     model: object, latent: np.ndarray, targets: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the cells of each fold, (cells,) bool, and predictions from the others' latents."""
     z = finite(latent)
     same_cells(z, targets)
     at_least(FOLDS, z)

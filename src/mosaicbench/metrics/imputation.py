@@ -343,7 +343,6 @@ def _pearson(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _scaled(rows: np.ndarray) -> np.ndarray:
-    """Divide each row by its largest value: no square over- or underflows."""
     return rows / np.maximum(np.abs(rows).max(axis=1, keepdims=True), np.finfo(float).tiny)
 
 
@@ -374,7 +373,6 @@ def _skill(
 
 
 def _effects(x: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Return differences of means inside and outside each type, in sd, (types, features)."""
     varies = np.ptp(x, axis=1) > 0
     within = inside / inside.sum(axis=1, keepdims=True)
     outside = ~inside / (~inside).sum(axis=1, keepdims=True)

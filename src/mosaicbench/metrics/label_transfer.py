@@ -124,7 +124,7 @@ def label_transfer_accuracy_cosine(transferred_cosine: np.ndarray, labels: np.nd
 def label_transfer_accuracy_cosine_by_cell(
     transferred_cosine: np.ndarray, labels: np.ndarray
 ) -> np.ndarray:
-    """Return 1 where the type is correct, 0 where not, NaN where it is unknown, (cells,)."""
+    """Return :func:`label_transfer_accuracy_by_cell` by cosine distance."""
     return label_transfer_accuracy_by_cell(transferred_cosine, labels)
 
 
@@ -162,7 +162,7 @@ def label_transfer_macro_f1_cosine(transferred_cosine: np.ndarray, labels: np.nd
 
 
 def label_transfer_balanced_accuracy(transferred: np.ndarray, labels: np.ndarray) -> float:
-    """Return the mean over types of the fraction of their cells with the correct type."""
+    """Return the mean :func:`recall_of_each`."""
     return float(np.mean(list(recall_of_each(transferred, labels).values())))
 
 
@@ -187,12 +187,12 @@ def types_matched(latent_a: np.ndarray, latent_b: np.ndarray, labels: np.ndarray
 
 
 def label_prediction_balanced_accuracy(predicted: np.ndarray, labels: np.ndarray) -> float:
-    """Return the mean over types of the fraction of their cells with the correct type."""
+    """Return the mean :func:`recall_of_each`."""
     return label_transfer_balanced_accuracy(predicted, labels)
 
 
 def label_prediction_balanced_accuracy_10nn(classified: np.ndarray, labels: np.ndarray) -> float:
-    """Return the mean over types of the fraction of their cells with the correct type."""
+    """Return the mean :func:`recall_of_each`."""
     return label_transfer_balanced_accuracy(classified, labels)
 
 

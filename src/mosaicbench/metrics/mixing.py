@@ -196,7 +196,6 @@ def _widths(unit: np.ndarray, batch: np.ndarray) -> np.ndarray:
 
 
 def _between(x: np.ndarray, codes: np.ndarray) -> float:
-    """Return the fraction of the variance between batches, which principal components share."""
     centred = x - x.mean(axis=0)
     batches = np.arange(codes.max() + 1) == codes[:, None]  # (cells, batches)
     between = np.square(batches.T @ centred).sum(axis=1) / batches.sum(axis=0)  # (batches,)
@@ -205,7 +204,6 @@ def _between(x: np.ndarray, codes: np.ndarray) -> float:
 
 
 def _fractions_of_other(latent_a: np.ndarray, latent_b: np.ndarray) -> np.ndarray:
-    """Return the fraction of the other modality among the nearest cells, for cells of a, then b."""
     a, b = matched(latent_a, latent_b)
     n, both = len(a), np.concatenate([a, b])
     of, cells = np.repeat([0, 1], n), np.arange(2 * n)

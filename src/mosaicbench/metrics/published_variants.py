@@ -175,7 +175,6 @@ def _correlation(
 
 
 def _ranking(matrix: Matrix) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a function from values to their rank in a matrix, from 0; ties share the mean rank."""
     held = np.sort(matrix.data if sparse.issparse(matrix) else matrix, axis=None)
     zeros = np.prod(matrix.shape) - len(held)  # absent in a sparse matrix
 

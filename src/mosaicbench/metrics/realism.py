@@ -86,7 +86,6 @@ def modality_probe(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
 
 
 def _sampled(*matrices: Matrix) -> list[np.ndarray]:
-    """Return up to `MOST_CELLS` rows of each matrix in float64, always the same."""
     same_shape(*matrices)
     cells = matrices[0].shape[0]
     rows = np.arange(cells)
@@ -96,7 +95,6 @@ def _sampled(*matrices: Matrix) -> list[np.ndarray]:
 
 
 def _forest(both: list[np.ndarray], *, trees: int) -> np.ndarray:
-    """Return the predicted chances of rows to be of either matrix, (2, rows, 2); 3-fold."""
     from sklearn.ensemble import RandomForestClassifier
 
     at_least(6, both[0])

@@ -42,7 +42,6 @@ class Checkpoint:
     spent: dict[str, float] = field(default_factory=lambda: {"seconds": 0.0, "cpu_seconds": 0.0})
 
     def __post_init__(self) -> None:
-        """Begin to count time."""
         self._began = self._saved = _now()
 
     def resume(self, stateful: Stateful) -> dict | None:

@@ -3,7 +3,7 @@
     discriminator:  min over its weights of   mean cross_entropy(z, domain)            z without gradient to the model
     model:          min over its weights of   loss - lambda cross_entropy(z, domain)   the discriminator's weights fixed
 
-The cross-entropy of the domain is in nats. Subtracting it is what a gradient-reversal layer does.
+The cross-entropy of the domain is in nats.
 """
 
 from __future__ import annotations
@@ -85,7 +85,6 @@ class Opponents:
     betas: tuple[float, float] = (0.5, 0.999)
 
     def __post_init__(self) -> None:
-        """Make their optimiser."""
         groups = [
             {"params": self.discriminators[name].parameters(), "lr": rate}
             for name, rate in self.learning_rates.items()
@@ -141,7 +140,6 @@ class Opponents:
 
 
 def _columns(name: str, logits: Tensor, domain: Tensor, nats: Tensor) -> dict[str, Tensor]:
-    """Return the history columns `COLUMNS` of a discriminator."""
     predicted, cells = logits.argmax(-1), len(domain)
     values = (
         nats,

@@ -93,7 +93,6 @@ def _thing(node: dict, state: dict[str, np.ndarray]) -> object:
 
 
 def _object(module: str, name: str, holds: dict[str, object]) -> object:
-    """Return an object with these attributes, if its class is one that a model may hold."""
     if module.split(".")[0] in ("sklearn", "mosaicbench"):
         kind = getattr(importlib.import_module(module), name, None)
         if isinstance(kind, type) and _may_hold(module, kind):

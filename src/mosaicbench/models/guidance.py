@@ -118,7 +118,6 @@ def _edges(
 
 
 def _normalised_adjacency(pairs: Tensor, signs: Tensor, features: int) -> Tensor:
-    """Return D^-1/2 A D^-1/2, sparse (features, features); A: signed links, D: links a feature."""
     degree = torch.bincount(pairs[:, 0], minlength=features).clamp_min(1).float()
     weights = signs * torch.rsqrt(degree[pairs[:, 0]] * degree[pairs[:, 1]])
     return torch.sparse_coo_tensor(

@@ -8,10 +8,9 @@ negative binomial  counts of RNA, protein  mean: library size x fraction(z); dis
 Bernoulli          accessible peaks        logit rises with the log of the cell's library size
 =================  ======================  ====================================================
 
-Decoders of counts start at the train cells' average, so that a network only has to learn the
-difference. Negative log-likelihoods have their gradients in closed form. Counts are expected and
-drawn at the train cells' median library size, since that of an absent modality is unknown, and
-become values as measured counts do: log-normalised, centred log-ratios, or TF-IDF and LSI.
+Decoders of counts start at the train cells' average. Counts are expected and drawn at the train
+cells' median library size, since that of an absent modality is unknown, and become values as
+measured counts do: log-normalised, centred log-ratios, or TF-IDF and LSI.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ LARGEST_LOGIT = 80.0  # of a peak: its odds stay finite, and so does the loss of
 class GaussianDecoder(nn.Module):
     """z (cells, latent) -> p(x | z), a Normal (cells, features), one learned sd a feature.
 
-    The sd has a floor, else a nearly constant feature would have an unbounded likelihood.
+    The sd has a floor, which bounds the likelihood.
     """
 
     reads_counts = False
@@ -204,8 +203,7 @@ def _at_zero(counts: NegativeBinomial) -> Tensor:
 def expected_log1p(counts: NegativeBinomial, factor: Tensor) -> Tensor:
     """Return E[log(1 + factor x)] of counts x, (cells, features).
 
-    Near zero counts it differs much from log(1 + factor E[x]): probabilities are summed up to a
-    bound, and the rest is taken at its own mean.
+    Probabilities are summed up to a bound; the rest is taken at its own mean.
     """
     inverse_dispersion, mean, probability = counts.total_count, counts.mean, _at_zero(counts)
     factor = factor.to(mean.device)
@@ -387,7 +385,7 @@ def gaussian_nll(x: Tensor, mean: Tensor, sd: Tensor) -> Tensor:
 
 
 class _GaussianError(torch.autograd.Function):
-    """sum_f (x - mean)^2 / (2 sd^2); autograd takes half the time of a decoder's step."""
+    """Without autograd, which takes half the time of a decoder's step."""
 
     @staticmethod
     def forward(ctx, x: Tensor, mean: Tensor, sd: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 Every column belongs to one feature of the hub, a modality that all others are linked with; as a
 rule a gene. The column is the gene's value in the hub; the value of the linked feature, with the
 link's sign, in a modality whose features are linked with genes one by one (proteins); and the
-gene's activity in ATAC. A gene that is linked with three proteins gives three columns.
+gene's activity in ATAC.
 
     rna, adt: a column per link        rna, atac: a column per gene with activity
     atac, adt: a column per link of a protein with a gene that has activity; rna is the hub
@@ -191,7 +191,6 @@ def beside_values(train: Split, pairs: Mapping[tuple[str, str], Linked]) -> Spli
 def _relation(
     train: Split, hub: str, modality: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Return features of the hub, the columns of `modality` linked with them, and signs, if any."""
     activities = [
         block.gene_activity[modality] for block in train.blocks if modality in block.gene_activity
     ]

@@ -29,7 +29,7 @@ class Loss(dict[str, Tensor]):
     """name -> (cells,) nats, summed over features; `+` adds by name, `*` scales every term.
 
     Every loss is a sum over features and a mean over cells, so that a weight means the same in
-    every method. Names become columns of the history.
+    every method.
     """
 
     def __add__(self, other: Loss) -> Loss:

@@ -38,8 +38,7 @@ class NormalisedByMinibatch(nn.BatchNorm1d):
 class Adam(torch.optim.Adam):
     """PyTorch's Adam without the decorators that keep its methods out of ``torch.compile``.
 
-    At the first call these import PyTorch's compiler: up to 2 CPU seconds of every fit. One of them
-    also kept `step` from recording gradients, which `no_grad` does here.
+    At the first call these import PyTorch's compiler: up to 2 CPU seconds of every fit.
     """
 
     add_param_group = inspect.unwrap(torch.optim.Adam.add_param_group)

@@ -158,7 +158,6 @@ def one_of_each(blocks: list[Block], size: int) -> Steps:
 
 
 def _repeated(cells: int, number: int) -> torch.Tensor:
-    """Return `number` rows: all cells in random order, again and again."""
     rounds = -(-number // cells)
     return torch.cat([torch.randperm(cells, device=device()) for _ in range(rounds)])[:number]
 

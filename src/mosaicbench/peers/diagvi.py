@@ -138,7 +138,6 @@ def _losses(recorded: dict, key: str) -> np.ndarray:
 
 
 def _graph(train: Split, widths: dict[str, int]):
-    """Return the links, both ways, and a loop per feature, as the package wants them."""
     from torch_geometric.data import Data
 
     starts = dict(zip(widths, np.cumsum([0, *widths.values()]), strict=False))

@@ -139,7 +139,6 @@ class GLUE(Blockwise):
 
 
 def _graph(train: Split):
-    """Return the links, both ways, and a loop per feature, with names as of `table`."""
     import networkx
 
     graph = networkx.MultiDiGraph()

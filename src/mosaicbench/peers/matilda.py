@@ -125,7 +125,6 @@ class Matilda:
         return piecewise(mean, cells)
 
     def _read(self, cells: Cells, name: str) -> np.ndarray:
-        """Return log counts at the mean total, standardised by cell, (cells, counted features)."""
         counts = cells.counts[self.order[name]].toarray().astype(np.float64)
         totals = np.maximum(counts.sum(1, keepdims=True), 1)
         x = np.log2(1 + counts / totals * self.level[name])
@@ -143,8 +142,8 @@ def _typed(cells: Cells) -> Cells:
 def _minibatch(sizes: np.ndarray) -> int:
     """Return the smallest size, at least the package's, whose last minibatch has several cells.
 
-    The second model learns from as many cells of each type as the type of middle size has; types of
-    that size count once. `sizes`: cells of each type.
+    The second model learns from as many cells of each type as the type of middle size has. `sizes`:
+    cells of each type.
     """
     middle = int(np.sort(sizes)[(len(sizes) - 1) // 2])
     balanced = middle * (1 + int((sizes != middle).sum()))

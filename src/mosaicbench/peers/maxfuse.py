@@ -1,7 +1,7 @@
 """MaxFuse: matching of cells by smoothed linked features, then CCA of all features, iterated.
 
-The package's licence (academic, no redistribution) keeps it out of this project: the user installs
-it. Reference: Chen et al. 2024.
+The user installs the package, by its licence (academic, no redistribution). Reference: Chen et al.
+2024.
 """
 
 from __future__ import annotations

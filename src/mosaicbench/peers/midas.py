@@ -174,7 +174,6 @@ class Midas:
 
 
 def _by_batch(function: Callable[[Cells], Tensor], cells: Cells) -> np.ndarray:
-    """Return function(block) of all cells, in blocks of one batch each, (cells, columns)."""
     batches = cells.batches.astype(str)
     rows = [np.flatnonzero(batches == name) for name in np.unique(batches)]
     parts = [piecewise(function, cells.take(of_batch)) for of_batch in rows]

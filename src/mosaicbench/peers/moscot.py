@@ -91,7 +91,6 @@ class Moscot(Moved):
             self.moved[m] = (plan / rows) @ places
 
     def _between(self, shown: Split, drawn: dict[str, Cells], *pair: str) -> list[np.ndarray]:
-        """Return linked features of two modalities, (cells, components) each; [] without any."""
         if self.alpha == 1:
             return []
         try:

@@ -76,7 +76,7 @@ class Multigrate(Blockwise):
     latent
         Dimensions of z.
     alignment
-        Weight of the discrepancy; 0 leaves it out. The documentation advises tuning.
+        Weight of the discrepancy; 0 leaves it out.
     kl
         Weight of the divergence from the prior, after its warm-up in the first third of the epochs.
     epochs
@@ -178,7 +178,6 @@ class Multigrate(Blockwise):
         return cells.counts[modality].toarray()
 
     def _level(self, train: Split, peaks: str) -> np.ndarray:
-        """Return the mean of each peak over the train cells in which it is open, (peaks,)."""
         blocks = [block for block in train.blocks if peaks in block.values]
         total = sum(self._read(block, peaks).astype(np.float32).sum(0) for block in blocks)
         times = sum(np.asarray((block.counts[peaks] > 0).sum(0)).ravel() for block in blocks)

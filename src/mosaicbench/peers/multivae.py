@@ -1,6 +1,6 @@
 """MVAE, MMVAE and MoPoE of the package `multivae`, with the networks of this project's methods.
 
-A difference in scores comes from the bounds, not from the networks.
+A difference in scores comes from the bounds.
 """
 
 from __future__ import annotations
@@ -160,7 +160,6 @@ class MultiVae:
         return by_pieces(imputed, cells, device())
 
     def _inputs(self, x: Minibatch) -> dict[str, object]:
-        """Return the observed modalities, and zeros for the others, which the package ignores."""
         from multivae.data import MultimodalBaseDataset
 
         observed = dict(x.items())

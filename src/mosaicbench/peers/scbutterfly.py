@@ -162,7 +162,6 @@ class ScButterfly(Blockwise):
         return standardised(decoded, normalization)
 
     def _weigh_peaks(self, cells: Cells) -> None:
-        """Learn factors of peaks' frequencies within a cell, and means if open, (peaks,) both."""
         accessible = (cells.counts[self.other] > 0).astype(np.float32)
         times = np.maximum(np.asarray(accessible.sum(0)).ravel(), 1)
         self.weight = np.log1p(len(cells) / times).astype(np.float32)
@@ -181,7 +180,6 @@ class ScButterfly(Blockwise):
         return sparse.csr_matrix(weighted, dtype=np.float32)
 
     def _translated(self, cells: Cells) -> dict[str, Tensor]:
-        """Return the posterior means of cells of one modality, and the codes for both decoders."""
         (modality,) = cells.modalities
         encoder = self.encoders[modality]
         on = next(encoder.parameters()).device
@@ -194,8 +192,8 @@ class ScButterfly(Blockwise):
 def _trainer(*, peaks: bool) -> ModuleType:
     """Import the package's model of RNA and peaks, or of RNA and proteins.
 
-    The package imports episcanpy, which fails beside anndata 0.12 and is not used here: an empty module
-    replaces it. Without a GPU, calls of one are skipped.
+    An empty module replaces episcanpy, whose import fails beside anndata 0.12. Without a GPU, calls
+    of one are skipped.
     """
     for name in ("episcanpy", "episcanpy.api"):
         sys.modules.setdefault(name, ModuleType(name))

@@ -171,7 +171,6 @@ class ScConfluence(Blockwise):
         return data
 
     def _values(self, cells: Cells, modality: str) -> np.ndarray:
-        """Return TF-IDF of peaks, log-normalised RNA or CLR, (cells, counted features) float32."""
         if modality in self.idf:
             x = log_normalised(cells, modality) * self.idf[modality]
         else:
@@ -210,7 +209,6 @@ class ScConfluence(Blockwise):
 
 
 def _batch_size(cells: list[int]) -> int:
-    """Return the largest size of minibatches that leaves no small rest of cells."""
     held_out = sum(int(count * 0.2) for count in cells)  # as the package splits each modality
     parts = (sum(cells) - held_out, held_out)
     for size in range(BATCH_SIZE, LEAST, -1):

@@ -107,7 +107,7 @@ class ScMoMaT:
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the factors that best reconstruct each cell, (cells, factors), with mean 1.
 
-        The package's sum to 1: many such factors would vary by less than a collapsed latent may.
+        The package's sum to 1.
         """
         factors = self.factors
         quadratic, linear = np.zeros((factors, factors)), np.zeros((len(cells), factors))
@@ -120,7 +120,6 @@ class ScMoMaT:
         return (factors * _on_simplex(quadratic, linear)).astype(np.float32)
 
     def _prepared(self, cells: Cells, modality: str) -> np.ndarray:
-        """Return open peaks, or quantiles by rank among the train cells, (cells, features)."""
         x = cells.counts[modality].toarray()
         if modality not in self.ordered:
             return (x > 0).astype(np.float64)
@@ -134,7 +133,6 @@ class ScMoMaT:
 
 
 def _by_batch(block: Cells) -> list[Cells]:
-    """Return a block's cells by batch; batches below `SMALLEST` cells join the largest."""
     batches = block.batches.astype(str)
     names, sizes = np.unique(batches, return_counts=True)
     largest = names[sizes.argmax()]
@@ -157,7 +155,6 @@ def _on_simplex(quadratic: np.ndarray, linear: np.ndarray) -> np.ndarray:
 
 
 def _projected(x: np.ndarray) -> np.ndarray:
-    """Return the nearest point of the simplex to each row."""
     falling = -np.sort(-x, axis=1)
     excess = (np.cumsum(falling, axis=1) - 1) / np.arange(1, x.shape[1] + 1)
     used = (falling > excess).sum(axis=1)

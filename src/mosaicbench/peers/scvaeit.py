@@ -58,7 +58,7 @@ class ScVaeit(Blockwise):
     kl
         Weight of the divergence of the posterior given the rest from that given all features.
     epochs
-        There is no early stopping: the package would also write every epoch to the disk.
+        There is no early stopping.
     """
 
     latent: Annotated[int, "at least 1", {"int": [8, 64], "log": True}] = 32
@@ -128,7 +128,6 @@ class ScVaeit(Blockwise):
         return side_by_side(cells, self.widths, of)
 
     def _mask(self, observed: tuple[str, ...]) -> np.ndarray:
-        """Return the package's mask, (features,): 0 in observed modalities, -1 in others."""
         of_modalities = [0.0 if m in observed else -1.0 for m in self.widths]
         return np.repeat(of_modalities, list(self.widths.values())).astype(np.float32)
 

@@ -111,7 +111,6 @@ class TotalVI(Blockwise):
         return history
 
     def _trained(self, data: AnnData, blocks: tuple[Cells, ...]) -> tuple[object, History]:
-        """Return the trained model of the package; `blocks` have the cells of `data`."""
         from scvi.model import TOTALVI
 
         TOTALVI.setup_anndata(data, **FIELDS)

@@ -77,7 +77,6 @@ def _of_cards(heading: str, cards: dict[str, dict]) -> Iterator[Citation]:
 
 
 def _of_doi(doi: str | None, paper: str) -> str:
-    """Return the entry of a DOI; without one in the file, what the card says of the paper."""
     if not doi:
         return ""
     for entry in references():

@@ -193,7 +193,6 @@ def verdicts(tables: Tables, run_metadata: RunMetadata) -> list[Verdict]:
 
 
 def _bar(question: str, summary: pd.DataFrame, run_metadata: RunMetadata) -> dict[str, object]:
-    """Return what a run must beat: the trivial control, or the 0 of the scale if that is better."""
     metric = BARS[question] if BARS[question] in set(summary["metric"]) else METRICS[question]
     means = summary[summary["metric"] == metric].set_index("run")["mean"]
     scale = ends(means, metric, run_metadata)

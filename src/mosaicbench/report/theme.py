@@ -253,7 +253,7 @@ def save(figure: Figure, drawn: pd.DataFrame, stem: Path) -> None:
 
 
 def _settle(figure: Figure) -> None:
-    """Lay a figure out once for all its pictures; `savefig` would draw all of it once more.
+    """Lay a figure out once for all its pictures.
 
     Positions are rounded, as the solver's last digits differ from draw to draw.
     """

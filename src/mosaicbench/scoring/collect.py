@@ -147,7 +147,6 @@ def _places(folder: Path, names: pd.Index, wanted: pd.Series) -> np.ndarray:
 def _given(
     values: dict[str, np.ndarray | None], order: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Return source -> the values of the query cells in order, without None."""
     return {source: x[order[source]] for source, x in values.items() if x is not None}
 
 
@@ -161,7 +160,7 @@ def _label_subset(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Return latents and types of the train cells with a label, None without any.
 
-    A complete cell occurs once, with its joint latent; others once for each of their modalities.
+    A complete cell occurs once, with its joint latent.
     """
     complete = complete_cells(train) if "joint" in of_train else pd.Index([])
     latents, types = [], []

@@ -2,10 +2,10 @@
 
 A count x of a molecule with the rate r is Poisson given r, whatever the distribution of r over
 cells: overdispersion belongs to the rates, that is to what could be predicted. Every transform of
-counts consists of log(1 + c x), with a factor c of the cell and feature, and linear steps. So all
-that is needed is an estimate of v(r) = Var log(1 + c X), X ~ Poisson(r), from one count: a table
-h(x) whose mean over the counts of any rate is v(r), within 2 %. It starts from the delta method,
-which is right for large counts, and is corrected by the ridge solution for rates up to 100.
+counts consists of log(1 + c x), with a factor c of the cell and feature, and linear steps. So an
+estimate of v(r) = Var log(1 + c X), X ~ Poisson(r), from one count is enough: a table h(x) whose
+mean over the counts of any rate is v(r), within 2 %: the delta method, corrected by the ridge
+solution for rates up to 100.
 
 The total of a cell is noisy, too; that of peaks counts as known.
 """
@@ -54,7 +54,6 @@ def counting_noise(cells: AnnData) -> np.ndarray | sparse.csr_matrix:
 
 
 def _of_share(x: np.ndarray, total: np.ndarray) -> np.ndarray:
-    """Return the variance of log(1 + 10,000 x / total) where x is part of the total."""
     scale, others = TARGET_SUM / total, (total - x) / total
     slope = scale * x / (1 + scale * x)  # of the value along log total
     # A value rises with its own count less than at a fixed total, except from 0 to 1.
@@ -62,7 +61,6 @@ def _of_share(x: np.ndarray, total: np.ndarray) -> np.ndarray:
 
 
 def _of_log_ratio(counts: sparse.coo_matrix) -> np.ndarray:
-    """Return the variance of log(1 + x / g), g the cell's geometric mean of 1 + x, of each entry."""
     features, row, x = counts.shape[1], counts.row, counts.data
 
     def sums(values: np.ndarray) -> np.ndarray:

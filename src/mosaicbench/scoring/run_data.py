@@ -188,7 +188,6 @@ class RunData:
 
     @cached_property
     def _phases(self) -> tuple[np.ndarray, Callable[[], np.ndarray]] | None:
-        """Rows of the modality with the genes of the cell cycle, and a function that scores them."""
         from mosaicbench.metrics._labels import genes_of_phases, phase_scores
 
         for modality, values in self.truth.items():
@@ -221,7 +220,6 @@ class RunData:
         return np.intersect1d(*sides, assume_unique=True, return_indices=True)
 
     def _of_pair(self, source: str, target: str) -> list[MetricInputs]:
-        """Return the inputs of an ordered pair: one for cells of both, one for all of the target."""
         direction, rows = f"{source}->{target}", self._rows(target)
         latent_a, latent_b = self.latents[source], self.latents[target]
         both, in_source, in_target = self._common(source, target)

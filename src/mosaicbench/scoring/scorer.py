@@ -145,7 +145,6 @@ def _value(metric: str, inputs: MetricInputs, beside: str = "") -> tuple[float, 
 
 
 def _parts(run_data: RunData, metrics: Collection[str], kind: str) -> Iterator[pd.DataFrame]:
-    """Yield scores of the labelled cells of one type or batch, of metrics with `kind` in the card."""
     having = [name for name in metrics if kind in catalog.card("metrics", name)]
     for inputs, metric in _suited(run_data, having):
         rows = slice(None) if inputs.rows is None else inputs.rows

@@ -112,7 +112,6 @@ def _agreement(a: np.ndarray, b: np.ndarray, x: np.ndarray, y: np.ndarray) -> tu
 
 
 def _correlation(u: np.ndarray, w: np.ndarray) -> float:
-    """Return the correlation over cells, columns weighted by what varies in them; 0 if nothing does."""
     u, w = u - u.mean(axis=0), w - w.mean(axis=0)
     scale = np.sqrt(np.square(u).sum() * np.square(w).sum())
     return float((u * w).sum() / scale) if scale > 1e-9 else 0.0

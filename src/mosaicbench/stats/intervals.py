@@ -1,8 +1,7 @@
 """Intervals of means over seeds: 95 % t intervals, never narrower than the cells allow.
 
-Three seeds may be close by chance; so where single cells have scores, the interval over seeds is at
-least as wide as that of a mean over cells. ``benchmarks/interval_coverage.py`` measures how often
-such intervals cover the truth (docs/statistics.md).
+Where single cells have scores, the interval over seeds is at least as wide as that of a mean over
+cells. docs/statistics.md says how often such intervals cover the truth.
 """
 
 from __future__ import annotations

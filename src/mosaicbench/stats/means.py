@@ -111,7 +111,6 @@ def best(summary: pd.DataFrame, run_metadata: RunMetadata) -> pd.Series:
 
 
 def _summarise(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Return mean, sd, 95 % t interval and number of values per group."""
     values = table.groupby(keys, sort=False)["value"]
     summary = values.agg(mean="mean", sd="std", seeds="count").reset_index()
     half = t_quantile(summary["seeds"]) * summary["sd"] / np.sqrt(summary["seeds"])

@@ -150,7 +150,6 @@ def scaled_by_seed(scores: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFr
 def _score_of_run(
     scaled: pd.DataFrame, seeds: pd.DataFrame, wanted: list[str]
 ) -> dict[str, object]:
-    """Return the scores of one run in one split, over the seeds in which it has all its metrics."""
     applicable = seeds[seeds["status"] != "not_applicable"]
     by_metric = scaled.pivot(index="seed", columns="metric", values="scaled")  # (seeds, metrics)
     table = by_metric.dropna()

@@ -1,11 +1,11 @@
 """Paired comparisons: every run against the best of its split and metric, and against named runs.
 
 The mean difference of a split varies at least as much as the differences of single cells imply
-(`within`); starts and train cells add to it. Three splits measure the sum (`between`) with two
-degrees of freedom, so each comparison borrows the ratio of both from the other runs of the score:
-the moderated variance of Smyth (2004, doi:10.2202/1544-6115.1027). Splits share their cells, so for
-new cells the variance of a mean over J splits is (1/J + query cells / train cells) times that
-(Nadeau and Bengio 2003, doi:10.1023/A:1024068626366).
+(`within`); starts and train cells add to it (`between`). Each comparison borrows the ratio of both
+from the other runs of the score: the moderated variance of Smyth (2004,
+doi:10.2202/1544-6115.1027). Splits share their cells, so for new cells the variance of a mean over
+J splits is (1/J + query cells / train cells) times that (Nadeau and Bengio 2003,
+doi:10.1023/A:1024068626366).
 """
 
 from __future__ import annotations
@@ -138,7 +138,6 @@ def holm(p: pd.Series, *, picked: bool = False) -> pd.Series:
 def _roles(
     table: pd.DataFrame, winner: str | None, reference: str | None, run_metadata: RunMetadata
 ) -> dict[str, str]:
-    """Return the runs of (seeds, runs) to compare with -> their role: "best, linear"."""
     linear = [run for run in table if run_metadata.method(run) == LINEAR and run != reference]
     roles = {}
     for run in dict.fromkeys([winner, *linear, reference]):
@@ -201,7 +200,6 @@ def _of_cells(
     seeds: Iterable[int],
     names: Mapping[int, np.ndarray],
 ) -> tuple[float, int]:
-    """Return the mean variance, over splits, of a mean difference over cells, and distinct cells."""
     variances, distinct = [], set()
     for seed in seeds if of_run and of_other else ():
         d = of_run[seed] - of_other[seed]
@@ -271,7 +269,7 @@ def _alike(excess: np.ndarray, freedom: np.ndarray) -> float:
     """Return the degrees of freedom of others for each one of a comparison; more if they are alike.
 
     Logarithms of equal variances vary by the trigamma function of half their degrees of freedom;
-    the rest gives the degrees of freedom of the prior (Smyth 2004).
+    the rest gives those of the prior (Smyth 2004).
     """
     most = min(MOST_BORROWED, len(excess) / 2)
     if len(excess) < 3:

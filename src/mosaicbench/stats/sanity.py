@@ -118,7 +118,6 @@ def failed_controls(
 
 
 def _fault(run_metadata: RunMetadata, run: str, metric: str, value: float, allowed: float) -> str:
-    """Return what is wrong with a control's mean score, "" if nothing is."""
     method, group = run_metadata.method(run), run_metadata.group(metric)
     exempt = run_metadata.metric(metric).get("exempt_from", {})
     best, chance = run_metadata.best(metric), run_metadata.chance(metric)
@@ -226,7 +225,6 @@ def _seeds_at_chance(
     sides: list[CellScores | None],
     sign: float,
 ) -> list[int]:
-    """Return the seeds in which a run is not above chance, or the control at 0 of the `scale`."""
     zero = table.get(scale["zero_is"], pd.Series(scale["zero"], table.index))
     gains = (sign * (table[run] - zero)).dropna()
     of_run, of_zero = (cell_means(side, metric, gains.index) for side in sides)

@@ -51,7 +51,6 @@ def sweep_table(
 
 
 def _values(scores: pd.DataFrame, metric: str, directions: list[str] | None) -> pd.DataFrame:
-    """Return a score by run, direction and seed; of all directions their mean, if each has one."""
     keys = [*RUN, "direction", "seed"]
     rows = scores[(scores["metric"] == metric) & (scores["status"] != "not_applicable")]
     if directions is not None:
@@ -61,14 +60,12 @@ def _values(scores: pd.DataFrame, metric: str, directions: list[str] | None) -> 
 
 
 def _ended(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return the status of each run and seed, "not_applicable" if no direction applies."""
     ended = scores[[*RUN, "seed", "status"]].drop_duplicates()
     several = ended.duplicated([*RUN, "seed"], keep=False)
     return ended[~several | (ended["status"] != "not_applicable")]
 
 
 def _placed(runs: pd.DataFrame, series: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
-    """Return the runs with their panel, line and x, once for each of their series."""
     parts = []
     for name, values in series.items():
         column = next((key for key in RUN if set(values) & set(runs[key])), "run")

@@ -2,11 +2,10 @@
 
 The first trial has the defaults, ten have random settings, and the others follow the
 tree-structured Parzen estimator (Bergstra et al. 2011). Random settings depend only on the seed and
-the space, so every dataset tries the same ones. Settings depend only on the seed and earlier
-trials, which the journal keeps: an interrupted search continues without a difference.
+the space, so every dataset tries the same ones; others also on earlier trials, which the journal
+keeps: an interrupted search continues without a difference.
 
-No trial stops early by its validation loss: that sum has weights (beta, of a discriminator) that
-are searched themselves, so it cannot compare two trials.
+No trial stops early: a validation loss with weights that are searched cannot compare two trials.
 """
 
 from __future__ import annotations

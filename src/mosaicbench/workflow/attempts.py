@@ -1,11 +1,9 @@
 """Attempts of a job of fits: what each may use, what the next one tries again, what becomes a row.
 
-On one machine the first attempt may use all that the config's limits allow. On a cluster attempts ask
-for a quarter, a half, and all of it. A run that needs more than its attempt has fails, so that
-Snakemake tries again; one that needs more than the limits becomes a row. A job that was killed from
-outside each time could not write its rows: the attempt after the last one writes the missing ones.
-
-No fit imports this module, so an edit here repeats no fit.
+On one machine the first attempt may use all that the config's limits allow. On a cluster attempts
+ask for a quarter, a half, and all of it. A run that needs more than its attempt has fails, so that
+Snakemake tries again; one that needs more than the limits becomes a row. The attempt after the last
+one writes the rows of a job that was killed each time.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a job asks of a cluster: more on every attempt, and never what no machine of its partition has.
 
-Standard library only: the workflow imports it before any job starts.
+Standard library only.
 """
 
 from __future__ import annotations
@@ -107,7 +107,6 @@ def check_requests(requests: dict[tuple[str, ...], str]) -> None:
 
 
 def _why_never(options: tuple[str, ...], limits: dict[str, float]) -> str:
-    """Return why SLURM would never start a request, "" if it would; sbatch ignores time limits."""
     done = _run("sbatch", "--test-only", *options, "--wrap=true")
     if done.returncode:
         why = done.stderr.strip().splitlines()[-1]
@@ -135,7 +134,6 @@ def status_of_killed(job: str | None) -> tuple[str, str]:
 
 
 def _minutes(limit: str) -> float:
-    """Return the minutes of SLURM's "infinite" or "days-hours:minutes:seconds"."""
     if limit == "infinite":
         return math.inf
     days, _, clock = limit.rpartition("-")

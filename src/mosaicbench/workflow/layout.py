@@ -7,7 +7,7 @@ PosixPath('<results>/splits/{dataset}/{scenario}/seed-{seed}')
 >>> Results("results").split("pbmc68k_split", "paired", 0)
 PosixPath('results/splits/pbmc68k_split/paired/seed-0')
 
-Standard library only, since every job of the workflow imports it.
+Standard library only.
 """
 
 from __future__ import annotations

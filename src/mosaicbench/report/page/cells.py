@@ -41,7 +41,7 @@ class Cell:
 
     @property
     def key(self) -> float | str | None:
-        """The sort key for the page's script; that of a dash or cross is empty."""
+        """The sort key for the page's script."""
         is_missing = self.sort is None and self.text.startswith((NOT_GIVEN, CROSS))
         return "" if is_missing else self.sort
 

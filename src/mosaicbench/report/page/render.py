@@ -80,7 +80,6 @@ def embedded_figures(folder: Path, cards: dict[str, dict], *place: str) -> list[
 
 
 def _svg_uri(path: Path) -> str:
-    """Return an SVG as a data URI, as text: a quarter lighter than base64."""
     preamble = r"<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->|<metadata>.*?</metadata>"
     text = re.sub(preamble, "", path.read_text("utf-8"), flags=re.DOTALL)
     text = re.sub(r"\s+", " ", text).replace("> <", "><").strip()
@@ -88,7 +87,6 @@ def _svg_uri(path: Path) -> str:
 
 
 def _webp_uri(path: Path) -> str:
-    """Return a PNG as a lossless WebP of fewer colours, a fifth of the bytes, as a data URI."""
     content = io.BytesIO()
     with Image.open(path) as picture:
         few = picture.convert("RGB").point([round(round(x / STEP) * STEP) for x in range(256)] * 3)

@@ -36,10 +36,10 @@ def report_page(
 ) -> str:
     """Return the report as HTML; all text from files and names is escaped.
 
-    `figures` is the output folder of ``draw``; `figure_cards` and `splits` (dataset, scenario) are in
-    the order of the report; `audits` are (dataset, scenario) -> the ``audit.tsv`` of one seed;
-    `registered` dataset -> its facts in the registry, and `unverified`, its files without checksum or
-    length. `ended` is the day of the last fit; `study` and `defaults` are ``size.tsv`` and
+    `figures` is the output folder of ``draw``; `figure_cards` and `splits` (dataset, scenario) are
+    in the order of the report; `audits` are (dataset, scenario) -> the ``audit.tsv`` of one seed;
+    `registered` dataset -> its facts in the registry, and `unverified`, its files without checksum
+    or length. `ended` is the day of the last fit; `study` and `defaults` are ``size.tsv`` and
     ``sensitivity.tsv`` of docs/results.
     """
     runs, checks = tables["runs"], tables["sanity_checks"]

@@ -103,10 +103,6 @@ def notes(audit: pd.DataFrame | None) -> list[str]:
 def _scores(
     tables: Tables, title: str, theme: Theme, *, circular: bool
 ) -> tuple[Grid | None, list[dict]]:
-    """Return the table of headline scores, and one of all scores for each group of metrics.
-
-    With `circular`, the columns of label scores have the sign :data:`CIRCULAR`.
-    """
     runs, checks = tables["runs"], tables["sanity_checks"]
     signs, names = signs_of(checks), theme.order("runs", runs["run"])
     signs = {run: sign for (*_, run), sign in signs.items()}

@@ -62,7 +62,6 @@ def _card(verdict: Verdict, attained: dict[tuple, float], theme: Theme) -> dict:
 
 
 def _beside(verdict: Verdict, rows: list[dict], theme: Theme) -> tuple[dict, dict]:
-    """Return names of runs that tie with it -> datasets; better runs -> datasets, if separable."""
     ties, better = defaultdict(list), defaultdict(list)
     for row in rows:
         tied = row["tied_with"].split(", ")

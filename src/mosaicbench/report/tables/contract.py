@@ -171,7 +171,6 @@ CHECKED = {
 
 
 def _typed(table: pd.DataFrame, numbers: list[str]) -> pd.DataFrame:
-    """Return a table whose columns are floats or text, except the seed."""
     names = table.drop(columns=[*numbers, "seed"], errors="ignore")
     texts = names.astype(object).where(names.notna(), "").map(str)
     return table.assign(**texts, **table[numbers].apply(pd.to_numeric).astype(float))

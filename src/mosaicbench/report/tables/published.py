@@ -97,7 +97,6 @@ def _ours(
 
 
 def _in_direction(rows: pd.DataFrame, direction: str, *, worst: str) -> pd.DataFrame:
-    """Return run -> mean, sd and seeds in one direction, or of the "mean" or "worst" (no sd)."""
     if direction not in ("mean", "worst"):
         of_direction = rows[rows["direction"] == direction]
         return of_direction.groupby("run", sort=False)[["mean", "sd", "seeds"]].first()
