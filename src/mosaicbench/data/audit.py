@@ -89,7 +89,7 @@ def _counted(
 def variation(train: AnnData, query: AnnData) -> str:
     """Say how much a modality's query values vary beside its train values.
 
-    The number is the ratio of their variances as methods see themof at most `CELLS` cells, each
+    The number is the ratio of their variances as methods see them, of at most `CELLS` cells, each
     summed over features.
     """
     of_train, of_query = (
