@@ -5,6 +5,7 @@ python docs/site/budgets.py
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import pandas as pd
@@ -24,6 +25,8 @@ FIGURE = REPOSITORY / "docs/results/pictures/budgets.png"
 AUTHORS = {"vae_poe": 1000, "vae_mlp": 1000, "mmvaepp": 100, "mmaavi": 300, "scmodal": 3300}
 AUTHORS |= dict.fromkeys(("dmmvae_base", "dmmvae_experts", "dmmvae_encadv", "dmmvae_outadv"), 10)
 DATA = ["data", "scenario"]
+FEWEST = 3  # methods that a rank correlation takes
+EPOCHS = (3, 10, 30, 100, 300, 1000)
 COLORS = ("#3b6ea5", "#b3541e", "#4a8f5c", "#8a5aa8")
 
 
@@ -31,11 +34,15 @@ def main() -> None:
     """Write the figure, the finding and the table of the page."""
     rows = pd.read_csv(TABLE, sep="\t")
     rows = rows[rows["against"].isna() & rows["metric"].isin(SCORES)]
-    with style():
-        drawn(rows).savefig(FIGURE, dpi=150)
+    rows = rows.assign(data=rows["data"].str.split(",").str[0])  # the scenario has its own column
     found = levels(rows)
-    text = replaced(PAGE.read_text(encoding="utf-8"), "finding", f"\n{finding(found, rows)}\n")
-    PAGE.write_text(replaced(text, "levels", f"\n{tabled(found)}\n"), encoding="utf-8")
+    with style():
+        drawn(rows, found).savefig(FIGURE, dpi=110)
+    text = PAGE.read_text(encoding="utf-8")
+    blocks = {"finding": finding(found, rows), "ranks": ranked(rows), "levels": tabled(found)}
+    for name, block in blocks.items():
+        text = replaced(text, name, f"\n{block}\n")
+    PAGE.write_text(text, encoding="utf-8")
 
 
 def levels(rows: pd.DataFrame) -> pd.DataFrame:
@@ -67,8 +74,8 @@ def levels(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found, columns=[*DATA, *names])
 
 
-def drawn(rows: pd.DataFrame) -> Figure:
-    """Return a row of panels per method, a column per score, a line per dataset; diamonds are the default rule."""
+def drawn(rows: pd.DataFrame, found: pd.DataFrame) -> Figure:
+    """Return a row of panels per method, a column per score, a line per dataset; `found` as of :func:`levels`."""
     methods = list(rows.dropna(subset="x")["method"].unique())
     places = rows[DATA].drop_duplicates().apply(tuple, axis=1).tolist()
     colors = {name: COLORS[at] for at, name in enumerate(dict.fromkeys(data for data, _ in places))}
@@ -85,18 +92,27 @@ def drawn(rows: pd.DataFrame) -> Figure:
                 )
                 own = part[part["x"].isna() & (part["run"] == method)]
                 axes.plot(own["epoch_kept"], own["mean"], "D", color=colors[data], ms=4)
+                of_line = (found[["data", "metric", "method"]] == [data, metric, method]).all(
+                    axis=1
+                )
+                level = swept[swept["x"].isin(found.loc[of_line, "epochs"])]
+                axes.plot(level["x"], level["mean"], "o", color=colors[data], mfc="white", ms=6)
             if method in AUTHORS:
                 axes.axvline(AUTHORS[method], color=QUIET, ls=":", lw=1.2)
             axes.set_xscale("log")
+            axes.set_xticks(EPOCHS, [f"{epochs:,}" for epochs in EPOCHS])
+            axes.minorticks_off()
             axes.grid(axis="both")
-        line[0].set_ylabel(catalog.card("methods", method)["label"])
+        line[0].set_ylabel(textwrap.fill(catalog.card("methods", method)["label"], 14), fontsize=8)
     for axes, title in zip(panels[0], SCORES.values(), strict=True):
         axes.set_title(title)
     handles = [Line2D([], [], color=color) for color in colors.values()]
+    handles.append(Line2D([], [], ls="", marker="o", ms=6, mfc="white", color=QUIET))
     handles.append(Line2D([], [], ls="", marker="D", ms=4, color=QUIET))
     handles.append(Line2D([], [], ls=":", color=QUIET))
-    figure.supxlabel("epochs", fontsize=8)
-    names = [*colors, "default rule: the kept epoch", "epochs of the authors' code"]
+    for axes in panels[-1]:
+        axes.set_xlabel("epochs")
+    names = [*colors, "levels off", "default rule: the kept epoch", "epochs of the authors' code"]
     figure.legend(handles, names, loc="outside lower center", ncols=3)
     return figure
 
@@ -118,6 +134,31 @@ def finding(found: pd.DataFrame, rows: pd.DataFrame) -> str:
         )
     commits = ", ".join(f"`{commit}`" for commit in sorted(set(rows["commit"])))
     return "\n".join([*lines, f"- Fitted by {commits}."])
+
+
+def ranked(rows: pd.DataFrame) -> str:
+    """Return the table of how far ranks with a budget are those with the default rule, of all methods with both."""
+    swept, own = rows.dropna(subset="x"), rows[rows["x"].isna() & (rows["run"] == rows["method"])]
+    lines = []
+    for epochs in sorted(set(swept["x"])):
+        line = [f"{epochs:,.0f}"]
+        for metric in SCORES:
+            taus, same = [], []
+            for place, part in swept[(swept["x"] == epochs) & (swept["metric"] == metric)].groupby(
+                DATA
+            ):
+                default = own[(own[[*DATA, "metric"]] == [*place, metric]).all(axis=1)]
+                pair = part.set_index("method")["mean"], default.set_index("method")["mean"]
+                pair = pd.concat(pair, axis=1, join="inner", keys=["swept", "default"])
+                if len(pair) < FEWEST:
+                    continue
+                taus.append(pair["swept"].corr(pair["default"], method="kendall"))
+                lower = catalog.card("metrics", metric)["better"] == "lower"
+                first = pair.idxmin() if lower else pair.idxmax()
+                same.append(first["swept"] == first["default"])
+            line.append(f"{sum(taus) / len(taus):.2f}; {sum(same)} of {len(same)}" if taus else "")
+        lines.append(line)
+    return table(["epochs", *SCORES.values()], [line for line in lines if any(line[1:])])
 
 
 def tabled(found: pd.DataFrame) -> str:

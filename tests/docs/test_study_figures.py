@@ -27,14 +27,14 @@ def test_another_first_run_is_separable_if_its_whole_interval_is_above_0():
     assert rows.apply(which_defaults.kind_of, axis=1).tolist() == expected
 
 
-def rows_of_budgets(**means):
-    """Return rows of a sweep and of the default rule, whose intervals are 0.02 wide."""
+def rows_of_budgets(method="mvae", **means):
+    """Return rows of a method's sweep and of its default rule, whose intervals are 0.02 wide."""
     rows = []
     for metric, values in means.items():
         for epochs, mean in values.items():
             x = None if epochs == "default" else epochs
-            run = "mvae" if x is None else f"mvae-{x}"
-            place = {"data": "cells", "scenario": "paired", "x": x, "run": run, "method": "mvae"}
+            run = method if x is None else f"{method}-{x}"
+            place = {"data": "cells", "scenario": "paired", "x": x, "run": run, "method": method}
             interval = {"mean": mean, "low": mean - 0.01, "high": mean + 0.01}
             rows.append(place | interval | {"metric": metric, "epoch_kept": 41, "commit": "012"})
     return pd.DataFrame(rows)
@@ -54,8 +54,19 @@ def test_a_budget_levels_off_where_the_best_one_is_within_its_interval():
     assert (
         "0 of 1 pairs of method and dataset; furthest behind it: `mvae` on cells by 0.020" in said
     )
-    panels = budgets.drawn(rows).axes
+    panels = budgets.drawn(rows, budgets.levels(rows)).axes
     assert [axes.lines[0].get_xdata().tolist() for axes in (panels[0], panels[2])] == [
         [3, 10, 30, 100],
         [3, 10, 30],
     ]
+
+
+def test_ranks_with_a_budget_are_compared_with_those_of_the_default():
+    values = {"mvae": [0.3, 0.10], "mmvae": [0.2, 0.11], "mopoe": [0.1, 0.12]}
+    rows = pd.concat(
+        rows_of_budgets(method, foscttm={3: first, 100: last, "default": last})
+        for method, (first, last) in values.items()
+    )
+    said = budgets.ranked(rows).splitlines()
+    assert said[-2].startswith("| 3 | -1.00; 0 of 1 |")
+    assert said[-1].startswith("| 100 | 1.00; 1 of 1 |")
