@@ -213,7 +213,7 @@ def _of_package(card: dict) -> dict[str, str]:
     return {
         "package": f"{package['package']} {package['version']}{where}",
         "licence": package["licence"],
-        "citation": f"[{card['paper']}](https://doi.org/{card['doi']})",
+        "citation": f"[{card['paper']}](https://doi.org/{card['doi']})" if card["doi"] else "",
     }
 
 

@@ -61,7 +61,9 @@ PEERS = {
 # The same of peers in environments of their own.
 VAES = ("midas", "multigrate", "multivae_mvae", "multivae_mmvae", "multivae_mopoe", "scvaeit")
 APART = {name: ({"epochs": 2}, ("rna", "adt"), RNA_ADT | {"joint"}) for name in VAES} | {
+    "cellink": ({}, ("rna", "adt"), RNA_ADT),
     "diagvi": ({"epochs": 2, "latent": 8, "hidden": 16}, ("rna", "adt"), RNA_ADT),
+    "m3": ({"passes": 2}, ("rna", "adt"), RNA_ADT | {"joint"}),
     "matilda": ({}, ("rna", "adt"), {"joint"}),
     "totalanvi": ({"epochs": 30}, ("rna", "adt"), {"joint", "rna", "rna->adt"}),
     "scbutterfly": ({"epochs": 2, "pretraining": 2}, ("rna", "atac"), RNA_ATAC),
@@ -338,7 +340,7 @@ def test_in_its_own_environment(name, tmp_path):
     for what, cells in of_few.items():
         assert len(cells) == 5
         np.testing.assert_allclose(cells.X, whole[what].X[4:9], atol=1e-4, err_msg=what)
-    # matilda and uniPort keep no history
+    # CelLink, M3, matilda and uniPort keep no history
     assert len(read_table(folders[0] / "history.tsv")) == hyperparameters.get("epochs", 0)
     wraps = catalog.card("methods", name)["wraps"]
     query = f"from importlib.metadata import version; print(version('{wraps['package']}'))"

@@ -92,6 +92,12 @@ def log_normalised(cells: Cells, modality: str) -> np.ndarray:
     return np.log1p(TARGET * counts / np.maximum(cells.library_size[modality], 1)[:, None])
 
 
+def log2_at(level: float, counts) -> np.ndarray:
+    """Return log2 of 1 plus counts, (cells, features) sparse, that sum to `level` in every cell."""
+    x = counts.toarray().astype(np.float64)
+    return np.log2(1 + x / np.maximum(x.sum(1, keepdims=True), 1) * level)
+
+
 def history(**columns: Sequence[float]) -> History:
     """Return the rows of a history from its columns; Diverged if a loss is not finite."""
     rows = []

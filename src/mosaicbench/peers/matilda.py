@@ -19,7 +19,7 @@ import torch
 from mosaicbench.contract import Cells, History, Split
 from mosaicbench.errors import Diverged, NotApplicable
 from mosaicbench.methods._pairs import paired_cells
-from mosaicbench.peers._package import apart, by_name, need
+from mosaicbench.peers._package import apart, by_name, log2_at, need
 from mosaicbench.peers._scvi import inferring, piecewise
 
 CARD = {
@@ -125,9 +125,7 @@ class Matilda:
         return piecewise(mean, cells)
 
     def _read(self, cells: Cells, name: str) -> np.ndarray:
-        counts = cells.counts[self.order[name]].toarray().astype(np.float64)
-        totals = np.maximum(counts.sum(1, keepdims=True), 1)
-        x = np.log2(1 + counts / totals * self.level[name])
+        x = log2_at(self.level[name], cells.counts[self.order[name]])
         spread = x.std(1, ddof=1, keepdims=True)
         return ((x - x.mean(1, keepdims=True)) / np.where(spread > 0, spread, 1)).astype(np.float32)
 

@@ -32,7 +32,7 @@ CARD = {
     "scenarios": ("unpaired",),
     "inputs": ("links",),
     "wraps": {"package": "uniport", "module": "uniport", "version": "1.3", "licence": "MIT"},
-    "environment": "uniport",
+    "environment": "numpy1",
     "summary": "The package's horizontal mode: one encoder of linked features for both modalities, aligned by unbalanced "
     "optimal transport. Imputes by the decoder of the other modality's features.",
     "deviates": "The common features are the split's linked features, the specific features of a modality its values, both "
