@@ -29,7 +29,7 @@ from mosaicbench.methods.mmvae import MMVAE
 from mosaicbench.methods.mmvaepp import MMVAEpp, SupervisedMMVAEpp
 from mosaicbench.methods.mopoe import MoPoE, SupervisedMoPoE
 from mosaicbench.methods.mvae import MVAE, SupervisedMVAE
-from mosaicbench.models import likelihoods, training
+from mosaicbench.models import discriminators, likelihoods, training
 from mosaicbench.models.discriminators import (
     Discriminator,
     Opponents,
@@ -913,6 +913,7 @@ def test_a_probe_tells_what_can_be_told():
 
 def test_a_chosen_weight_leaves_the_model_of_that_weight(monkeypatch):
     monkeypatch.setattr(dmmvae, "WEIGHTS", (0.0, 3.0))
+    monkeypatch.setattr(discriminators, "PROBE_STEPS", 10)  # whatever it chooses
     split, query = unpaired_split(60), linear_cells(20, seed=5)
     model = EncoderAdversarialDMMVAE(discriminator_weight="chosen", max_epochs=2, batch_size=32)
     history = model.fit(split, 0)

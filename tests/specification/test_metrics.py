@@ -233,6 +233,16 @@ def made_world(noise, n, seed):
     }
 
 
+@cache
+def score(metric, noise=0.0, seed=0):
+    """Return the score of a world, which it leaves as it was; computed once for all tests."""
+    needs, before = world(noise=noise, seed=seed), made_world(noise, 300, seed)
+    value = evaluate(metric, needs)
+    for need in NEEDS[metric] - RECORDS:
+        assert_array_equal(_checks.dense(needs[need]), _checks.dense(before[need]))
+    return value
+
+
 def per_cell():
     """Return the needs that have a row for each cell."""
     return [need for need, x in made_world(0.0, 60, 0).items() if np.shape(x)[:1] == (60,)]
@@ -269,18 +279,15 @@ def test_cards_agree_with_themselves(metric):
         assert high is None or card["chance"] <= high
 
 
-@pytest.mark.parametrize("noise", [0.0, 1.0, 30.0])
+@pytest.mark.parametrize("noise", [0.0, 1.0, 10.0])
 @pytest.mark.parametrize("metric", METRICS)
 def test_within_bounds_and_the_arguments_stay_as_they_are(metric, noise):
     low, high = CARDS[metric]["bounds"]
-    needs, before = world(noise=noise), made_world(noise, 300, 0)
-    value = evaluate(metric, needs)
+    value = score(metric, noise)
     assert type(value) is float
     assert np.isfinite(value)
     assert low is None or value >= low
     assert high is None or value <= high
-    for need in NEEDS[metric] - RECORDS:
-        assert_array_equal(_checks.dense(needs[need]), _checks.dense(before[need]))
 
 
 @pytest.mark.parametrize("metric", having("cell_order"))
@@ -289,7 +296,7 @@ def test_cell_order_does_not_matter(metric):
     order = default_rng(5).permutation(len(needs["labels"]))
     moved = needs | {need: needs[need][order] for need in per_cell()}
     assert evaluate(metric, moved) == pytest.approx(
-        evaluate(metric, needs), abs=1e-5 if metric in LISI else 1e-12
+        score(metric, 1.0), abs=1e-5 if metric in LISI else 1e-12
     )
 
 
@@ -306,7 +313,7 @@ def test_label_names_do_not_matter(metric):
 
 @pytest.mark.parametrize("metric", having("perfect_is_best"))
 def test_perfect_input_gives_best(metric):
-    assert evaluate(metric, world()) == pytest.approx(CARDS[metric]["best"], abs=1e-9)
+    assert score(metric) == pytest.approx(CARDS[metric]["best"], abs=1e-9)
 
 
 @pytest.mark.parametrize("metric", having("shuffled_is_chance"))
@@ -333,11 +340,8 @@ def test_train_mean_gives_chance(metric):
 @pytest.mark.parametrize("metric", having("noise_never_improves"))
 def test_more_noise_never_improves(metric):
     slow = metric in SLOW
-    levels, seeds = ((0, 1, 10), (0,)) if slow else ((0, 0.3, 1, 3, 10), (0, 10, 20))
-    good = [
-        np.mean([goodness(metric, evaluate(metric, world(noise=x, seed=s))) for s in seeds])
-        for x in levels
-    ]
+    levels, seeds = ((0.0, 1.0, 10.0), (0,)) if slow else ((0.0, 0.3, 1.0, 3.0, 10.0), (0, 10, 20))
+    good = [np.mean([goodness(metric, score(metric, x, s)) for s in seeds]) for x in levels]
     assert np.all(np.diff(good) <= (0.02 if slow else 1e-9)), good
     assert good[-1] < good[0] - 0.04
 
@@ -373,7 +377,7 @@ def test_collapse_is_not_rewarded(metric, value):
     n, shares = len(needs["labels"]), shares_of(needs["labels"])
     train, train_labels = cells_of(400, 2)
     constant = np.full_like(needs["latent"], value)
-    good = evaluate(metric, world(noise=0.3))
+    good = score(metric, 0.3)
     latents = ("latent", "private_latent", "all_blocks", "latent_a", "latent_b")
     needs |= dict.fromkeys(latents, constant)
     needs |= {"imputed": np.full((n, 12), value), "draws": np.full((n, 12, 19), value)}
@@ -819,19 +823,16 @@ def test_the_ratio_of_latent_lengths_is_that_of_their_root_mean_squares():
 @pytest.mark.parametrize("without_own", [False, True])
 @pytest.mark.parametrize("values", [1, 2, 4, 1000])  # 1: all cells lie at one place
 def test_transfer_of_many_ties_is_the_naive_vote_for_every_k(values, without_own):
-    random = default_rng(values)
-    reference, query = (
-        random.integers(0, values, (300, 3)).astype(float),
-        random.integers(0, values, (300, 3)).astype(float),
-    )
-    labels = TYPES[random.integers(0, 4, 300)]
-    own = random.permutation(300) if without_own else None
+    random, n = default_rng(values), 120
+    reference, query = random.integers(0, values, (2, n, 3)).astype(float)
+    labels = TYPES[random.integers(0, 4, n)]
+    own = random.permutation(n) if without_own else None
     distances = cdist(query, reference, "sqeuclidean")
     if without_own:
-        distances[np.arange(300), own] = np.inf
+        distances[np.arange(n), own] = np.inf
     found = transfer_each(reference, labels, query, ks=(1, 2, 5, 15, 50, 400), own=own)
     for k, transferred in found.items():
-        most = min(k, 300 - without_own)
+        most = min(k, n - without_own)
         assert_array_equal(transferred, naive_votes(distances, labels, most))
 
 
@@ -1093,8 +1094,15 @@ def test_skill_over_the_cell_type_mean_takes_the_mean_of_the_own_type():
     assert evaluate("imputation_skill_over_celltype_mean", needs) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("block", [1, 7, 40, 41, 120, 10_000])
-@pytest.mark.parametrize("metric", [metric for metric in METRICS if "truth" in NEEDS[metric]])
+@pytest.mark.parametrize(
+    ("metric", "block"),
+    [
+        (metric, block)
+        for metric in METRICS
+        if "truth" in NEEDS[metric]
+        for block in ([41] if metric == "realism_auc" else [1, 7, 40, 41, 120, 10_000])
+    ],
+)
 def test_sparse_truth_in_blocks_is_scored_as_dense_truth(metric, block, monkeypatch):
     truth, imputed = sparse_values()
     needs = world(n=40) | {
@@ -1510,14 +1518,14 @@ def test_mmd_against_plain_loops_and_realism_of_what_is_real():
     assert evaluate("realism_mmd", needs) == pytest.approx(
         kernel[0] + kernel[1] - 2 * kernel[2], abs=1e-9
     )
-    shrunk = world()
+    shrunk = world(n=100)
     shrunk["imputed"] = shrunk["truth"] / 2 + shrunk["truth"].mean(0) / 2
     assert evaluate("realism_auc", shrunk) > 0.7
-    rounding = world()
+    rounding = world(n=100)
     rounding["imputed"] = rounding["truth"] + 1e-7
     assert evaluate("realism_auc", rounding) < 0.55
     for metric in sorted(REALISM):
-        permuted = world()
+        permuted = world(n=100)
         permuted["imputed"] = default_rng(0).permutation(permuted["imputed"])
         assert evaluate(metric, permuted) == pytest.approx(CARDS[metric]["best"], abs=0.1)
 
@@ -1668,11 +1676,11 @@ def test_resources_are_read_from_the_record():
 
 def test_types_matched_sees_a_permutation_of_the_types_that_alignment_of_distributions_does_not():
     random = default_rng(0)
-    types = np.repeat(np.arange(4), 60)
+    types = np.repeat(np.arange(4), 30)
     centres = 9 * np.array([[1, 0], [0, 1], [-1, 0], [0, -1]])
-    a = centres[types] + random.standard_normal((240, 2))
-    rotated = centres[(types + 1) % 4] + random.standard_normal((240, 2))
-    swapped = centres[np.array([1, 0, 2, 3])[types]] + random.standard_normal((240, 2))
+    a = centres[types] + random.standard_normal((120, 2))
+    rotated = centres[(types + 1) % 4] + random.standard_normal((120, 2))
+    swapped = centres[np.array([1, 0, 2, 3])[types]] + random.standard_normal((120, 2))
     labels = TYPES[types]
     for b, expected in ((a, 1.0), (rotated, 0.0), (swapped, 0.5)):
         assert evaluate("types_matched", latent_a=a, latent_b=b, labels=labels) == expected

@@ -144,12 +144,17 @@ def pairs(case):
     return np.resize(a, b.shape)[1:], b[1:]
 
 
+@pytest.fixture(scope="module", params=CASES)
+def measured(request):
+    """Return the pairs of a case and all their squared distances."""
+    a, b = pairs(request.param)
+    return a, b, squared_distances(a, b)
+
+
 @pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("case", CASES)
-def test_counts_are_those_of_all_distances_in_float64(case, threads, monkeypatch):
-    a, b = pairs(case)
+def test_counts_are_those_of_all_distances_in_float64(measured, threads, monkeypatch):
+    a, b, squared = measured
     monkeypatch.setattr(_nearest.numba, "get_num_threads", lambda: threads)
-    squared = squared_distances(a, b)
     match = np.diag(squared)[:, None]
     expected = [
         np.column_stack([(table < match).sum(axis=1), (table == match).sum(axis=1) - 1])
@@ -160,11 +165,10 @@ def test_counts_are_those_of_all_distances_in_float64(case, threads, monkeypatch
     assert_array_equal(count_closer(a, b, rows)[0], expected[0][rows])
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_limits_hold_of_all_distances(case):
-    a, b = pairs(case)
+def test_limits_hold_of_all_distances(measured):
+    a, b, squared = measured
     x, y, half = rough_of(a, b)
-    squared, bounds = squared_distances(a, b), x @ y.T
+    bounds = x @ y.T
     for table, bound, h in ((squared, bounds, x[:, -2]), (squared.T, bounds.T, y[:, -1])):
         own = np.diag(table)
         low, high = limits_of(own, h, half, a.shape[1])

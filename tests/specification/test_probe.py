@@ -134,26 +134,28 @@ def test_draws_of_rna_through_the_embedding_are_calibrated(scores):
 
 
 @pytest.mark.parametrize("kind", ["paired", "mosaic"])
-@pytest.mark.parametrize("key", ["X", "X_mine"])
-def test_a_files_rows_are_found_by_name(split, fits, tmp_path, kind, key):
+def test_a_files_rows_are_found_by_name(split, fits, tmp_path, kind):
+    genes = fits / "genes"
     if kind == "mosaic":
         split = cut(tmp_path / "mosaic", kind, paired_fraction=0.5)
+        genes = fit_all(split, tmp_path, {"genes": RUNS["genes"]}, kind) / "genes"
     rna, _ = own_rna(split)
     rows = pd.concat([rna, pd.DataFrame(7.0, ["of another study"], rna.columns)])
     rows = rows.sample(frac=1, random_state=0)
-    x = rows.to_numpy()
-    table = anndata.AnnData(x if key == "X" else x[:, :1], obs=pd.DataFrame(index=rows.index))
-    table.obsm["X_mine"] = x
-    table.write_h5ad(tmp_path / "file.h5ad")
-    given = {"embedding": str(tmp_path / "file.h5ad"), "key": key}
-    runs = {"file": ("probe", given), "genes": RUNS["genes"]}
+    x, runs = rows.to_numpy(), {}
+    for key in ("X", "X_mine"):
+        table = anndata.AnnData(x if key == "X" else x[:, :1], obs=pd.DataFrame(index=rows.index))
+        table.obsm["X_mine"] = x if key == "X_mine" else x[:, ::-1]
+        table.write_h5ad(tmp_path / f"{key}.h5ad")
+        runs[key] = ("probe", {"embedding": str(tmp_path / f"{key}.h5ad"), "key": key})
     done = fit_all(split, tmp_path, runs, kind)
-    first, second = (read_latents(done / run / "latents.h5ad") for run in runs)
-    assert first.obs["cell"].tolist() == second.obs["cell"].tolist()
-    assert_array_equal(first.X, second.X)
-    values = [read_imputed(done / run / "imputed.h5mu") for run in runs]
-    for direction in BOTH:
-        assert_array_equal(*(one[direction].X for one in values))
+    for run in runs:
+        first, second = (read_latents(one / "latents.h5ad") for one in (done / run, genes))
+        assert first.obs["cell"].tolist() == second.obs["cell"].tolist()
+        assert_array_equal(first.X, second.X)
+        values = [read_imputed(one / "imputed.h5mu") for one in (done / run, genes)]
+        for direction in BOTH:
+            assert_array_equal(*(one[direction].X for one in values))
 
 
 def test_a_probe_reads_only_names_of_the_solution(split, tmp_path):

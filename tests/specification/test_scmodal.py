@@ -233,9 +233,9 @@ def test_a_chain_has_a_discriminator_and_a_cycle_per_neighbours(order):
 
 @pytest.mark.parametrize("method_class", [SCMODAL, *BASELINES])
 def test_linked_features_align_cells_that_were_never_paired(method_class):
-    split, query = linked_world()
+    split, query = linked_world(200)
     options = (
-        {"max_epochs": 15, "batch_size": 32, "hidden": 32, "discriminator_hidden": 16}
+        {"max_epochs": 20, "batch_size": 32, "hidden": 32, "discriminator_hidden": 16}
         if method_class is SCMODAL
         else {}
     )
