@@ -110,20 +110,19 @@ format: $(READY)
 
 setup: $(READY)
 
-$(READY): pyproject.toml envs/constraints.txt
+$(READY): EXTRAS = dev,docs,slurm
+$(PEERS): EXTRAS = dev,docs,slurm,peers
+# Python compiles a module when it is first imported; compiling all of them here would take two minutes.
+$(READY) $(PEERS): pyproject.toml envs/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo 'mosaicbench needs Python >= 3.11; name one:  make $(MAKECMDGOALS) PYTHON=python3.12'; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || \
 	  { echo 'this Python cannot make environments; on Debian and Ubuntu:  apt-get install python3-venv'; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable ".[dev,docs,slurm]"
+	$(BIN)/python -m pip install --quiet --no-compile --constraint envs/constraints.txt --editable ".[$(EXTRAS)]"
 	$(BIN)/python -c "from mosaicbench.metrics._nearest import compile_loops; compile_loops()"
 	$(BIN)/python -m mosaicbench.commands._umap
-	@touch $@
-
-$(PEERS): $(READY)
-	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable ".[dev,docs,slurm,peers]"
-	@touch $@
+	@touch $(READY) $@
 
 clean:
 	rm -rf $(VENV) .venvs .snakemake results logs

@@ -259,18 +259,19 @@ def test_intervals_hold_the_truth_and_equal_runs_rarely_differ(simulation, regim
 
 def test_more_splits_of_one_dataset_do_not_separate_equal_methods_on_new_cells():
     """What the cells of the dataset favour is in every split: uncorrected, 15 % differ."""
-    random, significant = default_rng(0), {"p": [], "p_new": []}
-    for _ in range(300):
+    random, tables, sizes = default_rng(0), [], {}
+    for dataset in map(str, range(300)):
         kind = np.arange(200) % 2
         features = random.normal(size=(200, 2)) + kind[:, None]
         right = ((features > 0.5) == kind[:, None]).astype(float)  # two equal methods
         means = np.array([right[random.permutation(200)[:40]].mean(0) for _ in range(10)])
         values = foscttm(mvae=list(means[:, 0]), cca=list(means[:, 1]))
-        row = compared(values, sizes={("d", "paired"): (160, 40)}).iloc[0]
-        for name, p in significant.items():
-            p.append(row[name] < 0.05)
-    assert np.mean(significant["p"]) > 0.15
-    assert np.mean(significant["p_new"]) < 0.08
+        tables.append(scores_of(values, dataset=dataset))
+        sizes[dataset, "paired"] = (160, 40)
+    found = paired_tests(pd.concat(tables), (), ROSTER, sizes=sizes)
+    assert len(found) == 300
+    assert (found["p"] < 0.05).mean() > 0.15
+    assert (found["p_new"] < 0.05).mean() < 0.08
 
 
 def test_no_run_is_tied_below_one_that_is_apart():
