@@ -48,6 +48,7 @@ ESTIMATES = (
     "exchanges called bad",
     "others called bad",
 )
+EXCHANGES = ["cells", "links", "FOSCTTM (from, to)", "of the lowest probe", "most types matched"]
 EXCHANGED = 0.5  # of the cell types, or fewer, are nearest to themselves in the other modality
 RATIOS = ["epochs", "reaches", "cpu_seconds"]
 KINDS = {
@@ -70,6 +71,7 @@ def with_fresh_tables(text: str) -> str:
         "definitions",
         "estimates",
         "bounds",
+        "exchanges",
     ]:
         if f"<!-- {name} -->" in text:
             text = replaced(text, name, f"\n{markdown(name)}\n")
@@ -84,6 +86,8 @@ def markdown(name: str) -> str:
         return table(list(ESTIMATES), estimates())
     if name == "bounds":
         return table(["dataset", "direction", "lowest by counting", "best stored run"], bounds())
+    if name == "exchanges":
+        return table(EXCHANGES, exchanges())
     if name == "schedules":
         return table(["run", "fits", *CHANGES.values()], schedules())
     if name == "studies":
@@ -129,6 +133,18 @@ def bounds() -> list[list[str]]:
         [f"`{row.data}`", row.direction, f"{row.bound:.3f}", f"{row.compared:.3f}, `{row.run}`"]
         for row in stored.itertuples()
     ]
+
+
+def exchanges() -> list[list[str]]:
+    """Return a row per dataset, without and with links, of docs/results/exchanges.tsv."""
+    rows = pd.read_csv(REPOSITORY / "docs/results/exchanges.tsv", sep="\t")
+    found = []
+    for (dataset, links), fits in rows.groupby(["dataset", "links"]):
+        score, chosen = fits["foscttm"], fits.loc[fits["probe"].idxmin(), "foscttm"]
+        matched = f"{(fits['types_matched'] > EXCHANGED).sum()} of {len(fits)}"
+        spread = f"{score.mean():.3f} ({score.min():.3f}, {score.max():.3f})"
+        found.append([f"`{dataset}`", "yes" if links else "no", spread, f"{chosen:.3f}", matched])
+    return found
 
 
 def estimates() -> list[list[str]]:
