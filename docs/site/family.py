@@ -7,6 +7,7 @@ Per dataset, scenario and score: the deep and the linear run with the best mean,
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -48,23 +49,40 @@ def commits_of(stored: reference.Reference) -> str:
     return ", ".join(f"`{commit}`" for commit in sorted(commits))
 
 
-def contests(stored: reference.Reference) -> pd.DataFrame:
+def kind_of(run: str, metadata: RunMetadata) -> str | None:
+    """Return "deep" or "linear"; None of controls, nearest neighbours and runs that see labels."""
+    if run in LINEAR or run.startswith("linked_"):
+        return "linear"
+    return "deep" if metadata.kind(run) == "model" and not sees_labels(run) else None
+
+
+def sees_labels(run: str) -> bool:
+    """Say whether a run is of a supervised form."""
+    return run.endswith(("_sup", "_ss"))
+
+
+def contests(
+    stored: reference.Reference,
+    kinds: tuple[str, str] = ("deep", "linear"),
+    kind_of: Callable[[str, RunMetadata], str | None] = kind_of,
+    scores: Iterable[str] = SCORES,
+) -> pd.DataFrame:
     """Return a row per split and score: both best runs with their means, and deep less linear, more is better for deep.
 
     `low` and `high` are the ends of the 95 % interval over common seeds, NaN of one seed; `ahead` of `deep_runs` have a
-    better mean than the best linear run.
+    better mean than the best linear run. Of other `kinds`, their names stand for "deep" and "linear".
     """
     runs = pd.DataFrame(stored.records, columns=["run", "method"]).drop_duplicates()
     metadata = run_metadata_of(runs)
     seeds = yaml.safe_load((REPOSITORY / "config/reference.yaml").read_text())["seeds"]
     means = complete_seed_means(stored.scores[stored.scores["seed"] < seeds])
-    means = means[means["metric"].isin(SCORES)]
+    means = means[means["metric"].isin(list(scores))]
     means = means.assign(kind=[kind_of(run, metadata) for run in means["run"]])
     cells = {tuple(one[key] for key in SPLIT): one["cells"] for one in stored.records}
     rows = []
     for (*split, metric), of_split in means.dropna(subset="kind").groupby([*SPLIT, "metric"]):
-        if set(of_split["kind"]) == {"deep", "linear"}:
-            best = contest(of_split, metadata.sign(metric))
+        if set(of_split["kind"]) == set(kinds):
+            best = contest(of_split, metadata.sign(metric), kinds)
             rows.append(
                 dict(zip(SPLIT, split, strict=True))
                 | {"metric": metric, "cells": cells[tuple(split)]["train"]}
@@ -73,31 +91,26 @@ def contests(stored: reference.Reference) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def kind_of(run: str, metadata: RunMetadata) -> str | None:
-    """Return "deep" or "linear"; None of controls, nearest neighbours and runs that see labels."""
-    if run in LINEAR or run.startswith("linked_"):
-        return "linear"
-    supervised = run.endswith(("_sup", "_ss"))
-    return "deep" if metadata.kind(run) == "model" and not supervised else None
-
-
-def contest(rows: pd.DataFrame, sign: float) -> dict[str, object]:
+def contest(
+    rows: pd.DataFrame, sign: float, kinds: tuple[str, str] = ("deep", "linear")
+) -> dict[str, object]:
     """Return the best run of each kind and their difference; `rows` are seeds of the runs of one split and metric."""
+    one, other = kinds
     means = rows.groupby(["kind", "run"])["value"].mean() * sign
-    deep, linear = (means[kind].idxmax() for kind in ("deep", "linear"))
+    best, other_best = (means[kind].idxmax() for kind in kinds)
     by_seed = rows.pivot(index="seed", columns="run", values="value")
-    difference = ((by_seed[deep] - by_seed[linear]) * sign).dropna()
+    difference = ((by_seed[best] - by_seed[other_best]) * sign).dropna()
     half = half_width(difference.to_numpy()) if len(difference) > 1 else float("nan")
     return {
-        "deep": deep,
-        "deep_mean": means["deep"].max() * sign,
-        "linear": linear,
-        "linear_mean": means["linear"].max() * sign,
+        one: best,
+        f"{one}_mean": means[one].max() * sign,
+        other: other_best,
+        f"{other}_mean": means[other].max() * sign,
         "difference": difference.mean(),
         "low": difference.mean() - half,
         "high": difference.mean() + half,
-        "ahead": int((means["deep"] > means["linear"].max()).sum()),
-        "deep_runs": len(means["deep"]),
+        "ahead": int((means[one] > means[other].max()).sum()),
+        f"{one}_runs": len(means[one]),
         "seeds": len(difference),
     }
 

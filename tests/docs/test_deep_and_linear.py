@@ -1,4 +1,4 @@
-"""Deep against linear: the page follows from the stored results, and a contest is right by hand."""
+"""Deep against linear, own against others: the pages follow from the stored results, and a contest is right by hand."""
 
 import sys
 
@@ -11,12 +11,29 @@ from mosaicbench.files import reference
 sys.path.insert(0, str(REPOSITORY / "docs/site"))
 
 import family  # noqa: E402
+import own_model  # noqa: E402
 
 
 def test_the_page_follows_from_the_stored_results():
     stored, text = reference.read(), family.PAGE.read_text(encoding="utf-8")
     fresh = family.refreshed(text, family.contests(stored), family.commits_of(stored))
     assert text == fresh, "run: python docs/site/family.py"
+
+
+def test_the_page_of_the_own_model_follows_from_the_stored_results():
+    text = own_model.PAGE.read_text(encoding="utf-8")
+    assert text == own_model.refreshed(text, reference.read()), "run: python docs/site/own_model.py"
+
+
+def test_the_finding_counts_splits_ahead_and_behind():
+    place = {"metric": "foscttm", "own": "contrastive_vae", "dataset": "d", "scenario": "paired"}
+    gains = [("cca", 0.2, 0.1, 0.3), ("cca", -0.2, -0.3, -0.1), ("mmvae", 0.1, -0.1, 0.3)]
+    rows = [
+        place | dict(zip(("other", "difference", "low", "high"), x, strict=True)) for x in gains
+    ]
+    said = own_model.findings(pd.DataFrame(rows)).splitlines()[0]
+    assert "on 3 splits ahead of the best other method on 1, behind on 1 (`cca` 1);" in said
+    assert "its mean is the best on 2" in said
 
 
 def test_a_contest_is_between_the_best_of_each_kind_by_common_seeds():

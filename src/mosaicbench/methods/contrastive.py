@@ -45,8 +45,8 @@ CARDS = {
         "outputs": ("joint", "single", "private", "impute"),
         "tested_for": ("aligns", "imputes", "reconstructs", "generates", "random"),
         "paths": ("alone -> itself", "alone -> others", "contrast"),
-        "advice": "Paired cells and mosaics, to align and to impute with one model. With few cells, CCA and ridge are as good "
-        "(docs/results/contrast.md).",
+        "advice": "Paired cells, to align and to impute with one fast model. On few cells mmaavi, CCA and ridge are as good or "
+        "better, and without pairs scmodal (docs/results/own_model.md).",
         "summary": "This project's own. VAEs of whitened principal components with a linear path that starts as CCA; a contrast "
         "makes each cell's latents recognise it among others; imputes by decoder and kernel ridge together.",
         "deviates": "There is no original. Similar methods are DCCA, which correlates and does not contrast, and scCLIP and "

@@ -1,0 +1,75 @@
+"""Write docs/results/own_model.md, the contrastive VAE against every other method, from the reference results in the package.
+
+python docs/site/own_model.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from blocks import replaced, table
+from family import SCORES, commits_of, contests, name_of, sees_labels
+
+from mosaicbench.catalog.run_metadata import RunMetadata
+from mosaicbench.files import reference
+
+PAGE = Path(__file__).parents[1] / "results/own_model.md"
+OWN, OTHER = KINDS = ("own", "other")
+ALL_SCORES = SCORES | {"imputation_pearson_per_feature": "Imputation (Pearson per feature)"}
+
+
+def main() -> None:
+    """Write the finding and the tables of the page."""
+    PAGE.write_text(refreshed(PAGE.read_text(encoding="utf-8"), reference.read()), encoding="utf-8")
+
+
+def refreshed(text: str, stored: reference.Reference) -> str:
+    """Return the page with a new finding and new tables."""
+    compared = contests(stored, KINDS, kind_of, ALL_SCORES)
+    text = replaced(text, "finding", f"\n{findings(compared)}\n- Fitted by {commits_of(stored)}.\n")
+    return replaced(text, "contests", f"\n{tables(compared)}\n")
+
+
+def kind_of(run: str, metadata: RunMetadata) -> str | None:
+    """Return "own" or "other"; None of controls and of runs that see labels."""
+    if run == "contrastive_vae":
+        return OWN
+    return None if metadata.kind(run) == "control" or sees_labels(run) else OTHER
+
+
+def findings(compared: pd.DataFrame) -> str:
+    """Return a sentence per score, counted from the rows."""
+    lines = []
+    for metric, title in ALL_SCORES.items():
+        rows = compared[compared["metric"] == metric]
+        behind = rows[rows["high"] < 0]
+        by = ", ".join(f"`{run}` {n}" for run, n in behind[OTHER].value_counts().items())
+        lines.append(
+            f"- **{title}**: on {len(rows)} splits ahead of the best other method on {(rows['low'] > 0).sum()}, behind on"
+            f" {len(behind)}{f' ({by})' if by else ''}; its mean is the best on {(rows['difference'] > 0).sum()}."
+        )
+    return "\n".join(lines)
+
+
+def tables(compared: pd.DataFrame) -> str:
+    """Return a table per score, a row per split."""
+    header = ["dataset, scenario, train cells", "contrastive VAE", "best other", "gain [95 %]"]
+    parts = []
+    for metric, title in ALL_SCORES.items():
+        rows = compared[compared["metric"] == metric].sort_values(["scenario", "cells"])
+        lines = [
+            [
+                name_of(row),
+                f"{row['own_mean']:.3f}",
+                f"`{row[OTHER]}` {row['other_mean']:.3f}",
+                f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]",
+            ]
+            for _, row in rows.iterrows()
+        ]
+        parts.append(f"### {title}\n\n{table(header, lines)}")
+    return "\n\n".join(parts)
+
+
+if __name__ == "__main__":
+    main()
