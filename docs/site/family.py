@@ -50,7 +50,9 @@ def commits_of(stored: reference.Reference) -> str:
 
 
 def kind_of(run: str, metadata: RunMetadata) -> str | None:
-    """Return "deep" or "linear"; None of controls, nearest neighbours and runs that see labels."""
+    """Return "deep" or "linear"; None of controls, nearest neighbours, wrapped packages and runs that see labels."""
+    if "wraps" in metadata.card(run):
+        return None
     if run in LINEAR or run.startswith("linked_"):
         return "linear"
     return "deep" if metadata.kind(run) == "model" and not sees_labels(run) else None

@@ -14,7 +14,8 @@ from family import SCORES, commits_of, contests, name_of, sees_labels
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.files import reference
 
-PAGE = Path(__file__).parents[1] / "results/own_model.md"
+RESULTS = Path(__file__).parents[1] / "results"
+PAGE, OFFSETS = RESULTS / "own_model.md", RESULTS / "batch_offsets.tsv"
 OWN, OTHER = KINDS = ("own", "other")
 ALL_SCORES = SCORES | {"imputation_pearson_per_feature": "Imputation (Pearson per feature)"}
 
@@ -28,6 +29,7 @@ def refreshed(text: str, stored: reference.Reference) -> str:
     """Return the page with a new finding and new tables."""
     compared = contests(stored, KINDS, kind_of, ALL_SCORES)
     text = replaced(text, "finding", f"\n{findings(compared)}\n- Fitted by {commits_of(stored)}.\n")
+    text = replaced(text, "offsets", f"\n{offsets(pd.read_csv(OFFSETS, sep=chr(9)))}\n")
     return replaced(text, "contests", f"\n{tables(compared)}\n")
 
 
@@ -69,6 +71,20 @@ def tables(compared: pd.DataFrame) -> str:
         ]
         parts.append(f"### {title}\n\n{table(header, lines)}")
     return "\n\n".join(parts)
+
+
+def offsets(fits: pd.DataFrame) -> str:
+    """Return a table of the skill of each method's imputation, a row per dataset and direction; means over seeds."""
+    means = fits.groupby(["dataset", "direction", "method"], sort=False).mean(numeric_only=True)
+    text = means["skill"].map("{:.3f}".format) + " → " + means["skill_offset"].map("{:.3f}".format)
+    text = text.unstack("method").fillna("")
+    batches = means["batches"].groupby(level=["dataset", "direction"]).first().astype(int)
+    header = ["dataset, direction", "batches", *(f"`{method}`" for method in text)]
+    lines = [
+        [", ".join(place), batches[place], *row]
+        for place, row in zip(text.index, text.to_numpy(), strict=True)
+    ]
+    return table(header, lines)
 
 
 if __name__ == "__main__":
