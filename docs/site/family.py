@@ -122,8 +122,10 @@ def verdict(row: pd.Series) -> str:
     return "deep" if row["low"] > 0 else "linear" if row["high"] < 0 else "not separable"
 
 
-def drawn(compared: pd.DataFrame) -> Figure:
-    """Return a panel per score, a line per split: the difference and its interval, right of 0 if deep is ahead."""
+def drawn(
+    compared: pd.DataFrame, sides: tuple[str, str] = ("best deep method", "best linear method")
+) -> Figure:
+    """Return a panel per score, a line per split: the difference and its interval, right of 0 if the first of `sides` is ahead."""
     splits = compared.drop_duplicates(SPLIT).sort_values(["scenario", "cells"], ascending=False)
     names = [name_of(row) for _, row in splits.iterrows()]
     figure = Figure(figsize=(9.6, 1.1 + 0.26 * len(names)), layout="constrained")
@@ -140,9 +142,8 @@ def drawn(compared: pd.DataFrame) -> Figure:
         axes.set_yticks(range(len(names)), names)
         axes.grid(axis="x")
         axes.locator_params(axis="x", nbins=5)
-    figure.supxlabel(
-        "best linear method ahead   ←   difference   →   best deep method ahead", fontsize=8
-    )
+    first, other = sides
+    figure.supxlabel(f"{other} ahead   ←   difference   →   {first} ahead", fontsize=8)
     return figure
 
 

@@ -9,28 +9,39 @@ from pathlib import Path
 
 import pandas as pd
 from blocks import replaced, table
-from family import SCORES, commits_of, contests, name_of, sees_labels
+from family import SCORES, commits_of, contests, drawn, name_of, sees_labels
 
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.files import reference
+from mosaicbench.report.theme import style
 
 RESULTS = Path(__file__).parents[1] / "results"
 PAGE, OFFSETS = RESULTS / "own_model.md", RESULTS / "batch_offsets.tsv"
+FIGURE = RESULTS / "pictures/own_model.png"
 OWN, OTHER = KINDS = ("own", "other")
 ALL_SCORES = SCORES | {"imputation_pearson_per_feature": "Imputation (Pearson per feature)"}
 
 
 def main() -> None:
-    """Write the finding and the tables of the page."""
-    PAGE.write_text(refreshed(PAGE.read_text(encoding="utf-8"), reference.read()), encoding="utf-8")
+    """Write the figure, the finding and the tables of the page."""
+    stored = reference.read()
+    with style():
+        figure = drawn(compared(stored), ("contrastive VAE", "best other method"))
+        figure.savefig(FIGURE, dpi=150)
+    PAGE.write_text(refreshed(PAGE.read_text(encoding="utf-8"), stored), encoding="utf-8")
+
+
+def compared(stored: reference.Reference) -> pd.DataFrame:
+    """Return the contests of the own method with the best other one, per split and score."""
+    return contests(stored, KINDS, kind_of, ALL_SCORES)
 
 
 def refreshed(text: str, stored: reference.Reference) -> str:
     """Return the page with a new finding and new tables."""
-    compared = contests(stored, KINDS, kind_of, ALL_SCORES)
-    text = replaced(text, "finding", f"\n{findings(compared)}\n- Fitted by {commits_of(stored)}.\n")
+    rows = compared(stored)
+    text = replaced(text, "finding", f"\n{findings(rows)}\n- Fitted by {commits_of(stored)}.\n")
     text = replaced(text, "offsets", f"\n{offsets(pd.read_csv(OFFSETS, sep=chr(9)))}\n")
-    return replaced(text, "contests", f"\n{tables(compared)}\n")
+    return replaced(text, "contests", f"\n{tables(rows)}\n")
 
 
 def kind_of(run: str, metadata: RunMetadata) -> str | None:
