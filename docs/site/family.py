@@ -161,22 +161,31 @@ def refreshed(text: str, compared: pd.DataFrame, commits: str) -> str:
         "difference [95 %]",
         "deep methods ahead",
     ]
-    tables = []
-    for metric, title in SCORES.items():
+    text = replaced(text, "finding", f"\n{findings(compared)}\n- Fitted by {commits}.\n")
+    return replaced(text, "contests", f"\n{tables(compared, SCORES, header)}\n")
+
+
+def tables(
+    compared: pd.DataFrame,
+    scores: dict[str, str],
+    header: list[str],
+    kinds: tuple[str, str] = ("deep", "linear"),
+) -> str:
+    """Return a table per score, a row per split; its last column, which a shorter header leaves out, counts runs ahead."""
+    parts = []
+    for metric, title in scores.items():
         rows = compared[compared["metric"] == metric].sort_values(["scenario", "cells"])
         lines = [
             [
                 name_of(row),
-                f"`{row['deep']}` {row['deep_mean']:.3f}",
-                f"`{row['linear']}` {row['linear_mean']:.3f}",
+                *(f"`{row[kind]}` {row[f'{kind}_mean']:.3f}" for kind in kinds),
                 f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]",
-                f"{row['ahead']} of {row['deep_runs']}",
-            ]
+                f"{row['ahead']} of {row[f'{kinds[0]}_runs']}",
+            ][: len(header)]
             for _, row in rows.iterrows()
         ]
-        tables.append(f"### {title}\n\n{table(header, lines)}")
-    text = replaced(text, "finding", f"\n{findings(compared)}\n- Fitted by {commits}.\n")
-    return replaced(text, "contests", "\n" + "\n\n".join(tables) + "\n")
+        parts.append(f"### {title}\n\n{table(header, lines)}")
+    return "\n\n".join(parts)
 
 
 def findings(compared: pd.DataFrame) -> str:

@@ -9,15 +9,17 @@ from pathlib import Path
 
 import pandas as pd
 from blocks import replaced, table
-from family import SCORES, commits_of, contests, drawn, name_of, sees_labels
+from family import SCORES, commits_of, contests, drawn, sees_labels, tables
 
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.files import reference
+from mosaicbench.files.tables import read_table
 from mosaicbench.report.theme import style
 
 RESULTS = Path(__file__).parents[1] / "results"
 PAGE, OFFSETS = RESULTS / "own_model.md", RESULTS / "batch_offsets.tsv"
 FIGURE = RESULTS / "pictures/own_model.png"
+HEADER = ["dataset, scenario, train cells", "contrastive VAE", "best other", "gain [95 %]"]
 OWN, OTHER = KINDS = ("own", "other")
 ALL_SCORES = SCORES | {"imputation_pearson_per_feature": "Imputation (Pearson per feature)"}
 
@@ -40,8 +42,8 @@ def refreshed(text: str, stored: reference.Reference) -> str:
     """Return the page with a new finding and new tables."""
     rows = compared(stored)
     text = replaced(text, "finding", f"\n{findings(rows)}\n- Fitted by {commits_of(stored)}.\n")
-    text = replaced(text, "offsets", f"\n{offsets(pd.read_csv(OFFSETS, sep=chr(9)))}\n")
-    return replaced(text, "contests", f"\n{tables(rows)}\n")
+    text = replaced(text, "offsets", f"\n{offsets(read_table(OFFSETS))}\n")
+    return replaced(text, "contests", f"\n{tables(rows, ALL_SCORES, HEADER, KINDS)}\n")
 
 
 def kind_of(run: str, metadata: RunMetadata) -> str | None:
@@ -63,25 +65,6 @@ def findings(compared: pd.DataFrame) -> str:
             f" {len(behind)}{f' ({by})' if by else ''}; its mean is the best on {(rows['difference'] > 0).sum()}."
         )
     return "\n".join(lines)
-
-
-def tables(compared: pd.DataFrame) -> str:
-    """Return a table per score, a row per split."""
-    header = ["dataset, scenario, train cells", "contrastive VAE", "best other", "gain [95 %]"]
-    parts = []
-    for metric, title in ALL_SCORES.items():
-        rows = compared[compared["metric"] == metric].sort_values(["scenario", "cells"])
-        lines = [
-            [
-                name_of(row),
-                f"{row['own_mean']:.3f}",
-                f"`{row[OTHER]}` {row['other_mean']:.3f}",
-                f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]",
-            ]
-            for _, row in rows.iterrows()
-        ]
-        parts.append(f"### {title}\n\n{table(header, lines)}")
-    return "\n\n".join(parts)
 
 
 def offsets(fits: pd.DataFrame) -> str:

@@ -49,7 +49,7 @@ CARD = {
         "version": "1.4.2",
         "licence": "BSD-3-Clause",
     },
-    "advice": "RNA with ATAC. With proteins it aligned bone marrow's CITE-seq hardly better than chance; totalvi is made for that.",
+    "advice": "RNA with ATAC. With proteins it aligned bone marrow's CITE-seq far worse than CCA; totalvi is made for that.",
     "summary": "A latent per modality, averaged over those measured, of counts of RNA, peaks and proteins, by scvi-tools. "
     "Embeds and imputes from any subset.",
     "deviates": "The measured modalities of a cell are part of its batch, as in the package's tutorial. Imputed values are "
