@@ -4,13 +4,14 @@
     python benchmarks/reference.py --cores 2          # run what is not complete; `make reference`
     python benchmarks/reference.py --only PIECE ...   # these pieces, or all whose names begin so
     python benchmarks/reference.py --hours 5          # start no piece after five hours
+    python benchmarks/reference.py --refit RUN ...    # fit these again wherever they are stored, after a change of theirs
     python benchmarks/reference.py --verify           # after a change of code that should leave all scores equal
 
 A piece has its results in results/reference/PIECE and its config beside it; when it is complete, its scores go to the store,
 src/mosaicbench/data/reference, which is committed. A piece that the store has is skipped, unless its config
-or the code of its scores changed. `--verify` fits the first seed of the smallest dataset of each scenario again; a piece whose
-runs all score as stored then counts as made by the present code. A wrapped package whose environment cannot be built here is
-left out.
+or the code of its scores changed. `--refit` makes a piece PIECE.again, which replaces scores of PIECE. `--verify` fits the first
+seed of the smallest dataset of each scenario again; a piece whose runs all score as stored then counts as made by the present code.
+A wrapped package whose environment cannot be built here is left out.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ PEERS = REPOSITORY / "docs/results/peers.tsv"
 MEASURED = 960  # train cells of peers.tsv
 HOUR = 3600
 VALUES = ("value", "status")
+AGAIN = ".again"  # ends the name of a piece that --refit made
 QUICK, USUAL, SLOW = "quick", "usual", "slow"
 
 
@@ -202,6 +204,23 @@ def stored(folder: Path = reference.FOLDER) -> reference.Reference:
     return reference.read(folder) if folder.is_dir() else reference.empty()
 
 
+def refit(runs: list[str], cores: str) -> None:
+    """Fit runs again in every piece that has them; each is stored as a piece of its own, which replaces their scores."""
+    before = stored()
+    for one in before.pieces:
+        again = dict.fromkeys(run for run in one["config"]["runs"] if run in runs)
+        if not again or one["piece"].endswith(AGAIN):
+            continue
+        name = f"{one['piece']}{AGAIN}"
+        places = {"results": str(RESULTS / name), "logs": f"logs/reference/{name}"}
+        piece = Piece(name, one["config"] | {"runs": again, "pathvars": places}, 0)
+        write_text(piece.file, yaml.safe_dump(piece.config, sort_keys=False))
+        if not made(piece.file, piece.folder, cores):
+            raise UserError(f"logs/reference/{name}: not all runs ended; run it again")
+        store(piece, before.left_out)
+        print(f"{name}: complete", flush=True)
+
+
 def verify(cores: str) -> None:
     """Fit a seed of the smallest dataset of each scenario again, and give pieces of equal scores the present code's key."""
     store = stored()
@@ -351,6 +370,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--plan", action="store_true", help="print the pieces; run nothing")
     parser.add_argument("--only", nargs="+", metavar="PIECE", help="or the beginning of its name")
+    parser.add_argument("--refit", nargs="+", metavar="RUN", help="in all pieces that have them")
     parser.add_argument("--hours", type=float, default=float("inf"), help="start no piece later")
     parser.add_argument(
         "--verify", action="store_true", help="scores of the present code are equal"
@@ -365,6 +385,9 @@ def main() -> None:
             raise UserError("--only: no piece has such a name; --plan prints all")
     if given.plan:
         print(planned(found, left_out))
+        return
+    if given.refit:
+        refit(given.refit, given.cores)
         return
     if given.verify:
         verify(given.cores)

@@ -26,9 +26,9 @@ from PIL import Image
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import write_text
 from mosaicbench.report.page.cells import with_arrow
-from mosaicbench.report.records import circumstances, read_records
+from mosaicbench.report.records import read_records
 from mosaicbench.report.tables.contract import of_split, read_tables
-from mosaicbench.report.tables.text import NOT_GIVEN, counted, mean_with_interval
+from mosaicbench.report.tables.text import NOT_GIVEN, counted, distinct, mean_with_interval
 from mosaicbench.report.theme import Theme, read_theme
 from mosaicbench.stats.common import CONTESTS, RUN, SPLIT, half_width
 from mosaicbench.stats.means import seed_means
@@ -151,13 +151,19 @@ def epochs(compared: pd.DataFrame, quantity: str | None, theme: Theme) -> list[s
 
 def origin(results: Results, runs: pd.DataFrame) -> str:
     """Return when, with what and at which cost a study was made."""
-    facts = circumstances(read_records(results, runs))
+    facts = [
+        {"commit": one["git_commit"], "device": one["device"]}
+        | (one.get("hardware") or {})
+        | (one.get("versions") or {})
+        for one in read_records(results, runs)
+    ]
     written = Path(results.table("contents")).stat().st_mtime
     fits = runs[runs["status"] != "not_applicable"]
     seeds = ", ".join(str(seed) for seed in sorted(fits["seed"].dropna().unique()))
     seconds = runs[["cpu_seconds", "gpu_seconds"]].apply(pd.to_numeric).to_numpy()
     named = ("mosaicbench", "commit", "device", "cpu", "torch")
-    versions = "; ".join(f"{key} {facts[key]}" for key in named if key in facts)
+    known = pd.DataFrame(facts, dtype=object).reindex(columns=named).dropna(axis=1, how="all")
+    versions = "; ".join(f"{key} {distinct(x.dropna())}" for key, x in known.items())
     return (
         f"Tables of {datetime.fromtimestamp(written, UTC):%Y-%m-%d}; {versions}. Seeds {seeds}. {len(fits)} fits "
         f"({counted(fits['status'].astype(str))}) took {np.nansum(seconds) / 3600:.2f} hours of CPU and GPU, without "

@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
+from provenance import commit_of
 
 from mosaicbench.catalog import catalog
 from mosaicbench.errors import UserError
 from mosaicbench.files.tables import write_table
-from mosaicbench.report.records import circumstances, read_records
 from mosaicbench.report.tables.contract import read_tables
 from mosaicbench.stats.common import CONTESTS, half_width
 from mosaicbench.stats.means import seed_means
@@ -145,8 +145,9 @@ def main(studies: list[str], results: Path, *, scenarios: bool = False) -> None:
             table = between_scenarios(tables, list(config["scenarios"]))
         else:
             table = numbers(tables, config["runs"]).round({"epoch_kept": 1})
-        commit = circumstances(read_records(folder, tables["runs"]))["commit"]
-        table = table.round({"mean": 4, "low": 4, "high": 4}).assign(commit=commit)
+        table = table.round({"mean": 4, "low": 4, "high": 4}).assign(
+            commit=commit_of(results / name)
+        )
         write_table(PAGES / f"{name}.tsv", table)
         print(f"Written: docs/results/{name}.tsv")
 

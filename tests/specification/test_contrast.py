@@ -132,7 +132,8 @@ def test_modalities_that_are_never_paired_have_no_linear_path():
 
 def test_imputation_is_kernel_ridge_and_decoder_by_the_weights_that_held_out_cells_decide():
     train, query = paired_split(240), linear_cells(40, seed=5, name="query")
-    model, ridge = ContrastiveVAE(max_epochs=20), Ridge(kernel="gaussian", components=30)
+    model = ContrastiveVAE(max_epochs=20, batch_shrinkage=None)
+    ridge = Ridge(kernel="gaussian", components=30)
     model.fit(train, 0)
     ridge.fit(train, 0)
     for source, target in (("rna", "adt"), ("adt", "rna")):
@@ -147,6 +148,28 @@ def test_imputation_is_kernel_ridge_and_decoder_by_the_weights_that_held_out_cel
             of_ridge * regressed + of_decoder * decoded,
             atol=1e-5,
         )
+
+
+def test_a_batch_whose_proteins_are_higher_has_higher_imputed_proteins_with_and_without_pairs():
+    cells, query = linear_cells(240, seed=0), linear_cells(3, seed=5, name="query").only("rna")
+    cells.values["adt"][:40] += 2  # in the batch "few", which nothing in RNA shows
+    cells = replace(cells, batches=np.array(["few"] * 40 + ["many"] * 200, dtype=object))
+    query = replace(query, batches=np.array(["few", "many", "new"], dtype=object))
+    rna, adt = cells.take(np.arange(240) % 2 == 0).only("rna"), cells.take(np.arange(240) % 2 == 1)
+    for blocks in ((cells,), (rna, adt.only("adt"))):
+        train = replace(paired_split(), blocks=blocks)
+        model, without = (ContrastiveVAE(max_epochs=5, batch_shrinkage=n) for n in (10, None))
+        for one in (model, without):
+            one.fit(train, 0)
+        shown, measured = train.observing("rna"), train.observing("adt")
+        imputed = without.impute(shown, "adt")
+        added = model.impute(query, "adt") - without.impute(query, "adt")
+        for row, batch in zip(added, ("few", "many"), strict=False):
+            rows = [part.batches == batch for part in (shown, measured)]
+            more = measured.values["adt"][rows[1]].mean(0) - imputed[rows[0]].mean(0)
+            assert_allclose(row, more * rows[0].sum() / (rows[0].sum() + 10), atol=1e-5)
+        assert added[0].mean() > 0.5
+        assert_array_equal(added[2], 0)
 
 
 @pytest.mark.parametrize("better", ["ridge", "decoder"])
@@ -302,7 +325,7 @@ def test_a_direction_without_pairs_is_imputed_by_the_decoder():
         for i, pair in enumerate([("rna", "atac"), ("rna", "adt")])
     }
     train = Split(tuple(cells.values()), dict(FEATURES))
-    model = ContrastiveVAE(max_epochs=2)
+    model = ContrastiveVAE(max_epochs=2, batch_shrinkage=None)
     model.fit(train, 0)
     assert ("atac", "adt") not in model.shares
     query = linear_cells(10, seed=9, modalities=("rna", "atac", "adt"), name="query")

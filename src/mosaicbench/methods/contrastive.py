@@ -5,8 +5,9 @@
 
     q_m(s, w_m | x_m) has the mean W_m c_m + f_m(c_m);  c_m: whitened principal components of x_m;
         at the start f_m = 0, and W_m is canonical correlation analysis; w_n = 0 for n != m
-    x_n is imputed from x_m as a R x_m + b D_n(mean s_m);  R: ridge regression, D_n: the decoder's
-        expectation, a, b >= 0: least squares on validation cells (stacking, Breiman 1996)
+    x_n is imputed from x_m as a R x_m + b D_n(mean s_m) + o;  R: ridge regression, D_n: the decoder's
+        expectation, a, b >= 0: least squares on validation cells (stacking, Breiman 1996);
+        o: mean of x_n less that of imputed values, over train cells of the batch, shrunk
 
 Only cells with several modalities are contrasted, all are reconstructed. Without such a train cell,
 mutual nearest neighbours in linked features are treated as one cell.
@@ -48,7 +49,7 @@ CARDS = {
         "advice": "Paired cells, to align and to impute with one fast model. On few cells mmaavi, CCA and ridge are as good or "
         "better, and without pairs scmodal (docs/results/own_model.md).",
         "summary": "This project's own. VAEs of whitened principal components with a linear path that starts as CCA; a contrast "
-        "makes each cell's latents recognise it among others; imputes by decoder and kernel ridge together.",
+        "makes each cell's latents recognise it among others; imputes by decoder, kernel ridge and an offset of the batch together.",
         "deviates": "There is no original. Similar methods are DCCA, which correlates and does not contrast, and scCLIP and "
         "scPairing, which contrast cosines of randomly initialised networks.",
         "space": ("latent", "learning_rate", "beta", "contrast_weight", "sharpness", "components"),
@@ -88,6 +89,9 @@ class ContrastiveVAE(MixtureVAE):
     regression
         The kernel of the ridge regression that imputation adds to the decoder, "gaussian" or
         "linear"; "none": the decoder alone. Without a paired cell, "gaussian" is linear.
+    batch_shrinkage
+        Half of o is added in a batch of so many train cells of either modality; None: o = 0. A
+        batch should have the same kinds of cells in both.
     learning_rate
         Of Adam, until the cooldown.
     """
@@ -99,6 +103,7 @@ class ContrastiveVAE(MixtureVAE):
     components: Annotated[int, "at least 1", {"int": [20, 100], "log": True}] | None = 50
     linear_path: Literal["cca", "none"] = "cca"
     regression: Literal["gaussian", "linear", "none"] = "gaussian"
+    batch_shrinkage: Annotated[float, "above 0"] | None = 20.0
 
     def __post_init__(self) -> None:
         if self.weights == "last" and self.regression != "none":
@@ -128,7 +133,7 @@ class ContrastiveVAE(MixtureVAE):
 
     def fit(self, train: Split, seed: int) -> History:
         """Train, then fit the regressions and their weights in imputation."""
-        kernel = self.regression
+        kernel, cells = self.regression, train
         if all(len(block.modalities) == 1 for block in train.blocks):
             train, kernel = weakly_paired(train, NEAR), "none" if kernel == "none" else "linear"
         with training.seeded(seed):
@@ -137,10 +142,12 @@ class ContrastiveVAE(MixtureVAE):
             history = training.minimise(
                 self.loss, self.nets, train, budget=self, warmup=self.warmup, divided=divided
             )
-        self.ridge, self.shares = {}, {}
+        self.ridge, self.shares, self.offsets = {}, {}, {}
         for pair in combinations(train.modalities, 2) if kernel != "none" else ():
             if any(set(pair) <= set(block.values) for block in train.blocks):
                 self._blend(train, pair, divided, kernel, seed)
+        for pair in permutations(train.modalities, 2) if self.batch_shrinkage else ():
+            self.offsets[pair] = self._offsets(cells, *pair)
         return history
 
     def build(self, train: Split) -> None:
@@ -191,9 +198,20 @@ class ContrastiveVAE(MixtureVAE):
             shares = stacked(gram, product) if held_out else np.array([0.5, 0.5])
             self.ridge[source, target], self.shares[source, target] = whole, shares
 
+    def _offsets(self, train: Split, source: str, target: str) -> dict[str, np.ndarray]:
+        """Return batch -> (features,) shrunk mean of measured values less that of imputed ones."""
+        shown, measured, found = train.observing(source), train.observing(target), {}
+        imputed = self.impute(shown, target)
+        for batch in train.batches:
+            x = measured.values[target][measured.batches == batch]
+            y = imputed[shown.batches == batch]
+            if count := min(len(x), len(y)):
+                found[batch] = (x.mean(0) - y.mean(0)) * count / (count + self.batch_shrinkage)
+        return found
+
     def state(self) -> dict[str, np.ndarray]:
         """Return the weights of all networks, and each direction's regression."""
-        blend = described({"ridge": self.ridge, "shares": self.shares})
+        blend = described({"ridge": self.ridge, "shares": self.shares, "offsets": self.offsets})
         return super().state() | {f"{BLEND}{name}": x for name, x in blend.items()}
 
     def load(self, state: dict[str, np.ndarray], train: Split) -> None:
@@ -203,18 +221,21 @@ class ContrastiveVAE(MixtureVAE):
         vars(self).update(restored({name.removeprefix(BLEND): x for name, x in blend.items()}))
 
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the weighted sum of regression and decoder, averaged over what is observed.
+        """Return the weighted sum of regression and decoder, and the batch's offset.
 
-        In a direction without a regression, the decoder alone.
+        Averaged over what is observed; in a direction without a regression, the decoder alone.
         """
         imputed = []
         for source in cells.modalities:
             observed = cells.only(source)
             x = super().impute(observed, target)
-            if (source, target) in self.ridge:
-                of_ridge, of_decoder = self.shares[source, target]
-                regressed = self.ridge[source, target].impute(observed, target)
+            direction = source, target
+            if direction in self.ridge:
+                of_ridge, of_decoder = self.shares[direction]
+                regressed = self.ridge[direction].impute(observed, target)
                 x = of_ridge * regressed + of_decoder * x
+            for batch, offset in self.offsets.get(direction, {}).items():
+                x[cells.batches == batch] += offset
             imputed.append(x)
         return np.mean(imputed, axis=0)
 
@@ -236,8 +257,7 @@ def stacked(gram: np.ndarray, product: np.ndarray) -> np.ndarray:
 
 
 def _cells(x: Minibatch) -> Cells:
-    names = np.arange(x.cells).astype(str).astype(object)
-    return Cells(names=names, values={m: values.cpu().numpy() for m, values in x.items()})
+    return Cells(np.arange(x.cells), {m: values.cpu().numpy() for m, values in x.items()})
 
 
 @dataclass(kw_only=True)

@@ -9,7 +9,6 @@ import pandas as pd
 
 from mosaicbench.files.runs import read_record
 from mosaicbench.files.tables import read_table
-from mosaicbench.report.tables.text import distinct
 from mosaicbench.stats.common import RUN, SPLIT
 from mosaicbench.workflow.layout import Results
 
@@ -35,16 +34,3 @@ def read_audits(results: Results, runs: pd.DataFrame) -> dict[tuple[str, str], p
     first = runs.dropna(subset="seed").groupby(SPLIT, sort=False)["seed"].min()
     paths = {split: results.split(*split, seed) / "audit.tsv" for split, seed in first.items()}
     return {split: read_table(path) for split, path in paths.items() if path.is_file()}
-
-
-def circumstances(records: list[dict]) -> dict[str, str]:
-    """Return commit, device, machine and versions of a benchmark's fits."""
-    rows = []
-    for record in records:
-        facts = {"commit": record["git_commit"]}
-        facts |= {key: record[key] for key in ("device", "threads")}
-        for part in ("hardware", "arithmetic", "versions"):
-            facts |= record.get(part) or {}
-        rows.append(facts)
-    table = pd.DataFrame(rows, dtype=object)
-    return {name: distinct(table[name].dropna().map(str)) for name in table}
