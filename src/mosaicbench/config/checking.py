@@ -78,7 +78,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         """Return the mapping."""
-        lines: dict[str, int] = {}
+        lines = {}
         for key, _ in node.value:
             line, name = key.start_mark.line + 1, str(key.value)
             if name in lines and name != "<<":
@@ -233,7 +233,12 @@ def kind_of(annotation: str) -> Any:
 
 def options(name: str, declared: dict) -> type[Options]:
     """Return the model of keywords, name -> ``catalog.Hyperparameter``."""
-    fields: dict[str, Any] = {key: (kind_of(one.annotation), None) for key, one in declared.items()}
+    return _options(name, tuple((key, one.annotation) for key, one in declared.items()))
+
+
+@cache
+def _options(name: str, annotations: tuple) -> type[Options]:
+    fields = {key: (kind_of(one), None) for key, one in annotations}
     return create_model(name, __base__=Options, **fields)
 
 
@@ -247,7 +252,7 @@ def refused_together(refusals: tuple[ast.FunctionDef, ...], values: dict) -> Ite
         alone = ast.FunctionDef(
             name="refuse", args=function.args, body=body, decorator_list=[], returns=None
         )
-        scope: dict = {}
+        scope = {}
         exec(compile(ast.fix_missing_locations(ast.Module([alone], [])), "refusals", "exec"), scope)  # noqa: S102 - our own code
         try:
             scope["refuse"](SimpleNamespace(**values))

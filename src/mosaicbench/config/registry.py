@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -117,10 +118,12 @@ class RawFile(File):
 
 def load(path: str | Path = REGISTRY) -> dict[str, dict]:
     """Read and check a registry: dataset id -> stanza, always with ``options`` and ``files``."""
-    path = Path(path)
-    registry = read_yaml(path)
+    registry = read_yaml(Path(path))
     refuse(faults(Entries, registry), f"{path}, key")
     return {name: {"options": {}, "files": {}} | stanza for name, stanza in registry.items()}
+
+
+shipped = cache(load)  # the project's own, read once
 
 
 def raw_files(registry: dict[str, dict], dataset: str) -> list[RawFile]:

@@ -37,7 +37,7 @@ def load(config: object) -> Settings:
     if not isinstance(config, dict):
         refuse(mistakes)
     config, sound = _completed(config, mistakes)
-    known = registry.load()
+    known = registry.shipped()
     try:
         known = registry.load(config["registry"]) if config["registry"] else known
     except UserError as error:
@@ -53,10 +53,8 @@ def load(config: object) -> Settings:
         for name, stanza in config["datasets"].items()
     }
     for name, dataset in datasets.items():
-        if dataset["labels_from"] is not None:
-            config["datasets"][name] = (config["datasets"][name] or {}) | {
-                "labels_from": dataset["labels_from"]
-            }
+        if labels := dataset["labels_from"]:
+            config["datasets"][name] = (config["datasets"][name] or {}) | {"labels_from": labels}
     scenarios = config["scenarios"]
     applicable, not_applicable = [], []
     for dataset, scenario in splits_of(datasets, scenarios):
