@@ -34,7 +34,7 @@ from mosaicbench.metrics.imputation import imputation_pearson_per_feature, imput
 TABLE = Path(__file__).parents[1] / "docs/results/batch_offsets.tsv"
 METHODS = ["ridge", "vae_mlp", "mmvae", "contrastive_vae"]
 KEYS = ["dataset", "method", "seed"]
-WITHOUT_OFFSETS = {"contrastive_vae": {"batch_shrinkage": None}}
+WITHOUT_OFFSETS = {"contrastive_vae": {"batch_offsets": False}}
 SHRINKAGE = 20  # cells: a batch of so many has half of its mean residual
 
 

@@ -7,7 +7,8 @@
         at the start f_m = 0, and W_m is canonical correlation analysis; w_n = 0 for n != m
     x_n is imputed from x_m as a R x_m + b D_n(mean s_m) + o;  R: ridge regression, D_n: the decoder's
         expectation, a, b >= 0: least squares on validation cells (stacking, Breiman 1996);
-        o: mean of x_n less that of imputed values, over train cells of the batch, shrunk
+        o: mean of x_n less that of imputed values, over train cells of the batch, shrunk by
+        what sampling explains of it (James & Stein 1961); 0 in a batch that lacks either
 
 Only cells with several modalities are contrasted, all are reconstructed. Without such a train cell,
 mutual nearest neighbours in linked features are treated as one cell.
@@ -89,9 +90,8 @@ class ContrastiveVAE(MixtureVAE):
     regression
         The kernel of the ridge regression that imputation adds to the decoder, "gaussian" or
         "linear"; "none": the decoder alone. Without a paired cell, "gaussian" is linear.
-    batch_shrinkage
-        Half of o is added in a batch of so many train cells of either modality; None: o = 0. A
-        batch should have the same kinds of cells in both.
+    batch_offsets
+        Whether o is added, which assumes that a batch has the same cells in both modalities.
     learning_rate
         Of Adam, until the cooldown.
     """
@@ -103,7 +103,7 @@ class ContrastiveVAE(MixtureVAE):
     components: Annotated[int, "at least 1", {"int": [20, 100], "log": True}] | None = 50
     linear_path: Literal["cca", "none"] = "cca"
     regression: Literal["gaussian", "linear", "none"] = "gaussian"
-    batch_shrinkage: Annotated[float, "above 0"] | None = 20.0
+    batch_offsets: bool = True
 
     def __post_init__(self) -> None:
         if self.weights == "last" and self.regression != "none":
@@ -146,7 +146,7 @@ class ContrastiveVAE(MixtureVAE):
         for pair in combinations(train.modalities, 2) if kernel != "none" else ():
             if any(set(pair) <= set(block.values) for block in train.blocks):
                 self._blend(train, pair, divided, kernel, seed)
-        for pair in permutations(train.modalities, 2) if self.batch_shrinkage else ():
+        for pair in permutations(train.modalities, 2) if self.batch_offsets else ():
             self.offsets[pair] = self._offsets(cells, *pair)
         return history
 
@@ -192,21 +192,23 @@ class ContrastiveVAE(MixtureVAE):
             for cells in held_out:
                 observed = cells.only(source)
                 predictions = ridge.impute(observed, target), super().impute(observed, target)
-                members = np.stack([x.ravel() for x in predictions]).astype(float)
+                members = np.array([x.ravel() for x in predictions], float)
                 gram += members @ members.T  # of (2, cells x features)
                 product += members @ cells.values[target].ravel()
-            shares = stacked(gram, product) if held_out else np.array([0.5, 0.5])
-            self.ridge[source, target], self.shares[source, target] = whole, shares
+            self.ridge[source, target] = whole
+            self.shares[source, target] = stacked(gram, product) if held_out else (0.5, 0.5)
 
     def _offsets(self, train: Split, source: str, target: str) -> dict[str, np.ndarray]:
         """Return batch -> (features,) shrunk mean of measured values less that of imputed ones."""
         shown, measured, found = train.observing(source), train.observing(target), {}
         imputed = self.impute(shown, target)
+        unexplained = np.sum(1 - imputed.var(0))
         for batch in train.batches:
             x = measured.values[target][measured.batches == batch]
             y = imputed[shown.batches == batch]
             if count := min(len(x), len(y)):
-                found[batch] = (x.mean(0) - y.mean(0)) * count / (count + self.batch_shrinkage)
+                more = x.mean(0) - y.mean(0)
+                found[batch] = more * max(0, 1 - unexplained / count / (more @ more))
         return found
 
     def state(self) -> dict[str, np.ndarray]:
@@ -232,8 +234,7 @@ class ContrastiveVAE(MixtureVAE):
             direction = source, target
             if direction in self.ridge:
                 of_ridge, of_decoder = self.shares[direction]
-                regressed = self.ridge[direction].impute(observed, target)
-                x = of_ridge * regressed + of_decoder * x
+                x = of_ridge * self.ridge[direction].impute(observed, target) + of_decoder * x
             for batch, offset in self.offsets.get(direction, {}).items():
                 x[cells.batches == batch] += offset
             imputed.append(x)
