@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.catalog.run_metadata import RunMetadata
-from mosaicbench.files.scores import CellScores
-from mosaicbench.report.tables.contract import checked_runs, checked_scores
+from mosaicbench.files.scores import SCORE_COLUMNS, CellScores
+from mosaicbench.report.tables.contract import checked_runs
 
 METHODS = {  # kind, inputs
     "mvae": ("model", ("pairs",)),
@@ -48,8 +48,8 @@ def scores_of(values, *, dataset="d", scenario="paired"):
             row = [run, seed, metric, *(direction or ["rna->adt"]), value, "ok"]
             rows.append([run, seed, "status", "run", np.nan, "diverged"] if value is None else row)
     columns = ["run", "seed", "metric", "direction", "value", "status"]
-    table = pd.DataFrame(rows, columns=columns).drop_duplicates()
-    return checked_scores(table.assign(dataset=dataset, scenario=scenario, normalization="-"))
+    table = pd.DataFrame(rows, columns=columns).drop_duplicates().astype({"value": float})
+    return table.assign(dataset=dataset, scenario=scenario, normalization="-")[SCORE_COLUMNS]
 
 
 def runs_of(scores, *, not_applicable=()):

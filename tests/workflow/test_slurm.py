@@ -23,7 +23,6 @@ TINY = {
     "runs": {
         "killed": {"method": "mvae"},
         "preempted": {"method": "vae_poe"},
-        "searched": {"method": "mvae", "max_epochs": 10},
         "cca": {},
         "oracle": {},
     },
@@ -32,13 +31,13 @@ TINY = {
         "max_epochs": 60,
         "patience": 60,
     },  # seconds of training, so that a fit can be met in it
-    "tuning": {"trials": 5, "runs": ["searched"]},
+    "tuning": {"trials": 5, "runs": ["killed"]},
     "metrics": {"groups": ["alignment", "imputation"]},
     "limits": {"minutes": 8, "memory_mb": 6000},
 }
 TIMES = ["seconds", "cpu_seconds"]
 SCORES = "results/tables/scores.tsv"
-TRIALS = "results/tuning/runs/simulated/paired/searched-tuned/seed-0/trials.tsv"
+TRIALS = "results/tuning/runs/simulated/paired/killed-tuned/seed-0/trials.tsv"
 QUICK = {"slurm-status-command": "squeue", "latency-wait": 5}
 # Put before a copy's Snakefile: asks SLURM for the state of jobs every 2 seconds, not every 10 or more seldom.
 ASKS_OFTEN = """import snakemake_executor_plugin_slurm as plugin
@@ -126,7 +125,7 @@ def clustered(slurm, tmp_path_factory):
         benchmark,
         ("fit", "killed", "epoch    1", ["scancel"]),
         ("fit", "preempted", "epoch    1", ["scontrol", "requeue"]),
-        ("tune", "searched-tuned", "trial 2 of 5", ["scancel"]),
+        ("tune", "killed-tuned", "trial 2 of 5", ["scancel"]),
     ):
         done = on_slurm(benchmark, SCORES)
     assert done.returncode == 0, done.stderr[-6000:]
@@ -162,13 +161,13 @@ def test_a_request_that_can_never_start_is_refused_at_once(slurm, tmp_path):
 
 
 def test_killed_and_preempted_fits_end_with_the_scores_of_one_machine(local, clustered):
-    killed, again = jobs_called("fit_quick_model_wildcards_simulated_paired_killed")
+    killed, again = jobs_called("fit_quick_model_wildcards_simulated_paired_killed$")
     assert (killed["JobState"], again["JobState"]) == ("CANCELLED", "COMPLETED")
     (preempted,) = jobs_called("fit_quick_model_wildcards_simulated_paired_preempted")
     assert (preempted["JobState"], preempted["Restarts"]) == ("COMPLETED", "1")
 
     here, there = (read_scores(benchmark.folder / SCORES) for benchmark in (local, clustered))
-    assert set(there["run"]) == {*TINY["runs"], "searched-tuned"}
+    assert set(there["run"]) == {*TINY["runs"], "killed-tuned"}
     assert set(there["status"]) == {"ok"}
     pd.testing.assert_frame_equal(here, there, check_exact=True)
 
@@ -179,14 +178,14 @@ def test_jobs_ask_for_what_the_profile_and_the_limits_say(clustered):
     others = [job for job in jobs_of_slurm() if "_model_" not in job["Comment"]]
     assert {(job["Partition"], job.get("TresPerJob")) for job in others} == {("cpu", None)}
     # a quarter of the limits, then a half, and what Snakemake needs beside them
-    asked = [(job["MinMemoryNode"], job["TimeLimit"]) for job in jobs_called("paired_killed")]
+    asked = [(job["MinMemoryNode"], job["TimeLimit"]) for job in jobs_called("paired_killed$")]
     assert asked == [("2500M", "00:07:00"), ("4000M", "00:09:00")]
 
 
 def test_short_jobs_go_together(clustered):
     assert len(jobs_called("fit_cheap")) == len(jobs_called("score_small")) == 1
     # two minutes, and two for each run and seed
-    assert jobs_called("score_small")[0]["TimeLimit"] == "00:14:00"
+    assert jobs_called("score_small")[0]["TimeLimit"] == "00:12:00"
 
 
 def test_a_killed_search_goes_on_after_its_last_trial_and_finds_what_one_machine_finds(
@@ -208,6 +207,6 @@ def test_a_killed_search_goes_on_after_its_last_trial_and_finds_what_one_machine
 
 
 def test_slurm_tells_how_a_job_was_killed(clustered):
-    killed = jobs_called("paired_killed")[0]["JobId"]
+    killed = jobs_called("paired_killed$")[0]["JobId"]
     assert cluster.status_of_killed(killed) == ("crashed", "which SLURM calls CANCELLED")
     assert cluster.status_of_killed("999999") == ("crashed", "which SLURM has no record of")
