@@ -31,6 +31,7 @@ from mosaicbench.catalog import catalog
 from mosaicbench.data.normalize import Preprocessing
 from mosaicbench.files import reference
 from mosaicbench.files.splits import read_split, space_values
+from mosaicbench.fitting.record import git_commit
 from mosaicbench.metrics._checks import dense
 from mosaicbench.scoring.noise import counting_noise, has_molecules
 
@@ -48,7 +49,7 @@ def main() -> None:
     parser.add_argument("--into", type=Path, default=Path("docs/results/alignment_bound.tsv"))
     given = parser.parse_args()
     rows = [*simulated(), *of_splits(given.results)]
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).assign(commit=git_commit())
     table.to_csv(given.into, sep="\t", index=False, float_format="%.4f")
     print(table.to_string(index=False))
 

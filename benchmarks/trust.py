@@ -32,6 +32,7 @@ from mosaicbench.catalog import catalog
 from mosaicbench.commands._trust import of_fit
 from mosaicbench.files.splits import read_split, said_of_cells
 from mosaicbench.files.tables import read_table
+from mosaicbench.fitting.record import git_commit
 from mosaicbench.scoring import trust
 
 LEVEL, SEEDS = 0.9, (0, 1, 2)
@@ -53,7 +54,7 @@ def main() -> None:
     finished = chain(*(sorted(folder.glob("*.unpaired.*/tables")) for folder in given.results))
     parts = [pd.DataFrame(rows_of(tables.parent)) for tables in finished]
     rows = pd.concat(parts).drop_duplicates(KEY).sort_values(KEY, ignore_index=True)
-    rows = left_out(rows)
+    rows = left_out(rows).assign(commit=git_commit())
     rows.to_csv("docs/benchmarks/trust_estimate.tsv", sep="\t", index=False, float_format="%.4f")
     knots = pd.concat([curve(rows, score) for score in TRUE])
     knots.to_csv(trust.CALIBRATION, sep="\t", index=False, float_format="%.4f")

@@ -8,6 +8,7 @@ import mudata
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from conftest import REPOSITORY
 
 from mosaicbench import cli
@@ -104,6 +105,16 @@ def test_the_shipped_table_plans_the_default_and_the_paper_benchmark(capsys):
         assert re.search(r"^disk +\S+ GB; \S+ GB are free", text, re.MULTILINE)
         assert re.search(r"^memory +\S+ GB in the largest job", text, re.MULTILINE)
     assert 0.1 < hours["config.yaml"] < 10 < 1000 < hours["paper.yaml"] < 10_000
+
+
+def test_runs_that_do_not_apply_are_named_with_the_reason(tmp_path, capsys):
+    config = tmp_path / "my.yaml"
+    stanzas = {"scenarios": {"u": {"kind": "unpaired"}}, "runs": {"cca": None, "scmodal": None}}
+    config.write_text(yaml.safe_dump({"datasets": {"snareseq_small": None}} | stanzas))
+    cli.main(["plan", str(config)])
+    said = capsys.readouterr().out
+    assert "left out: cca on snareseq_small, u: needs paired or mosaic cells" in said
+    assert "left out: scmodal" not in said
 
 
 def test_a_dataset_of_unknown_size_asks_for_it(tmp_path, capsys):

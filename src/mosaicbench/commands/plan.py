@@ -29,7 +29,7 @@ def main(*, config: Path, table: Path, shapes: list[tuple[str, tuple[int, int]]]
     bench = settings.read(config)
     sizes = _sizes(bench)
     for name, (cells, features) in shapes:
-        sizes[name] = (cells, {"all": features})
+        sizes[name] = cells, {"all": features}
     for dataset in bench.datasets:
         if dataset not in sizes:
             raise UserError(
@@ -37,19 +37,24 @@ def main(*, config: Path, table: Path, shapes: list[tuple[str, tuple[int, int]]]
                 f"--shape {dataset}=CELLS,FEATURES"
             )
     plan = resources.planned(bench, read_table(table, resources.COLUMNS), sizes)
-    hours = plan.groupby("work", sort=False)[["jobs", "hours"]].sum().sort_values("hours")
+    hours = plan.groupby("work", sort=False)[["jobs", "hours"]].sum()
+    hours = hours.sort_values("hours", ascending=False)
     total = hours["hours"].sum()
     largest = plan.loc[plan["mb"].idxmax()]
-    free = shutil.disk_usage(Path.cwd()).free / 1e9
+    free = shutil.disk_usage(".").free / 1e9
     print(f"{'work':22}{'times':>8}{'hours':>10}")
-    for work, row in hours[::-1].iterrows():
+    for work, row in hours.iterrows():
         print(f"{work:22}{row['jobs']:>8.0f}{row['hours']:>10.3g}")
     print(f"{'all':22}{'':8}{total:>10.3g}\n")
     spent = f"{math.ceil(60 * total)} min" if total < 2 else f"{total:.3g} hours"
     print(f"time    {spent} of one core, as if no training stopped early; a GPU shortens models'")
-    where = f"{largest['work']} on {largest['dataset']}, {largest['scenario']}"
-    print(f"memory  {largest['mb'] / 1000:.3g} GB in the largest job ({where})")
+    print(
+        f"memory  {largest['mb'] / 1000:.3g} GB in the largest job "
+        f"({largest['work']} on {largest['dataset']}, {largest['scenario']})"
+    )
     print(f"disk    {plan['disk_gb'].sum():.3g} GB; {free:.3g} GB are free here")
+    for row in bench.not_applicable:
+        print(f"left out: {row['run']} on {row['dataset']}, {row['scenario']}: {row['reason']}")
     print(f"Scaled from {table} in proportion to cells and epochs.")
 
 
@@ -68,7 +73,7 @@ def _sizes(bench: settings.Settings) -> dict[str, tuple[int, dict[str, int]]]:
                 row["modality"]: _features(row["kind"], row["features"], bench.preprocess)
                 for row in rows
             }
-            sizes[name] = (rows[0]["cells_of_dataset"], features)
+            sizes[name] = rows[0]["cells_of_dataset"], features
             continue
         shape = known.get(dataset["entry"], {}).get("shape") or {}
         if dataset["loader"] == "simulated":
@@ -81,7 +86,7 @@ def _sizes(bench: settings.Settings) -> dict[str, tuple[int, dict[str, int]]]:
         elif cells := dataset["cells"]:
             counts = {m: n for m, n in shape.items() if m != "cells"}
             features = {m: _features(m, n, bench.preprocess) for m, n in counts.items()}
-            sizes[name] = (min(cells, shape.get("cells") or cells), features)
+            sizes[name] = min(cells, shape.get("cells") or cells), features
     return sizes
 
 
