@@ -47,8 +47,6 @@ sys.path.insert(0, str(REPOSITORY / "docs/site"))
 import provenance  # noqa: E402
 
 LIST, RESULTS = REPOSITORY / "config/reference.yaml", Path("results/reference")
-PEERS = REPOSITORY / "docs/results/peers.tsv"
-MEASURED = 960  # train cells of peers.tsv
 HOUR = 3600
 VALUES = ("value", "status")
 AGAIN = ".again"  # ends the name of a piece that --refit made
@@ -147,13 +145,10 @@ def scenario_kind(listed: dict, scenario: str) -> str:
 
 
 def estimated(config: dict, epochs: int) -> pd.DataFrame:
-    """Return the rows of `mosaicbench plan`; what packages take is from docs/results/peers.tsv."""
+    """Return the rows of `mosaicbench plan`."""
     bench = settings.load(config | {"training": {"max_epochs": epochs}})
     table = read_table(layout.project_file("config/resources.tsv"), resources.COLUMNS)
-    peers = pd.read_csv(PEERS, sep="\t").groupby("run")["cpu_seconds"].max()
-    peers = peers[~peers.index.isin(table["work"])] / (MEASURED / 1000)
-    rows = peers.rename_axis("work").rename("seconds_per_1000_cells").reset_index()
-    return resources.planned(bench, pd.concat([table, rows]).fillna(0), plan._sizes(bench))
+    return resources.planned(bench, table, plan._sizes(bench))
 
 
 def can_be_built(run: str) -> bool:

@@ -113,7 +113,7 @@ def test_runs_that_do_not_apply_are_named_with_the_reason(tmp_path, capsys):
     config.write_text(yaml.safe_dump({"datasets": {"snareseq_small": None}} | stanzas))
     cli.main(["plan", str(config)])
     said = capsys.readouterr().out
-    assert "left out: cca on snareseq_small, u: needs paired or mosaic cells" in said
+    assert "left out: cca: needs paired or mosaic cells, this scenario is unpaired\n" in said
     assert "left out: scmodal" not in said
 
 

@@ -41,7 +41,6 @@ def main(*, config: Path, table: Path, shapes: list[tuple[str, tuple[int, int]]]
     hours = hours.sort_values("hours", ascending=False)
     total = hours["hours"].sum()
     largest = plan.loc[plan["mb"].idxmax()]
-    free = shutil.disk_usage(".").free / 1e9
     print(f"{'work':22}{'times':>8}{'hours':>10}")
     for work, row in hours.iterrows():
         print(f"{work:22}{row['jobs']:>8.0f}{row['hours']:>10.3g}")
@@ -52,9 +51,13 @@ def main(*, config: Path, table: Path, shapes: list[tuple[str, tuple[int, int]]]
         f"memory  {largest['mb'] / 1000:.3g} GB in the largest job "
         f"({largest['work']} on {largest['dataset']}, {largest['scenario']})"
     )
-    print(f"disk    {plan['disk_gb'].sum():.3g} GB; {free:.3g} GB are free here")
-    for row in bench.not_applicable:
-        print(f"left out: {row['run']} on {row['dataset']}, {row['scenario']}: {row['reason']}")
+    print(
+        f"disk    {plan['disk_gb'].sum():.3g} GB; {shutil.disk_usage('.').free / 1e9:.3g} GB are free here"
+    )
+    for line in sorted(
+        {f"left out: {row['run']}: {row['reason']}" for row in bench.not_applicable}
+    ):
+        print(line)
     print(f"Scaled from {table} in proportion to cells and epochs.")
 
 
