@@ -18,7 +18,7 @@ from mosaicbench.report.theme import style
 
 RESULTS = Path(__file__).parents[1] / "results"
 PAGE, OFFSETS = RESULTS / "own_model.md", RESULTS / "batch_offsets.tsv"
-OWN_OFFSETS = RESULTS / "own_offsets.tsv"  # runs with `batch_offsets: false`, and the default
+OWN_OFFSETS = RESULTS / "own_offsets.tsv"  # stored runs before `batch_offsets`, and with it
 FIGURE = RESULTS / "pictures/own_model.png"
 HEADER = ["dataset, scenario, train cells", "contrastive VAE", "best other", "gain [95 %]"]
 OWN, OTHER = KINDS = ("own", "other")

@@ -102,14 +102,17 @@ def test_where_labels_come_from_is_known_of_named_data_and_may_be_said_of_ones_o
         "bmmc_cite_small": None,
         "teaseq_small": {},
         "mine": {"from": "pbmc10k_citeseq", "labels_from": []},
+        "simulated": None,
     }
     bench = settings.load({"datasets": stanzas})
     assert {name: dataset["labels_from"] for name, dataset in bench.datasets.items()} == {
         "bmmc_cite_small": ["rna", "adt"],
         "teaseq_small": None,
         "mine": [],
+        "simulated": [],
     }
     assert bench.config["datasets"]["bmmc_cite_small"] == {"labels_from": ["rna", "adt"]}
+    assert bench.config["datasets"]["simulated"] == {"labels_from": []}  # none, which is known
     assert all("labels_from" not in dataset["options"] for dataset in bench.datasets.values())
     assert settings.load(bench.config) == bench
 

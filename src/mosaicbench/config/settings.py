@@ -53,8 +53,10 @@ def load(config: object) -> Settings:
         for name, stanza in config["datasets"].items()
     }
     for name, dataset in datasets.items():
-        if labels := dataset["labels_from"]:
-            config["datasets"][name] = (config["datasets"][name] or {}) | {"labels_from": labels}
+        if dataset["labels_from"] is not None:
+            config["datasets"][name] = (config["datasets"][name] or {}) | {
+                "labels_from": dataset["labels_from"]
+            }
     scenarios = config["scenarios"]
     applicable, not_applicable = [], []
     for dataset, scenario in splits_of(datasets, scenarios):
