@@ -202,6 +202,9 @@ def stored(folder: Path = reference.FOLDER) -> reference.Reference:
 def refit(runs: list[str], cores: str) -> None:
     """Fit runs again in every piece that has them; each is stored as a piece of its own, which replaces their scores."""
     before = stored()
+    known = {run for one in before.pieces for run in one["config"]["runs"]}
+    if missing := sorted(set(runs) - known):
+        raise UserError(f"--refit: no stored run is called {', '.join(missing)}")
     for one in before.pieces:
         again = dict.fromkeys(run for run in one["config"]["runs"] if run in runs)
         if not again or one["piece"].endswith(AGAIN):
