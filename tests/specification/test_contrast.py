@@ -167,8 +167,9 @@ def test_a_batch_whose_proteins_are_higher_has_higher_imputed_proteins_with_and_
         for row, batch in zip(added, ("few", "many"), strict=False):
             rows = [part.batches == batch for part in (shown, measured)]
             more = measured.values["adt"][rows[1]].mean(0) - imputed[rows[0]].mean(0)
-            noise = (1 - imputed.var(0)).sum() / rows[0].sum()
-            assert_allclose(row, more * max(0, 1 - noise / (more**2).sum()), atol=1e-5)
+            unexplained = (measured.values["adt"].var(0) - imputed.var(0)).sum()
+            noise = unexplained / rows[0].sum() / (more**2).sum()
+            assert_allclose(row, more * max(0, 1 - noise), atol=1e-5)
         assert added[0].mean() > 0.5
         assert_array_equal(added[2], 0)
 

@@ -202,7 +202,7 @@ class ContrastiveVAE(MixtureVAE):
         """Return batch -> (features,) shrunk mean of measured values less that of imputed ones."""
         shown, measured, found = train.observing(source), train.observing(target), {}
         imputed = self.impute(shown, target)
-        unexplained = np.sum(1 - imputed.var(0))
+        unexplained = max(0, np.sum(measured.values[target].var(0) - imputed.var(0)))
         for batch in train.batches:
             x = measured.values[target][measured.batches == batch]
             y = imputed[shown.batches == batch]
