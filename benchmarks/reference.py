@@ -297,7 +297,8 @@ def store(piece: Piece, left_out: list[dict], folder: Path = reference.FOLDER) -
     kept = before.scores[~places.isin(list(again))]
     records = [one for one in before.records if tuple(one[key] for key in RUN) not in again]
     cells = {key: x for key, x in before.cells.items() if key[:3] not in again}
-    pieces = [one for one in before.pieces if one["piece"] != piece.name]
+    replaced = (piece.name, f"{piece.name}{AGAIN}")
+    pieces = [one for one in before.pieces if one["piece"] not in replaced]
     reference.write(
         reference.Reference(
             scores=joined([kept, new.scores], SCORE_COLUMNS),

@@ -1,6 +1,7 @@
 """A stored run counts as made by the present code only where all its scores are equal."""
 
 import sys
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -36,3 +37,18 @@ def scores(changes=()):
 )
 def test_runs_are_the_same_if_all_scores_but_resources_are(changes, equal):
     assert reference.same_scores(scores(), scores(changes)) == equal
+
+
+def test_a_piece_that_runs_again_as_a_whole_replaces_what_was_fitted_again_of_it(
+    tmp_path, monkeypatch
+):
+    def made(piece):
+        return replace(reference.reference.empty(), scores=scores(), pieces=[{"piece": piece.name}])
+
+    monkeypatch.setattr(reference, "collected", made)
+    monkeypatch.setattr(reference, "RESULTS", tmp_path)
+    store = tmp_path / "store"
+    for name, stored in [("p", ["p"]), ("p.again", ["p", "p.again"]), ("p", ["p"])]:
+        (tmp_path / name / "splits").mkdir(parents=True)
+        reference.store(reference.Piece(name, {}, 0), [], store)
+        assert [one["piece"] for one in reference.stored(store).pieces] == stored

@@ -109,12 +109,13 @@ def test_the_shipped_table_plans_the_default_and_the_paper_benchmark(capsys):
 
 def test_runs_that_do_not_apply_are_named_with_the_reason(tmp_path, capsys):
     config = tmp_path / "my.yaml"
-    stanzas = {"scenarios": {"u": {"kind": "unpaired"}}, "runs": {"cca": None, "scmodal": None}}
+    runs = dict.fromkeys(["cca", "ridge", "scmodal"])
+    stanzas = {"scenarios": {"u": {"kind": "unpaired"}}, "runs": runs}
     config.write_text(yaml.safe_dump({"datasets": {"snareseq_small": None}} | stanzas))
     cli.main(["plan", str(config)])
     said = capsys.readouterr().out
-    assert "left out: cca: needs paired or mosaic cells, this scenario is unpaired\n" in said
-    assert "left out: scmodal" not in said
+    assert "left out: cca, ridge: needs paired or mosaic cells, this scenario is unpaired\n" in said
+    assert "scmodal: needs" not in said
 
 
 def test_a_dataset_of_unknown_size_asks_for_it(tmp_path, capsys):

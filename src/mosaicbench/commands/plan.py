@@ -54,10 +54,11 @@ def main(*, config: Path, table: Path, shapes: list[tuple[str, tuple[int, int]]]
     print(
         f"disk    {plan['disk_gb'].sum():.3g} GB; {shutil.disk_usage('.').free / 1e9:.3g} GB are free here"
     )
-    for line in sorted(
-        {f"left out: {row['run']}: {row['reason']}" for row in bench.not_applicable}
-    ):
-        print(line)
+    left_out = {row["reason"]: {} for row in bench.not_applicable}
+    for row in bench.not_applicable:
+        left_out[row["reason"]][row["run"]] = None
+    for reason, runs in left_out.items():
+        print(f"left out: {', '.join(runs)}: {reason}")
     print(f"Scaled from {table} in proportion to cells and epochs.")
 
 
