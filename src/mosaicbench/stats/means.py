@@ -38,7 +38,7 @@ def comparison(scores: pd.DataFrame) -> pd.DataFrame:
     """
     summary = _summarise(scores, [*RUN, "metric", "direction", "normalization"])
     failed = scores[scores["status"].isin(FAILED)].groupby(RUN)["seed"].nunique().rename("failed")
-    summary = summary.merge(failed.reset_index(), on=RUN, how="left")
+    summary = summary.join(failed, on=RUN)
     summary["failed"] = summary["failed"].fillna(0).astype(int)
     names, scored = pd.MultiIndex.from_frame(summary[RUN]), summary["metric"] != "status"
     kept = scored | ~names.isin(names[scored])
@@ -54,13 +54,13 @@ def seed_means(scores: pd.DataFrame) -> pd.DataFrame:
     keys = [*RUN, "metric"]
     scored = scores[(scores["metric"] != "status") & (scores["status"] != "not_applicable")]
     different = scored.drop_duplicates([*keys, "direction", "normalization"])
-    directions = different.groupby(keys).size().rename("directions").reset_index()
+    directions = different.groupby(keys).size().reset_index(name="directions")
     of_split = directions.groupby([*SPLIT, "metric"])["directions"]
     directions["of_directions"] = of_split.transform("max")
     means = scored.groupby([*keys, "seed"], sort=False).agg(
         value=("value", "mean"), counted=("value", "count"), status=("status", "first")
     )
-    means = means.reset_index().merge(directions, on=keys, how="left")
+    means = means.reset_index().merge(directions, on=keys)
     means["value"] = means["value"].where(means["counted"] == means["directions"])
     return means.drop(columns="counted")
 
@@ -80,7 +80,7 @@ def headline(scores: pd.DataFrame) -> pd.DataFrame:
     means = seed_means(scores)
     keys, of_split = [*RUN, "metric", "directions", "of_directions"], [*SPLIT, "metric"]
     seeds = means.dropna(subset="value").groupby(of_split)["seed"].nunique().rename("of_seeds")
-    summary = _summarise(means, keys).merge(seeds.reset_index(), on=of_split, how="left")
+    summary = _summarise(means, keys).join(seeds, on=of_split)
     return summary.loc[summary["seeds"] > 0, HEADLINE_COLUMNS].reset_index(drop=True)
 
 
@@ -141,9 +141,8 @@ def verdicts_by_distance(summary: pd.DataFrame, run_metadata: RunMetadata) -> pd
             table = table.reindex(columns=forms).dropna()  # (runs, distances)
             if len(table) < 2:
                 continue
-            winners = []
-            for form in forms:
-                winners.append(", ".join(sorted(table.index[table[form] == table[form].max()])))
+            are_best = table == table.max()
+            winners = [", ".join(sorted(table.index[are_best[form]])) for form in forms]
             pairs = list(combinations(table.to_numpy(), 2))
             turned = sum(len(set(np.sign(one - other))) > 1 for one, other in pairs)  # or a tie
             rows.append(

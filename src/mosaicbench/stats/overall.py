@@ -250,7 +250,9 @@ def ranks(
         }
         for run in table:
             row = {"run": run, "blocks": int(table[run].notna().sum())} | of_all
-            unranked = {"interval": NO_INTERVAL, "note": _reason(table[run])}
+            absent = [f"{dataset} seed {seed}" for dataset, seed in table.index[table[run].isna()]]
+            note = f"no value for {', '.join(absent)}" if absent else "nothing to rank against"
+            unranked = {"interval": NO_INTERVAL, "note": note}
             rows.append(row | mean_ranks.get(run, unranked))
     return pd.DataFrame(rows, columns=RANK_COLUMNS)
 
@@ -258,18 +260,15 @@ def ranks(
 def _mean_ranks(ranked: pd.DataFrame) -> dict[str, dict]:
     groups = ranked.groupby(level="dataset", sort=False)
     low, high, interval = over_datasets({name: part.to_numpy() for name, part in groups})
-    means = groups.mean().mean()
-    table = pd.DataFrame({"rank": means, "low": low, "high": high}).assign(
-        interval=interval,
-        critical_difference=critical_difference(*ranked.shape[1:], len(groups)),
-        note="",
-    )
-    return table.to_dict("index")
-
-
-def _reason(values: pd.Series) -> str:
-    missing = [f"{dataset} seed {seed}" for dataset, seed in values[values.isna()].index]
-    return "no value for " + ", ".join(missing) if missing else "nothing to rank against"
+    columns = {
+        "rank": groups.mean().mean(),
+        "low": low,
+        "high": high,
+        "interval": interval,
+        "critical_difference": critical_difference(ranked.shape[1], len(groups)),
+        "note": "",
+    }
+    return pd.DataFrame(columns).to_dict("index")
 
 
 @cache

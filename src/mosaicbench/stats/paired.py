@@ -18,7 +18,7 @@ from scipy.special import ndtri, polygamma, stdtr, stdtrit
 
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.files.scores import CellScores
-from mosaicbench.stats.common import LEVEL, RUN, SPLIT, Sizes
+from mosaicbench.stats.common import LEVEL, RUN, SPLIT, Sizes, joined
 from mosaicbench.stats.intervals import cell_means
 from mosaicbench.stats.means import best, complete_seed_means, headline, signed_means
 
@@ -59,7 +59,7 @@ def paired_tests(
     cells_of = {(run.dataset, run.scenario, run.run): run for run in cells}
     summary, groups = headline(scores), [*SPLIT, "metric"]
     winners = summary[best(summary, run_metadata)].groupby(groups, sort=False)["run"].first()
-    parts = [pd.DataFrame(columns=PAIRED_COLUMNS)]
+    parts = []
     for (*split, metric), group in complete_seed_means(scores).groupby(groups, sort=False):
         if not run_metadata.is_quality(metric):
             continue
@@ -82,8 +82,7 @@ def paired_tests(
             better = np.select([signed > 0, signed < 0], [rows["run"], against], "neither")
             of_split = dict(zip(groups, [*split, metric], strict=True))
             parts.append(rows.assign(**of_split, against=against, role=role, better=better))
-    table = pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
-    return table[PAIRED_COLUMNS].astype(dict.fromkeys(NUMBERS, float))
+    return joined(parts, PAIRED_COLUMNS).astype(dict.fromkeys(NUMBERS, float))
 
 
 def tied_with_best(
@@ -253,7 +252,7 @@ def moderated(
         least, scale = within / (1 + np.nan_to_num(ratio)), within
     with np.errstate(divide="ignore", invalid="ignore"):
         excess = np.where((freedom > 0) & (between > 0) & (scale > 0), between / scale, np.nan)
-    variance, degrees = between.astype(float), np.where(freedom > 0, freedom, np.nan).astype(float)
+    variance, degrees = between.astype(float), np.where(freedom > 0, freedom, np.nan)
     for place in np.flatnonzero(freedom > 0):
         others = ~np.isnan(excess) & (np.arange(len(between)) != place)
         if others.any():

@@ -93,8 +93,7 @@ def signs_of(findings: pd.DataFrame) -> dict[tuple[str, str, str], str]:
     """Return (dataset, scenario, run) -> its signs of `MARKS`, also over all datasets."""
     signs = findings.assign(sign=findings["check"].map(MARKS)).dropna(subset="sign")
     signs = pd.concat([signs, signs.assign(dataset=ALL)])
-    by_run = signs.drop_duplicates([*RUN, "sign"]).groupby(RUN)["sign"]
-    return {names: "".join(of_run) for names, of_run in by_run}
+    return signs.drop_duplicates([*RUN, "sign"]).groupby(RUN)["sign"].agg("".join).to_dict()
 
 
 # --- checks ---
@@ -121,22 +120,21 @@ def _fault(run_metadata: RunMetadata, run: str, metric: str, value: float, allow
     method, group = run_metadata.method(run), run_metadata.group(metric)
     exempt = run_metadata.metric(metric).get("exempt_from", {})
     best, chance = run_metadata.best(metric), run_metadata.chance(metric)
-    if method == "oracle" and group in OF_ORACLE and metric != NOT_OF_ORACLE:
-        if "perfect_is_best" in exempt or not abs(value - best) > FROM_BEST:  # best may be NaN
-            return ""
-        expected = f"knows the solution and has to be best, {best:g}"
-        return f"{value:.3f}, but this control {expected}; {REMEDY}"
     groups, scores_chance = WITHOUT_INFORMATION.get(method, ((), ""))
-    if group not in groups:
-        return ""
-    if scores_chance not in exempt and abs(value - chance) > allowed:
-        place = "at chance"
-    elif method == "shuffled" and run_metadata.sign(metric) * (value - chance) > allowed:
-        place = "no better than chance"
-    else:
-        return ""
-    expected = f"knows nothing of a cell and has to be {place}, {chance:g} (within {allowed:.3f})"
-    return f"{value:.3f}, but this control {expected}; {REMEDY}"
+    expected = place = ""
+    if method == "oracle" and group in OF_ORACLE and metric != NOT_OF_ORACLE:
+        if "perfect_is_best" not in exempt and abs(value - best) > FROM_BEST:  # best may be NaN
+            expected = f"knows the solution and has to be best, {best:g}"
+    elif group in groups:
+        if scores_chance not in exempt and abs(value - chance) > allowed:
+            place = "at chance"
+        elif method == "shuffled" and run_metadata.sign(metric) * (value - chance) > allowed:
+            place = "no better than chance"
+    if place:
+        expected = (
+            f"knows nothing of a cell and has to be {place}, {chance:g} (within {allowed:.3f})"
+        )
+    return f"{value:.3f}, but this control {expected}; {REMEDY}" if expected else ""
 
 
 def identical_seeds(scores: pd.DataFrame, run_metadata: RunMetadata) -> Iterator[list]:
