@@ -35,7 +35,6 @@ CARD = {
     "per": "split",
     "only_with_group": "calibration",
 }
-HISTOGRAM = "pit_histogram"
 COVERAGE = ("coverage_50", "coverage_90")
 COLUMNS = ["direction", "normalization", "run", "bin", "share", "seeds", *COVERAGE, "shown"]
 ROW = 0.34  # inches
@@ -46,7 +45,7 @@ def calibration(
     *, features: pd.DataFrame, scores: pd.DataFrame, runs: pd.DataFrame, theme: Theme
 ) -> Drawn:
     """Draw the PIT histograms of one split; `share` is a bin's fraction of the measured values."""
-    counts = features[features["metric"] == HISTOGRAM]
+    counts = features[features["metric"] == "pit_histogram"]
     if counts.empty:
         return nothing(
             "No run of this split gives draws of its imputation, or the group calibration was not "
@@ -79,13 +78,13 @@ def calibration(
 
 
 def _bars(axes: Axes, row: int, fractions: np.ndarray, colour: str) -> None:
-    edges, heights = np.linspace(0, 1, len(fractions) + 1), TALLEST * fractions / fractions.max()
+    width, heights = 1 / len(fractions), TALLEST * fractions / fractions.max()
     floor = row + 0.42  # rows count downwards
-    for low, width, height in zip(edges[:-1], np.diff(edges), heights, strict=True):
+    for place, height in enumerate(heights):
         # `bar` would compute the outline of each; the limits of the axes are set already
         axes.add_artist(
             Rectangle(
-                (low, floor),
+                (place * width, floor),
                 width,
                 -height,
                 facecolor=colour,
@@ -94,5 +93,5 @@ def _bars(axes: Axes, row: int, fractions: np.ndarray, colour: str) -> None:
                 alpha=0.75,
             )
         )
-    level = floor - TALLEST / len(fractions) / fractions.max()
+    level = floor - TALLEST * width / fractions.max()
     axes.plot([0, 1], [level, level], color=INK, linewidth=0.7, linestyle=(0, (3, 2)), zorder=4)

@@ -134,18 +134,8 @@ def _correlations(
 
 def _box(axes: Axes, row: int, summary: dict, colour: str) -> None:
     axes.plot([summary["q05"], summary["q95"]], [row, row], color=colour, linewidth=1.1, zorder=2)
-    width = summary["q75"] - summary["q25"]
-    axes.add_patch(
-        Rectangle(
-            (summary["q25"], row - 0.3),
-            width,
-            0.6,
-            facecolor=colour,
-            edgecolor=colour,
-            alpha=0.55,
-            zorder=3,
-        )
-    )
+    corner, width = (summary["q25"], row - 0.3), summary["q75"] - summary["q25"]
+    axes.add_patch(Rectangle(corner, width, 0.6, color=colour, alpha=0.55, zorder=3))
     axes.plot(
         [summary["median"]] * 2,
         [row - 0.3, row + 0.3],

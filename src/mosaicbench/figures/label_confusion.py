@@ -49,7 +49,7 @@ def label_confusion(*, transfers: pd.DataFrame, runs: pd.DataFrame, theme: Theme
     size = 2.6 + (side + 0.12) * len(columns), 1.6 + (side + 0.25) * len(directions)
     figure, panels = grid(*size, len(directions), len(columns), sharex=True, sharey="row")
     names = [shortened(name, most=24) for name in types]
-    ticks = {"ticks": range(len(types))}
+    ticks = range(len(types))
     for axes_of_direction, direction in zip(panels, directions, strict=True):
         of_direction = drawn[drawn["direction"] == direction]
         for axes, run in zip(axes_of_direction, columns, strict=True):
@@ -57,7 +57,7 @@ def label_confusion(*, transfers: pd.DataFrame, runs: pd.DataFrame, theme: Theme
         first = of_direction[of_direction["run"] == of_direction["run"].iloc[0]]
         cells = first.groupby("cell_type")["cells"].sum().reindex(types, fill_value=0)
         labels = [f"{name}  {count:,}" for name, count in zip(names, cells, strict=True)]
-        axes_of_direction[0].set_yticks(labels=labels, **ticks)
+        axes_of_direction[0].set_yticks(ticks, labels)
         axes_of_direction[0].set_ylabel(theme.direction(direction), fontweight="bold")
     for axes, run in zip(panels[0], columns, strict=True):
         axes.set_title(wrapped(theme.label("runs", run), width=16))
@@ -66,7 +66,7 @@ def label_confusion(*, transfers: pd.DataFrame, runs: pd.DataFrame, theme: Theme
     for axes in panels[:-1].ravel():
         axes.xaxis.set_visible(False)
     for axes in panels[-1]:
-        axes.set_xticks(labels=names, rotation=90, **ticks)
+        axes.set_xticks(ticks, names, rotation=90)
     bar = colour_bar(
         figure,
         COLOURS,

@@ -79,9 +79,16 @@ def marker_dots(*, markers: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> D
         title="fraction of cells",
         handletextpad=0.2,
     )
-    place = {"ax": panels.ravel().tolist(), "location": "bottom"}
-    place |= {"shrink": 0.25, "aspect": 25, "pad": 0.01}
-    colour_bar(figure, COLOURS, {0: "lowest mean", 1: "highest"}, **place)
+    colour_bar(
+        figure,
+        COLOURS,
+        {0: "lowest mean", 1: "highest"},
+        ax=panels.ravel().tolist(),
+        location="bottom",
+        shrink=0.25,
+        aspect=25,
+        pad=0.01,
+    )
     of_clusters = drawn.drop_duplicates(["run", "modality", "leiden"])
     cells = of_clusters.groupby(["run", "modality"])["cells"].sum().max()
     name_cells(figure, theme, runs, drawn, cells)

@@ -69,21 +69,20 @@ def sweep(*, sweep: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Drawn:
             axes.set_xlabel(sweep["quantity"].iloc[0])
         for axes in axes_of_panel[len(of_panel) :]:
             axes.set_visible(False)
-        titles = [axes.get_title(loc="left") for axes in axes_of_panel]
-        above = 8 + LINE_OF_TITLE * (1 + max(title.count("\n") for title in titles))
+        most = max(axes.get_title(loc="left").count("\n") for axes in axes_of_panel)
         axes_of_panel[0].annotate(
             panel,
             (0, 1),
-            (0, above),
+            (0, 8 + LINE_OF_TITLE * (1 + most)),
             xycoords="axes fraction",
             textcoords="offset points",
             color=QUIET,
             va="bottom",
         )
     handles = []
-    for name, run in _ordered(run_of, theme):
-        label = theme.label("runs", name) if run == name else name
-        handles.append(handle(label, linewidth=1.3, **strokes[name]))
+    for name, stroke in strokes.items():
+        label = theme.label("runs", name) if run_of[name] == name else name
+        handles.append(handle(label, linewidth=1.3, **stroke))
     handles += [dot("seed", QUIET), dot("collapsed or failed", QUIET, marker="x")]
     handles.append(handle("chance", **DASHED))
     if sweep["ceiling"].notna().any():
@@ -93,15 +92,11 @@ def sweep(*, sweep: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Drawn:
     return figure, sweep
 
 
-def _ordered(run_of: dict[str, str], theme: Theme) -> list[tuple[str, str]]:
-    order = theme.order("runs", run_of.values())
-    return sorted(run_of.items(), key=lambda item: order.index(item[1]))
-
-
 def _strokes(run_of: dict[str, str], theme: Theme) -> dict[str, dict]:
+    order = theme.order("runs", run_of.values())
     strokes: dict[str, dict] = {}
-    for line, run in _ordered(run_of, theme):
-        colour = theme.colour(run)
+    for line in sorted(run_of, key=lambda line: order.index(run_of[line])):
+        colour = theme.colour(run_of[line])
         before = sum(stroke["color"] == colour for stroke in strokes.values())
         strokes[line] = {"color": colour, "linestyle": PATTERNS[before % len(PATTERNS)]}
     return strokes

@@ -59,13 +59,13 @@ def training_curves(*, history: pd.DataFrame, runs: pd.DataFrame, theme: Theme) 
     panels = panels.ravel()
     for axes, loss in zip(panels, losses, strict=False):
         of_loss = drawn[drawn["loss"] == loss]
-        curves = dict(tuple(of_loss.groupby(["run", "seed"])))
-        for run, seed in sorted(curves, key=lambda curve: [*named].index(curve[0])):
-            curve, look = curves[run, seed], theme.line(run)
-            axes.plot(curve["epoch"], curve["value"], linewidth=0.9, alpha=0.85, **look)
-            if loss == VALIDATION:
-                kept = curve[curve["epoch"] == kept_epochs.get((run, seed))]
-                axes.plot(kept["epoch"], kept["value"], **theme.marker(run, size=3))
+        for run in named:
+            for seed, curve in of_loss[of_loss["run"] == run].groupby("seed"):
+                look = theme.line(run)
+                axes.plot(curve["epoch"], curve["value"], linewidth=0.9, alpha=0.85, **look)
+                if loss == VALIDATION:
+                    kept = curve[curve["epoch"] == kept_epochs.get((run, seed))]
+                    axes.plot(kept["epoch"], kept["value"], **theme.marker(run, size=3))
         _limit(axes, of_loss)
         axes.set_title(wrapped(theme.loss(loss), width=24))
         axes.grid(axis="y")

@@ -73,7 +73,6 @@ TITLES = {
 ROOMS = {"modality": "modalities", "cell_type": "cell_types"}  # of display.yaml
 WIDTH, NARROW, KEY = 1.95, 1.6, 1.5  # inches: of a panel, of one of imputed values, of its legend
 LINE = 0.16  # inches, of a legend
-UNKNOWN = "unknown"  # the name of a missing label
 
 
 def umap(*, projection: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Drawn:
@@ -94,7 +93,7 @@ def _palette(
     palette = theme.palette(ROOMS.get(column, column), {*every} - {""}) | {"": SPARE}
     present = set(names)
     palette = {name: colour for name, colour in palette.items() if name in present}
-    labels = {name: str(name) or UNKNOWN for name in palette}
+    labels = {name: str(name) or "unknown" for name in palette}
     if column == "modality":
         labels = {name: theme.label("modalities", name) for name in palette}
     return palette, labels
@@ -139,9 +138,8 @@ def imputation_umap(
     by = "cell_type"
     palette, labels = _palette(by, drawn[by], [*drawn[by], *projection[by]], theme)
     height = max(NARROW * len(rows), LINE * lines_of_key(palette, labels))
-    size = 0.3 + NARROW * len(columns) + KEY, 0.7 + height
-    figure = Figure(figsize=size, layout="constrained")
     widths = [*[NARROW] * len(columns), KEY]
+    figure = Figure(figsize=(0.3 + sum(widths), 0.7 + height), layout="constrained")
     cells = figure.add_gridspec(len(rows), len(widths), width_ratios=widths)
     for row, direction in enumerate(rows):
         ground = measured[measured["modality"] == direction.split("->")[1]]
@@ -149,8 +147,7 @@ def imputation_umap(
             axes = figure.add_subplot(cells[row, column])
             bare(axes)
             if row == 0:
-                label = MEASURED if run == MEASURED else theme.label("runs", run)
-                axes.set_title(wrapped(label, width=16))
+                axes.set_title(wrapped(theme.label("runs", run), width=16))
             points = ground
             if run == MEASURED:
                 axes.set_ylabel(theme.direction(direction), fontweight="bold")

@@ -34,7 +34,7 @@ def virtual_cells(
     theme: Theme,
 ) -> Drawn:
     """Draw the virtual cells of one split, a row of panels per run."""
-    runs = theme.order("runs", virtual_cells["run"].unique())
+    runs = theme.order("runs", virtual_cells["run"])
     if not runs:
         return empty("No run for virtual cells has a model."), virtual_markers
     figure, rows = grid(9.6, 3.4 * len(runs), len(runs), 3)
