@@ -23,7 +23,8 @@ def neighbourhood(z: np.ndarray) -> AnnData:
     """Return z, (rows, dims), with first coordinates and, of enough rows, scanpy's neighbours."""
     import_kept("umap")
     z = np.asarray(z, dtype=np.float64)
-    rows = AnnData(z / max(np.abs(z).max(), np.finfo(np.float32).tiny), obsm={START: _start(z)})
+    scale = max(np.abs(z).max(), np.finfo(np.float32).tiny)
+    rows = AnnData(z / scale, obsm={START: _start(z, scale)})
     if len(z) >= FEWEST:
         count = min(NEIGHBORS, len(z) - 1)
         exact = KNeighborsTransformer(n_neighbors=count - 1, algorithm="brute")
@@ -54,12 +55,10 @@ def leiden_clusters(rows: AnnData, seed: int) -> np.ndarray:
     return np.argsort(np.argsort(-sizes, kind="stable"))[places]
 
 
-def _start(z: np.ndarray) -> np.ndarray:
+def _start(z: np.ndarray, scale: float) -> np.ndarray:
     left, singular, _ = np.linalg.svd(z - z.mean(axis=0), full_matrices=False)
     start = np.random.default_rng(0).normal(size=(len(z), 2))
-    there = np.flatnonzero(
-        singular[:2] > np.finfo(np.float32).eps * max(np.abs(z).max(), np.finfo(np.float32).tiny)
-    )
+    there = np.flatnonzero(singular[:2] > np.finfo(np.float32).eps * scale)
     start[:, there] = (left * singular)[:, there]
     return start
 

@@ -73,13 +73,12 @@ def _compared(
     labels = np.asarray(labels, dtype=object)
     all_real, all_generated = _side_by_side(real), _side_by_side(generated)
     types = _nearest_types(all_real, labels, all_generated)
-    layout = pd.concat(
-        [
-            pd.DataFrame({"origin": "real", "cell": complete, "cell_type": labels}),
-            pd.DataFrame({"origin": "generated", "cell": names, "cell_type": types}),
-        ],
-        ignore_index=True,
-    )
+    columns = {
+        "origin": np.repeat(["real", "generated"], [len(complete), len(names)]),
+        "cell": [*complete, *names],
+        "cell_type": [*labels, *types],
+    }
+    layout = pd.DataFrame(columns)
     rows = neighbourhood(np.concatenate([all_real, all_generated]))
     layout[["x", "y"]] = laid_out(rows, seed)
     markers, realism = [], []

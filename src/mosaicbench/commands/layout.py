@@ -6,7 +6,7 @@ All runs of a split show the same random cells, so that their figures can be com
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
@@ -50,6 +50,8 @@ NEIGHBORS = 15  # of label transfer, as in label_transfer_accuracy
 class _Imputed:
     """A run's values of a direction: each feature's Pearson r over all cells, values of some."""
 
+    run: str
+    direction: str
     r: np.ndarray
     cells: pd.Index
     values: np.ndarray
@@ -110,7 +112,7 @@ def main(
         order = truth.obs_names[np.random.default_rng(seed).permutation(truth.n_obs)]
         cells, few = order[:MOST_CELLS], order[:MOST_IMPUTED]
         parts: dict[str, list[pd.DataFrame]] = {name: [] for name in COLUMNS}
-        imputed: dict[tuple[str, str], _Imputed] = {}
+        imputed: list[_Imputed] = []
         ended = {}
         for folder in runs:
             record = read_record(folder / "run.json", split)
@@ -128,9 +130,7 @@ def main(
             }
             for name, tables in of_run.items():
                 parts[name] += [table.assign(run=run) for table in tables]
-            for direction, values in read_imputed(folder / "imputed.h5mu", record).mod.items():
-                if (drawn := _imputed(folder, direction, values, truth, few)) is not None:
-                    imputed[run, direction] = drawn
+            imputed += _imputed(folder, record, truth, few)
         parts["imputed_values"] = _extreme_features(imputed, truth)
         parts["imputed_layout"] = _imputed_layouts(imputed, truth, few, seed)
         folder = output / split["dataset"] / split["scenario"]
@@ -266,25 +266,22 @@ def _transfers(latents: _Latents, train: MuData) -> list[pd.DataFrame]:
 # --- imputed values ---
 
 
-def _imputed(
-    folder: Path, direction: str, values: AnnData, truth: MuData, few: pd.Index
-) -> _Imputed | None:
-    source, target = (truth[modality] for modality in direction.split("->"))
-    both = source.obs_names[source.obs_names.isin(target.obs_names)]
-    if len(both) < 2:
-        return None
-    rows = _rows(folder, pd.Index(values.obs_names), source.obs.loc[both, "query_name"])
-    x, shown = np.asarray(values.X)[rows], both.isin(few)
-    return _Imputed(pearson_columns(space_values(target[both]), x), both[shown], x[shown])
+def _imputed(folder: Path, record: dict, truth: MuData, few: pd.Index) -> Iterator[_Imputed]:
+    for direction, values in read_imputed(folder / "imputed.h5mu", record).mod.items():
+        source, target = (truth[modality] for modality in direction.split("->"))
+        both = source.obs_names[source.obs_names.isin(target.obs_names)]
+        if len(both) > 1:
+            rows = _rows(folder, values.obs_names, source.obs.loc[both, "query_name"])
+            x, shown = np.asarray(values.X)[rows], both.isin(few)
+            r = pearson_columns(space_values(target[both]), x)
+            yield _Imputed(record["run"], direction, r, both[shown], x[shown])
 
 
-def _extreme_features(
-    imputed: dict[tuple[str, str], _Imputed], truth: MuData
-) -> list[pd.DataFrame]:
+def _extreme_features(imputed: list[_Imputed], truth: MuData) -> list[pd.DataFrame]:
     parts = []
-    for direction in dict.fromkeys(direction for _, direction in imputed):
-        of_runs = {run: drawn for (run, other), drawn in imputed.items() if other == direction}
-        mean = np.mean([drawn.r for drawn in of_runs.values()], axis=0)
+    for direction in dict.fromkeys(one.direction for one in imputed):
+        of_runs = [one for one in imputed if one.direction == direction]
+        mean = np.mean([one.r for one in of_runs], axis=0)
         ranked = np.argsort(-mean, kind="stable")
         ranked = ranked[~np.isnan(mean[ranked])]
         if not len(ranked):
@@ -292,26 +289,26 @@ def _extreme_features(
         target = truth[direction.split("->")[1]]
         features = feature_names(target)
         places = {"best": ranked[0], "median": ranked[len(ranked) // 2], "worst": ranked[-1]}
-        for run, drawn in of_runs.items():
-            measured = space_values(target[drawn.cells])
+        for one in of_runs:
+            measured = space_values(target[one.cells])
             for place, column in places.items():
                 table = {
-                    "run": run,
+                    "run": one.run,
                     "direction": direction,
                     "normalization": target.uns["normalization"],
                     "feature": features[column],
                     "place": place,
-                    "r": drawn.r[column],
-                    "cell": drawn.cells,
+                    "r": one.r[column],
+                    "cell": one.cells,
                     "measured": measured[:, column].round(DECIMALS),
-                    "imputed": drawn.values[:, column].round(DECIMALS),
+                    "imputed": one.values[:, column].round(DECIMALS),
                 }
                 parts.append(pd.DataFrame(table))
     return parts
 
 
 def _imputed_layouts(
-    imputed: dict[tuple[str, str], _Imputed], truth: MuData, few: pd.Index, seed: int
+    imputed: list[_Imputed], truth: MuData, few: pd.Index, seed: int
 ) -> list[pd.DataFrame]:
     """Return one layout per imputed modality, of measured values and all runs' imputed values.
 
@@ -320,22 +317,22 @@ def _imputed_layouts(
     parts = []
     for modality, target in truth.mod.items():
         cells = target.obs_names[target.obs_names.isin(few)]
-        drawn = {key: one for key, one in imputed.items() if key[1].endswith(f"->{modality}")}
+        drawn = [one for one in imputed if one.direction.endswith(f"->{modality}")]
         if not drawn or len(cells) < 2:
             continue
         measured = space_values(target[cells])
         centre = measured.mean(axis=0)
         axes = np.linalg.svd(measured - centre, full_matrices=False)[2]
         axes = axes[:COMPONENTS].T  # (features, components)
-        drawn = {(MEASURED, MEASURED): _Imputed(np.empty(0), cells, measured)} | drawn
-        projected = np.concatenate([(one.values - centre) @ axes for one in drawn.values()])
+        drawn = [_Imputed(MEASURED, MEASURED, np.empty(0), cells, measured), *drawn]
+        projected = np.concatenate([(one.values - centre) @ axes for one in drawn])
         xy, end = laid_out(neighbourhood(projected), seed).round(DECIMALS), 0
-        for (run, direction), one in drawn.items():
+        for one in drawn:
             start, end = end, end + len(one.cells)
             table = {
-                "run": run,
+                "run": one.run,
                 "modality": modality,
-                "direction": direction,
+                "direction": one.direction,
                 "cell": one.cells,
                 "cell_type": target.obs.loc[one.cells, "cell_type"].astype(str).to_numpy(),
                 "x": xy[start:end, 0],

@@ -133,7 +133,7 @@ class _Model:
                 voted, agreement = transfer_with_fraction(train, types, z, ks=[K])[K]
                 table = {"cell_type": voted, "agreement": agreement.astype(np.float32)}
                 tables.append(pd.DataFrame(table))
-            self.applied.types[source] = pd.concat(tables).set_axis(names, axis=0)
+            self.applied.types[source] = pd.concat(tables).set_axis(names)
 
     def impute(self, source: str, target: str, names: pd.Index, allocate: Allocate) -> bool:
         """Add the values of one direction, not standardised; return whether that was possible.

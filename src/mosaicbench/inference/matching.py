@@ -98,8 +98,10 @@ def matched(
     theirs_of: dict[str, list[str]] = {}
     for theirs, ours in _names_of_model(modalities, known, min_fraction).items():
         theirs_of.setdefault(ours, []).append(theirs)
-    for modality in (name for name in known if name in theirs_of):
-        facts, (theirs, *others) = known[modality], theirs_of[modality]
+    for modality, facts in known.items():
+        if modality not in theirs_of:
+            continue
+        theirs, *others = theirs_of[modality]
         if others:
             raise UserError(
                 f"modalities {', '.join([theirs, *others])} all have features of the model's "
@@ -111,8 +113,14 @@ def matched(
         places = features.get_indexer(pd.Index(facts["features"]))
         there = places >= 0
         if there.mean() < min_fraction or not there.any():
-            about = (theirs, modality, facts["features"], matrix.features, there, min_fraction)
-            raise UserError(_too_few(*about, modalities[theirs].var))
+            wanted, given = facts["features"], matrix.features
+            hint = _why_few(wanted, given, there.sum(), modalities[theirs].var)
+            raise UserError(
+                f"modality {theirs!r} has {there.sum()} of the {len(wanted)} features that the "
+                f"model reads of {modality!r}, fewer than {min_fraction:.0%} (here: "
+                f"{', '.join(given[:NAMES_SHOWN])}, …; the model's: "
+                f"{', '.join(wanted[:NAMES_SHOWN])}, …); {hint}"
+            )
         _refuse_mixed(theirs, matrix.features, modality, known)
         names = pd.Index(modalities[theirs].obs.index.astype(str))
         if not names.is_unique:
@@ -171,28 +179,15 @@ def _refuse_mixed(theirs: str, features: pd.Index, ours: str, known: dict[str, d
             )
 
 
-def _too_few(
-    theirs: str,
-    modality: str,
-    wanted: list[str],
-    given: pd.Index,
-    there: np.ndarray,
-    min_fraction: float,
-    var: pd.DataFrame,
-) -> str:
+def _why_few(wanted: list[str], given: pd.Index, found: int, var: pd.DataFrame) -> str:
     in_columns = {column: np.isin(wanted, var[column].astype(str)).sum() for column in var}
     column = max(in_columns, key=in_columns.get, default=None)
     lower = {name.lower() for name in given}
     anyhow = sum(name.lower() in lower for name in wanted)
-    hint = "they are of another panel, set of peaks or genome: count the model's features here"
-    if anyhow > 2 * there.sum() and anyhow > len(wanted) / 4:
-        hint = f"{anyhow} match but for capital letters, as genes of another species do"
-    elif column is not None and in_columns[column] > there.sum():
-        hint = f"var[{column!r}] has {in_columns[column]} of them: set var_names to that column"
-    elif given.str.match(ENSEMBL).mean() > MOST:
-        hint = "they are Ensembl ids: name them as the model does"
-    return (
-        f"modality {theirs!r} has {there.sum()} of the {len(wanted)} features that the model reads "
-        f"of {modality!r}, fewer than {min_fraction:.0%} (here: {', '.join(given[:NAMES_SHOWN])}, "
-        f"…; the model's: {', '.join(wanted[:NAMES_SHOWN])}, …); {hint}"
-    )
+    if anyhow > 2 * found and anyhow > len(wanted) / 4:
+        return f"{anyhow} match but for capital letters, as genes of another species do"
+    if in_columns.get(column, 0) > found:
+        return f"var[{column!r}] has {in_columns[column]} of them: set var_names to that column"
+    if given.str.match(ENSEMBL).mean() > MOST:
+        return "they are Ensembl ids: name them as the model does"
+    return "they are of another panel, set of peaks or genome: count the model's features here"

@@ -6,7 +6,6 @@ from copy import deepcopy
 from pathlib import Path
 
 import h5py
-import mudata
 import numpy as np
 import pandas as pd
 from anndata import AnnData
@@ -20,6 +19,7 @@ from mosaicbench.inference.embedding import JOINT, Applied
 from mosaicbench.inference.measured import OwnCells
 
 EMBEDDING = "X_mosaicbench"
+ENCODING = {"encoding-type": "array", "encoding-version": "0.2.0"}  # anndata's, of an array
 
 
 def table(kept: KeptModel, own: OwnCells, applied: Applied, key: str) -> MuData:
@@ -34,22 +34,21 @@ def table(kept: KeptModel, own: OwnCells, applied: Applied, key: str) -> MuData:
     for direction, (names, layers) in applied.imputed.items():
         modalities[direction] = _imputed(kept, direction, names, layers)
     with quiet_mudata():
-        whole = mudata.MuData(modalities)
+        whole = MuData(modalities)
     obs = own.obs.set_axis(own.obs.index.astype(str))
     whole.obs = obs.reindex(whole.obs_names)
     _as_they_were(whole, own, obs.index)
     _of_all_cells(whole, applied, key)
-    fractions = {
-        name: f"{match.found.sum()} of {len(match.found)}"
-        for name, match in applied.matched.items()
-    }
     whole.uns[KEY] = {
         "noun": "applied",
         "method": kept.facts["method"],
         "versions": kept.facts["versions"],
         "trained_on": {key: str(value) for key, value in kept.facts["identity"].items()},
         "licence": kept.facts["licence"],
-        "features_found": fractions,
+        "features_found": {
+            name: f"{match.found.sum()} of {len(match.found)}"
+            for name, match in applied.matched.items()
+        },
         "remarks": "; ".join(applied.remarks),
     }
     return whole
@@ -71,13 +70,12 @@ def write(path: Path, kept: KeptModel, own: OwnCells, applied: Applied, key: str
                     group = place if name == "X" else place["layers"]
                     group.pop(name, None)
                     values.file.copy(values, group, name)
-                    encoding = {"encoding-type": "array", "encoding-version": "0.2.0"}
-                    group[name].attrs.update(encoding)
+                    group[name].attrs.update(ENCODING)
 
 
 def _name_of(applied: Applied, theirs: str) -> str:
-    ours = [name for name, match in applied.matched.items() if match.theirs == theirs]
-    return ours[0] if ours else theirs
+    matches = applied.matched.items()
+    return next((name for name, match in matches if match.theirs == theirs), theirs)
 
 
 def _modality(measured: object, applied: Applied, ours: str, key: str) -> AnnData:

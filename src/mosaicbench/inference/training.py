@@ -21,9 +21,10 @@ from mosaicbench.data.split import all_cells
 from mosaicbench.errors import Diverged, NotApplicable, UserError
 from mosaicbench.files._h5 import KEY, quiet_mudata
 from mosaicbench.files.atomic import make_folder
-from mosaicbench.files.splits import as_cells, as_split, complete_cells
+from mosaicbench.files.splits import complete_cells
 from mosaicbench.fitting.keeping import keep
-from mosaicbench.fitting.method import Implementation, implementation
+from mosaicbench.fitting.method import implementation
+from mosaicbench.fitting.outputs import MethodOnSplit
 from mosaicbench.inference.measured import as_mudata
 from mosaicbench.inference.model import Model
 
@@ -85,18 +86,20 @@ def trained(
     print(f"fitting {label} to {train.n_obs} cells, features: {sizes}", file=sys.stderr)
     implemented = implementation(catalog.module("methods", method), method)
     fitted = implemented.create(**hyperparameters)
-    inputs = {name: name in card["inputs"] for name in ("labels", "links", "counts")}
+    shown = {word: word in card["inputs"] for word in ("labels", "links", "counts")}
+    on_split = MethodOnSplit(fitted, implemented.card["outputs"], train, query=train, shown=shown)
     try:
-        fitted.fit(as_split(train, labels=inputs["labels"], links=inputs["links"]), int(seed))
+        fitted.fit(on_split.split(), int(seed))
     except NotApplicable as reason:
         raise UserError(f"{label} cannot be fitted to these cells: {reason}") from reason
     except Diverged as reason:
-        smaller = hasattr(fitted, "learning_rate")
-        change = "a smaller learning_rate" if smaller else "other hyperparameters"
+        change = "other hyperparameters"
+        if hasattr(fitted, "learning_rate"):
+            change = "a smaller learning_rate"
         raise UserError(
             f"{label}: training diverged ({reason}); give {change}, or another seed"
         ) from reason
-    latents = _latents(fitted, implemented, train, inputs)
+    latents = _latents(on_split)
     identity = train.uns[KEY] | {"run": method}
     with tempfile.TemporaryDirectory() as place:
         folder = folder or Path(place)
@@ -140,17 +143,14 @@ def _writable(table: pd.DataFrame) -> pd.DataFrame:
     return texts
 
 
-def _latents(
-    method: object, implemented: Implementation, train: MuData, inputs: dict[str, bool]
-) -> dict:
-    outputs, complete, latents = implemented.card["outputs"], complete_cells(train), {}
-    sources = {m: ([m], None) for m in train.mod} if "single" in outputs else {}
-    if "joint" in outputs and len(complete):
-        sources["joint"] = (list(train.mod), complete)
-    for source, (modalities, names) in sources.items():
-        of_source = as_cells(train, modalities, names, **inputs)
+def _latents(fitted: MethodOnSplit) -> dict:
+    latents, sources = {}, list(fitted.train.mod) if "single" in fitted.gives else []
+    if "joint" in fitted.gives and len(complete_cells(fitted.train)):
+        sources.append("joint")
+    for source in sources:
+        cells = fitted.shown_cells("train", source)
         try:
-            latents[source, "train"] = (of_source.names, method.embed(of_source))
+            latents[source, "train"] = (cells.names, fitted.method.embed(cells))
         except NotApplicable:  # the model will say so of any cells
             continue
     return latents
