@@ -113,5 +113,18 @@ def test_lines_of_one_colour_differ_in_their_stroke():
     assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 3
 
 
+def test_a_run_in_which_the_quantity_does_not_occur_is_a_level_line():
+    table = table_of(of_runs("mean"), WEIGHTS)
+    runs = pd.DataFrame({"run": list(VALUES), "method": ["mvae", "mvae", "oracle"]})
+    figure, _ = sweep(sweep=table, runs=runs, theme=theme.read_theme(runs))
+    axes = figure.axes[0]
+    (level,) = (
+        line
+        for line in axes.get_lines()
+        if list(line.get_xdata()) == [0, 1] and line.get_linestyle() == "-"
+    )
+    assert set(level.get_ydata()) == {VALUES["oracle"]}
+
+
 def test_without_a_sweep_its_table_is_empty():
     assert list(sweep_table(None, pd.DataFrame(), pd.DataFrame()).columns) == SWEEP_COLUMNS

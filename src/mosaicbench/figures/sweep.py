@@ -106,6 +106,7 @@ def _panel(axes: Axes, table: pd.DataFrame, strokes: dict[str, dict], theme: The
     values = np.array(sorted(table["x"].dropna().unique()))
     log = bool(table["log"].iloc[0])
     places = _places(values, log=log)
+    place_of = dict(zip(values, places, strict=True))
     axes.grid(axis="y")
     metric = table["metric"].iloc[0]
     chance = theme.run_metadata.chance(metric)
@@ -119,14 +120,13 @@ def _panel(axes: Axes, table: pd.DataFrame, strokes: dict[str, dict], theme: The
             axes.axhline(rows["mean"].mean(), linewidth=0.9, zorder=1, **stroke)
             continue
         shift = gap * (place - (len(strokes) - 1) / 2)
-        at = places[np.searchsorted(values, rows["x"])] + shift
-        _line(axes, rows.assign(at=at), stroke)
+        _line(axes, rows.assign(at=rows["x"].map(place_of) + shift), stroke)
     axes.set_xticks(places, [f"{value:g}" for value in values])
     if log and theme.run_metadata.group(metric) == "resources":
         axes.set_yscale("log", nonpositive="mask")  # a power of the quantity is a line
     else:
         _limit(axes, chance, table)
-        _ceiling(axes, table.assign(at=places[np.searchsorted(values, table["x"])]))
+        _ceiling(axes, table.assign(at=table["x"].map(place_of)))
 
 
 def _line(axes: Axes, rows: pd.DataFrame, stroke: dict) -> None:
