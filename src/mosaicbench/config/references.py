@@ -132,11 +132,10 @@ def of_files(key: str, options: dict) -> Iterator[Mistake]:
 
 def of_report(report: dict, config: dict, methods: dict[str, str]) -> Iterator[Mistake]:
     """Yield mistakes in the runs and the sweep of a report; `methods` are those of correct runs."""
-    reference = report["reference_run"]
-    runs = {"umap_runs": report["umap_runs"] or (), "sampled_runs": report["sampled_runs"]}
-    runs["reference_run"] = () if reference is None else (reference,)
-    for key, names in runs.items():
-        yield from unknown(f"report.{key}", "run", names, config["runs"])
+    for key in ("umap_runs", "sampled_runs"):
+        yield from unknown(f"report.{key}", "run", report[key] or (), config["runs"])
+    if (reference := report["reference_run"]) is not None:
+        yield from unknown("report.reference_run", "run", [reference], config["runs"])
     for name in methods.keys() & {*report["sampled_runs"]}:
         if "generates" not in catalog.card("methods", methods[name]).get("tested_for", ()):
             wrong = f"{name!r} cannot draw virtual cells; take a run of a VAE of this project"
@@ -210,11 +209,14 @@ def mistakes(config: dict, sound: dict[str, dict], known: dict) -> Iterator[Mist
     `sound` are "datasets", "scenarios" and "runs" -> the stanzas with right types and ranges; `known` is
     the registry.
     """
+    there, methods = (*catalog.names("methods"), catalog.EXTERNAL), {}
     for name, stanza in sound["runs"].items():
-        yield from of_run(name, stanza or {}, config)
+        yield from of_run(name, stanza, config)
+        if (method := method_of(name, stanza)) in there:
+            methods[name] = method
     for name, stanza in sound["datasets"].items():
-        yield from of_dataset(name, stanza or {}, known)
-    scenarios = {name: stanza or {} for name, stanza in sound["scenarios"].items()}
+        yield from of_dataset(name, stanza, known)
+    scenarios = sound["scenarios"]
     for name, stanza in scenarios.items():
         for key in ("datasets", "runs"):
             names = stanza.get(key, ())
@@ -223,10 +225,6 @@ def mistakes(config: dict, sound: dict[str, dict], known: dict) -> Iterator[Mist
         if not any(name in one.get("datasets", [name]) for one in scenarios.values()):
             wrong = "each scenario names other datasets; add it to one, or leave it out"
             yield f"datasets.{name}", wrong
-    there, methods = (*catalog.names("methods"), catalog.EXTERNAL), {}
-    for name, stanza in sound["runs"].items():
-        if (method := method_of(name, stanza or {})) in there:
-            methods[name] = method
     yield from of_report(config["report"], config, methods)
     yield from of_saved(config["save_models"], config, methods)
     if config.get("tuning"):

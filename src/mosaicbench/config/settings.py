@@ -31,32 +31,28 @@ def load(config: object) -> Settings:
     All mistakes are in one error: unknown keys or names (with the nearest valid one), wrong types,
     missing files.
     """
-    if isinstance(config, dict):
-        config = {key: value for key, value in config.items() if key != SETTLED}
-    mistakes = faults(Config, config)
     if not isinstance(config, dict):
-        refuse(mistakes)
+        refuse(faults(Config, config))
+    config = {key: value for key, value in config.items() if key != SETTLED}
+    mistakes = faults(Config, config)
     config, sound = _completed(config, mistakes)
     known = registry.shipped()
     try:
-        known = registry.load(config["registry"]) if config["registry"] else known
+        if config["registry"]:
+            known = registry.load(config["registry"])
     except UserError as error:
         mistakes.append(("registry", str(error)))
     refuse([*mistakes, *references.mistakes(config, sound, known)])
 
-    runs = {name: _run(name, stanza or {}, config) for name, stanza in config["runs"].items()}
+    runs = {name: _run(name, stanza, config) for name, stanza in sound["runs"].items()}
     for name in _tuned(config.get("tuning"), runs):
         runs[name + TUNED] = replace(runs[name], name=name + TUNED, tuned_from=name)
     raw = f"{config['pathvars'].get('resources', 'resources')}/raw"
-    datasets = {
-        name: _dataset(name, stanza or {}, known, raw)
-        for name, stanza in config["datasets"].items()
-    }
-    for name, dataset in datasets.items():
-        if dataset["labels_from"] is not None:
-            config["datasets"][name] = (config["datasets"][name] or {}) | {
-                "labels_from": dataset["labels_from"]
-            }
+    datasets = {}
+    for name, stanza in sound["datasets"].items():
+        datasets[name] = _dataset(name, stanza, known, raw)
+        if (labels_from := datasets[name]["labels_from"]) is not None:
+            config["datasets"][name] = stanza | {"labels_from": labels_from}
     scenarios = config["scenarios"]
     applicable, not_applicable = [], []
     for dataset, scenario in splits_of(datasets, scenarios):
@@ -69,9 +65,9 @@ def load(config: object) -> Settings:
                 not_applicable.append(row | {"method": run.method, "reason": reason})
                 continue
             applicable.append(tuple(row.values()))
-            external.embedding(run.name, run.hyperparameters, dataset)  # refuses a missing file
+            external.embedding(run, dataset)  # refuses a missing file
             if run.method == catalog.EXTERNAL:  # so does this
-                external.files(run.name, run.hyperparameters, dataset, scenario, config["seeds"])
+                external.files(run, dataset, scenario, config["seeds"])
     if not applicable:
         runs_of = defaultdict(dict)
         for row in not_applicable:
@@ -89,6 +85,8 @@ def load(config: object) -> Settings:
 
 
 def _completed(config: dict, mistakes: list[Mistake]) -> tuple[dict, dict[str, dict]]:
+    """Return the config with all defaults, and section -> its stanzas without mistakes, {} for null."""
+
     def is_sound(key: str) -> bool:
         return not any(f"{wrong}.".startswith(f"{key}.") for wrong, _ in mistakes)
 
@@ -109,7 +107,7 @@ def _completed(config: dict, mistakes: list[Mistake]) -> tuple[dict, dict[str, d
         default = {} if key == "datasets" else getattr(model, key)
         complete[key] = given if isinstance(given, dict) else default
     return complete, {
-        key: {name: stanza for name, stanza in complete[key].items() if is_sound(f"{key}.{name}")}
+        key: {name: one or {} for name, one in complete[key].items() if is_sound(f"{key}.{name}")}
         for key in STANZAS
     }
 
@@ -131,11 +129,8 @@ def _tuned(tuning: dict | None, runs: dict[str, Run]) -> list[str]:
         return []
     if tuning["runs"] != ALL:
         return [name for name in runs if name in tuning["runs"]]
-    return [
-        name
-        for name, run in runs.items()
-        if not references.why_untuned(run.method, run.hyperparameters)
-    ]
+    why_not = references.why_untuned
+    return [name for name, run in runs.items() if not why_not(run.method, run.hyperparameters)]
 
 
 def _dataset(name: str, stanza: dict, known: dict, raw: str) -> dict:
@@ -161,7 +156,7 @@ def _dataset(name: str, stanza: dict, known: dict, raw: str) -> dict:
 def _cells(loader: str, options: dict, entry: dict) -> int | None:
     parameter = catalog.parameters("datasets", loader).get("cells")
     drawn = parameter and parameter.default  # of simulated data
-    if stated := options.get("cells") or (entry.get("shape") or {}).get("cells") or drawn:
+    if stated := options.get("cells") or entry.get("shape", {}).get("cells") or drawn:
         return stated
     cells = [_cells_in_header(file) for file in references.named_files(options)["path"]]
     return sum(cells) if cells and None not in cells else None
