@@ -122,10 +122,9 @@ def _config(
 ) -> dict:
     there = {(one["dataset"], one["scenario"]) for one in stored.splits}
     of_stored = {name for _, name in there}
-    scenarios = [name for name in listed["scenarios"] if name in of_stored]
-    possible = list(scenarios)
-    for method in {run["method"] for run in runs.values() if "method" in run}:
-        kinds = catalog.card("methods", method)["scenarios"]
+    scenarios = possible = [name for name in listed["scenarios"] if name in of_stored]
+    for run in runs.values():
+        kinds = catalog.card("methods", run.get("method", catalog.EXTERNAL))["scenarios"]
         possible = [name for name in possible if listed["scenarios"][name]["kind"] in kinds]
     if scenario not in (None, *scenarios):
         raise UserError(f"--scenario: no stored run has {scenario!r}{nearest(scenario, scenarios)}")
@@ -261,8 +260,7 @@ def expand(records: list[dict], stored: reference.Reference, results: Results) -
         values = {
             key[3:]: x for key, x in stored.cells.items() if key[:3] == place and key[3] in seeds
         }
-        scored = dict.fromkeys(seed for seed, *_ in values)
-        names = {seed: names_of(results.split(*place[:2], seed)) for seed in scored}
+        names = {seed: names_of(results.split(*place[:2], seed)) for seed, *_ in values}
         whose = dict(zip(RUN, place, strict=True))
         write_cells(folder / "cells.npz", CellScores(**whose, cells=names, values=values))
         for record in of_run:

@@ -80,13 +80,14 @@ def cheap_runs(bench: Settings, split: Pair) -> list[str]:
 
 def fitting(bench: Settings, dataset: str, scenario: str, run: str) -> str:
     """Return which of the rules :data:`FITTING` makes a run of a split."""
-    card = catalog.card("methods", bench.runs[run].method)
+    settled = bench.runs[run]
+    card = catalog.card("methods", settled.method)
     if "external" in card:
         return "read_external"
     if card["kind"] == "model":
         return "fit_quick_model" if is_quick(bench, dataset, run) else "fit_model"
-    read = external.embedding(run, bench.runs[run].hyperparameters, dataset)
-    costly = "wraps" in card or bench.runs[run].tuned_from or read or not is_small(bench, dataset)
+    read = external.embedding(settled, dataset)
+    costly = "wraps" in card or settled.tuned_from or read or not is_small(bench, dataset)
     return "fit_baseline" if costly else "fit_cheap"
 
 
@@ -109,14 +110,12 @@ def named(wildcards: dict[str, str]) -> dict:
 
 def words(command: str, bench: Settings, wildcards: dict[str, str]) -> list[str]:
     """Return the arguments of the command line for a job."""
-    found = ["--config", str(Results(bench.results).config)]
-    if "scenario" in wildcards:
-        found += ["--split", f"{wildcards['dataset']}/{wildcards['scenario']}"]
-    elif "dataset" in wildcards:
-        found += ["--dataset", wildcards["dataset"]]
-    for name in ("run", "seed"):
-        if name in wildcards:
-            found += [f"--{name}", wildcards[name]]
+    found, given = ["--config", str(Results(bench.results).config)], {**wildcards}
+    if "scenario" in given:
+        given["split"] = f"{given.pop('dataset')}/{given['scenario']}"
+    for name in ("dataset", "split", "run", "seed"):
+        if name in given:
+            found += [f"--{name}", given[name]]
     return [*found, "--settings", digest(command, bench, **named(wildcards))]
 
 
@@ -134,7 +133,8 @@ def code(command: str, bench: Settings, wildcards: dict[str, str]) -> tuple[tupl
         loader = bench.datasets[name["dataset"]]["loader"]
         used, files = [("datasets", loader)], ["data/antibody_targets.tsv"]
         cells = f"data/embedded/{loader}.npz"
-        files += [cells, "data/embedded/merged_types.tsv"] if (PACKAGE / cells).is_file() else []
+        if (PACKAGE / cells).is_file():
+            files += [cells, "data/embedded/merged_types.tsv"]
     elif command in ("fit", "tune"):
         runs = name.get("runs") or cheap_runs(bench, name["split"])
     elif command == "layout":
@@ -319,10 +319,9 @@ def split(
     """Return the options of a scenario, and the files of each seed."""
     _check(bench, split, seeds=seeds)
     dataset, scenario = split
-    seeds, options = seeds or bench.seeds, {**bench.scenarios[scenario]}
-    kind, changed = options.pop("kind"), options.pop("preprocess", {})
-    for key in {"datasets", "runs"} & options.keys():
-        del options[key]
+    seeds, stanza = seeds or bench.seeds, bench.scenarios[scenario]
+    changed, other = stanza.get("preprocess", {}), ("kind", "preprocess", "datasets", "runs")
+    options = {key: value for key, value in stanza.items() if key not in other}
     options["preprocess"] = {
         modality: bench.preprocess.get(modality, {}) | changed.get(modality, {})
         for modality in bench.preprocess | changed
@@ -330,7 +329,7 @@ def split(
     return {
         "dataset": results.dataset(dataset),
         "scenario": scenario,
-        "kind": kind,
+        "kind": stanza["kind"],
         "seeds": seeds,
         "options": options,
         "outputs": [results.split(*split, seed) for seed in seeds],
@@ -371,7 +370,7 @@ def _fitted(bench: Settings, results: Results, split: Pair, run: str, seeds: lis
         "hyperparameters": settled.hyperparameters,
         "outputs": [results.fit(*split, run, seed) for seed in seeds],
     }
-    if read := external.embedding(run, settled.hyperparameters, split[0]):
+    if read := external.embedding(settled, split[0]):
         job["embedding"] = read
         job["hyperparameters"] = settled.hyperparameters | {"embedding": read}
     if run in bench.kept:
@@ -392,7 +391,7 @@ def read_external(bench: Settings, results: Results, *, split: Pair, runs: list[
     (run,) = runs
     if bench.runs[run].method != catalog.EXTERNAL:
         raise UserError(f"{run!r} is no external run; use `mosaicbench fit`")
-    files = external.files(run, bench.runs[run].hyperparameters, *split, bench.seeds)
+    files = external.files(bench.runs[run], *split, bench.seeds)
     return _place(*split, run) | {
         "seeds": [
             {
@@ -509,7 +508,6 @@ def embeddings(bench: Settings, results: Results) -> dict:
 
 def tabulate(bench: Settings, results: Results) -> dict:
     """Return the files of all runs, and the facts that the tables need."""
-    loaders = {name: dataset["loader"] for name, dataset in bench.datasets.items()}
     return {
         "results": Path(results.folder),
         "output": results.tables,
@@ -526,8 +524,8 @@ def tabulate(bench: Settings, results: Results) -> dict:
         "cannot_learn_without_pairs": cannot_learn(bench, bench.datasets),
         "simulated": [
             name
-            for name, loader in loaders.items()
-            if "simulated" in catalog.card("datasets", loader)
+            for name, dataset in bench.datasets.items()
+            if "simulated" in catalog.card("datasets", dataset["loader"])
         ],
         "sizes": bench.sizes,
     }
@@ -567,7 +565,7 @@ def _check(
     runs: list[str] | None = None,
     seeds: list[int] | None = None,
 ) -> None:
-    if tuple(split) not in bench.splits:
+    if split not in bench.splits:
         name, there = "/".join(split), ["/".join(one) for one in bench.splits]
         raise UserError(f"--split: there is no split {name!r}{nearest(name, there)}")
     there = bench.runs_of_splits[split]
