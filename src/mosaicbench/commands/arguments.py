@@ -20,13 +20,8 @@ Argument = tuple[str, dict]  # name, keywords of ``ArgumentParser.add_argument``
 
 
 def option(name: str, what: str | None = None, **more: object) -> Argument:
-    """Return an argument, or an option with a value."""
+    """Return an argument or an option."""
     return name, {"help": what, **more}
-
-
-def flag(name: str, what: str, **more: object) -> Argument:
-    """Return an option without a value."""
-    return option(name, what, action="store_true", **more)
 
 
 def path(name: str, what: str | None = None, **more: object) -> Argument:
@@ -83,6 +78,7 @@ FOR_USERS = (
     "report",
     "completion",
 )  # in the order of the help; all others are workflow steps
+METHOD = _one_of(partial(catalog.names, "methods"))
 THREADS = option("--threads", type=int)
 CONFIG = path("--config", "the recorded config", default=Path("results/config.json"))
 SETTINGS = option("--settings", "digest that the job's settings must have", metavar="DIGEST")
@@ -162,7 +158,12 @@ def commands() -> dict[str, tuple]:
             "bring a dataset's files from their publishers or from a mirror, and verify them",
             "fetch pbmc10k_citeseq",
             option("datasets", "ids of the registry", nargs="*"),
-            flag("--list", "show what is there and what is missing; fetch nothing", dest="show"),
+            option(
+                "--list",
+                "show what is there and what is missing; fetch nothing",
+                action="store_true",
+                dest="show",
+            ),
             option(
                 "--file",
                 "this file only; may be repeated",
@@ -171,8 +172,12 @@ def commands() -> dict[str, tuple]:
                 default=[],
                 metavar="NAME",
             ),
-            flag("--optional", "also files that the dataset can be prepared without"),
-            flag("--offline", "never touch the network"),
+            option(
+                "--optional",
+                "also files that the dataset can be prepared without",
+                action="store_true",
+            ),
+            option("--offline", "never touch the network", action="store_true"),
             path(
                 "--mirror",
                 "look first for DATASET/FILE or FILE in this folder ($MOSAICBENCH_MIRROR)",
@@ -198,7 +203,7 @@ def commands() -> dict[str, tuple]:
             option(
                 "--method",
                 "a method's id; `mosaicbench list methods` shows all",
-                type=_one_of(partial(catalog.names, "methods")),
+                type=METHOD,
                 required=True,
             ),
             option("--seed", type=int, default=0),
@@ -227,7 +232,7 @@ def commands() -> dict[str, tuple]:
             "fit one method on the reference splits, and report it beside all stored runs",
             "challenge my_method.py",
             path("file", "a method's .py file", nargs="?"),
-            option("--method", "a method's id", type=_one_of(partial(catalog.names, "methods"))),
+            option("--method", "a method's id", type=METHOD),
             option(
                 "--latents",
                 "files of latents, with {dataset}, {scenario} and {seed} in the path",
@@ -411,18 +416,15 @@ class _Parser(argparse.ArgumentParser):
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line; it imports no command."""
     table = commands()
-    listed = [
-        "commands:",
-        *(_line(name, table) for name in FOR_USERS),
-        "",
-        "steps of the workflow:",
-    ]
-    listed += [_line(name, table) for name in table if name not in FOR_USERS]
+    lines = {name: f"  {name:<11} {what}" for name, (what, *_) in table.items()}
+    listed = ["commands:", *(lines.pop(name) for name in FOR_USERS)]
+    listed += ["", "steps of the workflow:", *lines.values()]
+    listed += ["", "example:\n  mosaicbench run my.yaml"]
     whole = _Parser(
         prog="mosaicbench",
         usage="mosaicbench COMMAND ...",
         description="A benchmark of multimodal VAEs for single-cell data.",
-        epilog="\n".join([*listed, "", "example:\n  mosaicbench run my.yaml"]),
+        epilog="\n".join(listed),
         formatter_class=_Help,
     )
     whole.add_argument("--version", action="version", version=__version__)
@@ -431,7 +433,6 @@ def parser() -> argparse.ArgumentParser:
         prog="mosaicbench",
         metavar="COMMAND",
         help=argparse.SUPPRESS,
-        parser_class=argparse.ArgumentParser,
     )
     for name, (what, example, *arguments) in table.items():
         group = command = added.add_parser(
@@ -447,7 +448,3 @@ def parser() -> argparse.ArgumentParser:
             else:
                 group.add_argument(one[0], **one[1])
     return whole
-
-
-def _line(name: str, table: dict[str, tuple]) -> str:
-    return f"  {name:<11} {table[name][0]}"
