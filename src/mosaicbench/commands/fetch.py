@@ -104,9 +104,8 @@ def _bring(file: RawFile, raw: Path, *, mirror: Path | None, offline: bool) -> N
     if record is not None:
         first = {key: record[key] for key in first}
     lock.write(raw, file.dataset, file.name, facts | first)
-    verified = f"no checksum is public: recorded sha256 {facts['sha256']}"
-    if file.digests or record is not None:
-        verified = "verified"
+    known = file.digests or record is not None
+    verified = "verified" if known else f"no checksum is public: recorded sha256 {facts['sha256']}"
     print(f"{path}: {facts['bytes']:,} bytes from {origin}, {verified}", file=sys.stderr)
 
 

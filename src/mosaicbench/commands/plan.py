@@ -79,7 +79,7 @@ def _sizes(bench: settings.Settings) -> dict[str, tuple[int, dict[str, int]]]:
             }
             sizes[name] = rows[0]["cells_of_dataset"], features
             continue
-        shape = known.get(dataset["entry"], {}).get("shape") or {}
+        shape = known.get(dataset["entry"], {}).get("shape", {})
         if dataset["loader"] == "simulated":
             keys = catalog.parameters("datasets", "simulated").items()
             drawn = {key: one.default for key, one in keys} | dataset["options"]
@@ -88,8 +88,9 @@ def _sizes(bench: settings.Settings) -> dict[str, tuple[int, dict[str, int]]]:
             with suppress(UserError):  # then a person has to say the size
                 sizes[name] = _shape_of_files(dataset["options"], bench.preprocess)
         elif cells := dataset["cells"]:
-            counts = {m: n for m, n in shape.items() if m != "cells"}
-            features = {m: _features(m, n, bench.preprocess) for m, n in counts.items()}
+            features = {
+                m: _features(m, n, bench.preprocess) for m, n in shape.items() if m != "cells"
+            }
             sizes[name] = min(cells, shape.get("cells") or cells), features
     return sizes
 
@@ -106,6 +107,7 @@ def _shape_of_files(options: dict, preprocess: dict) -> tuple[int, dict[str, int
 
 def _features(modality: str, measured: int | None, options: dict) -> int:
     key = "components" if modality == "atac" else "features"
-    fit = inspect.signature(normalize.KINDS[modality].fit) if modality in normalize.KINDS else None
-    default = fit.parameters[key].default if fit and key in fit.parameters else None
+    kind = normalize.KINDS.get(modality)
+    parameters = inspect.signature(kind.fit).parameters if kind else {}
+    default = parameters[key].default if key in parameters else None
     return min(filter(None, (options.get(modality, {}).get(key, default), measured)), default=100)

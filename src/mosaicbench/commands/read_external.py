@@ -40,16 +40,15 @@ def main(*, dataset: str, scenario: str, run: str, seeds: list[dict]) -> None:
     `seeds` have seed; split and output, folders; and latents, imputed or both, files with one row of
     finite values for each query cell.
     """
-    names = {"dataset": dataset, "scenario": scenario, "run": run, "method": METHOD}
+    place = {"dataset": dataset, "scenario": scenario, "run": run, "method": METHOD}
     for entry in seeds:
-        files = {part: Path(entry[part]) for part in ("latents", "imputed") if part in entry}
-        identity = names | {"seed": entry["seed"]}
-        _read(identity, Path(entry["split"]), files, Path(entry["output"]))
+        _read(place | {"seed": entry["seed"]}, entry)
 
 
-def _read(identity: dict, split: Path, files: dict[str, Path], output: Path) -> None:
+def _read(identity: dict, entry: dict) -> None:
+    files = {part: Path(entry[part]) for part in ("latents", "imputed") if part in entry}
     train, query, solution = (
-        read_split(split / f"{part}.h5mu", part, identity)
+        read_split(Path(entry["split"], f"{part}.h5mu"), part, identity)
         for part in ("train", "query", "solution")
     )
     names = Names.of(train, query, solution)
@@ -58,10 +57,11 @@ def _read(identity: dict, split: Path, files: dict[str, Path], output: Path) -> 
     collapsed = bool(latents) and is_collapsed(latents)
     if collapsed:
         remarks = ["no latent dimension varies over the query cells", *remarks]
-    remarks = [UNKNOWN, *remarks, *more]
-    for remark in remarks[1:]:
+    remarks += more
+    for remark in remarks:
         print(f"remark: {identity['run']}, seed {identity['seed']}: {remark}", file=sys.stderr)
 
+    output = Path(entry["output"])
     output.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(output / "model", ignore_errors=True)  # of an earlier fit
     write_latents(output / "latents.h5ad", latents_table(latents, identity=identity))
@@ -69,7 +69,7 @@ def _read(identity: dict, split: Path, files: dict[str, Path], output: Path) -> 
     write_history(output / "history.tsv", [])
     record = {
         "status": "collapsed" if collapsed else "ok",
-        "message": "; ".join(remarks),
+        "message": "; ".join([UNKNOWN, *remarks]),
         "hyperparameters": {
             part: {"file": str(path), "sha256": digest_of(path)} for part, path in files.items()
         },

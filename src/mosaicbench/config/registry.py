@@ -15,12 +15,18 @@ from mosaicbench.errors import UserError, nearest
 from mosaicbench.workflow import layout
 
 REGISTRY = layout.project_file("config/datasets.yaml")
-Url = Annotated[str, StringConstraints(pattern="^https?://[^ ]+$")]
-FileName = Annotated[str, StringConstraints(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-FileInWheel = Annotated[str, StringConstraints(pattern="^[^/ ][^ ]*$")]
-Version = Annotated[str, StringConstraints(pattern="^[0-9][A-Za-z0-9.+!-]*$")]
-Md5 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
-Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+
+
+def _like(pattern: str) -> Any:
+    return Annotated[str, StringConstraints(pattern=pattern)]
+
+
+Url = _like("^https?://[^ ]+$")
+FileName = _like("^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+FileInWheel = _like("^[^/ ][^ ]*$")
+Version = _like("^[0-9][A-Za-z0-9.+!-]*$")
+Md5 = _like("^[0-9a-f]{32}$")
+Sha256 = _like("^[0-9a-f]{64}$")
 
 
 class Package(Strict, frozen=True):

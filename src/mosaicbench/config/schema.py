@@ -29,10 +29,7 @@ from mosaicbench.workflow import layout
 
 EDITORS_SCHEMA = layout.project_file("workflow/schemas/config.schema.json")
 LARGEST_SEED = 2**32 - 1  # of NumPy
-FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{,99}")
-FOLDER = re.compile(r"[\w./+@%=,~][\w./+@%=,~-]*")
 ALL, MEAN = "all", "mean"  # the defaults of tuning.runs and tuning.objective
-DEFAULT_SCENARIOS = {"paired": {"kind": "paired"}, "unpaired": {"kind": "unpaired"}}
 DEFAULT_RUNS = [
     "vae_poe",
     "mmvae",
@@ -81,7 +78,7 @@ def _truth(value: object) -> object:
 def _names_a_folder(name: str) -> str:
     if name == "NA":
         raise ValueError("'NA' is how tables say that a number is missing; choose another name")
-    if not FOLDER_NAME.fullmatch(name):
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{,99}", name):
         raise ValueError(
             f"{name[:120]!r} becomes a folder's name; use at most 100 letters, digits, '_', '-' and "
             "'.', and a letter or digit first"
@@ -96,7 +93,7 @@ def _names_a_dataset(name: str) -> str:
 
 
 def _folder(path: str) -> str:
-    if not FOLDER.fullmatch(path):
+    if not re.fullmatch(r"[\w./+@%=,~][\w./+@%=,~-]*", path):
         raise ValueError(
             f"{path!r} is not possible in commands; use letters, digits and . / _ - + @ % = , ~ alone, "
             "and no - first"
@@ -387,7 +384,9 @@ class Config(Strict):
     """Dataset id -> stanza; an id of config/datasets.yaml, or your own data with a `path`."""
     registry: Text | None = None
     """The file with the addresses of datasets, relative to the working directory; null for config/datasets.yaml."""
-    scenarios: Annotated[dict[Id, Scenario], MinLen(1)] = Field(DEFAULT_SCENARIOS)
+    scenarios: Annotated[dict[Id, Scenario], MinLen(1)] = Field(
+        {kind: {"kind": kind} for kind in ("paired", "unpaired")}
+    )
     """Scenario id -> how pairing is hidden."""
     runs: Annotated[dict[Id, dict[str, Any] | None], MinLen(1)] = Field(
         {name: {} for name in DEFAULT_RUNS}

@@ -34,19 +34,19 @@ OPTIONS = {  # resource of Snakemake and its SLURM plugin -> option of sbatch
 }
 
 
-def fraction_of_limit(attempt: int) -> float:
-    """Return the fraction of a run's limits that an attempt is granted: a quarter, a half, then all."""
-    return 0.5 ** max(0, ATTEMPTS - attempt)
+def _granted(limit: float, attempt: int) -> int:
+    """Return how much of a run's limit an attempt is granted: a quarter, a half, then all."""
+    return math.ceil(limit * 0.5 ** max(0, ATTEMPTS - attempt))
 
 
 def requested_mb(limit_mb: float, attempt: int = ATTEMPTS) -> int:
     """Return the memory in MB to ask for, so that a run may use an attempt's fraction of its limit."""
-    return math.ceil(limit_mb * fraction_of_limit(attempt)) + OVERHEAD_MB
+    return _granted(limit_mb, attempt) + OVERHEAD_MB
 
 
 def requested_minutes(limit_minutes: float, attempt: int = ATTEMPTS) -> int:
     """Return the minutes to ask for, so that a run may use an attempt's fraction of its limit."""
-    return math.ceil(limit_minutes * fraction_of_limit(attempt)) + OVERHEAD_MINUTES
+    return _granted(limit_minutes, attempt) + OVERHEAD_MINUTES
 
 
 def request(resources: dict) -> tuple[str, ...]:
@@ -92,15 +92,11 @@ def check_requests(requests: dict[tuple[str, ...], str]) -> None:
         if (why := _why_never(options, limits))
     ]
     if problems:
+        listed = "\n  ".join(problems)
         raise UserError(
-            "\n  ".join(
-                [
-                    "nothing was submitted: the last attempts of these rules, which ask for most, "
-                    "could never start here:",
-                    *problems,
-                ]
-            )
-            + "\nChange default-resources, set-resources or (for rules in groups) group-components "
+            "nothing was submitted: the last attempts of these rules, which ask for most, could "
+            f"never start here:\n  {listed}\n"
+            "Change default-resources, set-resources or (for rules in groups) group-components "
             "in the profile, profiles/slurm/profile.yaml, or limits in the config. The partitions "
             f"are (memory in MB):\n{partitions}"
         )

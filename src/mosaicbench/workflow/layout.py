@@ -89,18 +89,13 @@ class Results:
         """Return the folder of a split: ``FILES_OF_SPLIT``."""
         return self.at("splits", dataset, scenario, f"seed-{seed}")
 
-    @property
-    def runs(self) -> Path:
-        """The folder of all runs."""
-        return self.at("runs")
-
     def run(self, dataset: str, scenario: str, run: str) -> Path:
         """Return the folder of a run: ``FILES_OF_SCORES``, and the folders of its fits."""
         return self.at("runs", dataset, scenario, run)
 
     def fit(self, dataset: str, scenario: str, run: str, seed: int | str) -> Path:
         """Return the folder of a run's fit of one seed: ``FILES_OF_FIT``."""
-        return self.at("runs", dataset, scenario, run, f"seed-{seed}")
+        return self.run(dataset, scenario, run) / f"seed-{seed}"
 
     def cheap_fits(self, dataset: str, scenario: str) -> Path:
         """Return the list of files that the fits of a split's cheap runs wrote."""
@@ -134,7 +129,7 @@ class Results:
     @property
     def latex(self) -> Path:
         """The folder of the tables as LaTeX."""
-        return self.at("tables", "latex")
+        return self.tables / "latex"
 
     @property
     def projections(self) -> Path:

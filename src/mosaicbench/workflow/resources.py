@@ -88,14 +88,14 @@ def planned(
         query = cells * settings.scenarios[scenario].get("query_fraction", QUERY)
         train, width = cells - query, sum(features.values())
         add(dataset, scenario, OTHER, seeds, train, costs.loc[OTHER], disk=cells * width / 1e9)
-        runs = [
-            settings.runs[r] for d, s, r in settings.applicable if (d, s) == (dataset, scenario)
-        ]
-        for run in (run for run in runs if run.method != catalog.EXTERNAL):
+        for name in settings.runs_of_splits[dataset, scenario]:
+            run = settings.runs[name]
+            if run.method == catalog.EXTERNAL:
+                continue
             card = catalog.card("methods", run.method)
             of, epochs = _like(costs, run.method), run.hyperparameters.get("max_epochs")
             latents = cells * (len(features) + 1) * (run.hyperparameters.get("latent") or 20)
-            keeps = settings.config["keep_imputed"] is True and "impute" in card["outputs"]
+            keeps = settings.config["keep_imputed"] and "impute" in card["outputs"]
             disk = 4 * (latents + keeps * query * width * (len(features) - 1)) / 1e9
             add(dataset, scenario, run.method, seeds, train, of, epochs, disk)
             add(dataset, scenario, SCORE, seeds, train, costs.loc[SCORE])
