@@ -114,13 +114,10 @@ class Settings:
         """The possible best runs of a split: the first seed saves its model."""
         if BEST_OF_SPLIT not in self.config["save_models"]:
             return []
-        cards = {name: catalog.card("methods", run.method) for name, run in self.runs.items()}
         return [
             name
-            for name, card in cards.items()
-            if card["kind"] != "control"
-            and not {"wraps", "external"} & card.keys()
-            and "embedding" not in card["inputs"]
+            for name, run in self.runs.items()
+            if fits_model(run.method) and "wraps" not in catalog.card("methods", run.method)
         ]
 
     @property
@@ -197,6 +194,14 @@ def splits_of(datasets: Iterable[str], scenarios: dict[str, dict]) -> list[tuple
         for dataset, scenario in product(datasets, scenarios)
         if dataset in scenarios[scenario].get("datasets", datasets)
     ]
+
+
+def fits_model(method: str) -> bool:
+    """Return whether a run of a method has a model to save: no control, probe or external run."""
+    card = catalog.card("methods", method)
+    return (
+        card["kind"] != "control" and "external" not in card and "embedding" not in card["inputs"]
+    )
 
 
 def pairing(stanza: dict) -> tuple[str, str]:

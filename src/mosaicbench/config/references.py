@@ -12,7 +12,8 @@ from mosaicbench.catalog.cards import NO_QUALITY
 from mosaicbench.catalog.search_spaces import TUNED
 from mosaicbench.config import external, registry
 from mosaicbench.config.checking import Mistake, Options, Text, faults, options, refused_together
-from mosaicbench.config.schema import ALL, BEST_OF_SPLIT, LEFT_OUT, MEAN, Names
+from mosaicbench.config.recorded import BEST_OF_SPLIT, fits_model
+from mosaicbench.config.schema import ALL, LEFT_OUT, MEAN, Names
 from mosaicbench.errors import nearest
 
 ABOUT = ("from", "loader", "labels_from")  # keys of a dataset that its loader does not take
@@ -167,9 +168,7 @@ def of_saved(names: list[str], config: dict, methods: dict[str, str]) -> Iterato
     runs = {*names} - {BEST_OF_SPLIT}
     yield from unknown("save_models", "run", runs, config["runs"])
     for name in methods.keys() & runs:
-        card = catalog.card("methods", methods[name])
-        reads = "external" in card or "embedding" in card["inputs"]
-        if reads or card["kind"] == "control":
+        if not fits_model(methods[name]):
             yield "save_models", f"{name!r} is a control, probe or external run, without a model"
 
 
