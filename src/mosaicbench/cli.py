@@ -127,16 +127,13 @@ def _step(command: str, config: Path, settings: str | None = None, **options: ob
         if not seconds.replace(".", "", 1).isdecimal():
             raise UserError(f"{CHECKPOINTS}={seconds}: not a number of seconds")
         job["checkpoint_seconds"] = float(seconds)
-        granted = {key: options[key] for key in ("attempt", "granted_mb", "granted_minutes")}
-        if granted["attempt"] is None:
-            main(**job)
-        else:
-            attempts.fit_within_grant(main, job, **granted)
-    elif command == "tune":
-        python = options["python"]
-        main(**job, python=None if python == "python" else python)
-    else:
+    elif command == "tune" and options["python"] != "python":
+        job["python"] = options["python"]
+    if options.get("attempt") is None:
         main(**job)
+    else:
+        granted = {key: options[key] for key in ("attempt", "granted_mb", "granted_minutes")}
+        attempts.fit_within_grant(main, job, **granted)
     if command in ("fit", "score") and "runs" not in name:
         jobs.write_list(command, results, name["split"], job)
 
