@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import json
 import re
 from collections.abc import Iterable
@@ -248,14 +249,12 @@ def refused_together(refusals: tuple[ast.FunctionDef, ...], values: dict) -> Ite
     `refusals` are those of ``catalog.refusals``; one that needs more than the values is left to the fit.
     """
     for function in refusals:
-        body = [one for one in function.body if "super()" not in ast.unparse(one)] or [ast.Pass()]
-        alone = ast.FunctionDef(
-            name="refuse", args=function.args, body=body, decorator_list=[], returns=None
-        )
-        scope = {}
-        exec(compile(ast.fix_missing_locations(ast.Module([alone], [])), "refusals", "exec"), scope)  # noqa: S102 - our own code
+        alone, scope = copy.copy(function), {}
+        alone.body = [one for one in function.body if "super()" not in ast.unparse(one)]
+        alone.body += [ast.Pass()]
         try:
-            scope["refuse"](SimpleNamespace(**values))
+            exec(ast.unparse(alone), scope)  # noqa: S102 - our own code
+            scope[function.name](SimpleNamespace(**values))
         except ValueError as error:
             yield str(error)
         except (AttributeError, NameError):

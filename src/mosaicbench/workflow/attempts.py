@@ -37,10 +37,7 @@ def fit_within_grant(
         return
 
     fits = len(job["seeds"]) if len(job["runs"]) == 1 else 1
-    allowed = {
-        "memory_mb": job["limits"]["memory_mb"],
-        "minutes": job["limits"]["minutes"] * fits,
-    }
+    allowed = job["limits"] | {"minutes": job["limits"]["minutes"] * fits}
     usable = {
         "memory_mb": min(allowed["memory_mb"], granted_mb - cluster.OVERHEAD_MB),
         "minutes": min(allowed["minutes"], granted_minutes - cluster.OVERHEAD_MINUTES),
