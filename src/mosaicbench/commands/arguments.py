@@ -92,6 +92,7 @@ SEEDS = option("--seed", "all, if left out", nargs="+", **OF_SEEDS)
 KINDS = option(
     "--kinds", "modality -> rna, atac, adt or continuous", type=_json_object, metavar="JSON"
 )
+CELL_TYPE = option("--cell-type", "of obs (default: cell_type, if it is there)", metavar="COLUMN")
 APPLYING = (
     path("--output", required=True, metavar="FILE.h5mu"),
     option("--key-added", "of obsm, for the latents", default="X_mosaicbench", metavar="KEY"),
@@ -281,7 +282,7 @@ def commands() -> dict[str, tuple]:
                 "of obsp: score this graph of neighbours, not coordinates",
                 metavar="KEY",
             ),
-            option("--cell-type", "of obs (default: cell_type, if it is there)", metavar="COLUMN"),
+            CELL_TYPE,
             option("--batch", "of obs (default: batch, if it is there)", metavar="COLUMN"),
             path("--output", metavar="FILE.tsv"),
             "runs of a benchmark",
@@ -306,7 +307,7 @@ def commands() -> dict[str, tuple]:
                 "(default: the .h5mu of latents)",
                 metavar="FILE.h5mu",
             ),
-            option("--cell-type", "of obs (default: cell_type, if it is there)", metavar="COLUMN"),
+            CELL_TYPE,
             KINDS,
             path("--links", "a table of linked features instead", metavar="FILE.tsv"),
             path("--gtf", "a gene annotation, for peaks near genes", metavar="FILE"),

@@ -97,8 +97,8 @@ def main(
         return
     bench = _bench(config, output)
     # Two forks each: scoring starts threads, for which a forked fit would wait in vain.
-    for work in (partial(_fitted, bench, digests), partial(_scored, bench)):
-        _each(work, bench.splits)
+    _each(partial(_fitted, bench, digests), bench.splits)
+    _each(partial(_scored, bench), bench.splits)
     if set(bench.seeds) - {one["seed"] for one in stored.splits}:
         print(_predicted(bench, stored))
         return

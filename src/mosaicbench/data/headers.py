@@ -35,8 +35,7 @@ def of_files(files: Sequence[Path]) -> dict[str, dict[str, AnnData]]:
         When a file is absent, unreadable or of another kind, or its modality is not to be seen.
     """
     found: dict[str, dict[str, AnnData]] = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)
+    with warnings.catch_warnings(action="ignore", category=DataWarning):
         for file in files:
             parts, shared = parts_of(file, values=False)
             if len(parts) > 1:
@@ -55,8 +54,7 @@ def of_dataset(
     path: str | dict, kinds: dict[str, str], modalities: dict[str, str]
 ) -> dict[str, dict[str, AnnData]]:
     """Return modality -> file -> its cells without values, as ``own_files.load`` reads them."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)
+    with warnings.catch_warnings(action="ignore", category=DataWarning):
         files, _ = chosen(Path(), path, kinds, modalities, read_values=False)
         turned(files, {modality: kind_of(modality, kinds) for modality in files})
     return files
