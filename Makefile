@@ -7,6 +7,8 @@ PEERS := $(VENV)/.peers
 # Pass more to Snakemake:  make benchmark ARGS="--configfile my.yaml"
 ARGS ?=
 CORES ?= all
+# Processes of the tests: one more than cores, as tests of SLURM and of downloads wait half of their time; at most 4.
+WORKERS ?= $(shell $(PYTHON) -c "import os; print(min(4, 1 + os.cpu_count()))")
 PICTURES := scores_by_run calibration label_confusion training_curves
 
 .PHONY: benchmark reference docs tutorial provenance restamp figure size-table peers bench test test-quick test-all oldest newest lock schema size lint format setup clean
@@ -55,7 +57,7 @@ peers: $(PEERS)
 # Changes nothing outside this folder. Tests that need a missing Debian package are skipped with a message. The plugin that `make bench`
 # installs is disabled: it would claim fixtures named `benchmark`.
 test: $(PEERS)
-	$(BIN)/python -m pytest -p no:benchmark -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -p no:benchmark -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # What an edit of a method or a metric should leave true, on tiny data, in under a minute.
 test-quick: $(READY)
@@ -73,7 +75,7 @@ newest: ARGS += --deselect tests/peers/test_peers.py::test_the_installed_version
 oldest newest:
 	$(PYTHON) -m venv .venvs/$@
 	.venvs/$@/bin/python -m pip install --quiet $(CHOSEN)
-	.venvs/$@/bin/python -m pytest -p no:benchmark -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	.venvs/$@/bin/python -m pytest -p no:benchmark -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # Rewrite envs/constraints.txt and the conda form from pyproject.toml and envs/held.txt.
 lock: $(READY)
