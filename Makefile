@@ -7,7 +7,7 @@ PEERS := $(VENV)/.peers
 # Pass more to Snakemake:  make benchmark ARGS="--configfile my.yaml"
 ARGS ?=
 CORES ?= all
-# Processes of the tests: one more than cores, as tests of SLURM and of downloads wait half of their time; at most 4.
+# Processes of the tests: one more than cores, as some tests wait, for SLURM or for a server; at most 4.
 WORKERS ?= $(shell $(PYTHON) -c "import os; print(min(4, 1 + os.cpu_count()))")
 PICTURES := scores_by_run calibration label_confusion training_curves
 

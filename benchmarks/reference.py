@@ -9,7 +9,7 @@
 
 A piece has its results in results/reference/PIECE and its config beside it; when it is complete, its scores go to the store,
 src/mosaicbench/data/reference, which is committed. A piece that the store has is skipped, unless its config
-or the code of its scores changed. `--refit` makes a piece PIECE.again, which replaces scores of PIECE. `--verify` fits the first
+or the code of its scores changed. `--refit` makes a piece PIECE.again, which replaces scores of PIECE until PIECE runs again as a whole. `--verify` fits the first
 seed of the smallest dataset of each scenario again; a piece whose runs all score as stored then counts as made by the present code.
 A wrapped package whose environment cannot be built here is left out.
 """

@@ -183,9 +183,12 @@ def test_a_method_that_fails_is_named_with_its_reason(tmp_path):
     assert not (tmp_path / "out/report.html").exists()
 
 
-def test_a_run_to_compare_with_that_is_not_stored_is_refused_before_anything_is_fitted(tmp_path):
-    with pytest.raises(
-        SystemExit, match="--against: no stored run 'totalvy'; did you mean 'totalvi'"
-    ):
-        challenge("--method", "cca", "--against", "totalvy", output=tmp_path / "out")
+@pytest.mark.parametrize(
+    ("name", "hint"), [("totalvy", "did you mean 'totalvi'"), ("zzzz", "there are: .*cca")]
+)
+def test_a_run_to_compare_with_that_is_not_stored_is_refused_before_anything_is_fitted(
+    name, hint, tmp_path
+):
+    with pytest.raises(SystemExit, match=f"--against: no stored run '{name}'; {hint}"):
+        challenge("--method", "cca", "--against", name, output=tmp_path / "out")
     assert not (tmp_path / "out").exists()

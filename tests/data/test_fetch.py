@@ -490,6 +490,10 @@ def test_list_shows_what_is_there_and_what_is_missing(desk, capsys):
     [
         (["fetch"], "name the datasets to fetch"),
         (["fetch", "cels"], "there is no dataset 'cels' in the registry; did you mean 'cells'"),
+        (
+            ["fetch", "--list", "cels"],
+            "there is no dataset 'cels' in the registry; did you mean 'cells'",
+        ),
         (["fetch", "cells", "--file", "b.bin"], "dataset cells has no file 'b.bin'; it has a.bin"),
     ],
 )

@@ -174,6 +174,15 @@ def test_a_batch_whose_proteins_are_higher_has_higher_imputed_proteins_with_and_
         assert_array_equal(added[2], 0)
 
 
+def test_an_offset_is_not_enlarged_where_imputed_values_vary_more_than_measured_ones():
+    train, model = paired_split(40), ContrastiveVAE(max_epochs=1)
+    measured = train.observing("adt").values["adt"]
+    imputed = 3 * measured + 1
+    model.impute = lambda cells, target: imputed
+    (offset,) = model._offsets(train, "rna", "adt").values()
+    assert_allclose(offset, (measured - imputed).mean(0), atol=1e-5)
+
+
 @pytest.mark.parametrize("better", ["ridge", "decoder"])
 def test_held_out_cells_that_one_predicts_half_as_strongly_give_it_half_and_the_other_nothing(
     better,

@@ -162,10 +162,10 @@ def _size(mb: float | None) -> str:
 def _listed(entries: dict[str, dict], names: list[str], raw: Path) -> list[str]:
     records, lines = lock.read(raw), []
     for dataset in names:
-        stanza = entries[dataset]
+        files, stanza = registry.raw_files(entries, dataset), entries[dataset]
         reader = stanza["loader"] or "none yet, fetch only"
         lines.append(f"{dataset}  (reader: {reader})  {stanza.get('summary', '')}".rstrip())
-        for file in registry.raw_files(entries, dataset):
+        for file in files:
             path, record = raw / dataset / file.name, records.get(dataset, {}).get(file.name)
             size = _size(path.stat().st_size / 1e6 if path.is_file() else file.about_mb)
             proof = "recorded" if record else "bytes" if file.bytes else "unproven"

@@ -120,21 +120,22 @@ def _fault(run_metadata: RunMetadata, run: str, metric: str, value: float, allow
     method, group = run_metadata.method(run), run_metadata.group(metric)
     exempt = run_metadata.metric(metric).get("exempt_from", {})
     best, chance = run_metadata.best(metric), run_metadata.chance(metric)
-    groups, scores_chance = WITHOUT_INFORMATION.get(method, ((), ""))
-    expected = place = ""
     if method == "oracle" and group in OF_ORACLE and metric != NOT_OF_ORACLE:
-        if "perfect_is_best" not in exempt and abs(value - best) > FROM_BEST:  # best may be NaN
-            expected = f"knows the solution and has to be best, {best:g}"
-    elif group in groups:
-        if scores_chance not in exempt and abs(value - chance) > allowed:
-            place = "at chance"
-        elif method == "shuffled" and run_metadata.sign(metric) * (value - chance) > allowed:
-            place = "no better than chance"
-    if place:
-        expected = (
-            f"knows nothing of a cell and has to be {place}, {chance:g} (within {allowed:.3f})"
-        )
-    return f"{value:.3f}, but this control {expected}; {REMEDY}" if expected else ""
+        if "perfect_is_best" in exempt or not abs(value - best) > FROM_BEST:  # best may be NaN
+            return ""
+        expected = f"knows the solution and has to be best, {best:g}"
+        return f"{value:.3f}, but this control {expected}; {REMEDY}"
+    groups, scores_chance = WITHOUT_INFORMATION.get(method, ((), ""))
+    if group not in groups:
+        return ""
+    if scores_chance not in exempt and abs(value - chance) > allowed:
+        place = "at chance"
+    elif method == "shuffled" and run_metadata.sign(metric) * (value - chance) > allowed:
+        place = "no better than chance"
+    else:
+        return ""
+    expected = f"knows nothing of a cell and has to be {place}, {chance:g} (within {allowed:.3f})"
+    return f"{value:.3f}, but this control {expected}; {REMEDY}"
 
 
 def identical_seeds(scores: pd.DataFrame, run_metadata: RunMetadata) -> Iterator[list]:
