@@ -67,13 +67,10 @@ class Column:
 
     def of(self, row: dict) -> Cell:
         """Return the cell of a record."""
-        if callable(self.cell):
-            cell = self.cell(row)
-        elif self.form:
+        if self.form:
             value = row[self.cell]
-            cell = number_cell(value, format(value, self.form), self.why)
-        else:
-            cell = text_of(row, self.cell)
+            return number_cell(value, format(value, self.form), self.why)
+        cell = self.cell(row) if callable(self.cell) else text_of(row, self.cell)
         return Cell(cell) if isinstance(cell, str) else cell
 
 
@@ -104,8 +101,9 @@ def run_column(theme: Theme, key: str = "run", **look: object) -> Column:
 
 def label_column(theme: Theme, key: str, head: str = "") -> Column:
     """Return the column of a "dataset", a "scenario" or a "metric"."""
-    head = head or key.capitalize()
-    return Column(head, lambda row: theme.label(f"{key}s", row[key]), choices=True)
+    return Column(
+        head or key.capitalize(), lambda row: theme.label(f"{key}s", row[key]), choices=True
+    )
 
 
 def split_columns(theme: Theme) -> list[Column]:
@@ -156,7 +154,7 @@ def with_arrow(metric: str, theme: Theme) -> str:
 def behind_mean(summary: dict) -> str:
     """Return the interval of a mean, its number of seeds, and what it attains of its ceiling."""
     seeds = many(int(summary["seeds"]), "seed")
-    if not pd.isna(summary["attained"]):
+    if pd.notna(summary["attained"]):
         seeds += f"; {100 * summary['attained']:.0f} % of the ceiling, {summary['ceiling']:.3f}"
     if pd.isna(summary["low"]):
         return f"no interval, {seeds}"
@@ -164,10 +162,8 @@ def behind_mean(summary: dict) -> str:
 
 
 def interval(low: float, high: float) -> str:
-    """Return "0.100 to 0.200", or a dash if an end is missing."""
-    if pd.isna(low) or pd.isna(high):
-        return NOT_GIVEN
-    return f"{low:z.3f} to {high:z.3f}"
+    """Return "0.100 to 0.200", or a dash if there is none."""
+    return NOT_GIVEN if pd.isna(low) else f"{low:z.3f} to {high:z.3f}"
 
 
 def text_of(row: dict, key: str) -> str:

@@ -34,8 +34,8 @@ class Board:
 
 def boards(scores: pd.DataFrame, runs: pd.DataFrame, run_metadata: RunMetadata) -> dict[str, Board]:
     """Return scenario -> its board; `scores` and `runs` are those of ``stats.overall.overall``."""
-    scaled, found = scaled_by_seed(scores, run_metadata), {}
-    for scenario, rows in scaled.groupby("scenario", sort=False):
+    found = {}
+    for scenario, rows in scaled_by_seed(scores, run_metadata).groupby("scenario", sort=False):
         of_runs = runs[(runs["scenario"] == scenario) & (runs["status"] != "not_applicable")]
         axes = {
             "dataset": list(rows["dataset"].unique()),
@@ -46,7 +46,7 @@ def boards(scores: pd.DataFrame, runs: pd.DataFrame, run_metadata: RunMetadata) 
         places = pd.MultiIndex.from_product(axes.values())
         values = rows.set_index(list(axes))["scaled"].reindex(places).to_numpy()
         values = values.reshape([len(names) for names in axes.values()])
-        seeds = of_runs.groupby(["dataset", "run"])["seed"].nunique().unstack(fill_value=0)
+        seeds = pd.crosstab(of_runs["dataset"], of_runs["run"])
         seeds = seeds.reindex(index=axes["dataset"], columns=axes["run"], fill_value=0)
         datasets, metrics, names, _ = axes.values()
         found[scenario] = Board(datasets, metrics, names, values, seeds.to_numpy())
@@ -58,24 +58,19 @@ def chooser(tables: Tables, theme: Theme) -> list[dict[str, str]]:
 
     `tables` are those of ``tabulate``; "overall" names the datasets that count by default.
     """
-    found = boards(tables["scores"], tables["runs"], theme.run_metadata)
-    return [
-        {
-            "title": theme.label("scenarios", scenario).capitalize(),
-            "json": json.dumps(
-                _facts(scenario, found[scenario], tables, theme), allow_nan=False
-            ).replace("<", "\\u003c"),
-        }
-        for scenario in theme.order("scenarios", found)
-    ]
+    found, shown = boards(tables["scores"], tables["runs"], theme.run_metadata), []
+    for scenario in theme.order("scenarios", found):
+        facts = json.dumps(_facts(scenario, found[scenario], tables, theme), allow_nan=False)
+        title = theme.label("scenarios", scenario).capitalize()
+        shown.append({"title": title, "json": facts.replace("<", "\\u003c")})
+    return shown
 
 
 def _facts(scenario: str, board: Board, tables: Tables, theme: Theme) -> dict:
     usual, checks = together(tables["overall"], scenario), tables["sanity_checks"]
     of_run = checks[checks["scenario"] == scenario].groupby("run")["check"].unique()
     question_of = {metric: name for name, metrics in GROUPS.items() for metric in metrics}
-    of_metrics = [question_of[metric] for metric in board.metrics]
-    questions = [name for name in GROUPS if name in of_metrics]
+    questions = list(dict.fromkeys(question_of[metric] for metric in board.metrics))
     runs = theme.order("runs", board.runs)
     at = [board.runs.index(run) for run in runs]
     values = np.where(np.isnan(board.values), None, board.values.astype(object))

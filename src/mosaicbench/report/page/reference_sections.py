@@ -29,7 +29,7 @@ HARDWARE = {
 def published(numbers: pd.DataFrame, theme: Theme) -> dict[str, Grid | None]:
     """Return the published numbers that are comparable with ours, and the others."""
     rows = numbers.astype(object).where(numbers.notna(), "")
-    agree = rows["comparable"].astype(str) == "True"
+    agree = numbers["comparable"]
 
     def column(label: str, macro: str, **look: object) -> Column:
         return Column(label, lambda row: sentence(macro, row=row, theme=theme), **look)
@@ -145,7 +145,6 @@ def datasets(
     descriptions = []
     for name in theme.order("datasets", runs["dataset"]):
         entry = registered.get(name, {})
-        files = entry.get("unverified")
         card = theme.run_metadata.cards["datasets"].get(name, entry)
         facts = {
             in_words(key): _text(value)
@@ -155,7 +154,7 @@ def datasets(
         origin = labels_from(config, name)
         if origin is not None:
             facts["labels from"] = theme.labels("modalities", origin) or "none of the modalities"
-        if files:
+        if files := entry.get("unverified"):
             facts["unverified"] = sentence("unverified", files=files)
         descriptions.append({"id": name, "label": theme.label("datasets", name), "facts": facts})
     return descriptions
@@ -185,7 +184,7 @@ def provenance(runs: pd.DataFrame, records: list[dict]) -> dict[str, object]:
     if trained:
         facts["Training computed with"] = distinct(trained)
     versions = pd.DataFrame([record["versions"] for record in records], dtype=object)
-    rows = [(name, distinct(versions[name].dropna().map(str))) for name in sorted(versions)]
+    rows = [(name, distinct(versions[name])) for name in sorted(versions)]
     columns = [Column("Package", "name"), Column("Version of the runs", "version", words=True)]
     packages = pd.DataFrame(rows, columns=["name", "version"])
     return {
@@ -251,10 +250,9 @@ def datasheets(sheets: pd.DataFrame, theme: Theme) -> Grid | None:
 
 def details(sheets: pd.DataFrame, theme: Theme) -> list[tuple[str, dict[str, str]]]:
     """Return label, and name -> text of what is too long for the table, of each dataset."""
-    datasets = sheets.drop_duplicates("dataset")
-    texts = datasets[list(DETAILS)].rename(columns=DETAILS).to_dict("records")
-    labels = [theme.label("datasets", name) for name in datasets["dataset"]]
-    return list(zip(labels, texts, strict=True))
+    datasets = sheets.drop_duplicates("dataset").set_index("dataset")
+    texts = datasets[list(DETAILS)].rename(columns=DETAILS).to_dict("index")
+    return [(theme.label("datasets", name), facts) for name, facts in texts.items()]
 
 
 def warnings(found: pd.DataFrame, theme: Theme) -> dict[str, str]:

@@ -29,7 +29,7 @@ from mosaicbench.report.page.cells import (
 )
 from mosaicbench.report.page.reference_sections import in_groups, labels_from
 from mosaicbench.report.page.render import sentence
-from mosaicbench.report.page.verdict import DETECTABLE, NEEDED, endings, splits_to_decide
+from mosaicbench.report.page.verdict import POWER, endings
 from mosaicbench.report.tables.contract import of_split
 from mosaicbench.report.tables.text import CROSS, NOT_GIVEN, absence, mean_with_sd
 from mosaicbench.report.theme import Theme
@@ -104,16 +104,11 @@ def _scores(
     tables: Tables, title: str, theme: Theme, *, circular: bool
 ) -> tuple[Grid | None, list[dict]]:
     runs, checks = tables["runs"], tables["sanity_checks"]
-    signs, names = signs_of(checks), theme.order("runs", runs["run"])
-    signs = {run: sign for (*_, run), sign in signs.items()}
-    rows = (
-        tables["overview"]
-        .set_index("run", drop=False)
-        .loc[names]
-        .assign(
-            signs=[signs.get(run, "") for run in names],
-            absent=[absence(runs, run) for run in names],
-        )
+    signs = {run: sign for (*_, run), sign in signs_of(checks).items()}
+    names = theme.order("runs", runs["run"])
+    rows = tables["overview"].set_index("run", drop=False).loc[names]
+    rows = rows.assign(
+        signs=[signs.get(run, "") for run in names], absent=[absence(runs, run) for run in names]
     )
     key = ["run", "metric"]
     lines = tables["headline"].set_index(key).to_dict("index")
@@ -198,9 +193,7 @@ def _tests(paired: pd.DataFrame, title: str, theme: Theme) -> Grid | None:
         p_value("p (Holm), these cells", "p_holm"),
         Column("95 %, new cells", lambda row: interval(row["low_new"], row["high_new"])),
         p_value("p (Holm), new cells", "p_new_holm"),
-        Column("Detectable, these cells", "detectable", "z.3f", about=DETECTABLE),
-        Column("Detectable, new cells", "detectable_new", "z.3f", about=DETECTABLE),
-        Column("Splits to decide", splits_to_decide, about=NEEDED),
+        *POWER,
         Column("Note", "note", words=True),
     ]
     return table(f"Paired tests, {title}", columns, rows)
@@ -276,13 +269,15 @@ def unsuccessful_runs(runs: pd.DataFrame, config: dict, theme: Theme) -> Grid | 
             return NOT_GIVEN
         return logs.of_fit(*(row[name] for name in RUN), row["seeds"].split(", ")[0])
 
-    ended = runs[runs["status"].isin(order)]
+    ended = runs[runs["status"] != "ok"]
     splits = [theme.split(*names) for names in ended[SPLIT].to_numpy()]
     seeds = ended["seed"].astype(str).replace("<NA>", NOT_GIVEN)
     keys = ["run", "status", "message"]
     fits = ended.assign(seeds=seeds, splits=splits).groupby(keys, sort=False)
-    how = dict.fromkeys(SPLIT, "first") | dict.fromkeys(["seeds", "splits"], _listed)
-    rows = fits.agg(how).reset_index()
+    rows = fits.agg(
+        dict.fromkeys(SPLIT, "first")
+        | dict.fromkeys(["seeds", "splits"], lambda names: ", ".join(names.unique()))
+    ).reset_index()
     columns = [
         run_column(theme),
         Column("Dataset and scenario", "splits", words=True),
@@ -295,17 +290,12 @@ def unsuccessful_runs(runs: pd.DataFrame, config: dict, theme: Theme) -> Grid | 
     return table("Failed, collapsed, not applicable", columns, rows)
 
 
-def _listed(names: pd.Series) -> str:
-    return ", ".join(dict.fromkeys(names))
-
-
 def sanity_checks(findings: pd.DataFrame, theme: Theme) -> Grid | None:
     """Return a row per run and check, however many scores it concerns; None without findings."""
     keys = [*RUN, "check"]
     rows = []
     for names, of_check in findings.groupby(keys, sort=False):
-        finding = sanity.in_words(of_check, partial(theme.label, "metrics"))
-        rows.append([*names, finding])
+        rows.append([*names, sanity.in_words(of_check, partial(theme.label, "metrics"))])
 
     def run(row: dict) -> Cell | str:
         return EVERY_RUN if row["run"] == EVERY_RUN else run_cell(row["run"], theme)

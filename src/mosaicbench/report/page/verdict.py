@@ -87,17 +87,16 @@ def _evidence(
 ) -> str:
     values = []
     for place, row in enumerate(rows):
-        if verdict.run == row["run"] != "":
-            value = mean_with_interval(row["metric"], row["mean"], row["low"], row["high"])
-        elif verdict.run:
-            value = number(row["metric"], verdict.means[place])
-        elif row["nearest"]:
+        if not verdict.run and not row["nearest"]:
+            continue
+        if not verdict.run:
             nearest = theme.label("runs", row["nearest"])
             value = f"{nearest} {row['nearest_value']:.3f}, to beat {row['beaten_value']:.3f},"
+        elif verdict.run == row["run"]:
+            value = mean_with_interval(row["metric"], row["mean"], row["low"], row["high"])
         else:
-            continue
-        of_split = row["dataset"], verdict.scenario
-        key = (*of_split, verdict.run, row["metric"], row["direction"])
+            value = number(row["metric"], verdict.means[place])
+        key = (row["dataset"], verdict.scenario, verdict.run, row["metric"], row["direction"])
         ceiling = f" ({100 * attained[key]:.0f} % of the ceiling)" if key in attained else ""
         values.append(f"{value}{ceiling} on {theme.label('datasets', row['dataset'])}")
     metric = rows[0]["metric" if verdict.run else "beaten_metric"]
@@ -134,11 +133,11 @@ def study_of_size(study: pd.DataFrame | None, cells: dict[str, int]) -> dict | N
     """
     if study is None or not cells or min(cells.values()) >= FEW_CELLS:
         return None
-    sizes = np.sort(study["cells"].unique())
-    ends = np.log([min(sizes[0], *cells.values()), sizes[-1]])
+    sizes, here = np.sort(study["cells"].unique()), list(cells.values())
+    ends = np.log([min(sizes[0], *here), sizes[-1]])
 
     def across(numbers: Iterable[int]) -> np.ndarray:
-        return np.interp(np.log(list(numbers)), ends, [MARGIN, WIDTH - MARGIN])
+        return np.interp(np.log(numbers), ends, [MARGIN, WIDTH - MARGIN])
 
     curves = {metric: _best_of_kinds(study, metric) for metric in (TRANSFER, FOSCTTM)}
     deep_leads = curves[TRANSFER]["model"] > curves[TRANSFER]["baseline"]
@@ -153,8 +152,8 @@ def study_of_size(study: pd.DataFrame | None, cells: dict[str, int]) -> dict | N
         panels.append({"metric": metric, "lines": lines, "low": low, "high": high})
     return {
         "panels": panels,
-        "places": across(cells.values()).round().tolist(),
-        "few": sorted({min(cells.values()), max(cells.values())}),
+        "places": across(here).round().tolist(),
+        "few": sorted({min(here), max(here)}),
         "sizes": sizes.tolist(),
         "linear_to": int(sizes[~deep_leads].max()),
         "deep_from": int(sizes[deep_leads].min()),
@@ -165,11 +164,9 @@ def study_of_size(study: pd.DataFrame | None, cells: dict[str, int]) -> dict | N
 
 def _best_of_kinds(study: pd.DataFrame, metric: str) -> pd.DataFrame:
     rows = study[(study["metric"] == metric) & (study["direction"] == "mean")]
-    methods = {run: catalog.card("methods", run) for run in rows["run"].unique()}
-    published = [run for run, card in methods.items() if not card.get("in_house")]
-    rows = rows[rows["run"].isin(published)]
-    kinds = rows["run"].map(lambda run: methods[run]["kind"])
-    means = rows.groupby(["cells", kinds])["mean"]
+    cards = {run: catalog.card("methods", run) for run in rows["run"].unique()}
+    kinds = {run: card["kind"] for run, card in cards.items() if not card.get("in_house")}
+    means = rows.groupby(["cells", rows["run"].map(kinds)])["mean"]
     lower = catalog.card("metrics", metric)["better"] == "lower"
     return (means.min() if lower else means.max()).unstack()[["baseline", "model"]]
 
@@ -182,14 +179,12 @@ def sensitive_defaults(study: pd.DataFrame | None, few_cells: bool) -> dict | No
     """
     if study is None or not few_cells:
         return None
-    study = study[study["default"] != CHANCE]
-    other = study["first"] != study["first_after"]
-    study = study.assign(other=other, beyond=other & (study["low"] > 0))
+    study, changes = study[study["default"] != CHANCE], defaultdict(list)
     levels = study.groupby(["question", "default", "level"], sort=False)
-    sums = levels.agg(often=("other", "mean"), beyond=("beyond", "any")).reset_index()
-    named, changes = sums[(sums["often"] >= 0.5) & sums["beyond"]], defaultdict(list)
-    for row in named.to_dict("records"):
-        changes[row["question"]].append(f"{row['default']} = {row['level']}")
+    for (question, default, level), rows in levels:
+        other = rows["first"] != rows["first_after"]
+        if other.mean() >= 0.5 and (other & (rows["low"] > 0)).any():
+            changes[question].append(f"{default} = {level}")
     return {"sets": study["dataset"].nunique(), "changes": dict(changes)}
 
 
@@ -218,9 +213,10 @@ def fitted_on(records: list[dict], history: pd.DataFrame, theme: Theme) -> str:
 
 def endings(runs: pd.DataFrame) -> str:
     """Return how fits ended and how many runs are not applicable: "6 ok, 1 diverged"."""
-    counts = runs["status"].value_counts()
-    words = [f"{counts[status]} {in_words(status)}" for status in STATUSES[:-1] if status in counts]
-    if absent := counts.get("not_applicable"):
+    counts = runs["status"].value_counts().reindex(STATUSES, fill_value=0)
+    absent = counts.pop("not_applicable")
+    words = [f"{count} {in_words(status)}" for status, count in counts.items() if count]
+    if absent:
         words.append(f"and {many(absent, 'run')} not applicable")
     return ", ".join(words)
 
@@ -262,10 +258,17 @@ def splits_to_decide(row: dict) -> Cell | str:
     """Return `seeds_needed` of a row of recommendations or paired tests, "> 100" beyond the limit."""
     if not row.get("tied_with", True):
         return NOT_GIVEN
-    if pd.isna(row["seeds_needed"]) and row["seeds"] > 1:
+    seeds = row["seeds_needed"]
+    if pd.isna(seeds) and row["seeds"] > 1:
         return Cell(f"> {MOST_SEEDS}", sort=MOST_SEEDS + 1)
-    seeds, why = row["seeds_needed"], "one split says nothing about others"
-    return number_cell(seeds, f"{seeds:.0f}", why)
+    return number_cell(seeds, f"{seeds:.0f}", "one split says nothing about others")
+
+
+POWER = [
+    Column("Detectable, these cells", "detectable", "z.3f", about=DETECTABLE),
+    Column("Detectable, new cells", "detectable_new", "z.3f", about=DETECTABLE),
+    Column("Splits to decide", splits_to_decide, about=NEEDED),
+]
 
 
 def recommendations(rows: pd.DataFrame, theme: Theme) -> Grid | None:
@@ -288,7 +291,6 @@ def recommendations(rows: pd.DataFrame, theme: Theme) -> Grid | None:
     def column(label: str, macro: str, **look: object) -> Column:
         return Column(label, lambda row: sentence(macro, row=row, theme=theme) or NOT_GIVEN, **look)
 
-    detectable = {"form": "z.3f", "about": DETECTABLE}
     columns = [
         *split_columns(theme),
         column("Question", "question_of", choices=True),
@@ -296,9 +298,7 @@ def recommendations(rows: pd.DataFrame, theme: Theme) -> Grid | None:
         Column("Score", score),
         column("Beats", "bar", words=True),
         column("Not separable from", "ties", words=True),
-        Column("Detectable, these cells", "detectable", **detectable),
-        Column("Detectable, new cells", "detectable_new", **detectable),
-        Column("Splits to decide", splits_to_decide, about=NEEDED),
+        *POWER,
         Column("Seconds of a fit", "seconds", ".3g", why="not measured"),
         Column("MB of a fit", "peak_host_mb", ".0f", why="not measured"),
     ]
