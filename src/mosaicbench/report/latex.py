@@ -12,12 +12,14 @@ from mosaicbench.report.tables.text import CROSS, FEWER, NOT_GIVEN
 from mosaicbench.report.theme import Theme
 from mosaicbench.stats.common import ALL, NO_INTERVAL
 
-SPECIAL = {letter: f"\\{letter}" for letter in "&%$#_{}"}
-SPECIAL |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-SPECIAL |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': "''"}
-SPECIAL |= {"[": "{[}", "]": "{]}", "–": "--", "—": "---", "…": r"\ldots{}", "†": r"\dag{}"}
-SPECIAL |= {"✗": r"$\times$", "×": r"$\times$", "±": r"$\pm$", "−": "$-$", "→": r"$\rightarrow$"}
-SPECIAL |= {"≥": r"$\geq$", "≤": r"$\leq$", "α": r"$\alpha$", "β": r"$\beta$", "λ": r"$\lambda$"}
+SPECIAL = str.maketrans(
+    {letter: f"\\{letter}" for letter in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': "''"}
+    | {"[": "{[}", "]": "{]}", "–": "--", "—": "---", "…": r"\ldots{}", "†": r"\dag{}"}
+    | {"✗": r"$\times$", "×": r"$\times$", "±": r"$\pm$", "−": "$-$", "→": r"$\rightarrow$"}
+    | {"≥": r"$\geq$", "≤": r"$\leq$", "α": r"$\alpha$", "β": r"$\beta$", "λ": r"$\lambda$"}
+)
 ARROWS = {"lower": r" $\downarrow$", "higher": r" $\uparrow$"}
 NO_WIDER = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{\begin{tabular}"
 WIDEST = 6  # scores in one table
@@ -25,7 +27,7 @@ WIDEST = 6  # scores in one table
 
 def escaped(text: str) -> str:
     """Return a text in one line without commands; a letter that LaTeX may lack becomes "?"."""
-    known = " ".join(text.split()).translate(str.maketrans(SPECIAL))
+    known = " ".join(text.split()).translate(SPECIAL)
     return known.encode("latin-1", "replace").decode("latin-1")
 
 

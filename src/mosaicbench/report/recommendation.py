@@ -54,8 +54,9 @@ def recommended(
         of_split = [run for run in cells if (run.dataset, run.scenario) == split]
         named = set()
         for place, of_question, values in _questions(scores, of_split):
-            facts = (barred.get(split, ()), run_metadata, sizes.get(split))
-            answer = _answer(place["question"], of_question, values, *facts)
+            answer = _answer(
+                place["question"], of_question, values, barred.get(split, ()), run_metadata, sizes
+            )
             if answer is not None:
                 named |= {answer["run"], *answer["tied_with"].split(", ")}
                 answer["signs"] = signs.get((*split, answer["run"]), "")
@@ -92,7 +93,7 @@ def _answer(
     cells: list[CellScores],
     barred: Iterable[str],
     run_metadata: RunMetadata,
-    size: tuple[int, int] | None,
+    sizes: Sizes,
 ) -> dict | None:
     metric, summary = METRICS[question], headline(scores)
     of_metric = summary[summary["metric"] == metric]
@@ -100,7 +101,7 @@ def _answer(
     if len(runs) < 2:
         return None
     scores_of_metric = scores[scores["metric"] == metric]
-    sizes = {tuple(scores[SPLIT].iloc[0]): size} if size else {}
+    _, query_cells = sizes.get(tuple(scores[SPLIT].iloc[0]), (0, np.nan))
 
     def with_best(runs: list[str]) -> pd.DataFrame:
         """Return the paired tests of these runs with the best of them."""
@@ -113,7 +114,7 @@ def _answer(
         "metric": metric,
         "run": "",
         "tied_with": "",
-        "cells": size[1] if size else np.nan,
+        "cells": query_cells,
         "barred": ", ".join(run for run in runs if run in barred),
         "detectable": tests["detectable"].median(),
         "detectable_new": tests["detectable_new"].median(),
@@ -127,9 +128,9 @@ def _answer(
     summary = headline(scores_of_metric[scores_of_metric["run"].isin(allowed)])
     signed = signed_means(summary, run_metadata)
     if signed.isna().all():
-        if gains.isna().all():
-            return row
-        return row | {"nearest": gains.idxmax(), "nearest_value": means[gains.idxmax()]}
+        if gains.notna().any():
+            row |= {"nearest": gains.idxmax(), "nearest_value": means[gains.idxmax()]}
+        return row
     winner = summary.loc[signed.idxmax()]
     tests = with_best(allowed)
     level_runs = summary.loc[tied_with_best(summary, tests, run_metadata), "run"]
@@ -202,5 +203,8 @@ def _bar(question: str, summary: pd.DataFrame, run_metadata: RunMetadata) -> dic
     controls = means[means.index.map(run_metadata.method) == TRIVIAL.get(question)]
     values = pd.concat([controls, values[::-1]]).dropna()  # of equals, the control that took part
     hardest = (run_metadata.sign(metric) * values).idxmax() if len(values) else ""
-    value = values.get(hardest, np.nan)
-    return {"beaten": hardest, "beaten_metric": metric, "beaten_value": value}
+    return {
+        "beaten": hardest,
+        "beaten_metric": metric,
+        "beaten_value": values.get(hardest, np.nan),
+    }

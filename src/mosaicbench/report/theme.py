@@ -257,9 +257,10 @@ def _settle(figure: Figure) -> None:
 
     Positions are rounded, as the solver's last digits differ from draw to draw.
     """
-    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
-        if not axis.get_label_text():
-            axis.set_label_coords(0, 0)  # matplotlib would search a place for the empty label
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if not axis.get_label_text():
+                axis.set_label_coords(0, 0)  # matplotlib would search a place for the empty label
     if (engine := figure.get_layout_engine()) is None:
         return
     FigureCanvasSVG(figure)  # the layout uses the text sizes of this canvas
@@ -276,18 +277,17 @@ def _shaded(colours: list[str]) -> list[str]:
     return [*colours, *map(to_hex, 0.45 * rgb + 0.55), *map(to_hex, 0.5 * rgb)]
 
 
-def _read_display(path: str | Path) -> dict[str, dict]:
+def _read_display(path: Path) -> dict[str, dict]:
     try:
-        display = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        display = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not valid YAML ({error})") from error
     rooms = (*NAMED, "colours")
     _check_keys(path, display, rooms, f"the keys are {', '.join(rooms)}")
     complete = {room: display.get(room) or {} for room in rooms}
+    keys, remedy = ("label", "colour", "marker"), "write {label: …, colour: …, marker: …}"
     for room in NAMED:
         for name, entry in complete[room].items():
-            keys = ("label", "colour", "marker")
-            remedy = "write {label: …, colour: …, marker: …}"
             _check_keys(f"{path}: {room}.{name}", entry, keys, remedy)
     complete["colours"].setdefault("cell_type", [SPARE])
     return complete

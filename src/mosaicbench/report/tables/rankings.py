@@ -46,7 +46,7 @@ def rankings(tables: Tables, run_metadata: RunMetadata) -> pd.DataFrame:
     table = every.merge(ranked, on=[*RUN, "metric"], how="left")
     table = table.reindex(columns=[*RANKING_COLUMNS, "absent", "fewer"])
     has, metrics, interval = table["mean"].notna(), table["metric"], table["interval"]
-    values = table[["metric", "mean", "low", "high"]].itertuples(index=False)
+    values = table[["metric", "mean", "low", "high"]].to_numpy()
     texts = pd.Series([mean_with_interval(*value) for value in values], dtype=object)
     texts += table["fewer"].map({True: f" {FEWER}"}).fillna("")
     return table.assign(
@@ -68,18 +68,15 @@ def identities(runs: pd.DataFrame, run_metadata: RunMetadata) -> pd.DataFrame:
     for names, of_run in runs.groupby(RUN, sort=False):
         run, statuses = names[-1], of_run["status"]
         ran = statuses[statuses != "not_applicable"]
-        rows.append(
-            dict(zip(RUN, names, strict=True))
-            | run_metadata.traits(run)
-            | {
-                "method": run_metadata.method(run),
-                "kind": run_metadata.kind(run),
-                "status": counted(statuses),
-                "of_seeds": len(ran),
-                "seeds": int((~ran.isin(FAILED)).sum()),
-                "absent": absence(of_run, run),
-            }
-        )
+        facts = {
+            "method": run_metadata.method(run),
+            "kind": run_metadata.kind(run),
+            "status": counted(statuses),
+            "of_seeds": len(ran),
+            "seeds": int((~ran.isin(FAILED)).sum()),
+            "absent": absence(of_run, run),
+        }
+        rows.append(dict(zip(RUN, names, strict=True)) | run_metadata.traits(run) | facts)
     return pd.DataFrame(rows)
 
 
@@ -153,7 +150,6 @@ def overview(scores: pd.DataFrame, runs: pd.DataFrame, run_metadata: RunMetadata
     "✗ diverged" a run that failed with every seed.
     """
     means = headline(scores)
-    means = means[means["metric"].isin(TABLED)]
     texts = [mean_with_sd(line["metric"], line) for line in means.to_dict("records")]
     texts = means.assign(text=texts).pivot(index=RUN, columns="metric", values="text")
     table = identities(runs, run_metadata).set_index(RUN)
