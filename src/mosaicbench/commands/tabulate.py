@@ -106,28 +106,26 @@ def main(
         Groups of datasets that differ only in their number of cells, dataset -> cells.
     """
     files = Results(results)
-    folders = [files.run(**place) for place in places]
-    of_fits = [files.fit(**fit) for fit in fits]
 
     def of_runs(read: Callable, file: str) -> list:
-        return [read(folder / file, place) for folder, place in zip(folders, places, strict=True)]
+        return [read(files.run(**place) / file, place) for place in places]
 
-    records = [
-        read_record(folder / "run.json", fit) for folder, fit in zip(of_fits, fits, strict=True)
-    ]
-    histories = [read_history(folder / "history.tsv") for folder in of_fits]
+    records = [read_record(files.fit(**fit) / "run.json", fit) for fit in fits]
+    histories = [read_history(files.fit(**fit) / "history.tsv") for fit in fits]
     all_runs = checked_runs(_runs(records, not_applicable, methods))
     order = _order(all_runs, methods)
     all_runs = _sorted(all_runs, order)
     cell_scores = of_runs(read_cells, "cells.npz")
     all_scores = joined(of_runs(read_scores, "scores.tsv"), SCORE_COLUMNS)
     all_scores = _sorted(checked_scores(all_scores), order)
-    all_features = joined(of_runs(read_features, "features.tsv"), FEATURE_COLUMNS)
+    features = joined(of_runs(read_features, "features.tsv"), FEATURE_COLUMNS)
     run_metadata = run_metadata_of(all_runs)
     widths, sizes_of_splits = over_cells(cell_scores), _sizes_of_splits(records, cell_scores)
     means, tested = (with_cells(of(all_scores), widths) for of in (comparison, headline))
-    of_scores = sanity_checks(all_scores, cell_scores, run_metadata, sizes_of_splits)
-    of_splits = faults_of_splits(_audits(files, fits))
+    faults = [
+        sanity_checks(all_scores, cell_scores, run_metadata, sizes_of_splits),
+        faults_of_splits(_audits(files, fits)),
+    ]
     described, warned = [], []
     for dataset in datasets:
         rows, texts = read_datasheet(files.dataset(dataset))
@@ -140,7 +138,7 @@ def main(
         "datasets": pd.DataFrame(described, columns=COLUMNS),
         "warnings": pd.DataFrame([*warned, *cannot_learn], columns=WARNING_COLUMNS),
         "scores": all_scores,
-        "features": _sorted(all_features, order),
+        "features": _sorted(features, order),
         "runs": all_runs,
         "comparison": with_ceilings(means, run_metadata),
         "headline": with_ceilings(tested, run_metadata),
@@ -152,7 +150,7 @@ def main(
         ),
         "ranks": ranks(all_scores, run_metadata, simulated),
         "overall": overall(all_scores, all_runs, run_metadata, simulated),
-        "sanity_checks": joined([of_scores, of_splits], CHECK_COLUMNS),
+        "sanity_checks": joined(faults, CHECK_COLUMNS),
         "history": _sorted(_history(records, histories), order),
         "sweep": sweep_table(sweep, all_scores, means),
         "published": beside_ours(read_published(), means, kinds, run_metadata),
@@ -163,9 +161,8 @@ def main(
         folder = files.tuning(**search)
         done.append((read_best(folder / "best.json", search), read_table(folder / "trials.tsv")))
     tuned = {best["run"]: best["of"] for best, _ in done}
-    trials = trials_table(done)
     tables |= {
-        "trials": trials,
+        "trials": trials_table(done),
         "tuning_gains": gains(all_scores, tuned, run_metadata),
         "tuning_settings": settings(done),
         "distances": verdicts_by_distance(tables["headline"], run_metadata),
@@ -231,11 +228,9 @@ def _runs(records: list[dict], not_applicable: list[dict], methods: dict[str, st
             measure: round(sum(record[measure].values()), 3) if record[measure] else None
             for measure in SECONDS
         }
-        known = spent | {"seen": _seen(record["hyperparameters"])}
-        rows.append({column: record.get(column) for column in RUN_COLUMNS} | known)
+        rows.append(record | spent | {"seen": _seen(record["hyperparameters"])})
     for absent in not_applicable:
-        names = {column: absent[column] for column in (*RUN, "method")}
-        rows.append(names | {"seed": None, "status": "not_applicable", "message": absent["reason"]})
+        rows.append(absent | {"status": "not_applicable", "message": absent["reason"]})
     return pd.DataFrame(rows, columns=RUN_COLUMNS)
 
 
@@ -248,11 +243,8 @@ def _seen(hyperparameters: dict) -> str:
 def _history(records: list[dict], histories: list[pd.DataFrame]) -> pd.DataFrame:
     parts = []
     for record, history in zip(records, histories, strict=True):
-        losses = history.drop(columns="progress", errors="ignore")
-        names = {column: record[column] for column in (*RUN, "seed")}
-        if losses.empty:
-            continue
-        parts.append(losses.melt("epoch", var_name="loss").assign(**names))
+        losses = history.drop(columns="progress", errors="ignore").melt("epoch", var_name="loss")
+        parts.append(losses.assign(**{column: record[column] for column in (*RUN, "seed")}))
     return joined(parts, HISTORY_COLUMNS).dropna(subset="value")
 
 
@@ -277,11 +269,11 @@ def _sizes_of_splits(
 
     Scored cells count where possible: a query without pairs has several rows per cell.
     """
-    scored: dict[tuple[str, str], int] = defaultdict(int)
+    scored = defaultdict(int)
     for run in cells:
         split = run.dataset, run.scenario
         scored[split] = max([scored[split], *map(len, run.cells.values())])
-    rows = [{name: record[name] for name in SPLIT} | record["cells"] for record in records]
+    rows = [record | record["cells"] for record in records]
     fits = pd.DataFrame(rows, columns=[*SPLIT, "train", "query"]).dropna()
     most = fits.groupby(SPLIT)[["train", "query"]].max().astype(int)
     return {
@@ -290,9 +282,8 @@ def _sizes_of_splits(
 
 
 def _order(runs: pd.DataFrame, methods: dict[str, str]) -> dict[str, pd.Index]:
-    names = {"dataset": runs["dataset"], "scenario": runs["scenario"]}
-    names["run"] = [*methods, *runs["run"]]
-    return {column: pd.Index(of_column).unique() for column, of_column in names.items()}
+    order = {column: pd.Index(runs[column].unique()) for column in SPLIT}
+    return order | {"run": pd.Index([*methods, *runs["run"]]).unique()}
 
 
 def _sorted(table: pd.DataFrame, order: dict[str, pd.Index]) -> pd.DataFrame:
