@@ -45,7 +45,7 @@ def compared(a: pd.DataFrame, b: pd.DataFrame, run_metadata: RunMetadata) -> pd.
     where no seed differs; "only in A" and "only in B".
     """
     parts = [*KEYS, "direction", "normalization", "seed"]
-    sides = [side.loc[side["value"].notna(), [*parts, "value"]] for side in (a, b)]
+    sides = [side[[*parts, "value"]].dropna(subset="value") for side in (a, b)]
     both = sides[0].merge(sides[1], on=parts, how="outer", suffixes=("_a", "_b"), sort=False)
     both["gap"] = both["value_b"] - both["value_a"]
     gaps = both.groupby([*KEYS, "seed"], sort=False)["gap"].mean().dropna().groupby(KEYS)

@@ -34,10 +34,8 @@ def embeddings(dataset: Path, split: Path, runs: list[Path]) -> AnnData:
     train, query = train_names(solution), query_names(solution)
     with h5py.File(dataset) as file:
         obs = read_elem(file["obs"])
-    subset = pd.Series("query", index=solution.obs.index)
-    subset = pd.concat([pd.Series("train", index=pd.Index(train)), subset])
-    obs = obs.loc[obs.index.isin(subset.index)]
-    obs["subset"] = pd.Categorical(subset[obs.index])
+    obs = obs.loc[obs.index.isin([*train, *solution.obs.index])]
+    obs["subset"] = pd.Categorical(np.where(obs.index.isin(train), "train", "query"))
     of_split = identity_of(solution)
     whole = AnnData(obs=obs, uns={KEY: {"noun": "embeddings"} | of_split})
     for folder in runs:

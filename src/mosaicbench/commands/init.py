@@ -98,16 +98,14 @@ def _one_file(file: str, found: dict[str, dict[str, AnnData]]) -> list[str]:
 
 
 def _columns(tables: Iterable[pd.DataFrame]) -> list[str]:
-    columns: dict[str, list[str]] = {}  # name -> values, the most frequent first
+    columns = {}  # name -> values, the most frequent first
     for table in tables:
         for name in table.columns:
-            columns.setdefault(
-                str(name), [str(value) for value in table[name].value_counts().index]
-            )
+            columns.setdefault(str(name), list(map(str, table[name].value_counts().index)))
     possible = [name for name, values in columns.items() if 2 <= len(values) <= MOST_VALUES]
     lines = []
     for key, words in LIKELY.items():
-        likely: list[str] = []
+        likely = []
         for word in words:
             likely += [name for name in possible if re.search(word, name, re.IGNORECASE)]
         if not likely:

@@ -40,8 +40,7 @@ def main(*, results: Path, config: dict, splits: list[tuple[str, str]], output: 
 
     `splits` are (dataset, scenario) in the order of the report; ``citations.bib`` is beside `output`.
     """
-    files, names = Results(results), sorted(catalog.names("figures"))
-    names.sort(key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
+    files, names = Results(results), dict.fromkeys([*ORDER, *sorted(catalog.names("figures"))])
     contents = read_tables(files.tables)
     records = read_records(files, contents["runs"])
     registered = _registered(config)
@@ -69,11 +68,13 @@ def main(*, results: Path, config: dict, splits: list[tuple[str, str]], output: 
 def _registered(config: dict) -> dict[str, dict]:
     known, found = registry.load(config.get("registry") or registry.REGISTRY), {}
     for name, stanza in (config.get("datasets") or {}).items():
-        entry = (stanza or {}).get("from", name)
-        if entry in known and "path" not in (stanza or {}):
-            files = [file for file in registry.raw_files(known, entry) if not file.optional]
+        stanza = stanza or {}
+        entry = stanza.get("from", name)
+        if entry in known and "path" not in stanza:
             found[name] = {fact: known[entry][fact] for fact in FACTS if fact in known[entry]}
             found[name]["unverified"] = [
-                file.name for file in files if file.bytes is None and not file.digests
+                file.name
+                for file in registry.raw_files(known, entry)
+                if not file.optional and file.bytes is None and not file.digests
             ]
     return found
