@@ -178,7 +178,8 @@ class Theme:
         The line of a method with a marker of its own is dashed.
         """
         style = "--" if self._of_method(run, "marker") else "-"
-        style = ":" if self.run_metadata.is_ablation(run) else style
+        if self.run_metadata.is_ablation(run):
+            style = ":"
         return {"color": self.colour(run), "linestyle": style}
 
     def palette(self, room: str, names: Iterable[str]) -> dict[str, str]:

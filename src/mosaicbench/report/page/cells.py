@@ -162,7 +162,7 @@ def behind_mean(summary: dict) -> str:
 
 
 def interval(low: float, high: float) -> str:
-    """Return "0.100 to 0.200", or a dash if there is none."""
+    """Return "0.100 to 0.200", or a dash without an interval."""
     return NOT_GIVEN if pd.isna(low) else f"{low:z.3f} to {high:z.3f}"
 
 

@@ -196,7 +196,7 @@ def provenance(runs: pd.DataFrame, records: list[dict]) -> dict[str, object]:
 
 
 def _machines(records: list[dict]) -> Grid | None:
-    rows = [{**record, **(record.get("hardware") or {})} for record in records]
+    rows = [record | (record.get("hardware") or {}) for record in records]
     machines = pd.DataFrame(rows, columns=list(HARDWARE), dtype=object)
     memory = machines["memory_mb"].map(lambda mb: f"{mb / 1024:.0f} GiB", na_action="ignore")
     machines = machines.assign(memory_mb=memory)

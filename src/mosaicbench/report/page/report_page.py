@@ -43,8 +43,7 @@ def report_page(
     ``sensitivity.tsv`` of docs/results.
     """
     runs, checks = tables["runs"], tables["sanity_checks"]
-    competes = theme.run_metadata.competes
-    controls = [run for run in runs["run"].unique() if not competes(run)]
+    controls = [run for run in runs["run"].unique() if not theme.run_metadata.competes(run)]
     competing, datasets = runs["run"].nunique() - len(controls), runs["dataset"].nunique()
     of_splits = []
     for number, place in enumerate(splits):

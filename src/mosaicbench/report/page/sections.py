@@ -29,7 +29,7 @@ from mosaicbench.report.page.cells import (
 )
 from mosaicbench.report.page.reference_sections import in_groups, labels_from
 from mosaicbench.report.page.render import sentence
-from mosaicbench.report.page.verdict import POWER, endings
+from mosaicbench.report.page.verdict import POWER_COLUMNS, endings
 from mosaicbench.report.tables.contract import of_split
 from mosaicbench.report.tables.text import CROSS, NOT_GIVEN, absence, mean_with_sd
 from mosaicbench.report.theme import Theme
@@ -142,10 +142,8 @@ def _scores(
         return [run_column(theme), kind, *map(column, metrics)]
 
     def status(row: dict) -> Cell:
-        if row["status"] == "ok":
-            return Cell("ok", sort="ok")
-        why = messages(row["run"], runs)
-        return Cell(in_words(row["status"]), sort=row["status"], why=why, mark="warn")
+        mark = "" if row["status"] == "ok" else "warn"
+        return Cell(in_words(row["status"]), row["status"], messages(row["run"], runs), mark=mark)
 
     seeds = Column("Seeds", "seeds", about="how many of the seeds that ran gave scores")
     last = [*trait_columns(theme), seeds, Column("Status", status, choices=True)]
@@ -193,7 +191,7 @@ def _tests(paired: pd.DataFrame, title: str, theme: Theme) -> Grid | None:
         p_value("p (Holm), these cells", "p_holm"),
         Column("95 %, new cells", lambda row: interval(row["low_new"], row["high_new"])),
         p_value("p (Holm), new cells", "p_new_holm"),
-        *POWER,
+        *POWER_COLUMNS,
         Column("Note", "note", words=True),
     ]
     return table(f"Paired tests, {title}", columns, rows)
@@ -331,7 +329,7 @@ def tuning(tables: Tables, config: dict, theme: Theme) -> dict | None:
     if trials.empty:
         return None
     stanza = config.get("tuning") or {}
-    searches = trials.groupby(["dataset", "scenario", "run", "seed"], sort=False)
+    searches = trials.groupby([*RUN, "seed"], sort=False)
     gains = tables["tuning_gains"]
     counts = gains.loc[gains["dataset"] != ALL, "better"].value_counts()
     return {

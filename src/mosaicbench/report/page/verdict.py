@@ -114,7 +114,7 @@ def limits(tables: Tables, theme: Theme) -> dict[str, object]:
         "seeds": runs["seed"].nunique(),
         "stopped": theme.labels("runs", stopped["run"]),
         "warnings": tables["warnings"]["warning"].nunique(),
-        "findings": len(checks.drop_duplicates(["dataset", "scenario", "run", "check"])),
+        "findings": len(checks.drop_duplicates([*RUN, "check"])),
         "named": theme.labels("runs", filter(theme.run_metadata.competes, named)),
     }
 
@@ -264,7 +264,7 @@ def splits_to_decide(row: dict) -> Cell | str:
     return number_cell(seeds, f"{seeds:.0f}", "one split says nothing about others")
 
 
-POWER = [
+POWER_COLUMNS = [
     Column("Detectable, these cells", "detectable", "z.3f", about=DETECTABLE),
     Column("Detectable, new cells", "detectable_new", "z.3f", about=DETECTABLE),
     Column("Splits to decide", splits_to_decide, about=NEEDED),
@@ -298,7 +298,7 @@ def recommendations(rows: pd.DataFrame, theme: Theme) -> Grid | None:
         Column("Score", score),
         column("Beats", "bar", words=True),
         column("Not separable from", "ties", words=True),
-        *POWER,
+        *POWER_COLUMNS,
         Column("Seconds of a fit", "seconds", ".3g", why="not measured"),
         Column("MB of a fit", "peak_host_mb", ".0f", why="not measured"),
     ]
