@@ -243,6 +243,8 @@ def _seen(hyperparameters: dict) -> str:
 def _history(records: list[dict], histories: list[pd.DataFrame]) -> pd.DataFrame:
     parts = []
     for record, history in zip(records, histories, strict=True):
+        if history.empty:
+            continue
         losses = history.drop(columns="progress", errors="ignore").melt("epoch", var_name="loss")
         parts.append(losses.assign(**{column: record[column] for column in (*RUN, "seed")}))
     return joined(parts, HISTORY_COLUMNS).dropna(subset="value")

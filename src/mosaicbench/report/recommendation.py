@@ -132,7 +132,7 @@ def _answer(
             row |= {"nearest": gains.idxmax(), "nearest_value": means[gains.idxmax()]}
         return row
     winner = summary.loc[signed.idxmax()]
-    tests = with_best(allowed)
+    tests = tests if allowed == runs else with_best(allowed)
     level_runs = summary.loc[tied_with_best(summary, tests, run_metadata), "run"]
     others = [run for run in level_runs if run != winner["run"]]
     return row | {

@@ -142,16 +142,18 @@ def identical_seeds(scores: pd.DataFrame, run_metadata: RunMetadata) -> Iterator
     """Yield a finding per set of seeds of a run with identical scores in all but resources."""
     scored = run_metadata.competing(scores[scores["metric"] != "status"]).dropna(subset="value")
     scored = scored[scored["metric"].map(run_metadata.group) != "resources"]
-    for names, of_run in scored.groupby(RUN, sort=False):
-        score = ["metric", "direction", "normalization"]
-        by_seed = of_run.pivot(index="seed", columns=score, values="value")
-        by_seed = by_seed[by_seed.duplicated(keep=False)]
-        for values, alike in by_seed.groupby(list(by_seed), sort=False, dropna=False):
-            message = (
-                f"seeds {_listed(alike.index)} gave identical values in all "
-                f"{pd.Series(values).count()} scores: is the seed read, was a result copied?"
-            )
-            yield [*names, "identical seeds", "all", _listed(alike.index), message]
+    score = ["metric", "direction", "normalization"]
+    by_seed = scored.pivot(index=[*RUN, "seed"], columns=score, values="value")
+    values = list(range(by_seed.shape[1]))
+    by_seed = by_seed.set_axis(values, axis="columns").reset_index()
+    keys = [*RUN, *values]
+    by_seed = by_seed[by_seed.duplicated(keys, keep=False)]
+    for names, alike in by_seed.groupby(keys, sort=False, dropna=False):
+        message = (
+            f"seeds {_listed(alike['seed'])} gave identical values in all "
+            f"{alike[values].iloc[0].count()} scores: is the seed read, was a result copied?"
+        )
+        yield [*names[: len(RUN)], "identical seeds", "all", _listed(alike["seed"]), message]
 
 
 def stopped_by_budget(scores: pd.DataFrame) -> Iterator[list]:
