@@ -56,6 +56,7 @@ peers: $(PEERS)
 
 # Changes nothing outside this folder. Tests that need a missing Debian package are skipped with a message. The plugin that `make bench`
 # installs is disabled: it would claim fixtures named `benchmark`.
+test test-quick oldest newest: export PYTHONDONTWRITEBYTECODE = # where it is set, each process would compile all that it imports
 test: $(PEERS)
 	$(BIN)/python -m pytest -p no:benchmark -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 

@@ -137,7 +137,7 @@ def of_report(report: dict, config: dict, methods: dict[str, str]) -> Iterator[M
         yield from unknown(f"report.{key}", "run", report[key] or (), config["runs"])
     if (reference := report["reference_run"]) is not None:
         yield from unknown("report.reference_run", "run", [reference], config["runs"])
-    for name in methods.keys() & {*report["sampled_runs"]}:
+    for name in filter(methods.__contains__, report["sampled_runs"]):
         if "generates" not in catalog.card("methods", methods[name]).get("tested_for", ()):
             wrong = f"{name!r} cannot draw virtual cells; take a run of a VAE of this project"
             yield "report.sampled_runs", wrong
@@ -149,7 +149,7 @@ def of_sweep(sweep: dict, config: dict) -> Iterator[Mistake]:
     """Yield metrics that are not scored, and series of unknown datasets, scenarios or runs."""
     key, cards = "report.sweep", catalog.cards("metrics")
     yield from unknown(f"{key}.metrics", "metric", sweep["metrics"], cards)
-    for metric in sweep["metrics"].keys() & cards.keys():
+    for metric in filter(cards.__contains__, sweep["metrics"]):
         group = cards[metric]["group"]
         if group not in config["metrics"]["groups"]:
             wrong = f"{metric!r} is in group {group!r}, which metrics.groups leaves out"
@@ -165,9 +165,9 @@ def of_sweep(sweep: dict, config: dict) -> Iterator[Mistake]:
 
 def of_saved(names: list[str], config: dict, methods: dict[str, str]) -> Iterator[Mistake]:
     """Yield runs that have no model to save."""
-    runs = {*names} - {BEST_OF_SPLIT}
+    runs = [name for name in names if name != BEST_OF_SPLIT]
     yield from unknown("save_models", "run", runs, config["runs"])
-    for name in methods.keys() & runs:
+    for name in filter(methods.__contains__, runs):
         if not fits_model(methods[name]):
             yield "save_models", f"{name!r} is a control, probe or external run, without a model"
 
