@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from provenance import commit_of
-from scores import HEADLINE
+from scores import COLUMNS
 
 from mosaicbench.commands import report
 from mosaicbench.config import jobs, recorded
@@ -42,7 +42,7 @@ def main(results: Path) -> None:
     write_page(results, PAGE)
     means = read_tables(Results(results).tables)["headline"]
     means = means.loc[
-        means["metric"].isin(HEADLINE), [*RUN, "metric", "mean", "low", "high", "seeds"]
+        means["metric"].isin(list(COLUMNS)), [*RUN, "metric", "mean", "low", "high", "seeds"]
     ]
     means = means.round(4).assign(commit=commit_of(results))
     write_text(TABLE, means.to_csv(sep="\t", index=False))

@@ -25,6 +25,7 @@ from mosaicbench.stats.means import complete_seed_means
 REPOSITORY = Path(__file__).parents[2]
 PAGE = REPOSITORY / "docs/results/family.md"
 FIGURE = REPOSITORY / "docs/results/pictures/family.png"
+SEEDS = yaml.safe_load((REPOSITORY / "config/reference.yaml").read_text())["seeds"]
 SCORES = {
     "foscttm": "Alignment (FOSCTTM)",
     "label_transfer_accuracy": "Label transfer (accuracy)",
@@ -76,8 +77,7 @@ def contests(
     """
     runs = pd.DataFrame(stored.records, columns=["run", "method"]).drop_duplicates()
     metadata = run_metadata_of(runs)
-    seeds = yaml.safe_load((REPOSITORY / "config/reference.yaml").read_text())["seeds"]
-    means = complete_seed_means(stored.scores[stored.scores["seed"] < seeds])
+    means = complete_seed_means(stored.scores[stored.scores["seed"] < SEEDS])
     means = means[means["metric"].isin(list(scores))]
     means = means.assign(kind=[kind_of(run, metadata) for run in means["run"]])
     cells = {tuple(one[key] for key in SPLIT): one["cells"] for one in stored.records}

@@ -13,13 +13,13 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scores import HEADLINE
+from scores import COLUMNS
 
 from mosaicbench.report.theme import QUIET, Theme, read_theme, style
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = REPOSITORY / "docs/results"
-IS_SHOWN = f"metric in {list(HEADLINE)}"
+IS_SHOWN = f"metric in {list(COLUMNS)}"
 SPECS = {  # study -> rows of its table, columns that name a line, columns that name a panel, quantity
     "annealing": (f"against.notna() and {IS_SHOWN}", ["data", "run"], ["metric"], "difference"),
     "departures": (f"against.notna() and {IS_SHOWN}", ["data", "run"], ["metric"], "difference"),

@@ -10,19 +10,18 @@ import pandas as pd
 from blocks import table
 
 from mosaicbench.catalog import catalog
+from mosaicbench.files import reference
+from mosaicbench.stats.means import headline
 
 RESULTS = Path(__file__).parents[1] / "results"
 COLUMNS = {  # metric -> its heading, and whether the lowest is best
     "foscttm": ("FOSCTTM ↓", True),
     "label_transfer_accuracy": ("Label transfer ↑", False),
     "imputation_skill": ("Imputation skill ↑", False),
-    "median_r": ("Median r per feature, from RNA ↑", False),
 }
-HEADLINE = ("foscttm", "label_transfer_accuracy", "imputation_skill")
 SOURCES = {
-    "default": "[default benchmark](../results/default.tsv)",
+    "reference": "[reference results](../leaderboard.md)",
     "size": "[size](../results/size.md)",
-    "peers": "[packages](../results/peers.md)",
 }
 CONTROLS = [name for name, card in catalog.cards("methods").items() if card["kind"] == "control"]
 WIDTH, LEFT, ROW = 660, 230, 40  # of the picture, in pixels
@@ -31,34 +30,17 @@ WIDTH, LEFT, ROW = 660, 230, 40  # of the picture, in pixels
 @cache
 def known() -> pd.DataFrame:
     """Return a row per source, cells (text), run and metric: the mean over seeds and directions (value)."""
-    default = _read("default").rename(columns={"mean": "value"})
-    default["cells"] = default["dataset"] + ", " + default["scenario"]
-    size = _read("size").groupby(["cells", "run", "metric"], sort=False)["mean"].mean()
+    stored = headline(reference.read().scores).rename(columns={"mean": "value"})
+    stored = stored[stored["directions"] == stored["of_directions"]]
+    stored["cells"] = stored["dataset"] + ", " + stored["scenario"]
+    size = pd.read_csv(RESULTS / "size.tsv", sep="\t")
+    size = size.groupby(["cells", "run", "metric"], sort=False)["mean"].mean()
     size = size.rename("value").reset_index()
     size["cells"] = size["cells"].map("{:,} cells of covid_citeseq, paired".format)
-    peers = _read("peers")
-    notes = ", " + peers["note"]
-    peers = pd.DataFrame(
-        {
-            "cells": peers["dataset"] + ", " + peers["scenario"] + notes.fillna(""),
-            "run": peers["run"],
-            "foscttm": pd.to_numeric(peers["foscttm"], errors="coerce"),
-            "label_transfer_accuracy": _both(peers, "label_transfer"),
-            "median_r": peers["median_r_from_rna"],
-        }
-    ).melt(["cells", "run"], var_name="metric")
-    parts = {"default": default, "size": size, "peers": peers}
+    parts = {"reference": stored, "size": size}
     rows = pd.concat([rows.assign(source=source) for source, rows in parts.items()])
     rows = rows[rows["metric"].isin(COLUMNS)].dropna(subset="value")
     return rows[["source", "cells", "run", "metric", "value"]].reset_index(drop=True)
-
-
-def _read(name: str) -> pd.DataFrame:
-    return pd.read_csv(RESULTS / f"{name}.tsv", sep="\t")
-
-
-def _both(peers: pd.DataFrame, name: str) -> pd.Series:
-    return (peers[f"{name}_from_rna"] + peers[f"{name}_to_rna"]) / 2
 
 
 def of_method(name: str) -> str:

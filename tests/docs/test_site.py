@@ -141,7 +141,7 @@ def test_a_methods_page_has_its_scores_and_a_picture_of_its_place(site):
     assert all(f"<td>{value:.3f}</td>" in page for value in values)
     picture = ET.fromstring((site / "methods/mmvae_scores.svg").read_text(encoding="utf-8"))
     circles = [node for node in picture.iter() if node.tag.endswith("circle")]
-    assert sum(node.get("r") == "7" for node in circles) == len(scores.HEADLINE)
+    assert sum(node.get("r") == "7" for node in circles) == len(scores.COLUMNS)
     names = {node[0].text.split(":")[0] for node in circles}
     assert {"mmvae", "cca"} < names and not names & set(scores.CONTROLS)
     for name in table["run"].unique():
