@@ -111,7 +111,9 @@ def absent(stored: reference.Reference) -> str:
     there = {record["method"] for record in stored.records}
     names = [name for name, card in catalog.cards("methods").items() if "wraps" in card]
     missing = ", ".join(f"`{name}`" for name in names if name not in there)
-    return f"No stored run is of: {missing}." if missing else "Every wrapped package has a stored run."
+    return (
+        f"No stored run is of: {missing}." if missing else "Every wrapped package has a stored run."
+    )
 
 
 if __name__ == "__main__":

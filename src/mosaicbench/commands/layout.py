@@ -1,6 +1,6 @@
 """Layout: the tables of figures of cells: UMAP, clusters and markers, transferred labels, values.
 
-All runs of a split show the same random cells, so that their figures can be compared.
+All runs of a split show the same random cells.
 """
 
 from __future__ import annotations

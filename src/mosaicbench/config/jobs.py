@@ -2,8 +2,7 @@
 
 A function named like a command returns the keywords of ``commands.{command}.main`` from the
 recorded config and from the names of a job: a split, runs, seeds. A rule's params have their
-:func:`digest`, so an edited key of the config repeats only the jobs whose keywords it changes; the
-job compares it with the config that it reads.
+:func:`digest`, so an edited key of the config repeats only the jobs whose keywords it changes.
 """
 
 from __future__ import annotations

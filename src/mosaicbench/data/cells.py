@@ -1,7 +1,7 @@
 """Cells of own files: one name in all modalities, and what the tables of cells say of each.
 
 A name in two modalities is one cell. So names that are row numbers, names that files write in
-different ways, and names that mean other cells in each file are refused, with what to do.
+different ways, and names that mean other cells in each file are refused.
 """
 
 from __future__ import annotations

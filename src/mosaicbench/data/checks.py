@@ -1,7 +1,6 @@
 """Checks of a dataset that was read: modalities, values and labels together, and warnings of data.
 
-An input that would make a benchmark meaningless is refused; what is odd is warned of; each message
-says what to do.
+An input that would make a benchmark meaningless is refused; what is odd is warned of.
 """
 
 from __future__ import annotations
@@ -259,7 +258,7 @@ def _check_twins(modalities: dict[str, AnnData]) -> None:
 
 
 def _check_copies(pair: dict[str, tuple[AnnData, object]]) -> None:
-    """Refuse a modality with features of another in it: equal columns, however few their counts."""
+    """Refuse a modality with features of another in it: equal columns."""
     (first, second), matrices = pair, [matrix for _, matrix in pair.values()]
     if "atac" in (cells.uns["kind"] for cells, _ in pair.values()):
         return  # many peaks of few cells may be equal to a gene by chance

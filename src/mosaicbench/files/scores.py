@@ -1,4 +1,4 @@
-"""The scores: ``scores.tsv`` and ``features.tsv``, a row per number; ``cells.npz``, per cell.
+"""The scores: ``scores.tsv`` and ``features.tsv``, a row per number; ``cells.npz``.
 
 ``cells.npz`` holds, of the scores that are means over cells, the numbers of the single cells.
 """

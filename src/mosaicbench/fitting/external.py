@@ -2,7 +2,7 @@
 
 A name is that of a row of the split, such as ``query-000012``, or the dataset's name of the cell,
 such as its barcode. Rows have the same names in every seed, so a file that uses them names its split
-in ``uns["mosaicbench"]``, as the split's files do.
+in ``uns["mosaicbench"]``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The inputs and outputs of a fit: reads a method's cells from the files of a split, and writes those of a run."""
+"""The inputs and outputs of a fit."""
 
 from __future__ import annotations
 
@@ -122,10 +122,7 @@ def open_split(
 
 
 def _check_pairing(train: MuData, card: dict) -> None:
-    """Refuse an `as_measured` split if the method does not handle how its cells are paired.
-
-    Only the data show this.
-    """
+    """Refuse an `as_measured` split if the method does not handle how its cells are paired."""
     from mosaicbench.files._h5 import KEY
 
     described = {

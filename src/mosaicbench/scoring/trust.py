@@ -2,7 +2,7 @@
 
 What can be observed of two modalities' latents, without a pair and without a label, is one index;
 ``data/trust.tsv`` says what runs with such an index scored where the truth was known
-(``benchmarks/trust.py``, docs/trust.md). An estimate is no measurement.
+(``benchmarks/trust.py``, docs/trust.md).
 """
 
 from __future__ import annotations

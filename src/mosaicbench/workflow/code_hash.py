@@ -77,10 +77,7 @@ def _imports(path: Path) -> list[str]:
 
 
 def _import_statements(text: str) -> ast.Module:
-    """Return the imports of this package, or the whole file where one may be unusual.
-
-    This saves 0.5 s of each start of Snakemake.
-    """
+    """Return the imports of this package, or the whole file where one may be unusual."""
     if not OTHERWISE.search(STATEMENT.sub("", text)):
         try:
             return ast.parse("\n".join(STATEMENT.findall(text)))
