@@ -1,4 +1,4 @@
-"""Deep against linear, own against others: the pages follow from the stored results, and a contest is right by hand."""
+"""Deep against linear, own against others, packages: the pages follow from the stored results, and a contest is right by hand."""
 
 import sys
 
@@ -12,6 +12,7 @@ sys.path.insert(0, str(REPOSITORY / "docs/site"))
 
 import family  # noqa: E402
 import own_model  # noqa: E402
+import peers  # noqa: E402
 
 
 def test_the_page_follows_from_the_stored_results():
@@ -23,6 +24,17 @@ def test_the_page_follows_from_the_stored_results():
 def test_the_page_of_the_own_model_follows_from_the_stored_results():
     text = own_model.PAGE.read_text(encoding="utf-8")
     assert text == own_model.refreshed(text, reference.read()), "run: python docs/site/own_model.py"
+
+
+def test_the_page_of_packages_follows_from_the_stored_results():
+    stored, text = reference.read(), peers.PAGE.read_text(encoding="utf-8")
+    assert text == peers.refreshed(text, stored), "run: python docs/site/peers.py"
+    compared = peers.compared(stored)
+    assert not {"totalanvi", "mvae_sup", "oracle"} & {*compared["package"], *compared["own"]}
+    (of_totalvi,) = [line for line in text.splitlines() if line.startswith("| `totalvi` (package)")]
+    assert of_totalvi.split(" | ")[1:3] == ["–", "–"]  # only its joint latents
+    assert of_totalvi.split(" | ")[3].endswith("*")  # of proteins alone
+    assert "No stored run is of: `glue`" in text and "`univi`" not in peers.absent(stored)
 
 
 def test_the_finding_counts_splits_ahead_and_behind():
