@@ -60,7 +60,7 @@ CARD = {
     "with exactly its observed modalities, else of the largest group with more. Latents are the posterior's mean; the package "
     "draws from it. Decoded peaks are log-normalised: a decoded value over the peak's mean in cells in which it is open is read "
     "as its chance to be open.",
-    "space": ("latent", "alignment", "kl"),
+    "space": ("latent", "alignment", "kl", "peak_weight"),
 }
 
 LOSSES = {"lognorm": "nb", "clr": "mse", "lsi": "mse"}  # kind -> what the documentation recommends
@@ -79,6 +79,9 @@ class Multigrate(Blockwise):
         Weight of the discrepancy; 0 leaves it out.
     kl
         Weight of the divergence from the prior, after its warm-up in the first third of the epochs.
+    peak_weight
+        Weight of the squared error of peaks; 1 is the package's. Where peaks are sparse, their
+        error is mostly noise and exceeds the others, and the latents learn nothing.
     epochs
         Most epochs; it stops after 10 without a better reconstruction of the validation cells.
     """
@@ -86,6 +89,7 @@ class Multigrate(Blockwise):
     latent: Annotated[int, "at least 1", {"int": [8, 64], "log": True}] = 16
     alignment: Annotated[float, "at least 0", {"float": [50.0, 5000.0], "log": True}] = 500.0
     kl: Annotated[float, "at least 0", {"float": [1e-06, 0.001], "log": True}] = 1e-5
+    peak_weight: Annotated[float, "at least 0", {"float": [0.01, 1.0], "log": True}] = 1.0
     epochs: Annotated[int, "at least 1"] = 200
 
     def fit(self, train: Split, seed: int) -> History:
@@ -100,6 +104,8 @@ class Multigrate(Blockwise):
             "alignment_type": "marginal",
             "modality_alignment": "MMD",
         }
+        kinds = [self.normalizations[modality].kind for modality in self.order]
+        weights = {str(place): self.peak_weight for place, kind in enumerate(kinds) if kind == "lsi"}
         with scvi_apart(seed):
             from multigrate.model import MultiVAE
 
@@ -109,9 +115,9 @@ class Multigrate(Blockwise):
             )
             model = MultiVAE(
                 data,
-                losses=[LOSSES[self.normalizations[m].kind] for m in self.order],
+                losses=[LOSSES[kind] for kind in kinds],
                 z_dim=self.latent,
-                loss_coefs={"integ": self.alignment, "kl": self.kl},
+                loss_coefs={"integ": self.alignment, "kl": self.kl} | weights,
                 **aligned if self.alignment else {},
             )
             history = trained(model, max_epochs=self.epochs)
