@@ -105,7 +105,7 @@ class Multigrate(Blockwise):
             "modality_alignment": "MMD",
         }
         kinds = [self.normalizations[modality].kind for modality in self.order]
-        weights = {str(place): self.peak_weight for place, kind in enumerate(kinds) if kind == "lsi"}
+        peaks = {str(i): self.peak_weight for i, kind in enumerate(kinds) if kind == "lsi"}
         with scvi_apart(seed):
             from multigrate.model import MultiVAE
 
@@ -117,7 +117,7 @@ class Multigrate(Blockwise):
                 data,
                 losses=[LOSSES[kind] for kind in kinds],
                 z_dim=self.latent,
-                loss_coefs={"integ": self.alignment, "kl": self.kl} | weights,
+                loss_coefs={"integ": self.alignment, "kl": self.kl} | peaks,
                 **aligned if self.alignment else {},
             )
             history = trained(model, max_epochs=self.epochs)
