@@ -156,7 +156,7 @@ def _limit(axes: Axes, least: float, most: float) -> None:
     low, high = axes.get_xlim()
     margin = 0.04 * (high - low)
     axes.set_xlim(max(low, least - margin), min(high, most + margin))
-    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
 
 
 def _legend() -> list[Line2D]:
