@@ -1,24 +1,25 @@
-"""CPU seconds of training until a score of query cells is reached: this package's VAE, totalVI and MultiVI.
+"""CPU seconds of training until a score of query cells is reached: this package's VAEs, and packages with their own defaults.
 
-    OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 python benchmarks/time_to_quality.py bmmc_cite_small snareseq_small --seeds 0 1 2
+    OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 python benchmarks/time_to_quality.py bmmc_cite_small teaseq_small snareseq_small
+    python benchmarks/time_to_quality.py    # table and figure of what was measured
 
-A dataset is one of the package's, or a file that ``mosaicbench prepare`` wrote. The reference package is totalVI for RNA and
-protein, MultiVI for RNA and ATAC. For each seed, all are trained on the same train cells of the scenario `paired` with all its
-genes, one after the other in one process. Weights are copied after epochs 1, 2, 3, 4, 5, 7, 9, 12, ... and at the end, and
-scored after training. Seconds are user and system time since the call of `fit`, with validation, without imports, copies and
-scores. The last score is that of the fitted model: ours has the weights of the lowest validation loss, the packages their last.
+A dataset is one of the package's, or a file that ``mosaicbench prepare`` wrote. Packages are totalVI (RNA and protein) or
+MultiVI (RNA and ATAC), UniVI and MOFA+. For each seed, all are trained on the same train cells of the scenario `paired` with all
+its genes, one after the other in one process. A dataset and seed that were measured are skipped. Seconds are user and system time
+since the call of `fit`, with validation, without imports, copies and scores. Weights of `vae_poe`, totalVI and MultiVI are copied
+after epochs 1, 2, 3, 4, 5, 7, 9, 12, ... and at the end, and scored after training; the others are scored at the end alone. The
+last score is that of the fitted model: ours has the weights of the lowest validation loss, totalVI and MultiVI their last.
 
 Scores are of query cells, by the same functions for all (`scoring.scorer.ask`):
 
 types       label transfer accuracy by the 15 nearest train cells, in joint latents
 map         mean average precision among query cells, in joint latents
-foscttm     of latents of RNA and of ATAC, mean of both directions; totalVI embeds no protein alone
+foscttm     of latents of two modalities, mean of both directions; totalVI embeds no protein alone
 r_*         mean r per feature of values of that modality, imputed from the other one
 
-Joint latents are posterior means given all modalities. totalVI is trained as in its tutorial, and as this project wraps it:
-half of the cells are repeated without proteins, so that it learns to impute from RNA alone. `vae_poe` is trained with its
-defaults, with counts and the package's width, latent and minibatch, the latter also with its largest number of epochs and its
-patience, and with a larger learning rate and minibatch.
+Joint latents are posterior means given all modalities. totalVI is trained as in its tutorial: no cell is repeated without
+proteins. `vae_poe` is trained with its defaults, and with counts and the package's width, latent and minibatch, the latter also
+with the package's largest number of epochs and its patience. `contrastive_vae` has its defaults.
 
 Two levels are used for each seed: the final score of the package and ours, each minus its standard deviation over seeds.
 Seconds to a level are those of the first copy that reaches it. The table has medians over seeds, minimum and maximum; a seed
@@ -33,9 +34,9 @@ import copy
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
-from itertools import permutations
+from itertools import permutations, product
 from pathlib import Path
 from unittest import mock
 
@@ -50,12 +51,16 @@ from mosaicbench.data.split import make_split
 from mosaicbench.errors import NotApplicable
 from mosaicbench.files.dataset import read_dataset
 from mosaicbench.files.splits import as_cells, as_split, said_of_cells, unstandardised_values
+from mosaicbench.fitting.record import git_commit
+from mosaicbench.methods.contrastive import ContrastiveVAE
 from mosaicbench.methods.fusion import PoEVAE
 from mosaicbench.metrics._nearest import transfer
 from mosaicbench.models import training
 from mosaicbench.peers import _scvi
+from mosaicbench.peers.mofa import MOFA
 from mosaicbench.peers.multivi import MultiVI
 from mosaicbench.peers.totalvi import TotalVI
+from mosaicbench.peers.univi import UniVI
 from mosaicbench.scoring.collect import values_of
 from mosaicbench.scoring.scorer import ask
 
@@ -63,7 +68,8 @@ REPOSITORY = Path(__file__).parents[1]
 CURVES = REPOSITORY / "results/time_to_quality"
 DRAWN = REPOSITORY / "docs/benchmarks/time_to_quality"
 ALL_GENES = {"rna": {"features": 10**6}}
-NO_SCORES = ["dataset", "run", "role", "seed", "parameters", "epoch", "end", "cpu_seconds"]
+NO_SCORES = ["dataset", "run", "role", "seed", "commit", "epoch", "end", "cpu_seconds"]
+OURS, SCVI = (PoEVAE, ContrastiveVAE), (TotalVI, MultiVI)
 COPIED = {1, 2, 3, 4, 5, 7, 9, 12, 16, 21, 28, 37, 49, 65, 87, 116, 155, 207, 276, 368}  # epochs
 
 
@@ -100,7 +106,7 @@ class Copies(Callback):
 def runs(modalities: tuple[str, ...], peaks: int) -> dict[str, object]:
     """Return name -> method to train on these modalities, packages first."""
     if "adt" in modalities:
-        methods = {"totalVI": TotalVI(without=0), "totalVI, a half shown again": TotalVI()}
+        methods = {"totalVI": TotalVI(without=0)}
         size = {"hidden": 256, "latent": 20, "batch_size": 256}
         longer = {"max_epochs": 400, "patience": 45}
     else:
@@ -108,13 +114,14 @@ def runs(modalities: tuple[str, ...], peaks: int) -> dict[str, object]:
         hidden = min(128, int(np.sqrt(peaks)))
         size = {"hidden": hidden, "latent": int(np.sqrt(hidden))}
         longer = {"max_epochs": 500, "patience": 50}
-    fast, counts = {"learning_rate": 0.003}, size | {"likelihood": "counts"}
+    counts = size | {"likelihood": "counts"}
     return methods | {
+        "UniVI": UniVI(),
+        "MOFA+": MOFA(),
         "vae_poe": PoEVAE(),
-        "vae_poe, learning rate .003": PoEVAE(**fast),
-        "vae_poe, learning rate .003, minibatch 256": PoEVAE(**fast, batch_size=256),
         "vae_poe, counts": PoEVAE(**counts),
         "vae_poe, counts, longer": PoEVAE(**counts, **longer),
+        "contrastive_vae": ContrastiveVAE(),
     }
 
 
@@ -163,16 +170,21 @@ def fitted(method: object, split: Split, seed: int) -> Copies:
 
         method.rules = lambda: rules | {"steps": steps}
         method.fit(split, seed)
-    else:
+    elif isinstance(method, SCVI):
         with mock.patch.object(module, "trained", partial(_scvi.trained, callbacks=[copies])):
             method.fit(split, seed)
-    copies.taken.append((copies.done, copies.seconds, copy.deepcopy(nets_of(method).state_dict())))
+    else:
+        copies.done = len(method.fit(split, seed))
+    nets = nets_of(method)
+    copies.taken.append((copies.done, copies.seconds, nets and copy.deepcopy(nets.state_dict())))
     return copies
 
 
-def nets_of(method: object) -> torch.nn.Module:
-    """Return all networks of a method."""
-    return method.nets if isinstance(method, PoEVAE) else method.module
+def nets_of(method: object) -> torch.nn.Module | None:
+    """Return all networks of a method; None if it is scored at the end alone."""
+    if isinstance(method, PoEVAE):
+        return method.nets
+    return method.module if isinstance(method, SCVI) else None
 
 
 def scores_of(method: object, task: Task) -> dict[str, float]:
@@ -184,7 +196,7 @@ def scores_of(method: object, task: Task) -> dict[str, float]:
         "types": ask("label_transfer_accuracy", transferred=transferred, labels=task.labels),
         "map": ask("mean_average_precision", latent=joint, labels=task.labels),
     }
-    if "atac" in query.modalities:
+    with suppress(NotApplicable):
         a, b = (method.embed(query.only(modality)) for modality in query.modalities)
         both = [ask("foscttm", latent_a=x, latent_b=y) for x, y in ((a, b), (b, a))]
         scores["foscttm"] = float(np.mean(both))
@@ -205,15 +217,16 @@ def curves_of(name: str, dataset: object, seed: int) -> pd.DataFrame:
     peaks = len(fitted_transforms["atac"].fraction) if "atac" in fitted_transforms else 0
     for method in runs(task.split.modalities, peaks).values():
         # imports and compiles before the clock starts
-        setattr(method, "max_epochs" if isinstance(method, PoEVAE) else "epochs", 1)
+        short = {"max_epochs", "epochs", "iterations"} & {field.name for field in fields(method)}
+        setattr(method, *short, 2)
         method.fit(task.split, 0)
     for run, method in runs(task.split.modalities, peaks).items():
         copies, nets = fitted(method, task.split, seed), nets_of(method)
-        role = "ours" if isinstance(method, PoEVAE) else "package"
-        row = {"dataset": name, "run": run, "role": role, "seed": seed}
-        row["parameters"] = sum(parameter.numel() for parameter in nets.parameters())
+        role = "ours" if isinstance(method, OURS) else "package"
+        row = {"dataset": name, "run": run, "role": role, "seed": seed, "commit": git_commit()}
         for place, (epoch, seconds, weights) in enumerate(copies.taken, 1):
-            nets.load_state_dict(weights)
+            if weights:
+                nets.load_state_dict(weights)
             row |= {"epoch": epoch, "end": int(place == len(copies.taken)), "cpu_seconds": seconds}
             rows.append(row | scores_of(method, task))
         print(rows[-1], flush=True)
@@ -228,15 +241,16 @@ def levels_reached(curves: pd.DataFrame) -> pd.DataFrame:
             measured = of_dataset[of_dataset[score].notna()]
             packages = measured.loc[measured["role"] == "package", "run"].unique()
             ours = measured.loc[measured["role"] == "ours", "run"].unique()
-            for run in ours if len(packages) else []:
-                sides = {"run": run, "package": packages[0]}
+            for package, run in product(packages, ours):
+                sides = {"run": run, "package": package}
                 parts = {side: measured[measured["run"] == one] for side, one in sides.items()}
                 for level, side in (("package's", "package"), ("ours", "run")):
                     row = {"dataset": name, "score": score, **sides, "level": level}
                     for one, part in parts.items():
                         found = _reached(part, parts[side], score)
                         row |= {f"{one}_{key}": value for key, value in found.items()}
-                    rows.append(row)
+                    commits = measured.loc[measured["run"].isin([run, package]), "commit"].unique()
+                    rows.append(row | {"commit": " ".join(commits)})
     table = pd.DataFrame(rows).replace(np.inf, np.nan)
     return table.assign(ratio=table["package_seconds"] / table["run_seconds"])
 
@@ -249,7 +263,6 @@ def _reached(curves: pd.DataFrame, theirs: pd.DataFrame, score: str) -> dict[str
     there = curves[sign * curves[score] >= curves["seed"].map(wanted)]
     seconds = there.groupby("seed")["cpu_seconds"].min().reindex(ends.index, fill_value=np.inf)
     return {
-        "parameters": ends["parameters"].iloc[0],
         "score": ends[score].mean(),
         "sd": ends[score].std(),
         "full_seconds": ends["cpu_seconds"].mean(),
@@ -307,18 +320,19 @@ def _draw_line(axes: object, curves: pd.DataFrame, score: str, run: str, colour:
     ended = curves["end"] == 1
     by_epoch = curves[~ended].groupby("epoch")[["cpu_seconds", score]].agg(["mean", "size"])
     whole = by_epoch[by_epoch[(score, "size")] == curves["seed"].nunique()]
-    style = "--" if "rate" in run else "-"
-    axes.plot(
-        whole[("cpu_seconds", "mean")],
-        whole[(score, "mean")],
-        style,
-        color=colour,
-        label=run,
-        linewidth=1,
-    )
+    if not whole.empty:
+        line = (whole[("cpu_seconds", "mean")], whole[(score, "mean")])
+        axes.plot(*line, color=colour, label=run, linewidth=1)
     ends = curves.loc[ended, ["cpu_seconds", score]]
+    label = run if whole.empty else None
     axes.errorbar(
-        *ends.mean(), yerr=ends[score].std(), fmt="o", color=colour, markersize=3, linewidth=0.8
+        *ends.mean(),
+        yerr=ends[score].std(),
+        fmt="o",
+        color=colour,
+        markersize=3,
+        linewidth=0.8,
+        label=label,
     )
 
 
@@ -330,17 +344,16 @@ def main() -> None:
         nargs="*",
         help="names of those inside the package, or files; none: only draw again",
     )
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     CURVES.mkdir(parents=True, exist_ok=True)
-    for given in arguments.datasets:
+    for seed, given in product(arguments.seeds, arguments.datasets):
         file = Path(given)
-        dataset = read_dataset(file) if file.exists() else embedded.load(given)
-        for seed in arguments.seeds:
-            curves_of(file.stem, dataset, seed).to_csv(
-                CURVES / f"{file.stem}-{seed}.tsv", sep="\t", index=False
-            )
+        curve = CURVES / f"{file.stem}-{seed}.tsv"
+        if not curve.exists():
+            dataset = read_dataset(file) if file.exists() else embedded.load(given)
+            curves_of(file.stem, dataset, seed).to_csv(curve, sep="\t", index=False)
     curves = pd.concat(
         [pd.read_csv(file, sep="\t") for file in sorted(CURVES.glob("*.tsv"))], ignore_index=True
     )
