@@ -102,16 +102,9 @@ def _main_of(command: str) -> object:
 def _step(command: str, config: Path, settings: str | None = None, **options: object) -> None:
     """Do one step of a benchmark as its recorded config describes it.
 
-    Parameters
-    ----------
-    command
-        A function of :mod:`mosaicbench.config.jobs`.
-    config
-        ``config.json``, in the folder of the results.
-    settings
-        What :func:`jobs.digest` returned when the job was planned; None does not compare.
-    options
-        The names of the job, and keywords of the command itself.
+    `command`: a function of :mod:`mosaicbench.config.jobs`; `settings`: what :func:`jobs.digest`
+    returned when the job was planned, None does not compare; `options`: names of the job, and
+    keywords of the command.
     """
     bench = recorded.read(config)
     name = {key: options[key] for key in jobs.NAMES if options.get(key) is not None}

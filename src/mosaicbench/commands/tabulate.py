@@ -269,7 +269,7 @@ def _sizes_of_splits(
 ) -> dict[tuple[str, str], tuple[int, int]]:
     """Return (dataset, scenario) -> the largest numbers of train and query cells of its fits.
 
-    Scored cells count where possible: a query without pairs has several rows per cell.
+    Scored cells where possible: a query without pairs has several rows per cell.
     """
     scored = defaultdict(int)
     for run in cells:

@@ -218,7 +218,7 @@ def listed(names: object) -> str:
 
 
 def _check_twins(modalities: dict[str, AnnData]) -> None:
-    """Refuse one measurement given twice, even if it was scaled, transformed or reordered.
+    """Refuse one measurement given twice, even scaled, transformed or reordered.
 
     Where one file was given twice, each feature's best absolute rank correlation with a feature of the
     other modality is 1.

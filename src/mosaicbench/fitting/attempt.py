@@ -79,10 +79,7 @@ def record_failure(fits: Sequence[Fit], failure: Failure) -> None:
 def _shared(fits: Sequence[Fit]) -> tuple[Parts, dict[str, tuple[float, float]]]:
     """Import the methods of several fits and read their common parts of splits.
 
-    Returns
-    -------
-    parts, seconds
-        As of :func:`.read_shared`; phase -> each fit's part of the wall-clock and CPU seconds.
+    Return also phase -> each fit's part of the wall-clock and CPU seconds.
     """
     parts, seconds = {}, {}
 

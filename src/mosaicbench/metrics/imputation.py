@@ -422,7 +422,7 @@ def _keys(row: np.ndarray, scores: np.ndarray) -> np.ndarray:
 def _roc(of_open: np.ndarray, ordered: np.ndarray, counts: np.ndarray, n: int) -> np.ndarray:
     """Return the area of each peak: the chance that an open cell scores above a closed one.
 
-    `of_open` are the keys of open cells, `counts` per peak; `ordered` those of all cells.
+    `of_open`: keys of open cells, `counts` per peak; `ordered`: of all cells.
     """
     places = np.searchsorted(ordered, of_open, "left") + np.searchsorted(ordered, of_open, "right")
     row_of = np.repeat(np.arange(len(counts)), counts)

@@ -265,7 +265,7 @@ def moderated(
 
 
 def _alike(excess: np.ndarray, freedom: np.ndarray) -> float:
-    """Return the degrees of freedom of others for each one of a comparison; more if they are alike.
+    """Return each comparison's degrees of freedom of the others; more if alike.
 
     Logarithms of equal variances vary by the trigamma function of half their degrees of freedom;
     the rest gives those of the prior (Smyth 2004).
