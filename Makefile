@@ -13,6 +13,9 @@ PICTURES := scores_by_run calibration label_confusion training_curves
 
 .PHONY: benchmark reference docs tutorial provenance restamp figure size-table peers bench test test-quick test-all oldest newest lock schema size lint format setup clean
 
+# Where it is set, as in many images, each job or test would compile all that it imports.
+export PYTHONDONTWRITEBYTECODE =
+
 benchmark: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
 
@@ -56,7 +59,6 @@ peers: $(PEERS)
 
 # Changes nothing outside this folder. Tests that need a missing Debian package are skipped with a message. The plugin that `make bench`
 # installs is disabled: it would claim fixtures named `benchmark`.
-test test-quick oldest newest: export PYTHONDONTWRITEBYTECODE = # where it is set, each process would compile all that it imports
 test: $(PEERS)
 	$(BIN)/python -m pytest -p no:benchmark -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 

@@ -50,6 +50,65 @@ def bench_label_transfer_sklearn(measure, latents):
     )
 
 
+MANY, DIMENSIONS, BLOCK = 160_000, 20, 2048
+
+
+@pytest.fixture(scope="module")
+def many():
+    """Two latents of 160,000 cells, of which each cell's own are near each other; and 12 types."""
+    random = np.random.default_rng(0)
+    first = random.standard_normal((MANY, DIMENSIONS))
+    types = random.integers(12, size=MANY).astype(str).astype(object)
+    return first, first + 0.5 * random.standard_normal(first.shape), types
+
+
+def products(first, second):
+    """Multiply all pairs of cells in float32, a block of cells at a time: 2 x 160,000² x 20 = 1.0e12 FLOP."""
+    first, second = first.astype(np.float32), second.astype(np.float32)
+    block = np.empty((BLOCK, MANY), np.float32)
+    for start in range(0, MANY, BLOCK):
+        rows = first[start : start + BLOCK]
+        np.matmul(rows, second.T, out=block[: len(rows)])
+
+
+@pytest.mark.benchmark(group="FOSCTTM, both directions, 160,000 cells, 20 dimensions")
+def bench_foscttm_of_many(measure, many):
+    from mosaicbench.metrics._nearest import count_closer
+
+    first, second, _ = many
+    measure(lambda: count_closer(first, second), role="ours", size=MANY, unit="cells", rounds=1)
+
+
+@pytest.mark.benchmark(group="Label transfer, 15 neighbours, 160,000 cells, 20 dimensions")
+def bench_label_transfer_of_many(measure, many):
+    from mosaicbench.metrics._nearest import transfer
+
+    first, second, types = many
+    measure(lambda: transfer(first, types, second), role="ours", size=MANY, unit="cells", rounds=1)
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        pytest.param(group, marks=pytest.mark.benchmark(group=group))
+        for group in (
+            "FOSCTTM, both directions, 160,000 cells, 20 dimensions",
+            "Label transfer, 15 neighbours, 160,000 cells, 20 dimensions",
+        )
+    ],
+)
+def bench_products_of_many(measure, many, group):
+    first, second, _ = many
+    measure(
+        lambda: products(first, second),
+        role="limit",
+        size=MANY,
+        unit="cells",
+        rounds=1,
+        who="matrix products of all pairs",
+    )
+
+
 @pytest.fixture(scope="module")
 def profiles():
     """True and imputed values, (cells, features)."""

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench import __version__
+from mosaicbench.fitting.record import git_commit
 
 FOLDER = Path(__file__).parents[1] / "docs/benchmarks"
 COLOURS = {"peer": "#0072b2", "limit": "#999999"}
@@ -27,10 +28,11 @@ def main(measured: Path) -> None:
     found = json.loads(measured.read_text())
     table, machine = tabulated(found["benchmarks"]), found["machine_info"]
     table["machine"] = machine["cpu"].get("brand_raw", machine["machine"])
+    table["commit"] = git_commit()
     path = FOLDER / __version__
     table.to_csv(f"{path}.tsv", sep="\t", index=False, na_rep="NA", float_format="%.4g")
     drawn(table).savefig(f"{path}.svg", metadata={"Date": None})
-    print(table.drop(columns="machine").to_string(index=False))
+    print(table.drop(columns=["machine", "commit"]).to_string(index=False))
 
 
 def tabulated(benchmarks: list[dict]) -> pd.DataFrame:

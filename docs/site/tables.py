@@ -9,6 +9,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import measured
 import pandas as pd
 from blocks import replaced, table
 
@@ -51,15 +52,7 @@ ESTIMATES = (
 EXCHANGES = ["cells", "links", "FOSCTTM (from, to)", "of the lowest probe", "most types matched"]
 EXCHANGED = 0.5  # of the cell types, or fewer, are nearest to themselves in the other modality
 RATIOS = ["epochs", "reaches", "cpu_seconds"]
-QUALITY = {  # score of docs/benchmarks/time_to_quality.tsv -> header
-    "types": "label transfer",
-    "map": "mean average precision",
-    "foscttm": "FOSCTTM",
-    "r_rna": "r of RNA",
-    "r_adt": "r of proteins",
-    "r_atac": "r of ATAC",
-}
-COUNTED = {"totalVI", "MultiVI"}  # packages that model counts: ours does so, too
+MEASURED = ("speed", "quality", "scale", "exponents", "extrapolated", "gpu")
 KINDS = {
     "model": "Models of this package",
     "peer": "Packages of others",
@@ -81,7 +74,7 @@ def with_fresh_tables(text: str) -> str:
         "estimates",
         "bounds",
         "exchanges",
-        "quality",
+        *MEASURED,
     ]:
         if f"<!-- {name} -->" in text:
             text = replaced(text, name, f"\n{markdown(name)}\n")
@@ -98,8 +91,8 @@ def markdown(name: str) -> str:
         return table(["dataset", "direction", "lowest by counting", "best stored run"], bounds())
     if name == "exchanges":
         return table(EXCHANGES, exchanges())
-    if name == "quality":
-        return table(["dataset", "package", "seconds", *QUALITY.values()], quality())
+    if name in MEASURED:
+        return getattr(measured, name)()
     if name == "schedules":
         return table(["run", "fits", *CHANGES.values()], schedules())
     if name == "studies":
@@ -193,29 +186,6 @@ def schedules() -> list[list[object]]:
     number = now.groupby("method").size()
     rows = pd.concat([number, ratios, differences], axis=1)
     return [[f"`{method}`", *row] for method, row in zip(rows.index, rows.to_numpy(), strict=True)]
-
-
-def quality() -> list[list[object]]:
-    """Return a row per dataset and package of docs/benchmarks/time_to_quality.tsv, most levels missed first."""
-    rows = pd.read_csv(REPOSITORY / "docs/benchmarks/time_to_quality.tsv", sep="\t")
-    ours = rows["package"].isin(COUNTED).map({True: "vae_poe, counts", False: "vae_poe"})
-    found = []
-    for (dataset, package), some in rows[rows["run"] == ours].groupby(["dataset", "package"]):
-        cells, missed = dict.fromkeys(QUALITY, ""), 0
-        for score, of_score in some.set_index("level").groupby("score"):
-            theirs, own = of_score.loc["package's"], of_score.loc["ours"]
-            better = theirs["package_score"] > theirs["run_score"]
-            both = own if better == (score != "foscttm") else theirs
-            cells[score] = f"{both['ratio']:.1f}".replace("nan", "-")
-            reached, seeds = map(int, theirs["run_reached"].split(" of "))
-            if reached < seeds:
-                cells[score] += f" ({theirs['run_reached']})"
-                missed += 1
-        seconds = (
-            f"{some['package_full_seconds'].iloc[0]:.0f}, {some['run_full_seconds'].iloc[0]:.1f}"
-        )
-        found.append((-missed, [f"`{dataset}`", package, seconds, *cells.values()]))
-    return [row for _, row in sorted(found, key=lambda one: one[0])]
 
 
 def names() -> dict[str, list[str]]:

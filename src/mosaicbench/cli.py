@@ -34,6 +34,7 @@ OF_THE_DISK = {
 }
 FORMATTED = warnings.formatwarning
 CHECKPOINTS = "MOSAICBENCH_CHECKPOINT_SECONDS"  # variable of the environment
+IN_PROCESSES = ("layout", "draw")  # commands whose threads are processes
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -67,8 +68,9 @@ def _run(arguments: list[str] | None) -> None:
         whole.print_help()
         return
     if threads is not None:  # before numpy or torch is imported
+        of_library = 1 if command in IN_PROCESSES else threads
         for library in ("OMP", "MKL", "OPENBLAS", "NUMBA"):
-            os.environ[f"{library}_NUM_THREADS"] = str(threads)
+            os.environ[f"{library}_NUM_THREADS"] = str(of_library)
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         if command == "list":
@@ -78,7 +80,7 @@ def _run(arguments: list[str] | None) -> None:
         elif command == "score" and options["split"] is None:
             raise UserError("name runs with --split, or embeddings of any origin with --latents")
         elif command in jobs.STEPS:
-            _step(command, **options)
+            _step(command, threads=threads, **options)
         else:
             _main_of(command)(**options)
     except NotWritten as error:
@@ -99,12 +101,17 @@ def _main_of(command: str) -> object:
     return importlib.import_module(f"mosaicbench.commands.{command}").main
 
 
-def _step(command: str, config: Path, settings: str | None = None, **options: object) -> None:
+def _step(
+    command: str,
+    config: Path,
+    settings: str | None = None,
+    threads: int | None = None,
+    **options: object,
+) -> None:
     """Do one step of a benchmark as its recorded config describes it.
 
     `command`: a function of :mod:`mosaicbench.config.jobs`; `settings`: what :func:`jobs.digest`
-    returned when the job was planned, None does not compare; `options`: names of the job, and
-    keywords of the command.
+    returned when the job was planned; `options`: names of the job, keywords of the command.
     """
     bench = recorded.read(config)
     name = {key: options[key] for key in jobs.NAMES if options.get(key) is not None}
@@ -120,6 +127,8 @@ def _step(command: str, config: Path, settings: str | None = None, **options: ob
         if not seconds.replace(".", "", 1).isdecimal():
             raise UserError(f"{CHECKPOINTS}={seconds}: not a number of seconds")
         job["checkpoint_seconds"] = float(seconds)
+    elif command in IN_PROCESSES:
+        job["processes"] = threads or 1
     elif command == "tune" and options["python"] != "python":
         job["python"] = options["python"]
     if options.get("attempt") is None:

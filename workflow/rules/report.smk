@@ -22,18 +22,18 @@ rule layout:
         RESOURCES.at("layout", "projections")
     conda:
         ENVIRONMENT
-    threads: 1
+    threads: min(4, len(bench.splits))
     resources:
         runtime=lambda wildcards, attempt: (10 + 10 * len(bench.splits)) * attempt,
     params:
-        job=job_of("layout"),
+        job=step_of("layout"),
     message:
         "Lay out the query cells of all splits"
     shell:
-        "python -m mosaicbench layout {params.job:q} --threads {threads} 2> {log:q}"
+        "python -m mosaicbench {params.job:q} --threads {threads} 2> {log:q}"
 
 
-use rule embeddings as draw with:
+use rule layout as draw with:
     input:
         rules.tabulate.output,
         rules.layout.output,

@@ -388,6 +388,7 @@ def commands() -> dict[str, tuple]:
             "draw figures for every split",
             "draw --figures umap",
             CONFIG,
+            THREADS,
             option(
                 "--figures",
                 "all, if left out",

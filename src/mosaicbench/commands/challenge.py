@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import cache, partial
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,6 +17,7 @@ import pandas as pd
 from mosaicbench.catalog import catalog
 from mosaicbench.catalog.run_metadata import run_metadata_of
 from mosaicbench.commands import draw, fit, prepare, read_external, report, score, split, tabulate
+from mosaicbench.commands._processes import each
 from mosaicbench.config import jobs, settings
 from mosaicbench.config.checking import read_yaml
 from mosaicbench.config.recorded import Settings
@@ -41,6 +39,7 @@ from mosaicbench.stats.intervals import prediction_interval
 from mosaicbench.workflow.layout import Results, environments, project_file
 
 FIGURES = ["scores_by_run", "resources"]
+CORES = os.cpu_count() or 1
 Place = tuple[str, str]  # dataset, scenario
 Digests = dict[tuple[str, str, int], str]  # dataset, scenario, seed -> digest of the split
 
@@ -90,15 +89,15 @@ def main(
     if splits is not None:
         with TemporaryDirectory() as folder:
             bench = _bench(config | {"runs": {"random_latent": None}}, Path(folder))
-            _each(partial(_make_split, bench, digests), bench.splits)
+            each(partial(_make_split, bench, digests), bench.splits, CORES)
             hidden = shutil.ignore_patterns("solution.h5mu", "audit.tsv")
             shutil.copytree(f"{folder}/splits", splits, ignore=hidden, dirs_exist_ok=True)
         print(f"{splits}: train and query; fit, and run: mosaicbench challenge --latents PATTERN")
         return
     bench = _bench(config, output)
     # Two forks each: scoring starts threads, for which a forked fit would wait in vain.
-    _each(partial(_fitted, bench, digests), bench.splits)
-    _each(partial(_scored, bench), bench.splits)
+    each(partial(_fitted, bench, digests), bench.splits, CORES)
+    each(partial(_scored, bench), bench.splits, CORES)
     if set(bench.seeds) - {one["seed"] for one in stored.splits}:
         print(_predicted(bench, stored))
         return
@@ -107,7 +106,7 @@ def main(
     job = jobs.tabulate(everything, results)
     there = [fit for fit in job["fits"] if (results.fit(**fit) / "run.json").is_file()]
     tabulate.main(**job | {"fits": there})  # a stored run may lack a seed
-    _each(partial(_drawn, everything), bench.splits)
+    draw.main(**jobs.draw(everything, results, figures=FIGURES), processes=CORES)
     report.main(**jobs.report(everything, results))
     print(_places(results, list(runs)))
     print(f"Done. Open {results.report}; numbers are in {results.tables}.")
@@ -153,11 +152,6 @@ def _bench(config: dict, output: Path) -> Settings:
     return bench
 
 
-def _each(work: Callable[[Place], None], places: Iterable[Place]) -> None:
-    with ProcessPoolExecutor(os.cpu_count(), get_context("fork")) as processes:
-        list(processes.map(work, places))
-
-
 def _fitted(bench: Settings, digests: Digests, place: Place) -> None:
     _make_split(bench, digests, place)
     _fit(bench, place)
@@ -166,11 +160,6 @@ def _fitted(bench: Settings, digests: Digests, place: Place) -> None:
 
 def _scored(bench: Settings, place: Place) -> None:
     score.main(**jobs.score(bench, Results(bench.results), split=place))
-
-
-def _drawn(bench: Settings, place: Place) -> None:
-    job = jobs.draw(bench, Results(bench.results), figures=FIGURES)
-    draw.main(**job | {"splits": [place]})
 
 
 def _make_split(bench: Settings, digests: Digests, place: Place) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from mosaicbench.catalog import catalog
+from mosaicbench.commands._processes import each
 from mosaicbench.errors import UserError
 from mosaicbench.report.projections import COLUMNS, read_projection
 from mosaicbench.report.tables.contract import of_split, read_tables
@@ -16,7 +17,14 @@ from mosaicbench.stats.common import SPLIT
 from mosaicbench.workflow.layout import TABLES, Results
 
 
-def main(*, results: Path, figures: list[str], splits: list[tuple[str, str]], output: Path) -> None:
+def main(
+    *,
+    results: Path,
+    figures: list[str],
+    splits: list[tuple[str, str]],
+    output: Path,
+    processes: int = 1,
+) -> None:
     """Write ``{dataset}/{scenario}/{figure}.{svg,png,tsv}``, or ``{figure}.*`` of all splits.
 
     A figure that fails becomes a note with the reason; the traceback goes to the log. `splits` are
@@ -29,19 +37,24 @@ def main(*, results: Path, figures: list[str], splits: list[tuple[str, str]], ou
     needed, files = {"runs"}.union(*needs.values()), Results(results)
     contents = read_tables(files.tables, [name for name in TABLES if name in needed])
     theme = read_theme(contents["runs"])
-    for figure, names in needs.items():
-        if catalog.card("figures", figure)["per"] != "split":
-            _draw(figure, {name: contents[name] for name in names}, theme, output)
-            continue
-        for split in splits:
-            place = dict(zip(SPLIT, split, strict=True))
-            of_figure = {
-                name: read_projection(files.projection(*split), name, place)
-                if name in COLUMNS
-                else of_split(contents[name], *split)
-                for name in names
-            }
-            _draw(figure, of_figure, theme, output.joinpath(*split))
+
+    def work(picture: tuple[str, tuple[str, str] | None]) -> None:
+        figure, split = picture
+        if split is None:
+            _draw(figure, {name: contents[name] for name in needs[figure]}, theme, output)
+            return
+        place = dict(zip(SPLIT, split, strict=True))
+        of_figure = {
+            name: read_projection(files.projection(*split), name, place)
+            if name in COLUMNS
+            else of_split(contents[name], *split)
+            for name in needs[figure]
+        }
+        _draw(figure, of_figure, theme, output.joinpath(*split))
+
+    per = {figure: catalog.card("figures", figure)["per"] for figure in figures}
+    places = {figure: splits if per[figure] == "split" else [None] for figure in figures}
+    each(work, [(figure, split) for figure in figures for split in places[figure]], processes)
 
 
 def _draw(figure: str, contents: dict[str, pd.DataFrame], theme: Theme, folder: Path) -> None:

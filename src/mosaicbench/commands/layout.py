@@ -17,6 +17,7 @@ import scanpy
 from anndata import AnnData
 from mudata import MuData
 
+from mosaicbench.commands._processes import each
 from mosaicbench.commands._umap import laid_out, leiden_clusters, neighbourhood
 from mosaicbench.commands._virtual import virtual_cells
 from mosaicbench.errors import ContractError
@@ -90,6 +91,7 @@ def main(
     output: Path,
     generate: Sequence[Path] = (),
     recommendations: Path | None = None,
+    processes: int = 1,
 ) -> None:
     """Write every table of ``report.projections.COLUMNS`` as ``.tsv``, in DATASET/SCENARIO of `output`.
 
@@ -105,7 +107,9 @@ def main(
         The table of `tabulate`, to lay out only the runs that it recommends on a split.
     """
     recommended = None if recommendations is None else read_table(recommendations)
-    for split_folder, *runs in splits:
+
+    def work(folders: list[Path]) -> None:
+        split_folder, *runs = folders
         truth = read_split(split_folder / "solution.h5mu", "solution")
         split = identity_of(truth)
         train = read_split(split_folder / "train.h5mu", "train", split)
@@ -144,6 +148,8 @@ def main(
         ]
         tables |= virtual_cells(sampled, train, truth, seed, folder / "virtual")
         write_tables(folder, tables)
+
+    each(work, splits, processes)
 
 
 def _shown(

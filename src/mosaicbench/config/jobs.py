@@ -34,7 +34,8 @@ from mosaicbench.workflow.layout import (
 )
 
 SMALL = 20_000  # cells; below, starting a process takes longer than its work
-QUICK = 20_000  # training steps of some milliseconds; below, one job fits all seeds
+QUICK = 20_000  # training steps of some milliseconds, at most; below, one job fits all seeds
+FIXED = 2_000  # the same for a training that makes them all
 MOST_CAUTIONS = 12  # warnings in the terminal at the end of the workflow; they may be long
 GROUPS_OF_MEAN = ("alignment", "label_transfer", "imputation")  # of the objective "mean"
 PARTS = ("train", "query", "solution")
@@ -66,8 +67,9 @@ def is_quick(bench: Settings, dataset: str, run: str) -> bool:
         return False
     defaults = {name: one.default for name, one in catalog.hyperparameters(method).items()}
     values = defaults | bench.runs[run].hyperparameters
-    steps = values.get("steps") or values["max_epochs"] * math.ceil(cells / values["batch_size"])
-    return steps <= QUICK
+    if fixed := values.get("steps"):
+        return fixed <= FIXED
+    return values["max_epochs"] * math.ceil(cells / values["batch_size"]) <= QUICK
 
 
 def cheap_runs(bench: Settings, split: Pair) -> list[str]:
