@@ -10,7 +10,7 @@ _INHERITED: dict[str, object] = {}  # by forked processes, which get only the pl
 
 
 def each(work: Callable[[object], None], items: Iterable[object], processes: int) -> None:
-    """Do the work of every item, in forked processes if there may be several."""
+    """Do the work of every item, in forked processes if several."""
     items = list(items)
     if processes == 1:
         for item in items:

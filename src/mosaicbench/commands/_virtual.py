@@ -101,7 +101,7 @@ def _side_by_side(values: dict[str, np.ndarray]) -> np.ndarray:
 def _nearest_types(real: np.ndarray, labels: np.ndarray, virtual: np.ndarray) -> np.ndarray:
     """Return the type with the mean real profile of most similar direction, "" without types.
 
-    Expected values are too near to the mean of all cells to compare distances.
+    Expected values are too near the mean of all cells to compare distances.
     """
     known = sorted(set(labels) - {""})
     if not known:

@@ -200,8 +200,8 @@ def _markers(layouts: pd.DataFrame, truth: MuData) -> list[pd.DataFrame]:
     """Return measured means of the marker features of clusters, for modalities with named features.
 
     A cluster's markers have the highest t against all other cells (variance overestimated, as in
-    scanpy). `above` is the fraction of its cells above 0 (log-normalised values) or above the mean
-    of all cells; `share` is the fraction of its most frequent cell type.
+    scanpy). `above`: the fraction of its cells above 0 (log-normalised values) or the mean of all
+    cells; `share`: of its most frequent cell type.
     """
     parts = []
     for modality, measured in truth.mod.items():

@@ -220,8 +220,7 @@ def listed(names: object) -> str:
 def _check_twins(modalities: dict[str, AnnData]) -> None:
     """Refuse one measurement given twice, even scaled, transformed or reordered.
 
-    Where one file was given twice, each feature's best absolute rank correlation with a feature of the
-    other modality is 1.
+    Then each feature's best absolute rank correlation with a feature of the other modality is 1.
     """
     for (name, cells), (other_name, other) in combinations(modalities.items(), 2):
         values, others = _values(cells), _values(other)

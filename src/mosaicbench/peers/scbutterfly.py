@@ -192,8 +192,7 @@ class ScButterfly(Blockwise):
 def _trainer(*, peaks: bool) -> ModuleType:
     """Import the package's model of RNA and peaks, or of RNA and proteins.
 
-    An empty module replaces episcanpy, which anndata 0.12 breaks. Without a GPU, calls of one are
-    skipped.
+    An empty module replaces episcanpy, which anndata 0.12 breaks. Calls of an absent GPU are skipped.
     """
     for name in ("episcanpy", "episcanpy.api"):
         sys.modules.setdefault(name, ModuleType(name))
