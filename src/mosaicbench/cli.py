@@ -11,13 +11,14 @@ import os
 import signal
 import sys
 import warnings
-from itertools import takewhile
+from itertools import chain, takewhile
 from pathlib import Path
 
 from mosaicbench.catalog import listing
 from mosaicbench.commands.arguments import parser
 from mosaicbench.config import jobs, recorded
 from mosaicbench.errors import DataWarning, NotWritten, UserError
+from mosaicbench.files.atomic import make_folder
 from mosaicbench.workflow import attempts
 from mosaicbench.workflow.layout import Results
 
@@ -127,6 +128,8 @@ def _step(
         if not seconds.replace(".", "", 1).isdecimal():
             raise UserError(f"{CHECKPOINTS}={seconds}: not a number of seconds")
         job["checkpoint_seconds"] = float(seconds)
+        for folder in chain.from_iterable(run["outputs"] for run in job["runs"]):
+            make_folder(Path(folder))  # where training is saved
     elif command in IN_PROCESSES:
         job["processes"] = threads or 1
     elif command == "tune" and options["python"] != "python":

@@ -46,6 +46,12 @@ def test_cheap_methods_of_a_small_dataset_are_one_job_and_a_quick_model_has_one_
     assert jobs.fitting(bench, *unpaired, "maxfuse") == "fit_baseline"
 
 
+def test_a_model_of_many_fixed_steps_has_a_job_for_each_seed():
+    bench = bench_of(runs={"scmodal": {}, "short": {"method": "scmodal", "steps": 500}}, tuning={})
+    rules = [jobs.fitting(bench, "simulated", "unpaired", run) for run in bench.runs]
+    assert rules == ["fit_model", "fit_quick_model"]
+
+
 @pytest.mark.parametrize(
     "more", [{"datasets": {"simulated": {"cells": 20_001}}}, {"keep_imputed": False}]
 )
@@ -160,7 +166,7 @@ def asked(monkeypatch):
     def fit(**keywords):
         calls.append(keywords)
         for output in keywords["runs"][0]["outputs"]:
-            Path(output).mkdir(parents=True, exist_ok=True)
+            assert Path(output).is_dir()  # where a training is saved
             for file in FILES_OF_FIT:
                 Path(output, file).write_text('{"status": "ok"}')
 

@@ -50,7 +50,7 @@ os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**29))
 ENVIRONMENT = "../../envs/mosaicbench.yaml"
 VENVS = os.path.relpath(layout.environments())
 RESULTS = layout.Results(bench.results)  # of this benchmark, where Snakemake fills in no <results>
-ANY = layout.Results("<results>")  # of any benchmark, for the files of rules
+ANY = jobs.ANY  # of any benchmark, for the files of rules
 RESOURCES, LOGS = ANY.resources, layout.Jobs("<logs>", "log")
 OF_SPLIT = ("{dataset}", "{scenario}")
 OF_RUN = (*OF_SPLIT, "{run}")
