@@ -14,6 +14,8 @@ docs/benchmarks/scale.tsv are replaced as each size ends.
 from __future__ import annotations
 
 import argparse
+import json
+import sys
 import tempfile
 from pathlib import Path
 
@@ -71,6 +73,9 @@ def measured(folder: Path, data: str) -> pd.DataFrame:
         seconds, peak = round(usage.cpu_seconds, 1), round(usage.peak_gb, 2)
         rows.append([data, command, seconds, peak, round(_size(folder) - before, 2), git_commit()])
         print(*rows[-1], flush=True)
+    fit = json.loads((folder / f"results/runs/{PLACE}/{METHOD}/seed-0/run.json").read_text())
+    if fit["status"] != "ok":
+        sys.exit(f"the fit of {data} ended with {fit['status']}: {fit['message']}")
     columns = ["data", "step", "cpu_seconds", "peak_gb", "written_gb", "commit"]
     return pd.DataFrame(rows, columns=columns)
 

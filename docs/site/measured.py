@@ -78,8 +78,7 @@ def scale() -> str:
 
 def extrapolated() -> str:
     """Return memory of each step and CPU hours of all, measured and on the line through the two largest sizes."""
-    rows = read("scale.tsv")
-    rows = rows[rows["data"].str.isdecimal()].astype({"data": int})
+    rows = simulated()
     measured = rows.pivot(index="data", columns="step", values="peak_gb")[list(STEPS)]
     measured["hours"] = rows.groupby("data")["cpu_seconds"].sum() / 3600
     lines = [_line(f"{cells:,} (measured)", row) for cells, row in measured.tail(2).iterrows()]
@@ -92,8 +91,7 @@ def extrapolated() -> str:
 
 def exponents() -> str:
     """Return by which power of the cells memory and CPU seconds grew between the two largest sizes."""
-    rows = read("scale.tsv")
-    rows = rows[rows["data"].str.isdecimal()].astype({"data": int})
+    rows = simulated()
     lines = []
     for step, of_step in rows.sort_values("data").groupby("step"):
         last = np.log(of_step[["data", "peak_gb", "cpu_seconds"]].tail(2))
@@ -101,6 +99,12 @@ def exponents() -> str:
         powers = grown[["peak_gb", "cpu_seconds"]] / grown["data"]
         lines.append([f"`{step}`", *powers.map("{:.2f}".format)])
     return table(["step", "memory", "CPU seconds"], lines)
+
+
+def simulated() -> pd.DataFrame:
+    """Return the rows of scale.tsv of simulated cells, with their number as `data`."""
+    rows = read("scale.tsv")
+    return rows[rows["data"].str.isdecimal()].astype({"data": int})
 
 
 def gpu() -> str:
