@@ -289,8 +289,9 @@ def store(piece: Piece, left_out: list[dict], folder: Path = reference.FOLDER) -
         place = (one["dataset"], one["scenario"], one["seed"])
         if digests.setdefault(place, one) != one:
             raise UserError(
-                f"{piece.folder}: its split of {place} differs from that of an earlier piece; delete {folder} and"
-                " the pieces of that dataset, and run again"
+                f"{piece.folder}: its split of {place} differs from that of an earlier piece, by other code or by"
+                " another processor, which can choose otherwise among genes of equal variance; delete"
+                f" {folder} and the pieces of that dataset, and run again"
             )
     again = {tuple(record[key] for key in RUN) for record in new.records}
     places = pd.MultiIndex.from_frame(before.scores[RUN].astype(object))
