@@ -41,11 +41,11 @@ def speed() -> str:
 
 
 def quality() -> str:
-    """Return a row per dataset, package and run of ours, most levels missed first."""
+    """Return the ranges of ratios, then a row per dataset, package and run of ours, most levels missed first."""
     rows = read("time_to_quality.tsv")
     ours = rows["package"].isin(COUNTED).map({True: "vae_poe, counts", False: "vae_poe"})
     rows = rows[(rows["run"] == ours) | (rows["run"] == "contrastive_vae")]
-    found = []
+    found, ratios = [], {}
     for (dataset, package, run), some in rows.groupby(["dataset", "package", "run"]):
         cells, missed = dict.fromkeys(QUALITY, ""), 0
         for score, of_score in some.set_index("level").groupby("score"):
@@ -53,6 +53,7 @@ def quality() -> str:
             better = theirs["package_score"] > theirs["run_score"]
             both = own if better == (score != "foscttm") else theirs
             cells[score] = f"{both['ratio']:.1f}".replace("nan", "-")
+            ratios.setdefault((run.partition(",")[0], package), []).append(both["ratio"])
             reached, seeds = map(int, theirs["run_reached"].split(" of "))
             if reached < seeds:
                 cells[score] += f" ({theirs['run_reached']})"
@@ -60,8 +61,14 @@ def quality() -> str:
         first = some.iloc[0]
         seconds = f"{first['package_full_seconds']:.0f}, {first['run_full_seconds']:.1f}"
         found.append((-missed, [f"`{dataset}`", package, run, seconds, *cells.values()]))
+    said = [
+        f"- `{run}`, against {package}: {_two_digits(np.nanmin(all_of))} to {_two_digits(np.nanmax(all_of))}"
+        for (run, package), all_of in sorted(ratios.items(), reverse=True)
+    ]
     lines = [line for _, line in sorted(found, key=lambda one: one[0])]
-    return table(["dataset", "package", "ours", "seconds", *QUALITY.values()], lines)
+    ranges = "\n".join(said)
+    whole = table(["dataset", "package", "ours", "seconds", *QUALITY.values()], lines)
+    return f"{ranges}\n\n{whole}"
 
 
 def scale() -> str:
@@ -134,6 +141,10 @@ def gpu() -> str:
 def read(name: str) -> pd.DataFrame:
     """Return a table of docs/benchmarks."""
     return pd.read_csv(FOLDER / name, sep="\t", dtype={"data": str})
+
+
+def _two_digits(value: float) -> str:
+    return f"{float(f'{value:.2g}'):g}"
 
 
 def _line(name: str, row: pd.Series) -> list[str]:
