@@ -19,5 +19,6 @@ def test_the_work_of_every_item_is_done_and_a_mistake_arrives(tmp_path, processe
     found = {file.name: int(file.read_text()) for file in tmp_path.iterdir()}
     assert set(found) == {"a", "b", "c"}
     assert (os.getpid() in found.values()) == (processes == 1)
+    each(work, [], processes)
     with pytest.raises(UserError, match="odd: rename it"):
         each(work, ["odd"], processes)

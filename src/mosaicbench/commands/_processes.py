@@ -12,12 +12,12 @@ _INHERITED: dict[str, object] = {}  # by forked processes, which get only the pl
 def each(work: Callable[[object], None], items: Iterable[object], processes: int) -> None:
     """Do the work of every item, in forked processes if several."""
     items = list(items)
-    if processes == 1:
+    if processes == 1 or not items:
         for item in items:
             work(item)
         return
     _INHERITED.update(work=work, items=items)
-    with ProcessPoolExecutor(processes, get_context("fork")) as pool:
+    with ProcessPoolExecutor(min(processes, len(items)), get_context("fork")) as pool:
         list(pool.map(_do, range(len(items))))
 
 
