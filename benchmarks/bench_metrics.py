@@ -51,6 +51,8 @@ def bench_label_transfer_sklearn(measure, latents):
 
 
 MANY, DIMENSIONS, BLOCK = 160_000, 20, 2048
+FOSCTTM_OF_MANY = "FOSCTTM, both directions, 160,000 cells, 20 dimensions"
+TRANSFER_OF_MANY = "Label transfer, 15 neighbours, 160,000 cells, 20 dimensions"
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +73,7 @@ def products(first, second):
         np.matmul(rows, second.T, out=block[: len(rows)])
 
 
-@pytest.mark.benchmark(group="FOSCTTM, both directions, 160,000 cells, 20 dimensions")
+@pytest.mark.benchmark(group=FOSCTTM_OF_MANY)
 def bench_foscttm_of_many(measure, many):
     from mosaicbench.metrics._nearest import count_closer
 
@@ -79,7 +81,7 @@ def bench_foscttm_of_many(measure, many):
     measure(lambda: count_closer(first, second), role="ours", size=MANY, unit="cells", rounds=1)
 
 
-@pytest.mark.benchmark(group="Label transfer, 15 neighbours, 160,000 cells, 20 dimensions")
+@pytest.mark.benchmark(group=TRANSFER_OF_MANY)
 def bench_label_transfer_of_many(measure, many):
     from mosaicbench.metrics._nearest import transfer
 
@@ -91,10 +93,7 @@ def bench_label_transfer_of_many(measure, many):
     "group",
     [
         pytest.param(group, marks=pytest.mark.benchmark(group=group))
-        for group in (
-            "FOSCTTM, both directions, 160,000 cells, 20 dimensions",
-            "Label transfer, 15 neighbours, 160,000 cells, 20 dimensions",
-        )
+        for group in (FOSCTTM_OF_MANY, TRANSFER_OF_MANY)
     ],
 )
 def bench_products_of_many(measure, many, group):

@@ -25,7 +25,7 @@ from measured_steps import REPOSITORY, record, step
 from mosaicbench.files.tables import write_table
 from mosaicbench.fitting.record import git_commit
 
-TABLE, RAW = REPOSITORY / "docs/benchmarks/scale.tsv", REPOSITORY / "resources"
+TABLE, RESOURCES = REPOSITORY / "docs/benchmarks/scale.tsv", REPOSITORY / "resources"
 SIMULATED = {"loader": "simulated", "modalities": ["rna", "adt"], "n_rna": 2000, "n_adt": 100}
 GROUPS = ["alignment", "label_transfer", "imputation", "resources"]
 PLACE, METHOD = "cells/paired", "mvae"
@@ -57,7 +57,7 @@ def measured(folder: Path, data: str) -> pd.DataFrame:
         "metrics": {"groups": GROUPS},
         "limits": {"minutes": 10_000, "memory_mb": 1_000_000},
         "save_models": [],
-        "pathvars": {"resources": str(RAW)},
+        "pathvars": {"resources": str(RESOURCES)},
     }
     record(folder, config)
     of_split, of_run = ["--split", PLACE], ["--run", METHOD, "--threads", "1"]

@@ -17,8 +17,8 @@ map         mean average precision among query cells, in joint latents
 foscttm     of latents of two modalities, mean of both directions; totalVI embeds no protein alone
 r_*         mean r per feature of values of that modality, imputed from the other one
 
-Joint latents are posterior means given all modalities. totalVI is trained as in its tutorial: no cell is repeated without
-proteins. `vae_poe` is trained with its defaults, and with counts and the package's width, latent and minibatch, the latter also
+Joint latents are posterior means given all modalities. totalVI is trained as in its tutorial: one cell alone is repeated
+without proteins. `vae_poe` is trained with its defaults, and with counts and the package's width, latent and minibatch, the latter also
 with the package's largest number of epochs and its patience. `contrastive_vae` has its defaults.
 
 Two levels are used for each seed: the final score of the package and ours, each minus its standard deviation over seeds.

@@ -49,6 +49,18 @@ def test_every_figure_is_tested_here_and_takes_what_its_card_says():
         assert list(catalog.parameters("figures", name)) == [*needs, "theme"]
 
 
+def test_figures_of_several_processes_are_those_of_one(results, tmp_path, monkeypatch):
+    monkeypatch.setattr(catalog, "cards", cards)
+    options = {"figures": ["distances", "sweep"], "output": tmp_path}
+    splits = [("pair", "unpaired")]
+    draw.main(results=results.folder, splits=splits, processes=2, **options)
+    made = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert len(made) == 6
+    for file in made:
+        one = results.folder / "figures" / file.relative_to(tmp_path)
+        assert file.read_bytes() == one.read_bytes(), file.name
+
+
 @pytest.mark.parametrize("figure", PER_SPLIT)
 def test_a_figure_ships_its_numbers_draws_the_same_bytes_twice_and_says_if_it_is_empty(
     results, draw_one, figure
