@@ -12,7 +12,7 @@ _INHERITED: dict[str, object] = {}  # by forked processes, which get only the pl
 def each(work: Callable[[object], None], items: Iterable[object], processes: int) -> None:
     """Do the work of every item, in forked processes if several."""
     items = list(items)
-    if processes == 1 or not items:
+    if processes < 2 or not items:
         for item in items:
             work(item)
         return
