@@ -164,6 +164,19 @@ def test_variable_genes_of_few_values_and_of_many_are_the_same(dataset, monkeypa
     assert chosen[0] == chosen[normalize.FEW_COUNTS]
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_of_equally_variable_genes_the_first_are_chosen(seed):
+    rng = default_rng(seed)
+    genes = rng.poisson(np.exp(rng.normal(0.5, 1.0, size=20)), size=(600, 20)).T
+    counts = np.stack([rng.permutation(gene) for gene in genes for _ in range(8)], axis=1)
+    train = modality_of(counts, "rna")
+    chosen = Preprocessing.fit(train, features=83).transform(train).var_names
+    chosen = np.isin(np.arange(160), [int(name.removeprefix("feature")) for name in chosen])
+    sizes = chosen.reshape(20, 8).sum(axis=1)
+    assert sorted(sizes) == [*[0] * 9, 3, *[8] * 10]
+    assert chosen.reshape(20, 8)[sizes == 3].tolist() == [[True] * 3 + [False] * 5]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_cell_without_counts_stays_finite(kind):
     counts = default_rng(0).poisson(2.0, size=(20, 9))

@@ -5,8 +5,10 @@ import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -19,6 +21,7 @@ from mosaicbench.commands import fit
 from mosaicbench.errors import Diverged, NotApplicable, UserError
 from mosaicbench.files.runs import read_imputed, read_latents, read_record
 from mosaicbench.files.tables import read_table
+from mosaicbench.fitting import record as recording
 from mosaicbench.fitting.job import CHECKPOINT
 from mosaicbench.fitting.meter import PHASES
 from mosaicbench.workflow.layout import FILES_OF_FIT
@@ -243,6 +246,25 @@ def test_a_checkpoint_of_another_run_is_not_taken(dataset, paired, interrupted, 
     assert record["resumed_after"] == []
     assert len(read_table(tmp_path / "history.tsv")) == 40
     assert not (tmp_path / CHECKPOINT).exists()
+
+
+def test_the_commit_of_a_checkout_leaves_its_index_alone(tmp_path, monkeypatch):
+    def git(*command: str) -> str:
+        return subprocess.check_output(["git", "-C", tmp_path, *command], text=True).strip()
+
+    file = Path(shutil.copy(recording.__file__, tmp_path))
+    monkeypatch.setattr(recording, "__file__", str(file))
+    commit_now = recording.git_commit.__wrapped__  # of a process, it is asked once
+    git("init", "--quiet")
+    git("add", ".")
+    git("-c", "user.name=a", "-c", "user.email=b", "commit", "--quiet", "--message", "first")
+    commit = git("rev-parse", "HEAD")[:12]
+    file.write_text(file.read_text())  # a new time, the same content
+    before = (tmp_path / ".git/index").read_bytes()
+    assert commit_now() == commit
+    assert (tmp_path / ".git/index").read_bytes() == before
+    file.write_text("")
+    assert commit_now() == f"{commit}-dirty"
 
 
 # --- one job, one folder ---

@@ -41,6 +41,7 @@ from mosaicbench.files.splits import (
 from mosaicbench.files.tables import read_table
 from mosaicbench.fitting import attempt
 from mosaicbench.peers import _package
+from mosaicbench.peers._scvi import Batches
 
 FEATURES = {"n_rna": 60, "n_atac": 80, "n_adt": 14}
 RNA_ATAC = {"rna", "atac", "rna->atac", "atac->rna"}
@@ -104,6 +105,12 @@ def version_in_r(package):
     )
     command = ["Rscript", "-e", query]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_batch_without_a_code_is_read_as_the_largest_that_has_one():
+    batches = Batches(np.array(["a", "b", "b", "c", "c", "c"]), ["a in", "b in", "c in", "b out"])
+    assert batches.of(["a", "d"], " in").ravel().tolist() == [0, 2]
+    assert batches.of(["a", "c"], " out").ravel().tolist() == [3, 3]
 
 
 def small(modalities):

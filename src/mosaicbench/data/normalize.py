@@ -462,16 +462,19 @@ def _highly_variable(values: sparse.csr_matrix, scale: str, features: int) -> np
     import scanpy
     from anndata import AnnData
 
-    flavor = {"flavor": "seurat"}
+    flavor, column = {"flavor": "seurat"}, "dispersions_norm"
     if scale == "counts":
         flavor = {"flavor": "seurat_v3", "span": 0.3 if values.shape[0] >= FEW_CELLS else 1.0}
+        column = "variances_norm"
         if np.prod(values.shape, dtype=np.int64) <= FEW_COUNTS:
             # Of sparse values, scanpy compiles loops in every process: 3 s for the same result.
             values = values.toarray()
     table = scanpy.pp.highly_variable_genes(
         AnnData(values), n_top_genes=features, inplace=False, **flavor
     )
-    return np.flatnonzero(table["highly_variable"])
+    # Processors differ in the last digits, by which they would choose otherwise among equal genes.
+    rounded = np.array([float(f"{value:.9g}") for value in table[column]])
+    return np.sort(np.argsort(-rounded, kind="stable")[:features])
 
 
 # --- helpers -------------------------------------------------------------------------------------

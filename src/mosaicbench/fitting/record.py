@@ -106,11 +106,15 @@ def git_commit() -> str:
     """Return the commit of a checkout; "unknown" for an installed package."""
     git = ["git", "-C", str(Path(__file__).parent)]
     of_this_file = [*git, "ls-files", "--error-unmatch", Path(__file__).name]
-    command = [*git, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    commit = [*git, "rev-parse", "--short=12", "HEAD"]
+    # `git describe --dirty` takes the lock of the index, which a killed run would leave.
+    changed = [*git, "--no-optional-locks", "status", "--porcelain", "--untracked-files=no"]
+    options = {"capture_output": True, "text": True, "check": True, "timeout": 10}
     try:
-        subprocess.run(of_this_file, capture_output=True, check=True, timeout=10)
-        return subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=10
-        ).stdout.strip()
+        _, name, changes = (
+            subprocess.run(command, **options).stdout.strip()
+            for command in (of_this_file, commit, changed)
+        )
+        return f"{name}-dirty" if changes else name
     except (OSError, subprocess.SubprocessError):
         return "unknown"

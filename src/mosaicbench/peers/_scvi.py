@@ -48,7 +48,7 @@ def trained(model, **options: object) -> History:
 
 
 class Batches:
-    """Codes of batches; a batch without train cells is read as the largest.
+    """Codes of batches; a batch without a code is read as the largest that has one.
 
     `names`: (cells,) batches of the train cells; `coded`: the package's names, in the order of its
     codes.
@@ -56,12 +56,13 @@ class Batches:
 
     def __init__(self, names: np.ndarray, coded: list[str]):
         unique, sizes = np.unique(names.astype(str), return_counts=True)
-        self.largest = unique[sizes.argmax()]
+        self.by_size = unique[np.argsort(-sizes, kind="stable")]
         self.codes = {name: code for code, name in enumerate(coded)}
 
     def of(self, names: np.ndarray, suffix: str = "") -> Tensor:
-        """Return the codes of cells' batches, (cells, 1); `suffix` ends every name of `coded`."""
-        largest = self.codes[f"{self.largest}{suffix}"]
+        """Return the codes of cells' batches, (cells, 1), among names of `coded` with this suffix."""
+        ended = [f"{name}{suffix}" for name in self.by_size]
+        largest = next(self.codes[name] for name in ended if name in self.codes)
         return torch.tensor([self.codes.get(f"{name}{suffix}", largest) for name in names])[:, None]
 
 
