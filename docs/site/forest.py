@@ -1,4 +1,4 @@
-"""Figures of studies from their committed tables: means or differences with 95 % intervals, or the lines of a page's own table.
+"""Figures of studies from their committed tables: means or differences with 95 % intervals.
 
     python docs/site/forest.py
 
@@ -7,11 +7,9 @@ For studies whose figure does not come from their report (`gallery.py`).
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scores import COLUMNS
 
@@ -44,10 +42,6 @@ SPECS = {  # study -> rows of its table, columns that name a line, columns that 
         "R² minus that of MMVAE",
     ),
 }
-TYPED = {  # study -> a word of the lines to draw, columns, name of the x axis, name of the y axis
-    "label_scarcity": (" ± ", 3, "labelled train cells", "balanced accuracy"),
-    "mosaic": ("", 4, "cells with all modalities", "FOSCTTM"),
-}
 
 
 def main() -> None:
@@ -56,8 +50,6 @@ def main() -> None:
     with style():
         for study in SPECS:
             _write(study, intervals(study, theme))
-        for study in TYPED:
-            _write(study, lines(study))
 
 
 def _write(study: str, figure: Figure) -> None:
@@ -94,30 +86,6 @@ def _label(column: str, value: object, theme: Theme) -> str:
     if column == "metric":
         return theme.label("metrics", value)
     return f"{value:g} private features" if column == "x" else str(value)
-
-
-def lines(study: str) -> Figure:
-    """Return the first table of a page as lines."""
-    word, columns, x_name, y_name = TYPED[study]
-    text = (PAGES / f"{study}.md").read_text(encoding="utf-8")
-    header, _, *rows = [line.strip("| ").split("|") for line in re.findall(r"^\|.*\|$", text, re.M)]
-    figure = Figure(figsize=(6.4, 3), layout="constrained")
-    axes: Axes = figure.subplots()
-    for name, *cells in rows:
-        if any(word in cell for cell in cells):
-            values = [re.match(r"\s*([\d.]+)", cell) for cell in cells[:columns]]
-            axes.plot(
-                range(len(values)),
-                [float(value[1]) if value else float("nan") for value in values],
-                marker="o",
-                label=name.strip(),
-                linestyle="-" if name.startswith(("citeseq", "TEA")) else "--",
-            )
-    axes.set_xticks(range(columns), [cell.strip() for cell in header[1 : columns + 1]])
-    axes.set_xlabel(x_name)
-    axes.set_ylabel(y_name)
-    figure.legend(loc="outside right center")
-    return figure
 
 
 if __name__ == "__main__":
