@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from matplotlib.figure import Figure
 
 from mosaicbench.catalog.run_metadata import RunMetadata
+from mosaicbench.figures._panels import label_plainly
 from mosaicbench.figures.imputation import imputation
 from mosaicbench.figures.label_confusion import label_confusion
 from mosaicbench.figures.marker_dots import marker_dots
@@ -185,6 +187,16 @@ def test_ticks_of_a_wide_time_axis_do_not_overlap_and_fractions_have_their_zero(
     low, high = figure.axes[-1].get_xlim()
     shown = [label for label in labels if low <= label.get_position()[0] <= high]
     assert [label.get_text() for label in shown] == ["0.01", "0.1", "1", "10"]
+
+
+def test_ticks_of_memory_are_plain_numbers():
+    axes = Figure().subplots()
+    axes.set_yscale("log")
+    axes.set_ylim(150, 2500)
+    label_plainly(axes.yaxis)
+    texts = dict(zip(axes.get_yticks(), [text.get_text() for text in axes.get_yticklabels()]))
+    shown = [text for place, text in texts.items() if 150 <= place <= 2500]
+    assert shown == ["200", "500", "1,000", "2,000"]
 
 
 def _layout(sources, types):

@@ -9,13 +9,14 @@ from textwrap import fill
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from mosaicbench.catalog.run_metadata import KINDS
 from mosaicbench.report.tables.text import NOT_GIVEN
@@ -26,6 +27,7 @@ DASHED = {"color": QUIET, "linewidth": 0.9, "linestyle": (0, (3, 2))}  # at chan
 SOLID = DASHED | {"linestyle": "-"}  # at the ceiling
 OVER_ROWS = {"y": 1.0}  # of a title: rows have no ticks above, so matplotlib need not look for them
 PLAIN = FuncFormatter(lambda value, place: f"{value:,.0f}" if value >= 1 else f"{value:g}")
+MANY = 30  # times as much at the end of an axis: then its ticks are powers of ten
 LONGEST_KEY = 32  # names
 OF_DIRECTION = ["direction", "normalization"]
 
@@ -47,6 +49,14 @@ def grid(
     """Return a figure of so many inches, and its (rows, columns) panels; `look` as in `subplots`."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, **look)
+
+
+def label_plainly(axis: Axis) -> None:
+    """Label a logarithmic axis that has its limits, in numbers without exponents."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < MANY * low else (1,)))
+    axis.set_major_formatter(PLAIN)
+    axis.set_minor_formatter(NullFormatter())
 
 
 def name_split(figure: Figure, theme: Theme, runs: pd.DataFrame, what: str = "") -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from itertools import product
 
 import pandas as pd
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from mosaicbench.catalog.run_metadata import RESOURCES
 from mosaicbench.figures._panels import (
-    PLAIN,
     Drawn,
     grid,
     handle,
+    label_plainly,
     legend_of_runs,
     name_split,
     nothing,
@@ -38,7 +37,6 @@ COLUMNS = ["metric", "run", "mean", "score", "scaled", "low", "high", "front"]
 WIDTH, HEIGHT = 2.6, 1.9  # inches
 FRONT = "#BBBBBB"
 FLOOR = 0.01  # the least value on a logarithmic axis
-MANY = 30  # times as much at the end of an axis: then its ticks are powers of ten
 
 
 def resources(
@@ -79,10 +77,7 @@ def resources(
         axes.set_ylabel(theme.label("groups", name))
     for axes, resource in zip(panels[-1], measured, strict=True):
         axes.set_xlabel(theme.label("metrics", resource))
-        low, high = axes.get_xlim()
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < MANY * low else (1,)))
-        axes.xaxis.set_major_formatter(PLAIN)
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        label_plainly(axes.xaxis)
     legend_of_runs(figure, theme, drawn["run"], handle("not beaten in both", color=FRONT))
     name_split(figure, theme, runs)
     return figure, drawn[COLUMNS]

@@ -16,6 +16,7 @@ from mosaicbench.figures._panels import (
     dot,
     grid,
     handle,
+    label_plainly,
     legend_below,
     mark_failed,
 )
@@ -124,6 +125,7 @@ def _panel(axes: Axes, table: pd.DataFrame, strokes: dict[str, dict], theme: The
     axes.set_xticks(places, [f"{value:g}" for value in values])
     if log and theme.run_metadata.group(metric) == "resources":
         axes.set_yscale("log", nonpositive="mask")  # a power of the quantity is a line
+        label_plainly(axes.yaxis)
     else:
         _limit(axes, chance, table)
         _ceiling(axes, table.assign(at=table["x"].map(place_of)))
