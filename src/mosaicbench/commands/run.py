@@ -26,7 +26,7 @@ def main(*, configfile: str | None, cores: str, arguments: list[str]) -> None:
             )
         if "--config" not in arguments:  # which may complete it
             settings.read(Path(configfile))
-        command += ["--configfile", configfile]  # first: it takes all words up to an option
+        command += ["--configfile", configfile]  # takes all words up to the next option
     command += ["--snakefile", str(layout.project_file("Snakefile")), "--cores", cores, *arguments]
     sys.stdout.flush()
     os.execv(sys.executable, command)

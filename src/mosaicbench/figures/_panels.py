@@ -52,7 +52,7 @@ def grid(
 
 
 def label_plainly(axis: Axis) -> None:
-    """Label a logarithmic axis that has its limits, in numbers without exponents."""
+    """Label a logarithmic axis with plain numbers."""
     low, high = axis.get_view_interval()
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < MANY * low else (1,)))
     axis.set_major_formatter(PLAIN)

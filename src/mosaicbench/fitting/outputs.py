@@ -154,7 +154,7 @@ def _without_partners(fitted: MethodOnSplit) -> list[str]:
 
 
 def write_outputs(meter: Meter, fitted: MethodOnSplit, history: History, fit: Fit) -> dict:
-    """Embed and impute, write all files of a run but run.json, and return the status for its record.
+    """Embed, impute, write all files but run.json, and return the status for its record.
 
     Parameters
     ----------
@@ -258,7 +258,7 @@ def remove_partial(output: Path) -> None:
 
 
 def embedded(fitted: MethodOnSplit) -> tuple[dict, list[str]]:
-    """Return (source, subset) -> (names, latents), and a remark for each source that the method could not embed."""
+    """Return (source, subset) -> (names, latents), and a remark for each source without latents."""
     from mosaicbench.files.splits import complete_cells
 
     latents, refused = {}, {}
