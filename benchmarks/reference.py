@@ -11,7 +11,7 @@ A piece has its results in results/reference/PIECE and its config beside it; whe
 src/mosaicbench/data/reference, which is committed. A piece that the store has is skipped, unless its config
 or the code of its scores changed. `--refit` makes a piece PIECE.again, which replaces scores of PIECE until PIECE runs again as a whole. `--verify` fits the first
 seed of the smallest dataset of each scenario again; a piece whose runs all score as stored then counts as made by the present code.
-A wrapped package whose environment cannot be built here is left out.
+A wrapped package that is not installed, or whose environment cannot be built here, is left out.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -152,9 +153,15 @@ def estimated(config: dict, epochs: int) -> pd.DataFrame:
 
 
 def can_be_built(run: str) -> bool:
-    """Say whether the environment of a run, if it has its own, is there or can be built from a Python here."""
-    environment = catalog.card("methods", run).get("environment")
-    if environment is None or (layout.environments() / environment / ".ready").is_file():
+    """Say whether a run's package is installed; if it has its own environment, whether that is there or can be built here."""
+    card = catalog.card("methods", run)
+    environment, module = card.get("environment"), card.get("wraps", {}).get("module")
+    if environment is None:
+        if module in (None, "R") or find_spec(module):
+            return True
+        print(f"left out: {run}: its package is not installed", flush=True)
+        return False
+    if (layout.environments() / environment / ".ready").is_file():
         return True
     build = runpy.run_path(str(REPOSITORY / "envs/build.py"))
     pins = REPOSITORY / f"envs/peers/{environment}.txt"
