@@ -152,7 +152,7 @@ def estimated(config: dict, epochs: int) -> pd.DataFrame:
     return resources.planned(bench, table, plan._sizes(bench))
 
 
-def can_be_built(run: str) -> bool:
+def is_available(run: str) -> bool:
     """Say whether a run's package is installed; if it has its own environment, whether that is there or can be built here."""
     card = catalog.card("methods", run)
     environment, module = card.get("environment"), card.get("wraps", {}).get("module")
@@ -175,7 +175,7 @@ def can_be_built(run: str) -> bool:
 
 def run(piece: Piece, left_out: list[dict], cores: str) -> bool:
     """Run a piece to its end and say whether it is complete."""
-    runs = [name for name in piece.config["runs"] if can_be_built(name)]
+    runs = [name for name in piece.config["runs"] if is_available(name)]
     if not runs:
         return True
     config = piece.config | {"runs": dict.fromkeys(runs)}
@@ -296,9 +296,8 @@ def store(piece: Piece, left_out: list[dict], folder: Path = reference.FOLDER) -
         place = (one["dataset"], one["scenario"], one["seed"])
         if digests.setdefault(place, one) != one:
             raise UserError(
-                f"{piece.folder}: its split of {place} differs from that of an earlier piece, by other code or by"
-                " another processor, which can choose otherwise among genes of equal variance; delete"
-                f" {folder} and the pieces of that dataset, and run again"
+                f"{piece.folder}: its split of {place} differs from that of an earlier piece, by other code or"
+                f" other versions of packages; delete {folder} and the pieces of that dataset, and run again"
             )
     again = {tuple(record[key] for key in RUN) for record in new.records}
     places = pd.MultiIndex.from_frame(before.scores[RUN].astype(object))

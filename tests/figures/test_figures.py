@@ -7,14 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from matplotlib.figure import Figure
 
 from mosaicbench.catalog.run_metadata import RunMetadata
-from mosaicbench.figures._panels import label_plainly
 from mosaicbench.figures.imputation import imputation
 from mosaicbench.figures.label_confusion import label_confusion
 from mosaicbench.figures.marker_dots import marker_dots
 from mosaicbench.figures.resources import resources
+from mosaicbench.figures.sweep import sweep
 from mosaicbench.figures.training_curves import training_curves
 from mosaicbench.figures.umap import imputation_umap, umap
 from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS
@@ -189,12 +188,16 @@ def test_ticks_of_a_wide_time_axis_do_not_overlap_and_fractions_have_their_zero(
     assert [label.get_text() for label in shown] == ["0.01", "0.1", "1", "10"]
 
 
-def test_ticks_of_memory_are_plain_numbers():
-    axes = Figure().subplots()
-    axes.set_yscale("log")
-    axes.set_ylim(150, 2500)
-    label_plainly(axes.yaxis)
-    shown = [x.get_text() for x in axes.get_yticklabels() if 150 <= x.get_position()[1] <= 2500]
+def test_ticks_of_a_sweeps_memory_are_plain_numbers(results):
+    table = results.tables["sweep"]
+    table = table[table["metric"] == "foscttm"].assign(metric="peak_host_mb")
+    for column in ("mean", "low", "high", "value"):
+        table[column] = table["x"].map({2: 170.0, 3: 2030.0})
+    figure, _ = sweep(sweep=table, runs=RUNS, theme=THEME)
+    axes = figure.axes[0]
+    low, high = axes.get_ylim()
+    labels = [x for x in axes.get_yticklabels(which="both") if low <= x.get_position()[1] <= high]
+    shown = [x.get_text() for x in labels if x.get_text()]
     assert shown == ["200", "500", "1,000", "2,000"]
 
 

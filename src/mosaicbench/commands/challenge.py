@@ -175,8 +175,7 @@ def _make_split(bench: Settings, digests: Digests, place: Place) -> None:
             raise UserError(
                 f"{folder}: its cells, features or pairs differ from those of the stored results; "
                 "delete the folder and run again, with the versions of packages in "
-                "envs/constraints.txt; if that does not help, another processor chose otherwise "
-                "among genes of equal variance: leave the dataset out (--datasets)"
+                "envs/constraints.txt; if that does not help, leave the dataset out (--datasets)"
             )
 
 

@@ -6,7 +6,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from mosaicbench.figures._panels import PLAIN, Drawn, dot, grid, handle, legend_below, mark_failed
+from mosaicbench.figures._panels import (
+    Drawn,
+    dot,
+    grid,
+    handle,
+    label_plainly,
+    legend_below,
+    mark_failed,
+)
 from mosaicbench.report.theme import QUIET, Theme, empty
 from mosaicbench.stats.common import SPLIT
 
@@ -57,9 +65,9 @@ def tuning_trials(*, trials: pd.DataFrame, theme: Theme) -> Drawn:
 
 def _panel(axes: Axes, table: pd.DataFrame, column: str, runs: list[str], theme: Theme) -> None:
     axes.grid(axis="y")
-    if column == "cpu_hours" and (table[column] > 0).any():
+    log = column == "cpu_hours" and (table[column] > 0).any()
+    if log:
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(PLAIN)
     elif column == "trials":
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     for run in runs:
@@ -73,3 +81,5 @@ def _panel(axes: Axes, table: pd.DataFrame, column: str, runs: list[str], theme:
         best = ended.nlargest(1, "objective")
         axes.plot(best[column], best["objective"], "o", ms=4, color=colour, zorder=4)
         mark_failed(axes, failed[column], color=colour, zorder=4)
+    if log:
+        label_plainly(axes.xaxis)
