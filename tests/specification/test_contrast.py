@@ -102,7 +102,7 @@ def test_without_contrast_and_linear_path_it_losses_what_mmvae_losses():
 )
 def test_the_linear_path_starts_as_cca(modalities):
     train, query = (
-        paired_split(modalities=modalities),
+        paired_split(300, modalities=modalities),
         linear_cells(40, seed=5, modalities=modalities, name="query"),
     )
     model, cca = built(train, components=30, latent=8), CCA(components=30, latent=8)
@@ -121,6 +121,14 @@ def test_cells_with_one_modality_do_not_move_the_rotation_but_count_as_cells_of_
         assert_array_equal(rotation, canonical_rotations(whiteners, paired, 5)[m])
     c = whiteners["rna"](torch.from_numpy(train.observing("rna").values["rna"])).numpy()
     assert_allclose(np.cov(c.T), np.eye(c.shape[1]), atol=1e-3)
+
+
+@pytest.mark.parametrize(("pairs", "read"), [(50, 10), (159, 15), (300, 20)])
+def test_encoders_read_a_component_for_ten_pairs_between_ten_and_those_asked(pairs, read):
+    train = replace(
+        mosaic_split(), blocks=(*paired_split(pairs).blocks, *mosaic_split().blocks[1:])
+    )
+    assert built(train, components=20).encoders["rna"].components.width == read
 
 
 def test_modalities_that_are_never_paired_have_no_linear_path():

@@ -4,7 +4,7 @@
            + lambda sum_{m < n} contrast(s_m, s_n)
 
     q_m(s, w_m | x_m) has the mean W_m c_m + f_m(c_m);  c_m: whitened principal components of x_m;
-        at the start f_m = 0, and W_m is canonical correlation analysis; w_n = 0 for n != m
+        at the start f_m = 0, and W_m is CCA; w_n = 0 for n != m
     x_n is imputed from x_m as a R x_m + b D_n(mean s_m) + o;  R: ridge regression, D_n: the decoder's
         expectation, a, b >= 0: least squares on validation cells (stacking, Breiman 1996);
         o: mean of x_n less that of imputed values, over train cells of the batch, shrunk by
@@ -70,6 +70,8 @@ CARDS = {
 
 BLEND = "blend "  # begins the names of what is no network's weight in a kept model
 REGRESSION_COMPONENTS = {"linear": 100, "gaussian": 30}  # principal components that a ridge reads
+PAIRS_PER_COMPONENT = 10  # paired cells that each principal component which encoders read needs
+FEWEST_COMPONENTS = 10
 NEAR = 5  # nearest cells of the other modality, mutually, among which a weak partner is
 
 
@@ -84,12 +86,13 @@ class ContrastiveVAE(MixtureVAE):
     sharpness
         Of the contrast's similarity at the start; it is learned.
     components
-        Principal components that encoders read; None: they read the features.
+        Most principal components that encoders read: one for ten paired cells, at least ten;
+        None: features.
     linear_path
-        Around each encoder's network: "cca" at the start, or "none".
+        Around encoders' networks: "cca" at the start, or "none".
     regression
-        The kernel of the ridge regression that imputation adds to the decoder, "gaussian" or
-        "linear"; "none": the decoder alone. Without a paired cell, "gaussian" is linear.
+        Kernel of the ridge regression that imputation adds to the decoder, "gaussian" or
+        "linear"; "none": decoder alone. Without a paired cell, "gaussian" is linear.
     batch_offsets
         Whether o is added, which assumes that a batch has the same cells in both modalities.
     learning_rate
@@ -116,7 +119,7 @@ class ContrastiveVAE(MixtureVAE):
             )
 
     def loss(self, x: Minibatch, progress: float) -> Loss:
-        """Return reconstructions, divergences, the labels' losses, and the contrasts."""
+        """Return reconstructions, divergences, labels' losses, and contrasts."""
         posteriors, loss, latents = self.encode(x), Loss(), []
         draws = {source: q.rsample() for source, q in posteriors.items()}
         for source, q in posteriors.items():
@@ -132,7 +135,7 @@ class ContrastiveVAE(MixtureVAE):
     # --- the method's contract ---
 
     def fit(self, train: Split, seed: int) -> History:
-        """Train, then fit the regressions and their weights in imputation."""
+        """Train, then fit regressions and their weights in imputation."""
         kernel, cells = self.regression, train
         if all(len(block.modalities) == 1 for block in train.blocks):
             train, kernel = weakly_paired(train, NEAR), "none" if kernel == "none" else "linear"
@@ -157,8 +160,9 @@ class ContrastiveVAE(MixtureVAE):
         rotations, whiteners = {}, {}
         if self.components is not None:
             seed = int(torch.randint(2**31, ()))
+            components = min(self.components, most_components(train))
             for m in train.modalities:
-                whiteners[m] = whitened(train.observing(m).values[m], self.components, seed)
+                whiteners[m] = whitened(train.observing(m).values[m], components, seed)
         if self.linear_path == "cca":
             rotations = canonical_rotations(whiteners, train, self.latent)
         sizes, dropout = (self.hidden, self.latent + self.private), self.input_dropout
@@ -217,7 +221,7 @@ class ContrastiveVAE(MixtureVAE):
         return super().state() | {f"{BLEND}{name}": x for name, x in blend.items()}
 
     def load(self, state: dict[str, np.ndarray], train: Split) -> None:
-        """Restore the result of :meth:`state`."""
+        """Restore a :meth:`state`."""
         blend = {name: x for name, x in state.items() if name.startswith(BLEND)}
         super().load({name: state[name] for name in state.keys() - blend.keys()}, train)
         vars(self).update(restored({name.removeprefix(BLEND): x for name, x in blend.items()}))
@@ -241,14 +245,20 @@ class ContrastiveVAE(MixtureVAE):
         return np.mean(imputed, axis=0)
 
 
+def most_components(train: Split) -> int:
+    """Return how many components the paired cells can carry."""
+    paired = sum(len(block) for block in train.blocks if len(block.modalities) > 1)
+    return max(FEWEST_COMPONENTS, paired // PAIRS_PER_COMPONENT)
+
+
 def whitened(x: np.ndarray, components: int, seed: int) -> WhitenedComponents:
-    """Return the leading principal components of (cells, features), fewer if there are fewer."""
+    """Return the leading principal components of (cells, features)."""
     pca = components_of(x, components, seed).fit(x)
     return WhitenedComponents(pca.mean_, pca.components_.T, np.sqrt(pca.explained_variance_))
 
 
 def stacked(gram: np.ndarray, product: np.ndarray) -> np.ndarray:
-    """Return the weights >= 0 of predictions whose weighted sum has the least squared error.
+    """Return the weights >= 0 of predictions whose sum has the least squared error.
 
     `gram`: (predictions, predictions) sums of products; `product`: (predictions,), with the truth.
     """
