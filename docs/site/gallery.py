@@ -20,6 +20,7 @@ import pandas as pd
 import provenance
 import yaml
 from blocks import replaced, table
+from forest import SPECS as FORESTS
 from numbers_of_study import numbers
 from PIL import Image
 
@@ -53,7 +54,7 @@ def main(studies: list[str], results: Path) -> None:
         for needed in (CONFIGS / f"{name}.yaml", page):
             if not needed.is_file():
                 raise UserError(f"{needed}: no such file; a study needs a config and a page")
-        picture = chosen_figure(Results(results / name))
+        picture = None if name in FORESTS else chosen_figure(Results(results / name))
         if picture is not None:
             (PAGES / "pictures").mkdir(exist_ok=True)
             _save_small(picture, PAGES / f"pictures/{name}.png")

@@ -32,7 +32,8 @@ from mosaicbench.workflow.layout import Results
 REPOSITORY = Path(__file__).parents[2]
 PAGES, CONFIGS = REPOSITORY / "docs/results", REPOSITORY / "config/studies"
 PER_CELL = ["imputation_cosine_per_cell", "imputation_pearson_per_cell"]
-METRICS = [*CONTESTS, *PER_CELL, "kl_term", "active_units"]
+OF_BLOCKS = ["label_separation_auc", "label_separation_auc_private"]
+METRICS = [*CONTESTS, *PER_CELL, *OF_BLOCKS, "kl_term", "active_units"]
 UNAFFECTED = ["oracle", "label_oracle", "shuffled", "random_latent", "constant"]  # by a transform
 INTERVAL = ["mean", "low", "high", "n"]
 PLACE = ["data", "scenario", "x", "metric", "direction"]

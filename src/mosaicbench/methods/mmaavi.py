@@ -58,7 +58,7 @@ CARDS = {
         "`discriminator_weight: 20` is the original's. Components are summed over, not drawn; layers are normalised by cell, not by "
         "minibatch; counts that were not chosen as features have a fraction too; Adam and the common networks and budget. Without "
         "links every feature has an embedding of its own; where a modality has no counts its values are Gaussian. "
-        "Beta rises first (`warmup: 0`, the original's, scores the same; the original's discriminator costs 0.003 of FOSCTTM on BMMC). "
+        "Beta rises first (`warmup: 0`, the original's, scores the same, and so does the original's discriminator). "
         "The discriminator's labels are not smoothed, batches not oversampled and inputs not scaled by batch. Prices: "
         "docs/results/departures.md.",
         "space": (

@@ -43,8 +43,8 @@ CARDS = {
         "other, as UniVI does. In a mosaic the sum weighs a cell with two modalities four times as much as a cell with one, as "
         "its two experts decode both; `experts: mean` weighs it twice as much. "
         "Likelihoods are not weighted by numbers of features (`likelihood_rescaling: true`, on in the original's code, costs "
-        "0.031 of FOSCTTM and 0.055 of skill on TEA-seq); dreg scores as the ELBO does; beta rises first (`warmup: 0`, the "
-        "original's, scores the same, or 0.003 of skill more). Prices: docs/results/departures.md.",
+        "0.028 of FOSCTTM and 0.060 of skill on TEA-seq); dreg scores as the ELBO does; beta rises first (`warmup: 0`, the "
+        "original's, scores the same). Prices: docs/results/departures.md.",
         "space": (
             "latent",
             "hidden",

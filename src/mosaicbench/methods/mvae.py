@@ -30,8 +30,8 @@ CARDS = {
         "deviates": "No random subsets beyond the single modalities. All latents are shared; `private` adds private ones, as in "
         "Märtens & Yau 2024. Without any paired cell its bound is defined, but does not align the modalities: it is "
         "expected at chance there. "
-        "Likelihoods are not weighted by modality, as the original's are (`likelihood_rescaling: true` costs 0.032 of skill on "
-        "BMMC and 0.077 on TEA-seq, and gains 0.058 and 0.016 of label transfer). Prices: docs/results/departures.md.",
+        "Likelihoods are not weighted by modality, as the original's are (`likelihood_rescaling: true` costs 0.033 of skill on "
+        "BMMC and 0.071 on TEA-seq). Prices: docs/results/departures.md.",
         "space": ("latent", "hidden", "learning_rate", "beta", "private", "input_dropout"),
     },
     "mvae_sup": {
