@@ -19,6 +19,7 @@ from mosaicbench.report.theme import style
 RESULTS = Path(__file__).parents[1] / "results"
 PAGE, OFFSETS = RESULTS / "own_model.md", RESULTS / "batch_offsets.tsv"
 OWN_OFFSETS = RESULTS / "own_offsets.tsv"  # stored runs before `batch_offsets`, and with it
+OWN_PAIRS = RESULTS / "own_pairs.tsv"  # before few pairs took few components and weak ones, and after
 FIGURE = RESULTS / "pictures/own_model.png"
 HEADER = ["dataset, scenario, train cells", "contrastive VAE", "best other", "gain [95 %]"]
 OWN, OTHER = KINDS = ("own", "other")
@@ -45,6 +46,7 @@ def refreshed(text: str, stored: reference.Reference) -> str:
     text = replaced(text, "finding", f"\n{findings(rows)}\n- Fitted by {commits_of(stored)}.\n")
     text = replaced(text, "offsets", f"\n{offsets(read_table(OFFSETS))}\n")
     text = replaced(text, "own_offsets", f"\n{switched(read_table(OWN_OFFSETS))}\n")
+    text = replaced(text, "own_pairs", f"\n{improved(read_table(OWN_PAIRS))}\n")
     return replaced(text, "contests", f"\n{tables(rows, ALL_SCORES, HEADER, KINDS)}\n")
 
 
@@ -88,6 +90,15 @@ def switched(fits: pd.DataFrame) -> str:
     means = fits.groupby(["dataset", "scenario"], sort=False)[["without", "with"]].mean()
     lines = [[*place, *row.map("{:.3f}".format)] for place, row in means.iterrows()]
     return table(["dataset", "scenario", "without", "with"], lines)
+
+
+def improved(fits: pd.DataFrame) -> str:
+    """Return a table of the own method's scores before and after its use of few pairs, a row per split; means over seeds."""
+    means = fits.groupby(["scenario", "dataset", "metric"])[["before", "after"]].mean()
+    text = means["before"].map("{:.3f}".format) + " → " + means["after"].map("{:.3f}".format)
+    text = text.unstack("metric")[list(SCORES)]
+    lines = [[f"{name[1]}, {name[0]}", *row] for name, row in zip(text.index, text.to_numpy(), strict=True)]
+    return table(["dataset, scenario", *SCORES.values()], lines)
 
 
 if __name__ == "__main__":
