@@ -100,8 +100,9 @@ def of_runs(compared: pd.DataFrame, quantity: str | None, theme: Theme) -> list[
         columns = list(gaps["metric"].unique())
         header = ["run, minus run", *(with_arrow(metric, theme) for metric in columns)]
     else:
+        gaps = gaps[gaps["x"].notna()]
         pairs, by, column = "methods with equal settings, pair by pair", ["metric"], "x"
-        columns = sorted(gaps["x"].dropna().unique())
+        columns = sorted(gaps["x"].unique())
         header = ["", f"run, minus run, by {quantity}", *(f"{x:g}" for x in columns)]
     parts = []
     for key, part in gaps.groupby(by, sort=False):
@@ -136,7 +137,7 @@ def epochs(compared: pd.DataFrame, quantity: str | None, theme: Theme) -> list[s
     if kept.empty:
         return []
     places = kept["data"]
-    if quantity is not None:
+    if (kept.groupby("run")["x"].nunique() > 1).any():
         places = places + ", " + kept["x"].map("{:g}".format)
     means = kept.pivot_table("epoch_kept", "run", places, sort=False)
     means = means.loc[theme.order("runs", means.index)]

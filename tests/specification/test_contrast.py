@@ -280,7 +280,7 @@ def unpaired_split():
     )
 
 
-def test_weak_pairs_are_mutual_neighbours_and_all_cells_stay_what_they_are():
+def test_a_weak_pair_is_a_cell_beside_the_mean_of_its_mutual_neighbours_and_all_cells_stay():
     train = unpaired_split()
     shown = weakly_paired(train, 3)
     assert shown.blocks[:2] == train.blocks
@@ -289,18 +289,17 @@ def test_weak_pairs_are_mutual_neighbours_and_all_cells_stay_what_they_are():
     one, other = rna.values["rna"][:, genes], adt.values["adt"][:, proteins]
     unlike = cdist(one, other, "cosine")
     mutual = (unlike.argsort(1).argsort(1) < 3) & (unlike.argsort(0).argsort(0) < 3)
-    wanted = {f"{rna.names[i]} + {adt.names[j]}" for i, j in zip(*mutual.nonzero(), strict=True)}
-    assert set(shown.blocks[2].names) == wanted
-    first = str(shown.blocks[2].names[0]).split(" + ")
-    assert_array_equal(
-        shown.blocks[2].values["rna"][0], rna.values["rna"][list(rna.names).index(first[0])]
-    )
-    labels = dict(zip(rna.names, rna.labels, strict=True)) | dict(
-        zip(adt.names, adt.labels, strict=True)
-    )
-    for name, label in zip(shown.blocks[2].names, shown.blocks[2].labels, strict=True):
-        one, other = (labels[part] for part in str(name).split(" + "))
-        assert label == (one if one == other else "")
+    for block, own, far, near in (
+        (shown.blocks[2], rna, adt, mutual),
+        (shown.blocks[3], adt, rna, mutual.T),
+    ):
+        having = near.any(1)
+        (m,), (n,) = own.modalities, far.modalities
+        assert list(block.names) == [f"{name} + {n}" for name in own.names[having]]
+        assert_array_equal(block.labels, own.labels[having])
+        assert_array_equal(block.values[m], own.values[m][having])
+        means = np.array([far.values[n][row].mean(0) for row in near[having]])
+        assert_allclose(block.values[n], means, atol=1e-6)
 
 
 def test_without_pairs_linked_neighbours_stand_in_for_them_and_without_links_it_does_not_apply():
@@ -315,6 +314,16 @@ def test_without_pairs_linked_neighbours_stand_in_for_them_and_without_links_it_
     assert model.ridge["rna", "adt"].kernel == "linear"
     with pytest.raises(NotApplicable, match="links"):
         ContrastiveVAE(max_epochs=1).fit(replace(train, links={}), 0)
+
+
+def test_weak_pairs_join_true_ones_only_where_links_find_partners_better():
+    unpaired = unpaired_split()
+    train = replace(unpaired, blocks=(linked_cells(60, 5, "pair"), *unpaired.blocks))
+    assert len(weakly_paired(train, 30).blocks) == 5
+    wrong = train.links["rna", "adt"][::-1]
+    misled = replace(train, links={("rna", "adt"): wrong, ("adt", "rna"): wrong.T.tocsr()})
+    for split in (misled, replace(train, links={}), paired_split(60)):
+        assert weakly_paired(split, 30).blocks == split.blocks
 
 
 def test_only_paired_cells_are_contrasted_and_single_ones_are_reconstructed():

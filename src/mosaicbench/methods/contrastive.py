@@ -10,8 +10,8 @@
         o: mean of x_n less that of imputed values, over train cells of the batch, shrunk by
         what sampling explains of it (James & Stein 1961); 0 in a batch that lacks either
 
-Only cells with several modalities are contrasted, all are reconstructed. Without such a train cell,
-mutual nearest neighbours in linked features are treated as one cell.
+Only cells with several modalities are contrasted, all are reconstructed. Where linked features find
+partners better than CCA of these does, a cell beside the mean of its mutual neighbours is one more.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from scipy.optimize import nnls
 from torch import nn
 
 from mosaicbench.contract import Cells, History, Split
-from mosaicbench.methods._weak_pairs import weakly_paired
+from mosaicbench.methods._weak_pairs import carried_components, weakly_paired
 from mosaicbench.methods.linear import Ridge, components_of
 from mosaicbench.models import training
 from mosaicbench.models.estimators import described, restored
@@ -70,9 +70,7 @@ CARDS = {
 
 BLEND = "blend "  # begins the names of what is no network's weight in a kept model
 REGRESSION_COMPONENTS = {"linear": 100, "gaussian": 30}  # principal components that a ridge reads
-PAIRS_PER_COMPONENT = 10  # paired cells that each principal component which encoders read needs
-FEWEST_COMPONENTS = 10
-NEAR = 5  # nearest cells of the other modality, mutually, among which a weak partner is
+NEAR = 30  # a weak partner is the mean of those that are, mutually, among so many nearest
 
 
 @dataclass(kw_only=True)
@@ -82,9 +80,9 @@ class ContrastiveVAE(MixtureVAE):
     Attributes
     ----------
     contrast_weight, reconstruction_weight
-        Of the contrast, and of all log-likelihoods; 0 removes the term.
+        Of the contrast, and of all log-likelihoods.
     sharpness
-        Of the contrast's similarity at the start; it is learned.
+        Of the contrast's similarity at the start.
     components
         Most principal components that encoders read: one for ten paired cells, at least ten;
         None: features.
@@ -136,9 +134,10 @@ class ContrastiveVAE(MixtureVAE):
 
     def fit(self, train: Split, seed: int) -> History:
         """Train, then fit regressions and their weights in imputation."""
-        kernel, cells = self.regression, train
-        if all(len(block.modalities) == 1 for block in train.blocks):
-            train, kernel = weakly_paired(train, NEAR), "none" if kernel == "none" else "linear"
+        kernel, cells, pairs = self.regression, train, count_of_pairs(train)
+        train = weakly_paired(train, NEAR)
+        if not pairs and kernel == "gaussian":
+            kernel = "linear"
         with training.seeded(seed):
             self.make(train)
             divided = training.divide(train, self, counts=self.counted())
@@ -154,13 +153,13 @@ class ContrastiveVAE(MixtureVAE):
         return history
 
     def build(self, train: Split) -> None:
-        """Make the networks, with linear paths that start at canonical correlation analysis."""
+        """Make the networks, with linear paths that start at CCA."""
         super().build(train)
         self.contrast = Contrast(self.sharpness)
         rotations, whiteners = {}, {}
         if self.components is not None:
             seed = int(torch.randint(2**31, ()))
-            components = min(self.components, most_components(train))
+            components = min(self.components, carried_components(count_of_pairs(train)))
             for m in train.modalities:
                 whiteners[m] = whitened(train.observing(m).values[m], components, seed)
         if self.linear_path == "cca":
@@ -203,7 +202,7 @@ class ContrastiveVAE(MixtureVAE):
             self.shares[source, target] = stacked(gram, product) if held_out else (0.5, 0.5)
 
     def _offsets(self, train: Split, source: str, target: str) -> dict[str, np.ndarray]:
-        """Return batch -> (features,) shrunk mean of measured values less that of imputed ones."""
+        """Return batch -> (features,) shrunk mean of measured less imputed values."""
         shown, measured, found = train.observing(source), train.observing(target), {}
         imputed = self.impute(shown, target)
         unexplained = max(0, np.sum(measured.values[target].var(0) - imputed.var(0)))
@@ -245,10 +244,9 @@ class ContrastiveVAE(MixtureVAE):
         return np.mean(imputed, axis=0)
 
 
-def most_components(train: Split) -> int:
-    """Return how many components the paired cells can carry."""
-    paired = sum(len(block) for block in train.blocks if len(block.modalities) > 1)
-    return max(FEWEST_COMPONENTS, paired // PAIRS_PER_COMPONENT)
+def count_of_pairs(train: Split) -> int:
+    """Return how many cells have several."""
+    return sum(len(block) for block in train.blocks if len(block.modalities) > 1)
 
 
 def whitened(x: np.ndarray, components: int, seed: int) -> WhitenedComponents:
