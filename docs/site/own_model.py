@@ -19,7 +19,9 @@ from mosaicbench.report.theme import style
 RESULTS = Path(__file__).parents[1] / "results"
 PAGE, OFFSETS = RESULTS / "own_model.md", RESULTS / "batch_offsets.tsv"
 OWN_OFFSETS = RESULTS / "own_offsets.tsv"  # stored runs before `batch_offsets`, and with it
-OWN_PAIRS = RESULTS / "own_pairs.tsv"  # before few pairs took few components and weak ones, and after
+OWN_PAIRS = (
+    RESULTS / "own_pairs.tsv"
+)  # before few pairs took few components and weak ones, and after
 FIGURE = RESULTS / "pictures/own_model.png"
 HEADER = ["dataset, scenario, train cells", "contrastive VAE", "best other", "gain [95 %]"]
 OWN, OTHER = KINDS = ("own", "other")
@@ -97,7 +99,10 @@ def improved(fits: pd.DataFrame) -> str:
     means = fits.groupby(["scenario", "dataset", "metric"])[["before", "after"]].mean()
     text = means["before"].map("{:.3f}".format) + " → " + means["after"].map("{:.3f}".format)
     text = text.unstack("metric")[list(SCORES)]
-    lines = [[f"{name[1]}, {name[0]}", *row] for name, row in zip(text.index, text.to_numpy(), strict=True)]
+    lines = [
+        [f"{name[1]}, {name[0]}", *row]
+        for name, row in zip(text.index, text.to_numpy(), strict=True)
+    ]
     return table(["dataset, scenario", *SCORES.values()], lines)
 
 
