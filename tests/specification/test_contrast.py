@@ -322,7 +322,8 @@ def test_weak_pairs_join_true_ones_only_where_links_find_partners_better():
     assert len(weakly_paired(train, 30).blocks) == 5
     wrong = train.links["rna", "adt"][::-1]
     misled = replace(train, links={("rna", "adt"): wrong, ("adt", "rna"): wrong.T.tocsr()})
-    for split in (misled, replace(train, links={}), paired_split(60)):
+    many = replace(train, blocks=(linked_cells(1000, 5, "pair"), *unpaired.blocks))
+    for split in (misled, replace(train, links={}), many, paired_split(60)):
         assert weakly_paired(split, 30).blocks == split.blocks
 
 

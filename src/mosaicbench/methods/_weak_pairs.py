@@ -18,6 +18,7 @@ from mosaicbench.models.linked import Linked, linked
 
 PAIRS_PER_COMPONENT = 10
 FOLDS = 5  # of known pairs, of which each is held out once
+ENOUGH = 1000  # known pairs that need no weak ones: a bound of memory and time, too
 COMPONENTS = 30  # joint principal components that more linked features than this are projected on
 
 
@@ -57,12 +58,14 @@ def weakly_paired(train: Split, neighbors: int) -> Split:
     shown, blocks, reason = replace(train, blocks=tuple(alone)), list(train.blocks), None
     modalities = [m for m in train.modalities if any(m in block.values for block in alone)]
     for pair in combinations(modalities, 2):
+        known = [block.only(*pair) for block in train.blocks if set(pair) <= set(block.values)]
+        if sum(map(len, known)) >= ENOUGH:
+            continue
         try:
             features = linked(shown, pair, components=COMPONENTS)
         except NotApplicable as error:
             reason = error
             continue
-        known = [block.only(*pair) for block in train.blocks if set(pair) <= set(block.values)]
         if known and not _links_are_better(concatenate(known), features):
             continue
         cells = [shown.observing(modality) for modality in pair]
