@@ -131,6 +131,17 @@ def test_encoders_read_a_component_for_ten_pairs_between_ten_and_those_asked(pai
     assert built(train, components=20).encoders["rna"].components.width == read
 
 
+def test_pairs_count_for_the_two_modalities_that_share_them():
+    bridged = {("rna", "adt"): 110, ("rna", "atac"): 180}
+    blocks = [linear_cells(n, seed=n, modalities=pair, name=str(n)) for pair, n in bridged.items()]
+    encoders = built(Split(tuple(blocks), FEATURES), components=30).encoders
+    assert {m: encoder.components.width for m, encoder in encoders.items()} == {
+        "rna": 18,
+        "atac": 18,
+        "adt": 11,
+    }
+
+
 def test_modalities_that_are_never_paired_have_no_linear_path():
     rna, adt = mosaic_split().blocks[1:]
     train = Split((rna, adt), {m: FEATURES[m] for m in ("rna", "adt")})

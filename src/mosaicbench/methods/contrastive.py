@@ -84,8 +84,8 @@ class ContrastiveVAE(MixtureVAE):
     sharpness
         Of the contrast's similarity at the start.
     components
-        Most principal components that encoders read: one for ten paired cells, at least ten;
-        None: features.
+        Most principal components that encoders read: one for ten pairs, at least ten; None:
+        features.
     linear_path
         Around encoders' networks: "cca" at the start, or "none".
     regression
@@ -117,7 +117,7 @@ class ContrastiveVAE(MixtureVAE):
             )
 
     def loss(self, x: Minibatch, progress: float) -> Loss:
-        """Return reconstructions, divergences, labels' losses, and contrasts."""
+        """Return the named losses."""
         posteriors, loss, latents = self.encode(x), Loss(), []
         draws = {source: q.rsample() for source, q in posteriors.items()}
         for source, q in posteriors.items():
@@ -134,10 +134,10 @@ class ContrastiveVAE(MixtureVAE):
 
     def fit(self, train: Split, seed: int) -> History:
         """Train, then fit regressions and their weights in imputation."""
-        kernel, cells, pairs = self.regression, train, count_of_pairs(train)
-        train = weakly_paired(train, NEAR)
-        if not pairs and kernel == "gaussian":
+        kernel, cells = self.regression, train
+        if kernel == "gaussian" and all(len(block.modalities) == 1 for block in train.blocks):
             kernel = "linear"
+        train = weakly_paired(train, NEAR)
         with training.seeded(seed):
             self.make(train)
             divided = training.divide(train, self, counts=self.counted())
@@ -159,8 +159,8 @@ class ContrastiveVAE(MixtureVAE):
         rotations, whiteners = {}, {}
         if self.components is not None:
             seed = int(torch.randint(2**31, ()))
-            components = min(self.components, carried_components(count_of_pairs(train)))
             for m in train.modalities:
+                components = min(self.components, carried_components(most_pairs(train, m)))
                 whiteners[m] = whitened(train.observing(m).values[m], components, seed)
         if self.linear_path == "cca":
             rotations = canonical_rotations(whiteners, train, self.latent)
@@ -244,9 +244,11 @@ class ContrastiveVAE(MixtureVAE):
         return np.mean(imputed, axis=0)
 
 
-def count_of_pairs(train: Split) -> int:
-    """Return how many cells have several."""
-    return sum(len(block) for block in train.blocks if len(block.modalities) > 1)
+def most_pairs(train: Split, modality: str) -> int:
+    """Return how many cells a modality shares with another, at most."""
+    others = set(train.modalities) - {modality}
+    shared = [[len(x) for x in train.blocks if {modality, m} <= set(x.values)] for m in others]
+    return max(map(sum, shared))
 
 
 def whitened(x: np.ndarray, components: int, seed: int) -> WhitenedComponents:
