@@ -19,9 +19,7 @@ from mosaicbench.report.theme import style
 RESULTS = Path(__file__).parents[1] / "results"
 PAGE, OFFSETS = RESULTS / "own_model.md", RESULTS / "batch_offsets.tsv"
 OWN_OFFSETS = RESULTS / "own_offsets.tsv"  # stored runs before `batch_offsets`, and with it
-OWN_PAIRS = (
-    RESULTS / "own_pairs.tsv"
-)  # before few pairs took few components and weak ones, and after
+OWN_PAIRS = RESULTS / "own_pairs.tsv"  # before and after the changes for few pairs
 FIGURE = RESULTS / "pictures/own_model.png"
 HEADER = ["dataset, scenario, train cells", "contrastive VAE", "best other", "gain [95 %]"]
 OWN, OTHER = KINDS = ("own", "other")

@@ -327,6 +327,17 @@ def test_without_pairs_linked_neighbours_stand_in_for_them_and_without_links_it_
         ContrastiveVAE(max_epochs=1).fit(replace(train, links={}), 0)
 
 
+def test_a_kept_model_of_weak_pairs_embeds_and_imputes_as_it_did():
+    train, query = unpaired_split(), linked_cells(40, 9, "query")
+    model, again = (ContrastiveVAE(max_epochs=3, latent=5) for _ in range(2))
+    model.fit(train, 0)
+    again.load(model.state(), train)
+    assert model.encoders["rna"].components.width > 10, "as the weak pairs carry"
+    for m, other in (("rna", "adt"), ("adt", "rna")):
+        assert_array_equal(again.embed(query.only(m)), model.embed(query.only(m)))
+        assert_array_equal(again.impute(query.only(m), other), model.impute(query.only(m), other))
+
+
 def test_weak_pairs_join_true_ones_only_where_links_find_partners_better():
     unpaired = unpaired_split()
     train = replace(unpaired, blocks=(linked_cells(60, 5, "pair"), *unpaired.blocks))

@@ -106,6 +106,8 @@ class ContrastiveVAE(MixtureVAE):
     regression: Literal["gaussian", "linear", "none"] = "gaussian"
     batch_offsets: bool = True
 
+    carried = None  # modality -> components that its pairs carry, weak ones too, once fitted
+
     def __post_init__(self) -> None:
         if self.weights == "last" and self.regression != "none":
             raise ValueError(
@@ -138,6 +140,7 @@ class ContrastiveVAE(MixtureVAE):
         if kernel == "gaussian" and all(len(block.modalities) == 1 for block in train.blocks):
             kernel = "linear"
         train = weakly_paired(train, NEAR)
+        self.carried = carried_by_pairs(train)
         with training.seeded(seed):
             self.make(train)
             divided = training.divide(train, self, counts=self.counted())
@@ -159,8 +162,8 @@ class ContrastiveVAE(MixtureVAE):
         rotations, whiteners = {}, {}
         if self.components is not None:
             seed = int(torch.randint(2**31, ()))
-            for m in train.modalities:
-                components = min(self.components, carried_components(most_pairs(train, m)))
+            for m, carried in (self.carried or carried_by_pairs(train)).items():
+                components = min(self.components, carried)
                 whiteners[m] = whitened(train.observing(m).values[m], components, seed)
         if self.linear_path == "cca":
             rotations = canonical_rotations(whiteners, train, self.latent)
@@ -216,14 +219,15 @@ class ContrastiveVAE(MixtureVAE):
 
     def state(self) -> dict[str, np.ndarray]:
         """Return the weights of all networks, and each direction's regression."""
-        blend = described({"ridge": self.ridge, "shares": self.shares, "offsets": self.offsets})
+        names = ("ridge", "shares", "offsets", "carried")
+        blend = described({name: getattr(self, name) for name in names})
         return super().state() | {f"{BLEND}{name}": x for name, x in blend.items()}
 
     def load(self, state: dict[str, np.ndarray], train: Split) -> None:
         """Restore a :meth:`state`."""
         blend = {name: x for name, x in state.items() if name.startswith(BLEND)}
-        super().load({name: state[name] for name in state.keys() - blend.keys()}, train)
         vars(self).update(restored({name.removeprefix(BLEND): x for name, x in blend.items()}))
+        super().load({name: state[name] for name in state.keys() - blend.keys()}, train)
 
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return the weighted sum of regression and decoder, and the batch's offset.
@@ -244,11 +248,13 @@ class ContrastiveVAE(MixtureVAE):
         return np.mean(imputed, axis=0)
 
 
-def most_pairs(train: Split, modality: str) -> int:
-    """Return how many cells a modality shares with another, at most."""
-    others = set(train.modalities) - {modality}
-    shared = [[len(x) for x in train.blocks if {modality, m} <= set(x.values)] for m in others]
-    return max(map(sum, shared))
+def carried_by_pairs(train: Split) -> dict[str, int]:
+    """Return modality -> components, by cells shared with one other."""
+    shared = dict.fromkeys(train.modalities, 0)
+    for pair in combinations(train.modalities, 2):
+        cells = sum(len(block) for block in train.blocks if set(pair) <= set(block.values))
+        shared |= {m: max(shared[m], cells) for m in pair}
+    return {m: carried_components(cells) for m, cells in shared.items()}
 
 
 def whitened(x: np.ndarray, components: int, seed: int) -> WhitenedComponents:

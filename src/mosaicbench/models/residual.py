@@ -101,7 +101,8 @@ def canonical_rotations(
     The leading eigenvectors of the correlations of all whitened components, those of two modalities
     over the cells that have both, 0 without such a cell. An eigenvalue is 1 where modalities are
     unrelated and their number where they are equal; each variate is weighted by its eigenvalue,
-    scaled from 0 to 1 between these. On cells that have all modalities it is the method `cca`. Source: Kettenring 1971, doi 10.1093/biomet/58.3.433.
+    scaled from 0 to 1 between these. On cells that have all modalities it is the method `cca`.
+    Source: Kettenring 1971, doi 10.1093/biomet/58.3.433.
     """
     edges = np.cumsum([0, *(whitener.width for whitener in whiteners.values())])
     places = {m: slice(*edges[i : i + 2]) for i, m in enumerate(whiteners)}
