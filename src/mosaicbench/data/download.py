@@ -141,7 +141,7 @@ def _transfer(url: str, part: _Part, size: int | None, *, trusted: bool) -> None
         session.get(url, headers=headers, hooks=hooks, stream=True, timeout=TIMEOUT) as response,
     ):
         coming = _check_answer(response, part, size)
-        tag = response.headers.get("ETag", "")  # a weak one does not distinguish bytes
+        tag = response.headers.get("ETag", "")  # a weak ETag may stay when bytes change
         part.note(url, tag if tag.startswith('"') else response.headers.get("Last-Modified"))
         with progress(
             part.final.name,

@@ -42,7 +42,7 @@ TOTAL = {"rna": 0.3, "atac": 0.06}  # counts per feature in a cell of usual dept
 BASE = {"rna": (0, 1.5), "atac": (0, 0.8), "adt": (2.5, 0.8)}  # log rates: mean, deviation
 DEPTH = {"rna": 0.4, "atac": 0.4, "adt": 0.3}  # deviation of cells' log depths
 INVERSE_DISPERSION = {"rna": 2.0, "adt": 5.0}
-BLOCK = 2**24  # counts that are drawn at once; of more, the numbers depend on it
+BLOCK = 2**24  # counts drawn in one call; another value draws other numbers
 
 LogRate = Callable[[slice], np.ndarray]
 
