@@ -6,6 +6,7 @@ import shutil
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import REPOSITORY
 from synthetic_results import cards
@@ -70,6 +71,26 @@ def test_a_page_has_the_numbers_of_its_tables_and_keeps_its_text(studies):
     page.write_text(text.replace("Found: yes.", "Found by hand.").replace(shown.iloc[0], "0.999"))
     gallery.main(["mine"], studies)
     assert page.read_text() == text.replace("Found: yes.", "Found by hand.")
+
+
+def test_a_figure_that_is_drawn_from_a_table_is_kept(studies, monkeypatch):
+    monkeypatch.setattr(gallery, "FORESTS", {"mine": ()})
+    gallery.main(["mine"], studies)
+    assert not (studies.parent / "pages/pictures").exists()
+    assert "pictures/mine.png" not in (studies.parent / "pages/mine.md").read_text()
+
+
+@pytest.mark.parametrize(("x", "heads"), [((1, 1), "| toy |"), ((1, 3), "| toy, 1 | toy, 3 |")])
+def test_a_sweep_names_the_value_only_where_a_run_has_several_and_compares_no_run_without_one(
+    x, heads
+):
+    rows = [("mvae", x[0], "", 40), ("mvae", x[1], "", 60), ("oracle", np.nan, "random", np.nan)]
+    compared = pd.DataFrame(rows, columns=["run", "x", "against", "epoch_kept"])
+    compared = compared.assign(data="toy", direction="mean", metric="foscttm", mean=0.1)
+    theme = gallery.read_theme(pd.DataFrame({"run": ["mvae"], "method": ["mvae"]}))
+    (table,) = gallery.epochs(compared, "size", theme)
+    assert heads in table
+    assert gallery.of_runs(compared, "size", theme) == []
 
 
 def test_runs_without_a_score_in_a_split_have_no_row_there(studies):

@@ -80,9 +80,9 @@ class ContrastiveVAE(MixtureVAE):
     Attributes
     ----------
     contrast_weight, reconstruction_weight
-        Of the contrast, and of all log-likelihoods.
+        Of the contrast, and of all log-likelihoods; 0 removes the term.
     sharpness
-        Of the contrast's similarity at the start.
+        Of the contrast's similarity at the start; it is learned.
     components
         Most principal components that encoders read: one for ten pairs, at least ten; None:
         features.
@@ -179,8 +179,8 @@ class ContrastiveVAE(MixtureVAE):
     ) -> None:
         """Fit regressions between two modalities, and their weights beside the decoder's.
 
-        Validation cells decide the weights, of a regression fitted without them; the regression
-        that is kept is fitted to all cells.
+        Validation cells decide the weights, of a regression fitted without them; the kept
+        one is fitted to all cells.
         """
         parts, held_out = divided
         fitted = [part.take(torch.arange(part.cells, device=training.device())) for part in parts]
@@ -218,7 +218,7 @@ class ContrastiveVAE(MixtureVAE):
         return found
 
     def state(self) -> dict[str, np.ndarray]:
-        """Return the weights of all networks, and each direction's regression."""
+        """Return all networks' weights, and each direction's regression."""
         names = ("ridge", "shares", "offsets", "carried")
         blend = described({name: getattr(self, name) for name in names})
         return super().state() | {f"{BLEND}{name}": x for name, x in blend.items()}
@@ -232,7 +232,7 @@ class ContrastiveVAE(MixtureVAE):
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return the weighted sum of regression and decoder, and the batch's offset.
 
-        Averaged over what is observed; in a direction without a regression, the decoder alone.
+        Averaged over what is observed; without a regression, the decoder alone.
         """
         imputed = []
         for source in cells.modalities:
@@ -264,7 +264,7 @@ def whitened(x: np.ndarray, components: int, seed: int) -> WhitenedComponents:
 
 
 def stacked(gram: np.ndarray, product: np.ndarray) -> np.ndarray:
-    """Return the weights >= 0 of predictions whose sum has the least squared error.
+    """Return the weights >= 0 of predictions whose weighted sum has the least squared error.
 
     `gram`: (predictions, predictions) sums of products; `product`: (predictions,), with the truth.
     """
