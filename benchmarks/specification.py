@@ -383,7 +383,8 @@ def run(listed: dict, spec: Specification, folder: Path) -> pd.DataFrame:
         split.main(**jobs.split(bench, results, split=place))
     for name in bench.runs:
         if not Path(results.run(*place, name), "scores.tsv").is_file():
-            fit.main(**jobs.fit(bench, results, split=place, runs=[name]))
+            job = jobs.fit(bench, results, split=place, runs=[name])
+            fit.main(**job, checkpoint_seconds=float("inf"))
             score.main(**jobs.score(bench, results, split=place, runs=[name]))
             for seed in bench.seeds:
                 folder = Path(results.fit(*place, name, seed))

@@ -164,7 +164,8 @@ def origin(results: Results, runs: pd.DataFrame) -> str:
     seeds = ", ".join(str(seed) for seed in sorted(fits["seed"].dropna().unique()))
     seconds = runs[["cpu_seconds", "gpu_seconds"]].apply(pd.to_numeric).to_numpy()
     named = ("mosaicbench", "commit", "device", "cpu", "torch")
-    known = pd.DataFrame(facts, dtype=object).reindex(columns=named).dropna(axis=1, how="all")
+    known = pd.DataFrame(facts, dtype=object).reindex(columns=named).replace("absent", np.nan)
+    known = known.dropna(axis=1, how="all")
     versions = "; ".join(f"{key} {distinct(x.dropna())}" for key, x in known.items())
     return (
         f"Tables of {datetime.fromtimestamp(written, UTC):%Y-%m-%d}; {versions}. Seeds {seeds}. {len(fits)} fits "

@@ -194,7 +194,8 @@ def _fit(bench: Settings, place: Place) -> None:
             command += ["--split", "/".join(place), "--run", run]
             subprocess.run(command, check=True)
         else:
-            fit.main(**jobs.fit(bench, results, split=place, runs=[run]))
+            job = jobs.fit(bench, results, split=place, runs=[run])
+            fit.main(**job, checkpoint_seconds=float("inf"))
 
 
 def _check_ended(bench: Settings, place: Place) -> None:
