@@ -43,6 +43,7 @@ CARD = {
 WIDEST_TITLE = 28  # characters
 LINE_OF_TITLE = 12  # points
 CROWDED = 0.1  # of the range: nearer values get equal distances
+ABOVE = 0.12  # of the range, for the text of a ceiling
 PATTERNS = ("-", (0, (5, 1.5)), (0, (1, 1)))
 
 
@@ -153,6 +154,7 @@ def _ceiling(axes: Axes, table: pd.DataFrame) -> None:
         axes.plot(edges, np.resize(ceilings, len(edges)), zorder=1, **SOLID)
         axes.set_ylim(low, high)
         return
+    axes.set_ylim(low, high + ABOVE * (high - low))
     ends = dict.fromkeys([f"{ceilings.min():.2f}", f"{ceilings.max():.2f}"])
     text = f"ceiling {' to '.join(ends)} ↑"
     axes.text(0.99, 0.99, text, transform=axes.transAxes, ha="right", va="top", color=QUIET)
