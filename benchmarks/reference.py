@@ -51,7 +51,7 @@ LIST, RESULTS = REPOSITORY / "config/reference.yaml", Path("results/reference")
 HOUR = 3600
 VALUES = ("value", "status")
 AGAIN = ".again"  # ends the name of a piece that --refit made
-QUICK, USUAL, SLOW = "quick", "usual", "slow"
+QUICK, USUAL, SLOW, FIVE = "quick", "usual", "slow", "five"
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def pieces(listed: dict) -> tuple[list[Piece], list[dict]]:
                         place = {"dataset": dataset, "scenario": scenario, "run": run}
                         left_out.append(place | {"hours": round(taken / HOUR, 1)})
                 kept = {run: s for run, s in seconds.items() if s <= listed["hours"] * HOUR}
-                for pace, of_pace in by_pace(listed, kept).items():
+                for pace, of_pace in by_pace(listed, dataset, kept).items():
                     name = f"{dataset}.{scenario}.{'packages-' * packages}{pace}"
                     seeds = listed["seeds"] if pace == USUAL else listed[pace]["seeds"]
                     of_piece = config | {
@@ -110,12 +110,16 @@ def pieces(listed: dict) -> tuple[list[Piece], list[dict]]:
     return found, left_out
 
 
-def by_pace(listed: dict, seconds: dict[str, float]) -> dict[str, dict[str, float]]:
+def by_pace(
+    listed: dict, dataset: str, seconds: dict[str, float]
+) -> dict[str, dict[str, float]]:
     """Return pace, a key of the list with a number of seeds -> run -> seconds."""
-    found: dict[str, dict[str, float]] = {QUICK: {}, USUAL: {}, SLOW: {}}
+    found: dict[str, dict[str, float]] = {QUICK: {}, USUAL: {}, SLOW: {}, FIVE: {}}
+    named = listed[FIVE]["runs"] if dataset in listed[FIVE]["datasets"] else ()
     for run, taken in seconds.items():
         quick, slow = taken < listed[QUICK]["seconds"], taken > listed[SLOW]["seconds"]
-        found[QUICK if quick else SLOW if slow else USUAL][run] = taken
+        pace = FIVE if run in named else QUICK if quick else SLOW if slow else USUAL
+        found[pace][run] = taken
     return {pace: of_pace for pace, of_pace in found.items() if of_pace}
 
 
