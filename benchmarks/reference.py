@@ -110,9 +110,7 @@ def pieces(listed: dict) -> tuple[list[Piece], list[dict]]:
     return found, left_out
 
 
-def by_pace(
-    listed: dict, dataset: str, seconds: dict[str, float]
-) -> dict[str, dict[str, float]]:
+def by_pace(listed: dict, dataset: str, seconds: dict[str, float]) -> dict[str, dict[str, float]]:
     """Return pace, a key of the list with a number of seeds -> run -> seconds."""
     found: dict[str, dict[str, float]] = {QUICK: {}, USUAL: {}, SLOW: {}, FIVE: {}}
     named = listed[FIVE]["runs"] if dataset in listed[FIVE]["datasets"] else ()
