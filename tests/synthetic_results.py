@@ -228,21 +228,12 @@ def made_cells(records, scores, random):
     return CellScores(**place, cells=cells, values=values)
 
 
-def made_projections(
-    dataset,
-    scenario,
-    runs,
-    random,
-    name=str,
-):
-    """Return what `layout` writes of the cells of one split: every table of their contract.
-
-    `name` turns "type 1", "f1", "b" and "c1" into names of cell types, features, batches and cells.
-    """
+def made_projections(dataset, scenario, runs, random):
+    """Return what `layout` writes of the cells of one split: every table of their contract."""
     cells, modalities = 60, MODALITIES[dataset]
-    types = np.array([name(f"type {t}") for t in random.integers(0, 5, cells)], dtype=object)
-    zero, one = name("type 0"), name("type 1")
-    of_cells = {"cell": [name(f"c{cell}") for cell in range(cells)], "cell_type": types}
+    types = np.array([f"type {t}" for t in random.integers(0, 5, cells)], dtype=object)
+    zero, one = "type 0", "type 1"
+    of_cells = {"cell": [f"c{cell}" for cell in range(cells)], "cell_type": types}
     found: dict[str, list] = {name: [] for name in projections.COLUMNS}
 
     def add(table, **columns):
@@ -253,7 +244,7 @@ def made_projections(
 
     for run in runs:
         for source in ("joint", *modalities):
-            named = {"run": run, "source": source, "modality": source, "batch": name("b")}
+            named = {"run": run, "source": source, "modality": source, "batch": "b"}
             clusters = random.integers(0, 3, cells)
             add("projection", **named, **of_cells, **place(), leiden=clusters)
         for modality in modalities:
@@ -262,14 +253,14 @@ def made_projections(
                 named = {"run": run, "modality": modality, "leiden": leiden, "marks": marks}
                 named |= {"normalization": NORMALIZATIONS[modality], "cells": 20, "cell_type": one}
                 values = {"mean": random.random(9), "above": random.random(9), "share": 0.8}
-                add("markers", **named, **values, feature=[name(f"f{mark}") for mark in marks])
+                add("markers", **named, **values, feature=[f"f{mark}" for mark in marks])
         for source, target in permutations(modalities, 2):
             named = {"run": run, "direction": f"{source}->{target}"}
             types_of = {"cell_type": [zero, zero, one], "transferred": [zero, one, one]}
             add("transfers", **named, **types_of, cells=[9, 3, 12])
             add("imputed_layout", **named, **of_cells, **place(), modality=target)
             for extreme, r in (("best", 0.9), ("median", 0.5), ("worst", -0.1)):
-                of_feature = {"feature": name(f"{extreme} feature"), "place": extreme, "r": r}
+                of_feature = {"feature": f"{extreme} feature", "place": extreme, "r": r}
                 of_feature |= {"normalization": NORMALIZATIONS[target], "cell": of_cells["cell"]}
                 values = {"measured": random.random(cells), "imputed": random.random(cells)}
                 add("imputed_values", **named, **of_feature, **values)
@@ -283,7 +274,7 @@ def made_projections(
             named = {"run": run, "modality": modality}
             kinds = sorted(set(types))
             means = {"real": random.random(len(kinds)), "generated": random.random(len(kinds))}
-            marker = {"marker_of": one, "feature": name("f1"), "cell_type": kinds}
+            marker = {"marker_of": one, "feature": "f1", "cell_type": kinds}
             add("virtual_markers", **named, **marker, **means)
             add("virtual_realism", **named, realism_auc=[0.9])
     split = {"dataset": dataset, "scenario": scenario, "seed": 0}
@@ -329,13 +320,7 @@ def synthetic(folder):
     return found
 
 
-def write_run(
-    found,
-    here,
-    records,
-    scores,
-    features,
-):
+def write_run(found, here, records, scores, features):
     """Write the files of all seeds of a run, and add their paths to `found`."""
     for record in records:
         of_seed = here / f"seed-{record['seed']}"
