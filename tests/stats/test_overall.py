@@ -193,7 +193,7 @@ def test_failed_runs_alone_give_empty_tables():
         ),
         (
             "label_transfer_accuracy",
-            {"label_oracle": 1.0, "oracle": 0.9},
+            {"label_oracle": 1.0, "oracle": 0.9, "mvae": 0.95},
             (np.nan, ""),
             0.9,
         ),
