@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from mosaicbench.catalog.run_metadata import RunMetadata
+from mosaicbench.catalog.run_metadata import RunMetadata, run_metadata_of
 from mosaicbench.files.scores import SCORE_COLUMNS, CellScores
 from mosaicbench.report.tables.contract import checked_runs
+from mosaicbench.report.theme import NAMED, Theme
 
 METHODS = {  # kind, inputs
     "mvae": ("model", ("pairs",)),
@@ -50,6 +51,20 @@ def scores_of(values, *, dataset="d", scenario="paired"):
     columns = ["run", "seed", "metric", "direction", "value", "status"]
     table = pd.DataFrame(rows, columns=columns).drop_duplicates().astype({"value": float})
     return table.assign(dataset=dataset, scenario=scenario, normalization="-")[SCORE_COLUMNS]
+
+
+def scores_around(means, *, seeds=3, sd=0.001, dataset="d"):
+    """Return a table of scores near (metric, direction) -> run -> mean."""
+    random, values = np.random.default_rng(0), {}
+    for (metric, direction), of_runs in means.items():
+        for run, mean in of_runs.items():
+            values[run, metric, direction] = mean + sd * random.standard_normal(seeds)
+    return scores_of(values, dataset=dataset)
+
+
+def plain_theme(runs):
+    """Return the theme of a table of runs, with the names of the cards."""
+    return Theme({room: {} for room in NAMED} | {"colours": {}}, run_metadata_of(runs))
 
 
 def runs_of(scores, *, not_applicable=()):

@@ -37,17 +37,6 @@ def test_the_page_of_packages_follows_from_the_stored_results():
     assert "No stored run is of: `glue`" in text and "`univi`" not in peers.absent(stored)
 
 
-def test_the_finding_counts_splits_ahead_and_behind():
-    place = {"metric": "foscttm", "own": "contrastive_vae", "dataset": "d", "scenario": "paired"}
-    gains = [("cca", 0.2, 0.1, 0.3), ("cca", -0.2, -0.3, -0.1), ("mmvae", 0.1, -0.1, 0.3)]
-    rows = [
-        place | dict(zip(("other", "difference", "low", "high"), x, strict=True)) for x in gains
-    ]
-    said = own_model.findings(pd.DataFrame(rows)).splitlines()[0]
-    assert "on 3 splits ahead of the best other method on 1, behind on 1 (`cca` 1);" in said
-    assert "its mean is the best on 2" in said
-
-
 def test_a_contest_is_between_the_best_of_each_kind_by_common_seeds():
     values = {
         ("deep", "mvae"): [0.10, 0.20, 0.30],

@@ -18,12 +18,14 @@ from conftest import REPOSITORY
 import mosaicbench
 from mosaicbench.catalog import catalog
 from mosaicbench.commands import arguments
+from mosaicbench.config import registry
 
 sys.path.insert(0, str(REPOSITORY / "docs/site"))
 
 import drawing  # noqa: E402
 import scores  # noqa: E402
 
+ALONE = ("mkdocs.yml", "CITATION.cff", "LICENSE")
 NAVIGATION = "Install, Tutorial, Your data, Config, Run, Read the report, Use the winner, Methods, Metrics, Results, FAQ, Develop"
 
 TRAINED = {
@@ -33,20 +35,36 @@ TRAINED = {
 }
 
 
-def build(root, site):
-    """Return the finished process of a build."""
-    quiet = {"NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": "", "no_proxy": ""}
-    environment = os.environ | quiet | {"http_proxy": "http://127.0.0.1:9"}
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)]
-    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+NOWHERE = "[x](nowhere_page.md) [x](methods.md#nowhere_anchor) [x](../src/nowhere_file.py)"
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("site")
-    built = build(REPOSITORY, folder)
-    assert built.returncode == 0, built.stderr
-    return folder
+def built(tmp_path_factory):
+    """Return the folder and the process of a build; in one page, three links lead nowhere."""
+    root, ignored = tmp_path_factory.mktemp("repository"), shutil.ignore_patterns("__pycache__")
+    for name in ("docs", "src", "config"):
+        shutil.copytree(REPOSITORY / name, root / name, ignore=ignored)
+    for path in [*REPOSITORY.glob("*.md"), *map(REPOSITORY.joinpath, ALONE)]:
+        shutil.copy(path, root)
+    with (root / "docs/faq.md").open("a") as page:
+        page.write(f"\n{NOWHERE}\n")
+    quiet = {"NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": "", "no_proxy": ""}
+    environment = os.environ | quiet | {"http_proxy": "http://127.0.0.1:9"}
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict"]
+    return root, subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def site(built):
+    return built[0] / "site"
+
+
+def test_only_links_that_lead_nowhere_end_the_build_and_each_is_named(built):
+    _, process = built
+    warnings = re.findall(r"^WARNING.*", process.stderr, re.MULTILINE)
+    assert process.returncode != 0
+    assert len(warnings) == 3, process.stderr
+    assert all(f"nowhere_{what}" in process.stderr for what in ("page", "anchor", "file"))
 
 
 class Fetched(HTMLParser):
@@ -114,7 +132,7 @@ def test_search_works_from_disk(site):
         assert all(link.startswith(("file:", "data:", "blob:")) for link in window.requests)
 
 
-def test_every_command_and_function_is_described_with_its_arguments(site):
+def test_every_command_and_function_is_described_with_its_arguments(built, site):
     text = (site / "command_line.html").read_text(encoding="utf-8")
     shown = html.unescape(re.sub(r"<[^>]+>", "", text))
     for name, (what, example, *given) in arguments.commands().items():
@@ -122,7 +140,7 @@ def test_every_command_and_function_is_described_with_its_arguments(site):
         assert f"{what[0].upper()}{what[1:]}".replace("`", "") in shown, name
         for argument in given:
             assert isinstance(argument, str) or f"<code>{argument[0]}" in text, (name, argument)
-    assert str(REPOSITORY) not in text
+    assert str(built[0]) not in text
     text = (site / "python.html").read_text(encoding="utf-8")
     assert {"integrate", "apply", "score"} <= set(dir(mosaicbench))
     for name in ("integrate", "apply", "score"):
@@ -144,42 +162,20 @@ def test_a_methods_page_has_its_scores_and_a_picture_of_its_place(site):
     assert sum(node.get("r") == "7" for node in circles) == len(scores.COLUMNS)
     names = {node[0].text.split(":")[0] for node in circles}
     assert {"mmvae", "cca"} < names and not names & set(scores.CONTROLS)
-    for name in table["run"].unique():
-        if name in catalog.names("methods"):
-            assert (site / f"methods/{name}_scores.svg").exists(), name
+    drawn = {path.name.removesuffix("_scores.svg") for path in site.glob("methods/*_scores.svg")}
+    assert drawn >= set(table["run"]) & set(catalog.names("methods"))
 
 
-def test_the_tutorial_shows_its_outputs(site):
-    page = (site / "own_cells.html").read_text(encoding="utf-8")
-    assert 'src="data:image/png;base64,' in page and "<th>foscttm</th>" in page
-
-
-def test_files_that_pages_speak_of_are_on_the_site(site):
+def test_files_and_data_that_pages_speak_of_are_on_the_site(site):
     layout = "src/mosaicbench/workflow/layout.py"
     assert (site / "repository" / layout).read_bytes() == (REPOSITORY / layout).read_bytes()
-    assert "make benchmark" in (site / "index.html").read_text(encoding="utf-8")
     published = yaml.safe_load((REPOSITORY / "config/published.yaml").read_text())
     claims = (site / "results/claims.html").read_text(encoding="utf-8")
     assert claims.count("<tr>") > len(published["numbers"])
-    known = yaml.safe_load((REPOSITORY / "config/datasets.yaml").read_text())
     data = (site / "published_data.html").read_text(encoding="utf-8")
-    assert all(f"<code>{name}</code>" in data for name in known)
-
-
-def test_links_that_lead_nowhere_end_the_build_and_each_is_named(tmp_path):
-    ignored = shutil.ignore_patterns("__pycache__")
-    for name in ("docs", "src", "config"):
-        shutil.copytree(REPOSITORY / name, tmp_path / name, ignore=ignored)
-    for path in [*REPOSITORY.glob("*.md"), REPOSITORY / "mkdocs.yml"]:
-        shutil.copy(path, tmp_path)
-    for name in ("CITATION.cff", "LICENSE"):
-        shutil.copy(REPOSITORY / name, tmp_path)
-    links = "[x](nowhere_page.md) [x](methods.md#nowhere_anchor) [x](../src/nowhere_file.py)"
-    with (tmp_path / "docs/faq.md").open("a") as page:
-        page.write(f"\n{links}\n")
-    built = build(tmp_path, tmp_path / "site")
-    assert built.returncode != 0
-    assert all(f"nowhere_{what}" in built.stderr for what in ("page", "anchor", "file"))
+    assert all(f"<code>{name}</code>" in data for name in registry.load())
+    tutorial = (site / "own_cells.html").read_text(encoding="utf-8")
+    assert 'src="data:image/png;base64,' in tutorial and "<th>foscttm</th>" in tutorial
 
 
 @pytest.mark.parametrize("name", TRAINED)

@@ -27,16 +27,3 @@ def test_the_readme_names_every_method_once():
     assert len(listed) == len(set(listed))
     for card in catalog.cards("methods").values():
         assert any(card["label"].startswith(name) for name in listed), card["label"]
-
-
-def test_a_bar_in_a_card_does_not_end_a_cell_of_a_table():
-    rows = tables.markdown("metrics").splitlines()
-    assert any(r"\|" in row for row in rows)
-    assert {row.replace(r"\|", "").count("|") for row in rows} == {rows[0].count("|")}
-
-
-def test_inputs_that_fool_a_metric_are_those_of_its_card():
-    listed = tables.listed("metrics")
-    assert "a collapse" in listed["ilisi"]["fooled by"] and listed["foscttm"]["fooled by"] == ""
-    ends = [listed[name][end] for name in ("foscttm", "ilisi") for end in ("best", "chance")]
-    assert (ends[:2], ends[3]) == (["0", "0.5"], "")

@@ -46,25 +46,17 @@ AROUND = {
     "docs/apply.md": {"datasets": {"pbmc": OWN}, "scenarios": {"paired": {"kind": "paired"}}},
 }  # page -> the rest of the config that its blocks are of
 # Where a piece may belong: its place in a config, and what else the config has there.
-PLACES = [
-    ((), {}),
-    (("datasets", "mine"), {}),
-    (("datasets", "mine"), {"loader": "covid_citeseq", "path": None, "cell_type": None}),
-    (("datasets", "mine"), {"from": "covid_citeseq_small", "path": None, "cell_type": None}),
-    (("datasets", "mine", "path"), {"rna": None, "adt": None}),
-    (("datasets",), {}),
-    (("scenarios", "s"), {}),
-    (("scenarios", "u"), {}),
-    (("scenarios", "s", "split"), {}),
-    (("scenarios", "s", "split"), {"by": "donor"}),
-    (("scenarios", "s", "label_subset"), {}),
-    (("scenarios", "u", "imbalance"), {}),
-    (("preprocess",), {}),
-    (("preprocess", "atac"), {}),
-    (("training",), {}),
-    (("tuning",), {}),
-    (("runs",), {}),
-    *((("datasets", "mine", key), {}) for key in references.parameters_of("own_files")),
+ALONE = ["", "datasets", "datasets mine", "scenarios s", "scenarios u", "scenarios s split"]
+ALONE += ["scenarios s label_subset", "scenarios u imbalance", "preprocess", "preprocess atac"]
+ALONE += ["training", "tuning", "runs"]
+ALONE += [f"datasets mine {key}" for key in references.parameters_of("own_files")]
+PUBLISHED = {"path": None, "cell_type": None}
+PLACES = [(place, {}) for place in ALONE]
+PLACES += [
+    ("datasets mine", PUBLISHED | {"loader": "covid_citeseq"}),
+    ("datasets mine", PUBLISHED | {"from": "covid_citeseq_small"}),
+    ("datasets mine path", {"rna": None, "adt": None}),
+    ("scenarios s split", {"by": "donor"}),
 ]
 
 
@@ -101,15 +93,15 @@ def pieces(page):
 def put(place, beside, content):
     """Return a minimal config with a piece at a place."""
     config = copy.deepcopy(MINIMAL)
+    if not place:
+        return config | content
+    *path, last = place.split()
     at = config
-    for key in place[:-1]:
+    for key in path:
         at = at.setdefault(key, {})
-    if place:
-        given = at.get(place[-1])
-        at[place[-1]] = (given if isinstance(given, dict) else {}) | beside | content
-        at[place[-1]] = {key: value for key, value in at[place[-1]].items() if value is not None}
-    else:
-        config |= content
+    given = at.get(last) if isinstance(at.get(last), dict) else {}
+    entries = given | beside | content
+    at[last] = {key: value for key, value in entries.items() if value is not None}
     return config
 
 
@@ -144,7 +136,7 @@ def test_yaml_within_a_line_is_valid_at_some_place_of_a_config(page, tmp_path, m
             assert keys_of(content) <= ALL_KEYS, piece
             continue
         methods = [name for name in catalog.names("methods") if of_method(name, content)]
-        places = PLACES + [(("runs", "x"), {"method": method}) for method in methods]
+        places = PLACES + [("runs x", {"method": method}) for method in methods]
         configs = (put(*place, content) for place in places)
         assert any(not why_refused(config, tmp_path) for config in configs), piece
 

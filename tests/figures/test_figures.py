@@ -1,12 +1,11 @@
 """What single figures draw of small tables; nothing of a large figure is cut, no labels overlap."""
 
 from itertools import combinations, product
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
+from made_up_scores import CARDS, runs_of, scores_around
 
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.figures.imputation import imputation
@@ -16,34 +15,30 @@ from mosaicbench.figures.resources import resources
 from mosaicbench.figures.sweep import sweep
 from mosaicbench.figures.training_curves import training_curves
 from mosaicbench.figures.umap import imputation_umap, umap
-from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS
+from mosaicbench.files.scores import FEATURE_COLUMNS
 from mosaicbench.report import projections, theme
-from mosaicbench.report.tables.contract import HISTORY_COLUMNS, checked_runs
+from mosaicbench.report.tables.contract import HISTORY_COLUMNS
 from mosaicbench.stats.overall import overall
 
-DISPLAY = Path(__file__).parents[2] / "config/display.yaml"
-SPLIT = {"dataset": "d", "scenario": "s"}
-KINDS = {
-    "mvae": "model",
-    "mmvaepp": "model",
-    "cca": "baseline",
-    "oracle": "control",
-    "random_latent": "control",
-}
-CARDS = {
-    "methods": {
-        name: {"label": name, "kind": kind, "inputs": ["pairs"]} for name, kind in KINDS.items()
-    },
-    "metrics": {
-        "foscttm": {"better": "lower", "best": 0.0, "chance": 0.5, "group": "alignment"},
-        "recall_at_10": {"better": "higher", "best": 1.0, "chance": None, "group": "alignment"},
-        "modality_mixing": {"better": "higher", "best": None, "chance": None, "group": "mixing"},
-        "fit_seconds": {"better": "lower", "group": "resources"},
-        "peak_host_mb": {"better": "lower", "group": "resources"},
-    },
-    "datasets": {},
-}
+DIRECTION = "rna->adt"
+SPLIT = {"dataset": "d", "scenario": "paired"}
 LONG = "a cell type with a name much longer than any column"
+MEANS = {
+    ("foscttm", DIRECTION): {
+        "mvae": 0.1,
+        "mmvaepp": 0.2,
+        "cca": 0.3,
+        "oracle": 0.0,
+        "random_latent": 0.5,
+    },
+    ("recall_at_10", DIRECTION): {
+        "mvae": 0.4,
+        "mmvaepp": 0.3,
+        "oracle": 1.0,
+        "random_latent": 0.2,
+    },
+}
+RUNS = runs_of(scores_around(MEANS))
 
 
 @pytest.fixture(autouse=True)
@@ -53,56 +48,28 @@ def _style():
 
 
 def theme_of(methods):
-    return theme.Theme(
-        display=theme._read_display(DISPLAY), run_metadata=RunMetadata(CARDS, methods)
-    )
+    return theme.Theme(theme._read_display(theme.DISPLAY), RunMetadata(CARDS, methods))
 
 
-THEME = theme_of({name: name for name in KINDS})
+THEME = theme_of({})
 
 
-def overall_scores(scores, runs):
-    methods = dict(zip(runs["run"], runs["method"], strict=True))
-    return overall(scores, runs, RunMetadata(CARDS, methods))
-
-
-def runs_table(methods, *, failed=""):
-    rows = [(run, method, seed, "ok") for run, method in methods.items() for seed in (0, 1)]
-    table = pd.DataFrame(rows, columns=["run", "method", "seed", "status"]).assign(**SPLIT)
-    status = table["status"].mask(table["run"] == failed, "out_of_memory")
-    return checked_runs(table.assign(status=status))
-
-
-def scores_table(values):
-    """Return scores from metric -> run -> mean of two seeds."""
-    rows = [
-        (metric, run, seed, value + 0.001 * (seed - 0.5))
-        for metric, of_runs in values.items()
-        for run, value in of_runs.items()
-        for seed in (0, 1)
-    ]
-    table = pd.DataFrame(rows, columns=["metric", "run", "seed", "value"]).assign(**SPLIT)
-    return table.assign(direction="x", normalization="-", status="ok")[SCORE_COLUMNS]
+def drawn_resources(means, theme=THEME, **used):
+    """Draw means, and the resources of each run."""
+    means = means | {(metric, "run"): of_runs for metric, of_runs in used.items()}
+    scores = scores_around(means, sd=0)
+    runs = runs_of(scores)
+    scaled = overall(scores, runs, theme.run_metadata)
+    return resources(overall=scaled, scores=scores, runs=runs, theme=theme)
 
 
 def of_cells(name, **columns):
     return pd.DataFrame(columns).assign(**SPLIT, seed=0)[projections.COLUMNS[name]]
 
 
-RUNS = runs_table({name: name for name in KINDS})
-SCORES = scores_table(
-    {
-        "foscttm": {"mvae": 0.1, "mmvaepp": 0.2, "cca": 0.3, "oracle": 0.0, "random_latent": 0.5},
-        "recall_at_10": {"mvae": 0.4, "mmvaepp": 0.3, "oracle": 1.0, "random_latent": 0.2},
-        "modality_mixing": {"mvae": 0.1, "oracle": 0.5, "random_latent": 0.6},
-        "fit_seconds": {"mvae": 10.0, "mmvaepp": 20.0, "cca": 1.0, "oracle": 0.1},
-    }
-)
-OVERALL = overall_scores(SCORES, RUNS)
-
-
 def test_no_other_run_beats_the_front_in_score_and_resource():
-    figure, drawn = resources(overall=OVERALL, scores=SCORES, runs=RUNS, theme=THEME)
+    seconds = {"mvae": 10.0, "mmvaepp": 20.0, "cca": 1.0, "oracle": 0.1}
+    figure, drawn = drawn_resources(MEANS, fit_seconds=seconds)
     of_alignment = drawn[(drawn["score"] == "alignment") & (drawn["metric"] == "fit_seconds")]
     fronts = of_alignment.set_index("run")["front"].to_dict()
     assert fronts == {"mvae": True, "mmvaepp": False}  # CCA lacks recall, controls are not drawn
@@ -176,11 +143,7 @@ def test_the_epoch_with_the_saved_weights_is_marked_though_another_has_a_lower_l
 
 
 def test_ticks_of_a_wide_time_axis_do_not_overlap_and_fractions_have_their_zero():
-    values = {"mvae": 0.01, "mmvaepp": 60.0, "cca": 1.0}
-    scores = pd.concat(
-        [SCORES[SCORES["metric"] != "fit_seconds"], scores_table({"fit_seconds": values})]
-    )
-    figure, _ = resources(overall=OVERALL, scores=scores, runs=RUNS, theme=THEME)
+    figure, _ = drawn_resources(MEANS, fit_seconds={"mvae": 0.01, "mmvaepp": 60.0, "cca": 1.0})
     figure.draw_without_rendering()
     labels = [label for label in figure.axes[-1].get_xticklabels() if label.get_text()]
     low, high = figure.axes[-1].get_xlim()
@@ -237,16 +200,7 @@ def test_a_type_has_one_colour_in_every_figure_and_one_batch_no_column():
     assert legends_of(figure) == {"Cell type": {"c": legends["Cell type"]["c"]}}
 
 
-MANY = {f"run-{i}": "mvae" for i in range(22)} | {
-    "cca": "cca",
-    "oracle": "oracle",
-    "random_latent": "random_latent",
-}
-
-
-def _scores_of_many(metrics, step=0.0):
-    values = {run: 0.3 + step * place for place, run in enumerate(MANY)}
-    return scores_table(dict.fromkeys((*metrics, "fit_seconds", "peak_host_mb"), values))
+MANY = {f"run-{i}": "mvae" for i in range(22)} | {"cca": "cca", "oracle": "oracle"}
 
 
 def _confusion_of_many():
@@ -265,28 +219,24 @@ def _umap_of_many():
 
 
 def _resources_of_many():
-    scores, runs = _scores_of_many(("foscttm",), step=0.01), runs_table(MANY)
-    tables = {"scores": scores, "overall": overall_scores(scores, runs), "runs": runs}
-    return resources(**tables, theme=theme_of(MANY))[0]
+    values = {run: 0.3 - 0.01 * place for place, run in enumerate(MANY)}
+    used = dict.fromkeys(("fit_seconds", "peak_host_mb"), values)
+    figure, drawn = drawn_resources({("foscttm", DIRECTION): values}, theme_of(MANY), **used)
+    assert set(drawn["run"]) == set(MANY) - {"oracle"}
+    return figure
 
 
 @pytest.mark.parametrize("make", [_confusion_of_many, _umap_of_many, _resources_of_many])
 def test_nothing_of_a_figure_of_many_runs_or_types_is_cut(make):
     figure = make()
     figure.draw_without_rendering()
-    drawn, size = figure.get_tightbbox(), figure.get_size_inches()
-    assert (
-        drawn.x0 > -0.02
-        and drawn.y0 > -0.02
-        and drawn.x1 < size[0] + 0.02
-        and drawn.y1 < size[1] + 0.02
-    )
+    drawn = figure.get_tightbbox()
+    assert (drawn.min > -0.02).all() and (drawn.max < figure.get_size_inches() + 0.02).all()
     for axes in figure.axes:
         boxes = [label.get_window_extent() for label in axes.get_yticklabels() if label.get_text()]
         for above, below in zip(boxes, boxes[1:], strict=False):
-            assert min(above.y1, below.y1) - max(above.y0, below.y0) < 2, (
-                "labels of two rows overlap"
-            )
+            overlap = min(above.y1, below.y1) - max(above.y0, below.y0)
+            assert overlap < 2, "labels of two rows overlap"
 
 
 # Machado, Oliveira & Fernandes 2009, severity 1
@@ -301,11 +251,6 @@ SEEN = {
         [0.367322, 0.860646, -0.227968],
         [0.280085, 0.672501, 0.047413],
         [-0.011820, 0.042940, 0.968881],
-    ],
-    "tritanopia": [
-        [1.255528, -0.076749, -0.178779],
-        [-0.078411, 0.930809, 0.147602],
-        [0.004733, 0.691367, 0.303900],
     ],
 }
 XYZ = np.array(
@@ -328,7 +273,7 @@ def _lab(colour, vision):
 
 @pytest.mark.parametrize("vision", SEEN)
 def test_models_can_be_told_apart_with_every_common_colour_vision(vision):
-    listed = yaml.safe_load(DISPLAY.read_text())["methods"]
+    listed = THEME.display["methods"]
     models = list(listed)[: list(listed).index("pca_joint")]
     for one, other in combinations(models, 2):
         sisters = {name.removesuffix("_sup").removesuffix("_ss") for name in (one, other)}

@@ -52,23 +52,17 @@ def projected(split, runs, tmp_path_factory):
     ("recommended", "shown"),
     [
         ({"partner": "constant", "speed": "oracle"}, {"constant"}),
-        ({"partner": "", "speed": "oracle"}, {"oracle", "constant"}),  # none: the first runs
-        ({"partner": "elsewhere", "labels": "failed"}, {"oracle", "constant"}),
+        # None is here: the first runs.
+        ({"partner": "elsewhere", "labels": "failed", "speed": "oracle"}, {"oracle", "constant"}),
     ],
 )
 def test_recommended_runs_are_laid_out(split, runs, tmp_path, recommended, shown):
-    rows = [
-        ("small", "paired", question, "-", "foscttm", run) for question, run in recommended.items()
-    ]
-    rows.append(("small", "mosaic", "partner", "-", "foscttm", "oracle"))
-    table = pd.DataFrame(rows, columns=[*SPLIT, "question", "direction", "metric", "run"])
-    write_table(tmp_path / "recommendations.tsv", table)
-    project.main(
-        splits=[[split, *runs.values()]],
-        seed=0,
-        output=tmp_path,
-        recommendations=tmp_path / "recommendations.tsv",
-    )
+    rows = [("small", "paired", question, run) for question, run in recommended.items()]
+    rows.append(("small", "mosaic", "partner", "oracle"))
+    path = tmp_path / "recommendations.tsv"
+    write_table(path, pd.DataFrame(rows, columns=[*SPLIT, "question", "run"]))
+    splits = [[split, *runs.values()]]
+    project.main(splits=splits, seed=0, output=tmp_path, recommendations=path)
     drawn = projections.read_projection(tmp_path / "small/paired", "projection")
     assert set(drawn["run"]) == shown
 
@@ -77,31 +71,24 @@ def test_every_table_names_its_split_and_only_runs_that_have_what_it_shows(proje
     projected = dict(projected)
     assert all(projected.pop(name).empty for name in projections.VIRTUAL)
     for table in projected.values():
-        assert set(table["dataset"]) == {"small"}
-        assert set(table["scenario"]) == {"paired"}
-        assert set(table["seed"]) == {0}
-    assert set(projected["projection"]["run"]) == {"oracle", "constant"}
-    assert set(projected["transfers"]["run"]) == {"oracle", "constant"}
-    assert set(projected["imputed_values"]["run"]) == {"oracle", "celltype_mean"}
-    assert set(projected["imputed_layout"]["run"]) == {
-        "oracle",
-        "celltype_mean",
-        projections.MEASURED,
-    }
+        assert table[[*SPLIT, "seed"]].drop_duplicates().to_numpy().tolist() == [
+            ["small", "paired", 0]
+        ]
+    shown = {name: set(table["run"]) for name, table in projected.items()}
+    assert shown["projection"] == shown["transfers"] == {"oracle", "constant"}
+    assert shown["imputed_values"] == {"oracle", "celltype_mean"}
+    assert shown["imputed_layout"] == {"oracle", "celltype_mean", projections.MEASURED}
 
 
 def test_a_cell_is_laid_out_once_per_source_with_its_cluster(projected):
     layout = projected["projection"].query("run == 'oracle'")
     assert not layout.duplicated(["source", "cell"]).any()
-    assert layout["source"].value_counts().to_dict() == dict.fromkeys(
-        ("rna", "atac", "adt", "joint"), CELLS
-    )
+    sources = dict.fromkeys(("rna", "atac", "adt", "joint"), CELLS)
+    assert layout["source"].value_counts().to_dict() == sources
     assert np.isfinite(layout[["x", "y"]].to_numpy()).all()
     single = layout[layout["source"] != "joint"]
-    same = (
-        single.groupby("cell")["leiden"].nunique() == 1
-    )  # the oracle gives a cell one latent in every modality
-    assert same.mean() > 0.95
+    # The oracle gives a cell one latent in every modality.
+    assert (single.groupby("cell")["leiden"].nunique() == 1).mean() > 0.95
     for group in (single, layout[layout["source"] == "joint"]):
         sizes = group["leiden"].value_counts()
         assert sizes.index[0] == 0 or sizes.iloc[0] == sizes[0]
@@ -115,9 +102,8 @@ def test_carried_labels_count_every_labelled_cell_and_the_oracle_errs_in_none(pr
     oracle = carried[carried["run"] == "oracle"]
     assert (oracle["cell_type"] == oracle["transferred"]).all()
     constant = carried[carried["run"] == "constant"]
-    assert (
-        constant.groupby("direction")["transferred"].nunique().eq(1).all()
-    )  # a collapsed latent gives every cell one type
+    # A collapsed latent gives every cell one type.
+    assert constant.groupby("direction")["transferred"].nunique().eq(1).all()
 
 
 def test_extreme_features_are_shared_by_runs_and_ordered_by_mean_r(projected):
@@ -138,20 +124,12 @@ def test_extreme_features_are_shared_by_runs_and_ordered_by_mean_r(projected):
 
 def test_what_the_oracle_imputes_lies_where_it_was_measured(projected):
     layout = projected["imputed_layout"]
-    measured = layout[layout["run"] == projections.MEASURED].set_index(["modality", "cell"])[
-        ["x", "y"]
-    ]
+    measured = layout[layout["run"] == projections.MEASURED]
     assert len(measured) == 3 * CELLS
-
-    def distance(run):
-        own = layout[layout["run"] == run]
-        gap = (
-            own[["x", "y"]].to_numpy()
-            - measured.loc[pd.MultiIndex.from_frame(own[["modality", "cell"]])].to_numpy()
-        )
-        return pd.Series(np.hypot(*gap.T))
-
-    assert distance("oracle").median() < 0.5 * distance("celltype_mean").median()
+    both = layout.merge(measured, on=["modality", "cell"])
+    both["distance"] = np.hypot(both["x_x"] - both["x_y"], both["y_x"] - both["y_y"])
+    distance = both.groupby("run_x")["distance"].median()
+    assert distance["oracle"] < 0.5 * distance["celltype_mean"]
 
 
 def test_markers_are_higher_in_the_cluster_that_they_mark(projected):
@@ -160,9 +138,8 @@ def test_markers_are_higher_in_the_cluster_that_they_mark(projected):
     assert markers["above"].between(0, 1).all()
     assert markers["share"].between(0, 1).all()
     rna = markers[markers["modality"] == "rna"]
-    weighted = (rna["mean"] * rna["cells"]).groupby(rna["feature"]).sum() / rna.groupby("feature")[
-        "cells"
-    ].sum()
+    sums = rna.assign(total=rna["mean"] * rna["cells"]).groupby("feature")[["total", "cells"]].sum()
+    weighted = sums["total"] / sums["cells"]
     own = rna[rna["leiden"] == rna["marks"]].set_index("feature")["mean"]
     assert (own > weighted.loc[own.index]).all()
     assert markers.groupby(["modality", "marks"])["feature"].nunique().max() == project.MARKERS

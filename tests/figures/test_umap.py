@@ -33,7 +33,7 @@ def test_clouds_stay_apart_and_are_the_clusters(clouds):
     assert (np.diff(np.bincount(clusters)) <= 0).all()  # the largest is called 0
 
 
-@pytest.mark.parametrize("unit", [1e-30, 1e-6, 1e6, 1e30])
+@pytest.mark.parametrize("unit", [1e-30, 1e30])
 def test_neighbours_are_the_nearest_rows_whatever_the_unit(clouds, unit):
     z, _ = clouds
     graph = neighbourhood(z * unit).obsp["distances"]
@@ -55,21 +55,13 @@ def test_a_seed_decides_and_nothing_else_is_drawn_from(clouds):
     assert [draw() for draw in draws.values()] == expected
     assert_array_equal(layouts[0], layouts[1])
     assert not np.array_equal(layouts[0], layouts[2])
-    assert_array_equal(
-        layouts[0], laid_out(neighbourhood(clouds[0]), 1)
-    )  # whatever was laid out before
+    again = laid_out(neighbourhood(clouds[0]), 1)
+    assert_array_equal(layouts[0], again)  # whatever was laid out before
 
 
-TABLES = {
-    "equal": np.zeros((30, 4)),
-    "two": np.ones((2, 3)),
-    "three": np.eye(3),
-    "four": np.eye(4),
-    "line": np.arange(5.0)[:, None],
-}
-
-
-@pytest.mark.parametrize("z", TABLES.values(), ids=TABLES)
+@pytest.mark.parametrize(
+    "z", [np.zeros((30, 4)), np.ones((2, 3)), np.eye(4), np.arange(5.0)[:, None]]
+)
 def test_rows_that_are_hardly_a_table_have_a_place(z):
     found = neighbourhood(z)
     assert np.isfinite(laid_out(found, 0)).all()
@@ -90,22 +82,21 @@ class Compiled(event.Listener):
         pass
 
 event.register("numba:compile", Compiled())
-{work}
+
+from mosaicbench.commands._umap import laid_out, neighbourhood
+from mosaicbench.metrics._nearest import scib
+
+z = np.random.default_rng(0).random((40, 3))
+laid_out(neighbourhood(z), 0)
+scib("silhouette_label", z, np.repeat([0, 1], 20))
 print(Compiled.functions)
 """
-WORK = {
-    "lays out": "from mosaicbench.commands._umap import laid_out, neighbourhood\n"
-    "laid_out(neighbourhood(np.random.default_rng(0).random((40, 3))), 0)",
-    "asks scib-metrics": "from mosaicbench.metrics._nearest import scib\n"
-    "scib('silhouette_label', np.random.default_rng(0).random((40, 3)), np.repeat([0, 1], 20))",
-}
 
 
-@pytest.mark.parametrize("work", WORK)
-def test_a_second_process_compiles_nothing_when_it(work):
-    command = [sys.executable, "-c", LISTENING.replace("{work}", WORK[work])]
+def test_a_second_process_that_lays_out_or_asks_scib_metrics_compiles_nothing():
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
     for _ in range(2):  # the first may be the first on this machine
+        command = [sys.executable, "-c", LISTENING]
         ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         if ended.stdout.splitlines()[-1] == "[]":
             return

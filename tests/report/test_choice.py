@@ -39,9 +39,8 @@ def test_the_default_is_the_overall_score(results, scaled):
         now, ranked = standing(board, choice), rows["rank"].notna()
         assert_array_equal(np.isnan(now.rank), ~ranked)
         for name in ("score", "low", "high", "rank"):
-            assert_allclose(
-                getattr(now, name)[ranked], rows.loc[ranked, name].astype(float), rtol=1e-9
-            )
+            expected = rows.loc[ranked, name].astype(float)
+            assert_allclose(getattr(now, name)[ranked], expected, rtol=1e-9)
 
 
 def board_of(*scores):
@@ -96,29 +95,21 @@ def as_on_page(board):
 def plain(choice, board, of_page):
     """Return a choice as the page has it, with its own positions of runs."""
     names = [run["id"] for run in of_page["runs"]]
-    return {
-        "datasets": choice.datasets,
-        "metrics": choice.metrics,
-        "runs": [names.index(board.runs[i]) for i in choice.runs],
-        "weights": choice.weights,
-    }
+    return vars(choice) | {"runs": [names.index(board.runs[i]) for i in choice.runs]}
+
+
+def assert_same(here, there, names, tolerance):
+    """Assert that entries of a result are those of the page, where NaN and None are null."""
+    for name in names:
+        one, other = np.array(here[name], float), np.array(there[name], float)
+        assert_allclose(one, other, rtol=0, atol=tolerance)
 
 
 def assert_as_fragile(here, there):
-    for name in ("weights", "datasets", "seeds"):
-        shares = getattr(here, name)
-        assert (shares is None) == (there[name] is None)
-        if shares is not None:
-            assert_equal(shares, there[name], 1e-9)
-    assert (here.dethroned is None) == (there["dethroned"] is None)
-    if here.dethroned is not None:
-        assert list(here.dethroned[1:]) == there["dethroned"][1:]
-        assert here.dethroned[0] == pytest.approx(there["dethroned"][0], abs=1e-9)
-
-
-def assert_equal(here, there, tolerance):
-    expected = np.array([np.nan if x is None else x for x in there], dtype=float)
-    assert_allclose(np.asarray(here, dtype=float), expected, rtol=0, atol=tolerance)
+    assert_same(vars(here), there, ("weights", "datasets", "seeds"), 1e-9)
+    moved, *others = here.dethroned or [None]
+    weight, *names = there["dethroned"] or [None]
+    assert others == names and moved == pytest.approx(weight, abs=1e-9)
 
 
 @pytest.mark.browser
@@ -128,34 +119,32 @@ def test_the_page_computes_what_python_computes_from_the_scores(results, scaled)
     random = np.random.default_rng(0)
     with Browser() as browser:
         browser.open(results.folder / "report.html", width=1400)
-        for number, board in enumerate(found.values()):
+
+        def asked(function, board, choices):
+            choices = json.dumps(choices)
+            call = f"{choices}.map((one) => choice.{function}(JSON.parse({board}), one))"
+            return json.loads(browser.run(f"JSON.stringify({call})"))
+
+        for number, (scenario, board) in enumerate(found.items()):
             script = f"document.querySelectorAll('.board script')[{number}].textContent"
             of_page = json.loads(browser.run(script))
-            assert of_page["scenario"] == list(found)[number]
-            choices = [random_choice(random, board) for _ in range(500)]
-            asked = json.dumps([plain(choice, board, of_page) for choice in choices])
-            call = (
-                f"JSON.stringify({asked}.map((one) => choice.standing(JSON.parse({script}), one)))"
-            )
-            standings = json.loads(browser.run(call))
+            assert of_page["scenario"] == scenario
+            choices = [random_choice(random, board) for _ in range(150)]
+            as_asked = [plain(choice, board, of_page) for choice in choices]
+            standings = asked("standing", script, as_asked)
             for choice, there in zip(choices, standings, strict=True):
                 here = standing(board, choice)
-                for name in ("score", "low", "high", "rank", "level"):
-                    assert_equal(getattr(here, name), there[name], 1e-12)
+                values = ("score", "low", "high", "rank", "level")
+                assert_same(vars(here), there, values, 1e-12)
                 assert list(here.questions) == list(there["questions"])
-                for name, values in here.questions.items():
-                    assert_equal(values, there["questions"][name], 1e-12)
-            few = json.dumps([plain(choice, board, of_page) for choice in choices[:25]])
-            call = (
-                f"JSON.stringify({few}.map((one) => choice.fragility(JSON.parse({script}), one)))"
-            )
-            for choice, there in zip(choices, json.loads(browser.run(call)), strict=False):
+                assert_same(here.questions, there["questions"], here.questions, 1e-12)
+            fragilities = asked("fragility", script, as_asked[:25])
+            for choice, there in zip(choices[:25], fragilities, strict=True):
                 assert_as_fragile(fragility(board, choice), there)
         board = with_fewer_seeds()
-        of_page = as_on_page(board)
-        asked = json.dumps([of_page, plain(all_of(board), board, of_page)])
-        there = json.loads(browser.run(f"JSON.stringify(choice.fragility(...{asked}))"))
-        assert_as_fragile(fragility(board, all_of(board)), there)
+        script, choice = json.dumps(json.dumps(as_on_page(board))), all_of(board)
+        (there,) = asked("fragility", script, [plain(choice, board, as_on_page(board))])
+        assert_as_fragile(fragility(board, choice), there)
 
 
 @pytest.mark.browser

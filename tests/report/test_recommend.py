@@ -3,19 +3,16 @@
 import numpy as np
 import pandas as pd
 import pytest
+from made_up_scores import plain_theme, runs_of, scores_around
 
 from mosaicbench.catalog.run_metadata import run_metadata_of
-from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.report.page.render import sentence
 from mosaicbench.report.page.verdict import recommendations, splits_to_decide
 from mosaicbench.report.recommendation import IMPUTATION, LABELS, PARTNER, SPEED, recommended
-from mosaicbench.report.tables.contract import RUN_COLUMNS
-from mosaicbench.report.theme import NAMED, Theme
 from mosaicbench.stats.sanity import CHECK_COLUMNS, MARKS
 
-SEEDS = range(6)
-METHODS = ("mvae", "mmvae", "cca", "oracle", "constant", "label_oracle", "celltype_mean")
-SIZES = {("made_up", "paired"): (400, 100)}
+SIZES = {("d", "paired"): (400, 100)}
+SECONDS = {"mvae": 20.0, "mmvae": 10.0, "cca": 1.0}
 # (metric, direction) -> run -> mean; mmvae is as good as mvae but for noise, cca is far behind, controls do not compete
 MEANS = {
     ("foscttm", "a->b"): {
@@ -39,42 +36,23 @@ MEANS = {
 }
 
 
-SECONDS = dict(zip(METHODS, (20.0, 10.0, 1.0, 0.1, 0.1, 0.1, 0.1), strict=True))
-SPLIT = {"dataset": "made_up", "scenario": "paired"}
-
-
 def tables_of(means):
-    random = np.random.default_rng(0)
-    scores = [
-        (run, seed, metric, direction, mean + 0.01 * random.standard_normal())
-        for (metric, direction), of_runs in means.items()
-        for run, mean in of_runs.items()
-        for seed in SEEDS
-    ]
-    runs = [(run, run, seed, SECONDS[run]) for run in METHODS for seed in SEEDS]
-    scores = pd.DataFrame(scores, columns=["run", "seed", "metric", "direction", "value"])
-    runs = pd.DataFrame(runs, columns=["run", "method", "seed", "seconds"])
-    runs = runs.assign(**SPLIT, status="ok", peak_host_mb=500.0)
-    return {
-        "scores": scores.assign(**SPLIT, normalization="-", status="ok")[SCORE_COLUMNS],
-        "runs": runs.reindex(columns=RUN_COLUMNS),
-        "sanity_checks": named(),
-    }
+    scores = scores_around(means, seeds=6, sd=0.01)
+    runs = runs_of(scores)
+    runs = runs.assign(seconds=runs["run"].map(SECONDS), peak_host_mb=500.0)
+    return {"scores": scores, "runs": runs, "sanity_checks": named()}
 
 
 def named(*pairs):
     """Return the findings of checks, given as (run, check)."""
-    table = pd.DataFrame(pairs, columns=["run", "check"]).assign(**SPLIT, metric="foscttm")
+    table = pd.DataFrame(pairs, columns=["run", "check"])
+    table = table.assign(dataset="d", scenario="paired", metric="foscttm")
     return table.reindex(columns=CHECK_COLUMNS)
 
 
 @pytest.fixture
 def tables():
     return tables_of(MEANS)
-
-
-def theme_of(tables):
-    return Theme({room: {} for room in NAMED} | {"colours": {}}, run_metadata_of(tables["runs"]))
 
 
 def answers(tables, **changed):
@@ -84,11 +62,11 @@ def answers(tables, **changed):
 
 
 def why_none(row, tables):
-    return sentence("why_none", row=row, theme=theme_of(tables))
+    return sentence("why_none", row=row, theme=plain_theme(tables["runs"]))
 
 
 def first_cells(rows, tables):
-    rows = recommendations(rows, theme_of(tables)).rows
+    rows = recommendations(rows, plain_theme(tables["runs"])).rows
     return [cells for _, cells in rows]
 
 
@@ -180,4 +158,4 @@ def test_a_run_that_failed_in_most_seeds_is_not_recommended(tables):
     is_better = scores["run"] == "mmvae"
     scores = scores.assign(value=scores["value"] - 0.2 * is_better)
     partner = answers(tables, scores=scores[~is_better | (scores["seed"] == 0)]).loc[PARTNER]
-    assert (partner["run"], partner["seeds"]) == ("mvae", len(SEEDS))
+    assert (partner["run"], partner["seeds"]) == ("mvae", 6)

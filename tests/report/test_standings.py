@@ -3,85 +3,49 @@
 import re
 import shutil
 import subprocess
-from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from made_up_scores import CARDS, runs_of, scores_of
 from numpy.testing import assert_allclose
 
 from mosaicbench.catalog import catalog
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.report import latex, theme
-from mosaicbench.report.tables.contract import (
-    RANKING_COLUMNS,
-    RUN_COLUMNS,
-    checked_runs,
-    checked_scores,
-)
+from mosaicbench.report.tables.contract import RANKING_COLUMNS
 from mosaicbench.report.tables.rankings import rankings
 from mosaicbench.stats.common import ALL, RUN
 from mosaicbench.stats.means import headline
 from mosaicbench.stats.overall import overall, ranks
 from mosaicbench.stats.paired import paired_tests
 
-DISPLAY = Path(__file__).parents[2] / "config/display.yaml"
-KINDS = {
-    "mvae": "model",
-    "mmvaepp": "model",
-    "my_run&50%": "model",
-    "cca": "baseline",
-    "oracle": "control",
-}
-KINDS |= {"random_latent": "control"}
-METHODS = {run: "mvae" if "&" in run else run for run in KINDS}
-CARDS = {
-    "methods": {
-        name: {"label": name, "kind": kind, "inputs": ("pairs",), "transductive": name == "cca"}
-        for name, kind in KINDS.items()
-    },
-    "metrics": catalog.cards("metrics"),
-    "datasets": {},
-}
-ROSTER = RunMetadata(cards=CARDS, methods=METHODS)
+ODD = "my_run&50%"  # an ablation of mvae, which diverged
 VALUES = {
-    "mvae": (0.1, 0.5),
-    "mmvaepp": (0.2, 0.6),
-    "cca": (0.3, None),
-    "oracle": (0.0, 1.0),
-    "random_latent": (0.5, None),
+    ("mvae", "foscttm"): [0.095, 0.105],
+    ("mvae", "imputation_skill"): [0.495, 0.505],
+    ("mvae", "fit_seconds"): [3.0, 4.0],
+    ("mvae", "label_floor"): [0.1, 0.1],
+    ("mmvaepp", "foscttm"): [0.195, 0.205],
+    ("mmvaepp", "imputation_skill"): [0.595, 0.605],
+    (ODD, "foscttm"): [None, None],
+    ("cca", "foscttm"): [0.295, 0.305],
+    ("oracle", "foscttm"): [0.0, 0.0],
+    ("oracle", "imputation_skill"): [1.0, 1.0],
+    ("random_latent", "foscttm"): [0.495, 0.505],
 }
+RUNS = {run for run, _ in VALUES}
+ROSTER = RunMetadata(CARDS | {"metrics": catalog.cards("metrics")}, {ODD: "mvae"})
 
 
-def _results(datasets=("d_1", "e")):
-    """Return scores and runs of two seeds.
-
-    The run with the odd name diverged; mmvaepp does not apply to the last dataset.
-    """
+def _rankings(**absent):
+    """Return the rankings of datasets, given with their runs that are not applicable."""
     scores, runs = [], []
-    for dataset, run, seed in product(datasets, KINDS, (0, 1)):
-        is_absent = run == "mmvaepp" and dataset != datasets[0]
-        status = "not_applicable" if is_absent else "diverged" if "&" in run else "ok"
-        runs.append((dataset, run, METHODS[run], status, None if is_absent else seed))
-        if status == "ok":
-            values = dict(zip(("foscttm", "imputation_skill"), VALUES[run], strict=True))
-            for metric, value in values.items():
-                if value is not None:
-                    spread = 0.0 if value in (0.0, 1.0) else 0.01 * (seed - 0.5)
-                    scores.append((dataset, run, seed, metric, "a->b", value + spread))
-            scores.append((dataset, run, seed, "fit_seconds", "run", 3.0 + seed))
-            scores.append((dataset, run, seed, "label_floor", "run", 0.1))
-    scores = pd.DataFrame(
-        scores, columns=["dataset", "run", "seed", "metric", "direction", "value"]
-    ).assign(scenario="paired", normalization="-", status="ok")
-    runs = pd.DataFrame(runs, columns=["dataset", "run", "method", "status", "seed"])
-    runs = runs.assign(scenario="paired").reindex(columns=RUN_COLUMNS)
-    return checked_scores(scores), checked_runs(runs)
-
-
-def _rankings(datasets=("d_1", "e")):
-    scores, runs = _results(datasets)
+    for dataset, not_applicable in absent.items():
+        values = {key: by for key, by in VALUES.items() if key[0] not in not_applicable}
+        scores.append(scores_of(values, dataset=dataset))
+        runs.append(runs_of(scores[-1], not_applicable=not_applicable))
+    scores, runs = pd.concat(scores, ignore_index=True), pd.concat(runs, ignore_index=True)
     tables = {
         "headline": headline(scores),
         "overall": overall(scores, runs, ROSTER),
@@ -92,8 +56,8 @@ def _rankings(datasets=("d_1", "e")):
     return rankings(tables, ROSTER)
 
 
-STANDINGS = _rankings()
-THEME = theme.Theme(display=theme._read_display(DISPLAY), run_metadata=ROSTER)
+STANDINGS = _rankings(d_1=[], e=["mmvaepp"])
+THEME = theme.Theme(theme._read_display(theme.DISPLAY), ROSTER)
 
 
 def _of(dataset, metric):
@@ -104,7 +68,7 @@ def _of(dataset, metric):
 def test_every_run_has_a_row_in_every_score_of_its_split():
     assert list(STANDINGS.columns) == RANKING_COLUMNS
     assert not STANDINGS.duplicated([*RUN, "metric"]).any()
-    assert set(STANDINGS.groupby(["dataset", "metric"])["run"].nunique()) == {len(KINDS)}
+    assert set(STANDINGS.groupby(["dataset", "metric"])["run"].nunique()) == {len(RUNS)}
     assert "label_floor" not in set(STANDINGS["metric"])
     assert set(STANDINGS["dataset"]) == {"d_1", "e", ALL}
 
@@ -113,14 +77,12 @@ def test_places_are_among_models_and_baselines_by_the_mean():
     foscttm = _of("d_1", "foscttm")
     assert foscttm["rank"].dropna().to_dict() == {"mvae": 1, "mmvaepp": 2, "cca": 3}
     assert foscttm.loc["mvae", "best"] and not foscttm.loc["oracle", "best"]
-    assert foscttm["level"].to_dict() == dict.fromkeys(KINDS, False) | {
-        "mvae": True
-    }  # others differ by the same in each seed
+    level = foscttm.index[foscttm["level"]]
+    assert level.tolist() == ["mvae"]  # others differ by the same in each seed
     assert set(foscttm["ranked"].dropna()) == {3}
     assert_allclose(foscttm.loc["mvae", ["mean", "sd"]].astype(float), [0.1, 0.01 / 2**0.5])
-    assert (
-        foscttm.loc["mvae", "shown"] == "0.100 [0.036, 0.164]"
-    )  # t of one degree of freedom: 12.7 x 0.005
+    # t of one degree of freedom: 12.7 x 0.005
+    assert foscttm.loc["mvae", "shown"] == "0.100 [0.036, 0.164]"
     assert _of("d_1", "imputation_skill").loc["mmvaepp", "rank"] == 1
     assert not _of("d_1", "fit_seconds")["best"].any()
 
@@ -128,14 +90,11 @@ def test_places_are_among_models_and_baselines_by_the_mean():
 def test_what_is_missing_is_a_dash_and_what_failed_a_cross_and_neither_a_number():
     for metric in ("foscttm", "imputation_skill", "fit_seconds", "score"):
         rows = _of("d_1", metric)
-        assert rows.loc["my_run&50%", "shown"] == "✗ diverged"
-        assert np.isnan(rows.loc["my_run&50%", "mean"])
+        assert rows.loc[ODD, "shown"] == "✗ diverged"
+        assert np.isnan(rows.loc[ODD, "mean"])
     assert _of("d_1", "imputation_skill").loc["cca", "shown"] == "–"
-    assert _of("e", "foscttm").loc["mmvaepp", "shown"] == "–"
-    assert _of("e", "foscttm").loc["mmvaepp", ["status", "of_seeds"]].tolist() == [
-        "not_applicable",
-        0,
-    ]
+    absent = _of("e", "foscttm").loc["mmvaepp", ["shown", "status", "of_seeds"]]
+    assert absent.tolist() == ["–", "not_applicable", 0]
     assert _of("d_1", "score").loc["cca", "shown"] == "–"
     assert _of("d_1", "alignment").loc["cca", "rank"] == 3
     assert np.isnan(_of("d_1", "score").loc["cca", "rank"])
@@ -147,7 +106,7 @@ def test_over_datasets_only_runs_of_all_of_them_have_a_mean_and_ranks_come_with_
     assert whole.loc["mmvaepp", "shown"] == "–" or np.isnan(whole.loc["mmvaepp", "mean"])
     assert whole.loc["mvae", ["rank", "rank_low", "rank_high"]].tolist() == [1, 1, 1]
     assert whole.loc["mvae", "best"] and not whole.loc["cca", "best"]
-    assert set(_rankings(("d_1",))["dataset"]) == {"d_1"}
+    assert set(_rankings(d_1=[])["dataset"]) == {"d_1"}
 
 
 def test_latex_escapes_bolds_dashes_and_crosses():
@@ -165,7 +124,7 @@ def test_latex_escapes_bolds_dashes_and_crosses():
     for table in tables:
         head, body = table.split(r"\midrule")
         rows = body.split(r"\bottomrule")[0].strip().splitlines()
-        assert len(rows) == len(KINDS)
+        assert len(rows) == len(RUNS)
         widths = {line.replace(r"\&", "").count("&") for line in [*rows, head.splitlines()[-1]]}
         assert len(widths) == 1
 

@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+from made_up_scores import scores_of
 
 from mosaicbench.catalog.run_metadata import run_metadata_of
 from mosaicbench.figures.tuning_trials import tuning_trials
@@ -29,33 +30,18 @@ def search(dataset, objectives, best, **searched):
 @pytest.fixture
 def searches():
     latent, beta = [20, 8, 50, 33], [None, 0.5, 2.0, 4.0]
+    others = {"latent": [20, 8, 50, 12], "beta": [None, 0.5, 2.0, 1.0]}
     return [
         search("a", [0.50, 0.55, None, 0.60], 3, latent=latent, beta=beta),
-        search(
-            "b", [0.40, 0.44, 0.45, 0.39], 2, latent=[20, 8, 50, 12], beta=[None, 0.5, 2.0, 1.0]
-        ),
+        search("b", [0.40, 0.44, 0.45, 0.39], 2, **others),
     ]
-
-
-def scores(values):
-    """Return a table of FOSCTTM: (dataset, run) -> a value for each seed."""
-    rows = [
-        (dataset, run, seed, value, direction)
-        for (dataset, run), of_seeds in values.items()
-        for seed, value in enumerate(of_seeds)
-        for direction in ("a->b", "b->a")
-    ]
-    table = pd.DataFrame(rows, columns=["dataset", "run", "seed", "value", "direction"])
-    same = {"scenario": "paired", "metric": "foscttm", "normalization": "-", "status": "ok"}
-    return table.assign(**same)
 
 
 @pytest.fixture
 def made_up():
-    values = {("a", "mvae"): [0.30, 0.32, 0.31], ("a", "mvae-tuned"): [0.20, 0.21, 0.22]}
-    return scores(
-        values | {("b", "mvae"): [0.2, 0.3, 0.4], ("b", "mvae-tuned"): [0.25, 0.25, 0.42]}
-    )
+    of_a = {("mvae", "foscttm"): [0.30, 0.32, 0.31], ("mvae-tuned", "foscttm"): [0.20, 0.21, 0.22]}
+    of_b = {("mvae", "foscttm"): [0.2, 0.3, 0.4], ("mvae-tuned", "foscttm"): [0.25, 0.25, 0.42]}
+    return pd.concat([scores_of(of_a, dataset="a"), scores_of(of_b, dataset="b")])
 
 
 def test_trials_tell_the_best_so_far_and_what_they_cost(searches):
@@ -103,18 +89,14 @@ def theme():
     return read_theme(RUNS)
 
 
-def tables_of(searches, table, run_metadata):
-    return {
-        "runs": pd.DataFrame({"seed": [0, 1]}),
-        "trials": trials_table(searches),
-        "tuning_gains": gains(table, TUNED, run_metadata),
-        "tuning_settings": settings(searches),
-    }
-
-
 def test_the_section_has_all_parts_and_is_absent_without_tuning(searches, made_up, theme):
     stanza = {"fraction": 0.25, "objective": "foscttm", "per_seed": False}
-    tables = tables_of(searches, made_up, theme.run_metadata)
+    tables = {
+        "runs": pd.DataFrame({"seed": [0, 1]}),
+        "trials": trials_table(searches),
+        "tuning_gains": gains(made_up, TUNED, theme.run_metadata),
+        "tuning_settings": settings(searches),
+    }
     section = tuning(tables, {"tuning": stanza}, theme)
     assert "2 searches of at most 4 trials each, 4 CPU hours" in section["searches"]
     assert "FOSCTTM on 25% of the train cells; 1 trials failed" in section["searches"]
@@ -123,7 +105,7 @@ def test_the_section_has_all_parts_and_is_absent_without_tuning(searches, made_u
     assert "other seeds" not in per_seed["searches"]
     assert section["verdict"].endswith("tuned 1, defaults 0, not separable 1.")
     assert [len(section[name].rows) for name in ("gains", "settings")] == [3, 4]
-    assert tuning(tables_of([], made_up, theme.run_metadata), {}, theme) is None
+    assert tuning(tables | {"trials": trials_table([])}, {}, theme) is None
 
 
 def test_a_tuned_run_is_named_after_the_one_that_it_tunes(theme):

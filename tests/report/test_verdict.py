@@ -2,13 +2,12 @@
 
 import html
 
-import numpy as np
 import pandas as pd
 import pytest
 from conftest import REPOSITORY
+from made_up_scores import plain_theme, runs_of, scores_around
 
 from mosaicbench.catalog.run_metadata import run_metadata_of
-from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.files.tables import read_table
 from mosaicbench.report.page import verdict
 from mosaicbench.report.page.verdict import (
@@ -19,33 +18,21 @@ from mosaicbench.report.page.verdict import (
     study_of_size,
 )
 from mosaicbench.report.recommendation import recommended, verdicts
-from mosaicbench.report.tables.contract import RUN_COLUMNS
-from mosaicbench.report.theme import NAMED, Theme
 from mosaicbench.stats.means import comparison
 from mosaicbench.stats.overall import overall, with_ceilings
 from mosaicbench.stats.sanity import CHECK_COLUMNS
 
 STUDY = read_table(REPOSITORY / "docs/results/size.tsv")
-METHODS = ("mvae", "mmvae", "cca", "oracle", "label_oracle", "celltype_mean")
 PARTNER = "foscttm", "a->b"
 SKILLS = ("imputation_pearson_per_feature", "imputation_skill")
 
 
 def tables_of(means, checks=()):
     """Return the tables of a benchmark: dataset -> (metric, direction) -> run -> mean."""
-    random = np.random.default_rng(0)
-    rows = [
-        (dataset, run, seed, metric, direction, mean + 0.001 * random.standard_normal())
-        for dataset, of_dataset in means.items()
-        for (metric, direction), of_runs in of_dataset.items()
-        for run, mean in of_runs.items()
-        for seed in range(3)
-    ]
-    scores = pd.DataFrame(rows, columns=["dataset", "run", "seed", "metric", "direction", "value"])
-    scores = scores.assign(scenario="paired", normalization="-", status="ok")[SCORE_COLUMNS]
-    runs = [(dataset, run, run, seed) for dataset in means for run in METHODS for seed in range(3)]
-    runs = pd.DataFrame(runs, columns=["dataset", "run", "method", "seed"])
-    runs = runs.assign(scenario="paired", status="ok").reindex(columns=RUN_COLUMNS)
+    scores = pd.concat(
+        scores_around(of_dataset, dataset=name) for name, of_dataset in means.items()
+    )
+    runs = runs_of(scores)
     found = pd.DataFrame(checks, columns=["dataset", "run", "check"])
     found = found.assign(scenario="paired", metric="foscttm", message="odd")
     tables = {"scores": scores, "runs": runs, "sanity_checks": found.reindex(columns=CHECK_COLUMNS)}
@@ -60,14 +47,14 @@ def tables_of(means, checks=()):
     }
 
 
-def theme_of(tables):
-    display = {room: {} for room in NAMED} | {"colours": {}}
-    return Theme(display, run_metadata_of(tables["runs"]))
+def answers(tables):
+    """Return the cards of the only scenario."""
+    (found,) = cards(tables, plain_theme(tables["runs"])).values()
+    return found
 
 
 def words(tables):
-    (answers,) = cards(tables, theme_of(tables)).values()
-    return [html.unescape(f"{card['title']}: {card['words']}") for card in answers]
+    return [html.unescape(f"{card['title']}: {card['words']}") for card in answers(tables)]
 
 
 def partner(*values, oracle=0.2):
@@ -78,7 +65,7 @@ def partner(*values, oracle=0.2):
 def test_a_run_that_is_best_everywhere_is_named_with_its_evidence():
     tables = tables_of({"x": partner(0.1, 0.15, 0.01), "y": partner(0.15, 0.1, 0.01)})
     assert words(tables) == ["Match cells: CCA, best on 2 of 2 datasets (mean rank 1.0 of 3)."]
-    (card,) = cards(tables, theme_of(tables))["Paired"]
+    (card,) = answers(tables)
     assert card["evidence"].startswith("FOSCTTM: 0.01") and "on y" in card["evidence"]
 
 
@@ -121,7 +108,7 @@ def test_no_imputation_below_the_mean_of_the_cell_type_is_recommended():
     runs = {"mvae": 0.2, "mmvae": 0.25, "oracle": 1.0, "celltype_mean": 0.3}
     tables = tables_of({"x": dict.fromkeys(((name, "rna->adt") for name in SKILLS), runs)})
     assert words(tables) == ["Impute adt from rna: None beats the cell-type mean."]
-    (card,) = cards(tables, theme_of(tables))["Paired"]
+    (card,) = answers(tables)
     assert "MMVAE 0.2" in card["evidence"] and "to beat 0.3" in card["evidence"]
 
 
@@ -130,7 +117,7 @@ def test_an_answer_says_how_much_of_the_ceiling_it_attains():
     ceiling = {(f"{SKILLS[0]}_ceiling", "rna->adt"): dict.fromkeys(runs, 0.8)}
     means = dict.fromkeys(((name, "rna->adt") for name in SKILLS), runs)
     tables = tables_of({"x": means | ceiling, "y": means})
-    (card,) = cards(tables, theme_of(tables))["Paired"]
+    (card,) = answers(tables)
     on_x, on_y = card["evidence"].split("; ")
     assert "(50 % of the ceiling) on x" in on_x and "ceiling" not in on_y
 
@@ -142,7 +129,7 @@ def test_what_limits_trust_is_counted():
         ("y", "mvae", "chance"),
     ]
     tables = tables_of({name: partner(0.1, 0.15, 0.01) for name in "xy"}, found)
-    known = limits(tables, theme_of(tables))
+    known = limits(tables, plain_theme(tables["runs"]))
     assert (known["cells"], known["query"], known["seeds"]) == ({"x": 500, "y": 500}, [100], 3)
     assert (known["stopped"], known["warnings"]) == ("CCA", 1)
     assert (known["findings"], known["named"]) == (3, "MVAE")
@@ -170,22 +157,19 @@ def test_the_page_begins_with_the_verdict(results):
 
 
 def test_a_default_is_named_that_often_puts_another_run_first_once_beyond_its_interval():
-    def row(level, dataset, after, low, default="k (15)"):
-        return ["foscttm", default, level, dataset, "cca", after, low]
-
-    columns = ["question", "default", "level", "dataset", "first", "first_after", "low"]
-    study = pd.DataFrame(
-        [
-            *[row("1", "a", "mvae", 0.01), row("1", "b", "cca", 0.0)],  # half, once beyond
-            *[row("5", "a", "mvae", -0.01), row("5", "b", "mvae", -0.1)],  # never beyond
-            *[row("9", "a", "mvae", 0.01), row("9", "b", "cca", 0.0), row("9", "c", "cca", 0.0)],
-            row("others", "a", "mvae", 0.01, default=verdict.CHANCE),  # chance is no default
-        ],
-        columns=columns,
-    )
-    assert sensitive_defaults(study, few_cells=True) == {
-        "sets": 3,
-        "changes": {"foscttm": ["k (15) = 1"]},
-    }
+    rows = [
+        ("k (15)", "1", "a", "mvae", 0.01),  # in half of the sets, once beyond
+        ("k (15)", "1", "b", "cca", 0.0),
+        ("k (15)", "5", "a", "mvae", -0.01),  # never beyond
+        ("k (15)", "5", "b", "mvae", -0.1),
+        ("k (15)", "9", "a", "mvae", 0.01),  # in a third
+        ("k (15)", "9", "b", "cca", 0.0),
+        ("k (15)", "9", "c", "cca", 0.0),
+        (verdict.CHANCE, "others", "a", "mvae", 0.01),  # chance is no default
+    ]
+    study = pd.DataFrame(rows, columns=["default", "level", "dataset", "first_after", "low"])
+    study = study.assign(question="foscttm", first="cca")
+    found = {"sets": 3, "changes": {"foscttm": ["k (15) = 1"]}}
+    assert sensitive_defaults(study, few_cells=True) == found
     assert sensitive_defaults(study, few_cells=False) is None
     assert sensitive_defaults(None, few_cells=True) is None

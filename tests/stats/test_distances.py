@@ -13,7 +13,7 @@ from mosaicbench.report.page.verdict import by_distance
 from mosaicbench.report.tables.rankings import overview
 from mosaicbench.report.theme import DISPLAY, Theme
 from mosaicbench.stats import common
-from mosaicbench.stats.means import OF_LATENTS, headline, verdicts_by_distance
+from mosaicbench.stats.means import headline, verdicts_by_distance
 
 FORMS = [name for forms in common.BY_DISTANCE.values() for name in forms.values()]
 METRICS = CARDS["metrics"] | {name: catalog.card("metrics", name) for name in FORMS}
@@ -76,20 +76,7 @@ def test_the_figure_has_a_row_for_each_run_that_competes_with_its_places():
     assert distances(headline=summary, runs=runs, theme=THEME)[1].empty
 
 
-def test_one_constant_decides_the_distance_of_the_headline_scores():
-    ending = common.DISTANCES[common.DISTANCE]
-    of_latents = {forms[common.DISTANCE] for forms in common.BY_DISTANCE.values()}
-    assert {common.FOSCTTM, common.RECALL, common.TRANSFER, common.MACRO_F1} == of_latents
-    assert all(name.endswith(ending) and name in catalog.names("metrics") for name in of_latents)
-    assert set(common.GROUPS["alignment"] + common.GROUPS["label_transfer"]) == of_latents
-    assert set(common.BY_DISTANCE) >= set(OF_LATENTS) == {"foscttm", "label_transfer_accuracy"}
-
-
-def test_each_headline_score_of_latents_has_the_other_distance_beside_it():
-    assert [name for name in common.TABLED if name in common.HEADLINE] == list(common.HEADLINE)
-    for score in OF_LATENTS:
-        places = [common.TABLED.index(form) for form in common.BY_DISTANCE[score].values()]
-        assert max(places) - min(places) == 1
+def test_the_overview_has_a_score_of_latents_by_both_distances():
     scores = scores_of({("mvae", "foscttm"): [0.1], ("mvae", "foscttm_cosine"): [0.2]})
     line = overview(scores, runs_of(scores), METADATA).iloc[0]
     assert (line["foscttm"], line["foscttm_cosine"]) == ("0.100", "0.200")

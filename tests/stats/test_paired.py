@@ -10,7 +10,6 @@ from made_up_scores import CARDS, ROSTER, SEEDS, cells_of, scores_of
 from numpy.random import default_rng
 from numpy.testing import assert_allclose
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.stats.means import headline
@@ -106,9 +105,8 @@ def test_comparisons_are_on_common_splits_alone():
 def test_holm_by_hand_and_around_absent_values():
     p = pd.Series([0.01, np.nan, 0.04, 0.03])
     assert_allclose(holm(p), [0.03, np.nan, 0.06, 0.06])
-    assert_allclose(holm(p.dropna()), multipletests(p.dropna(), method="holm")[1])
-    picked = [0.06, np.nan, 0.09, 0.09]  # of 4, 3 and 2 runs: 6, 3 and 1 pairs
-    assert_allclose(holm(p, picked=True), picked)
+    # Of the best of 4, 3 and 2 runs: 6, 3 and 1 pairs.
+    assert_allclose(holm(p, picked=True), [0.06, np.nan, 0.09, 0.09])
     assert holm(pd.Series([np.nan, np.nan])).isna().all()
 
 
@@ -240,7 +238,6 @@ def simulation():
     ("regime", "splits", "cells"),
     [
         ("query cells alone", 3, True),
-        ("starts as much", 3, True),
         ("starts as much, skewed", 3, True),
         ("starts as much", 10, True),
         ("starts as much", 3, False),
@@ -257,35 +254,10 @@ def test_intervals_hold_the_truth_and_equal_runs_rarely_differ(simulation, regim
     assert result["these"][2] < (0.8 if splits == 3 else 1.0)
 
 
-def test_more_splits_of_one_dataset_do_not_separate_equal_methods_on_new_cells():
-    """What the cells of the dataset favour is in every split: uncorrected, 15 % differ."""
-    random, tables, sizes = default_rng(0), [], {}
-    for dataset in map(str, range(300)):
-        kind = np.arange(200) % 2
-        features = random.normal(size=(200, 2)) + kind[:, None]
-        right = ((features > 0.5) == kind[:, None]).astype(float)  # two equal methods
-        means = np.array([right[random.permutation(200)[:40]].mean(0) for _ in range(10)])
-        values = foscttm(mvae=list(means[:, 0]), cca=list(means[:, 1]))
-        tables.append(scores_of(values, dataset=dataset))
-        sizes[dataset, "paired"] = (160, 40)
-    found = paired_tests(pd.concat(tables), (), ROSTER, sizes=sizes)
-    assert len(found) == 300
-    assert (found["p"] < 0.05).mean() > 0.15
-    assert (found["p_new"] < 0.05).mean() < 0.08
-
-
 def test_no_run_is_tied_below_one_that_is_apart():
-    names = {"dataset": "d", "scenario": "s", "metric": "foscttm"}
-    counts = {"seeds": 3, "of_seeds": 3, "directions": 1, "of_directions": 1}
-    means = {"mvae": 0.1, "mmvaepp": 0.2, "cca": 0.3}
-    summary = pd.DataFrame({"run": list(means), "mean": list(means.values())})
-    p = {"mmvaepp": 0.01, "cca": 0.5}
-    tests = pd.DataFrame({"run": list(p), "p_new_holm": list(p.values())})
-    tests = tests.assign(**names, role="best", p_holm=np.nan, effect=0.1)
-    assert list(tied_with_best(summary.assign(**names, **counts), tests, ROSTER)) == [
-        True,
-        False,
-        False,
-    ]
-    tests["p_new_holm"] = [0.5, 0.5]
-    assert tied_with_best(summary.assign(**names, **counts), tests, ROSTER).all()
+    summary = headline(scores_of(foscttm(mvae=[0.1], mmvaepp=[0.2], cca=[0.3])))
+    names = {"dataset": "d", "scenario": "paired", "metric": "foscttm", "role": "best"}
+    tests = pd.DataFrame({"run": ["mmvaepp", "cca"], "p_new_holm": [0.01, 0.5]})
+    tests = tests.assign(**names, p_holm=np.nan, effect=0.1)
+    assert tied_with_best(summary, tests, ROSTER).tolist() == [True, False, False]
+    assert tied_with_best(summary, tests.assign(p_new_holm=0.5), ROSTER).all()
