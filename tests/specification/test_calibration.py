@@ -87,20 +87,17 @@ def naive_places(draws, y):
     """Return the share of orders of draws and truth, ties at random, in which the truth has each place."""
     below, tied = np.sum(draws < y), np.sum(draws == y)
     shares = np.zeros(len(draws) + 1)
-    for place in range(below, below + tied + 1):
-        shares[place] += 1 / (tied + 1)
+    shares[below : below + tied + 1] = 1 / (tied + 1)
     return shares
 
 
 def test_coverage_and_pit_are_those_of_places_counted_one_by_one():
     random = default_rng(2)
-    draws, truth = (
-        random.integers(0, 6, (30, 4, 39)).astype(float),
-        random.integers(-1, 8, (30, 4)).astype(float),
-    )
-    shares = np.array(
-        [[naive_places(draws[i, f], truth[i, f]) for f in range(4)] for i in range(30)]
-    )  # (cells, features, 40)
+    draws = random.integers(0, 6, (30, 4, 39)).astype(float)
+    truth = random.integers(-1, 8, (30, 4)).astype(float)
+    shares = np.empty((30, 4, 40))
+    for place in np.ndindex(30, 4):
+        shares[place] = naive_places(draws[place], truth[place])
     assert of_draws(coverage_50, draws, truth) == pytest.approx(shares[..., 10:30].sum(-1).mean())
     assert of_draws(coverage_90, draws, truth) == pytest.approx(shares[..., 2:38].sum(-1).mean())
     assert_allclose(
@@ -151,12 +148,8 @@ def test_both_ends_of_the_scale():
 
     def scores(centre, sd):
         draws = centre[:, :, None] + sd * random.standard_normal((1500, 4, 39))
-        return (
-            of_draws(coverage_50, draws, truth),
-            of_draws(coverage_90, draws, truth),
-            of_draws(pit_distance, draws, truth),
-            of_draws(imputation_crps_skill, draws, truth),
-        )
+        metrics = (coverage_50, coverage_90, pit_distance, imputation_crps_skill)
+        return tuple(of_draws(metric, draws, truth) for metric in metrics)
 
     right, marginal = scores(known, 0.5), scores(np.zeros((1500, 4)), np.sqrt(1.25))
     sure, collapsed = scores(known, 0.1), scores(np.zeros((1500, 4)), 0)
@@ -209,7 +202,8 @@ def test_draws_of_a_vae_spread_as_its_posterior_and_its_likelihood_do():
     torch.nn.init.constant_(
         model.decoders["adt"].spread, -10
     )  # the smallest: else noise hides what the posterior does
-    draws = torch.from_numpy(model.draw(query.only("rna"), "adt", ALL, 20_000, 0))
+    often = query.only("rna").take(np.repeat([0, 1], 200))
+    draws = torch.from_numpy(model.draw(often, "adt", ALL, 100, 0)).reshape(2, 200, 5, 100)
     with torch.no_grad():
         shared = model.posterior(Minibatch({"rna": torch.from_numpy(query.values["rna"])}))
         z = torch.cat([shared.sample((20_000,)), torch.randn(20_000, 2, 2)], -1)
@@ -217,8 +211,8 @@ def test_draws_of_a_vae_spread_as_its_posterior_and_its_likelihood_do():
         means = p.mean.reshape(20_000, 2, -1)[:, :, ALL]
     of_posterior, of_likelihood = means.var(0), p.stddev[0, ALL] ** 2
     assert of_posterior.min() > of_likelihood.max()
-    assert_close(draws.mean(-1), means.mean(0), atol=0.01, rtol=0)
-    assert_close(draws.var(-1), of_posterior + of_likelihood, atol=0, rtol=0.06)
+    assert_close(draws.mean((1, 3)), means.mean(0), atol=0.01, rtol=0)
+    assert_close(draws.var((1, 3)), of_posterior + of_likelihood, atol=0, rtol=0.06)
 
 
 def test_residuals_of_ridge_are_those_of_fits_without_the_cell():
@@ -249,27 +243,19 @@ def test_draws_of_knn_are_values_of_its_neighbours():
         assert_array_equal(np.unique(draws[cell], axis=1), np.unique(values.T, axis=1))
 
 
-def scale(normalization, features, peaks=0):
+def scale(kind, features, peaks=0):
     random = default_rng(0)
-    moments = {
-        "mean": random.random(features),
-        "std": 0.5 + random.random(features),
-        "library_size": 300.0,
-    }
-    counted = peaks or features
-    lsi = (
-        {
-            "mean_if_accessible": random.random(peaks),
-            "loadings": random.standard_normal((peaks, features)),
-        }
-        if peaks
-        else {}
-    )
+    lsi = {}
+    if peaks:
+        loadings = random.standard_normal((peaks, features))
+        lsi = {"mean_if_accessible": random.random(peaks), "loadings": loadings}
     return Normalization(
-        kind=normalization,
-        fraction=np.full(counted, 1 / counted),
-        accessible=np.full(counted, 0.3),
-        **moments,
+        kind=kind,
+        mean=random.random(features),
+        std=0.5 + random.random(features),
+        library_size=300.0,
+        fraction=np.full(peaks or features, 1 / (peaks or features)),
+        accessible=np.full(peaks or features, 0.3),
         **lsi,
     )
 
@@ -301,7 +287,7 @@ def split(tmp_path_factory):
     return cut_small(small_dataset(), "paired", tmp_path_factory.mktemp("split"))
 
 
-@pytest.mark.parametrize("method", ["oracle", "train_mean", "ridge"])
+@pytest.mark.parametrize("method", ["oracle", "train_mean"])
 def test_a_run_has_draws_that_its_scores_speak_of(split, tmp_path, method):
     record = fit_one(split, tmp_path, method)
     assert "draw" in record["seconds"]

@@ -390,7 +390,7 @@ def test_collapse_is_not_rewarded(metric, value):
         assert found == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.mark.parametrize("cells", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("cells", [1, 3, 5])
 @pytest.mark.parametrize("metric", OF_ARRAYS)
 def test_few_cells_have_a_score_within_bounds_or_none(metric, cells):
     needs = world(noise=1.0)
@@ -490,7 +490,7 @@ def naive_recall(a, b, k):
 
 
 def pairs_of_latents():
-    """Return latents of both sides of various kinds."""
+    """Return latents of both sides of various kinds; test_near has those that single precision may confuse."""
     random = default_rng(7)
     a = random.standard_normal((300, 6))
     b = a + 0.3 * random.standard_normal(a.shape)
@@ -499,16 +499,12 @@ def pairs_of_latents():
     return {
         "random": (a, random.standard_normal(a.shape)),
         "aligned": (a, b),
-        "odd dimensions": (a[:, :5], b[:, :5]),
-        "one dimension": (a[:, :1], b[:, :1]),
         "tied on a grid": (grid, random.permutation(grid)),
         "duplicated": (np.tile(a[:60], (5, 1)), np.tile(b[:60], (5, 1))),
         "collapsed to centroids": (centroids, centroids),
         "constant": (np.full((300, 6), 0.1), np.full((300, 6), 0.1)),
         "two constants": (np.full((300, 6), 0.1), np.full((300, 6), 7.7)),
         "one side constant": (a, np.full((300, 6), 0.1)),
-        "offset": (a + 1e6, b + 1e6),
-        "offset centroids": (centroids + 1e6, centroids + 1e6),
         "single precision": (a.astype(np.float32), b.astype(np.float32)),
         **{f"{n} cells": (a[:n], b[:n]) for n in (2, 3, 4, 5, 255, 256, 257)},
     }
@@ -600,19 +596,19 @@ def test_maxfuse_variant_is_the_correlation_of_the_first_15_dimensions():
     assert evaluate("foscttm_maxfuse", latent_a=a * 7, latent_b=b) == pytest.approx(expected)
 
 
-def test_foscttm_within_cell_type_is_the_mean_over_cells_of_each_types_own():
+@pytest.mark.parametrize(
+    ("metric", "of"),
+    [("foscttm_within_cell_type", "labels"), ("foscttm_within_batch", "batches")],
+)
+def test_foscttm_within_a_group_is_the_mean_over_cells_of_each_groups_own(metric, of):
     random = default_rng(0)
     a = random.integers(0, 4, (90, 3)).astype(float)
     b = a + random.integers(-1, 2, a.shape)
-    labels = np.array(["x"] * 50 + ["y"] * 30 + ["alone"] + [""] * 9, dtype=object)
-    labels = random.permutation(labels)
+    names = random.permutation(called(*["x"] * 50, *["y"] * 30, "alone", *[""] * 9))
     fractions = []
-    for label in ("x", "y"):
-        rows = np.flatnonzero(labels == label)
-        fractions += list(naive_twice_closer(a[rows], b[rows]) / 2 / (len(rows) - 1))
-    assert len(fractions) == 80
-    needs = latents_of(a, b) | {"labels": labels}
-    assert_scores(needs, {"foscttm_within_cell_type": np.mean(fractions)}, abs=1e-15)
+    for rows, n in ((names == "x", 50), (names == "y", 30)):
+        fractions += list(naive_twice_closer(a[rows], b[rows]) / 2 / (n - 1))
+    assert_scores(latents_of(a, b) | {of: names}, {metric: np.mean(fractions)}, abs=1e-15)
 
 
 def test_counts_kept_from_the_last_pair_are_not_given_for_another():
@@ -683,9 +679,7 @@ def directed_latents():
     whole = random.integers(-9, 10, (60, 5)).astype(float)  # multiples are exact
     lengths = random.integers(1, 30, (300, 1))
     pairs = {
-        kind: latents
-        for kind, latents in pairs_of_latents().items()
-        if "offset" not in kind and kind != "tied on a grid"
+        kind: latents for kind, latents in pairs_of_latents().items() if kind != "tied on a grid"
     }
     some = random.random((300, 1)) < 0.3
     a, b = pairs["aligned"]
@@ -1106,15 +1100,23 @@ def test_the_ceilings_are_what_the_signal_itself_scores(kind):
 # --- references: biology, mixing, realism, factors ------------------------------------------------------------------------
 
 
+def with_an_isolated_type(noise):
+    """Return a world in which some labels are unknown, and one type is in a single batch."""
+    needs = world(noise=noise)
+    needs["labels"][:30] = ""
+    needs["batches"][needs["labels"] == TYPES[0]] = "first"
+    return needs, needs["labels"] != ""
+
+
 def test_biology_and_mixing_are_those_of_scib_metrics():
     import scib_metrics
     from scib_metrics.nearest_neighbors import NeighborsResults
 
-    needs = world(noise=6.0)
-    needs["labels"][:30] = ""
-    kept = needs["labels"] != ""
-    latent, labels = needs["latent"], needs["labels"][kept].astype(str)
-    batches = needs["batches"].astype(str)
+    needs, kept = with_an_isolated_type(noise=6.0)
+    needs["latent"] += 2.0 * (needs["batches"] == "third")[:, None]
+    needs["batches"][np.flatnonzero(needs["labels"] == TYPES[1])[0]] = "alone in its batch"
+    z, batches = needs["latent"], needs["batches"].astype(str)
+    labels = needs["labels"][kept].astype(str)
 
     def nearest(cells, k):
         distances = cdist(cells, cells)
@@ -1124,13 +1126,13 @@ def test_biology_and_mixing_are_those_of_scib_metrics():
         )
 
     expected = {
-        "clisi": scib_metrics.clisi_knn(nearest(latent[kept], 90), labels),
-        "graph_connectivity": scib_metrics.graph_connectivity(nearest(latent[kept], 15), labels),
-        "ilisi": scib_metrics.ilisi_knn(nearest(latent, 90), batches),
-        "kbet": scib_metrics.kbet(nearest(latent, 50), batches)[0],
-        "pcr": scib_metrics.pcr_comparison(needs["values"], latent, batches, categorical=True),
+        "bras": scib_metrics.bras(z[kept], labels, batches[kept]),
+        "graph_connectivity": scib_metrics.graph_connectivity(nearest(z[kept], 15), labels),
+        "ilisi": scib_metrics.ilisi_knn(nearest(z, 90), batches),
+        "pcr": scib_metrics.pcr_comparison(needs["values"], z, batches, categorical=True),
     }
     assert_scores(needs, expected, abs=1e-4)  # its single precision
+    assert_scores(needs | {"latent": 1e-200 * z}, {"bras": evaluate("bras", needs)}, abs=1e-9)
 
 
 @pytest.mark.parametrize("far", [0, 1000])
@@ -1159,43 +1161,22 @@ def test_lisi_and_kbet_against_plain_loops(far):
     assert_scores(needs, expected, abs=1e-4)
 
 
-def test_bras_is_that_of_scib_metrics():
-    import scib_metrics
-
-    needs = world(noise=1.0)
-    needs["labels"][:30] = ""
-    needs["latent"] += 2.0 * (needs["batches"] == "third")[:, None]
-    needs["batches"][needs["labels"] == TYPES[0]] = "first"
-    needs["batches"][np.flatnonzero(needs["labels"] == TYPES[1])[0]] = "alone in its batch"
-    kept = needs["labels"] != ""
-    labels, batches = (needs[need][kept].astype(str) for need in ("labels", "batches"))
-    expected = scib_metrics.bras(needs["latent"][kept], labels, batches)
-    assert_scores(needs, {"bras": expected}, abs=1e-5)
-    tiny = needs | {"latent": 1e-200 * needs["latent"]}
-    assert_scores(tiny, {"bras": evaluate("bras", needs)}, abs=1e-9)
-
-
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e6 + 0.1])
 def test_bras_of_a_constant_latent_is_perfect_mixing(value):
     assert evaluate("bras", world(), latent=np.full((300, 7), value)) == 1
 
 
 def test_isolated_types_have_the_f1_score_of_their_best_cluster():
-    needs = world(noise=2.0)
-    needs["labels"][:30] = ""
-    kept, labels = needs["labels"] != "", needs["labels"].astype(str)
-    needs["batches"][labels == TYPES[0]] = "first"
-    scores = []
+    needs, kept = with_an_isolated_type(noise=2.0)
+    labels, scores = needs["labels"].astype(str), []
     for number in (4, 8):
         clusters = KMeans(number, n_init=10, random_state=0).fit_predict(needs["latent"][kept])
         scores += [
             f1_score(labels[kept] == TYPES[0], clusters == cluster) for cluster in range(number)
         ]
     assert evaluate("isolated_labels_f1", needs) == pytest.approx(max(scores))
-    far = needs | {
-        "latent": 100 * np.unique(labels, return_inverse=True)[1][:, None] + needs["latent"]
-    }
-    assert evaluate("isolated_labels_f1", far) == 1
+    far = needs["latent"] + 100 * np.unique(labels, return_inverse=True)[1][:, None]
+    assert evaluate("isolated_labels_f1", needs, latent=far) == 1
 
 
 @pytest.mark.parametrize("cells", [40, 300])
@@ -1213,25 +1194,13 @@ def test_mean_average_precision_against_plain_loops(cells):
     assert_scores(needs, {"mean_average_precision": np.mean(found)}, abs=1e-12)
 
 
-def test_foscttm_within_batch_is_that_of_each_batch_alone():
-    needs, found = world(noise=3.0), []
-    for batch in set(needs["batches"]):
-        rows = needs["batches"] == batch
-        latents = latents_of(needs["latent_a"][rows], needs["latent_b"][rows])
-        found += [evaluate("foscttm", latents)] * rows.sum()
-    assert_scores(needs, {"foscttm_within_batch": np.mean(found)}, abs=1e-12)
-
-
 @pytest.mark.parametrize("from_origin", [0, 1e6])
 def test_silhouettes_are_those_of_sklearn(from_origin):
-    needs = world(noise=3.0)
-    needs["labels"][:30] = ""
-    kept, labels = needs["labels"] != "", needs["labels"].astype(str)
-    width = (1 + silhouette_samples(needs["latent"][kept], labels[kept])) / 2
+    needs, kept = with_an_isolated_type(noise=3.0)
+    labels = needs["labels"][kept].astype(str)
+    width = (1 + silhouette_samples(needs["latent"][kept], labels)) / 2
     needs["latent"] += from_origin
-    needs["batches"] = called("one", "two")[np.arange(300) % 2]
-    needs["batches"][labels == TYPES[0]] = "one"
-    isolated = width[labels[kept] == TYPES[0]].mean()
+    isolated = width[labels == TYPES[0]].mean()
     assert_scores(needs, {"label_silhouette": width.mean(), "isolated_labels": isolated})
 
 
