@@ -45,30 +45,12 @@ NEEDS = {metric: set(catalog.parameters("metrics", metric)) for metric in METRIC
 RECORDS = {"record", "device_record", "history", "trained", "stopping"}
 TRANSFERRED = [need for need in cards.NEEDS if need.startswith("transferred")]
 TRANSFERRED += ["predicted", "classified"]
+LATENTS = ("latent", "latent_a", "latent_b", "private_latent", "all_blocks")
 # what a method gives, in whatever form a metric needs it
-GIVEN = {
-    "latent",
-    "latent_a",
-    "latent_b",
-    "private_latent",
-    "all_blocks",
-    "imputed",
-    "draws",
-} | set(TRANSFERRED)
+GIVEN = {*LATENTS, "imputed", "draws", *TRANSFERRED}
 OF_ARRAYS = [metric for metric in METRICS if not NEEDS[metric] & RECORDS]
-ALIGNMENT = {
-    "foscttm",
-    "foscttm_within_cell_type",
-    "median_rank",
-    "recall_at_1",
-    "recall_at_10",
-    "recall_at_50",
-}
-COSINE = {"foscttm_cosine", "recall_at_10_cosine"}
-PEARSON = {"imputation_pearson_per_feature", "imputation_pearson_per_cell"}
-SKILL = {"imputation_skill", "imputation_pearson_per_cell_skill"}
-CEILINGS = {"imputation_pearson_per_feature_ceiling", "imputation_skill_ceiling"}
-REALISM = {"realism_auc", "realism_mmd"}
+ALIGNMENT = [metric for metric in METRICS if CARDS[metric]["group"] == "alignment"]
+COSINE = [metric for metric in ALIGNMENT if metric.endswith("_cosine")]
 MATCHED = (
     "alignment",
     "published_variants",
@@ -197,6 +179,8 @@ def made_world(noise, n, seed):
     private_factors = of_private.standard_normal((n, 4))
     private_latent = np.concatenate([z[:, :4], private_factors], axis=1)
     accessible = (truth - 20) @ peaks.T
+    profiles = [train_values[train_labels == label].mean(0) for label in TYPES]
+    training = {"epochs": 50, "kept_epoch": 20, "max_epochs": 400, "patience": 30}
     return {
         "latent": z + noise * random.standard_normal(z.shape),
         "private_latent": private_latent + noise * of_private.standard_normal(private_latent.shape),
@@ -221,17 +205,15 @@ def made_world(noise, n, seed):
         "loadings": peaks,
         "train_mean": train_values.mean(0),
         "train_std": train_values.std(0),
-        "celltype_profiles": np.array(
-            [train_values[train_labels == label].mean(0) for label in TYPES]
-        ),
+        "celltype_profiles": np.array(profiles),
         "celltype_of": np.array([list(TYPES).index(label) for label in labels]),
         "shared_factors": z[:, :4],
         "cell_cycle": z[:, 4:6] + default_rng(96).standard_normal((n, 2)),
         "private_factors": private_factors,
         "shared_driven": np.arange(12) < 8,
         "history": {"kl": np.array([5.0, 3.0]), "validation_loss": np.array([2.0, 1.0])},
-        "trained": {"epochs": 50, "kept_epoch": 20, "max_epochs": 400, "patience": 30},
-        "stopping": {"epochs": 50, "kept_epoch": 20, "max_epochs": 400, "patience": 30},
+        "trained": training,
+        "stopping": training,
         "record": record,
         "device_record": record,
     }
@@ -325,8 +307,8 @@ def test_shuffled_input_gives_chance(metric):
     values, matched = [], CARDS[metric]["group"] in MATCHED
     for _ in range(20 if matched else 4):
         order = random.permutation(n)
-        moved = ("latent", "private_latent", "all_blocks", "latent_b", *TRANSFERRED, "imputed")
-        values.append(evaluate(metric, needs | {need: needs[need][order] for need in moved}))
+        moved = {need: needs[need][order] for need in GIVEN - {"latent_a", "draws"}}
+        values.append(evaluate(metric, needs | moved))
     assert np.mean(values) == pytest.approx(chance, rel=0.03, abs=0.02 if matched else 0.06)
 
 
@@ -370,8 +352,7 @@ def test_collapse_is_not_rewarded(metric, value):
     train, train_labels = cells_of(400, 2)
     constant = np.full_like(needs["latent"], value)
     good = score(metric, 0.3)
-    latents = ("latent", "private_latent", "all_blocks", "latent_a", "latent_b")
-    needs |= dict.fromkeys(latents, constant)
+    needs |= dict.fromkeys(LATENTS, constant)
     needs |= {"imputed": np.full((n, 12), value), "draws": np.full((n, 12, 19), value)}
     collapsed = np.full_like(train, value)
     needs |= transferred(collapsed, train_labels, constant, needs["labels"], constant)
@@ -423,13 +404,18 @@ UNDEFINED = [
     ("latent_norm_ratio", {"latent_a": np.zeros((60, 7))}, "length 0"),
     ("imputation_auroc_per_peak", {"accessible": sparse.csr_matrix(np.ones((60, 30)))}, "or all"),
     ("imputation_pearson_flattened", CONSTANT, "no value"),
-    ("imputation_spearman_flattened", CONSTANT, "no value of the truth"),
     ("marker_recovery", {"labels": TYPES[np.repeat([0, 1], [58, 2])]}, "three|3 query cells"),
     *(
         (metric, CONSTANT, "of the truth varies|nothing to gain")
-        for metric in sorted(PEARSON | SKILL)
+        for metric in (
+            "imputation_pearson_per_feature",
+            "imputation_pearson_per_cell",
+            "imputation_skill",
+            "imputation_pearson_per_cell_skill",
+        )
     ),
-    *((metric, CONSTANT | {"noise": 0 * FLAT}, "nothing") for metric in sorted(CEILINGS)),
+    ("imputation_pearson_per_feature_ceiling", CONSTANT | {"noise": 0 * FLAT}, "nothing"),
+    ("imputation_skill_ceiling", CONSTANT | {"noise": 0 * FLAT}, "nothing"),
     (
         "imputation_pearson_per_cell_skill",
         {"truth": 0 * FLAT + range(12), "train_mean": np.arange(12.0)},
@@ -439,10 +425,8 @@ UNDEFINED = [
     ("ilisi", FIVE | {"batches": TYPES[[0, 1, 1, 1, 1]]}, "at least 6 neighbours"),
     ("bras", {"batches": EQUAL}, "two batches"),
     ("isolated_labels", {"batches": called(*[""] * 60)}, "no labelled query cell has a batch"),
-    ("isolated_labels_f1", {"batches": called(*[""] * 60)}, "no labelled query cell has a batch"),
     ("pcr", {"latent": FLAT}, "no variance"),
     ("ilisi", {"batches": HALF}, "of one batch"),
-    ("kbet", {"batches": HALF}, "of one batch"),
     ("cell_cycle_conservation", {"latent": FLAT}, "does not vary"),
     ("private_factors_leak", {"private_factors": np.zeros((60, 0))}, "no factor"),
     ("label_separation_auc", {"labels": EQUAL}, "of one type"),
@@ -629,31 +613,21 @@ def test_recall_is_not_decided_by_rounding(n):
     assert evaluate("recall_at_10", latent_a=a, latent_b=b) == pytest.approx(10 / n)
 
 
-@pytest.mark.parametrize("metric", sorted(ALIGNMENT | COSINE | {"latent_norm_ratio"}))
-@pytest.mark.parametrize(
-    ("a", "b"),
-    [((5, 2), (6, 2)), ((5, 2), (5, 3)), ((1, 2), (1, 2)), ((0, 2), (0, 2)), ((5,), (5,))],
-)
+@pytest.mark.parametrize("metric", [*ALIGNMENT, "latent_norm_ratio"])
+@pytest.mark.parametrize(("a", "b"), [((5, 2), (6, 2)), ((5, 2), (5, 3)), ((1, 2), (1, 2))])
 def test_latents_that_do_not_match_are_refused(metric, a, b):
+    needs = latents_of(np.zeros(a), np.zeros(b)) | {"labels": called(*["a"] * a[0])}
     with pytest.raises(ValueError, match="same shape|2 cells"):
-        evaluate(
-            metric,
-            latent_a=np.zeros(a),
-            latent_b=np.zeros(b),
-            labels=np.array(["a"] * a[0], dtype=object),
-        )
+        evaluate(metric, needs)
 
 
 def test_perfect_labels_alone_score_the_label_floor():
     _, labels = cells_of(4000, 1)
     centroids = np.unique(labels, return_inverse=True)[1][:, None].astype(float)
-    floor = evaluate("label_floor", labels=labels)
-    assert floor == pytest.approx(0.5 * sum(np.mean(labels == t) ** 2 for t in TYPES))
-    assert evaluate("foscttm", latent_a=centroids, latent_b=centroids) == pytest.approx(
-        floor, abs=1e-3
-    )
-    assert evaluate("label_floor", labels=np.append(labels, [""] * 50)) == floor
-    assert evaluate("unlabelled_cells", labels=np.append(labels, [""] * 50)) == 50
+    floor = 0.5 * (shares_of(labels) ** 2).sum()
+    assert_scores(latents_of(centroids, centroids), {"foscttm": floor}, abs=1e-3)
+    needs = {"labels": np.append(labels, [""] * 50)}
+    assert_scores(needs, {"label_floor": floor, "unlabelled_cells": 50})
 
 
 # --- references: cosine distance -----------------------------------------------------------------------------------------
@@ -710,7 +684,7 @@ def test_counts_of_closer_directions_are_the_naive_ones(kind, monkeypatch):
     assert_array_equal(twice_closer(a, b, cosine=True), expected[compared(len(a))])
 
 
-@pytest.mark.parametrize("metric", sorted(COSINE))
+@pytest.mark.parametrize("metric", COSINE)
 def test_the_scale_of_a_modality_does_not_change_scores_by_cosine(metric):
     needs, random = world(noise=3.0), default_rng(0)
     lengths = np.exp2(random.integers(-8, 8, (len(needs["latent_b"]), 1)))
@@ -807,13 +781,10 @@ def test_transfer_leaves_out_reference_cells_without_a_label():
     assert_array_equal(transfer(reference, labels, query), expected)
 
 
-@pytest.mark.parametrize(
-    ("reference", "labels", "query"),
-    [((4, 2), 4, (3, 3)), ((4, 2), 5, (3, 2)), ((4,), 4, (3, 2))],
-)
-def test_transfer_refuses_what_does_not_match(reference, labels, query):
-    with pytest.raises(ValueError, match="needed|do not match"):
-        transfer(np.zeros(reference), np.full(labels, "a", dtype=object), np.zeros(query))
+@pytest.mark.parametrize(("labels", "dims"), [("aaaa", 3), ("aaaaa", 2)])
+def test_transfer_refuses_what_does_not_match(labels, dims):
+    with pytest.raises(ValueError, match="same dimensions|do not match"):
+        transfer(np.zeros((4, 2)), called(*labels), np.zeros((3, dims)))
 
 
 def test_scores_of_label_transfer_are_those_of_sklearn():
@@ -1021,7 +992,7 @@ def test_correlations_survive_the_scale_of_their_values(metric, scale):
 @pytest.mark.parametrize(
     "metric",
     [
-        *sorted(ALIGNMENT),
+        *ALIGNMENT,
         "foscttm_maxfuse",
         "modality_mixing",
         "graph_connectivity",
@@ -1339,7 +1310,7 @@ def test_mmd_against_plain_loops_and_realism_of_what_is_real():
     assert evaluate("realism_auc", needs, imputed=(truth + truth.mean(0)) / 2) > 0.7
     assert evaluate("realism_auc", needs, imputed=truth + 1e-7) < 0.55
     needs["imputed"] = default_rng(0).permutation(truth)
-    assert_scores(needs, {metric: CARDS[metric]["best"] for metric in REALISM}, abs=0.1)
+    assert_scores(needs, {"realism_auc": 0.5, "realism_mmd": 0}, abs=0.1)
 
 
 def test_factors_are_explained_by_the_share_of_their_variance():
@@ -1457,8 +1428,9 @@ def test_types_matched_sees_a_permutation_of_the_types_that_alignment_of_distrib
     swapped = centres[np.array([1, 0, 2, 3])[types]] + random.standard_normal((120, 2))
     labels = TYPES[types]
     for b, expected in ((a, 1.0), (rotated, 0.0), (swapped, 0.5)):
-        assert evaluate("types_matched", latent_a=a, latent_b=b, labels=labels) == expected
-        assert evaluate("modality_probe", latent_a=a, latent_b=b) < 0.6
+        needs = latents_of(a, b) | {"labels": labels}
+        assert evaluate("types_matched", needs) == expected
+        assert evaluate("modality_probe", needs) < 0.6
 
 
 def test_modality_probe_tells_what_lies_apart_and_nothing_of_a_pair_that_is_equal():

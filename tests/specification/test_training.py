@@ -73,9 +73,8 @@ def undisturbed(method_class):
 def test_a_killed_training_ends_as_one_that_was_not(method_class, tmp_path):
     whole, expected = undisturbed(method_class)
     killed_in(fitted(method_class, tmp_path / "saved.pt"), epoch=4, steps=1)
-    killed_in(
-        fitted(method_class, tmp_path / "saved.pt"), epoch=2
-    )  # of those that are left, in a second attempt
+    # The second epoch of those that are left, in a second attempt.
+    killed_in(fitted(method_class, tmp_path / "saved.pt"), epoch=2)
     last = fitted(method_class, tmp_path / "saved.pt")
     history = last.fit(split_of(last), seed=3)
 
