@@ -56,16 +56,10 @@ THREE = ("rna", "atac", "adt")
 TWO = {"rna": FEATURES["rna"], "adt": FEATURES["adt"]}
 
 
-def made(model_class, split, **hyperparameters):
-    """Return a model for a split, of the same weights every time."""
+def built(model_class, modalities=("rna", "adt"), **hyperparameters):
     torch.manual_seed(0)
     model = model_class(**hyperparameters)
-    model.build(split)
-    return model
-
-
-def built(model_class, modalities=("rna", "adt"), **hyperparameters):
-    model = made(model_class, paired_split(20, modalities=modalities), **hyperparameters)
+    model.build(paired_split(20, modalities=modalities))
     model.nets = torch.nn.ModuleList(
         [made for made in vars(model).values() if isinstance(made, torch.nn.Module)]
     )

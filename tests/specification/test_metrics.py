@@ -1021,9 +1021,10 @@ def test_skills_are_the_shares_of_error_that_is_gone():
     expected = {
         "imputation_skill": share_gone(truth, imputed, free, std),
         "imputation_skill_over_celltype_mean": share_gone(truth, imputed, profiles[of], std),
-        "imputation_pearson_per_cell_skill": (reached - floor) / (1 - floor),
     }
     assert_scores(needs, expected, rel=1e-6)
+    skill = (reached - floor) / (1 - floor)
+    assert_scores(needs, {"imputation_pearson_per_cell_skill": skill}, abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -1097,12 +1098,13 @@ def test_biology_and_mixing_are_those_of_scib_metrics():
         )
 
     expected = {
-        "bras": scib_metrics.bras(z[kept], labels, batches[kept]),
         "graph_connectivity": scib_metrics.graph_connectivity(nearest(z[kept], 15), labels),
         "ilisi": scib_metrics.ilisi_knn(nearest(z, 90), batches),
         "pcr": scib_metrics.pcr_comparison(needs["values"], z, batches, categorical=True),
     }
     assert_scores(needs, expected, abs=1e-4)  # its single precision
+    bras = scib_metrics.bras(z[kept], labels, batches[kept])
+    assert_scores(needs, {"bras": bras}, abs=1e-5)
     assert_scores(needs | {"latent": 1e-200 * z}, {"bras": evaluate("bras", needs)}, abs=1e-9)
 
 
@@ -1325,9 +1327,10 @@ def test_factors_are_explained_by_the_share_of_their_variance():
         ("private_factors_leak", "shared_factors_leak"),
     ):
         assert_scores(needs | mixed, {of_shared: 1, of_private: 1}, abs=0.001)
-        for latent, expected in ((half, 0.5), (one_of_three, 1 / 3)):
+        for latent, expected, within in ((half, 0.5, 0.03), (one_of_three, 1 / 3, 0.01)):
             blocks = {"latent": latent, "private_latent": latent}
-            assert_scores(needs | blocks, {of_shared: expected, of_private: expected}, abs=0.03)
+            scores = {of_shared: expected, of_private: expected}
+            assert_scores(needs | blocks, scores, abs=within)
     blocks = {"latent": other, "private_latent": other}
     assert_scores(needs | blocks, {"private_factors_leak": 0, "shared_factors_leak": 0})
 
