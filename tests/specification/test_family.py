@@ -537,7 +537,6 @@ def counted_split(cells=300):
     }
     block = Cells(
         names=np.array([f"cell-{i}" for i in range(cells)], dtype=object),
-        labels=np.array([f"type {t}" for t in types], dtype=object),
         values={m: ((x - mean[m]) / std[m]).astype(np.float32) for m, x in values.items()},
         counts={
             "rna": sparse.csr_matrix(counts[:, :30]),

@@ -8,9 +8,10 @@ import pytest
 import torch
 from conftest import linear_cells, mosaic_split, paired_split, unpaired_split
 from numpy.testing import assert_array_equal
-from test_family import counted_split
+from scipy import sparse
 from torch import nn
 
+from mosaicbench.contract import Normalization, Split
 from mosaicbench.errors import Diverged
 from mosaicbench.methods.dmmvae import EncoderAdversarialDMMVAE
 from mosaicbench.methods.mmaavi import SemiSupervisedMMAAVI
@@ -106,12 +107,32 @@ def test_a_checkpoint_is_written_no_more_often_than_asked(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def counted_split(cells=100):
+    """Return one block with counts of both modalities and labels."""
+    block = linear_cells(cells, seed=1)
+    random = np.random.default_rng(2)
+    counts = {
+        m: sparse.csr_matrix(random.poisson(1.0, x.shape).astype(np.float32))
+        for m, x in block.values.items()
+    }
+    library_size = {m: np.asarray(x.sum(axis=1)).ravel() for m, x in counts.items()}
+    features = {m: x.shape[1] for m, x in counts.items()}
+    ones = {m: np.ones(d) for m, d in features.items()}
+    normalizations = {
+        m: Normalization("clr", 0 * ones[m], ones[m], 20.0, ones[m] / d, ones[m])
+        for m, d in features.items()
+    }
+    return Split(
+        (replace(block, counts=counts, library_size=library_size),), features, normalizations
+    )
+
+
 def test_streamed_and_resident_data_train_the_same(monkeypatch):
     histories = {}
     for share in (minibatch.HOST_SHARE, 0.0):
         monkeypatch.setattr(minibatch, "HOST_SHARE", share)
-        split = counted_split(100)
-        held = block_of(split.blocks[0], torch.device("cpu"), counts=["rna", "atac"])
+        split = counted_split()
+        held = block_of(split.blocks[0], torch.device("cpu"), counts=["rna", "adt"])
         method = fitted(MVAE, likelihood="counts")
         histories[type(held)] = method.fit(split, seed=0), method.nets.state_dict()
     (resident, weights), (streamed, others) = histories.values()
