@@ -39,11 +39,9 @@ def test_mutual_neighbours_are_those_of_both_sides(cells):
     x, y = (z.numpy() for z in cells)
     likeness = (x / np.linalg.norm(x, axis=1)[:, None]) @ (y / np.linalg.norm(y, axis=1)[:, None]).T
     expected = np.zeros(likeness.shape, dtype=bool)
-    for i in range(len(x)):
-        for j in range(len(y)):
-            expected[i, j] = (likeness[i] > likeness[i, j]).sum() < 3 and (
-                likeness[:, j] > likeness[i, j]
-            ).sum() < 3
+    for i, j in np.ndindex(likeness.shape):
+        nearer = (likeness[i] > likeness[i, j]).sum(), (likeness[:, j] > likeness[i, j]).sum()
+        expected[i, j] = max(nearer) < 3
     assert_array_equal(anchors.mutual_neighbors(*cells, 3), expected)
     assert anchors.mutual_neighbors(*cells, 99).all()
 
@@ -70,6 +68,11 @@ def test_geometry_is_the_cosine_of_kernel_rows_up_to_its_ceiling(cells):
     assert (alike == 0.975).all()
     alike.sum().backward()
     assert (same.grad == 0).all()
+    # It moves what is encoded, and not what was measured.
+    measured = x.clone().requires_grad_()
+    anchors.preserved_geometry(measured, z).sum().backward()
+    assert measured.grad is None
+    assert z.grad.abs().sum() > 0
 
 
 # --- linked features -----------------------------------------------------------------------------------------------------
@@ -113,9 +116,8 @@ def test_links_are_composed_over_a_modality_that_neither_is():
     split = unpaired_split(modalities=THREE)
     x = matrices(linked(split, ("atac", "adt")), split, ("atac", "adt"))
     over_genes = linked(split, ("rna", "atac")).of(split.observing("atac"), "atac")
-    assert_array_equal(
-        x["atac"], over_genes[:, :10]
-    )  # the first ten genes are linked with the first ten proteins
+    # The first ten genes are linked with the first ten proteins.
+    assert_array_equal(x["atac"], over_genes[:, :10])
     assert_array_equal(x["adt"], split.observing("adt").values["adt"][:, :10])
     together = linked(split, THREE)
     assert together.columns == 10
@@ -140,15 +142,11 @@ def test_values_of_peaks_are_no_linked_features():
 
 def test_without_links_a_method_does_not_apply():
     split = replace(unpaired_split(), links={})
-    with pytest.raises(
-        NotApplicable, match="no links lead between rna and adt; give the dataset `links`"
-    ):
+    with pytest.raises(NotApplicable, match="between rna and adt; give the dataset `links`"):
         linked(split, ("rna", "adt"))
     one = links_among(("rna", "adt"))["rna", "adt"].tolil()
     one[1:] = 0
-    with pytest.raises(
-        NotApplicable, match="1 linked features between rna and adt, at least 2 are needed"
-    ):
+    with pytest.raises(NotApplicable, match="1 linked features .* at least 2"):
         linked(replace(split, links={("rna", "adt"): one.tocsr()}), ("rna", "adt"))
 
 
@@ -168,9 +166,7 @@ def test_the_modality_that_is_linked_with_all_stands_in_the_middle():
     assert chain(split) == ("atac", "rna", "adt")
     assert chain(split, ["adt", "atac", "rna"]) == ("adt", "atac", "rna")
     assert chain(unpaired_split()) == ("rna", "adt")
-    with pytest.raises(
-        UserError, match=r"order: \['rna', 'adt'\] must name each of rna, atac, adt once"
-    ):
+    with pytest.raises(UserError, match="order: .*must name each of rna, atac, adt once"):
         chain(split, ["rna", "adt"])
 
 
@@ -184,11 +180,3 @@ def test_linked_features_stand_beside_the_values():
         "adt": ["adt", "adt~rna"],
     }
     assert blocks["rna"].values["rna~atac"].shape[1] != blocks["rna"].values["rna~adt"].shape[1]
-
-
-def test_geometry_moves_what_is_encoded_and_not_what_was_measured():
-    random = {"generator": torch.Generator().manual_seed(0), "requires_grad": True}
-    x, z = torch.randn(6, 4, **random), torch.randn(6, 2, **random)
-    anchors.preserved_geometry(x, z).sum().backward()
-    assert x.grad is None
-    assert z.grad.abs().sum() > 0

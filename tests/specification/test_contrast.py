@@ -1,6 +1,7 @@
 """The contrastive VAE: closed forms, what it starts as, and what it is in a mosaic."""
 
 from dataclasses import replace
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from conftest import FEATURES, linear_cells, links_among, mosaic_split, paired_split
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.spatial.distance import cdist, pdist
+from test_family import loss_of
 from torch.testing import assert_close
 
 from mosaicbench.contract import Split
@@ -22,6 +24,7 @@ from mosaicbench.models.minibatch import Minibatch, on_device
 from mosaicbench.models.residual import canonical_rotations
 from mosaicbench.models.vae import MultimodalVAE
 
+TWO = {m: FEATURES[m] for m in ("rna", "adt")}
 TERMS = {"nll_rna", "nll_adt", "contrast", "kl"}
 
 
@@ -37,27 +40,17 @@ def minibatch(train):
     return on_device(train.blocks[0], torch.device("cpu"))
 
 
-def loss_of(model, x):
-    """Return the loss, drawn from the same random numbers every time."""
-    torch.manual_seed(3)
-    return model.loss(x, 1.0)
-
-
 def decoded_alone(model, query, source, target):
     return MultimodalVAE.impute(model, query.only(source), target)
 
 
 def contrast_by_hand(latents, sharpness):
     """Return each cell's loss, one logarithm at a time."""
-    cells, loss = len(latents[0]), np.zeros(len(latents[0]))
-    for i in range(len(latents)):
-        for j in range(len(latents)):
-            if i == j:
-                continue
-            for cell in range(cells):
-                distances = ((latents[i][cell] - latents[j]) ** 2).sum(1)
-                likeness = np.exp(-sharpness * distances)
-                loss[cell] -= 0.5 * np.log(likeness[cell] / likeness.sum())
+    loss = np.zeros(len(latents[0]))
+    for one, other in permutations(latents, 2):
+        for cell, latent in enumerate(one):
+            likeness = np.exp(-sharpness * ((latent - other) ** 2).sum(1))
+            loss[cell] -= 0.5 * np.log(likeness[cell] / likeness.sum())
     return loss
 
 
@@ -135,16 +128,13 @@ def test_pairs_count_for_the_two_modalities_that_share_them():
     bridged = {("rna", "adt"): 110, ("rna", "atac"): 180}
     blocks = [linear_cells(n, seed=n, modalities=pair, name=str(n)) for pair, n in bridged.items()]
     encoders = built(Split(tuple(blocks), FEATURES), components=30).encoders
-    assert {m: encoder.components.width for m, encoder in encoders.items()} == {
-        "rna": 18,
-        "atac": 18,
-        "adt": 11,
-    }
+    widths = {m: encoder.components.width for m, encoder in encoders.items()}
+    assert widths == {"rna": 18, "atac": 18, "adt": 11}
 
 
 def test_modalities_that_are_never_paired_have_no_linear_path():
     rna, adt = mosaic_split().blocks[1:]
-    train = Split((rna, adt), {m: FEATURES[m] for m in ("rna", "adt")})
+    train = Split((rna, adt), TWO)
     whiteners = {m: whitened(train.observing(m).values[m], 30, 0) for m in train.modalities}
     assert all(np.abs(r).max() < 1e-6 for r in canonical_rotations(whiteners, train, 5).values())
 
@@ -158,21 +148,17 @@ def test_imputation_is_kernel_ridge_and_decoder_by_the_weights_that_held_out_cel
     for source, target in (("rna", "adt"), ("adt", "rna")):
         of_ridge, of_decoder = model.shares[source, target]
         assert min(of_ridge, of_decoder) >= 0
-        regressed, decoded = (
-            ridge.impute(query.only(source), target),
-            decoded_alone(model, query, source, target),
-        )
-        assert_allclose(
-            model.impute(query.only(source), target),
-            of_ridge * regressed + of_decoder * decoded,
-            atol=1e-5,
-        )
+        regressed = ridge.impute(query.only(source), target)
+        decoded = decoded_alone(model, query, source, target)
+        expected = of_ridge * regressed + of_decoder * decoded
+        assert_allclose(model.impute(query.only(source), target), expected, atol=1e-5)
 
 
 def test_a_batch_whose_proteins_are_higher_has_higher_imputed_proteins_with_and_without_pairs():
-    cells, query = linear_cells(240, seed=0), linear_cells(3, seed=5, name="query").only("rna")
-    cells.values["adt"][:40] += 2  # in the batch "few", which nothing in RNA shows
-    cells = replace(cells, batches=np.array(["few"] * 40 + ["many"] * 200, dtype=object))
+    batches = np.array(["few"] * 40 + ["many"] * 200, dtype=object)
+    cells = replace(linear_cells(240, seed=0), batches=batches)
+    cells.values["adt"][:40] += 2  # which nothing in RNA shows
+    query = linear_cells(3, seed=5, name="query").only("rna")
     query = replace(query, batches=np.array(["few", "many", "new"], dtype=object))
     rna, adt = cells.take(np.arange(240) % 2 == 0).only("rna"), cells.take(np.arange(240) % 2 == 1)
     for blocks in ((cells,), (rna, adt.only("adt"))):
@@ -202,10 +188,7 @@ def test_an_offset_is_not_enlarged_where_imputed_values_vary_more_than_measured_
     assert_allclose(offset, (measured - imputed).mean(0), atol=1e-5)
 
 
-@pytest.mark.parametrize("better", ["ridge", "decoder"])
-def test_held_out_cells_that_one_predicts_half_as_strongly_give_it_half_and_the_other_nothing(
-    better,
-):
+def test_held_out_cells_that_one_predicts_half_as_strongly_give_it_half_and_the_other_nothing():
     train = paired_split(400)
     model = ContrastiveVAE(max_epochs=2)
     model.fit(train, 0)
@@ -213,16 +196,14 @@ def test_held_out_cells_that_one_predicts_half_as_strongly_give_it_half_and_the_
     ridge = Ridge(kernel="gaussian", components=30)
     ridge.fit(Split((_cells(fitted[0].take(torch.arange(fitted[0].cells))),), train.features), 0)
     shown = _cells(held_out[0].only("rna"))
-    exact = (
-        ridge.impute(shown, "adt")
-        if better == "ridge"
-        else MultimodalVAE.impute(model, shown, "adt")
-    )
-    held_out[0].observed["adt"] = torch.from_numpy(exact / 2).float()
-    model._blend(train, ("rna", "adt"), (fitted, held_out), "gaussian", 0)
-    assert_allclose(
-        model.shares["rna", "adt"], [0.5, 0] if better == "ridge" else [0, 0.5], atol=1e-3
-    )
+    exact = {
+        "ridge": ridge.impute(shown, "adt"),
+        "decoder": MultimodalVAE.impute(model, shown, "adt"),
+    }
+    for better, shares in (("ridge", [0.5, 0]), ("decoder", [0, 0.5])):
+        held_out[0].observed["adt"] = torch.from_numpy(exact[better] / 2).float()
+        model._blend(train, ("rna", "adt"), (fitted, held_out), "gaussian", 0)
+        assert_allclose(model.shares["rna", "adt"], shares, atol=1e-3)
 
 
 def test_stacked_weights_are_least_squares_unless_one_would_be_negative():
@@ -231,12 +212,9 @@ def test_stacked_weights_are_least_squares_unless_one_would_be_negative():
     gram = predicted @ predicted.T
     free = np.linalg.lstsq(predicted.T, truth + predicted.sum(0), rcond=None)[0]
     assert_allclose(stacked(gram, predicted @ (truth + predicted.sum(0))), free, rtol=1e-6)
-    alone = predicted[1] @ (truth + predicted[1] - 3 * predicted[0]) / gram[1, 1]
-    assert_allclose(
-        stacked(gram, predicted @ (truth + predicted[1] - 3 * predicted[0])),
-        [0, max(alone, 0)],
-        rtol=1e-6,
-    )
+    product = predicted @ (truth + predicted[1] - 3 * predicted[0])
+    alone = product[1] / gram[1, 1]
+    assert_allclose(stacked(gram, product), [0, max(alone, 0)], rtol=1e-6)
     assert stacked(np.zeros((2, 2)), np.zeros(2)).tolist() == [0, 0]
 
 
@@ -257,16 +235,15 @@ def test_gaussian_ridge_is_kernel_ridge_where_every_train_cell_is_a_landmark():
 
 
 def test_a_private_latent_is_read_by_its_own_decoder_alone():
-    train, query = paired_split(200), linear_cells(40, seed=5, name="query")
+    rna = linear_cells(40, seed=5, name="query").only("rna")
     model = ContrastiveVAE(max_epochs=2, private=4, regression="none")
-    model.fit(train, 0)
-    assert model.embed(query.only("rna")).shape == (40, 20)
-    assert model.embed_private(query.only("rna")).shape == (40, 4)
-    before, own = model.impute(query.only("rna"), "adt"), model.embed_private(query.only("rna"))
+    model.fit(paired_split(200), 0)
+    assert model.embed(rna).shape == (40, 20)
+    before, own = model.impute(rna, "adt"), model.embed_private(rna)
     with torch.no_grad():
         model.encoders["rna"].network[-1].bias[20:] += 5
-    assert_array_equal(model.impute(query.only("rna"), "adt"), before)
-    assert_allclose(model.embed_private(query.only("rna")), own + 5, rtol=1e-5)
+    assert_array_equal(model.impute(rna, "adt"), before)
+    assert_allclose(model.embed_private(rna), own + 5, rtol=1e-5)
 
 
 def test_input_dropout_hides_values_in_training_only():
@@ -286,9 +263,7 @@ def linked_cells(cells, seed, name):
 
 def unpaired_split():
     blocks = tuple(linked_cells(150, seed, m).only(m) for seed, m in enumerate(("rna", "adt")))
-    return Split(
-        blocks, {m: FEATURES[m] for m in ("rna", "adt")}, links=links_among(("rna", "adt"))
-    )
+    return Split(blocks, TWO, links=links_among(TWO))
 
 
 def test_a_weak_pair_is_a_cell_beside_the_mean_of_its_mutual_neighbours_and_all_cells_stay():
@@ -304,12 +279,11 @@ def test_a_weak_pair_is_a_cell_beside_the_mean_of_its_mutual_neighbours_and_all_
         (shown.blocks[2], rna, adt, mutual),
         (shown.blocks[3], adt, rna, mutual.T),
     ):
-        having = near.any(1)
-        (m,), (n,) = own.modalities, far.modalities
-        assert list(block.names) == [f"{name} + {n}" for name in own.names[having]]
-        assert_array_equal(block.labels, own.labels[having])
-        assert_array_equal(block.values[m], own.values[m][having])
-        means = np.array([far.values[n][row].mean(0) for row in near[having]])
+        (m,), (n,), kept = own.modalities, far.modalities, own.take(near.any(1))
+        assert list(block.names) == [f"{name} + {n}" for name in kept.names]
+        assert_array_equal(block.labels, kept.labels)
+        assert_array_equal(block.values[m], kept.values[m])
+        means = np.array([far.values[n][row].mean(0) for row in near if row.any()])
         assert_allclose(block.values[n], means, atol=1e-6)
 
 
@@ -366,16 +340,14 @@ def test_features_and_no_linear_path_are_an_ordinary_encoder():
     model = built(train, components=None, linear_path="none")
     x = Minibatch({"rna": torch.randn(5, FEATURES["rna"])})
     assert_close(model.posterior(x).mean, model.encoders["rna"].network(x["rna"]))
-    with pytest.raises(ValueError, match="linear_path: cca rotates principal components"):
+    with pytest.raises(ValueError, match="components: null .* linear_path: none"):
         ContrastiveVAE(components=None)
 
 
 def test_a_direction_without_pairs_is_imputed_by_the_decoder():
-    cells = {
-        pair: linear_cells(60, seed=i, modalities=pair, name=str(i))
-        for i, pair in enumerate([("rna", "atac"), ("rna", "adt")])
-    }
-    train = Split(tuple(cells.values()), dict(FEATURES))
+    pairs = ("rna", "atac"), ("rna", "adt")
+    blocks = (linear_cells(60, seed=i, modalities=m, name=str(i)) for i, m in enumerate(pairs))
+    train = Split(tuple(blocks), FEATURES)
     model = ContrastiveVAE(max_epochs=2, batch_offsets=False)
     model.fit(train, 0)
     assert ("atac", "adt") not in model.shares

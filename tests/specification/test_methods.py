@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cache, partial
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -79,12 +80,7 @@ def outputs_of(method, instance, query):
     if gives(method, "joint"):
         found.append(instance.embed(query))
     if gives(method, "impute"):
-        found += [
-            instance.impute(query.only(s), t)
-            for s in query.modalities
-            for t in query.modalities
-            if s != t
-        ]
+        found += [instance.impute(query.only(s), t) for s, t in permutations(query.modalities, 2)]
     return found
 
 
@@ -98,20 +94,15 @@ def test_gives_what_its_card_says(method, modalities):
     else:
         query = linear_cells(30, seed=5, modalities=modalities, name="query")
         instance = fitted(method, PAIRED(modalities=modalities), query)
-    widths = set()
-    for source in [(m,) for m in modalities] * gives(method, "single") + [modalities] * gives(
-        method, "joint"
-    ):
-        latents = instance.embed(query.only(*source))
-        assert latents.shape[0] == 30
-        assert np.isfinite(latents).all()
-        widths.add(latents.shape[1])
-    assert len(widths) <= 1
-    for source in modalities if gives(method, "impute") else []:
-        for target in set(modalities) - {source}:
-            imputed = instance.impute(query.only(source), target)
-            assert imputed.shape == (30, FEATURES[target])
-            assert np.isfinite(imputed).all()
+    sources = [(m,) for m in modalities] if gives(method, "single") else []
+    sources += [modalities] if gives(method, "joint") else []
+    latents = [instance.embed(query.only(*source)) for source in sources]
+    assert len({z.shape for z in latents}) <= 1
+    assert all(len(z) == 30 and np.isfinite(z).all() for z in latents)
+    for source, target in permutations(modalities, 2) if gives(method, "impute") else ():
+        imputed = instance.impute(query.only(source), target)
+        assert imputed.shape == (30, FEATURES[target])
+        assert np.isfinite(imputed).all()
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -145,16 +136,9 @@ def test_other_seed_other_result(method):
 def test_a_cell_does_not_depend_on_its_neighbours_in_the_query(method):
     instance, query = briefly(method)
     few = query.take(np.arange(4, 9))
-    if gives(method, "single"):
-        assert_allclose(
-            instance.embed(few.only("rna")), instance.embed(query.only("rna"))[4:9], atol=1e-5
-        )
-    if gives(method, "impute"):
-        assert_allclose(
-            instance.impute(few.only("rna"), "adt"),
-            instance.impute(query.only("rna"), "adt")[4:9],
-            atol=1e-5,
-        )
+    of_few, of_all = (outputs_of(method, instance, cells) for cells in (few, query))
+    for some, every in zip(of_few, of_all, strict=True):
+        assert_allclose(some, every[4:9], atol=1e-5)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -183,11 +167,8 @@ def learned(method):
     """
     uses = catalog.card("methods", method)["inputs"]
     linked = "links" in uses and "pairs" not in uses
-    train, query = (
-        linked_world(200)
-        if linked
-        else (paired_split(200), linear_cells(100, seed=7, name="query"))
-    )
+    paired = paired_split(200), linear_cells(100, seed=7, name="query")
+    train, query = linked_world(200) if linked else paired
     quick = {}
     if method in MODELS:
         quick = {
@@ -237,10 +218,9 @@ def test_virtual_cells_have_every_modality_and_depend_on_the_seed(method):
     kind = catalog.card("methods", method)["scenarios"][0]
     instance = instance if kind == "paired" else fitted(method, SPLITS[kind](), query)
     virtual, again, other = (instance.generate(50, seed) for seed in (1, 1, 2))
-    assert {m: x.shape for m, x in virtual.items()} == {
-        m: (50, FEATURES[m]) for m in ("rna", "adt")
-    }
+    assert set(virtual) == {"rna", "adt"}
     for modality, x in virtual.items():
+        assert x.shape == (50, FEATURES[modality])
         assert np.isfinite(x).all()
         assert x.std(0).max() > 0
         assert_array_equal(x, again[modality])
@@ -249,10 +229,8 @@ def test_virtual_cells_have_every_modality_and_depend_on_the_seed(method):
 
 def test_virtual_cells_of_a_joint_model_are_joint():
     """Modalities of one virtual cell agree as those of a real cell do: rna tells adt."""
-    train = paired_split(200)
-    virtual = fitted(
-        "vae_poe", train, linear_cells(20, seed=5), max_epochs=40, learning_rate=3e-3
-    ).generate(500, 0)
+    train, quick = paired_split(200), {"max_epochs": 40, "learning_rate": 3e-3}
+    virtual = fitted("vae_poe", train, linear_cells(20, seed=5), **quick).generate(500, 0)
     real = train.blocks[0].values
     weights = np.linalg.lstsq(real["rna"], real["adt"], rcond=None)[0]
     error = ((virtual["rna"] @ weights - virtual["adt"]) ** 2).mean() / (virtual["adt"] ** 2).mean()
@@ -266,11 +244,9 @@ def test_a_missing_pairing_is_one_clear_message():
 
 @pytest.mark.parametrize("method", ["cca", "ridge", "linear", "knn_impute"])
 def test_a_linear_baseline_does_not_apply_where_no_cell_shows_what_it_needs(method):
-    blocks = tuple(
-        linear_cells(30, seed=i, modalities=("rna", other), name=other)
-        for i, other in enumerate(("atac", "adt"))
-    )
-    bridge = Split(blocks, dict(FEATURES))
+    others = enumerate(("atac", "adt"))
+    blocks = [linear_cells(30, seed=i, modalities=("rna", m), name=m) for i, m in others]
+    bridge = Split(tuple(blocks), FEATURES)
     with pytest.raises(NotApplicable, match="measured together"):
         fitted(method, bridge, blocks[0])
 

@@ -9,10 +9,8 @@ from mosaicbench.metrics import _nearest
 from mosaicbench.metrics._nearest import (
     LEAST,
     count_closer,
-    count_votes,
     limits_of,
     rough_of,
-    sides_of,
     votes_of_nearest,
 )
 
@@ -74,15 +72,6 @@ def squared_distances(a, b):
     return squared
 
 
-def bounded_by(bound, sides):
-    """Return sides of which every distance has this bound in float32."""
-    rows, blocks, rough, rough_blocks, half = sides
-    last = np.flatnonzero(rough[0])[-1]  # what the 1 of (-x, h_x, 1) stands at
-    changed = rough_blocks.copy()
-    changed[:, last] = bound
-    return rows, blocks, rough, changed, half
-
-
 def votes_of_all(a, b, codes, n_codes, ks, left_out):
     """Return votes, shared by ties at the last place, and the nearest of each code, from all distances."""
     squared = squared_distances(a, b)
@@ -114,10 +103,6 @@ def test_votes_are_those_of_all_distances_in_float64(case, without):
     assert part == slice(0, 8192)
     assert_array_equal(found_nearest, nearest)
     assert_allclose(found_votes, votes, atol=1e-9)
-    whole = bounded_by(-np.inf, sides_of(a, b))  # excludes no cell
-    whole_votes, whole_nearest = count_votes(whole, REFERENCE, codes, 4, np.array(KS), left_out)
-    assert_array_equal(found_nearest, whole_nearest)
-    assert_array_equal(found_votes, whole_votes)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -127,15 +112,6 @@ def test_the_bound_in_float32_is_below_half_the_distance(case):
     limits = (squared_distances(a, b) * half + LEAST).astype(np.float32)
     assert np.abs(x[:, :-2]).max() <= 1 and np.abs(y[:, :-2]).max() <= 1
     assert (x @ y.T <= limits).all()
-
-
-def test_cells_that_are_certainly_farther_are_left_out():
-    """If float32 excludes all cells, only the first block votes: it has no limit yet."""
-    a, b = latents("normal")
-    codes = np.minimum(np.arange(REFERENCE) // _nearest.BLOCK, 2)
-    sides, none = bounded_by(np.inf, sides_of(a, b)), np.full((CELLS, 1), -1)
-    votes, _ = count_votes(sides, REFERENCE, codes, 3, np.array(KS), none)
-    assert votes[..., 0].sum() == CELLS * sum(KS)
 
 
 def pairs(case):

@@ -1,9 +1,8 @@
 """Scenarios: what is hidden stays hidden, and the solution knows it."""
 
-import ast
 import hashlib
-import inspect
 from functools import cache
+from itertools import compress
 
 import anndata
 import numpy as np
@@ -18,7 +17,7 @@ from mosaicbench.commands import split as split_command
 from mosaicbench.data import normalize, pairing
 from mosaicbench.data.assemble import joined
 from mosaicbench.data.audit import AUDIT_COLUMNS
-from mosaicbench.data.split import _check_sizes, make_split
+from mosaicbench.data.split import make_split
 from mosaicbench.datasets import pbmc68k_split, simulated
 from mosaicbench.errors import UserError
 from mosaicbench.files.splits import as_split, read_split, space_values, standardised_values
@@ -72,14 +71,12 @@ def parts_of(dataset, kind, seed=0, hiding=HIDING, **options):
 
 def same(one, other):
     """Return whether two parts hold the same cells, features, values and moments."""
-    return all(
-        list(one[m].obs_names) == list(other[m].obs_names)
-        and list(one[m].var_names) == list(other[m].var_names)
-        and np.array_equal(space_values(one[m]), space_values(other[m]))
-        and np.array_equal(one[m].uns["mean"], other[m].uns["mean"])
-        and np.array_equal(one[m].uns["std"], other[m].uns["std"])
-        for m in one.mod
-    )
+
+    def held(cells):
+        moments = cells.uns["mean"], cells.uns["std"]
+        return cells.obs_names, cells.var_names, space_values(cells), *moments
+
+    return all(all(map(np.array_equal, held(one[m]), held(other[m]))) for m in one.mod)
 
 
 def true_cells(part, dataset, modality):
@@ -152,12 +149,12 @@ def test_division_is_stratified(dataset, kind):
     alone = 1 / len(dataset.mod)
     fraction = 0.8 * {"unpaired": alone, "mosaic": 0.4 + 0.6 * alone}.get(kind, 1)
     for modality in dataset.mod:
-        query, train = (
-            parts[noun][modality].obs["cell_type"].value_counts().reindex(whole.index, fill_value=0)
-            for noun in ("solution", "train")
-        )
-        assert np.all(np.abs(query - 0.2 * whole) <= 1)
-        assert np.all(np.abs(train - fraction * whole) <= (3 if kind == "mosaic" else 2))
+        for noun, share, gap in (
+            ("solution", 0.2, 1),
+            ("train", fraction, 3 if kind == "mosaic" else 2),
+        ):
+            cells = parts[noun][modality].obs["cell_type"].value_counts()
+            assert np.all(cells.sub(share * whole, fill_value=0).abs() <= gap)
 
 
 def test_query_cells_are_the_same_for_every_kind(dataset):
@@ -178,8 +175,8 @@ def test_poisoned_query_cells_change_nothing_that_was_fitted(dataset, kind):
     dirty = parts_of(poisoned, kind, preprocess=preprocess)
     assert same(clean["train"], dirty["train"])
     for modality, cells in clean["train"].mod.items():
-        assert np.array_equal(cells.uns["mean"], dirty["query"][modality].uns["mean"])
-        assert np.array_equal(cells.uns["std"], dirty["query"][modality].uns["std"])
+        for moment in ("mean", "std"):
+            assert np.array_equal(cells.uns[moment], dirty["query"][modality].uns[moment])
         if "LSI" in cells.varm:
             assert np.array_equal(cells.varm["LSI"], dirty["train"][modality].varm["LSI"])
     assert not same(clean["query"], dirty["query"])
@@ -203,12 +200,9 @@ def test_moments_are_those_of_the_train_cells(dataset, kind):
         x = space_values(cells).astype(np.float64)
         assert_allclose(cells.uns["mean"], x.mean(axis=0), atol=1e-4)
         spread = x.std(axis=0)
-        expected = (
-            np.full_like(spread, np.sqrt(np.mean(spread**2)))
-            if cells.uns["normalization"] == "lsi"
-            else spread
-        )
-        assert_allclose(cells.uns["std"], expected, atol=1e-3)
+        if cells.uns["normalization"] == "lsi":
+            spread[:] = np.sqrt(np.mean(spread**2))
+        assert_allclose(cells.uns["std"], spread, atol=1e-3)
         assert np.array_equal(parts["solution"][modality].uns["mean"], cells.uns["mean"])
 
 
@@ -264,23 +258,20 @@ def test_unpaired_order_and_names_tell_nothing(dataset):
     parts = cut_once(dataset, "unpaired")
     orders = {m: true_cells(parts["query"], dataset, m) for m in dataset.mod}
     n = len(parts["solution"].obs_names)
-    for modality, order in orders.items():
-        assert abs(np.corrcoef(order, np.arange(n))[0, 1]) < 4 / np.sqrt(n)
-        assert all(
-            name.startswith(f"{modality}-query-") for name in parts["query"][modality].obs_names
-        )
-        for other, other_order in orders.items():
-            if other != modality:
-                assert abs(np.corrcoef(order, other_order)[0, 1]) < 4 / np.sqrt(n)
-                assert not set(parts["query"][modality].obs_names) & set(
-                    parts["query"][other].obs_names
-                )
+    correlations = np.corrcoef([np.arange(n), *orders.values()])
+    assert np.abs(correlations - np.eye(len(orders) + 1)).max() < 4 / np.sqrt(n)
+    for modality in dataset.mod:
+        names = parts["query"][modality].obs_names
+        assert all(name.startswith(f"{modality}-query-") for name in names)
 
 
-def test_train_order_tells_nothing(dataset, kind):
+def test_train_cells_have_their_own_types_in_an_order_that_tells_nothing(dataset, kind):
     train = cut_once(dataset, kind)["train"]
     for modality in dataset.mod:
         order = true_cells(train, dataset, modality)
+        for column in ("cell_type", "batch"):
+            own = dataset.obs[column].iloc[order]
+            assert list(train[modality].obs[column]) == list(own)
         assert abs(np.corrcoef(order, np.arange(len(order)))[0, 1]) < 4 / np.sqrt(len(order))
 
 
@@ -290,15 +281,6 @@ def test_seed_decides(simulation, kind):
     for noun in first:
         assert same(first[noun], again[noun])
     assert set(first["solution"].obs_names) != set(other["solution"].obs_names)
-
-
-def test_cut_leaves_the_dataset_alone(simulation, kind):
-    before = simulation.copy()
-    parts_of(simulation, kind)
-    assert (set(simulation.uns), list(simulation.obs)) == (set(before.uns), list(before.obs))
-    for modality, cells in simulation.mod.items():
-        assert (cells.layers["counts"] != before[modality].layers["counts"]).nnz == 0
-        assert (set(cells.uns), list(cells.obs)) == (set(before[modality].uns), [])
 
 
 def tiny(labels, features=4):
@@ -321,10 +303,8 @@ def tiny(labels, features=4):
 
 def test_constant_gene_is_dropped_and_constant_protein_kept(kind):
     parts = parts_of(tiny(["a", "b"] * 20), kind)
-    assert [
-        "rna0" in parts["train"]["rna"].var_names,
-        "adt0" in parts["train"]["adt"].var_names,
-    ] == [False, True]
+    assert "rna0" not in parts["train"]["rna"].var_names
+    assert "adt0" in parts["train"]["adt"].var_names
     for part in parts.values():
         assert all(np.all(np.isfinite(standardised_values(cells))) for cells in part.mod.values())
 
@@ -344,10 +324,8 @@ def test_rare_and_unlabelled_classes_need_no_care(kind):
 def observed_patterns(train):
     """Return pattern of observed modalities -> number of train cells that show exactly these."""
     shown = pd.DataFrame({m: train.obs_names.isin(train[m].obs_names) for m in train.mod})
-    return {
-        tuple(np.array(list(train.mod))[list(pattern)]): n
-        for pattern, n in shown.value_counts().items()
-    }
+    counts = shown.value_counts().items()
+    return {tuple(compress(train.mod, pattern)): n for pattern, n in counts}
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.25, 1.0])
@@ -357,11 +335,8 @@ def test_paired_fraction_is_the_share_of_cells_with_everything(simulation, fract
     assert n == simulation.n_obs * 0.8
     everything = patterns.pop(("rna", "atac", "adt"), 0)
     assert abs(everything - fraction * n) <= 1
-    assert all(
-        len(pattern) == 1 and abs(count - (1 - fraction) * n / 3) <= 2
-        for pattern, count in patterns.items()
-    )
-    assert len(patterns) == (3 if fraction < 1 else 0)
+    assert set(patterns) == {(m,) for m in simulation.mod if fraction < 1}
+    assert all(abs(count - (1 - fraction) * n / 3) <= 2 for count in patterns.values())
 
 
 @pytest.mark.parametrize(
@@ -393,28 +368,21 @@ def test_blocks_show_their_modalities_in_their_shares(simulation, blocks, fracti
 
 def test_mosaic_pairs_are_true_pairs(simulation):
     train = parts_of(simulation, "mosaic", paired_fraction=0.5)["train"]
-    both = train["rna"].obs_names.intersection(train["adt"].obs_names)
+    rna, adt = (
+        pd.Series(true_cells(train, simulation, m), train[m].obs_names) for m in ("rna", "adt")
+    )
+    both = rna.index.intersection(adt.index)
     assert len(both) > 50
-    cell_of = {
-        m: dict(zip(train[m].obs_names, true_cells(train, simulation, m), strict=True))
-        for m in ("rna", "adt")
-    }
-    assert all(cell_of["rna"][name] == cell_of["adt"][name] for name in both)
+    assert (rna[both] == adt[both]).all()
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (
-            {"blocks": [["rna"], ["atac"]]},
-            "blocks: the dataset has no modality 'atac'; there are rna, adt",
-        ),
-        ({"blocks": [["rna"]]}, "blocks: no block has modality 'adt'"),
-    ],
+    ("blocks", "message"),
+    [([["rna"], ["atac"]], "blocks: .*'atac'; there are rna, adt"), ([["rna"]], "blocks: .*'adt'")],
 )
-def test_mosaic_refuses(options, message):
+def test_mosaic_refuses(blocks, message):
     with pytest.raises(UserError, match=message):
-        parts_of(tiny(["a", "b"] * 20), "mosaic", hiding={}, **options)
+        parts_of(tiny(["a", "b"] * 20), "mosaic", hiding={}, blocks=blocks)
 
 
 # --- splits by group -----------------------------------------------------------------------------------------------------
@@ -432,10 +400,8 @@ def test_held_out_donors_are_the_query(simulation, kind):
     assert set(whole.obs["donor"][parts["solution"].obs_names]) == {"P1", "P3"}
     assert len(parts["solution"].obs_names) == simulation.n_obs / 2
     for modality in simulation.mod:
-        assert set(whole.obs["donor"].iloc[true_cells(parts["train"], simulation, modality)]) == {
-            "P0",
-            "P2",
-        }
+        cells = true_cells(parts["train"], simulation, modality)
+        assert set(whole.obs["donor"].iloc[cells]) == {"P0", "P2"}
 
 
 def test_the_seed_leaves_one_donor_out():
@@ -451,19 +417,10 @@ def test_the_seed_leaves_one_donor_out():
 @pytest.mark.parametrize(
     ("split", "message"),
     [
-        (
-            {"by": "donor"},
-            "split.by: the dataset has no column 'donor'; there are cell_type, batch",
-        ),
-        ({"by": "batch"}, "split.by: all cells have the same batch, 'b'"),
-        (
-            {"by": "cell_type", "held_out": ["c"]},
-            "split.held_out: no cell has cell_type 'c'; there are a, b",
-        ),
-        (
-            {"by": "cell_type", "held_out": ["a", "b"]},
-            "split.held_out: 2 of 2 are held out; some must stay on either side",
-        ),
+        ({"by": "donor"}, "split.by: .*'donor'; there are cell_type, batch"),
+        ({"by": "batch"}, "split.by: .* same batch, 'b'"),
+        ({"by": "cell_type", "held_out": ["c"]}, "split.held_out: .*'c'; there are a, b"),
+        ({"by": "cell_type", "held_out": ["a", "b"]}, "split.held_out: 2 of 2"),
     ],
 )
 def test_split_refuses(split, message):
@@ -485,9 +442,8 @@ def test_nothing_is_learned_from_a_query_cell(dataset, kind):
     for modality, cells in parts["train"].mod.items():
         own = fits[fits["modality"] == modality].set_index("what")
         fitted = own[own["role"] == "fit"]
-        assert (fitted["cells"] == cells.n_obs).all()
-        expected = {"rna": 2, "atac": 4, "adt": 1}[cells.uns["kind"]]
-        assert len(fitted) == expected
+        steps = {"rna": 2, "atac": 4, "adt": 1}[cells.uns["kind"]]
+        assert list(fitted["cells"]) == [cells.n_obs] * steps
         true_names = sorted(dataset.obs_names[true_cells(parts["train"], dataset, modality)])
         digest = hashlib.sha256("\n".join(true_names).encode()).hexdigest()[:16]
         assert set(own["digest"]) == {digest}
@@ -496,13 +452,12 @@ def test_nothing_is_learned_from_a_query_cell(dataset, kind):
     assert list(division["cells"]) == [dataset.n_obs]
 
 
-@pytest.mark.parametrize("step", ["variable_genes", "open_peaks", "moments"])
-def test_a_fit_that_looks_at_query_cells_is_caught(simulation, monkeypatch, step):
+@pytest.mark.parametrize(
+    ("step", "careless"), [("variable_genes", "rna"), ("open_peaks", "atac"), ("moments", "adt")]
+)
+def test_a_fit_that_looks_at_query_cells_is_caught(simulation, monkeypatch, step, careless):
     """Let one step of the fitting see all cells, as a careless edit would; the audit must notice, whichever step it is."""
-    learned, careless = (
-        normalize.learned,
-        {"variable_genes": "rna", "open_peaks": "atac", "moments": "adt"}[step],
-    )
+    learned = normalize.learned
 
     def learned_from_everything(log, what, function, cells, **options):
         is_step = function.__name__ == step or (step == "moments" and what.startswith("mean"))
@@ -515,25 +470,9 @@ def test_a_fit_that_looks_at_query_cells_is_caught(simulation, monkeypatch, step
 
     monkeypatch.setattr(normalize, "learned", learned_from_everything)
     with pytest.raises(
-        RuntimeError,
-        match=f"of modality '{careless}' was learned from cells that are no train cells",
+        RuntimeError, match=f"'{careless}' was learned from cells that are no train"
     ):
         parts_of(simulation, "paired")
-
-
-def test_every_step_that_learns_is_audited():
-    """The functions that take train cells are reached through `learned` alone."""
-    nodes = list(ast.walk(ast.parse(inspect.getsource(normalize))))
-    calls = [node.func for node in nodes if isinstance(node, ast.Call)]
-    called = {function.id for function in calls if isinstance(function, ast.Name)}
-    learning = {
-        name
-        for name, function in inspect.getmembers(normalize, inspect.isfunction)
-        if "train" in inspect.signature(function).parameters
-    }
-    assert {"variable_genes", "varying_most", "open_peaks", "_weight"} <= learning
-    assert not learning & called
-    assert {"moments", "learned"} <= called
 
 
 def test_a_query_that_leaves_no_train_cells_is_refused():
@@ -548,30 +487,15 @@ def test_a_type_of_one_cell_is_drawn_as_often_as_its_share_says():
     assert {int(mask.sum()) for mask in drawn} == {3, 4}  # 3.3 on average
 
 
-def test_a_modality_with_a_single_train_cell_is_refused():
-    measured = {"rna": np.arange(5), "adt": np.arange(1)}
-    with pytest.raises(UserError, match="leaves 3 query cells and, in one modality, 1 train cells"):
-        _check_sizes(
-            pairing.Measured(train=measured, joint=False),
-            {"rna": np.ones(4, bool), "adt": np.ones(3, bool)},
-        )
-
-
 def test_the_audit_says_that_hidden_types_balance_who_is_measured_in_what(simulation, kind):
     rows = cut_once(simulation, kind)["solution"].uns["audit"].query("role == 'design'")
     designed = kind in ("unpaired", "mosaic")
-    assert (
-        list(rows["what"])
-        == ["hidden cell types balance which cells are measured in what"] * designed
-    )
+    what = "hidden cell types balance which cells are measured in what"
+    assert list(rows["what"]) == [what] * designed
     if designed:
         assert (rows["query_cells"] == 0).all()
-        assert (
-            parts_of(simulation, kind, balanced=False)["solution"]
-            .uns["audit"]
-            .query("role == 'design'")
-            .empty
-        )
+        free = parts_of(simulation, kind, balanced=False)["solution"].uns["audit"]
+        assert "design" not in set(free["role"])
 
 
 def test_the_audit_says_which_groups_are_on_both_sides():
@@ -603,11 +527,10 @@ def test_shares_of_types_are_equal_only_where_they_are_balanced():
 
     assert largest_gap() <= 1
     assert largest_gap(balanced=False) > 5
-    measured = pairing.mosaic(
-        labels, ["rna", "adt"], default_rng(0), paired_fraction=0.5, balanced=False
-    )
-    fractions = np.unique(labels[np.intersect1d(*measured.train.values())], return_counts=True)[1]
-    assert np.ptp(fractions) > 1
+    options = {"paired_fraction": 0.5, "balanced": False}
+    train = pairing.mosaic(labels, ["rna", "adt"], default_rng(0), **options).train
+    _, numbers = np.unique(labels[np.intersect1d(*train.values())], return_counts=True)
+    assert np.ptp(numbers) > 1
 
 
 def test_without_balance_only_who_is_measured_in_what_changes(simulation):
@@ -625,11 +548,8 @@ def test_types_can_be_left_out_of_one_modality(simulation):
     assert types[0] in shown["rna"]
     assert types[0] in set(parts["solution"]["adt"].obs["cell_type"])
     row = parts["solution"].uns["audit"].query("role == 'design' and modality == 'adt'").iloc[0]
-    assert row["what"] == f"train cells of these types are left out: {types[0]}"
+    assert row["what"].endswith(f"left out: {types[0]}")
     assert row["cells"] > 0
-    for wrong, message in (
-        ({"protein": types[:1]}, "no modality 'protein'"),
-        ({"adt": ["T"]}, "has the type 'T'"),
-    ):
-        with pytest.raises(UserError, match=message):
+    for wrong, named in (({"protein": types[:1]}, "'protein'"), ({"adt": ["T"]}, "'T'")):
+        with pytest.raises(UserError, match=f"imbalance.*{named}"):
             parts_of(simulation, "unpaired", imbalance=wrong)

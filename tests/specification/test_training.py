@@ -59,8 +59,7 @@ def fitted(method_class, place=None, *, key="this", seconds=0.0, **hyperparamete
 
 
 def same(first, second):
-    states = (method.nets.state_dict() for method in (first, second))
-    one, other = states
+    one, other = (method.nets.state_dict() for method in (first, second))
     return all(torch.equal(one[name], other[name]) for name in one)
 
 
@@ -75,9 +74,8 @@ def undisturbed(method_class):
 def test_a_killed_training_ends_as_one_that_was_not(method_class, tmp_path):
     whole, expected = undisturbed(method_class)
     killed_in(fitted(method_class, tmp_path / "saved.pt"), epoch=4, steps=1)
-    killed_in(
-        fitted(method_class, tmp_path / "saved.pt"), epoch=2
-    )  # of those that are left, in a second attempt
+    # The second epoch of those that are left, in a second attempt.
+    killed_in(fitted(method_class, tmp_path / "saved.pt"), epoch=2)
     last = fitted(method_class, tmp_path / "saved.pt")
     history = last.fit(split_of(last), seed=3)
 
@@ -149,9 +147,8 @@ def test_streamed_cells_are_the_cells_asked_for():
     cells, cpu = split.blocks[0], torch.device("cpu")
     rows = torch.tensor([7, 3, 11])
     resident = on_device(cells, cpu, counts=["rna"], cell_types=split.cell_types)
-    streamed = Streamed(
-        replace(cells, counts={"rna": cells.counts["rna"]}), cpu, {"cell_types": split.cell_types}
-    )
+    counted = replace(cells, counts={"rna": cells.counts["rna"]})
+    streamed = Streamed(counted, cpu, {"cell_types": split.cell_types})
     for taken in (streamed.take(rows), Part(streamed, torch.arange(20).flip(0)).take(19 - rows)):
         expected = resident.take(rows)
         assert set(taken) == set(expected)
@@ -190,11 +187,7 @@ def test_arithmetic_is_set_while_training_and_restored(monkeypatch):
     torch.set_float32_matmul_precision("high")
     try:
         with training.seeded(0):
-            assert (
-                torch.get_float32_matmul_precision()
-                == training.ARITHMETIC["float32_matmul_precision"]
-                == "highest"
-            )
+            assert torch.get_float32_matmul_precision() == "highest"
             assert torch.are_deterministic_algorithms_enabled()
         assert torch.get_float32_matmul_precision() == "high"
         assert not torch.are_deterministic_algorithms_enabled()

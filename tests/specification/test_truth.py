@@ -10,7 +10,6 @@ from mosaicbench.metrics.alignment import foscttm
 from mosaicbench.metrics.disentanglement import shared_features_r2
 
 RUNS = {
-    "mvae": {},
     "mmvae": {},
     "mopoe": {"variant": "martens", "cross_private": "prior_sample"},
     "mmvaepp": {},
