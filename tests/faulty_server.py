@@ -19,8 +19,7 @@ class Site:
     wrong-byte     one byte is another
     too-long       ten bytes more than there should be
     no-browser     403 unless the client calls itself Mozilla
-    busy           503 to the first two requests
-    patient        and says to come back after 7 seconds
+    busy           503 to the first two requests, which are to come back after 7 seconds
     moved          302 to the same address with "there" behind it
     web-page       200 and an HTML page
     new-version    another ETag and other bytes from the second request on
@@ -47,9 +46,8 @@ def _handler(site):
             status, body, headers = self._answer(faults, earlier)
             site.requests.append((self.path, dict(self.headers), status))
             self.send_response(status)
-            for name, value in (
-                {"Content-Length": len(body), "Connection": "close"} | headers
-            ).items():
+            headers = {"Content-Length": len(body), "Connection": "close"} | headers
+            for name, value in headers.items():
                 self.send_header(name, str(value))
             self.end_headers()
             if "dead" in faults:
@@ -69,13 +67,10 @@ def _handler(site):
             if "moved" in faults:
                 return 302, b"over there", {"Location": f"{self.path}there"}
             if "busy" in faults and earlier < 2:
-                return 503, b"later", {"Retry-After": "7"} if "patient" in faults else {}
+                return 503, b"later", {"Retry-After": "7"}
             if "web-page" in faults:
-                return (
-                    200,
-                    b"<html>please sign in</html>",
-                    {"Content-Type": "text/html; charset=utf-8"},
-                )
+                kind = {"Content-Type": "text/html; charset=utf-8"}
+                return 200, b"<html>please sign in</html>", kind
             body, tag = site.files[self.path], '"first"'
             if "new-version" in faults and earlier:
                 body, tag = body[::-1], '"second"'
@@ -83,9 +78,9 @@ def _handler(site):
                 body = body[:-1] + bytes([body[-1] ^ 1])
             if "too-long" in faults:
                 body += b"0123456789"
-            headers = {"Content-Type": "application/octet-stream"} | (
-                {} if "no-etag" in faults else {"ETag": tag}
-            )
+            headers = {"Content-Type": "application/octet-stream"}
+            if "no-etag" not in faults:
+                headers["ETag"] = tag
             if "gzip" in faults:
                 headers["Content-Encoding"] = "gzip"
             asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
@@ -97,11 +92,8 @@ def _handler(site):
                 return 416, b"", headers | {"Content-Range": f"bytes */{len(body)}"}
             if "wrong-range" in faults:
                 start -= 1
-            return (
-                206,
-                body[start:],
-                headers | {"Content-Range": f"bytes {start}-{len(body) - 1}/{len(body)}"},
-            )
+            headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
+            return 206, body[start:], headers
 
     return Handler
 
