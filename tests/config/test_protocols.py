@@ -42,7 +42,8 @@ def finished(name, folder, runs):
         given = config["runs"][run] or {}
         known = catalog.hyperparameters(given.get("method", run))
         made[run] = given | {key: x for key, x in SHORT.items() if key in known}
-    config |= {"scenarios": kept, "seeds": [0], "runs": made}
+    saved = [run for run in config["save_models"] if run in made]
+    config |= {"scenarios": kept, "seeds": [0], "runs": made, "save_models": saved}
     bench, results = settings.load(config), Results(folder)
     (place,) = bench.splits
     prepare.main(**jobs.prepare(bench, results, dataset=dataset))

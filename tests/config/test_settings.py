@@ -128,6 +128,8 @@ def test_a_config_of_one_dataset_gets_every_default():
     assert list(bench.runs) == list(default["runs"])
     assert bench.config["keep_imputed"] is True
     assert settings.load(bench.config) == bench
+    # texts, as Snakemake reads them from a command line
+    assert settings.load(MINIMAL | {"keep_imputed": "false"}).config["keep_imputed"] is False
 
 
 def test_the_recorded_config_is_read_without_a_check_and_may_be_run_again(tmp_path):
@@ -280,12 +282,6 @@ def test_the_keys_of_own_files_are_checked_before_any_job(tmp_path):
     ):
         with pytest.raises(UserError, match=rf"datasets\.mine\.{key}"):
             loaded(stanza | {key: wrong})
-
-
-def test_true_and_false_may_be_texts_as_snakemake_reads_them_from_a_command_line():
-    for text, value in (("true", True), ("false", False)):
-        config = settings.load(MINIMAL | {"keep_imputed": text}).config
-        assert config["keep_imputed"] is value
 
 
 def test_a_right_combination_passes_and_every_refusal_can_be_asked_before_a_fit():

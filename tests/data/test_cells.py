@@ -239,11 +239,9 @@ def test_columns_that_differ_between_modalities_by_right_are_accepted(tmp_path):
     for number, modality in enumerate(COUNTS):
         own = {
             "n_counts": depth[modality],
-            "nCount_X": depth[modality],
             "umis": np.arange(N) * (number + 1),
             "fraction": RANDOM.random(N),
             "leiden": RANDOM.permutation(np.resize(["0", "1", "2"], N)),
-            "seurat_clusters": RANDOM.permutation(np.resize([0, 1, 2], N)),
             "predicted_doublet": RANDOM.random(N) < 0.5,
             "orig.ident": [modality] * N,
             "library": [f"GSM{number}"] * N,

@@ -55,7 +55,6 @@ def positions(dataset):
     ("modality", "threshold", "expected"),
     [
         ("rna", {"min_features": 8}, lambda rna, adt: (rna > 0).sum(1) >= 8),
-        ("rna", {"max_features": 7}, lambda rna, adt: (rna > 0).sum(1) <= 7),
         ("rna", {"max_mito": 0.2}, lambda rna, adt: rna[:, 10:].sum(1) <= 0.2 * rna.sum(1)),
         (
             "adt",

@@ -70,7 +70,7 @@ def test_the_terminal_shows_all_of_it_and_each_warning_with_the_dataset(rows):
     assert shown[-2:] == ["mine: warning: one odd thing", "mine: warning: another"]
 
 
-def test_many_types_are_cut_in_the_terminal_but_not_in_the_table(rows):
+def test_many_types_are_cut_in_the_terminal(rows):
     many = "; ".join(f"type {number}: 3" for number in range(60))
     shown = lines([row | {"cells_by_type": many, "cell_types": 60} for row in rows], [])
     (line,) = [line for line in shown if "60 cell types" in line]

@@ -229,8 +229,9 @@ def test_matched_cells_are_as_many_of_each_type_whichever_modality_comes_first()
     one, other = matched_by_type(*z, *types), matched_by_type(*z[::-1], *types[::-1])
     assert list(one["labels"]()) == ["a", "b", "b"]
     assert np.array_equal(one["latent_a"](), other["latent_b"]())
-    assert len(matched_by_type(*z, types[0], np.full(6, "", dtype=object))["latent_a"]()) == 6
-    assert len(matched_by_type(*z, types[0], np.full(6, "x", dtype=object))["latent_b"]()) == 0
+    for label, cells in (("", 6), ("x", 0)):
+        found = matched_by_type(*z, types[0], np.full(6, label, dtype=object))
+        assert len(found["latent_a"]()) == len(found["latent_b"]()) == cells
 
 
 @pytest.mark.parametrize(("of_rna", "of_adt"), [("ab", "  "), ("a ", "b ")])

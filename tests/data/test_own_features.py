@@ -247,16 +247,6 @@ def test_the_names_to_drop_are_those_that_the_key_takes(tmp_path):
 # --- genomes -------------------------------------------------------------------------------------
 
 
-def test_the_genome_before_gene_names_is_taken_off(parts, tmp_path):
-    rna = parts["rna"].copy()
-    rna.var_names = [f"GRCh38_{name}" for name in rna.var_names]
-    blocks = [(rna, "Gene Expression", "GRCh38"), (parts["adt"], "Antibody Capture", "")]
-    ten_x(tmp_path / "one.h5", blocks, rna.obs_names)
-    dataset, told = read(tmp_path, "one.h5")
-    assert equal(dataset, "rna", parts["rna"])
-    assert any("GRCh38" in text and "'rna'" in text for text in told)
-
-
 def test_genes_of_two_species_are_counted_and_keep_names_that_link_them(parts, tmp_path):
     rna, half = parts["rna"].copy(), parts["rna"].n_vars // 2
     names = list(rna.var_names)

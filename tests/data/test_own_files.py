@@ -141,20 +141,16 @@ def test_a_mudata_of_any_ending_is_a_path_by_itself(parts, tmp_path, ending):
     assert are_all(dataset, parts)
 
 
-@pytest.mark.parametrize("name", ["a.loom", "a.h5ad.zip", "a"])
-def test_other_files_are_refused_with_the_formats(parts, tmp_path, name):
-    path = written(tmp_path, parts)
-    (tmp_path / name).write_text("x")
-    with pytest.raises(UserError, match=rf"{name} is neither .h5mu, .h5ad, 10x .h5"):
-        read(tmp_path, path | {"adt": name})
-
-
-@pytest.mark.parametrize("name", ["a.h5ad", "a.h5ad.gz", "a.zarr", "a.csv", "a.h5"])
+@pytest.mark.parametrize(
+    "name", ["a.h5ad", "a.h5ad.gz", "a.zarr", "a.csv", "a.h5", "a.loom", "a.h5ad.zip", "a"]
+)
 def test_what_cannot_be_read_is_one_sentence_with_the_file(parts, tmp_path, name):
     path = written(tmp_path, parts)
     if name == "a.zarr":
         (tmp_path / name).mkdir()
     else:
         (tmp_path / name).write_bytes(b"\x00\x01\xff" * 50)
-    with pytest.raises(UserError, match=rf"path: .*{name}: (cannot be read|column|.*name)"):
+    with pytest.raises(
+        UserError, match=rf"path: .*{name}: (cannot be read|column|.*name)|{name} .* \.h5ad"
+    ):
         read(tmp_path, path | {"adt": name})

@@ -73,22 +73,6 @@ def test_arc_file_is_split_and_keeps_ids_and_intervals(arc, counts):
     )
 
 
-def test_genuine_cell_ranger_file(published):
-    path = published("pbmc1k_citeseq") / "1K_pbmc_citeseq.h5"
-    found = read.tenx_h5(path)
-    assert {modality: cells.shape for modality, cells in found.items()} == {
-        "rna": (892, 36601),
-        "adt": (892, 10),
-    }
-    with h5py.File(path) as file:
-        total = file["matrix/data"][:].sum()
-        names = [name.decode() for name in file["matrix/features/id"][:]]
-    assert sum(float(cells.X.sum(dtype=np.float64)) for cells in found.values()) == total
-    assert [*found["rna"].var["gene_ids"], *found["adt"].var["gene_ids"]] == names
-    assert found["rna"].var_names.is_unique
-    assert "CD11c" in found["adt"].var_names
-
-
 def mex_files(folder, counts, lines, ending=""):
     """Write a Matrix Market folder of cells x features with these lines of features; return its files."""
     whole = io.BytesIO()
