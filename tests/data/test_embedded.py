@@ -1,7 +1,6 @@
 """Real cells inside the package, and the small sets they are made of: what is there, and that it is what the registry says."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import rebuild_embedded
 import yaml
@@ -71,15 +70,6 @@ def test_an_embedded_set_holds_what_is_said_of_it(name, tmp_path):
     assert len(set(embedded.load(name, cell_type="published").obs["cell_type"])) == published
     first, second = features
     assert links_between(dataset, first, second).nnz > 5
-
-
-def test_every_merged_type_was_published():
-    table = pd.read_csv(embedded.MERGED, sep="\t", dtype=str)
-    assert set(table["dataset"]) <= set(SETS)
-    for name, rows in table.groupby("dataset"):
-        types = embedded.load(name, cell_type="published").obs["cell_type"]
-        assert set(rows["published"]) <= set(types)
-        assert rows["published"].is_unique
 
 
 def test_a_donor_can_be_held_out_and_the_audit_says_who_chose_the_genes():
