@@ -91,10 +91,8 @@ def test_private_factors_drive_their_own_modality_and_no_other(cells):
 
 
 def test_simulated_batches_have_an_effect(cells):
-    x, first = (
-        space_values(transformed(cells["adt"])),
-        (cells.obs["batch"] == "batch-00").to_numpy(),
-    )
+    x = space_values(transformed(cells["adt"]))
+    first = (cells.obs["batch"] == "batch-00").to_numpy()
 
     def gap(mask):
         return np.abs(x[mask].mean(axis=0) - x[~mask].mean(axis=0)).mean()
@@ -165,7 +163,7 @@ def test_the_way_back_from_lognorm_gives_the_counts():
         shown, (space_values(shown) - shown.uns["mean"]) / shown.uns["std"]
     )
     found = normalize.counts_from_lognorm(back, shown.obs["total"])
-    assert_allclose(found, shown.layers["counts"].toarray(), atol=1e-2)
+    assert_allclose(found, shown.layers["counts"].toarray(), atol=1e-3)
 
 
 def test_the_way_back_from_lsi_gives_the_tf_idf_at_average_depth(cells):
@@ -332,9 +330,9 @@ def test_cll_takes_the_patients_with_a_status_measured_in_every_modality(tmp_pat
 def test_breast_tcga_takes_the_tumours_measured_in_every_modality(tmp_path, modalities, parts):
     content = dict(list(standins.breast_tcga(tmp_path).items())[:parts])
     dataset = breast_tcga.load(tmp_path, modalities=modalities)
-    types = {part[5:]: tables["subtype"] for part, tables in content.items()}
-    assert list(dataset.obs["cell_type"]) == [*np.concatenate(list(types.values()))]
-    assert list(dataset.obs["batch"]) == [*np.repeat(list(types), [*map(len, types.values())])]
+    for part, tables in content.items():
+        of_part = dataset.obs[dataset.obs["batch"] == part.removeprefix("data.")]
+        assert list(of_part["cell_type"]) == list(tables["subtype"])
     for modality in modalities:
         name = breast_tcga.MATRICES[modality]
         whole = pd.concat([tables[name] for tables in content.values()])

@@ -278,7 +278,7 @@ def parts_with(dataset, fraction):
 
 def test_a_share_of_links_becomes_wrong_and_nothing_else_changes(trimodal):
     dataset = curated(trimodal)
-    clean, spoilt, all_wrong = (parts_with(dataset, fraction) for fraction in (0.0, 0.5, 1.0))
+    clean, spoilt, again = (parts_with(dataset, fraction) for fraction in (0.0, 0.5, 0.5))
     for noun, part in clean.items():
         for modality, cells in part.mod.items():
             other = spoilt[noun][modality]
@@ -295,10 +295,17 @@ def test_a_share_of_links_becomes_wrong_and_nothing_else_changes(trimodal):
     assert len(wrong) == len(true) == 4
     assert len(true & wrong) == 2
     assert {end for _, end, _ in wrong} == {end for _, end, _ in true}
-    assert linked_names(all_wrong["train"], "rna", "adt").isdisjoint(true)
-    again = parts_with(dataset, 0.5)
     assert linked_names(again["train"], "rna", "adt") == wrong
     assert linked_names(dataset, "rna", "adt") == EXPECTED
+
+
+def test_no_wrong_link_is_a_true_one_or_there_twice(trimodal):
+    dataset = curated(trimodal)
+    names = {modality: list(cells.var_names) for modality, cells in dataset.mod.items()}
+    for seed in range(20):
+        wrong = links.corrupted(dataset, 1.0, names, default_rng(seed))
+        found = linked_names(wrong, "rna", "adt")
+        assert len(found) == 4 and found.isdisjoint(EXPECTED)
 
 
 def test_what_cannot_be_corrupted_is_refused(trimodal):
