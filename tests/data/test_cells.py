@@ -63,9 +63,16 @@ def prepared(folder, options):
     return dataset, yaml.safe_load(dataset.uns["mosaicbench"]["warnings"])
 
 
+def refusal(message, path, **options):
+    """Return the text that refuses own files, which has the parts of a message."""
+    with pytest.raises(UserError, match=message) as refused:
+        own_files.load(None, path=path, **options)
+    return str(refused.value)
+
+
 def advised(message):
     """Return the keys that a message says to give, as YAML reads them."""
-    return yaml.safe_load(re.search(r"say (\w+: (?:\{.*?\}+|\[.*?\]|\w+))", str(message))[1])
+    return yaml.safe_load(re.search(r"say (\w+: (?:\{.*?\}+|\[.*?\]|\w+))", message)[1])
 
 
 def assert_paired(dataset, names):
@@ -108,10 +115,9 @@ def test_names_of_one_cell_written_in_two_ways_are_refused_with_the_key_that_joi
     if ways == ["case"]:
         adt.obs_names = adt.obs_names.str.lower()
     path = written(tmp_path, table("rna", names), adt)
-    with pytest.raises(UserError, match="path: .*'rna'.*'adt'") as refused:
-        own_files.load(None, path=path)
-    assert repr(names[0]) in str(refused.value)
-    assert (advice := advised(refused.value)) == {"ignored_in_cell_names": ways}
+    message = refusal("path: .*'rna'.*'adt'", path)
+    assert repr(names[0]) in message
+    assert (advice := advised(message)) == {"ignored_in_cell_names": ways}
     assert_paired(own_files.load(None, path=path, **advice), names)
 
 
@@ -122,12 +128,14 @@ def test_samples_are_not_lost_with_the_prefix_that_tells_them_apart(tmp_path):
     names = [f"{sample}_{barcode}-1" for sample, barcode in zip(samples, twice, strict=True)]
     adt = table("adt", [name.replace("_", "#") for name in names])
     path = written(tmp_path, table("rna", names), adt)
-    with pytest.raises(UserError, match=r"ignored_in_cell_names: \[separators\]"):
-        own_files.load(None, path=path)
+    refusal(r"ignored_in_cell_names: \[separators\]", path)
     dataset = own_files.load(None, path=path, ignored_in_cell_names=["separators"])
     assert_paired(dataset, names)
-    with pytest.raises(UserError, match="ignored_in_cell_names: .*'rna'.*put the sample in front"):
-        own_files.load(None, path=path, ignored_in_cell_names=["prefix"])
+    refusal(
+        "ignored_in_cell_names: .*'rna'.*put the sample in front",
+        path,
+        ignored_in_cell_names=["prefix"],
+    )
 
 
 def test_numbered_cells_of_two_samples_are_not_taken_for_one(tmp_path):
@@ -152,27 +160,20 @@ def test_row_numbers_are_refused_unless_the_order_is_said_to_be_one(tmp_path, fi
     numbers = [str(number) for number in range(N)]
     adt = table("adt", [str(number + first) for number in range(N)])
     path = written(tmp_path, table("rna", numbers), adt)
-    with pytest.raises(UserError, match="path: .*row numbers") as refused:
-        own_files.load(None, path=path)
-    assert advised(refused.value) == {"same_order": True}
+    assert advised(refusal("path: .*row numbers", path)) == {"same_order": True}
     assert_paired(own_files.load(None, path=path, same_order=True), numbers)
     path = written(tmp_path, table("rna", BARCODES), adt)
-    with pytest.raises(UserError, match="path: .*'adt' are row numbers"):
-        own_files.load(None, path=path)
+    refusal("path: .*'adt' are row numbers", path)
     assert_paired(own_files.load(None, path=path, same_order=True), BARCODES)
 
 
 def test_the_same_order_is_refused_where_it_cannot_be(tmp_path):
     numbers = [str(number) for number in range(N)]
     fewer = written(tmp_path, table("rna", numbers), table("adt", numbers[:-9], slice(N - 9)))
-    with pytest.raises(UserError, match="path: .*row numbers") as refused:
-        own_files.load(None, path=fewer)
-    assert "same_order" not in str(refused.value)
-    with pytest.raises(UserError, match=f"same_order: .*'adt' has {N - 9} cells"):
-        own_files.load(None, path=fewer, same_order=True)
+    assert "same_order" not in refusal("path: .*row numbers", fewer)
+    refusal(f"same_order: .*'adt' has {N - 9} cells", fewer, same_order=True)
     moved = written(tmp_path, table("rna", BARCODES), table("adt", BARCODES[::-1]))
-    with pytest.raises(UserError, match="same_order: .*another order"):
-        own_files.load(None, path=moved, same_order=True)
+    refusal("same_order: .*another order", moved, same_order=True)
 
 
 def test_row_numbers_within_one_h5mu_are_warned_of(tmp_path):
@@ -199,8 +200,7 @@ SWAPPED = np.r_[N // 2 : N, 0 : N // 2]
 
 def test_names_made_unique_in_another_order_are_cells_of_other_people(tmp_path):
     path = written(tmp_path, *made_unique(SWAPPED, donor=DONORS, cell_type=TYPES))
-    with pytest.raises(UserError, match=f"{N} of {N} differ in 'donor'.*P1.*P2.*sample in front"):
-        own_files.load(None, path=path)
+    refusal(f"{N} of {N} differ in 'donor'.*P1.*P2.*sample in front", path)
     path = written(tmp_path, *made_unique(np.arange(N), donor=DONORS))
     with warnings.catch_warnings():
         warnings.simplefilter("error", DataWarning)  # the donors agree: nothing to warn of
@@ -227,8 +227,7 @@ def test_most_cells_of_other_people_are_refused(tmp_path, column, of_rna, of_adt
     columns = {"rna": of_rna, "adt": of_adt}
     files = [table(modality, BARCODES, **{column: one}) for modality, one in columns.items()]
     path = written(tmp_path, *files)
-    with pytest.raises(UserError, match=rf"path: .* of {N} differ in '{column}'.*'rna'.*'adt'"):
-        own_files.load(None, path=path)
+    refusal(rf"path: .* of {N} differ in '{column}'.*'rna'.*'adt'", path)
 
 
 def test_columns_that_differ_between_modalities_by_right_are_accepted(tmp_path):
@@ -268,8 +267,7 @@ def test_few_cells_that_differ_are_warned_of_with_their_number(tmp_path):
 def test_a_cell_that_is_there_twice_is_refused_without_advice_that_pairs_wrong_cells(tmp_path):
     names = BARCODES[: N // 2] * 2
     path = written(tmp_path, table("rna", names), table("adt", names))
-    with pytest.raises(UserError, match="'rna' names a cell twice.*put the sample in front"):
-        own_files.load(None, path=path)
+    refusal("'rna' names a cell twice.*put the sample in front", path)
 
 
 # --- labels and batches --------------------------------------------------------------------------
@@ -309,8 +307,7 @@ def test_types_that_mean_unknown_are_named_with_the_key_that_says_so(tmp_path):
 
 def test_a_column_without_any_label_is_refused(tmp_path):
     options = stanza(tmp_path, {"type": [""] * N}, cell_type="type")
-    with pytest.raises(UserError, match="cell_type: column 'type': no cell has a label"):
-        own_files.load(None, **options)
+    refusal("cell_type: column 'type': no cell has a label", **options)
 
 
 @pytest.mark.parametrize(
@@ -429,8 +426,7 @@ def test_cells_with_missing_values_may_be_absent_by_name_or_batch(tmp_path):
         ({"adt": ["P3"]}, "absent.adt: .*'P3'; there are the batches P1, P2"),
         ({"atac": "empty"}, "absent: no modality 'atac'; there are rna, adt"),
     ):
-        with pytest.raises(UserError, match=message):
-            own_files.load(None, **options, absent=absent)
+        refusal(message, **options, absent=absent)
 
 
 def test_a_cell_absent_from_every_modality_is_counted_and_all_others_keep_their_type(tmp_path):

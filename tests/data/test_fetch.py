@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import zipfile
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -57,6 +58,14 @@ class Desk:
         stanzas = {dataset: FACTS | {"files": files} for dataset, files in files_of.items()}
         self.registry.write_text(yaml.safe_dump(stanzas, sort_keys=False))
 
+    @contextmanager
+    def served(self, faults="", content=BYTES, **facts):
+        """Serve the file with these faults, and register its address."""
+        with serving({"/a": content}, {"/a": set(faults.split())}) as (url, site):
+            self.url = f"{url}/a"
+            self.register(self.url, **facts)
+            yield site
+
     def began(self, content):
         """Leave the part of an earlier call."""
         self.part.parent.mkdir(parents=True, exist_ok=True)
@@ -100,8 +109,7 @@ UNKNOWN = {}
     + ["gzip breaks"],
 )
 def test_the_right_file_arrives(desk, faults, facts):
-    with serving({"/a": BYTES}, {"/a": set(faults.split())}) as (site_url, _):
-        desk.register(f"{site_url}/a", **facts)
+    with desk.served(faults, **facts):
         desk.fetch()
     assert desk.has_it()
 
@@ -123,16 +131,14 @@ def test_a_broken_transfer_goes_on_where_it_broke_also_behind_a_redirect(desk):
 def test_a_busy_server_is_waited_for_as_long_as_it_says(desk, monkeypatch):
     waited = []
     monkeypatch.setattr(urllib3.util.retry.time, "sleep", waited.append)
-    with serving({"/a": BYTES}, {"/a": {"busy"}}) as (url, _):
-        desk.register(f"{url}/a", **KNOWN)
+    with desk.served("busy", **KNOWN):
         desk.fetch()
     assert waited == [7, 7]
     assert desk.has_it()
 
 
 def test_a_later_call_goes_on_where_an_earlier_one_gave_up(desk):
-    with serving({"/a": BYTES}, {"/a": {"dead"}}) as (url, site):
-        desk.register(f"{url}/a", **KNOWN)
+    with desk.served("dead", **KNOWN) as site:
         desk.began(BYTES[:400_000])
         desk.refuses("gave up after 5 tries")
         assert desk.part.read_bytes() == BYTES[:400_000]
@@ -145,8 +151,8 @@ def test_a_later_call_goes_on_where_an_earlier_one_gave_up(desk):
 
 def test_many_breaks_are_borne_as_long_as_each_try_brings_something(desk):
     few = BYTES[:12_500]
-    with serving({"/a": few}, {"/a": {"always-breaks"}}) as (url, site):
-        desk.register(f"{url}/a", md5=hashlib.md5(few).hexdigest())
+    md5 = hashlib.md5(few).hexdigest()
+    with desk.served("always-breaks", content=few, md5=md5) as site:
         desk.fetch()
         assert len(site.requests) == 13
     assert desk.path.read_bytes() == few
@@ -155,8 +161,7 @@ def test_many_breaks_are_borne_as_long_as_each_try_brings_something(desk):
 @pytest.mark.parametrize("facts", [KNOWN, UNKNOWN], ids=["known", "unknown"])
 def test_bytes_of_two_versions_are_never_joined(desk, facts):
     """The publisher replaces the file while it is being fetched."""
-    with serving({"/a": BYTES[::-1]}, {"/a": {"breaks", "new-version"}}) as (url, site):
-        desk.register(f"{url}/a", **facts)
+    with desk.served("breaks new-version", content=BYTES[::-1], **facts) as site:
         desk.fetch()
         assert [status for _, _, status in site.requests] == [200, 200]
     assert desk.has_it()
@@ -165,8 +170,7 @@ def test_bytes_of_two_versions_are_never_joined(desk, facts):
 @pytest.mark.parametrize("length", [1000, len(BYTES), len(BYTES) + 7])
 @pytest.mark.parametrize("facts", [KNOWN, {"md5": MD5}, UNKNOWN], ids=["known", "md5", "unknown"])
 def test_a_corrupt_part_is_found_out(desk, length, facts):
-    with serving({"/a": BYTES}) as (url, _):
-        desk.register(f"{url}/a", **facts)
+    with desk.served(**facts):
         desk.began(b"x" * length)
         desk.fetch()
     assert desk.has_it()
@@ -215,8 +219,7 @@ def test_a_transfer_that_one_address_began_is_completed_by_the_next_only_if_a_ch
 
 
 def test_without_a_public_checksum_the_first_download_binds_later_ones(desk, capsys):
-    with serving({"/a": BYTES}) as (url, site):
-        desk.register(f"{url}/a")
+    with desk.served() as site:
         desk.fetch()
         assert f"recorded sha256 {SHA256}" in capsys.readouterr().err
         desk.path.unlink()
@@ -230,8 +233,7 @@ def test_without_a_public_checksum_the_first_download_binds_later_ones(desk, cap
 
 
 def test_only_a_touched_file_is_verified_again_and_a_changed_one_refused(desk, monkeypatch):
-    with serving({"/a": BYTES}) as (url, site):
-        desk.register(f"{url}/a", **KNOWN)
+    with desk.served(**KNOWN) as site:
         desk.fetch()
         with monkeypatch.context() as patched:
             again = "an unchanged file was read again"
@@ -258,8 +260,7 @@ def test_a_file_brought_by_hand_is_verified_and_recorded(desk):
 
 
 def test_prepare_refuses_raw_data_that_changed(desk):
-    with serving({"/a": BYTES}) as (url, _):
-        desk.register(f"{url}/a", **KNOWN)
+    with desk.served(**KNOWN):
         desk.fetch()
     changed = bytearray(BYTES)
     changed[5] ^= 1
@@ -298,8 +299,7 @@ def test_two_processes_do_not_write_the_same_file(desk):
 def test_a_killed_download_leaves_a_part_and_a_later_one_completes_it(desk):
     """A real process, killed midway."""
     big = BYTES * 40
-    with serving({"/a": big}) as (url, site):
-        desk.register(f"{url}/a", md5=hashlib.md5(big).hexdigest())
+    with desk.served(content=big, md5=hashlib.md5(big).hexdigest()) as site:
         words = ["fetch", "cells", "--raw", str(desk.raw), "--registry", str(desk.registry)]
         code = f"""
 import sys, time
@@ -343,8 +343,7 @@ def test_a_wrong_file_in_the_mirror_is_named_and_the_network_used(desk):
     mirror = desk.folder / "mirror"
     mirror.mkdir()
     (mirror / "a.bin").write_bytes(BYTES[::-1])
-    with serving({"/a": BYTES}) as (url, _):
-        desk.register(f"{url}/a", **KNOWN)
+    with desk.served(**KNOWN):
         assert f"{mirror / 'a.bin'}: its md5 is" in desk.refuses(
             "--offline forbids", mirror=mirror, offline=True
         )
@@ -353,11 +352,10 @@ def test_a_wrong_file_in_the_mirror_is_named_and_the_network_used(desk):
 
 
 def test_offline_touches_nothing_and_says_what_is_missing_and_how_to_bring_it(desk):
-    with serving({"/a": BYTES}) as (url, site):
-        desk.register(f"{url}/a", **KNOWN)
+    with desk.served(**KNOWN) as site:
         said = desk.refuses("missing", offline=True)
         assert site.requests == []
-    for word in (str(desk.path), f"{url}/a", "`mosaicbench fetch cells`", "MOSAICBENCH_MIRROR"):
+    for word in (str(desk.path), desk.url, "`mosaicbench fetch cells`", "MOSAICBENCH_MIRROR"):
         assert word in said
 
 
@@ -415,8 +413,7 @@ def test_mistakes_are_named(desk, arguments, message):
 def test_too_small_a_disk_is_said_before_anything_is_written(desk, monkeypatch):
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr(download.shutil, "disk_usage", lambda folder: usage)
-    with serving({"/a": BYTES}) as (url, _):
-        desk.register(f"{url}/a", **KNOWN)
+    with desk.served(**KNOWN):
         desk.refuses("700,000 bytes .* only 1,000 are free")
 
 
