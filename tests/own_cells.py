@@ -7,11 +7,13 @@ from functools import cache
 import anndata
 import numpy as np
 import pandas as pd
+import pytest
 from scipy import sparse
 
 from mosaicbench.data import embedded
 from mosaicbench.data.checks import DataWarning
 from mosaicbench.datasets import own_files
+from mosaicbench.errors import UserError
 
 load = cache(embedded.load)
 
@@ -47,6 +49,13 @@ def read(folder, path, **options):
         warnings.simplefilter("always")
         dataset = own_files.load(folder, path=path, **options)
     return dataset, [str(one.message) for one in caught if issubclass(one.category, DataWarning)]
+
+
+def refused(message, folder, path, **options):
+    """Return the text that refuses a stanza, which has the parts of a message."""
+    with pytest.raises(UserError, match=message) as raised:
+        read(folder, path, **options)
+    return str(raised.value)
 
 
 def equal(dataset, modality, cells):

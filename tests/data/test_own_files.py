@@ -8,7 +8,7 @@ import mudata
 import numpy as np
 import pandas as pd
 import pytest
-from own_cells import equal, own_cells, read, written
+from own_cells import equal, own_cells, read, refused, written
 
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import quiet_mudata
@@ -96,8 +96,7 @@ def test_modalities_of_a_file_are_chosen_and_renamed(muon, parts):
     ],
 )
 def test_wrong_choices_name_the_key_and_what_there_is(muon, options, message):
-    with pytest.raises(UserError, match=message):
-        read(muon, "muon.h5mu", **options)
+    refused(message, muon, "muon.h5mu", **options)
 
 
 # --- endings -------------------------------------------------------------------------------------

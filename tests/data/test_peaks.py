@@ -5,10 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.random import default_rng
-from own_cells import left_out, read
+from own_cells import left_out, read, refused
 from scipy import sparse
-
-from mosaicbench.errors import UserError
 
 CELLS, PEAKS, ALIKE = 300, 10_000, 21
 
@@ -80,8 +78,7 @@ def test_peaks_that_only_touch_are_two_and_names_with_and_without_chr_are_one(tm
     first = sample(3, [100, 5000, 9000, 12_000], form="{}:{}-{}")
     second = sample(4, [100, 5000, 9500, 12_400])  # the third begins where the other ends
     path = written(tmp_path, first, second)
-    with pytest.raises(UserError, match=r"'atac' .*: atac_1.h5ad, atac_2.h5ad; peaks: union"):
-        read(tmp_path, path)
+    refused(r"'atac' .*: atac_1.h5ad, atac_2.h5ad; peaks: union", tmp_path, path)
     dataset, _ = read(tmp_path, path, peaks="union")
     assert list(dataset["atac"].var_names) == [
         "1:100-600",
@@ -96,5 +93,4 @@ def test_a_peak_without_a_place_is_named(path, tmp_path):
     cells = anndata.read_h5ad(tmp_path / "atac_2.h5ad")
     cells.var_names = ["peak one", *cells.var_names[1:]]
     cells.write_h5ad(tmp_path / "atac_2.h5ad")
-    with pytest.raises(UserError, match=r"peaks: .*atac_2.h5ad .*'peak one'; name peaks chr1:10"):
-        read(tmp_path, path, peaks="union")
+    refused(r"peaks: .*atac_2.h5ad .*'peak one'; name peaks chr1:10", tmp_path, path, peaks="union")
