@@ -9,7 +9,7 @@ from mosaicbench_splits import cut, prepared
 from numpy.testing import assert_allclose
 from scipy import sparse, stats
 
-from mosaicbench import cli
+from mosaicbench.commands import fetch
 from mosaicbench.config import registry
 from mosaicbench.data import embedded
 from mosaicbench.data.labels_qc import curated
@@ -124,8 +124,8 @@ def test_the_registry_is_right_about_the_bytes_of_a_pinned_set(dataset, tmp_path
             facts["url"] = f"{url}/{name}"
         known = tmp_path / "datasets.yaml"
         known.write_text(yaml.safe_dump({dataset: stanza}, sort_keys=False))
-        words = ["fetch", dataset, "--raw", str(tmp_path / "raw"), "--registry", str(known)]
-        cli.main(words)
+        options = {"files": [], "optional": False, "offline": False, "mirror": None, "show": False}
+        fetch.main(datasets=[dataset], raw=tmp_path / "raw", known=known, **options)
     raw = tmp_path / "raw" / dataset
     read = prepared(tmp_path, stanza["loader"], stanza["options"], raw=raw)
     features, types = PINNED[dataset]
