@@ -14,10 +14,7 @@ from mosaicbench.data.labels_qc import curated
 from mosaicbench.errors import UserError
 
 N = 40
-
-
 GENES = [*(f"G{i}" for i in range(10)), "MT-ND1", "mt-Co1"]
-CELLS = [f"AC{i}-1" for i in range(N)]
 
 
 @pytest.fixture
@@ -27,21 +24,21 @@ def raw_counts():
     return {"rna": rng.poisson(1.0, (N, 12)), "adt": rng.poisson(8.0, (N, 5)) + 1}
 
 
-def two(rna, adt, types="", **groups):
+def two(rna, adt, types="", genes=None, **groups):
     """Return a dataset of genes and proteins."""
-    genes = GENES if rna.shape[1] == len(GENES) else [f"gene{i}" for i in range(rna.shape[1])]
+    genes = genes or [f"gene{i}" for i in range(rna.shape[1])]
     measured = {"rna": Measurement(rna, genes, "rna")}
     measured["adt"] = Measurement(adt, [f"P{i}" for i in range(adt.shape[1])], "adt")
-    n = len(rna)
-    names = CELLS if n == N else [f"c{i}" for i in range(n)]
-    types = np.resize(types, n)
-    return assembled(measured, cells=names, cell_type=types, batch=["x"] * n, groups=groups)
+    names = [f"AC{i}-1" for i in range(len(rna))]
+    types = np.resize(types, len(names))
+    batches = ["x"] * len(names)
+    return assembled(measured, cells=names, cell_type=types, batch=batches, groups=groups)
 
 
 @pytest.fixture
 def dataset(raw_counts):
     types = ["T", "B", "Doublet", "", "unsure"]
-    return two(**raw_counts, types=types, donor=[f"D{i % 2}" for i in range(N)])
+    return two(**raw_counts, types=types, genes=GENES, donor=[f"D{i % 2}" for i in range(N)])
 
 
 def positions(dataset):
