@@ -19,7 +19,8 @@ class Site:
     wrong-byte     one byte is another
     too-long       ten bytes more than there should be
     no-browser     403 unless the client calls itself Mozilla
-    busy           503 to the first two requests, which are to come back after 7 seconds
+    busy           503 to the first two requests
+    patient        and says to come back after 7 seconds
     moved          302 to the same address with "there" behind it
     web-page       200 and an HTML page
     new-version    another ETag and other bytes from the second request on
@@ -67,7 +68,7 @@ def _handler(site):
             if "moved" in faults:
                 return 302, b"over there", {"Location": f"{self.path}there"}
             if "busy" in faults and earlier < 2:
-                return 503, b"later", {"Retry-After": "7"}
+                return 503, b"later", {"Retry-After": "7"} if "patient" in faults else {}
             if "web-page" in faults:
                 kind = {"Content-Type": "text/html; charset=utf-8"}
                 return 200, b"<html>please sign in</html>", kind

@@ -106,7 +106,7 @@ UNKNOWN = {}
 @pytest.mark.parametrize(
     "faults",
     ["", "breaks", "breaks no-range", "breaks wrong-range", "breaks no-etag", "no-browser"]
-    + ["gzip breaks"],
+    + ["busy", "gzip breaks"],
 )
 def test_the_right_file_arrives(desk, faults, facts):
     with desk.served(faults, **facts):
@@ -131,7 +131,7 @@ def test_a_broken_transfer_goes_on_where_it_broke_also_behind_a_redirect(desk):
 def test_a_busy_server_is_waited_for_as_long_as_it_says(desk, monkeypatch):
     waited = []
     monkeypatch.setattr(urllib3.util.retry.time, "sleep", waited.append)
-    with desk.served("busy", **KNOWN):
+    with desk.served("busy patient", **KNOWN):
         desk.fetch()
     assert waited == [7, 7]
     assert desk.has_it()
