@@ -47,9 +47,8 @@ def _handler(site):
             status, body, headers = self._answer(faults, earlier)
             site.requests.append((self.path, dict(self.headers), status))
             self.send_response(status)
-            for name, value in (
-                {"Content-Length": len(body), "Connection": "close"} | headers
-            ).items():
+            headers = {"Content-Length": len(body), "Connection": "close"} | headers
+            for name, value in headers.items():
                 self.send_header(name, str(value))
             self.end_headers()
             if "dead" in faults:
@@ -71,11 +70,8 @@ def _handler(site):
             if "busy" in faults and earlier < 2:
                 return 503, b"later", {"Retry-After": "7"} if "patient" in faults else {}
             if "web-page" in faults:
-                return (
-                    200,
-                    b"<html>please sign in</html>",
-                    {"Content-Type": "text/html; charset=utf-8"},
-                )
+                kind = {"Content-Type": "text/html; charset=utf-8"}
+                return 200, b"<html>please sign in</html>", kind
             body, tag = site.files[self.path], '"first"'
             if "new-version" in faults and earlier:
                 body, tag = body[::-1], '"second"'
@@ -83,9 +79,9 @@ def _handler(site):
                 body = body[:-1] + bytes([body[-1] ^ 1])
             if "too-long" in faults:
                 body += b"0123456789"
-            headers = {"Content-Type": "application/octet-stream"} | (
-                {} if "no-etag" in faults else {"ETag": tag}
-            )
+            headers = {"Content-Type": "application/octet-stream"}
+            if "no-etag" not in faults:
+                headers["ETag"] = tag
             if "gzip" in faults:
                 headers["Content-Encoding"] = "gzip"
             asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
@@ -97,11 +93,8 @@ def _handler(site):
                 return 416, b"", headers | {"Content-Range": f"bytes */{len(body)}"}
             if "wrong-range" in faults:
                 start -= 1
-            return (
-                206,
-                body[start:],
-                headers | {"Content-Range": f"bytes {start}-{len(body) - 1}/{len(body)}"},
-            )
+            headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
+            return 206, body[start:], headers
 
     return Handler
 

@@ -2,15 +2,20 @@
 
 import json
 import warnings
+from functools import cache
 
 import anndata
 import numpy as np
 import pandas as pd
+import pytest
 from scipy import sparse
 
+from mosaicbench.data import embedded
 from mosaicbench.data.checks import DataWarning
-from mosaicbench.data.embedded import load
 from mosaicbench.datasets import own_files
+from mosaicbench.errors import UserError
+
+load = cache(embedded.load)
 
 
 def own_cells(name="teaseq_small", *, cells=120, genes=600, barcodes=True):
@@ -46,13 +51,20 @@ def read(folder, path, **options):
     return dataset, [str(one.message) for one in caught if issubclass(one.category, DataWarning)]
 
 
-def equal(dataset, modality, cells, features=None):
+def refused(message, folder, path, **options):
+    """Return the text that refuses a stanza, which has the parts of a message."""
+    with pytest.raises(UserError, match=message) as raised:
+        read(folder, path, **options)
+    return str(raised.value)
+
+
+def equal(dataset, modality, cells):
     """Return whether a modality has the counts of an AnnData, cell by cell and feature by feature, and nothing else."""
-    found, features = dataset[modality], cells.var_names if features is None else features
-    if list(found.var_names) != list(features) or list(found.obs_names) != list(cells.obs_names):
-        return False
-    expected = cells.X[:, : len(features)] if len(features) < cells.n_vars else cells.X
-    return (found.layers["counts"] != sparse.csr_matrix(expected)).nnz == 0
+    found = dataset[modality]
+    for axis in ("obs_names", "var_names"):
+        if list(getattr(found, axis)) != list(getattr(cells, axis)):
+            return False
+    return (found.layers["counts"] != sparse.csr_matrix(cells.X)).nnz == 0
 
 
 def left_out(dataset, modality):

@@ -1,5 +1,7 @@
 """Search spaces: a method has the hyperparameters, and the defaults are in the space."""
 
+import re
+
 import pytest
 
 from mosaicbench.catalog import catalog
@@ -20,16 +22,18 @@ def test_the_budget_of_the_training_is_not_tuned(method):
 @pytest.mark.parametrize(
     ("space", "message"),
     [
-        ({"latnet": {"int": [8, 64]}}, "no hyperparameter 'latnet'; did you mean 'latent'"),
+        ({"latnet": {"int": [8, 64]}}, "'latnet'; did you mean 'latent'"),
         ({"latent": {"int": [8, 64], "float": [1, 2]}}, "latent: expected"),
-        ({"latent": {}}, "latent: expected"),
-        ({"latent": {"int": [64, 8]}}, "the default, 20, is not in the space"),
-        ({"latent": {"int": [30, 64]}}, "the default, 20, is not in the space: 30 to 64"),
-        ({"solver": {"choice": ["slow", "slower"]}}, "the default, 'fast'"),
+        ({"latent": {"int": [64, 8]}}, "latent: the default, 20"),
+        ({"latent": {"int": [30, 64], "log": True}}, "latent: .*30 to 64, log"),
+        (
+            {"solver": {"choice": ["slow", "slower"]}},
+            "solver: the default, 'fast', .*: slow, slower",
+        ),
     ],
 )
 def test_a_mistake_in_a_space_is_named(space, message):
-    assert message in spaces.fault(space, DEFAULTS)
+    assert re.search(message, spaces.fault(space, DEFAULTS))
 
 
 def test_a_default_of_none_may_be_outside_the_space():
@@ -39,9 +43,3 @@ def test_a_default_of_none_may_be_outside_the_space():
 def test_hyperparameters_that_a_config_states_are_not_searched():
     space = {"latent": {"int": [8, 64]}, "beta": {"float": [0.1, 10.0], "log": True}}
     assert spaces.free(space, {"beta": 4, "hidden": 3}) == {"latent": {"int": [8, 64]}}
-
-
-def test_a_space_in_words():
-    assert spaces.in_words({"float": [0.0003, 0.003], "log": True}) == "0.0003 to 0.003, log"
-    assert spaces.in_words({"int": [0, 16]}) == "0 to 16"
-    assert spaces.in_words({"choice": ["fast", "slow"]}) == "fast, slow"

@@ -12,21 +12,9 @@ from mosaicbench.stats.means import comparison
 
 
 def number(**changed):
-    known = {
-        "dataset": "d",
-        "scenario": "paired",
-        "method": "MVAE",
-        "method_id": "mvae",
-        "metric": "foscttm",
-    }
-    known |= {
-        "direction": "rna->adt",
-        "value": 0.05,
-        "split": "held_out",
-        "source": "R",
-        "verdict": "usable",
-    }
-    return known | {"reason": "a remark", "reference": "r"} | changed
+    known = {"dataset": "d", "scenario": "paired", "method": "MVAE", "method_id": "mvae"}
+    known |= {"metric": "foscttm", "direction": "rna->adt", "value": 0.05, "split": "held_out"}
+    return known | {"verdict": "usable", "reason": "a remark", "reference": "r"} | changed
 
 
 def beside(numbers):
@@ -60,7 +48,6 @@ def test_ours_stands_beside_a_number_of_the_same_meaning():
         ({"scenario": "unpaired"}, "scenario"),
         ({"metric": "foscttm_other"}, "definition"),
         ({"metric": "imputation_skill"}, "definition"),
-        ({"split": "transductive"}, "split"),
         ({"split": "leaky"}, "split"),
         ({"direction": "unstated"}, "direction"),
         ({"direction": "adt->atac"}, "direction"),
@@ -70,10 +57,9 @@ def test_ours_stands_beside_a_number_of_the_same_meaning():
 )
 def test_a_number_of_another_meaning_stands_alone_with_the_reason(changed, differs):
     row = beside([number(**changed)]).iloc[0]
-    assert not row["comparable"]
+    assert not row["comparable"] and row["reason"]
     assert np.isnan(row["ours"])
     assert row["differs"] == differs
-    assert row["reason"]
 
 
 def test_the_published_numbers_are_valid_and_complete():

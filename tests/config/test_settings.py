@@ -24,12 +24,11 @@ def test_the_default_config_needs_no_download_and_every_split_has_a_model_that_a
     assert all(dataset["raw"] is None for dataset in bench.datasets.values())
     assert len(bench.seeds) >= 3
     cards = catalog.cards("methods")
-    for dataset, scenario in bench.splits:
-        runs = bench.runs_of_splits[dataset, scenario]
-        models = [run for run in runs if cards[run]["kind"] == "model"]
+    for (dataset, scenario), runs in bench.runs_of_splits.items():
+        models = [cards[run] for run in runs if cards[run]["kind"] == "model"]
         assert models, (dataset, scenario)
         if bench.scenarios[scenario]["kind"] == "unpaired":
-            assert all("links" in cards[run]["inputs"] for run in models)
+            assert all("links" in card["inputs"] for card in models)
             cells = linked(embedded.load(dataset))
             assert links_between(cells, *cells.mod).nnz > 5
 
@@ -62,7 +61,7 @@ def test_a_malformed_config_is_refused_with_its_key(one, tmp_path, monkeypatch):
     assert one["key"] in refused_keys(one["config"])
 
 
-def test_all_mistakes_of_a_config_are_in_one_message():
+def test_all_mistakes_of_a_config_are_in_one_message_with_what_to_write():
     runs = {"mvae": {"latent": 0, "latnet": 1, "beta": "1e-3"}, "mvea": {}, "cca": {}}
     scenarios = {"p": {"kind": "pared"}, "q": {"kind": "paired", "runs": ["cca2"]}}
     wrong = {"runs": runs, "scenarios": scenarios, "seeds": [1, "a"], "sedes": 1}
@@ -70,13 +69,9 @@ def test_all_mistakes_of_a_config_are_in_one_message():
     keys = {"runs.mvae.latent", "runs.mvae", "runs.mvae.beta", "runs.mvea", "scenarios.p.kind"}
     keys |= {"scenarios.q.runs", "seeds.1", "save_models", "top level"}
     assert set(refused_keys(wrong)) == keys | {f"{len(keys)} mistakes:"}
-
-
-def test_a_message_names_the_nearest_key_and_what_to_write():
-    wrong = {"training": {"max_epoch": 1}, "runs": {"mvea": {}, "mvae": {"beta": "1e-3"}}}
     with pytest.raises(UserError) as refused:
         settings.load(MINIMAL | wrong)
-    for hint in ("did you mean 'max_epochs'?", "did you mean 'mvae'?", "write 0.001"):
+    for hint in ("did you mean 'latent'?", "did you mean 'mvae'?", "write 0.001"):
         assert hint in str(refused.value)
 
 
@@ -86,31 +81,21 @@ def test_the_schema_for_editors_is_current():
 
 def test_a_dataset_may_be_another_entry_of_the_registry():
     stanza = {"from": "pbmc10k_citeseq", "cells": 700}
-    twice = settings.load(
-        {"datasets": {"few": stanza, "halves": stanza | {"loader": "split_transcriptome"}}}
-    ).datasets
-    assert twice["few"]["options"] == {"cells": 700}
-    assert twice["few"]["inputs"] == twice["halves"]["inputs"]
-    folders = {file.rsplit("/", 1)[0] for file in twice["few"]["inputs"]}
-    assert folders == {"resources/raw/pbmc10k_citeseq"} == {twice["few"]["raw"]}
-    loaders = [twice[name]["loader"] for name in ("few", "halves")]
-    assert loaders == ["pbmc10k_citeseq", "split_transcriptome"]
+    datasets = {"few": stanza, "halves": stanza | {"loader": "split_transcriptome"}}
+    few, halves = settings.load({"datasets": datasets}).datasets.values()
+    assert few["options"] == {"cells": 700}
+    assert few["inputs"] == halves["inputs"]
+    folders = {file.rsplit("/", 1)[0] for file in few["inputs"]}
+    assert folders == {"resources/raw/pbmc10k_citeseq"} == {few["raw"]}
+    assert few["loader"] == "pbmc10k_citeseq" and halves["loader"] == "split_transcriptome"
 
 
 def test_where_labels_come_from_is_known_of_named_data_and_may_be_said_of_ones_own():
-    stanzas = {
-        "bmmc_cite_small": None,
-        "teaseq_small": {},
-        "mine": {"from": "pbmc10k_citeseq", "labels_from": []},
-        "simulated": None,
-    }
+    stanzas = {"bmmc_cite_small": None, "teaseq_small": {}, "simulated": None}
+    stanzas["mine"] = {"from": "pbmc10k_citeseq", "labels_from": []}
     bench = settings.load({"datasets": stanzas})
-    assert {name: dataset["labels_from"] for name, dataset in bench.datasets.items()} == {
-        "bmmc_cite_small": ["rna", "adt"],
-        "teaseq_small": None,
-        "mine": [],
-        "simulated": [],
-    }
+    found = [dataset["labels_from"] for dataset in bench.datasets.values()]
+    assert found == [["rna", "adt"], None, [], []]
     assert bench.config["datasets"]["bmmc_cite_small"] == {"labels_from": ["rna", "adt"]}
     assert bench.config["datasets"]["simulated"] == {"labels_from": []}  # none, which is known
     assert all("labels_from" not in dataset["options"] for dataset in bench.datasets.values())
@@ -125,15 +110,13 @@ def test_a_scenario_may_be_for_some_runs_and_datasets():
     datasets = {"simulated": {}, "pbmc68k_split": {}}
     runs = {"mvae": {}, "scmodal": {}, "cca": {}}
     bench = settings.load({"datasets": datasets, "scenarios": scenarios, "runs": runs})
-    splits = [("simulated", "paired"), ("simulated", "unpaired"), ("pbmc68k_split", "paired")]
-    assert bench.splits == splits
-    assert {(s, run) for _, s, run in bench.applicable} == {
-        ("paired", "mvae"),
-        ("paired", "cca"),
-        ("unpaired", "scmodal"),
+    assert bench.runs_of_splits == {
+        ("simulated", "paired"): ["mvae", "cca"],
+        ("simulated", "unpaired"): ["scmodal"],
+        ("pbmc68k_split", "paired"): ["mvae", "cca"],
     }
     reasons = {(row["scenario"], row["run"]): row["reason"] for row in bench.not_applicable}
-    assert reasons["unpaired", "mvae"] == "left out of this scenario by the config"
+    assert "by the config" in reasons["unpaired", "mvae"]
     # what a method cannot do is the stronger reason
     assert reasons["unpaired", "cca"].startswith("needs paired")
 
@@ -145,6 +128,8 @@ def test_a_config_of_one_dataset_gets_every_default():
     assert list(bench.runs) == list(default["runs"])
     assert bench.config["keep_imputed"] is True
     assert settings.load(bench.config) == bench
+    # texts, as Snakemake reads them from a command line
+    assert settings.load(MINIMAL | {"keep_imputed": "false"}).config["keep_imputed"] is False
 
 
 def test_the_recorded_config_is_read_without_a_check_and_may_be_run_again(tmp_path):
@@ -177,21 +162,15 @@ def test_a_config_in_which_no_run_applies_names_scenarios_runs_and_what_they_nee
 
 
 def test_the_number_of_cells_is_that_of_the_stanza_the_registry_the_loader_or_the_files(tmp_path):
-    file = tmp_path / "mine.h5ad"
+    file, text = str(tmp_path / "mine.h5ad"), str(tmp_path / "mine.mtx")
     anndata.AnnData(np.ones((7, 2), dtype=np.float32)).write_h5ad(file)
-    (tmp_path / "mine.mtx").write_text("")
-    paths = {"file": file, "files": {"rna": str(file), "adt": str(file)}}
-    stanzas = {
-        name: {"path": path if name == "files" else str(path)} for name, path in paths.items()
-    }
-    stanzas |= {
-        "text": {"path": str(tmp_path / "mine.mtx")},
-        "few": {"from": "teaseq_small", "cells": 30},
-    }
-    bench = settings.load({"datasets": stanzas | {"simulated": {}, "snareseq_small": {}}})
-    cells = {name: dataset["cells"] for name, dataset in bench.datasets.items()}
-    assert cells.pop("simulated") > 0
-    assert cells == {"file": 7, "files": 14, "text": None, "few": 30, "snareseq_small": 1519}
+    open(text, "w").close()
+    paths = {"file": file, "files": {"rna": file, "adt": file}, "text": text}
+    stanzas = {name: {"path": path} for name, path in paths.items()}
+    stanzas |= {"few": {"from": "teaseq_small", "cells": 30}, "snareseq_small": {}}
+    bench = settings.load({"datasets": stanzas | {"simulated": {}}})
+    *cells, simulated = (dataset["cells"] for dataset in bench.datasets.values())
+    assert cells == [7, 14, None, 30, 1519] and simulated > 0
 
 
 def test_the_budget_reaches_every_trained_run_and_nothing_else():
@@ -203,13 +182,9 @@ def test_the_budget_reaches_every_trained_run_and_nothing_else():
 
 def test_a_run_overrides_the_budget_and_a_wrapped_package_has_its_own():
     runs = {"mvae": {"beta": 4, "max_epochs": 3}, "uniport": {}}
-    bench = settings.load(MINIMAL | {"training": {"max_epochs": 7}, "runs": runs})
-    assert bench.runs["mvae"].hyperparameters == {
-        "max_epochs": 3,
-        "patience": 5,
-        "batch_size": 128,
-        "beta": 4,
-    }
+    budget = {"max_epochs": 7, "patience": 5, "batch_size": 128}
+    bench = settings.load(MINIMAL | {"training": budget, "runs": runs})
+    assert bench.runs["mvae"].hyperparameters == budget | runs["mvae"]
     assert bench.runs["uniport"].hyperparameters == {}
 
 
@@ -232,50 +207,47 @@ def test_methods_apply_to_a_mosaic_by_the_pairs_that_it_has(design, kind, descri
     for run in bench.runs:
         handles = catalog.card("methods", run)["scenarios"]
         assert (("simulated", "m", run) in bench.applicable) == (kind in handles), run
-    assert all(
-        row["reason"].endswith(f"this scenario is {described}") for row in bench.not_applicable
-    )
+    assert all(row["reason"].endswith(described) for row in bench.not_applicable)
     assert settings.load(bench.config) == bench
 
 
+def loaded(stanza):
+    """Return the settings of a dataset of own files."""
+    return settings.load({"datasets": {"mine": stanza}}).datasets["mine"]
+
+
 def test_every_file_that_a_stanza_names_is_an_input(tmp_path):
-    folder = tmp_path / "rna"
-    folder.mkdir()
-    for name in ("matrix.mtx.gz", "barcodes.tsv.gz", "features.tsv.gz", "notes.txt"):
-        (folder / name).touch()
-    names = ("adt.csv", "labels.tsv", "links.tsv", "genes.gtf")
-    named = {name: str(tmp_path / name) for name in names}
-    for path in named.values():
-        open(path, "w").close()
-    stanza = {
-        "path": {"rna": str(folder), "adt": named["adt.csv"]},
-        "labels": {"path": named["labels.tsv"], "column": "type"},
-        "links": named["links.tsv"],
-        "gtf": named["genes.gtf"],
-        "qc": {"rna": {"min_features": 3}},
-    }
-    inputs = settings.load({"datasets": {"mine": stanza}}).datasets["mine"]["inputs"]
-    parts = [str(folder / name) for name in ("barcodes.tsv.gz", "features.tsv.gz", "matrix.mtx.gz")]
-    assert inputs == [*parts, *named.values()]
+    (tmp_path / "rna").mkdir()
+    names = ["rna/barcodes.tsv.gz", "rna/features.tsv.gz", "rna/matrix.mtx.gz", "rna/notes.txt"]
+    names += ["adt.csv", "labels.tsv", "links.tsv", "genes.gtf"]
+    files = [str(tmp_path / name) for name in names]
+    for file in files:
+        open(file, "w").close()
+    *parts, _, adt, labels, links, gtf = files
+    stanza = {"path": {"rna": str(tmp_path / "rna"), "adt": adt}, "links": links, "gtf": gtf}
+    stanza |= {"labels": {"path": labels, "column": "type"}, "qc": {"rna": {"min_features": 3}}}
+    assert loaded(stanza)["inputs"] == [*parts, adt, labels, links, gtf]
     (tmp_path / "links.tsv").unlink()
     with pytest.raises(UserError, match=r"config key datasets\.mine\.links: .*links.tsv"):
-        settings.load({"datasets": {"mine": stanza}})
+        loaded(stanza)
 
 
 @pytest.mark.parametrize("place", ["path", "links", "labels"])
 def test_braces_in_a_path_which_snakemake_takes_for_a_wildcard_are_refused(tmp_path, place):
-    plain, odd = tmp_path / "rna.csv", tmp_path / "rna {final} 100%.csv"
-    plain.touch(), odd.touch(), (tmp_path / "one { alone.csv").touch()
-    stanza = {"path": {"rna": str(plain), "adt": str(tmp_path / "one { alone.csv")}}
-    assert len(settings.load({"datasets": {"mine": stanza}}).datasets["mine"]["inputs"]) == 2
+    files = [tmp_path / name for name in ("rna.csv", "one { alone.csv", "rna {final} 100%.csv")]
+    for file in files:
+        file.touch()
+    plain, alone, odd = map(str, files)
+    stanza = {"path": {"rna": plain, "adt": alone}}
+    assert len(loaded(stanza)["inputs"]) == 2
     odd_place = {
-        "path": {"path": {"rna": str(odd), "adt": str(plain)}},
-        "links": {"links": str(odd)},
-        "labels": {"labels": {"path": str(odd), "column": "type"}},
+        "path": {"rna": odd, "adt": plain},
+        "links": odd,
+        "labels": {"path": odd, "column": "type"},
     }
     key = r"labels\.path" if place == "labels" else place
     with pytest.raises(UserError, match=rf"datasets\.mine\.{key}: .*{{final}} 100%.csv.*; rename"):
-        settings.load({"datasets": {"mine": stanza | odd_place[place]}})
+        loaded(stanza | {place: odd_place[place]})
 
 
 def test_the_description_of_a_zarr_store_is_the_input(tmp_path):
@@ -283,17 +255,15 @@ def test_the_description_of_a_zarr_store_is_the_input(tmp_path):
     cells.write_zarr(tmp_path / "mine.zarr")
     (tmp_path / "adt.csv").touch()
     path = {"rna": str(tmp_path / "mine.zarr"), "adt": str(tmp_path / "adt.csv")}
-    described, table = settings.load({"datasets": {"mine": {"path": path}}}).datasets["mine"][
-        "inputs"
-    ]
+    described, table = loaded({"path": path})["inputs"]
     assert described.startswith(path["rna"]) and table == path["adt"]
     (tmp_path / "empty.zarr").mkdir()
     path["rna"] = str(tmp_path / "empty.zarr")
     with pytest.raises(UserError, match=r"datasets\.mine\.path: .*empty.zarr has no"):
-        settings.load({"datasets": {"mine": {"path": path}}})
+        loaded({"path": path})
 
 
-def test_the_keys_of_own_files_are_checked_before_any_job(tmp_path):
+def test_the_keys_of_own_files_are_accepted(tmp_path):
     (tmp_path / "a.h5mu").touch()
     stanza = {"path": str(tmp_path / "a.h5mu")}
     good = {
@@ -303,21 +273,7 @@ def test_the_keys_of_own_files_are_checked_before_any_job(tmp_path):
         "peaks": "union",
         "values": {"adt": "rounded_counts"},
     }
-    assert settings.load({"datasets": {"mine": stanza | good}})
-    for key, wrong in (
-        ("modalities", ["gex"]),
-        ("features", {"adt": {"dropped": ["x"]}}),
-        ("peaks", "merged"),
-        ("values", {"adt": "rounded"}),
-    ):
-        with pytest.raises(UserError, match=rf"datasets\.mine\.{key}"):
-            settings.load({"datasets": {"mine": stanza | {key: wrong}}})
-
-
-def test_true_and_false_may_be_texts_as_snakemake_reads_them_from_a_command_line():
-    for text, value in (("true", True), ("false", False)):
-        config = settings.load(MINIMAL | {"keep_imputed": text}).config
-        assert config["keep_imputed"] is value
+    assert loaded(stanza | good)
 
 
 def test_a_right_combination_passes_and_every_refusal_can_be_asked_before_a_fit():

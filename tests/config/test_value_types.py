@@ -8,6 +8,7 @@ from mosaicbench.config import checking, settings
 from mosaicbench.errors import UserError
 
 SHARE = 'Annotated[float, "at least 0 and below 1"]'
+COUNTED = {"latent", "hidden", "components", "batch_size", "max_epochs", "patience"}
 RIGHT = [
     (1, "int"),
     (1, "float"),
@@ -44,9 +45,8 @@ WRONG = [
 
 def wrong_with(value, annotation):
     """Return what is wrong with a value, "" where nothing is."""
-    mistakes = checking.faults(
-        checking.options("toy", {"x": Hyperparameter(annotation, None)}), {"x": value}
-    )
+    declared = checking.options("toy", {"x": Hyperparameter(annotation, None)})
+    mistakes = checking.faults(declared, {"x": value})
     assert {key.split(".")[0] for key, _ in mistakes} <= {"x"}
     return "; ".join(wrong for _, wrong in mistakes)
 
@@ -70,9 +70,7 @@ def test_every_number_of_a_method_has_a_range_its_default_within_and_none_may_be
         assert wrong_with(-1, one.annotation), name
         assert wrong_with(-0.5, one.annotation), name
         assert wrong_with(one.default, one.annotation) == "", name
-    for name in {"latent", "hidden", "components", "batch_size", "max_epochs", "patience"} & set(
-        known
-    ):
+    for name in COUNTED & set(known):
         assert wrong_with(0, known[name].annotation), name
     for name, values in catalog.card("methods", method).get("space", {}).items():
         ends = next(iter(values.values()))
@@ -89,8 +87,8 @@ TEXTS = [
     (b"\x00\xff\xfe binary", "not valid YAML"),
     (b"runs: {mvae: }\ndatasets: {simulated: }\nruns: {cca: }", "lines 1 and 3"),
     (b"a: !!python/object:os.system {}", "not valid YAML"),
-    (b"", "top level: should be a mapping, found None"),
-    (b"- a", "top level: should be a mapping, found ['a']"),
+    (b"", "top level: .*mapping, found None"),
+    (b"- a", r"top level: .*mapping, found \['a'\]"),
 ]
 
 
@@ -100,8 +98,6 @@ def test_a_file_that_is_not_a_config_or_registry_is_named(tmp_path, content, mes
     file = tmp_path / "my.yaml"
     file.write_bytes(content)
     named = {"datasets": {"simulated": {}}, "registry": str(file)}
-    with pytest.raises(UserError) as refused:
+    key = "" if what == "config" else "config key registry: .*my.yaml.*"
+    with pytest.raises(UserError, match=f"{key}{message}"):
         settings.read(file) if what == "config" else settings.load(named)
-    assert message in str(refused.value)
-    assert "my.yaml" in str(refused.value) or what == "config"
-    assert what == "config" or str(refused.value).startswith("config key registry: ")

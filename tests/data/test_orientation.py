@@ -1,5 +1,6 @@
 """Tables of features x cells, as GEO has them: transposed by their names, with a warning, and never pairs of 'cells' called like genes."""
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,8 +20,9 @@ def table(cells):
     )
 
 
-@pytest.mark.parametrize("barcodes", [True, False])
-@pytest.mark.parametrize("which", [("rna", "adt"), ("rna",), ("adt",)])
+@pytest.mark.parametrize(
+    ("which", "barcodes"), [(("rna", "adt"), True), (("rna",), False), (("adt",), False)]
+)
 def test_tables_of_features_by_cells_are_read_as_cells_by_features(tmp_path, which, barcodes):
     parts = own_cells(genes=9855, barcodes=barcodes)
     assert set(parts["rna"].var_names) & set(parts["adt"].var_names)
@@ -41,8 +43,8 @@ def test_proteins_of_unknown_names_are_told_by_columns_that_both_files_have(tmp_
     parts = own_cells(genes=9855, barcodes=False)
     parts["adt"].var_names = [f"Ab {i}" for i in range(parts["adt"].n_vars)]
     path = {modality: f"{modality}.csv" for modality in parts}
-    for modality, cells in parts.items():
-        table(cells).T.to_csv(tmp_path / path[modality])
+    for modality, file in path.items():
+        table(parts[modality]).T.to_csv(tmp_path / file)
     dataset, _ = read(tmp_path, path)
     assert all(equal(dataset, modality, cells) for modality, cells in parts.items())
 
@@ -51,14 +53,14 @@ def test_files_of_two_batches_are_turned_before_they_are_joined(parts, tmp_path)
     path = {}
     for modality, cells in parts.items():
         path[modality] = [f"{modality}_1.csv", f"{modality}_2.csv.gz"]
-        table(cells[:70]).T.to_csv(tmp_path / path[modality][0])
-        table(cells[70:]).T.to_csv(tmp_path / path[modality][1])
+        for file, part in zip(path[modality], (cells[:70], cells[70:]), strict=True):
+            table(part).T.to_csv(tmp_path / file)
     dataset, _ = read(tmp_path, path)
     assert all(equal(dataset, modality, cells) for modality, cells in parts.items())
     assert list(dataset.obs["batch"]) == ["1"] * 70 + ["2"] * 50
 
 
-def test_an_h5ad_of_features_by_cellsis_turned_too(parts, tmp_path):
+def test_an_h5ad_of_features_by_cells_is_turned_too(parts, tmp_path):
     path = written(tmp_path, parts | {"rna": parts["rna"].T.copy()})
     dataset, _ = read(tmp_path, path)
     assert equal(dataset, "rna", parts["rna"])
@@ -75,11 +77,8 @@ def test_an_h5ad_of_features_by_cellsis_turned_too(parts, tmp_path):
     ],
 )
 def test_cells_by_features_are_left_as_they_are(cells, features):
-    import anndata
-
-    counts = np.ones((len(cells), len(features)), dtype=np.float32)
-    table = anndata.AnnData(counts, obs=pd.DataFrame(index=cells), var=pd.DataFrame(index=features))
-    assert not is_turned(table)
+    counts = pd.DataFrame(1.0, index=cells, columns=features)
+    assert not is_turned(anndata.AnnData(counts))
 
 
 def test_numbers_as_names_of_features_are_not_taken_for_cells(parts, recwarn):

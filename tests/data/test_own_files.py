@@ -2,16 +2,16 @@
 
 import gzip
 import shutil
-import warnings
 
 import anndata
 import mudata
 import numpy as np
 import pandas as pd
 import pytest
-from own_cells import equal, own_cells, read, written
+from own_cells import equal, own_cells, read, refused, written
 
 from mosaicbench.errors import UserError
+from mosaicbench.files._h5 import quiet_mudata
 
 
 @pytest.fixture(scope="module")
@@ -20,14 +20,20 @@ def parts():
 
 
 def as_mudata(parts, **more):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet_mudata():
         whole = mudata.MuData({name: cells.copy() for name, cells in (parts | more).items()})
         types = next(iter(parts.values())).obs["cell_type"]
         for cells in whole.mod.values():
             cells.obs = cells.obs[[]]
         whole.obs = pd.DataFrame({"cell_type": types.reindex(whole.obs_names)})
     return whole
+
+
+def are_all(dataset, parts):
+    """Return whether a dataset has the counts and the types of both modalities, and nothing else."""
+    types = list(dataset.obs["cell_type"]) == list(parts["rna"].obs["cell_type"])
+    counts = [equal(dataset, modality, cells) for modality, cells in parts.items()]
+    return types and list(dataset.mod) == list(parts) and all(counts)
 
 
 def counts(cells, names):
@@ -57,7 +63,6 @@ def test_modalities_that_are_none_are_left_out_and_counted(muon, parts):
     dataset, told = read(muon, "muon.h5mu", cell_type="cell_type")
     assert list(dataset.mod) == ["gex", "prot"]
     assert equal(dataset, "gex", parts["rna"]) and equal(dataset, "prot", parts["adt"])
-    assert list(dataset.obs["cell_type"]) == list(parts["rna"].obs["cell_type"])
     (warning,) = [text for text in told if "not read" in text]
     counted = ("airr (0 features)", "hto (3 hashtags)", "tags (2 hashtags)", "crispr (2 features)")
     assert all(f"{part} of muon.h5mu" in warning for part in counted)
@@ -65,15 +70,14 @@ def test_modalities_that_are_none_are_left_out_and_counted(muon, parts):
 
 
 def test_modalities_of_a_file_are_chosen_and_renamed(muon, parts):
-    for options in (
-        {"path": "muon.h5mu", "modalities": {"rna": "gex", "adt": "prot"}},
-        {"path": {"rna": "muon.h5mu", "adt": "muon.h5mu"}},
-        {"path": {"rna": "muon.h5mu", "adt": "muon.h5mu"}, "modalities": {"adt": "prot"}},
+    twice = {"rna": "muon.h5mu", "adt": "muon.h5mu"}
+    for path, modalities in (
+        ("muon.h5mu", {"rna": "gex", "adt": "prot"}),
+        (twice, {}),
+        (twice, {"adt": "prot"}),
     ):
-        dataset, _ = read(muon, **options, cell_type="cell_type")
-        assert list(dataset.mod) == ["rna", "adt"]
-        assert equal(dataset, "rna", parts["rna"]) and equal(dataset, "adt", parts["adt"])
-        assert list(dataset.obs["cell_type"]) == list(parts["rna"].obs["cell_type"])
+        dataset, _ = read(muon, path, modalities=modalities, cell_type="cell_type")
+        assert are_all(dataset, parts)
     chosen = {"rna": "gex", "guides": "crispr"}
     dataset, _ = read(muon, "muon.h5mu", modalities=chosen, kinds={"guides": "adt"})
     assert list(dataset["guides"].var_names) == ["g1", "g2"]
@@ -83,23 +87,13 @@ def test_modalities_of_a_file_are_chosen_and_renamed(muon, parts):
     ("options", "message"),
     [
         ({"modalities": {"rna": "gexx", "adt": "prot"}}, "modalities.rna: .*'gexx'.*'gex'"),
-        ({"modalities": {"rna": "gex"}}, "two modalities, found rna"),
-        ({"modalities": {"rna": "gex", "b": "prot"}}, "kind of modality 'b'; say kinds: {b: rna}"),
-        ({"layers": {"rna": "counts"}}, "layers: no modality 'rna'; there are gex, prot"),
+        ({"modalities": {"rna": "gex"}}, "found rna"),
+        ({"modalities": {"rna": "gex", "b": "prot"}}, "kinds: {b: rna}.*modalities: {"),
+        ({"layers": {"rna": "counts"}}, "layers: .*'rna'; there are gex, prot"),
     ],
 )
 def test_wrong_choices_name_the_key_and_what_there_is(muon, options, message):
-    with pytest.raises(UserError, match=message):
-        read(muon, "muon.h5mu", **options)
-
-
-def test_a_modality_of_an_unknown_kind_is_refused_with_both_ways_out(parts, tmp_path):
-    assay = parts["adt"].copy()
-    as_mudata({"gex": parts["rna"], "assay": assay}).write_h5mu(tmp_path / "a.h5mu")
-    with pytest.raises(UserError, match="kinds: {assay: rna}.*modalities: {"):
-        read(tmp_path, "a.h5mu")
-    dataset, _ = read(tmp_path, "a.h5mu", kinds={"assay": "adt"})
-    assert equal(dataset, "assay", assay)
+    refused(message, muon, "muon.h5mu", **options)
 
 
 # --- endings -------------------------------------------------------------------------------------
@@ -112,55 +106,47 @@ def pack(file):
     return packed.name
 
 
-@pytest.mark.parametrize("ending", [".H5AD", ".h5ad.gz", ".zarr", ".Csv", ".tsv.gz"])
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("ending", [".H5AD", ".h5ad.gz", ".zarr", ".Csv"])
 def test_files_of_any_ending_hold_the_same_cells(parts, tmp_path, ending):
     path = {}
     for modality, cells in parts.items():
         name = tmp_path / f"{modality}{ending.removesuffix('.gz')}"
         if ending == ".zarr":
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                cells.write_zarr(name)
+            cells.write_zarr(name)
         elif "h5ad" in ending.lower():
             cells.write_h5ad(name)
         else:
-            sep = "\t" if "tsv" in ending else ","
-            cells.to_df().astype(int).to_csv(name, sep=sep)
+            cells.to_df().astype(int).to_csv(name)
         path[modality] = pack(name) if ending.endswith(".gz") else name.name
     dataset, _ = read(tmp_path, path)
     assert equal(dataset, "rna", parts["rna"]) and equal(dataset, "adt", parts["adt"])
 
 
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("ending", [".H5MU", ".h5mu.gz", ".zarr"])
 def test_a_mudata_of_any_ending_is_a_path_by_itself(parts, tmp_path, ending):
-    whole, name = as_mudata(parts), f"mine{ending.removesuffix('.gz')}"
+    whole, file = as_mudata(parts), tmp_path / f"mine{ending.removesuffix('.gz')}"
     if ending == ".zarr":
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            whole.write_zarr(tmp_path / name)
+        whole.write_zarr(file)
     else:
         whole.write_h5mu(tmp_path / "plain.h5mu")
-        shutil.move(tmp_path / "plain.h5mu", tmp_path / name)
-    name = pack(tmp_path / name) if ending.endswith(".gz") else name
+        shutil.move(tmp_path / "plain.h5mu", file)
+    name = pack(file) if ending.endswith(".gz") else file.name
     dataset, _ = read(tmp_path, name, cell_type="cell_type")
-    assert equal(dataset, "rna", parts["rna"]) and equal(dataset, "adt", parts["adt"])
-    assert list(dataset.obs["cell_type"]) == list(parts["rna"].obs["cell_type"])
+    assert are_all(dataset, parts)
 
 
-@pytest.mark.parametrize("name", ["a.loom", "a.rds", "a.h5ad.zip", "a"])
-def test_other_files_are_refused_with_the_formats(parts, tmp_path, name):
-    path = written(tmp_path, parts)
-    (tmp_path / name).write_text("x")
-    with pytest.raises(UserError, match=rf"{name} is neither .h5mu, .h5ad, 10x .h5, .zarr, .csv"):
-        read(tmp_path, path | {"adt": name})
-
-
-@pytest.mark.parametrize("name", ["a.h5ad", "a.h5ad.gz", "a.zarr", "a.csv", "a.h5"])
+@pytest.mark.parametrize(
+    "name", ["a.h5ad", "a.h5ad.gz", "a.zarr", "a.csv", "a.h5", "a.loom", "a.h5ad.zip", "a"]
+)
 def test_what_cannot_be_read_is_one_sentence_with_the_file(parts, tmp_path, name):
     path = written(tmp_path, parts)
     if name == "a.zarr":
         (tmp_path / name).mkdir()
     else:
         (tmp_path / name).write_bytes(b"\x00\x01\xff" * 50)
-    with pytest.raises(UserError, match=rf"path: .*{name}: (cannot be read|column|.*name)"):
+    with pytest.raises(
+        UserError, match=rf"path: .*{name}: (cannot be read|column|.*name)|{name} .* \.h5ad"
+    ):
         read(tmp_path, path | {"adt": name})

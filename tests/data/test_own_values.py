@@ -5,12 +5,11 @@ import re
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from own_cells import equal, left_out, own_cells, read, written
+from own_cells import equal, left_out, own_cells, read, refused, written
 from scipy import sparse
 
-from mosaicbench.errors import UserError
-
 SUM = 1e4
+PATH = {"rna": "rna.h5ad", "adt": "adt.h5ad"}
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +46,7 @@ def centred(cells):
 
 
 def refusal(folder, parts, **options):
-    with pytest.raises(UserError) as refused:
-        read(folder, written(folder, parts), **options)
-    return str(refused.value)
+    return refused("", folder, written(folder, parts), **options)
 
 
 # --- where the values are ------------------------------------------------------------------------
@@ -72,21 +69,16 @@ def test_the_dataset_says_from_which_file_and_matrix_values_are_and_what_was_lef
 
 def test_counts_in_a_layer_of_another_name_are_named_and_the_key_takes_them(parts, tmp_path):
     rna = changed(parts["rna"], scaled(parts["rna"]), raw_counts=parts["rna"].X)
-    message = refusal(tmp_path, parts | {"rna": rna})
-    assert "rna.h5ad" in message and "layers: {rna: raw_counts}" in message
-    path = {"rna": "rna.h5ad", "adt": "adt.h5ad"}
-    dataset, _ = read(tmp_path, path, layers={"rna": "raw_counts"})
+    remedy = "rna.h5ad.* layers: {rna: raw_counts}"
+    assert re.search(remedy, refusal(tmp_path, parts | {"rna": rna}))
+    dataset, _ = read(tmp_path, PATH, layers={"rna": "raw_counts"})
     assert equal(dataset, "rna", parts["rna"])
     assert dataset["rna"].uns["source"] == 'rna.h5ad, layers["raw_counts"]'
-    with pytest.raises(
-        UserError, match=r'layers."raw_count".* rna.h5ad.* layers: .rna: raw_counts'
-    ):
-        read(tmp_path, path, layers={"rna": "raw_count"})
-    with pytest.raises(UserError, match="no counts .looked at X: negative values"):
-        read(tmp_path, path, layers={"rna": "X"})
+    for other in ("raw_count", "X"):
+        refused(rf"{other}.* {remedy}", tmp_path, PATH, layers={"rna": other})
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bool", "uint64", ">f4", ">i8", "float64"])
+@pytest.mark.parametrize("dtype", ["float16", "bool", "uint64", ">f4"])
 def test_counts_of_any_number_type_are_read(parts, tmp_path, dtype):
     adt = parts["adt"].copy()
     adt.X = np.minimum(adt.X.toarray(), 1 if dtype == "bool" else 100).astype(dtype)
@@ -95,10 +87,9 @@ def test_counts_of_any_number_type_are_read(parts, tmp_path, dtype):
     assert np.array_equal(found, adt[:, dataset["adt"].var_names].X.astype(float))
 
 
-@pytest.mark.parametrize("dtype", ["U8", "complex64"])
-def test_what_is_no_number_is_one_sentence(parts, tmp_path, dtype):
+def test_what_is_no_number_is_one_sentence(parts, tmp_path):
     adt = parts["adt"].copy()
-    adt.X = adt.X.toarray().astype(dtype)
+    adt.X = adt.X.toarray().astype("U8")
     assert "X: no numbers) in adt.h5ad" in refusal(tmp_path, parts | {"adt": adt})
 
 
@@ -111,10 +102,9 @@ def test_each_way_out_of_what_is_no_count_leads_to_a_dataset(parts, tmp_path):
     logs, clr = np.log1p(normalised(rna)), centred(adt)
     message = refusal(tmp_path, {"rna": changed(rna, logs), "adt": changed(adt, clr)})
     assert "rna.h5ad" in message and "values: {rna: lognorm}" in message
-    path, lognorm = {"rna": "rna.h5ad", "adt": "adt.h5ad"}, {"rna": "lognorm"}
-    with pytest.raises(UserError, match=r"X: negative.*adt.h5ad.*kinds: {adt: continuous}"):
-        read(tmp_path, path, values=lognorm)
-    dataset, _ = read(tmp_path, path, values=lognorm, kinds={"adt": "continuous"})
+    lognorm = {"rna": "lognorm"}
+    refused(r"adt.h5ad.*kinds: {adt: continuous}", tmp_path, PATH, values=lognorm)
+    dataset, _ = read(tmp_path, PATH, values=lognorm, kinds={"adt": "continuous"})
     assert_allclose(dataset["rna"].layers["lognorm"].toarray(), logs, rtol=1e-6)
     assert_allclose(dataset["adt"].layers["continuous"].toarray(), clr, rtol=1e-6)
 
@@ -124,8 +114,7 @@ def test_corrected_counts_are_rounded_on_request_with_how_many_moved(parts, tmp_
     message = refusal(tmp_path, parts | {"rna": changed(parts["rna"], values)})
     assert "rna.h5ad" in message and "values: {rna: rounded_counts}" in message
     assert "lognorm" not in message  # the largest is no logarithm
-    path = {"rna": "rna.h5ad", "adt": "adt.h5ad"}
-    dataset, told = read(tmp_path, path, values={"rna": "rounded_counts"})
+    dataset, told = read(tmp_path, PATH, values={"rna": "rounded_counts"})
     rounded = np.rint(values)
     seen = rounded.sum(axis=0) > 0
     assert np.array_equal(dataset["rna"].layers["counts"].toarray(), rounded[:, seen])
@@ -145,23 +134,19 @@ def test_normalised_values_are_neither_rounded_nor_called_logarithms(parts, tmp_
 def test_values_that_no_logarithm_gives_are_no_lognorm(parts, tmp_path):
     """They are counts per million of some genes only, with sums that differ, and corrected counts."""
     rna = parts["rna"]
-    some = np.where(np.arange(rna.n_vars) % 2, normalised(rna, 1e6), 0)
-    for values in (some, corrected(rna)):
-        message = refusal(
-            tmp_path, parts | {"rna": changed(rna, values)}, values={"rna": "lognorm"}
-        )
-        largest = f"{np.float32(values.max()):,.1f}"
-        assert largest in message and "13.8" in message and "rna.h5ad" in message
-    whole = refusal(tmp_path, parts, values={"rna": "lognorm"})
-    assert "whole numbers only) in rna.h5ad" in whole and "counts" in whole
-    negative = refusal(
-        tmp_path, parts | {"rna": changed(rna, scaled(rna))}, values={"rna": "lognorm"}
-    )
-    assert "kinds: {rna: continuous}" in negative
+    some, lognorm = np.where(np.arange(rna.n_vars) % 2, normalised(rna, 1e6), 0), {"rna": "lognorm"}
+    for values, remedy in (
+        (some, f"{np.float32(some.max()):,.1f}.* rna.h5ad.*13.8"),
+        (corrected(rna), "rna.h5ad.*13.8"),
+        (rna.X.toarray(), "rna.h5ad.*counts"),
+        (scaled(rna), "rna.h5ad.*kinds: {rna: continuous}"),
+    ):
+        message = refusal(tmp_path, parts | {"rna": changed(rna, values)}, values=lognorm)
+        assert re.search(remedy, message)
     per_million = np.log1p(normalised(rna, 1e6))
     assert 9.3 < per_million.max() < 13.82
     path = written(tmp_path, parts | {"rna": changed(rna, per_million)})
-    assert read(tmp_path, path, values={"rna": "lognorm"})[0]["rna"].uns["values"] == "lognorm"
+    assert read(tmp_path, path, values=lognorm)[0]["rna"].uns["values"] == "lognorm"
 
 
 @pytest.mark.parametrize("kind", ["adt", "continuous"])
@@ -171,8 +156,7 @@ def test_missing_values_are_named_by_cell_and_leaving_the_cells_out_works(parts,
     kinds = {"adt": kind}
     message = refusal(tmp_path, parts | {"adt": adt}, kinds=kinds)
     cells = ", ".join(adt.obs_names[[3, 5]])
-    assert f"holds NaN or infinite values in 2 of 120 cells ({cells}) of adt.h5ad, X" in message
-    assert re.search("take these cells out of this file", message)
+    assert f"2 of 120 cells ({cells}) of adt.h5ad, X; take these cells out" in message
     left = np.delete(np.arange(120), [3, 5])
     dataset, _ = read(tmp_path, written(tmp_path, parts | {"adt": adt[left].copy()}), kinds=kinds)
     assert (dataset["adt"].n_obs, dataset["rna"].n_obs) == (118, 120)
