@@ -4,7 +4,7 @@ import re
 
 from test_workflow import Benchmark
 
-RUNS = {"pca_joint": {"latent": 2}, "knn_impute": {}, "shuffled": {}}
+RUNS = {"pca_joint": {"latent": 2}, "shuffled": {}}
 MANY = {"loader": "simulated", "cells": 300, "modalities": ["rna", "adt"], "n_rna": 60, "n_adt": 20}
 CONFIG = {
     "datasets": {"many": MANY},
