@@ -22,10 +22,8 @@ from mosaicbench.workflow.layout import Results
     ("words", "message"),
     [
         (["split", "--config", "absent.json", "--split", "d/paired"], "absent.json: .*benchmark"),
-        (["plan", "my.yaml"], "my.yaml: not valid YAML"),
         (["run", "--configfile", "my.yaml"], "my.yaml: not valid YAML"),
         (["run", "--configfile", "absent.yaml"], "absent.yaml: no such file"),
-        (["run", "absent.yaml"], "absent.yaml: no such file"),
         (["run", "results/report.html"], ".*mosaicbench run -- results/report.html"),
     ],
 )
@@ -40,8 +38,6 @@ def test_a_users_mistake_ends_in_one_message(tmp_path, monkeypatch, words, messa
     ("words", "configs", "passed_on"),
     [
         ("", [], []),
-        ("my.yml", ["my.yml"], []),
-        ("my.yml --cores 3 -- -n", ["my.yml"], ["-n"]),
         ("--cores 3 my.yml -- a.tsv -n", ["my.yml"], ["a.tsv", "-n"]),
         ("--configfile my.yml --cores 3 -- a.tsv", ["my.yml"], ["a.tsv"]),
         ("-- -n --workflow-profile my.yaml", [], ["-n", "--workflow-profile", "my.yaml"]),
