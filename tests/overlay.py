@@ -37,7 +37,10 @@ def lend_loops(package):
 def copied(parts, folder):
     """Copy these files and folders of the repository into a folder, with what was compiled of the package."""
     folder.mkdir(parents=True, exist_ok=True)
-    ignored = shutil.ignore_patterns("*-pytest-*.pyc", "*.egg-info", "*.sif", ".snakemake")
+    being_written = "*.pyc.*"
+    ignored = shutil.ignore_patterns(
+        being_written, "*-pytest-*.pyc", "*.egg-info", "*.sif", ".snakemake"
+    )
     for part in parts:
         source = REPOSITORY / part
         if source.is_dir():
