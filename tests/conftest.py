@@ -158,8 +158,7 @@ def linked_world(n=400):
         noise = default_rng([seed, modality == "adt"]).standard_normal(
             (n, loadings[modality].shape[1])
         )
-        x = z @ loadings[modality] + 0.3 * noise
-        return ((x - x.mean(0)) / x.std(0)).astype(np.float32)
+        return _standardised(z @ loadings[modality] + 0.3 * noise)
 
     for seed, m in enumerate(("rna", "adt")):
         cells = linear_cells(n, seed=seed, modalities=(m,), name=m)

@@ -41,23 +41,21 @@ if sys.orig_argv[1:3] == ["-m", "mosaicbench"] and "FORKED_FROM" in os.environ a
 
 def snakemake(*arguments, folder, environment):
     """Run `python -m snakemake` with these arguments in a folder; jobs of a copy that has ``OF_A_COPY`` are forked, too."""
-    environment = environment | {"FORKED_FROM": _address("mosaicbench")}
+    environment = environment | {"FORKED_FROM": address("mosaicbench")}
     return run("snakemake", *arguments, folder=folder, environment=environment)
 
 
 def run(module, *arguments, folder, environment):
     """Run `python -m` with this module and these arguments in a folder."""
-    words, address = (
-        list(map(str, arguments)),
-        _address(module if module in IMPORTED else "mosaicbench"),
-    )
+    words = list(map(str, arguments))
+    place = address(module if module in IMPORTED else "mosaicbench")
     with (
         open(os.devnull) as nothing,
         tempfile.TemporaryFile("w+") as stdout,
         tempfile.TemporaryFile("w+") as stderr,
     ):
         streams = [stream.fileno() for stream in (nothing, stdout, stderr)]
-        status = ask(address, streams, module, words, str(folder), environment)
+        status = ask(place, streams, module, words, str(folder), environment)
         said = [stream.seek(0) or stream.read() for stream in (stdout, stderr)]
     return subprocess.CompletedProcess([module, *words], status, *said)
 
@@ -71,7 +69,7 @@ def start():
     for module in IMPORTED:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         process = subprocess.Popen(
-            [sys.executable, __file__, module, _address(module)], env=environment, **pipes
+            [sys.executable, __file__, module, address(module)], env=environment, **pipes
         )
         process.stdout.readline()  # it listens
         atexit.register(
@@ -79,31 +77,25 @@ def start():
         )  # closes its pipes, which ends it, and waits
 
 
-def _address(module):
+def address(module):
+    """Return where the process listens that forks runs of a module."""
     return f"{os.environ['FORKED_IN']}/{module}"
 
 
-def ask(
-    address,
-    streams,
-    module,
-    arguments,
-    folder,
-    environment,
-):
-    """Have a server run a module with these arguments, in this folder and environment; return its exit status."""
+def ask(place, streams, *job):
+    """Have a server run a job: module, arguments, folder and environment; return its exit status."""
     with socket.socket(socket.AF_UNIX) as asking:
-        asking.connect(address)
+        asking.connect(place)
         socket.send_fds(asking, [b"0"], streams)
-        asking.sendall(json.dumps([module, arguments, folder, environment]).encode())
+        asking.sendall(json.dumps(job).encode())
         asking.shutdown(socket.SHUT_WR)
         return int(asking.makefile().read())
 
 
-def _serve(server, address):
+def _serve(server, place):
     """Fork a process for each that connects, until standard input ends."""
     with socket.socket(socket.AF_UNIX) as listening, selectors.DefaultSelector() as selector:
-        listening.bind(address)
+        listening.bind(place)
         listening.listen()
         for source in (listening, sys.stdin):
             selector.register(source, selectors.EVENT_READ)
@@ -159,7 +151,9 @@ def _answer(asking, *job):
     if process == 0:
         asking.close()
         _become(*job)
-    asking.sendall(str(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])).encode())
+    status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    with suppress(BrokenPipeError):  # who asked was killed
+        asking.sendall(str(status).encode())
     os._exit(0)
 
 

@@ -11,18 +11,8 @@ from pathlib import Path
 import forked
 from conftest import REPOSITORY
 
-PARTS = (
-    "src",
-    "workflow",
-    "config",
-    "envs",
-    "profiles",
-    "Snakefile",
-    "pyproject.toml",
-    "tests",
-    "docs",
-    "README.md",
-)
+OF_WORKFLOW = ("Snakefile", "config", "envs", "profiles", "src", "workflow")
+PARTS = (*OF_WORKFLOW, "pyproject.toml", "tests", "docs", "README.md")
 COMPILE = "from mosaicbench.metrics._nearest import compile_loops; compile_loops()"
 LOOPS = REPOSITORY / "src/mosaicbench/metrics"
 
@@ -44,20 +34,28 @@ def lend_loops(package):
         shutil.copy2(loop, package / "metrics/__pycache__")
 
 
-class Overlay:
-    """The copy, with compiled loops and without bytecode, so that each test uses its own."""
+def copied(parts, folder):
+    """Copy these files and folders of the repository into a folder, with what was compiled of the package."""
+    folder.mkdir(parents=True, exist_ok=True)
+    being_written = "*.pyc.*"
+    ignored = shutil.ignore_patterns(
+        being_written, "*-pytest-*.pyc", "*.egg-info", "*.sif", ".snakemake"
+    )
+    for part in parts:
+        source = REPOSITORY / part
+        if source.is_dir():
+            shutil.copytree(source, folder / part, ignore=ignored)
+        elif source.is_file():
+            shutil.copy2(source, folder / part)
 
-    def __init__(self, folder, parts=PARTS):
+
+class Overlay:
+    """The copy."""
+
+    def __init__(self, folder):
         self.root = folder
         compile_loops()
-        ignored = shutil.ignore_patterns("*.pyc", "*.egg-info", ".snakemake")
-        for part in parts:
-            source = REPOSITORY / part
-            if source.is_dir():
-                shutil.copytree(source, folder / part, ignore=ignored)
-            elif source.is_file():
-                folder.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(source, folder / part)
+        copied(PARTS, folder)
 
     def write(self, path, text):
         """Write a file of the copy."""

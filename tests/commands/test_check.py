@@ -82,11 +82,6 @@ def test_a_split_that_cannot_be_made_is_refused(write, scenario, key):
         cli.main(write({"mine": mine(batch="donor")}, scenarios={"own": scenario}))
 
 
-def test_a_wrong_config_is_refused_as_before_a_run(write):
-    with pytest.raises(SystemExit, match="unknown key 'sedes'; did you mean 'seeds'"):
-        cli.main(write({"mine": mine()}, sedes=[0]))
-
-
 def test_runs_that_cannot_learn_in_a_scenario_are_named(write, capsys):
     apart = mine(path={"rna": "rna.h5ad", "adt": "other.h5ad"})
     scenarios = {

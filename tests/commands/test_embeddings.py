@@ -9,7 +9,7 @@ from mosaicbench.commands.embeddings import embeddings
 from mosaicbench.files.dataset import write_dataset
 
 
-@pytest.fixture(scope="module", params=["paired", "unpaired", "mosaic"])
+@pytest.fixture(scope="module", params=["unpaired", "mosaic"])
 def fitted(request, tmp_path_factory):
     """Return a dataset and the embeddings of three runs on a split of it."""
     from mosaicbench.commands import fit
@@ -48,7 +48,7 @@ def test_the_latents_of_a_cell_are_in_its_row(fitted):
     of_train = types[~is_query & np.isfinite(a[:, 0])][nearest]
     assert (of_train == types[is_query]).mean() > 0.9  # the oracle's latents follow the type
     both = np.isfinite(a[:, 0]) & np.isfinite(b[:, 0])
-    share = {"paired": 1, "unpaired": 0, "mosaic": 0.5}[scenario]
+    share = {"unpaired": 0, "mosaic": 0.5}[scenario]
     assert both[~is_query].mean() == pytest.approx(share, abs=0.01)
 
 

@@ -108,15 +108,6 @@ def test_proteins_in_obsm_are_a_modality_of_the_file(here):
     assert "# rna: 40 cells, 1,200 features" in text and "# adt: 40 cells, 5 features" in text
 
 
-def test_feature_types_of_an_h5ad_divide_it(here):
-    whole = cells(36)
-    whole.var["feature_types"] = [TYPES[feature >= 30] for feature in range(36)]
-    whole.write_h5ad("both.h5ad")
-    stanza, _, _ = started("both.h5ad")
-    assert stanza["path"] == "both.h5ad"
-    assert "# adt: 40 cells, 6 features" in (here / "my.yaml").read_text()
-
-
 def test_a_modality_of_no_known_kind_is_left_out_of_a_mudata():
     mudata.MuData({"gex": cells(30), "adt": cells(6), "xyz": cells(3)}).write("cells.h5mu")
     stanza, _, _ = started("cells.h5mu")

@@ -118,12 +118,16 @@ def test_runs_that_do_not_apply_are_named_with_the_reason(tmp_path, capsys):
     assert "scmodal: needs" not in said
 
 
-def test_a_dataset_of_unknown_size_asks_for_it(tmp_path, capsys):
-    config = tmp_path / "my.yaml"
-    config.write_text("datasets: {mine: {loader: pbmc68k_split}}\nruns: {cca: }\n")
-    with pytest.raises(SystemExit, match="'mine' is not known; .*--shape mine=CELLS,FEATURES"):
-        cli.main(["plan", str(config)])
-    cli.main(["plan", str(config), "--shape", "mine=1000,200"])
+@pytest.mark.parametrize(
+    "dataset", ["loader: pbmc68k_split", "path: {rna: unreadable.h5ad, adt: unreadable.h5ad}"]
+)
+def test_a_dataset_of_unknown_size_asks_for_it(dataset, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "unreadable.h5ad").write_text("no HDF5")
+    (tmp_path / "my.yaml").write_text(f"datasets: {{mine: {{{dataset}}}}}\nruns: {{cca: }}\n")
+    with pytest.raises(SystemExit, match="'mine' .*--shape mine=CELLS,FEATURES"):
+        cli.main(["plan", "my.yaml"])
+    cli.main(["plan", "my.yaml", "--shape", "mine=1000,200"])
     assert "cca" in capsys.readouterr().out
 
 
@@ -184,13 +188,3 @@ def test_the_size_of_a_file_is_that_of_the_modalities_that_are_read(tmp_path, mo
 def test_a_named_dataset_has_the_cells_that_its_stanza_keeps(cells, planned_for):
     bench = settings.load({"datasets": {"covid_citeseq": {"cells": cells}}, "runs": {"cca": None}})
     assert plan._sizes(bench)["covid_citeseq"][0] == planned_for
-
-
-def test_a_file_that_cannot_be_read_leaves_the_size_unknown(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name in ("rna.h5ad", "adt.h5ad"):
-        (tmp_path / name).write_text("no HDF5")
-    config = "datasets: {mine: {path: {rna: rna.h5ad, adt: adt.h5ad}}}\nruns: {cca: }\n"
-    (tmp_path / "my.yaml").write_text(config)
-    with pytest.raises(SystemExit, match="--shape mine=CELLS,FEATURES"):
-        cli.main(["plan", "my.yaml"])

@@ -11,8 +11,7 @@ from pathlib import Path
 import forked
 import pytest
 import yaml
-from conftest import REPOSITORY
-from overlay import lend_loops
+from overlay import OF_WORKFLOW, copied, lend_loops
 from test_workflow import ODD, Benchmark
 
 from mosaicbench.files.runs import read_record
@@ -56,20 +55,16 @@ rule own:
 """
 
 
-def snakemake(*arguments, folder, python=sys.executable, **variables):
-    """Run Snakemake in a folder, without any help to find the package."""
-    environment = {
-        name: value for name, value in os.environ.items() if name != "PYTHONPATH"
-    } | variables
-    if python == sys.executable:
-        done = forked.snakemake(*arguments, folder=folder, environment=environment)
-    else:
-        command = [python, "-m", "snakemake", *map(str, arguments)]
-        done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-        )
+def snakemake(*arguments, folder, **variables):
+    """Run Snakemake in a folder, without any help to find the package; return what it says."""
+    done = forked.snakemake(*arguments, folder=folder, environment=alone() | variables)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
     return done.stdout + done.stderr
+
+
+def alone():
+    """Return an environment in which Python finds only what is installed."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
 def answer(*command, **environment):
@@ -88,10 +83,8 @@ def scores(results, table=SCORES):
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """Return a checkout in which the benchmark ran as in README.md."""
-    benchmark = Benchmark(tmp_path_factory.mktemp("home") / ODD)
-    benchmark.write_config(TINY)
-    done = benchmark.snakemake("--cores", "2", f"results/{SCORES}")
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    benchmark = Benchmark(tmp_path_factory.mktemp("home") / ODD, TINY)
+    benchmark.said("--cores", "2", f"results/{SCORES}")
     return benchmark
 
 
@@ -101,24 +94,21 @@ def elsewhere(tmp_path):
     return tmp_path
 
 
+def files_of(folder):
+    return {path for path in folder.rglob("*") if "__pycache__" not in path.parts}
+
+
 def test_from_another_folder(home, elsewhere):
-    before = {path for path in home.folder.rglob("*") if "__pycache__" not in path.parts}
+    before = files_of(home.folder)
     there = ["--snakefile", home.folder / "Snakefile", "--directory", elsewhere]
     there += ["--configfile", "my.yaml", "--cores", "2"]
     snakemake(*there, f"results/{SPLIT}", folder=elsewhere)
     for table in OF_RUNS:
         assert scores(elsewhere / "results", table) == scores(home.folder / "results", table)
-    assert {path for path in home.folder.rglob("*") if "__pycache__" not in path.parts} == before
-    assert "Nothing to be done" in snakemake(*there, f"results/{SPLIT}", folder=elsewhere)
-    assert "Write the report" in snakemake(*there, "--dry-run", folder=elsewhere)
-
-
-def test_without_a_config_another_folder_gets_the_default_benchmark(home, tmp_path):
-    planned = snakemake(
-        "--snakefile", home.folder / "Snakefile", "--dry-run", "--cores", "1", folder=tmp_path
-    )
-    default = yaml.safe_load((home.folder / "config/config.yaml").read_text())
-    assert all(f"Prepare {dataset}" in planned for dataset in default["datasets"])
+    assert files_of(home.folder) == before
+    planned = snakemake(*there, "--dry-run", folder=elsewhere)
+    assert "Write the report" in planned
+    assert not any(done in planned for done in ("Prepare ", "Split ", "Fit ", "Score "))
 
 
 def test_an_environment_of_its_own_stays_in_the_checkout_that_others_run(home, tmp_path):
@@ -154,15 +144,8 @@ def installed(tmp_path_factory):
     """Return a new environment: the built wheel, and beside it what the package needs, lent by the one that tests run in."""
     folder = tmp_path_factory.mktemp("installed")
     source, wheels, environment = folder / "source", folder / "wheels", folder / "environment"
-    source.mkdir()
-    for name in ("Snakefile", "config", "envs", "profiles", "src", "workflow"):
-        part, target = REPOSITORY / name, source / name
-        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.sif")
-        shutil.copytree(part, target, ignore=ignored) if part.is_dir() else shutil.copy(
-            part, target
-        )
-    for name in ("LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "setup.py"):
-        shutil.copy(REPOSITORY / name, source)
+    built = ("LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "setup.py")
+    copied((*OF_WORKFLOW, *built), source)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
     offline = ["--quiet", "--no-deps", "--no-index"]
     subprocess.run(
@@ -176,11 +159,10 @@ def installed(tmp_path_factory):
     )
     purelib = "import sysconfig; print(sysconfig.get_path('purelib'))"
     packages = Path(answer(python, "-c", purelib))
-    for command in (
-        ["init", "--quiet"],
-        ["commit", "--quiet", "--allow-empty", "--message", "of another project"],
-    ):
-        subprocess.run([*GIT, "-C", folder, *command], check=True)
+    (packages / "sitecustomize.py").write_text(forked.OF_A_COPY)
+    subprocess.run([*GIT, "-C", folder, "init", "--quiet"], check=True)
+    other = ["commit", "--quiet", "--allow-empty", "--message", "of another project"]
+    subprocess.run([*GIT, "-C", folder, *other], check=True)
     lend_loops(packages / "mosaicbench")
     (packages / "lent.pth").write_text(
         sysconfig.get_path("purelib")
@@ -188,44 +170,35 @@ def installed(tmp_path_factory):
     return environment
 
 
+def project_of(environment):
+    """Return the folder of the workflow in an environment's package."""
+    where = "from mosaicbench.workflow import layout; print(layout.project())"
+    return Path(answer(environment / "bin/python", "-c", where))
+
+
 def test_from_an_installed_package(home, installed, elsewhere):
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    package = "import mosaicbench; print(mosaicbench.__file__)"
-    assert answer(installed / "bin/python", "-c", package).startswith(str(installed))
     command = [installed / "bin/mosaicbench", "run", "--configfile", "my.yaml", "--cores", "2"]
-    first, again = (
-        subprocess.run(
-            [*command, *more],
-            cwd=elsewhere,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        for more in ([], ["--", "--dry-run"])
-    )
-    assert first.returncode == 0, first.stdout[-3000:] + first.stderr[-6000:]
-    assert "Nothing to be done" in again.stdout + again.stderr
+    environment = alone() | {"FORKED_FROM": forked.address("mosaicbench")}
+    options = {"capture_output": True, "text": True, "check": False}
+    done = subprocess.run(command, cwd=elsewhere, env=environment, **options)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
     assert "<html" in (elsewhere / "results/report.html").read_text()
     assert scores(elsewhere / "results") == scores(home.folder / "results")
     record = read_record(elsewhere / "results/runs/simulated/paired/mvae/seed-0/run.json")
-    assert (
-        record["git_commit"] == "unknown"
-    )  # that of the repository around the environment is not this package's
-    assert {path.name for path in elsewhere.iterdir()} == {
-        "my.yaml",
-        "results",
-        "logs",
-        ".snakemake",
-    }
+    # that of the repository around the environment is not this package's
+    assert record["git_commit"] == "unknown"
+    made = {path.name for path in elsewhere.iterdir()}
+    assert made == {"my.yaml", "results", "logs", ".snakemake"}
+    again = ["--snakefile", project_of(installed) / "Snakefile", "--configfile", "my.yaml"]
+    assert "Nothing to be done" in snakemake(*again, "--dry-run", folder=elsewhere)
 
 
 def test_jobs_of_an_installed_package_are_lent_nothing_but_the_package(installed):
     """As those are that run with a peer's own environment, or with conda's."""
-    layout = "from mosaicbench.workflow import layout; print(layout.{})"
-    project = answer(installed / "bin/python", "-c", layout.format("project()"))
-    lent, python = {"PYTHONPATH": f"{project}/src"}, [sys.executable, "-S", "-c"]
-    assert answer(*python, layout.format("PACKAGE"), **lent) == str(Path(project).parent)
+    project, python = project_of(installed), [sys.executable, "-S", "-c"]
+    lent = {"PYTHONPATH": f"{project}/src"}
+    package = "from mosaicbench.workflow import layout; print(layout.PACKAGE)"
+    assert answer(*python, package, **lent) == str(project.parent)
     with pytest.raises(subprocess.CalledProcessError):
         answer(*python, "import numpy", **lent)
 
@@ -233,18 +206,10 @@ def test_jobs_of_an_installed_package_are_lent_nothing_but_the_package(installed
 def test_as_a_module_that_is_read_from_a_repository(home, installed, tmp_path):
     """What `snakedeploy deploy-workflow` writes; git is told to find the repository on this disk."""
     repository = tmp_path / "hosted/owner/mosaicbench"
-    shutil.copytree(
-        home.folder,
-        repository,
-        ignore=shutil.ignore_patterns("results", "logs", ".snakemake", "__pycache__"),
-    )
-    for command in (
-        ["init", "--quiet"],
-        ["add", "--all"],
-        ["commit", "--quiet", "--message", "all"],
-        ["tag", "v1"],
-    ):
-        subprocess.run([*GIT, "-C", repository, *command], check=True)
+    ignored = shutil.ignore_patterns("results", "logs", ".snakemake", "__pycache__")
+    shutil.copytree(home.folder, repository, ignore=ignored)
+    for command in ("init --quiet", "add --all", "commit --quiet --message all", "tag v1"):
+        subprocess.run([*GIT, "-C", repository, *command.split()], check=True)
     deployed = tmp_path / "deployed"
     (deployed / "workflow").mkdir(parents=True)
     (deployed / "config.yaml").write_text(yaml.safe_dump(TINY))
@@ -252,16 +217,10 @@ def test_as_a_module_that_is_read_from_a_repository(home, installed, tmp_path):
     (deployed / "workflow/Snakefile").write_text(MODULE.format(snakefile=hosted, scores=SPLIT))
     told = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.file://{tmp_path}/hosted/.insteadOf"}
     told |= {"GIT_CONFIG_VALUE_0": "https://github.com/", "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    python = installed / "bin/python"
+    told |= {"PYTHONPATH": str(project_of(installed).parents[1])}  # where the package is installed
     planned = snakemake(
-        "--cores", "1", "--dry-run", "mosaicbench_benchmark", folder=deployed, python=python, **told
+        "--cores", "1", "--dry-run", "mosaicbench_benchmark", folder=deployed, **told
     )
     assert "mosaicbench_report" in planned
-    snakemake(
-        "--cores",
-        "1",
-        "results/benchmark/datasets/simulated.h5mu",
-        folder=deployed,
-        python=python,
-        **told,
-    )
+    target = "results/benchmark/datasets/simulated.h5mu"
+    snakemake("--cores", "1", target, folder=deployed, **told)

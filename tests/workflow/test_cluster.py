@@ -1,6 +1,5 @@
 """What jobs ask of a cluster, and what it can give: SLURM's answers are text here; tests/workflow/test_slurm.py asks a real one."""
 
-import math
 import os
 
 import pytest
@@ -11,6 +10,7 @@ from mosaicbench.workflow import cluster
 SINFO = """PARTITION TIMELIMIT CPUS MEMORY GRES
 cpu 1-12:00:00 64 256000 (null)
 gpu 2:30:00 32 128000 gpu:a100:4
+short 30:30 8 32000 (null)
 old infinite 8 32000 gpu:k80:8
 """
 SBATCH = """#!/bin/sh
@@ -28,11 +28,6 @@ def slurm(monkeypatch, tmp_path):
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-
-
-def test_minutes_are_read_as_slurm_writes_them():
-    limits = ("1-12:00:00", "2:30:00", "30:30", "infinite")
-    assert [cluster._minutes(limit) for limit in limits] == [36 * 60, 150, 30.5, math.inf]
 
 
 @pytest.mark.parametrize(
@@ -56,6 +51,7 @@ def test_what_slurm_would_start_is_not_refused(slurm, options):
         (("--partition=gpu", "--gpus=h100:1"), "Requested node configuration is not available"),
         (("--time=2161",), "cpu gives at most 2160 minutes"),
         (("--partition=gpu", "--time=151"), "gpu gives at most 150 minutes"),
+        (("--partition=short", "--time=31"), "short gives at most 30.5 minutes"),
     ],
 )
 def test_what_would_wait_for_ever_is_refused_with_what_to_change(slurm, options, why):

@@ -1,4 +1,4 @@
-"""The files that list the code of jobs; what an edit repeats is in test_workflow.py."""
+"""The code of jobs, and the files that list it; that an edit of it repeats jobs is in test_workflow.py."""
 
 import hashlib
 from pathlib import Path
@@ -6,23 +6,71 @@ from pathlib import Path
 import pytest
 
 from mosaicbench.catalog import catalog
+from mosaicbench.config import jobs, settings
 from mosaicbench.errors import NotWritten
 from mosaicbench.workflow import code_hash
 from mosaicbench.workflow.code_hash import stamp
 
+PLACE = {"dataset": "pbmc68k_split", "scenario": "paired"}
+CONFIG = {
+    "datasets": {"pbmc68k_split": {}},
+    "scenarios": {"paired": {"kind": "paired"}},
+    "runs": {"mvae": {}, "other": {"method": "mvae"}, "mmvaepp": {}, "cca": {}, "oracle": {}},
+}
+JOBS = {
+    "prepare": ("prepare", {"dataset": "pbmc68k_split"}),
+    "split": ("split", PLACE),
+    "mvae": ("fit", PLACE | {"run": "mvae"}),
+    "other": ("fit", PLACE | {"run": "other"}),
+    "mmvaepp": ("fit", PLACE | {"run": "mmvaepp"}),
+    "cheap": ("fit", PLACE),
+    "score": ("score", PLACE),
+    "draw": ("draw", {}),
+    "report": ("report", {}),
+}
+
+
+@pytest.fixture(scope="module")
+def code(tmp_path_factory):
+    """Return job -> the files of the package that are its code."""
+    folder, bench, found = tmp_path_factory.mktemp("code"), settings.load(CONFIG), {}
+    for name, (command, wildcards) in JOBS.items():
+        lines = Path(stamp(folder, command, *jobs.code(command, bench, wildcards))).read_text()
+        found[name] = {line.split("  mosaicbench/")[1] for line in lines.splitlines()}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    {
+        "datasets/pbmc68k_split.py": "prepare",
+        "datasets/simulated.py": "",
+        "methods/mvae.py": "mvae other",
+        "methods/linear.py": "cheap",
+        "models/training.py": "mmvaepp mvae other",
+        "metrics/alignment.py": "score",
+        "files/scores.py": "draw report score",
+        "workflow/layout.py": "draw report",
+        "figures/resources.py": "draw",
+        "report/page/report.html.j2": "report",
+        "report/page/assets/page.css": "report",
+        "workflow/cluster.py": "",
+        "workflow/attempts.py": "",
+        "config/jobs.py": "",
+        "cli.py": "",
+    }.items(),
+)
+def test_a_file_is_the_code_of_the_jobs_whose_results_it_changes(code, file, expected):
+    assert sorted(job for job, files in code.items() if file in files) == expected.split()
+
 
 def test_it_tells_every_file_of_the_code(tmp_path):
     method = catalog.module("methods", "mvae")
-    lines = dict(
-        line.split("  ")[::-1]
-        for line in Path(stamp(tmp_path / "code", "fit", [method])).read_text().splitlines()
-    )
-    files = code_hash.of("mosaicbench.commands.fit", method)
-    assert "mosaicbench/methods/mvae.py" in lines
+    text = Path(stamp(tmp_path / "code", "fit", [method])).read_text()
+    lines = dict(line.split("  ")[::-1] for line in text.splitlines())
+    files = map(Path, code_hash.of("mosaicbench.commands.fit", method))
     assert lines == {
-        Path(file).relative_to(code_hash.ROOT).as_posix(): hashlib.sha256(
-            Path(file).read_bytes()
-        ).hexdigest()
+        file.relative_to(code_hash.ROOT).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in files
     }
 

@@ -12,6 +12,7 @@ import single_node_slurm
 import yaml
 from test_workflow import Benchmark
 
+from mosaicbench.errors import UserError
 from mosaicbench.files.scores import read_scores
 from mosaicbench.workflow import cluster
 
@@ -110,17 +111,14 @@ def slurm(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def local(slurm, tmp_path_factory):
-    benchmark = Benchmark(tmp_path_factory.mktemp("local"))
-    benchmark.write_config(TINY)
-    done = benchmark.snakemake("--cores", "2", SCORES)
-    assert done.returncode == 0, done.stderr[-3000:]
+    benchmark = Benchmark(tmp_path_factory.mktemp("local"), TINY)
+    benchmark.said("--cores", "2", SCORES)
     return benchmark
 
 
 @pytest.fixture(scope="module")
 def clustered(slurm, tmp_path_factory):
-    benchmark = Benchmark(tmp_path_factory.mktemp("clustered"))
-    benchmark.write_config(TINY)
+    benchmark = Benchmark(tmp_path_factory.mktemp("clustered"), TINY)
     with interrupted(
         benchmark,
         ("fit", "killed", "epoch    1", ["scancel"]),
@@ -133,31 +131,31 @@ def clustered(slurm, tmp_path_factory):
 
 
 def test_a_request_that_can_never_start_is_refused_at_once(slurm, tmp_path):
-    benchmark = Benchmark(tmp_path)
-    benchmark.write_config(TINY)
-    for of_fits, message in [
-        (
-            {"gpu": 4},
-            r"rule fit_quick_model asks for --partition=gpu --gpus=4 .*--mem=7000 .* not available"
-            r"[\s\S]*\ngpu 2:00:00 2 16000 gpu:fake:2",
-        ),
-        (
-            {"slurm_partition": "cpu", "runtime": 999},
-            r"rule fit_quick_model asks for --partition=cpu .*--time=999: cpu gives at most 720",
-        ),
-        (
-            {"slurm_partition": "gpus"},
-            r"asks for --partition=gpus .*[Ii]nvalid partition",
-        ),
-    ]:
-        before, start = len(jobs_of_slurm()), time.monotonic()
-        done = on_slurm(benchmark, SCORES, **of_fits)
-        assert done.returncode != 0
-        assert re.search(message, done.stderr), done.stderr
-        assert "Traceback" not in done.stderr
-        assert len(jobs_of_slurm()) == before
-        assert time.monotonic() - start < 20
+    benchmark = Benchmark(tmp_path, TINY)
+    before, start = len(jobs_of_slurm()), time.monotonic()
+    done = on_slurm(benchmark, SCORES, gpu=4)
+    assert done.returncode != 0
+    message = (
+        r"rule fit_quick_model asks for --partition=gpu --gpus=4 .*--mem=7000 .* not available"
+        r"[\s\S]*\ngpu 2:00:00 2 16000 gpu:fake:2"
+    )
+    assert re.search(message, done.stderr), done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(jobs_of_slurm()) == before
+    assert time.monotonic() - start < 20
     assert not (tmp_path / "results/datasets").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--partition=cpu", "--time=999"), "cpu gives at most 720"),
+        (("--partition=gpus",), "[Ii]nvalid partition"),
+    ],
+)
+def test_what_slurm_itself_says_of_a_request_is_understood(slurm, options, why):
+    with pytest.raises(UserError, match=f"fit asks for {' '.join(options)}: .*{why}"):
+        cluster.check_requests({options: "fit"})
 
 
 def test_killed_and_preempted_fits_end_with_the_scores_of_one_machine(local, clustered):
