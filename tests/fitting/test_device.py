@@ -123,10 +123,8 @@ def test_the_process_that_forks_fits_asks_for_no_gpu(monkeypatch, tmp_path):
         return False
 
     monkeypatch.setattr(torch.cuda, "is_available", is_available)
-    split, outputs = (
-        cut_small(small_dataset(), "paired", tmp_path / "split"),
-        [tmp_path / "a", tmp_path / "b"],
-    )
+    split = cut_small(small_dataset(), "paired", tmp_path / "split")
+    outputs = [tmp_path / "a", tmp_path / "b"]
     run = run_of("mvae", outputs, hyperparameters={"max_epochs": 1})
     fit.main(runs=[run], seeds=seeds_of([split] * 2, [0, 0]), limits=LIMITS)
     assert [read_record(output / "run.json")["status"] for output in outputs] == ["ok"] * 2

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from mosaicbench_fits import (
-    NAMES,
     assert_same_outputs,
     fit_here,
     fit_one,
@@ -143,11 +142,3 @@ def hidden(dataset, tmp_path_factory):
 def test_poisoned_solution_changes_nothing(hidden, method):
     """All that a scenario hides is overwritten; only the positive controls may notice."""
     assert_same_outputs(*(hidden / method / name for name in ("clean", "dirty")))
-
-
-def test_sources_of_a_paired_and_an_unpaired_query(dataset, tmp_path):
-    for kind, expected in (("paired", {"left", "right", "joint"}), ("unpaired", {"left", "right"})):
-        split = cut_small(dataset, kind, tmp_path / kind)
-        fit_one(split, tmp_path / f"run-{kind}", "random_latent", names=NAMES | {"scenario": kind})
-        latents = read_latents(tmp_path / f"run-{kind}/latents.h5ad")
-        assert set(latents.obs["source"]) == expected

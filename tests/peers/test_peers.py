@@ -19,14 +19,13 @@ import pytest
 import torch
 from conftest import REPOSITORY
 from mosaicbench_fits import SOURCE, assert_same_outputs, fit_apart, fit_here, poisoned, run_of
-from mosaicbench_splits import cut_small, linked
+from mosaicbench_splits import cut, cut_small, linked
 from scipy import sparse
 from scipy.spatial.distance import cdist
 from test_environment import CONSTRAINTS, name_of, pins
 
 from mosaicbench.catalog import catalog
 from mosaicbench.contract import Cells, Split
-from mosaicbench.data.split import make_split
 from mosaicbench.datasets import simulated
 from mosaicbench.errors import Diverged, NotApplicable
 from mosaicbench.files.runs import read_imputed, read_latents
@@ -124,8 +123,7 @@ def parts():
     def of(modalities, kind):
         alone = [[modality] for modality in modalities]
         blocks = {"blocks": [list(modalities), *alone]} if kind == "mosaic" else {}
-        names = {"dataset_name": "d", "scenario": kind, "kind": kind}
-        split = make_split(small(modalities), **names, seed=0, **blocks)
+        split = cut(small(modalities), kind, **blocks)
         counted, links = {m: split["train"][m].n_vars for m in modalities}, {}
         for a, b in permutations(modalities, 2):
             links[a, b] = sparse.csr_matrix(np.eye(counted[a], counted[b], dtype=np.int8))
@@ -296,13 +294,9 @@ def test_every_wrapped_package_is_tested():
 @pytest.mark.parametrize("name", installed(PEERS))
 def test_poisoned_solution_changes_nothing(name, tmp_path):
     hyperparameters, modalities, _ = PEERS[name]
-    splits, folders = (
-        clean_and_poisoned(name, modalities, tmp_path),
-        [tmp_path / "a", tmp_path / "b"],
-    )
-    fit_here(
-        [run_of(name, folders, hyperparameters=hyperparameters, scenario=kind_of(name))], splits
-    )
+    folders, given = [tmp_path / "a", tmp_path / "b"], {"hyperparameters": hyperparameters}
+    run = run_of(name, folders, scenario=kind_of(name), **given)
+    fit_here([run], clean_and_poisoned(name, modalities, tmp_path))
     assert_same_outputs(*folders)
 
 

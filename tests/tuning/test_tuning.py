@@ -8,14 +8,14 @@ import sys
 import numpy as np
 import pytest
 from mosaicbench_fits import LIMITS, poisoned, run_of, seeds_of
-from mosaicbench_splits import cut_small, small_dataset
+from mosaicbench_splits import cut, cut_small, small_dataset
 from test_scenarios import same
 
 from mosaicbench.catalog import search_spaces as spaces
 from mosaicbench.commands import fit, tune
 from mosaicbench.commands import split_inner as divide
 from mosaicbench.config import settings
-from mosaicbench.data.split import inner_split, make_split
+from mosaicbench.data.split import inner_split
 from mosaicbench.datasets import simulated
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
@@ -46,10 +46,7 @@ def split(tmp_path_factory):
 
 
 def train_of(dataset, kind, **options):
-    split = make_split(
-        dataset, dataset_name="d", scenario="s", kind=kind, seed=3, **HIDING[kind], **options
-    )
-    return split["train"]
+    return cut(dataset, kind, seed=3, **HIDING[kind], **options)["train"]
 
 
 # --- the inner split ---
