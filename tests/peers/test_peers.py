@@ -393,6 +393,7 @@ def test_apart_restores_the_process(tmp_path, monkeypatch, capfd):
     assert process() == before
     assert not list(tmp_path.iterdir())
     assert capfd.readouterr() == ("", "printed\n")
+    random.random(), np.random.random(), torch.rand(1)  # noqa: NPY002
     with _package.apart(3):
         assert first == (random.random(), np.random.random(), torch.rand(1).item())  # noqa: NPY002
 
