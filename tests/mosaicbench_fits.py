@@ -7,6 +7,7 @@ import sys
 import types
 
 import numpy as np
+import pytest
 import torch._dynamo  # noqa: F401 (all training imports it: once here, not in each process that is forked for a fit)
 from conftest import REPOSITORY
 from numpy.testing import assert_array_equal
@@ -16,6 +17,7 @@ from mosaicbench.commands import fit, score
 from mosaicbench.files.runs import draws_of, read_imputed, read_latents, read_record
 from mosaicbench.files.scores import read_scores
 from mosaicbench.files.splits import read_split, write_split
+from mosaicbench.fitting import attempt
 from mosaicbench.tuning.trial import FIT
 
 # A job in a process of its own that forks for no fit: what a wrapped package imports and compiles is there for the next one.
@@ -32,7 +34,7 @@ if find_spec("numba"):
 attempt.run_in_child = lambda work, meter, limits: (work() or 0, None)
 fit.main(**json.loads(sys.argv[1]))
 """
-APART = {"PYTHONPATH": str(REPOSITORY / "src")}
+SOURCE = {"PYTHONPATH": str(REPOSITORY / "src")}
 TESTS = str(REPOSITORY / "tests")
 NAMES = {"dataset": "small", "scenario": "paired"}
 LIMITS = {"minutes": 5, "memory_mb": 8000}
@@ -90,13 +92,20 @@ def fit_one(
     return read_record(output / "run.json")
 
 
+def fit_here(runs, splits):
+    """Fit runs to splits with the seed 0 without a fork: what one fit imports and compiles is there for the next."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(attempt, "run_in_child", lambda work, meter, limits: (work() or 0, None))
+        fit.main(runs=runs, seeds=seeds_of(splits, [0] * len(splits)), limits=LIMITS)
+
+
 def fit_apart(splits, outputs, method, scenario, hyperparameters, python):
     """Fit a wrapped package to splits with the same seed, in one new process of a Python, and return the records."""
     run = run_of(method, outputs, hyperparameters=hyperparameters, scenario=scenario)
     job = json.dumps(
         {"runs": [run], "seeds": seeds_of(splits, [0] * len(splits)), "limits": LIMITS}
     )
-    subprocess.run([python, "-c", WITHOUT_FORKS, job, TESTS], env=os.environ | APART, check=True)
+    subprocess.run([python, "-c", WITHOUT_FORKS, job, TESTS], env=os.environ | SOURCE, check=True)
     return [read_record(output / "run.json") for output in outputs]
 
 

@@ -1,6 +1,7 @@
 """Contracts on disk: round trips, and every reader refuses by name what is not as its place says."""
 
 import shutil
+from functools import partial
 
 import h5py
 import numpy as np
@@ -55,20 +56,16 @@ RECORD = dict.fromkeys(RECORD_KEYS, "") | {"status": "ok", "seed": 0}
 SCORE = ["d", "s", "r", 0, "foscttm", "a->b", "-", 0.25, "ok"]
 
 
-def read_anything(path):
-    """Read a file with the reader of its kind."""
-    readers = {
-        "dataset.h5mu": read_dataset,
-        "latents.h5ad": read_latents,
-        "imputed.h5mu": read_imputed,
-        "run.json": read_record,
-        "scores.tsv": read_scores,
-        **{
-            f"{noun}.h5mu": (lambda path, noun=noun: read_split(path, noun))
-            for noun in ("train", "query", "solution")
-        },
-    }
-    return readers[path.name](path)
+READERS = {
+    "dataset.h5mu": read_dataset,
+    "train.h5mu": partial(read_split, noun="train"),
+    "query.h5mu": partial(read_split, noun="query"),
+    "solution.h5mu": partial(read_split, noun="solution"),
+    "latents.h5ad": read_latents,
+    "imputed.h5mu": read_imputed,
+    "run.json": read_record,
+    "scores.tsv": read_scores,
+}
 
 
 @pytest.fixture(scope="module")
@@ -77,12 +74,11 @@ def originals(tmp_path_factory, dataset, split):
     folder = tmp_path_factory.mktemp("originals")
     write_dataset(folder / "dataset.h5mu", dataset)
     for noun in ("train", "query", "solution"):
-        (folder / f"{noun}.h5mu").write_bytes((split / f"{noun}.h5mu").read_bytes())
+        shutil.copy(split / f"{noun}.h5mu", folder)
     write_latents(folder / "latents.h5ad", latents_table(LATENTS))
     query = read_split(split / "query.h5mu", "query")
-    names = query["left"].obs_names
-    x = np.zeros((len(names), query["right"].n_vars))
-    write_imputed(folder / "imputed.h5mu", imputed_table({("left", "right"): (names, x)}, query))
+    imputed = {("left", "right"): (query["left"].obs_names, np.zeros(query["right"].shape))}
+    write_imputed(folder / "imputed.h5mu", imputed_table(imputed, query))
     write_record(folder / "run.json", RECORD)
     write_scores(folder / "scores.tsv", pd.DataFrame([SCORE], columns=SCORE_COLUMNS))
     return folder
@@ -95,45 +91,25 @@ def written(originals, tmp_path):
     return tmp_path
 
 
-NOUNS = [
-    "dataset.h5mu",
-    "train.h5mu",
-    "query.h5mu",
-    "solution.h5mu",
-    "latents.h5ad",
-    "imputed.h5mu",
-    "run.json",
-    "scores.tsv",
-]
-
-
-@pytest.mark.parametrize("name", NOUNS)
-def test_round_trip(written, name):
-    read_anything(written / name)
-
-
-@pytest.mark.parametrize("name", NOUNS)
-@pytest.mark.parametrize("damage", ["truncated", "empty", "absent", "other kind"])
-def test_a_damaged_file_is_refused_by_name(written, name, damage):
+@pytest.mark.parametrize(("name", "read"), READERS.items())
+def test_a_damaged_file_is_refused_by_name(written, name, read):
     path = written / name
-    if damage == "truncated":
-        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    elif damage == "empty":
-        path.write_bytes(b"")
-    elif damage == "absent":
-        path.unlink()
-    else:
-        path.write_bytes(b"not what it should be\n" * 20)
+    read(path)
+    content = path.read_bytes()
+    for damaged in (content[: len(content) // 2], b"", b"not what it should be\n" * 20):
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match=name):
+            read(path)
+    path.unlink()
     with pytest.raises(UserError, match=name):
-        read_anything(path)
+        read(path)
 
 
-@pytest.mark.parametrize("name", [name for name in NOUNS if name.endswith(".h5mu")])
+@pytest.mark.parametrize("name", ["dataset.h5mu", "train.h5mu", "query.h5mu", "imputed.h5mu"])
 def test_a_mislabelled_file_is_refused_by_name(written, name):
-    other = "train.h5mu" if name != "train.h5mu" else "query.h5mu"
-    (written / name).write_bytes((written / other).read_bytes())
+    shutil.copy(written / "solution.h5mu", written / name)
     with pytest.raises(UserError, match=f"{name}: expected a"):
-        read_anything(written / name)
+        READERS[name](written / name)
 
 
 def test_fractional_or_negative_counts_are_refused_with_the_remedy(tmp_path, dataset):
@@ -154,12 +130,11 @@ def test_a_query_that_shows_labels_is_refused(written):
 @pytest.mark.parametrize(("cells", "compression"), [(50, None), (12_000, "gzip")])
 def test_large_files_are_compressed_and_lose_nothing(tmp_path, cells, compression):
     z = np.random.default_rng(0).poisson(0.1, (cells, 100)).astype(np.float32)
-    names = [f"c{i}" for i in range(cells)]
-    write_latents(tmp_path / "latents.h5ad", latents_table({("joint", "query"): (names, z)}))
-    with h5py.File(tmp_path / "latents.h5ad") as file:
+    names, path = np.arange(cells).astype(str), tmp_path / "latents.h5ad"
+    write_latents(path, latents_table({("joint", "query"): (names, z)}))
+    with h5py.File(path) as file:
         assert file["X"].compression == compression
-        assert file["X"].id.get_storage_size() < (z.nbytes / 4 if compression else z.nbytes + 1)
-    assert_array_equal(latents_of(read_latents(tmp_path / "latents.h5ad"), "joint", "query")[1], z)
+    assert_array_equal(latents_of(read_latents(path), "joint", "query")[1], z)
 
 
 def test_latents_of_train_cells_lie_in_a_file_of_their_own_and_are_read_with_the_others(tmp_path):
@@ -176,10 +151,7 @@ def test_latents_of_train_cells_lie_in_a_file_of_their_own_and_are_read_with_the
         assert_array_equal(private_of(read, "rna", subset), private["rna", subset])
     assert list(predicted_of(read, "rna", "query")) == ["T cell"]
     (tmp_path / "train_latents.h5ad").unlink()
-    with pytest.raises(
-        ContractError,
-        match="train_latents.h5ad: no such file",
-    ):
+    with pytest.raises(ContractError, match="train_latents.h5ad: no such file"):
         read_latents(path)
     write_latents(path, latents_table({}))
     (tmp_path / "train_latents.h5ad").unlink()
@@ -187,7 +159,7 @@ def test_latents_of_train_cells_lie_in_a_file_of_their_own_and_are_read_with_the
 
 
 def test_records_and_scores_know_their_words(tmp_path):
-    with pytest.raises(UserError, match="lacks"):
+    with pytest.raises(UserError, match="run.json: .*lacks"):
         write_record(tmp_path / "run.json", {"status": "ok"})
     (tmp_path / "scores.tsv").write_text("a\tb\n1\t2\n")
     with pytest.raises(UserError, match=r"scores\.tsv: expected the columns"):
@@ -195,8 +167,6 @@ def test_records_and_scores_know_their_words(tmp_path):
 
 
 def test_collapse_is_no_variance_in_any_source():
-    wide, flat = np.random.default_rng(0).random((20, 2)), np.zeros((20, 2))
-    assert is_collapsed(
-        {("rna", "query"): ("", flat), ("adt", "query"): ("", flat), ("rna", "train"): ("", wide)}
-    )
-    assert not is_collapsed({("rna", "query"): ("", flat), ("adt", "query"): ("", wide)})
+    wide, flat = ("", np.random.default_rng(0).random((20, 2))), ("", np.zeros((20, 2)))
+    assert is_collapsed({("rna", "query"): flat, ("adt", "query"): flat, ("rna", "train"): wide})
+    assert not is_collapsed({("rna", "query"): flat, ("adt", "query"): wide})

@@ -2,11 +2,12 @@
 
 import json
 import shutil
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
 import pytest
-from mosaicbench_fits import fit_one
+from mosaicbench_fits import NAMES, fit_one
 from mosaicbench_splits import cut_small, small_dataset
 from synthetic_results import cards, copied, draw_figure, tabulate_results, write_report
 
@@ -57,65 +58,49 @@ def swap(folder, name, kind):
 
 
 def scored(folder):
-    paths = {
-        "runs": [folder / f"run-{seed}" for seed in SEEDS],
-        "splits": [folder / f"split-{seed}" for seed in SEEDS],
-    }
-    score.main(**paths, groups=["efficiency"], outputs=[folder])
+    runs, splits = ([folder / f"{kind}-{seed}" for seed in SEEDS] for kind in ("run", "split"))
+    score.main(runs=runs, splits=splits, groups=["efficiency"], outputs=[folder])
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"),
+    ("kind", "swapped", "refused"),
     [
-        ("latents.h5ad", "run"),
-        ("train_latents.h5ad", "run"),
-        ("imputed.h5mu", "run"),
-        ("run.json", "run"),
-        ("", "run"),
-        ("solution.h5mu", "split"),
-        ("train.h5mu", "split"),
-        ("", "split"),
+        ("run", ["latents.h5ad"], "latents.h5ad"),
+        ("run", ["train_latents.h5ad"], "train_latents.h5ad"),
+        ("run", ["imputed.h5mu"], "imputed.h5mu"),
+        ("run", ["run.json"], "run.json"),
+        ("run", FILES_OF_FIT, "run.json"),
+        ("split", ["solution.h5mu"], "solution.h5mu"),
+        ("split", ["train.h5mu"], "solution.h5mu"),
     ],
 )
-def test_what_is_of_another_seed_is_not_scored(places, name, kind):
-    whole = {"run": FILES_OF_FIT, "split": ["train.h5mu", "solution.h5mu"]}
-    for each in [name] if name else whole[kind]:
-        swap(places, each, kind)
-    of_a_split = {
-        "train.h5mu": "solution.h5mu",
-        "": "run.json",
-    }  # the first file that does not go with what was read before
-    named = of_a_split.get(name, name) if kind == "split" else name or "run.json"
-    with pytest.raises(
-        UserError,
-        match=rf"{named}: is of seed \d, but seed \d belongs here; delete it and run again",
-    ):
+def test_what_is_of_another_seed_is_not_scored(places, kind, swapped, refused):
+    """Refused is the first file that does not go with what was read before."""
+    for name in swapped:
+        swap(places, name, kind)
+    with pytest.raises(UserError, match=rf"{refused}: is of seed .*; delete it and run again"):
         scored(places)
     assert not (places / "scores.tsv").exists()
 
 
 def test_cell_scores_of_another_run_are_refused(places):
     scored(places)
-    with pytest.raises(
-        UserError, match=r"cells.npz: is of run random_latent, but run mvae belongs here"
-    ):
-        read_cells(places / "cells.npz", {"dataset": "small", "scenario": "paired", "run": "mvae"})
+    with pytest.raises(UserError, match="cells.npz: is of run random_latent, but run mvae"):
+        read_cells(places / "cells.npz", NAMES | {"run": "mvae"})
 
 
 def test_latents_of_another_seed_are_not_laid_out(places):
     swap(places, "latents.h5ad", "run")
-    with pytest.raises(UserError, match=r"latents.h5ad: is of seed 1, but seed 0 belongs here"):
-        project.main(splits=[[places / "split-0", places / "run-0"]], seed=0, output=places / "out")
-    with pytest.raises(UserError, match=r"run.json: is of seed 1, but seed 0 belongs here"):
-        project.main(splits=[[places / "split-0", places / "run-1"]], seed=0, output=places / "out")
+    for run, refused in {"run-0": "latents.h5ad", "run-1": "run.json"}.items():
+        with pytest.raises(UserError, match=f"{refused}: is of seed 1, but seed 0 belongs here"):
+            project.main(splits=[[places / "split-0", places / run]], seed=0, output=places / "out")
 
 
 def test_a_split_of_another_seed_is_not_fitted(places):
     swap(places, "query.h5mu", "split")
-    with pytest.raises(UserError, match="could not start"):
-        fit_one(places / "split-0", places / "fit", METHOD)
-    with pytest.raises(UserError, match="could not start"):
-        fit_one(places / "split-0", places / "fit", METHOD, names={"dataset": "unnamed"})
+    for names in (NAMES, {"dataset": "unnamed"}):
+        with pytest.raises(UserError, match="could not start"):
+            fit_one(places / "split-0", places / "fit", METHOD, names=names)
 
 
 def test_a_fit_by_hand_may_be_of_any_split_and_seed():
@@ -128,45 +113,41 @@ def test_a_fit_by_hand_may_be_of_any_split_and_seed():
 @pytest.fixture(scope="module")
 def benchmark(results, tmp_path_factory):
     """Return the made-up results with files that may be damaged."""
-    return copied(results, tmp_path_factory.mktemp("results") / "copy")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalog, "cards", cards)
+        yield copied(results, tmp_path_factory.mktemp("results") / "copy")
 
 
-class Damaged:
-    """A file that is damaged within a block, and mended after it."""
-
-    def __init__(self, path, text):
-        self.path, self.text, self.before = path, text, path.read_bytes()
-
-    def __enter__(self):
-        self.path.write_text(self.text)
-
-    def __exit__(self, *_):
-        self.path.write_bytes(self.before)
+@contextmanager
+def damaged(path, text):
+    """Damage a file within a block, and mend it after it."""
+    before = path.read_bytes()
+    path.write_text(text)
+    try:
+        yield
+    finally:
+        path.write_bytes(before)
 
 
-def split(path, *, keep):
+def cut(path):
+    """Return the first two thirds of a table."""
     lines = path.read_text().splitlines(keepends=True)
-    return "".join(lines[: max(1, round(keep * len(lines)))])
+    return "".join(lines[: 2 * len(lines) // 3])
 
 
-def test_scores_of_another_run_are_not_tabulated(benchmark, monkeypatch, tmp_path):
-    monkeypatch.setattr(catalog, "cards", cards)
+def test_scores_of_another_run_are_not_tabulated(benchmark, tmp_path):
     first, second = benchmark.scores[:2]
-    with (
-        Damaged(first, second.read_text()),
-        pytest.raises(UserError, match=r"scores.tsv: is of run .*delete it and run again"),
-    ):
+    with damaged(first, second.read_text()), pytest.raises(UserError, match="tsv: is of run"):
         tabulate_results(benchmark, tmp_path)
 
 
-def test_records_and_histories_of_another_seed_are_not_tabulated(benchmark, monkeypatch, tmp_path):
-    monkeypatch.setattr(catalog, "cards", cards)
-    first, second = benchmark.records[0], benchmark.records[1]
-    with Damaged(first, second.read_text()):
-        with pytest.raises(UserError, match=r"run.json: is of seed 1, but seed 0 belongs here"):
+def test_records_and_histories_of_another_seed_are_not_tabulated(benchmark, tmp_path):
+    first, second = benchmark.records[:2]
+    runs = pd.read_csv(benchmark.folder / "tables/runs.tsv", sep="\t", keep_default_na=False)
+    with damaged(first, second.read_text()):
+        with pytest.raises(UserError, match="run.json: is of seed 1, but seed 0 belongs here"):
             tabulate_results(benchmark, tmp_path)
-        runs = pd.read_csv(benchmark.folder / "tables/runs.tsv", sep="\t", keep_default_na=False)
-        with pytest.raises(UserError, match=r"run.json: is of seed 1, but seed 0 belongs here"):
+        with pytest.raises(UserError, match="run.json: is of seed 1, but seed 0 belongs here"):
             read_records(Results(benchmark.folder), runs)
 
 
@@ -174,13 +155,10 @@ def test_records_and_histories_of_another_seed_are_not_tabulated(benchmark, monk
     ("table", "figure"),
     [("scores", "scores_by_run"), ("runs", "resources"), ("overall", "resources")],
 )
-def test_a_table_that_was_cut_is_neither_drawn_nor_reported(
-    benchmark, monkeypatch, tmp_path, table, figure
-):
-    monkeypatch.setattr(catalog, "cards", cards)
+def test_a_table_that_was_cut_is_neither_drawn_nor_reported(benchmark, tmp_path, table, figure):
     path = benchmark.folder / f"tables/{table}.tsv"
     message = f"{table}.tsv: is not as `mosaicbench tabulate` wrote it"
-    with Damaged(path, split(path, keep=0.7)):
+    with damaged(path, cut(path)):
         with pytest.raises(UserError, match=message):
             draw_figure(benchmark, figure, tmp_path)
         with pytest.raises(UserError, match=message):
@@ -189,22 +167,19 @@ def test_a_table_that_was_cut_is_neither_drawn_nor_reported(
 
 
 def test_a_layout_of_another_split_or_cut_short_is_not_drawn(tmp_path):
-    row = dict.fromkeys(COLUMNS["projection"], "0") | {"dataset": "pair", "scenario": "paired"}
+    row = dict.fromkeys(COLUMNS["projection"], "0") | {"scenario": "paired"}
     write_tables(tmp_path, {"projection": pd.DataFrame([row, row])})
-    whose = {"dataset": "pair", "scenario": "paired"}
-    assert len(read_projection(tmp_path, "projection", whose)) == 2
-    with pytest.raises(
-        UserError,
-        match=r"projection.tsv: is of scenario paired, but scenario unpaired belongs here",
-    ):
-        read_projection(tmp_path, "projection", whose | {"scenario": "unpaired"})
-    (tmp_path / "projection.tsv").write_text(split(tmp_path / "projection.tsv", keep=0.5))
+    assert len(read_projection(tmp_path, "projection", {"scenario": "paired"})) == 2
+    with pytest.raises(UserError, match="projection.tsv: is of scenario paired, but .* unpaired"):
+        read_projection(tmp_path, "projection", {"scenario": "unpaired"})
+    path = tmp_path / "projection.tsv"
+    path.write_text(cut(path))
     with pytest.raises(UserError, match="is not as `mosaicbench layout` wrote it"):
-        read_projection(tmp_path, "projection", whose)
+        read_projection(tmp_path, "projection")
 
 
 def kept_model(folder, seed):
-    identity = {"dataset": "small", "scenario": "paired", "run": "mvae", "seed": seed}
+    identity = NAMES | {"run": "mvae", "seed": seed}
     facts = dict.fromkeys(
         ("method", "module", "card", "hyperparameters", "versions", "modalities", "licence"), ""
     )

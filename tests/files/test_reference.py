@@ -1,5 +1,7 @@
 """The reference results inside the package: written and read again, and refused when a file changed."""
 
+from operator import itemgetter
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -10,17 +12,19 @@ from mosaicbench.files import reference
 from mosaicbench.files.scores import SCORE_COLUMNS
 
 
+@pytest.fixture(scope="module")
+def whole():
+    return reference.read()
+
+
 @pytest.fixture
-def stored(tmp_path):
-    whole = reference.read()
-    first = whole.records[0]
-    names = ("dataset", "scenario", "run", "seed")
-    scores = whole.scores
-    for name in names:
-        scores = scores[scores[name] == first[name]]
-    place = tuple(first[name] for name in names)
-    cells = {(*place, "foscttm", "rna->adt", "-"): np.array([0, 0.5, np.nan, 1], dtype=np.float32)}
-    part = reference.Reference(scores, [first], cells, whole.splits, whole.pieces, [])
+def stored(whole, tmp_path):
+    """Return the first run of the store with scores of four cells, and the folder where it is written."""
+    place = {name: whole.records[0][name] for name in ("dataset", "scenario", "run", "seed")}
+    scores = whole.scores[(whole.scores[list(place)] == place).all(axis=1)]
+    key = (*place.values(), "foscttm", "rna->adt", "-")
+    cells = {key: np.array([0, 0.5, np.nan, 1], dtype=np.float32)}
+    part = reference.Reference(scores, whole.records[:1], cells, whole.splits, whole.pieces, [])
     reference.write(part, tmp_path)
     return part, tmp_path
 
@@ -65,18 +69,16 @@ def test_a_byte_is_within_half_a_step_of_the_score_and_zero_or_one_stays():
     assert_array_equal(reference.from_bytes(reference.to_bytes(hits, 0, 1), 0, 1), hits)
 
 
-def test_the_store_of_the_package_is_small_and_each_fit_has_a_split():
+def test_the_store_of_the_package_is_small_and_each_fit_has_a_split(whole):
     size = sum((reference.FOLDER / file).stat().st_size for file in reference.FILES)
     assert size < 12e6
-    stored = reference.read()
-    splits = {(one["dataset"], one["scenario"], one["seed"]) for one in stored.splits}
-    names = ("dataset", "scenario", "seed")
-    assert {tuple(record[name] for name in names) for record in stored.records} <= splits
+    place = itemgetter("dataset", "scenario", "seed")
+    assert set(map(place, whole.records)) <= set(map(place, whole.splits))
 
 
 @pytest.mark.parametrize("metric", ["imputation_skill", "imputation_pearson_per_feature"])
-def test_no_stored_run_exceeds_its_noise_ceiling(metric):
-    scores = reference.read().scores
+def test_no_stored_run_exceeds_its_noise_ceiling(whole, metric):
+    scores = whole.scores
     competes = scores["run"].map(lambda run: catalog.card("methods", run)["kind"] != "control")
     keys = ["dataset", "scenario", "run", "seed", "direction", "normalization"]
     ceilings = scores[scores["metric"] == f"{metric}_ceiling"].dropna(subset="value")

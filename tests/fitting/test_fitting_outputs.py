@@ -5,28 +5,22 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from mosaicbench_fits import (
-    LIMITS,
-    NAMES,
     assert_same_outputs,
+    fit_here,
     fit_one,
     poisoned,
     registered,
     run_of,
     score_one,
-    seeds_of,
 )
 from mosaicbench_splits import cut_small, linked, small_dataset
+from test_methods import TRAINED
 
 from mosaicbench.catalog import catalog
-from mosaicbench.commands import fit
 from mosaicbench.errors import NotApplicable
 from mosaicbench.files.runs import latents_of, private_of, read_imputed, read_latents
 from mosaicbench.files.splits import as_cells, read_split, standardised_values
 from mosaicbench.metrics.disentanglement import label_separation_auc
-
-OWN = [
-    name for name in catalog.names("methods") if ".peers." not in catalog.module("methods", name)
-]
 
 
 @pytest.fixture(scope="module")
@@ -62,18 +56,16 @@ class OneWay:
 def test_what_a_method_cannot_do_is_left_out_and_said(paired, tmp_path, monkeypatch, reads):
     query = read_split(paired / "query.h5mu", "query")
     OneWay.width = {m: cells.n_vars for m, cells in query.mod.items()}
+    sources, directions = (["left"], ["left->right"]) if reads == "left" else ([], [])
     method = registered(monkeypatch, OneWay, ("joint", "single", "impute"))
     record = fit_one(paired, tmp_path, method, hyperparameters={"reads": reads})
-    latents = read_latents(tmp_path / "latents.h5ad")
-    imputed = read_imputed(tmp_path / "imputed.h5mu")
-    assert "no latents of right: nothing reads it" in record["message"]
-    assert "no latents of joint: nothing reads it" in record["message"]
-    assert "no right->left: nothing reads it" in record["message"]
-    assert record["status"] == ("ok" if reads == "left" else "not_applicable")
-    assert set(latents.obs["source"]) == ({"left"} if reads == "left" else set())
-    assert list(imputed.mod) == (["left->right"] if reads == "left" else [])
+    for lacking in ("latents of right", "latents of joint", "right->left"):
+        assert f"no {lacking}: nothing reads it" in record["message"]
+    assert record["status"] == ("ok" if sources else "not_applicable")
+    assert set(read_latents(tmp_path / "latents.h5ad").obs["source"]) == set(sources)
+    assert list(read_imputed(tmp_path / "imputed.h5mu").mod) == directions
     scores = score_one(paired, tmp_path, ["alignment", "imputation", "resources"])
-    assert set(scores["direction"]) == ({"run", "left->right"} if reads == "left" else {"run"})
+    assert set(scores["direction"]) == {"run", *directions}
 
 
 @dataclass(kw_only=True)
@@ -94,6 +86,9 @@ class WithPrivate:
         return x[:, 2 : 2 + self.private]
 
 
+PRIVATE_SCORE = "label_separation_auc_private"
+
+
 @pytest.mark.parametrize("private", [3, 0])
 def test_private_latents_lie_beside_the_shared_ones_of_their_cells(
     paired, tmp_path, monkeypatch, private
@@ -103,42 +98,29 @@ def test_private_latents_lie_beside_the_shared_ones_of_their_cells(
     assert record["status"] == "ok", record["message"]
     latents = read_latents(tmp_path / "latents.h5ad")
     assert private_of(latents, "joint", "query") is None
+    scores = score_one(paired, tmp_path, ["disentanglement"]).set_index(["metric", "direction"])
+    if private == 0:
+        assert private_of(latents, "left", "query") is None
+        assert PRIVATE_SCORE not in scores.index
+        return
     for part in ("train", "query"):
         split = read_split(paired / f"{part}.h5mu", part)
         for modality in split.mod:
             names, _ = latents_of(latents, modality, part)
-            found = private_of(latents, modality, part)
-            if private == 0:
-                assert found is None
-                continue
-            np.testing.assert_array_equal(
-                found, as_cells(split, [modality], names).values[modality][:, 2:5]
-            )
+            expected = as_cells(split, [modality], names).values[modality][:, 2:5]
+            np.testing.assert_array_equal(private_of(latents, modality, part), expected)
 
     # The scorer is supplied with each modality's block in the solution's order, and with all side by side for the joint source.
-    scores = score_one(paired, tmp_path, ["disentanglement"])
-    scores = scores.set_index(["metric", "direction"])["value"]
-    asked = {
-        direction for metric, direction in scores.index if metric == "label_separation_auc_private"
-    }
-    assert asked == ({"left", "right", "joint"} if private else set())
-    if private:
-        solution = read_split(paired / "solution.h5mu", "solution")
-        blocks = {m: standardised_values(cells)[:, 2:5] for m, cells in solution.mod.items()}
-        blocks["joint"] = np.concatenate(list(blocks.values()), axis=1)
-        labels = np.asarray(solution["left"].obs["cell_type"], dtype=object)
-        for source, block in blocks.items():
-            expected = label_separation_auc(block, labels)
-            assert scores["label_separation_auc_private", source] == pytest.approx(
-                expected, abs=1e-5
-            )
+    solution = read_split(paired / "solution.h5mu", "solution")
+    blocks = {m: standardised_values(cells)[:, 2:5] for m, cells in solution.mod.items()}
+    blocks["joint"] = np.concatenate(list(blocks.values()), axis=1)
+    labels = np.asarray(solution["left"].obs["cell_type"], dtype=object)
+    expected = {source: label_separation_auc(block, labels) for source, block in blocks.items()}
+    found = scores.loc[PRIVATE_SCORE, "value"].to_dict()
+    assert found == pytest.approx(expected, abs=1e-5)
 
 
-POISONED = [
-    name
-    for name in OWN
-    if catalog.card("methods", name)["kind"] != "control" and name != "probe"  # it needs RNA
-]
+POISONED = sorted(set(TRAINED) - {"probe"})  # it needs RNA
 
 
 @pytest.fixture(scope="module")
@@ -149,11 +131,10 @@ def hidden(dataset, tmp_path_factory):
     runs = []
     for method in POISONED:
         known = catalog.hyperparameters(method)
-        small = {name: 2 for name in ("max_epochs", "epochs", "iterations") if name in known}
+        small = dict.fromkeys({"max_epochs", "epochs", "iterations"} & known.keys(), 2)
         outputs = [folder / method / name for name in ("clean", "dirty")]
         runs.append(run_of(method, outputs, hyperparameters=small))
-    splits = [split, poisoned(split, folder / "dirty")]
-    fit.main(runs=runs, seeds=seeds_of(splits, [0, 0]), limits=LIMITS)
+    fit_here(runs, [split, poisoned(split, folder / "dirty")])
     return folder
 
 
@@ -161,11 +142,3 @@ def hidden(dataset, tmp_path_factory):
 def test_poisoned_solution_changes_nothing(hidden, method):
     """All that a scenario hides is overwritten; only the positive controls may notice."""
     assert_same_outputs(*(hidden / method / name for name in ("clean", "dirty")))
-
-
-def test_sources_of_a_paired_and_an_unpaired_query(dataset, tmp_path):
-    for kind, expected in (("paired", {"left", "right", "joint"}), ("unpaired", {"left", "right"})):
-        split = cut_small(dataset, kind, tmp_path / kind)
-        fit_one(split, tmp_path / f"run-{kind}", "random_latent", names=NAMES | {"scenario": kind})
-        latents = read_latents(tmp_path / f"run-{kind}/latents.h5ad")
-        assert set(latents.obs["source"]) == expected

@@ -11,7 +11,6 @@ import time
 import numpy as np
 import psutil
 import pytest
-from conftest import REPOSITORY
 
 from mosaicbench.fitting.job import Limits
 from mosaicbench.fitting.meter import Meter
@@ -37,10 +36,8 @@ process.run_in_child(work, Meter(), Limits(minutes=5, memory_mb=8000))
 def test_a_child_dies_with_a_parent_that_is_killed(platform):
     if platform == "linux" != sys.platform:
         pytest.skip("prctl is of Linux")
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
-    parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, platform], env=environment, stdout=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-c", PARENT, platform]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     with parent.stdout as said:
         child = psutil.Process(int(said.readline()))
     try:
@@ -70,8 +67,6 @@ def test_a_fit_takes_its_large_arrays_from_memory_that_it_freed(tmp_path):
             pages.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
         (tmp_path / "pages").write_text(str(pages[-1] - pages[0]))
 
-    code, failure = run_in_child(work, Meter(), Limits(minutes=1, memory_mb=8000))
-    assert (code, failure) == (0, None)
-    assert (
-        int((tmp_path / "pages").read_text()) < 24e6 / resource.getpagesize()
-    )  # what one array takes, once
+    assert run_in_child(work, Meter(), Limits(minutes=1, memory_mb=8000)) == (0, None)
+    pages_of_an_array = 24e6 / resource.getpagesize()
+    assert int((tmp_path / "pages").read_text()) < pages_of_an_array

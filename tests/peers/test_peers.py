@@ -6,8 +6,9 @@ import os
 import random
 import shutil
 import subprocess
+from contextlib import suppress
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import permutations
@@ -17,16 +18,14 @@ import numpy as np
 import pytest
 import torch
 from conftest import REPOSITORY
-from mosaicbench_fits import LIMITS, assert_same_outputs, fit_apart, poisoned, run_of, seeds_of
-from mosaicbench_splits import cut_small, linked
+from mosaicbench_fits import SOURCE, assert_same_outputs, fit_apart, fit_here, poisoned, run_of
+from mosaicbench_splits import cut, cut_small, linked
 from scipy import sparse
 from scipy.spatial.distance import cdist
 from test_environment import CONSTRAINTS, name_of, pins
 
 from mosaicbench.catalog import catalog
-from mosaicbench.commands import fit
 from mosaicbench.contract import Cells, Split
-from mosaicbench.data.split import make_split
 from mosaicbench.datasets import simulated
 from mosaicbench.errors import Diverged, NotApplicable
 from mosaicbench.files.runs import read_imputed, read_latents
@@ -39,7 +38,6 @@ from mosaicbench.files.splits import (
     write_split,
 )
 from mosaicbench.files.tables import read_table
-from mosaicbench.fitting import attempt
 from mosaicbench.peers import _package
 from mosaicbench.peers._scvi import Batches
 
@@ -89,10 +87,11 @@ def python_of(name):
 
 def installed(names):
     """Return the peers as parameters; those without their package are skipped."""
-    skips = {
-        name: pytest.mark.skipif(bool(why_absent(name)), reason=why_absent(name)) for name in names
-    }
-    return [pytest.param(name, marks=mark) for name, mark in skips.items()]
+    found = []
+    for name in names:
+        why = why_absent(name)
+        found.append(pytest.param(name, marks=pytest.mark.skipif(bool(why), reason=why)))
+    return found
 
 
 @cache
@@ -101,10 +100,9 @@ def version_in_r(package):
     if not shutil.which("Rscript"):
         return ""
     query = (
-        f'if (nzchar(system.file(package = "{package}"))) cat(format(packageVersion("{package}")))'
+        f'p <- "{package}"; if (nzchar(system.file(package = p))) cat(format(packageVersion(p)))'
     )
-    command = ["Rscript", "-e", query]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return subprocess.check_output(["Rscript", "-e", query], text=True)
 
 
 def test_a_batch_without_a_code_is_read_as_the_largest_that_has_one():
@@ -125,8 +123,7 @@ def parts():
     def of(modalities, kind):
         alone = [[modality] for modality in modalities]
         blocks = {"blocks": [list(modalities), *alone]} if kind == "mosaic" else {}
-        names = {"dataset_name": "d", "scenario": kind, "kind": kind}
-        split = make_split(small(modalities), **names, seed=0, **blocks)
+        split = cut(small(modalities), kind, **blocks)
         counted, links = {m: split["train"][m].n_vars for m in modalities}, {}
         for a, b in permutations(modalities, 2):
             links[a, b] = sparse.csr_matrix(np.eye(counted[a], counted[b], dtype=np.int8))
@@ -142,22 +139,16 @@ def outputs(name, instance, query, rows=slice(None)):
         names = complete_cells(query) if len(modalities) > 1 else query[modalities[0]].obs_names
         return as_cells(query, list(modalities), names[rows], counts=True)
 
-    words, results = catalog.card("methods", name)["outputs"], {}
-    sources = [(m,) for m in query.mod] if "single" in words else []
+    words, asked, results = catalog.card("methods", name)["outputs"], {}, {}
+    if "single" in words:
+        asked = {m: partial(instance.embed, cells(m)) for m in query.mod}
     if "joint" in words and len(complete_cells(query)):
-        sources.append(tuple(query.mod))
-    directions = list(permutations(query.mod, 2)) if "impute" in words else []
-    for modalities in sources:
-        try:
-            what = modalities[0] if len(modalities) == 1 else "joint"
-            results[what] = instance.embed(cells(*modalities))
-        except NotApplicable:
-            continue
-    for source, target in directions:
-        try:
-            results[f"{source}->{target}"] = instance.impute(cells(source), target)
-        except NotApplicable:
-            continue
+        asked["joint"] = partial(instance.embed, cells(*query.mod))
+    for source, target in permutations(query.mod, 2) if "impute" in words else ():
+        asked[f"{source}->{target}"] = partial(instance.impute, cells(source), target)
+    for what, ask in asked.items():
+        with suppress(NotApplicable):
+            results[what] = ask()
     return results
 
 
@@ -177,23 +168,24 @@ def kind_of(name):
     return catalog.card("methods", name)["scenarios"][0]
 
 
+def nearest(x, n_neighbors, metric, metric_kwds, **_):
+    """Find neighbours one by one."""
+    known = tuple(metric_kwds.values())
+    distance = metric if isinstance(metric, str) else lambda a, b: metric(a, b, *known)
+    distances = cdist(x, x, distance)
+    places = distances.argsort(axis=1, kind="stable")[:, :n_neighbors]
+    return places, np.take_along_axis(distances, places, axis=1), None
+
+
 @pytest.fixture(scope="module", autouse=True)
-def _same_distances():
-    """Give muon's descents between the same cells one distance: each new one compiles for 20 s."""
-    if not find_spec("pynndescent"):
-        yield
-        return
-    from pynndescent import NNDescent
-
-    set_distance, known = NNDescent._set_distance_func, {}
-
-    def set_known(self):
-        set_distance(self)
-        content = [x.tobytes() if isinstance(x, np.ndarray) else x for x in self._dist_args]
-        self._distance_func = known.setdefault((self.metric, *content), self._distance_func)
-
+def _without_descents():
+    """Let muon find neighbours one by one: each of its descents compiles a distance for 20 s."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(NNDescent, "_set_distance_func", set_known)
+        if find_spec("muon"):
+            import muon
+
+            module = importlib.import_module(muon.pp.neighbors.__module__)  # it differs by version
+            patch.setattr(module, "nearest_neighbors", nearest)
         yield
 
 
@@ -223,16 +215,17 @@ def test_the_installed_version_is_the_pinned_one(name):
 def test_gives_the_outputs_of_its_card(name, once):
     _, history, results, query = once(name)
     assert set(results) == PEERS[name][2]
+    widths = set()
     for what, array in results.items():
         assert np.isfinite(array).all(), what
-        if "->" in what:
-            source, target = what.split("->")
-            assert array.shape == (query[source].n_obs, space_values(query[target]).shape[1])
+        source, _, target = what.partition("->")
+        assert len(array) == len(complete_cells(query) if source == "joint" else query[source])
+        if target:
+            assert array.shape[1] == space_values(query[target]).shape[1]
         else:
-            cells = complete_cells(query) if what == "joint" else query[what]
-            assert len(array) == len(cells)
             assert array.std(0).max() > 0
-    assert len({array.shape[1] for what, array in results.items() if "->" not in what}) <= 1
+            widths.add(array.shape[1])
+    assert len(widths) <= 1
     assert all({"epoch", "loss"} <= set(row) for row in history)
     assert history or catalog.card("methods", name)["kind"] == "baseline"
 
@@ -279,11 +272,11 @@ def test_cells_of_one_modality_change_all_but_univi(name, parts):
     train, query = parts(PEERS[name][1], "mosaic")
     alone = replace(train, blocks=(train.observing(*train.modalities),))
     of_all, of_paired = (outputs(name, fitted(name, split)[0], query) for split in (train, alone))
-    same = [np.array_equal(array, of_paired[what]) for what, array in of_all.items()]
-    assert all(same) if name == "univi" else not any(same)
+    for what, array in of_all.items():
+        assert np.array_equal(array, of_paired[what]) == (name == "univi")
 
 
-@pytest.mark.parametrize("name", installed(sorted(set(PEERS) - {"wnn"})))  # it compiles for 20 s
+@pytest.mark.parametrize("name", installed(PEERS))
 def test_three_modalities_are_served(name, parts):
     train, query = parts(("rna", "atac", "adt"), kind_of(name))
     results = outputs(name, fitted(name, train)[0], query)
@@ -298,48 +291,33 @@ def test_every_wrapped_package_is_tested():
     assert set(APART) == {name for name, card in cards.items() if "environment" in card}
 
 
-def nearest(x, n_neighbors, metric, metric_kwds, **_):
-    """Find neighbours one by one; muon's search by a descent takes 20 s to compile."""
-    known = tuple(metric_kwds.values())
-    distance = metric if isinstance(metric, str) else lambda a, b: metric(a, b, *known)
-    distances = cdist(x, x, distance)
-    places = distances.argsort(axis=1, kind="stable")[:, :n_neighbors]
-    return places, np.take_along_axis(distances, places, axis=1), None
-
-
 @pytest.mark.parametrize("name", installed(PEERS))
-def test_poisoned_solution_changes_nothing(name, tmp_path, monkeypatch):
-    """Without a fork, so that the imported and compiled packages are there."""
+def test_poisoned_solution_changes_nothing(name, tmp_path):
     hyperparameters, modalities, _ = PEERS[name]
-    dataset = linked(small(modalities), tmp_path / "links.tsv")
-    split = cut_small(dataset, kind_of(name), tmp_path / "split")
-    splits = [split, poisoned(split, tmp_path / "poisoned")]
-    folders = [tmp_path / "clean", tmp_path / "dirty"]
-    if name == "wnn":
-        import muon
-
-        module = importlib.import_module(muon.pp.neighbors.__module__)  # it differs by version
-        monkeypatch.setattr(module, "nearest_neighbors", nearest)
-    monkeypatch.setattr(attempt, "run_in_child", lambda work, meter, limits: (work() or 0, None))
-    run = run_of(name, folders, hyperparameters=hyperparameters, scenario=kind_of(name))
-    fit.main(runs=[run], seeds=seeds_of(splits, [0, 0]), limits=LIMITS)
+    folders, given = [tmp_path / "a", tmp_path / "b"], {"hyperparameters": hyperparameters}
+    run = run_of(name, folders, scenario=kind_of(name), **given)
+    fit_here([run], clean_and_poisoned(name, modalities, tmp_path))
     assert_same_outputs(*folders)
+
+
+def clean_and_poisoned(name, modalities, folder):
+    """Return a split for a peer, and a copy in which all that it hides is overwritten."""
+    dataset = linked(small(modalities), folder / "links.tsv")
+    split = cut_small(dataset, kind_of(name), folder / "split")
+    return split, poisoned(split, folder / "poisoned")
 
 
 @pytest.mark.parametrize("name", installed(APART))
 def test_in_its_own_environment(name, tmp_path):
     """Neither a poisoned solution nor the other query cells change anything."""
     hyperparameters, modalities, expected = APART[name]
-    dataset = linked(small(modalities), tmp_path / "links.tsv")
-    split = cut_small(dataset, kind_of(name), tmp_path / "split")
-    few = poisoned(split, tmp_path / "few")
+    split, dirty = clean_and_poisoned(name, modalities, tmp_path)
+    few, folders = poisoned(split, tmp_path / "few"), [tmp_path / f"run-{i}" for i in range(3)]
     query = read_split(few / "query.h5mu", "query")
     names = np.concatenate([cells.obs_names[4:9] for cells in query.mod.values()])
     write_split(few / "query.h5mu", query[np.unique(names)].copy())
-    splits = [split, poisoned(split, tmp_path / "poisoned"), few]
-    folders = [tmp_path / f"run-{number}" for number in range(3)]
-    python = python_of(name)
-    records = fit_apart(splits, folders, name, kind_of(name), hyperparameters, python)
+    given = kind_of(name), hyperparameters, python_of(name)
+    records = fit_apart([split, dirty, few], folders, name, *given)
     assert [record["status"] for record in records] == ["ok"] * 3, records[0]["message"]
     assert_same_outputs(*folders[:2])
     whole, of_few = by_source(folders[0]), by_source(folders[2])
@@ -351,8 +329,8 @@ def test_in_its_own_environment(name, tmp_path):
     assert len(read_table(folders[0] / "history.tsv")) == hyperparameters.get("epochs", 0)
     wraps = catalog.card("methods", name)["wraps"]
     query = f"from importlib.metadata import version; print(version('{wraps['package']}'))"
-    done = subprocess.run([python, "-c", query], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == wraps["version"]
+    asked = subprocess.check_output([python_of(name), "-c", query], text=True)
+    assert asked.strip() == wraps["version"]
 
 
 def by_source(folder):
@@ -368,10 +346,7 @@ def by_source(folder):
 def test_our_bounds_are_those_of_multivae(_):
     """Same weights, cells and draws give the same loss and gradient, but for one expert."""
     command = [python_of("multivae_mvae"), REPOSITORY / "tests/bounds_of_multivae.py"]
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    compared = json.loads(done.stdout)
+    compared = json.loads(subprocess.check_output(command, env=os.environ | SOURCE))
     names = {what.split(":")[0] for what in compared}
     assert names >= {"mvae", "mmvae iwae", "mmvae dreg", "mopoe"}
     for what, (ours, theirs) in compared.items():
@@ -418,6 +393,7 @@ def test_apart_restores_the_process(tmp_path, monkeypatch, capfd):
     assert process() == before
     assert not list(tmp_path.iterdir())
     assert capfd.readouterr() == ("", "printed\n")
+    random.random(), np.random.random(), torch.rand(1)  # noqa: NPY002
     with _package.apart(3):
         assert first == (random.random(), np.random.random(), torch.rand(1).item())  # noqa: NPY002
 

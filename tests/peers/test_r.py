@@ -8,9 +8,9 @@ import time
 import numpy as np
 import psutil
 import pytest
+from mosaicbench_splits import cut
 from test_peers import version_in_r
 
-from mosaicbench.data.split import make_split
 from mosaicbench.datasets import simulated
 from mosaicbench.errors import NotApplicable
 from mosaicbench.files.splits import as_split
@@ -88,8 +88,7 @@ def test_a_package_that_r_lacks_is_named():
 @pytest.mark.skipif(not version_in_r("Seurat"), reason="R or its package Seurat is not installed")
 def test_loadings_give_seurats_own_latents(monkeypatch):
     sizes = {"modalities": ("rna", "adt"), "cell_types": 3, "n_rna": 60, "n_adt": 14}
-    dataset = simulated.load(None, cells=220, **sizes)
-    split = make_split(dataset, dataset_name="d", scenario="paired", kind="paired", seed=0)
+    split = cut(simulated.load(None, cells=220, **sizes))
     train = as_split(split["train"], labels=False)
     method = seurat_spca.SeuratSPCA(components=10)
     method.fit(train, 0)
