@@ -27,7 +27,7 @@ from sklearn.metrics import (
 from sklearn.metrics.pairwise import cosine_similarity
 
 from mosaicbench.catalog import cards, catalog
-from mosaicbench.metrics import _checks, _nearest, imputation
+from mosaicbench.metrics import _checks, _nearest, alignment, imputation
 from mosaicbench.metrics._checks import Undefined
 from mosaicbench.metrics._labels import genes_of_phases, phase_scores
 from mosaicbench.metrics._nearest import (
@@ -49,7 +49,7 @@ LATENTS = ("latent", "latent_a", "latent_b", "private_latent", "all_blocks")
 # what a method gives, in whatever form a metric needs it
 GIVEN = {*LATENTS, "imputed", "draws", *TRANSFERRED}
 OF_ARRAYS = [metric for metric in METRICS if not NEEDS[metric] & RECORDS]
-ALIGNMENT = [metric for metric in METRICS if CARDS[metric]["group"] == "alignment"]
+ALIGNMENT = [metric for metric in alignment.CARDS if CARDS[metric]["group"] == "alignment"]
 COSINE = [metric for metric in ALIGNMENT if metric.endswith("_cosine")]
 MATCHED = (
     "alignment",
