@@ -66,12 +66,19 @@ def test_all_mistakes_of_a_config_are_in_one_message_with_what_to_write():
     scenarios = {"p": {"kind": "pared"}, "q": {"kind": "paired", "runs": ["cca2"]}}
     wrong = {"runs": runs, "scenarios": scenarios, "seeds": [1, "a"], "sedes": 1}
     wrong["save_models"] = ["mmvae"]
+    wrong["datasets"] = {"mine": {"path": __file__, "features": {"adt": {"dropped": ["x"]}}}}
     keys = {"runs.mvae.latent", "runs.mvae", "runs.mvae.beta", "runs.mvea", "scenarios.p.kind"}
-    keys |= {"scenarios.q.runs", "seeds.1", "save_models", "top level"}
+    keys |= {
+        "scenarios.q.runs",
+        "seeds.1",
+        "save_models",
+        "top level",
+        "datasets.mine.features.adt",
+    }
     assert set(refused_keys(wrong)) == keys | {f"{len(keys)} mistakes:"}
     with pytest.raises(UserError) as refused:
         settings.load(MINIMAL | wrong)
-    for hint in ("did you mean 'latent'?", "did you mean 'mvae'?", "write 0.001"):
+    for hint in ("mean 'latent'?", "mean 'mvae'?", "mean 'drop'?", "write 0.001"):
         assert hint in str(refused.value)
 
 

@@ -165,7 +165,8 @@ def _of_value(error: dict) -> tuple[str, str]:
         return str(context["error"]), ""
     if context.get("pattern") == VISIBLE:
         return f"{_shortened(value)} has a line break or another invisible character", ""
-    if error["loc"][-1:] == ("[key]",) or kind == "invalid_key":
+    is_key = error["loc"][-1:] == ("[key]",) or kind == "invalid_key"
+    if is_key and not isinstance(value, str):
         return f"the name {value!r} is not text; write it in quotes", ""
     expected = re.sub(
         r"a valid dictionary( or instance of \w+)?|a valid instance of \w+",
