@@ -54,6 +54,7 @@ PER_SPLIT = (
 DRAWN = dict.fromkeys(PER_SPLIT, ["pair/unpaired"])  # of one split, to save time
 DRAWN |= dict.fromkeys(("imputation", "calibration"), ["pair/unpaired", "triple/paired"])
 FIGURES = ("sweep", "tuning_trials", *PER_SPLIT)
+COARSE = 40  # dots per inch, to save time
 MODALITIES = {"pair": ("rna", "adt"), "triple": ("rna", "atac", "adt")}
 NORMALIZATIONS = {"rna": "lognorm", "atac": "lsi", "adt": "clr"}
 SCENARIOS = ("paired", "unpaired")
@@ -359,6 +360,7 @@ def finished(folder):
     results = synthetic(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(catalog, "cards", cards)
+        patch.setattr(theme, "DPI", COARSE)
         tabulate_results(results, folder / "tables")
         for figure in FIGURES:
             draw_figure(results, figure, folder / "figures", DRAWN.get(figure))

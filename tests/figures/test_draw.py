@@ -11,6 +11,7 @@ import pytest
 import yaml
 from matplotlib.image import imread
 from synthetic_results import (
+    COARSE,
     FIGURES,
     PER_SPLIT,
     cards,
@@ -23,8 +24,15 @@ from mosaicbench.catalog import catalog
 from mosaicbench.commands import draw
 from mosaicbench.errors import UserError
 from mosaicbench.files.tables import read_table, write_tables
+from mosaicbench.report import theme
 from mosaicbench.report.tables.contract import of_split
 from mosaicbench.report.theme import DISPLAY
+
+
+@pytest.fixture
+def coarse(monkeypatch):
+    """Draw as the results were drawn."""
+    monkeypatch.setattr(theme, "DPI", COARSE)
 
 
 @pytest.fixture
@@ -46,6 +54,7 @@ def test_every_figure_is_tested_here_and_takes_what_its_card_says():
         assert list(catalog.parameters("figures", name)) == [*needs, "theme"]
 
 
+@pytest.mark.usefixtures("coarse")
 def test_figures_of_several_processes_are_those_of_one(results, tmp_path, monkeypatch):
     monkeypatch.setattr(catalog, "cards", cards)
     options = {"figures": ["distances", "sweep"], "output": tmp_path}
@@ -58,6 +67,7 @@ def test_figures_of_several_processes_are_those_of_one(results, tmp_path, monkey
         assert file.read_bytes() == one.read_bytes(), file.name
 
 
+@pytest.mark.usefixtures("coarse")
 @pytest.mark.parametrize("figure", PER_SPLIT)
 def test_a_figure_ships_its_numbers_draws_the_same_bytes_twice_and_says_if_it_is_empty(
     results, draw_one, figure
