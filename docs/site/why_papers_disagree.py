@@ -256,7 +256,8 @@ def finding(listed: dict, claim: str, rows: pd.DataFrame, effects: pd.DataFrame)
         parts += _ranked(shares(of_claim))
         parts += _turned(known)
     if waiting:
-        parts.append(f"Not run: {len(waiting)} specifications, {_hours(listed, waiting)}.")
+        plural = "s" if len(waiting) > 1 else ""
+        parts.append(f"Not run: {len(waiting)} specification{plural}, {_hours(listed, waiting)}.")
     return _wrapped(" ".join(parts), indent="  ") + "\n"
 
 

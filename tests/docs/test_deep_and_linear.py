@@ -34,7 +34,7 @@ def test_the_page_of_packages_follows_from_the_stored_results():
     (of_totalvi,) = [line for line in text.splitlines() if line.startswith("| `totalvi` (package)")]
     assert of_totalvi.split(" | ")[1:3] == ["–", "–"]  # only its joint latents
     assert of_totalvi.split(" | ")[3].endswith("*")  # of proteins alone
-    assert "No stored run is of: `glue`" in text and "`univi`" not in peers.absent(stored)
+    assert "`seurat_spca`" in peers.absent(stored) and "`univi`" not in peers.absent(stored)
 
 
 def test_a_contest_is_between_the_best_of_each_kind_by_common_seeds():
