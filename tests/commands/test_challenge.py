@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import anndata
 import mudata
@@ -43,6 +45,14 @@ class Mine(RandomLatent):
 '''
 
 
+@pytest.fixture(scope="module", autouse=True)
+def in_one_process():
+    """Score without a fork: numba ends a forked process if tests before these used its threads."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "CORES", 1)
+        yield
+
+
 def challenge(*words, output):
     cli.main(["challenge", *words, "--datasets", DATASET, "--output", str(output)])
 
@@ -58,12 +68,14 @@ def splits(tmp_path_factory):
     return folder
 
 
-def test_a_stored_run_that_is_refitted_has_the_stored_scores_and_those_of_another_seed_are_alike(
-    tmp_path, capsys
+def test_a_stored_run_refitted_in_a_fresh_process_has_the_stored_scores_and_another_seed_is_alike(
+    tmp_path,
 ):
     """`linear` has the latents of CCA and the values of ridge. Another processor moves a cell or two."""
-    challenge("--method", "linear", "--seeds", "0", "50", output=tmp_path)
-    inside, total = map(int, re.search(r"(\d+) of (\d+) scores", capsys.readouterr().out).groups())
+    words = ["--method", "linear", "--datasets", DATASET, "--seeds", "0", "50"]
+    words = [sys.executable, "-m", "mosaicbench", "challenge", *words, "--output", str(tmp_path)]
+    said = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout
+    inside, total = map(int, re.search(r"(\d+) of (\d+) scores", said).groups())
     assert total >= 4 and inside >= total / 2
     assert not (tmp_path / "report.html").exists()
     stored = reference.read().scores.set_index(KEYS)["value"].dropna()
