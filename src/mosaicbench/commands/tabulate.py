@@ -185,7 +185,7 @@ def main(
 def with_estimates(
     table: pd.DataFrame, kinds: dict[str, str], fits: Iterable[dict], results: Results
 ) -> pd.DataFrame:
-    """Add FOSCTTM's estimate to runs of data as measured that have none; no column without any."""
+    """Estimate FOSCTTM for runs of data as measured that have none; add no empty column."""
     of_kind = table["scenario"].map(kinds) == "as_measured"
     waiting = table[of_kind & (table["foscttm"] == NOT_GIVEN)].set_index(RUN)
     found = defaultdict(list)

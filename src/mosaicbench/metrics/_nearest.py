@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from scib_metrics.nearest_neighbors import NeighborsResults
 
 FAR = 400  # binary orders of magnitude; squares of values beyond leave the range of float64
-LEAST = 2.0**-100  # of a limit in float32: more than what values too small for float32 add up to
+LEAST = 2.0**-100  # slack of a limit: above the sum of all values that float32 rounds to 0
 BLOCK = 256  # cells of b that stay in the nearest cache
 ROWS = 256  # rows of a for which a block is fetched once
 FEW = 32  # up to so many distances of a block are computed one by one; a divisor of BLOCK
