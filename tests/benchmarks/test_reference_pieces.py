@@ -39,6 +39,20 @@ def test_runs_are_the_same_if_all_scores_but_resources_are(changes, equal):
     assert reference.same_scores(scores(), scores(changes)) == equal
 
 
+def test_a_run_has_as_many_seeds_as_its_seconds_allow_unless_it_is_named_for_the_dataset():
+    listed = {"quick": {"seconds": 1}, "slow": {"seconds": 600}}
+    listed["five"] = {"datasets": ["small"], "runs": ["glue"]}
+    seconds = {"cca": 0.5, "mvae": 9.0, "glue": 900.0, "totalvi": 700.0}
+    paces = reference.by_pace(listed, "small", seconds)
+    assert {pace: [*runs] for pace, runs in paces.items()} == {
+        "quick": ["cca"],
+        "usual": ["mvae"],
+        "slow": ["totalvi"],
+        "five": ["glue"],
+    }
+    assert [*reference.by_pace(listed, "large", seconds)["slow"]] == ["glue", "totalvi"]
+
+
 def test_a_piece_that_runs_again_as_a_whole_replaces_what_was_fitted_again_of_it(
     tmp_path, monkeypatch
 ):

@@ -151,6 +151,23 @@ def test_ticks_of_a_wide_time_axis_do_not_overlap_and_fractions_have_their_zero(
     assert [label.get_text() for label in shown] == ["0.01", "0.1", "1", "10"]
 
 
+def test_ticks_of_less_than_a_decade_are_few():
+    figure, _ = drawn_resources(MEANS, fit_seconds={"mvae": 175.0, "mmvaepp": 375.0, "cca": 180.0})
+    axes = figure.axes[-1]
+    low, high = axes.get_xlim()
+    assert 2 <= sum(low <= tick <= high for tick in axes.get_xticks()) <= 5
+
+
+def test_a_ceiling_beyond_a_panel_is_a_text_with_room_above_the_lines(results):
+    heights = []
+    for ceiling in (np.nan, 9.0):
+        table = results.tables["sweep"].query("metric == 'foscttm'").assign(ceiling=ceiling)
+        axes = sweep(sweep=table, runs=RUNS, theme=THEME)[0].axes[0]
+        heights.append(np.ptp(axes.get_ylim()))
+    assert [text.get_text() for text in axes.texts] == ["ceiling 9.00 ↑"]
+    assert heights[1] > 1.1 * heights[0]
+
+
 def test_ticks_of_a_sweeps_memory_are_plain_numbers(results):
     table = results.tables["sweep"]
     table = table[table["metric"] == "foscttm"].assign(metric="peak_host_mb")

@@ -74,6 +74,20 @@ def test_a_page_has_the_numbers_of_its_tables_and_keeps_its_text(studies):
     assert page.read_text() == text.replace("Found: yes.", "Found by hand.")
 
 
+def test_the_origin_names_no_version_of_what_was_absent(studies, monkeypatch):
+    records = gallery.read_records
+
+    def with_absent(*given):
+        first, *others = records(*given)
+        versions = first["versions"] | {"mosaicbench": "absent", "torch": "9.9"}
+        return [first | {"versions": versions}, *others]
+
+    monkeypatch.setattr(gallery, "read_records", with_absent)
+    gallery.main(["mine"], studies)
+    text = (studies.parent / "pages/mine.md").read_text()
+    assert "absent" not in text and "9.9" in text
+
+
 def test_a_figure_that_is_drawn_from_a_table_is_kept(studies, monkeypatch):
     monkeypatch.setattr(gallery, "FORESTS", {"mine": ()})
     gallery.main(["mine"], studies)
