@@ -164,7 +164,7 @@ def test_a_ceiling_beyond_a_panel_is_a_text_with_room_above_the_lines(results):
         table = results.tables["sweep"].query("metric == 'foscttm'").assign(ceiling=ceiling)
         axes = sweep(sweep=table, runs=RUNS, theme=THEME)[0].axes[0]
         heights.append(np.ptp(axes.get_ylim()))
-    assert [text.get_text() for text in axes.texts] == ["ceiling 9.00 ↑"]
+    assert "ceiling 9.00 ↑" in [text.get_text() for text in axes.texts]
     assert heights[1] > 1.1 * heights[0]
 
 
