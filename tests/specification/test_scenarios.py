@@ -1,6 +1,8 @@
 """Scenarios: what is hidden stays hidden, and the solution knows it."""
 
+import ast
 import hashlib
+import inspect
 from functools import cache
 from itertools import compress
 
@@ -283,6 +285,15 @@ def test_seed_decides(simulation, kind):
     assert set(first["solution"].obs_names) != set(other["solution"].obs_names)
 
 
+def test_cut_leaves_the_dataset_alone(simulation, kind):
+    before = simulation.copy()
+    parts_of(simulation, kind)
+    assert (set(simulation.uns), list(simulation.obs)) == (set(before.uns), list(before.obs))
+    for modality, cells in simulation.mod.items():
+        assert (cells.layers["counts"] != before[modality].layers["counts"]).nnz == 0
+        assert (set(cells.uns), list(cells.obs)) == (set(before[modality].uns), [])
+
+
 def tiny(labels, features=4):
     """Return a two-modality dataset of counts with the given labels; one gene is constant."""
     rng = default_rng(0)
@@ -473,6 +484,21 @@ def test_a_fit_that_looks_at_query_cells_is_caught(simulation, monkeypatch, step
         RuntimeError, match=f"'{careless}' was learned from cells that are no train"
     ):
         parts_of(simulation, "paired")
+
+
+def test_every_step_that_learns_is_audited():
+    """The functions that take train cells are reached through `learned` alone."""
+    nodes = list(ast.walk(ast.parse(inspect.getsource(normalize))))
+    calls = [node.func for node in nodes if isinstance(node, ast.Call)]
+    called = {function.id for function in calls if isinstance(function, ast.Name)}
+    learning = {
+        name
+        for name, function in inspect.getmembers(normalize, inspect.isfunction)
+        if "train" in inspect.signature(function).parameters
+    }
+    assert {"variable_genes", "varying_most", "open_peaks", "_weight"} <= learning
+    assert not learning & called
+    assert {"moments", "learned"} <= called
 
 
 def test_a_query_that_leaves_no_train_cells_is_refused():
