@@ -11,7 +11,7 @@ CORES ?= all
 WORKERS ?= $(shell $(PYTHON) -c "import os; print(min(4, 1 + os.cpu_count()))")
 PICTURES := scores_by_run calibration label_confusion training_curves
 
-.PHONY: benchmark reference docs tutorial provenance restamp figure size-table peers bench test test-quick test-all oldest newest lock schema size lint format setup clean
+.PHONY: benchmark reference docs tutorial provenance restamp figure peers bench test test-quick test-all oldest newest lock schema size lint format setup clean
 
 # Where it is set, as in many images, each job or test would compile all that it imports.
 export PYTHONDONTWRITEBYTECODE =
@@ -25,16 +25,12 @@ reference: $(PEERS)
 	$(BIN)/python benchmarks/reference.py --cores $(CORES) $(ARGS)
 
 # The figures of docs/report.md, the example report and the picture of its first screen (with Chromium) from the default benchmark;
-# README's figure and its sentence from docs/results/size.tsv, figures of other studies from their tables in docs/results.
+# README's figure and its sentence from the reference results, figures of other studies from their tables in docs/results.
 figure: benchmark
 	$(BIN)/python docs/site/forest.py
 	$(BIN)/python docs/site/example.py results
 	$(BIN)/python docs/site/size.py
 	cd results/figures && cp $(addprefix covid_citeseq_small/paired/,$(PICTURES:=.png)) ../../docs/pictures
-
-# The table of README's figure from the results of config/studies/size.yaml (hours on two cores); then figure and sentence.
-size-table: $(READY)
-	$(BIN)/python docs/site/size.py --take results/studies/size
 
 # The documentation site, into site/, without a network; every warning, such as a broken link, is an error.
 docs: $(READY)

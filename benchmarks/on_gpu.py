@@ -10,7 +10,7 @@ large       RNA and protein counts of simulated cells, as many cells and protein
             resident on the device, and streamed to it from the host; beside totalVI of scvi-tools, if that is installed.
             `of products` is the share of the device's matrix products that training uses; `of bytes`, that of its bandwidth
             for the fewest bytes: weights, gradients and Adam's moments 10 times in all, values and their gradients 4 times
-covid       30,534 real cells of covid_citeseq, as in config/studies/size.yaml: epochs of models with their defaults
+covid       30,534 real cells of covid_citeseq, as in config/reference.yaml: epochs of models with their defaults
 step        a step of MVAE with its defaults, on embedded CITE-seq: its kernels, the ms that they keep the GPU busy, by torch's
             profiler, and its ms without the profiler; on a CPU, the ms alone
 scmodal     `scmodal-paper` of config/studies/originals.yaml, with the sizes of the authors' training, on embedded TEA-seq

@@ -14,7 +14,6 @@ import pandas as pd
 import yaml
 from blocks import replaced, table
 from matplotlib.figure import Figure
-from size import LINEAR
 
 from mosaicbench.catalog.run_metadata import RunMetadata, run_metadata_of
 from mosaicbench.files import reference
@@ -31,6 +30,9 @@ SCORES = {
     "label_transfer_accuracy": "Label transfer (accuracy)",
     "imputation_skill": "Imputation (skill)",
 }
+LINEAR = ("cca", "pca_joint", "procrustes", "ridge", "linear")
+HEADER = ["dataset, scenario, train cells", "best deep", "best linear"]
+HEADER += ["difference [95 %]", "deep methods ahead"]
 COLORS = {"deep": "#3b6ea5", "linear": "#b3541e", "not separable": QUIET}
 
 
@@ -154,15 +156,8 @@ def name_of(row: pd.Series) -> str:
 
 def refreshed(text: str, compared: pd.DataFrame, commits: str) -> str:
     """Return the page with new findings and a new table."""
-    header = [
-        "dataset, scenario, train cells",
-        "best deep",
-        "best linear",
-        "difference [95 %]",
-        "deep methods ahead",
-    ]
     text = replaced(text, "finding", f"\n{findings(compared)}\n- Fitted by {commits}.\n")
-    return replaced(text, "contests", f"\n{tables(compared, SCORES, header)}\n")
+    return replaced(text, "contests", f"\n{tables(compared, SCORES, HEADER)}\n")
 
 
 def tables(

@@ -1,9 +1,8 @@
-"""Scores of a method from the tables in ``docs/results``: a table, and a picture of its place among all runs of one benchmark."""
+"""Scores of a method from the reference results: a table, and a picture of its place among all runs of one benchmark."""
 
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from xml.sax.saxutils import escape
 
 import pandas as pd
@@ -13,15 +12,10 @@ from mosaicbench.catalog import catalog
 from mosaicbench.files import reference
 from mosaicbench.stats.means import headline
 
-RESULTS = Path(__file__).parents[1] / "results"
 COLUMNS = {  # metric -> its heading, and whether the lowest is best
     "foscttm": ("FOSCTTM ↓", True),
     "label_transfer_accuracy": ("Label transfer ↑", False),
     "imputation_skill": ("Imputation skill ↑", False),
-}
-SOURCES = {
-    "reference": "[reference results](../leaderboard.md)",
-    "size": "[size](../results/size.md)",
 }
 CONTROLS = [name for name, card in catalog.cards("methods").items() if card["kind"] == "control"]
 WIDTH, LEFT, ROW = 660, 230, 40  # of the picture, in pixels
@@ -29,18 +23,11 @@ WIDTH, LEFT, ROW = 660, 230, 40  # of the picture, in pixels
 
 @cache
 def known() -> pd.DataFrame:
-    """Return a row per source, cells (text), run and metric: the mean over seeds and directions (value)."""
-    stored = headline(reference.read().scores).rename(columns={"mean": "value"})
-    stored = stored[stored["directions"] == stored["of_directions"]]
-    stored["cells"] = stored["dataset"] + ", " + stored["scenario"]
-    size = pd.read_csv(RESULTS / "size.tsv", sep="\t")
-    size = size.groupby(["cells", "run", "metric"], sort=False)["mean"].mean()
-    size = size.rename("value").reset_index()
-    size["cells"] = size["cells"].map("{:,} cells of covid_citeseq, paired".format)
-    parts = {"reference": stored, "size": size}
-    rows = pd.concat([rows.assign(source=source) for source, rows in parts.items()])
-    rows = rows[rows["metric"].isin(COLUMNS)].dropna(subset="value")
-    return rows[["source", "cells", "run", "metric", "value"]].reset_index(drop=True)
+    """Return a row per cells (text), run and metric: the mean over seeds and directions (value)."""
+    rows = headline(reference.read().scores).rename(columns={"mean": "value"})
+    rows = rows[(rows["directions"] == rows["of_directions"]) & rows["metric"].isin(COLUMNS)]
+    rows = rows.assign(cells=rows["dataset"] + ", " + rows["scenario"])
+    return rows[["cells", "run", "metric", "value"]].dropna(subset="value").reset_index(drop=True)
 
 
 def of_method(name: str) -> str:
@@ -48,11 +35,14 @@ def of_method(name: str) -> str:
     rows = known()[known()["run"] == name]
     metrics = [metric for metric in COLUMNS if metric in set(rows["metric"])]
     lines = []
-    for (source, cells), part in rows.groupby(["source", "cells"], sort=False):
+    for cells, part in rows.groupby("cells", sort=False):
         values = part.set_index("metric")["value"]
         shown = [f"{values[metric]:.3f}" if metric in values else "–" for metric in metrics]
-        lines.append([SOURCES[source], cells, *shown])
-    return table(["from", "cells", *(COLUMNS[metric][0] for metric in metrics)], lines)
+        lines.append([cells, *shown])
+    return table(
+        ["[reference results](../leaderboard.md)", *(COLUMNS[metric][0] for metric in metrics)],
+        lines,
+    )
 
 
 def picture(name: str) -> str | None:
@@ -60,8 +50,8 @@ def picture(name: str) -> str | None:
     of_run = known()[known()["run"] == name]
     if of_run.empty:
         return None
-    source, cells = of_run.iloc[0][["source", "cells"]]
-    rows = known()[(known()["source"] == source) & (known()["cells"] == cells)]
+    cells = of_run.iloc[0]["cells"]
+    rows = known()[known()["cells"] == cells]
     rows = rows[~rows["run"].isin(CONTROLS) | (rows["run"] == name)]
     metrics = [
         metric for metric in COLUMNS if metric in set(of_run[of_run["cells"] == cells]["metric"])

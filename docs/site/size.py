@@ -1,18 +1,17 @@
-"""README's figure of scores against the number of cells, and the sentence below it, both from one table.
+"""Scores against the number of cells, from the reference results in the package.
 
-    python docs/site/size.py                               # figure and sentence, from docs/results/size.tsv
-    python docs/site/size.py --take results/studies/size   # first the table, from a finished study
+    python docs/site/size.py
 
-The figure is docs/scores_by_cells.png; the sentence is between the marks ``size`` of README.md.
+Writes docs/results/size.tsv, README's figure (docs/scores_by_cells.png) and the sentence below it (between the marks ``size``),
+and the findings of docs/results/size.md.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 import textwrap
 from pathlib import Path
 
+import family
 import pandas as pd
 from blocks import replaced
 from matplotlib.axes import Axes
@@ -20,69 +19,61 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mosaicbench.catalog import catalog
-from mosaicbench.errors import UserError
+from mosaicbench.files import reference
 from mosaicbench.files.atomic import write_text
-from mosaicbench.files.tables import read_table
-from mosaicbench.report.records import read_records
-from mosaicbench.report.tables.contract import read_tables
 from mosaicbench.report.theme import QUIET, Theme, read_theme, style
 from mosaicbench.stats.common import RUN
-from mosaicbench.workflow.layout import Results
+from mosaicbench.stats.means import comparison, headline
 
 REPOSITORY = Path(__file__).parents[2]
 TABLE, FIGURE = REPOSITORY / "docs/results/size.tsv", REPOSITORY / "docs/scores_by_cells.png"
-README = REPOSITORY / "README.md"
+README, PAGE = REPOSITORY / "README.md", REPOSITORY / "docs/results/size.md"
+DATASETS, SCENARIO = "covid_citeseq-", "paired"  # their names go on with the number of cells
 COLUMNS = ["cells", "run", "metric", "direction", "mean", "low", "high", "seeds", "commit"]
 PANELS = {  # metric, direction -> name
     ("label_transfer_accuracy", "mean"): "label transfer",
     ("foscttm", "mean"): "FOSCTTM",
     ("imputation_skill", "rna->adt"): "skill of imputed proteins",
 }
-LINEAR = ("cca", "pca_joint", "procrustes", "ridge", "linear")
 REFERENCES = ("knn_impute", "celltype_mean")  # drawn, but neither linear nor deep
 PATTERNS = {"deep": "-", "linear": (0, (5, 1.5)), "neither": (0, (1, 1.2))}
+SUMMARY = ["metric", "direction", "mean", "low", "high", "seeds"]
 WIDTH = 126  # characters of a line of README
 
 
-def main(study: Path | None) -> None:
-    """Write the table of a given study, then the figure and README's sentence."""
-    if study is not None:
-        write_text(TABLE, taken(study).to_csv(sep="\t", index=False))
-    table = read_table(TABLE)
-    theme = read_theme(pd.DataFrame(columns=["run", "method"]))
+def main() -> None:
+    """Write the table, the figure, README's sentence and the findings."""
+    stored, theme = reference.read(), read_theme(pd.DataFrame(columns=["run", "method"]))
+    table = taken(stored, theme)
+    write_text(TABLE, table.to_csv(sep="\t", index=False))
     with style():
         drawn(table, theme).savefig(FIGURE, dpi=150)
     write_text(README, refreshed(README.read_text(encoding="utf-8"), sentence(table, theme)))
+    write_text(PAGE, with_findings(PAGE.read_text(encoding="utf-8"), stored))
 
 
-def taken(study: Path) -> pd.DataFrame:
-    """Return the means over seeds of a finished study: one row per number of cells, run, metric and direction.
-
-    Raises
-    ------
-    ContractError
-        When the study has no finished tables.
-    """
-    results = Results(study)
-    tables = read_tables(results.tables)
-    fits = tables["runs"][tables["runs"]["status"] != "not_applicable"]
-    fits = fits.assign(commit=[record["git_commit"] for record in read_records(results, fits)])
-    commits = fits.groupby(RUN)["commit"].agg(lambda column: ", ".join(sorted(set(column))))
-    found = {name: (name, "first") for name in ("mean", "low", "high")}
-    rows = tables["sweep"].dropna(subset="mean")
-    groups = rows.groupby(["x", *RUN, "metric", "direction"], sort=False, as_index=False)
-    means = groups.agg(**found, seeds=("value", "count")).round({"mean": 4, "low": 4, "high": 4})
-    means = means.merge(commits.reset_index(), on=RUN).rename(columns={"x": "cells"})
-    return means.astype({"cells": int})[COLUMNS]
+def taken(stored: reference.Reference, theme: Theme) -> pd.DataFrame:
+    """Return the means over seeds of all drawn runs: a row per number of cells, run, metric and direction."""
+    scores = stored.scores
+    ours = scores["dataset"].str.startswith(DATASETS) & (scores["scenario"] == SCENARIO)
+    kinds = {run: kind(run, theme) for run in scores["run"].unique()}
+    scores = scores[ours & (scores["seed"] < family.SEEDS) & scores["run"].map(kinds).notna()]
+    parts = [headline(scores).assign(direction="mean"), comparison(scores)]
+    means = pd.concat([part[[*RUN, *SUMMARY]] for part in parts])
+    wanted = pd.DataFrame(PANELS.keys(), columns=["metric", "direction"])
+    means = means.dropna(subset="mean").merge(wanted).round({"mean": 4, "low": 4, "high": 4})
+    records = pd.DataFrame(stored.records).astype({"git_commit": str})
+    commits = records.groupby(RUN)["git_commit"].agg(lambda column: ", ".join(sorted(set(column))))
+    means = means.merge(commits.rename("commit").reset_index(), on=RUN)
+    means["cells"] = means["dataset"].str.removeprefix(DATASETS).astype(int)
+    return means.sort_values("cells", kind="stable")[COLUMNS]
 
 
 def kind(run: str, theme: Theme) -> str | None:
     """Return "deep", "linear" or "neither", None for a run that is not drawn."""
-    if run in LINEAR:
-        return "linear"
-    if run in REFERENCES:
-        return "neither"
-    return "deep" if theme.run_metadata.kind(run) == "model" else None
+    if run == "linear":  # CCA's latents and ridge's imputation, which are drawn
+        return None
+    return "neither" if run in REFERENCES else family.kind_of(run, theme.run_metadata)
 
 
 def drawn(table: pd.DataFrame, theme: Theme) -> Figure:
@@ -164,12 +155,13 @@ def refreshed(text: str, new: str) -> str:
     return replaced(text, "size", block)
 
 
+def with_findings(text: str, stored: reference.Reference) -> str:
+    """Return the page with the best deep and the best linear run of each number of cells."""
+    compared = family.contests(stored)
+    ours = compared["dataset"].str.startswith(DATASETS) & (compared["scenario"] == SCENARIO)
+    tables = family.tables(compared[ours], family.SCORES, family.HEADER)
+    return replaced(text, "finding", f"\n{tables}\n")
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--take", type=Path, metavar="STUDY", help="first write the table from this study's results"
-    )
-    try:
-        main(parser.parse_args().take)
-    except (UserError, OSError) as error:
-        sys.exit(f"size: {error}")
+    main()

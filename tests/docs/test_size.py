@@ -1,4 +1,4 @@
-"""README's figure of scores against the number of cells, and its sentence, from the table of a study."""
+"""Scores against the number of cells: README's figure and sentence, and the page, from the reference results."""
 
 import sys
 
@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from conftest import REPOSITORY
 
+from mosaicbench.files import reference
 from mosaicbench.files.tables import read_table
 from mosaicbench.report.theme import read_theme
 
@@ -41,11 +42,17 @@ def made():
     return pd.DataFrame(rows, columns=size.COLUMNS)
 
 
-def test_the_readmes_sentence_is_that_of_the_committed_table(theme):
-    text = size.README.read_text(encoding="utf-8")
-    fresh = size.refreshed(text, size.sentence(read_table(size.TABLE), theme))
-    assert text == fresh, "run: python docs/site/size.py"
-    assert f"]({size.FIGURE.relative_to(REPOSITORY)})" in text
+def test_table_sentence_and_page_follow_from_the_stored_results(theme):
+    stored, table = reference.read(), read_table(size.TABLE)
+    fresh = size.taken(stored, theme).reset_index(drop=True)
+    pd.testing.assert_frame_equal(table, fresh.astype({"cells": int}))
+    for file, new in (
+        (size.README, lambda text: size.refreshed(text, size.sentence(table, theme))),
+        (size.PAGE, lambda text: size.with_findings(text, stored)),
+    ):
+        text = file.read_text(encoding="utf-8")
+        assert text == new(text), "run: python docs/site/size.py"
+    assert f"]({size.FIGURE.relative_to(REPOSITORY)})" in size.README.read_text(encoding="utf-8")
 
 
 def test_the_sentence_names_the_best_of_both_kinds_without_controls(theme):
@@ -67,11 +74,12 @@ def test_the_figure_has_a_line_per_run_without_controls(theme):
     assert not {theme.label("runs", run) for run in ("oracle", "random_latent")} & labels
 
 
-def test_the_table_comes_from_the_tables_of_a_study(results):
-    found = size.taken(results.folder)
-    assert list(found) == size.COLUMNS
-    assert set(found["commit"]) == {"0123456789ab"}
-    assert set(found["cells"]) == {2, 3}  # what the sweep of the results is over
-    assert found["seeds"].isin([2, 3]).all()
-    foscttm = results.tables["headline"].query("metric == 'foscttm'")["mean"].dropna()
-    assert set(found.query("metric == 'foscttm'")["mean"]) == set(foscttm.round(4))
+def test_the_table_has_means_over_seeds_of_drawn_runs_by_cells(theme):
+    stored = reference.read()
+    found = size.taken(stored, theme)
+    row = found.query("cells == 3000 and run == 'mmvae' and metric == 'foscttm'").iloc[0]
+    scores = stored.scores.query("dataset == 'covid_citeseq-03000' and scenario == 'paired'")
+    values = scores.query("run == 'mmvae' and metric == 'foscttm' and seed < 3")["value"]
+    assert row["mean"] == pytest.approx(values.mean(), abs=1e-4) and row["seeds"] == 3
+    assert row["low"] < row["mean"] < row["high"]
+    assert not {"oracle", "mmvae_sup", "linear"} & set(found["run"])

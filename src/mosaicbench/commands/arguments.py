@@ -252,7 +252,7 @@ def commands() -> dict[str, tuple]:
         ),
         "compare": (
             "compare the scores of two results folders",
-            "compare results/studies/size results/again",
+            "compare results/studies/mosaic results/again",
             path("a", "a results folder"),
             path("b", "another"),
             path("--output", "also write every score", metavar="FILE.tsv"),
