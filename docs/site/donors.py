@@ -72,7 +72,7 @@ def sentence(found: pd.DataFrame, sign: float) -> str:
         tau = kendalltau(found[RANDOM], found[name]).statistic
         with_random = "" if name == RANDOM else f", tau {tau:.2f}"
         parts.append(f"{words} `{run}` {found.loc[run, name]:.3f}{with_random}")
-    return f"first of {len(found)} methods with {'; '.join(parts)}."
+    return f"the first of {len(found)} methods is, with {'; '.join(parts)}."
 
 
 if __name__ == "__main__":
