@@ -9,8 +9,8 @@
 Set OMP_NUM_THREADS=1 and NUMBA_NUM_THREADS=1; it uses the CPU alone. A row of
 docs/results/specification.tsv is a claim, a specification and a seed: the level of each factor, and
 the score and status of each side. A specification with rows of the present code and settings is
-skipped. Pairs of changes follow once all single ones are known: those that alone give the effect
-the other sign. Files of a claim are in results/specification/CLAIM. `--verify` runs both settings of
+skipped. Pairs of changes follow once all single ones are known: those that alone turn the sign, with
+an interval on the other side of 0. Files of a claim are in results/specification/CLAIM. `--verify` runs both settings of
 a claim again; if they score as stored, its rows count as made by the present code.
 """
 
@@ -44,7 +44,7 @@ from mosaicbench.files.runs import read_record
 from mosaicbench.files.scores import read_scores
 from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.fitting.record import git_commit
-from mosaicbench.stats.common import BY_DISTANCE
+from mosaicbench.stats.common import BY_DISTANCE, half_width
 from mosaicbench.workflow import resources
 from mosaicbench.workflow.layout import Results
 
@@ -163,7 +163,8 @@ def effects(table: pd.DataFrame) -> pd.Series:
 def pairs(listed: dict, claim: str, table: pd.DataFrame) -> list[Specification]:
     """Return the pairs of changes that alone turn the sign of their base's mean effect.
 
-    Those with the largest effects are first.
+    Their 95 % intervals over seeds are on the other side of 0. Those with the largest effects are
+    first.
 
     Parameters
     ----------
@@ -172,10 +173,13 @@ def pairs(listed: dict, claim: str, table: pd.DataFrame) -> list[Specification]:
     """
     alone = [one for one in one_at_a_time(listed, claim) if not too_long(listed, one)]
     rows = table[table["claim"] == claim]
-    means = effects(rows).groupby(rows["specification"]).mean()
-    if not {one.name for one in alone} <= set(means.index):
+    gaps = effects(rows).dropna().groupby(rows["specification"])
+    means, halves = gaps.mean(), gaps.agg(lambda seeds: half_width(seeds.to_numpy()))
+    if not {one.name for one in alone} <= set(rows["specification"]):
         return []
-    turned = [one for one in alone if means[one.name] * means[one.base] < 0]
+    scored = [one for one in alone if {one.name, one.base} <= set(means.index)]
+    sure = [one for one in scored if abs(means[one.name]) > halves[one.name]]
+    turned = [one for one in sure if means[one.name] * means[one.base] < 0]
     found = []
     for one, other in combinations(turned, 2):
         if one.base == other.base and set(one.changes) != set(other.changes):

@@ -210,7 +210,8 @@ def page(listed: dict, rows: pd.DataFrame) -> str:
         far as a CPU allows, then with one factor changed at a time, then with pairs of the changes
         that alone turn the sign. An effect is the advantage of the first run: above 0, the claim
         holds. It is a mean over {listed["seeds"]} seeds with a 95 % t interval. *Holds* and *is
-        reversed* mean an interval without 0. `config/specification.yaml` has the settings,
+        reversed* mean an interval without 0; the sign *turns* if the interval is on the other side
+        of 0 than the mean of the setting. `config/specification.yaml` has the settings,
         [specification.tsv](specification.tsv) every number."""
     caption = """*Left: a point is a specification, its colour and height are the effect; a circle
         starts from the paper's setting (the large one), a diamond from ours. Below it is what was
@@ -280,11 +281,12 @@ def _words(factor: str) -> str:
 
 
 def _turned(known: pd.DataFrame) -> Iterable[str]:
-    """Return a sentence for each setting: which single changes turn the sign of its effect."""
+    """Return a sentence for each setting: which single changes surely turn the sign of its mean effect."""
     for base, name in NAMES.items():
         own = known[(known["base"] == base) & ~known.index.str.contains("; .*; ")]
         if base in own.index:
-            turned = own[own["mean"] * own.loc[base, "mean"] < 0]
+            sure = own[own["low"] * own["high"] > 0]
+            turned = sure[sure["mean"] * own.loc[base, "mean"] < 0]
             changes = [
                 f"`{one.removeprefix(f'{base}; ')}` {_interval(x)}" for one, x in turned.iterrows()
             ]

@@ -84,10 +84,12 @@ def test_data_without_so_many_cells_or_without_atac_have_no_such_specification()
 
 def test_pairs_are_of_changes_that_alone_turn_the_sign():
     every = specification.one_at_a_time(LISTED, CLAIM)
-    effects = {one.name: [0.1] for one in every}
+    means = dict.fromkeys([one.name for one in every], 0.1)
     turned = ["paper; latent=20", "paper; steps=100", "paper; latent=10", "ours; steps=100"]
-    effects |= dict(zip(turned, ([-0.1], [-0.05], [-0.3], [-0.1]), strict=True))
-    rows = rows_of(effects)
+    means |= dict(zip(turned, (-0.1, -0.05, -0.3, -0.1), strict=True))
+    effects = {name: [mean, mean + 0.001, mean - 0.001] for name, mean in means.items()}
+    effects |= {"paper; warmup=0.2": [0.1, 0.2, -0.9], "paper; weights=best": [np.nan] * 3}
+    rows = rows_of(effects)  # a turn that is not sure, and one without scores, are in no pair
     found = [one.name for one in specification.pairs(LISTED, CLAIM, rows)]
     # Two levels of one factor are no pair, nor changes of two settings; the largest effects first.
     assert found == ["paper; latent=10; steps=100", "paper; latent=20; steps=100"]
