@@ -38,7 +38,7 @@ PANELS = {  # metric, direction -> name
     ("foscttm", "mean"): "FOSCTTM",
     ("imputation_skill", "rna->adt"): "skill of imputed proteins",
 }
-LINEAR = ("cca", "pca_joint", "procrustes", "ridge", "linear")
+LINEAR = ("cca", "pca_joint", "procrustes", "ridge")  # `linear` scores as CCA and ridge
 REFERENCES = ("knn_impute", "celltype_mean")  # drawn, but neither linear nor deep
 PATTERNS = {"deep": "-", "linear": (0, (5, 1.5)), "neither": (0, (1, 1.2))}
 WIDTH = 126  # characters of a line of README
