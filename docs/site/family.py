@@ -30,7 +30,7 @@ SCORES = {
     "label_transfer_accuracy": "Label transfer (accuracy)",
     "imputation_skill": "Imputation (skill)",
 }
-LINEAR = ("cca", "pca_joint", "procrustes", "ridge", "linear")
+LINEAR = ("cca", "pca_joint", "procrustes", "ridge")  # `linear` scores as CCA and ridge
 HEADER = ["dataset, scenario, train cells", "best deep", "best linear"]
 HEADER += ["difference [95 %]", "deep methods ahead"]
 COLORS = {"deep": "#3b6ea5", "linear": "#b3541e", "not separable": QUIET}

@@ -71,8 +71,6 @@ def taken(stored: reference.Reference, theme: Theme) -> pd.DataFrame:
 
 def kind(run: str, theme: Theme) -> str | None:
     """Return "deep", "linear" or "neither", None for a run that is not drawn."""
-    if run == "linear":  # CCA's latents and ridge's imputation, which are drawn
-        return None
     return "neither" if run in REFERENCES else family.kind_of(run, theme.run_metadata)
 
 

@@ -10,6 +10,7 @@ from mosaicbench.files import reference
 
 sys.path.insert(0, str(REPOSITORY / "docs/site"))
 
+import donors  # noqa: E402
 import family  # noqa: E402
 import own_model  # noqa: E402
 import peers  # noqa: E402
@@ -35,6 +36,27 @@ def test_the_page_of_packages_follows_from_the_stored_results():
     assert of_totalvi.split(" | ")[1:3] == ["–", "–"]  # only its joint latents
     assert of_totalvi.split(" | ")[3].endswith("*")  # of proteins alone
     assert "`seurat_spca`" in peers.absent(stored) and "`univi`" not in peers.absent(stored)
+
+
+def test_the_page_of_donors_follows_from_the_stored_results():
+    stored, text = reference.read(), donors.PAGE.read_text(encoding="utf-8")
+    assert text == donors.refreshed(text, stored), "run: python docs/site/donors.py"
+    found = donors.means(stored, "foscttm", donors.metadata_of(stored))
+    scores = stored.scores.query("dataset == 'covid_citeseq_small' and scenario == 'donor'")
+    values = scores.query("run == 'cca' and metric == 'foscttm' and seed < 3")["value"]
+    assert found.loc["cca", "donor"] == pytest.approx(values.mean())
+    assert not {"oracle", "mmvae_sup", "knn_impute"} & set(found.index)
+
+
+def test_orders_are_compared_with_that_of_random_cells():
+    found = pd.DataFrame(
+        {"paired": [0.1, 0.2, 0.3], "donor": [0.4, 0.5, 0.6], "severe": [0.5, 0.4, 0.3]},
+        index=["mmvae", "cca", "mvae"],
+    )
+    text = donors.sentence(found, sign=-1.0)
+    assert text.startswith("of 3 methods the first is `mmvae` with random cells, ")
+    assert "`mmvae` with one donor (tau 1.00)" in text
+    assert text.endswith("`mvae` with severe COVID-19 (tau -1.00).")
 
 
 def test_a_contest_is_between_the_best_of_each_kind_by_common_seeds():
