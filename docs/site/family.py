@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from mosaicbench.catalog.run_metadata import RunMetadata, run_metadata_of
 from mosaicbench.files import reference
 from mosaicbench.report.theme import QUIET, style
-from mosaicbench.stats.common import SPLIT, half_width
+from mosaicbench.stats.common import RUN, SPLIT, half_width
 from mosaicbench.stats.means import complete_seed_means
 
 REPOSITORY = Path(__file__).parents[2]
@@ -75,12 +75,13 @@ def contests(
     """Return a row per split and score: both best runs with their means, and deep less linear, more is better for deep.
 
     `low` and `high` are the ends of the 95 % interval over common seeds, NaN of one seed; `ahead` of `deep_runs` have a
-    better mean than the best linear run. Of other `kinds`, their names stand for "deep" and "linear".
+    better mean than the best linear run. A run of one seed is not compared. Of other `kinds`, their names stand for "deep" and "linear".
     """
     runs = pd.DataFrame(stored.records, columns=["run", "method"]).drop_duplicates()
     metadata = run_metadata_of(runs)
     means = complete_seed_means(stored.scores[stored.scores["seed"] < SEEDS])
     means = means[means["metric"].isin(list(scores))]
+    means = means[means.groupby([*RUN, "metric"])["seed"].transform("nunique") > 1]
     means = means.assign(kind=[kind_of(run, metadata) for run in means["run"]])
     cells = {tuple(one[key] for key in SPLIT): one["cells"] for one in stored.records}
     rows = []

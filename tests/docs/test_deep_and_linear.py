@@ -1,6 +1,7 @@
 """Deep against linear, own against others, packages: the pages follow from the stored results, and a contest is right by hand."""
 
 import sys
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -57,6 +58,14 @@ def test_orders_are_compared_with_that_of_random_cells():
     assert text.startswith("of 3 methods the first is `mmvae` with random cells, ")
     assert "`mmvae` with one donor (tau 1.00)" in text
     assert text.endswith("`mvae` with severe COVID-19 (tau -1.00).")
+
+
+def test_a_run_of_one_seed_is_in_no_contest():
+    stored = reference.read()
+    is_own = stored.scores["run"] == "contrastive_vae"
+    fewer = replace(stored, scores=stored.scores[~is_own | (stored.scores["seed"] == 0)])
+    assert "contrastive_vae" in set(family.contests(stored)["deep"])
+    assert "contrastive_vae" not in set(family.contests(fewer)["deep"])
 
 
 def test_a_contest_is_between_the_best_of_each_kind_by_common_seeds():
