@@ -116,7 +116,8 @@ def _panel(axes: Axes, rows: pd.DataFrame, runs: list[str], theme: Theme) -> Non
 
 
 def sentence(table: pd.DataFrame, theme: Theme) -> str:
-    """Return the best linear and the best deep run of each score, for the fewest and for the most cells."""
+    """Return the best linear and the best deep run of each score, for the fewest and for the most cells, of several seeds."""
+    table = table[table["seeds"] > 1]
     sizes = [table["cells"].min(), table["cells"].max()]
     few, many = (_best(table[table["cells"] == size], theme) for size in sizes)
     scores = [f"{name} {few[name][0]}, {many[name][0]}" for name in few if name in many]

@@ -63,6 +63,8 @@ def test_the_sentence_names_the_best_of_both_kinds_without_controls(theme):
     )
     assert "FOSCTTM 0.080 (CCA) / 0.070 (MMVAE), 0.040 (CCA) / 0.050 (MMVAE);" in sentence
     assert "A linear method is first in 1 and in 1 of these 3 scores." in sentence
+    of_one_seed = made().assign(run="mopoe", mean=0.99, seeds=1)
+    assert size.sentence(pd.concat([made(), of_one_seed]), theme) == sentence
 
 
 def test_the_figure_has_a_line_per_run_without_controls(theme):
