@@ -21,6 +21,7 @@ from matplotlib.lines import Line2D
 from mosaicbench.catalog import catalog
 from mosaicbench.files import reference
 from mosaicbench.files.atomic import write_text
+from mosaicbench.files.tables import write_table
 from mosaicbench.report.theme import QUIET, Theme, read_theme, style
 from mosaicbench.stats.common import RUN
 from mosaicbench.stats.means import comparison, headline
@@ -45,7 +46,7 @@ def main() -> None:
     """Write the table, the figure, README's sentence and the findings."""
     stored, theme = reference.read(), read_theme(pd.DataFrame(columns=["run", "method"]))
     table = taken(stored, theme)
-    write_text(TABLE, table.to_csv(sep="\t", index=False))
+    write_table(TABLE, table)
     with style():
         drawn(table, theme).savefig(FIGURE, dpi=150)
     write_text(README, refreshed(README.read_text(encoding="utf-8"), sentence(table, theme)))
