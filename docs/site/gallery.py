@@ -24,6 +24,7 @@ from forest import SPECS as FORESTS
 from numbers_of_study import numbers
 from PIL import Image
 
+from mosaicbench.catalog.search_spaces import TUNED
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import write_text
 from mosaicbench.report.page.cells import with_arrow
@@ -88,7 +89,12 @@ def measured(folder: Path, name: str, has_picture: bool) -> str:
             parts.append(f"### {theme.split(*split)}\n\n{scores}")
     parts += differences(tables["scores"], splits, theme)
     config = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text(encoding="utf-8"))
-    compared = numbers(tables, config.get("runs") or {})
+    stanzas = config.get("runs") or {}
+    for run in tables["runs"]["run"].unique():
+        untuned = run.removesuffix(TUNED)
+        if run != untuned and untuned in stanzas:
+            stanzas = stanzas | {run: {"method": untuned} | (stanzas[untuned] or {})}
+    compared = numbers(tables, stanzas)
     parts += of_runs(compared, quantity, theme) + epochs(compared, quantity, theme)
     return "\n\n".join(parts)
 
