@@ -15,7 +15,7 @@ from blocks import replaced, table
 from matplotlib.figure import Figure
 from scipy.stats import kendalltau
 
-from mosaicbench.catalog.run_metadata import RunMetadata, run_metadata_of
+from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.files import reference
 from mosaicbench.report.theme import style
 from mosaicbench.stats.means import complete_seed_means
@@ -37,7 +37,7 @@ def main() -> None:
 
 def refreshed(text: str, stored: reference.Reference) -> str:
     """Return the page with a sentence and a table per score."""
-    metadata, sentences, tables = metadata_of(stored), [], []
+    metadata, sentences, tables = family.metadata_of(stored), [], []
     for metric, title in family.SCORES.items():
         found, sign = means(stored, metric, metadata), metadata.sign(metric)
         sentences.append(f"- **{title}**: {sentence(found, sign)}")
@@ -50,13 +50,6 @@ def refreshed(text: str, stored: reference.Reference) -> str:
     sentences.append(f"- Fitted by {', '.join(f'`{commit}`' for commit in sorted(commits))}.")
     parts = ["\n".join(sentences), *tables]
     return replaced(text, "finding", "\n" + "\n\n".join(parts) + "\n")
-
-
-def metadata_of(stored: reference.Reference) -> RunMetadata:
-    """Return what is known of the stored runs."""
-    return run_metadata_of(
-        pd.DataFrame(stored.records, columns=["run", "method"]).drop_duplicates()
-    )
 
 
 def means(stored: reference.Reference, metric: str, metadata: RunMetadata) -> pd.DataFrame:
@@ -97,7 +90,7 @@ def cells(stored: reference.Reference) -> str:
 
 def drawn(stored: reference.Reference) -> Figure:
     """Return a panel per score: the places of all methods in each scenario, the first on top."""
-    metadata = metadata_of(stored)
+    metadata = family.metadata_of(stored)
     figure = Figure(figsize=(9.6, 3.2), layout="constrained")
     panels = figure.subplots(1, len(family.SCORES))
     for axes, (metric, title) in zip(panels, family.SCORES.items(), strict=True):

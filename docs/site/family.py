@@ -46,6 +46,12 @@ def main() -> None:
     PAGE.write_text(text, encoding="utf-8")
 
 
+def metadata_of(stored: reference.Reference) -> RunMetadata:
+    """Return what is known of the stored runs."""
+    runs = pd.DataFrame(stored.records, columns=["run", "method"])
+    return run_metadata_of(runs.drop_duplicates())
+
+
 def commits_of(stored: reference.Reference) -> str:
     """Return the commits that fitted."""
     commits = {commit for one in stored.pieces for commit in one["commit"].split(", ")}
@@ -77,8 +83,7 @@ def contests(
     `low` and `high` are the ends of the 95 % interval over common seeds, NaN of one seed; `ahead` of `deep_runs` have a
     better mean than the best linear run. A run of one seed is not compared. Of other `kinds`, their names stand for "deep" and "linear".
     """
-    runs = pd.DataFrame(stored.records, columns=["run", "method"]).drop_duplicates()
-    metadata = run_metadata_of(runs)
+    metadata = metadata_of(stored)
     means = complete_seed_means(stored.scores[stored.scores["seed"] < SEEDS])
     means = means[means["metric"].isin(list(scores))]
     means = means[means.groupby([*RUN, "metric"])["seed"].transform("nunique") > 1]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -66,6 +67,16 @@ def main(studies: list[str], results: Path) -> None:
     provenance.refresh(PAGES / provenance.MARKS.name)
 
 
+def with_tuned(stanzas: dict[str, dict | None], runs: Iterable[str]) -> dict[str, dict | None]:
+    """Return a config's `runs` with a tuned form of each that was tuned, after all others."""
+    found = dict(stanzas)
+    for run in runs:
+        untuned = run.removesuffix(TUNED)
+        if run.endswith(TUNED) and untuned in stanzas:
+            found[run] = {"method": untuned} | (stanzas[untuned] or {})
+    return found
+
+
 def measured(folder: Path, name: str, has_picture: bool) -> str:
     """Return the results of a study as Markdown: its origin, its figure, and a table per split or along a sweep."""
     results = Results(folder)
@@ -89,12 +100,7 @@ def measured(folder: Path, name: str, has_picture: bool) -> str:
             parts.append(f"### {theme.split(*split)}\n\n{scores}")
     parts += differences(tables["scores"], splits, theme)
     config = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text(encoding="utf-8"))
-    stanzas = config.get("runs") or {}
-    for run in tables["runs"]["run"].unique():
-        untuned = run.removesuffix(TUNED)
-        if run != untuned and untuned in stanzas:
-            stanzas = stanzas | {run: {"method": untuned} | (stanzas[untuned] or {})}
-    compared = numbers(tables, stanzas)
+    compared = numbers(tables, with_tuned(config.get("runs") or {}, tables["runs"]["run"]))
     parts += of_runs(compared, quantity, theme) + epochs(compared, quantity, theme)
     return "\n\n".join(parts)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import yaml
 from blocks import table
+from family import metadata_of
 
-from mosaicbench.catalog.run_metadata import run_metadata_of
 from mosaicbench.files.reference import OF_CELLS, Reference
 from mosaicbench.stats.means import headline, signed_means
 from mosaicbench.workflow.layout import project_file
@@ -24,8 +24,7 @@ Only runs with all seeds have a rank; controls have none."""
 def page(stored: Reference) -> str:
     """Return the page as Markdown."""
     listed = yaml.safe_load(project_file("config/reference.yaml").read_text(encoding="utf-8"))
-    runs = pd.DataFrame(stored.records, columns=["run", "method"]).drop_duplicates()
-    metadata = run_metadata_of(runs)
+    metadata = metadata_of(stored)
     scores = stored.scores[stored.scores["seed"] < listed["seeds"]]
     means = headline(scores)
     means = means.assign(signed=signed_means(means, metadata))

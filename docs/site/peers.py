@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 from blocks import replaced, table
-from family import SCORES, SEEDS, commits_of, contests, drawn, sees_labels
+from family import SCORES, SEEDS, commits_of, contests, drawn, metadata_of, sees_labels
 
 from mosaicbench.catalog import catalog
-from mosaicbench.catalog.run_metadata import RunMetadata, run_metadata_of
+from mosaicbench.catalog.run_metadata import RunMetadata
 from mosaicbench.files import reference
 from mosaicbench.report.theme import style
 from mosaicbench.stats.common import RUN, SPLIT
@@ -83,7 +83,7 @@ def tables(stored: reference.Reference, rows: pd.DataFrame) -> str:
     star = (means["directions"] < means["of_directions"]).map({True: "*", False: ""})
     means = means.assign(text=means["mean"].map("{:.3f}".format) + star)
     means = means.pivot(index=RUN, columns="metric", values=["mean", "text", "seeds"])
-    metadata, parts = run_metadata_of(records[["run", "method"]].drop_duplicates()), []
+    metadata, parts = metadata_of(stored), []
     for split, of_split in rows.sort_values(["scenario", "cells"]).groupby(SPLIT, sort=False):
         here = means.loc[split]
         shown = here[[_is_shown(run, metadata, of_split[OWN]) for run in here.index]]

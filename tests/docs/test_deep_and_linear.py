@@ -42,7 +42,7 @@ def test_the_page_of_packages_follows_from_the_stored_results():
 def test_the_page_of_donors_follows_from_the_stored_results():
     stored, text = reference.read(), donors.PAGE.read_text(encoding="utf-8")
     assert text == donors.refreshed(text, stored), "run: python docs/site/donors.py"
-    found = donors.means(stored, "foscttm", donors.metadata_of(stored))
+    found = donors.means(stored, "foscttm", family.metadata_of(stored))
     scores = stored.scores.query("dataset == 'covid_citeseq_small' and scenario == 'donor'")
     values = scores.query("run == 'cca' and metric == 'foscttm' and seed < 3")["value"]
     assert found.loc["cca", "donor"] == pytest.approx(values.mean())

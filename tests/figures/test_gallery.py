@@ -88,6 +88,27 @@ def test_the_origin_names_no_version_of_what_was_absent(studies, monkeypatch):
     assert "absent" not in text and "9.9" in text
 
 
+def test_a_tuned_run_is_compared_with_its_untuned_one():
+    stanzas = {"mvae": None, "wide": {"method": "mvae", "latent": 20}, "cca": None}
+    found = gallery.with_tuned(stanzas, ["mvae", "wide", "cca", "mvae-tuned", "wide-tuned"])
+    assert list(found) == [*stanzas, "mvae-tuned", "wide-tuned"]
+    assert found["mvae-tuned"] == {"method": "mvae"} and found["wide-tuned"] == stanzas["wide"]
+    scores = [
+        {"dataset": "x", "scenario": "paired", "run": run, "seed": seed, "value": value + seed}
+        for run, value in (("mvae", 0.1), ("cca", 0.2), ("mvae-tuned", 0.4))
+        for seed in (0, 1)
+    ]
+    same = {"metric": "foscttm", "direction": "mean", "status": "ok", "normalization": ""}
+    table = pd.DataFrame(scores).assign(**same)
+    history = table[:0].assign(loss="", epoch=0)
+    tables = {"scores": table, "sweep": table[:0], "history": history}
+    compared = gallery.numbers(
+        tables, gallery.with_tuned({"mvae": None, "cca": None}, table["run"])
+    )
+    (row,) = compared[compared["against"] != ""].itertuples()
+    assert (row.run, row.against) == ("mvae-tuned", "mvae") and row.mean == pytest.approx(0.3)
+
+
 def test_a_figure_that_is_drawn_from_a_table_is_kept(studies, monkeypatch):
     monkeypatch.setattr(gallery, "FORESTS", {"mine": ()})
     gallery.main(["mine"], studies)
